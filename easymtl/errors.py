@@ -1,0 +1,25 @@
+"""The one exception that a user's own mistake ends in, and the "did you mean" of its messages."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(ValueError):
+    """A mistake in a command, a config or data.
+
+    Its text is shown as it is, without a traceback, and the command ends with exit code 2. It says where,
+    what was found, what is allowed and what to do.
+    """
+
+
+def did_you_mean(name: str, allowed: Iterable[str]) -> str:
+    """Returns ` Did you mean "x"?` for the nearest of the allowed names, or an empty string."""
+    nearest = difflib.get_close_matches(name, list(allowed), n=1, cutoff=0.6)
+    return f' Did you mean "{nearest[0]}"?' if nearest else ""
+
+
+def quoted(names: Iterable[str], limit: int = 20) -> str:
+    """Returns the names as `"a", "b"`, cut after `limit` of them."""
+    names = list(names)
+    text = ", ".join(f'"{name}"' for name in names[:limit])
+    return text if len(names) <= limit else f"{text} and {len(names) - limit} more"

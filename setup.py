@@ -1,0 +1,101 @@
+"""Builds easymtl: the only step beyond copying files is compiling the .proto files."""
+
+import sys
+from pathlib import Path
+
+from setuptools import Command, find_packages, setup
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).resolve().parent
+
+# The one place where dependencies and their ranges are named.
+INSTALL_REQUIRES = [
+    "numpy>=1.26,<3",
+    "protobuf>=6.31.1,<8",
+    "pyarrow>=17,<27",
+    "rich>=13.7,<16",
+    "scikit-learn>=1.5,<2",
+    "tensorboard>=2.20,<3",
+    "tensorflow>=2.21,<2.23",
+]
+EXTRAS_REQUIRE = {
+    "gpu": ["tensorflow[and-cuda]>=2.21,<2.23"],
+    "bench": ["pandas>=2.2,<4"],
+    "dev": [
+        "grpcio-tools>=1.73,<1.77",
+        "hypothesis>=6.100,<7",
+        "mypy>=1.11",
+        "pandas>=2.2,<4",
+        "pre-commit>=3.7",
+        "pytest>=8,<10",
+        "pytest-xdist>=3.6,<4",
+        "ruff>=0.9",
+        "types-protobuf>=5.26",
+    ],
+}
+
+
+def compile_protos(target: Path) -> None:
+    """Writes `easymtl/protos/*_pb2.py` and their type stubs below `target`.
+
+    `-Ieasymtl/protos=protos` maps the flat folder to the import path of the package.
+
+    Raises:
+      SystemExit: the protocol buffer compiler refused a file.
+    """
+    import grpc_tools
+    from grpc_tools import protoc
+
+    sources = sorted(str(path) for path in (ROOT / "protos").glob("*.proto"))
+    arguments = [
+        "protoc",
+        f"-Ieasymtl/protos={ROOT / 'protos'}",
+        f"-I{Path(grpc_tools.__file__).parent / '_proto'}",
+        f"--python_out={target}",
+        f"--pyi_out={target}",
+        *(f"easymtl/protos/{Path(source).name}" for source in sources),
+    ]
+    (target / "easymtl" / "protos").mkdir(parents=True, exist_ok=True)
+    if protoc.main(arguments) != 0:
+        sys.exit("setup.py: protoc could not compile protos/*.proto")
+
+
+class BuildWithProtos(build_py):
+    """Compiles the protos into the build folder, or into the sources for an editable install."""
+
+    def run(self):
+        super().run()
+        compile_protos(ROOT if self.editable_mode else Path(self.build_lib))
+
+
+class BuildProtos(Command):
+    """`python setup.py build_protos`: compiles the protos into the sources, as `make proto` does."""
+
+    description = "compile protos/*.proto into easymtl/protos"
+    user_options: list = []
+
+    def initialize_options(self):
+        """Has no options."""
+
+    def finalize_options(self):
+        """Has no options."""
+
+    def run(self):
+        compile_protos(ROOT)
+
+
+setup(
+    name="easymtl",
+    version="0.1.0",
+    description="Multi-task ranking models from a text config: train, evaluate, export and score",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10,<3.14",
+    packages=find_packages(include=["easymtl", "easymtl.*"]),
+    package_data={"easymtl": ["py.typed"]},
+    install_requires=INSTALL_REQUIRES,
+    extras_require=EXTRAS_REQUIRE,
+    entry_points={"console_scripts": ["easymtl=easymtl.cli:main"]},
+    cmdclass={"build_py": BuildWithProtos, "build_protos": BuildProtos},
+)
