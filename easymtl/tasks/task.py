@@ -1,0 +1,255 @@
+"""One task of a multi-task model: its label, its loss, the weights of its samples, its predictions.
+
+A model gives one logits tensor per task and knows nothing else. Everything here is keyed by names, the
+tower's and the columns', so that no order of labels or towers in a config can mix two tasks up.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import tensorflow as tf
+
+from easymtl.config import view
+from easymtl.errors import UserError, did_you_mean, quoted
+from easymtl.features.numbers import NumberColumn
+from easymtl.protos.loss_pb2 import Loss, LossType
+from easymtl.protos.model_pb2 import EasyRecModel
+from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.protos.task_pb2 import SampleWeight, TaskTower
+from easymtl.tasks.losses import LOSSES, LossInputs, LossKind, Output
+from easymtl.tasks.sample_weights import Factor, Present, Space, Value
+
+
+class Task:
+    """One tower of the config: label, losses, weights and predictions.
+
+        loss(sample)  = one row of `easymtl.tasks.losses.LOSSES`
+        weight        = sample weight · space of the label · space of the feature · (label is there)
+        loss of entry = tower.weight · loss.weight · Σ weight · loss(sample) / count(weight != 0)
+
+    Attributes:
+        tower: the tower's message.
+        name: the tower's name.
+        label: name of the label field.
+        num_outputs: width of the logits.
+        factors: the factors of a sample's weight.
+    """
+
+    def __init__(
+        self,
+        tower: TaskTower,
+        label: str,
+        factors: Sequence[Factor] = (),
+        reduction: int = EasyRecModel.NONZERO_WEIGHT_MEAN,
+    ):
+        """Checks the losses of the tower.
+
+        Args:
+            tower: the tower's message.
+            label: name of the label field.
+            factors: factors of a sample's weight beside the presence of the label.
+            reduction: how the losses of the samples become one number, an `EasyRecModel.LossReduction`.
+
+        Raises:
+            UserError: when a loss is not available, or does not go with the rest of the tower.
+        """
+        self.tower = tower
+        self.name = tower.tower_name
+        self.label = label
+        self.num_outputs = tower.num_class
+        self.factors: tuple[Factor, ...] = (*factors, Present(NumberColumn(label, label)))
+        self._reduction = reduction
+        entries = list(tower.losses) or [Loss(loss_type=tower.loss_type)]
+        kinds = [self._kind(entry) for entry in entries]
+        self._losses = dict(zip(self._loss_names(entries, kinds), zip(entries, kinds)))
+        self.output = self._one_output(kinds)
+
+    @property
+    def is_multi_class(self) -> bool:
+        """Whether the task tells several classes apart."""
+        return self.num_outputs > 1
+
+    @property
+    def loss_names(self) -> list[str]:
+        """Names of the loss entries: `<loss name>_<tower>`, with `_2`, `_3` behind further losses of one name."""
+        return list(self._losses)
+
+    @property
+    def number_columns(self) -> list[NumberColumn]:
+        """The number columns that the loss and the metrics read, each once, the label last."""
+        return list({factor.column.name: factor.column for factor in self.factors}.values())
+
+    def weights(self, numbers: dict[str, tf.Tensor]) -> tf.Tensor:
+        """Returns the weight of each sample in this task, float32 `[batch]`; 0 where the label is missing.
+
+        Args:
+            numbers: the number columns by name, `[batch]` each, NaN where missing.
+        """
+        weights = tf.ones_like(tf.cast(numbers[self.label], tf.float32))
+        for factor in self.factors:
+            weights *= factor(numbers)
+        return weights
+
+    def losses(self, logits: tf.Tensor, numbers: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns the loss entries by name, float32 scalars with all weights applied; their sum is the task's loss.
+
+        Args:
+            logits: `[batch, num_outputs]`, or `[batch]` when there is one output; any float type.
+            numbers: the number columns by name, `[batch]` each, NaN where missing.
+        """
+        labels = tf.cast(numbers[self.label], tf.float32)
+        # The label is replaced before any arithmetic: the gradient of a NaN is NaN even under a weight of 0.
+        labels = tf.where(tf.math.is_nan(labels), tf.zeros_like(labels), labels)
+        weights = self.weights(numbers)
+        result = {}
+        for name, (entry, kind) in self._losses.items():
+            inputs = LossInputs(self._float_logits(logits), labels, weights, entry)
+            mean = self._reduce(kind.per_sample(inputs), weights)
+            result[name] = self.tower.weight * entry.weight * mean
+        return result
+
+    def predictions(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns the predictions by name, float32 except the number of a class.
+
+        One event: `probs_<task>` and `logits_<task>`, `[batch]`. Classes: the same as `[batch, num_class]`, and
+        `y_<task>`, int64 `[batch]`, the likeliest class. Regression: `y_<task>`, `[batch]`.
+        """
+        logits = self._float_logits(logits)
+        if self.output is Output.VALUE:
+            return {f"y_{self.name}": logits}
+        if self.output is Output.RATE:
+            return {f"y_{self.name}": tf.sigmoid(logits)}
+        if not self.is_multi_class:
+            return {f"probs_{self.name}": tf.sigmoid(logits), f"logits_{self.name}": logits}
+        return {
+            f"probs_{self.name}": tf.nn.softmax(logits),
+            f"logits_{self.name}": logits,
+            f"y_{self.name}": tf.argmax(logits, axis=-1),
+        }
+
+    def _float_logits(self, logits: tf.Tensor) -> tf.Tensor:
+        logits = tf.cast(logits, tf.float32)
+        return logits if self.is_multi_class else tf.reshape(logits, [-1])
+
+    def _reduce(self, losses: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """Returns one number for the batch, 0 when no sample counts."""
+        counts = tf.not_equal(weights, 0)
+        total = tf.reduce_sum(weights * tf.where(counts, losses, tf.zeros_like(losses)))
+        if self._reduction == EasyRecModel.SUM:
+            return total
+        if self._reduction == EasyRecModel.NONZERO_WEIGHT_MEAN:
+            num_samples = tf.reduce_sum(tf.cast(counts, tf.float32))
+        else:
+            num_samples = tf.cast(tf.size(weights), tf.float32)
+        return total / tf.maximum(num_samples, 1)
+
+    def _kind(self, entry: Loss) -> LossKind:
+        type_name = LossType.Name(entry.loss_type)
+        kind = LOSSES.get(entry.loss_type)
+        available = quoted(LossType.Name(loss_type) for loss_type in LOSSES)
+        if kind is None:
+            raise UserError(
+                f'Task tower "{self.name}": loss_type {type_name} is not available yet; available: {available}.'
+            )
+        if entry.learn_loss_weight:
+            raise UserError(
+                f'Task tower "{self.name}": learn_loss_weight of {type_name} is not available yet; '
+                "remove it and set the weight of the loss."
+            )
+        if self.is_multi_class and not kind.multi_class:
+            raise UserError(
+                f'Task tower "{self.name}": loss_type {type_name} needs num_class 1, found {self.num_outputs}.'
+            )
+        return kind
+
+    def _loss_names(self, entries: Iterable[Loss], kinds: Iterable[LossKind]) -> list[str]:
+        return numbered(f"{entry.loss_name or kind.name}_{self.name}" for entry, kind in zip(entries, kinds))
+
+    def _one_output(self, kinds: Iterable[LossKind]) -> Output:
+        outputs = {kind.output for kind in kinds}
+        if len(outputs) > 1:
+            raise UserError(
+                f'Task tower "{self.name}": its losses disagree on what a logit means '
+                f"({quoted(sorted(output.value for output in outputs))}); use losses of one kind."
+            )
+        return outputs.pop()
+
+
+def numbered(names: Iterable[str]) -> list[str]:
+    """Returns the names with `_2`, `_3`, ... behind those that came before."""
+    result: list[str] = []
+    for name in names:
+        unique, number = name, 1
+        while unique in result:
+            number += 1
+            unique = f"{name}_{number}"
+        result.append(unique)
+    return result
+
+
+def build_tasks(pipeline: Pipeline) -> list[Task]:
+    """Returns the tasks of a pipeline, in the order of its towers.
+
+    Raises:
+        UserError: when a tower asks for something that is not available or does not exist.
+    """
+    tasks = [
+        Task(
+            tower,
+            view.label_name(pipeline, index),
+            _factors(pipeline, tower, view.label_name(pipeline, index)),
+            pipeline.model_config.loss_reduction,
+        )
+        for index, tower in enumerate(view.task_towers(pipeline))
+    ]
+    _check_names(tasks)
+    return tasks
+
+
+def number_columns(tasks: Iterable[Task]) -> list[NumberColumn]:
+    """Returns the number columns of all tasks, each once."""
+    return list({column.name: column for task in tasks for column in task.number_columns}.values())
+
+
+def _check_names(tasks: Sequence[Task]) -> None:
+    for kind, names in (
+        ("task tower", [task.name for task in tasks]),
+        ("loss", [name for task in tasks for name in task.loss_names]),
+    ):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise UserError(f"Two entries share the {kind} name {quoted(twice)}; give each its own name.")
+
+
+def _factors(pipeline: Pipeline, tower: TaskTower, label: str) -> list[Factor]:
+    factors: list[Factor] = []
+    if tower.use_sample_weight and pipeline.data_config.sample_weight:
+        factors.append(Value(_plain(pipeline.data_config.sample_weight)))
+    inside, outside = tower.in_task_space_weight, tower.out_task_space_weight
+    if tower.task_space_indicator_label:
+        factors.append(Space(_plain(tower.task_space_indicator_label), inside, outside))
+    if tower.task_space_indicator_name:
+        factors.append(Space(_feature_column(pipeline, tower), inside, outside))
+    factors.extend(_extra_factor(entry, label) for entry in tower.sample_weights if entry.WhichOneof("factor"))
+    return factors
+
+
+def _extra_factor(entry: SampleWeight, label: str) -> Factor:
+    if entry.WhichOneof("factor") == "class_weights":
+        return Space(_plain(label), entry.class_weights.positive, entry.class_weights.negative)
+    return Value(_plain(entry.column or entry.label))
+
+
+def _plain(field: str) -> NumberColumn:
+    return NumberColumn(field, field)
+
+
+def _feature_column(pipeline: Pipeline, tower: TaskTower) -> NumberColumn:
+    """Returns the indicator "first input field of the named feature has the value"."""
+    name, value = tower.task_space_indicator_name, tower.task_space_indicator_value
+    fields = {view.feature_name(feature): feature.input_names[0] for feature in view.features(pipeline)}
+    if name not in fields:
+        raise UserError(
+            f'Task tower "{tower.tower_name}": task_space_indicator_name "{name}" is not a feature '
+            f"(features: {quoted(fields)}).{did_you_mean(name, fields)}"
+        )
+    return NumberColumn(f"{fields[name]}=={value}", fields[name], value)
