@@ -12,7 +12,7 @@ from easymtl.config import view
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.features.numbers import NumberColumn
 from easymtl.protos.loss_pb2 import Loss, LossType
-from easymtl.protos.model_pb2 import EasyRecModel
+from easymtl.protos.model_pb2 import ModelConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.protos.task_pb2 import SampleWeight, TaskTower
 from easymtl.tasks.losses import LOSSES, LossInputs, LossKind, Output
@@ -39,7 +39,7 @@ class Task:
         tower: TaskTower,
         label: str,
         factors: Sequence[Factor] = (),
-        reduction: int = EasyRecModel.NONZERO_WEIGHT_MEAN,
+        reduction: int = ModelConfig.NONZERO_WEIGHT_MEAN,
     ):
         """Checks the losses of the tower.
 
@@ -47,7 +47,7 @@ class Task:
             tower: the tower's message.
             label: name of the label field.
             factors: factors of a sample's weight beside the presence of the label.
-            reduction: how the losses of the samples become one number, an `EasyRecModel.LossReduction`.
+            reduction: how the losses of the samples become one number, an `ModelConfig.LossReduction`.
 
         Raises:
             UserError: when a loss is not available, or does not go with the rest of the tower.
@@ -134,9 +134,9 @@ class Task:
         """Returns one number for the batch, 0 when no sample counts."""
         counts = tf.not_equal(weights, 0)
         total = tf.reduce_sum(weights * tf.where(counts, losses, tf.zeros_like(losses)))
-        if self._reduction == EasyRecModel.SUM:
+        if self._reduction == ModelConfig.SUM:
             return total
-        if self._reduction == EasyRecModel.NONZERO_WEIGHT_MEAN:
+        if self._reduction == ModelConfig.NONZERO_WEIGHT_MEAN:
             num_samples = tf.reduce_sum(tf.cast(counts, tf.float32))
         else:
             num_samples = tf.cast(tf.size(weights), tf.float32)
