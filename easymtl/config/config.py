@@ -1,0 +1,98 @@
+"""`load_config`: the text of a config and the overrides of the command line -> a checked `Config`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from google.protobuf import text_format
+
+from easymtl.config.overrides import apply_overrides
+from easymtl.config.parser import Findings, Parser
+from easymtl.config.problems import ConfigError, Places, Problem
+from easymtl.config.validate import validate
+from easymtl.errors import UserError
+from easymtl.protos.pipeline_pb2 import Pipeline
+
+_LARGEST_BYTES = 64 * 2**20
+
+
+@dataclass
+class Config:
+    """A config that is right: its message, and where each of its fields is written.
+
+    Attributes:
+      pipeline: The message, overrides applied.
+      path: The file it was read from.
+      notes: Sentences about what is legal and yet deserves a word: ignored fields, unused features.
+    """
+
+    pipeline: Pipeline
+    path: str
+    notes: list[str] = field(default_factory=list)
+    places: Places = field(default_factory=lambda: Places(""))
+
+    def where(self, field_path: str) -> str:
+        """Returns `x.config:41` for a path such as `model_config.dbmtl.task_towers[1].label_name`.
+
+        A field that is not written answers with the message around it, an overridden one with `--set`.
+        """
+        return self.places.where(field_path)
+
+    def text(self) -> str:
+        """Returns the resolved config as text that `load_config` reads back to an equal message."""
+        return text_format.MessageToString(self.pipeline, as_utf8=True)
+
+
+def load_config(path: str, overrides: Sequence[str] = ()) -> Config:
+    """Reads, overrides and checks a config.
+
+    Args:
+      path: A text-format file of the EasyRec dialect.
+      overrides: `path=value` each, applied in order.
+
+    Raises:
+      ConfigError: The config is wrong; its text lists all that was found, in the order of the file.
+      UserError: There is no such file, or it is no text.
+    """
+    path = str(path)
+    findings = Findings(Places(path))
+    pipeline = Pipeline()
+    Parser(_read_text(path), findings).parse(pipeline)
+    apply_overrides(pipeline, overrides, findings)
+    checked = validate(pipeline, findings)
+    if checked.problems:
+        raise ConfigError(path, checked.problems, more_to_come=findings.is_broken)
+    notes = [*findings.ignored.values(), *checked.notes]
+    return Config(pipeline, path, [str(note) for note in sorted(notes, key=_order)], findings.places)
+
+
+def _order(note: Problem) -> tuple[float, float]:
+    return note.order
+
+
+def _read_text(path: str) -> str:
+    file = Path(path)
+    try:
+        if file.is_dir():
+            raise UserError(f"{path}: this is a folder. Name the config file in it.")
+        if file.stat().st_size > _LARGEST_BYTES:
+            raise UserError(f"{path}: larger than {_LARGEST_BYTES // 2**20} MiB, this is no config.")
+        content = file.read_bytes()
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: there is no such file{_neighbours(file)}.") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UserError(f"{path}: cannot be read: {reason}.") from error
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{path}:{line}: this is no UTF-8 text. Save the config as UTF-8.") from error
+
+
+def _neighbours(file: Path) -> str:
+    """Says which configs the folder holds instead, or that the folder is missing."""
+    if not file.parent.is_dir():
+        return f", and no folder {file.parent}"
+    names = sorted(entry.name for entry in file.parent.glob("*.config"))[:5]
+    return f"; {file.parent} holds {', '.join(names)}" if names else ""

@@ -1,0 +1,189 @@
+r"""Applies `--set path=value` to a message that was read from a config.
+
+    train_config.num_steps=10                          a scalar
+    model_config.dbmtl.task_towers[0].weight=2         a field of an item of a list
+    data_config.label_fields=[click, buy]              replaces the list
+    data_config.label_fields[2]=buy                    replaces item 2, or appends it to a list of two
+    train_config.optimizer_config[0]={adam_optimizer {learning_rate {constant_learning_rate {}}}}
+    model_config.mmoe.num_expert=4                     sets the model to mmoe when it was another one
+
+Texts may stand without quotes: `model_dir=runs/1`. Messages on the way are made when they are missing. A value
+in braces replaces the message, it does not merge into it.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from google.protobuf import message_factory, text_encoding
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+
+from easymtl.config.parser import Findings, Parser
+from easymtl.config.problems import SET_POSITION, Problem, join
+from easymtl.errors import did_you_mean, quoted
+from easymtl.protos import options_pb2
+
+_STEP = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?:\[(?P<index>\d{1,9})\])?")
+_ITEM = re.compile(r"""\s*(?P<item>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^,"'\[\]]*?)\s*(?:,|$)""")
+
+
+class OverrideError(ValueError):
+    """What is wrong with one `--set`."""
+
+
+class _Step(NamedTuple):
+    name: str
+    index: int | None
+
+    def __str__(self) -> str:
+        return self.name if self.index is None else f"{self.name}[{self.index}]"
+
+
+def apply_overrides(message: Message, overrides: Sequence[str], findings: Findings) -> None:
+    """Applies each `path=value` in order; what is wrong is added to `findings.problems`."""
+    for override in overrides:
+        try:
+            _apply(message, override, findings)
+        except OverrideError as error:
+            findings.problems.append(Problem("--set", str(error), SET_POSITION))
+
+
+def _apply(message: Message, override: str, findings: Findings) -> None:
+    path, equals, value = override.partition("=")
+    path = path.strip()
+    if not equals or not path:
+        raise OverrideError(f'"{override}" is no path=value, for example train_config.num_steps=1000.')
+    steps = _steps(path)
+    walked = ""
+    for step in steps[:-1]:
+        descriptor = _descriptor(message, step, walked, findings)
+        if descriptor.message_type is None:
+            raise OverrideError(f"{join(walked, step.name)} holds {_kind(descriptor)}, no fields; in {path}.")
+        message = _enter(message, descriptor, step, walked)
+        walked = join(walked, str(step))
+    descriptor = _descriptor(message, steps[-1], walked, findings)
+    _assign(message, descriptor, steps[-1], join(walked, str(steps[-1])), value, findings)
+
+
+def _steps(path: str) -> list[_Step]:
+    steps = []
+    for text in path.split("."):
+        match = _STEP.fullmatch(text)
+        if match is None:
+            raise OverrideError(f'"{text}" in the path {path} is no field name such as task_towers[0].')
+        steps.append(_Step(match["name"], None if match["index"] is None else int(match["index"])))
+    return steps
+
+
+def _descriptor(message: Message, step: _Step, walked: str, findings: Findings) -> FieldDescriptor:
+    fields = message.DESCRIPTOR.fields_by_name
+    if step.name not in fields:
+        hint = did_you_mean(step.name, fields) or f" Its fields: {quoted(sorted(fields))}."
+        raise OverrideError(f'{walked or "the config"} has no field "{step.name}".{hint}')
+    descriptor = fields[step.name]
+    path = join(walked, step.name)
+    options = descriptor.GetOptions().Extensions
+    for option, words in ((options_pb2.refused, "is not supported."), (options_pb2.later, "is not supported yet.")):
+        if options[option]:
+            raise OverrideError(f"{path} {words} {options[option]}")
+    if step.index is not None and not descriptor.is_repeated:
+        raise OverrideError(f"{path} is no list; leave out [{step.index}].")
+    return descriptor
+
+
+def _enter(message: Message, descriptor: FieldDescriptor, step: _Step, walked: str) -> Message:
+    """Returns the message a step leads to, made when it is missing."""
+    path = join(walked, step.name)
+    inner = getattr(message, descriptor.name)
+    if not descriptor.is_repeated:
+        inner.SetInParent()
+        return inner
+    if descriptor.message_type.GetOptions().map_entry:
+        raise OverrideError(f"{path} is a map: set it as a whole, {path}={{key: ... value: ...}}.")
+    if step.index is None:
+        raise OverrideError(f"{path} is a list of {len(inner)}: say which, for example {path}[0].")
+    _check_index(len(inner), step, path)
+    return inner.add() if step.index == len(inner) else inner[step.index]
+
+
+def _check_index(length: int, step: _Step, path: str) -> None:
+    if step.index is not None and step.index > length:
+        known = f"{path}[0] to {path}[{length - 1}] exist" if length else "the list is empty"
+        raise OverrideError(f"{path}[{step.index}] is out of range: {known}, {path}[{length}] appends.")
+
+
+def _assign(
+    message: Message, descriptor: FieldDescriptor, step: _Step, path: str, value: str, findings: Findings
+) -> None:
+    """Reads the value into a message of its own and puts it into place only when it is right."""
+    text = _as_text_format(descriptor, value, step.index is not None)
+    fresh = message_factory.GetMessageClass(message.DESCRIPTOR)()
+    scratch = Findings(findings.places.__class__("--set"))
+    list_path = path if step.index is None else path.rpartition("[")[0]
+    Parser(text, scratch, SET_POSITION).parse_value(fresh, descriptor, list_path)
+    findings.problems.extend(scratch.problems)
+    if scratch.problems:
+        return
+    if step.index is None:
+        _replace(message, descriptor, fresh)
+    else:
+        _replace_item(message, descriptor, step, list_path, fresh)
+    findings.ignored.update({name: note for name, note in scratch.ignored.items() if name not in findings.ignored})
+    findings.places.forget(path)
+    findings.places.positions[path] = SET_POSITION
+
+
+def _replace(message: Message, descriptor: FieldDescriptor, fresh: Message) -> None:
+    message.ClearField(descriptor.name)
+    message.MergeFrom(fresh)
+
+
+def _replace_item(message: Message, descriptor: FieldDescriptor, step: _Step, path: str, fresh: Message) -> None:
+    items = getattr(message, descriptor.name)
+    new = getattr(fresh, descriptor.name)
+    _check_index(len(items), step, path)
+    if len(new) != 1:
+        raise OverrideError(f"{path}[{step.index}] takes one value, not a list of {len(new)}.")
+    if step.index == len(items):
+        message.MergeFrom(fresh)
+    elif descriptor.message_type is not None:
+        items[step.index].CopyFrom(new[0])
+    else:
+        items[step.index] = new[0]
+
+
+def _as_text_format(descriptor: FieldDescriptor, value: str, is_item: bool) -> str:
+    """Returns a value of the command line as the text format writes it: quotes round texts, braces round fields."""
+    value = value.strip()
+    is_list = descriptor.is_repeated and not is_item and value.startswith("[") and value.endswith("]")
+    if descriptor.message_type is not None:
+        return value if value.startswith(("{", "<", "[")) else f"{{{value}}}"
+    if descriptor.cpp_type != FieldDescriptor.CPPTYPE_STRING:
+        return value
+    if not is_list:
+        return _quote(value)
+    return f"[{', '.join(_quote(item) for item in _items(value[1:-1]))}]"
+
+
+def _items(text: str) -> list[str]:
+    found, start = [], 0
+    text = text.strip().removesuffix(",")
+    while text and start <= len(text):
+        match = _ITEM.match(text, start)
+        if match is None:
+            raise OverrideError(f"[{text}] is no list of texts such as [a, b] or ['a', \"b, c\"].")
+        found.append(match["item"])
+        if match.end() == len(text):
+            break
+        start = match.end()
+    return found
+
+
+def _quote(value: str) -> str:
+    is_quoted = len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'"
+    return value if is_quoted else f'"{text_encoding.CEscape(value, True)}"'
+
+
+def _kind(descriptor: FieldDescriptor) -> str:
+    return "a list of values" if descriptor.is_repeated else "a value"

@@ -1,0 +1,95 @@
+"""Places in a config, and the problems found there, collected so that all of them are reported at once."""
+
+import re
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from easymtl.errors import UserError
+
+_INDEX = re.compile(r"\[[^\[\]]*\]$")
+
+
+class Position(NamedTuple):
+    """A place in the config text, both counted from 1. Line 0 is a `--set` on the command line."""
+
+    line: int
+    column: int
+
+
+SET_POSITION = Position(0, 0)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A mistake in a config: where it is (`x.config:41`), what it is, and its place in the list of all."""
+
+    where: str
+    text: str
+    position: Position | None = None
+
+    @property
+    def order(self) -> tuple[float, float]:
+        """The place in the list: by line, then what is wrong with the whole file, then with `--set`."""
+        if self.position is None:
+            return (float("inf"), 0)
+        return (float("inf"), 1) if self.position == SET_POSITION else self.position
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.text}"
+
+
+class ConfigError(UserError):
+    """All that is wrong with one config; `problems` holds one entry each, in the order of the file."""
+
+    def __init__(self, path: str, problems: list[Problem], more_to_come: bool = False):
+        self.problems = sorted(dict.fromkeys(problems), key=lambda problem: problem.order)
+        count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
+        rest = " (other rules are checked once its braces and quotes are right)" if more_to_come else ""
+        lines = [f"{count} in {path}{rest}:", *map(str, self.problems)]
+        super().__init__("\n".join(lines))
+
+
+@dataclass
+class Places:
+    """Where each field of a message was written, under paths such as `train_config.optimizer_config[0]`."""
+
+    path: str
+    positions: dict[str, Position] = field(default_factory=dict)
+
+    def position(self, field_path: str) -> Position | None:
+        """Returns the position of a field or, when it is not written, of the nearest message around it."""
+        while field_path:
+            if field_path in self.positions:
+                return self.positions[field_path]
+            field_path = parent(field_path)
+        return None
+
+    def where(self, field_path: str) -> str:
+        """Returns `x.config:41` of a field, `--set` when it was set there, the file when it is nowhere."""
+        return self.line(self.position(field_path))
+
+    def line(self, position: Position | None, with_column: bool = False) -> str:
+        """Returns a position as messages show it: `x.config:41` or `x.config:41:7`."""
+        if position is None:
+            return self.path
+        if position == SET_POSITION:
+            return "--set"
+        return f"{self.path}:{position.line}" + (f":{position.column}" if with_column else "")
+
+    def forget(self, field_path: str) -> None:
+        """Drops the position of a field and of all below it."""
+        below = (field_path + ".", field_path + "[")
+        for known in [known for known in self.positions if known == field_path or known.startswith(below)]:
+            del self.positions[known]
+
+
+def parent(field_path: str) -> str:
+    """Returns the path without its last step: `a.b[1]` -> `a.b` -> `a` -> the empty path."""
+    if _INDEX.search(field_path):
+        return _INDEX.sub("", field_path)
+    return field_path.rpartition(".")[0]
+
+
+def join(field_path: str, name: str) -> str:
+    """Returns the path of a field inside a message."""
+    return f"{field_path}.{name}" if field_path else name
