@@ -1,0 +1,177 @@
+"""`livestream`: who enters a live room, stays, and takes the microphone."""
+
+import numpy as np
+import pyarrow as pa
+
+from easymtl.synth.data_set import Features
+from easymtl.synth.hidden import Ids, Numbers
+from easymtl.synth.outcomes import Duration, Event
+from easymtl.synth.sampling import Shares, Zipf, joined, mix, named, normal_of, scatter, text
+
+_USERS = Zipf(100_000, shift=20)
+_ANCHORS = Zipf(5_000, shift=5)
+_TAGS = Zipf(200, shift=4)
+_CITIES = Zipf(300, shift=3)
+_USER_LEVELS = Zipf(50, shift=6)
+_ANCHOR_LEVELS = Zipf(60, shift=10)
+
+_GENDERS = ["female", "male", "unknown"]
+_CATEGORIES = [
+    "music",
+    "dance",
+    "chat",
+    "game",
+    "food",
+    "travel",
+    "sport",
+    "beauty",
+    "outdoor",
+    "fashion",
+    "talent",
+    "study",
+]
+_ROOM_TYPES = ["solo", "pk", "party", "voice", "show"]
+_NETWORKS = ["wifi", "5g", "4g", "other"]
+_DEVICES = ["apple", "huawei", "xiaomi", "oppo", "vivo", "samsung", "honor", "other"]
+_MOST_TAGS = 4
+
+_USER_GENDER = Shares([45, 48, 7])
+_USER_AGE = Shares([3, 5, 6, 6, 5, 4, 3, 3, 2, 2, 1, 1])
+_ANCHOR_GENDER = Shares([60, 38, 2])
+_CATEGORY = Shares([20, 15, 14, 12, 8, 7, 6, 6, 4, 3, 3, 2])
+_ROOM_TYPE = Shares([45, 20, 15, 12, 8])
+_HOUR = Shares([5, 3, 2, 1, 1, 1, 1, 2, 2, 3, 3, 4, 5, 4, 3, 3, 3, 4, 5, 7, 9, 10, 10, 8])
+_NETWORK = Shares([60, 18, 18, 4])
+_DEVICE = Shares([22, 18, 16, 14, 14, 4, 8, 4])
+_POSITION = Shares([1 / (place + 3) for place in range(20)])
+
+
+class Livestream:
+    """100,000 users, 5,000 anchors, 18 features; click, then view and its time, and on-mic and its time."""
+
+    name = "livestream"
+    format = "parquet"
+    outcomes = {
+        "is_click": Event(rate=0.2, spread=1.1),
+        "is_view": Event(rate=0.4, spread=1.1, parent="is_click"),
+        "view_costtime": Duration(parent="is_view"),
+        "is_on_mic": Event(rate=0.3, spread=1.3, parent="is_click"),
+        "on_mic_duration": Duration(parent="is_on_mic"),
+    }
+    effects = {
+        "user_id": Ids(2_000, 0.7, head=300),
+        "user_age": Numbers(0.5),
+        "user_gender": Ids(3, 0.9),
+        "user_level": Numbers(0.6),
+        "user_city": Ids(60, 0.3),
+        "anchor_id": Ids(1_000, 0.9, head=200),
+        "anchor_gender": Ids(3, 0.7),
+        "anchor_level": Numbers(0.5),
+        "anchor_category": Ids(12, 1.0),
+        "room_type": Ids(5, 0.7),
+        "hour": Ids(24, 0.4),
+        "network": Ids(4, 0.4),
+        "device": Ids(8, 0.3),
+        "position": Ids(20, 0.6),
+        "user_tags": Ids(200, 1.0),
+        "anchor_tags": Ids(200, 1.0),
+        "user_watch_minutes": Numbers(0.5),
+        "room_online": Numbers(0.5),
+    }
+
+    def features(self, seed: int, random: np.random.Generator, num_rows: int) -> Features:
+        """Draws a user, an anchor and the context of each row."""
+        columns: dict[str, pa.Array] = {}
+        inputs: dict[str, np.ndarray] = {}
+        for part in (_user(seed, random, num_rows), _anchor(seed, random, num_rows), _context(random, num_rows)):
+            columns |= part.columns
+            inputs |= part.inputs
+        return Features(columns, inputs)
+
+
+def _user(seed: int, random: np.random.Generator, num_rows: int) -> Features:
+    user = _USERS.ranks(random.random(num_rows))
+    keys = [mix(user, seed * 64 + salt) for salt in range(7)]
+    gender = _USER_GENDER.of(keys[0])
+    age = 16 + 4 * _USER_AGE.of(keys[1]) + (keys[1] & np.uint64(3)).astype(np.int32)
+    level = _USER_LEVELS.ranks_of(keys[2]).astype(np.int32)
+    city = _CITIES.ranks_of(keys[3])
+    activity = normal_of(keys[4]) + 0.4 * random.standard_normal(num_rows, dtype=np.float32)
+    minutes = np.round(np.exp(3.2 + activity), 1)
+    tags, counts = _tags(keys[5], keys[6])
+    columns = {
+        "user_id": text(scatter(user, _USERS.size)),
+        "user_age": pa.array(age),
+        "user_gender": named(gender, _GENDERS),
+        "user_level": pa.array(level),
+        "user_city": named(city, [f"city_{number}" for number in range(_CITIES.size)]),
+        "user_tags": joined(tags, counts),
+        "user_watch_minutes": pa.array(minutes),
+    }
+    inputs = {
+        "user_id": user,
+        "user_age": (age - 34) / 11,
+        "user_gender": gender,
+        "user_level": (level - 14) / 13,
+        "user_city": city,
+        "user_tags": _padded(tags, counts),
+        "user_watch_minutes": _standard_log(minutes, 3.2, 1.1),
+    }
+    return Features(columns, inputs)
+
+
+def _anchor(seed: int, random: np.random.Generator, num_rows: int) -> Features:
+    anchor = _ANCHORS.ranks(random.random(num_rows))
+    keys = [mix(anchor, seed * 64 + salt) for salt in range(32, 38)]
+    gender = _ANCHOR_GENDER.of(keys[0])
+    level = _ANCHOR_LEVELS.ranks_of(keys[1]).astype(np.int32)
+    category = _CATEGORY.of(keys[2])
+    room_type = _ROOM_TYPE.of(keys[3])
+    tags, counts = _tags(keys[4], keys[5])
+    columns = {
+        "anchor_id": text(scatter(anchor, _ANCHORS.size)),
+        "anchor_gender": named(gender, _GENDERS),
+        "anchor_level": pa.array(level),
+        "anchor_category": named(category, _CATEGORIES),
+        "room_type": named(room_type, _ROOM_TYPES),
+        "anchor_tags": joined(tags, counts),
+    }
+    inputs = {
+        "anchor_id": anchor,
+        "anchor_gender": gender,
+        "anchor_level": (level - 20) / 16,
+        "anchor_category": category,
+        "room_type": room_type,
+        "anchor_tags": _padded(tags, counts),
+    }
+    return Features(columns, inputs)
+
+
+def _context(random: np.random.Generator, num_rows: int) -> Features:
+    hour, network, device, position = (
+        shares.draw(random, num_rows) for shares in (_HOUR, _NETWORK, _DEVICE, _POSITION)
+    )
+    online = np.exp(5 + 1.2 * random.standard_normal(num_rows, dtype=np.float32)).astype(np.int32)
+    columns = {
+        "hour": pa.array(hour),
+        "network": named(network, _NETWORKS),
+        "device": named(device, _DEVICES),
+        "position": pa.array(position),
+        "room_online": pa.array(online),
+    }
+    inputs = {"hour": hour, "network": network, "device": device, "position": position}
+    return Features(columns, inputs | {"room_online": _standard_log(online, 5, 1.2)})
+
+
+def _tags(which: np.ndarray, how_many: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the tags of an id `[rows, most]` (a tag may repeat) and their number, 1 to `most`."""
+    tags = np.stack([_TAGS.ranks_of(mix(which, place)) for place in range(_MOST_TAGS)], axis=1)
+    return tags, 1 + (how_many >> np.uint64(62)).astype(np.int32)
+
+
+def _padded(tags: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    return np.where(np.arange(tags.shape[1]) < counts[:, None], tags, -1)
+
+
+def _standard_log(numbers: np.ndarray, mean: float, deviation: float) -> np.ndarray:
+    return np.clip((np.log1p(numbers) - mean) / deviation, -2.5, 2.5)

@@ -1,0 +1,111 @@
+"""Writes synthetic data sets as Parquet or CSV files, block by block in flat memory."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from easymtl.errors import UserError, did_you_mean, quoted
+from easymtl.synth.data_set import BLOCK_ROWS, TRUTH_PREFIX, Blocks, DataSet
+from easymtl.synth.livestream import Livestream
+
+DATA_SETS: dict[str, DataSet] = {data_set.name: data_set for data_set in (Livestream(),)}
+FORMATS = ("parquet", "csv")
+_MOST_EVAL_ROWS = 200_000
+
+
+def default_folder(name: str) -> str:
+    """Returns the folder that the sample configs read the data set `name` from."""
+    return f"samples/data/{name}"
+
+
+def write(
+    name: str,
+    num_rows: int,
+    seed: int = 0,
+    out: str | os.PathLike | None = None,
+    format: str | None = None,
+    eval_rows: int | None = None,
+    header: bool = False,
+    truth: bool | None = None,
+) -> dict[str, Path]:
+    """Writes `train.<format>` and `eval.<format>` of a synthetic data set.
+
+    Row n is a pure function of (name, seed, n), so a longer file begins with the rows of a shorter one.
+
+    Args:
+      name: a key of `DATA_SETS`.
+      num_rows: rows of the training file.
+      seed: another seed is another hidden model.
+      out: folder, made if needed; `default_folder(name)` when not given.
+      format: `parquet` or `csv`; when not given, the one that the sample configs of the data set read.
+      eval_rows: rows of the evaluation file; a fifth of `num_rows`, at most 200,000, when not given.
+      header: whether CSV files begin with the names of the columns.
+      truth: whether to write the `true_<label>` columns; when not given, all but CSV files without a
+        header have them (their columns are the labels and features alone, as in a log).
+
+    Returns:
+      The paths written, by the keys `train` and `eval`.
+
+    Raises:
+      UserError: the name, format or a number of rows is not allowed.
+    """
+    data_set = _data_set(name)
+    format = data_set.format if format is None else format
+    eval_rows = min(max(num_rows // 5, 1), _MOST_EVAL_ROWS) if eval_rows is None else eval_rows
+    if format not in FORMATS:
+        raise UserError(
+            f'format "{format}" is not known: choose from {quoted(FORMATS)}.{did_you_mean(format, FORMATS)}'
+        )
+    for option, number in (("rows", num_rows), ("eval rows", eval_rows)):
+        if number < 1:
+            raise UserError(f"{option} is {number}: it must be at least 1.")
+    if truth is None:
+        truth = header or format == "parquet"
+    folder = Path(default_folder(name) if out is None else out)
+    folder.mkdir(parents=True, exist_ok=True)
+    blocks = Blocks(data_set, seed)
+    paths = {part: folder / f"{part}.{format}" for part in ("train", "eval")}
+    for part, rows in (("train", num_rows), ("eval", eval_rows)):
+        _write_file(paths[part], _batches(blocks, part, rows, truth), format, header)
+    return paths
+
+
+def read_batches(name: str, num_rows: int, seed: int = 0, part: str = "train") -> Iterator[pa.RecordBatch]:
+    """Yields the rows that `write` would write, truth included, in batches of at most 65,536 rows."""
+    yield from _batches(Blocks(_data_set(name), seed), part, num_rows, truth=True)
+
+
+def _data_set(name: str) -> DataSet:
+    if name not in DATA_SETS:
+        raise UserError(f'No data set "{name}": choose from {quoted(DATA_SETS)}.{did_you_mean(name, DATA_SETS)}')
+    return DATA_SETS[name]
+
+
+def _batches(blocks: Blocks, part: str, num_rows: int, truth: bool) -> Iterator[pa.RecordBatch]:
+    for index, start in enumerate(range(0, num_rows, BLOCK_ROWS)):
+        batch = blocks.block(part, index).slice(0, num_rows - start)
+        if not truth:
+            batch = batch.select([name for name in batch.schema.names if not name.startswith(TRUTH_PREFIX)])
+        yield batch
+
+
+def _write_file(path: Path, batches: Iterator[pa.RecordBatch], format: str, header: bool) -> None:
+    """Writes under another name first, so that an interrupted run leaves no half file that looks whole."""
+    partial = path.with_name(path.name + ".partial")
+    first = next(batches)
+    with _writer(partial, first.schema, format, header) as writer:
+        writer.write_batch(first)
+        for batch in batches:
+            writer.write_batch(batch)
+    partial.replace(path)
+
+
+def _writer(path: Path, schema: pa.Schema, format: str, header: bool):
+    if format == "parquet":
+        return pa.parquet.ParquetWriter(path, schema, compression="zstd", compression_level=1)
+    options = pa.csv.WriteOptions(include_header=header, batch_size=8192, quoting_style="none")
+    return pa.csv.CSVWriter(path, schema, write_options=options)
