@@ -11,11 +11,14 @@ import tensorflow as tf
 from easymtl.config import view
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.features.numbers import NumberColumn
+from easymtl.protos.eval_pb2 import EvalMetrics
 from easymtl.protos.loss_pb2 import Loss, LossType
 from easymtl.protos.model_pb2 import ModelConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.protos.task_pb2 import SampleWeight, TaskTower
 from easymtl.tasks.losses import LOSSES, LossInputs, LossKind, Output
+from easymtl.tasks.metrics import Metric, Subject, build_metrics, suits
+from easymtl.tasks.names import numbered
 from easymtl.tasks.sample_weights import Factor, Present, Space, Value
 
 
@@ -32,6 +35,8 @@ class Task:
         label: name of the label field.
         num_outputs: width of the logits.
         factors: the factors of a sample's weight.
+        output: what the logits stand for.
+        metrics: the metrics of the tower.
     """
 
     def __init__(
@@ -40,14 +45,16 @@ class Task:
         label: str,
         factors: Sequence[Factor] = (),
         reduction: int = ModelConfig.NONZERO_WEIGHT_MEAN,
+        default_metrics: Iterable[EvalMetrics] = (),
     ):
-        """Checks the losses of the tower.
+        """Checks the losses and metrics of the tower.
 
         Args:
             tower: the tower's message.
             label: name of the label field.
             factors: factors of a sample's weight beside the presence of the label.
             reduction: how the losses of the samples become one number, an `ModelConfig.LossReduction`.
+            default_metrics: the metrics of a tower that names none; those that do not suit it are left out.
 
         Raises:
             UserError: when a loss is not available, or does not go with the rest of the tower.
@@ -62,11 +69,22 @@ class Task:
         kinds = [self._kind(entry) for entry in entries]
         self._losses = dict(zip(self._loss_names(entries, kinds), zip(entries, kinds)))
         self.output = self._one_output(kinds)
+        metrics = list(tower.metrics_set) or [m for m in default_metrics if suits(m, self.subjects)]
+        self.metrics: list[Metric] = build_metrics(metrics, self.subjects, f'Task tower "{self.name}"')
 
     @property
     def is_multi_class(self) -> bool:
         """Whether the task tells several classes apart."""
         return self.num_outputs > 1
+
+    @property
+    def subjects(self) -> frozenset[Subject]:
+        """What the task predicts; two classes are also one event."""
+        if self.output is not Output.PROBABILITY:
+            return frozenset({Subject.VALUE})
+        if not self.is_multi_class:
+            return frozenset({Subject.EVENT})
+        return frozenset({Subject.CLASSES, Subject.EVENT} if self.num_outputs == 2 else {Subject.CLASSES})
 
     @property
     def loss_names(self) -> list[str]:
@@ -174,30 +192,20 @@ class Task:
         return outputs.pop()
 
 
-def numbered(names: Iterable[str]) -> list[str]:
-    """Returns the names with `_2`, `_3`, ... behind those that came before."""
-    result: list[str] = []
-    for name in names:
-        unique, number = name, 1
-        while unique in result:
-            number += 1
-            unique = f"{name}_{number}"
-        result.append(unique)
-    return result
-
-
 def build_tasks(pipeline: Pipeline) -> list[Task]:
     """Returns the tasks of a pipeline, in the order of its towers.
 
     Raises:
         UserError: when a tower asks for something that is not available or does not exist.
     """
+    _check_strategy(pipeline.model_config)
     tasks = [
         Task(
             tower,
             view.label_name(pipeline, index),
             _factors(pipeline, tower, view.label_name(pipeline, index)),
             pipeline.model_config.loss_reduction,
+            pipeline.eval_config.metrics_set,
         )
         for index, tower in enumerate(view.task_towers(pipeline))
     ]
@@ -208,6 +216,14 @@ def build_tasks(pipeline: Pipeline) -> list[Task]:
 def number_columns(tasks: Iterable[Task]) -> list[NumberColumn]:
     """Returns the number columns of all tasks, each once."""
     return list({column.name: column for task in tasks for column in task.number_columns}.values())
+
+
+def _check_strategy(model: ModelConfig) -> None:
+    if model.loss_weight_strategy != ModelConfig.Fixed:
+        strategy = ModelConfig.LossWeightStrategy.Name(model.loss_weight_strategy)
+        raise UserError(
+            f"model_config.loss_weight_strategy {strategy} is not available yet; use Fixed and set the weights."
+        )
 
 
 def _check_names(tasks: Sequence[Task]) -> None:

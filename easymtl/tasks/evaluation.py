@@ -1,0 +1,138 @@
+"""Gathers labels and predictions batch by batch and computes every metric of every task at the end."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from easymtl.tasks.losses import Output
+from easymtl.tasks.metrics import Metric, MetricInputs, Subject, UndefinedMetric
+from easymtl.tasks.task import Task
+
+
+class Evaluation:
+    """One pass over the evaluation data.
+
+        evaluation = Evaluation(tasks)
+        evaluation.add(predictions, numbers, keys)   # for each batch
+        evaluation.result()                          # {"auc_is_click": 0.71, ...}
+        evaluation.warnings                          # metrics that the data do not determine, and why
+
+    Plain metrics count every row that has a label, once each; `weighted` ones count rows by the task's sample
+    weights and space. All rows stay in memory: about 8 bytes a row for each task, 4 more for each weighted task
+    and each key.
+
+    Attributes:
+        metrics: every metric by its full name, `<metric>_<task>`.
+        key_fields: fields whose values `add` needs beside the predictions.
+        warnings: after `result`, one sentence for each metric that is NaN.
+    """
+
+    def __init__(self, tasks: Sequence[Task]):
+        self._tasks = [task for task in tasks if task.metrics]
+        self.key_fields = list(dict.fromkeys(m.key_field for task in self._tasks for m in task.metrics if m.key_field))
+        self.warnings: list[str] = []
+        self._labels: dict[str, list[np.ndarray]] = {task.name: [] for task in self._tasks}
+        self._predictions: dict[str, list[np.ndarray]] = {task.name: [] for task in self._tasks}
+        self._weights: dict[str, list[np.ndarray]] = {task.name: [] for task in self._tasks}
+        self._keys: dict[str, list[pa.Array]] = {field: [] for field in self.key_fields}
+
+    def add(
+        self,
+        predictions: dict[str, np.ndarray],
+        numbers: dict[str, np.ndarray],
+        keys: dict[str, pa.Array] | None = None,
+    ) -> None:
+        """Adds a batch.
+
+        Args:
+            predictions: what `Task.predictions` returns, by name.
+            numbers: the number columns by name, `[batch]` each, NaN where missing.
+            keys: the key fields by name, `[batch]` each; a null is a key like any other.
+        """
+        for task in self._tasks:
+            self._labels[task.name].append(np.asarray(numbers[task.label], np.float32))
+            self._predictions[task.name].append(np.asarray(predictions[_prediction_name(task)], np.float32))
+            if _is_weighted(task):
+                self._weights[task.name].append(np.asarray(task.weights(numbers)))
+        for field in self.key_fields:
+            self._keys[field].append(_compact((keys or {})[field]))
+
+    def result(self) -> dict[str, float]:
+        """Returns every metric as `<metric>_<task>`; NaN, with a warning, where the rows do not determine it."""
+        groups = {field: _codes(chunks) for field, chunks in self._keys.items()}
+        self.warnings = []
+        return {
+            f"{metric.name}_{task.name}": self._compute(task, metric, groups)
+            for task in self._tasks
+            for metric in task.metrics
+        }
+
+    def _compute(self, task: Task, metric: Metric, groups: dict[str, np.ndarray]) -> float:
+        try:
+            return metric.kind.compute(self._inputs(task, metric, groups))
+        except UndefinedMetric as reason:
+            self.warnings.append(f"{metric.name}_{task.name} is not defined: {reason}.")
+            return math.nan
+
+    def _inputs(self, task: Task, metric: Metric, groups: dict[str, np.ndarray]) -> MetricInputs:
+        """Returns the rows that count for a metric.
+
+        Raises:
+            UndefinedMetric: when there are none.
+        """
+        labels = _joined(self._labels[task.name])
+        rows = ~np.isnan(labels)
+        if not rows.any():
+            raise UndefinedMetric(f'no row has a label "{task.label}"')
+        weights = None
+        if metric.weighted:
+            weights = _joined(self._weights[task.name])
+            rows &= weights > 0
+            weights = weights[rows].astype(np.float64)
+            if not len(weights):
+                raise UndefinedMetric("no labelled row has a sample weight above 0")
+        return MetricInputs(
+            labels=labels[rows].astype(np.float64),
+            predictions=_of_subject(task, metric, _joined(self._predictions[task.name])[rows]),
+            weights=weights,
+            groups=groups[metric.key_field][rows] if metric.key_field else None,
+            parameters=metric.parameters,
+        )
+
+
+def _prediction_name(task: Task) -> str:
+    return f"probs_{task.name}" if task.output is Output.PROBABILITY else f"y_{task.name}"
+
+
+def _is_weighted(task: Task) -> bool:
+    return any(metric.weighted for metric in task.metrics)
+
+
+def _of_subject(task: Task, metric: Metric, predictions: np.ndarray) -> np.ndarray:
+    """Returns the predictions as the metric takes them: of two classes, some metrics want the second one's."""
+    if task.is_multi_class and Subject.CLASSES not in metric.kind.subjects:
+        predictions = predictions[:, 1]
+    return predictions.astype(np.float64)
+
+
+def _joined(chunks: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate(chunks) if chunks else np.zeros(0, np.float32)
+
+
+def _compact(keys: pa.Array) -> pa.DictionaryArray:
+    """Returns the keys with a dictionary of their own, not that of the file block that they came from."""
+    if isinstance(keys, pa.ChunkedArray):
+        keys = keys.combine_chunks()
+    if pa.types.is_dictionary(keys.type):
+        keys = keys.dictionary_decode()
+    return keys.dictionary_encode()
+
+
+def _codes(chunks: list[pa.DictionaryArray]) -> np.ndarray:
+    """Returns one integer per row, equal for equal keys, -1 for null."""
+    if not chunks:
+        return np.zeros(0, np.int32)
+    unified = pa.chunked_array(chunks).unify_dictionaries().chunks
+    return np.concatenate([chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False) for chunk in unified])

@@ -1,0 +1,302 @@
+"""The metrics of the config language, computed at the end of an evaluation on all its rows in float64.
+
+A new metric is one function and one row of `METRICS`.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from enum import Enum
+
+import numpy as np
+from google.protobuf.message import Message
+from sklearn import metrics as sklearn_metrics
+
+from easymtl.errors import UserError, quoted
+from easymtl.protos.eval_pb2 import EvalMetrics
+from easymtl.tasks.grouped_metrics import REDUCTIONS, grouped_auc, ordered_pair_share
+from easymtl.tasks.names import numbered
+
+# float32 probabilities saturate at 0 and 1; the smallest distance from 1 that they can show is 6e-8.
+_SMALLEST_PROBABILITY = 1e-7
+
+
+class UndefinedMetric(ValueError):
+    """The rows do not determine the metric; the text says why."""
+
+
+class Subject(Enum):
+    """What is predicted, and so which metrics make sense."""
+
+    EVENT = "one event"
+    CLASSES = "several classes"
+    VALUE = "a value"
+
+
+@dataclass(frozen=True)
+class MetricInputs:
+    """The labelled rows of an evaluation for one task and one metric.
+
+    Attributes:
+        labels: `[n]` float64; an event happened when its label is above 0.
+        predictions: `[n]` float64: probabilities or values, or `[n, num_class]` probabilities.
+        weights: `[n]` float64, all above 0, or None for a plain metric.
+        groups: `[n]` integers, or None when the metric has no groups.
+        parameters: the metric's own message.
+    """
+
+    labels: np.ndarray
+    predictions: np.ndarray
+    weights: np.ndarray | None
+    groups: np.ndarray | None
+    parameters: Message
+
+    @property
+    def positive(self) -> np.ndarray:
+        """Whether the event happened, `[n]`."""
+        return self.labels > 0
+
+    def mean(self, values: np.ndarray) -> float:
+        """Returns the weighted mean of one value per row."""
+        return float(np.average(values, weights=self.weights))
+
+    def needs_both_classes(self) -> None:
+        """Raises UndefinedMetric unless there are positive and negative rows."""
+        num_positives = int(self.positive.sum())
+        if num_positives in (0, len(self.labels)):
+            kind = "positive" if num_positives else "negative"
+            raise UndefinedMetric(f"all {len(self.labels)} labelled rows are {kind}")
+
+
+def auc(inputs: MetricInputs) -> float:
+    """Area under the ROC curve, exact: every prediction is a threshold, ties count 1/2."""
+    inputs.needs_both_classes()
+    return float(sklearn_metrics.roc_auc_score(inputs.positive, inputs.predictions, sample_weight=inputs.weights))
+
+
+def group_auc(inputs: MetricInputs) -> float:
+    """Mean of the AUC over groups of rows; groups with one class are left out."""
+    by_group = grouped_auc(inputs.positive, inputs.predictions, inputs.groups, inputs.weights)
+    if not len(by_group.auc):
+        raise UndefinedMetric("no group has both a positive and a negative row")
+    return by_group.reduce(inputs.parameters.reduction)
+
+
+def pr_auc(inputs: MetricInputs) -> float:
+    """Average precision: the step-wise area under the precision-recall curve."""
+    inputs.needs_both_classes()
+    return float(
+        sklearn_metrics.average_precision_score(inputs.positive, inputs.predictions, sample_weight=inputs.weights)
+    )
+
+
+def max_f1(inputs: MetricInputs) -> float:
+    """The best F1 over all thresholds on the probability."""
+    if not inputs.positive.any():
+        raise UndefinedMetric(f"none of the {len(inputs.labels)} labelled rows is positive")
+    precisions, recalls, _ = sklearn_metrics.precision_recall_curve(
+        inputs.positive, inputs.predictions, sample_weight=inputs.weights
+    )
+    sums = precisions + recalls
+    return float(np.max(2 * precisions * recalls / np.where(sums > 0, sums, 1)))
+
+
+def accuracy(inputs: MetricInputs) -> float:
+    """Share of rows whose class is right: the likeliest class, or for one event a probability above 1/2."""
+    if inputs.predictions.ndim == 2:
+        return inputs.mean(inputs.predictions.argmax(axis=1) == inputs.labels)
+    return inputs.mean((inputs.predictions > 0.5) == inputs.positive)
+
+
+def precision(inputs: MetricInputs) -> float:
+    """Share of events among the rows with a probability above 1/2."""
+    predicted = inputs.predictions > 0.5
+    if not predicted.any():
+        raise UndefinedMetric("no prediction is above 0.5")
+    return inputs.mean(predicted & inputs.positive) / inputs.mean(predicted)
+
+
+def recall(inputs: MetricInputs) -> float:
+    """Share of rows with a probability above 1/2 among the events."""
+    if not inputs.positive.any():
+        raise UndefinedMetric(f"none of the {len(inputs.labels)} labelled rows is positive")
+    return inputs.mean((inputs.predictions > 0.5) & inputs.positive) / inputs.mean(inputs.positive)
+
+
+def recall_at_topk(inputs: MetricInputs) -> float:
+    """Share of rows whose class is among the `topk` likeliest."""
+    topk = min(inputs.parameters.topk, inputs.predictions.shape[1])
+    likeliest = np.argsort(-inputs.predictions, axis=1, kind="stable")[:, :topk]
+    return inputs.mean((likeliest == inputs.labels[:, None]).any(axis=1))
+
+
+def precision_at_topk(inputs: MetricInputs) -> float:
+    """Share of right classes among the `topk` likeliest: each row has one right class, so recall / topk."""
+    return recall_at_topk(inputs) / inputs.parameters.topk
+
+
+def mean_squared_error(inputs: MetricInputs) -> float:
+    """Mean of (prediction - label)²."""
+    return inputs.mean(np.square(inputs.predictions - inputs.labels))
+
+
+def root_mean_squared_error(inputs: MetricInputs) -> float:
+    """Square root of the mean squared error."""
+    return float(np.sqrt(mean_squared_error(inputs)))
+
+
+def mean_absolute_error(inputs: MetricInputs) -> float:
+    """Mean of |prediction - label|."""
+    return inputs.mean(np.abs(inputs.predictions - inputs.labels))
+
+
+def log_loss(inputs: MetricInputs) -> float:
+    """Mean of -log of the probability of the label, in nats; probabilities are kept 1e-7 away from 0 and 1."""
+    if inputs.predictions.ndim == 2:
+        classes = inputs.labels.astype(np.int64)
+        num_class = inputs.predictions.shape[1]
+        if classes.min() < 0 or classes.max() >= num_class:
+            raise UndefinedMetric(f"labels go from {classes.min()} to {classes.max()}, classes to {num_class - 1}")
+        chosen = inputs.predictions[np.arange(len(classes)), classes]
+        return -inputs.mean(np.log(np.maximum(chosen, _SMALLEST_PROBABILITY)))
+    return inputs.mean(_cross_entropy(inputs.labels, inputs.predictions))
+
+
+def normalized_entropy(inputs: MetricInputs) -> float:
+    """Log loss divided by the log loss of always predicting the mean label; below 1 is better than that.
+
+    He et al., "Practical Lessons from Predicting Clicks on Ads at Facebook", ADKDD 2014, equation 1.
+    """
+    inputs.needs_both_classes()
+    base_rate = inputs.mean(inputs.labels)
+    return log_loss(inputs) / float(_cross_entropy(np.asarray(base_rate), np.asarray(base_rate)))
+
+
+def calibration(inputs: MetricInputs) -> float:
+    """Mean prediction divided by mean label; 1 is right, above 1 predicts too much."""
+    observed = inputs.mean(inputs.labels)
+    if observed == 0:
+        raise UndefinedMetric("the mean label is 0")
+    return inputs.mean(inputs.predictions) / observed
+
+
+def xauc(inputs: MetricInputs) -> float:
+    """Share of row pairs with different labels that the predictions put in the right order."""
+    share = ordered_pair_share(inputs.labels, inputs.predictions, inputs.weights)
+    if share is None:
+        raise UndefinedMetric("all labels are equal")
+    return share
+
+
+def _cross_entropy(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    probabilities = np.clip(probabilities, _SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY)
+    return -(labels * np.log(probabilities) + (1 - labels) * np.log1p(-probabilities))
+
+
+@dataclass(frozen=True)
+class MetricKind:
+    """One metric of the config language.
+
+    Attributes:
+        compute: the metric on all labelled rows.
+        subjects: what kind of prediction it makes sense for.
+        bigger_is_better: None when neither bigger nor smaller is (calibration).
+        key_parameter: the parameter that names the field of the groups, if it has groups.
+    """
+
+    compute: Callable[[MetricInputs], float]
+    subjects: frozenset[Subject]
+    bigger_is_better: bool | None = True
+    key_parameter: str = ""
+
+
+_EVENT = frozenset({Subject.EVENT})
+_CLASSES = frozenset({Subject.CLASSES})
+_NUMBER = frozenset({Subject.EVENT, Subject.VALUE})
+
+METRICS: dict[str, MetricKind] = {
+    "auc": MetricKind(auc, _EVENT),
+    "gauc": MetricKind(group_auc, _EVENT, key_parameter="uid_field"),
+    "session_auc": MetricKind(group_auc, _EVENT, key_parameter="session_id_field"),
+    "pr_auc": MetricKind(pr_auc, _EVENT),
+    "max_f1": MetricKind(max_f1, _EVENT),
+    "accuracy": MetricKind(accuracy, _EVENT | _CLASSES),
+    "precision": MetricKind(precision, _EVENT),
+    "recall": MetricKind(recall, _EVENT),
+    "recall_at_topk": MetricKind(recall_at_topk, _CLASSES),
+    "precision_at_topk": MetricKind(precision_at_topk, _CLASSES),
+    "mean_squared_error": MetricKind(mean_squared_error, _NUMBER, bigger_is_better=False),
+    "root_mean_squared_error": MetricKind(root_mean_squared_error, _NUMBER, bigger_is_better=False),
+    "mean_absolute_error": MetricKind(mean_absolute_error, _NUMBER, bigger_is_better=False),
+    "log_loss": MetricKind(log_loss, _EVENT | _CLASSES, bigger_is_better=False),
+    "normalized_entropy": MetricKind(normalized_entropy, _EVENT, bigger_is_better=False),
+    "calibration": MetricKind(calibration, _NUMBER, bigger_is_better=None),
+    "xauc": MetricKind(xauc, _NUMBER),
+}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One entry of a tower's `metrics_set`.
+
+    Attributes:
+        name: its name without the tower, such as `auc`, `weighted_auc`, or `gauc_2` for a second, other gauc.
+        kind: its row of `METRICS`.
+        parameters: its own message.
+        weighted: whether rows count by the task's sample weights and space, or one each.
+    """
+
+    name: str
+    kind: MetricKind
+    parameters: Message
+    weighted: bool
+
+    @property
+    def key_field(self) -> str:
+        """Field that holds the group of a row, or an empty string."""
+        return getattr(self.parameters, self.kind.key_parameter) if self.kind.key_parameter else ""
+
+
+def build_metrics(entries: Iterable[EvalMetrics], subjects: frozenset[Subject], where: str) -> list[Metric]:
+    """Returns the metrics of a tower.
+
+    Args:
+        entries: the tower's `metrics_set`.
+        subjects: what the tower predicts.
+        where: the tower, to begin a message with.
+
+    Raises:
+        UserError: when a metric does not go with what the tower predicts, or lacks a parameter.
+    """
+    metrics = [_build_metric(entry, subjects, where) for entry in entries]
+    names = numbered(metric.name for metric in metrics)
+    return [replace(metric, name=name) for metric, name in zip(metrics, names)]
+
+
+def suits(entry: EvalMetrics, subjects: frozenset[Subject]) -> bool:
+    """Returns whether a metric makes sense for a prediction."""
+    kind = METRICS.get(entry.WhichOneof("metric") or "")
+    return kind is not None and bool(kind.subjects & subjects)
+
+
+def _build_metric(entry: EvalMetrics, subjects: frozenset[Subject], where: str) -> Metric:
+    name = entry.WhichOneof("metric")
+    if name is None:
+        raise UserError(f"{where}: an entry of metrics_set names no metric; available: {quoted(METRICS)}.")
+    if not suits(entry, subjects):
+        suitable = quoted(other for other, kind in METRICS.items() if kind.subjects & subjects)
+        predicted = " or ".join(sorted(subject.value for subject in subjects))
+        raise UserError(f"{where}: metric {name} does not go with a prediction of {predicted}; use one of {suitable}.")
+    full_name = f"weighted_{name}" if entry.weighted else name
+    metric = Metric(full_name, METRICS[name], getattr(entry, name), entry.weighted)
+    _check_groups(metric, where)
+    return metric
+
+
+def _check_groups(metric: Metric, where: str) -> None:
+    if not metric.kind.key_parameter:
+        return
+    if not metric.key_field:
+        raise UserError(f"{where}: metric {metric.name} needs {metric.kind.key_parameter}, the field of its groups.")
+    reduction = metric.parameters.reduction
+    if reduction not in REDUCTIONS:
+        raise UserError(f'{where}: metric {metric.name} has reduction "{reduction}"; allowed: {quoted(REDUCTIONS)}.')
