@@ -6,34 +6,33 @@ import pyarrow as pa
 from easymtl.synth.data_set import Features
 from easymtl.synth.hidden import Ids, Numbers
 from easymtl.synth.outcomes import Duration, Event
-from easymtl.synth.sampling import Shares, Zipf, joined, mix, named, normal_of, scatter, text
+from easymtl.synth.sampling import (
+    Shares,
+    TagLists,
+    Zipf,
+    joined,
+    mix,
+    named,
+    normal_of,
+    padded,
+    scatter,
+    standard_log,
+    text,
+)
 
 _USERS = Zipf(100_000, shift=20)
 _ANCHORS = Zipf(5_000, shift=5)
-_TAGS = Zipf(200, shift=4)
+_TAGS_OF_ID = TagLists(Zipf(200, shift=4), most=4)
 _CITIES = Zipf(300, shift=3)
 _USER_LEVELS = Zipf(50, shift=6)
 _ANCHOR_LEVELS = Zipf(60, shift=10)
 
 _GENDERS = ["female", "male", "unknown"]
-_CATEGORIES = [
-    "music",
-    "dance",
-    "chat",
-    "game",
-    "food",
-    "travel",
-    "sport",
-    "beauty",
-    "outdoor",
-    "fashion",
-    "talent",
-    "study",
-]
+_CATEGORIES = ["music", "dance", "chat", "game", "food", "travel"]
+_CATEGORIES += ["sport", "beauty", "outdoor", "fashion", "talent", "study"]
 _ROOM_TYPES = ["solo", "pk", "party", "voice", "show"]
 _NETWORKS = ["wifi", "5g", "4g", "other"]
 _DEVICES = ["apple", "huawei", "xiaomi", "oppo", "vivo", "samsung", "honor", "other"]
-_MOST_TAGS = 4
 
 _USER_GENDER = Shares([45, 48, 7])
 _USER_AGE = Shares([3, 5, 6, 6, 5, 4, 3, 3, 2, 2, 1, 1])
@@ -98,7 +97,7 @@ def _user(seed: int, random: np.random.Generator, num_rows: int) -> Features:
     city = _CITIES.ranks_of(keys[3])
     activity = normal_of(keys[4]) + 0.4 * random.standard_normal(num_rows, dtype=np.float32)
     minutes = np.round(np.exp(3.2 + activity), 1)
-    tags, counts = _tags(keys[5], keys[6])
+    tags, counts = _TAGS_OF_ID.of(keys[5], keys[6])
     columns = {
         "user_id": text(scatter(user, _USERS.size)),
         "user_age": pa.array(age),
@@ -114,8 +113,8 @@ def _user(seed: int, random: np.random.Generator, num_rows: int) -> Features:
         "user_gender": gender,
         "user_level": (level - 14) / 13,
         "user_city": city,
-        "user_tags": _padded(tags, counts),
-        "user_watch_minutes": _standard_log(minutes, 3.2, 1.1),
+        "user_tags": padded(tags, counts),
+        "user_watch_minutes": standard_log(minutes, 3.2, 1.1),
     }
     return Features(columns, inputs)
 
@@ -127,7 +126,7 @@ def _anchor(seed: int, random: np.random.Generator, num_rows: int) -> Features:
     level = _ANCHOR_LEVELS.ranks_of(keys[1]).astype(np.int32)
     category = _CATEGORY.of(keys[2])
     room_type = _ROOM_TYPE.of(keys[3])
-    tags, counts = _tags(keys[4], keys[5])
+    tags, counts = _TAGS_OF_ID.of(keys[4], keys[5])
     columns = {
         "anchor_id": text(scatter(anchor, _ANCHORS.size)),
         "anchor_gender": named(gender, _GENDERS),
@@ -142,7 +141,7 @@ def _anchor(seed: int, random: np.random.Generator, num_rows: int) -> Features:
         "anchor_level": (level - 20) / 16,
         "anchor_category": category,
         "room_type": room_type,
-        "anchor_tags": _padded(tags, counts),
+        "anchor_tags": padded(tags, counts),
     }
     return Features(columns, inputs)
 
@@ -160,18 +159,4 @@ def _context(random: np.random.Generator, num_rows: int) -> Features:
         "room_online": pa.array(online),
     }
     inputs = {"hour": hour, "network": network, "device": device, "position": position}
-    return Features(columns, inputs | {"room_online": _standard_log(online, 5, 1.2)})
-
-
-def _tags(which: np.ndarray, how_many: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the tags of an id `[rows, most]` (a tag may repeat) and their number, 1 to `most`."""
-    tags = np.stack([_TAGS.ranks_of(mix(which, place)) for place in range(_MOST_TAGS)], axis=1)
-    return tags, 1 + (how_many >> np.uint64(62)).astype(np.int32)
-
-
-def _padded(tags: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    return np.where(np.arange(tags.shape[1]) < counts[:, None], tags, -1)
-
-
-def _standard_log(numbers: np.ndarray, mean: float, deviation: float) -> np.ndarray:
-    return np.clip((np.log1p(numbers) - mean) / deviation, -2.5, 2.5)
+    return Features(columns, inputs | {"room_online": standard_log(online, 5, 1.2)})

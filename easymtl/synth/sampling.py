@@ -61,6 +61,19 @@ class Shares:
         return self._category[random.integers(0, _QUANTILES, num_rows, dtype=np.int32)]
 
 
+class TagLists:
+    """Lists of 1 to `most` tags that are a pure function of an id; a tag may repeat."""
+
+    def __init__(self, tags: Zipf, most: int):
+        self._tags = tags
+        self._most = most
+
+    def of(self, which: np.ndarray, how_many: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns tags `[rows, most]` and how many of them count `[rows]`, from two hashes of the id."""
+        tags = np.stack([self._tags.ranks_of(mix(which, place)) for place in range(self._most)], axis=1)
+        return tags, 1 + ((how_many >> np.uint64(32)) % np.uint64(self._most)).astype(np.int32)
+
+
 def uniform_of(hashes: np.ndarray) -> np.ndarray:
     """Turns uint64 hashes into float64 numbers in [0, 1)."""
     return (hashes >> np.uint64(11)).astype(np.float64) * 2.0**-53
@@ -106,3 +119,13 @@ def joined(tags: np.ndarray, counts: np.ndarray) -> pa.Array:
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
     lists = pa.ListArray.from_arrays(pa.array(offsets), text(tags[kept]))
     return pc.binary_join(lists, "|")
+
+
+def padded(tags: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Returns tags `[rows, most]` with -1 from the place `counts[row]` on."""
+    return np.where(np.arange(tags.shape[1]) < counts[:, None], tags, -1)
+
+
+def standard_log(numbers: np.ndarray, mean: float, deviation: float) -> np.ndarray:
+    """Returns log(1 + number), centred, scaled and cut to [-2.5, 2.5]."""
+    return np.clip((np.log1p(numbers) - mean) / deviation, -2.5, 2.5)

@@ -11,8 +11,10 @@ import pyarrow.parquet
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.synth.data_set import BLOCK_ROWS, TRUTH_PREFIX, Blocks, DataSet
 from easymtl.synth.livestream import Livestream
+from easymtl.synth.taobao import Taobao
+from easymtl.synth.tenrec import Tenrec
 
-DATA_SETS: dict[str, DataSet] = {data_set.name: data_set for data_set in (Livestream(),)}
+DATA_SETS: dict[str, DataSet] = {data_set.name: data_set for data_set in (Livestream(), Taobao(), Tenrec())}
 FORMATS = ("parquet", "csv")
 _MOST_EVAL_ROWS = 200_000
 
