@@ -1,1 +1,12 @@
+"""The model zoo: one file per architecture, found by the name of its member of the model oneof."""
 
+from easymtl.models.base import MultiTaskModel
+from easymtl.models.dbmtl import DBMTL
+from easymtl.models.mmoe import MMoE
+from easymtl.models.simple_multi_task import SimpleMultiTask
+
+MODELS: dict[str, type[MultiTaskModel]] = {
+    "simple_multi_task": SimpleMultiTask,
+    "mmoe": MMoE,
+    "dbmtl": DBMTL,
+}

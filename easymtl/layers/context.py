@@ -1,0 +1,107 @@
+"""What every layer is handed: a `Build` when it is made, a `Call` when it is run.
+
+Both go down one path, so no sub-block can miss that it is training, and no two layers share a seed by accident.
+"""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import tensorflow as tf
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A named weight: a variable, or the part of one that a user knows by a name of its own.
+
+    Tables of one width and the kernels of equal experts are stored side by side in one variable. Checkpoints, reports
+    and `freeze_gradient` speak of parameters; the names are those that EasyRec gives its variables where it has them.
+
+    Attributes:
+      name: unique in the model, for example `mmoe/expert_0/dnn_0/kernel`.
+      variable: where it is stored.
+      begin: first row of it along the first axis of the variable.
+      num_rows: number of such rows.
+      shape: its own shape.
+    """
+
+    name: str
+    variable: tf.Variable
+    begin: int
+    num_rows: int
+    shape: tuple[int, ...]
+
+    def read(self, variable: tf.Variable | None = None) -> tf.Tensor:
+        """Returns the value, or the like part of a variable of the same shape (an optimizer's slot)."""
+        source = self.variable if variable is None else variable
+        return tf.reshape(source[self.begin : self.begin + self.num_rows], self.shape)
+
+    def assign(self, value: tf.Tensor, variable: tf.Variable | None = None) -> None:
+        """Overwrites the value, or the like part of a variable of the same shape."""
+        target = self.variable if variable is None else variable
+        rows = tf.reshape(value, [self.num_rows, *target.shape[1:]])
+        target[self.begin : self.begin + self.num_rows].assign(rows)
+
+
+@dataclass
+class Build:
+    """What is the same for all layers of one model while it is made.
+
+    Attributes:
+      seed: seed of all initial values; each parameter adds its own name to it.
+      bn_debias: whether batch norm corrects its moving statistics for their start (see `BatchNorm`).
+      regularized: the kernels that `l2_regularization` applies to.
+      parameters: all parameters by name, in the order they were made.
+    """
+
+    seed: int = 0
+    bn_debias: bool = True
+    regularized: list[tf.Variable] = field(default_factory=list)
+    parameters: dict[str, Parameter] = field(default_factory=dict)
+
+    def variable(self, names: Sequence[str], value: tf.Tensor, trainable: bool = True) -> tf.Variable:
+        """Makes a variable whose first axis is shared out evenly among the named parameters."""
+        variable = tf.Variable(value, trainable=trainable, name=names[0])
+        num_rows = variable.shape[0] // len(names)
+        shape = tuple(variable.shape[1:]) if len(variable.shape) == 3 else (num_rows, *variable.shape[1:])
+        for index, name in enumerate(names):
+            assert name not in self.parameters, f"two parameters are named {name}"
+            self.parameters[name] = Parameter(name, variable, index * num_rows, num_rows, shape)
+        return variable
+
+    def kernel(self, name: str, num_inputs: int, num_outputs: int) -> tf.Variable:
+        """Makes a kernel `[num_inputs, num_outputs]` with glorot-uniform values (Glorot and Bengio 2010, eq. 16)."""
+        kernel = self.variable([name], self._glorot(name, num_inputs, num_outputs))
+        self.regularized.append(kernel)
+        return kernel
+
+    def stacked_kernel(self, names: Sequence[str], num_inputs: int, num_outputs: int) -> tf.Variable:
+        """Makes kernels of equal shape as one variable `[len(names), num_inputs, num_outputs]`."""
+        values = tf.stack([self._glorot(name, num_inputs, num_outputs) for name in names])
+        kernel = self.variable(names, values)
+        self.regularized.append(kernel)
+        return kernel
+
+    def _glorot(self, name: str, num_inputs: int, num_outputs: int) -> tf.Tensor:
+        limit = (6.0 / (num_inputs + num_outputs)) ** 0.5
+        return tf.random.stateless_uniform([num_inputs, num_outputs], name_seed(self.seed, name), -limit, limit)
+
+
+@dataclass(frozen=True)
+class Call:
+    """How a model is run.
+
+    Attributes:
+      training: whether dropout drops and norms use and update batch statistics.
+      dtype: the precision of matrix products and activations; losses, statistics and softmax stay in float32.
+      seed: int64 `[2]`, the seed of this step; None when `training` is false.
+    """
+
+    training: bool = False
+    dtype: tf.DType = tf.float32
+    seed: tf.Tensor | None = None
+
+
+def name_seed(seed: int, name: str) -> tf.Tensor:
+    """Returns int64 `[2]`, the seed of what has a name: a pure function of the model's seed and the name."""
+    return tf.constant([seed, zlib.crc32(name.encode())], tf.int64)

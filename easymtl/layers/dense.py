@@ -1,0 +1,79 @@
+"""Dense layers, dropout, and the DNN of the config: dense, batch norm, activation, dropout per layer."""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from easymtl.layers.activation import make_activation
+from easymtl.layers.context import Build, Call, name_seed
+from easymtl.layers.norm import BatchNorm
+from easymtl.protos.layer_pb2 import DNN as DNNConfig
+
+
+class Dense(tf.Module):
+    """x W + b with glorot-uniform W. Computes in `call.dtype`, keeps its weights in float32."""
+
+    def __init__(self, build: Build, name: str, num_inputs: int, num_outputs: int):
+        super().__init__()
+        self.kernel = build.kernel(f"{name}/kernel", num_inputs, num_outputs)
+        self.bias = build.variable([f"{name}/bias"], tf.zeros([num_outputs]))
+
+    def __call__(self, x: tf.Tensor, call: Call) -> tf.Tensor:
+        """Maps `[batch, num_inputs]` to `[batch, num_outputs]`."""
+        product = tf.matmul(tf.cast(x, call.dtype), tf.cast(self.kernel, call.dtype))
+        return tf.nn.bias_add(product, tf.cast(self.bias, call.dtype))
+
+
+class Dropout(tf.Module):
+    """Drops a share of the values while training and scales up the rest (Srivastava et al. 2014).
+
+    What is dropped is a pure function of the step's seed and the layer's name.
+    """
+
+    def __init__(self, name: str, rate: float):
+        super().__init__()
+        self.rate = rate
+        self.salt = name_seed(0, name)
+
+    def __call__(self, x: tf.Tensor, call: Call) -> tf.Tensor:
+        """Maps `[batch, width]` to `[batch, width]`."""
+        if not call.training or self.rate == 0.0:
+            return x
+        seed = call.seed + self.salt
+        return tf.nn.experimental.stateless_dropout(x, self.rate, seed)
+
+
+class DNN(tf.Module):
+    """A stack of dense layers as `DNN` of the config says: dense, batch norm, activation, dropout in each."""
+
+    def __init__(self, build: Build, name: str, num_inputs: int, config: DNNConfig):
+        super().__init__()
+        self.dense: list[Dense] = []
+        self.norms: list[BatchNorm] = []
+        self.activations: list[tf.Module] = []
+        self.dropouts: list[Dropout] = []
+        self.width = num_inputs
+        for index, width in enumerate(config.hidden_units):
+            path = f"{name}/dnn_{index}"
+            self.dense.append(Dense(build, path, self.width, width))
+            if config.use_bn:
+                self.norms.append(BatchNorm(build, [f"{path}/bn"], width))
+            self.activations.append(make_activation(build, [path], config.activation, width))
+            self.dropouts.append(Dropout(path, dropout_rate(config, index)))
+            self.width = width
+
+    def __call__(self, x: tf.Tensor, call: Call) -> tf.Tensor:
+        """Maps `[batch, num_inputs]` to `[batch, hidden_units[-1]]`."""
+        for index, dense in enumerate(self.dense):
+            x = dense(x, call)
+            if self.norms:
+                x = self.norms[index](x, call)
+            x = self.activations[index](x, call)
+            x = self.dropouts[index](x, call)
+        return x
+
+
+def dropout_rate(config: DNNConfig, index: int) -> float:
+    """Returns the dropout rate of the layer at `index`; no entry means no dropout."""
+    rates: Sequence[float] = config.dropout_ratio
+    return float(rates[index]) if index < len(rates) else 0.0

@@ -1,0 +1,190 @@
+"""Embedding tables: one variable per width, and a batch's distinct rows as the leaves of the gradient.
+
+A step looks up each distinct row of a width once. The gradient is taken with respect to those rows, so an optimizer
+is handed row numbers without repeats and one gradient each, whatever the size of the table.
+"""
+
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from easymtl.features.feature_set import FeatureSet, Slot, Table
+from easymtl.layers.context import Parameter
+
+_ROWS_PER_FILL = 1 << 18
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """The distinct rows of one width that a batch needs.
+
+    Attributes:
+      row_numbers: int `[distinct]`, without repeats: rows of the width's variable.
+      rows: float32 `[distinct, width]`, their values; watch these to get the gradient.
+      positions: int32 `[num_values]`: for each id of the batch (ids of the single-valued slots row by row, then
+        those of the bags) 0 for a zero vector, else 1 + its place in `rows`.
+    """
+
+    row_numbers: tf.Tensor
+    rows: tf.Tensor
+    positions: tf.Tensor
+
+
+class Embeddings(tf.Module):
+    """The embedding tables of a feature set, and the inputs of its groups."""
+
+    def __init__(self, feature_set: FeatureSet, seed: int):
+        super().__init__()
+        self.feature_set = feature_set
+        self.variables_by_width: dict[str, tf.Variable] = {}
+        for width, num_rows in feature_set.rows_by_width.items():
+            variable = tf.Variable(tf.zeros([num_rows, width]), name=f"embedding/{width}")
+            self.variables_by_width[str(width)] = variable
+        for table in feature_set.tables:
+            _fill(self.variable(table.width), table, seed)
+
+    def variable(self, width: int) -> tf.Variable:
+        """Returns the variable `[rows, width]` that holds all tables of a width."""
+        return self.variables_by_width[str(width)]
+
+    def parameters(self) -> dict[str, Parameter]:
+        """Returns each table as a parameter, named as EasyRec names its variable."""
+        names = {table.name: table.name for table in self.feature_set.tables}
+        for index, (group, slots) in enumerate(self.feature_set.slots.items()):
+            scope = f"input_layer_{index}" if index else "input_layer"
+            for slot in slots:
+                if slot.table and slot.table.name == f"{group}/{slot.feature}":
+                    names[slot.table.name] = f"{scope}/{slot.feature}_embedding/embedding_weights"
+                elif slot.table:
+                    names[slot.table.name] = f"input_layer/{slot.table.name}/embedding_weights"
+        return {
+            names[table.name]: Parameter(
+                names[table.name], self.variable(table.width), table.offset, table.rows, (table.rows, table.width)
+            )
+            for table in self.feature_set.tables
+        }
+
+    def lookup(self, batch: Mapping[str, tf.Tensor]) -> dict[int, Lookup]:
+        """Gathers the distinct rows of a batch, by width."""
+        return {width: self._lookup(width, batch) for width in self.feature_set.rows_by_width}
+
+    def _lookup(self, width: int, batch: Mapping[str, tf.Tensor]) -> Lookup:
+        parts = [tf.reshape(batch[key], [-1]) for key in (f"ids_{width}", f"bag_ids_{width}") if key in batch]
+        # -1 goes first, so that it is the distinct value number 0, whether or not the batch has one.
+        ids = tf.concat([tf.constant([-1], parts[0].dtype), *parts], axis=0)
+        distinct, positions = tf.unique(ids)
+        row_numbers = distinct[1:]
+        return Lookup(row_numbers, tf.gather(self.variable(width), row_numbers), positions[1:])
+
+    def vectors(self, batch: Mapping[str, tf.Tensor], lookups: Mapping[int, Lookup]) -> dict[str, tf.Tensor]:
+        """Returns the vectors of all slots: `id_<width>` and `bag_<width>`, each `[batch, slots, width]`."""
+        result: dict[str, tf.Tensor] = {}
+        for width, lookup in lookups.items():
+            values = _take_rows(tf.pad(lookup.rows, [[1, 0], [0, 0]]), lookup.positions)
+            num_single = tf.constant(0)
+            if f"ids_{width}" in batch:
+                ids = batch[f"ids_{width}"]
+                num_single = tf.size(ids)
+                result[f"id_{width}"] = tf.reshape(values[:num_single], [-1, ids.shape[1], width])
+            if f"bag_ids_{width}" in batch:
+                result[f"bag_{width}"] = self._sum_bags(width, values[num_single:], batch)
+        return result
+
+    def _sum_bags(self, width: int, values: tf.Tensor, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        if f"bag_weights_{width}" in batch:
+            values *= batch[f"bag_weights_{width}"][:, tf.newaxis]
+        num_bags = self.feature_set.num_bags(width)
+        num_segments = _batch_size(batch) * num_bags
+        sums = tf.math.unsorted_segment_sum(values, batch[f"bag_segments_{width}"], num_segments)
+        return tf.reshape(sums, [-1, num_bags, width])
+
+    def groups(self, batch: Mapping[str, tf.Tensor], vectors: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns the input of each feature group, `[batch, width]`, its features in the order of the config."""
+        return {
+            group: _join([_piece(run, batch, vectors) for run in _runs(slots)])
+            for group, slots in self.feature_set.slots.items()
+        }
+
+    def group_widths(self) -> dict[str, int]:
+        """Returns the width of each group."""
+        return {group: sum(slot.width for slot in slots) for group, slots in self.feature_set.slots.items()}
+
+    def squared_norm(self, vectors: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Returns half the sum of the squares of all looked-up outputs of the batch, a scalar."""
+        return tf.add_n([tf.nn.l2_loss(value) for value in vectors.values()] or [tf.constant(0.0)])
+
+
+@tf.custom_gradient
+def _take_rows(table: tf.Tensor, positions: tf.Tensor):
+    """`tf.gather` whose gradient is a dense segment sum: every row of `table` is used, so sparse form buys nothing."""
+
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
+        return tf.math.unsorted_segment_sum(upstream, positions, tf.shape(table)[0]), None
+
+    return tf.gather(table, positions), gradient
+
+
+def _batch_size(batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """Every batch has `numbers` while training; the graph that serves has `batch_size` in its place."""
+    return batch["batch_size"] if "batch_size" in batch else tf.shape(batch["numbers"])[0]
+
+
+def _runs(slots: list[Slot]) -> Iterator[list[Slot]]:
+    """Splits the slots of a group into runs that lie side by side in the packed tensors."""
+    run: list[Slot] = []
+    for slot in slots:
+        if run and not _follows(run[-1], slot):
+            yield run
+            run = []
+        run.append(slot)
+    if run:
+        yield run
+
+
+def _follows(first: Slot, second: Slot) -> bool:
+    if first.kind != second.kind or (first.kind != "dense" and first.width != second.width):
+        return False
+    return second.index == first.index + (first.width if first.kind == "dense" else 1)
+
+
+def _piece(run: list[Slot], batch: Mapping[str, tf.Tensor], vectors: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    first, width = run[0], sum(slot.width for slot in run)
+    if first.kind == "dense":
+        return batch["dense"][:, first.index : first.index + width]
+    packed = vectors[f"{first.kind}_{first.width}"][:, first.index : first.index + len(run)]
+    return tf.reshape(packed, [-1, width])
+
+
+def _join(pieces: list[tf.Tensor]) -> tf.Tensor:
+    return tf.concat(pieces, axis=1) if len(pieces) > 1 else pieces[0]
+
+
+def _fill(variable: tf.Variable, table: Table, seed: int) -> None:
+    """Writes the initial values of one table, block by block: a function of (seed, table name, block) alone."""
+    salt = zlib.crc32(table.name.encode())
+    for start in range(0, table.rows, _ROWS_PER_FILL):
+        count = min(_ROWS_PER_FILL, table.rows - start)
+        block_seed = tf.random.experimental.stateless_fold_in(tf.constant([seed, salt], tf.int64), start)
+        begin = table.offset + start
+        variable[begin : begin + count].assign(_initial_rows(table, count, block_seed))
+
+
+def _initial_rows(table: Table, count: int, seed: tf.Tensor) -> tf.Tensor:
+    """Returns `[count, width]` initial rows; without an initializer a truncated normal of 0.01 / sqrt(width)."""
+    shape = [count, table.width]
+    kind = table.initializer.WhichOneof("initializer_oneof") if table.initializer else None
+    if kind is None:
+        return tf.random.stateless_truncated_normal(shape, seed, 0.0, 0.01 / table.width**0.5)
+    message = getattr(table.initializer, kind)
+    if kind == "truncated_normal_initializer":
+        return tf.random.stateless_truncated_normal(shape, seed, message.mean, message.stddev)
+    if kind == "random_normal_initializer":
+        return tf.random.stateless_normal(shape, seed, message.mean, message.stddev)
+    if kind == "glorot_normal_initializer":
+        # Glorot and Bengio 2010: variance 2 / (rows + width); truncation takes away the factor 0.8796.
+        stddev = (2.0 / (table.rows + table.width)) ** 0.5 / 0.87962566103423978
+        return tf.random.stateless_truncated_normal(shape, seed, 0.0, stddev)
+    values = tf.constant(list(message.consts) or [0.0], tf.float32)
+    return tf.broadcast_to(values, shape)

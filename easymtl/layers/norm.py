@@ -1,0 +1,74 @@
+"""Batch norm as one fused kernel, with statistics that are honest from the first step on."""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from easymtl.layers.context import Build, Call
+
+MOMENTUM = 0.99
+EPSILON = 1e-3
+CONVERGED = 1e9
+
+
+class BatchNorm(tf.Module):
+    """Batch norm over the columns of `[batch, width]` (Ioffe and Szegedy 2015, algorithm 1).
+
+    The moving statistics are accumulators that start at zero beside a count t of updates, and are read as
+    m / (1 - momentum^t), the bias correction of Adam (Kingma and Ba 2015, section 3): after few steps they are the
+    average of what was seen, not the start value. Mean 0 and variance 1 are used at t = 0. With
+    `bn_debias: false` they start at 0 and 1 and lag, as in EasyRec.
+
+    Training runs `FusedBatchNormV3` on `[batch, 1, 1, width]`: one pass forward and one backward. Scale, offset and
+    statistics are float32 whatever the input is. Several `names` share the columns evenly: the norms of a stack.
+    """
+
+    def __init__(self, build: Build, names: Sequence[str], width: int, affine: bool = True):
+        super().__init__()
+        self.debias = build.bn_debias
+        ones, zeros = tf.ones([width]), tf.zeros([width])
+        self.scale = build.variable([f"{name}/gamma" for name in names], ones, trainable=affine)
+        self.offset = build.variable([f"{name}/beta" for name in names], zeros, trainable=affine)
+        self.mean = build.variable([f"{name}/moving_mean" for name in names], zeros, trainable=False)
+        variance = zeros if self.debias else ones
+        self.variance = build.variable([f"{name}/moving_variance" for name in names], variance, trainable=False)
+        self.count = build.variable([f"{name}/count" for name in names], tf.zeros([len(names)]), trainable=False)
+
+    def __call__(self, x: tf.Tensor, call: Call) -> tf.Tensor:
+        """Maps `[batch, width]` to `[batch, width]`."""
+        return self._normalize_batch(x) if call.training else self._normalize_moving(x)
+
+    def statistics(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the mean `[width]` and the biased variance `[width]` that evaluation uses."""
+        if not self.debias:
+            return self.mean.read_value(), self.variance.read_value()
+        count = self.count[0]
+        share = tf.math.divide_no_nan(1.0, 1.0 - tf.pow(MOMENTUM, count))
+        is_new = tf.cast(count < 0.5, tf.float32)
+        return self.mean * share, self.variance * share + is_new
+
+    def _normalize_moving(self, x: tf.Tensor) -> tf.Tensor:
+        mean, variance = self.statistics()
+        scale = self.scale * tf.math.rsqrt(variance + EPSILON)
+        return x * tf.cast(scale, x.dtype) + tf.cast(self.offset - mean * scale, x.dtype)
+
+    def _normalize_batch(self, x: tf.Tensor) -> tf.Tensor:
+        batch = tf.shape(x)[0]
+        result = tf.raw_ops.FusedBatchNormV3(
+            x=tf.reshape(x, [batch, 1, 1, x.shape[-1]]),
+            scale=self.scale,
+            offset=self.offset,
+            mean=tf.zeros([0]),
+            variance=tf.zeros([0]),
+            epsilon=EPSILON,
+            is_training=True,
+        )
+        self._update(result.batch_mean, result.batch_variance, tf.cast(batch, tf.float32))
+        return tf.reshape(result.y, [batch, x.shape[-1]])
+
+    def _update(self, mean: tf.Tensor, variance: tf.Tensor, batch: tf.Tensor) -> None:
+        # The kernel returns the variance with Bessel's correction; the moving one has none.
+        biased = variance * (tf.maximum(batch - 1.0, 1.0) / batch)
+        self.mean.assign_sub((1.0 - MOMENTUM) * (self.mean - mean))
+        self.variance.assign_sub((1.0 - MOMENTUM) * (self.variance - biased))
+        self.count.assign_add(tf.ones_like(self.count))

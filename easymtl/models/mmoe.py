@@ -1,0 +1,58 @@
+"""Multi-gate mixture of experts."""
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+from easymtl.layers.context import Build, Call
+from easymtl.layers.experts import Experts, Gate, mix
+from easymtl.models.base import INPUT_GROUP, MultiTaskModel, TaskTowers
+from easymtl.protos.layer_pb2 import DNN as DNNConfig
+from easymtl.protos.model_pb2 import DBMTL as DBMTLConfig
+from easymtl.protos.model_pb2 import MMoE as MMoEConfig
+
+
+class MixtureOfExperts(tf.Module):
+    """Experts shared by all tasks and a gate per task (Ma et al. 2018, equations 5 to 7).
+
+    in_t = sum_k softmax(gate_t(x))_k E_k(x).
+    """
+
+    def __init__(
+        self,
+        build: Build,
+        config: MMoEConfig | DBMTLConfig,
+        num_inputs: int,
+        experts: list[DNNConfig],
+        tasks: list[str],
+    ):
+        super().__init__()
+        self.experts = Experts(build, "mmoe", num_inputs, experts)
+        hidden = config.gate_dnn if config.HasField("gate_dnn") else None
+        self.gates = {
+            task: Gate(build, f"mmoe/gate_{index}", num_inputs, len(experts), hidden)
+            for index, task in enumerate(tasks)
+        }
+        self.width = self.experts.width
+
+    def __call__(self, x: tf.Tensor, call: Call) -> dict[str, tf.Tensor]:
+        """Maps `[batch, num_inputs]` to one mixture `[batch, width]` per task."""
+        experts = self.experts(x, call)
+        return {task: mix(gate(x, call), experts) for task, gate in self.gates.items()}
+
+
+class MMoE(MultiTaskModel):
+    """Modeling Task Relationships in Multi-task Learning with Multi-gate Mixture-of-Experts (Ma et al., KDD 2018)."""
+
+    def __init__(
+        self, build: Build, config: MMoEConfig, group_widths: Mapping[str, int], num_outputs: Mapping[str, int]
+    ):
+        super().__init__(build, config, group_widths, num_outputs)
+        experts = [expert.dnn for expert in config.experts] or [config.expert_dnn] * config.num_expert
+        self.mixture = MixtureOfExperts(build, config, group_widths[INPUT_GROUP], experts, list(num_outputs))
+        widths = dict.fromkeys(num_outputs, self.mixture.width)
+        self.towers = TaskTowers(build, config.task_towers, widths, num_outputs)
+
+    def __call__(self, groups: Mapping[str, tf.Tensor], call: Call) -> dict[str, tf.Tensor]:
+        """Maps groups `[batch, width]` to logits `[batch, num_outputs]` by tower name."""
+        return self.towers(self.mixture(groups[INPUT_GROUP], call), call)

@@ -1,0 +1,107 @@
+"""A multi-task ranking model whole: tables, architecture and tasks, from a packed batch to predictions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from easymtl.config import view
+from easymtl.layers.embeddings import Embeddings, Lookup
+from easymtl.features.feature_set import FeatureSet
+from easymtl.layers.context import Build, Call, Parameter
+from easymtl.models import MODELS
+from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.tasks.task import Task, build_tasks, number_columns
+
+Batch = Mapping[str, tf.Tensor]
+
+
+@dataclass(frozen=True)
+class LossParts:
+    """The losses of a batch, float32 scalars.
+
+    Attributes:
+      tasks: the loss entries of each task, all weights applied, by loss name.
+      regularization: both regularizations; 0 in evaluation.
+    """
+
+    tasks: dict[str, tf.Tensor]
+    regularization: tf.Tensor
+
+    @property
+    def total(self) -> tf.Tensor:
+        """What training descends."""
+        return tf.add_n([*self.tasks.values(), self.regularization])
+
+
+class Ranker(tf.Module):
+    """Everything between a packed batch (see `FeatureSet`) and losses or predictions.
+
+    Attributes:
+      feature_set: how raw columns become the packed batch.
+      embeddings: the tables.
+      model: the architecture; maps feature groups to logits.
+      tasks: what becomes of the logits, one `Task` per tower.
+      parameters: every weight by name.
+    """
+
+    def __init__(self, pipeline: Pipeline):
+        super().__init__()
+        config = pipeline.model_config
+        seed = pipeline.train_config.seed
+        self.feature_set = FeatureSet(pipeline)
+        self.tasks: list[Task] = build_tasks(pipeline)
+        self.number_columns = number_columns(self.tasks)
+        self.embeddings = Embeddings(self.feature_set, seed)
+        build = Build(seed=seed, bn_debias=config.bn_debias)
+        message = view.model_message(pipeline)
+        num_outputs = {task.name: task.num_outputs for task in self.tasks}
+        architecture = MODELS[view.model_name(pipeline)]
+        self.model = architecture(build, message, self.embeddings.group_widths(), num_outputs)
+        self._regularized = build.regularized
+        self._l2_regularization = message.l2_regularization
+        self._embedding_regularization = config.embedding_regularization
+        self.parameters: dict[str, Parameter] = {**self.embeddings.parameters(), **build.parameters}
+
+    @property
+    def dense_variables(self) -> list[tf.Variable]:
+        """The trained variables of the architecture, the tables not among them."""
+        return list(self.model.trainable_variables)
+
+    def logits(self, batch: Batch, lookups: Mapping[int, Lookup], call: Call) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        """Returns the logits `[batch, num_outputs]` of each task, and half the squared norm of the embeddings."""
+        vectors = self.embeddings.vectors(batch, lookups)
+        groups = self.embeddings.groups(batch, vectors)
+        norm = self.embeddings.squared_norm(vectors) if self._embedding_regularization else tf.constant(0.0)
+        return self.model(groups, call), norm
+
+    def losses(self, batch: Batch, lookups: Mapping[int, Lookup], call: Call) -> LossParts:
+        """Returns the losses of a batch; `call.training` decides whether regularization counts."""
+        logits, norm = self.logits(batch, lookups, call)
+        return self.losses_of(logits, batch, norm if call.training else None)
+
+    def losses_of(self, logits: Mapping[str, tf.Tensor], batch: Batch, norm: tf.Tensor | None) -> LossParts:
+        """Returns the losses that logits have on a batch; without a norm there is no regularization."""
+        numbers = self.numbers(batch)
+        entries: dict[str, tf.Tensor] = {}
+        for task in self.tasks:
+            entries |= task.losses(logits[task.name], numbers)
+        regularization = tf.constant(0.0) if norm is None else self._regularization(norm)
+        return LossParts(entries, regularization)
+
+    def predictions(self, logits: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns the named predictions of all tasks, each `[batch]` or `[batch, num_class]`."""
+        result: dict[str, tf.Tensor] = {}
+        for task in self.tasks:
+            result |= task.predictions(logits[task.name])
+        return result
+
+    def numbers(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """Returns labels, weights and indicators by name, each `[batch]`."""
+        return {column.name: batch["numbers"][:, index] for index, column in enumerate(self.number_columns)}
+
+    def _regularization(self, norm: tf.Tensor) -> tf.Tensor:
+        result = self._embedding_regularization * norm
+        if self._l2_regularization:
+            result += self._l2_regularization * tf.add_n([tf.nn.l2_loss(kernel) for kernel in self._regularized])
+        return result

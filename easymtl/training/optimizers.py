@@ -1,0 +1,128 @@
+"""Optimizers of the config: who updates what, at which rate."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from easymtl.protos.optimizer_pb2 import Optimizer as OptimizerConfig
+from easymtl.training.schedules import Schedule, make_schedule
+from easymtl.training.update_rules import UPDATE_RULES, Moment, UpdateRule
+
+
+@dataclass(frozen=True)
+class RowGradient:
+    """The gradient of a table variable: rows without repeats, and one gradient for each.
+
+    Attributes:
+      variable: `[rows, width]`.
+      row_numbers: int `[distinct]`.
+      gradient: float32 `[distinct, width]`.
+    """
+
+    variable: tf.Variable
+    row_numbers: tf.Tensor
+    gradient: tf.Tensor
+
+
+class Optimizer(tf.Module):
+    """An update rule with its slots for a fixed list of variables."""
+
+    def __init__(self, config: OptimizerConfig, variables: Sequence[tf.Variable]):
+        super().__init__()
+        kind = config.WhichOneof("optimizer")
+        message = getattr(config, kind)
+        self.rule: UpdateRule = UPDATE_RULES[kind](message)
+        self.schedule: Schedule = make_schedule(message.learning_rate)
+        self.slots: list[dict[str, tf.Variable]] = []
+        self._index = {variable.ref(): index for index, variable in enumerate(variables)}
+        for variable in variables:
+            self.slots.append({name: self._slot(variable, name) for name in self.rule.slots})
+
+    def _slot(self, variable: tf.Variable, name: str) -> tf.Variable:
+        value = tf.fill(variable.shape, tf.constant(self.rule.slots[name], tf.float32))
+        return tf.Variable(value, trainable=False, name=f"{variable.name.split(':')[0]}/{name}")
+
+    def slots_of(self, variable: tf.Variable) -> dict[str, tf.Variable]:
+        """Returns the slots of a variable by name; empty for one that the optimizer does not know."""
+        index = self._index.get(variable.ref())
+        return {} if index is None else self.slots[index]
+
+    def apply(self, gradients: Sequence[tuple[tf.Variable, tf.Tensor]], moment: Moment) -> None:
+        """Updates dense variables, each with a gradient of its own shape."""
+        for variable, gradient in gradients:
+            if self.rule.weight_decay:
+                variable.assign_sub(self.rule.weight_decay * variable)
+            self.rule.apply_dense(variable, self.slots_of(variable), gradient, moment)
+
+    def apply_rows(self, change: RowGradient, moment: Moment) -> None:
+        """Updates the touched rows of a table variable, or all of it where the rule asks for that."""
+        slots = self.slots_of(change.variable)
+        numbers = change.row_numbers
+        rows = tf.gather(change.variable, numbers)
+        if self.rule.weight_decay:
+            rows *= 1.0 - self.rule.weight_decay
+        if self.rule.moves_untouched_rows:
+            if self.rule.weight_decay:
+                _write_rows(change.variable, numbers, rows)
+            self.rule.apply_dense(change.variable, slots, _dense(change), moment)
+            return
+        before = {name: tf.gather(slot, numbers) for name, slot in slots.items()}
+        moved, after = self.rule.rows(rows, before, change.gradient, moment)
+        _write_rows(change.variable, numbers, moved)
+        for name, slot in slots.items():
+            _write_rows(slot, numbers, after[name])
+
+
+def _dense(change: RowGradient) -> tf.Tensor:
+    """Returns the gradient of the whole variable, `[rows, width]`."""
+    shape = tf.constant(change.variable.shape.as_list(), tf.int64)
+    return tf.scatter_nd(tf.cast(change.row_numbers, tf.int64)[:, tf.newaxis], change.gradient, shape)
+
+
+def _write_rows(variable: tf.Variable, numbers: tf.Tensor, rows: tf.Tensor) -> None:
+    tf.raw_ops.ResourceScatterUpdate(resource=variable.handle, indices=numbers, updates=rows)
+
+
+class Optimizers(tf.Module):
+    """The optimizer of the tables and that of the dense variables; one entry in the config serves both."""
+
+    def __init__(
+        self,
+        configs: Sequence[OptimizerConfig],
+        tables: Sequence[tf.Variable],
+        dense: Sequence[tf.Variable],
+    ):
+        super().__init__()
+        self.embedding = Optimizer(configs[0], tables)
+        self.dense = Optimizer(configs[-1], dense)
+        first = configs[0]
+        has_multiplier = first.HasField("embedding_learning_rate_multiplier")
+        self.embedding_multiplier = first.embedding_learning_rate_multiplier if has_multiplier else 1.0
+
+    def learning_rates(self, step: int) -> tuple[float, float]:
+        """Returns the learning rates of tables and of dense variables, `step` updates having been made."""
+        return self.embedding.schedule(step) * self.embedding_multiplier, self.dense.schedule(step)
+
+    def apply(
+        self,
+        dense: Sequence[tuple[tf.Variable, tf.Tensor]],
+        tables: Sequence[RowGradient],
+        learning_rates: tf.Tensor,
+        step: tf.Tensor,
+    ) -> None:
+        """Makes one update.
+
+        Args:
+          dense: dense variables with their gradients.
+          tables: the touched rows of the table variables with their gradients.
+          learning_rates: float32 `[2]`, for tables and for dense variables.
+          step: float32 scalar, number of updates including this one.
+        """
+        for change in tables:
+            self.embedding.apply_rows(change, Moment(learning_rates[0], step))
+        self.dense.apply(dense, Moment(learning_rates[1], step))
+
+    def slots_of(self, variable: tf.Variable) -> Mapping[str, tf.Variable]:
+        """Returns the slots of a variable by name; empty for one that is not trained."""
+        return self.embedding.slots_of(variable) or self.dense.slots_of(variable)
