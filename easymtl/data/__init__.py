@@ -1,1 +1,1 @@
-
+"""Files to batches of encoded rows: read by Arrow, shuffled, resumable. No TensorFlow."""

@@ -1,0 +1,85 @@
+"""What a data source is: a list of blocks that can be read in any order."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from easymtl.data.fields import Field
+from easymtl.data.paths import DataFile
+
+
+@dataclass(frozen=True)
+class Block:
+    """A piece of a file that can be read on its own.
+
+    Attributes:
+        file: the file it is in.
+        start: where it starts: a byte of a CSV file, the number of a Parquet row group.
+        size: its bytes in the file.
+        num_rows: its rows, when that is known without reading it.
+        is_stream: whether it must be read from its start on, as gzip files must, and holds many record batches.
+    """
+
+    file: DataFile
+    start: int
+    size: int
+    num_rows: int | None = None
+    is_stream: bool = False
+
+
+@dataclass
+class SkippedRows:
+    """The rows that `data_config.ignore_error` left out.
+
+    Attributes:
+        count: how many; a row that is read again in another epoch counts again.
+        examples: what was wrong with the first few.
+    """
+
+    count: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    def add(self, problem: str, count: int = 1) -> None:
+        """Counts rows that were skipped for the same problem."""
+        self.count += count
+        if len(self.examples) < 5:
+            self.examples.append(problem)
+
+
+class Source:
+    """Files of rows, cut into blocks. One thread reads at a time.
+
+    Attributes:
+        fields: the columns that are read, by name, in order.
+        blocks: the blocks in the order of the files.
+    """
+
+    def __init__(self, fields: dict[str, Field], blocks: list[Block]):
+        self.fields = fields
+        self.blocks = blocks
+        self.skipped = SkippedRows()
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Returns the columns and types of every record batch."""
+        return pa.schema([(one.name, one.column_type) for one in self.fields.values()])
+
+    @property
+    def num_rows(self) -> int | None:
+        """Returns the number of rows if the files tell it, else None."""
+        counts = [block.num_rows for block in self.blocks]
+        return None if None in counts else sum(count or 0 for count in counts)
+
+    @property
+    def skipped_rows(self) -> int:
+        """Returns how many rows that do not parse were left out (`data_config.ignore_error`)."""
+        return self.skipped.count
+
+    def read(self, block: Block) -> Iterator[pa.RecordBatch]:
+        """Yields the rows of a block in order, cut the same way each time.
+
+        Raises:
+            UserError: a row does not parse, or the file is gone or cut short.
+        """
+        raise NotImplementedError

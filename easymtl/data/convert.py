@@ -1,0 +1,77 @@
+"""From text to declared types, and the defaults of empty values."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from easymtl.data.fields import DICTIONARY, Field
+from easymtl.errors import UserError
+
+ALLOWED = {
+    pa.int32(): "a whole number from -2147483648 to 2147483647",
+    pa.int64(): "a whole number from -9223372036854775808 to 9223372036854775807",
+    pa.float32(): "a number such as 3, -0.5, 1e5, nan or inf",
+    pa.float64(): "a number such as 3, -0.5, 1e5, nan or inf",
+    pa.bool_(): "true, false, 1 or 0",
+    pa.string(): "UTF-8 text",
+}
+
+
+def default_scalar(field: Field) -> pa.Scalar | None:
+    """Returns the value of `default_val` in the declared type, or None when there is none.
+
+    Raises:
+        UserError: the text is no value of the type.
+    """
+    if field.default is None:
+        return None
+    if field.type == pa.string():
+        return pa.scalar(field.default)
+    values, bad = parse_text(pa.array([field.default]), field.type)
+    if len(bad):
+        raise UserError(
+            f'data_config.input_fields "{field.name}": default_val "{field.default}" is no {field.type_name}. '
+            f"Allowed is {ALLOWED[field.type]}."
+        )
+    return values[0]
+
+
+def fill_empty(column: pa.Array, default: pa.Scalar | None) -> pa.Array:
+    """Returns the column with `default` in place of nulls; with None the nulls stay."""
+    if default is None or not column.null_count:
+        return column
+    filled = pc.fill_null(column, default)
+    return filled.cast(DICTIONARY) if column.type == DICTIONARY and filled.type != DICTIONARY else filled
+
+
+def parse_text(texts: pa.Array, kind: pa.DataType) -> tuple[pa.Array, np.ndarray]:
+    """Parses text as Arrow's CSV reader does: empty is null, blanks around a number are no part of it.
+
+    Args:
+        texts: `[n]` strings.
+        kind: a declared type other than string.
+
+    Returns:
+        `[n]` values, null where the text is empty or does not parse, and the indices of those that do not parse.
+    """
+    texts = pc.if_else(pc.equal(texts, ""), pa.scalar(None, texts.type), texts)
+    trimmed = pc.utf8_trim(texts, " \t")
+    bad = np.asarray(_unparsable(trimmed, kind, 0), np.int64)
+    if len(bad):
+        keep = np.ones(len(texts), bool)
+        keep[bad] = False
+        trimmed = pc.if_else(pa.array(keep), trimmed, pa.scalar(None, trimmed.type))
+    return trimmed.cast(kind), bad
+
+
+def _unparsable(texts: pa.Array, kind: pa.DataType, offset: int) -> list[int]:
+    """Returns which texts do not parse, found by halving, as Arrow does not say where a cast failed."""
+    try:
+        texts.cast(kind)
+        return []
+    except pa.ArrowInvalid:
+        if len(texts) == 1:
+            return [offset]
+    middle = len(texts) // 2
+    left = _unparsable(texts.slice(0, middle), kind, offset)
+    return left + _unparsable(texts.slice(middle), kind, offset + middle)

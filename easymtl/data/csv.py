@@ -1,0 +1,279 @@
+"""CSV files, plain and gzip, as blocks of whole records."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.csv
+
+from easymtl.data.blocks import Block, Source
+from easymtl.data.convert import default_scalar, fill_empty
+from easymtl.data.csv_borders import first_border, last_border, open_quote
+from easymtl.data.csv_rows import Layout, read_carefully
+from easymtl.data.fields import Field
+from easymtl.data.paths import DataFile
+from easymtl.errors import UserError, did_you_mean, quoted
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_GZIP = b"\x1f\x8b"
+_PARQUET = b"PAR1"
+# A record that grows beyond this many blocks has a quote that nothing closes.
+_MAX_RECORD_BLOCKS = 8
+
+
+class CsvSource(Source):
+    """CSV files cut into blocks at record borders; a gzip file is one block of several record batches.
+
+    A gzip file cannot be entered in the middle: whoever resumes inside of one reads it again from its start.
+
+    Attributes:
+        fields: the columns that are read, by name, in order.
+        blocks: the blocks in the order of the files.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[DataFile],
+        declared: dict[str, Field],
+        columns: Sequence[str],
+        separator: str = ",",
+        with_header: bool = False,
+        ignore_error: bool = False,
+        block_bytes: int = 8 << 20,
+    ):
+        """Finds the records at which the files are cut.
+
+        Args:
+            files: what to read.
+            declared: all columns of files without header, in order.
+            columns: the columns to read.
+            separator: one ASCII character.
+            with_header: whether the first line of each file names its columns.
+            ignore_error: leave out and count rows that do not parse.
+            block_bytes: the largest size of a block, unless one record is larger.
+
+        Raises:
+            UserError: the separator is not one ASCII character, a column is missing, or a file cannot be read.
+        """
+        self.separator = check_separator(separator)
+        self._byte = self.separator.encode()
+        self._block_bytes = block_bytes
+        self._ignore_error = ignore_error
+        self._defaults = [default_scalar(declared[name]) for name in columns]
+        self._layouts: dict[DataFile, Layout] = {}
+        self._data_starts: dict[DataFile, int] = {}
+        fields = {name: declared[name] for name in columns}
+        blocks = []
+        for file in files:
+            if file not in self._layouts:
+                self._inspect(file, fields, declared, with_header)
+            blocks += self._cut(file)
+        super().__init__(fields, blocks)
+
+    def read(self, block: Block) -> Iterator[pa.RecordBatch]:
+        """Yields the rows of a block in order, cut the same way each time."""
+        if block.is_stream:
+            yield from self._read_gzip(block.file)
+            return
+        data = block.file.read_at(block.start, block.size)
+        if len(data) < block.size:
+            raise UserError(
+                f"{block.file.name}: the file was cut short while it was read: {block.size} bytes were there at "
+                f"byte {block.start}, now {len(data)}."
+            )
+        yield self._parse(data, block.file, lambda: 1 + _count_lines(block.file, block.start))
+
+    def _inspect(self, file: DataFile, fields: dict[str, Field], declared: dict[str, Field], header: bool) -> None:
+        start = 0
+        if header:
+            names, start = read_header(file, self.separator)
+            positions = [_position(file, name, names) for name in fields] if names else []
+        else:
+            names = list(declared)
+            positions = [names.index(name) for name in fields]
+            start = len(_BYTE_ORDER_MARK) if head(file, 3) == _BYTE_ORDER_MARK else 0
+        self._layouts[file] = Layout(self.separator, len(names), positions, header)
+        self._data_starts[file] = start
+
+    def _cut(self, file: DataFile) -> list[Block]:
+        start = self._data_starts[file]
+        if is_gzip(file):
+            return [Block(file, 0, file.size, is_stream=True)]
+        blocks = []
+        with file.open() as opened:
+            while start < file.size:
+                length = self._block_length(file, opened, start)
+                blocks.append(Block(file, start, length))
+                start += length
+        return blocks
+
+    def _block_length(self, file: DataFile, opened: pa.NativeFile, start: int) -> int:
+        """Returns the bytes from the record at `start` to the last border within the size of a block."""
+        size = self._block_bytes
+        while start + size < file.size:
+            data = opened.read_at(size, start)
+            length = last_border(data, self._byte)
+            if length:
+                return length
+            self._check_record_size(data, file, lambda: 1 + _count_lines(file, start))
+            size *= 2
+        return file.size - start
+
+    def _check_record_size(self, data: bytes, file: DataFile, first_line) -> None:
+        if len(data) < _MAX_RECORD_BLOCKS * self._block_bytes:
+            return
+        quote = open_quote(data, self._byte)
+        line = first_line() + _line_ends(data[: max(quote, 0)])
+        found = "a quoted field starts here and does not end" if quote >= 0 else "a record starts here and does not end"
+        raise UserError(f"{file.name}:{line}: {found} within {len(data)} bytes. Is a closing quote missing?")
+
+    def _read_gzip(self, file: DataFile) -> Iterator[pa.RecordBatch]:
+        line, rest = 1, b""
+        size = self._block_bytes
+        stream = open_stream(file)
+        skip = self._data_starts[file]
+        while True:
+            piece = read_stream(stream, size, file)
+            data = rest + piece
+            if skip and len(data) >= skip:
+                line += _line_ends(data[:skip])
+                data, skip = data[skip:], 0
+            length = last_border(data, self._byte) if piece else len(data)
+            if length:
+                yield self._parse(data[:length], file, lambda line=line: line)
+                line += _line_ends(data[:length])
+            elif data:
+                self._check_record_size(data, file, lambda line=line: line)
+            rest = data[length:]
+            if not piece:
+                return
+
+    def _parse(self, data: bytes, file: DataFile, first_line) -> pa.RecordBatch:
+        layout = self._layouts[file]
+        try:
+            arrays = self._parse_fast(data, layout)
+        except pa.ArrowInvalid:
+            skipped = self.skipped if self._ignore_error else None
+            fields = list(self.fields.values())
+            arrays = read_carefully(data, file.name, first_line(), fields, layout, skipped)
+        arrays = [fill_empty(array, default) for array, default in zip(arrays, self._defaults)]
+        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+
+    def _parse_fast(self, data: bytes, layout: Layout) -> list[pa.Array]:
+        if not data.strip(b"\r\n"):
+            return [pa.array([], field.column_type) for field in self.fields.values()]
+        # Columns are named by their place: names in a header may be empty or repeated where they are not read.
+        wanted = [str(position) for position in layout.positions]
+        types = {name: field.column_type for name, field in zip(wanted, self.fields.values())}
+        table = pyarrow.csv.read_csv(
+            pa.BufferReader(data),
+            pyarrow.csv.ReadOptions(
+                column_names=[str(position) for position in range(layout.num_columns)],
+                # One block, so that a string column has one dictionary.
+                block_size=len(data) + 1,
+            ),
+            pyarrow.csv.ParseOptions(delimiter=self.separator, newlines_in_values=b'"' in data),
+            pyarrow.csv.ConvertOptions(
+                column_types=types,
+                include_columns=wanted,
+                null_values=[""],
+                strings_can_be_null=True,
+            ),
+        )
+        return [_one_array(table.column(name)) for name in wanted]
+
+
+def check_separator(separator: str) -> str:
+    """Returns the separator.
+
+    Raises:
+        UserError: it is not one ASCII character, or it is a quote or a line end.
+    """
+    if len(separator) != 1 or not separator.isascii() or separator in '"\r\n':
+        raise UserError(
+            f"data_config.separator is {separator!r}. It must be one ASCII character other than a quote or a line "
+            r'end, such as "," or "\t" or "\001".'
+        )
+    return separator
+
+
+def is_gzip(file: DataFile) -> bool:
+    """Returns whether the file starts as gzip files do."""
+    return file.read_at(0, 2) == _GZIP
+
+
+def open_stream(file: DataFile) -> pa.NativeFile:
+    """Returns the text of a file as a stream, unpacked when it is gzip."""
+    opened = file.open()
+    return pa.CompressedInputStream(opened, "gzip") if is_gzip(file) else opened
+
+
+def read_stream(stream: pa.NativeFile, size: int, file: DataFile) -> bytes:
+    """Returns the next `size` bytes, fewer only at the end.
+
+    Raises:
+        UserError: a gzip file is truncated or damaged.
+    """
+    try:
+        return stream.read(size)
+    except OSError as error:
+        raise UserError(f"{file.name}: the file is truncated or damaged: {error}.") from None
+
+
+def head(file: DataFile, size: int) -> bytes:
+    """Returns the first bytes of the text of a file, unpacked when it is gzip."""
+    with open_stream(file) as stream:
+        return read_stream(stream, size, file)
+
+
+def read_header(file: DataFile, separator: str) -> tuple[list[str], int]:
+    """Returns the names in the first line of a file, and the byte of its text at which the next line starts.
+
+    Raises:
+        UserError: it is no CSV file.
+    """
+    size, border = 1 << 16, 0
+    while True:
+        data = head(file, size)
+        if data.startswith(_PARQUET):
+            raise UserError(f"{file.name}: this is a Parquet file. Set data_config.input_type to ParquetInput.")
+        skip = len(_BYTE_ORDER_MARK) if data.startswith(_BYTE_ORDER_MARK) else 0
+        border = first_border(data[skip:], separator.encode())
+        if border or len(data) < size:
+            break
+        size *= 8
+    border = skip + border if border else len(data)
+    text = data[skip:border].decode("utf-8", "replace")
+    names = next(csv.reader(io.StringIO(text, newline=""), delimiter=separator), [])
+    return names, border
+
+
+def _position(file: DataFile, name: str, names: list[str]) -> int:
+    if names.count(name) == 1:
+        return names.index(name)
+    if name in names:
+        raise UserError(f'{file.name}:1: the header names column "{name}" {names.count(name)} times. Keep one.')
+    raise UserError(
+        f'{file.name}:1: column "{name}" is not in the header ({quoted(names)}).{did_you_mean(name, names)}'
+    )
+
+
+def _one_array(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def _line_ends(data: bytes) -> int:
+    return data.count(b"\n") or data.count(b"\r")
+
+
+def _count_lines(file: DataFile, end: int) -> int:
+    """Returns the line ends before byte `end`."""
+    count, start = 0, 0
+    while start < end:
+        data = file.read_at(start, min(8 << 20, end - start))
+        if not data:
+            break
+        count += _line_ends(data)
+        start += len(data)
+    return count

@@ -1,0 +1,150 @@
+"""The careful reading of a CSV block in which something does not parse: it knows the line of every record."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from easymtl.data.blocks import SkippedRows
+from easymtl.data.convert import ALLOWED, parse_text
+from easymtl.data.fields import DICTIONARY, Field
+from easymtl.errors import UserError
+
+_NOT_UTF8 = re.compile("[\udc80-\udcff]")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the columns lie in the records of a file.
+
+    Attributes:
+        separator: one character.
+        num_columns: the columns of each record.
+        positions: the place of each column that is read.
+        has_header: whether the file names its columns.
+    """
+
+    separator: str
+    num_columns: int
+    positions: Sequence[int]
+    has_header: bool
+
+
+@dataclass(frozen=True)
+class _Problem:
+    row: int
+    line: int
+    text: str
+
+
+def read_carefully(
+    data: bytes,
+    name: str,
+    first_line: int,
+    fields: Sequence[Field],
+    layout: Layout,
+    skipped: SkippedRows | None,
+) -> list[pa.Array]:
+    """Returns the columns of a block, without its bad rows when these may be skipped.
+
+    Args:
+        data: whole records.
+        name: the file, for messages.
+        first_line: the physical line at which `data` starts.
+        fields: the columns to return.
+        layout: where they are.
+        skipped: counts the rows that do not parse and are left out; with None the first of them is an error.
+
+    Raises:
+        UserError: a row does not parse and `skipped` is None.
+    """
+    lines, texts, problems = _split(data, name, first_line, layout)
+    columns = []
+    for field, column in zip(fields, texts):
+        values, bad = _parse(column, field)
+        columns.append(values)
+        problems += [_value_problem(row, lines[row], field, column[row], layout) for row in bad]
+    if not problems:
+        return columns
+    problems.sort(key=lambda problem: problem.line)
+    if skipped is None:
+        raise UserError(
+            f"{name}:{problems[0].line}: {problems[0].text} "
+            "Correct the row, or set data_config.ignore_error to leave out such rows."
+        )
+    good = np.ones(len(lines), bool)
+    seen = set()
+    for problem in problems:
+        if problem.line not in seen:
+            skipped.add(f"{name}:{problem.line}: {problem.text}")
+        seen.add(problem.line)
+        if problem.row >= 0:
+            good[problem.row] = False
+    mask = pa.array(good)
+    return [column.filter(mask) for column in columns]
+
+
+def _split(
+    data: bytes, name: str, first_line: int, layout: Layout
+) -> tuple[list[int], list[list[str]], list[_Problem]]:
+    """Returns the line of each record, the texts of each column read, and the records of a wrong width."""
+    lines: list[int] = []
+    kept: list[list[str]] = []
+    problems: list[_Problem] = []
+    for line, record in _records(data, name, first_line, layout.separator):
+        if len(record) != layout.num_columns:
+            problems.append(_Problem(-1, line, _width_problem(record, layout)))
+            continue
+        lines.append(line)
+        kept.append([record[position] for position in layout.positions])
+    columns = [list(column) for column in zip(*kept)] or [[] for _ in layout.positions]
+    return lines, columns, problems
+
+
+def _records(data: bytes, name: str, first_line: int, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """Yields the physical line and the texts of each record; empty lines are none."""
+    text = io.StringIO(data.decode("utf-8", "surrogateescape"), newline="")
+    reader = csv.reader(text, delimiter=separator)
+    line = first_line
+    try:
+        for record in reader:
+            if record:
+                yield line, record
+            line = first_line + reader.line_num
+    except csv.Error as error:
+        raise UserError(f"{name}:{line}: this record cannot be read: {error}.") from None
+
+
+def _parse(texts: list[str], field: Field) -> tuple[pa.Array, np.ndarray]:
+    """Returns the values and the indices of the texts that are none of the declared type."""
+    bad = [row for row, text in enumerate(texts) if _NOT_UTF8.search(text)]
+    clean = list(texts)
+    for row in bad:
+        clean[row] = ""
+    if field.type == pa.string():
+        array = pa.array([text or None for text in clean], pa.string()).dictionary_encode()
+        return array.cast(DICTIONARY), np.asarray(bad, np.int64)
+    values, unparsable = parse_text(pa.array(clean, pa.string()), field.type)
+    return values, np.concatenate([np.asarray(bad, np.int64), unparsable])
+
+
+def _value_problem(row: int, line: int, field: Field, text: str, layout: Layout) -> _Problem:
+    shown = text if len(text) <= 60 else text[:57] + "..."
+    shown = _NOT_UTF8.sub("\N{REPLACEMENT CHARACTER}", shown)
+    sentence = f'column "{field.name}" holds "{shown}", which is no {field.type_name} ({ALLOWED[field.type]}).'
+    if line == 1 and text.strip() == field.name and not layout.has_header:
+        sentence += " The line looks like a header: set data_config.with_header to true."
+    return _Problem(row, line, sentence)
+
+
+def _width_problem(record: list[str], layout: Layout) -> str:
+    declared = "the header has" if layout.has_header else "data_config.input_fields declares"
+    count = "1 column was" if len(record) == 1 else f"{len(record)} columns were"
+    sentence = f"{count} found where {declared} {layout.num_columns}."
+    if len(record) == 1:
+        sentence += f" Is data_config.separator {layout.separator!r} the right one?"
+    return sentence

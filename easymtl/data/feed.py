@@ -1,0 +1,111 @@
+"""The feed of training and evaluation: batches of encoded rows, prepared in threads, resumable at every batch."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pyarrow as pa
+
+from easymtl.data.background import Background
+from easymtl.data.blocks import Source
+from easymtl.data.order import Cursor
+from easymtl.data.rows import Rows
+from easymtl.data.windows import Batch, cut_batches, encode_chunks, gather_windows, read_chunks
+
+__all__ = ["Batch", "Cursor", "Feed"]
+
+MIN_WINDOW_ROWS = 262144
+
+
+class Feed:
+    """Iterates over batches of a source; `close()` it, or use it in a `with` statement.
+
+    With `shuffle` the order of blocks is permuted per epoch, and then the rows inside windows of consecutive
+    record batches. The order is a pure function of (seed, epoch): a feed that starts at the cursor of a batch
+    yields exactly what an uninterrupted one yields after that batch. A batch may span windows and epochs; only
+    the last batch of all is short.
+
+    Attributes:
+        wait_seconds: how long the consumer has waited for batches in all.
+        cursor: the position after the last batch that was handed out.
+        progress: passes over the data so far, such as 1.25, by the bytes of the files.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        encode: Callable[[pa.RecordBatch], Rows],
+        batch_size: int,
+        shuffle: bool = False,
+        seed: int = 0,
+        num_epochs: int = 1,
+        window_rows: int = MIN_WINDOW_ROWS,
+        drop_remainder: bool = False,
+        start: Cursor | None = None,
+        threads: int = 2,
+        prefetch: int = 8,
+        window_bytes: int = 512 << 20,
+    ):
+        """Starts the threads.
+
+        Args:
+            source: where rows come from.
+            encode: turns a record batch into rows, one for one; called from several threads.
+            batch_size: rows of a batch.
+            shuffle: permute blocks and rows.
+            seed: of the order.
+            num_epochs: passes over the data, 0 = forever.
+            window_rows: rows that are permuted together, at least.
+            drop_remainder: leave out a last batch that is short.
+            start: where to begin; None is the beginning.
+            threads: how many record batches are encoded at the same time.
+            prefetch: how many batches may wait for the consumer.
+            window_bytes: bytes of encoded rows for the window in use and the next one together, about. It
+                is a part of what determines the order.
+        """
+        self.wait_seconds = 0.0
+        self.cursor = start or Cursor()
+        self.progress = float(self.cursor.epoch)
+        self._pool = ThreadPoolExecutor(threads, "easymtl-encode")
+        chunks = read_chunks(source, shuffle, seed, num_epochs, self.cursor)
+        encoded = Background(encode_chunks(chunks, encode, self._pool, threads), 1, "easymtl-read")
+        # Without shuffling each chunk is a window.
+        rows, num_bytes = (window_rows, window_bytes // 2) if shuffle else (1, 1)
+        windows = Background(gather_windows(encoded, rows, num_bytes, self.cursor), 1, "easymtl-window")
+        batches = cut_batches(windows, batch_size, shuffle, seed, drop_remainder, self.cursor.row)
+        self._batches = Background(batches, prefetch, "easymtl-batch")
+        self._stages = [encoded, windows, self._batches]
+
+    def __iter__(self) -> "Feed":
+        return self
+
+    def __next__(self) -> Batch:
+        begin = time.perf_counter()
+        try:
+            batch = next(self._batches)
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            self.wait_seconds += time.perf_counter() - begin
+        self.cursor, self.progress = batch.cursor, batch.progress
+        return batch
+
+    def __enter__(self) -> "Feed":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        # Only tells the threads to end: waiting is no business of the garbage collector.
+        for stage in getattr(self, "_stages", []):
+            stage.close()
+
+    def close(self) -> None:
+        """Ends the threads and drops what they hold. Iteration ends."""
+        for stage in self._stages:
+            stage.close()
+        for stage in self._stages:
+            stage.join()
+        self._pool.shutdown(cancel_futures=True)

@@ -1,0 +1,78 @@
+"""The declared columns of the data: `data_config.input_fields` as Arrow types."""
+
+import re
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from easymtl.errors import UserError
+from easymtl.protos.data_pb2 import DatasetConfig
+
+_RANGE = re.compile(r"^(.*)\[(\d+)-(\d+)\](.*)$")
+
+ARROW_TYPES = {
+    DatasetConfig.INT32: pa.int32(),
+    DatasetConfig.INT64: pa.int64(),
+    DatasetConfig.STRING: pa.string(),
+    DatasetConfig.FLOAT: pa.float32(),
+    DatasetConfig.DOUBLE: pa.float64(),
+    DatasetConfig.BOOL: pa.bool_(),
+}
+_TYPE_NAMES = {kind: DatasetConfig.FieldType.Name(number) for number, kind in ARROW_TYPES.items()}
+
+# How string columns come out of a source: each distinct value of a batch is held once.
+DICTIONARY = pa.dictionary(pa.int32(), pa.string())
+
+
+@dataclass(frozen=True)
+class Field:
+    """A declared column.
+
+    Attributes:
+        name: its `input_name`.
+        type: the Arrow type of its `input_type`.
+        default: the text of `default_val`, taken for an empty value, or None when a missing value stays missing.
+    """
+
+    name: str
+    type: pa.DataType
+    default: str | None
+
+    @property
+    def type_name(self) -> str:
+        """Returns the type as the config spells it, such as `INT32`."""
+        return _TYPE_NAMES[self.type]
+
+    @property
+    def column_type(self) -> pa.DataType:
+        """Returns the Arrow type that a source yields: a dictionary for strings, else `type`."""
+        return DICTIONARY if self.type == pa.string() else self.type
+
+
+def input_fields(data_config: DatasetConfig) -> dict[str, Field]:
+    """Returns the declared columns by name, in the order of the config.
+
+    Raises:
+        UserError: a name is declared twice.
+    """
+    fields: dict[str, Field] = {}
+    for message in data_config.input_fields:
+        default = message.default_val if message.HasField("default_val") else None
+        kind = ARROW_TYPES[message.input_type]
+        if default == "" and kind != pa.string():
+            default = None
+        names = _expand(message.input_name) if data_config.auto_expand_input_fields else [message.input_name]
+        for name in names:
+            if name in fields:
+                raise UserError(f'data_config.input_fields declares "{name}" twice. Keep one of the two.')
+            fields[name] = Field(name, kind, default)
+    return fields
+
+
+def _expand(name: str) -> list[str]:
+    """Returns the names of a range such as `price[1-3]`, or the name itself."""
+    match = _RANGE.match(name)
+    if not match:
+        return [name]
+    prefix, first, last, suffix = match.groups()
+    return [f"{prefix}{number}{suffix}" for number in range(int(first), int(last) + 1)]

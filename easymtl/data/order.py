@@ -1,0 +1,42 @@
+"""The order of rows, a pure function of seed, epoch and position."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, order=True)
+class Cursor:
+    """A position in the data, in the order in which a feed reads it.
+
+    Attributes:
+        epoch: passes over the data before this one.
+        block: place in the permuted list of blocks, of the first block of the window.
+        chunk: place in this block of the first record batch of the window.
+        row: rows of the (permuted) window that are already consumed.
+    """
+
+    epoch: int = 0
+    block: int = 0
+    chunk: int = 0
+    row: int = 0
+
+    def to_dict(self) -> dict[str, int]:
+        """Returns the four numbers by name."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, numbers: dict[str, int]) -> "Cursor":
+        """Returns the cursor of `to_dict`."""
+        return cls(numbers["epoch"], numbers["block"], numbers["chunk"], numbers["row"])
+
+
+def permutation(size: int, *key: int) -> np.ndarray:
+    """Returns a permutation `[size]` that depends on nothing but `size` and the whole numbers of `key`.
+
+    It sorts raw random bits, which NumPy keeps the same from version to version, as its `permutation` is not
+    (NEP 19): a checkpoint finds the order that it was written under.
+    """
+    entropy = [number % 2**64 for number in key]
+    bits = np.random.Philox(np.random.SeedSequence(entropy)).random_raw(size)
+    return np.argsort(bits, kind="stable")

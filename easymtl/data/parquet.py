@@ -1,0 +1,182 @@
+"""Parquet files: a block is a row group."""
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet
+
+from easymtl.data.blocks import Block, Source
+from easymtl.data.convert import ALLOWED, default_scalar, fill_empty, parse_text
+from easymtl.data.fields import DICTIONARY, Field
+from easymtl.data.paths import DataFile
+from easymtl.errors import UserError, did_you_mean, quoted
+
+
+class ParquetSource(Source):
+    """Parquet files; columns of another type than declared are converted where nothing is lost.
+
+    Attributes:
+        fields: the columns that are read, by name, in order.
+        blocks: the row groups in the order of the files.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[DataFile],
+        declared: dict[str, Field],
+        columns: Sequence[str],
+        ignore_error: bool = False,
+        batch_rows: int = 65536,
+    ):
+        """Reads the metadata of the files.
+
+        Args:
+            files: what to read.
+            declared: the declared columns by name.
+            columns: the columns to read.
+            ignore_error: leave out and count rows whose text does not parse.
+            batch_rows: the largest number of rows of a record batch.
+
+        Raises:
+            UserError: a file is no Parquet file, or a column is missing or of a type that cannot be converted.
+        """
+        fields = {name: declared[name] for name in columns}
+        self._ignore_error = ignore_error
+        self._batch_rows = batch_rows
+        self._defaults = [default_scalar(field) for field in fields.values()]
+        blocks = []
+        for file in files:
+            with open_parquet(file) as opened:
+                _check_types(file, opened.schema_arrow, fields)
+                groups = [opened.metadata.row_group(number) for number in range(opened.num_row_groups)]
+                blocks += [
+                    Block(file, number, group.total_byte_size, group.num_rows) for number, group in enumerate(groups)
+                ]
+        super().__init__(fields, blocks)
+
+    def read(self, block: Block) -> Iterator[pa.RecordBatch]:
+        """Yields the rows of a row group in order, cut the same way each time."""
+        strings = [name for name, field in self.fields.items() if field.type == pa.string()]
+        with open_parquet(block.file, strings) as opened:
+            batches = opened.iter_batches(self._batch_rows, [block.start], list(self.fields))
+            while True:
+                try:
+                    batch = next(batches, None)
+                except (OSError, pa.ArrowInvalid) as error:
+                    raise UserError(f"{block.file.name}: the file is truncated or damaged: {error}.") from None
+                if batch is None:
+                    return
+                yield self._convert(block, batch)
+
+    def _convert(self, block: Block, batch: pa.RecordBatch) -> pa.RecordBatch:
+        arrays, bad = [], set()
+        for field, default in zip(self.fields.values(), self._defaults):
+            array, bad_rows = _convert(batch.column(field.name), field, block.file)
+            arrays.append(fill_empty(array, default))
+            if len(bad_rows):
+                self._report(block, batch.column(field.name), field, bad_rows, bad)
+        result = pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+        return result.filter(pa.array([row not in bad for row in range(len(result))])) if bad else result
+
+    def _report(self, block: Block, column: pa.Array, field: Field, bad_rows: Sequence[int], bad: set) -> None:
+        value = column[int(bad_rows[0])].as_py()
+        problem = (
+            f'{block.file.name}: column "{field.name}" holds "{value}" in row group {block.start}, which is no '
+            f"{field.type_name} ({ALLOWED[field.type]})."
+        )
+        if not self._ignore_error:
+            raise UserError(f"{problem} Correct it, or set data_config.ignore_error to leave out such rows.")
+        new = {int(row) for row in bad_rows} - bad
+        if new:
+            self.skipped.add(problem, len(new))
+        bad |= new
+
+
+def open_parquet(file: DataFile, read_dictionary: Sequence[str] = ()) -> pyarrow.parquet.ParquetFile:
+    """Returns the file, its metadata read.
+
+    Raises:
+        UserError: it is gone, truncated or no Parquet file.
+    """
+    opened = file.open()
+    try:
+        return pyarrow.parquet.ParquetFile(opened, read_dictionary=list(read_dictionary), pre_buffer=False)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise UserError(
+            f"{file.name}: this is no Parquet file, or it is truncated: {str(error).rstrip('.')}."
+        ) from None
+
+
+def _check_types(file: DataFile, schema: pa.Schema, fields: dict[str, Field]) -> None:
+    for name, field in fields.items():
+        if schema.names.count(name) != 1:
+            times = "is not in the file" if name not in schema.names else "is there more than once"
+            raise UserError(
+                f'{file.name}: column "{name}" {times} ({quoted(schema.names)}).{did_you_mean(name, schema.names)}'
+            )
+        found = schema.field(name).type
+        if not _is_convertible(found):
+            raise UserError(_type_problem(file, field, found))
+
+
+def _is_convertible(found: pa.DataType) -> bool:
+    values = found.value_type if pa.types.is_dictionary(found) else found
+    return (
+        _is_text(values)
+        or pa.types.is_integer(values)
+        or pa.types.is_floating(values)
+        or pa.types.is_boolean(values)
+        or pa.types.is_null(values)
+    )
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return (
+        pa.types.is_string(kind)
+        or pa.types.is_large_string(kind)
+        or pa.types.is_binary(kind)
+        or pa.types.is_large_binary(kind)
+        or kind in (pa.string_view(), pa.binary_view())
+    )
+
+
+def _type_problem(file: DataFile, field: Field, found: pa.DataType, reason: str = "") -> str:
+    return (
+        f'{file.name}: column "{field.name}" is {found} in the file and declared {field.type_name}'
+        f"{reason or ', which it cannot become'}. Change its input_type in data_config.input_fields, or the file."
+    )
+
+
+def _convert(column: pa.Array, field: Field, file: DataFile) -> tuple[pa.Array, Sequence[int]]:
+    """Returns the column as declared, and the rows whose text does not parse."""
+    found = column.type
+    if found == field.column_type:
+        return column, ()
+    try:
+        if field.type == pa.string():
+            return _to_dictionary(column), ()
+        values = column.dictionary_decode() if pa.types.is_dictionary(found) else column
+        if _is_text(values.type):
+            return parse_text(values.cast(pa.string()), field.type)
+        return _cast_number(values, field.type), ()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        reason = f"; converting it failed: {str(error).rstrip('.')}"
+        raise UserError(_type_problem(file, field, found, reason)) from None
+
+
+def _to_dictionary(column: pa.Array) -> pa.Array:
+    if pa.types.is_dictionary(column.type):
+        return pa.DictionaryArray.from_arrays(column.indices.cast(pa.int32()), column.dictionary.cast(pa.string()))
+    return column.cast(pa.string()).dictionary_encode().cast(DICTIONARY)
+
+
+def _cast_number(values: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Returns the numbers in another type; whole numbers must stay what they are, decimals may lose digits."""
+    if pa.types.is_floating(kind):
+        return values.cast(kind, safe=False)
+    if pa.types.is_boolean(kind) and not pa.types.is_boolean(values.type):
+        odd = pc.invert(pc.is_in(values, pa.array([0, 1]).cast(values.type)))
+        if pc.any(pc.and_(odd, pc.is_valid(values))).as_py():
+            raise pa.ArrowInvalid("a value is neither 0 nor 1")
+    return values.cast(kind)

@@ -1,0 +1,142 @@
+"""From a comma list of globs, folders and files to the data files behind it.
+
+All reading goes through a `pyarrow.fs.FileSystem`, so that remote ones need no other reader.
+"""
+
+import glob
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import pyarrow as pa
+from pyarrow import fs
+
+from easymtl.errors import UserError, did_you_mean
+
+_SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+)://")
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One file of data.
+
+    Attributes:
+        name: how the user knows it, for messages.
+        path: its path inside `filesystem`.
+        filesystem: where it lies.
+    """
+
+    name: str
+    path: str
+    filesystem: fs.FileSystem = field(compare=False)
+
+    @cached_property
+    def size(self) -> int:
+        """Returns the bytes of the file when first asked.
+
+        Raises:
+            UserError: the file is gone or may not be read.
+        """
+        with self.open() as file:
+            return file.size()
+
+    def open(self) -> pa.NativeFile:
+        """Returns the file, open for reading at any place.
+
+        Raises:
+            UserError: the file is gone or may not be read.
+        """
+        try:
+            return self.filesystem.open_input_file(self.path)
+        except FileNotFoundError:
+            raise UserError(f'{self.name}: this data file is gone. Was "{self.name}" removed?') from None
+        except OSError as error:
+            raise UserError(f"{self.name}: this data file cannot be opened: {error}.") from None
+
+    def read_at(self, start: int, length: int) -> bytes:
+        """Returns `length` bytes from `start` on, fewer only at the end of the file.
+
+        Raises:
+            UserError: the file is gone or cannot be read.
+        """
+        with self.open() as file:
+            try:
+                return file.read_at(length, start)
+            except OSError as error:
+                raise UserError(f"{self.name}: reading at byte {start} failed: {error}.") from None
+
+
+def expand(paths: str) -> list[DataFile]:
+    """Returns the data files behind a comma list of globs, folders and files.
+
+    The parts keep their order; what a glob or a folder stands for is sorted by name. Hidden files and
+    `*_SUCCESS` are skipped, in folders also names that start with `_`.
+
+    Raises:
+        UserError: nothing is there, or it may not be read, or it lies on a remote file system.
+    """
+    parts = [part.strip() for part in paths.split(",") if part.strip()]
+    if not parts:
+        raise UserError("The input path is empty. Set train_input_path and eval_input_path to your data files.")
+    local = fs.LocalFileSystem()
+    return [DataFile(path, os.path.abspath(path), local) for part in parts for path in _expand_part(part)]
+
+
+def _expand_part(part: str) -> list[str]:
+    scheme = _SCHEME.match(part)
+    if scheme and scheme[1].lower() != "file":
+        raise UserError(
+            f'Input path "{part}": reading from {scheme[1]}:// is still to come. Copy the files to a local disk.'
+        )
+    path = part[scheme.end() :] if scheme else part
+    if os.path.exists(path):
+        found = list(_files_of(path))
+    elif glob.has_magic(path):
+        found = [file for match in sorted(glob.glob(path, recursive=True)) for file in _files_of(match)]
+    else:
+        raise UserError(_missing(path))
+    if not found:
+        raise UserError(f'Input path "{part}": no data file is there.{_nearest_folder(path)}')
+    for file in found:
+        if not os.access(file, os.R_OK):
+            raise UserError(f'Input path "{file}": no permission to read it. Check owner and mode of the file.')
+    return list(dict.fromkeys(found))
+
+
+def _files_of(path: str) -> Iterator[str]:
+    """Yields the file itself, or all data files below a folder."""
+    if not os.path.isdir(path):
+        if not path.endswith("_SUCCESS"):
+            yield path
+        return
+    for folder, folders, names in os.walk(path, onerror=_refuse):
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "_")))
+        for name in sorted(names):
+            if not name.startswith((".", "_")) and not name.endswith("_SUCCESS"):
+                yield os.path.join(folder, name)
+
+
+def _refuse(error: OSError) -> None:
+    raise UserError(f'Input path "{error.filename}": the folder cannot be read: {error.strerror}.')
+
+
+def _missing(path: str) -> str:
+    parent, missing = os.path.split(path.rstrip("/"))
+    while parent and not os.path.isdir(parent):
+        parent, missing = os.path.split(parent)
+    try:
+        names = os.listdir(parent or ".")
+    except OSError as error:
+        return f'Input path "{path}": folder "{parent}" cannot be read: {error.strerror}.'
+    where = f'folder "{parent}"' if parent else f"the current folder ({os.getcwd()})"
+    return f'Input path "{path}": "{missing}" is not in {where}.{did_you_mean(missing, names)}'
+
+
+def _nearest_folder(pattern: str) -> str:
+    """Returns a sentence on the first part of a glob that is missing, if it is one without wildcards."""
+    fixed = pattern
+    while glob.has_magic(fixed):
+        fixed = os.path.dirname(fixed)
+    return f" {_missing(fixed)}" if fixed and not os.path.exists(fixed) else " Check the pattern."

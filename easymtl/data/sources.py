@@ -1,0 +1,89 @@
+"""Opening the data of a config."""
+
+from collections.abc import Sequence
+
+from easymtl.data.blocks import Block, SkippedRows, Source
+from easymtl.data.csv import CsvSource, check_separator, head, read_header
+from easymtl.data.fields import input_fields
+from easymtl.data.parquet import ParquetSource, open_parquet
+from easymtl.data.paths import DataFile, expand
+from easymtl.errors import UserError, did_you_mean
+from easymtl.protos.data_pb2 import DatasetConfig
+
+__all__ = ["Block", "SkippedRows", "Source", "describe", "open_source"]
+
+_CSV, _PARQUET = "CSV", "Parquet"
+_FORMATS = {
+    DatasetConfig.CSVInput: _CSV,
+    DatasetConfig.CSVInputV2: _CSV,
+    DatasetConfig.CSVInputEx: _CSV,
+    DatasetConfig.ParquetInput: _PARQUET,
+    DatasetConfig.ParquetInputV2: _PARQUET,
+    DatasetConfig.ParquetInputV3: _PARQUET,
+}
+
+
+def open_source(
+    paths: str,
+    data_config: DatasetConfig,
+    columns: Sequence[str],
+    block_bytes: int = 8 << 20,
+    batch_rows: int = 65536,
+) -> Source:
+    """Returns the source of the columns in the files behind `paths`.
+
+    Args:
+        paths: a comma list of globs, folders and files.
+        data_config: declares format and columns.
+        columns: the columns to read.
+        block_bytes: about how much of a CSV file is one block.
+        batch_rows: the largest number of rows of a Parquet record batch.
+
+    Raises:
+        UserError: a path, a column or a file is wrong.
+    """
+    declared = input_fields(data_config)
+    for name in columns:
+        if name not in declared:
+            raise UserError(f'"{name}" is not in data_config.input_fields.{did_you_mean(name, declared)}')
+    columns = list(dict.fromkeys(columns))
+    assert columns, "a source reads at least one column"
+    files = expand(paths)
+    if _format(files, data_config) == _PARQUET:
+        return ParquetSource(files, declared, columns, data_config.ignore_error, batch_rows)
+    return CsvSource(
+        files,
+        declared,
+        columns,
+        data_config.separator,
+        data_config.with_header,
+        data_config.ignore_error,
+        block_bytes,
+    )
+
+
+def describe(paths: str, data_config: DatasetConfig) -> list[tuple[str, str | None]]:
+    """Returns name and type of the columns in the first file, read from its beginning only.
+
+    The type is None for CSV; the columns of a file without header are named by their place: `"1"`, `"2"`, ...
+
+    Raises:
+        UserError: a path or a file is wrong.
+    """
+    files = expand(paths)
+    if _format(files, data_config) == _PARQUET:
+        with open_parquet(files[0]) as opened:
+            return [(field.name, str(field.type)) for field in opened.schema_arrow]
+    names, _ = read_header(files[0], check_separator(data_config.separator))
+    if not data_config.with_header:
+        names = [str(place + 1) for place in range(len(names))]
+    return [(name, None) for name in names]
+
+
+def _format(files: list[DataFile], data_config: DatasetConfig) -> str:
+    if not data_config.HasField("input_type"):
+        return _PARQUET if head(files[0], 4) == b"PAR1" else _CSV
+    if data_config.input_type not in _FORMATS:
+        name = DatasetConfig.InputType.Name(data_config.input_type)
+        raise UserError(f"data_config.input_type {name} cannot be read. Use CSVInput or ParquetInput.")
+    return _FORMATS[data_config.input_type]
