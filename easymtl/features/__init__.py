@@ -1,1 +1,1 @@
-
+"""From raw columns to ids and numbers, and from ids to vectors."""

@@ -1,0 +1,100 @@
+"""Arrow columns as distinct values for TensorFlow and the place of every row's value among them."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import tensorflow as tf
+from tensorflow.core.framework import tensor_pb2
+
+_SAMPLE_ROWS = 4096
+_SEPARATE_VARINT = 128
+
+
+class Column(NamedTuple):
+    """The values of a column, without nulls.
+
+    Attributes:
+        values: `[d]`, the distinct values, or those of the rows where they hardly repeat.
+        indices: `[n]` intp, the value of each row; None when `values` are the rows.
+        num_rows: n.
+    """
+
+    values: tf.Tensor
+    indices: np.ndarray | None
+    num_rows: int
+
+    def counts(self) -> np.ndarray:
+        """Returns how many rows have each value, `[d]` int64."""
+        if self.indices is None:
+            return np.ones(self.num_rows, np.int64)
+        return np.bincount(self.indices, minlength=self.values.shape[0])
+
+
+def read_column(array: pa.Array) -> Column:
+    """Returns an Arrow column with null as '' or 0."""
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+    if pa.types.is_string(array.type) or pa.types.is_large_string(array.type) or _repeats(array):
+        array = array.dictionary_encode()
+    if not pa.types.is_dictionary(array.type):
+        return Column(tf.constant(_numbers(array)), None, len(array))
+    dictionary, indices = array.dictionary, array.indices
+    is_text = not pa.types.is_integer(dictionary.type)
+    if indices.null_count:
+        # Null is one more value, at the end.
+        indices = indices.fill_null(len(dictionary))
+        extra = pa.array(["" if is_text else 0], dictionary.type)
+        dictionary = pa.concat_arrays([dictionary, extra])
+    places = indices.to_numpy().astype(np.intp)
+    if len(dictionary) > 2 * len(array):
+        # A slice of a large row group brings the dictionary of all of it.
+        used, places = np.unique(places, return_inverse=True)
+        dictionary = dictionary.take(pa.array(used))
+    values = text_tensor(dictionary) if is_text else tf.constant(_numbers(dictionary))
+    return Column(values, places, len(array))
+
+
+def text_tensor(strings: pa.Array) -> tf.Tensor:
+    """Returns Arrow strings `[n]` as a tensor, without making a Python object of each; null is ''.
+
+    The bytes are handed over as the `tensor_content` of a TensorProto: the lengths as varints, then all text.
+    """
+    if not pa.types.is_large_string(strings.type):
+        strings = strings.cast(pa.large_string())
+    strings = strings.fill_null("") if strings.null_count else strings
+    _, offsets, text = strings.buffers()
+    ends = np.frombuffer(offsets, np.int64, len(strings) + 1, strings.offset * 8)
+    lengths = np.diff(ends)
+    content = b"" if text is None else memoryview(text)[ends[0] : ends[-1]]
+    proto = tensor_pb2.TensorProto(
+        dtype=tf.string.as_datatype_enum, tensor_content=b"".join([_varints(lengths), content])
+    )
+    proto.tensor_shape.dim.add(size=len(strings))
+    return tf.io.parse_tensor(proto.SerializeToString(), tf.string)
+
+
+def _varints(numbers: np.ndarray) -> bytes:
+    """Returns numbers as base-128 varints: seven bits a byte, the lowest first, the high bit set but on the last."""
+    if not len(numbers) or numbers.max() < _SEPARATE_VARINT:
+        return numbers.astype(np.uint8).tobytes()
+    sevens = numbers[:, np.newaxis] >> np.arange(0, 35, 7)
+    used = sevens > 0
+    used[:, 0] = True
+    more = np.concatenate([used[:, 1:], np.zeros((len(numbers), 1), bool)], axis=1)
+    return ((sevens & 127) | (more << 7)).astype(np.uint8)[used].tobytes()
+
+
+def _numbers(array: pa.Array) -> np.ndarray:
+    if array.null_count:
+        array = array.fill_null(False if pa.types.is_boolean(array.type) else 0)
+    return array.to_numpy(zero_copy_only=False)
+
+
+def _repeats(array: pa.Array) -> bool:
+    """Whether integers repeat so often that encoding the distinct ones is cheaper than all."""
+    if not pa.types.is_integer(array.type) or len(array) < 2:
+        return False
+    sample = array.slice(0, _SAMPLE_ROWS)
+    return 2 * pc.count_distinct(sample, mode="all").as_py() < len(sample)

@@ -1,0 +1,33 @@
+"""Combiners, folded into the weights of a bag, so that the model only ever sums weight · vector."""
+
+import tensorflow as tf
+
+from easymtl.features.pieces import Bags
+from easymtl.features.text import counts_by_row
+
+
+def fold(bags: Bags, rows: tf.Tensor, combiner: str) -> Bags:
+    """Returns bags whose weighted sum is what `combiner` makes of the bags given.
+
+    Without weights: sum Σe, mean Σe / m, sqrtn Σe / sqrt(m) over the m entries. With weights: sum Σw·e as they are;
+    mean Σw·e / Σw and sqrtn Σw·e / sqrt(Σw²) over the entries with w > 0 only, which are the ones kept.
+
+    Args:
+        bags: ids `[m]` and perhaps weights.
+        rows: `[m]` int64, the bag of each entry.
+        combiner: "sum", "mean" or "sqrtn".
+    """
+    if combiner == "sum":
+        return bags
+    num_bags = tf.shape(bags.lengths, out_type=tf.int64)[0]
+    if bags.weights is None:
+        bags = bags._replace(weights=tf.ones_like(bags.ids, tf.float32))
+    else:
+        kept = tf.greater(bags.weights, 0)
+        rows = tf.boolean_mask(rows, kept)
+        lengths = counts_by_row(tf.ones_like(rows), rows, num_bags)
+        bags = Bags(tf.boolean_mask(bags.ids, kept), lengths, tf.boolean_mask(bags.weights, kept), bags.counts)
+    squares = combiner == "sqrtn"
+    total = counts_by_row(tf.square(bags.weights) if squares else bags.weights, rows, num_bags)
+    norm = tf.sqrt(total) if squares else total
+    return bags._replace(weights=bags.weights / tf.gather(norm, rows))

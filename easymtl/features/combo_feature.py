@@ -1,0 +1,105 @@
+"""ComboFeature: the combination of several values as one categorical value."""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from easymtl.features.combiners import fold
+from easymtl.features.lookups import is_missing
+from easymtl.features.pieces import Bags, Ids, Piece, Text, count
+from easymtl.features.text import as_text, counts_by_row, split
+from easymtl.features.transform import Transform
+from easymtl.protos.feature_pb2 import FeatureConfig
+
+HASH_KEY = 0xDECAFCAFFE
+"""Where TensorFlow's crossed columns start their chain of fingerprints."""
+
+
+class ComboFeature(Transform):
+    """The row is h_k mod buckets, h_0 = 0xDECAFCAFFE, h_i = FingerprintCat64(h_(i-1), Fingerprint64(value_i)).
+
+    An empty value is a value like others. With `combo_join_sep` the joined texts are hashed instead. Inputs with a
+    separator in `combo_input_seps` hold several values; the feature is then the bag of all combinations of a row.
+    """
+
+    def __init__(self, feature: FeatureConfig):
+        super().__init__(feature)
+        self.require_inputs(range(1, 1000))
+        self.require_width()
+        if not feature.hash_bucket_size:
+            raise self.refuse("a ComboFeature needs hash_bucket_size, for example hash_bucket_size: 1000000.")
+        self.separators = list(feature.combo_input_seps)
+        if self.separators and len(self.separators) != len(self.inputs):
+            raise self.refuse(
+                f"has {len(self.separators)} combo_input_seps for {len(self.inputs)} input_names; "
+                'give one for each input, "" where an input holds one value.'
+            )
+        self.is_multiple = any(self.separators)
+        if self.is_multiple and feature.combo_join_sep:
+            raise self.refuse("has combo_join_sep and combo_input_seps; keep one of them.")
+        self.num_rows = int(feature.hash_bucket_size)
+        self.kind = "bag" if self.is_multiple else "id"
+        self.is_weighted = self.is_multiple and feature.combiner != "sum"
+
+    def per_value(self, position: int, column: tf.Tensor) -> Piece:
+        """Returns the fingerprints of values `[n]` (of each of their parts), or their text if it is to be joined."""
+        text = as_text(column, self.feature.precision)
+        counts = {"missing": count(is_missing(column))}
+        if self.feature.combo_join_sep:
+            return Text(text, counts)
+        if self.is_multiple and self.separators[position]:
+            parts = split(text, self.separators[position])
+            return Bags(_fingerprints(parts.pieces), parts.lengths, None, counts)
+        return Ids(_fingerprints(text), counts)
+
+    def check_types(self, types: Sequence[tf.DType]) -> None:
+        """Checks that float inputs say how they are written as text."""
+        self.require_precision(types)
+
+    def per_row(self, pieces: Sequence[Piece]) -> Ids | Bags:
+        """Returns the combination of each row."""
+        counts = {"missing": sum(piece.counts["missing"] for piece in pieces)}
+        if self.feature.combo_join_sep:
+            joined = tf.strings.join([piece.text for piece in pieces], self.feature.combo_join_sep)
+            return Ids(tf.strings.to_hash_bucket_fast(joined, self.num_rows), counts)
+        if not self.is_multiple:
+            crossed = self._cross([], [], [], [piece.ids[:, tf.newaxis] for piece in pieces])
+            return Ids(crossed.output_values, counts)
+        bags = [piece if isinstance(piece, Bags) else _single(piece) for piece in pieces]
+        num_rows = tf.shape(bags[0].lengths, out_type=tf.int64)[0]
+        places = [_places(bag.lengths) for bag in bags]
+        shapes = [tf.stack([num_rows, tf.reduce_max(tf.concat([bag.lengths, [1]], 0))]) for bag in bags]
+        crossed = self._cross(places, [bag.ids for bag in bags], shapes, [])
+        rows = crossed.output_indices[:, 0]
+        lengths = counts_by_row(tf.ones_like(rows), rows, num_rows)
+        return fold(Bags(crossed.output_values, lengths, None, counts), rows, self.feature.combiner)
+
+    def _cross(self, indices: list, values: list, shapes: list, dense: list):
+        return tf.raw_ops.SparseCross(
+            indices=indices,
+            values=values,
+            shapes=shapes,
+            dense_inputs=dense,
+            hashed_output=True,
+            num_buckets=self.num_rows,
+            hash_key=HASH_KEY,
+            out_type=tf.int64,
+            internal_type=tf.int64,
+        )
+
+
+def _fingerprints(text: tf.Tensor) -> tf.Tensor:
+    """Returns Fingerprint64 of each text as int64, which a cross takes as it is."""
+    return tf.bitcast(tf.fingerprint(text[:, tf.newaxis]), tf.int64)
+
+
+def _single(piece: Ids) -> Bags:
+    return Bags(piece.ids, tf.ones_like(piece.ids), None, piece.counts)
+
+
+def _places(lengths: tf.Tensor) -> tf.Tensor:
+    """Returns `[m, 2]` int64: row and place in it of every entry of bags."""
+    ends = tf.cumsum(lengths)
+    entries = tf.range(tf.reduce_sum(lengths))
+    rows = tf.searchsorted(ends, entries, side="right", out_type=tf.int64)
+    return tf.stack([rows, entries - tf.gather(ends - lengths, rows)], axis=1)

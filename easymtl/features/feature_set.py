@@ -1,0 +1,169 @@
+"""All features of a pipeline: their fields, tables and slots, and the transform from raw columns to packed ids."""
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+import tensorflow as tf
+
+from easymtl.config import view
+from easymtl.data.fields import input_fields
+from easymtl.errors import UserError, did_you_mean
+from easymtl.features.declared import declared_features, find_feature, make_transform
+from easymtl.features.packing import pack_bags
+from easymtl.features.pieces import Piece
+from easymtl.features.tables import Layout, Slot, Table
+from easymtl.features.transform import Transform
+from easymtl.protos.pipeline_pb2 import Pipeline
+
+__all__ = ["FeatureSet", "Slot", "Table"]
+
+TENSOR_TYPES = {
+    pa.int32(): tf.int32,
+    pa.int64(): tf.int64,
+    pa.string(): tf.string,
+    pa.float32(): tf.float32,
+    pa.float64(): tf.float64,
+    pa.bool_(): tf.bool,
+}
+
+
+class FeatureSet(tf.Module):
+    """The features that the groups of a pipeline use.
+
+    Example:
+        features = FeatureSet(pipeline)
+        packed = features.transform({"user_id": tf.constant(["a", "b"]), ...})
+        packed["ids_16"]  # [2, number of id slots of width 16]
+    """
+
+    def __init__(self, pipeline: Pipeline):
+        """Reads the features and groups of a config.
+
+        Raises:
+            UserError: a declaration does not hold; the message names the feature.
+        """
+        super().__init__()
+        declared = declared_features(pipeline)
+        layout, transforms = Layout(), {}
+        for group in pipeline.model_config.feature_groups:
+            layout.slots.setdefault(group.group_name, [])
+            for name in view.group_feature_names(group):
+                feature = find_feature(declared, name, group.group_name)
+                if name not in transforms:
+                    transforms[name] = make_transform(feature)
+                layout.add(group.group_name, transforms[name])
+        self.transforms: dict[str, Transform] = transforms
+        self._layout = layout
+        self._types = _field_types(pipeline, transforms)
+
+    @property
+    def layout(self) -> Layout:
+        """Returns the packed layout."""
+        return self._layout
+
+    @property
+    def fields(self) -> list[str]:
+        """Returns the names of the input fields that the features read, each once."""
+        return list(self._types)
+
+    @property
+    def field_types(self) -> dict[str, tf.DType]:
+        """Returns the type of each of the fields."""
+        return dict(self._types)
+
+    @property
+    def slots(self) -> dict[str, list[Slot]]:
+        """Returns the slots of each group, in the order of the config."""
+        return self._layout.slots
+
+    @property
+    def tables(self) -> list[Table]:
+        """Returns all tables."""
+        return self._layout.tables
+
+    @property
+    def rows_by_width(self) -> dict[int, int]:
+        """Returns the rows of the variable of each width."""
+        return self._layout.rows_by_width
+
+    @property
+    def weighted_widths(self) -> set[int]:
+        """Returns the widths of which some bag can have weights other than 1."""
+        return self._layout.weighted_widths
+
+    @property
+    def dense_width(self) -> int:
+        """Returns the width of `dense`."""
+        return self._layout.dense_width
+
+    def num_ids(self, width: int) -> int:
+        """Returns the number of id slots of a width."""
+        return len(self._layout.all_slots("id", width))
+
+    def num_bags(self, width: int) -> int:
+        """Returns the number of bag slots of a width, the K of `bag_segments_<width>` = row · K + bag."""
+        return len(self._layout.all_slots("bag", width))
+
+    def id_type(self, width: int) -> tf.DType:
+        """Returns int32, or int64 where the variable of a width has 2^31 rows or more."""
+        return tf.int64 if self.rows_by_width[width] >= 2**31 else tf.int32
+
+    def transform(self, columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Turns raw columns into what a model reads.
+
+        Args:
+            columns: each of `fields`, `[n]`, of its declared type.
+
+        Returns:
+            `ids_<width>` `[n, K]`, `bag_ids_<width>` `[m]`, `bag_segments_<width>` `[m]`, `bag_weights_<width>`
+            `[m]`, `dense` `[n, W]`, as far as there are such features, and the scalar `batch_size`.
+        """
+        num_rows = tf.shape(columns[self.fields[0]])[0]
+        pieces = {
+            name: transform([columns[field] for field in transform.inputs])
+            for name, transform in self.transforms.items()
+        }
+        packed: dict[str, tf.Tensor] = {"batch_size": num_rows}
+        for width in self.rows_by_width:
+            packed |= self._pack(width, pieces, num_rows)
+        dense = self._layout.all_slots("dense")
+        if dense:
+            packed["dense"] = tf.concat([pieces[slot.feature].values for slot in dense], axis=1)
+        return packed
+
+    def _pack(self, width: int, pieces: dict[str, Piece], num_rows: tf.Tensor) -> dict[str, tf.Tensor]:
+        packed: dict[str, tf.Tensor] = {}
+        slots = self._layout.all_slots("id", width)
+        if slots:
+            columns = [_with_offset(pieces[slot.feature].ids, slot.table.offset) for slot in slots]
+            packed[f"ids_{width}"] = tf.cast(tf.stack(columns, axis=1), self.id_type(width))
+        slots = self._layout.all_slots("bag", width)
+        if slots:
+            bags = [pieces[slot.feature] for slot in slots]
+            offsets = [slot.table.offset for slot in slots]
+            ids, segments, weights = pack_bags(bags, offsets, width in self.weighted_widths)
+            packed[f"bag_ids_{width}"] = tf.cast(ids, self.id_type(width))
+            packed[f"bag_segments_{width}"] = segments
+            if weights is not None:
+                packed[f"bag_weights_{width}"] = weights
+        return packed
+
+
+def _with_offset(ids: tf.Tensor, offset: int) -> tf.Tensor:
+    return tf.where(tf.less(ids, 0), ids, ids + offset)
+
+
+def _field_types(pipeline: Pipeline, transforms: Mapping[str, Transform]) -> dict[str, tf.DType]:
+    """Returns the type of each field that a feature reads."""
+    declared = input_fields(pipeline.data_config)
+    types = {}
+    for transform in transforms.values():
+        for name in transform.inputs:
+            if name not in declared:
+                raise UserError(
+                    f'feature "{transform.feature_name}": input "{name}" is not in data_config.input_fields.'
+                    + did_you_mean(name, declared)
+                )
+            types[name] = TENSOR_TYPES[declared[name].type]
+        transform.check_types([types[name] for name in transform.inputs])
+    return types

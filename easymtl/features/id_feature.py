@@ -1,0 +1,33 @@
+"""IdFeature: one categorical value per row."""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from easymtl.features.lookups import make_lookup
+from easymtl.features.pieces import Ids
+from easymtl.features.transform import Transform
+from easymtl.protos.feature_pb2 import FeatureConfig
+
+
+class IdFeature(Transform):
+    """A value becomes the row of its hash, of its place in a vocabulary, or of itself as a number.
+
+    A missing value ('' or NaN; with `num_buckets` also -1) becomes the zero vector; an empty integer is 0 and has
+    its row. An unknown or out-of-range value takes row 0.
+    """
+
+    def __init__(self, feature: FeatureConfig):
+        super().__init__(feature)
+        self.require_inputs(range(1, 2))
+        self.require_width()
+        self.lookup = make_lookup(self, minus_one_is_missing=True)
+        self.num_rows = self.lookup.num_rows
+
+    def per_value(self, position: int, column: tf.Tensor) -> Ids:
+        """Returns the rows of values `[n]`."""
+        return Ids(*self.lookup(column))
+
+    def check_types(self, types: Sequence[tf.DType]) -> None:
+        """Checks that a float input says how it is written as text."""
+        self.require_precision(types)

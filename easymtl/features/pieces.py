@@ -1,0 +1,72 @@
+"""What a transform makes of a column: ids, bags of ids, numbers or text, with the counts of odd values.
+
+Every piece has one entry per value of its column. The encoder makes pieces of distinct values and takes the rows
+from them; the exported graph makes them of the rows themselves.
+"""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+Counts = dict[str, tf.Tensor]
+"""Kind of oddity ("missing", "unknown", "out_of_range", ...) -> how often, `[n]` int64."""
+
+
+class Ids(NamedTuple):
+    """One id per value.
+
+    Attributes:
+        ids: `[n]` int64, -1 for the zero vector.
+        counts: odd values.
+    """
+
+    ids: tf.Tensor
+    counts: Counts
+
+
+class Bags(NamedTuple):
+    """A bag of weighted ids per value.
+
+    Attributes:
+        ids: `[m]` int64, the bags one behind the other.
+        lengths: `[n]` int64, ids of each bag.
+        weights: `[m]` float32, or None where all are 1.
+        counts: odd values.
+    """
+
+    ids: tf.Tensor
+    lengths: tf.Tensor
+    weights: tf.Tensor | None
+    counts: Counts
+
+
+class Dense(NamedTuple):
+    """Numbers per value.
+
+    Attributes:
+        values: `[n, width]` float32.
+        counts: odd values.
+    """
+
+    values: tf.Tensor
+    counts: Counts
+
+
+class Text(NamedTuple):
+    """Text per value: an intermediate of features that join their inputs.
+
+    Attributes:
+        text: `[n]` string.
+        counts: odd values.
+    """
+
+    text: tf.Tensor
+    counts: Counts
+
+
+Piece = Ids | Bags | Dense | Text
+
+
+def count(flags: tf.Tensor) -> tf.Tensor:
+    """Returns boolean flags `[n]` as numbers to add up, int64."""
+    return tf.cast(flags, tf.int64)

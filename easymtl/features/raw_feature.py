@@ -1,0 +1,119 @@
+"""RawFeature: numbers, as they are, in buckets, or times a vector."""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from easymtl.errors import did_you_mean, quoted
+from easymtl.features.combiners import fold
+from easymtl.features.lookups import is_missing
+from easymtl.features.normalizers import NORMALIZERS, normalizer
+from easymtl.features.pieces import Bags, Counts, Dense, Ids, Piece, count
+from easymtl.features.text import as_numbers, split
+from easymtl.features.transform import Transform
+from easymtl.protos.feature_pb2 import FeatureConfig
+
+
+class RawFeature(Transform):
+    """A number x, or `raw_input_dim` numbers in one text, scaled to (x - min) / (max - min) and normalized.
+
+    Then one of three: `boundaries` (or `num_buckets`, equal steps) pick a row of a table, bucket i being
+    `[boundaries[i-1], boundaries[i])`; `embedding_dim` alone makes Σ x_i·E_i; else the numbers are the feature.
+    An empty value is 0 before scaling. NaN, and what scaling or normalizing makes not finite, contributes nothing:
+    0.0 for numbers, the zero vector for buckets.
+    """
+
+    def __init__(self, feature: FeatureConfig):
+        super().__init__(feature)
+        self.require_inputs(range(1, 2))
+        self.dimension = max(int(feature.raw_input_dim), 1)
+        self.boundaries = self._boundaries()
+        self.normalize = self._normalizer()
+        if self.boundaries:
+            self.require_width()
+            if self.dimension > 1:
+                raise self.refuse("has boundaries, which take one number; set raw_input_dim: 1.")
+            self.num_rows = len(self.boundaries) + 1
+        elif self.width:
+            self.kind, self.num_rows, self.is_weighted = "bag", self.dimension, True
+        else:
+            self.kind, self.width = "dense", self.dimension
+
+    def per_value(self, position: int, column: tf.Tensor) -> Piece:
+        """Returns the bucket, the weighted bag or the numbers of values `[n]`."""
+        numbers, counts = self._read(column)
+        numbers = self._scale(numbers)
+        finite = tf.math.is_finite(numbers)
+        counts["not_finite"] = tf.reduce_sum(count(~finite), axis=1)
+        if self.kind == "id":
+            boundaries = tf.constant(self.boundaries, numbers.dtype)
+            buckets = tf.searchsorted(boundaries, numbers[:, 0], side="right", out_type=tf.int64)
+            return Ids(tf.where(finite[:, 0], buckets, -tf.ones_like(buckets)), counts)
+        numbers = tf.cast(tf.where(finite, numbers, tf.zeros_like(numbers)), tf.float32)
+        return Dense(numbers, counts) if self.kind == "dense" else self._bags(numbers, counts)
+
+    def check_types(self, types: Sequence[tf.DType]) -> None:
+        """Checks that several numbers come as text."""
+        if self.dimension > 1 and types[0] != tf.string:
+            raise self.refuse(
+                f"has raw_input_dim: {self.dimension}, which takes a STRING field with the numbers separated by "
+                f'"{self.feature.separator}".'
+            )
+
+    def _read(self, column: tf.Tensor) -> tuple[tf.Tensor, Counts]:
+        """Returns the numbers of values, `[n, dimension]`."""
+        if column.dtype == tf.string:
+            return self._parse(column)
+        # 64-bit inputs (timestamps, large counts) are scaled before they lose digits.
+        dtype = tf.float32 if column.dtype.size < 8 and column.dtype != tf.int32 else tf.float64
+        numbers = tf.cast(column, dtype)[:, tf.newaxis]
+        return numbers, {"missing": count(is_missing(column))}
+
+    def _parse(self, column: tf.Tensor) -> tuple[tf.Tensor, Counts]:
+        num_values = tf.shape(column, out_type=tf.int64)[0]
+        if self.dimension == 1:
+            pieces = column[:, tf.newaxis]
+            surplus = tf.zeros_like(column, tf.int64)
+            numbers = as_numbers(pieces, tf.float32)
+        else:
+            parts = split(column, self.feature.separator, keep_empty=True)
+            inside = tf.less(parts.positions, self.dimension)
+            places = tf.stack([parts.rows, parts.positions], axis=1)[inside]
+            shape = tf.stack([num_values, self.dimension])
+            numbers = tf.scatter_nd(places, as_numbers(parts.pieces[inside], tf.float32), shape)
+            surplus = tf.maximum(parts.lengths - self.dimension, 0)
+        return numbers, {"missing": count(is_missing(column)), "surplus": surplus}
+
+    def _scale(self, numbers: tf.Tensor) -> tf.Tensor:
+        low, high = self.feature.min_val, self.feature.max_val
+        if high > low:
+            numbers = (numbers - tf.constant(low, numbers.dtype)) / tf.constant(high - low, numbers.dtype)
+        return self.normalize(numbers)
+
+    def _bags(self, numbers: tf.Tensor, counts: Counts) -> Bags:
+        num_values = tf.shape(numbers, out_type=tf.int64)[0]
+        rows, ids = tf.meshgrid(tf.range(num_values), tf.range(self.dimension, dtype=tf.int64), indexing="ij")
+        lengths = tf.fill([num_values], tf.constant(self.dimension, tf.int64))
+        bags = Bags(tf.reshape(ids, [-1]), lengths, tf.reshape(numbers, [-1]), counts)
+        return fold(bags, tf.reshape(rows, [-1]), self.feature.combiner)
+
+    def _boundaries(self) -> tuple[float, ...]:
+        feature = self.feature
+        if not feature.boundaries and feature.num_buckets > 1 and feature.max_val > feature.min_val:
+            return tuple(bucket / feature.num_buckets for bucket in range(feature.num_buckets))
+        boundaries = tuple(feature.boundaries)
+        if list(boundaries) != sorted(set(boundaries)):
+            raise self.refuse(f"boundaries {list(boundaries)} must rise; sort them and remove repeats.")
+        return boundaries
+
+    def _normalizer(self):
+        name = self.feature.normalizer_fn
+        if not name:
+            return tf.identity
+        function = normalizer(name)
+        if function is None:
+            raise self.refuse(
+                f'normalizer_fn "{name}" is not known; allowed are {quoted(NORMALIZERS, 30)}.'
+                + did_you_mean(name, NORMALIZERS)
+            )
+        return function

@@ -1,0 +1,94 @@
+"""TagFeature: any number of categorical values per row, with or without weights."""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from easymtl.features.combiners import fold
+from easymtl.features.lookups import make_lookup
+from easymtl.features.pieces import Bags, Piece, count
+from easymtl.features.text import as_numbers, as_text, counts_by_row, split
+from easymtl.features.transform import Transform
+from easymtl.protos.feature_pb2 import FeatureConfig
+
+
+class TagFeature(Transform):
+    """The combined vectors of tags: `a|b|b` is sum, mean or sqrtn of E_a, E_b and E_b.
+
+    Weights stand behind `kv_separator` in each tag (`a:0.5|b:2`) or in a second input (`0.5|2`); a tag without a
+    weight of its own weighs 1, weights without a tag are dropped, and both are counted as "unpaired".
+    """
+
+    def __init__(self, feature: FeatureConfig):
+        super().__init__(feature)
+        self.require_inputs(range(1, 3))
+        self.require_width()
+        if len(self.inputs) == 2 and feature.kv_separator:
+            raise self.refuse("has both a kv_separator and a second input for its weights; keep one of them.")
+        self.lookup = make_lookup(self, minus_one_is_missing=False)
+        self.kind = "bag"
+        self.num_rows = self.lookup.num_rows
+        self.is_weighted = feature.combiner != "sum" or len(self.inputs) == 2 or bool(feature.kv_separator)
+
+    def per_value(self, position: int, column: tf.Tensor) -> Bags:
+        """Returns the tags of values `[n]`, combined; of a second input its weights, under ids of 0."""
+        if position == 1:
+            return self._weights(column)
+        parts = split(as_text(column, self.feature.precision), self.feature.separator)
+        weights, names, unpaired = None, parts.pieces, {}
+        if self.feature.kv_separator:
+            names, weight_text = self._halves(parts.pieces)
+            weights = as_numbers(weight_text, tf.float32, "1")
+            unpaired = {"unpaired": _per_text(count(tf.equal(weight_text, "")), parts)}
+        found = self.lookup(names)
+        counts = {kind: _per_text(flags, parts) for kind, flags in found.counts.items()}
+        counts["missing"] = count(tf.equal(parts.lengths, 0))
+        bags = Bags(tf.maximum(found.ids, 0), parts.lengths, weights, {**counts, **unpaired})
+        return bags if len(self.inputs) == 2 else fold(bags, parts.rows, self.feature.combiner)
+
+    def check_types(self, types: Sequence[tf.DType]) -> None:
+        """Checks that a float input says how it is written as text."""
+        self.require_precision(types[:1])
+
+    def per_row(self, pieces: Sequence[Piece]) -> Bags:
+        """Returns the bags of rows, the weights of the second input put to the tags of the first."""
+        if len(self.inputs) == 1:
+            return pieces[0]
+        tags, weights = pieces
+        rows, places = _rows_and_places(tags.lengths)
+        weight_rows, weight_places = _rows_and_places(weights.lengths)
+        num_rows = tf.shape(tags.lengths, out_type=tf.int64)[0]
+        longest = tf.reduce_max(tf.concat([tags.lengths, weights.lengths, [0]], axis=0))
+        # Weights by (row, place), 1 where a row has fewer of them than tags.
+        grid = tf.tensor_scatter_nd_update(
+            tf.ones([num_rows * longest]), (weight_rows * longest + weight_places)[:, tf.newaxis], weights.weights
+        )
+        paired = tf.gather(grid, rows * longest + places)
+        counts = {**tags.counts, "unpaired": tf.abs(tags.lengths - weights.lengths)}
+        return fold(Bags(tags.ids, tags.lengths, paired, counts), rows, self.feature.combiner)
+
+    def _weights(self, column: tf.Tensor) -> Bags:
+        """Returns the weights of a second input, under ids of 0."""
+        if column.dtype != tf.string:
+            ones = tf.ones_like(column, tf.int64)
+            return Bags(tf.zeros_like(ones), ones, tf.cast(column, tf.float32), {})
+        parts = split(column, self.feature.separator)
+        return Bags(tf.zeros_like(parts.rows), parts.lengths, as_numbers(parts.pieces, tf.float32, "1"), {})
+
+    def _halves(self, tags: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns what stands before and behind the first kv_separator of each tag, twice `[m]`."""
+        halves = tf.strings.split(tags, self.feature.kv_separator, maxsplit=1)
+        both = halves.to_tensor("", shape=[None, 2])
+        return both[:, 0], both[:, 1]
+
+
+def _per_text(flags: tf.Tensor, parts) -> tf.Tensor:
+    return counts_by_row(flags, parts.rows, tf.shape(parts.lengths, out_type=tf.int64)[0])
+
+
+def _rows_and_places(lengths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the row and the place in it of every entry of bags, twice `[m]` int64."""
+    ends = tf.cumsum(lengths)
+    entries = tf.range(tf.reduce_sum(lengths))
+    rows = tf.searchsorted(ends, entries, side="right", out_type=tf.int64)
+    return rows, entries - tf.gather(ends - lengths, rows)

@@ -1,0 +1,46 @@
+"""Text operations of the transforms: numbers as text, text as numbers, splitting at separators."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+
+class Split(NamedTuple):
+    """Pieces of split texts.
+
+    Attributes:
+        pieces: `[m]` string, row after row.
+        rows: `[m]` int64, the text that each piece comes from.
+        positions: `[m]` int64, the place of the piece in its text.
+        lengths: `[n]` int64, pieces per text.
+    """
+
+    pieces: tf.Tensor
+    rows: tf.Tensor
+    positions: tf.Tensor
+    lengths: tf.Tensor
+
+
+def as_text(column: tf.Tensor, precision: int) -> tf.Tensor:
+    """Returns a column as text: integers in decimal, floats with `precision` digits behind the point."""
+    if column.dtype == tf.string:
+        return column
+    return tf.strings.as_string(column, precision=precision if column.dtype.is_floating else -1)
+
+
+def as_numbers(text: tf.Tensor, dtype: tf.DType, empty: str = "0") -> tf.Tensor:
+    """Returns texts as numbers; an empty text is `empty`. A text that is no number fails the op."""
+    return tf.strings.to_number(tf.where(tf.equal(text, ""), tf.constant(empty), text), dtype)
+
+
+def split(text: tf.Tensor, separators: str, keep_empty: bool = False) -> Split:
+    """Splits texts `[n]` at any of the (one-byte) separators."""
+    parts = tf.raw_ops.StringSplit(input=text, delimiter=separators, skip_empty=not keep_empty)
+    rows, positions = parts.indices[:, 0], parts.indices[:, 1]
+    num_texts = tf.shape(text, out_type=tf.int64)[0]
+    return Split(parts.values, rows, positions, counts_by_row(tf.ones_like(rows), rows, num_texts))
+
+
+def counts_by_row(values: tf.Tensor, rows: tf.Tensor, num_rows: tf.Tensor) -> tf.Tensor:
+    """Returns the sum of `values` `[m]` in each row, `[num_rows]`."""
+    return tf.math.unsorted_segment_sum(values, rows, num_rows)
