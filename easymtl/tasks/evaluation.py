@@ -31,7 +31,8 @@ class Evaluation:
 
     def __init__(self, tasks: Sequence[Task]):
         self._tasks = [task for task in tasks if task.metrics]
-        self.key_fields = list(dict.fromkeys(m.key_field for task in self._tasks for m in task.metrics if m.key_field))
+        self.metrics = {f"{metric.name}_{task.name}": metric for task in tasks for metric in task.metrics}
+        self.key_fields = list(dict.fromkeys(m.key_field for m in self.metrics.values() if m.key_field))
         self.warnings: list[str] = []
         self._labels: dict[str, list[np.ndarray]] = {task.name: [] for task in self._tasks}
         self._predictions: dict[str, list[np.ndarray]] = {task.name: [] for task in self._tasks}

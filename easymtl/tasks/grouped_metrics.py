@@ -98,7 +98,7 @@ def ordered_pair_share(labels: np.ndarray, predictions: np.ndarray, weights: np.
     label_ranks = np.unique(labels, return_inverse=True)[1]
     ranks = np.unique(predictions, return_inverse=True)[1]
     num_ranks = int(ranks.max(initial=0)) + 1
-    pairs = _pairs(weights.sum(), np.square(weights).sum()) - _pairs_inside(label_ranks, weights)
+    pairs = _pairs_inside(np.zeros_like(ranks), weights) - _pairs_inside(label_ranks, weights)
     if pairs <= 0:
         return None
     tied = _pairs_inside(ranks, weights) - _pairs_inside(label_ranks * num_ranks + ranks, weights)
@@ -107,16 +107,12 @@ def ordered_pair_share(labels: np.ndarray, predictions: np.ndarray, weights: np.
     return (_ascending_pairs(ranks[order], weights[order]) + tied / 2) / pairs
 
 
-def _pairs(total: float, squares: float) -> float:
-    return (total * total - squares) / 2
-
-
 def _pairs_inside(groups: np.ndarray, weights: np.ndarray) -> float:
     """Returns the summed weight of the pairs that share a group."""
     codes = np.unique(groups, return_inverse=True)[1]
     totals = np.bincount(codes, weights)
     squares = np.bincount(codes, np.square(weights))
-    return float(np.sum(_pairs(totals, squares)))
+    return float(np.sum(totals * totals - squares)) / 2
 
 
 def _ascending_pairs(ranks: np.ndarray, weights: np.ndarray) -> float:

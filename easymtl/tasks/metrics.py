@@ -75,6 +75,7 @@ def auc(inputs: MetricInputs) -> float:
 
 def group_auc(inputs: MetricInputs) -> float:
     """Mean of the AUC over groups of rows; groups with one class are left out."""
+    assert inputs.groups is not None
     by_group = grouped_auc(inputs.positive, inputs.predictions, inputs.groups, inputs.weights)
     if not len(by_group.auc):
         raise UndefinedMetric("no group has both a positive and a negative row")

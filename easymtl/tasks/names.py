@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 
 def numbered(names: Iterable[str]) -> list[str]:
-    """Returns the names in order, with `_2`, `_3`, ... behind those that came before: `["a", "a"]` -> `["a", "a_2"]`."""
+    """Returns the names in order, with `_2`, `_3`, ... behind those that came before: `a a` becomes `a a_2`."""
     result: list[str] = []
     for name in names:
         unique, number = name, 1

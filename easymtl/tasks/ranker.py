@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from easymtl.config import view
-from easymtl.layers.embeddings import Embeddings, Lookup
 from easymtl.features.feature_set import FeatureSet
 from easymtl.layers.context import Build, Call, Parameter
+from easymtl.layers.embeddings import Embeddings, Lookup
 from easymtl.models import MODELS
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.task import Task, build_tasks, number_columns
