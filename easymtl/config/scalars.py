@@ -118,7 +118,8 @@ def _read_enum(field: FieldDescriptor, value: list[Token]) -> int:
 
 def _unknown_name(enum: EnumDescriptor, name: str) -> str:
     shown = name if len(name) <= 60 else name[:60] + "..."
-    return f'is "{shown}", which is none of {quoted(enum.values_by_name, 30)}.{did_you_mean(name[:60], enum.values_by_name)}'
+    hint = did_you_mean(name[:60], enum.values_by_name)
+    return f'is "{shown}", which is none of {quoted(enum.values_by_name, 30)}.{hint}'
 
 
 def _number_text(value: list[Token]) -> tuple[str, int]:

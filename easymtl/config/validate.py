@@ -1,10 +1,43 @@
-"""Checks of a whole config: see the files beside this one, one per topic."""
+"""All rules of a config, applied one after the other; every rule runs, whatever the others found."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from easymtl.config.parser import Findings
 from easymtl.config.problems import Problem
+from easymtl.config.rules import data, features, groups, metrics, model, tasks, training, values
+from easymtl.config.rules.review import Review
 from easymtl.protos.pipeline_pb2 import Pipeline
+
+RULES: tuple[Callable[[Review], None], ...] = (
+    values.check_values,
+    data.check_inputs,
+    data.check_input_fields,
+    data.check_labels,
+    data.check_sample_weight,
+    data.check_separator,
+    features.check_features,
+    features.check_shared_tables,
+    groups.check_groups,
+    groups.check_model_groups,
+    groups.check_unused_features,
+    model.check_model,
+    model.check_towers,
+    model.check_architecture,
+    model.check_networks,
+    tasks.check_tower_labels,
+    tasks.check_losses,
+    tasks.check_spaces,
+    tasks.check_relations,
+    metrics.check_metrics,
+    metrics.check_best_metric,
+    training.check_length,
+    training.check_optimizers,
+    training.check_schedules,
+    training.check_patterns,
+    training.check_export,
+)
+"""Each reports what it finds to the review; none depends on another."""
 
 
 @dataclass
@@ -12,9 +45,17 @@ class Checked:
     """All problems of a config, those of reading it included, and its notes."""
 
     problems: list[Problem]
-    notes: list[Problem] = field(default_factory=list)
+    notes: list[Problem]
 
 
 def validate(pipeline: Pipeline, findings: Findings) -> Checked:
-    """Applies every rule to a message that was read."""
-    return Checked(list(findings.problems))
+    """Applies every rule to a message that was read.
+
+    When braces or quotes of the text do not match, fields may have landed in the wrong message; then only what
+    reading found is returned.
+    """
+    review = Review(pipeline, findings)
+    if not findings.is_broken:
+        for rule in RULES:
+            rule(review)
+    return Checked([*findings.problems, *review.problems], review.notes)

@@ -9,11 +9,15 @@ from collections.abc import Iterator
 
 from google.protobuf.message import Message
 
+from easymtl.config.names import metric_result
 from easymtl.protos.feature_pb2 import FeatureConfig, FeatureGroupConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.protos.task_pb2 import TaskTower
 
-_RANGE = re.compile(r"^(?P<prefix>.*)\[(?P<first>\d+)-(?P<last>\d+)\](?P<suffix>.*)$")
+_RANGE = re.compile(r"^(?P<prefix>.*)\[(?P<first>\d{1,18})-(?P<last>\d{1,18})\](?P<suffix>.*)$")
+_ESMM_TOWERS = ("ctr_tower", "cvr_tower")
+LOSS_NAMES = ("loss",)
+"""Results of an evaluation that are no metric and can choose the best export all the same."""
 
 
 def model_name(pipeline: Pipeline) -> str:
@@ -27,8 +31,19 @@ def model_message(pipeline: Pipeline) -> Message:
 
 
 def task_towers(pipeline: Pipeline) -> list[TaskTower]:
-    """Returns the task towers in the order of the config."""
-    return list(model_message(pipeline).task_towers)
+    """Returns the task towers in the order of the config; those of ESMM are ctr_tower and cvr_tower."""
+    if model_name(pipeline) != "esmm":
+        return list(model_message(pipeline).task_towers)
+    esmm = pipeline.model_config.esmm
+    return [getattr(esmm, name) for name in _ESMM_TOWERS if esmm.HasField(name)]
+
+
+def task_tower_paths(pipeline: Pipeline) -> list[str]:
+    """Returns the path of each task tower: `model_config.mmoe.task_towers[0]`."""
+    path = f"model_config.{model_name(pipeline)}"
+    if model_name(pipeline) != "esmm":
+        return [f"{path}.task_towers[{index}]" for index in range(len(model_message(pipeline).task_towers))]
+    return [f"{path}.{name}" for name in _ESMM_TOWERS if pipeline.model_config.esmm.HasField(name)]
 
 
 def label_name(pipeline: Pipeline, index: int) -> str:
@@ -49,10 +64,17 @@ def feature_name(feature: FeatureConfig) -> str:
 
 def group_feature_names(group: FeatureGroupConfig) -> list[str]:
     """Returns the feature names of a group in order, ranges such as `f[1-3]` expanded."""
-    return [name for pattern in group.feature_names for name in _expand(pattern)]
+    return [name for pattern in group.feature_names for name in expand_range(pattern)]
 
 
-def _expand(pattern: str) -> Iterator[str]:
+def range_size(pattern: str) -> int | None:
+    """Returns how many names a range such as `f[1-3]` stands for, None for a plain name."""
+    match = _RANGE.match(pattern)
+    return int(match["last"]) - int(match["first"]) + 1 if match else None
+
+
+def expand_range(pattern: str) -> Iterator[str]:
+    """Yields the names that a range such as `f[1-3]` stands for, or the plain name."""
     match = _RANGE.match(pattern)
     if not match:
         yield pattern
@@ -69,3 +91,22 @@ def train_input(pipeline: Pipeline) -> str:
 def eval_input(pipeline: Pipeline) -> str:
     """Returns the evaluation input: a comma list of paths, globs or folders."""
     return pipeline.eval_input_path or pipeline.parquet_eval_input
+
+
+def metric_results(pipeline: Pipeline) -> list[str]:
+    """Returns the names of all metrics in reports, tower by tower: `auc_ctr`, `weighted_gauc_cvr`."""
+    return [
+        metric_result(str(entry.WhichOneof("metric")), tower.tower_name, entry.weighted)
+        for tower in task_towers(pipeline)
+        for entry in tower.metrics_set
+    ]
+
+
+def results_of_metric(pipeline: Pipeline, name: str) -> list[str]:
+    """Returns the results that a name stands for, empty when there is none.
+
+    A full name (`auc_ctr`) is itself; a bare one (`auc`, `weighted_auc`) is the mean over the towers that have it.
+    """
+    results = metric_results(pipeline)
+    towers = [tower.tower_name for tower in task_towers(pipeline)]
+    return [name] if name in results else [full for tower in towers if (full := f"{name}_{tower}") in results]

@@ -1,0 +1,114 @@
+"""Names of the dialect that are not in its messages: activations, normalizers, model classes, metrics.
+
+Rooms that give these names a meaning import the lists from here, so that a name the check accepts exists.
+"""
+
+from typing import NamedTuple
+
+ACTIVATIONS = (
+    "relu",
+    "gelu",
+    "leaky_relu",
+    "prelu",
+    "dice",
+    "elu",
+    "selu",
+    "tanh",
+    "swish",
+    "sigmoid",
+    "linear",
+)
+
+NORMALIZERS = (
+    "abs",
+    "atan",
+    "ceil",
+    "cos",
+    "exp",
+    "expm1",
+    "floor",
+    "identity",
+    "log",
+    "log1p",
+    "log_sigmoid",
+    "negative",
+    "reciprocal",
+    "round",
+    "rsqrt",
+    "sigmoid",
+    "sign",
+    "sin",
+    "softplus",
+    "softsign",
+    "sqrt",
+    "square",
+    "tanh",
+)
+
+MODEL_CLASSES = {
+    "simple_multi_task": "SimpleMultiTask",
+    "mmoe": "MMoE",
+    "ple": "PLE",
+    "dbmtl": "DBMTL",
+    "esmm": "ESMM",
+    "model_params": "MultiTaskModel",
+}
+"""`model_class` of each member of the model oneof."""
+
+INPUT_GROUP = "all"
+"""The feature group that a model reads when it does not name groups itself."""
+
+_PREFIXES = ("tf.", "math.", "nn.")
+
+
+class Metric(NamedTuple):
+    """What a metric of `metrics_set` can be computed on.
+
+    Attributes:
+      tasks: kinds of tasks: `binary` (one probability), `classes` (several), `value` (a regression).
+      most_classes: largest num_class, 0 for any.
+      is_error: whether smaller is better.
+    """
+
+    tasks: tuple[str, ...]
+    most_classes: int = 0
+    is_error: bool = False
+
+
+METRICS = {
+    "auc": Metric(("binary", "classes"), most_classes=2),
+    "gauc": Metric(("binary", "classes"), most_classes=2),
+    "session_auc": Metric(("binary", "classes"), most_classes=2),
+    "accuracy": Metric(("binary", "classes")),
+    "precision": Metric(("binary",)),
+    "recall": Metric(("binary",)),
+    "max_f1": Metric(("binary",)),
+    "recall_at_topk": Metric(("classes",)),
+    "precision_at_topk": Metric(("classes",)),
+    "mean_absolute_error": Metric(("binary", "value"), is_error=True),
+    "mean_squared_error": Metric(("binary", "value"), is_error=True),
+    "root_mean_squared_error": Metric(("binary", "value"), is_error=True),
+    "log_loss": Metric(("binary", "classes"), is_error=True),
+    "normalized_entropy": Metric(("binary",), is_error=True),
+    "calibration": Metric(("binary", "value")),
+    "pr_auc": Metric(("binary",)),
+    "xauc": Metric(("value",)),
+}
+"""Members of `EvalMetrics`."""
+
+
+def activation_name(text: str) -> str:
+    """Returns an activation without its prefix: `tf.nn.relu` -> `relu`; an empty text is `linear`."""
+    return text.removeprefix("tf.").removeprefix("nn.").lower() or "linear"
+
+
+def normalizer_name(text: str) -> str:
+    """Returns a normalizer without its prefix: `tf.math.log1p` and `tf.log1p` -> `log1p`."""
+    for prefix in _PREFIXES:
+        text = text.removeprefix(prefix)
+    return text
+
+
+def metric_result(metric: str, tower_name: str, weighted: bool = False) -> str:
+    """Returns the name of a metric of a tower in reports: `auc_ctr`, `weighted_auc_ctr`."""
+    return f"{'weighted_' if weighted else ''}{metric}_{tower_name}"

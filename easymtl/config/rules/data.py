@@ -1,0 +1,87 @@
+"""Rules of the inputs and of data_config."""
+
+from collections.abc import Callable
+
+from easymtl.config import view
+from easymtl.config.rules.review import FieldType, Review
+from easymtl.protos.data_pb2 import DatasetConfig
+
+_BOOLEANS = ("true", "false", "t", "f", "1", "0")
+
+
+def check_inputs(review: Review) -> None:
+    """There is training data, and a folder for the model."""
+    pipeline = review.pipeline
+    if not view.train_input(pipeline):
+        review.problem("", 'train_input_path is missing, for example train_input_path: "data/train/*.parquet".')
+    if not view.eval_input(pipeline):
+        review.note("", "eval_input_path is not set: the model is not evaluated while it trains.")
+    if not pipeline.model_dir:
+        review.problem("", 'model_dir is missing: name a folder for the model, for example model_dir: "models/first".')
+
+
+def check_input_fields(review: Review) -> None:
+    """Input fields have unique names and default values of their type."""
+    fields = [(f"data_config.input_fields[{index}]", field) for index, field in enumerate(review.data.input_fields)]
+    if not fields:
+        review.problem("data_config", "has no input_fields: declare the columns of the data.")
+    review.check_unique((f"{path}.input_name", field.input_name) for path, field in fields)
+    for path, field in fields:
+        if not field.input_name:
+            review.problem(path, "has no input_name.")
+        if field.default_val and not _parses(field):
+            type_name = FieldType.Name(field.input_type)
+            review.problem(f"{path}.default_val", f'"{field.default_val}" is no {type_name}.', path)
+
+
+def check_labels(review: Review) -> None:
+    """Labels are number fields."""
+    if not review.data.label_fields:
+        review.problem("data_config", "has no label_fields: name the columns that the towers learn.")
+    for index, label in enumerate(review.data.label_fields):
+        review.check_number_field(f"data_config.label_fields[{index}]", label)
+
+
+def check_sample_weight(review: Review) -> None:
+    """The sample weight is a number field."""
+    if review.data.sample_weight:
+        review.check_number_field("data_config.sample_weight", review.data.sample_weight)
+
+
+def check_separator(review: Review) -> None:
+    """Columns of a CSV file are separated by one ASCII character that cannot end a line or open a quote."""
+    separator = review.data.separator
+    if len(separator) != 1 or not separator.isascii() or separator in '"\n\r':
+        text = f'is {separator!r}; it needs one ASCII character, for example "," or "\\t" or "\\001".'
+        review.problem("data_config.separator", text)
+
+
+def _parses(field: DatasetConfig.Field) -> bool:
+    try:
+        _PARSERS[FieldType.Name(field.input_type)](field.default_val)
+    except ValueError:
+        return False
+    return True
+
+
+def _integer(bits: int) -> Callable[[str], None]:
+    def parse(text: str) -> None:
+        if len(text) > 20 or not -(2 ** (bits - 1)) <= int(text) < 2 ** (bits - 1):
+            raise ValueError
+
+    return parse
+
+
+def _boolean(text: str) -> None:
+    if text.lower() not in _BOOLEANS:
+        raise ValueError
+
+
+_PARSERS: dict[str, Callable[[str], object]] = {
+    "INT32": _integer(32),
+    "INT64": _integer(64),
+    "FLOAT": float,
+    "DOUBLE": float,
+    "BOOL": _boolean,
+    "STRING": str,
+}

@@ -1,0 +1,91 @@
+"""Rules of the feature groups, and of the features that no group reads."""
+
+from easymtl.config import view
+from easymtl.config.names import INPUT_GROUP
+from easymtl.config.rules.review import Review, feature_name, walk
+from easymtl.errors import quoted
+
+_LONGEST_RANGE = 100_000
+_GROUP_REFERENCES = {"Input": "feature_group_name", "Tower": "input", "TaskTower": "feature_group"}
+
+
+def check_groups(review: Review) -> None:
+    """Groups have names of their own and hold features that exist, each once."""
+    groups = list(review.pipeline.model_config.feature_groups)
+    paths = [f"model_config.feature_groups[{index}]" for index in range(len(groups))]
+    if not groups:
+        text = f'has no feature_groups; {{ group_name: "{INPUT_GROUP}" feature_names: ... }} says what the model reads.'
+        review.problem("model_config", text)
+    review.check_unique((f"{path}.group_name", group.group_name) for path, group in zip(paths, groups))
+    for path, group in zip(paths, groups):
+        if not group.group_name:
+            review.problem(path, "has no group_name.")
+        if not group.feature_names and not group.sequence_features:
+            review.problem(path, "has no feature_names.")
+        _check_names(review, path, list(group.feature_names))
+
+
+def check_model_groups(review: Review) -> None:
+    """The groups that the model reads exist; the others are noted."""
+    model = review.model()
+    if model is None:
+        return
+    defined = [group.group_name for group in review.pipeline.model_config.feature_groups]
+    references = _references(review)
+    for path, name in references:
+        review.check_known(path, name, defined, "the feature groups", "model_config", "model_config.feature_groups")
+    if not references and defined and INPUT_GROUP not in defined:
+        kind = model[0].rpartition(".")[2]
+        text = f'lacks the group "{INPUT_GROUP}", which {kind} reads; its groups are {quoted(defined)}.'
+        review.problem("model_config.feature_groups", text, "model_config", "model_config.feature_groups")
+    read = {name for _, name in references} or {INPUT_GROUP}
+    for index, name in enumerate(defined):
+        if name and name not in read and read & set(defined):
+            review.note(f"model_config.feature_groups[{index}]", f'"{name}" is read by nothing in the model.')
+
+
+def check_unused_features(review: Review) -> None:
+    """A feature that nothing reads is noted."""
+    used = _used_names(review)
+    for path, feature in review.features():
+        name = feature_name(feature)
+        if name and name not in used:
+            review.note(path, f'"{name}" is in no feature group: it is not read.')
+
+
+def _check_names(review: Review, path: str, patterns: list[str]) -> None:
+    known = review.feature_names()
+    seen: set[str] = set()
+    for index, pattern in enumerate(patterns):
+        name_path = f"{path}.feature_names[{index}]"
+        size = view.range_size(pattern)
+        if size is not None and not 0 < size <= _LONGEST_RANGE:
+            review.problem(name_path, f'"{pattern}" is a range of {size} names; 1 to {_LONGEST_RANGE} are allowed.')
+            continue
+        for name in view.expand_range(pattern):
+            review.check_known(name_path, name, known, "the features", *review.feature_reads())
+            if name in seen:
+                review.problem(name_path, f'"{name}" is in this group already. Remove one of them.')
+            seen.add(name)
+
+
+def _references(review: Review) -> list[tuple[str, str]]:
+    """Returns path and name of every mention of a feature group outside of the groups themselves."""
+    found = []
+    for path, message in walk(review.pipeline.model_config, "model_config"):
+        field = _GROUP_REFERENCES.get(message.DESCRIPTOR.name)
+        if field and getattr(message, field):
+            found.append((f"{path}.{field}", getattr(message, field)))
+    return found
+
+
+def _used_names(review: Review) -> set[str]:
+    used = {tower.task_space_indicator_name for _, tower in review.towers()}
+    for group in review.pipeline.model_config.feature_groups:
+        for pattern in group.feature_names:
+            if (view.range_size(pattern) or 1) <= _LONGEST_RANGE:
+                used.update(view.expand_range(pattern))
+        for _, message in walk(group):
+            if message.DESCRIPTOR.name == "SeqAttMap":
+                used.update([*message.key, *message.hist_seq, *message.aux_hist_seq])
+    return used

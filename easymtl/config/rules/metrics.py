@@ -1,0 +1,65 @@
+"""Rules of the metrics: they fit what their tower predicts, and the fields they group by exist."""
+
+from easymtl.config import view
+from easymtl.config.names import METRICS
+from easymtl.config.rules.review import Review
+from easymtl.config.rules.tasks import task_kind
+from easymtl.protos.eval_pb2 import EvalMetrics
+from easymtl.protos.task_pb2 import TaskTower
+
+_GROUP_FIELDS = {"gauc": "uid_field", "session_auc": "session_id_field"}
+_KINDS = {"binary": "a probability", "classes": "a class of several", "value": "a number"}
+
+
+def check_metrics(review: Review) -> None:
+    """Each metric of a tower is set once and can be computed on what the tower predicts."""
+    for path, tower in review.towers():
+        seen: set[tuple[str, bool]] = set()
+        for index, entry in enumerate(tower.metrics_set):
+            metric_path = f"{path}.metrics_set[{index}]"
+            name = entry.WhichOneof("metric")
+            if name is None:
+                review.problem(metric_path, "names no metric, for example metrics_set { auc { } }.")
+                continue
+            if (name, entry.weighted) in seen:
+                review.problem(metric_path, f"{name} is in this tower's metrics already. Remove one of them.")
+            seen.add((name, entry.weighted))
+            _check_fit(review, metric_path, name, tower)
+            _check_group_field(review, metric_path, name, entry)
+
+
+def _check_fit(review: Review, path: str, name: str, tower: TaskTower) -> None:
+    metric, kind = METRICS[name], task_kind(tower)
+    fits_classes = not metric.most_classes or tower.num_class <= metric.most_classes
+    if kind in metric.tasks and fits_classes:
+        return
+    allowed = [other for other, rule in METRICS.items() if kind in rule.tasks and not rule.most_classes]
+    text = (
+        f'{name} does not fit the tower "{tower.tower_name}", which predicts {_KINDS[kind]}; '
+        f"for such towers there are {', '.join(allowed)}."
+    )
+    review.problem(path, text, path.rpartition(".")[0])
+
+
+def _check_group_field(review: Review, path: str, name: str, entry: EvalMetrics) -> None:
+    field = _GROUP_FIELDS.get(name)
+    if field is None:
+        return
+    group_field = getattr(getattr(entry, name), field)
+    if group_field:
+        review.check_input_field(f"{path}.{name}.{field}", group_field)
+    else:
+        review.problem(f"{path}.{name}", f'needs {field}, the column to group by, for example {field}: "user_id".')
+
+
+def check_best_metric(review: Review) -> None:
+    """The metric that the best export is chosen by is one of the towers'."""
+    export = review.pipeline.export_config
+    if export.exporter_type != "best" and not export.enable_early_stop:
+        return
+    name = export.best_exporter_metric
+    if name not in view.LOSS_NAMES and not view.results_of_metric(review.pipeline, name):
+        known = [*view.metric_results(review.pipeline), *view.LOSS_NAMES]
+        reads = ("model_config", *(path for path, _ in review.towers()))
+        path = "export_config.best_exporter_metric"
+        review.check_known(path, name, known, "the metrics of the towers", *reads)

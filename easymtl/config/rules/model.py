@@ -1,0 +1,139 @@
+"""Rules of the model: which one, its towers' names, its experts and its DNNs."""
+
+import re
+from collections.abc import Callable
+
+from google.protobuf.message import Message
+
+from easymtl.config import view
+from easymtl.config.names import ACTIVATIONS, MODEL_CLASSES, activation_name
+from easymtl.config.rules.review import Review, walk
+from easymtl.errors import did_you_mean, quoted
+from easymtl.protos import options_pb2
+from easymtl.protos.layer_pb2 import DNN, MLP
+from easymtl.protos.model_pb2 import DBMTL, ESMM, PLE, MMoE, ModelConfig
+
+_NAME = re.compile(r"[A-Za-z0-9_]+")
+
+
+def check_model(review: Review) -> None:
+    """One model is chosen, and model_class does not say another one."""
+    model_class = review.pipeline.model_config.model_class
+    name = view.model_name(review.pipeline)
+    if not name:
+        text = f"names no model; add one of {', '.join(_available_models())}, for example mmoe {{ ... }}."
+        review.problem("model_config", text)
+    elif model_class and MODEL_CLASSES.get(name) not in (None, model_class):
+        hint = did_you_mean(model_class, [MODEL_CLASSES[name]])
+        text = f'is "{model_class}", but the model is {name}, whose class is "{MODEL_CLASSES[name]}".{hint}'
+        review.problem("model_config.model_class", text)
+    if name == "model_params" and not review.pipeline.model_config.HasField("backbone"):
+        review.problem("model_config", "has model_params and no backbone { } that feeds them.")
+
+
+def _available_models() -> list[str]:
+    members = ModelConfig.DESCRIPTOR.oneofs_by_name["model"].fields
+    unavailable = (options_pb2.refused, options_pb2.later)
+    return [m.name for m in members if not any(m.GetOptions().Extensions[option] for option in unavailable)]
+
+
+def check_towers(review: Review) -> None:
+    """There are towers, with names of their own that can stand in the names of outputs."""
+    model = review.model()
+    if model is None:
+        return
+    towers = review.towers()
+    if not towers:
+        review.problem(model[0], "has no task_towers.")
+    review.check_unique((f"{path}.tower_name", tower.tower_name) for path, tower in towers)
+    for path, tower in towers:
+        if not tower.tower_name:
+            review.problem(path, "has no tower_name.")
+        elif not _NAME.fullmatch(tower.tower_name):
+            text = f'"{tower.tower_name}" names outputs, so it may hold letters, digits and _ only.'
+            review.problem(f"{path}.tower_name", text)
+
+
+def check_architecture(review: Review) -> None:
+    """The parts that the chosen model is made of are there."""
+    model = review.model()
+    rule = _ARCHITECTURES.get(type(model[1])) if model else None
+    if model and rule:
+        rule(review, *model)
+
+
+def check_networks(review: Review) -> None:
+    """Every DNN has layers, as many dropout ratios as layers or none, and a known activation."""
+    for path, message in walk(review.pipeline.model_config, "model_config"):
+        if isinstance(message, (DNN, MLP)):
+            _check_network(review, path, message)
+
+
+def _check_network(review: Review, path: str, network: DNN | MLP) -> None:
+    layers, ratios = len(network.hidden_units), len(network.dropout_ratio)
+    if not layers:
+        review.problem(path, "needs hidden_units, for example hidden_units: [128, 64].")
+    elif ratios not in (0, layers):
+        text = f"has {ratios} values for {layers} hidden_units; give each layer its own (0 drops nothing)."
+        review.problem(f"{path}.dropout_ratio", text)
+    for field in ("activation", "final_activation"):
+        text = getattr(network, field, "")
+        if activation_name(text) not in ACTIVATIONS:
+            hint = did_you_mean(activation_name(text), ACTIVATIONS)
+            review.problem(f"{path}.{field}", f'"{text}" is none of {quoted(ACTIVATIONS)}.{hint}')
+
+
+def _check_mmoe(review: Review, path: str, mmoe: MMoE) -> None:
+    if not mmoe.experts:
+        _check_experts(review, path, mmoe)
+        if not mmoe.HasField("expert_dnn"):
+            review.problem(path, "has no experts: set expert_dnn { hidden_units: ... } and num_expert.")
+        return
+    if mmoe.HasField("expert_dnn") or mmoe.num_expert:
+        review.problem(path, "has experts { } and expert_dnn or num_expert; keep one form.")
+    review.check_unique(
+        (f"{path}.experts[{i}].expert_name", expert.expert_name) for i, expert in enumerate(mmoe.experts)
+    )
+    for index, expert in enumerate(mmoe.experts):
+        _require(review, f"{path}.experts[{index}]", expert, "dnn")
+    widths = {expert.dnn.hidden_units[-1] for expert in mmoe.experts if expert.dnn.hidden_units}
+    if len(widths) > 1:
+        text = f"end in layers of different widths {sorted(widths)}; they are added up, so the widths must agree."
+        review.problem(f"{path}.experts", text)
+
+
+def _check_experts(review: Review, path: str, model: MMoE | DBMTL) -> None:
+    """The two fields of equal experts come together."""
+    if model.HasField("expert_dnn") and not model.num_expert:
+        review.problem(path, "has expert_dnn; it needs num_expert too, for example num_expert: 4.")
+    if model.num_expert and not model.HasField("expert_dnn"):
+        review.problem(f"{path}.num_expert", "needs expert_dnn { hidden_units: ... }: what an expert is made of.")
+
+
+def _check_ple(review: Review, path: str, ple: PLE) -> None:
+    if not ple.extraction_networks:
+        review.problem(path, "has no extraction_networks.")
+    for index, network in enumerate(ple.extraction_networks):
+        network_path = f"{path}.extraction_networks[{index}]"
+        for field in ("expert_num_per_task", "share_num", "task_expert_net", "share_expert_net"):
+            _require(review, network_path, network, field)
+
+
+def _check_esmm(review: Review, path: str, esmm: ESMM) -> None:
+    for field in ("ctr_tower", "cvr_tower"):
+        _require(review, path, esmm, field)
+    for index, group in enumerate(esmm.groups):
+        _require(review, f"{path}.groups[{index}]", group, "input")
+
+
+def _require(review: Review, path: str, message: Message, field: str) -> None:
+    if not message.HasField(field):
+        review.problem(path, f"needs {field}.")
+
+
+_ARCHITECTURES: dict[type, Callable[[Review, str, Message], None]] = {
+    MMoE: _check_mmoe,
+    DBMTL: _check_experts,
+    PLE: _check_ple,
+    ESMM: _check_esmm,
+}

@@ -1,0 +1,131 @@
+"""A config under review: where rules read it and put what they find."""
+
+from collections.abc import Iterable, Iterator
+
+from google.protobuf.message import Message
+
+from easymtl.config import view
+from easymtl.config.parser import Findings
+from easymtl.config.problems import Problem, join, parent
+from easymtl.errors import did_you_mean, quoted
+from easymtl.protos.data_pb2 import DatasetConfig
+from easymtl.protos.feature_pb2 import FeatureConfig
+from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.protos.task_pb2 import TaskTower
+
+FieldType = DatasetConfig.FieldType
+NUMBER_TYPES = ("INT32", "INT64", "FLOAT", "DOUBLE", "BOOL")
+
+
+class Review:
+    """One config, the problems found in it and the notes on it.
+
+    A rule that compares two places names the second in `reads`: when reading left something out of either
+    message, because of a mistake that is reported already, what the rule says would only mislead.
+    """
+
+    def __init__(self, pipeline: Pipeline, findings: Findings):
+        self.pipeline = pipeline
+        self.places = findings.places
+        self.problems: list[Problem] = []
+        self.notes: list[Problem] = []
+        self._damaged = {path for damaged in findings.damaged for path in (damaged, _without_index(damaged))}
+        self.input_types = {field.input_name: FieldType.Name(field.input_type) for field in self.data.input_fields}
+
+    @property
+    def data(self) -> DatasetConfig:
+        """The data_config."""
+        return self.pipeline.data_config
+
+    def problem(self, path: str, text: str, *reads: str) -> None:
+        """Reports a mistake at a path; the text goes on after the last two steps of the path."""
+        if self._damaged.isdisjoint((path, parent(path), _without_index(parent(path)), *reads)):
+            self.problems.append(Problem(self.places.where(path), _sentence(path, text), self.places.position(path)))
+
+    def note(self, path: str, text: str) -> None:
+        """Remarks on what is legal and has no effect, or perhaps not the one that was wished for."""
+        self.notes.append(Problem(self.places.where(path), _sentence(path, text), self.places.position(path)))
+
+    def check_known(self, path: str, name: str, known: Iterable[str], where: str, *reads: str) -> bool:
+        """Reports a name that is not in a list; returns whether it is."""
+        known = list(known)
+        if name in known:
+            return True
+        self.problem(path, f'"{name}" is not in {where} ({quoted(known)}).{did_you_mean(name, known)}', *reads)
+        return False
+
+    def check_number_field(self, path: str, name: str) -> None:
+        """Reports the name of an input field that does not exist or holds no numbers."""
+        if not self.check_input_field(path, name):
+            return
+        if self.input_types[name] not in NUMBER_TYPES:
+            text = f'"{name}" is a {self.input_types[name]} field; it needs a number ({", ".join(NUMBER_TYPES)}).'
+            self.problem(path, text, "data_config.input_fields")
+
+    def check_input_field(self, path: str, name: str) -> bool:
+        """Reports a name that is no input field; returns whether it is one."""
+        reads = ("data_config", "data_config.input_fields")
+        return self.check_known(path, name, self.input_types, "data_config.input_fields", *reads)
+
+    def check_unique(self, named: Iterable[tuple[str, str]]) -> None:
+        """Reports every name that came before, given (path, name) pairs."""
+        first: dict[str, str] = {}
+        for path, name in named:
+            if name and name in first:
+                self.problem(
+                    path, f'"{name}" is taken: {self.places.where(first[name])} has it too. Rename one of them.'
+                )
+            first.setdefault(name, path)
+
+    def features(self) -> Iterator[tuple[str, FeatureConfig]]:
+        """Yields path and message of each feature."""
+        base = "feature_config.features" if self.pipeline.feature_config.features else "feature_configs"
+        for index, feature in enumerate(view.features(self.pipeline)):
+            yield f"{base}[{index}]", feature
+
+    def feature_reads(self) -> tuple[str, ...]:
+        """The messages whose damage hides features."""
+        return ("", "feature_config", "feature_config.features", "feature_configs")
+
+    def feature_names(self) -> list[str]:
+        """The names of the features that have one."""
+        return [name for _, feature in self.features() if (name := feature_name(feature))]
+
+    def model(self) -> tuple[str, Message] | None:
+        """Path and message of the model, when there is one."""
+        name = view.model_name(self.pipeline)
+        return (f"model_config.{name}", view.model_message(self.pipeline)) if name else None
+
+    def towers(self) -> list[tuple[str, TaskTower]]:
+        """Path and message of each task tower."""
+        model = self.model()
+        if model is None:
+            return []
+        return list(zip(view.task_tower_paths(self.pipeline), view.task_towers(self.pipeline)))
+
+
+def feature_name(feature: FeatureConfig) -> str:
+    """Returns the name of a feature, empty when it has neither a name nor an input."""
+    return view.feature_name(feature) if feature.feature_name or feature.input_names else ""
+
+
+def walk(message: Message, path: str = "") -> Iterator[tuple[str, Message]]:
+    """Yields path and message of a message and of all messages set below it; maps are left out."""
+    yield path, message
+    for descriptor, value in message.ListFields():
+        if descriptor.message_type is None or descriptor.message_type.GetOptions().map_entry:
+            continue
+        inner = join(path, descriptor.name)
+        if not descriptor.is_repeated:
+            yield from walk(value, inner)
+            continue
+        for index, item in enumerate(value):
+            yield from walk(item, f"{inner}[{index}]")
+
+
+def _sentence(path: str, text: str) -> str:
+    return " ".join([*filter(None, [".".join(path.split(".")[-2:])]), text])
+
+
+def _without_index(path: str) -> str:
+    return path.rpartition("[")[0] if path.endswith("]") else path

@@ -1,0 +1,150 @@
+"""Rules of the task towers: labels, losses, spaces, weights and relations."""
+
+from graphlib import CycleError, TopologicalSorter
+
+from easymtl.config.problems import parent
+from easymtl.config.rules.review import Review
+from easymtl.errors import quoted
+from easymtl.protos.loss_pb2 import LossType
+from easymtl.protos.task_pb2 import TaskTower
+
+_LABEL_READS = ("data_config", "data_config.label_fields", "data_config.input_fields")
+_WITH_RELATIONS = ("dbmtl", "model_params")
+_NUM_CLASS = {"JRC_LOSS": 2, "ZILN_LOSS": 3}
+_LOSS_PARAMETERS = {
+    "f1_reweighted_loss": "F1_REWEIGHTED_LOSS",
+    "binary_focal_loss": "BINARY_FOCAL_LOSS",
+    "pairwise_loss": "PAIR_WISE_LOSS",
+    "pairwise_focal_loss": "PAIRWISE_FOCAL_LOSS",
+    "pairwise_logistic_loss": "PAIRWISE_LOGISTIC_LOSS",
+    "jrc_loss": "JRC_LOSS",
+    "pairwise_hinge_loss": "PAIRWISE_HINGE_LOSS",
+    "listwise_rank_loss": "LISTWISE_RANK_LOSS",
+    "listwise_distill_loss": "LISTWISE_DISTILL_LOSS",
+    "ziln_loss": "ZILN_LOSS",
+}
+_MEANINGS = {"L2_LOSS": "value", "ZILN_LOSS": "value", "SIGMOID_L2_LOSS": "rate"}
+
+
+def check_tower_labels(review: Review) -> None:
+    """Each tower learns one of the label fields: the named one, or that of its place."""
+    labels = list(review.data.label_fields)
+    for index, (path, tower) in enumerate(review.towers()):
+        if tower.label_name:
+            review.check_known(
+                f"{path}.label_name", tower.label_name, labels, "data_config.label_fields", *_LABEL_READS
+            )
+        elif index >= len(labels):
+            text = (
+                f"has no label_name, and data_config.label_fields has no label for place {index}: ({quoted(labels)})."
+            )
+            review.problem(path, text, *_LABEL_READS)
+
+
+def check_losses(review: Review) -> None:
+    """The losses of a tower fit its num_class, its parameters and each other."""
+    for path, tower in review.towers():
+        names = loss_names(tower)
+        for name in names:
+            wanted = _NUM_CLASS.get(name, 1)
+            if name != "CLASSIFICATION" and tower.num_class != wanted:
+                text = f"is {tower.num_class}, but {name} needs num_class: {wanted}."
+                review.problem(f"{path}.num_class", text)
+        meanings = {_MEANINGS.get(name, "probability") for name in names}
+        if len(meanings) > 1:
+            text = f"disagree on what the tower predicts ({', '.join(sorted(meanings))}); make a tower for each."
+            review.problem(f"{path}.losses", text)
+        if tower.losses and tower.HasField("loss_type") and LossType.Name(tower.loss_type) not in names:
+            review.note(f"{path}.loss_type", f"{LossType.Name(tower.loss_type)} has no effect: losses {{ }} is set.")
+        _check_loss_entries(review, path, tower)
+
+
+def check_spaces(review: Review) -> None:
+    """The fields that a task's space and weights are read from exist."""
+    for path, tower in review.towers():
+        label, name = tower.task_space_indicator_label, tower.task_space_indicator_name
+        if label:
+            review.check_number_field(f"{path}.task_space_indicator_label", label)
+        if name:
+            reads = review.feature_reads()
+            known = review.feature_names()
+            review.check_known(f"{path}.task_space_indicator_name", name, known, "the features", *reads)
+            if not tower.HasField("task_space_indicator_value"):
+                review.problem(path, "has task_space_indicator_name; it needs task_space_indicator_value too.")
+        elif tower.task_space_indicator_value:
+            review.problem(path, "has task_space_indicator_value; it needs task_space_indicator_name too.")
+        for field in ("in_task_space_weight", "out_task_space_weight"):
+            if not (label or name) and getattr(tower, field) != 1:
+                review.note(f"{path}.{field}", "has no effect without a task_space_indicator_label or _name.")
+        _check_sample_weights(review, path, tower)
+
+
+def check_relations(review: Review) -> None:
+    """Towers depend on towers that exist, and never on themselves in a circle."""
+    towers = review.towers()
+    names = [tower.tower_name for _, tower in towers]
+    model = review.model()
+    for path, tower in towers:
+        for index, name in enumerate(tower.relation_tower_names):
+            item = f"{path}.relation_tower_names[{index}]"
+            review.check_known(item, name, names, "the towers", parent(path))
+        uses_relations = "ORDER_CALIBRATE_LOSS" in loss_names(tower)
+        if uses_relations and not tower.relation_tower_names:
+            review.problem(path, "has ORDER_CALIBRATE_LOSS; it needs relation_tower_names too.")
+        if (
+            tower.relation_tower_names
+            and not uses_relations
+            and model
+            and model[0].split(".")[-1] not in _WITH_RELATIONS
+        ):
+            text = f"has no effect in {model[0].split('.')[-1]}; dbmtl has relations between towers."
+            review.note(f"{path}.relation_tower_names", text)
+    _check_cycles(review)
+
+
+def loss_names(tower: TaskTower) -> list[str]:
+    """Returns the names of the losses of a tower."""
+    return [LossType.Name(loss.loss_type) for loss in tower.losses] or [LossType.Name(tower.loss_type)]
+
+
+def task_kind(tower: TaskTower) -> str:
+    """Returns what a tower predicts: `binary`, `classes` or `value`."""
+    if any(name in _MEANINGS for name in loss_names(tower)):
+        return "value"
+    return "classes" if tower.num_class > 1 else "binary"
+
+
+def _check_loss_entries(review: Review, path: str, tower: TaskTower) -> None:
+    for index, loss in enumerate(tower.losses):
+        loss_path = f"{path}.losses[{index}]"
+        parameters = loss.WhichOneof("loss_param")
+        name = LossType.Name(loss.loss_type)
+        if not loss.HasField("loss_type"):
+            review.problem(loss_path, "has no loss_type.")
+        elif parameters and _LOSS_PARAMETERS.get(parameters) != name:
+            text = f"belongs to {_LOSS_PARAMETERS.get(parameters, 'another loss')}, but loss_type is {name}."
+            review.problem(f"{loss_path}.{parameters}", text)
+
+
+def _check_sample_weights(review: Review, path: str, tower: TaskTower) -> None:
+    for index, weight in enumerate(tower.sample_weights):
+        weight_path = f"{path}.sample_weights[{index}]"
+        factor = weight.WhichOneof("factor")
+        if factor is None:
+            review.problem(weight_path, "needs column, label or class_weights.")
+        elif factor == "column":
+            review.check_number_field(f"{weight_path}.column", weight.column)
+        elif factor == "label":
+            labels = list(review.data.label_fields)
+            review.check_known(f"{weight_path}.label", weight.label, labels, "data_config.label_fields", *_LABEL_READS)
+
+
+def _check_cycles(review: Review) -> None:
+    towers = {tower.tower_name: (path, tower) for path, tower in review.towers()}
+    relations = {name: [*tower.relation_tower_names] for name, (_, tower) in towers.items()}
+    try:
+        TopologicalSorter(relations).prepare()
+    except CycleError as error:
+        cycle = list(reversed(error.args[1]))
+        path = f"{towers[cycle[0]][0]}.relation_tower_names"
+        review.problem(path, f"make a circle: {' needs '.join(cycle)}. Remove one of these relations.")

@@ -1,0 +1,113 @@
+"""Rules of train_config and export_config: when training ends, optimizers, learning rates, patterns."""
+
+import re
+import time
+from collections.abc import Callable
+from itertools import pairwise
+
+from google.protobuf.message import Message
+
+from easymtl.config.rules.review import Review, walk
+from easymtl.protos.optimizer_pb2 import (
+    CosineDecayLearningRate,
+    LearningRate,
+    ManualStepLearningRate,
+    Optimizer,
+    PolyDecayLearningRate,
+    TransformerLearningRate,
+)
+
+_OPTIMIZER_EXAMPLE = "adam_optimizer { learning_rate { constant_learning_rate { learning_rate: 0.001 } } }"
+_DEAD_LINE = "%Y%m%d %H:%M:%S"
+
+
+def check_length(review: Review) -> None:
+    """Training ends."""
+    if not review.pipeline.train_config.num_steps and not review.data.num_epochs:
+        text = "sets neither num_steps nor data_config.num_epochs, so training would not end; set one of them."
+        review.problem("train_config", text, "", "data_config")
+
+
+def check_optimizers(review: Review) -> None:
+    """There are one or two optimizers, each with a learning rate."""
+    optimizers = review.pipeline.train_config.optimizer_config
+    if not optimizers:
+        review.problem("train_config", f"has no optimizer; add optimizer_config {{ {_OPTIMIZER_EXAMPLE} }}.", "")
+    if len(optimizers) > 2:
+        text = f"is given {len(optimizers)} times; one serves all, two are embeddings first, dense layers second."
+        review.problem("train_config.optimizer_config", text)
+    for index, optimizer in enumerate(optimizers):
+        _check_optimizer(review, f"train_config.optimizer_config[{index}]", optimizer)
+
+
+def _check_optimizer(review: Review, path: str, optimizer: Optimizer) -> None:
+    name = optimizer.WhichOneof("optimizer")
+    if name is None:
+        review.problem(path, f"names no optimizer, for example {_OPTIMIZER_EXAMPLE}.")
+    elif not getattr(optimizer, name).learning_rate.WhichOneof("learning_rate"):
+        text = "has no learning rate, for example learning_rate { constant_learning_rate { learning_rate: 0.001 } }."
+        review.problem(f"{path}.{name}", text, f"{path}.{name}.learning_rate")
+
+
+def check_schedules(review: Review) -> None:
+    """Learning rate schedules have what they need."""
+    for path, message in walk(review.pipeline.train_config, "train_config"):
+        if isinstance(message, LearningRate) and (name := message.WhichOneof("learning_rate")):
+            schedule = getattr(message, name)
+            rule = _SCHEDULES.get(type(schedule))
+            if rule:
+                rule(review, f"{path}.{name}", schedule)
+
+
+def _check_manual_steps(review: Review, path: str, schedule: ManualStepLearningRate) -> None:
+    steps = [entry.step for entry in schedule.schedule]
+    if not steps:
+        review.problem(path, "has no schedule { step: ... learning_rate: ... }.")
+    if any(first >= second for first, second in pairwise(steps)):
+        review.problem(f"{path}.schedule", f"has the steps {steps}; they must ascend.")
+
+
+def _check_cosine(review: Review, path: str, schedule: CosineDecayLearningRate) -> None:
+    before = schedule.warmup_steps + schedule.hold_base_rate_steps
+    if schedule.total_steps <= before:
+        text = f"is {schedule.total_steps}; it must be more than warmup_steps + hold_base_rate_steps = {before}."
+        review.problem(f"{path}.total_steps", text)
+
+
+def _needs(*fields: str) -> Callable[[Review, str, Message], None]:
+    def check(review: Review, path: str, schedule: Message) -> None:
+        for field in fields:
+            if not schedule.HasField(field):
+                review.problem(path, f"needs {field}.")
+
+    return check
+
+
+def check_patterns(review: Review) -> None:
+    """Regular expressions compile and the dead line is a time."""
+    train = review.pipeline.train_config
+    for index, pattern in enumerate(train.freeze_gradient):
+        try:
+            re.compile(pattern)
+        except (re.error, RecursionError, OverflowError) as error:
+            text = f'"{pattern}" is no regular expression: {error}.'
+            review.problem(f"train_config.freeze_gradient[{index}]", text)
+    if train.dead_line:
+        try:
+            time.strptime(train.dead_line, _DEAD_LINE)
+        except ValueError:
+            review.problem("train_config.dead_line", f'"{train.dead_line}" is no time such as "20261231 23:59:59".')
+
+
+def check_export(review: Review) -> None:
+    """Fields that the export treats specially are input fields."""
+    for index, name in enumerate(review.pipeline.export_config.multi_value_fields.input_name):
+        review.check_input_field(f"export_config.multi_value_fields.input_name[{index}]", name)
+
+
+_SCHEDULES: dict[type, Callable[[Review, str, Message], None]] = {
+    ManualStepLearningRate: _check_manual_steps,
+    CosineDecayLearningRate: _check_cosine,
+    PolyDecayLearningRate: _needs("learning_rate_base", "total_steps", "power"),
+    TransformerLearningRate: _needs("learning_rate_base", "hidden_size", "warmup_steps"),
+}

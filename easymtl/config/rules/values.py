@@ -1,0 +1,53 @@
+"""Rules that follow from the options of a field alone: range, choices, finite numbers."""
+
+import math
+import re
+
+from google.protobuf.descriptor import FieldDescriptor
+
+from easymtl.config.problems import join
+from easymtl.config.rules.review import Review, walk
+from easymtl.errors import did_you_mean, quoted
+from easymtl.protos import options_pb2
+
+_RANGE = re.compile(r"([\[(])\s*(\S+)\s*,\s*(\S+)\s*([\])])")
+_FLOATS = (FieldDescriptor.CPPTYPE_FLOAT, FieldDescriptor.CPPTYPE_DOUBLE)
+
+
+def check_values(review: Review) -> None:
+    """Every set field lies in its range, is one of its choices, and is finite."""
+    for path, message in walk(review.pipeline):
+        for descriptor, value in message.ListFields():
+            if descriptor.message_type is None:
+                _check_field(review, descriptor, join(path, descriptor.name), value)
+
+
+def _check_field(review: Review, descriptor: FieldDescriptor, path: str, value: object) -> None:
+    options = descriptor.GetOptions().Extensions
+    interval, choices = options[options_pb2.range], options[options_pb2.choices].split()
+    if options[options_pb2.ignored] or not (interval or choices or descriptor.cpp_type in _FLOATS):
+        return
+    items = [(f"{path}[{index}]", item) for index, item in enumerate(value)] if descriptor.is_repeated else None
+    for item_path, item in items or [(path, value)]:
+        if interval and not in_range(_as_written(descriptor, item), interval):
+            review.problem(item_path, f"is {_as_written(descriptor, item):g}, outside of {interval}.")
+        elif descriptor.cpp_type in _FLOATS and not math.isfinite(item):
+            review.problem(item_path, f"is {item}, which is no finite number.")
+        if choices and item not in choices:
+            review.problem(item_path, f'"{item}" is none of {quoted(choices)}.{did_you_mean(item, choices)}')
+
+
+def in_range(number: float, interval: str) -> bool:
+    """Returns whether a number lies in an interval such as `[0, 1)`; no NaN does."""
+    match = _RANGE.fullmatch(interval)
+    assert match, f"malformed range {interval}"
+    low, high = float(match[2]), float(match[3])
+    above = number >= low if match[1] == "[" else number > low
+    below = number <= high if match[4] == "]" else number < high
+    return above and below
+
+
+def _as_written(descriptor: FieldDescriptor, number: float) -> float:
+    """Returns a 32-bit float as the decimal that was written: 0.1, not 0.100000001."""
+    is_float32 = descriptor.cpp_type == FieldDescriptor.CPPTYPE_FLOAT
+    return float(f"{number:.7g}") if is_float32 else number
