@@ -1,25 +1,31 @@
 """CSV files, plain and gzip, as blocks of whole records."""
 
-import csv
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.csv
 
 from easymtl.data.blocks import Block, Source
 from easymtl.data.convert import default_scalar, fill_empty
-from easymtl.data.csv_borders import first_border, last_border, open_quote
+from easymtl.data.csv_borders import last_border, open_quote
 from easymtl.data.csv_rows import Layout, read_carefully
+from easymtl.data.csv_text import (
+    check_separator,
+    count_line_ends,
+    count_line_ends_before,
+    is_gzip,
+    open_stream,
+    read_header,
+    read_stream,
+    text_start,
+)
 from easymtl.data.fields import Field
 from easymtl.data.paths import DataFile
 from easymtl.errors import UserError, did_you_mean, quoted
 
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_GZIP = b"\x1f\x8b"
-_PARQUET = b"PAR1"
-# A record that grows beyond this many blocks has a quote that nothing closes.
-_MAX_RECORD_BLOCKS = 8
+# A longer record has a quote that nothing closes.
+_MAX_RECORD_BYTES = 64 << 20
 
 
 class CsvSource(Source):
@@ -82,7 +88,13 @@ class CsvSource(Source):
                 f"{block.file.name}: the file was cut short while it was read: {block.size} bytes were there at "
                 f"byte {block.start}, now {len(data)}."
             )
-        yield self._parse(data, block.file, lambda: 1 + _count_lines(block.file, block.start))
+
+        def first_line() -> int:
+            return 1 + count_line_ends_before(block.file, block.start)
+
+        if block.start + block.size == block.file.size:
+            self._check_quotes(data, block.file, first_line)
+        yield self._parse(data, block.file, first_line)
 
     def _inspect(self, file: DataFile, fields: dict[str, Field], declared: dict[str, Field], header: bool) -> None:
         start = 0
@@ -92,7 +104,7 @@ class CsvSource(Source):
         else:
             names = list(declared)
             positions = [names.index(name) for name in fields]
-            start = len(_BYTE_ORDER_MARK) if head(file, 3) == _BYTE_ORDER_MARK else 0
+            start = text_start(file)
         self._layouts[file] = Layout(self.separator, len(names), positions, header)
         self._data_starts[file] = start
 
@@ -116,17 +128,26 @@ class CsvSource(Source):
             length = last_border(data, self._byte)
             if length:
                 return length
-            self._check_record_size(data, file, lambda: 1 + _count_lines(file, start))
+            self._check_record_size(data, file, lambda: 1 + count_line_ends_before(file, start))
             size *= 2
         return file.size - start
 
-    def _check_record_size(self, data: bytes, file: DataFile, first_line) -> None:
-        if len(data) < _MAX_RECORD_BLOCKS * self._block_bytes:
-            return
+    def _check_record_size(self, data: bytes, file: DataFile, first_line: Callable[[], int]) -> None:
+        if len(data) >= _MAX_RECORD_BYTES:
+            self._check_quotes(data, file, first_line)
+            raise UserError(
+                f"{file.name}:{first_line()}: a record starts here and does not end within {len(data)} bytes. "
+                "Is this a CSV file?"
+            )
+
+    def _check_quotes(self, data: bytes, file: DataFile, first_line: Callable[[], int]) -> None:
         quote = open_quote(data, self._byte)
-        line = first_line() + _line_ends(data[: max(quote, 0)])
-        found = "a quoted field starts here and does not end" if quote >= 0 else "a record starts here and does not end"
-        raise UserError(f"{file.name}:{line}: {found} within {len(data)} bytes. Is a closing quote missing?")
+        if quote >= 0:
+            line = first_line() + count_line_ends(data[:quote])
+            raise UserError(
+                f"{file.name}:{line}: a quoted field starts here and nothing closes it. "
+                "Close it, or double a quote that stands for itself inside of quotes."
+            )
 
     def _read_gzip(self, file: DataFile) -> Iterator[pa.RecordBatch]:
         line, rest = 1, b""
@@ -134,22 +155,25 @@ class CsvSource(Source):
         stream = open_stream(file)
         skip = self._data_starts[file]
         while True:
+            first_line = partial(int, line)
             piece = read_stream(stream, size, file)
             data = rest + piece
             if skip and len(data) >= skip:
-                line += _line_ends(data[:skip])
-                data, skip = data[skip:], 0
+                line += count_line_ends(data[:skip])
+                data, skip, first_line = data[skip:], 0, partial(int, line)
             length = last_border(data, self._byte) if piece else len(data)
+            if not piece:
+                self._check_quotes(data, file, first_line)
             if length:
-                yield self._parse(data[:length], file, lambda line=line: line)
-                line += _line_ends(data[:length])
+                yield self._parse(data[:length], file, first_line)
+                line += count_line_ends(data[:length])
             elif data:
-                self._check_record_size(data, file, lambda line=line: line)
+                self._check_record_size(data, file, first_line)
             rest = data[length:]
             if not piece:
                 return
 
-    def _parse(self, data: bytes, file: DataFile, first_line) -> pa.RecordBatch:
+    def _parse(self, data: bytes, file: DataFile, first_line: Callable[[], int]) -> pa.RecordBatch:
         layout = self._layouts[file]
         try:
             arrays = self._parse_fast(data, layout)
@@ -184,71 +208,6 @@ class CsvSource(Source):
         return [_one_array(table.column(name)) for name in wanted]
 
 
-def check_separator(separator: str) -> str:
-    """Returns the separator.
-
-    Raises:
-        UserError: it is not one ASCII character, or it is a quote or a line end.
-    """
-    if len(separator) != 1 or not separator.isascii() or separator in '"\r\n':
-        raise UserError(
-            f"data_config.separator is {separator!r}. It must be one ASCII character other than a quote or a line "
-            r'end, such as "," or "\t" or "\001".'
-        )
-    return separator
-
-
-def is_gzip(file: DataFile) -> bool:
-    """Returns whether the file starts as gzip files do."""
-    return file.read_at(0, 2) == _GZIP
-
-
-def open_stream(file: DataFile) -> pa.NativeFile:
-    """Returns the text of a file as a stream, unpacked when it is gzip."""
-    opened = file.open()
-    return pa.CompressedInputStream(opened, "gzip") if is_gzip(file) else opened
-
-
-def read_stream(stream: pa.NativeFile, size: int, file: DataFile) -> bytes:
-    """Returns the next `size` bytes, fewer only at the end.
-
-    Raises:
-        UserError: a gzip file is truncated or damaged.
-    """
-    try:
-        return stream.read(size)
-    except OSError as error:
-        raise UserError(f"{file.name}: the file is truncated or damaged: {error}.") from None
-
-
-def head(file: DataFile, size: int) -> bytes:
-    """Returns the first bytes of the text of a file, unpacked when it is gzip."""
-    with open_stream(file) as stream:
-        return read_stream(stream, size, file)
-
-
-def read_header(file: DataFile, separator: str) -> tuple[list[str], int]:
-    """Returns the names in the first line of a file, and the byte of its text at which the next line starts.
-
-    Raises:
-        UserError: it is no CSV file.
-    """
-    size, border = 1 << 16, 0
-    while True:
-        data = head(file, size)
-        if data.startswith(_PARQUET):
-            raise UserError(f"{file.name}: this is a Parquet file. Set data_config.input_type to ParquetInput.")
-        skip = len(_BYTE_ORDER_MARK) if data.startswith(_BYTE_ORDER_MARK) else 0
-        border = first_border(data[skip:], separator.encode())
-        if border or len(data) < size:
-            break
-        size *= 8
-    border = skip + border if border else len(data)
-    text = data[skip:border].decode("utf-8", "replace")
-    names = next(csv.reader(io.StringIO(text, newline=""), delimiter=separator), [])
-    return names, border
-
-
 def _position(file: DataFile, name: str, names: list[str]) -> int:
     if names.count(name) == 1:
         return names.index(name)
@@ -261,19 +220,3 @@ def _position(file: DataFile, name: str, names: list[str]) -> int:
 
 def _one_array(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-
-
-def _line_ends(data: bytes) -> int:
-    return data.count(b"\n") or data.count(b"\r")
-
-
-def _count_lines(file: DataFile, end: int) -> int:
-    """Returns the line ends before byte `end`."""
-    count, start = 0, 0
-    while start < end:
-        data = file.read_at(start, min(8 << 20, end - start))
-        if not data:
-            break
-        count += _line_ends(data)
-        start += len(data)
-    return count

@@ -40,9 +40,11 @@ def _after_last_cr(data: bytes) -> int:
 def _record_ends(data: bytes, separator: bytes) -> np.ndarray:
     """Returns the bytes after each line end that is outside quotes."""
     array = np.frombuffer(data, np.uint8)
-    line_ends = np.flatnonzero(array == _LF)
-    if not len(line_ends):
-        line_ends = np.flatnonzero(array[:-1] == _CR)
+    is_end = array == _LF
+    if b"\r" in data:
+        # A carriage return at the very end may be the first half of a line end.
+        is_end[:-1] |= (array[:-1] == _CR) & (array[1:] != _LF)
+    line_ends = np.flatnonzero(is_end)
     quotes = _quotes(data, separator)
     return line_ends[np.searchsorted(quotes, line_ends) % 2 == 0] + 1
 

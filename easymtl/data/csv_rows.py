@@ -14,6 +14,8 @@ from easymtl.data.convert import ALLOWED, parse_text
 from easymtl.data.fields import DICTIONARY, Field
 from easymtl.errors import UserError
 
+# Python's reader refuses fields of more than 128 KiB unless told otherwise; Arrow's has no such limit.
+_MAX_FIELD_BYTES = 1 << 30
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
 
 
@@ -108,6 +110,7 @@ def _split(
 def _records(data: bytes, name: str, first_line: int, separator: str) -> Iterator[tuple[int, list[str]]]:
     """Yields the physical line and the texts of each record; empty lines are none."""
     text = io.StringIO(data.decode("utf-8", "surrogateescape"), newline="")
+    csv.field_size_limit(max(csv.field_size_limit(), _MAX_FIELD_BYTES))
     reader = csv.reader(text, delimiter=separator)
     line = first_line
     try:

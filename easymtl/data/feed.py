@@ -74,7 +74,7 @@ class Feed:
         windows = Background(gather_windows(encoded, rows, num_bytes, self.cursor), 1, "easymtl-window")
         batches = cut_batches(windows, batch_size, shuffle, seed, drop_remainder, self.cursor.row)
         self._batches = Background(batches, prefetch, "easymtl-batch")
-        self._stages = [encoded, windows, self._batches]
+        self._stages: list[Background] = [encoded, windows, self._batches]
 
     def __iter__(self) -> "Feed":
         return self

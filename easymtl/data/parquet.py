@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet
@@ -11,6 +12,8 @@ from easymtl.data.convert import ALLOWED, default_scalar, fill_empty, parse_text
 from easymtl.data.fields import DICTIONARY, Field
 from easymtl.data.paths import DataFile
 from easymtl.errors import UserError, did_you_mean, quoted
+
+_NONE = np.empty(0, np.int64)
 
 
 class ParquetSource(Source):
@@ -70,7 +73,8 @@ class ParquetSource(Source):
                 yield self._convert(block, batch)
 
     def _convert(self, block: Block, batch: pa.RecordBatch) -> pa.RecordBatch:
-        arrays, bad = [], set()
+        arrays = []
+        bad: set[int] = set()
         for field, default in zip(self.fields.values(), self._defaults):
             array, bad_rows = _convert(batch.column(field.name), field, block.file)
             arrays.append(fill_empty(array, default))
@@ -79,7 +83,7 @@ class ParquetSource(Source):
         result = pa.RecordBatch.from_arrays(arrays, schema=self.schema)
         return result.filter(pa.array([row not in bad for row in range(len(result))])) if bad else result
 
-    def _report(self, block: Block, column: pa.Array, field: Field, bad_rows: Sequence[int], bad: set) -> None:
+    def _report(self, block: Block, column: pa.Array, field: Field, bad_rows: np.ndarray, bad: set[int]) -> None:
         value = column[int(bad_rows[0])].as_py()
         problem = (
             f'{block.file.name}: column "{field.name}" holds "{value}" in row group {block.start}, which is no '
@@ -104,7 +108,8 @@ def open_parquet(file: DataFile, read_dictionary: Sequence[str] = ()) -> pyarrow
         return pyarrow.parquet.ParquetFile(opened, read_dictionary=list(read_dictionary), pre_buffer=False)
     except (OSError, pa.ArrowInvalid) as error:
         raise UserError(
-            f"{file.name}: this is no Parquet file, or it is truncated: {str(error).rstrip('.')}."
+            f"{file.name}: this is no Parquet file, or it is truncated: {str(error).rstrip('.')}. "
+            "For text files set data_config.input_type to CSVInput."
         ) from None
 
 
@@ -148,18 +153,18 @@ def _type_problem(file: DataFile, field: Field, found: pa.DataType, reason: str 
     )
 
 
-def _convert(column: pa.Array, field: Field, file: DataFile) -> tuple[pa.Array, Sequence[int]]:
+def _convert(column: pa.Array, field: Field, file: DataFile) -> tuple[pa.Array, np.ndarray]:
     """Returns the column as declared, and the rows whose text does not parse."""
     found = column.type
     if found == field.column_type:
-        return column, ()
+        return column, _NONE
     try:
         if field.type == pa.string():
-            return _to_dictionary(column), ()
+            return _to_dictionary(column), _NONE
         values = column.dictionary_decode() if pa.types.is_dictionary(found) else column
         if _is_text(values.type):
             return parse_text(values.cast(pa.string()), field.type)
-        return _cast_number(values, field.type), ()
+        return _cast_number(values, field.type), _NONE
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         reason = f"; converting it failed: {str(error).rstrip('.')}"
         raise UserError(_type_problem(file, field, found, reason)) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -75,7 +76,7 @@ class Ragged:
         )
 
 
-Column = np.ndarray | Ragged | pa.Array
+Column: TypeAlias = np.ndarray | Ragged | pa.Array
 
 
 class Rows:
@@ -130,7 +131,7 @@ def _slice(column: Column, start: int, length: int) -> Column:
     return column[start : start + length] if isinstance(column, np.ndarray) else column.slice(start, length)
 
 
-def concat_columns(parts: list[Column]) -> Column:
+def concat_columns(parts: list[Any]) -> Column:
     """Returns one column that holds the rows of all parts, one after the other."""
     if isinstance(parts[0], np.ndarray):
         return np.concatenate(parts)

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from easymtl.data.blocks import Block, SkippedRows, Source
-from easymtl.data.csv import CsvSource, check_separator, head, read_header
+from easymtl.data.csv import CsvSource
+from easymtl.data.csv_text import check_separator, head, read_header
 from easymtl.data.fields import input_fields
 from easymtl.data.parquet import ParquetSource, open_parquet
 from easymtl.data.paths import DataFile, expand

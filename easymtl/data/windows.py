@@ -3,7 +3,8 @@
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,14 +22,16 @@ class Chunk:
     Attributes:
         start: its position.
         after: the position after it.
-        progress: passes over the data at its end, by the bytes of the blocks.
-        rows: what it holds, None for the end of an epoch.
+        begin: passes over the data at its start, by the bytes of the blocks.
+        progress: the same at its end.
+        rows: a `pa.RecordBatch`, encoded `Rows`, or None for the end of an epoch.
     """
 
     start: Cursor
     after: Cursor
+    begin: float
     progress: float
-    rows: pa.RecordBatch | Rows | None
+    rows: Any
 
 
 @dataclass
@@ -86,18 +89,19 @@ def read_chunks(source: Source, shuffle: bool, seed: int, num_epochs: int, start
         done = sum(source.blocks[place].size for place in order[: start.block])
         for place in range(start.block, len(order)):
             block = source.blocks[order[place]]
+            begin = epoch + done / total
             for number, (batch, share) in enumerate(_with_share(source, block)):
-                is_resumed = place == start.block and number < start.chunk
-                if is_resumed or not batch.num_rows:
-                    continue
-                is_empty = False
                 progress = epoch + (done + share * block.size) / total
-                after = Cursor(epoch, place, number + 1)
-                yield Chunk(Cursor(epoch, place, number), after, progress, batch)
+                is_resumed = place == start.block and number < start.chunk
+                if batch.num_rows and not is_resumed:
+                    is_empty = False
+                    after = Cursor(epoch, place, number + 1)
+                    yield Chunk(Cursor(epoch, place, number), after, begin, progress, batch)
+                begin = progress
             done += block.size
         if is_empty and not (start.block or start.chunk):
             raise UserError(_no_rows(source))
-        yield Chunk(Cursor(epoch, len(order)), Cursor(epoch + 1), epoch + 1.0, None)
+        yield Chunk(Cursor(epoch, len(order)), Cursor(epoch + 1), epoch + 1.0, epoch + 1.0, None)
         epoch, start = epoch + 1, Cursor(epoch + 1)
 
 
@@ -142,7 +146,7 @@ def encode_chunks(
 
 def _encoded(chunk: Chunk, future: Future | None) -> Chunk:
     rows = future.result() if future is not None else None
-    return Chunk(chunk.start, chunk.after, chunk.progress, rows)
+    return replace(chunk, rows=rows)
 
 
 def gather_windows(chunks: Iterator[Chunk], window_rows: int, window_bytes: int, start: Cursor) -> Iterator[Window]:
@@ -152,7 +156,7 @@ def gather_windows(chunks: Iterator[Chunk], window_rows: int, window_bytes: int,
         UserError: `start` lies in a window that is no longer there.
     """
     collected: list[Chunk] = []
-    begin = float(start.epoch)
+    rows = num_bytes = 0
     first = start
     for chunk in chunks:
         if chunk.rows is not None:
@@ -160,27 +164,27 @@ def gather_windows(chunks: Iterator[Chunk], window_rows: int, window_bytes: int,
                 raise UserError(_changed(first))
             first = Cursor()
             collected.append(chunk)
+            rows += chunk.rows.num_rows
+            num_bytes += chunk.rows.nbytes
         if not collected:
             continue
-        rows = sum(one.rows.num_rows for one in collected)
-        num_bytes = sum(one.rows.nbytes for one in collected)
         if chunk.rows is None or rows >= window_rows or num_bytes >= window_bytes:
-            window = _window(collected, chunk.after, begin)
-            begin = window.progress
+            window = _window(collected, chunk.after, chunk.progress)
             collected.clear()
+            rows = num_bytes = 0
             del chunk
             yield window
             del window
 
 
-def _window(chunks: list[Chunk], after: Cursor, begin: float) -> Window:
+def _window(chunks: list[Chunk], after: Cursor, progress: float) -> Window:
     # Column by column, and each part is dropped once it is copied, to hold hardly more than one copy.
     parts = [chunk.rows.columns for chunk in chunks]
     if len(parts) > 1:
         columns = {name: concat_columns([part.pop(name) for part in parts]) for name in list(parts[0])}
     else:
         columns = parts[0]
-    return Window(chunks[0].start, after, begin, chunks[-1].progress, Rows(columns))
+    return Window(chunks[0].start, after, chunks[0].begin, progress, Rows(columns))
 
 
 def cut_batches(

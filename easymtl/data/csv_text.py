@@ -1,0 +1,105 @@
+"""The text of a CSV file: unpacked, its header read, its lines counted."""
+
+import csv
+import io
+
+import pyarrow as pa
+
+from easymtl.data.csv_borders import first_border
+from easymtl.data.paths import DataFile
+from easymtl.errors import UserError
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_GZIP = b"\x1f\x8b"
+_PARQUET = b"PAR1"
+
+
+def check_separator(separator: str) -> str:
+    """Returns the separator.
+
+    Raises:
+        UserError: it is not one ASCII character, or it is a quote or a line end.
+    """
+    if len(separator) != 1 or not separator.isascii() or separator in '"\r\n':
+        raise UserError(
+            f"data_config.separator is {separator!r}. It must be one ASCII character other than a quote or a line "
+            r'end, such as "," or "\t" or "\001".'
+        )
+    return separator
+
+
+def is_gzip(file: DataFile) -> bool:
+    """Returns whether the file starts as gzip files do."""
+    return file.read_at(0, 2) == _GZIP
+
+
+def open_stream(file: DataFile) -> pa.NativeFile:
+    """Returns the text of a file as a stream, unpacked when it is gzip."""
+    opened = file.open()
+    return pa.CompressedInputStream(opened, "gzip") if is_gzip(file) else opened
+
+
+def read_stream(stream: pa.NativeFile, size: int, file: DataFile) -> bytes:
+    """Returns the next `size` bytes, fewer only at the end.
+
+    Raises:
+        UserError: a gzip file is truncated or damaged.
+    """
+    try:
+        return stream.read(size)
+    except OSError as error:
+        raise UserError(f"{file.name}: the file is truncated or damaged: {error}.") from None
+
+
+def head(file: DataFile, size: int) -> bytes:
+    """Returns the first bytes of the text of a file, unpacked when it is gzip."""
+    with open_stream(file) as stream:
+        return read_stream(stream, size, file)
+
+
+def read_header(file: DataFile, separator: str) -> tuple[list[str], int]:
+    """Returns the names in the first line of a file, and the byte of its text at which the next line starts.
+
+    Raises:
+        UserError: it is no CSV file.
+    """
+    size, skip = 1 << 16, text_start(file)
+    while True:
+        data = head(file, size)
+        border = first_border(data[skip:], separator.encode())
+        if border or len(data) < size:
+            break
+        size *= 8
+    border = skip + border if border else len(data)
+    text = data[skip:border].decode("utf-8", "replace")
+    names = next(csv.reader(io.StringIO(text, newline=""), delimiter=separator), [])
+    return names, border
+
+
+def text_start(file: DataFile) -> int:
+    """Returns the byte of the text at which the first line starts: behind a byte order mark, if one is there.
+
+    Raises:
+        UserError: it is no CSV file.
+    """
+    begin = head(file, 4)
+    if begin == _PARQUET:
+        raise UserError(f"{file.name}: this is a Parquet file. Set data_config.input_type to ParquetInput.")
+    return len(_BYTE_ORDER_MARK) if begin.startswith(_BYTE_ORDER_MARK) else 0
+
+
+def count_line_ends(data: bytes) -> int:
+    """Returns the physical line ends: line feeds, and carriage returns that no line feed follows."""
+    return data.count(b"\n") + data.count(b"\r") - data.count(b"\r\n")
+
+
+def count_line_ends_before(file: DataFile, end: int) -> int:
+    """Returns the physical line ends of a file before byte `end`."""
+    count, start, previous = 0, 0, b""
+    while start < end:
+        data = file.read_at(start, min(8 << 20, end - start))
+        if not data:
+            break
+        count += count_line_ends(data) - (previous == b"\r" and data.startswith(b"\n"))
+        start, previous = start + len(data), data[-1:]
+    return count
