@@ -9,7 +9,8 @@ import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
 
 _SAMPLE_ROWS = 4096
-_SEPARATE_VARINT = 128
+_TEXT_TYPES = (pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string()))
+_FIRST_LONG_VARINT = 128
 
 
 class Column(NamedTuple):
@@ -19,11 +20,13 @@ class Column(NamedTuple):
         values: `[d]`, the distinct values, or those of the rows where they hardly repeat.
         indices: `[n]` intp, the value of each row; None when `values` are the rows.
         num_rows: n.
+        num_nulls: rows whose number was null; a null text is counted as any '' is.
     """
 
     values: tf.Tensor
     indices: np.ndarray | None
     num_rows: int
+    num_nulls: int
 
     def counts(self) -> np.ndarray:
         """Returns how many rows have each value, `[d]` int64."""
@@ -36,10 +39,11 @@ def read_column(array: pa.Array) -> Column:
     """Returns an Arrow column with null as '' or 0."""
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks()
-    if pa.types.is_string(array.type) or pa.types.is_large_string(array.type) or _repeats(array):
+    num_nulls = 0 if array.type in _TEXT_TYPES else array.null_count
+    if array.type in (pa.string(), pa.large_string()) or _repeats(array):
         array = array.dictionary_encode()
     if not pa.types.is_dictionary(array.type):
-        return Column(tf.constant(_numbers(array)), None, len(array))
+        return Column(tf.constant(_numbers(array)), None, len(array), num_nulls)
     dictionary, indices = array.dictionary, array.indices
     is_text = not pa.types.is_integer(dictionary.type)
     if indices.null_count:
@@ -53,7 +57,7 @@ def read_column(array: pa.Array) -> Column:
         used, places = np.unique(places, return_inverse=True)
         dictionary = dictionary.take(pa.array(used))
     values = text_tensor(dictionary) if is_text else tf.constant(_numbers(dictionary))
-    return Column(values, places, len(array))
+    return Column(values, places, len(array), num_nulls)
 
 
 def text_tensor(strings: pa.Array) -> tf.Tensor:
@@ -61,11 +65,12 @@ def text_tensor(strings: pa.Array) -> tf.Tensor:
 
     The bytes are handed over as the `tensor_content` of a TensorProto: the lengths as varints, then all text.
     """
-    if not pa.types.is_large_string(strings.type):
-        strings = strings.cast(pa.large_string())
+    if not len(strings):
+        return tf.constant([], tf.string)
     strings = strings.fill_null("") if strings.null_count else strings
+    offset_type = np.int64 if pa.types.is_large_string(strings.type) else np.int32
     _, offsets, text = strings.buffers()
-    ends = np.frombuffer(offsets, np.int64, len(strings) + 1, strings.offset * 8)
+    ends = np.frombuffer(offsets, offset_type, len(strings) + 1, strings.offset * offset_type().itemsize)
     lengths = np.diff(ends)
     content = b"" if text is None else memoryview(text)[ends[0] : ends[-1]]
     proto = tensor_pb2.TensorProto(
@@ -77,9 +82,9 @@ def text_tensor(strings: pa.Array) -> tf.Tensor:
 
 def _varints(numbers: np.ndarray) -> bytes:
     """Returns numbers as base-128 varints: seven bits a byte, the lowest first, the high bit set but on the last."""
-    if not len(numbers) or numbers.max() < _SEPARATE_VARINT:
+    if not len(numbers) or numbers.max() < _FIRST_LONG_VARINT:
         return numbers.astype(np.uint8).tobytes()
-    sevens = numbers[:, np.newaxis] >> np.arange(0, 35, 7)
+    sevens = numbers.astype(np.int64)[:, np.newaxis] >> np.arange(0, 35, 7)
     used = sevens > 0
     used[:, 0] = True
     more = np.concatenate([used[:, 1:], np.zeros((len(numbers), 1), bool)], axis=1)

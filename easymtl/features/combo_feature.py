@@ -7,7 +7,7 @@ import tensorflow as tf
 from easymtl.features.combiners import fold
 from easymtl.features.lookups import is_missing
 from easymtl.features.pieces import Bags, Ids, Piece, Text, count
-from easymtl.features.text import as_text, counts_by_row, split
+from easymtl.features.text import as_text, counts_by_row, rows_and_places, split
 from easymtl.features.transform import Transform
 from easymtl.protos.feature_pb2 import FeatureConfig
 
@@ -67,7 +67,7 @@ class ComboFeature(Transform):
             return Ids(crossed.output_values, counts)
         bags = [piece if isinstance(piece, Bags) else _single(piece) for piece in pieces]
         num_rows = tf.shape(bags[0].lengths, out_type=tf.int64)[0]
-        places = [_places(bag.lengths) for bag in bags]
+        places = [tf.stack(rows_and_places(bag.lengths), axis=1) for bag in bags]
         shapes = [tf.stack([num_rows, tf.reduce_max(tf.concat([bag.lengths, [1]], 0))]) for bag in bags]
         crossed = self._cross(places, [bag.ids for bag in bags], shapes, [])
         rows = crossed.output_indices[:, 0]
@@ -95,11 +95,3 @@ def _fingerprints(text: tf.Tensor) -> tf.Tensor:
 
 def _single(piece: Ids) -> Bags:
     return Bags(piece.ids, tf.ones_like(piece.ids), None, piece.counts)
-
-
-def _places(lengths: tf.Tensor) -> tf.Tensor:
-    """Returns `[m, 2]` int64: row and place in it of every entry of bags."""
-    ends = tf.cumsum(lengths)
-    entries = tf.range(tf.reduce_sum(lengths))
-    rows = tf.searchsorted(ends, entries, side="right", out_type=tf.int64)
-    return tf.stack([rows, entries - tf.gather(ends - lengths, rows)], axis=1)

@@ -1,16 +1,17 @@
 """The encoder: Arrow record batches to packed rows, each transform run once per distinct value."""
 
+import re
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
 from easymtl.data.rows import Ragged, Rows
-from easymtl.errors import UserError
+from easymtl.errors import UserError, quoted
 from easymtl.features.columns import read_column
 from easymtl.features.feature_set import FeatureSet
 from easymtl.features.numbers import NumberColumn, read_numbers
@@ -19,6 +20,8 @@ from easymtl.features.pieces import Bags, Dense, Ids, Piece, Text
 from easymtl.features.tables import Slot
 
 KEEP_PREFIX = "keep_"
+
+_NOT_A_NUMBER = re.compile(r"could not correctly convert string: (.*?)\s+\[(?:\[|Op:)", re.DOTALL)
 
 
 class Encoded(NamedTuple):
@@ -101,18 +104,19 @@ class Encoder:
         totals: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         for field, uses in self._uses.items():
             column = read_column(batch.column(field))
-            pieces = _run(self._per_value[field], [column.values], f'field "{field}"')
+            pieces = _run(self._per_value[field], column.values, f'field "{field}" of {quoted(n for n, _ in uses)}')
             repeats = column.counts()
             for (name, position), piece in zip(uses, pieces):
                 inputs[name, position] = Encoded(piece, column.indices)
                 if name not in self._per_row:
                     _add_counts(totals[name], piece, repeats)
+                totals[name]["missing"] += column.num_nulls
         features = {}
         for name, transform in self.feature_set.transforms.items():
             encoded = inputs[name, 0]
             if name in self._per_row:
                 rows = [_take(inputs[name, position]) for position in range(len(transform.inputs))]
-                encoded = Encoded(_run(self._per_row[name], [rows], f'feature "{name}"'), None)
+                encoded = Encoded(_run(self._per_row[name], rows, f'feature "{name}"'), None)
                 _add_counts(totals[name], encoded.piece, None)
             features[name] = encoded
         self._count(totals)
@@ -145,8 +149,11 @@ class Encoder:
 
 
 def to_tensors(rows: Rows) -> dict[str, np.ndarray]:
-    """Returns what a step is fed: the arrays of rows, bags as ids, segments and weights; kept columns are left out."""
-    tensors: dict[str, np.ndarray] = {}
+    """Returns what a step is fed: the arrays of rows, bags as ids, segments and weights, and the scalar `batch_size`.
+
+    Kept columns are left out.
+    """
+    tensors: dict[str, np.ndarray] = {"batch_size": np.array(rows.num_rows, np.int32)}
     for name, column in rows.columns.items():
         if isinstance(column, Ragged):
             width = name.removeprefix("bags_")
@@ -169,14 +176,16 @@ def _uses(feature_set: FeatureSet) -> dict[str, list[tuple[str, int]]]:
     return uses
 
 
-def _run(function: Callable, arguments: Iterable, where: str):
+def _run(function: Callable, argument: Any, where: str) -> Any:
     try:
-        return function(*arguments)
+        return function(argument)
     except tf.errors.InvalidArgumentError as error:
-        found = error.message.split("\n")[0].split(": ", 1)[-1]
+        match = _NOT_A_NUMBER.search(error.message)
+        if not match:
+            raise
         raise UserError(
-            f'{where}: "{found}" is not a number, which a feature of it needs; '
-            "use hash_bucket_size for text, or mend the data."
+            f'{where}: "{match[1]}" cannot be read as a number (num_buckets takes whole ones, RawFeature and weights '
+            "decimal ones). Correct the data, or use hash_bucket_size for what is text."
         ) from error
 
 

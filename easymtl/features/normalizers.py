@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-NORMALIZERS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
+from easymtl.config.names import normalizer_name
+
+FUNCTIONS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
     "abs": tf.abs,
     "atan": tf.atan,
     "ceil": tf.math.ceil,
@@ -33,4 +35,4 @@ NORMALIZERS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
 
 def normalizer(name: str) -> Callable[[tf.Tensor], tf.Tensor] | None:
     """Returns the function of a name such as `log1p`, `tf.log1p` or `tf.math.log1p`, None for an unknown one."""
-    return NORMALIZERS.get(name.removeprefix("tf.").removeprefix("math.").removeprefix("nn."))
+    return FUNCTIONS.get(normalizer_name(name))

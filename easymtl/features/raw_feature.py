@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from easymtl.config.names import NORMALIZERS
 from easymtl.errors import did_you_mean, quoted
 from easymtl.features.combiners import fold
 from easymtl.features.lookups import is_missing
-from easymtl.features.normalizers import NORMALIZERS, normalizer
+from easymtl.features.normalizers import normalizer
 from easymtl.features.pieces import Bags, Counts, Dense, Ids, Piece, count
 from easymtl.features.text import as_numbers, split
 from easymtl.features.transform import Transform

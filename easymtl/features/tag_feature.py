@@ -7,7 +7,7 @@ import tensorflow as tf
 from easymtl.features.combiners import fold
 from easymtl.features.lookups import make_lookup
 from easymtl.features.pieces import Bags, Piece, count
-from easymtl.features.text import as_numbers, as_text, counts_by_row, split
+from easymtl.features.text import as_numbers, as_text, counts_by_row, rows_and_places, split
 from easymtl.features.transform import Transform
 from easymtl.protos.feature_pb2 import FeatureConfig
 
@@ -55,15 +55,13 @@ class TagFeature(Transform):
         if len(self.inputs) == 1:
             return pieces[0]
         tags, weights = pieces
-        rows, places = _rows_and_places(tags.lengths)
-        weight_rows, weight_places = _rows_and_places(weights.lengths)
-        num_rows = tf.shape(tags.lengths, out_type=tf.int64)[0]
-        longest = tf.reduce_max(tf.concat([tags.lengths, weights.lengths, [0]], axis=0))
-        # Weights by (row, place), 1 where a row has fewer of them than tags.
-        grid = tf.tensor_scatter_nd_update(
-            tf.ones([num_rows * longest]), (weight_rows * longest + weight_places)[:, tf.newaxis], weights.weights
-        )
-        paired = tf.gather(grid, rows * longest + places)
+        rows, places = rows_and_places(tags.lengths)
+        has_weight = tf.less(places, tf.gather(weights.lengths, rows))
+        firsts = tf.cumsum(weights.lengths, exclusive=True)
+        # One more weight at the end: where a tag without a weight may point.
+        padded = tf.concat([weights.weights, [1.0]], axis=0)
+        nowhere = tf.size(weights.weights, out_type=tf.int64)
+        paired = tf.gather(padded, tf.where(has_weight, tf.gather(firsts, rows) + places, nowhere))
         counts = {**tags.counts, "unpaired": tf.abs(tags.lengths - weights.lengths)}
         return fold(Bags(tags.ids, tags.lengths, paired, counts), rows, self.feature.combiner)
 
@@ -84,11 +82,3 @@ class TagFeature(Transform):
 
 def _per_text(flags: tf.Tensor, parts) -> tf.Tensor:
     return counts_by_row(flags, parts.rows, tf.shape(parts.lengths, out_type=tf.int64)[0])
-
-
-def _rows_and_places(lengths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the row and the place in it of every entry of bags, twice `[m]` int64."""
-    ends = tf.cumsum(lengths)
-    entries = tf.range(tf.reduce_sum(lengths))
-    rows = tf.searchsorted(ends, entries, side="right", out_type=tf.int64)
-    return rows, entries - tf.gather(ends - lengths, rows)

@@ -22,10 +22,12 @@ class Split(NamedTuple):
 
 
 def as_text(column: tf.Tensor, precision: int) -> tf.Tensor:
-    """Returns a column as text: integers in decimal, floats with `precision` digits behind the point."""
+    """Returns a column as text: integers in decimal, floats with `precision` digits behind the point, NaN as ''."""
     if column.dtype == tf.string:
         return column
-    return tf.strings.as_string(column, precision=precision if column.dtype.is_floating else -1)
+    if not column.dtype.is_floating:
+        return tf.strings.as_string(column)
+    return tf.where(tf.math.is_nan(column), "", tf.strings.as_string(column, precision=precision))
 
 
 def as_numbers(text: tf.Tensor, dtype: tf.DType, empty: str = "0") -> tf.Tensor:
@@ -44,3 +46,11 @@ def split(text: tf.Tensor, separators: str, keep_empty: bool = False) -> Split:
 def counts_by_row(values: tf.Tensor, rows: tf.Tensor, num_rows: tf.Tensor) -> tf.Tensor:
     """Returns the sum of `values` `[m]` in each row, `[num_rows]`."""
     return tf.math.unsorted_segment_sum(values, rows, num_rows)
+
+
+def rows_and_places(lengths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the row, and the place within it, of every entry of rows of `lengths` `[n]`: twice `[m]` int64."""
+    ends = tf.cumsum(lengths)
+    entries = tf.range(tf.reduce_sum(lengths))
+    rows = tf.searchsorted(ends, entries, side="right", out_type=tf.int64)
+    return rows, entries - tf.gather(ends - lengths, rows)
