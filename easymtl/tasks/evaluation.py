@@ -63,6 +63,9 @@ class Evaluation:
     def result(self) -> dict[str, float]:
         """Returns every metric as `<metric>_<task>`; NaN, with a warning, where the rows do not determine it."""
         groups = {field: _codes(chunks) for field, chunks in self._keys.items()}
+        for gathered in (self._labels, self._predictions, self._weights):
+            for name, chunks in gathered.items():
+                gathered[name] = [_joined(chunks)]
         self.warnings = []
         return {
             f"{metric.name}_{task.name}": self._compute(task, metric, groups)
@@ -83,20 +86,20 @@ class Evaluation:
         Raises:
             UndefinedMetric: when there are none.
         """
-        labels = _joined(self._labels[task.name])
+        (labels,), (predictions,) = self._labels[task.name], self._predictions[task.name]
         rows = ~np.isnan(labels)
         if not rows.any():
             raise UndefinedMetric(f'no row has a label "{task.label}"')
         weights = None
         if metric.weighted:
-            weights = _joined(self._weights[task.name])
+            (weights,) = self._weights[task.name]
             rows &= weights > 0
             weights = weights[rows].astype(np.float64)
             if not len(weights):
                 raise UndefinedMetric("no labelled row has a sample weight above 0")
         return MetricInputs(
             labels=labels[rows].astype(np.float64),
-            predictions=_of_subject(task, metric, _joined(self._predictions[task.name])[rows]),
+            predictions=_finite(_of_subject(task, metric, predictions[rows])),
             weights=weights,
             groups=groups[metric.key_field][rows] if metric.key_field else None,
             parameters=metric.parameters,
@@ -116,6 +119,13 @@ def _of_subject(task: Task, metric: Metric, predictions: np.ndarray) -> np.ndarr
     if task.is_multi_class and Subject.CLASSES not in metric.kind.subjects:
         predictions = predictions[:, 1]
     return predictions.astype(np.float64)
+
+
+def _finite(predictions: np.ndarray) -> np.ndarray:
+    num_bad = int((~np.isfinite(predictions)).sum())
+    if num_bad:
+        raise UndefinedMetric(f"{num_bad} of {predictions.size} predictions are NaN or infinite")
+    return predictions
 
 
 def _joined(chunks: list[np.ndarray]) -> np.ndarray:

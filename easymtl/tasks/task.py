@@ -244,7 +244,7 @@ def _factors(pipeline: Pipeline, tower: TaskTower, label: str) -> list[Factor]:
     if tower.task_space_indicator_label:
         factors.append(Space(_plain(tower.task_space_indicator_label), inside, outside))
     if tower.task_space_indicator_name:
-        factors.append(Space(_feature_column(pipeline, tower), inside, outside))
+        factors.append(Space(_indicator_column(pipeline, tower), inside, outside))
     factors.extend(_extra_factor(entry, label) for entry in tower.sample_weights if entry.WhichOneof("factor"))
     return factors
 
@@ -259,13 +259,14 @@ def _plain(field: str) -> NumberColumn:
     return NumberColumn(field, field)
 
 
-def _feature_column(pipeline: Pipeline, tower: TaskTower) -> NumberColumn:
-    """Returns the indicator "first input field of the named feature has the value"."""
+def _indicator_column(pipeline: Pipeline, tower: TaskTower) -> NumberColumn:
+    """Returns the indicator "the named feature has the value": of its first input field, or of a field of that name."""
     name, value = tower.task_space_indicator_name, tower.task_space_indicator_value
-    fields = {view.feature_name(feature): feature.input_names[0] for feature in view.features(pipeline)}
+    fields = {field.input_name: field.input_name for field in pipeline.data_config.input_fields}
+    fields |= {view.feature_name(feature): feature.input_names[0] for feature in view.features(pipeline)}
     if name not in fields:
         raise UserError(
-            f'Task tower "{tower.tower_name}": task_space_indicator_name "{name}" is not a feature '
-            f"(features: {quoted(fields)}).{did_you_mean(name, fields)}"
+            f'Task tower "{tower.tower_name}": task_space_indicator_name "{name}" is neither a feature nor an '
+            f"input field (there are {quoted(fields)}).{did_you_mean(name, fields)}"
         )
-    return NumberColumn(f"{fields[name]}=={value}", fields[name], value)
+    return NumberColumn.indicator(fields[name], value)

@@ -169,6 +169,21 @@ class TestEvent:
         assert "0.5" in evaluation.warnings[0]
 
 
+def test_broken_predictions_make_metrics_undefined_and_are_counted():
+    evaluation = evaluation_of("metrics_set { auc {} } metrics_set { log_loss {} }")
+    add_in_batches(evaluation, 3, {"probs_t": np.array([0.2, NAN, 0.5])}, {"y": np.array([1.0, 0.0, 1.0])})
+    assert all(math.isnan(value) for value in evaluation.result().values())
+    assert "1 of 3 predictions" in evaluation.warnings[0]
+
+
+def test_result_may_be_asked_for_again_after_more_rows():
+    evaluation = evaluation_of("metrics_set { accuracy {} }")
+    evaluation.add({"probs_t": np.array([0.9])}, {"y": np.array([1.0])})
+    assert evaluation.result() == {"accuracy_t": 1}
+    evaluation.add({"probs_t": np.array([0.9])}, {"y": np.array([0.0])})
+    assert evaluation.result() == {"accuracy_t": 0.5}
+
+
 def test_keys_may_be_dictionaries_of_their_own_numbers_and_nulls():
     tower = 'metrics_set { gauc { uid_field: "user" } }'
     labels = np.array([1, 0, 0, 1, 1, 0], np.float32)

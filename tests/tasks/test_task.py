@@ -135,6 +135,13 @@ class TestWeights:
         by_name = {column.name: (column.field, column.equals) for column in task.number_columns}
         assert by_name == {"city==bj": ("city", "bj"), "click": ("click", None)}
 
+    def test_indicator_may_name_an_input_field(self):
+        task = one_task(
+            'task_space_indicator_name: "scene" task_space_indicator_value: "0"',
+            'input_fields { input_name: "scene" }',
+        )
+        assert task.number_columns[0].name == "scene==0"
+
     def test_sample_weight_is_left_out_when_the_tower_says_so(self):
         task = one_task("use_sample_weight: false", 'sample_weight: "sw"')
         assert [column.name for column in task.number_columns] == ["click"]
