@@ -165,6 +165,9 @@ class Parser:
 
     def _is_allowed(self, descriptor: FieldDescriptor, path: str, token: Token) -> bool:
         options = descriptor.GetOptions().Extensions
+        is_barred = options[options_pb2.refused] or options[options_pb2.later]
+        if is_barred and self._is_default(descriptor):
+            return True
         if options[options_pb2.refused]:
             self._report(token, path, f"{descriptor.name} is not supported. {options[options_pb2.refused]}")
             return False
@@ -174,6 +177,15 @@ class Parser:
         if options[options_pb2.ignored]:
             self._ignore(token, descriptor.full_name, f"{descriptor.name} is ignored. {options[options_pb2.ignored]}")
         return True
+
+    def _is_default(self, descriptor: FieldDescriptor) -> bool:
+        """Tells whether the default of a scalar follows: writing it asks for nothing, as many configs do."""
+        if descriptor.message_type is not None or descriptor.is_repeated or self._token.text != ":":
+            return False
+        try:
+            return read_scalar(descriptor, self._tokens[self._next + 1 : self._next + 2]) == descriptor.default_value
+        except ScalarError:
+            return False
 
     def _ignore(self, token: Token, name: str, sentence: str) -> None:
         position = self._position(token)

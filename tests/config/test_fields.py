@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
+from easymtl.config.parser import Findings, Parser
+from easymtl.config.problems import Places
 from easymtl.config.reference import STANDINGS, comments, reachable, status
 from easymtl.protos import options_pb2
 from easymtl.protos.pipeline_pb2 import Pipeline
@@ -135,7 +137,7 @@ def test_an_enum_of_the_dialect_has_its_values(row):
 
 def test_the_list_of_fields_is_whole():
     assert len(rows("fields")) == 865
-    assert len(rows("enums")) == 10
+    assert len(rows("enums")) == 9
 
 
 def test_a_field_without_a_status_is_read_by_the_code():
@@ -148,6 +150,23 @@ def test_a_field_without_a_status_is_read_by_the_code():
 def test_sentences_and_docstrings_do_not_count_as_reading():
     code = '"""Says batch_size."""\nraise ValueError("set batch_size")\nprint(tower.weight, "data_config.seed")'
     assert set(_names_in(ast.parse(code))) == {"weight", "data_config", "seed"}
+
+
+@pytest.mark.parametrize(
+    ("text", "problems"),
+    [
+        ("train_config { optimizer_config { use_moving_average: false } fine_tune_checkpoint: '' }", 0),
+        ("train_config { optimizer_config { use_moving_average: true } fine_tune_checkpoint: 'x' }", 2),
+        ("export_config { early_stop_func: '' }", 0),
+        ("export_config { early_stop_func: 'stop' }", 1),
+        ("data_config { input_fields { input_dim: 1 } input_fields { input_dim: 2 } }", 1),
+        ("hive_train_input { }", 1),
+    ],
+)
+def test_a_field_that_is_refused_may_be_written_with_its_default(text, problems):
+    findings = Findings(Places("x.config"))
+    Parser(text, findings).parse(Pipeline())
+    assert len(findings.problems) == problems
 
 
 def test_a_message_stands_as_the_best_path_that_leads_to_it():
