@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from easymtl.tasks.losses import Output
-from easymtl.tasks.metrics import Metric, MetricInputs, Subject, UndefinedMetric
+from easymtl.tasks.metrics import Metric, MetricInputs, UndefinedMetric
 from easymtl.tasks.task import Task
 
 
@@ -90,6 +90,8 @@ class Evaluation:
         rows = ~np.isnan(labels)
         if not rows.any():
             raise UndefinedMetric(f'no row has a label "{task.label}"')
+        if task.is_multi_class and metric.of_second_class:
+            predictions = predictions[:, 1]
         weights = None
         if metric.weighted:
             (weights,) = self._weights[task.name]
@@ -99,7 +101,7 @@ class Evaluation:
                 raise UndefinedMetric("no labelled row has a sample weight above 0")
         return MetricInputs(
             labels=labels[rows].astype(np.float64),
-            predictions=_finite(_of_subject(task, metric, predictions[rows])),
+            predictions=_finite(predictions[rows].astype(np.float64)),
             weights=weights,
             groups=groups[metric.key_field][rows] if metric.key_field else None,
             parameters=metric.parameters,
@@ -112,13 +114,6 @@ def _prediction_name(task: Task) -> str:
 
 def _is_weighted(task: Task) -> bool:
     return any(metric.weighted for metric in task.metrics)
-
-
-def _of_subject(task: Task, metric: Metric, predictions: np.ndarray) -> np.ndarray:
-    """Returns the predictions as the metric takes them: of two classes, some metrics want the second one's."""
-    if task.is_multi_class and Subject.CLASSES not in metric.kind.subjects:
-        predictions = predictions[:, 1]
-    return predictions.astype(np.float64)
 
 
 def _finite(predictions: np.ndarray) -> np.ndarray:

@@ -1,16 +1,17 @@
 """The metrics of the config language, computed at the end of an evaluation on all its rows in float64.
 
-A new metric is one function and one row of `METRICS`.
+A new metric is one function and one row of `METRICS`, beside its row in `easymtl.config.names`, which says what
+it can be computed on.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from enum import Enum
 
 import numpy as np
 from google.protobuf.message import Message
 from sklearn import metrics as sklearn_metrics
 
+from easymtl.config import names as config_names
 from easymtl.errors import UserError, quoted
 from easymtl.protos.eval_pb2 import EvalMetrics
 from easymtl.tasks.grouped_metrics import REDUCTIONS, grouped_auc, ordered_pair_share
@@ -22,14 +23,6 @@ _SMALLEST_PROBABILITY = 1e-7
 
 class UndefinedMetric(ValueError):
     """The rows do not determine the metric; the text says why."""
-
-
-class Subject(Enum):
-    """What is predicted, and so which metrics make sense."""
-
-    EVENT = "one event"
-    CLASSES = "several classes"
-    VALUE = "a value"
 
 
 @dataclass(frozen=True)
@@ -195,43 +188,35 @@ def _cross_entropy(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class MetricKind:
-    """One metric of the config language.
+    """How one metric of the config language is computed.
 
     Attributes:
-        compute: the metric on all labelled rows.
-        subjects: what kind of prediction it makes sense for.
-        bigger_is_better: None when neither bigger nor smaller is (calibration).
+        compute: the metric on all rows that count.
         key_parameter: the parameter that names the field of the groups, if it has groups.
     """
 
     compute: Callable[[MetricInputs], float]
-    subjects: frozenset[Subject]
-    bigger_is_better: bool | None = True
     key_parameter: str = ""
 
 
-_EVENT = frozenset({Subject.EVENT})
-_CLASSES = frozenset({Subject.CLASSES})
-_NUMBER = frozenset({Subject.EVENT, Subject.VALUE})
-
 METRICS: dict[str, MetricKind] = {
-    "auc": MetricKind(auc, _EVENT),
-    "gauc": MetricKind(group_auc, _EVENT, key_parameter="uid_field"),
-    "session_auc": MetricKind(group_auc, _EVENT, key_parameter="session_id_field"),
-    "pr_auc": MetricKind(pr_auc, _EVENT),
-    "max_f1": MetricKind(max_f1, _EVENT),
-    "accuracy": MetricKind(accuracy, _EVENT | _CLASSES),
-    "precision": MetricKind(precision, _EVENT),
-    "recall": MetricKind(recall, _EVENT),
-    "recall_at_topk": MetricKind(recall_at_topk, _CLASSES),
-    "precision_at_topk": MetricKind(precision_at_topk, _CLASSES),
-    "mean_squared_error": MetricKind(mean_squared_error, _NUMBER, bigger_is_better=False),
-    "root_mean_squared_error": MetricKind(root_mean_squared_error, _NUMBER, bigger_is_better=False),
-    "mean_absolute_error": MetricKind(mean_absolute_error, _NUMBER, bigger_is_better=False),
-    "log_loss": MetricKind(log_loss, _EVENT | _CLASSES, bigger_is_better=False),
-    "normalized_entropy": MetricKind(normalized_entropy, _EVENT, bigger_is_better=False),
-    "calibration": MetricKind(calibration, _NUMBER, bigger_is_better=None),
-    "xauc": MetricKind(xauc, _NUMBER),
+    "auc": MetricKind(auc),
+    "gauc": MetricKind(group_auc, key_parameter="uid_field"),
+    "session_auc": MetricKind(group_auc, key_parameter="session_id_field"),
+    "pr_auc": MetricKind(pr_auc),
+    "max_f1": MetricKind(max_f1),
+    "accuracy": MetricKind(accuracy),
+    "precision": MetricKind(precision),
+    "recall": MetricKind(recall),
+    "recall_at_topk": MetricKind(recall_at_topk),
+    "precision_at_topk": MetricKind(precision_at_topk),
+    "mean_squared_error": MetricKind(mean_squared_error),
+    "root_mean_squared_error": MetricKind(root_mean_squared_error),
+    "mean_absolute_error": MetricKind(mean_absolute_error),
+    "log_loss": MetricKind(log_loss),
+    "normalized_entropy": MetricKind(normalized_entropy),
+    "calibration": MetricKind(calibration),
+    "xauc": MetricKind(xauc),
 }
 
 
@@ -244,12 +229,14 @@ class Metric:
         kind: its row of `METRICS`.
         parameters: its own message.
         weighted: whether rows count by the task's sample weights and space, or one each.
+        of_second_class: of a task with two classes, whether it takes the probability of the second one only.
     """
 
     name: str
     kind: MetricKind
     parameters: Message
     weighted: bool
+    of_second_class: bool
 
     @property
     def key_field(self) -> str:
@@ -257,40 +244,47 @@ class Metric:
         return getattr(self.parameters, self.kind.key_parameter) if self.kind.key_parameter else ""
 
 
-def build_metrics(entries: Iterable[EvalMetrics], subjects: frozenset[Subject], where: str) -> list[Metric]:
+def build_metrics(entries: Iterable[EvalMetrics], predicted: str, num_class: int, where: str) -> list[Metric]:
     """Returns the metrics of a tower.
 
     Args:
         entries: the tower's `metrics_set`.
-        subjects: what the tower predicts.
+        predicted: what the tower predicts: `binary`, `classes` or `value`.
+        num_class: the tower's number of classes.
         where: the tower, to begin a message with.
 
     Raises:
         UserError: when a metric does not go with what the tower predicts, or lacks a parameter.
     """
-    metrics = [_build_metric(entry, subjects, where) for entry in entries]
+    metrics = [_build_metric(entry, predicted, num_class, where) for entry in entries]
     names = numbered(metric.name for metric in metrics)
     return [replace(metric, name=name) for metric, name in zip(metrics, names)]
 
 
-def suits(entry: EvalMetrics, subjects: frozenset[Subject]) -> bool:
-    """Returns whether a metric makes sense for a prediction."""
-    kind = METRICS.get(entry.WhichOneof("metric") or "")
-    return kind is not None and bool(kind.subjects & subjects)
-
-
-def _build_metric(entry: EvalMetrics, subjects: frozenset[Subject], where: str) -> Metric:
+def _build_metric(entry: EvalMetrics, predicted: str, num_class: int, where: str) -> Metric:
+    suitable = [name for name in METRICS if _suits(name, predicted, num_class)]
     name = entry.WhichOneof("metric")
     if name is None:
-        raise UserError(f"{where}: an entry of metrics_set names no metric; available: {quoted(METRICS)}.")
-    if not suits(entry, subjects):
-        suitable = quoted(other for other, kind in METRICS.items() if kind.subjects & subjects)
-        predicted = " or ".join(sorted(subject.value for subject in subjects))
-        raise UserError(f"{where}: metric {name} does not go with a prediction of {predicted}; use one of {suitable}.")
-    full_name = f"weighted_{name}" if entry.weighted else name
-    metric = Metric(full_name, METRICS[name], getattr(entry, name), entry.weighted)
+        raise UserError(f"{where}: an entry of metrics_set names no metric; use one of {quoted(suitable)}.")
+    if name not in suitable:
+        raise UserError(
+            f"{where}: metric {name} cannot be computed on its prediction ({predicted}, num_class {num_class}); "
+            f"use one of {quoted(suitable)}."
+        )
+    metric = Metric(
+        name=f"weighted_{name}" if entry.weighted else name,
+        kind=METRICS[name],
+        parameters=getattr(entry, name),
+        weighted=entry.weighted,
+        of_second_class=config_names.METRICS[name].most_classes == 2,
+    )
     _check_groups(metric, where)
     return metric
+
+
+def _suits(name: str, predicted: str, num_class: int) -> bool:
+    rule = config_names.METRICS[name]
+    return predicted in rule.tasks and (not rule.most_classes or num_class <= rule.most_classes)
 
 
 def _check_groups(metric: Metric, where: str) -> None:

@@ -11,13 +11,12 @@ import tensorflow as tf
 from easymtl.config import view
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.features.numbers import NumberColumn
-from easymtl.protos.eval_pb2 import EvalMetrics
 from easymtl.protos.loss_pb2 import Loss, LossType
 from easymtl.protos.model_pb2 import ModelConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.protos.task_pb2 import SampleWeight, TaskTower
 from easymtl.tasks.losses import LOSSES, LossInputs, LossKind, Output
-from easymtl.tasks.metrics import Metric, Subject, build_metrics, suits
+from easymtl.tasks.metrics import Metric, build_metrics
 from easymtl.tasks.names import numbered
 from easymtl.tasks.sample_weights import Factor, Present, Space, Value
 
@@ -45,7 +44,6 @@ class Task:
         label: str,
         factors: Sequence[Factor] = (),
         reduction: int = ModelConfig.NONZERO_WEIGHT_MEAN,
-        default_metrics: Iterable[EvalMetrics] = (),
     ):
         """Checks the losses and metrics of the tower.
 
@@ -54,7 +52,6 @@ class Task:
             label: name of the label field.
             factors: factors of a sample's weight beside the presence of the label.
             reduction: how the losses of the samples become one number, an `ModelConfig.LossReduction`.
-            default_metrics: the metrics of a tower that names none; those that do not suit it are left out.
 
         Raises:
             UserError: when a loss is not available, or does not go with the rest of the tower.
@@ -69,8 +66,9 @@ class Task:
         kinds = [self._kind(entry) for entry in entries]
         self._losses = dict(zip(self._loss_names(entries, kinds), zip(entries, kinds)))
         self.output = self._one_output(kinds)
-        metrics = list(tower.metrics_set) or [m for m in default_metrics if suits(m, self.subjects)]
-        self.metrics: list[Metric] = build_metrics(metrics, self.subjects, f'Task tower "{self.name}"')
+        self.metrics: list[Metric] = build_metrics(
+            tower.metrics_set, self.predicted, self.num_outputs, f'Task tower "{self.name}"'
+        )
 
     @property
     def is_multi_class(self) -> bool:
@@ -78,13 +76,11 @@ class Task:
         return self.num_outputs > 1
 
     @property
-    def subjects(self) -> frozenset[Subject]:
-        """What the task predicts; two classes are also one event."""
+    def predicted(self) -> str:
+        """What the task predicts: `binary` (the probability of one event), `classes` (of several) or `value`."""
         if self.output is not Output.PROBABILITY:
-            return frozenset({Subject.VALUE})
-        if not self.is_multi_class:
-            return frozenset({Subject.EVENT})
-        return frozenset({Subject.CLASSES, Subject.EVENT} if self.num_outputs == 2 else {Subject.CLASSES})
+            return "value"
+        return "classes" if self.is_multi_class else "binary"
 
     @property
     def loss_names(self) -> list[str]:
@@ -205,7 +201,6 @@ def build_tasks(pipeline: Pipeline) -> list[Task]:
             view.label_name(pipeline, index),
             _factors(pipeline, tower, view.label_name(pipeline, index)),
             pipeline.model_config.loss_reduction,
-            pipeline.eval_config.metrics_set,
         )
         for index, tower in enumerate(view.task_towers(pipeline))
     ]

@@ -11,6 +11,7 @@ import pytest
 from google.protobuf import text_format
 from sklearn import metrics as reference
 
+from easymtl.config import names as config_names
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.evaluation import Evaluation
 from easymtl.tasks.metrics import METRICS
@@ -18,7 +19,7 @@ from easymtl.tasks.task import build_tasks
 
 FOLDER = Path(__file__).parents[1] / "data" / "golden_metrics"
 NAN = float("nan")
-NEED_BOTH_CLASSES = {"auc", "gauc", "session_auc", "pr_auc", "normalized_entropy", "xauc"}
+NEED_BOTH_CLASSES = {"auc", "gauc", "session_auc", "pr_auc", "normalized_entropy"}
 KEYED = {"gauc": 'uid_field: "user"', "session_auc": 'session_id_field: "session"'}
 
 
@@ -45,7 +46,7 @@ def add_in_batches(evaluation: Evaluation, size: int, predictions, numbers, keys
 
 
 class TestEvent:
-    names = [name for name, kind in METRICS.items() if "EVENT" in {s.name for s in kind.subjects}]
+    names = [name for name, rule in config_names.METRICS.items() if "binary" in rule.tasks]
 
     @pytest.fixture
     def rows(self):
@@ -84,7 +85,6 @@ class TestEvent:
             "log_loss": log_loss,
             "normalized_entropy": log_loss / -(base * np.log(base) + (1 - base) * np.log(1 - base)),
             "calibration": np.average(predictions, weights=weights) / base,
-            "xauc": reference.roc_auc_score(one, predictions, sample_weight=weights),
         }
 
     @pytest.mark.parametrize("batch_size", [7, 400])
@@ -129,21 +129,8 @@ class TestEvent:
     @pytest.mark.parametrize(
         ("labels", "undefined"),
         [
-            (
-                [0, 0],
-                {
-                    "auc",
-                    "gauc",
-                    "session_auc",
-                    "pr_auc",
-                    "max_f1",
-                    "recall",
-                    "normalized_entropy",
-                    "calibration",
-                    "xauc",
-                },
-            ),
-            ([1, 1], {"auc", "gauc", "session_auc", "pr_auc", "normalized_entropy", "xauc"}),
+            ([0, 0], {*NEED_BOTH_CLASSES, "max_f1", "recall", "calibration"}),
+            ([1, 1], NEED_BOTH_CLASSES),
             ([NAN, NAN], set(names)),
         ],
     )
@@ -236,16 +223,47 @@ class TestClasses:
         assert "7" in evaluation.warnings[0]
 
 
+class TestValue:
+    def test_errors_calibration_and_order(self):
+        random = np.random.default_rng(4)
+        labels = random.gamma(1, 30, 80).astype(np.float32)
+        values = (labels + random.normal(0, 20, 80)).astype(np.float32)
+        names = [name for name, rule in config_names.METRICS.items() if "value" in rule.tasks]
+        evaluation = evaluation_of(f"loss_type: L2_LOSS {all_metrics(names)}")
+        add_in_batches(evaluation, 30, {"y_t": values}, {"y": labels})
+        labels, values = labels.astype(float), values.astype(float)
+        right = [(labels[i] - labels[j]) * (values[i] - values[j]) > 0 for i in range(80) for j in range(i)]
+        squared = reference.mean_squared_error(labels, values)
+        expected = {
+            "mean_squared_error_t": squared,
+            "root_mean_squared_error_t": math.sqrt(squared),
+            "mean_absolute_error_t": reference.mean_absolute_error(labels, values),
+            "calibration_t": values.mean() / labels.mean(),
+            "xauc_t": np.mean(right),
+        }
+        assert evaluation.result() == pytest.approx(expected, rel=1e-9)
+
+    def test_order_of_equal_labels_is_undefined(self):
+        evaluation = evaluation_of("loss_type: SIGMOID_L2_LOSS metrics_set { xauc {} }")
+        add_in_batches(evaluation, 2, {"y_t": np.array([0.2, 0.7])}, {"y": np.array([0.5, 0.5])})
+        assert math.isnan(evaluation.result()["xauc_t"])
+        assert "all labels are equal" in evaluation.warnings[0]
+
+
+def test_every_metric_that_a_config_may_name_is_computed():
+    assert set(METRICS) == set(config_names.METRICS)
+
+
 def test_tasks_are_kept_apart_by_name():
     text = """data_config { label_fields: "a" label_fields: "b" } model_config { simple_multi_task {
         task_towers { tower_name: "x" label_name: "b" metrics_set { auc {} } }
-        task_towers { tower_name: "y" label_name: "a" metrics_set { auc {} } metrics_set { xauc {} } }
+        task_towers { tower_name: "y" label_name: "a" metrics_set { auc {} } metrics_set { recall {} } }
         task_towers { tower_name: "z" label_name: "a" } } }"""
     evaluation = Evaluation(build_tasks(text_format.Parse(text, Pipeline())))
-    assert list(evaluation.metrics) == ["auc_x", "auc_y", "xauc_y"]
+    assert list(evaluation.metrics) == ["auc_x", "auc_y", "recall_y"]
     predictions = {"probs_y": np.array([0.1, 0.9]), "probs_x": np.array([0.1, 0.9])}
     evaluation.add(predictions, {"a": np.array([0.0, 1.0]), "b": np.array([1.0, 0.0])})
-    assert evaluation.result() == {"auc_x": 0, "auc_y": 1, "xauc_y": 1}
+    assert evaluation.result() == {"auc_x": 0, "auc_y": 1, "recall_y": 1}
 
 
 class TestGolden:

@@ -12,11 +12,11 @@ from easymtl.tasks.task import Task, build_tasks, number_columns
 NAN = float("nan")
 
 
-def tasks_of(towers: str, data: str = "", model: str = "", extra: str = "") -> list[Task]:
+def tasks_of(towers: str, data: str = "", model: str = "") -> list[Task]:
     text = f"""
         data_config {{ label_fields: "click" label_fields: "buy" {data} }}
         feature_config {{ features {{ feature_name: "town" input_names: "city" feature_type: IdFeature }} }}
-        model_config {{ {model} simple_multi_task {{ {towers} }} }} {extra}"""
+        model_config {{ {model} simple_multi_task {{ {towers} }} }}"""
     return build_tasks(text_format.Parse(text, Pipeline()))
 
 
@@ -259,7 +259,7 @@ class TestPredictions:
         ("losses { loss_type: CLASSIFICATION } losses { loss_type: L2_LOSS }", ["disagree"]),
         ('task_space_indicator_name: "twon" task_space_indicator_value: "x"', ["twon", 'Did you mean "town"']),
         ("loss_type: L2_LOSS metrics_set { auc {} }", ["auc", "mean_squared_error"]),
-        ("num_class: 3 metrics_set { max_f1 {} }", ["max_f1", "several classes"]),
+        ("num_class: 3 metrics_set { max_f1 {} }", ["max_f1", "classes, num_class 3", "accuracy"]),
         ("metrics_set { gauc {} }", ["uid_field"]),
         ('metrics_set { gauc { uid_field: "u" reduction: "sum" } }', ["sum", "mean_by_sample_num"]),
         ("metrics_set { weighted: true }", ["names no metric"]),
@@ -285,16 +285,6 @@ def test_names_that_clash_are_refused():
 def test_learned_loss_weights_are_refused_until_they_exist():
     with pytest.raises(UserError, match="Random"):
         one_task("", model="loss_weight_strategy: Random")
-
-
-def test_towers_without_metrics_take_those_of_the_eval_config_that_suit_them():
-    tasks = tasks_of(
-        'task_towers { tower_name: "a" } task_towers { tower_name: "b" loss_type: L2_LOSS }'
-        ' task_towers { tower_name: "c" label_name: "buy" metrics_set { recall {} } }',
-        extra="eval_config { metrics_set { auc {} } metrics_set { mean_squared_error {} } }",
-    )
-    names = [[metric.name for metric in task.metrics] for task in tasks]
-    assert names == [["auc", "mean_squared_error"], ["mean_squared_error"], ["recall"]]
 
 
 def test_a_second_metric_of_one_name_is_numbered():
