@@ -34,7 +34,9 @@ class Parameter:
     def read(self, variable: tf.Variable | None = None) -> tf.Tensor:
         """Returns the value, or the like part of a variable of the same shape (an optimizer's slot)."""
         source = self.variable if variable is None else variable
-        return tf.reshape(source[self.begin : self.begin + self.num_rows], self.shape)
+        # A gather copies these rows alone; reading a table that has had sparse updates copies all of it.
+        rows = tf.gather(source, tf.range(self.begin, self.begin + self.num_rows))
+        return tf.reshape(rows, self.shape)
 
     def assign(self, value: tf.Tensor, variable: tf.Variable | None = None) -> None:
         """Overwrites the value, or the like part of a variable of the same shape."""

@@ -96,7 +96,7 @@ class Embeddings(tf.Module):
         if f"bag_weights_{width}" in batch:
             values *= batch[f"bag_weights_{width}"][:, tf.newaxis]
         num_bags = self.feature_set.num_bags(width)
-        num_segments = _batch_size(batch) * num_bags
+        num_segments = batch["batch_size"] * num_bags
         sums = tf.math.unsorted_segment_sum(values, batch[f"bag_segments_{width}"], num_segments)
         return tf.reshape(sums, [-1, num_bags, width])
 
@@ -124,11 +124,6 @@ def _take_rows(table: tf.Tensor, positions: tf.Tensor):
         return tf.math.unsorted_segment_sum(upstream, positions, tf.shape(table)[0]), None
 
     return tf.gather(table, positions), gradient
-
-
-def _batch_size(batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
-    """Every batch has `numbers` while training; the graph that serves has `batch_size` in its place."""
-    return batch["batch_size"] if "batch_size" in batch else tf.shape(batch["numbers"])[0]
 
 
 def _runs(slots: list[Slot]) -> Iterator[list[Slot]]:

@@ -1,0 +1,70 @@
+"""Which evaluation is the best so far, and when there has been no better one for too long."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from easymtl.config import view
+from easymtl.protos.pipeline_pb2 import Pipeline
+
+_SMALLER_IS_BETTER = ("loss", "error", "entropy")
+
+
+@dataclass
+class Best:
+    """The best evaluation of a training.
+
+    Attributes:
+      metric: name of what is compared.
+      results: the results that it is the mean of: all towers' `auc_<tower>` for a bare `auc`.
+      bigger: whether more of it is better.
+      value: the best value, or None before the first evaluation.
+      step: updates made by then.
+    """
+
+    metric: str
+    results: tuple[str, ...]
+    bigger: bool
+    value: float | None = None
+    step: int = 0
+
+    @classmethod
+    def from_pipeline(cls, pipeline: Pipeline) -> "Best":
+        """Returns the comparison that a config asks for.
+
+        Losses and errors count as smaller-is-better unless `metric_bigger` is set. Without `best_exporter_metric` and
+        without any auc it is `loss`.
+        """
+        config = pipeline.export_config
+        metric = config.best_exporter_metric
+        results = view.results_of_metric(pipeline, metric)
+        if not results and not config.HasField("best_exporter_metric"):
+            metric = "loss"
+        is_error = any(word in metric for word in _SMALLER_IS_BETTER)
+        bigger = config.metric_bigger if config.HasField("metric_bigger") else not is_error
+        return cls(metric, tuple(results) or (metric,), bigger)
+
+    def update(self, step: int, metrics: Mapping[str, float]) -> bool:
+        """Returns whether an evaluation is the best so far, and remembers it if so."""
+        value = self.read(metrics)
+        if math.isnan(value):
+            return False
+        is_better = self.value is None or (value > self.value if self.bigger else value < self.value)
+        if is_better:
+            self.value, self.step = value, step
+        return is_better
+
+    def read(self, metrics: Mapping[str, float]) -> float:
+        """Returns what is compared, NaN when the data did not determine it."""
+        values = [metrics[name] for name in self.results if not math.isnan(metrics.get(name, math.nan))]
+        return sum(values) / len(values) if values else math.nan
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Takes over the best of an earlier run, if it compared the same metric."""
+        if state and state["metric"] == self.metric and state["bigger"] == self.bigger:
+            self.value, self.step = state["value"], state["step"]
+
+    def state(self) -> dict[str, Any]:
+        """Returns what `restore` takes."""
+        return {"metric": self.metric, "bigger": self.bigger, "value": self.value, "step": self.step}

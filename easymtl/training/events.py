@@ -1,0 +1,104 @@
+"""What training tells whoever listens: consoles, summaries, exporters."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import tensorflow as tf
+
+
+@dataclass(frozen=True)
+class Started:
+    """Training begins.
+
+    Attributes:
+      first_step: updates made before; more than 0 when an earlier run is continued.
+      num_steps: updates after which training ends, or None when passes over the data end it.
+      num_parameters: trained numbers, by "dense" and "embedding".
+      precision: name of the precision, for example `BFLOAT16`.
+    """
+
+    first_step: int
+    num_steps: int | None
+    num_parameters: Mapping[str, int]
+    precision: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Some steps were made.
+
+    Attributes:
+      step: updates made.
+      share: share of the training that is done, 0 to 1, or None when it has no end.
+      examples_per_second: since the last such event.
+      wait_share: share of that time in which the step waited for input.
+      losses: of the last step, by name; `loss` is their sum.
+      learning_rates: of tables and of dense variables.
+      seconds_left: estimated, or None.
+    """
+
+    step: int
+    share: float | None
+    examples_per_second: float
+    wait_share: float
+    losses: Mapping[str, float]
+    learning_rates: tuple[float, float]
+    seconds_left: float | None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """It is time for a summary.
+
+    Attributes:
+      step: updates made.
+      losses: of the last step, by name.
+      learning_rates: of tables and of dense variables.
+      variables: every parameter by name, when `summary_model_vars` asks for them.
+    """
+
+    step: int
+    losses: Mapping[str, float]
+    learning_rates: tuple[float, float]
+    variables: Mapping[str, Callable[[], tf.Tensor]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The evaluation data has been scored.
+
+    Attributes:
+      step: updates made.
+      metrics: `<metric>_<tower>`, the losses and `loss`.
+      num_examples: rows that were scored.
+      seconds: how long it took.
+      is_best: whether it is the best so far.
+      warnings: what the metrics could not say, and why.
+    """
+
+    step: int
+    metrics: Mapping[str, float]
+    num_examples: int
+    seconds: float
+    is_best: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A checkpoint was published."""
+
+    step: int
+    path: Path
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something to know: one sentence."""
+
+    text: str
+
+
+Event = Started | Progress | Summary | Evaluated | Saved | Note
+Listener = Callable[[Event], None]

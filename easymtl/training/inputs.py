@@ -1,0 +1,49 @@
+"""The feeds of a config: what training and evaluation read."""
+
+from collections.abc import Sequence
+
+from easymtl.config import view
+from easymtl.data.feed import MIN_WINDOW_ROWS, Cursor, Feed
+from easymtl.data.sources import Source, open_source
+from easymtl.features.encoder import Encoder
+from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.tasks.ranker import Ranker
+
+
+class TrainingInput:
+    """The training data, encoded.
+
+    Attributes:
+      encoder: counts missing, unknown and out-of-range values.
+      source: counts skipped rows.
+      feed: the batches.
+    """
+
+    def __init__(self, pipeline: Pipeline, ranker: Ranker, start: Cursor | None):
+        data = pipeline.data_config
+        self.encoder = Encoder(ranker.feature_set, ranker.number_columns)
+        self.source: Source = open_source(view.train_input(pipeline), data, self.encoder.fields)
+        self.feed = Feed(
+            self.source,
+            self.encoder,
+            data.batch_size,
+            shuffle=data.shuffle,
+            seed=pipeline.train_config.seed,
+            num_epochs=data.num_epochs,
+            window_rows=max(data.shuffle_buffer_size, MIN_WINDOW_ROWS),
+            drop_remainder=data.drop_remainder,
+            start=start,
+            prefetch=max(data.prefetch_size, 1),
+        )
+
+
+def evaluation_feed(pipeline: Pipeline, encoder: Encoder, paths: str) -> Feed:
+    """Returns one pass over the data in `paths`, in order."""
+    data = pipeline.data_config
+    source = open_source(paths, data, encoder.fields)
+    return Feed(source, encoder, data.eval_batch_size, prefetch=max(data.prefetch_size, 1))
+
+
+def evaluation_encoder(ranker: Ranker, key_fields: Sequence[str]) -> Encoder:
+    """Returns an encoder that hands on the key fields of grouped metrics."""
+    return Encoder(ranker.feature_set, ranker.number_columns, keep=key_fields)

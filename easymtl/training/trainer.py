@@ -1,0 +1,256 @@
+"""The training of a config from its first step, or from where an earlier run ended, to its last."""
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from easymtl.config import Config, view
+from easymtl.data.feed import Cursor
+from easymtl.errors import UserError
+from easymtl.features.encoder import to_tensors
+from easymtl.protos.train_pb2 import TrainConfig
+from easymtl.tasks.ranker import Ranker
+from easymtl.training import events
+from easymtl.training.best import Best
+from easymtl.training.checkpoints import Checkpoint, CheckpointFolder, Weights
+from easymtl.training.evaluation import EvaluationResult, Evaluator
+from easymtl.training.inputs import TrainingInput
+from easymtl.training.optimizers import Optimizers
+from easymtl.training.pace import Pace
+from easymtl.training.precision import dtype_of
+from easymtl.training.profile import Profile
+from easymtl.training.restore import CONFIG_NAME, settle_precision
+from easymtl.training.step import TrainStep, batch_signature, make_train_step
+
+DEADLINE_FORMAT = "%Y%m%d %H:%M:%S"
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """How a training ended.
+
+    Attributes:
+      step: updates made in all.
+      checkpoint: the newest one.
+      best_step: updates made by the best evaluation, or None without evaluation data.
+      metrics: of the last evaluation, empty without evaluation data.
+      counts: feature -> kind of oddity -> rows, of this run.
+      skipped_rows: rows that did not parse, of this run.
+    """
+
+    step: int
+    checkpoint: Checkpoint
+    best_step: int | None
+    metrics: Mapping[str, float]
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    skipped_rows: int = 0
+
+
+class Trainer:
+    """Trains the model of a config in its model_dir; running it again continues.
+
+    A checkpoint holds weights, optimizer slots, the position in the data and the best evaluation, and all randomness
+    is a function of (seed, step), so that a continued training goes on as if it had never stopped.
+    """
+
+    def __init__(self, config: Config, listener: events.Listener):
+        """Builds the model, and brings it back from its newest checkpoint if there is one.
+
+        Raises:
+          UserError: the config and the checkpoint do not fit, or the model_dir cannot be written.
+        """
+        self.config = config
+        self.pipeline = config.pipeline
+        self.settings: TrainConfig = config.pipeline.train_config
+        self._tell = listener
+        self.settings.mixed_precision = settle_precision(self.pipeline)
+        self._dtype = dtype_of(self.settings.mixed_precision)
+        self.ranker = Ranker(self.pipeline)
+        tables = list(self.ranker.embeddings.variables_by_width.values())
+        self._optimizers = Optimizers(self.settings.optimizer_config, tables, self.ranker.dense_variables)
+        self._step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
+        self._weights = Weights(self.ranker, self._optimizers)
+        self._folder = CheckpointFolder(self.pipeline.model_dir)
+        self._best = Best.from_pipeline(self.pipeline)
+        self._evaluator = Evaluator(self.pipeline, self.ranker, self._dtype)
+        self._cursor: Cursor | None = None
+        self._metrics: Mapping[str, float] = {}
+        self._restore()
+        self._write_config()
+
+    @property
+    def step(self) -> int:
+        """Returns the number of updates made."""
+        return int(self._step.numpy())
+
+    def _restore(self) -> None:
+        latest = self._folder.latest()
+        if latest is None:
+            return
+        state = latest.state()
+        self._weights.read(latest)
+        self._step.assign(latest.step)
+        self._cursor = Cursor.from_dict(state["cursor"])
+        self._best.restore(state["best"])
+        self._metrics = state["metrics"]
+        self._tell(events.Note(f"Continuing from {latest.path}."))
+
+    def _write_config(self) -> None:
+        path = Path(self.pipeline.model_dir) / CONFIG_NAME
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draft = path.with_name(f".{CONFIG_NAME}-{os.getpid()}")
+            draft.write_text(self.config.text(), encoding="utf-8")
+            os.replace(draft, path)
+        except OSError as error:
+            raise UserError(f"{path}: cannot be written: {error.strerror}. Check model_dir.") from None
+
+    def run(self) -> TrainingResult:
+        """Trains to the end of the config and returns what came of it.
+
+        Raises:
+          UserError: the data cannot be read, or a loss is not finite; checkpoints are as they were.
+        """
+        source = TrainingInput(self.pipeline, self.ranker, self._cursor)
+        self._tell(self._started())
+        with source.feed as feed:
+            self._train(source)
+            self._cursor = feed.cursor
+        if not self._is_saved():
+            self._save()
+        return TrainingResult(
+            self.step,
+            self._folder.latest(),
+            self._best.step if self._best.value is not None else None,
+            self._metrics,
+            source.encoder.counts,
+            source.source.skipped.count,
+        )
+
+    def _started(self) -> events.Started:
+        num_dense = sum(int(np.prod(v.shape)) for v in self.ranker.dense_variables)
+        num_embedding = sum(table.rows * table.width for table in self.ranker.feature_set.tables)
+        counts = {"dense": num_dense, "embedding": num_embedding}
+        precision = TrainConfig.MixedPrecision.Name(self.settings.mixed_precision)
+        return events.Started(self.step, self.settings.num_steps or None, counts, precision)
+
+    def _train(self, source: TrainingInput) -> None:
+        feed = source.feed
+        pace = Pace(feed, self.step, self.settings.num_steps, self.pipeline.data_config.num_epochs)
+        profile = Profile(self.pipeline.model_dir, self.step) if self.settings.is_profiling else None
+        train_step: TrainStep | None = None
+        step = self.step
+        while not self._is_over(step) and (batch := next(feed, None)) is not None:
+            tensors = to_tensors(batch.rows)
+            train_step = train_step or self._trace(tensors)
+            rates = self._optimizers.learning_rates(step)
+            losses = train_step(tensors, np.array(rates, np.float32))
+            step += 1
+            self._check_finite(step, losses)
+            self._cursor = batch.cursor
+            pace.count(batch.rows.num_rows)
+            self._report(step, losses, rates, pace)
+            if profile:
+                profile.after(step)
+            if self._is_checkpoint_due(step, pace):
+                self._save()
+                pace.restart()
+                if self._is_stale(step):
+                    return
+
+    def _trace(self, tensors: Mapping[str, np.ndarray]) -> TrainStep:
+        signature = batch_signature(tensors)
+        return make_train_step(self.ranker, self._optimizers, self._step, self.settings, self._dtype, signature)
+
+    def _is_over(self, step: int) -> bool:
+        if self.settings.num_steps and step >= self.settings.num_steps:
+            return True
+        deadline = self.settings.dead_line
+        return bool(deadline) and datetime.now() >= parse_deadline(deadline)
+
+    def _check_finite(self, step: int, losses: Mapping[str, tf.Tensor]) -> None:
+        if math.isfinite(float(losses["loss"])):
+            return
+        found = ", ".join(f"{name} {float(value):g}" for name, value in losses.items() if name != "loss")
+        latest = self._folder.latest()
+        kept = f"the last good checkpoint is {latest.path}" if latest else "there is no checkpoint yet"
+        raise UserError(
+            f"Step {step}: the loss is not finite ({found}); {kept}. Look for extreme values in the data, lower the "
+            "learning rate, or set train_config.gradient_clipping_by_norm."
+        )
+
+    def _report(self, step: int, losses: Mapping[str, tf.Tensor], rates: tuple[float, float], pace: Pace) -> None:
+        is_log = step % max(self.settings.log_step_count_steps, 1) == 0
+        is_summary = self.settings.save_summary_steps > 0 and step % self.settings.save_summary_steps == 0
+        if not (is_log or is_summary):
+            return
+        values = {name: float(value) for name, value in losses.items()}
+        if is_log:
+            self._tell(pace.progress(step, values, rates))
+        if is_summary:
+            shown = self.ranker.parameters if self.settings.summary_model_vars else {}
+            variables = {name: parameter.read for name, parameter in shown.items()}
+            self._tell(events.Summary(step, values, rates, variables))
+
+    def _is_checkpoint_due(self, step: int, pace: Pace) -> bool:
+        if self.settings.HasField("save_checkpoints_secs") and pace.seconds_since_restart >= (
+            self.settings.save_checkpoints_secs
+        ):
+            return True
+        return self.settings.save_checkpoints_steps > 0 and step % self.settings.save_checkpoints_steps == 0
+
+    def _is_saved(self) -> bool:
+        latest = self._folder.latest()
+        return latest is not None and latest.step == self.step
+
+    def _save(self) -> None:
+        """Evaluates, then publishes a checkpoint that knows the result, then removes old ones."""
+        step = self.step
+        if view.eval_input(self.pipeline):
+            self._evaluate(step)
+        cursor = (self._cursor or Cursor()).to_dict()
+        state = {"cursor": cursor, "best": self._best.state(), "metrics": dict(self._metrics)}
+        checkpoint = self._folder.save(step, self._weights, state)
+        protected = [] if self._best.value is None else [self._best.step]
+        self._folder.prune(max(self.settings.keep_checkpoint_max, 1), protected)
+        self._tell(events.Saved(step, checkpoint.path))
+
+    def _evaluate(self, step: int) -> None:
+        result: EvaluationResult = self._evaluator.run()
+        self._metrics = result.metrics
+        is_best = self._best.update(step, result.metrics)
+        self._tell(
+            events.Evaluated(step, result.metrics, result.num_examples, result.seconds, is_best, result.warnings)
+        )
+
+    def _is_stale(self, step: int) -> bool:
+        export = self.pipeline.export_config
+        if not export.enable_early_stop or self._best.value is None:
+            return False
+        if step - self._best.step < export.max_check_steps:
+            return False
+        self._tell(
+            events.Note(
+                f"Stopping early: {self._best.metric} has not been better than {self._best.value:.6f} of step "
+                f"{self._best.step} for {step - self._best.step} steps."
+            )
+        )
+        return True
+
+
+def parse_deadline(text: str) -> datetime:
+    """Returns the moment that `train_config.dead_line` names, in local time.
+
+    Raises:
+      UserError: it is not written as `20261231 23:59:59`.
+    """
+    try:
+        return datetime.strptime(text, DEADLINE_FORMAT)
+    except ValueError:
+        raise UserError(f'train_config.dead_line "{text}" is not written as "20261231 23:59:59".') from None
