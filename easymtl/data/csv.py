@@ -150,17 +150,13 @@ class CsvSource(Source):
             )
 
     def _read_gzip(self, file: DataFile) -> Iterator[pa.RecordBatch]:
-        line, rest = 1, b""
-        size = self._block_bytes
         stream = open_stream(file)
-        skip = self._data_starts[file]
+        line = 1 + count_line_ends(read_stream(stream, self._data_starts[file], file))
+        rest = b""
         while True:
             first_line = partial(int, line)
-            piece = read_stream(stream, size, file)
+            piece = read_stream(stream, self._block_bytes, file)
             data = rest + piece
-            if skip and len(data) >= skip:
-                line += count_line_ends(data[:skip])
-                data, skip, first_line = data[skip:], 0, partial(int, line)
             length = last_border(data, self._byte) if piece else len(data)
             if not piece:
                 self._check_quotes(data, file, first_line)

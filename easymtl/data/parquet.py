@@ -147,8 +147,9 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _type_problem(file: DataFile, field: Field, found: pa.DataType, reason: str = "") -> str:
+    values = found.value_type if pa.types.is_dictionary(found) else found
     return (
-        f'{file.name}: column "{field.name}" is {found} in the file and declared {field.type_name}'
+        f'{file.name}: column "{field.name}" is {values} in the file and declared {field.type_name}'
         f"{reason or ', which it cannot become'}. Change its input_type in data_config.input_fields, or the file."
     )
 

@@ -1,0 +1,239 @@
+import gc
+import gzip
+import threading
+import traceback
+import weakref
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from easymtl.data.feed import Cursor, Feed
+from easymtl.data.rows import Ragged, Rows
+from easymtl.data.sources import open_source
+from easymtl.errors import UserError
+
+NUM_ROWS = 150
+
+
+def encode(batch):
+    numbers = batch.column("i").to_numpy()
+    lengths = (numbers % 3).astype(np.int32)[:, None]
+    return Rows(
+        {"i": numbers, "bags_4": Ragged(np.repeat(numbers, lengths[:, 0]), lengths), "keep_s": batch.column("s")}
+    )
+
+
+def lines(first, count):
+    return "".join(f'{number},"s{number}\n"\n' for number in range(first, first + count)).encode()
+
+
+@pytest.fixture
+def source(tmp_path, make_config):
+    """150 rows in three CSV files, one of them gzip, cut into 11 blocks and more chunks."""
+    (tmp_path / "a.csv").write_bytes(lines(0, 40))
+    (tmp_path / "b.csv.gz").write_bytes(gzip.compress(lines(40, 60)))
+    (tmp_path / "c.csv").write_bytes(lines(100, 50))
+    return open_source(str(tmp_path), make_config("i:INT32 s"), ["i", "s"], block_bytes=100)
+
+
+@pytest.fixture
+def parquet_source(tmp_path, make_config):
+    table = pa.table({"i": pa.array(range(NUM_ROWS), pa.int32()), "s": [f"s{i}\n" for i in range(NUM_ROWS)]})
+    pq.write_table(table, tmp_path / "a.parquet", row_group_size=40)
+    return open_source(str(tmp_path / "a.parquet"), make_config("i:INT32 s"), ["i", "s"], batch_rows=15)
+
+
+def batches_of(source, batch_size=16, **settings):
+    with Feed(source, encode, batch_size, **settings) as feed:
+        return list(feed)
+
+
+def numbers_of(batches):
+    for batch in batches:
+        rows = batch.rows
+        assert rows["keep_s"].to_pylist() == [f"s{number}\n" for number in rows["i"]]
+        np.testing.assert_array_equal(rows["bags_4"].values, np.repeat(rows["i"], rows["i"] % 3))
+    return [number for batch in batches for number in batch.rows["i"].tolist()]
+
+
+def test_without_shuffle_rows_come_in_file_order(source):
+    batches = batches_of(source)
+    assert numbers_of(batches) == list(range(NUM_ROWS))
+    assert [len(batch.rows) for batch in batches] == [16] * 9 + [6]
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("batch_size", [1, 7, 16, 149, 150, 151, 1000])
+def test_batches_are_exact_across_chunks_files_and_epochs(source, shuffle, batch_size):
+    sizes = [len(batch.rows) for batch in batches_of(source, batch_size, shuffle=shuffle, num_epochs=2, window_rows=40)]
+    assert sum(sizes) == 2 * NUM_ROWS
+    assert set(sizes[:-1]) <= {batch_size}
+    dropped = batches_of(source, batch_size, shuffle=shuffle, num_epochs=2, drop_remainder=True)
+    assert {len(batch.rows) for batch in dropped} <= {batch_size}
+    assert len(dropped) == 2 * NUM_ROWS // batch_size
+
+
+@pytest.mark.parametrize("window_rows", [1, 33, 1000])
+def test_each_epoch_has_each_row_once_in_an_order_of_its_own(source, window_rows):
+    numbers = numbers_of(batches_of(source, 10, shuffle=True, seed=3, num_epochs=2, window_rows=window_rows))
+    first, second = numbers[:NUM_ROWS], numbers[NUM_ROWS:]
+    assert sorted(first) == sorted(second) == list(range(NUM_ROWS))
+    assert first != second != list(range(NUM_ROWS))
+
+
+def test_the_order_depends_on_the_seed_and_nothing_else(source):
+    def run(seed, **settings):
+        return numbers_of(batches_of(source, shuffle=True, seed=seed, window_rows=50, **settings))
+
+    assert run(1) == run(1) == run(1, threads=1, prefetch=1)
+    assert run(1) != run(2)
+
+
+@pytest.mark.parametrize("kind", ["source", "parquet_source"])
+@pytest.mark.parametrize("shuffle, window_rows", [(False, 1), (True, 1), (True, 50), (True, 1000)])
+@pytest.mark.parametrize("drop_remainder", [False, True])
+def test_from_every_cursor_the_rest_is_the_same(kind, shuffle, window_rows, drop_remainder, request):
+    source = request.getfixturevalue(kind)
+    settings = {"shuffle": shuffle, "seed": 5, "num_epochs": 2, "window_rows": window_rows, "batch_size": 14}
+    settings["drop_remainder"] = drop_remainder
+    whole = batches_of(source, **settings)
+    assert len({batch.cursor for batch in whole}) == len(whole)
+    for place, batch in enumerate(whole):
+        rest = batches_of(source, start=Cursor.from_dict(batch.cursor.to_dict()), **settings)
+        assert [one.cursor for one in rest] == [one.cursor for one in whole[place + 1 :]]
+        assert numbers_of(rest) == numbers_of(whole[place + 1 :])
+
+
+def test_a_window_closes_at_its_bytes_too(source):
+    whole = numbers_of(batches_of(source, shuffle=True, window_rows=1000))
+    assert numbers_of(batches_of(source, shuffle=True, window_rows=1000, window_bytes=1 << 20)) == whole
+    small = batches_of(source, 1, shuffle=True, window_rows=1000, window_bytes=500)
+    assert sorted(numbers_of(small)) == list(range(NUM_ROWS))
+    assert len({(batch.cursor.block, batch.cursor.chunk) for batch in small}) > 5
+
+
+def test_zero_epochs_go_on_for_ever(source):
+    with Feed(source, encode, 100, shuffle=True, num_epochs=0) as feed:
+        numbers = numbers_of([next(feed) for _ in range(15)])
+    for epoch in range(10):
+        assert sorted(numbers[epoch * NUM_ROWS : (epoch + 1) * NUM_ROWS]) == list(range(NUM_ROWS))
+
+
+def test_progress_counts_passes_over_the_data(source, parquet_source):
+    for one, tolerance in ((parquet_source, 0.02), (source, 0.45)):
+        with Feed(one, encode, 15, num_epochs=2) as feed:
+            seen = [(feed.progress, feed.cursor) for _ in feed]
+        progress = [value for value, _ in seen]
+        assert progress == sorted(progress)
+        assert progress[-1] == 2.0
+        assert np.abs(np.array(progress) - np.arange(1, 21) / 10).max() < tolerance
+        with Feed(one, encode, 15, num_epochs=2, start=seen[4][1]) as feed:
+            next(feed)
+            assert feed.progress == pytest.approx(progress[5])
+
+
+@pytest.mark.parametrize("num_epochs", [0, 1, 3])
+@pytest.mark.parametrize("content", [b"", b"\n", b"\xef\xbb\xbf"])
+def test_no_rows_at_all_is_an_error(tmp_path, make_config, num_epochs, content):
+    (tmp_path / "a.csv").write_bytes(content)
+    source = open_source(str(tmp_path), make_config("i:INT32 s"), ["i", "s"])
+    with pytest.raises(UserError, match="no rows"):
+        batches_of(source, num_epochs=num_epochs)
+
+
+def test_all_rows_skipped_is_an_error_that_shows_one(tmp_path, make_config):
+    (tmp_path / "a.csv").write_bytes(b"x,1\ny,2\n")
+    source = open_source(str(tmp_path), make_config("i:INT32 s", ignore_error="true"), ["i", "s"])
+    with pytest.raises(UserError, match=r"All 2 rows .* do not parse .*a\.csv:1: column \"i\" holds \"x\""):
+        batches_of(source, num_epochs=0)
+
+
+@pytest.mark.parametrize("start", [Cursor(0, 99), Cursor(0, 2, 0, 40), Cursor(0, 2, 5, 1)])
+def test_a_cursor_that_is_not_in_the_data(parquet_source, start):
+    with pytest.raises(UserError, match="the files have changed"):
+        batches_of(parquet_source, start=start)
+
+
+def test_an_error_of_encode_reaches_the_consumer_with_its_traceback(source):
+    def fails(batch):
+        if 60 in batch.column("i").to_pylist():
+            raise ZeroDivisionError("in a thread")
+        return encode(batch)
+
+    feed = Feed(source, fails, 10)
+    with pytest.raises(ZeroDivisionError) as error:
+        list(feed)
+    assert "fails" in "".join(traceback.format_tb(error.value.__traceback__))
+    assert list(feed) == []
+
+
+def test_an_error_in_the_data_reaches_the_consumer(tmp_path, make_config):
+    (tmp_path / "a.csv").write_bytes(lines(0, 40) + b"bad,x\n")
+    source = open_source(str(tmp_path), make_config("i:INT32 s"), ["i", "s"], block_bytes=100)
+    seen = []
+    with pytest.raises(UserError, match=r"a\.csv:81: .*\"bad\""), Feed(source, encode, 5) as feed:
+        for batch in feed:
+            seen.append(batch)
+    assert numbers_of(seen) == list(range(5 * len(seen)))
+
+
+def feed_threads():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("easymtl")]
+
+
+def test_close_ends_all_threads_at_any_moment(source):
+    before = len(feed_threads())
+    for taken in (0, 1, 5):
+        feed = Feed(source, encode, 4, shuffle=True, num_epochs=0)
+        for _ in range(taken):
+            next(feed)
+        feed.close()
+        assert len(feed_threads()) == before
+        assert list(feed) == []
+
+
+def test_a_feed_that_is_dropped_ends_its_threads(source):
+    before = set(feed_threads())
+    feed = Feed(source, encode, 4, num_epochs=0)
+    next(feed)
+    started = set(feed_threads()) - before
+    del feed
+    gc.collect()
+    for thread in started:
+        thread.join(5)
+    assert not any(thread.is_alive() for thread in started)
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_memory_holds_two_windows_and_a_few_chunks(source, shuffle):
+    """Counts the encoded chunks that are alive; 4 of them are a window."""
+    alive, most = weakref.WeakSet(), 0
+
+    def counted(batch):
+        nonlocal most
+        array = batch.column("i").to_numpy().copy()
+        rows = Rows({"i": array})
+        alive.add(rows)
+        most = max(most, len(alive))
+        return rows
+
+    chunk_rows = 6
+    with Feed(source, counted, 4, shuffle=shuffle, num_epochs=8, window_rows=4 * chunk_rows, prefetch=2) as feed:
+        num_rows = sum(len(batch.rows) for batch in feed)
+    assert num_rows == 8 * NUM_ROWS
+    assert most <= (2 * 4 if shuffle else 2) + 8
+
+
+def test_the_consumer_knows_how_long_it_waited(source):
+    release = threading.Event()
+
+    def waits(batch):
+        release.wait(5)
+        return encode(batch)
+
+    with Feed(source, waits, 10) as feed:
+        threading.Timer(0.05, release.set).start()
+        next(feed)
+        assert 0.03 < feed.wait_seconds < 5

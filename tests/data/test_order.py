@@ -1,0 +1,32 @@
+import numpy as np
+import pytest
+
+from easymtl.data.order import Cursor, permutation
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 1000])
+def test_a_permutation_has_each_number_once(size):
+    assert sorted(permutation(size, 1, 2)) == list(range(size))
+
+
+def test_it_depends_on_its_key_alone():
+    np.testing.assert_array_equal(permutation(100, 7, 1), permutation(100, 7, 1))
+    orders = {tuple(permutation(100, *key)) for key in [(7, 1), (7, 2), (8, 1), (1, 7), (7,), (-7, 1)]}
+    assert len(orders) == 6
+
+
+def test_it_stays_the_same_in_later_versions():
+    assert permutation(10, 42, 3).tolist() == [3, 4, 5, 0, 1, 6, 2, 7, 8, 9]
+
+
+def test_every_place_is_equally_likely():
+    counts = np.zeros((6, 6))
+    for seed in range(3000):
+        counts[np.arange(6), permutation(6, seed)] += 1
+    assert np.abs(counts / 3000 - 1 / 6).max() < 0.03
+
+
+def test_cursor_round_trip_and_order():
+    cursor = Cursor(1, 2, 3, 4)
+    assert Cursor.from_dict(cursor.to_dict()) == cursor
+    assert Cursor() < Cursor(0, 0, 0, 1) < Cursor(0, 1) < Cursor(1)

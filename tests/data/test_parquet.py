@@ -1,0 +1,115 @@
+import datetime
+import decimal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from easymtl.errors import UserError
+
+
+@pytest.fixture
+def read_table(read, tmp_path):
+    def read_all(columns, fields, row_group_size=4, **settings):
+        pq.write_table(pa.table(columns), tmp_path / "a.parquet", row_group_size=row_group_size)
+        return read(None, fields, name="a.parquet", input_type="ParquetInput", **settings)
+
+    return read_all
+
+
+def test_a_block_is_a_row_group_and_the_number_of_rows_is_known(read_table):
+    values, source = read_table({"i": pa.array(range(10), pa.int32()), "extra": ["x"] * 10}, "i:INT32")
+    assert values == {"i": list(range(10))}
+    assert [(block.start, block.num_rows) for block in source.blocks] == [(0, 4), (1, 4), (2, 2)]
+    assert source.num_rows == 10
+
+
+@pytest.mark.parametrize(
+    "array, kind, expected",
+    [
+        (pa.array(["a", None, ""]), "STRING", ["a", None, ""]),
+        (pa.array(["a", None, "a"]).dictionary_encode(), "STRING", ["a", None, "a"]),
+        (pa.array(["a", "b"]).cast(pa.large_string()), "STRING", ["a", "b"]),
+        (pa.array(["a", "b"]).cast(pa.string_view()), "STRING", ["a", "b"]),
+        (pa.array([b"a", None]), "STRING", ["a", None]),
+        (pa.array([5, None, -1]), "STRING", ["5", None, "-1"]),
+        (pa.array([1.5, 1.0], pa.float32()), "STRING", ["1.5", "1"]),
+        (pa.array([True, None]), "STRING", ["true", None]),
+        (pa.array([1, None, 3], pa.int64()), "INT32", [1, None, 3]),
+        (pa.array([1, 255], pa.uint8()), "INT32", [1, 255]),
+        (pa.array([-1, 3], pa.int8()), "INT64", [-1, 3]),
+        (pa.array([2.0, None]), "INT32", [2, None]),
+        (pa.array([True, False]), "INT32", [1, 0]),
+        (pa.array([1, 0, None], pa.int64()), "BOOL", [True, False, None]),
+        (pa.array([1, 2**25 + 1], pa.int64()), "FLOAT", [1.0, float(2**25)]),
+        (pa.array([1.5, None]), "FLOAT", [1.5, None]),
+        (pa.array([0.5], pa.float16()), "DOUBLE", [0.5]),
+        (pa.array([True, None]), "FLOAT", [1.0, None]),
+        (pa.array(["1", " 2 ", "", None]), "INT64", [1, 2, None, None]),
+        (pa.array(["1e5", "x"]).slice(0, 1), "FLOAT", [1e5]),
+        (pa.array(["1", "2", "1"]).dictionary_encode(), "INT32", [1, 2, 1]),
+        (pa.array([None, None], pa.null()), "INT32", [None, None]),
+        (pa.array([None], pa.null()), "STRING", [None]),
+    ],
+)
+def test_types_are_converted_where_nothing_is_lost(read_table, array, kind, expected):
+    values, _ = read_table({"x": array}, f"x:{kind}")
+    assert values == {"x": expected}
+
+
+@pytest.mark.parametrize(
+    "array, kind, found",
+    [
+        (pa.array([decimal.Decimal("1.5")]), "FLOAT", "decimal128"),
+        (pa.array([datetime.datetime(2020, 1, 1)]), "INT64", "timestamp"),
+        (pa.array([["a", "b"]]), "STRING", "list<"),
+        (pa.array([{"a": 1}]), "STRING", "struct<"),
+        (pa.array([2**31]), "INT32", "int64"),
+        (pa.array([1.5]), "INT32", "double"),
+        (pa.array([2]), "BOOL", "int64"),
+        (pa.array([b"\xff"]), "STRING", "binary"),
+    ],
+)
+def test_other_types_name_file_column_found_and_declared_type(read_table, array, kind, found):
+    with pytest.raises(UserError, match=rf'a\.parquet: column "x" is {found}.* declared {kind}[,;] .*input_type'):
+        read_table({"x": array}, f"x:{kind}")
+
+
+def test_text_that_does_not_parse(read_table):
+    columns = {"x": ["1", "a", "3", "4", "b"], "y": [1, 2, 3, 4, 5]}
+    with pytest.raises(UserError, match=r'a\.parquet: column "x" holds "a" in row group 0, which is no INT32'):
+        read_table(columns, "x:INT32 y:INT32")
+    values, source = read_table(columns, "x:INT32 y:INT32", ignore_error="true")
+    assert values == {"x": [1, 3, 4], "y": [1, 3, 4]}
+    assert source.skipped_rows == 2
+
+
+def test_defaults_fill_nulls(read_table):
+    values, _ = read_table({"i": [1, None], "s": ["a", None]}, "i:INT32=7 s=none")
+    assert values == {"i": [1, 7], "s": ["a", "none"]}
+
+
+def test_a_column_that_is_missing(read_table):
+    with pytest.raises(UserError, match=r'a\.parquet: column "price" is not in the file .* Did you mean "prize"'):
+        read_table({"prize": [1]}, "price:INT32")
+
+
+def test_a_file_that_is_no_parquet_file(read, tmp_path):
+    with pytest.raises(UserError, match=r"this is no Parquet file.* CSVInput"):
+        read(b"a,b\n1,2\n", "a b", input_type="ParquetInput")
+
+
+def test_a_file_that_is_truncated_or_removed_later(read_table, tmp_path):
+    _, source = read_table({"i": range(1000), "s": [f"value {i}" for i in range(1000)]}, "i:INT64 s")
+    path = tmp_path / "a.parquet"
+    content = path.read_bytes()
+    path.write_bytes(content[:100] + b"\0" * 500 + content[600:])
+    with pytest.raises(UserError, match=r"a\.parquet: "):
+        for block in source.blocks:
+            list(source.read(block))
+    path.write_bytes(content[:500])
+    with pytest.raises(UserError, match=r"a\.parquet: .*truncated"):
+        list(source.read(source.blocks[0]))
+    path.unlink()
+    with pytest.raises(UserError, match=r"a\.parquet: this data file is gone"):
+        list(source.read(source.blocks[0]))

@@ -1,0 +1,81 @@
+import os
+
+import pytest
+
+from easymtl.data.paths import expand
+from easymtl.errors import UserError
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("b.csv", "a.csv", "c.txt", "day=1/z.csv", "day=1/sub/y.csv", "day=1/_SUCCESS", "day=1/.hidden"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+    (tmp_path / "day=1/_temporary").mkdir()
+    (tmp_path / "day=1/_temporary/part").write_text("x")
+    (tmp_path / "x_SUCCESS").write_text("")
+    return tmp_path
+
+
+def names(paths):
+    return [file.name for file in expand(paths)]
+
+
+def test_globs_are_sorted_and_parts_keep_their_order(folder):
+    assert names("c.txt, *.csv") == ["c.txt", "a.csv", "b.csv"]
+
+
+def test_a_folder_stands_for_all_data_files_below(folder):
+    assert names("day=1") == ["day=1/z.csv", "day=1/sub/y.csv"]
+
+
+def test_success_markers_are_skipped(folder):
+    assert names("[cx]*") == ["c.txt"]
+    with pytest.raises(UserError, match="no data file"):
+        expand("*_SUCCESS")
+
+
+def test_double_star_goes_into_folders(folder):
+    assert names("**/*.csv") == ["a.csv", "b.csv", "day=1/sub/y.csv", "day=1/z.csv"]
+
+
+def test_a_name_with_brackets_that_exists_is_that_file(folder):
+    (folder / "a[1].csv").write_text("x")
+    assert names("a[1].csv") == ["a[1].csv"]
+
+
+def test_file_uris_are_local_paths(folder):
+    assert names(f"file://{folder}/a.csv") == [f"{folder}/a.csv"]
+
+
+@pytest.mark.parametrize(
+    "paths, sentence",
+    [
+        ("", "input path is empty"),
+        ("aa.csv", 'Did you mean "a.csv"'),
+        ("dya=1/z.csv", '"dya=1" is not in the current folder .* Did you mean "day=1"'),
+        ("day=1/zz.csv", 'is not in folder "day=1". Did you mean "z.csv"'),
+        ("*.parquet", "no data file is there"),
+        ("dya=1/*.csv", 'Did you mean "day=1"'),
+        ("s3://bucket/x", "s3:// is still to come"),
+        ("hdfs://name/x", "hdfs:// is still to come"),
+    ],
+)
+def test_errors_say_what_is_wrong(folder, paths, sentence):
+    with pytest.raises(UserError, match=sentence):
+        expand(paths)
+
+
+def test_no_permission_is_an_error(folder, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(UserError, match="no permission"):
+        expand("a.csv")
+
+
+def test_a_file_that_vanished_is_named(folder):
+    file = expand("a.csv")[0]
+    os.remove("a.csv")
+    with pytest.raises(UserError, match=r"a\.csv: this data file is gone"):
+        file.read_at(0, 1)
