@@ -36,7 +36,7 @@ class Token(NamedTuple):
     def shown(self) -> str:
         """The token as an error message shows it: cut when long, unprintable characters escaped."""
         if self.kind == "end":
-            return "the end of the file"
+            return "the end of the text"
         text = self.text if len(self.text) <= _SHOWN_LENGTH else self.text[:_SHOWN_LENGTH] + "..."
         return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 

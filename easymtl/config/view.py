@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from google.protobuf.message import Message
 
 from easymtl.config.names import metric_result
+from easymtl.protos.data_pb2 import DatasetConfig
 from easymtl.protos.feature_pb2 import FeatureConfig, FeatureGroupConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.protos.task_pb2 import TaskTower
@@ -81,6 +82,11 @@ def expand_range(pattern: str) -> Iterator[str]:
         return
     for number in range(int(match["first"]), int(match["last"]) + 1):
         yield f"{match['prefix']}{number}{match['suffix']}"
+
+
+def input_field_names(data_config: DatasetConfig, field: DatasetConfig.Field) -> list[str]:
+    """Returns the names that an entry of input_fields declares: one, or a range when those are expanded."""
+    return list(expand_range(field.input_name)) if data_config.auto_expand_input_fields else [field.input_name]
 
 
 def train_input(pipeline: Pipeline) -> str:

@@ -6,7 +6,7 @@ from easymtl.config import view
 from easymtl.config.rules.review import FieldType, Review
 from easymtl.protos.data_pb2 import DatasetConfig
 
-_BOOLEANS = ("true", "false", "t", "f", "1", "0")
+_BOOLEANS = ("true", "false", "1", "0")
 
 
 def check_inputs(review: Review) -> None:
@@ -57,6 +57,8 @@ def check_separator(review: Review) -> None:
 
 
 def _parses(field: DatasetConfig.Field) -> bool:
+    if field.default_val != field.default_val.strip() or "_" in field.default_val:
+        return field.input_type == DatasetConfig.STRING
     try:
         _PARSERS[FieldType.Name(field.input_type)](field.default_val)
     except ValueError:

@@ -30,7 +30,11 @@ class Review:
         self.problems: list[Problem] = []
         self.notes: list[Problem] = []
         self._damaged = {path for damaged in findings.damaged for path in (damaged, _without_index(damaged))}
-        self.input_types = {field.input_name: FieldType.Name(field.input_type) for field in self.data.input_fields}
+        self.input_types = {
+            name: FieldType.Name(field.input_type)
+            for field in self.data.input_fields
+            for name in view.input_field_names(self.data, field)
+        }
 
     @property
     def data(self) -> DatasetConfig:

@@ -1,0 +1,471 @@
+"""The rules of a config, one line each: a change to a right config, and the sentence it ends in."""
+
+from pathlib import Path
+
+import pytest
+from base_config import BASE
+from google.protobuf import text_format
+
+from easymtl.config.parser import Findings
+from easymtl.config.problems import Places
+from easymtl.config.validate import validate
+from easymtl.protos.pipeline_pb2 import Pipeline
+
+OPTIMIZER = """  optimizer_config {
+    adam_optimizer { learning_rate { constant_learning_rate { learning_rate: 0.01 } } }
+  }
+"""
+RATE = "constant_learning_rate { learning_rate: 0.01 }"
+PRICE = 'input_names: "price" feature_type: RawFeature'
+USER = 'input_names: "user" feature_type: IdFeature hash_bucket_size: 50 embedding_dim: 4'
+TAGS = 'input_names: "tags" feature_type: TagFeature hash_bucket_size: 20 embedding_dim: 4'
+FIRST_METRIC = "metrics_set { auc { } }"
+BOTTOM = "bottom_dnn { hidden_units: [8, 6] }"
+
+
+def test_the_base_is_right(load):
+    config = load()
+    assert config.notes == []
+
+
+RULES = {
+    "values": [
+        ("batch_size: 64", "batch_size: 0", "x.config:11: data_config.batch_size is 0, outside of (0, inf)."),
+        ("[8, 6]", "[8, 0]", "bottom_dnn.hidden_units[1] is 0, outside of (0, inf)."),
+        ("[8, 6] }", "[8, 6] dropout_ratio: [0.1, 1] }", "bottom_dnn.dropout_ratio[1] is 1, outside of [0, 1)."),
+        ("[8, 6] }", "[8, 6] dropout_ratio: [0.1, nan] }", "bottom_dnn.dropout_ratio[1] is nan, outside of [0, 1)."),
+        ("learning_rate: 0.01", "learning_rate: inf", "constant_learning_rate.learning_rate is inf, outside of "),
+        ("RawFeature", "RawFeature min_val: nan", "features[2].min_val is nan, which is no finite number."),
+        ("20 embedding_dim: 4", '20 embedding_dim: 4 combiner: "avg"', 'features[1].combiner "avg" is none of "'),
+        ('label_name: "order"', 'label_name: "order" weight: -1', "task_towers[1].weight is -1, outside of [0, inf)."),
+    ],
+    "inputs": [
+        ('train_input_path: "train.csv"\n', "", "x.config: train_input_path is missing, for example "),
+        ('model_dir: "model"\n', "", "x.config: model_dir is missing: name a folder"),
+    ],
+    "input fields": [
+        ('input_name: "price" ', "", "x.config:20: data_config.input_fields[6] has no input_name."),
+        (
+            'input_name: "tags"',
+            'input_name: "user"',
+            'x.config:19: input_fields[5].input_name "user" is taken: x.config:18 has it too. Rename one of them.',
+        ),
+        ("INT32 }", 'INT32 default_val: "no" }', 'x.config:14: input_fields[0].default_val "no" is no INT32.'),
+        ("INT32 }", 'INT32 default_val: "3000000000" }', 'input_fields[0].default_val "3000000000" is no INT32.'),
+        ("FLOAT }", 'FLOAT default_val: "1_0" }', 'input_fields[2].default_val "1_0" is no FLOAT.'),
+        ("INT32 }", 'BOOL default_val: "yes" }', 'input_fields[0].default_val "yes" is no BOOL.'),
+    ],
+    "labels": [
+        ('label_fields: ["click", "order", "seconds"]', "", "x.config:10: data_config has no label_fields"),
+        (
+            '"order", "seconds"]',
+            '"ordr", "seconds"]',
+            'x.config:12: data_config.label_fields[1] "ordr" is not in data_config.input_fields ("click", "order", '
+            '"seconds", "weight", "user", "tags", "price"). Did you mean "order"?',
+        ),
+        ('"seconds"]', '"tags"]', 'label_fields[2] "tags" is a STRING field; it needs a number (INT32, INT64, FLOAT'),
+        ('sample_weight: "weight"', 'sample_weight: "wieght"', 'data_config.sample_weight "wieght" is not in '),
+        ('sample_weight: "weight"', 'sample_weight: "user"', 'data_config.sample_weight "user" is a STRING field'),
+    ],
+    "separator": [
+        ("batch_size: 64", 'separator: "||"', "data_config.separator is '||'; it needs one ASCII character"),
+        ("batch_size: 64", 'separator: "，"', "data_config.separator is '，'; it needs one ASCII character"),
+        ("batch_size: 64", 'separator: ""', "data_config.separator is ''; it needs one ASCII character"),
+    ],
+    "features": [
+        (
+            'input_names: "user"',
+            'input_names: "usr"',
+            'x.config:23: features[0].input_names[0] "usr" is not in data_config.input_fields ("click", "order", '
+            '"seconds", "weight", "user", "tags", "price"). Did you mean "user"?',
+        ),
+        ('input_names: "user" ', "", "feature_config.features[0] has no input_names."),
+        ('input_names: "user"', 'input_names: ["user", "tags"]', "has 2 input_names; a IdFeature takes 1."),
+        ('input_names: "tags"', 'input_names: ["tags", "user", "price"]', "3 input_names; a TagFeature takes 1 to 2."),
+        (
+            'input_names: "tags"',
+            'feature_name: "user" input_names: "tags"',
+            'x.config:24: feature_config.features[1] "user" is taken: x.config:23 has it too.',
+        ),
+        ("hash_bucket_size: 50 ", "", "features[0] needs one of hash_bucket_size, vocab_list, vocab_file, num_buckets"),
+        ("50 embedding_dim: 4", "50", "features[0] needs embedding_dim, for example embedding_dim: 16."),
+        ("hash_bucket_size: 50", 'vocab_list: ["a", "b", "a"]', 'features[0].vocab_list holds "a" twice'),
+        ("hash_bucket_size: 50", 'vocab_file: "words.txt"', 'features[0].vocab_file "words.txt" is no file (relative'),
+        (PRICE, PRICE + " boundaries: [1, 1] embedding_dim: 4", "boundaries [1.0, 1.0] must ascend, each larger"),
+        (PRICE, PRICE + " boundaries: [1, 2]", "features[2] has buckets, so it needs embedding_dim"),
+        (PRICE, PRICE + " min_val: 2 max_val: 1", "features[2].max_val 1 is less than min_val 2."),
+        (PRICE, PRICE + " raw_input_dim: 3", "features[2].raw_input_dim 3 needs a STRING field of numbers"),
+        (PRICE, PRICE + ' normalizer_fn: "tf.math.log1"', '"tf.math.log1" is none of "abs", "atan"'),
+        (PRICE, PRICE + ' normalizer_fn: "lambda x: x"', 'normalizer_fn "lambda x: x" is none of '),
+        (TAGS, 'input_names: ["tags", "user"] feature_type: ComboFeature', "needs hash_bucket_size: a ComboFeature"),
+        (
+            TAGS,
+            'input_names: ["tags", "user"] feature_type: ComboFeature hash_bucket_size: 9 embedding_dim: 4 '
+            'combo_input_seps: ","',
+            "features[1].combo_input_seps has 1 entries for 2 input_names; give one each.",
+        ),
+        (
+            "model_config {",
+            "feature_configs { " + PRICE + " }\nmodel_config {",
+            "move all features into feature_config",
+        ),
+    ],
+    "shared tables": [
+        (
+            "20 embedding_dim: 4 }\n",
+            '20 embedding_dim: 4 embedding_name: "e" }\n  features { input_names: "user" feature_name: "v" '
+            'hash_bucket_size: 30 embedding_dim: 4 embedding_name: "e" }\n',
+            'x.config:25: features[2].embedding_name "e" is shared with tags (x.config:24), '
+            "but the number of rows differs: 30 here, 20 there.",
+        ),
+        (
+            "20 embedding_dim: 4 }\n",
+            '20 embedding_dim: 4 embedding_name: "e" }\n  features { input_names: "user" feature_name: "v" '
+            'hash_bucket_size: 20 embedding_dim: 8 embedding_name: "e" }\n',
+            "but embedding_dim differs: 8 here, 4 there.",
+        ),
+    ],
+    "groups": [
+        (
+            '["user", "tags", "price"] }\n',
+            '["usr", "tags", "price"] }\n',
+            'feature_names[0] "usr" is not in the features',
+        ),
+        ('["user", "tags", "price"]', '["user", "user"]', 'feature_names[1] "user" is in this group already.'),
+        ('["user", "tags", "price"]', '["user", "tag[3-1]"]', '"tag[3-1]" is a range of -1 names; 1 to 100000'),
+        ('["user", "tags", "price"]', '["tag[1-999999999]"]', "is a range of 999999999 names; 1 to 100000"),
+        ('feature_names: ["user", "tags", "price"]', "", "feature_groups[0] has no feature_names."),
+        ('group_name: "all" ', "", "feature_groups[0] has no group_name."),
+        (
+            'group_name: "all"',
+            'group_name: "al"',
+            'x.config:28: model_config.feature_groups lacks the group "all", which dbmtl reads; its groups are "al".',
+        ),
+        (
+            "  dbmtl {",
+            '  feature_groups { group_name: "all" feature_names: "user" }\n  dbmtl {',
+            'feature_groups[1].group_name "all" is taken: x.config:28 has it too.',
+        ),
+    ],
+    "model": [
+        (
+            "  dbmtl {",
+            '  model_class: "MMoE"\n  dbmtl {',
+            'model_class is "MMoE", but the model is dbmtl, whose class is',
+        ),
+        (
+            BOTTOM,
+            "expert_dnn { hidden_units: 4 }",
+            "x.config:29: model_config.dbmtl has expert_dnn; it needs num_expert",
+        ),
+        (BOTTOM, "num_expert: 4", "dbmtl.num_expert needs expert_dnn { hidden_units: ... }"),
+        ('tower_name: "ctr"', "", "x.config:31: dbmtl.task_towers[0] has no tower_name."),
+        (
+            'tower_name: "stay"',
+            'tower_name: "cvr"',
+            'task_towers[2].tower_name "cvr" is taken: x.config:38 has it too.',
+        ),
+        ('tower_name: "stay"', 'tower_name: "stay-2"', 'tower_name "stay-2" names outputs, so it may hold letters'),
+    ],
+    "networks": [
+        ("[8, 6]", "[]", "x.config:30: dbmtl.bottom_dnn needs hidden_units, for example hidden_units: [128, 64]."),
+        ("[8, 6] }", "[8, 6] dropout_ratio: 0.1 }", "bottom_dnn.dropout_ratio has 1 values for 2 hidden_units"),
+        ("[8, 6] }", '[8, 6] activation: "rleu" }', 'bottom_dnn.activation "rleu" is none of "relu", "gelu", '),
+        ("[8, 6] }", '[8, 6] activation: "tf.nn.rleu" }', 'Did you mean "relu"?'),
+    ],
+    "tower labels": [
+        (
+            'label_name: "order"',
+            'label_name: "ordr"',
+            'x.config:39: task_towers[1].label_name "ordr" is not in data_config.label_fields '
+            '("click", "order", "seconds"). Did you mean "order"?',
+        ),
+        (
+            'task_towers {\n      tower_name: "ctr"',
+            'task_towers { tower_name: "a" label_name: "click" }\n    task_towers {\n      tower_name: "ctr"',
+            None,
+        ),
+        (
+            "    task_towers {\n",
+            '    task_towers { tower_name: "a" label_name: "click" }\n' * 3 + '    task_towers { tower_name: "b" }\n'
+            "    task_towers {\n",
+            "dbmtl.task_towers[3] has no label_name, and data_config.label_fields has no label for place 3",
+        ),
+    ],
+    "losses": [
+        ("loss_type: L2_LOSS", "loss_type: L2_LOSS num_class: 2", "num_class is 2, but L2_LOSS needs num_class: 1."),
+        ("loss_type: L2_LOSS", "num_class: 0", "task_towers[2].num_class is 0, outside of (0, inf)."),
+        (
+            "loss_type: L2_LOSS",
+            "losses { loss_type: L2_LOSS } losses { loss_type: CLASSIFICATION }",
+            "task_towers[2].losses disagree on what the tower predicts (probability, value)",
+        ),
+        ("loss_type: L2_LOSS", "losses { weight: 2 }", "task_towers[2].losses[0] has no loss_type."),
+    ],
+    "spaces": [
+        ('label_name: "order"', 'task_space_indicator_label: "clk"', 'task_space_indicator_label "clk" is not in '),
+        ('label_name: "order"', 'task_space_indicator_label: "user"', '"user" is a STRING field; it needs a number'),
+        (
+            'label_name: "order"',
+            'task_space_indicator_name: "usr" task_space_indicator_value: "1"',
+            'task_space_indicator_name "usr" is not in the features ("user", "tags", "price"). Did you mean "user"?',
+        ),
+        ('label_name: "order"', 'task_space_indicator_name: "user"', "it needs task_space_indicator_value too."),
+        ('label_name: "order"', 'task_space_indicator_value: "1"', "it needs task_space_indicator_name too."),
+    ],
+    "relations": [
+        (
+            'relation_tower_names: "ctr"',
+            'relation_tower_names: "ctrr"',
+            'task_towers[1].relation_tower_names[0] "ctrr" is not in the towers ("ctr", "cvr", "stay"). '
+            'Did you mean "ctr"?',
+        ),
+        (
+            'label_name: "click"',
+            'label_name: "click" relation_tower_names: "cvr"',
+            "relation_tower_names make a circle: ",
+        ),
+        (
+            'label_name: "click"',
+            'label_name: "click" relation_tower_names: "ctr"',
+            "x.config:33: task_towers[0].relation_tower_names make a circle: ctr needs ctr.",
+        ),
+    ],
+    "metrics": [
+        (
+            "metrics_set { mean_squared_error { } }",
+            FIRST_METRIC,
+            'task_towers[2].metrics_set[0] auc does not fit the tower "stay", which predicts a number; '
+            "for such towers there are mean_absolute_error, ",
+        ),
+        (FIRST_METRIC, "metrics_set { xauc { } }", 'xauc does not fit the tower "ctr", which predicts a probability'),
+        (FIRST_METRIC, FIRST_METRIC + "num_class: 3", "auc does not fit the tower"),
+        (FIRST_METRIC, "metrics_set { }", "task_towers[0].metrics_set[0] names no metric"),
+        (FIRST_METRIC, FIRST_METRIC * 2, "metrics_set[1] auc is in this tower's metrics already."),
+        (FIRST_METRIC, "metrics_set { gauc { } }", "metrics_set[0].gauc needs uid_field, the column to group by"),
+        (FIRST_METRIC, 'metrics_set { gauc { uid_field: "usr" } }', 'gauc.uid_field "usr" is not in data_config.input'),
+        (FIRST_METRIC, 'metrics_set { session_auc { session_id_field: "s" } }', 'session_id_field "s" is not in '),
+        (FIRST_METRIC, 'metrics_set { gauc { uid_field: "user" reduction: "max" } }', '"max" is none of "mean", '),
+    ],
+    "best export": [
+        (
+            "data_config {",
+            'export_config { exporter_type: "best" best_exporter_metric: "auc_ctrr" }\ndata_config {',
+            'export_config.best_exporter_metric "auc_ctrr" is not in the metrics of the towers ("auc_ctr", "auc_cvr", '
+            '"mean_squared_error_stay", "loss"). Did you mean "auc_ctr"?',
+        ),
+        ("data_config {", 'export_config { exporter_type: "bst" }\ndata_config {', 'Did you mean "best"?'),
+    ],
+    "training": [
+        ("num_steps: 5", "", "x.config:4: train_config sets neither num_steps nor data_config.num_epochs"),
+        (OPTIMIZER, "", "x.config:4: train_config has no optimizer; add optimizer_config { adam_optimizer {"),
+        (OPTIMIZER, OPTIMIZER * 3, "optimizer_config is given 3 times; one serves all, two are embeddings first"),
+        (OPTIMIZER, "  optimizer_config { }\n", "optimizer_config[0] names no optimizer, for example adam_optimizer"),
+        (RATE, "", "optimizer_config[0].adam_optimizer has no learning rate, for example learning_rate {"),
+        (RATE, "manual_step_learning_rate { }", "manual_step_learning_rate has no schedule { step: ..."),
+        (
+            RATE,
+            "manual_step_learning_rate { schedule { step: 5 } schedule { step: 5 } }",
+            "manual_step_learning_rate.schedule has the steps [5, 5]; they must ascend.",
+        ),
+        (
+            RATE,
+            "cosine_decay_learning_rate { total_steps: 10 }",
+            "total_steps is 10; it must be more than warmup_steps",
+        ),
+        (RATE, "poly_decay_learning_rate { power: 1 }", "poly_decay_learning_rate needs learning_rate_base."),
+        (RATE, "transformer_learning_rate { warmup_steps: 1 }", "transformer_learning_rate needs hidden_size."),
+        ("num_steps: 5", 'num_steps: 5 freeze_gradient: "("', 'freeze_gradient[0] "(" is no regular expression: '),
+        ("num_steps: 5", 'num_steps: 5 dead_line: "2026"', 'dead_line "2026" is no time such as "20261231 23:59:59".'),
+    ],
+}
+CASES = [pytest.param(old, new, text, id=f"{topic}: {text}"[:90]) for topic in RULES for old, new, text in RULES[topic]]
+
+
+@pytest.mark.parametrize("old, new, expected", CASES)
+def test_a_wrong_config_says_what_is_wrong(problems, old, new, expected):
+    lines = problems((old, new))
+    if expected is None:
+        assert lines == []
+    else:
+        assert any(expected in line for line in lines), lines
+
+
+MODELS = {
+    "no experts": (
+        "mmoe { %s }",
+        "model_config.mmoe has no experts: set expert_dnn { hidden_units: ... } and num_expert",
+    ),
+    "a count without experts": ("mmoe { num_expert: 2 %s }", "mmoe.num_expert needs expert_dnn"),
+    "both forms": (
+        'mmoe { num_expert: 2 expert_dnn { hidden_units: 4 } experts { expert_name: "a" dnn { hidden_units: 4 } } %s }',
+        "model_config.mmoe has experts { } and expert_dnn or num_expert; keep one form.",
+    ),
+    "experts of different widths": (
+        "mmoe { experts { dnn { hidden_units: 4 } } experts { dnn { hidden_units: 6 } } %s }",
+        "mmoe.experts end in layers of different widths [4, 6]",
+    ),
+    "an expert without layers": ("mmoe { experts { } %s }", "mmoe.experts[0] needs dnn."),
+    "right experts": ("mmoe { num_expert: 2 expert_dnn { hidden_units: 4 } %s }", None),
+    "no towers": ("simple_multi_task { }", "model_config.simple_multi_task has no task_towers."),
+    "no model": ("", "model_config names no model; add one of mmoe, dbmtl, simple_multi_task"),
+}
+
+
+@pytest.mark.parametrize("body, expected", MODELS.values(), ids=MODELS)
+def test_models_have_what_they_are_made_of(problems, body, expected):
+    tower = 'task_towers { tower_name: "ctr" label_name: "click" }'
+    text = BASE.partition("  dbmtl {")[0] + "  " + body.replace("%s", tower) + "\n}\n"
+    lines = problems(text=text)
+    assert lines == [] if expected is None else any(expected in line for line in lines), lines
+
+
+LATER = {
+    "sample weight column": (
+        "task_towers[1]",
+        'sample_weights { column: "w" }',
+        'sample_weights[0].column "w" is not in data_config.input_fields',
+    ),
+    "sample weight label": (
+        "task_towers[1]",
+        'sample_weights { label: "user" }',
+        'sample_weights[0].label "user" is not in data_config.label_fields ("click", ',
+    ),
+    "no sample weight": ("task_towers[1]", "sample_weights { }", "sample_weights[0] needs column, label or class_"),
+    "jrc": ("task_towers[1]", "losses { loss_type: JRC_LOSS }", "num_class is 1, but JRC_LOSS needs num_class: 2."),
+    "ziln": ("task_towers[2]", "losses { loss_type: ZILN_LOSS }", "num_class is 1, but ZILN_LOSS needs num_class: 3."),
+    "order": ("task_towers[0]", "losses { loss_type: ORDER_CALIBRATE_LOSS }", "it needs relation_tower_names too."),
+    "loss parameters": (
+        "task_towers[0]",
+        "losses { loss_type: CLASSIFICATION jrc_loss { } }",
+        "losses[0].jrc_loss belongs to JRC_LOSS, but loss_type is CLASSIFICATION.",
+    ),
+    "tower group": (
+        "task_towers[0]",
+        'feature_group: "own"',
+        'feature_group "own" is not in the feature groups ("all")',
+    ),
+    "metric of classes": ("task_towers[0]", "metrics_set { recall_at_topk { } }", "recall_at_topk does not fit"),
+}
+
+
+@pytest.mark.parametrize("tower, text, expected", LATER.values(), ids=LATER)
+def test_rules_of_what_is_still_to_come(tower, text, expected):
+    pipeline = text_format.Parse(BASE, Pipeline())
+    index = int(tower[-2])
+    text_format.Parse(text, pipeline.model_config.dbmtl.task_towers[index])
+    assert any(expected in str(problem) for problem in validate(pipeline, Findings(Places("x.config"))).problems)
+
+
+LATER_MODELS = {
+    "ple without networks": ("ple { %s }", "model_config.ple has no extraction_networks."),
+    "ple network": ("ple { extraction_networks { share_num: 1 } %s }", "extraction_networks[0] needs task_expert_net."),
+    "esmm": ('esmm { ctr_tower { tower_name: "ctr" label_name: "click" } }', "model_config.esmm needs cvr_tower."),
+    "esmm label": ('esmm { cvr_tower { tower_name: "c" label_name: "x" } }', 'esmm.cvr_tower.label_name "x" is not in'),
+    "esmm group": ('esmm { groups { input: "user" } }', 'groups[0].input "user" is not in the feature groups ("all").'),
+    "no backbone": ("model_params { %s }", "model_config has model_params and no backbone { } that feeds them."),
+    "backbone group": (
+        'backbone { blocks { inputs { feature_group_name: "al" } } } model_params { %s }',
+        'inputs[0].feature_group_name "al" is not in the feature groups ("all"). Did you mean "all"?',
+    ),
+}
+
+
+@pytest.mark.parametrize("body, expected", LATER_MODELS.values(), ids=LATER_MODELS)
+def test_rules_of_models_still_to_come(body, expected):
+    tower = 'task_towers { tower_name: "ctr" label_name: "click" }'
+    text = BASE.partition("  dbmtl {")[0] + "  " + body.replace("%s", tower) + "\n}\n"
+    pipeline = text_format.Parse(text, Pipeline())
+    found = [str(problem) for problem in validate(pipeline, Findings(Places("x.config"))).problems]
+    assert any(expected.removeprefix("esmm.") in line for line in found), found
+
+
+NOTES = [
+    ('eval_input_path: "eval.csv"\n', "", "x.config: eval_input_path is not set: the model is not evaluated"),
+    (
+        '"tags", "price"] }\n',
+        '"price"] }\n',
+        'feature_config.features[1] "tags" is in no feature group: it is not read.',
+    ),
+    (
+        "hash_bucket_size: 50",
+        "hash_bucket_size: 50 num_buckets: 3",
+        "takes hash_bucket_size; num_buckets has no effect",
+    ),
+    (PRICE, PRICE + " num_buckets: 3", "features[2].num_buckets has no effect without min_val and max_val."),
+    (PRICE, PRICE + " hash_bucket_size: 3", "hash_bucket_size has no effect: a RawFeature holds numbers."),
+    (
+        "  dbmtl {",
+        '  feature_groups { group_name: "more" feature_names: "user" }\n  dbmtl {',
+        'feature_groups[1] "more" is read by nothing in the model.',
+    ),
+    ('label_name: "order"', "out_task_space_weight: 0", "out_task_space_weight has no effect without a task_space_ind"),
+    (
+        "loss_type: L2_LOSS",
+        "loss_type: CLASSIFICATION losses { loss_type: L2_LOSS }",
+        "task_towers[2].loss_type CLASSIFICATION has no effect: losses { } is set.",
+    ),
+    ("num_steps: 5", "num_steps: 5 sync_replicas: true", "x.config:8: sync_replicas is ignored. "),
+]
+
+
+@pytest.mark.parametrize("old, new, expected", NOTES, ids=[text for _, _, text in NOTES])
+def test_what_has_no_effect_is_noted(load, old, new, expected):
+    notes = load((old, new)).notes
+    assert len(notes) == 1
+    assert expected in notes[0]
+
+
+RIGHT = [
+    ("hash_bucket_size: 50", 'vocab_list: ["a", "b"]'),
+    ("hash_bucket_size: 50", 'vocab_file: "words.txt"'),
+    ("hash_bucket_size: 50", "num_buckets: 9"),
+    (PRICE, PRICE + ' boundaries: [-1, 0, 2.5] embedding_dim: 4 normalizer_fn: "tf.math.log1p"'),
+    (PRICE, PRICE + " min_val: 1 max_val: 2 num_buckets: 5 embedding_dim: 4"),
+    ("[8, 6] }", '[8, 6] dropout_ratio: [0, 0.5] activation: "tf.nn.leaky_relu" }'),
+    ("[8, 6] }", '[8, 6] activation: "dice" }'),
+    ("batch_size: 64", 'separator: "\\001"'),
+    ("num_steps: 5", ""),
+    ('label_name: "order"', 'label_name: "order" task_space_indicator_label: "click" out_task_space_weight: 0'),
+    ('      label_name: "order"\n', ""),
+    (FIRST_METRIC, 'metrics_set { gauc { uid_field: "user" } } metrics_set { auc { } weighted: true }'),
+    ("data_config {", 'export_config { exporter_type: "best" }\ndata_config {'),
+    ("data_config {", 'export_config { exporter_type: "best" best_exporter_metric: "auc_cvr" }\ndata_config {'),
+    ("data_config {", 'export_config { exporter_type: "best" best_exporter_metric: "loss" }\ndata_config {'),
+]
+
+
+@pytest.mark.parametrize("old, new", RIGHT, ids=[new or old for old, new in RIGHT])
+def test_right_configs_have_no_problem(problems, load, old, new):
+    Path("words.txt").write_text("a\nb\n")
+    extra = ("data_config.num_epochs=1",) if old == "num_steps: 5" else ()
+    assert problems((old, new), overrides=extra) == []
+
+
+def test_all_problems_are_reported_together_in_the_order_of_the_file(problems):
+    lines = problems(
+        ("batch_size: 64", "batch_size: 0"),
+        ('label_name: "order"', 'label_name: "ordr"'),
+        ("num_steps: 5", "num_step: 5 seed: 1"),
+        ('model_dir: "model"', ""),
+        overrides=("data_config.shuffle=perhaps",),
+    )
+    assert [line.split(": ")[0] for line in lines] == [
+        "x.config:8:3",
+        "x.config:11",
+        "x.config:39",
+        "x.config",
+        "--set",
+    ]
+
+
+def test_a_mistyped_field_brings_no_second_problem(problems):
+    assert len(problems(("label_fields:", "label_feilds:"))) == 1
+    assert len(problems(("num_steps: 5", "num_stpes: 5"))) == 1
+    assert len(problems(('tower_name: "ctr"', "tower_name: ctr"))) <= 2
+    assert len(problems(("train_config {", "trian_config {"))) == 1
+
+
+def test_rules_wait_for_balanced_braces(load):
+    with pytest.raises(ValueError, match="other rules are checked once its braces and quotes are right"):
+        load(("batch_size: 64", "batch_size: 0 {"))
