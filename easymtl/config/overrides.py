@@ -34,10 +34,10 @@ class OverrideError(ValueError):
 
 class _Step(NamedTuple):
     name: str
-    index: int | None
+    place: int | None
 
     def __str__(self) -> str:
-        return self.name if self.index is None else f"{self.name}[{self.index}]"
+        return self.name if self.place is None else f"{self.name}[{self.place}]"
 
 
 def apply_overrides(message: Message, overrides: Sequence[str], findings: Findings) -> None:
@@ -87,8 +87,8 @@ def _descriptor(message: Message, step: _Step, walked: str, findings: Findings) 
     for option, words in ((options_pb2.refused, "is not supported."), (options_pb2.later, "is not supported yet.")):
         if options[option]:
             raise OverrideError(f"{path} {words} {options[option]}")
-    if step.index is not None and not descriptor.is_repeated:
-        raise OverrideError(f"{path} is no list; leave out [{step.index}].")
+    if step.place is not None and not descriptor.is_repeated:
+        raise OverrideError(f"{path} is no list; leave out [{step.place}].")
     return descriptor
 
 
@@ -101,31 +101,31 @@ def _enter(message: Message, descriptor: FieldDescriptor, step: _Step, walked: s
         return inner
     if descriptor.message_type.GetOptions().map_entry:
         raise OverrideError(f"{path} is a map: set it as a whole, {path}={{key: ... value: ...}}.")
-    if step.index is None:
+    if step.place is None:
         raise OverrideError(f"{path} is a list of {len(inner)}: say which, for example {path}[0].")
     _check_index(len(inner), step, path)
-    return inner.add() if step.index == len(inner) else inner[step.index]
+    return inner.add() if step.place == len(inner) else inner[step.place]
 
 
 def _check_index(length: int, step: _Step, path: str) -> None:
-    if step.index is not None and step.index > length:
+    if step.place is not None and step.place > length:
         known = f"{path}[0] to {path}[{length - 1}] exist" if length else "the list is empty"
-        raise OverrideError(f"{path}[{step.index}] is out of range: {known}, {path}[{length}] appends.")
+        raise OverrideError(f"{path}[{step.place}] is out of range: {known}, {path}[{length}] appends.")
 
 
 def _assign(
     message: Message, descriptor: FieldDescriptor, step: _Step, path: str, value: str, findings: Findings
 ) -> None:
     """Reads the value into a message of its own and puts it into place only when it is right."""
-    text = _as_text_format(descriptor, value, step.index is not None)
+    text = _as_text_format(descriptor, value, step.place is not None)
     fresh = message_factory.GetMessageClass(message.DESCRIPTOR)()
     scratch = Findings(findings.places.__class__("--set"))
-    list_path = path if step.index is None else path.rpartition("[")[0]
+    list_path = path if step.place is None else path.rpartition("[")[0]
     Parser(text, scratch, SET_POSITION).parse_value(fresh, descriptor, list_path)
     findings.problems.extend(scratch.problems)
     if scratch.problems:
         return
-    if step.index is None:
+    if step.place is None:
         _replace(message, descriptor, fresh)
     else:
         _replace_item(message, descriptor, step, list_path, fresh)
@@ -144,13 +144,13 @@ def _replace_item(message: Message, descriptor: FieldDescriptor, step: _Step, pa
     new = getattr(fresh, descriptor.name)
     _check_index(len(items), step, path)
     if len(new) != 1:
-        raise OverrideError(f"{path}[{step.index}] takes one value, not a list of {len(new)}.")
-    if step.index == len(items):
+        raise OverrideError(f"{path}[{step.place}] takes one value, not a list of {len(new)}.")
+    if step.place == len(items):
         message.MergeFrom(fresh)
     elif descriptor.message_type is not None:
-        items[step.index].CopyFrom(new[0])
+        items[step.place].CopyFrom(new[0])
     else:
-        items[step.index] = new[0]
+        items[step.place] = new[0]
 
 
 def _as_text_format(descriptor: FieldDescriptor, value: str, is_item: bool) -> str:

@@ -5,7 +5,6 @@ import random
 from pathlib import Path
 
 import pytest
-from base_config import BASE
 from google.protobuf import text_format
 
 from easymtl.config import Config, ConfigError, load_config, view
@@ -21,10 +20,10 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 GOLDEN = sorted(Path(os.environ.get("EASYMTL_GOLDEN", "no/such/folder")).glob("**/pipeline.config"))
 
 
-def test_a_right_config_is_loaded_with_its_places(load):
+def test_a_right_config_is_loaded_with_its_places(base, load):
     config = load()
     assert config.path == "x.config"
-    assert config.pipeline == text_format.Parse(BASE, Pipeline())
+    assert config.pipeline == text_format.Parse(base, Pipeline())
     assert config.where("model_config.dbmtl.task_towers[1].label_name") == "x.config:39"
     assert config.where("model_config.dbmtl.task_towers[1].num_class") == "x.config:37"
     assert config.where("export_config.exporter_type") == "x.config"
@@ -36,12 +35,12 @@ def test_the_resolved_text_is_read_back_equal(load, tmp_path):
     assert load_config("again.config").pipeline == config.pipeline
 
 
-def test_a_byte_order_mark_and_windows_line_ends_are_fine(tmp_path):
+def test_a_byte_order_mark_and_windows_line_ends_are_fine(base, tmp_path):
     path = tmp_path / "windows.config"
-    path.write_bytes(BASE.replace("\n", "\r\n").encode("utf-8-sig"))
+    path.write_bytes(base.replace("\n", "\r\n").encode("utf-8-sig"))
     config = load_config(str(path))
     assert config.where("train_config.num_steps") == f"{path}:8"
-    assert config.pipeline == text_format.Parse(BASE, Pipeline())
+    assert config.pipeline == text_format.Parse(base, Pipeline())
 
 
 @pytest.mark.parametrize(
@@ -80,9 +79,8 @@ def test_the_error_counts_lists_and_keeps_its_problems(load):
     assert [problem.where for problem in error.value.problems] == ["x.config:8:3", "x.config:11"]
 
 
-def damaged(generator: random.Random) -> str:
+def damaged(text: str, generator: random.Random) -> str:
     """A config with a few pieces cut out, doubled, swapped or replaced by noise."""
-    text = BASE
     for _ in range(generator.randrange(1, 6)):
         start = generator.randrange(len(text))
         end = min(len(text), start + generator.choice([1, 1, 2, 10, 200]))
@@ -97,10 +95,10 @@ def damaged(generator: random.Random) -> str:
 
 
 @pytest.mark.parametrize("part", range(4))
-def test_damaged_configs_end_in_a_config_or_in_an_error_with_places(load, part):
+def test_damaged_configs_end_in_a_config_or_in_an_error_with_places(base, load, part):
     refused = 0
     for seed in range(part * 100, part * 100 + 100):
-        text = damaged(random.Random(seed))
+        text = damaged(base, random.Random(seed))
         try:
             assert isinstance(load(text=text), Config)
         except ConfigError as error:
@@ -111,9 +109,9 @@ def test_damaged_configs_end_in_a_config_or_in_an_error_with_places(load, part):
     assert refused > 50
 
 
-def test_damaged_configs_that_protobuf_refuses_are_refused_here(load):
+def test_damaged_configs_that_protobuf_refuses_are_refused_here(base):
     for seed in range(150):
-        text = damaged(random.Random(10_000 + seed))
+        text = damaged(base, random.Random(10_000 + seed))
         findings = Findings(Places("x.config"))
         message = Pipeline()
         Parser(text, findings).parse(message)

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from base_config import BASE
 from google.protobuf import text_format
 
 from easymtl.config.parser import Findings
@@ -313,9 +312,9 @@ MODELS = {
 
 
 @pytest.mark.parametrize("body, expected", MODELS.values(), ids=MODELS)
-def test_models_have_what_they_are_made_of(problems, body, expected):
+def test_models_have_what_they_are_made_of(base, problems, body, expected):
     tower = 'task_towers { tower_name: "ctr" label_name: "click" }'
-    text = BASE.partition("  dbmtl {")[0] + "  " + body.replace("%s", tower) + "\n}\n"
+    text = base.partition("  dbmtl {")[0] + "  " + body.replace("%s", tower) + "\n}\n"
     lines = problems(text=text)
     assert lines == [] if expected is None else any(expected in line for line in lines), lines
 
@@ -350,8 +349,8 @@ LATER = {
 
 
 @pytest.mark.parametrize("tower, text, expected", LATER.values(), ids=LATER)
-def test_rules_of_what_is_still_to_come(tower, text, expected):
-    pipeline = text_format.Parse(BASE, Pipeline())
+def test_rules_of_what_is_still_to_come(base, tower, text, expected):
+    pipeline = text_format.Parse(base, Pipeline())
     index = int(tower[-2])
     text_format.Parse(text, pipeline.model_config.dbmtl.task_towers[index])
     assert any(expected in str(problem) for problem in validate(pipeline, Findings(Places("x.config"))).problems)
@@ -372,9 +371,9 @@ LATER_MODELS = {
 
 
 @pytest.mark.parametrize("body, expected", LATER_MODELS.values(), ids=LATER_MODELS)
-def test_rules_of_models_still_to_come(body, expected):
+def test_rules_of_models_still_to_come(base, body, expected):
     tower = 'task_towers { tower_name: "ctr" label_name: "click" }'
-    text = BASE.partition("  dbmtl {")[0] + "  " + body.replace("%s", tower) + "\n}\n"
+    text = base.partition("  dbmtl {")[0] + "  " + body.replace("%s", tower) + "\n}\n"
     pipeline = text_format.Parse(text, Pipeline())
     found = [str(problem) for problem in validate(pipeline, Findings(Places("x.config"))).problems]
     assert any(expected.removeprefix("esmm.") in line for line in found), found

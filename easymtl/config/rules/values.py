@@ -2,6 +2,7 @@
 
 import math
 import re
+from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 
@@ -22,7 +23,7 @@ def check_values(review: Review) -> None:
                 _check_field(review, descriptor, join(path, descriptor.name), value)
 
 
-def _check_field(review: Review, descriptor: FieldDescriptor, path: str, value: object) -> None:
+def _check_field(review: Review, descriptor: FieldDescriptor, path: str, value: Any) -> None:
     options = descriptor.GetOptions().Extensions
     interval, choices = options[options_pb2.range], options[options_pb2.choices].split()
     if options[options_pb2.ignored] or not (interval or choices or descriptor.cpp_type in _FLOATS):
