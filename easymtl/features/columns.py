@@ -60,6 +60,15 @@ def read_column(array: pa.Array) -> Column:
     return Column(values, places, len(array), num_nulls)
 
 
+def without_nulls(array: pa.Array) -> pa.Array:
+    """Returns a column as a server gets it: no dictionary, null as '' or 0."""
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
+        return array.fill_null("")
+    return array.fill_null(False if pa.types.is_boolean(array.type) else 0)
+
+
 def text_tensor(strings: pa.Array) -> tf.Tensor:
     """Returns Arrow strings `[n]` as a tensor, without making a Python object of each; null is ''.
 

@@ -41,7 +41,8 @@ class Encoder:
 
     Attributes:
         counts: feature -> kind of oddity ("missing", "unknown", "out_of_range", ...) -> rows seen so far; for tags,
-            tags seen so far.
+            tags seen so far. "missing" is an empty value or NaN; "unpaired" a tag without a weight or the
+            reverse; "surplus" a number beyond `raw_input_dim`; "not_finite" what scaling made of a number.
     """
 
     def __init__(self, feature_set: FeatureSet, number_columns: Sequence[NumberColumn] = (), keep: Sequence[str] = ()):
@@ -59,11 +60,8 @@ class Encoder:
         self._lock = threading.Lock()
         self._uses = _uses(feature_set)
         self._per_value = {field: self._value_function(field) for field in feature_set.fields}
-        self._per_row = {
-            name: tf.function(transform.per_row, autograph=False, reduce_retracing=True)
-            for name, transform in feature_set.transforms.items()
-            if len(transform.inputs) > 1
-        }
+        multiple = [name for name, transform in feature_set.transforms.items() if len(transform.inputs) > 1]
+        self._per_row = {name: self._row_function(name) for name in multiple}
 
     @property
     def fields(self) -> list[str]:
@@ -97,6 +95,16 @@ class Encoder:
         signature = [tf.TensorSpec([None], self.feature_set.field_types[field])]
         # Concrete: traced once, here, and then called by any thread.
         return tf.function(per_value, autograph=False).get_concrete_function(*signature)
+
+    def _row_function(self, name: str) -> Callable[[list[Piece]], Piece]:
+        """Returns the function from the pieces of rows of all inputs of a feature to the feature."""
+        transform = self.feature_set.transforms[name]
+        made = [
+            self._per_value[field].structured_outputs[self._uses[field].index((name, position))]
+            for position, field in enumerate(transform.inputs)
+        ]
+        signature = tf.nest.map_structure(lambda piece: None if piece is None else _rows_like(piece), made)
+        return tf.function(transform.per_row, autograph=False).get_concrete_function(signature)
 
     def _encode(self, batch: pa.RecordBatch) -> dict[str, Encoded]:
         """Returns every feature of a batch and counts what is odd."""
@@ -174,6 +182,10 @@ def _uses(feature_set: FeatureSet) -> dict[str, list[tuple[str, int]]]:
         for position, field in enumerate(transform.inputs):
             uses[field].append((name, position))
     return uses
+
+
+def _rows_like(tensor: tf.Tensor) -> tf.TensorSpec:
+    return tf.TensorSpec([None], tensor.dtype)
 
 
 def _run(function: Callable, argument: Any, where: str) -> Any:

@@ -1,0 +1,86 @@
+"""Small pipelines, batches and packed rows read back, for the tests of this folder."""
+
+import numpy as np
+import pyarrow as pa
+import tensorflow as tf
+from google.protobuf import text_format
+
+from easymtl.data.fields import input_fields
+from easymtl.data.rows import Rows
+from easymtl.features.encoder import Encoder
+from easymtl.features.feature_set import FeatureSet, Slot
+from easymtl.protos.pipeline_pb2 import Pipeline
+
+
+def make_pipeline(fields: dict[str, str], features: list[str], groups: dict[str, list[str]] | None = None) -> Pipeline:
+    """Returns a pipeline of `{input_name: INPUT_TYPE}` and the bodies of features, by default all in one group."""
+    pipeline = Pipeline()
+    for name, kind in fields.items():
+        text_format.Parse(f'input_name: "{name}" input_type: {kind}', pipeline.data_config.input_fields.add())
+    for body in features:
+        text_format.Parse(body, pipeline.feature_config.features.add())
+    names = [feature.feature_name or feature.input_names[0] for feature in pipeline.feature_config.features]
+    for group, members in (groups or {"all": names}).items():
+        pipeline.model_config.feature_groups.add(group_name=group, feature_names=members)
+    return pipeline
+
+
+def make_batch(pipeline: Pipeline, columns: dict[str, list]) -> pa.RecordBatch:
+    """Returns columns as a source yields them: text as dictionaries, the rest as declared."""
+    fields = input_fields(pipeline.data_config)
+    arrays = {}
+    for name, values in columns.items():
+        array = pa.array(values, fields[name].type, from_pandas=False)
+        arrays[name] = array.dictionary_encode() if fields[name].type == pa.string() else array
+    return pa.record_batch(arrays)
+
+
+def serving_tensors(feature_set: FeatureSet, batch: pa.RecordBatch) -> dict[str, tf.Tensor]:
+    """Returns the columns of a batch as a server sends them: null is '' or 0."""
+    tensors = {}
+    for name, dtype in feature_set.field_types.items():
+        empty = "" if dtype == tf.string else dtype.as_numpy_dtype(0).item()
+        values = [empty if value is None else value for value in batch.column(name).to_pylist()]
+        tensors[name] = tf.constant(values, dtype)
+    return tensors
+
+
+class Case:
+    """One or more features over one batch, encoded."""
+
+    def __init__(self, fields: dict[str, str], features: list[str] | str, columns: dict[str, list]):
+        self.pipeline = make_pipeline(fields, [features] if isinstance(features, str) else features)
+        self.features = FeatureSet(self.pipeline)
+        self.batch = make_batch(self.pipeline, columns)
+        self.encoder = Encoder(self.features)
+        self.rows = self.encoder(self.batch)
+
+    def slot(self, name: str) -> Slot:
+        return next(slot for slot in self.features.slots["all"] if slot.feature == name)
+
+    def ids(self, name: str) -> list[int]:
+        """Returns the row in the feature's own table for each row of the batch."""
+        slot = self.slot(name)
+        ids = self.rows[f"ids_{slot.width}"][:, slot.index]
+        return np.where(ids < 0, -1, ids - slot.table.offset).tolist()
+
+    def bags(self, name: str) -> list[list[tuple[int, float]]]:
+        """Returns (row in the feature's own table, weight) pairs for each row of the batch."""
+        slot = self.slot(name)
+        return read_bags(self.rows, slot)
+
+    def dense(self, name: str) -> list[list[float]]:
+        slot = self.slot(name)
+        return self.rows["dense"][:, slot.index : slot.index + slot.width].tolist()
+
+
+def read_bags(rows: Rows, slot: Slot) -> list[list[tuple[int, float]]]:
+    ragged = rows[f"bags_{slot.width}"]
+    weights = np.ones(len(ragged.values)) if ragged.weights is None else ragged.weights
+    ends = np.cumsum(ragged.lengths.reshape(-1))
+    flat = ends.reshape(ragged.lengths.shape)[:, slot.index]
+    result = []
+    for end, length in zip(flat, ragged.lengths[:, slot.index]):
+        places = range(end - length, end)
+        result.append([(int(ragged.values[i]) - slot.table.offset, float(weights[i])) for i in places])
+    return result

@@ -1,0 +1,129 @@
+import pytest
+import tensorflow as tf
+from feature_cases import make_pipeline
+
+from easymtl.errors import UserError
+from easymtl.features.feature_set import FeatureSet
+
+FIELDS = {"a": "STRING", "b": "STRING", "x": "FLOAT", "v": "STRING"}
+ID = 'input_names: "{0}" embedding_dim: {1} hash_bucket_size: {2}'
+TAG = 'feature_name: "{0}" input_names: "{1}" feature_type: TagFeature embedding_dim: {2} hash_bucket_size: {3}'
+RAW = 'input_names: "{0}" feature_type: RawFeature raw_input_dim: {1}'
+
+
+def test_slots_number_the_columns_of_their_kind_and_width():
+    features = FeatureSet(
+        make_pipeline(
+            FIELDS,
+            [
+                ID.format("a", 4, 10),
+                RAW.format("v", 3),
+                TAG.format("ta", "a", 4, 7),
+                ID.format("b", 8, 20),
+                RAW.format("x", 1),
+                TAG.format("tb", "b", 4, 5) + ' combiner: "mean"',
+            ],
+            {"all": ["a", "v", "ta", "b"], "side": ["x", "b", "tb", "a"]},
+        )
+    )
+    slots = [(s.group, s.feature, s.kind, s.width, s.index) for group in features.slots.values() for s in group]
+    assert slots == [
+        ("all", "a", "id", 4, 0),
+        ("all", "v", "dense", 3, 0),
+        ("all", "ta", "bag", 4, 0),
+        ("all", "b", "id", 8, 0),
+        ("side", "x", "dense", 1, 3),
+        ("side", "b", "id", 8, 1),
+        ("side", "tb", "bag", 4, 1),
+        ("side", "a", "id", 4, 1),
+    ]
+    tables = [(table.name, table.rows, table.width, table.offset) for table in features.tables]
+    assert tables == [
+        ("all/a", 10, 4, 0),
+        ("all/ta", 7, 4, 10),
+        ("all/b", 20, 8, 0),
+        ("side/b", 20, 8, 20),
+        ("side/tb", 5, 4, 17),
+        ("side/a", 10, 4, 22),
+    ]
+    assert features.rows_by_width == {4: 32, 8: 40}
+    assert features.weighted_widths == {4}
+    assert features.fields == ["a", "v", "b", "x"]
+    assert (features.num_ids(4), features.num_bags(4), features.num_bags(8), features.dense_width) == (2, 2, 0, 4)
+
+
+def test_a_feature_in_two_groups_has_two_tables_and_one_id():
+    features = FeatureSet(make_pipeline(FIELDS, [ID.format("a", 4, 10)], {"all": ["a"], "side": ["a"]}))
+    [[first, second]] = features.transform({"a": tf.constant(["q"])})["ids_4"].numpy()
+    assert second == first + 10
+
+
+def test_an_embedding_name_is_one_table_in_all_groups():
+    named = ID.format("a", 4, 10) + ' embedding_name: "e"'
+    features = FeatureSet(
+        make_pipeline(
+            FIELDS, [named, ID.format("b", 4, 10) + ' embedding_name: "e"'], {"all": ["a", "b"], "side": ["a"]}
+        )
+    )
+    assert [(table.name, table.rows) for table in features.tables] == [("e", 10)]
+
+
+def test_shared_names_are_features_of_one_table():
+    body = 'shared_names: ["b", "v"] feature_name: "first" ' + ID.format("a", 4, 10)
+    features = FeatureSet(make_pipeline(FIELDS, [body], {"all": ["first", "b", "v"]}))
+    assert [slot.table.name for slot in features.slots["all"]] == ["first"] * 3
+    ids = features.transform({name: tf.constant(["q"]) for name in ("a", "b", "v")})["ids_4"].numpy()
+    assert len(set(ids[0])) == 1
+
+
+def test_a_shared_table_must_agree_in_size():
+    bodies = [ID.format(name, 4, rows) + ' embedding_name: "e"' for name, rows in (("a", 10), ("b", 11))]
+    with pytest.raises(UserError, match=r'feature "b": shares the table "e" of 10 rows'):
+        FeatureSet(make_pipeline(FIELDS, bodies))
+
+
+def test_an_unknown_feature_of_a_group_is_named():
+    with pytest.raises(UserError, match=r'feature group "all": "aa" is not a feature.*Did you mean "a"'):
+        FeatureSet(make_pipeline(FIELDS, [ID.format("a", 4, 10)], {"all": ["aa"]}))
+
+
+def test_a_feature_type_still_to_come_is_refused():
+    body = 'input_names: ["a", "b"] feature_type: LookupFeature embedding_dim: 4 hash_bucket_size: 4'
+    with pytest.raises(UserError, match="LookupFeature is not supported yet"):
+        FeatureSet(make_pipeline(FIELDS, [body]))
+
+
+def test_features_that_no_group_uses_cost_nothing():
+    bodies = [ID.format("a", 4, 10), 'input_names: "b" embedding_dim: 4 vocab_file: "nowhere.txt"']
+    assert FeatureSet(make_pipeline(FIELDS, bodies, {"all": ["a"]})).fields == ["a"]
+
+
+def test_ids_are_64_bit_where_a_table_needs_it():
+    features = FeatureSet(make_pipeline(FIELDS, [ID.format("a", 4, 2**33), ID.format("b", 8, 2**30)]))
+    packed = features.transform({"a": tf.constant(["q"]), "b": tf.constant(["q"])})
+    assert packed["ids_4"].dtype == tf.int64
+    assert packed["ids_8"].dtype == tf.int32
+
+
+def test_a_saved_model_carries_its_vocabularies(tmp_path):
+    words = tmp_path / "words.txt"
+    words.write_text("x\ny\nz\n")
+    bodies = [
+        f'input_names: "a" embedding_dim: 4 vocab_file: "{words}"',
+        'input_names: "b" embedding_dim: 4 vocab_list: ["p", "q"]',
+        TAG.format("tags", "v", 4, 100),
+    ]
+    features = FeatureSet(make_pipeline(FIELDS, bodies))
+    module = tf.Module()
+    module.features = features
+    signature = {name: tf.TensorSpec([None], dtype, name) for name, dtype in features.field_types.items()}
+    module.serve = tf.function(features.transform, input_signature=[signature])
+    columns = {"a": tf.constant(["z", "?", ""]), "b": tf.constant(["q", "", "p"]), "v": tf.constant(["m|n", "", "m"])}
+    expected = features.transform(columns)
+    tf.saved_model.save(module, str(tmp_path / "model"))
+    words.unlink()
+    (tmp_path / "model").rename(tmp_path / "moved")
+    found = tf.saved_model.load(str(tmp_path / "moved")).serve(columns)
+    assert set(found) == set(expected)
+    for name, tensor in expected.items():
+        assert found[name].numpy().tolist() == tensor.numpy().tolist()

@@ -1,0 +1,68 @@
+import math
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from easymtl.errors import UserError
+from easymtl.features.numbers import NumberColumn, read_numbers
+
+
+def read(array: pa.Array, equals: str | None = None) -> list[float]:
+    column = NumberColumn("y", "y") if equals is None else NumberColumn.indicator("y", equals)
+    numbers = read_numbers(pa.record_batch({"y": array}), [column])
+    assert numbers.dtype == np.float32 and numbers.shape == (len(array), 1)
+    return numbers[:, 0].tolist()
+
+
+@pytest.mark.parametrize("kind", [pa.int32(), pa.int64(), pa.float32(), pa.float64()])
+def test_a_missing_number_is_nan(kind):
+    assert read(pa.array([1, None, -3], kind)) == pytest.approx([1, math.nan, -3], nan_ok=True)
+
+
+def test_nan_stays_nan_and_bool_is_one_and_zero():
+    assert read(pa.array([math.nan, 0.5])) == pytest.approx([math.nan, 0.5], nan_ok=True)
+    assert read(pa.array([True, False, None])) == pytest.approx([1, 0, math.nan], nan_ok=True)
+
+
+def test_numbers_that_float32_cannot_hold_are_rounded():
+    assert read(pa.array([2**24 + 1], pa.int64())) == [2**24]
+
+
+@pytest.mark.parametrize("is_encoded", [True, False])
+def test_numbers_in_text(is_encoded):
+    array = pa.array(["1", " 0.5", "", None, "1e2", "1"])
+    found = read(array.dictionary_encode() if is_encoded else array)
+    assert found == pytest.approx([1, 0.5, math.nan, math.nan, 100, 1], nan_ok=True)
+
+
+def test_text_that_is_no_number_is_named():
+    with pytest.raises(UserError, match='field "y": "yes" is not a number'):
+        read(pa.array(["1", "yes"]).dictionary_encode())
+
+
+@pytest.mark.parametrize(
+    ("array", "equals", "expected"),
+    [
+        (pa.array(["bj", "sh", None, "bj"]).dictionary_encode(), "bj", [1, 0, 0, 1]),
+        (pa.array(["bj", "sh", None, "北京"]), "北京", [0, 0, 0, 1]),
+        (pa.array([1, 0, None, 10], pa.int32()), "1", [1, 0, 0, 0]),
+        (pa.array([1, 2**40], pa.int64()), str(2**40), [0, 1]),
+        (pa.array([1.0, math.nan, None, 0.5]), "1", [1, 0, 0, 0]),
+        (pa.array([1.0]), "one", [0]),
+        (pa.array([True, False, None]), "true", [1, 0, 0]),
+    ],
+)
+def test_indicators_compare_the_text_of_the_field(array, equals, expected):
+    assert read(array, equals) == expected
+
+
+def test_columns_keep_their_order_and_names():
+    batch = pa.record_batch({"a": pa.array([1, 2]), "b": pa.array([3, 4])})
+    columns = [NumberColumn("b", "b"), NumberColumn.indicator("a", "2"), NumberColumn("a", "a")]
+    assert [column.name for column in columns] == ["b", "a==2", "a"]
+    assert read_numbers(batch, columns).tolist() == [[3, 0, 1], [4, 1, 2]]
+
+
+def test_no_rows():
+    assert read(pa.array([], pa.string()).dictionary_encode()) == []

@@ -1,0 +1,112 @@
+"""The exported transform and the encoder make the same tensors of the same rows, whatever the rows hold."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from feature_cases import make_batch, make_pipeline, serving_tensors
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from easymtl.features.encoder import Encoder, to_tensors
+from easymtl.features.feature_set import FeatureSet
+
+FIELDS = {
+    "s": "STRING",
+    "t": "STRING",
+    "n32": "INT32",
+    "n64": "INT64",
+    "f32": "FLOAT",
+    "f64": "DOUBLE",
+    "b": "BOOL",
+    "digits": "STRING",
+    "vec": "STRING",
+    "tags": "STRING",
+    "kv": "STRING",
+    "w": "STRING",
+}
+TABLE = "embedding_dim: 4 hash_bucket_size: 1009"
+WIDE = "embedding_dim: 8 num_buckets: 20"
+FEATURES = [
+    f'feature_name: "id_s" input_names: "s" {TABLE}',
+    f'feature_name: "id_n32" input_names: "n32" {TABLE}',
+    f'feature_name: "id_n64" input_names: "n64" {WIDE}',
+    f'feature_name: "id_f32" input_names: "f32" precision: 2 {TABLE}',
+    f'feature_name: "id_b" input_names: "b" {TABLE}',
+    f'feature_name: "id_digits" input_names: "digits" {WIDE}',
+    'feature_name: "id_vocab" input_names: "t" embedding_dim: 4 vocab_list: ["a", "你好", "é|"]',
+    f'feature_name: "tag" input_names: "tags" feature_type: TagFeature {TABLE}',
+    f'feature_name: "tag_mean" input_names: "tags" feature_type: TagFeature combiner: "mean" {TABLE}',
+    'feature_name: "tag_16" input_names: "tags" feature_type: TagFeature embedding_dim: 16 hash_bucket_size: 10',
+    f'feature_name: "tag_free" input_names: "s" feature_type: TagFeature separator: " " {TABLE}',
+    f'feature_name: "tag_kv" input_names: "kv" feature_type: TagFeature kv_separator: ":" combiner: "sqrtn" {TABLE}',
+    f'feature_name: "tag_w" input_names: ["tags", "w"] feature_type: TagFeature combiner: "mean" {TABLE}',
+    'feature_name: "raw_f32" input_names: "f32" feature_type: RawFeature min_val: -3 max_val: 7',
+    'feature_name: "raw_log" input_names: "f64" feature_type: RawFeature normalizer_fn: "log1p"',
+    'feature_name: "raw_bnd" input_names: "f64" feature_type: RawFeature boundaries: [-1, 0, 0.5] embedding_dim: 4',
+    'feature_name: "raw_n64" input_names: "n64" feature_type: RawFeature max_val: 10 num_buckets: 4 embedding_dim: 8',
+    'feature_name: "raw_vec" input_names: "vec" feature_type: RawFeature raw_input_dim: 3',
+    'feature_name: "raw_emb" input_names: "vec" feature_type: RawFeature raw_input_dim: 2 embedding_dim: 4 '
+    'combiner: "mean"',
+    f'feature_name: "combo" input_names: ["s", "n64", "b"] feature_type: ComboFeature {TABLE}',
+    f'feature_name: "combo_join" input_names: ["s", "n32"] feature_type: ComboFeature combo_join_sep: "_" {TABLE}',
+    f'feature_name: "combo_many" input_names: ["tags", "t"] feature_type: ComboFeature combo_input_seps: ["|", ""] '
+    f"{TABLE}",
+]
+
+TEXT = st.one_of(st.none(), st.sampled_from(["", "a", "你好", " ", "\x00", "x" * 5000]), st.text(max_size=8))
+NUMBER = st.one_of(
+    st.none(), st.sampled_from([0.0, -1.0, 0.5, float("nan"), float("inf")]), st.floats(-1e6, 1e6, width=32)
+)
+DECIMAL = st.sampled_from(["", "0", "-1.5", "2.25", "1e3"])
+TAG = st.text(st.characters(codec="utf-8", exclude_characters="|:"), min_size=1, max_size=4)
+ROW = st.fixed_dictionaries(
+    {
+        "s": TEXT,
+        "t": TEXT,
+        "n32": st.one_of(st.none(), st.integers(-(2**31), 2**31 - 1), st.integers(-2, 30)),
+        "n64": st.one_of(st.none(), st.integers(-(2**63), 2**63 - 1), st.integers(-2, 30)),
+        "f32": NUMBER,
+        "f64": NUMBER,
+        "b": st.one_of(st.none(), st.booleans()),
+        "digits": st.one_of(st.none(), st.just(""), st.integers(-3, 40).map(str)),
+        "vec": st.one_of(st.none(), st.lists(DECIMAL, max_size=5).map("|".join)),
+        "tags": st.one_of(st.none(), st.lists(st.one_of(st.just(""), TAG), max_size=5).map("|".join)),
+        "kv": st.lists(st.tuples(TAG, DECIMAL).map(":".join), max_size=4).map("|".join),
+        "w": st.one_of(st.none(), st.lists(DECIMAL, max_size=5).map("|".join)),
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def rooms():
+    pipeline = make_pipeline(FIELDS, FEATURES)
+    features = FeatureSet(pipeline)
+    signature = {name: tf.TensorSpec([None], dtype) for name, dtype in features.field_types.items()}
+    return pipeline, features, tf.function(features.transform, input_signature=[signature]), Encoder(features)
+
+
+def assert_equal(rooms, rows: list[dict]) -> None:
+    pipeline, features, transform, encoder = rooms
+    batch = make_batch(pipeline, {name: [row[name] for row in rows] for name in FIELDS})
+    trained = to_tensors(encoder(batch))
+    served = {name: tensor.numpy() for name, tensor in transform(serving_tensors(features, batch)).items()}
+    assert set(served) == set(trained)
+    for name, array in trained.items():
+        assert served[name].dtype == array.dtype
+        np.testing.assert_array_max_ulp(served[name], array, 2) if array.dtype.kind == "f" else (
+            np.testing.assert_array_equal(served[name], array, name)
+        )
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=st.lists(ROW, max_size=12))
+def test_any_rows(rooms, rows):
+    assert_equal(rooms, rows)
+
+
+def test_rows_that_repeat(rooms):
+    row = {
+        "s": "a b a", "t": "é|", "n32": 7, "n64": -1, "f32": 2.5, "f64": 0.5, "b": True, "digits": "3",
+        "vec": "1|2|3", "tags": "x|y|x", "kv": "x:2|y:0.5", "w": "1|2",
+    }  # fmt: skip
+    assert_equal(rooms, [row, dict.fromkeys(FIELDS), row, row] * 50)

@@ -1,0 +1,119 @@
+import numpy as np
+import pytest
+from feature_cases import Case, make_pipeline
+
+from easymtl.errors import UserError
+from easymtl.features.feature_set import FeatureSet
+
+VOCABULARY = 'vocab_list: ["a", "b", "c", "d"]'
+PLACES = {"a": 0, "b": 1, "c": 2, "d": 3}
+
+
+def tag_feature(options: str, inputs: str = '"x"') -> str:
+    return f"input_names: [{inputs}] feature_type: TagFeature embedding_dim: 4 {VOCABULARY} {options}"
+
+
+def reference(tags: list[str], weights: list[float] | None, combiner: str) -> list[tuple[int, float]]:
+    """The weights that make a sum of vectors the combination of tags."""
+    entries = [(PLACES[tag], 1.0 if weights is None else weights[i]) for i, tag in enumerate(tags)]
+    if combiner == "sum":
+        return entries
+    entries = [(tag, weight) for tag, weight in entries if weight > 0]
+    values = np.array([weight for _, weight in entries])
+    norm = values.sum() if combiner == "mean" else np.sqrt((values**2).sum())
+    return [(tag, weight / norm) for tag, weight in entries]
+
+
+def assert_bags_equal(found, expected):
+    assert [[tag for tag, _ in bag] for bag in found] == [[tag for tag, _ in bag] for bag in expected]
+    for bag, other in zip(found, expected):
+        np.testing.assert_allclose([weight for _, weight in bag], [weight for _, weight in other], rtol=1e-6)
+
+
+@pytest.mark.parametrize("combiner", ["sum", "mean", "sqrtn"])
+def test_tags_are_split_empties_dropped_and_repeats_counted(combiner):
+    case = Case(
+        {"x": "STRING"},
+        tag_feature(f'combiner: "{combiner}"'),
+        {"x": ["a|b|b", "", "||c|", None, "d", "a|b|b"]},
+    )
+    tags = [["a", "b", "b"], [], ["c"], [], ["d"], ["a", "b", "b"]]
+    assert_bags_equal(case.bags("x"), [reference(row, None, combiner) for row in tags])
+    assert case.encoder.counts["x"]["missing"] == 2
+
+
+@pytest.mark.parametrize("combiner", ["sum", "mean", "sqrtn"])
+def test_weights_behind_a_separator(combiner):
+    case = Case(
+        {"x": "STRING"},
+        tag_feature(f'combiner: "{combiner}" kv_separator: ":"'),
+        {"x": ["a:0.5|b:2|a:1", "c:0|d:-1|a:2", "b:-1", "", "a|b:|c:3"]},
+    )
+    rows = [
+        (["a", "b", "a"], [0.5, 2, 1]),
+        (["c", "d", "a"], [0, -1, 2]),
+        (["b"], [-1]),
+        ([], []),
+        (["a", "b", "c"], [1, 1, 3]),
+    ]
+    assert_bags_equal(case.bags("x"), [reference(tags, weights, combiner) for tags, weights in rows])
+    assert case.encoder.counts["x"]["unpaired"] == 2
+
+
+@pytest.mark.parametrize("combiner", ["sum", "mean", "sqrtn"])
+def test_weights_of_a_second_input(combiner):
+    case = Case(
+        {"x": "STRING", "w": "STRING"},
+        tag_feature(f'combiner: "{combiner}"', '"x", "w"'),
+        {"x": ["a|b", "c", "a|b|c", "d", "", None], "w": ["0.5|2", "-1", "3", "1|2|3", "", "7"]},
+    )
+    rows = [
+        (["a", "b"], [0.5, 2]),
+        (["c"], [-1]),
+        (["a", "b", "c"], [3, 1, 1]),
+        (["d"], [1]),
+        ([], []),
+        ([], []),
+    ]
+    assert_bags_equal(case.bags("x"), [reference(tags, weights, combiner) for tags, weights in rows])
+    assert case.encoder.counts["x"] == {"missing": 2, "unknown": 0, "unpaired": 5}
+
+
+def test_a_number_column_of_weights():
+    case = Case(
+        {"x": "STRING", "w": "FLOAT"}, tag_feature("", '"x", "w"'), {"x": ["a", "b", ""], "w": [0.25, None, 3.0]}
+    )
+    assert case.bags("x") == [[(0, 0.25)], [(1, 0.0)], []]
+
+
+def test_odd_tags_are_counted_by_tag():
+    case = Case({"x": "STRING"}, tag_feature(""), {"x": ["a|zz|yy", "zz|b", "a|zz|yy"]})
+    assert case.bags("x")[0] == [(0, 1.0), (0, 1.0), (0, 1.0)]
+    assert case.encoder.counts == {"x": {"missing": 0, "unknown": 5}}
+
+
+def test_numbered_tags_out_of_range_take_row_0_and_so_does_minus_one():
+    feature = 'input_names: "x" feature_type: TagFeature embedding_dim: 4 num_buckets: 5'
+    case = Case({"x": "STRING"}, feature, {"x": ["1|4", "5|-1|-7|2"]})
+    assert case.bags("x") == [[(1, 1.0), (4, 1.0)], [(0, 1.0), (0, 1.0), (0, 1.0), (2, 1.0)]]
+    assert case.encoder.counts["x"]["out_of_range"] == 3
+
+
+def test_an_integer_column_is_one_tag():
+    feature = 'input_names: "x" feature_type: TagFeature embedding_dim: 4 vocab_list: ["7", "8"]'
+    assert Case({"x": "INT64"}, feature, {"x": [8, 7]}).bags("x") == [[(1, 1.0)], [(0, 1.0)]]
+
+
+def test_a_weight_that_is_no_number_is_named():
+    with pytest.raises(UserError, match=r'"x": "heavy" cannot be read as a number'):
+        Case({"x": "STRING"}, tag_feature('kv_separator: ":"'), {"x": ["a:1|b:heavy"]})
+
+
+def test_two_ways_to_give_weights_are_refused():
+    fields = {"x": "STRING", "w": "STRING"}
+    with pytest.raises(UserError, match="keep one"):
+        FeatureSet(make_pipeline(fields, [tag_feature('kv_separator: ":"', '"x", "w"')]))
+
+
+def test_weights_are_left_out_of_a_width_that_needs_none():
+    assert Case({"x": "STRING"}, tag_feature(""), {"x": ["a"]}).rows["bags_4"].weights is None
