@@ -65,9 +65,10 @@ def read_carefully(
         UserError: a row does not parse and `skipped` is None.
     """
     lines, texts, problems = _split(data, name, first_line, layout)
+    is_utf8 = _is_utf8(data)
     columns = []
     for field, column in zip(fields, texts):
-        values, bad = _parse(column, field)
+        values, bad = _parse(column, field, is_utf8)
         columns.append(values)
         problems += [_value_problem(row, lines[row], field, column[row], layout) for row in bad]
     if not problems:
@@ -122,9 +123,17 @@ def _records(data: bytes, name: str, first_line: int, separator: str) -> Iterato
         raise UserError(f"{name}:{line}: this record cannot be read: {error}.") from None
 
 
-def _parse(texts: list[str], field: Field) -> tuple[pa.Array, np.ndarray]:
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _parse(texts: list[str], field: Field, is_utf8: bool) -> tuple[pa.Array, np.ndarray]:
     """Returns the values and the indices of the texts that are none of the declared type."""
-    bad = [row for row, text in enumerate(texts) if _NOT_UTF8.search(text)]
+    bad = [] if is_utf8 else [row for row, text in enumerate(texts) if _NOT_UTF8.search(text)]
     clean = list(texts)
     for row in bad:
         clean[row] = ""

@@ -1,4 +1,4 @@
-"""Parquet files: a block is a row group."""
+"""Parquet files: a block is a row group, or several small ones."""
 
 from collections.abc import Iterator, Sequence
 
@@ -21,7 +21,7 @@ class ParquetSource(Source):
 
     Attributes:
         fields: the columns that are read, by name, in order.
-        blocks: the row groups in the order of the files.
+        blocks: the row groups in the order of the files; small neighbours are one block.
     """
 
     def __init__(
@@ -48,21 +48,20 @@ class ParquetSource(Source):
         self._ignore_error = ignore_error
         self._batch_rows = batch_rows
         self._defaults = [default_scalar(field) for field in fields.values()]
+        self._metadata: dict[DataFile, pyarrow.parquet.FileMetaData] = {}
         blocks = []
         for file in files:
             with open_parquet(file) as opened:
                 _check_types(file, opened.schema_arrow, fields)
-                groups = [opened.metadata.row_group(number) for number in range(opened.num_row_groups)]
-                blocks += [
-                    Block(file, number, group.total_byte_size, group.num_rows) for number, group in enumerate(groups)
-                ]
+                self._metadata[file] = opened.metadata
+            blocks += _cut(file, self._metadata[file], batch_rows)
         super().__init__(fields, blocks)
 
     def read(self, block: Block) -> Iterator[pa.RecordBatch]:
-        """Yields the rows of a row group in order, cut the same way each time."""
+        """Yields the rows of a block in order, cut the same way each time."""
         strings = [name for name, field in self.fields.items() if field.type == pa.string()]
-        with open_parquet(block.file, strings) as opened:
-            batches = opened.iter_batches(self._batch_rows, [block.start], list(self.fields))
+        with open_parquet(block.file, strings, self._metadata[block.file]) as opened:
+            batches = self._batches(opened, block)
             while True:
                 try:
                     batch = next(batches, None)
@@ -71,6 +70,15 @@ class ParquetSource(Source):
                 if batch is None:
                     return
                 yield self._convert(block, batch)
+
+    def _batches(self, opened: pyarrow.parquet.ParquetFile, block: Block) -> Iterator[pa.RecordBatch]:
+        groups = list(range(block.start, block.start + block.num_groups))
+        if len(groups) == 1:
+            yield from opened.iter_batches(self._batch_rows, groups, list(self.fields))
+            return
+        # Each row group has dictionaries of its own, and Arrow would not put rows of two of them into one batch.
+        table = opened.read_row_groups(groups, list(self.fields))
+        yield from table.unify_dictionaries().combine_chunks().to_batches()
 
     def _convert(self, block: Block, batch: pa.RecordBatch) -> pa.RecordBatch:
         arrays = []
@@ -97,20 +105,41 @@ class ParquetSource(Source):
         bad |= new
 
 
-def open_parquet(file: DataFile, read_dictionary: Sequence[str] = ()) -> pyarrow.parquet.ParquetFile:
-    """Returns the file, its metadata read.
+def open_parquet(
+    file: DataFile,
+    read_dictionary: Sequence[str] = (),
+    metadata: pyarrow.parquet.FileMetaData | None = None,
+) -> pyarrow.parquet.ParquetFile:
+    """Returns the file; its metadata are read unless they are given.
 
     Raises:
         UserError: it is gone, truncated or no Parquet file.
     """
     opened = file.open()
     try:
-        return pyarrow.parquet.ParquetFile(opened, read_dictionary=list(read_dictionary), pre_buffer=False)
+        return pyarrow.parquet.ParquetFile(
+            opened, metadata=metadata, read_dictionary=list(read_dictionary), pre_buffer=False
+        )
     except (OSError, pa.ArrowInvalid) as error:
         raise UserError(
             f"{file.name}: this is no Parquet file, or it is truncated: {str(error).rstrip('.')}. "
             "For text files set data_config.input_type to CSVInput."
         ) from None
+
+
+def _cut(file: DataFile, metadata: pyarrow.parquet.FileMetaData, batch_rows: int) -> list[Block]:
+    """Returns the row groups as blocks, neighbours together while they have at most `batch_rows` rows."""
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    blocks: list[Block] = []
+    start = num_rows = size = 0
+    for number, group in enumerate(groups):
+        num_rows += group.num_rows
+        size += group.total_byte_size
+        is_last = number + 1 == len(groups)
+        if is_last or num_rows + groups[number + 1].num_rows > batch_rows:
+            blocks.append(Block(file, start, size, num_rows, num_groups=number + 1 - start))
+            start, num_rows, size = number + 1, 0, 0
+    return blocks
 
 
 def _check_types(file: DataFile, schema: pa.Schema, fields: dict[str, Field]) -> None:
