@@ -26,6 +26,7 @@ RULES: tuple[Callable[[Review], None], ...] = (
     model.check_architecture,
     model.check_networks,
     tasks.check_tower_labels,
+    tasks.check_unused_labels,
     tasks.check_losses,
     tasks.check_spaces,
     tasks.check_relations,

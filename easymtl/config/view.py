@@ -89,6 +89,43 @@ def input_field_names(data_config: DatasetConfig, field: DatasetConfig.Field) ->
     return list(expand_range(field.input_name)) if data_config.auto_expand_input_fields else [field.input_name]
 
 
+def used_fields(pipeline: Pipeline) -> dict[str, str]:
+    """Returns the input fields that something reads, each with the path of its first reader.
+
+    Features in no group are left out; so are columns that are only declared.
+    """
+    readers = [*_feature_readers(pipeline), *_task_readers(pipeline)]
+    if pipeline.data_config.sample_weight:
+        readers.append((pipeline.data_config.sample_weight, "data_config.sample_weight"))
+    used: dict[str, str] = {}
+    for field, path in readers:
+        used.setdefault(field, path)
+    return used
+
+
+def _feature_readers(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
+    base = "feature_config.features" if pipeline.feature_config.features else "feature_configs"
+    grouped = {name for group in pipeline.model_config.feature_groups for name in group_feature_names(group)}
+    grouped |= {tower.task_space_indicator_name for tower in task_towers(pipeline)}
+    for index, feature in enumerate(features(pipeline)):
+        if feature_name(feature) in grouped:
+            yield from ((name, f"{base}[{index}].input_names[{i}]") for i, name in enumerate(feature.input_names))
+
+
+def _task_readers(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
+    for index, (path, tower) in enumerate(zip(task_tower_paths(pipeline), task_towers(pipeline))):
+        yield label_name(pipeline, index), f"{path}.label_name"
+        if tower.task_space_indicator_label:
+            yield tower.task_space_indicator_label, f"{path}.task_space_indicator_label"
+        for i, weight in enumerate(tower.sample_weights):
+            if weight.column or weight.label:
+                yield weight.column or weight.label, f"{path}.sample_weights[{i}]"
+        for i, entry in enumerate(tower.metrics_set):
+            key = entry.gauc.uid_field or entry.session_auc.session_id_field
+            if key:
+                yield key, f"{path}.metrics_set[{i}]"
+
+
 def train_input(pipeline: Pipeline) -> str:
     """Returns the training input: a comma list of paths, globs or folders."""
     return pipeline.train_input_path or pipeline.parquet_train_input

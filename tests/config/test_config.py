@@ -133,6 +133,19 @@ def test_easyrec_configs_are_right_or_use_what_is_not_supported(path, monkeypatc
         assert config.pipeline == text_format.Parse(path.read_text(encoding="utf-8"), Pipeline())
 
 
+def test_used_fields_know_their_first_reader(load):
+    gauc = 'metrics_set { gauc { uid_field: "user" } }'
+    used = view.used_fields(load(("metrics_set { auc { } }", gauc), ('"tags", "price"]', '"price"]')).pipeline)
+    assert used == {
+        "user": "feature_config.features[0].input_names[0]",
+        "price": "feature_config.features[2].input_names[0]",
+        "click": "model_config.dbmtl.task_towers[0].label_name",
+        "order": "model_config.dbmtl.task_towers[1].label_name",
+        "seconds": "model_config.dbmtl.task_towers[2].label_name",
+        "weight": "data_config.sample_weight",
+    }
+
+
 def test_a_bare_metric_is_every_tower_that_has_it(load):
     pipeline = load().pipeline
     assert view.metric_results(pipeline) == ["auc_ctr", "auc_cvr", "mean_squared_error_stay"]

@@ -79,8 +79,8 @@ RULES = {
             '"seconds", "weight", "user", "tags", "price"). Did you mean "user"?',
         ),
         ('input_names: "user" ', "", "feature_config.features[0] has no input_names."),
-        ('input_names: "user"', 'input_names: ["user", "tags"]', "has 2 input_names; a IdFeature takes 1."),
-        ('input_names: "tags"', 'input_names: ["tags", "user", "price"]', "3 input_names; a TagFeature takes 1 to 2."),
+        ('input_names: "user"', 'input_names: ["user", "tags"]', "has 2 input_names; IdFeature takes 1."),
+        ('input_names: "tags"', 'input_names: ["tags", "user", "price"]', "3 input_names; TagFeature takes 1 to 2."),
         (
             'input_names: "tags"',
             'feature_name: "user" input_names: "tags"',
@@ -222,7 +222,7 @@ RULES = {
         (
             'label_name: "click"',
             'label_name: "click" relation_tower_names: "cvr"',
-            "relation_tower_names make a circle: ",
+            "x.config:33: task_towers[0].relation_tower_names make a circle: ctr needs cvr needs ctr. Remove one of these",
         ),
         (
             'label_name: "click"',
@@ -404,6 +404,7 @@ NOTES = [
         "loss_type: CLASSIFICATION losses { loss_type: L2_LOSS }",
         "task_towers[2].loss_type CLASSIFICATION has no effect: losses { } is set.",
     ),
+    ('label_name: "seconds"', 'label_name: "order"', 'data_config.label_fields[2] "seconds" is learned by no tower.'),
     ("num_steps: 5", "num_steps: 5 sync_replicas: true", "x.config:8: sync_replicas is ignored. "),
 ]
 
@@ -430,6 +431,7 @@ RIGHT = [
     (FIRST_METRIC, 'metrics_set { gauc { uid_field: "user" } } metrics_set { auc { } weighted: true }'),
     ("data_config {", 'export_config { exporter_type: "best" }\ndata_config {'),
     ("data_config {", 'export_config { exporter_type: "best" best_exporter_metric: "auc_cvr" }\ndata_config {'),
+    ("metrics_set { auc { } }\n    }\n    task", "}\n    task"),
     ("data_config {", 'export_config { exporter_type: "best" best_exporter_metric: "loss" }\ndata_config {'),
 ]
 

@@ -1,5 +1,6 @@
 """Rules of the features: names, inputs, tables, and what each type needs."""
 
+from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -64,7 +65,7 @@ def _check_inputs(review: Review, path: str, feature: FeatureConfig) -> None:
     count = len(feature.input_names)
     if kind and not kind.fewest_inputs <= count <= kind.most_inputs:
         wanted = f"{kind.fewest_inputs}" if kind.fewest_inputs == kind.most_inputs else f"1 to {kind.most_inputs}"
-        review.problem(path, f"has {count} input_names; a {_type_name(feature)} takes {wanted}.")
+        review.problem(path, f"has {count} input_names; {_type_name(feature)} takes {wanted}.")
 
 
 def _check_table(review: Review, path: str, feature: FeatureConfig) -> None:
@@ -81,8 +82,7 @@ def _check_table(review: Review, path: str, feature: FeatureConfig) -> None:
 
 
 def _check_vocabulary(review: Review, path: str, feature: FeatureConfig, given: list[str]) -> None:
-    words = list(feature.vocab_list)
-    twice = sorted({word for word in words if words.count(word) > 1}) if len(words) < 10_000 else []
+    twice = sorted(word for word, count in Counter(feature.vocab_list).items() if count > 1)
     if twice:
         review.problem(f"{path}.vocab_list", f"holds {quoted(twice)} twice; remove one of them.")
     if given[:1] == ["vocab_file"] and not Path(feature.vocab_file).is_file():

@@ -55,7 +55,9 @@ def _check_group_field(review: Review, path: str, name: str, entry: EvalMetrics)
 def check_best_metric(review: Review) -> None:
     """The metric that the best export is chosen by is one of the towers'."""
     export = review.pipeline.export_config
-    if export.exporter_type != "best" and not export.enable_early_stop:
+    is_used = export.exporter_type == "best" or export.enable_early_stop
+    # The default, auc, gives way to the loss where no tower has it.
+    if not is_used or not export.HasField("best_exporter_metric"):
         return
     name = export.best_exporter_metric
     if name not in view.LOSS_NAMES and not view.results_of_metric(review.pipeline, name):

@@ -41,6 +41,17 @@ def check_tower_labels(review: Review) -> None:
             review.problem(path, text, *_LABEL_READS)
 
 
+def check_unused_labels(review: Review) -> None:
+    """A label field that no tower learns or reads is noted."""
+    labels = list(review.data.label_fields)
+    used = {tower.label_name or "".join(labels[index : index + 1]) for index, (_, tower) in enumerate(review.towers())}
+    for _, tower in review.towers():
+        used.update([tower.task_space_indicator_label, *(weight.label for weight in tower.sample_weights)])
+    for index, label in enumerate(labels if used else []):
+        if label not in used:
+            review.note(f"data_config.label_fields[{index}]", f'"{label}" is learned by no tower.')
+
+
 def check_losses(review: Review) -> None:
     """The losses of a tower fit its num_class, its parameters and each other."""
     for path, tower in review.towers():
