@@ -181,5 +181,6 @@ def _initial_rows(table: Table, count: int, seed: tf.Tensor) -> tf.Tensor:
         # Glorot and Bengio 2010: variance 2 / (rows + width); truncation takes away the factor 0.8796.
         stddev = (2.0 / (table.rows + table.width)) ** 0.5 / 0.87962566103423978
         return tf.random.stateless_truncated_normal(shape, seed, 0.0, stddev)
-    values = tf.constant(list(message.consts) or [0.0], tf.float32)
-    return tf.broadcast_to(values, shape)
+    if kind == "constant_initializer":
+        return tf.broadcast_to(tf.constant(list(message.consts) or [0.0], tf.float32), shape)
+    raise AssertionError(f"no such initializer: {kind}")

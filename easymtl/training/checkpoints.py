@@ -104,7 +104,7 @@ class CheckpointFolder:
         return Checkpoint(final, step)
 
     def prune(self, keep: int, protected: Iterable[int] = ()) -> None:
-        """Removes all but the newest `keep` checkpoints and those of the protected steps."""
+        """Removes all but the newest `keep` checkpoints (0 keeps all) and those of the protected steps."""
         kept = {checkpoint.step for checkpoint in self.all()[-keep:]} | set(protected)
         for checkpoint in self.all():
             if checkpoint.step not in kept:

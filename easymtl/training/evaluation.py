@@ -1,8 +1,9 @@
 """One pass over evaluation data: predictions, losses, metrics."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -10,12 +11,14 @@ import tensorflow as tf
 
 from easymtl.config import view
 from easymtl.data.rows import Rows
-from easymtl.features.encoder import KEEP_PREFIX, to_tensors
+from easymtl.features.encoder import KEEP_PREFIX, Encoder, to_tensors
+from easymtl.features.numbers import NumberColumn
 from easymtl.layers.context import Call
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.evaluation import Evaluation
 from easymtl.tasks.ranker import Ranker
-from easymtl.training.inputs import evaluation_encoder, evaluation_feed
+from easymtl.tasks.task import Task
+from easymtl.training.inputs import RowEncoder, evaluation_feed
 from easymtl.training.step import batch_signature
 
 Scores = dict[str, np.ndarray]
@@ -38,63 +41,80 @@ class EvaluationResult:
     warnings: tuple[str, ...]
 
 
-class Evaluator:
-    """Scores data with the weights that a ranker has at the time; the graph is traced once.
+class Scorer(Protocol):
+    """Something that scores rows: the weights of a model in training, or a SavedModel."""
 
-    The predictions are those of the model's exported form: the same transform, the same graph.
-    """
+    number_columns: Sequence[NumberColumn]
 
-    def __init__(self, pipeline: Pipeline, ranker: Ranker, dtype: tf.DType):
-        self._pipeline = pipeline
-        self._ranker = ranker
-        self._dtype = dtype
-        self._score: Callable | None = None
-
-    def run(self, paths: str | None = None) -> EvaluationResult:
-        """Evaluates on `paths`, or on the config's evaluation data.
-
-        Raises:
-          UserError: the data cannot be read, or has no row.
-        """
-        begin = time.perf_counter()
-        evaluation = Evaluation(self._ranker.tasks)
-        encoder = evaluation_encoder(self._ranker, evaluation.key_fields)
-        totals: dict[str, float] = {}
-        num_examples = 0
-        limit = self._pipeline.eval_config.num_examples or None
-        with evaluation_feed(self._pipeline, encoder, paths or view.eval_input(self._pipeline)) as feed:
-            for rows in _limited((batch.rows for batch in feed), limit):
-                predictions, losses = self.score(rows)
-                evaluation.add(predictions, named_numbers(self._ranker, rows), kept_columns(rows))
-                num_examples += rows.num_rows
-                for name, value in losses.items():
-                    totals[name] = totals.get(name, 0.0) + float(value) * rows.num_rows
-        losses = {name: total / num_examples for name, total in totals.items()}
-        metrics = {**evaluation.result(), **losses, "loss": sum(losses.values())}
-        return EvaluationResult(metrics, num_examples, time.perf_counter() - begin, tuple(evaluation.warnings))
+    def encoder(self, keep: Sequence[str], with_numbers: bool = True) -> RowEncoder:
+        """Returns what turns record batches into the rows that `score` takes, `keep` fields handed on."""
 
     def score(self, rows: Rows) -> tuple[Scores, Scores]:
-        """Returns the predictions and the losses of encoded rows, by name."""
+        """Returns predictions and losses by name; no losses where it cannot tell them."""
+
+
+class RankerScorer:
+    """Scores with the weights that a ranker has at the time; the graph is traced once.
+
+    The transform and the graph are those of the exported form.
+    """
+
+    def __init__(self, ranker: Ranker, dtype: tf.DType):
+        self.number_columns = ranker.number_columns
+        self._ranker = ranker
+        self._dtype = dtype
+        self._graphs: dict[bool, Callable] = {}
+
+    def encoder(self, keep: Sequence[str], with_numbers: bool = True) -> Encoder:
+        """Returns the encoder of training; without numbers, data need not have labels."""
+        return Encoder(self._ranker.feature_set, self.number_columns if with_numbers else (), keep=keep)
+
+    def score(self, rows: Rows) -> tuple[Scores, Scores]:
+        """Returns the predictions and, if the rows have labels, the losses of encoded rows, by name."""
         tensors = to_tensors(rows)
-        if self._score is None:
-            self._score = self._trace(batch_signature(tensors))
-        predictions, losses = self._score(tensors)
+        has_numbers = "numbers" in tensors
+        if has_numbers not in self._graphs:
+            self._graphs[has_numbers] = self._trace(batch_signature(tensors))
+        predictions, losses = self._graphs[has_numbers](tensors)
         return _to_numpy(predictions), _to_numpy(losses)
 
     def _trace(self, signature: dict[str, tf.TensorSpec]) -> Callable:
         def score(batch: Mapping[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
             lookups = self._ranker.embeddings.lookup(batch)
             logits, _ = self._ranker.logits(batch, lookups, Call(dtype=self._dtype))
-            has_labels = "numbers" in batch
-            losses = self._ranker.losses_of(logits, batch, norm=None).tasks if has_labels else {}
+            losses = self._ranker.losses_of(logits, batch, norm=None).tasks if "numbers" in batch else {}
             return self._ranker.predictions(logits), losses
 
-        return tf.function(score, input_signature=[signature])
+        return tf.function(score, input_signature=[signature], autograph=False)
 
 
-def named_numbers(ranker: Ranker, rows: Rows) -> dict[str, np.ndarray]:
-    """Returns labels, weights and indicators of encoded rows by name, each `[batch]`."""
-    return {column.name: rows["numbers"][:, index] for index, column in enumerate(ranker.number_columns)}
+def evaluate(pipeline: Pipeline, tasks: Sequence[Task], scorer: Scorer, paths: str | None = None) -> EvaluationResult:
+    """Evaluates on `paths`, or on the config's evaluation data, in one pass and in order.
+
+    Raises:
+      UserError: the data cannot be read, or has no row.
+    """
+    begin = time.perf_counter()
+    evaluation = Evaluation(tasks)
+    encoder = scorer.encoder(evaluation.key_fields)
+    totals: dict[str, float] = {}
+    num_examples = 0
+    with evaluation_feed(pipeline, encoder, paths or view.eval_input(pipeline)) as feed:
+        for rows in _limited((batch.rows for batch in feed), pipeline.eval_config.num_examples or None):
+            predictions, losses = scorer.score(rows)
+            evaluation.add(predictions, _named_numbers(scorer, rows), kept_columns(rows))
+            num_examples += rows.num_rows
+            for name, value in losses.items():
+                totals[name] = totals.get(name, 0.0) + float(value) * rows.num_rows
+    metrics = evaluation.result()
+    losses = {name: total / num_examples for name, total in totals.items()}
+    if losses:
+        metrics |= {**losses, "loss": sum(losses.values())}
+    return EvaluationResult(metrics, num_examples, time.perf_counter() - begin, tuple(evaluation.warnings))
+
+
+def _named_numbers(scorer: Scorer, rows: Rows) -> dict[str, np.ndarray]:
+    return {column.name: rows["numbers"][:, index] for index, column in enumerate(scorer.number_columns)}
 
 
 def kept_columns(rows: Rows) -> dict[str, pa.Array]:

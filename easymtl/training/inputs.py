@@ -1,9 +1,12 @@
 """The feeds of a config: what training and evaluation read."""
 
-from collections.abc import Sequence
+from typing import Protocol
+
+import pyarrow as pa
 
 from easymtl.config import view
 from easymtl.data.feed import MIN_WINDOW_ROWS, Cursor, Feed
+from easymtl.data.rows import Rows
 from easymtl.data.sources import Source, open_source
 from easymtl.features.encoder import Encoder
 from easymtl.protos.pipeline_pb2 import Pipeline
@@ -37,13 +40,19 @@ class TrainingInput:
         )
 
 
-def evaluation_feed(pipeline: Pipeline, encoder: Encoder, paths: str) -> Feed:
+class RowEncoder(Protocol):
+    """Turns record batches that hold `fields` into rows."""
+
+    @property
+    def fields(self) -> list[str]:
+        """Returns the fields that a batch must hold."""
+
+    def __call__(self, batch: pa.RecordBatch) -> Rows:
+        """Returns the rows of a batch, one for one."""
+
+
+def evaluation_feed(pipeline: Pipeline, encoder: RowEncoder, paths: str) -> Feed:
     """Returns one pass over the data in `paths`, in order."""
     data = pipeline.data_config
     source = open_source(paths, data, encoder.fields)
     return Feed(source, encoder, data.eval_batch_size, prefetch=max(data.prefetch_size, 1))
-
-
-def evaluation_encoder(ranker: Ranker, key_fields: Sequence[str]) -> Encoder:
-    """Returns an encoder that hands on the key fields of grouped metrics."""
-    return Encoder(ranker.feature_set, ranker.number_columns, keep=key_fields)

@@ -19,7 +19,7 @@ from easymtl.tasks.ranker import Ranker
 from easymtl.training import events
 from easymtl.training.best import Best
 from easymtl.training.checkpoints import Checkpoint, CheckpointFolder, Weights
-from easymtl.training.evaluation import EvaluationResult, Evaluator
+from easymtl.training.evaluation import RankerScorer, evaluate
 from easymtl.training.inputs import TrainingInput
 from easymtl.training.optimizers import Optimizers
 from easymtl.training.pace import Pace
@@ -78,7 +78,7 @@ class Trainer:
         self._weights = Weights(self.ranker, self._optimizers)
         self._folder = CheckpointFolder(self.pipeline.model_dir)
         self._best = Best.from_pipeline(self.pipeline)
-        self._evaluator = Evaluator(self.pipeline, self.ranker, self._dtype)
+        self._scorer = RankerScorer(self.ranker, self._dtype)
         self._cursor: Cursor | None = None
         self._metrics: Mapping[str, float] = {}
         self._restore()
@@ -218,11 +218,11 @@ class Trainer:
         state = {"cursor": cursor, "best": self._best.state(), "metrics": dict(self._metrics)}
         checkpoint = self._folder.save(step, self._weights, state)
         protected = [] if self._best.value is None else [self._best.step]
-        self._folder.prune(max(self.settings.keep_checkpoint_max, 1), protected)
+        self._folder.prune(self.settings.keep_checkpoint_max, protected)
         self._tell(events.Saved(step, checkpoint.path))
 
     def _evaluate(self, step: int) -> None:
-        result: EvaluationResult = self._evaluator.run()
+        result = evaluate(self.pipeline, self.ranker.tasks, self._scorer)
         self._metrics = result.metrics
         is_best = self._best.update(step, result.metrics)
         self._tell(

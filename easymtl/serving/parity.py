@@ -1,0 +1,79 @@
+"""The proof that a SavedModel scores as its checkpoint does, in a process that knows nothing of easymtl."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from easymtl.errors import UserError
+
+RELATIVE_TOLERANCE = 1e-5
+ABSOLUTE_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far a SavedModel is from its checkpoint.
+
+    Attributes:
+      num_rows: rows that were compared.
+      largest_difference: the largest absolute difference over all predictions.
+    """
+
+    num_rows: int
+    largest_difference: float
+
+
+def check_parity(folder: Path, columns: Mapping[str, pa.Array], expected: Mapping[str, np.ndarray]) -> Parity:
+    """Compares the scores of a SavedModel with those of its checkpoint, both in float32.
+
+    Args:
+      folder: the SavedModel.
+      columns: raw columns of some rows, without nulls, by field.
+      expected: predictions of the checkpoint on the same rows, by name.
+
+    Raises:
+      UserError: the SavedModel cannot be loaded, lacks a prediction, or scores differ by more than 1e-5 of their size.
+    """
+    scores = score_apart(folder, columns)
+    if set(scores) != set(expected):
+        raise UserError(f"{folder}: the SavedModel gives {sorted(scores)}, the checkpoint {sorted(expected)}.")
+    largest = 0.0
+    for name, values in expected.items():
+        difference = np.abs(scores[name].astype(np.float64) - values)
+        allowed = ABSOLUTE_TOLERANCE + RELATIVE_TOLERANCE * np.abs(values)
+        if not np.all(difference <= allowed):
+            row = int(np.argmax(np.max((difference - allowed).reshape(len(values), -1), axis=1)))
+            raise UserError(
+                f"{folder}: {name} of row {row} is {scores[name][row]} in the SavedModel and {values[row]} with the "
+                "checkpoint. It was not published; please report this with the config."
+            )
+        largest = max(largest, float(difference.max(initial=0.0)))
+    return Parity(len(next(iter(expected.values()))), largest)
+
+
+def score_apart(folder: Path, columns: Mapping[str, pa.Array]) -> dict[str, np.ndarray]:
+    """Returns the scores of a SavedModel, computed in a new process that does not import easymtl.
+
+    Raises:
+      UserError: that process failed; the message ends with what it said.
+    """
+    with tempfile.TemporaryDirectory() as work:
+        source, target = Path(work) / "columns.arrow", Path(work) / "scores.arrow"
+        table = pa.table(dict(columns))
+        with pa.OSFile(str(source), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+            writer.write_table(table)
+        program = Path(__file__).with_name("reload.py")
+        # -I: neither the current folder nor PYTHONPATH is searched for modules.
+        command = [sys.executable, "-I", str(program), str(folder), str(source), str(target)]
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+        if run.returncode != 0:
+            raise UserError(f"{folder}: the SavedModel could not be loaded and run:\n{run.stderr[-2000:]}")
+        with pa.OSFile(str(target), "rb") as file:
+            result = pa.ipc.open_file(file).read_all()
+    return {name: np.array(result[name].to_pylist()) for name in result.column_names}

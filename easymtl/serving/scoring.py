@@ -1,0 +1,177 @@
+"""Scoring with a SavedModel, and writing the scores of any scorer to Parquet."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import tensorflow as tf
+
+from easymtl.data.feed import Feed
+from easymtl.data.fields import input_fields
+from easymtl.data.rows import Rows
+from easymtl.errors import UserError, did_you_mean, quoted
+from easymtl.features.columns import text_tensor, without_nulls
+from easymtl.features.encoder import KEEP_PREFIX
+from easymtl.features.numbers import NumberColumn, read_numbers
+from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.serving.saved_model import SIGNATURE
+from easymtl.tasks.task import build_tasks, number_columns
+from easymtl.training.evaluation import Scorer, Scores, kept_columns
+from easymtl.training.inputs import evaluation_feed
+
+_INPUT_PREFIX = "input_"
+
+
+class SavedModelScorer:
+    """Scores rows with a SavedModel, on raw columns, as a server would."""
+
+    def __init__(self, folder: str | Path, pipeline: Pipeline):
+        """Loads the model.
+
+        Args:
+          folder: the SavedModel, or a folder of numbered ones of which the newest is taken.
+          pipeline: names the labels and weights that evaluation needs.
+
+        Raises:
+          UserError: there is no SavedModel, or it cannot be loaded.
+        """
+        path = newest_export(folder)
+        try:
+            self._model = tf.saved_model.load(str(path))
+            self._serve = self._model.signatures[SIGNATURE]
+        except (OSError, KeyError, tf.errors.OpError) as error:
+            raise UserError(f"{path}: cannot be loaded as a SavedModel: {error}") from None
+        self.number_columns: Sequence[NumberColumn] = number_columns(build_tasks(pipeline))
+        self._keywords = {spec.name: name for name, spec in self._serve.structured_input_signature[1].items()}
+
+    def encoder(self, keep: Sequence[str], with_numbers: bool = True) -> "RawEncoder":
+        """Returns an encoder that hands on the raw columns of the model's inputs."""
+        return RawEncoder(list(self._keywords), self.number_columns if with_numbers else (), keep)
+
+    def score(self, rows: Rows) -> tuple[Scores, Scores]:
+        """Returns the scores by name; a SavedModel knows no losses."""
+        columns = {keyword: _tensor(rows[_INPUT_PREFIX + field]) for field, keyword in self._keywords.items()}
+        return {name: value.numpy() for name, value in self._serve(**columns).items()}, {}
+
+
+class RawEncoder:
+    """Hands on raw columns without nulls, and the numbers that evaluation needs."""
+
+    def __init__(self, inputs: Sequence[str], numbers: Sequence[NumberColumn], keep: Sequence[str]):
+        self._inputs = list(inputs)
+        self._numbers = tuple(numbers)
+        self._keep = tuple(keep)
+
+    @property
+    def fields(self) -> list[str]:
+        """Returns the fields that a batch must hold, each once."""
+        return list(dict.fromkeys([*self._inputs, *(column.field for column in self._numbers), *self._keep]))
+
+    def __call__(self, batch: pa.RecordBatch) -> Rows:
+        """Returns the rows of a batch."""
+        columns = {_INPUT_PREFIX + field: without_nulls(batch.column(field)) for field in self._inputs}
+        columns |= {KEEP_PREFIX + field: batch.column(field) for field in self._keep}
+        if self._numbers:
+            columns["numbers"] = read_numbers(batch, self._numbers)
+        return Rows(columns)
+
+
+def newest_export(folder: str | Path) -> Path:
+    """Returns the folder of a SavedModel: itself, or the newest of the numbered ones in it.
+
+    Raises:
+      UserError: there is none.
+    """
+    path = Path(folder)
+    if (path / "saved_model.pb").is_file():
+        return path
+    numbered = [entry for entry in path.glob("*/saved_model.pb") if entry.parent.name.isdigit()]
+    if not numbered:
+        raise UserError(f"{path}: no SavedModel is in this folder. Make one: easymtl export --pipeline_config ...")
+    return max(numbered, key=lambda entry: int(entry.parent.name)).parent
+
+
+def predict(pipeline: Pipeline, scorer: Scorer, paths: str, output: str | Path, keep: Sequence[str]) -> int:
+    """Scores all rows in order and writes a Parquet file of the kept columns and the scores.
+
+    The file is written beside `output` and renamed when it is whole.
+
+    Returns:
+      The number of rows.
+
+    Raises:
+      UserError: the data cannot be read, a kept column does not exist, or the file cannot be written.
+    """
+    target = _target_file(output)
+    draft = target.with_name(f".writing-{target.name}-{os.getpid()}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with evaluation_feed(pipeline, scorer.encoder(keep, with_numbers=False), paths) as feed:
+            num_rows = _write(draft, feed, scorer)
+        os.replace(draft, target)
+    except OSError as error:
+        raise UserError(f"{target}: cannot be written: {error.strerror or error}") from None
+    finally:
+        draft.unlink(missing_ok=True)
+    return num_rows
+
+
+def _target_file(output: str | Path) -> Path:
+    """Returns `scores.parquet` in a folder, or the file itself."""
+    path = Path(output)
+    if path.suffix == ".parquet":
+        return path
+    if path.suffix:
+        raise UserError(f'{path}: scores are written as Parquet; name a folder or a file that ends in ".parquet".')
+    return path / "scores.parquet"
+
+
+def _write(draft: Path, feed: Feed, scorer: Scorer) -> int:
+    writer: pq.ParquetWriter | None = None
+    num_rows = 0
+    try:
+        for batch in feed:
+            scores, _ = scorer.score(batch.rows)
+            kept = {field: _plain(column) for field, column in kept_columns(batch.rows).items()}
+            table = pa.table({**kept, **{name: _arrow(value) for name, value in sorted(scores.items())}})
+            writer = writer or pq.ParquetWriter(draft, table.schema)
+            writer.write_table(table)
+            num_rows += table.num_rows
+    finally:
+        if writer:
+            writer.close()
+    return num_rows
+
+
+def _plain(column: pa.Array) -> pa.Array:
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+
+
+def _arrow(scores: np.ndarray) -> pa.Array:
+    """Returns `[batch]` as numbers and `[batch, num_class]` as lists of fixed size."""
+    if scores.ndim == 1:
+        return pa.array(scores)
+    return pa.FixedSizeListArray.from_arrays(pa.array(scores.reshape(-1)), scores.shape[1])
+
+
+def _tensor(column: pa.Array) -> tf.Tensor:
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        return text_tensor(column)
+    return tf.constant(column.to_numpy(zero_copy_only=False))
+
+
+def check_keep(pipeline: Pipeline, keep: Sequence[str]) -> None:
+    """Checks that the kept columns are input fields.
+
+    Raises:
+      UserError: one is not.
+    """
+    known = input_fields(pipeline.data_config)
+    for name in keep:
+        if name not in known:
+            raise UserError(
+                f'--keep: "{name}" is not in data_config.input_fields ({quoted(known)}).{did_you_mean(name, known)}'
+            )
