@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from easymtl.features.combiners import fold
 from easymtl.features.lookups import is_missing
-from easymtl.features.pieces import Bags, Ids, Piece, Text, count
+from easymtl.features.pieces import Bags, Ids, Piece, Text, count, expect
 from easymtl.features.text import as_text, counts_by_row, rows_and_places, split
 from easymtl.features.transform import Transform
 from easymtl.protos.feature_pb2 import FeatureConfig
@@ -35,6 +35,8 @@ class ComboFeature(Transform):
                 'give one for each input, "" where an input holds one value.'
             )
         self.is_multiple = any(self.separators)
+        for separator in filter(None, self.separators):
+            self.require_separator(separator)
         if self.is_multiple and feature.combo_join_sep:
             raise self.refuse("has combo_join_sep and combo_input_seps; keep one of them.")
         self.num_rows = int(feature.hash_bucket_size)
@@ -60,12 +62,12 @@ class ComboFeature(Transform):
         """Returns the combination of each row."""
         counts = {"missing": sum(piece.counts["missing"] for piece in pieces)}
         if self.feature.combo_join_sep:
-            joined = tf.strings.join([piece.text for piece in pieces], self.feature.combo_join_sep)
+            joined = tf.strings.join([expect(piece, Text).text for piece in pieces], self.feature.combo_join_sep)
             return Ids(tf.strings.to_hash_bucket_fast(joined, self.num_rows), counts)
         if not self.is_multiple:
-            crossed = self._cross([], [], [], [piece.ids[:, tf.newaxis] for piece in pieces])
+            crossed = self._cross([], [], [], [expect(piece, Ids).ids[:, tf.newaxis] for piece in pieces])
             return Ids(crossed.output_values, counts)
-        bags = [piece if isinstance(piece, Bags) else _single(piece) for piece in pieces]
+        bags = [piece if isinstance(piece, Bags) else _single(expect(piece, Ids)) for piece in pieces]
         num_rows = tf.shape(bags[0].lengths, out_type=tf.int64)[0]
         places = [tf.stack(rows_and_places(bag.lengths), axis=1) for bag in bags]
         shapes = [tf.stack([num_rows, tf.reduce_max(tf.concat([bag.lengths, [1]], 0))]) for bag in bags]

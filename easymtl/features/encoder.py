@@ -4,7 +4,7 @@ import re
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,27 +13,15 @@ import tensorflow as tf
 from easymtl.data.rows import Ragged, Rows
 from easymtl.errors import UserError, quoted
 from easymtl.features.columns import read_column
+from easymtl.features.encoded import Encoded, pack_dense, pack_distinct_bags, pack_ids, take_rows
 from easymtl.features.feature_set import FeatureSet
 from easymtl.features.numbers import NumberColumn, read_numbers
 from easymtl.features.packing import expand_bags
-from easymtl.features.pieces import Bags, Dense, Ids, Piece, Text
-from easymtl.features.tables import Slot
+from easymtl.features.pieces import Piece
 
 KEEP_PREFIX = "keep_"
 
 _NOT_A_NUMBER = re.compile(r"could not correctly convert string: (.*?)\s+\[(?:\[|Op:)", re.DOTALL)
-
-
-class Encoded(NamedTuple):
-    """A feature of a batch as pieces of distinct values.
-
-    Attributes:
-        piece: of values `[d]`.
-        indices: `[n]`, the value of each row; None when the piece has one entry per row.
-    """
-
-    piece: Piece
-    indices: np.ndarray | None
 
 
 class Encoder:
@@ -85,7 +73,7 @@ class Encoder:
             columns[KEEP_PREFIX + field] = batch.column(field)
         return Rows(columns)
 
-    def _value_function(self, field: str) -> Callable[[tf.Tensor], list[Piece]]:
+    def _value_function(self, field: str) -> Any:
         """Returns the function from values `[d]` of a field to the pieces of all features that read it."""
         uses = [(self.feature_set.transforms[name], position) for name, position in self._uses[field]]
 
@@ -96,7 +84,7 @@ class Encoder:
         # Concrete: traced once, here, and then called by any thread.
         return tf.function(per_value, autograph=False).get_concrete_function(*signature)
 
-    def _row_function(self, name: str) -> Callable[[list[Piece]], Piece]:
+    def _row_function(self, name: str) -> Any:
         """Returns the function from the pieces of rows of all inputs of a feature to the feature."""
         transform = self.feature_set.transforms[name]
         made = [
@@ -123,7 +111,7 @@ class Encoder:
         for name, transform in self.feature_set.transforms.items():
             encoded = inputs[name, 0]
             if name in self._per_row:
-                rows = [_take(inputs[name, position]) for position in range(len(transform.inputs))]
+                rows = [take_rows(inputs[name, position]) for position in range(len(transform.inputs))]
                 encoded = Encoded(_run(self._per_row[name], rows, f'feature "{name}"'), None)
                 _add_counts(totals[name], encoded.piece, None)
             features[name] = encoded
@@ -137,15 +125,14 @@ class Encoder:
             dtype = self.feature_set.id_type(width).as_numpy_dtype
             slots = layout.all_slots("id", width)
             if slots:
-                columns[f"ids_{width}"] = _pack_ids(slots, features, num_rows, dtype)
+                columns[f"ids_{width}"] = pack_ids(slots, features, num_rows, dtype)
             slots = layout.all_slots("bag", width)
             if slots:
                 is_weighted = width in layout.weighted_widths
-                columns[f"bags_{width}"] = _pack_bags(slots, features, num_rows, dtype, is_weighted)
+                columns[f"bags_{width}"] = pack_distinct_bags(slots, features, num_rows, dtype, is_weighted)
         slots = layout.all_slots("dense")
         if slots:
-            values = [_rows_of(features[slot.feature].piece.values, features[slot.feature].indices) for slot in slots]
-            columns["dense"] = np.concatenate(values, axis=1)
+            columns["dense"] = pack_dense(slots, features)
         return columns
 
     def _count(self, totals: dict[str, dict[str, int]]) -> None:
@@ -205,69 +192,3 @@ def _add_counts(totals: dict[str, int], piece: Piece, repeats: np.ndarray | None
     for kind, flags in piece.counts.items():
         numbers = flags.numpy()
         totals[kind] += int(numbers.sum() if repeats is None else numbers @ repeats)
-
-
-def _rows_of(values: tf.Tensor, indices: np.ndarray | None) -> np.ndarray:
-    return values.numpy() if indices is None else values.numpy().take(indices, axis=0)
-
-
-def _take(encoded: Encoded) -> Piece:
-    """Returns a piece with one entry per row."""
-    piece, indices = encoded
-    if indices is None:
-        return piece
-    counts = {kind: tf.gather(flags, indices) for kind, flags in piece.counts.items()}
-    if isinstance(piece, Ids):
-        return Ids(tf.gather(piece.ids, indices), counts)
-    if isinstance(piece, Text):
-        return Text(tf.gather(piece.text, indices), counts)
-    if isinstance(piece, Dense):
-        return Dense(tf.gather(piece.values, indices), counts)
-    lengths = piece.lengths.numpy()
-    positions = _positions((np.cumsum(lengths) - lengths)[indices], lengths[indices])
-    weights = None if piece.weights is None else tf.gather(piece.weights, positions)
-    return Bags(tf.gather(piece.ids, positions), tf.constant(lengths[indices]), weights, counts)
-
-
-def _positions(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Returns start, start + 1, ... of every run, one behind the other."""
-    ends = np.cumsum(lengths)
-    return np.repeat(starts - (ends - lengths), lengths) + np.arange(ends[-1] if len(ends) else 0)
-
-
-def _pack_ids(slots: list[Slot], features: dict[str, Encoded], num_rows: int, dtype: type) -> np.ndarray:
-    """Returns `[n, K]` rows in the width's variable."""
-    packed = np.empty((len(slots), num_rows), dtype)
-    for place, slot in enumerate(slots):
-        piece, indices = features[slot.feature]
-        ids = piece.ids.numpy()
-        ids = np.where(ids < 0, -1, ids + slot.table.offset).astype(dtype)
-        if indices is None:
-            packed[place] = ids
-        else:
-            # The default mode of take would buffer its output.
-            np.take(ids, indices, out=packed[place], mode="clip")
-    return np.ascontiguousarray(packed.T)
-
-
-def _pack_bags(
-    slots: list[Slot], features: dict[str, Encoded], num_rows: int, dtype: type, is_weighted: bool
-) -> Ragged:
-    """Returns K bags per row, taken from the pool of the distinct values' bags."""
-    starts = np.empty((num_rows, len(slots)), np.int64)
-    lengths = np.empty((num_rows, len(slots)), np.int32)
-    ids, weights, pool_size = [], [], 0
-    for place, slot in enumerate(slots):
-        piece, indices = features[slot.feature]
-        piece_lengths = piece.lengths.numpy()
-        firsts = pool_size + np.cumsum(piece_lengths) - piece_lengths
-        starts[:, place] = firsts if indices is None else firsts[indices]
-        lengths[:, place] = piece_lengths if indices is None else piece_lengths[indices]
-        ids.append((piece.ids.numpy() + slot.table.offset).astype(dtype))
-        pool_size += len(ids[-1])
-        if is_weighted:
-            ones = piece.weights is None
-            weights.append(np.ones(len(ids[-1]), np.float32) if ones else piece.weights.numpy())
-    positions = _positions(starts.reshape(-1), lengths.reshape(-1))
-    taken = np.concatenate(weights)[positions] if is_weighted else None
-    return Ragged(np.concatenate(ids)[positions], lengths, taken)

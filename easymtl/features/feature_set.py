@@ -10,7 +10,7 @@ from easymtl.data.fields import input_fields
 from easymtl.errors import UserError, did_you_mean
 from easymtl.features.declared import declared_features, find_feature, make_transform
 from easymtl.features.packing import pack_bags
-from easymtl.features.pieces import Piece
+from easymtl.features.pieces import Bags, Dense, Ids, Piece, expect
 from easymtl.features.tables import Layout, Slot, Table
 from easymtl.features.transform import Transform
 from easymtl.protos.pipeline_pb2 import Pipeline
@@ -128,19 +128,19 @@ class FeatureSet(tf.Module):
             packed |= self._pack(width, pieces, num_rows)
         dense = self._layout.all_slots("dense")
         if dense:
-            packed["dense"] = tf.concat([pieces[slot.feature].values for slot in dense], axis=1)
+            packed["dense"] = tf.concat([expect(pieces[slot.feature], Dense).values for slot in dense], axis=1)
         return packed
 
     def _pack(self, width: int, pieces: dict[str, Piece], num_rows: tf.Tensor) -> dict[str, tf.Tensor]:
         packed: dict[str, tf.Tensor] = {}
         slots = self._layout.all_slots("id", width)
         if slots:
-            columns = [_with_offset(pieces[slot.feature].ids, slot.table.offset) for slot in slots]
+            columns = [_with_offset(expect(pieces[slot.feature], Ids).ids, slot.offset) for slot in slots]
             packed[f"ids_{width}"] = tf.cast(tf.stack(columns, axis=1), self.id_type(width))
         slots = self._layout.all_slots("bag", width)
         if slots:
-            bags = [pieces[slot.feature] for slot in slots]
-            offsets = [slot.table.offset for slot in slots]
+            bags = [expect(pieces[slot.feature], Bags) for slot in slots]
+            offsets = [slot.offset for slot in slots]
             ids, segments, weights = pack_bags(bags, offsets, width in self.weighted_widths)
             packed[f"bag_ids_{width}"] = tf.cast(ids, self.id_type(width))
             packed[f"bag_segments_{width}"] = segments

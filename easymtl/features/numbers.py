@@ -75,10 +75,11 @@ def _check_numbers(array: pa.Array, column: NumberColumn) -> None:
 
 
 def _indicator(array: pa.Array, column: NumberColumn) -> np.ndarray:
+    wanted = column.equals or ""
     if pa.types.is_floating(array.type):
         try:
-            return (array.to_numpy(zero_copy_only=False) == float(column.equals)).astype(np.float32)
+            return (array.to_numpy(zero_copy_only=False) == float(wanted)).astype(np.float32)
         except ValueError:
             return np.zeros(len(array), np.float32)
     text = array if pa.types.is_string(array.type) else array.cast(pa.string())
-    return pc.equal(text, column.equals).fill_null(False).to_numpy(zero_copy_only=False).astype(np.float32)
+    return pc.equal(text, wanted).fill_null(False).to_numpy(zero_copy_only=False).astype(np.float32)

@@ -4,7 +4,7 @@ Every piece has one entry per value of its column. The encoder makes pieces of d
 from them; the exported graph makes them of the rows themselves.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import tensorflow as tf
 
@@ -65,6 +65,13 @@ class Text(NamedTuple):
 
 
 Piece = Ids | Bags | Dense | Text
+_Kind = TypeVar("_Kind", Ids, Bags, Dense, Text)
+
+
+def expect(piece: Piece, kind: type[_Kind]) -> _Kind:
+    """Returns a piece that is of this kind by construction."""
+    assert isinstance(piece, kind), f"{type(piece).__name__} where {kind.__name__} was expected"
+    return piece
 
 
 def count(flags: tf.Tensor) -> tf.Tensor:

@@ -28,6 +28,8 @@ class RawFeature(Transform):
         super().__init__(feature)
         self.require_inputs(range(1, 2))
         self.dimension = max(int(feature.raw_input_dim), 1)
+        if self.dimension > 1:
+            self.require_separator(feature.separator)
         self.boundaries = self._boundaries()
         self.normalize = self._normalizer()
         if self.boundaries:

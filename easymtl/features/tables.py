@@ -46,6 +46,11 @@ class Slot:
     table: Table | None
     index: int
 
+    @property
+    def offset(self) -> int:
+        """Returns where the rows of its table start in the variable of its width."""
+        return self.table.offset if self.table else 0
+
 
 @dataclass
 class Layout:

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from easymtl.features.combiners import fold
 from easymtl.features.lookups import make_lookup
-from easymtl.features.pieces import Bags, Piece, count
+from easymtl.features.pieces import Bags, Piece, count, expect
 from easymtl.features.text import as_numbers, as_text, counts_by_row, rows_and_places, split
 from easymtl.features.transform import Transform
 from easymtl.protos.feature_pb2 import FeatureConfig
@@ -23,6 +23,7 @@ class TagFeature(Transform):
         super().__init__(feature)
         self.require_inputs(range(1, 3))
         self.require_width()
+        self.require_separator(feature.separator)
         if len(self.inputs) == 2 and feature.kv_separator:
             raise self.refuse("has both a kv_separator and a second input for its weights; keep one of them.")
         self.lookup = make_lookup(self, minus_one_is_missing=False)
@@ -53,8 +54,8 @@ class TagFeature(Transform):
     def per_row(self, pieces: Sequence[Piece]) -> Bags:
         """Returns the bags of rows, the weights of the second input put to the tags of the first."""
         if len(self.inputs) == 1:
-            return pieces[0]
-        tags, weights = pieces
+            return expect(pieces[0], Bags)
+        tags, weights = (expect(piece, Bags) for piece in pieces)
         rows, places = rows_and_places(tags.lengths)
         has_weight = tf.less(places, tf.gather(weights.lengths, rows))
         firsts = tf.cumsum(weights.lengths, exclusive=True)

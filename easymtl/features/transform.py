@@ -71,6 +71,15 @@ class Transform(tf.Module):
                 "for example precision: 2, or declare the field as STRING or INT64."
             )
 
+    def require_separator(self, separator: str) -> None:
+        """Checks a separator: texts are split at each of its characters, which must be of one byte.
+
+        Raises:
+            UserError: it is empty or not ASCII.
+        """
+        if not separator or not separator.isascii():
+            raise self.refuse(f'separator "{separator}" cannot split text; give one ASCII character, for example "|".')
+
     def require_width(self) -> None:
         """Checks that a feature with a table says how wide it is.
 

@@ -117,3 +117,14 @@ def test_two_ways_to_give_weights_are_refused():
 
 def test_weights_are_left_out_of_a_width_that_needs_none():
     assert Case({"x": "STRING"}, tag_feature(""), {"x": ["a"]}).rows["bags_4"].weights is None
+
+
+@pytest.mark.parametrize("separator", ["", "，"])
+def test_a_separator_that_cannot_split_is_refused(separator):
+    with pytest.raises(UserError, match="cannot split"):
+        FeatureSet(make_pipeline({"x": "STRING"}, [tag_feature(f'separator: "{separator}"')]))
+
+
+def test_a_control_character_separates():
+    feature = tag_feature('separator: "\\001"')
+    assert Case({"x": "STRING"}, feature, {"x": ["a\x01b"]}).bags("x") == [[(0, 1.0), (1, 1.0)]]

@@ -1,0 +1,25 @@
+"""What the encoder counted, in sentences for the end of a run."""
+
+from collections.abc import Mapping
+
+_SENTENCES = {
+    "unknown": "{number:,} values are not in the vocabulary and took row 0",
+    "out_of_range": "{number:,} values are out of the range of num_buckets and took row 0",
+    "unpaired": "{number:,} tags had no weight (taken as 1) or weights no tag (dropped)",
+    "surplus": "{number:,} numbers beyond raw_input_dim were dropped",
+    "not_finite": "{number:,} numbers were not finite, as they came or after scaling, and count as missing",
+}
+
+
+def describe_oddities(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Returns a sentence for each feature and kind of odd value that was seen; empty values alone are not odd.
+
+    Args:
+        counts: `Encoder.counts`.
+    """
+    return [
+        f'feature "{feature}": {_SENTENCES[kind].format(number=number)}.'
+        for feature, kinds in counts.items()
+        for kind, number in kinds.items()
+        if number and kind in _SENTENCES
+    ]
