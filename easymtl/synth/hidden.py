@@ -7,8 +7,8 @@ import numpy as np
 
 _CHUNK_ROWS = 8192
 _WIDTH = 16
-_BEND = 1.4
-_LINEAR_SHARE = 0.5
+_BEND = 1.0
+_LINEAR_SHARE = 0.9
 
 
 @dataclass(frozen=True)

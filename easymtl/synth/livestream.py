@@ -58,12 +58,12 @@ class Livestream:
         "on_mic_duration": Duration(parent="is_on_mic"),
     }
     effects = {
-        "user_id": Ids(2_000, 0.7, head=300),
+        "user_id": Ids(1_000, 0.4, head=100),
         "user_age": Numbers(0.5),
         "user_gender": Ids(3, 0.9),
         "user_level": Numbers(0.6),
         "user_city": Ids(60, 0.3),
-        "anchor_id": Ids(1_000, 0.9, head=200),
+        "anchor_id": Ids(500, 0.6, head=100),
         "anchor_gender": Ids(3, 0.7),
         "anchor_level": Numbers(0.5),
         "anchor_category": Ids(12, 1.0),
