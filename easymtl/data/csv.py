@@ -26,6 +26,7 @@ from easymtl.errors import UserError, did_you_mean, quoted
 
 # A longer record has a quote that nothing closes.
 _MAX_RECORD_BYTES = 64 << 20
+_CAREFUL_BYTES = 64 << 10
 
 
 class CsvSource(Source):
@@ -170,15 +171,24 @@ class CsvSource(Source):
                 return
 
     def _parse(self, data: bytes, file: DataFile, first_line: Callable[[], int]) -> pa.RecordBatch:
-        layout = self._layouts[file]
-        try:
-            arrays = self._parse_fast(data, layout)
-        except pa.ArrowInvalid:
-            skipped = self.skipped if self._ignore_error else None
-            fields = list(self.fields.values())
-            arrays = read_carefully(data, file.name, first_line(), fields, layout, skipped)
+        arrays = self._parse_columns(data, file, first_line)
         arrays = [fill_empty(array, default) for array, default in zip(arrays, self._defaults)]
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+
+    def _parse_columns(self, data: bytes, file: DataFile, first_line: Callable[[], int]) -> list[pa.Array]:
+        layout = self._layouts[file]
+        try:
+            return self._parse_fast(data, layout)
+        except pa.ArrowInvalid:
+            # Reading with care is slow: halve the data until what does not parse is in a small part.
+            middle = last_border(data[: len(data) // 2], self._byte) if len(data) > _CAREFUL_BYTES else 0
+        if not middle:
+            skipped = self.skipped if self._ignore_error else None
+            return read_carefully(data, file.name, first_line(), list(self.fields.values()), layout, skipped)
+        left = self._parse_columns(data[:middle], file, first_line)
+        line = first_line() + count_line_ends(data[:middle])
+        right = self._parse_columns(data[middle:], file, partial(int, line))
+        return [pa.concat_arrays(pair) for pair in zip(left, right)]
 
     def _parse_fast(self, data: bytes, layout: Layout) -> list[pa.Array]:
         if not data.strip(b"\r\n"):

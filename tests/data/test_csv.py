@@ -151,6 +151,25 @@ def test_ignore_error_leaves_out_just_the_bad_rows_and_counts_them(read, block_b
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("column", ["i", "s"])
+def test_bad_rows_in_a_large_block_are_found_by_halving(read, monkeypatch, column):
+    monkeypatch.setattr(csv_module, "_CAREFUL_BYTES", 40)
+    rows = [[number, f"s\n{number % 5}"] for number in range(100)]
+    good = [row for row in rows if row[0] not in (17, 18, 99)]
+    data = written([row if row in good else ["x", "y"] for row in rows])
+    values, source = read(data, "i:INT32 s", columns=[column], ignore_error="true")
+    if column == "i":
+        assert values == {"i": [row[0] for row in good]}
+        assert source.skipped_rows == 3
+        lines = [example.split(":")[1] for example in source.skipped.examples]
+        # Each row before the first bad one, and each between, takes two lines.
+        assert lines == ["35", "36", "197"]
+    else:
+        assert values == {"s": [row[1] if row in good else "y" for row in rows]}
+    with pytest.raises(UserError, match=r"a\.csv:35: "):
+        read(data, "i:INT32 s")
+
+
 def test_ignore_error_keeps_what_careful_and_fast_reading_agree_on(read):
     rng = random.Random(0)
     rows = [[rng.choice(["1", " 2 ", "", "-3"]), rng.choice(["1.5", "nan", "", " 1"]), rng.choice(["a", "", " "])]
