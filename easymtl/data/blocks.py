@@ -19,7 +19,6 @@ class Block:
         size: its bytes in the file.
         num_rows: its rows, when that is known without reading it.
         is_stream: whether it must be read from its start on, as gzip files must, and holds many record batches.
-        num_groups: the Parquet row groups that it holds.
     """
 
     file: DataFile
@@ -27,7 +26,6 @@ class Block:
     size: int
     num_rows: int | None = None
     is_stream: bool = False
-    num_groups: int = 1
 
 
 @dataclass

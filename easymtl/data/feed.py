@@ -10,7 +10,7 @@ from easymtl.data.background import Background
 from easymtl.data.blocks import Source
 from easymtl.data.order import Cursor
 from easymtl.data.rows import Rows
-from easymtl.data.windows import Batch, cut_batches, encode_chunks, gather_windows, read_chunks
+from easymtl.data.windows import Batch, cut_batches, encode_chunks, gather_windows, merge_chunks, read_chunks
 
 __all__ = ["Batch", "Cursor", "Feed"]
 
@@ -45,6 +45,7 @@ class Feed:
         threads: int = 2,
         prefetch: int = 8,
         window_bytes: int = 512 << 20,
+        chunk_rows: int = 8192,
     ):
         """Starts the threads.
 
@@ -62,12 +63,15 @@ class Feed:
             prefetch: how many batches may wait for the consumer.
             window_bytes: bytes of encoded rows for the window in use and the next one together, about. It
                 is a part of what determines the order.
+            chunk_rows: record batches of fewer rows are put together before they are encoded; this is a
+                part of what determines the order, too.
         """
         self.wait_seconds = 0.0
         self.cursor = start or Cursor()
         self.progress = float(self.cursor.epoch)
         self._pool = ThreadPoolExecutor(threads, "easymtl-encode")
         chunks = read_chunks(source, shuffle, seed, num_epochs, self.cursor)
+        chunks = merge_chunks(chunks, chunk_rows)
         encoded = Background(encode_chunks(chunks, encode, self._pool, threads), 1, "easymtl-read")
         # Without shuffling each chunk is a window.
         rows, num_bytes = (window_rows, window_bytes // 2) if shuffle else (1, 1)

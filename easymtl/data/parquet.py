@@ -1,4 +1,4 @@
-"""Parquet files: a block is a row group, or several small ones."""
+"""Parquet files: a block is a row group."""
 
 from collections.abc import Iterator, Sequence
 
@@ -21,7 +21,7 @@ class ParquetSource(Source):
 
     Attributes:
         fields: the columns that are read, by name, in order.
-        blocks: the row groups in the order of the files; small neighbours are one block.
+        blocks: the row groups in the order of the files.
     """
 
     def __init__(
@@ -54,14 +54,17 @@ class ParquetSource(Source):
             with open_parquet(file) as opened:
                 _check_types(file, opened.schema_arrow, fields)
                 self._metadata[file] = opened.metadata
-            blocks += _cut(file, self._metadata[file], batch_rows)
+                groups = [opened.metadata.row_group(number) for number in range(opened.num_row_groups)]
+            blocks += [
+                Block(file, number, group.total_byte_size, group.num_rows) for number, group in enumerate(groups)
+            ]
         super().__init__(fields, blocks)
 
     def read(self, block: Block) -> Iterator[pa.RecordBatch]:
         """Yields the rows of a block in order, cut the same way each time."""
         strings = [name for name, field in self.fields.items() if field.type == pa.string()]
         with open_parquet(block.file, strings, self._metadata[block.file]) as opened:
-            batches = self._batches(opened, block)
+            batches = opened.iter_batches(self._batch_rows, [block.start], list(self.fields))
             while True:
                 try:
                     batch = next(batches, None)
@@ -70,15 +73,6 @@ class ParquetSource(Source):
                 if batch is None:
                     return
                 yield self._convert(block, batch)
-
-    def _batches(self, opened: pyarrow.parquet.ParquetFile, block: Block) -> Iterator[pa.RecordBatch]:
-        groups = list(range(block.start, block.start + block.num_groups))
-        if len(groups) == 1:
-            yield from opened.iter_batches(self._batch_rows, groups, list(self.fields))
-            return
-        # Each row group has dictionaries of its own, and Arrow would not put rows of two of them into one batch.
-        table = opened.read_row_groups(groups, list(self.fields))
-        yield from table.unify_dictionaries().combine_chunks().to_batches()
 
     def _convert(self, block: Block, batch: pa.RecordBatch) -> pa.RecordBatch:
         arrays = []
@@ -125,21 +119,6 @@ def open_parquet(
             f"{file.name}: this is no Parquet file, or it is truncated: {str(error).rstrip('.')}. "
             "For text files set data_config.input_type to CSVInput."
         ) from None
-
-
-def _cut(file: DataFile, metadata: pyarrow.parquet.FileMetaData, batch_rows: int) -> list[Block]:
-    """Returns the row groups as blocks, neighbours together while they have at most `batch_rows` rows."""
-    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-    blocks: list[Block] = []
-    start = num_rows = size = 0
-    for number, group in enumerate(groups):
-        num_rows += group.num_rows
-        size += group.total_byte_size
-        is_last = number + 1 == len(groups)
-        if is_last or num_rows + groups[number + 1].num_rows > batch_rows:
-            blocks.append(Block(file, start, size, num_rows, num_groups=number + 1 - start))
-            start, num_rows, size = number + 1, 0, 0
-    return blocks
 
 
 def _check_types(file: DataFile, schema: pa.Schema, fields: dict[str, Field]) -> None:

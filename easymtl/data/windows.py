@@ -130,6 +130,34 @@ def _changed(start: Cursor) -> str:
     )
 
 
+def merge_chunks(chunks: Iterator[Chunk], min_rows: int) -> Iterator[Chunk]:
+    """Yields the chunks, those of few rows put together until they have `min_rows` or the epoch ends.
+
+    Each call of `encode` has a cost of its own, which would rule data that lies in many small files.
+    """
+    held: list[Chunk] = []
+    num_rows = 0
+    for chunk in chunks:
+        if chunk.rows is not None:
+            held.append(chunk)
+            num_rows += chunk.rows.num_rows
+            if num_rows < min_rows:
+                continue
+        if held:
+            yield _merged(held)
+            held, num_rows = [], 0
+        if chunk.rows is None:
+            yield chunk
+
+
+def _merged(chunks: list[Chunk]) -> Chunk:
+    if len(chunks) == 1:
+        return chunks[0]
+    table = pa.Table.from_batches([chunk.rows for chunk in chunks])
+    (rows,) = table.unify_dictionaries().combine_chunks().to_batches()
+    return replace(chunks[0], after=chunks[-1].after, progress=chunks[-1].progress, rows=rows)
+
+
 def encode_chunks(
     chunks: Iterator[Chunk], encode: Callable[[pa.RecordBatch], Rows], pool: Executor, ahead: int
 ) -> Iterator[Chunk]:

@@ -45,8 +45,8 @@ def parquet_source(tmp_path, make_config):
     return open_source(str(tmp_path / "a.parquet"), make_config("i:INT32 s"), ["i", "s"], batch_rows=15)
 
 
-def batches_of(source, batch_size=16, **settings):
-    with Feed(source, encode, batch_size, **settings) as feed:
+def batches_of(source, batch_size=16, chunk_rows=1, **settings):
+    with Feed(source, encode, batch_size, chunk_rows=chunk_rows, **settings) as feed:
         return list(feed)
 
 
@@ -93,17 +93,30 @@ def test_the_order_depends_on_the_seed_and_nothing_else(source):
 
 @pytest.mark.parametrize("kind", ["source", "parquet_source"])
 @pytest.mark.parametrize("shuffle, window_rows", [(False, 1), (True, 1), (True, 50), (True, 1000)])
-@pytest.mark.parametrize("drop_remainder", [False, True])
-def test_from_every_cursor_the_rest_is_the_same(kind, shuffle, window_rows, drop_remainder, request):
+@pytest.mark.parametrize("chunk_rows", [1, 20])
+def test_from_every_cursor_the_rest_is_the_same(kind, shuffle, window_rows, chunk_rows, request):
     source = request.getfixturevalue(kind)
     settings = {"shuffle": shuffle, "seed": 5, "num_epochs": 2, "window_rows": window_rows, "batch_size": 14}
-    settings["drop_remainder"] = drop_remainder
+    settings["chunk_rows"] = chunk_rows
     whole = batches_of(source, **settings)
     assert len({batch.cursor for batch in whole}) == len(whole)
     for place, batch in enumerate(whole):
         rest = batches_of(source, start=Cursor.from_dict(batch.cursor.to_dict()), **settings)
         assert [one.cursor for one in rest] == [one.cursor for one in whole[place + 1 :]]
         assert numbers_of(rest) == numbers_of(whole[place + 1 :])
+
+
+def test_small_record_batches_are_encoded_together(source):
+    sizes = []
+
+    def counted(batch):
+        sizes.append(batch.num_rows)
+        return encode(batch)
+
+    with Feed(source, counted, 16, num_epochs=2, chunk_rows=40) as feed:
+        assert numbers_of(list(feed)) == 2 * list(range(NUM_ROWS))
+    assert sum(sizes) == 2 * NUM_ROWS
+    assert len([size for size in sizes if size < 40]) <= 2
 
 
 def test_a_window_closes_at_its_bytes_too(source):
@@ -123,13 +136,13 @@ def test_zero_epochs_go_on_for_ever(source):
 
 def test_progress_counts_passes_over_the_data(source, parquet_source):
     for one, tolerance in ((parquet_source, 0.02), (source, 0.45)):
-        with Feed(one, encode, 15, num_epochs=2) as feed:
+        with Feed(one, encode, 15, num_epochs=2, chunk_rows=1) as feed:
             seen = [(feed.progress, feed.cursor) for _ in feed]
         progress = [value for value, _ in seen]
         assert progress == sorted(progress)
         assert progress[-1] == 2.0
         assert np.abs(np.array(progress) - np.arange(1, 21) / 10).max() < tolerance
-        with Feed(one, encode, 15, num_epochs=2, start=seen[4][1]) as feed:
+        with Feed(one, encode, 15, num_epochs=2, chunk_rows=1, start=seen[4][1]) as feed:
             next(feed)
             assert feed.progress == pytest.approx(progress[5])
 
@@ -173,7 +186,7 @@ def test_an_error_in_the_data_reaches_the_consumer(tmp_path, make_config):
     (tmp_path / "a.csv").write_bytes(lines(0, 40) + b"bad,x\n")
     source = open_source(str(tmp_path), make_config("i:INT32 s"), ["i", "s"], block_bytes=100)
     seen = []
-    with pytest.raises(UserError, match=r"a\.csv:81: .*\"bad\""), Feed(source, encode, 5) as feed:
+    with pytest.raises(UserError, match=r"a\.csv:81: .*\"bad\""), Feed(source, encode, 5, chunk_rows=1) as feed:
         for batch in feed:
             seen.append(batch)
     assert numbers_of(seen) == list(range(5 * len(seen)))
@@ -219,8 +232,7 @@ def test_memory_holds_two_windows_and_a_few_chunks(source, shuffle):
         most = max(most, len(alive))
         return rows
 
-    chunk_rows = 6
-    with Feed(source, counted, 4, shuffle=shuffle, num_epochs=8, window_rows=4 * chunk_rows, prefetch=2) as feed:
+    with Feed(source, counted, 4, shuffle=shuffle, num_epochs=8, window_rows=24, prefetch=2, chunk_rows=1) as feed:
         num_rows = sum(len(batch.rows) for batch in feed)
     assert num_rows == 8 * NUM_ROWS
     assert most <= (2 * 4 if shuffle else 2) + 8
