@@ -37,8 +37,8 @@ class Findings:
       places: The position of every field that was read.
       problems: The mistakes.
       ignored: What has no effect, by the full name of the field, where it was met first.
-      damaged: Paths of messages in which something was left out because of a problem, so that rules about
-        what they lack would mislead.
+      damaged: Paths of fields that were left out because of a problem, or seem to have been meant by a name that
+        does not exist; what a rule says of their absence would mislead.
       is_broken: Whether braces or quotes do not match, so that fields may have landed in the wrong message.
     """
 
@@ -100,13 +100,13 @@ class Parser:
     def _position(self, token: Token) -> Position:
         return self._fixed_position or Position(token.line, token.column)
 
-    def _report(self, token: Token, path: str, text: str, damages: str | None = None) -> None:
+    def _report(self, token: Token, path: str, text: str, damages: bool = False) -> None:
         position = self._position(token)
         where = self._findings.places.line(position, with_column=True)
         shown_path = f"{path}: " if self._fixed_position and not text.startswith(path) else ""
         self._findings.problems.append(Problem(where, shown_path + text, position))
-        if damages is not None:
-            self._findings.damaged.add(damages)
+        if damages:
+            self._findings.damaged.add(path)
         if len(self._findings.problems) >= _MOST_PROBLEMS:
             raise _ManyProblems
 
@@ -146,22 +146,30 @@ class Parser:
         name = self._take()
         descriptor = message.DESCRIPTOR.fields_by_name.get(name.text)
         if descriptor is None:
-            self._report(name, path, _unknown_field(message.DESCRIPTOR, name, path), damages=path)
+            self._unknown_field(message.DESCRIPTOR, name, path)
             self._skip_value()
         elif not self._is_allowed(descriptor, join(path, name.text), name):
             if descriptor.containing_oneof is not None:
-                self._findings.damaged.add(path)
+                self._findings.damaged.update(join(path, member.name) for member in descriptor.containing_oneof.fields)
             self._skip_value()
         else:
             has_colon = self._take_if(":")
             is_message = descriptor.message_type is not None
             if not has_colon and not is_message and self._token.text != "[":
                 text = f'{name.text} needs a ":" and {type_name(descriptor)}, found {self._token.shown}.'
-                self._report(self._token, path, text, damages=path)
+                self._report(self._token, join(path, name.text), text, damages=True)
                 if self._token.kind == "word":
                     return
             self._value(message, descriptor, join(path, name.text), name, depth)
         self._take_if(*_SEPARATORS)
+
+    def _unknown_field(self, descriptor: Descriptor, name: Token, path: str) -> None:
+        allowed = list(descriptor.fields_by_name)
+        hint = did_you_mean(name.text[:60], allowed)
+        self._findings.damaged.update(join(path, field) for field in allowed if f'"{field}"' in hint)
+        if not hint and allowed:
+            hint = f" Its fields: {quoted(sorted(allowed))}."
+        self._report(name, path, f'{path or "the config"} has no field "{name.shown}".{hint}')
 
     def _is_allowed(self, descriptor: FieldDescriptor, path: str, token: Token) -> bool:
         options = descriptor.GetOptions().Extensions
@@ -197,7 +205,7 @@ class Parser:
             return
         if not descriptor.is_repeated:
             text = f"{descriptor.name} takes one value, not a list."
-            self._report(name, path, text, damages=path.rpartition(".")[0])
+            self._report(name, path, text, damages=True)
             self._next -= 1
             self._skip_value()
             return
@@ -236,7 +244,7 @@ class Parser:
         closer = _OPENERS.get(opening.text, "") if opening.kind == "mark" else ""
         if closer in ("", "]"):
             text = f"{descriptor.name} needs a message in {{ }}, found {opening.shown}."
-            self._report(opening, path, text, damages=path.rpartition(".")[0])
+            self._report(opening, path, text, damages=True)
             self._skip_value()
             return
         if depth >= _DEEPEST:
@@ -253,17 +261,16 @@ class Parser:
             _store_entry(message, descriptor, inner)
 
     def _scalar(self, message: Message, descriptor: FieldDescriptor, path: str, name: Token) -> None:
-        damages = path.rpartition(".")[0]
         value = self._scalar_tokens()
         if not value:
             text = f"{descriptor.name} needs {type_name(descriptor)}, found {self._token.shown}."
-            self._report(self._token, path, text, damages)
+            self._report(self._token, path, text, damages=True)
             self._skip_value()
             return
         try:
             scalar = read_scalar(descriptor, value)
         except ScalarError as error:
-            self._report(value[0], path, f"{descriptor.name} {error}", damages)
+            self._report(value[0], path, f"{descriptor.name} {error}", damages=True)
             return
         self._check_enum_value(descriptor, scalar, path, value[0])
         if descriptor.is_repeated:
@@ -341,14 +348,6 @@ class Parser:
                 return
         if depth > 0:
             self._broken(opening, "", f'the "{opening.text}" of line {opening.line} is never closed.')
-
-
-def _unknown_field(descriptor: Descriptor, name: Token, path: str) -> str:
-    allowed = list(descriptor.fields_by_name)
-    hint = did_you_mean(name.text[:60], allowed)
-    if not hint and allowed:
-        hint = f" Its fields: {quoted(sorted(allowed))}."
-    return f'{path or "the config"} has no field "{name.shown}".{hint}'
 
 
 def _submessage(message: Message, descriptor: FieldDescriptor) -> tuple[Message, bool]:

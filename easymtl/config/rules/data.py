@@ -31,7 +31,8 @@ def check_input_fields(review: Review) -> None:
             review.problem(path, "has no input_name.")
         if field.default_val and not _parses(field):
             type_name = FieldType.Name(field.input_type)
-            review.problem(f"{path}.default_val", f'"{field.default_val}" is no {type_name}.', path)
+            text = f'"{field.default_val}" is no {type_name}.'
+            review.problem(f"{path}.default_val", text, f"{path}.input_type")
 
 
 def check_labels(review: Review) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from easymtl.config.names import NORMALIZERS, normalizer_name
-from easymtl.config.rules.review import Review, feature_name
+from easymtl.config.rules.review import FEATURES, INPUT_TYPES, Review, feature_name
 from easymtl.errors import did_you_mean, quoted
 from easymtl.protos.feature_pb2 import FeatureConfig
 
@@ -29,7 +29,7 @@ def check_features(review: Review) -> None:
         text = "and feature_config.features are both set; move all features into feature_config."
         review.problem("feature_configs", text)
     if not list(review.features()):
-        review.problem("feature_config", "has no features.", "")
+        review.problem("feature_config", "has no features.", *FEATURES)
     review.check_unique((path, feature_name(feature)) for path, feature in review.features())
     for path, feature in review.features():
         _check_inputs(review, path, feature)
@@ -52,7 +52,7 @@ def check_shared_tables(review: Review) -> None:
                     f'"{feature.embedding_name}" is shared with {feature_name(other)} '
                     f"({review.places.where(first_path)}), but {what} differs: {value} here, {shared[what]} there."
                 )
-                review.problem(f"{path}.embedding_name", text, path, first_path)
+                review.problem(f"{path}.embedding_name", text, *_damage_of_tables(path, first_path))
 
 
 def _check_inputs(review: Review, path: str, feature: FeatureConfig) -> None:
@@ -107,7 +107,7 @@ def _check_raw(review: Review, path: str, feature: FeatureConfig) -> None:
         review.note(f"{path}.hash_bucket_size", "has no effect: a RawFeature holds numbers.")
     if feature.raw_input_dim > 1 and review.input_types.get(next(iter(feature.input_names), "")) in ("FLOAT", "DOUBLE"):
         text = f"{feature.raw_input_dim} needs a STRING field of numbers with a separator between them."
-        review.problem(f"{path}.raw_input_dim", text, "data_config.input_fields")
+        review.problem(f"{path}.raw_input_dim", text, INPUT_TYPES)
     _check_normalizer(review, path, feature)
 
 
@@ -148,6 +148,10 @@ def _table(feature: FeatureConfig) -> dict[str, object]:
     """Returns what makes the table of a feature."""
     initializer = " ".join(str(feature.initializer).split()) if feature.HasField("initializer") else "the default"
     return {"embedding_dim": feature.embedding_dim, "the number of rows": _rows(feature), "initializer": initializer}
+
+
+def _damage_of_tables(*paths: str) -> list[str]:
+    return [f"{path}.{field}" for path in paths for field in (*_TABLE_SOURCES, "embedding_dim", "boundaries")]
 
 
 def _rows(feature: FeatureConfig) -> object:

@@ -5,6 +5,7 @@ from easymtl.config.names import INPUT_GROUP
 from easymtl.config.rules.review import Review, feature_name, walk
 from easymtl.errors import quoted
 
+_GROUP_NAMES = ("model_config.feature_groups", "model_config.feature_groups.group_name")
 _LONGEST_RANGE = 100_000
 _GROUP_REFERENCES = {"Input": "feature_group_name", "Tower": "input", "TaskTower": "feature_group"}
 
@@ -33,11 +34,11 @@ def check_model_groups(review: Review) -> None:
     defined = [group.group_name for group in review.pipeline.model_config.feature_groups]
     references = _references(review)
     for path, name in references:
-        review.check_known(path, name, defined, "the feature groups", "model_config", "model_config.feature_groups")
+        review.check_known(path, name, defined, "the feature groups", *_GROUP_NAMES)
     if not references and defined and INPUT_GROUP not in defined:
         kind = model[0].rpartition(".")[2]
         text = f'lacks the group "{INPUT_GROUP}", which {kind} reads; its groups are {quoted(defined)}.'
-        review.problem("model_config.feature_groups", text, "model_config", "model_config.feature_groups")
+        review.problem("model_config.feature_groups", text, *_GROUP_NAMES)
     read = {name for _, name in references} or {INPUT_GROUP}
     for index, name in enumerate(defined):
         if name and name not in read and read & set(defined):
@@ -54,7 +55,6 @@ def check_unused_features(review: Review) -> None:
 
 
 def _check_names(review: Review, path: str, patterns: list[str]) -> None:
-    known = review.feature_names()
     seen: set[str] = set()
     for index, pattern in enumerate(patterns):
         name_path = f"{path}.feature_names[{index}]"
@@ -63,7 +63,7 @@ def _check_names(review: Review, path: str, patterns: list[str]) -> None:
             review.problem(name_path, f'"{pattern}" is a range of {size} names; 1 to {_LONGEST_RANGE} are allowed.')
             continue
         for name in view.expand_range(pattern):
-            review.check_known(name_path, name, known, "the features", *review.feature_reads())
+            review.check_feature(name_path, name)
             if name in seen:
                 review.problem(name_path, f'"{name}" is in this group already. Remove one of them.')
             seen.add(name)

@@ -38,7 +38,9 @@ def _check_fit(review: Review, path: str, name: str, tower: TaskTower) -> None:
         f'{name} does not fit the tower "{tower.tower_name}", which predicts {_KINDS[kind]}; '
         f"for such towers there are {', '.join(allowed)}."
     )
-    review.problem(path, text, path.rpartition(".")[0])
+    tower_path = path.rpartition(".")[0]
+    reads = ("loss_type", "num_class", "losses", "losses.loss_type")
+    review.problem(path, text, *(f"{tower_path}.{field}" for field in reads))
 
 
 def _check_group_field(review: Review, path: str, name: str, entry: EvalMetrics) -> None:
@@ -62,6 +64,5 @@ def check_best_metric(review: Review) -> None:
     name = export.best_exporter_metric
     if name not in view.LOSS_NAMES and not view.results_of_metric(review.pipeline, name):
         known = [*view.metric_results(review.pipeline), *view.LOSS_NAMES]
-        reads = ("model_config", *(path for path, _ in review.towers()))
         path = "export_config.best_exporter_metric"
-        review.check_known(path, name, known, "the metrics of the towers", *reads)
+        review.check_known(path, name, known, "the metrics of the towers", *review.tower_reads("metrics_set"))

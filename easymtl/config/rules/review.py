@@ -1,12 +1,13 @@
 """A config under review: where rules read it and put what they find."""
 
+import re
 from collections.abc import Iterable, Iterator
 
 from google.protobuf.message import Message
 
 from easymtl.config import view
 from easymtl.config.parser import Findings
-from easymtl.config.problems import Problem, join, parent
+from easymtl.config.problems import Problem, join
 from easymtl.errors import did_you_mean, quoted
 from easymtl.protos.data_pb2 import DatasetConfig
 from easymtl.protos.feature_pb2 import FeatureConfig
@@ -14,14 +15,29 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.protos.task_pb2 import TaskTower
 
 FieldType = DatasetConfig.FieldType
+_INDEX = re.compile(r"\[\d+\]")
+_WORD = re.compile(r"[a-z]\w+")
+
+LABELS = ("data_config", "data_config.label_fields")
+INPUT_NAMES = ("data_config", "data_config.input_fields", "data_config.input_fields.input_name")
+INPUT_TYPES = "data_config.input_fields.input_type"
+FEATURES = (
+    "feature_config",
+    *(
+        base + field
+        for base in ("feature_configs", "feature_config.features")
+        for field in ("", ".feature_name", ".input_names")
+    ),
+)
 NUMBER_TYPES = ("INT32", "INT64", "FLOAT", "DOUBLE", "BOOL")
 
 
 class Review:
     """One config, the problems found in it and the notes on it.
 
-    A rule that compares two places names the second in `reads`: when reading left something out of either
-    message, because of a mistake that is reported already, what the rule says would only mislead.
+    Reading may have left fields out because of a mistake that is reported already; what a rule says of their absence
+    would only mislead. So a sentence on a message is dropped when it names a field of that message that was left
+    out, and a rule that compares two places names in `reads` the fields, without indexes, that it compares with.
     """
 
     def __init__(self, pipeline: Pipeline, findings: Findings):
@@ -29,7 +45,7 @@ class Review:
         self.places = findings.places
         self.problems: list[Problem] = []
         self.notes: list[Problem] = []
-        self._damaged = {path for damaged in findings.damaged for path in (damaged, _without_index(damaged))}
+        self._damaged = {form for path in findings.damaged for form in (path, _INDEX.sub("", path))}
         self.input_types = {
             name: FieldType.Name(field.input_type)
             for field in self.data.input_fields
@@ -43,7 +59,8 @@ class Review:
 
     def problem(self, path: str, text: str, *reads: str) -> None:
         """Reports a mistake at a path; the text goes on after the last two steps of the path."""
-        if self._damaged.isdisjoint((path, parent(path), _without_index(parent(path)), *reads)):
+        named = (join(path, word) for word in _WORD.findall(text))
+        if self._damaged.isdisjoint((path, *named, *reads)):
             self.problems.append(Problem(self.places.where(path), _sentence(path, text), self.places.position(path)))
 
     def note(self, path: str, text: str) -> None:
@@ -64,12 +81,19 @@ class Review:
             return
         if self.input_types[name] not in NUMBER_TYPES:
             text = f'"{name}" is a {self.input_types[name]} field; it needs a number ({", ".join(NUMBER_TYPES)}).'
-            self.problem(path, text, "data_config.input_fields")
+            self.problem(path, text, INPUT_TYPES)
 
     def check_input_field(self, path: str, name: str) -> bool:
         """Reports a name that is no input field; returns whether it is one."""
-        reads = ("data_config", "data_config.input_fields")
-        return self.check_known(path, name, self.input_types, "data_config.input_fields", *reads)
+        return self.check_known(path, name, self.input_types, "data_config.input_fields", *INPUT_NAMES)
+
+    def check_label_field(self, path: str, name: str) -> None:
+        """Reports a name that is no label field."""
+        self.check_known(path, name, self.data.label_fields, "data_config.label_fields", *LABELS)
+
+    def check_feature(self, path: str, name: str) -> None:
+        """Reports a name that is no feature."""
+        self.check_known(path, name, self.feature_names(), "the features", *FEATURES)
 
     def check_unique(self, named: Iterable[tuple[str, str]]) -> None:
         """Reports every name that came before, given (path, name) pairs."""
@@ -87,10 +111,6 @@ class Review:
         for index, feature in enumerate(view.features(self.pipeline)):
             yield f"{base}[{index}]", feature
 
-    def feature_reads(self) -> tuple[str, ...]:
-        """The messages whose damage hides features."""
-        return ("", "feature_config", "feature_config.features", "feature_configs")
-
     def feature_names(self) -> list[str]:
         """The names of the features that have one."""
         return [name for _, feature in self.features() if (name := feature_name(feature))]
@@ -99,6 +119,11 @@ class Review:
         """Path and message of the model, when there is one."""
         name = view.model_name(self.pipeline)
         return (f"model_config.{name}", view.model_message(self.pipeline)) if name else None
+
+    def tower_reads(self, *fields: str) -> list[str]:
+        """The paths, without indexes, of the towers, of their names and of further fields of theirs."""
+        paths = {_INDEX.sub("", path) for path, _ in self.towers()}
+        return [join(path, field).rstrip(".") for path in paths for field in ("", "tower_name", *fields)]
 
     def towers(self) -> list[tuple[str, TaskTower]]:
         """Path and message of each task tower."""
@@ -129,7 +154,3 @@ def walk(message: Message, path: str = "") -> Iterator[tuple[str, Message]]:
 
 def _sentence(path: str, text: str) -> str:
     return " ".join([*filter(None, [".".join(path.split(".")[-2:])]), text])
-
-
-def _without_index(path: str) -> str:
-    return path.rpartition("[")[0] if path.endswith("]") else path

@@ -2,13 +2,11 @@
 
 from graphlib import CycleError, TopologicalSorter
 
-from easymtl.config.problems import parent
-from easymtl.config.rules.review import Review
+from easymtl.config.rules.review import LABELS, Review
 from easymtl.errors import quoted
 from easymtl.protos.loss_pb2 import LossType
 from easymtl.protos.task_pb2 import TaskTower
 
-_LABEL_READS = ("data_config", "data_config.label_fields", "data_config.input_fields")
 _WITH_RELATIONS = ("dbmtl", "model_params")
 _NUM_CLASS = {"JRC_LOSS": 2, "ZILN_LOSS": 3}
 _LOSS_PARAMETERS = {
@@ -31,14 +29,12 @@ def check_tower_labels(review: Review) -> None:
     labels = list(review.data.label_fields)
     for index, (path, tower) in enumerate(review.towers()):
         if tower.label_name:
-            review.check_known(
-                f"{path}.label_name", tower.label_name, labels, "data_config.label_fields", *_LABEL_READS
-            )
+            review.check_label_field(f"{path}.label_name", tower.label_name)
         elif index >= len(labels):
             text = (
                 f"has no label_name, and data_config.label_fields has no label for place {index}: ({quoted(labels)})."
             )
-            review.problem(path, text, *_LABEL_READS)
+            review.problem(path, text, *LABELS)
 
 
 def check_unused_labels(review: Review) -> None:
@@ -77,9 +73,7 @@ def check_spaces(review: Review) -> None:
         if label:
             review.check_number_field(f"{path}.task_space_indicator_label", label)
         if name:
-            reads = review.feature_reads()
-            known = review.feature_names()
-            review.check_known(f"{path}.task_space_indicator_name", name, known, "the features", *reads)
+            review.check_feature(f"{path}.task_space_indicator_name", name)
             if not tower.HasField("task_space_indicator_value"):
                 review.problem(path, "has task_space_indicator_name; it needs task_space_indicator_value too.")
         elif tower.task_space_indicator_value:
@@ -98,7 +92,7 @@ def check_relations(review: Review) -> None:
     for path, tower in towers:
         for index, name in enumerate(tower.relation_tower_names):
             item = f"{path}.relation_tower_names[{index}]"
-            review.check_known(item, name, names, "the towers", parent(path))
+            review.check_known(item, name, names, "the towers", *review.tower_reads())
         uses_relations = "ORDER_CALIBRATE_LOSS" in loss_names(tower)
         if uses_relations and not tower.relation_tower_names:
             review.problem(path, "has ORDER_CALIBRATE_LOSS; it needs relation_tower_names too.")
@@ -146,8 +140,7 @@ def _check_sample_weights(review: Review, path: str, tower: TaskTower) -> None:
         elif factor == "column":
             review.check_number_field(f"{weight_path}.column", weight.column)
         elif factor == "label":
-            labels = list(review.data.label_fields)
-            review.check_known(f"{weight_path}.label", weight.label, labels, "data_config.label_fields", *_LABEL_READS)
+            review.check_label_field(f"{weight_path}.label", weight.label)
 
 
 def _check_cycles(review: Review) -> None:

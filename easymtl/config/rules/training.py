@@ -25,14 +25,14 @@ def check_length(review: Review) -> None:
     """Training ends."""
     if not review.pipeline.train_config.num_steps and not review.data.num_epochs:
         text = "sets neither num_steps nor data_config.num_epochs, so training would not end; set one of them."
-        review.problem("train_config", text, "", "data_config")
+        review.problem("train_config", text, "data_config", "data_config.num_epochs")
 
 
 def check_optimizers(review: Review) -> None:
     """There are one or two optimizers, each with a learning rate."""
     optimizers = review.pipeline.train_config.optimizer_config
     if not optimizers:
-        review.problem("train_config", f"has no optimizer; add optimizer_config {{ {_OPTIMIZER_EXAMPLE} }}.", "")
+        review.problem("train_config", f"has no optimizer; add optimizer_config {{ {_OPTIMIZER_EXAMPLE} }}.")
     if len(optimizers) > 2:
         text = f"is given {len(optimizers)} times; one serves all, two are embeddings first, dense layers second."
         review.problem("train_config.optimizer_config", text)
