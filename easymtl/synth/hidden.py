@@ -8,7 +8,7 @@ import numpy as np
 _CHUNK_ROWS = 8192
 _WIDTH = 16
 _BEND = 1.0
-_LINEAR_SHARE = 0.9
+_LINEAR_SHARE = 0.8
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from easymtl.synth.sampling import (
 
 _USERS = Zipf(100_000, shift=20)
 _ANCHORS = Zipf(5_000, shift=5)
-_TAGS_OF_ID = TagLists(Zipf(200, shift=4), most=4)
+_TAGS_OF_ID = TagLists(Zipf(60, shift=4), most=4)
 _CITIES = Zipf(300, shift=3)
 _USER_LEVELS = Zipf(50, shift=6)
 _ANCHOR_LEVELS = Zipf(60, shift=10)
@@ -54,7 +54,7 @@ class Livestream:
         "is_click": Event(rate=0.2, spread=1.1),
         "is_view": Event(rate=0.4, spread=1.1, parent="is_click"),
         "view_costtime": Duration(parent="is_view"),
-        "is_on_mic": Event(rate=0.3, spread=1.3, parent="is_click"),
+        "is_on_mic": Event(rate=0.4, spread=1.1, parent="is_click"),
         "on_mic_duration": Duration(parent="is_on_mic"),
     }
     effects = {
@@ -72,8 +72,8 @@ class Livestream:
         "network": Ids(4, 0.4),
         "device": Ids(8, 0.3),
         "position": Ids(20, 0.6),
-        "user_tags": Ids(200, 1.0),
-        "anchor_tags": Ids(200, 1.0),
+        "user_tags": Ids(60, 1.0),
+        "anchor_tags": Ids(60, 1.0),
         "user_watch_minutes": Numbers(0.5),
         "room_online": Numbers(0.5),
     }

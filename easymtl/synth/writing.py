@@ -53,7 +53,7 @@ def write(
       The paths written, by the keys `train` and `eval`.
 
     Raises:
-      UserError: the name, format or a number of rows is not allowed.
+      UserError: the name, the format, the seed or a number of rows is not allowed.
     """
     data_set = _data_set(name)
     format = data_set.format if format is None else format
@@ -62,9 +62,9 @@ def write(
         raise UserError(
             f'format "{format}" is not known: choose from {quoted(FORMATS)}.{did_you_mean(format, FORMATS)}'
         )
-    for option, number in (("rows", num_rows), ("eval rows", eval_rows)):
-        if number < 1:
-            raise UserError(f"{option} is {number}: it must be at least 1.")
+    for option, number, least in (("rows", num_rows, 1), ("eval rows", eval_rows, 1), ("seed", seed, 0)):
+        if number < least:
+            raise UserError(f"{option} is {number}: it must be at least {least}.")
     if truth is None:
         truth = header or format == "parquet"
     folder = Path(default_folder(name) if out is None else out)
