@@ -9,7 +9,6 @@ import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
 
 _SAMPLE_ROWS = 4096
-_TEXT_TYPES = (pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string()))
 _FIRST_LONG_VARINT = 128
 
 
@@ -39,13 +38,13 @@ def read_column(array: pa.Array) -> Column:
     """Returns an Arrow column with null as '' or 0."""
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks()
-    num_nulls = 0 if array.type in _TEXT_TYPES else array.null_count
-    if array.type in (pa.string(), pa.large_string()) or _repeats(array):
+    num_nulls = 0 if _is_text(array.type) else array.null_count
+    if not pa.types.is_dictionary(array.type) and (_is_text(array.type) or _repeats(array)):
         array = array.dictionary_encode()
     if not pa.types.is_dictionary(array.type):
         return Column(tf.constant(_numbers(array)), None, len(array), num_nulls)
     dictionary, indices = array.dictionary, array.indices
-    is_text = not pa.types.is_integer(dictionary.type)
+    is_text = _is_text(dictionary.type)
     if indices.null_count:
         # Null is one more value, at the end.
         indices = indices.fill_null(len(dictionary))
@@ -98,6 +97,12 @@ def _varints(numbers: np.ndarray) -> bytes:
     used[:, 0] = True
     more = np.concatenate([used[:, 1:], np.zeros((len(numbers), 1), bool)], axis=1)
     return ((sevens & 127) | (more << 7)).astype(np.uint8)[used].tobytes()
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
 
 
 def _numbers(array: pa.Array) -> np.ndarray:

@@ -39,3 +39,10 @@ def test_repeating_integers_are_held_once():
     column = read_column(pa.array([7, 8] * 100))
     assert column.values.numpy().tolist() == [7, 8]
     assert column.counts().tolist() == [100, 100]
+
+
+def test_null_text_is_not_a_null_number():
+    for kind in (pa.dictionary(pa.int8(), pa.string()), pa.dictionary(pa.int32(), pa.large_string()), pa.string()):
+        column = read_column(pa.array(["a", None, "a"], kind))
+        assert column.num_nulls == 0
+        assert column.values.numpy()[column.indices].tolist() == [b"a", b"", b"a"]
