@@ -58,7 +58,7 @@ class Dice(tf.Module):
         return x * (gate + (1 - gate) * tf.cast(self.slope, x.dtype))
 
 
-_WITH_WEIGHTS = {"prelu": PReLU, "dice": Dice}
+_WITH_WEIGHTS: dict[str, type[PReLU] | type[Dice]] = {"prelu": PReLU, "dice": Dice}
 
 
 def make_activation(build: Build, names: Sequence[str], text: str, width: int) -> Activation | PReLU | Dice:

@@ -94,13 +94,15 @@ def newest_export(folder: str | Path) -> Path:
     return max(numbered, key=lambda entry: int(entry.parent.name)).parent
 
 
-def predict(pipeline: Pipeline, scorer: Scorer, paths: str, output: str | Path, keep: Sequence[str]) -> int:
+def predict(
+    pipeline: Pipeline, scorer: Scorer, paths: str, output: str | Path, keep: Sequence[str]
+) -> tuple[Path, int]:
     """Scores all rows in order and writes a Parquet file of the kept columns and the scores.
 
     The file is written beside `output` and renamed when it is whole.
 
     Returns:
-      The number of rows.
+      The file and the number of rows.
 
     Raises:
       UserError: the data cannot be read, a kept column does not exist, or the file cannot be written.
@@ -116,7 +118,7 @@ def predict(pipeline: Pipeline, scorer: Scorer, paths: str, output: str | Path, 
         raise UserError(f"{target}: cannot be written: {error.strerror or error}") from None
     finally:
         draft.unlink(missing_ok=True)
-    return num_rows
+    return target, num_rows
 
 
 def _target_file(output: str | Path) -> Path:

@@ -60,7 +60,7 @@ class RankerScorer:
     """
 
     def __init__(self, ranker: Ranker, dtype: tf.DType):
-        self.number_columns = ranker.number_columns
+        self.number_columns: Sequence[NumberColumn] = ranker.number_columns
         self._ranker = ranker
         self._dtype = dtype
         self._graphs: dict[bool, Callable] = {}
@@ -107,14 +107,15 @@ def evaluate(pipeline: Pipeline, tasks: Sequence[Task], scorer: Scorer, paths: s
             for name, value in losses.items():
                 totals[name] = totals.get(name, 0.0) + float(value) * rows.num_rows
     metrics = evaluation.result()
-    losses = {name: total / num_examples for name, total in totals.items()}
-    if losses:
-        metrics |= {**losses, "loss": sum(losses.values())}
+    means = {name: total / num_examples for name, total in totals.items()}
+    if means:
+        metrics |= {**means, "loss": sum(means.values())}
     return EvaluationResult(metrics, num_examples, time.perf_counter() - begin, tuple(evaluation.warnings))
 
 
 def _named_numbers(scorer: Scorer, rows: Rows) -> dict[str, np.ndarray]:
-    return {column.name: rows["numbers"][:, index] for index, column in enumerate(scorer.number_columns)}
+    numbers = np.asarray(rows["numbers"])
+    return {column.name: numbers[:, index] for index, column in enumerate(scorer.number_columns)}
 
 
 def kept_columns(rows: Rows) -> dict[str, pa.Array]:

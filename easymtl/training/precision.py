@@ -9,7 +9,7 @@ from easymtl.protos.train_pb2 import TrainConfig
 _DTYPES = {TrainConfig.FLOAT32: tf.float32, TrainConfig.BFLOAT16: tf.bfloat16}
 
 
-def resolve_precision(choice: int) -> int:
+def resolve_precision(choice: TrainConfig.MixedPrecision) -> TrainConfig.MixedPrecision:
     """Returns the precision of training, `AUTO` replaced by what this machine is good at.
 
     bfloat16 where matrix products have instructions for it (AMX or AVX512-BF16 on a processor, compute capability 8
@@ -22,7 +22,7 @@ def resolve_precision(choice: int) -> int:
     return TrainConfig.BFLOAT16 if fast else TrainConfig.FLOAT32
 
 
-def dtype_of(precision: int) -> tf.DType:
+def dtype_of(precision: TrainConfig.MixedPrecision) -> tf.DType:
     """Returns the type that activations and matrix products have."""
     return _DTYPES[precision]
 

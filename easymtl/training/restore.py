@@ -56,7 +56,7 @@ def load_ranker(pipeline: Pipeline, checkpoint: Checkpoint) -> Ranker:
     return ranker
 
 
-def settle_precision(pipeline: Pipeline) -> int:
+def settle_precision(pipeline: Pipeline) -> TrainConfig.MixedPrecision:
     """Returns the precision of training: that of an earlier run in the same model_dir, else what `AUTO` comes to."""
     choice = pipeline.train_config.mixed_precision
     written = Path(pipeline.model_dir) / CONFIG_NAME

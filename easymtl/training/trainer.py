@@ -122,11 +122,10 @@ class Trainer:
         with source.feed as feed:
             self._train(source)
             self._cursor = feed.cursor
-        if not self._is_saved():
-            self._save()
+        checkpoint = self._folder.at(self.step) or self._save()
         return TrainingResult(
             self.step,
-            self._folder.latest(),
+            checkpoint,
             self._best.step if self._best.value is not None else None,
             self._metrics,
             source.encoder.counts,
@@ -205,11 +204,7 @@ class Trainer:
             return True
         return self.settings.save_checkpoints_steps > 0 and step % self.settings.save_checkpoints_steps == 0
 
-    def _is_saved(self) -> bool:
-        latest = self._folder.latest()
-        return latest is not None and latest.step == self.step
-
-    def _save(self) -> None:
+    def _save(self) -> Checkpoint:
         """Evaluates, then publishes a checkpoint that knows the result, then removes old ones."""
         step = self.step
         if view.eval_input(self.pipeline):
@@ -220,6 +215,7 @@ class Trainer:
         protected = [] if self._best.value is None else [self._best.step]
         self._folder.prune(self.settings.keep_checkpoint_max, protected)
         self._tell(events.Saved(step, checkpoint.path))
+        return checkpoint
 
     def _evaluate(self, step: int) -> None:
         result = evaluate(self.pipeline, self.ranker.tasks, self._scorer)

@@ -1,0 +1,65 @@
+# Two commands to begin with: `make demo` and `make test`. Each makes the virtual environment it needs.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO_ROWS ?= 400000
+DEMO_CONFIG := samples/configs/dbmtl_on_livestream.config
+DEMO_DIR := model_dir/demo
+DEMO := --pipeline_config $(DEMO_CONFIG) --set model_dir=$(DEMO_DIR)
+
+.PHONY: help setup demo test lint format proto docs clean
+
+help:  ## Show the targets.
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: $(BIN)/.installed  ## Make the virtual environment and install the package with its tools.
+
+$(BIN)/.installed: setup.py pyproject.toml $(wildcard protos/*.proto)
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else "easymtl needs Python 3.10 to 3.13, this is %d.%d; name another: make PYTHON=python3.12 ..." % v)'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+demo: setup  ## Make data, train, evaluate, export and score: the whole way, in a few minutes.
+	@rm -rf $(DEMO_DIR)
+	$(BIN)/easymtl synth livestream --rows $(DEMO_ROWS)
+	$(BIN)/easymtl check $(DEMO)
+	$(BIN)/easymtl train $(DEMO)
+	$(BIN)/easymtl eval $(DEMO)
+	$(BIN)/easymtl export $(DEMO)
+	$(BIN)/easymtl predict $(DEMO) --input samples/data/livestream/eval.parquet \
+	  --output $(DEMO_DIR)/scores.parquet --keep user_id,anchor_id
+	@echo
+	@echo 'What there is now:'
+	@echo '  samples/data/livestream/       training and evaluation data, with the true probabilities'
+	@echo '  $(DEMO_DIR)/checkpoints/   the trained model; eval_result.json beside it has its metrics'
+	@echo '  $(DEMO_DIR)/export/final/  a SavedModel for a model server, checked against the checkpoint'
+	@echo '  $(DEMO_DIR)/scores.parquet the scores of the evaluation rows'
+	@echo 'What to try next:'
+	@echo '  $(BIN)/tensorboard --logdir $(DEMO_DIR)/summaries'
+	@echo '  $(BIN)/easymtl check --network --pipeline_config $(DEMO_CONFIG)'
+	@echo '  $(BIN)/easymtl train $(DEMO) --set data_config.num_epochs=4   (goes on from here)'
+	@echo '  docs/config.md, and the other configs in samples/configs/'
+
+test: setup  ## Run the tests.
+	$(BIN)/python -m pytest -n 2
+
+lint: setup  ## Check style, types and that the generated reference is current.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m easymtl.config.reference --out docs/config.md --check
+
+format: setup  ## Put the code into the common format.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+proto: setup  ## Compile protos/*.proto into easymtl/protos.
+	$(BIN)/python setup.py --quiet build_protos
+
+docs: setup  ## Write docs/config.md from the protos.
+	$(BIN)/python -m easymtl.config.reference --out docs/config.md
+
+clean:  ## Remove what the other targets made, the virtual environment included.
+	rm -rf $(VENV) build *.egg-info model_dir samples/data/livestream easymtl/protos/*_pb2.py easymtl/protos/*_pb2.pyi

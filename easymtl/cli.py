@@ -1,0 +1,142 @@
+"""The command line: arguments to one verb.
+
+Nothing heavy is imported before it is needed: `easymtl --help` and `easymtl check` answer without TensorFlow.
+"""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from easymtl import __version__
+from easymtl.errors import UserError, did_you_mean
+
+_EXIT_USER_ERROR = 2
+_EXIT_INTERRUPTED = 130
+
+_EPILOG = """\
+first steps:
+  easymtl synth livestream --rows 1000000
+  easymtl train --pipeline_config samples/configs/dbmtl_on_livestream.config
+
+The config language is described in docs/config.md.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Refuses what it does not know, and says what was probably meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends with exit code 2 and one line."""
+        self.exit(_EXIT_USER_ERROR, f"{self.prog}: {message}\nRun {self.prog} --help for what is allowed.\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code: 0, 2 for a mistake of the user's, 130 when interrupted."""
+    parser = build_parser()
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        known = [option for action in options.parser._actions for option in action.option_strings]
+        options.parser.error(f"unknown argument {unknown[0]}.{did_you_mean(unknown[0].split('=')[0], known)}")
+    verb = importlib.import_module(f"easymtl.verbs.{options.verb}")
+    try:
+        return verb.run(options) or 0
+    except UserError as error:
+        print(f"easymtl {options.verb}: {error}", file=sys.stderr)
+        return _EXIT_USER_ERROR
+    except KeyboardInterrupt:
+        print(f"easymtl {options.verb}: interrupted.", file=sys.stderr)
+        return _EXIT_INTERRUPTED
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Returns the parser of all commands."""
+    parser = _Parser(
+        prog="easymtl",
+        description="Multi-task ranking models from a text config: train, evaluate, export, score.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"easymtl {__version__}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND", parser_class=_Parser)
+    for add in (_add_train, _add_eval, _add_export, _add_predict, _add_check, _add_synth):
+        add(verbs)
+    return parser
+
+
+def _verb(verbs, name: str, description: str, takes_config: bool = True) -> argparse.ArgumentParser:
+    parser = verbs.add_parser(name, help=description, description=description, allow_abbrev=False)
+    parser.set_defaults(parser=parser)
+    if takes_config:
+        parser.add_argument(
+            "--pipeline_config", "--pipeline_config_path", required=True, metavar="FILE", help="config in text format"
+        )
+        parser.add_argument(
+            "--set",
+            dest="overrides",
+            action="append",
+            default=[],
+            metavar="PATH=VALUE",
+            help="override a field, e.g. --set train_config.num_steps=100; may be repeated",
+        )
+    return parser
+
+
+def _add_train(verbs) -> None:
+    _verb(verbs, "train", "Train, evaluate at checkpoints, export; run again to continue.")
+
+
+def _add_eval(verbs) -> None:
+    parser = _verb(verbs, "eval", "Evaluate a checkpoint or a SavedModel.")
+    _add_model_choice(parser)
+    parser.add_argument("--input", metavar="PATHS", help="data to evaluate on; default: the config's eval input")
+    parser.add_argument(
+        "--output", metavar="FILE", help="where to write the result; default: model_dir/eval_result.json"
+    )
+
+
+def _add_export(verbs) -> None:
+    parser = _verb(verbs, "export", "Write a SavedModel and prove that it scores as the checkpoint does.")
+    _add_checkpoint(parser)
+    parser.add_argument("--export_dir", metavar="DIR", help="where to write; default: model_dir/export/final")
+
+
+def _add_predict(verbs) -> None:
+    parser = _verb(verbs, "predict", "Score CSV or Parquet files into a Parquet file.")
+    _add_model_choice(parser)
+    parser.add_argument("--input", required=True, metavar="PATHS", help="files, globs or folders, separated by commas")
+    parser.add_argument("--output", required=True, metavar="PATH", help="a .parquet file, or a folder")
+    parser.add_argument("--keep", default="", metavar="A,B", help="input columns to keep beside the scores")
+
+
+def _add_check(verbs) -> None:
+    parser = _verb(verbs, "check", "Check a config, and the data against it, without training.")
+    parser.add_argument("--network", action="store_true", help="also build the model and print it")
+
+
+def _add_synth(verbs) -> None:
+    parser = _verb(verbs, "synth", "Make data whose best reachable quality is known.", takes_config=False)
+    parser.add_argument("name", metavar="NAME", help="livestream, tenrec or taobao")
+    parser.add_argument("--rows", type=int, default=1_000_000, metavar="N", help="rows of the training file")
+    parser.add_argument("--eval_rows", type=int, metavar="N", help="default: a fifth of --rows, at most 200,000")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="another seed is another hidden model")
+    parser.add_argument("--out", metavar="DIR", help="default: samples/data/NAME, where the sample configs read")
+    parser.add_argument("--format", metavar="FORMAT", help="parquet or csv; default: what the sample configs read")
+    parser.add_argument("--header", action="store_true", help="begin CSV files with the names of the columns")
+
+
+def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--checkpoint", default="latest", metavar="WHICH", help="latest (default), best, a step, or a checkpoint folder"
+    )
+
+
+def _add_model_choice(parser: argparse.ArgumentParser) -> None:
+    _add_checkpoint(parser)
+    parser.add_argument("--saved_model", metavar="DIR", help="use this SavedModel instead of a checkpoint")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,29 @@
+"""`easymtl predict`: scores of CSV or Parquet rows, as Parquet."""
+
+import time
+from argparse import Namespace
+
+from easymtl.config import load_config
+from easymtl.verbs.tensorflow_start import start_tensorflow
+
+
+def run(options: Namespace) -> None:
+    """Scores the rows of `--input` in order and writes the scores, and the kept columns, to `--output`.
+
+    Raises:
+      UserError: the config, the model, the data or the output are wrong.
+    """
+    config = load_config(options.pipeline_config, options.overrides)
+    start_tensorflow()
+    from easymtl.reporting.console import Console
+    from easymtl.serving.scoring import check_keep, predict
+    from easymtl.verbs.model_choice import choose_scorer
+
+    keep = [name for name in options.keep.split(",") if name]
+    check_keep(config.pipeline, keep)
+    with Console(notes=config.notes) as console:
+        scorer, _ = choose_scorer(config.pipeline, options)
+        begin = time.perf_counter()
+        target, num_rows = predict(config.pipeline, scorer, options.input, options.output, keep)
+        seconds = time.perf_counter() - begin
+        console.line(f"Wrote {num_rows:,} rows to {target} in {seconds:.1f} s ({num_rows / seconds:,.0f} rows/s).")

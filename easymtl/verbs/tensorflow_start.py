@@ -1,0 +1,47 @@
+"""Starting TensorFlow quietly: its start-up lines are for its developers, not for who trains a ranker."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+def start_tensorflow(inter_op_threads: int = 0, intra_op_threads: int = 0) -> None:
+    """Imports TensorFlow and sets it up; call this before anything that imports it.
+
+    Its log lines are dropped unless `TF_CPP_MIN_LOG_LEVEL` is set. 0 threads leaves the choice to TensorFlow.
+    """
+    is_quiet = "TF_CPP_MIN_LOG_LEVEL" not in os.environ
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with _quiet_stderr(is_quiet):
+        import tensorflow as tf
+
+        tf.config.threading.set_inter_op_parallelism_threads(inter_op_threads)
+        tf.config.threading.set_intra_op_parallelism_threads(intra_op_threads)
+        for gpu in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(gpu, True)
+        tf.constant(0)
+    if is_quiet:
+        tf.get_logger().setLevel("ERROR")
+
+
+@contextmanager
+def _quiet_stderr(is_quiet: bool) -> Iterator[None]:
+    """Holds back what is written to file descriptor 2; it is shown after all if the block fails."""
+    if not is_quiet:
+        yield
+        return
+    sys.stderr.flush()
+    before = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(before, held.read())
+            raise
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
