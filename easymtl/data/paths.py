@@ -111,8 +111,12 @@ def _files_of(path: str) -> Iterator[str]:
         if not path.endswith("_SUCCESS"):
             yield path
         return
-    for folder, folders, names in os.walk(path, onerror=_refuse):
+    seen = {os.path.realpath(path)}
+    for folder, folders, names in os.walk(path, onerror=_refuse, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith((".", "_")))
+        # A link may lead back to a folder above it.
+        folders[:] = [name for name in folders if os.path.realpath(os.path.join(folder, name)) not in seen]
+        seen.update(os.path.realpath(os.path.join(folder, name)) for name in folders)
         for name in sorted(names):
             if not name.startswith((".", "_")) and not name.endswith("_SUCCESS"):
                 yield os.path.join(folder, name)

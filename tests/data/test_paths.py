@@ -31,6 +31,13 @@ def test_a_folder_stands_for_all_data_files_below(folder):
     assert names("day=1") == ["day=1/z.csv", "day=1/sub/y.csv"]
 
 
+def test_links_to_folders_are_followed_but_not_in_circles(folder):
+    (folder / "linked").mkdir()
+    (folder / "linked" / "day").symlink_to(folder / "day=1")
+    (folder / "day=1" / "sub" / "up").symlink_to(folder / "linked")
+    assert names("linked") == ["linked/day/z.csv", "linked/day/sub/y.csv"]
+
+
 def test_success_markers_are_skipped(folder):
     assert names("[cx]*") == ["c.txt"]
     with pytest.raises(UserError, match="no data file"):
