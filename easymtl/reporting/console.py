@@ -1,0 +1,123 @@
+"""Training as told to a person at a terminal, or to the log of a job."""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+from rich.console import Console as Terminal
+
+from easymtl.reporting.formats import counted, seconds_text
+from easymtl.reporting.progress import ProgressLine
+from easymtl.reporting.tables import print_counts, print_metrics
+from easymtl.reporting.terminal import open_terminal, print_line
+from easymtl.training import events
+from easymtl.training.trainer import TrainingResult
+
+
+class Console:
+    """A listener of training that prints: one line of progress, a table per evaluation, a summary.
+
+    Example:
+        with Console(["click", "buy"], "model_dir/shop") as console:
+            console.summary(Trainer(config, console).run())
+    """
+
+    def __init__(
+        self,
+        towers: Sequence[str],
+        model_dir: str = "",
+        terminal: Terminal | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        """Prints nothing yet.
+
+        Args:
+          towers: names of the task towers, in the order of the rows of tables.
+          model_dir: where the run is kept; named in the first line.
+          terminal: where to print; standard output by default.
+          clock: seconds, for the pace of lines and the time that training took.
+        """
+        self.terminal = terminal or open_terminal()
+        self._towers = list(towers)
+        self._model_dir = model_dir
+        self._clock = clock
+        self._begin = clock()
+        self._line = ProgressLine(self.terminal, clock)
+        self._tell = {
+            events.Started: self._started,
+            events.Progress: self._line.show,
+            events.Evaluated: self._evaluated,
+            events.Saved: self._saved,
+            events.Note: self._note,
+        }
+
+    def __enter__(self) -> "Console":
+        """Returns itself."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Leaves the terminal as it was, whatever happened."""
+        self.close()
+
+    def __call__(self, event: events.Event) -> None:
+        """Prints an event; a summary for TensorBoard is none of its business."""
+        tell = self._tell.get(type(event))
+        if tell:
+            tell(event)
+
+    def close(self) -> None:
+        """Prints the last line of progress, and gives the terminal back."""
+        self._line.flush()
+
+    def _started(self, event: events.Started) -> None:
+        self._begin = self._clock()
+        self._line.num_steps = event.num_steps
+        print_line(self.terminal, started_text(event, self._model_dir), "bold")
+        self._line.show_text(f"step {event.first_step}: the first step is being traced ...")
+
+    def _evaluated(self, event: events.Evaluated) -> None:
+        self._line.flush()
+        print_metrics(event.metrics, self._towers, self.terminal, evaluated_text(event), event.warnings)
+
+    def _saved(self, event: events.Saved) -> None:
+        self._line.flush()
+        print_line(self.terminal, f"Saved {event.path}", "dim")
+
+    def _note(self, event: events.Note) -> None:
+        self._line.pause()
+        print_line(self.terminal, event.text)
+
+    def summary(self, result: TrainingResult, num_rows: int | None = None) -> None:
+        """Prints how a training ended, and what was odd in its data.
+
+        Args:
+          result: what `Trainer.run` returned.
+          num_rows: rows that were read, to give shares of them.
+        """
+        self.close()
+        print_counts(result.counts, num_rows, result.skipped_rows, self.terminal)
+        best = f", best evaluation at step {result.best_step}" if result.best_step is not None else ""
+        took = seconds_text(self._clock() - self._begin)
+        print_line(self.terminal, f"Trained to step {result.step} in {took}{best}.", "bold")
+        print_line(self.terminal, f"Checkpoint: {result.checkpoint.path}")
+
+
+def started_text(event: events.Started, model_dir: str = "") -> str:
+    """Returns the first line of a training: what is trained, in which precision, where."""
+    sizes = ", ".join(f"{number:,} {kind}" for kind, number in event.num_parameters.items())
+    going = f"Training on from step {event.first_step}" if event.first_step else "Training"
+    place = f"; {model_dir}" if model_dir else ""
+    return f"{going}: parameters {sizes}; {event.precision} on {_devices()}{place}"
+
+
+def _devices() -> str:
+    gpus = len(tf.config.list_physical_devices("GPU"))
+    return counted(gpus, "GPU") if gpus else counted(os.cpu_count() or 1, "CPU core")
+
+
+def evaluated_text(event: events.Evaluated) -> str:
+    """Returns the line above the table of an evaluation."""
+    best = ", best so far" if event.is_best else ""
+    rows = counted(event.num_examples, "row")
+    return f"Evaluation at step {event.step}: {rows} in {event.seconds:.1f} s{best}"

@@ -1,0 +1,96 @@
+"""Scalars and histograms for TensorBoard, in `model_dir/summaries/train` and `/eval`."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import tensorflow as tf
+
+from easymtl.reporting.names import split_result
+from easymtl.training import events
+
+_MOST_VALUES = 100_000
+
+
+class Summaries:
+    """A listener of training that writes TensorBoard summaries. A continued training adds to them.
+
+    Metrics are tagged `eval/<metric>/<task>`, so that the charts of a metric stand side by side.
+    """
+
+    def __init__(self, model_dir: str | Path, towers: Sequence[str]):
+        """Writes nothing yet.
+
+        Args:
+          model_dir: where the folder `summaries` is.
+          towers: names of the task towers, by which results are told apart.
+        """
+        self.path = Path(model_dir) / "summaries"
+        self._towers = list(towers)
+        self._writers: dict[str, tf.summary.SummaryWriter] = {}
+        self._tell = {
+            events.Progress: self._progress,
+            events.Summary: self._summary,
+            events.Evaluated: self._evaluated,
+        }
+
+    def __enter__(self) -> "Summaries":
+        """Returns itself."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Closes the files."""
+        self.close()
+
+    def __call__(self, event: events.Event) -> None:
+        """Writes what an event has for TensorBoard."""
+        tell = self._tell.get(type(event))
+        if tell:
+            tell(event)
+
+    def close(self) -> None:
+        """Closes the files."""
+        for writer in self._writers.values():
+            writer.close()
+        self._writers.clear()
+
+    def _writer(self, name: str) -> tf.summary.SummaryWriter:
+        if name not in self._writers:
+            self._writers[name] = tf.summary.create_file_writer(str(self.path / name))
+        return self._writers[name]
+
+    def _scalars(self, folder: str, step: int, values: Mapping[str, float]) -> None:
+        with self._writer(folder).as_default(step):
+            for tag, value in values.items():
+                tf.summary.scalar(tag, value)
+
+    def _progress(self, event: events.Progress) -> None:
+        speed = {"train/examples_per_second": event.examples_per_second, "train/input_wait": event.wait_share}
+        self._scalars("train", event.step, speed)
+
+    def _summary(self, event: events.Summary) -> None:
+        embedding_rate, dense_rate = event.learning_rates
+        values = {f"train/{self._tag(name)}": value for name, value in event.losses.items()}
+        values |= {"train/learning_rate/embedding": embedding_rate, "train/learning_rate/dense": dense_rate}
+        self._scalars("train", event.step, values)
+        with self._writer("train").as_default(event.step):
+            for name, read in event.variables.items():
+                tf.summary.histogram(name, sampled(read()))
+        self._writer("train").flush()
+
+    def _evaluated(self, event: events.Evaluated) -> None:
+        self._scalars("eval", event.step, {f"eval/{self._tag(n)}": value for n, value in event.metrics.items()})
+        self._writer("eval").flush()
+
+    def _tag(self, name: str) -> str:
+        kind, tower = split_result(name, self._towers)
+        return f"{kind}/{tower}" if tower else kind
+
+
+def sampled(values: tf.Tensor, most: int = _MOST_VALUES) -> tf.Tensor:
+    """Returns at most `most` of the values, evenly spaced, `[n]`."""
+    flat = tf.reshape(values, [-1])
+    size = int(flat.shape[0])
+    if size <= most:
+        return flat
+    positions = tf.cast(tf.linspace(tf.constant(0.0, tf.float64), float(size - 1), most), tf.int64)
+    return tf.gather(flat, positions)
