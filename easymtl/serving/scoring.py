@@ -1,5 +1,6 @@
 """Scoring with a SavedModel, and writing the scores of any scorer to Parquet."""
 
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,18 +33,17 @@ class SavedModelScorer:
         """Loads the model.
 
         Args:
-          folder: the SavedModel, or a folder of numbered ones of which the newest is taken.
+          folder: the SavedModel.
           pipeline: names the labels and weights that evaluation needs.
 
         Raises:
-          UserError: there is no SavedModel, or it cannot be loaded.
+          UserError: it cannot be loaded.
         """
-        path = newest_export(folder)
         try:
-            self._model = tf.saved_model.load(str(path))
+            self._model = tf.saved_model.load(str(folder))
             self._serve = self._model.signatures[SIGNATURE]
         except (OSError, KeyError, tf.errors.OpError) as error:
-            raise UserError(f"{path}: cannot be loaded as a SavedModel: {error}") from None
+            raise UserError(f"{folder}: cannot be loaded as a SavedModel: {error}") from None
         self.number_columns: Sequence[NumberColumn] = number_columns(build_tasks(pipeline))
         self._keywords = {spec.name: name for name, spec in self._serve.structured_input_signature[1].items()}
 
@@ -92,6 +92,14 @@ def newest_export(folder: str | Path) -> Path:
     if not numbered:
         raise UserError(f"{path}: no SavedModel is in this folder. Make one: easymtl export --pipeline_config ...")
     return max(numbered, key=lambda entry: int(entry.parent.name)).parent
+
+
+def step_of_export(folder: Path) -> int:
+    """Returns the number of updates that the weights of an exported SavedModel have had; 0 if it does not say."""
+    description = folder / "assets.extra" / "easymtl.json"
+    if not description.is_file():
+        return 0
+    return int(json.loads(description.read_text(encoding="utf-8"))["step"])
 
 
 def predict(

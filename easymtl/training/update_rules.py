@@ -5,13 +5,16 @@ Dense variables use TensorFlow's own `ResourceApply*` kernels: one pass over the
 sparse kernels with GPU support for all of them. The tests hold the two against each other.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import tensorflow as tf
 from google.protobuf.message import Message
 
 Slots = Mapping[str, tf.Tensor]
+_MOST_POWERS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -70,9 +73,12 @@ class Adam(UpdateRule):
     def __init__(self, config: Message):
         super().__init__(config)
         self.moves_untouched_rows = getattr(config, "dense_embedding_update", False)
+        self._beta1_powers = tf.constant(running_powers(config.beta1))
+        self._beta2_powers = tf.constant(running_powers(config.beta2))
 
     def _powers(self, moment: Moment) -> tuple[tf.Tensor, tf.Tensor]:
-        return tf.pow(self.config.beta1, moment.step), tf.pow(self.config.beta2, moment.step)
+        step = tf.cast(moment.step, tf.int32)
+        return _entry(self._beta1_powers, step), _entry(self._beta2_powers, step)
 
     def apply_dense(self, variable, slots, gradient, moment):
         """Updates a variable and its slots in place."""
@@ -98,6 +104,22 @@ class Adam(UpdateRule):
         second = beta2 * slots["Adam_1"] + (1.0 - beta2) * tf.square(gradient)
         rate = moment.learning_rate * tf.sqrt(1.0 - beta2_power) / (1.0 - beta1_power)
         return rows - rate * first / (tf.sqrt(second) + self.epsilon), {"Adam": first, "Adam_1": second}
+
+
+def running_powers(beta: float) -> np.ndarray:
+    """Returns float32 beta^0, beta^1, ... as running products, up to where 1 - beta^t is 1.
+
+    TensorFlow's optimizers keep such products. In early steps 1 - beta^t cancels most digits, so that one last bit of
+    the power is 1e-5 of the learning rate: other ways to take a power do not lead to the same weights.
+    """
+    length = math.ceil(math.log(2.0**-26) / math.log(beta)) if beta > 0.0 else 1
+    powers = np.full(min(length, _MOST_POWERS) + 1, beta, np.float32)
+    powers[0] = 1.0
+    return np.multiply.accumulate(powers)
+
+
+def _entry(powers: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+    return tf.gather(powers, tf.minimum(step, tf.size(powers) - 1))
 
 
 class Momentum(UpdateRule):

@@ -3,7 +3,7 @@
 from argparse import Namespace
 from pathlib import Path
 
-from easymtl.config import load_config
+from easymtl.config import load_config, view
 from easymtl.verbs.tensorflow_start import start_tensorflow
 
 
@@ -15,16 +15,21 @@ def run(options: Namespace) -> None:
     """
     config = load_config(options.pipeline_config, options.overrides)
     start_tensorflow()
-    from easymtl.reporting.console import Console
-    from easymtl.reporting.results import write_evaluation
+    from easymtl.reporting.formats import counted
+    from easymtl.reporting.results import RESULT_NAME, write_results
+    from easymtl.reporting.tables import print_metrics
+    from easymtl.reporting.terminal import open_terminal, print_line
     from easymtl.tasks.task import build_tasks
     from easymtl.training.evaluation import evaluate
     from easymtl.verbs.model_choice import choose_scorer
 
-    with Console(notes=config.notes) as console:
-        scorer, step = choose_scorer(config.pipeline, options)
-        result = evaluate(config.pipeline, build_tasks(config.pipeline), scorer, options.input)
-        console.evaluation(result, step)
-        output = Path(options.output or Path(config.pipeline.model_dir) / "eval_result.json")
-        write_evaluation(output, result, step)
-        console.line(f"Wrote {output}.")
+    pipeline = config.pipeline
+    scorer, source, step = choose_scorer(pipeline, options)
+    result = evaluate(pipeline, build_tasks(pipeline), scorer, options.input)
+    terminal = open_terminal()
+    title = f"{source}: {counted(result.num_examples, 'row')} in {result.seconds:.1f} s"
+    towers = [tower.tower_name for tower in view.task_towers(pipeline)]
+    print_metrics(result.metrics, towers, terminal, title, result.warnings)
+    output = Path(options.output or Path(pipeline.model_dir) / RESULT_NAME)
+    write_results(output, result.metrics, step, result.num_examples)
+    print_line(terminal, f"Wrote {output}")

@@ -15,11 +15,11 @@ def run(options: Namespace) -> None:
     """
     config = load_config(options.pipeline_config, options.overrides)
     start_tensorflow()
-    from easymtl.reporting.console import Console
+    from easymtl.reporting.terminal import open_terminal
     from easymtl.serving.export import export
     from easymtl.training.restore import find_checkpoint
+    from easymtl.verbs.exporting import print_export
 
-    with Console(notes=config.notes) as console:
-        checkpoint = find_checkpoint(config.pipeline, options.checkpoint)
-        folder = options.export_dir or Path(config.pipeline.model_dir) / "export" / "final"
-        console.exported(export(config.pipeline, checkpoint, folder))
+    checkpoint = find_checkpoint(config.pipeline, options.checkpoint)
+    folder = options.export_dir or Path(config.pipeline.model_dir) / "export" / "final"
+    print_export(export(config.pipeline, checkpoint, folder), open_terminal())

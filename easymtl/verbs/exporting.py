@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+from rich.console import Console as Terminal
+
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.reporting.console import Console
+from easymtl.reporting.tables import key_values
 from easymtl.serving.export import Export, export
 from easymtl.training import events
 from easymtl.training.restore import find_checkpoint
@@ -13,9 +15,9 @@ from easymtl.training.trainer import TrainingResult
 class Exporter:
     """Listens to a training and exports: `latest` after every checkpoint, `final` and `best` at the end."""
 
-    def __init__(self, pipeline: Pipeline, console: Console):
+    def __init__(self, pipeline: Pipeline, terminal: Terminal):
         self._pipeline = pipeline
-        self._console = console
+        self._terminal = terminal
         self._kind = pipeline.export_config.exporter_type
         self._exported: int | None = None
 
@@ -31,9 +33,25 @@ class Exporter:
             return
         self._export("best" if self._kind == "best" and result.best_step is not None else "latest")
 
-    def _export(self, choice: str) -> Export:
+    def _export(self, choice: str) -> None:
         checkpoint = find_checkpoint(self._pipeline, choice)
         folder = Path(self._pipeline.model_dir) / "export" / self._kind
-        done = export(self._pipeline, checkpoint, folder)
-        self._console.exported(done)
-        return done
+        print_export(export(self._pipeline, checkpoint, folder), self._terminal)
+
+
+def print_export(done: Export, terminal: Terminal) -> None:
+    """Prints where a SavedModel is, what it takes and gives, and how it was checked."""
+    parity, placement = done.parity, done.placement
+    compared = "not compared: there is no data"
+    if parity:
+        difference = f"largest difference {parity.largest_difference:.1e}"
+        compared = f"equal on {parity.num_rows:,} rows, {difference}, loaded without easymtl"
+    values = {
+        "SavedModel": done.path,
+        "checkpoint": f"step {done.checkpoint.step}",
+        "inputs": ", ".join(f"{name} {dtype}" for name, dtype in done.inputs.items()),
+        "outputs": ", ".join(done.outputs),
+        "scores": compared,
+        "GPU": f"{placement.on_gpu} nodes have a GPU kernel, {placement.pinned} of the encoder stay on the CPU",
+    }
+    key_values(values, terminal, "Exported")

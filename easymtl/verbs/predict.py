@@ -15,15 +15,13 @@ def run(options: Namespace) -> None:
     """
     config = load_config(options.pipeline_config, options.overrides)
     start_tensorflow()
-    from easymtl.reporting.console import Console
     from easymtl.serving.scoring import check_keep, predict
     from easymtl.verbs.model_choice import choose_scorer
 
     keep = [name for name in options.keep.split(",") if name]
     check_keep(config.pipeline, keep)
-    with Console(notes=config.notes) as console:
-        scorer, _ = choose_scorer(config.pipeline, options)
-        begin = time.perf_counter()
-        target, num_rows = predict(config.pipeline, scorer, options.input, options.output, keep)
-        seconds = time.perf_counter() - begin
-        console.line(f"Wrote {num_rows:,} rows to {target} in {seconds:.1f} s ({num_rows / seconds:,.0f} rows/s).")
+    scorer, source, _ = choose_scorer(config.pipeline, options)
+    begin = time.perf_counter()
+    target, num_rows = predict(config.pipeline, scorer, options.input, options.output, keep)
+    rate = num_rows / (time.perf_counter() - begin)
+    print(f"Scored {num_rows:,} rows with {source} ({rate:,.0f} rows/s): {target}")

@@ -2,11 +2,13 @@
 
 from argparse import Namespace
 
-from easymtl.synth import write
+import pyarrow.parquet as pq
+
+from easymtl.synth import best_reachable, write
 
 
 def run(options: Namespace) -> None:
-    """Writes the training and evaluation files of a synthetic data set.
+    """Writes the training and evaluation files of a synthetic data set, and says how good a model of it can be.
 
     Raises:
       UserError: there is no such data set or format, or the number of rows is not allowed.
@@ -22,3 +24,7 @@ def run(options: Namespace) -> None:
     )
     for part, path in paths.items():
         print(f"{part}: {path} ({path.stat().st_size / 2**20:,.1f} MiB)")
+    if paths["eval"].suffix == ".parquet":
+        print("Best reachable on the evaluation rows, from the truth behind the labels:")
+        for name, value in best_reachable(pq.read_table(paths["eval"])).items():
+            print(f"  {name:<40} {value:.4f}")

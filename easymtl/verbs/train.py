@@ -3,7 +3,7 @@
 from argparse import Namespace
 from pathlib import Path
 
-from easymtl.config import load_config
+from easymtl.config import load_config, view
 from easymtl.verbs.tensorflow_start import start_tensorflow
 
 
@@ -19,23 +19,25 @@ def run(options: Namespace) -> None:
     settings = config.pipeline.train_config
     start_tensorflow(settings.inter_op_parallelism_threads, settings.intra_op_parallelism_threads)
     from easymtl.reporting.console import Console
-    from easymtl.reporting.results import write_result
+    from easymtl.reporting.results import Results
     from easymtl.reporting.tensorboard import Summaries
+    from easymtl.training.events import Note
     from easymtl.training.trainer import Trainer
     from easymtl.verbs.exporting import Exporter
 
     model_dir = Path(config.pipeline.model_dir)
-    with Console(notes=config.notes) as console:
-        summaries = Summaries(model_dir)
-        exporter = Exporter(config.pipeline, console)
+    towers = [tower.tower_name for tower in view.task_towers(config.pipeline)]
+    with Console(towers, str(model_dir)) as console, Summaries(model_dir, towers) as summaries:
+        for note in config.notes:
+            console(Note(note))
+        results = Results(model_dir)
+        exporter = Exporter(config.pipeline, console.terminal)
 
         def listener(event) -> None:
-            console(event)
-            summaries(event)
-            exporter(event)
+            for listen in (console, summaries, results, exporter):
+                listen(event)
 
-        trainer = Trainer(config, listener)
-        result = trainer.run()
-        write_result(model_dir / "eval_result.json", result)
+        result = Trainer(config, listener).run()
+        results.finish(result.counts)
+        console.summary(result)
         exporter.finish(result)
-        console.training_summary(result)
