@@ -7,8 +7,8 @@ from pathlib import Path
 from google.protobuf import text_format
 
 from easymtl.config.overrides import apply_overrides
-from easymtl.config.parser import Findings, Parser
-from easymtl.config.problems import ConfigError, Places, Problem
+from easymtl.config.parser import Parser
+from easymtl.config.problems import ConfigError, Findings, Places, Problem
 from easymtl.config.validate import validate
 from easymtl.errors import UserError
 from easymtl.protos.pipeline_pb2 import Pipeline

@@ -19,8 +19,8 @@ from google.protobuf import message_factory, text_encoding
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from easymtl.config.parser import Findings, Parser
-from easymtl.config.problems import SET_POSITION, Problem, join
+from easymtl.config.parser import Parser
+from easymtl.config.problems import SET_POSITION, Findings, Places, Problem, join
 from easymtl.errors import did_you_mean, quoted
 from easymtl.protos import options_pb2
 
@@ -119,7 +119,7 @@ def _assign(
     """Reads the value into a message of its own and puts it into place only when it is right."""
     text = _as_text_format(descriptor, value, step.place is not None)
     fresh = message_factory.GetMessageClass(message.DESCRIPTOR)()
-    scratch = Findings(findings.places.__class__("--set"))
+    scratch = Findings(Places("--set"))
     list_path = path if step.place is None else path.rpartition("[")[0]
     Parser(text, scratch, SET_POSITION).parse_value(fresh, descriptor, list_path)
     findings.problems.extend(scratch.problems)

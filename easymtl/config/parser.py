@@ -6,14 +6,12 @@ that carry the options `ignored`, `refused` or `later` (protos/options.proto) ar
 because the body of a refused field is not read, whatever it holds.
 """
 
-from dataclasses import dataclass, field
-
 from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from easymtl.config.lexer import Token, tokens
-from easymtl.config.problems import Places, Position, Problem, join
+from easymtl.config.problems import Findings, Position, Problem, join
 from easymtl.config.scalars import Scalar, ScalarError, read_scalar, type_name
 from easymtl.errors import did_you_mean, quoted
 from easymtl.protos import options_pb2
@@ -27,26 +25,6 @@ _MOST_PROBLEMS = 100
 
 class _ManyProblems(Exception):
     """The text is so far from a config that more problems would not help."""
-
-
-@dataclass
-class Findings:
-    """What reading found beside the message itself.
-
-    Attributes:
-      places: The position of every field that was read.
-      problems: The mistakes.
-      ignored: What has no effect, by the full name of the field, where it was met first.
-      damaged: Paths of fields that were left out because of a problem, or seem to have been meant by a name that
-        does not exist; what a rule says of their absence would mislead.
-      is_broken: Whether braces or quotes do not match, so that fields may have landed in the wrong message.
-    """
-
-    places: Places
-    problems: list[Problem] = field(default_factory=list)
-    ignored: dict[str, Problem] = field(default_factory=dict)
-    damaged: set[str] = field(default_factory=set)
-    is_broken: bool = False
 
 
 class Parser:

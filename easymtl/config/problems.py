@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from easymtl.errors import UserError
 
+_MOST_SHOWN = 100
 _INDEX = re.compile(r"\[[^\[\]]*\]$")
 
 
@@ -45,7 +46,9 @@ class ConfigError(UserError):
         self.problems = sorted(dict.fromkeys(problems), key=lambda problem: problem.order)
         count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
         rest = " (other rules are checked once its braces and quotes are right)" if more_to_come else ""
-        lines = [f"{count} in {path}{rest}:", *map(str, self.problems)]
+        lines = [f"{count} in {path}{rest}:", *map(str, self.problems[:_MOST_SHOWN])]
+        if len(self.problems) > _MOST_SHOWN:
+            lines.append(f"... and {len(self.problems) - _MOST_SHOWN} more")
         super().__init__("\n".join(lines))
 
 
@@ -81,6 +84,26 @@ class Places:
         below = (field_path + ".", field_path + "[")
         for known in [known for known in self.positions if known == field_path or known.startswith(below)]:
             del self.positions[known]
+
+
+@dataclass
+class Findings:
+    """What reading found beside the message itself.
+
+    Attributes:
+      places: The position of every field that was read.
+      problems: The mistakes.
+      ignored: What has no effect, by the full name of the field, where it was met first.
+      damaged: Paths of fields that were left out because of a problem, or seem to have been meant by a name that
+        does not exist; what a rule says of their absence would mislead.
+      is_broken: Whether braces or quotes do not match, so that fields may have landed in the wrong message.
+    """
+
+    places: Places
+    problems: list[Problem] = field(default_factory=list)
+    ignored: dict[str, Problem] = field(default_factory=dict)
+    damaged: set[str] = field(default_factory=set)
+    is_broken: bool = False
 
 
 def parent(field_path: str) -> str:

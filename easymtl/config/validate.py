@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from easymtl.config.parser import Findings
-from easymtl.config.problems import Problem
+from easymtl.config.problems import Findings, Problem
 from easymtl.config.rules import data, features, groups, metrics, model, tasks, training, values
 from easymtl.config.rules.review import Review
 from easymtl.protos.pipeline_pb2 import Pipeline

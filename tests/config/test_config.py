@@ -9,8 +9,8 @@ from google.protobuf import text_format
 
 from easymtl.config import Config, ConfigError, load_config, view
 from easymtl.config.names import ACTIVATIONS, METRICS, MODEL_CLASSES, activation_name, normalizer_name
-from easymtl.config.parser import Findings, Parser
-from easymtl.config.problems import Places
+from easymtl.config.parser import Parser
+from easymtl.config.problems import Findings, Places
 from easymtl.errors import UserError
 from easymtl.protos import options_pb2
 from easymtl.protos.eval_pb2 import EvalMetrics

@@ -8,8 +8,8 @@ import pytest
 from google.protobuf import text_format
 
 from easymtl.config.lexer import tokens
-from easymtl.config.parser import Findings, Parser
-from easymtl.config.problems import Places, Position
+from easymtl.config.parser import Parser
+from easymtl.config.problems import Findings, Places, Position
 from easymtl.protos import options_pb2
 from easymtl.protos.backbone_pb2 import BackboneTower, KerasLayer
 from easymtl.protos.data_pb2 import DatasetConfig

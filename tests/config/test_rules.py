@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 from google.protobuf import text_format
 
-from easymtl.config.parser import Findings
-from easymtl.config.problems import Places
+from easymtl.config.problems import Findings, Places
 from easymtl.config.validate import validate
 from easymtl.protos.pipeline_pb2 import Pipeline
 

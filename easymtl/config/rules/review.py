@@ -1,13 +1,12 @@
 """A config under review: where rules read it and put what they find."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from google.protobuf.message import Message
 
 from easymtl.config import view
-from easymtl.config.parser import Findings
-from easymtl.config.problems import Problem, join
+from easymtl.config.problems import Findings, Problem, join
 from easymtl.errors import did_you_mean, quoted
 from easymtl.protos.data_pb2 import DatasetConfig
 from easymtl.protos.feature_pb2 import FeatureConfig
@@ -29,6 +28,7 @@ FEATURES = (
         for field in ("", ".feature_name", ".input_names")
     ),
 )
+_MOST_HINTS = 100
 NUMBER_TYPES = ("INT32", "INT64", "FLOAT", "DOUBLE", "BOOL")
 
 
@@ -38,6 +38,14 @@ class Review:
     Reading may have left fields out because of a mistake that is reported already; what a rule says of their absence
     would only mislead. So a sentence on a message is dropped when it names a field of that message that was left
     out, and a rule that compares two places names in `reads` the fields, without indexes, that it compares with.
+
+    Attributes:
+      pipeline: The config.
+      places: Where its fields are written.
+      problems: What the rules found.
+      notes: What the rules remarked.
+      input_types: Type of each input field, by name.
+      feature_names: Path of each feature, by name.
     """
 
     def __init__(self, pipeline: Pipeline, findings: Findings):
@@ -51,6 +59,7 @@ class Review:
             for field in self.data.input_fields
             for name in view.input_field_names(self.data, field)
         }
+        self.feature_names = {name: path for path, feature in self.features() if (name := feature_name(feature))}
 
     @property
     def data(self) -> DatasetConfig:
@@ -67,12 +76,12 @@ class Review:
         """Remarks on what is legal and has no effect, or perhaps not the one that was wished for."""
         self.notes.append(Problem(self.places.where(path), _sentence(path, text), self.places.position(path)))
 
-    def check_known(self, path: str, name: str, known: Iterable[str], where: str, *reads: str) -> bool:
+    def check_known(self, path: str, name: str, known: Collection[str], where: str, *reads: str) -> bool:
         """Reports a name that is not in a list; returns whether it is."""
-        known = list(known)
         if name in known:
             return True
-        self.problem(path, f'"{name}" is not in {where} ({quoted(known)}).{did_you_mean(name, known)}', *reads)
+        hint = did_you_mean(name, known) if len(self.problems) < _MOST_HINTS else ""
+        self.problem(path, f'"{name}" is not in {where} ({quoted(known)}).{hint}', *reads)
         return False
 
     def check_number_field(self, path: str, name: str) -> None:
@@ -93,7 +102,7 @@ class Review:
 
     def check_feature(self, path: str, name: str) -> None:
         """Reports a name that is no feature."""
-        self.check_known(path, name, self.feature_names(), "the features", *FEATURES)
+        self.check_known(path, name, self.feature_names, "the features", *FEATURES)
 
     def check_unique(self, named: Iterable[tuple[str, str]]) -> None:
         """Reports every name that came before, given (path, name) pairs."""
@@ -110,10 +119,6 @@ class Review:
         base = "feature_config.features" if self.pipeline.feature_config.features else "feature_configs"
         for index, feature in enumerate(view.features(self.pipeline)):
             yield f"{base}[{index}]", feature
-
-    def feature_names(self) -> list[str]:
-        """The names of the features that have one."""
-        return [name for _, feature in self.features() if (name := feature_name(feature))]
 
     def model(self) -> tuple[str, Message] | None:
         """Path and message of the model, when there is one."""
