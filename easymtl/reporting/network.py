@@ -11,6 +11,7 @@ from easymtl.config import view
 from easymtl.layers.context import Parameter
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.reporting.formats import bytes_text, counted
+from easymtl.reporting.names import split_result
 from easymtl.reporting.tables import key_values, make_table
 from easymtl.reporting.terminal import open_terminal, print_line
 from easymtl.tasks.ranker import Ranker
@@ -18,7 +19,7 @@ from easymtl.training.update_rules import UPDATE_RULES, UpdateRule
 
 _FLOAT_BYTES = 4
 _LAYER = re.compile(r"/(dnn_\d+|bn|dice|prelu)(/|$)")
-_REPEATED = re.compile(r"^(?P<kind>dnn_output|.+/(?:expert|gate))_\d+$")
+_REPEATED = re.compile(r"^(?P<kind>dnn_output|.+/(?:expert|gate))_\d+(?P<rest>/.+)?$")
 
 
 @dataclass
@@ -68,7 +69,7 @@ def _joined(modules: Iterable[Module]) -> list[Module]:
     """Returns the modules, those that differ in nothing but the number behind their name put together."""
     joined: dict[tuple, Module] = {}
     for module in modules:
-        name = _REPEATED.sub(r"\g<kind>_*", module.name)
+        name = _REPEATED.sub(r"\g<kind>_*\g<rest>", module.name)
         key = (name, *module.widths) if name != module.name else (module.name,)
         if key not in joined:
             joined[key] = module
@@ -138,18 +139,19 @@ def _print_inputs(ranker: Ranker, terminal: Console) -> None:
 
 def _print_tables(ranker: Ranker, terminal: Console) -> None:
     users: dict[str, list[str]] = {}
-    for slots in ranker.feature_set.slots.values():
-        for slot in slots:
-            if slot.table:
-                users.setdefault(slot.table.name, []).append(slot.feature)
+    for slot in (slot for slots in ranker.feature_set.slots.values() for slot in slots):
+        if slot.table:
+            users.setdefault(slot.table.name, []).append(f"{slot.group}/{slot.feature}")
+    is_shared = any(features != [table] for table, features in users.items())
+    headers = ["table", *(["features"] if is_shared else []), "rows x width", "size"]
     rows = []
     for table in sorted(ranker.feature_set.tables, key=lambda table: -table.rows * table.width):
-        size = table.rows * table.width
-        features = ", ".join(dict.fromkeys(users.get(table.name, [])))
-        rows.append([table.name, features, f"{table.rows:,} x {table.width}", bytes_text(size * _FLOAT_BYTES)])
+        features = [", ".join(users[table.name])] if is_shared else []
+        size = bytes_text(table.rows * table.width * _FLOAT_BYTES)
+        rows.append([table.name, *features, f"{table.rows:,} x {table.width}", size])
     if rows:
         print_line(terminal, "")
-        terminal.print(make_table(["table", "features", "rows x width", "size"], rows, num_left=2))
+        terminal.print(make_table(headers, rows, num_left=len(headers) - 2))
 
 
 def _print_modules(ranker: Ranker, terminal: Console) -> None:
@@ -169,7 +171,8 @@ def _print_tasks(ranker: Ranker, pipeline: Pipeline, terminal: Console) -> None:
     headers = ["task", "label", "predicts", "losses", *(["reads the towers"] if has_relations else [])]
     rows = []
     for task in ranker.tasks:
-        row = [task.name, task.label, task.predicted, ", ".join(task.loss_names)]
+        losses = ", ".join(split_result(name, towers)[0] for name in task.loss_names)
+        row = [task.name, task.label, task.predicted, losses]
         rows.append([*row, ", ".join([task.name, *related[task.name]])] if has_relations else row)
     print_line(terminal, "")
     terminal.print(make_table(headers, rows, num_left=len(headers)))

@@ -17,6 +17,7 @@ class Results:
 
     def __init__(self, model_dir: str | Path):
         self.path = Path(model_dir) / RESULT_NAME
+        self._last: events.Evaluated | None = None
 
     def __call__(self, event: events.Event) -> None:
         """Writes the file after an evaluation.
@@ -25,7 +26,17 @@ class Results:
           UserError: the file cannot be written.
         """
         if isinstance(event, events.Evaluated):
+            self._last = event
             write_results(self.path, event.metrics, event.step, event.num_examples)
+
+    def finish(self, counts: Mapping[str, Mapping[str, int]]) -> None:
+        """Adds what was odd in the training data to the result of the last evaluation, if there was one.
+
+        Raises:
+          UserError: the file cannot be written.
+        """
+        if self._last:
+            write_results(self.path, self._last.metrics, self._last.step, self._last.num_examples, counts)
 
 
 def write_results(

@@ -4,12 +4,15 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from easymtl.reporting.formats import counted, number_text, percent_text
 from easymtl.reporting.names import by_tower, without_tower
 from easymtl.reporting.terminal import open_terminal, print_line
+
+_UNLIMITED = 10_000
 
 
 def make_table(headers: Sequence[str], rows: Iterable[Sequence[str]], num_left: int = 1) -> Table:
@@ -25,12 +28,8 @@ def make_table(headers: Sequence[str], rows: Iterable[Sequence[str]], num_left: 
 
 def fits(terminal: Console, table: Table) -> bool:
     """Returns whether a table can be printed without breaking a cell."""
-    return terminal.measure(table).maximum <= terminal.width and _natural_width(table) <= terminal.width
-
-
-def _natural_width(table: Table) -> int:
-    cells = [[str(column.header), *map(str, column.cells)] for column in table.columns]
-    return sum(max(Text(cell).cell_len for cell in column) for column in cells) + 2 * (len(cells) - 1)
+    unlimited = terminal.options.update(width=_UNLIMITED)
+    return Measurement.get(terminal, unlimited, table).maximum <= terminal.width
 
 
 def print_metrics(

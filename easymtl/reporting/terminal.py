@@ -1,13 +1,12 @@
 """The stream that everything is printed to: a terminal, a dumb one, or a pipe, in whatever encoding."""
 
-import os
 import sys
 from typing import TextIO
 
 from rich.console import Console
 from rich.text import Text
 
-_PIPE_WIDTH = 160
+_PIPE_WIDTH = 500
 _ASCII = str.maketrans({"…": "~", "–": "-", "—": "-", "×": "x", "·": ".", "─": "-", "━": "-", "‘": "'", "’": "'"})
 
 
@@ -42,14 +41,13 @@ class Stream:
 def open_terminal(stream: TextIO | None = None, width: int | None = None) -> Console:
     """Returns the console of a stream, standard output by default.
 
-    A pipe gets no escape code, whatever the environment says, and lines of up to 160 columns unless COLUMNS or
-    `width` says otherwise. NO_COLOR takes the colours away, TERM=dumb all control codes.
+    A pipe gets no escape code, whatever the environment says, and lines as long as they come unless `width` limits
+    them. NO_COLOR takes the colours away, TERM=dumb all control codes.
     """
     stream = stream or sys.stdout
     is_terminal = stream.isatty()
     if width is None and not is_terminal:
-        columns = os.environ.get("COLUMNS", "")
-        width = int(columns) if columns.isdigit() and int(columns) > 0 else _PIPE_WIDTH
+        width = _PIPE_WIDTH
     return Console(
         file=Stream(stream) if stream.encoding else stream,
         force_terminal=is_terminal,
