@@ -10,14 +10,13 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from easymtl.config.lexer import Token, tokens
+from easymtl.config.cursor import CLOSERS, OPENERS, Cursor
+from easymtl.config.lexer import Token
 from easymtl.config.problems import Findings, Position, Problem, join
 from easymtl.config.scalars import Scalar, ScalarError, read_scalar, type_name
 from easymtl.errors import did_you_mean, quoted
 from easymtl.protos import options_pb2
 
-_OPENERS = {"{": "}", "<": ">", "[": "]"}
-_CLOSERS = frozenset(_OPENERS.values())
 _SEPARATORS = (",", ";")
 _DEEPEST = 100
 _MOST_PROBLEMS = 100
@@ -37,8 +36,10 @@ class Parser:
     """
 
     def __init__(self, text: str, findings: Findings, fixed_position: Position | None = None):
-        self._tokens = tokens(text)
-        self._next = 0
+        self._cursor = Cursor(text)
+        self._missing_closers = max(self._cursor.num_unclosed, 0)
+        self._around: list[tuple[str, Descriptor]] = []
+        self._close_up_to: int | None = None
         self._findings = findings
         self._fixed_position = fixed_position
 
@@ -52,28 +53,14 @@ class Parser:
     def parse_value(self, message: Message, descriptor: FieldDescriptor, path: str) -> None:
         """Reads the whole text as the value of one field of `message`; `path` is that of the field."""
         try:
-            if self._is_allowed(descriptor, path, self._token):
-                self._value(message, descriptor, path, self._token, 0)
-                if self._token.kind != "end":
-                    self._report(self._token, path, f"there is more after the value: {self._token.shown}.")
+            if self._is_allowed(descriptor, path, self._cursor.token):
+                self._value(message, descriptor, path, self._cursor.token, 0)
+                if self._cursor.token.kind != "end":
+                    self._report(
+                        self._cursor.token, path, f"there is more after the value: {self._cursor.token.shown}."
+                    )
         except _ManyProblems:
             self._findings.is_broken = True
-
-    @property
-    def _token(self) -> Token:
-        return self._tokens[self._next]
-
-    def _take(self) -> Token:
-        token = self._token
-        if token.kind != "end":
-            self._next += 1
-        return token
-
-    def _take_if(self, *marks: str) -> bool:
-        if self._token.kind == "mark" and self._token.text in marks:
-            self._next += 1
-            return True
-        return False
 
     def _position(self, token: Token) -> Position:
         return self._fixed_position or Position(token.line, token.column)
@@ -94,60 +81,92 @@ class Parser:
 
     def _fields(self, message: Message, path: str, closer: str, depth: int) -> bool:
         """Reads fields up to `closer` (the end of the text when empty); returns whether it was met."""
-        while True:
-            token = self._token
-            if token.kind == "end":
-                return closer == ""
-            if token.kind == "mark" and token.text in _CLOSERS:
-                if token.text == closer:
-                    self._take()
-                    return True
-                if closer and token.text != "]":
-                    self._broken(token, path, f'"{closer}" is needed here, found "{token.text}".')
-                    self._take()
-                    return True
-                self._broken(token, path, f'"{token.text}" closes nothing.')
-                self._take()
-            elif token.kind == "word":
-                self._field(message, path, depth)
-            else:
-                self._no_field(token, path)
+        self._around.append((path, message.DESCRIPTOR))
+        is_closed = None
+        while is_closed is None:
+            is_closed = self._next_field(message, path, closer, depth)
+        self._around.pop()
+        return is_closed
 
-    def _no_field(self, token: Token, path: str) -> None:
-        """Reports what cannot begin a field, and skips to what can."""
-        self._broken(token, path, f"the name of a field is needed here, found {token.shown}.")
-        self._skip_piece()
-        while self._token.kind not in ("word", "end") and self._token.text not in _CLOSERS:
-            self._skip_piece()
+    def _next_field(self, message: Message, path: str, closer: str, depth: int) -> bool | None:
+        """Reads one field; returns None unless the message ends here, else whether it is closed."""
+        token = self._cursor.token
+        if self._close_up_to is not None:
+            if len(self._around) - 1 > self._close_up_to:
+                return True
+            self._close_up_to = None
+        if token.kind == "end":
+            return closer == ""
+        if token.kind == "word":
+            self._field(message, path, depth)
+        elif self._cursor.take_if(*CLOSERS):
+            return self._closed_by(token, path, closer)
+        else:
+            self._broken(token, path, f"the name of a field is needed here, found {token.shown}.")
+            self._cursor.skip_piece()
+            self._cursor.skip_to_field()
+        return None
+
+    def _closed_by(self, token: Token, path: str, closer: str) -> bool | None:
+        if token.text == closer:
+            return True
+        if closer and token.text != "]":
+            self._broken(token, path, f'"{closer}" is needed here, found "{token.text}".')
+            return True
+        self._broken(token, path, f'"{token.text}" closes nothing.')
+        return None
 
     def _field(self, message: Message, path: str, depth: int) -> None:
-        name = self._take()
+        name = self._cursor.take()
         descriptor = message.DESCRIPTOR.fields_by_name.get(name.text)
         if descriptor is None:
             self._unknown_field(message.DESCRIPTOR, name, path)
-            self._skip_value()
         elif not self._is_allowed(descriptor, join(path, name.text), name):
             if descriptor.containing_oneof is not None:
                 self._findings.damaged.update(join(path, member.name) for member in descriptor.containing_oneof.fields)
             self._skip_value()
-        else:
-            has_colon = self._take_if(":")
-            is_message = descriptor.message_type is not None
-            if not has_colon and not is_message and self._token.text != "[":
-                text = f'{name.text} needs a ":" and {type_name(descriptor)}, found {self._token.shown}.'
-                self._report(self._token, join(path, name.text), text, damages=True)
-                if self._token.kind == "word":
-                    return
+        elif self._has_colon(descriptor, join(path, name.text)):
             self._value(message, descriptor, join(path, name.text), name, depth)
-        self._take_if(*_SEPARATORS)
+        self._cursor.take_if(*_SEPARATORS)
+
+    def _has_colon(self, descriptor: FieldDescriptor, path: str) -> bool:
+        """Takes the ":" of a field; reports that it is missing; returns whether a value may follow."""
+        token = self._cursor.token
+        if self._cursor.take_if(":") or descriptor.message_type is not None or token.text == "[":
+            return True
+        text = f'{descriptor.name} needs a ":" and {type_name(descriptor)}, found {token.shown}.'
+        self._report(token, path, text, damages=True)
+        if token.kind in ("number", "string"):
+            return True
+        self._cursor.skip_to_field()
+        return False
 
     def _unknown_field(self, descriptor: Descriptor, name: Token, path: str) -> None:
+        text = f'{path or "the config"} has no field "{name.shown}"'
+        owner = self._owner(name.text)
+        if owner is not None and self._missing_closers:
+            where = self._around[owner][0] or "the config"
+            self._broken(name, path, f'{text}, but {where} has: a "}}" seems to be missing before it.')
+            self._missing_closers = max(0, self._missing_closers - (len(self._around) - 1 - owner))
+            self._close_up_to = owner
+            self._cursor.give_back()
+            return
         allowed = list(descriptor.fields_by_name)
         hint = did_you_mean(name.text[:60], allowed)
         self._findings.damaged.update(join(path, field) for field in allowed if f'"{field}"' in hint)
-        if not hint and allowed:
-            hint = f" Its fields: {quoted(sorted(allowed))}."
-        self._report(name, path, f'{path or "the config"} has no field "{name.shown}".{hint}')
+        if not hint and owner is not None:
+            hint = f" It is a field of {self._around[owner][0] or 'the config'}: move it there."
+        elif not hint and allowed:
+            hint = f" Its fields: {quoted(sorted(_fields_of_use(descriptor)))}."
+        self._report(name, path, f"{text}.{hint}")
+        self._skip_value()
+
+    def _owner(self, name: str) -> int | None:
+        """Returns the depth of the nearest message around the innermost one that has a field."""
+        for depth in reversed(range(len(self._around) - 1)):
+            if name in self._around[depth][1].fields_by_name:
+                return depth
+        return None
 
     def _is_allowed(self, descriptor: FieldDescriptor, path: str, token: Token) -> bool:
         options = descriptor.GetOptions().Extensions
@@ -166,10 +185,10 @@ class Parser:
 
     def _is_default(self, descriptor: FieldDescriptor) -> bool:
         """Tells whether the default of a scalar follows: writing it asks for nothing, as many configs do."""
-        if descriptor.message_type is not None or descriptor.is_repeated or self._token.text != ":":
+        if descriptor.message_type is not None or descriptor.is_repeated or self._cursor.token.text != ":":
             return False
         try:
-            return read_scalar(descriptor, self._tokens[self._next + 1 : self._next + 2]) == descriptor.default_value
+            return read_scalar(descriptor, [self._cursor.following]) == descriptor.default_value
         except ScalarError:
             return False
 
@@ -178,32 +197,33 @@ class Parser:
         self._findings.ignored.setdefault(name, Problem(self._findings.places.line(position), sentence, position))
 
     def _value(self, message: Message, descriptor: FieldDescriptor, path: str, name: Token, depth: int) -> None:
-        if not self._take_if("["):
+        if not self._cursor.take_if("["):
             self._element(message, descriptor, path, name, depth)
             return
         if not descriptor.is_repeated:
             text = f"{descriptor.name} takes one value, not a list."
             self._report(name, path, text, damages=True)
-            self._next -= 1
+            self._cursor.give_back()
             self._skip_value()
             return
         self._findings.places.positions.setdefault(path, self._position(name))
         self._list(message, descriptor, path, depth)
 
     def _list(self, message: Message, descriptor: FieldDescriptor, path: str, depth: int) -> None:
-        opening = self._tokens[self._next - 1]
-        while not self._take_if("]"):
-            if self._token.kind == "end" or self._token.text in ("}", ">"):
-                self._broken(self._token, path, f'"]" is needed here, to close line {opening.line}.')
+        while not self._cursor.take_if("]") and self._close_up_to is None:
+            item = self._cursor.token
+            if item.kind == "end" or self._cursor.at_mark("}", ">"):
+                self._broken(item, path, f'"]" is needed here, to end the list of {descriptor.name}.')
                 return
-            self._element(message, descriptor, path, self._token, depth)
-            if not self._take_if(",") and self._token.text != "]":
-                text = f'"," or "]" is needed in {descriptor.name}, found {self._token.shown}.'
-                self._broken(self._token, path, text)
-                if self._token.kind != "end" and self._token.text not in _CLOSERS:
-                    self._skip_piece()
-                if self._token.kind == "word" and self._tokens[self._next + 1].text in (":", "{", "<"):
-                    return
+            self._element(message, descriptor, path, item, depth)
+            token = self._cursor.token
+            if self._cursor.take_if(",") or token.text in ("]", "}", ">") or token.kind == "end":
+                continue
+            self._broken(token, path, f'"," or "]" is needed in {descriptor.name}, found {token.shown}.')
+            if self._cursor.at_field():
+                return
+            if token is item:
+                self._cursor.skip_piece()
 
     def _element(self, message: Message, descriptor: FieldDescriptor, path: str, name: Token, depth: int) -> None:
         if descriptor.is_repeated:
@@ -218,18 +238,19 @@ class Parser:
         return f"{path}[{len(getattr(message, descriptor.name))}]"
 
     def _message(self, message: Message, descriptor: FieldDescriptor, path: str, name: Token, depth: int) -> None:
-        opening = self._token
-        closer = _OPENERS.get(opening.text, "") if opening.kind == "mark" else ""
+        opening = self._cursor.token
+        closer = OPENERS.get(opening.text, "") if opening.kind == "mark" else ""
         if closer in ("", "]"):
             text = f"{descriptor.name} needs a message in {{ }}, found {opening.shown}."
             self._report(opening, path, text, damages=True)
             self._skip_value()
+            self._resume(descriptor)
             return
         if depth >= _DEEPEST:
             self._broken(opening, path, f"messages are nested deeper than {_DEEPEST}.")
-            self._skip_piece()
+            self._cursor.skip_piece()
             return
-        self._take()
+        self._cursor.take()
         self._check_oneof(message, descriptor, path, name)
         self._findings.places.positions.setdefault(path, self._position(name))
         inner, is_map = _submessage(message, descriptor)
@@ -239,16 +260,18 @@ class Parser:
             _store_entry(message, descriptor, inner)
 
     def _scalar(self, message: Message, descriptor: FieldDescriptor, path: str, name: Token) -> None:
-        value = self._scalar_tokens()
+        value = self._cursor.take_scalar()
         if not value:
-            text = f"{descriptor.name} needs {type_name(descriptor)}, found {self._token.shown}."
-            self._report(self._token, path, text, damages=True)
+            text = f"{descriptor.name} needs {type_name(descriptor)}, found {self._cursor.token.shown}."
+            self._report(self._cursor.token, path, text, damages=True)
             self._skip_value()
+            self._resume(descriptor)
             return
         try:
             scalar = read_scalar(descriptor, value)
         except ScalarError as error:
             self._report(value[0], path, f"{descriptor.name} {error}", damages=True)
+            self._resume(descriptor)
             return
         self._check_enum_value(descriptor, scalar, path, value[0])
         if descriptor.is_repeated:
@@ -258,18 +281,6 @@ class Parser:
             self._check_oneof(message, descriptor, path, name)
             setattr(message, descriptor.name, scalar)
         self._findings.places.positions[path] = self._position(value[0] if descriptor.is_repeated else name)
-
-    def _scalar_tokens(self) -> list[Token]:
-        """Takes the tokens of one scalar; none when the next token cannot begin one."""
-        first = self._token
-        if first.kind == "string":
-            value = [self._take()]
-            while self._token.kind == "string":
-                value.append(self._take())
-            return value
-        if first.text == "-" and self._tokens[self._next + 1].kind in ("number", "word"):
-            return [self._take(), self._take()]
-        return [self._take()] if first.kind in ("word", "number", "bad") else []
 
     def _check_twice(self, descriptor: FieldDescriptor, path: str, name: Token) -> None:
         first = self._findings.places.positions.get(path)
@@ -306,26 +317,22 @@ class Parser:
             name = f"{descriptor.full_name}={value.name}"
             self._ignore(token, name, f"{shown}: {options[options_pb2.value_ignored]}")
 
-    def _skip_value(self) -> None:
-        """Skips an optional ":" and a value of any kind."""
-        self._take_if(":")
-        if self._token.kind == "mark" and self._token.text in _OPENERS:
-            self._skip_piece()
-        else:
-            self._scalar_tokens()
+    def _resume(self, descriptor: FieldDescriptor) -> None:
+        """Goes on at the next field after a wrong value; in a list the next item may be right."""
+        if not descriptor.is_repeated and not self._cursor.at_mark(*_SEPARATORS):
+            self._cursor.skip_to_field()
 
-    def _skip_piece(self) -> None:
-        """Skips one token, with what it opens up to where that is closed."""
-        opening = self._token
-        depth = 0
-        while self._token.kind != "end":
-            token = self._take()
-            if token.kind == "mark":
-                depth += (token.text in _OPENERS) - (token.text in _CLOSERS)
-            if depth <= 0:
-                return
-        if depth > 0:
-            self._broken(opening, "", f'the "{opening.text}" of line {opening.line} is never closed.')
+    def _skip_value(self) -> None:
+        unclosed = self._cursor.skip_value()
+        if unclosed:
+            self._broken(unclosed, "", f'the "{unclosed.text}" of line {unclosed.line} is never closed.')
+
+
+def _fields_of_use(descriptor: Descriptor) -> list[str]:
+    """Returns the names of the fields that have an effect."""
+    without = (options_pb2.refused, options_pb2.later, options_pb2.ignored)
+    fields = descriptor.fields
+    return [field.name for field in fields if not any(field.GetOptions().Extensions[option] for option in without)]
 
 
 def _submessage(message: Message, descriptor: FieldDescriptor) -> tuple[Message, bool]:

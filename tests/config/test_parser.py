@@ -199,6 +199,49 @@ def test_reading_goes_on_after_each_mistake():
     assert not findings.is_broken
 
 
+RECOVERED = [
+    # A missing brace is named where the next message shows it, and closed there.
+    (
+        "train_config { optimizer_config { adam_optimizer { } }\ndata_config { batch_size: 3 }\nmodel_dir: 'm'",
+        ['x.config:2:1: train_config has no field "data_config", but the config has: a "}" seems to be missing'],
+        {"data_config.batch_size": 3, "model_dir": "m"},
+    ),
+    (
+        "data_config { label_fields: ['a', 'b'\n batch_size: 3 }\nmodel_dir: 'm'",
+        ['x.config:2:2: "," or "]" is needed in label_fields, found batch_size.'],
+        {"data_config.batch_size": 3, "model_dir": "m"},
+    ),
+    (
+        "data_config { input_fields: [ { input_name: 'a' } { input_name: 'b' } ] batch_size: 3 }",
+        ['"," or "]" is needed in input_fields, found {.'],
+        {"data_config.batch_size": 3},
+    ),
+    # With all braces there, the field is in the wrong message.
+    (
+        "train_config { model_dir: 'm' num_steps: 3 }",
+        ['train_config has no field "model_dir". It is a field of the config: move it there.'],
+        {"train_config.num_steps": 3},
+    ),
+    ("model_dir：“m”\ntrain_config { num_steps: 3 }", ["found ：“."], {"train_config.num_steps": 3}),
+    ("train_config = { seed: 1 }\nmodel_dir: 'm'", ["needs a message in { }, found =."], {"model_dir": "m"}),
+    ("// remark\nmodel_dir: 'm'", ["the name of a field is needed here, found /."], {"model_dir": "m"}),
+    ("train_config { num_steps: seed: 3 }", ["a whole number, 0 or more, found seed."], {}),
+    ("data_config { label_fields: [;;;] batch_size: 3 }", None, {"data_config.batch_size": 3}),
+]
+
+
+@pytest.mark.parametrize("text, expected, values", RECOVERED, ids=[text.split("\n")[0] for text, _, _ in RECOVERED])
+def test_one_mistake_is_reported_once_and_the_rest_is_read(text, expected, values):
+    message, findings = parse(text, Pipeline())
+    found = [str(problem) for problem in findings.problems]
+    if expected is not None:
+        assert len(found) == len(expected), found
+        assert all(part in line for part, line in zip(expected, found)), found
+    for path, value in values.items():
+        section, _, field = path.rpartition(".")
+        assert getattr(getattr(message, section) if section else message, field) == value
+
+
 def test_the_second_member_of_a_oneof_names_both_lines():
     text = "mmoe {\n}\ndbmtl { }\n"
     assert mistakes(text, ModelConfig()) == [
