@@ -17,6 +17,8 @@ from easymtl.protos.task_pb2 import TaskTower
 
 _RANGE = re.compile(r"^(?P<prefix>.*)\[(?P<first>\d{1,18})-(?P<last>\d{1,18})\](?P<suffix>.*)$")
 _ESMM_TOWERS = ("ctr_tower", "cvr_tower")
+LONGEST_RANGE = 100_000
+"""How many names a range may stand for; the check of a config refuses longer ones before they are expanded."""
 LOSS_NAMES = ("loss",)
 """Results of an evaluation that are no metric and can choose the best export all the same."""
 

@@ -2,6 +2,8 @@
 
 import os
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -77,6 +79,18 @@ def test_the_error_counts_lists_and_keeps_its_problems(load):
         "x.config:11: data_config.batch_size is 0, outside of (0, inf).",
     ]
     assert [problem.where for problem in error.value.problems] == ["x.config:8:3", "x.config:11"]
+
+
+def test_a_long_list_of_problems_is_cut(load):
+    with pytest.raises(ConfigError) as error:
+        load(('feature_names: ["user"', 'feature_names: ["x[1-150]", "user"'))
+    assert len(error.value.problems) == 150
+    assert str(error.value).endswith("\n... and 50 more")
+
+
+def test_reading_a_config_does_not_import_tensorflow():
+    code = "import sys, easymtl.config; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def damaged(text: str, generator: random.Random) -> str:

@@ -355,6 +355,15 @@ def test_rules_of_what_is_still_to_come(base, tower, text, expected):
     assert any(expected in str(problem) for problem in validate(pipeline, Findings(Places("x.config"))).problems)
 
 
+def test_a_long_range_of_fields_is_not_expanded(base):
+    pipeline = text_format.Parse(base, Pipeline())
+    pipeline.data_config.auto_expand_input_fields = True
+    pipeline.data_config.input_fields[0].input_name = "a[1-99999999999]"
+    found = [problem.text for problem in validate(pipeline, Findings(Places("x.config"))).problems]
+    expected = '"a[1-99999999999]" is a range of 99999999999 names; 1 to 100000 are allowed.'
+    assert any(expected in text for text in found)
+
+
 LATER_MODELS = {
     "ple without networks": ("ple { %s }", "model_config.ple has no extraction_networks."),
     "ple network": ("ple { extraction_networks { share_num: 1 } %s }", "extraction_networks[0] needs task_expert_net."),

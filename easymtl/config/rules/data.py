@@ -29,6 +29,8 @@ def check_input_fields(review: Review) -> None:
     for path, field in fields:
         if not field.input_name:
             review.problem(path, "has no input_name.")
+        if review.data.auto_expand_input_fields:
+            review.check_range(f"{path}.input_name", field.input_name)
         if field.default_val and not _parses(field):
             type_name = FieldType.Name(field.input_type)
             text = f'"{field.default_val}" is no {type_name}.'

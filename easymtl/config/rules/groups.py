@@ -6,7 +6,6 @@ from easymtl.config.rules.review import Review, feature_name, walk
 from easymtl.errors import quoted
 
 _GROUP_NAMES = ("model_config.feature_groups", "model_config.feature_groups.group_name")
-_LONGEST_RANGE = 100_000
 _GROUP_REFERENCES = {"Input": "feature_group_name", "Tower": "input", "TaskTower": "feature_group"}
 
 
@@ -58,9 +57,7 @@ def _check_names(review: Review, path: str, patterns: list[str]) -> None:
     seen: set[str] = set()
     for index, pattern in enumerate(patterns):
         name_path = f"{path}.feature_names[{index}]"
-        size = view.range_size(pattern)
-        if size is not None and not 0 < size <= _LONGEST_RANGE:
-            review.problem(name_path, f'"{pattern}" is a range of {size} names; 1 to {_LONGEST_RANGE} are allowed.')
+        if not review.check_range(name_path, pattern):
             continue
         for name in view.expand_range(pattern):
             review.check_feature(name_path, name)
@@ -83,7 +80,7 @@ def _used_names(review: Review) -> set[str]:
     used = {tower.task_space_indicator_name for _, tower in review.towers()}
     for group in review.pipeline.model_config.feature_groups:
         for pattern in group.feature_names:
-            if (view.range_size(pattern) or 1) <= _LONGEST_RANGE:
+            if (view.range_size(pattern) or 1) <= view.LONGEST_RANGE:
                 used.update(view.expand_range(pattern))
         for _, message in walk(group):
             if message.DESCRIPTOR.name == "SeqAttMap":

@@ -57,6 +57,7 @@ class Review:
         self.input_types = {
             name: FieldType.Name(field.input_type)
             for field in self.data.input_fields
+            if (view.range_size(field.input_name) or 1) <= view.LONGEST_RANGE
             for name in view.input_field_names(self.data, field)
         }
         self.feature_names = {name: path for path, feature in self.features() if (name := feature_name(feature))}
@@ -103,6 +104,14 @@ class Review:
     def check_feature(self, path: str, name: str) -> None:
         """Reports a name that is no feature."""
         self.check_known(path, name, self.feature_names, "the features", *FEATURES)
+
+    def check_range(self, path: str, pattern: str) -> bool:
+        """Reports a range of names that is empty or too long to expand; returns whether it is right."""
+        size = view.range_size(pattern)
+        if size is None or 0 < size <= view.LONGEST_RANGE:
+            return True
+        self.problem(path, f'"{pattern}" is a range of {size} names; 1 to {view.LONGEST_RANGE} are allowed.')
+        return False
 
     def check_unique(self, named: Iterable[tuple[str, str]]) -> None:
         """Reports every name that came before, given (path, name) pairs."""
