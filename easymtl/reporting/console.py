@@ -43,7 +43,7 @@ class Console:
         self._model_dir = model_dir
         self._clock = clock
         self._begin = clock()
-        self._line = ProgressLine(self.terminal, clock)
+        self._line = ProgressLine(self._towers, self.terminal, clock)
         self._tell = {
             events.Started: self._started,
             events.Progress: self._line.show,

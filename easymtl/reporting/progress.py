@@ -1,64 +1,80 @@
 """One line about how a training goes: rewritten in place in a terminal, now and then in a pipe."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
 from easymtl.reporting.formats import number_text, seconds_text
+from easymtl.reporting.names import by_tower
 from easymtl.reporting.terminal import is_live, print_line
 from easymtl.training.events import Progress
 
 _PLAIN_SECONDS = 5.0
 _LIVE_SECONDS = 0.1
 _ROUNDING = 0.005
+REGULARIZATION = "regularization_loss"
 
 
-def progress_parts(event: Progress, num_steps: int | None) -> list[str]:
-    """Returns the parts of the line: step, speed, waiting, loss, time left."""
+_LEAST_IMPORTANT = ("wait", "speed", "left")
+"""Parts that a narrow terminal does without, the first one first."""
+
+
+def progress_parts(event: Progress, num_steps: int | None) -> dict[str, str]:
+    """Returns the parts of the line by name: step, speed, waiting, loss, time left."""
     step = f"step {event.step}/{num_steps}" if num_steps else f"step {event.step}"
     if event.share is not None and (not num_steps or event.share > event.step / num_steps + _ROUNDING):
-        step += f" ({event.share:.0%})".replace("%", " %")
-    parts = [
-        step,
-        f"{event.examples_per_second:,.0f} examples/s",
-        f"input wait {event.wait_share:.0%}".replace("%", " %"),
-    ]
+        step += f" ({_whole_percent(event.share)})"
+    parts = {
+        "step": step,
+        "speed": f"{event.examples_per_second:,.0f} examples/s",
+        "wait": f"input wait {_whole_percent(event.wait_share)}",
+    }
     if "loss" in event.losses:
-        parts.append(f"loss {number_text(event.losses['loss'])}")
+        parts["loss"] = f"loss {number_text(event.losses['loss'])}"
     if event.seconds_left is not None:
-        parts.append(f"left {seconds_text(event.seconds_left)}")
+        parts["left"] = f"left {seconds_text(event.seconds_left)}"
     return parts
+
+
+def _whole_percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 def plain_line(event: Progress, num_steps: int | None) -> str:
     """Returns the line for a pipe: `step 300/1200  12,667 examples/s  input wait 2 %  loss 3.0476  left 0:15`."""
-    return "  ".join(progress_parts(event, num_steps))
+    return "  ".join(progress_parts(event, num_steps).values())
 
 
-def live_line(event: Progress, num_steps: int | None, width: int) -> Text:
-    """Returns the line for a terminal: the plain one, cut to the width, or with the loss of each task if they fit."""
-    losses = [
-        f"{name} {number_text(value)}"
-        for name, value in event.losses.items()
-        if name != "loss" and not (name == "regularization_loss" and value == 0)
-    ]
-    line = plain_line(event, num_steps)
-    detailed = "  ".join([line, *losses])
-    is_detailed = len(losses) > 1 and len(detailed) < width
-    text = Text(detailed if is_detailed else line, no_wrap=True, overflow="ellipsis")
-    if is_detailed:
-        text.stylize("dim", len(line))
+def live_line(event: Progress, num_steps: int | None, towers: Sequence[str], width: int) -> Text:
+    """Returns the line for a terminal of a width: without some parts, or with the loss of each task."""
+    parts = progress_parts(event, num_steps)
+    for name in _LEAST_IMPORTANT:
+        if len("  ".join(parts.values())) > width:
+            parts.pop(name, None)
+    text = Text("  ".join(parts.values()), no_wrap=True, overflow="ellipsis")
+    losses = task_losses(event, towers)
+    details = "  " + "  ".join(f"{tower} {number_text(loss)}" for tower, loss in losses.items())
+    if len(losses) > 1 and text.cell_len + Text(details).cell_len <= width:
+        text.append(details, style="dim")
     return text
+
+
+def task_losses(event: Progress, towers: Sequence[str]) -> dict[str, float]:
+    """Returns the loss of each task, and that of regularization if there is some."""
+    losses = {tower: found["loss"] for tower, found in by_tower(event.losses, towers).items() if "loss" in found}
+    regularization = event.losses.get(REGULARIZATION, 0.0)
+    return {**losses, "regularization": regularization} if regularization else losses
 
 
 class ProgressLine:
     """Shows progress events on one line; `pause` it before printing anything else."""
 
-    def __init__(self, terminal: Console, clock: Callable[[], float] = time.monotonic):
+    def __init__(self, towers: Sequence[str], terminal: Console, clock: Callable[[], float] = time.monotonic):
         self.num_steps: int | None = None
+        self._towers = towers
         self._terminal = terminal
         self._clock = clock
         self._live: Live | None = None
@@ -76,7 +92,7 @@ class ProgressLine:
             return
         self._last = now
         if self._is_live:
-            self._update(live_line(event, self.num_steps, self._terminal.width))
+            self._update(live_line(event, self.num_steps, self._towers, self._terminal.width))
         else:
             self._print_pending()
 

@@ -1,5 +1,6 @@
 """Scalars and histograms for TensorBoard, in `model_dir/summaries/train` and `/eval`."""
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -26,8 +27,10 @@ class Summaries:
         """
         self.path = Path(model_dir) / "summaries"
         self._towers = list(towers)
+        self._first_step = 0
         self._writers: dict[str, tf.summary.SummaryWriter] = {}
         self._tell = {
+            events.Started: self._started,
             events.Progress: self._progress,
             events.Summary: self._summary,
             events.Evaluated: self._evaluated,
@@ -55,6 +58,7 @@ class Summaries:
 
     def _writer(self, name: str) -> tf.summary.SummaryWriter:
         if name not in self._writers:
+            _mark_start(self.path / name, self._first_step)
             self._writers[name] = tf.summary.create_file_writer(str(self.path / name))
         return self._writers[name]
 
@@ -62,6 +66,9 @@ class Summaries:
         with self._writer(folder).as_default(step):
             for tag, value in values.items():
                 tf.summary.scalar(tag, value)
+
+    def _started(self, event: events.Started) -> None:
+        self._first_step = event.first_step
 
     def _progress(self, event: events.Progress) -> None:
         speed = {"train/examples_per_second": event.examples_per_second, "train/input_wait": event.wait_share}
@@ -84,6 +91,20 @@ class Summaries:
     def _tag(self, name: str) -> str:
         kind, tower = split_result(name, self._towers)
         return f"{kind}/{tower}" if tower else kind
+
+
+def _mark_start(folder: Path, first_step: int) -> None:
+    """Tells TensorBoard to forget what an earlier run wrote behind its last checkpoint: those steps are made anew.
+
+    The marker is a file of its own, named a second older than the file it belongs to: TensorBoard goes by names.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    now = time.time()
+    session = tf.compat.v1.SessionLog(status=tf.compat.v1.SessionLog.START)
+    with tf.io.TFRecordWriter(str(folder / f"events.out.tfevents.{int(now) - 1}.start-{first_step}")) as file:
+        file.write(tf.compat.v1.Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
+        start = tf.compat.v1.Event(wall_time=now, step=first_step + 1, session_log=session)
+        file.write(start.SerializeToString())
 
 
 def sampled(values: tf.Tensor, most: int = _MOST_VALUES) -> tf.Tensor:
