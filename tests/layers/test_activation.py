@@ -1,0 +1,68 @@
+"""Each activation against its formula."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from easymtl.layers.activation import make_activation
+from easymtl.layers.context import Build, Call
+from easymtl.layers.norm import EPSILON
+
+X = np.array([[-3.0, -1.0, -0.1, 0.0], [0.2, 1.0, 2.5, 6.0]], np.float32)
+TRAINING = Call(training=True, seed=tf.constant([0, 1], tf.int64))
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+FORMULAS = {
+    "relu": lambda x: np.maximum(x, 0),
+    "gelu": lambda x: 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))),
+    "leaky_relu": lambda x: np.where(x > 0, x, 0.2 * x),
+    "elu": lambda x: np.where(x > 0, x, np.exp(x) - 1),
+    "selu": lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * (np.exp(x) - 1)),
+    "tanh": np.tanh,
+    "swish": lambda x: x * sigmoid(x),
+    "sigmoid": sigmoid,
+    "linear": lambda x: x,
+    "": lambda x: x,
+    "tf.nn.relu": lambda x: np.maximum(x, 0),
+    "PReLU": lambda x: np.where(x > 0, x, 0.25 * x),
+}
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_activation_equals_its_formula(name):
+    activation = make_activation(Build(), ["layer"], name, 4)
+    np.testing.assert_allclose(activation(tf.constant(X), Call()), FORMULAS[name](X), atol=2e-6)
+
+
+def test_prelu_has_a_slope_for_each_column_that_learns():
+    build = Build()
+    activation = make_activation(build, ["a", "b"], "prelu", 4)
+    activation.slope.assign([0.0, 0.5, 1.0, 2.0])
+    x = tf.constant(-np.ones([1, 4], np.float32))
+    with tf.GradientTape() as tape:
+        y = tf.reduce_sum(activation(x, Call()))
+    np.testing.assert_array_equal(tape.gradient(y, activation.slope), -np.ones(4))
+    np.testing.assert_array_equal(build.parameters["b/prelu/slope"].read(), [1.0, 2.0])
+
+
+def test_dice_gates_by_the_sigmoid_of_the_normalized_value():
+    activation = make_activation(Build(), ["layer"], "dice", 4)
+    activation.slope.assign([0.0, 0.5, 1.0, 2.0])
+    gate = sigmoid((X - X.mean(0)) / np.sqrt(X.var(0) + EPSILON))
+    expected = gate * X + (1 - gate) * np.array([0.0, 0.5, 1.0, 2.0]) * X
+    np.testing.assert_allclose(activation(tf.constant(X), TRAINING), expected, atol=1e-5)
+
+
+def test_the_norm_of_dice_has_no_weights_to_learn():
+    activation = make_activation(Build(), ["layer"], "dice", 4)
+    assert [variable.name.split(":")[0] for variable in activation.trainable_variables] == ["layer/dice/slope"]
+
+
+@pytest.mark.parametrize("name", ["relu", "gelu", "swish", "prelu", "dice", "tanh"])
+def test_activations_keep_the_precision_of_their_input(name):
+    activation = make_activation(Build(), ["layer"], name, 4)
+    assert activation(tf.cast(X, tf.bfloat16), TRAINING).dtype == tf.bfloat16

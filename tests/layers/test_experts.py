@@ -1,0 +1,121 @@
+"""Experts side by side compute what each would alone, differ from the start, and are mixed by weights that sum to 1."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from google.protobuf import text_format
+
+from easymtl.layers.context import Build, Call
+from easymtl.layers.dense import DNN
+from easymtl.layers.experts import Experts, Gate, StackedDNN, mix
+from easymtl.protos import layer_pb2
+
+X = tf.random.stateless_normal([16, 5], [1, 2])
+TRAINING = Call(training=True, seed=tf.constant([0, 3], tf.int64))
+NAMES = ["m/expert_0", "m/expert_1", "m/expert_2"]
+
+
+def config(text: str) -> layer_pb2.DNN:
+    return text_format.Parse(text, layer_pb2.DNN())
+
+
+def stack_and_singles(text: str) -> tuple[StackedDNN, list[DNN]]:
+    """Returns a stack and separate DNNs with the same random weights."""
+    stacked, separate = Build(), Build()
+    stack = StackedDNN(stacked, NAMES, 5, config(text))
+    singles = [DNN(separate, name, 5, config(text)) for name in NAMES]
+    assert set(stacked.parameters) == set(separate.parameters)
+    for index, (name, parameter) in enumerate(stacked.parameters.items()):
+        assert parameter.shape == separate.parameters[name].shape
+        value = tf.random.stateless_uniform(parameter.shape, [index, 5], 0.2, 1.0)
+        value = tf.ones_like(value) if name.endswith("count") else value
+        parameter.assign(value)
+        separate.parameters[name].assign(value)
+    return stack, singles
+
+
+@pytest.mark.parametrize("call", [Call(), TRAINING], ids=["evaluation", "training"])
+@pytest.mark.parametrize("activation", ["relu", "prelu", "dice", "gelu"])
+@pytest.mark.parametrize("use_bn", ["true", "false"])
+def test_a_stack_computes_what_its_dnns_would(use_bn, activation, call):
+    text = f'hidden_units: [6, 4, 3] use_bn: {use_bn} activation: "{activation}"'
+    stack, singles = stack_and_singles(text)
+    expected = np.stack([dnn(X, call) for dnn in singles], axis=1)
+    np.testing.assert_allclose(stack(X, call), expected, atol=2e-5, rtol=1e-4)
+
+
+def test_a_stack_moves_the_norms_of_each_of_its_dnns():
+    stack, singles = stack_and_singles("hidden_units: [6, 4] use_bn: true")
+    stack(X, TRAINING)
+    for dnn in singles:
+        dnn(X, TRAINING)
+    for layer, norm in enumerate(stack.norms):
+        for kind in ("mean", "variance"):
+            expected = np.concatenate([getattr(dnn.norms[layer], kind).numpy() for dnn in singles])
+            np.testing.assert_allclose(getattr(norm, kind), expected, atol=1e-5)
+
+
+def test_a_stack_sends_each_dnn_its_own_gradient():
+    stack, singles = stack_and_singles("hidden_units: [6, 4]")
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(stack(X, TRAINING) * tf.constant([[[1.0], [2.0], [0.0]]]))
+    gradients = tape.gradient(total, stack.kernels)
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(singles[0](X, TRAINING)) + 2 * tf.reduce_sum(singles[1](X, TRAINING))
+    for layer, gradient in enumerate(gradients):
+        assert not np.any(gradient[2])
+    expected = tape.gradient(total, [single.dense[1].kernel for single in singles[:2]])
+    np.testing.assert_allclose(gradients[1][:2], np.stack(expected), rtol=1e-4, atol=1e-4)
+
+
+def test_dropout_drops_in_every_expert_and_differently():
+    stack = StackedDNN(Build(), NAMES, 5, config("hidden_units: 200 use_bn: false dropout_ratio: 0.5"))
+    stack.biases[0].assign(tf.fill([600], 100.0))
+    dropped = stack(X, TRAINING).numpy() == 0
+    for expert in range(3):
+        assert 0.4 < dropped[:, expert].mean() < 0.6
+    assert 0.4 < (dropped[:, 0] != dropped[:, 1]).mean() < 0.6
+    assert not np.any(stack(X, Call()).numpy() == 0)
+
+
+@pytest.mark.parametrize("texts", [["hidden_units: [6, 4]"] * 3, ["hidden_units: [6, 4]", "hidden_units: [3, 4]"]])
+def test_experts_differ_at_the_start(texts):
+    build = Build()
+    output = Experts(build, "m", 5, [config(text) for text in texts])(X, Call())
+    assert output.shape == (16, len(texts), 4)
+    assert not np.allclose(output[:, 0], output[:, 1])
+    assert f"m/expert_{len(texts) - 1}/dnn_1/kernel" in build.parameters
+
+
+def test_unequal_experts_train_their_norms_and_drop():
+    build = Build()
+    texts = ["hidden_units: [6, 4] use_bn: true dropout_ratio: [0, 0.5]", "hidden_units: 4 use_bn: true"]
+    experts = Experts(build, "m", 5, [config(text) for text in texts])
+    experts(X, TRAINING)
+    counts = {name: parameter.read().numpy() for name, parameter in build.parameters.items() if "count" in name}
+    assert len(counts) == 3
+    assert all(count == 1 for count in counts.values())
+    assert [dnn.dropouts[-1].rate for dnn in experts.single] == [0.5, 0.0]
+
+
+@pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
+@pytest.mark.parametrize("hidden", [None, "hidden_units: 8 use_bn: true"])
+def test_the_weights_of_a_gate_are_positive_float32_and_sum_to_1(hidden, dtype):
+    gate = Gate(Build(), "g", 5, 4, config(hidden) if hidden else None)
+    weights = gate(10 * X, Call(training=True, dtype=dtype, seed=TRAINING.seed))
+    assert weights.dtype == tf.float32
+    assert np.all(weights.numpy() >= 0)
+    np.testing.assert_allclose(tf.reduce_sum(weights, axis=1), np.ones(16), rtol=1e-6)
+
+
+def test_a_gate_is_a_softmax_of_its_dense_layer():
+    gate = Gate(Build(), "g", 5, 4)
+    logits = gate.dense(X, Call()).numpy()
+    expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    np.testing.assert_allclose(gate(X, Call()), expected, rtol=1e-5)
+
+
+def test_mix_is_the_weighted_sum_of_the_experts():
+    weights = tf.random.stateless_uniform([16, 3], [1, 2])
+    experts = tf.random.stateless_normal([16, 3, 4], [3, 4])
+    np.testing.assert_allclose(mix(weights, experts), np.einsum("bk,bkw->bw", weights, experts), rtol=1e-4, atol=1e-6)

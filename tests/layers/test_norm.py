@@ -1,0 +1,145 @@
+"""Batch norm: the textbook formulas, honest moving statistics, any precision and any number of rows."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from easymtl.layers.context import Build, Call
+from easymtl.layers.norm import CONVERGED, EPSILON, MOMENTUM, BatchNorm
+
+TRAINING = Call(training=True, seed=tf.constant([0, 1], tf.int64))
+WIDTH = 3
+
+
+def make_norm(debias: bool = True) -> BatchNorm:
+    return BatchNorm(Build(bn_debias=debias), ["bn"], WIDTH)
+
+
+def batches(number: int, rows: int = 7) -> list[np.ndarray]:
+    random = np.random.default_rng(number)
+    return [random.normal(3.0, 2.0, [rows, WIDTH]).astype(np.float32) for _ in range(number)]
+
+
+def normalized(x: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    return (x - mean) / np.sqrt(variance + EPSILON)
+
+
+def test_training_normalizes_with_the_statistics_of_the_batch():
+    norm = make_norm()
+    norm.scale.assign([2.0, 1.0, 0.5])
+    norm.offset.assign([0.1, -1.0, 3.0])
+    [x] = batches(1)
+    expected = normalized(x, x.mean(0), x.var(0)) * [2.0, 1.0, 0.5] + [0.1, -1.0, 3.0]
+    np.testing.assert_allclose(norm(tf.constant(x), TRAINING), expected, atol=1e-5)
+
+
+def test_moving_statistics_are_corrected_for_their_start():
+    norm = make_norm()
+    mean, variance = np.zeros(WIDTH), np.zeros(WIDTH)
+    for count, x in enumerate(batches(5), start=1):
+        norm(tf.constant(x), TRAINING)
+        mean = MOMENTUM * mean + (1 - MOMENTUM) * x.mean(0)
+        variance = MOMENTUM * variance + (1 - MOMENTUM) * x.var(0)
+        found = norm.statistics()
+        np.testing.assert_allclose(found[0], mean / (1 - MOMENTUM**count), rtol=2e-5)
+        np.testing.assert_allclose(found[1], variance / (1 - MOMENTUM**count), rtol=2e-5)
+
+
+def test_after_one_batch_evaluation_equals_training():
+    norm = make_norm()
+    [x] = batches(1)
+    trained = norm(tf.constant(x), TRAINING)
+    np.testing.assert_allclose(norm(tf.constant(x), Call()), trained, atol=1e-4)
+
+
+def test_without_correction_the_statistics_start_at_0_and_1_and_lag():
+    norm = make_norm(debias=False)
+    [x] = batches(1)
+    norm(tf.constant(x), TRAINING)
+    mean, variance = norm.statistics()
+    np.testing.assert_allclose(mean, (1 - MOMENTUM) * x.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(variance, MOMENTUM + (1 - MOMENTUM) * x.var(0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("debias", [True, False])
+def test_a_new_norm_evaluates_with_mean_0_and_variance_1(debias):
+    mean, variance = make_norm(debias).statistics()
+    np.testing.assert_array_equal(mean, np.zeros(WIDTH))
+    np.testing.assert_array_equal(variance, np.ones(WIDTH))
+
+
+def test_loaded_statistics_count_as_converged():
+    norm = make_norm()
+    norm.mean.assign([1.0, 2.0, 3.0])
+    norm.variance.assign([4.0, 5.0, 6.0])
+    norm.count.assign([CONVERGED])
+    mean, variance = norm.statistics()
+    np.testing.assert_array_equal(mean, [1.0, 2.0, 3.0])
+    np.testing.assert_array_equal(variance, [4.0, 5.0, 6.0])
+    [x] = batches(1)
+    norm(tf.constant(x), TRAINING)
+    expected = MOMENTUM * np.array([1.0, 2.0, 3.0]) + (1 - MOMENTUM) * x.mean(0)
+    np.testing.assert_allclose(norm.statistics()[0], expected, rtol=1e-5)
+
+
+def test_evaluation_moves_nothing():
+    norm = make_norm()
+    for x in batches(2):
+        norm(tf.constant(x), TRAINING)
+    before = [variable.numpy() for variable in norm.variables]
+    norm(tf.constant(batches(1)[0]), Call())
+    for variable, value in zip(norm.variables, before):
+        np.testing.assert_array_equal(variable, value)
+
+
+def test_a_batch_of_one_row_trains():
+    norm = make_norm()
+    norm.offset.assign([1.0, 2.0, 3.0])
+    x = tf.constant([[5.0, -5.0, 0.0]])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = norm(x, TRAINING)
+        total = tf.reduce_sum(y * y)
+    np.testing.assert_allclose(y, [[1.0, 2.0, 3.0]], atol=1e-6)
+    assert np.all(np.isfinite(tape.gradient(total, x)))
+    mean, variance = norm.statistics()
+    np.testing.assert_allclose(mean, x[0], rtol=1e-5)
+    np.testing.assert_allclose(variance, np.zeros(WIDTH), atol=1e-6)
+
+
+def test_the_gradient_is_that_of_the_formula():
+    norm = make_norm()
+    norm.scale.assign([2.0, 1.0, 0.5])
+    x = tf.constant(batches(1)[0])
+    weights = tf.constant(np.random.default_rng(1).normal(size=x.shape).astype(np.float32))
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        fused = tf.reduce_sum(norm(x, TRAINING) * weights)
+        mean, variance = tf.nn.moments(x, axes=[0])
+        plain = tf.reduce_sum((x - mean) / tf.sqrt(variance + EPSILON) * norm.scale * weights)
+    np.testing.assert_allclose(tape.gradient(fused, x), tape.gradient(plain, x), atol=1e-5)
+    np.testing.assert_allclose(tape.gradient(fused, norm.scale), tape.gradient(plain, norm.scale), rtol=1e-4)
+
+
+def test_bfloat16_values_have_float32_statistics():
+    [x] = batches(1, rows=512)
+    low = tf.cast(x, tf.bfloat16)
+    norm, exact = make_norm(), make_norm()
+    y = norm(low, TRAINING)
+    expected = exact(tf.cast(low, tf.float32), TRAINING)
+    assert y.dtype == tf.bfloat16
+    np.testing.assert_allclose(tf.cast(y, tf.float32), expected, atol=0.02)
+    for found, wanted in zip(norm.statistics(), exact.statistics()):
+        assert found.dtype == tf.float32
+        np.testing.assert_allclose(found, wanted, rtol=1e-5)
+    assert norm(low, Call(dtype=tf.bfloat16)).dtype == tf.bfloat16
+
+
+def test_names_share_the_columns_in_order():
+    build = Build(bn_debias=True)
+    norm = BatchNorm(build, ["a/bn", "b/bn"], 4)
+    norm.scale.assign([1.0, 2.0, 3.0, 4.0])
+    np.testing.assert_array_equal(build.parameters["a/bn/gamma"].read(), [1.0, 2.0])
+    np.testing.assert_array_equal(build.parameters["b/bn/gamma"].read(), [3.0, 4.0])
+    norm(tf.ones([2, 4]), TRAINING)
+    np.testing.assert_array_equal(build.parameters["b/bn/count"].read(), [1.0])
