@@ -20,8 +20,8 @@ from easymtl.synth.sampling import (
     text,
 )
 
-_USERS = Zipf(100_000, shift=20)
-_ANCHORS = Zipf(5_000, shift=5)
+_USERS = Zipf(50_000, shift=20)
+_ANCHORS = Zipf(1_000, shift=5)
 _TAGS_OF_ID = TagLists(Zipf(60, shift=4), most=4)
 _CITIES = Zipf(300, shift=3)
 _USER_LEVELS = Zipf(50, shift=6)
@@ -46,36 +46,36 @@ _POSITION = Shares([1 / (place + 3) for place in range(20)])
 
 
 class Livestream:
-    """100,000 users, 5,000 anchors, 18 features; click, then view and its time, and on-mic and its time."""
+    """50,000 users, 1,000 anchors, 18 features; click, then view and its time, and on-mic and its time."""
 
     name = "livestream"
     format = "parquet"
     outcomes = {
-        "is_click": Event(rate=0.2, spread=1.1),
-        "is_view": Event(rate=0.4, spread=1.1, parent="is_click"),
+        "is_click": Event(rate=0.25, spread=1.1),
+        "is_view": Event(rate=0.45, spread=1.1, parent="is_click"),
         "view_costtime": Duration(parent="is_view"),
-        "is_on_mic": Event(rate=0.4, spread=1.1, parent="is_click"),
+        "is_on_mic": Event(rate=0.45, spread=1.1, parent="is_click"),
         "on_mic_duration": Duration(parent="is_on_mic"),
     }
     effects = {
-        "user_id": Ids(1_000, 0.4, head=100),
-        "user_age": Numbers(0.5),
-        "user_gender": Ids(3, 0.9),
-        "user_level": Numbers(0.6),
-        "user_city": Ids(60, 0.3),
-        "anchor_id": Ids(500, 0.6, head=100),
-        "anchor_gender": Ids(3, 0.7),
+        "user_id": Ids(1_000, 0.3, head=100),
+        "user_age": Numbers(0.8),
+        "user_gender": Ids(3, 1.0),
+        "user_level": Numbers(0.5),
+        "user_city": Ids(60, 0.2),
+        "anchor_id": Ids(500, 0.5, head=100),
+        "anchor_gender": Ids(3, 0.8),
         "anchor_level": Numbers(0.5),
-        "anchor_category": Ids(12, 1.0),
-        "room_type": Ids(5, 0.7),
+        "anchor_category": Ids(12, 1.2),
+        "room_type": Ids(5, 0.9),
         "hour": Ids(24, 0.4),
-        "network": Ids(4, 0.4),
-        "device": Ids(8, 0.3),
-        "position": Ids(20, 0.6),
-        "user_tags": Ids(60, 1.0),
-        "anchor_tags": Ids(60, 1.0),
-        "user_watch_minutes": Numbers(0.5),
-        "room_online": Numbers(0.5),
+        "network": Ids(4, 0.3),
+        "device": Ids(8, 0.2),
+        "position": Ids(20, 0.7),
+        "user_tags": Ids(60, 0.6),
+        "anchor_tags": Ids(60, 0.6),
+        "user_watch_minutes": Numbers(0.6),
+        "room_online": Numbers(0.4),
     }
 
     def features(self, seed: int, random: np.random.Generator, num_rows: int) -> Features:
