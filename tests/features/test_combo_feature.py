@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 import tensorflow as tf
-from feature_cases import Case, make_pipeline
+from tests.features.feature_cases import Case, make_pipeline
 
 from easymtl.errors import UserError
 from easymtl.features.feature_set import FeatureSet

@@ -3,7 +3,7 @@ import threading
 import numpy as np
 import pyarrow as pa
 import pytest
-from feature_cases import Case, make_batch, make_pipeline, read_bags
+from tests.features.feature_cases import Case, make_batch, make_pipeline, read_bags
 
 from easymtl.data.rows import Ragged, Rows
 from easymtl.features.encoder import Encoder, to_tensors

@@ -1,6 +1,6 @@
 import pytest
 import tensorflow as tf
-from feature_cases import make_pipeline
+from tests.features.feature_cases import make_pipeline
 
 from easymtl.errors import UserError
 from easymtl.features.feature_set import FeatureSet

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from feature_cases import serving_tensors
+from tests.features.feature_cases import serving_tensors
 from google.protobuf import text_format
 
 from easymtl.data.sources import open_source

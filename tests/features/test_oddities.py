@@ -1,4 +1,4 @@
-from feature_cases import Case
+from tests.features.feature_cases import Case
 
 from easymtl.features.oddities import describe_oddities
 

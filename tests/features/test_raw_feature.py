@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 import tensorflow as tf
-from feature_cases import Case, make_pipeline
+from tests.features.feature_cases import Case, make_pipeline
 
 from easymtl.config.names import NORMALIZERS
 from easymtl.errors import UserError

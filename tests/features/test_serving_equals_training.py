@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from feature_cases import make_batch, make_pipeline, serving_tensors
+from tests.features.feature_cases import make_batch, make_pipeline, serving_tensors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from feature_cases import Case, make_pipeline
+from tests.features.feature_cases import Case, make_pipeline
 
 from easymtl.errors import UserError
 from easymtl.features.feature_set import FeatureSet
