@@ -1,0 +1,86 @@
+"""A whole training as a person reads it."""
+
+from pathlib import Path
+
+import pytest
+
+from easymtl.reporting import console as console_module
+from easymtl.reporting.console import Console
+from easymtl.reporting.terminal import open_terminal
+from easymtl.training.checkpoints import Checkpoint
+from easymtl.training.events import Evaluated, Note, Progress, Saved, Started, Summary
+from easymtl.training.trainer import TrainingResult
+
+METRICS = {"auc_click": 0.7, "cross_entropy_loss_click": 0.5, "loss": 0.5}
+
+
+class Clock:
+    seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def progress(step: int) -> Progress:
+    return Progress(step, step / 100, 1000.0, 0.0, {"loss": 0.5}, (0.1, 0.1), 100.0 - step)
+
+
+@pytest.fixture
+def on_two_cores(monkeypatch):
+    monkeypatch.setattr(console_module, "_devices", lambda: "2 CPU cores")
+
+
+def test_a_training_in_a_pipe(make_pipe, on_two_cores):
+    pipe, clock = make_pipe("ascii"), Clock()
+    with Console(["click"], "model_dir/shop", open_terminal(pipe), clock) as console:
+        console(Note("Continuing from model_dir/shop/checkpoints/step-000000020."))
+        console(Started(20, 100, {"dense": 1200, "embedding": 3400000}, "BFLOAT16"))
+        console(progress(30))
+        console(progress(40))
+        console(Summary(40, {"loss": 0.5}, (0.1, 0.1)))
+        console(Evaluated(50, METRICS, 2000, 1.26, True, ("gauc_click is not defined: one group.",)))
+        console(Saved(50, Path("model_dir/shop/checkpoints/step-000000050")))
+        console(progress(100))
+        clock.seconds = 75.0
+        checkpoint = Checkpoint(Path("model_dir/shop/checkpoints/step-000000100"), 100)
+        console.summary(TrainingResult(100, checkpoint, 50, METRICS, {"age": {"missing": 5}}, 2), 1000)
+    assert [line.rstrip() for line in pipe.text().splitlines()] == [
+        "Continuing from model_dir/shop/checkpoints/step-000000020.",
+        "Training on from step 20: parameters 1,200 dense, 3,400,000 embedding; BFLOAT16 on 2 CPU cores; "
+        "model_dir/shop",
+        "step 30/100  1,000 examples/s  input wait 0 %  loss 0.50000  left 1:10",
+        "step 40/100  1,000 examples/s  input wait 0 %  loss 0.50000  left 1:00",
+        "Evaluation at step 50: 2,000 rows in 1.3 s, best so far",
+        "task  |     auc |    loss",
+        "------+---------+--------",
+        "click | 0.70000 | 0.50000",
+        "loss 0.50000",
+        "Warning: gauc_click is not defined: one group.",
+        "Saved model_dir/shop/checkpoints/step-000000050",
+        "step 100/100  1,000 examples/s  input wait 0 %  loss 0.50000  left 0:00",
+        "feature |   missing",
+        "--------+----------",
+        "age     | 5 (0.5 %)",
+        "Skipped 2 rows that could not be parsed.",
+        "Trained to step 100 in 1:15, best evaluation at step 50.",
+        "Checkpoint: model_dir/shop/checkpoints/step-000000100",
+    ]
+
+
+def test_an_interrupted_training_leaves_its_last_line_and_a_cursor(make_terminal):
+    stream = make_terminal()
+    with pytest.raises(KeyboardInterrupt), Console(["click"], terminal=open_terminal(stream, width=100)) as console:
+        console(Started(0, 100, {"dense": 1}, "FLOAT32"))
+        console(progress(10))
+        console(progress(20))
+        raise KeyboardInterrupt
+    assert stream.getvalue().endswith("step 20/100  1,000 examples/s  input wait 0 %  loss 0.50000  left 1:20\n")
+    assert stream.getvalue().rindex("\x1b[?25h") > stream.getvalue().rindex("\x1b[?25l")
+
+
+def test_a_training_without_evaluation_names_no_best_step(make_pipe):
+    pipe = make_pipe()
+    Console(["click"], terminal=open_terminal(pipe), clock=Clock()).summary(
+        TrainingResult(10, Checkpoint(Path("c"), 10), None, {})
+    )
+    assert pipe.text() == "Trained to step 10 in 0:00.\nCheckpoint: c\n"

@@ -1,0 +1,48 @@
+"""eval_result.json: valid JSON at every moment."""
+
+import json
+
+import pytest
+
+from easymtl.errors import UserError
+from easymtl.reporting.results import Results, write_results
+from easymtl.training.events import Evaluated, Saved
+
+
+def refuse(constant):
+    raise AssertionError(f"{constant} is not JSON")
+
+
+def read(path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
+
+
+def test_the_newest_evaluation_is_in_the_file(tmp_path):
+    results = Results(tmp_path / "new")
+    results(Saved(100, tmp_path))
+    assert not results.path.exists()
+    for step in (100, 200):
+        results(Evaluated(step, {"auc_click": step / 1000, "gauc_点击": float("nan"), "loss": 0.25}, 5000, 1.5))
+    found = read(tmp_path / "new" / "eval_result.json")
+    assert found == {"auc_click": 0.2, "gauc_点击": None, "loss": 0.25, "global_step": 200, "num_examples": 5000}
+    assert [path.name for path in results.path.parent.iterdir()] == ["eval_result.json"]
+
+
+def test_counts_are_flat_and_numbers_exact(tmp_path):
+    path = tmp_path / "result.json"
+    counts = {"user_id": {"missing": 12, "unknown": 0}, "age": {"out_of_range": 3}}
+    write_results(path, {"auc_click": 0.1 + 0.2, "loss": float("inf")}, 7, 9, counts)
+    assert read(path) == {
+        "auc_click": 0.1 + 0.2,
+        "loss": None,
+        "global_step": 7,
+        "num_examples": 9,
+        "missing_user_id": 12,
+        "out_of_range_age": 3,
+    }
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"file/eval_result\.json: cannot be written"):
+        write_results(tmp_path / "file" / "eval_result.json", {}, 0, 0)
