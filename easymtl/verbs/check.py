@@ -54,4 +54,4 @@ def _print_network(config: Config) -> None:
     from easymtl.reporting.network import print_network
     from easymtl.tasks.ranker import Ranker
 
-    print_network(Ranker(config.pipeline))
+    print_network(Ranker(config.pipeline), config.pipeline)
