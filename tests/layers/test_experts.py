@@ -62,7 +62,7 @@ def test_a_stack_sends_each_dnn_its_own_gradient():
     gradients = tape.gradient(total, stack.kernels)
     with tf.GradientTape() as tape:
         total = tf.reduce_sum(singles[0](X, TRAINING)) + 2 * tf.reduce_sum(singles[1](X, TRAINING))
-    for layer, gradient in enumerate(gradients):
+    for gradient in gradients:
         assert not np.any(gradient[2])
     expected = tape.gradient(total, [single.dense[1].kernel for single in singles[:2]])
     np.testing.assert_allclose(gradients[1][:2], np.stack(expected), rtol=1e-4, atol=1e-4)
