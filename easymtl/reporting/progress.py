@@ -1,5 +1,6 @@
 """One line about how a training goes: rewritten in place in a terminal, now and then in a pipe."""
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 
@@ -119,6 +120,12 @@ class ProgressLine:
 
     def _update(self, text: Text) -> None:
         if self._live is None:
-            self._live = Live(console=self._terminal, auto_refresh=False, transient=True)
+            self._live = Live(
+                console=self._terminal,
+                auto_refresh=False,
+                transient=True,
+                redirect_stdout=sys.stdout.isatty(),
+                redirect_stderr=sys.stderr.isatty(),
+            )
             self._live.start()
         self._live.update(text, refresh=True)

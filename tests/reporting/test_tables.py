@@ -1,5 +1,8 @@
 """Tables as printed."""
 
+import subprocess
+import sys
+
 import pytest
 
 from easymtl.reporting.tables import key_values, print_counts, print_metrics
@@ -84,3 +87,8 @@ def test_counts_show_what_is_odd_only(lines):
 
 def test_clean_data_need_no_words(lines):
     assert lines(print_counts, {"user_id": {"missing": 0}}, num_rows=10) == []
+
+
+def test_tables_do_without_tensorflow():
+    code = "import sys, easymtl.reporting.tables; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
