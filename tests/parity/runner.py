@@ -1,7 +1,7 @@
 """Runs a config with EasyRec's data and initial weights, and holds the result against EasyRec's own numbers.
 
 A case is a folder with `pipeline.config`, `train_steps.json` and `.npz` files (tests/data/easyrec_golden/README.md).
-From the root of the repository, `python tests/parity/runner.py [root]` prints one line per case.
+From the root of the repository, `python -m tests.parity.runner [root]` prints one line per case.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from touched_rows import touch_rows_as_easyrec
+from tests.parity.touched_rows import touch_rows_as_easyrec
 
 from easymtl.config import Config, load_config
 from easymtl.config.problems import ConfigError

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from google.protobuf import text_format
-from runner import QUIRKS, find_cases, run_case
+from tests.parity.runner import QUIRKS, find_cases, run_case
 
 from easymtl.protos.optimizer_pb2 import LearningRate
 from easymtl.training.schedules import make_schedule

@@ -1,0 +1,109 @@
+"""What holds for every architecture: it trains all of itself, and is a function of its seed."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from easymtl.layers.context import Call
+from easymtl.models import MODELS
+from tests.models.architectures import EVALUATION, TRAINING, X, gradients_by_name, logits, make_model, randomize
+
+DNN = "hidden_units: [6, 4] dropout_ratio: [0.3, 0.3]"
+TOWERS = f"""
+    task_towers {{ tower_name: "ctr" dnn {{ {DNN} }} }}
+    task_towers {{ tower_name: "cvr" dnn {{ {DNN} }} }}
+"""
+RELATED = TOWERS.replace('"cvr"', f'"cvr" relation_tower_names: "ctr" relation_dnn {{ {DNN} }}')
+TEXTS = {
+    "simple_multi_task": f"simple_multi_task {{ {TOWERS} }}",
+    "mmoe": f"mmoe {{ expert_dnn {{ {DNN} }} num_expert: 3 gate_dnn {{ {DNN} }} {TOWERS} }}",
+    "mmoe_listed": f"mmoe {{ experts {{ dnn {{ {DNN} }} }} experts {{ dnn {{ hidden_units: 4 }} }} {TOWERS} }}",
+    "dbmtl": f"dbmtl {{ bottom_dnn {{ {DNN} }} {RELATED} }}",
+    "dbmtl_experts": f"dbmtl {{ bottom_dnn {{ {DNN} }} expert_dnn {{ {DNN} }} num_expert: 2 {RELATED} }}",
+}
+everyone = pytest.mark.parametrize("name", TEXTS)
+
+
+@everyone
+def test_the_norms_of_every_sub_block_move_in_training_and_only_there(name):
+    model, build = make_model(TEXTS[name])
+    counts = [parameter for name, parameter in build.parameters.items() if name.endswith("bn/count")]
+    assert counts
+    model({"all": X}, EVALUATION)
+    assert all(np.all(count.read().numpy() == 0) for count in counts)
+    model({"all": X}, TRAINING)
+    assert all(np.all(count.read().numpy() == 1) for count in counts)
+    means = [parameter for name, parameter in build.parameters.items() if name.endswith("moving_mean")]
+    assert all(np.any(mean.read().numpy() != 0) for mean in means)
+
+
+@everyone
+def test_every_weight_gets_a_gradient(name):
+    model, build = make_model(TEXTS[name])
+    randomize(build)
+    found = gradients_by_name(model, build, ["ctr", "cvr"])
+    without = {name for name, gradient in found.items() if not np.any(gradient)}
+    # A bias in front of a norm cancels out; rounding may leave exactly nothing.
+    assert {name for name in without if not name.endswith("/bias")} == set()
+
+
+@everyone
+def test_dropout_is_a_function_of_the_step(name):
+    model, build = make_model(TEXTS[name])
+    randomize(build)
+    steps = [Call(training=True, seed=tf.constant([0, step], tf.int64)) for step in (3, 3, 4)]
+    first, again, other = (logits(model, step)["cvr"] for step in steps)
+    np.testing.assert_array_equal(first, again)
+    assert not np.allclose(first, other)
+
+
+@everyone
+def test_initial_weights_are_a_function_of_the_seed(name):
+    text = TEXTS[name]
+    first, again, other = (logits(make_model(text, seed=seed)[0])["ctr"] for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert not np.allclose(first, other)
+
+
+@everyone
+def test_no_two_kernels_start_alike(name):
+    _, build = make_model(TEXTS[name])
+    kernels = [parameter.read().numpy() for name, parameter in build.parameters.items() if name.endswith("kernel")]
+    assert len({kernel.tobytes() for kernel in kernels}) == len(kernels)
+
+
+@everyone
+def test_regularization_covers_every_kernel_once_and_nothing_else(name):
+    _, build = make_model(TEXTS[name])
+    references = [variable.ref() for variable in build.regularized]
+    kernels = {p.variable.ref() for name, p in build.parameters.items() if name.endswith("/kernel")}
+    assert len(references) == len(set(references))
+    assert set(references) == kernels
+
+
+@everyone
+def test_a_row_does_not_depend_on_the_rest_of_its_batch_in_evaluation(name):
+    model, build = make_model(TEXTS[name])
+    randomize(build)
+    model({"all": X}, TRAINING)
+    whole, part = logits(model), logits(model, x=X[5:6])
+    for task, value in part.items():
+        np.testing.assert_allclose(value, whole[task][5:6], rtol=1e-4, atol=1e-5)
+
+
+@everyone
+def test_a_batch_of_one_row_trains(name):
+    model, _ = make_model(TEXTS[name])
+    assert all(np.all(np.isfinite(value)) for value in logits(model, TRAINING, X[:1]).values())
+
+
+@everyone
+def test_bfloat16_is_close_to_float32(name):
+    model, _ = make_model(TEXTS[name])
+    low, high = logits(model, Call(dtype=tf.bfloat16)), logits(model)
+    for task, value in high.items():
+        np.testing.assert_allclose(low[task].astype(np.float32), value, atol=0.05 * np.abs(value).max())
+
+
+def test_every_architecture_is_in_this_list():
+    assert {text.split()[0] for text in TEXTS.values()} == set(MODELS)
