@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 from rich.console import Console as Terminal
@@ -44,7 +45,7 @@ class Console:
         self._clock = clock
         self._begin = clock()
         self._line = ProgressLine(self._towers, self.terminal, clock)
-        self._tell = {
+        self._tell: dict[type, Callable[[Any], None]] = {
             events.Started: self._started,
             events.Progress: self._line.show,
             events.Evaluated: self._evaluated,

@@ -17,8 +17,8 @@ def split_result(name: str, towers: Iterable[str]) -> tuple[str, str | None]:
     towers = list(towers)
     fitting = [tower for tower in towers if name.endswith(f"_{tower}")]
     if fitting:
-        tower = max(fitting, key=len)
-        return name[: -len(tower) - 1], tower
+        longest = max(fitting, key=len)
+        return name[: -len(longest) - 1], longest
     numbered = _NUMBER.match(name)
     if numbered:
         kind, tower = split_result(numbered["name"], towers)

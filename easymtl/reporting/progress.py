@@ -95,7 +95,7 @@ class ProgressLine:
         if self._is_live:
             self._update(live_line(event, self.num_steps, self._towers, self._terminal.width))
         else:
-            self._print_pending()
+            self.flush()
 
     def show_text(self, text: str) -> None:
         """Shows a text where the line of progress will be; nothing in a pipe."""
@@ -112,11 +112,8 @@ class ProgressLine:
         """Prints the newest event if it has not been printed, to stay."""
         self.pause()
         if self._pending:
-            self._print_pending()
-
-    def _print_pending(self) -> None:
-        print_line(self._terminal, plain_line(self._pending, self.num_steps))
-        self._pending = None
+            print_line(self._terminal, plain_line(self._pending, self.num_steps))
+            self._pending = None
 
     def _update(self, text: Text) -> None:
         if self._live is None:

@@ -1,8 +1,9 @@
 """Scalars and histograms for TensorBoard, in `model_dir/summaries/train` and `/eval`."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
@@ -29,7 +30,7 @@ class Summaries:
         self._towers = list(towers)
         self._first_step = 0
         self._writers: dict[str, tf.summary.SummaryWriter] = {}
-        self._tell = {
+        self._tell: dict[type, Callable[[Any], None]] = {
             events.Started: self._started,
             events.Progress: self._progress,
             events.Summary: self._summary,

@@ -1,7 +1,7 @@
 """The stream that everything is printed to: a terminal, a dumb one, or a pipe, in whatever encoding."""
 
 import sys
-from typing import TextIO
+from typing import TextIO, cast
 
 from rich.console import Console
 from rich.text import Text
@@ -49,7 +49,7 @@ def open_terminal(stream: TextIO | None = None, width: int | None = None) -> Con
     if width is None and not is_terminal:
         width = _PIPE_WIDTH
     return Console(
-        file=Stream(stream) if stream.encoding else stream,
+        file=cast(TextIO, Stream(stream)) if stream.encoding else stream,
         force_terminal=is_terminal,
         force_jupyter=False,
         width=width,

@@ -91,4 +91,4 @@ def test_clean_data_need_no_words(lines):
 
 def test_tables_do_without_tensorflow():
     code = "import sys, easymtl.reporting.tables; sys.exit('tensorflow' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
