@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
-from easymtl.synth.hidden import HiddenModel, Ids, Numbers
+from easymtl.synth.hidden import Effect, HiddenModel
 from easymtl.synth.outcomes import Outcome, sigmoid
 
 BLOCK_ROWS = 65_536
@@ -38,10 +38,17 @@ class DataSet(Protocol):
       effects: the columns that the hidden model sees.
     """
 
-    name: str
-    format: str
-    outcomes: Mapping[str, Outcome]
-    effects: Mapping[str, Ids | Numbers]
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+    @property
+    def format(self) -> str: ...  # noqa: D102
+
+    @property
+    def outcomes(self) -> Mapping[str, Outcome]: ...  # noqa: D102
+
+    @property
+    def effects(self) -> Mapping[str, Effect]: ...  # noqa: D102
 
     def features(self, seed: int, random: np.random.Generator, num_rows: int) -> Features:
         """Draws features; what belongs to an id is a pure function of (seed, id)."""

@@ -64,13 +64,16 @@ class Numbers:
         return np.stack([values, np.sin(2 * values)], axis=1).astype(np.float32) @ table
 
 
+Effect = Ids | Numbers
+
+
 class HiddenModel:
     """score_t = Σ_h v_th · tanh(Σ_column a_column,h) + Σ_column b_column,t.
 
     Each column adds a random vector [a, b] of its id; the tanh layer makes the columns interact.
     """
 
-    def __init__(self, effects: Mapping[str, Ids | Numbers], num_scores: int, random: np.random.Generator):
+    def __init__(self, effects: Mapping[str, Effect], num_scores: int, random: np.random.Generator):
         self.effects = effects
         self._num_hidden = _WIDTH - num_scores
         total = np.sqrt(sum(effect.weight**2 for effect in effects.values()))
@@ -88,8 +91,9 @@ class HiddenModel:
 
     def _part(self, inputs: Mapping[str, np.ndarray], start: int) -> np.ndarray:
         """Scores a few rows at a time, so that the sums stay in the cache."""
-        total: np.ndarray | float = 0.0
+        stop = min(start + _CHUNK_ROWS, len(next(iter(inputs.values()))))
+        total = np.zeros([stop - start, _WIDTH], np.float32)
         for name, effect in self.effects.items():
-            total = total + effect.contribution(self._tables[name], inputs[name][start : start + _CHUNK_ROWS])
+            total += effect.contribution(self._tables[name], inputs[name][start:stop])
         hidden = np.tanh(total[:, : self._num_hidden])
         return hidden @ self._output + total[:, self._num_hidden :]

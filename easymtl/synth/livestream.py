@@ -1,11 +1,13 @@
 """`livestream`: who enters a live room, stays, and takes the microphone."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pyarrow as pa
 
 from easymtl.synth.data_set import Features
-from easymtl.synth.hidden import Ids, Numbers
-from easymtl.synth.outcomes import Duration, Event
+from easymtl.synth.hidden import Effect, Ids, Numbers
+from easymtl.synth.outcomes import Duration, Event, Outcome
 from easymtl.synth.sampling import (
     Shares,
     TagLists,
@@ -50,14 +52,14 @@ class Livestream:
 
     name = "livestream"
     format = "parquet"
-    outcomes = {
+    outcomes: Mapping[str, Outcome] = {
         "is_click": Event(rate=0.25, spread=1.1),
         "is_view": Event(rate=0.45, spread=1.1, parent="is_click"),
         "view_costtime": Duration(parent="is_view"),
         "is_on_mic": Event(rate=0.45, spread=1.1, parent="is_click"),
         "on_mic_duration": Duration(parent="is_on_mic"),
     }
-    effects = {
+    effects: Mapping[str, Effect] = {
         "user_id": Ids(1_000, 0.3, head=100),
         "user_age": Numbers(0.8),
         "user_gender": Ids(3, 1.0),

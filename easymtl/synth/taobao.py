@@ -1,11 +1,13 @@
 """`taobao`: advertisements with the columns and cardinalities of the public Taobao click and purchase log."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pyarrow as pa
 
 from easymtl.synth.data_set import Features
-from easymtl.synth.hidden import Ids, Numbers
-from easymtl.synth.outcomes import Event
+from easymtl.synth.hidden import Effect, Ids, Numbers
+from easymtl.synth.outcomes import Event, Outcome
 from easymtl.synth.sampling import (
     Shares,
     TagLists,
@@ -49,11 +51,11 @@ class Taobao:
 
     name = "taobao"
     format = "csv"
-    outcomes = {
+    outcomes: Mapping[str, Outcome] = {
         "clk": Event(rate=0.15, spread=1.1),
         "buy": Event(rate=0.25, spread=1.1, parent="clk"),
     }
-    effects = {
+    effects: Mapping[str, Effect] = {
         "pid": Ids(2, 0.4),
         "adgroup_id": Ids(1_000, 0.6, head=150),
         "cate_id": Ids(600, 1.0, head=100),

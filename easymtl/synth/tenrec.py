@@ -1,11 +1,13 @@
 """`tenrec`: a video feed with the columns and cardinalities of the public Tenrec QB-video log."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pyarrow as pa
 
 from easymtl.synth.data_set import Features
-from easymtl.synth.hidden import Ids
-from easymtl.synth.outcomes import Event, Times
+from easymtl.synth.hidden import Effect, Ids
+from easymtl.synth.outcomes import Event, Outcome, Times
 from easymtl.synth.sampling import Shares, Zipf, mix, scatter
 
 _USERS = Zipf(2_633_851, shift=100)
@@ -20,14 +22,14 @@ class Tenrec:
 
     name = "tenrec"
     format = "parquet"
-    outcomes = {
+    outcomes: Mapping[str, Outcome] = {
         "click": Event(rate=0.25, spread=1.1),
         "follow": Event(rate=0.2, spread=1.2, parent="click"),
         "like": Event(rate=0.3, spread=1.1, parent="click"),
         "share": Event(rate=0.2, spread=1.2, parent="click"),
         "watching_times": Times(parent="click", most=5, rate=0.3, spread=1.1),
     }
-    effects = {
+    effects: Mapping[str, Effect] = {
         "user_id": Ids(3_000, 0.8, head=400),
         "item_id": Ids(2_000, 1.0, head=300),
         "video_category": Ids(5, 1.0),
