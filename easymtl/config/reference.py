@@ -8,6 +8,7 @@ The generated classes hold no comments, so the protos are compiled again with th
 """
 
 import argparse
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -126,21 +127,15 @@ def comments() -> dict[str, str]:
 
 
 def _compile_with_comments() -> FileDescriptorSet:
-    import grpc_tools
-    from grpc_tools import protoc
-
+    """Runs the compiler in a process of its own: in one that has loaded TensorFlow it clashes with its protobuf."""
     with tempfile.TemporaryDirectory() as folder:
         compiled = Path(folder) / "descriptors"
-        arguments = [
-            "protoc",
-            f"-Ieasymtl/protos={_PROTOS}",
-            f"-I{Path(grpc_tools.__file__).parent / '_proto'}",
-            "--include_source_info",
-            f"--descriptor_set_out={compiled}",
-            *(f"easymtl/protos/{source.name}" for source in sorted(_PROTOS.glob("*.proto"))),
-        ]
-        if protoc.main(arguments) != 0:
-            raise RuntimeError(f"protoc could not compile {_PROTOS}/*.proto")
+        command = [sys.executable, "-m", "grpc_tools.protoc", f"-Ieasymtl/protos={_PROTOS}"]
+        command += ["--include_source_info", f"--descriptor_set_out={compiled}"]
+        command += [f"easymtl/protos/{source.name}" for source in sorted(_PROTOS.glob("*.proto"))]
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+        if run.returncode != 0:
+            raise RuntimeError(f"protoc could not compile {_PROTOS}/*.proto: {run.stderr}")
         return FileDescriptorSet.FromString(compiled.read_bytes())
 
 
