@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from tests.parity.touched_rows import touch_rows_as_easyrec
 
 from easymtl.config import Config, load_config
 from easymtl.config.problems import ConfigError
@@ -27,6 +26,7 @@ from easymtl.training.inputs import TrainingInput, evaluation_feed
 from easymtl.training.names_of_easyrec import is_count_of_norm, name_there
 from easymtl.training.optimizers import Optimizers
 from easymtl.training.step import batch_signature, make_train_step
+from tests.parity.touched_rows import touch_rows_as_easyrec
 
 OVERRIDES = ("train_config.mixed_precision=FLOAT32", "model_config.bn_debias=false")
 """What every case runs with; Adam and AdamW also with `dense_embedding_update`."""

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from google.protobuf import text_format
-from tests.parity.runner import QUIRKS, find_cases, run_case
 
 from easymtl.protos.optimizer_pb2 import LearningRate
 from easymtl.training.schedules import make_schedule
+from tests.parity.runner import QUIRKS, find_cases, run_case
 
 HERE = Path(__file__).parents[1]
 ROOT = Path(os.environ.get("EASYMTL_GOLDEN", HERE / "data" / "easyrec_golden")).resolve()
