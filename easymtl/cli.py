@@ -5,12 +5,13 @@ Nothing heavy is imported before it is needed: `easymtl --help` and `easymtl che
 
 import argparse
 import importlib
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from easymtl import __version__
-from easymtl.errors import UserError, did_you_mean
+from easymtl.errors import UserError, did_you_mean, quoted
 
 _EXIT_USER_ERROR = 2
 _EXIT_INTERRUPTED = 130
@@ -27,6 +28,27 @@ The config language is described in docs/config.md.
 class _Parser(argparse.ArgumentParser):
     """Refuses what it does not know, and says what was probably meant."""
 
+    verbs: Mapping[str, "_Parser"] = {}
+
+    def refuse_unknown(self, arguments: Sequence[str]) -> None:
+        """Ends with exit code 2 at a command or a flag that does not exist.
+
+        A mistyped flag is named before the required one that is missing because of it.
+        """
+        command = arguments[0] if arguments else "-"
+        if command.startswith("-"):
+            self._refuse_flags(arguments[:1])
+            return
+        if command not in self.verbs:
+            self.error(f'there is no command "{command}" ({quoted(self.verbs)}).{did_you_mean(command, self.verbs)}')
+        self.verbs[command]._refuse_flags(arguments[1:])
+
+    def _refuse_flags(self, arguments: Sequence[str]) -> None:
+        known = self._option_string_actions
+        for flag in (text.split("=")[0] for text in arguments if text.startswith("--")):
+            if flag not in known:
+                self.error(f"unknown argument {flag}.{did_you_mean(flag, known)}")
+
     def error(self, message: str) -> NoReturn:
         """Ends with exit code 2 and one line."""
         self.exit(_EXIT_USER_ERROR, f"{self.prog}: {message}\nRun {self.prog} --help for what is allowed.\n")
@@ -35,22 +57,32 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code: 0, 2 for a mistake of the user's, 130 when interrupted."""
     parser = build_parser()
-    options, unknown = parser.parse_known_args(arguments)
-    if unknown:
-        known = [option for action in options.parser._actions for option in action.option_strings]
-        options.parser.error(f"unknown argument {unknown[0]}.{did_you_mean(unknown[0].split('=')[0], known)}")
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    parser.refuse_unknown(arguments)
+    options = parser.parse_args(arguments)
     verb = importlib.import_module(f"easymtl.verbs.{options.verb}")
     try:
-        return verb.run(options) or 0
+        verb.run(options)
+        sys.stdout.flush()
+        return 0
     except UserError as error:
         print(f"easymtl {options.verb}: {error}", file=sys.stderr)
+        return _EXIT_USER_ERROR
+    except BrokenPipeError:
+        # Whoever read the output has closed it, as `head` does; Python must not fail at flushing it once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _EXIT_USER_ERROR
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"easymtl {options.verb}: {error.filename}: {error.strerror}.", file=sys.stderr)
         return _EXIT_USER_ERROR
     except KeyboardInterrupt:
         print(f"easymtl {options.verb}: interrupted.", file=sys.stderr)
         return _EXIT_INTERRUPTED
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> _Parser:
     """Returns the parser of all commands."""
     parser = _Parser(
         prog="easymtl",
@@ -63,12 +95,12 @@ def build_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND", parser_class=_Parser)
     for add in (_add_train, _add_eval, _add_export, _add_predict, _add_check, _add_synth):
         add(verbs)
+    parser.verbs = verbs.choices
     return parser
 
 
 def _verb(verbs, name: str, description: str, takes_config: bool = True) -> argparse.ArgumentParser:
     parser = verbs.add_parser(name, help=description, description=description, allow_abbrev=False)
-    parser.set_defaults(parser=parser)
     if takes_config:
         parser.add_argument(
             "--pipeline_config", "--pipeline_config_path", required=True, metavar="FILE", help="config in text format"

@@ -141,7 +141,18 @@ def _describe(draft: Path, checkpoint: Checkpoint, inputs: dict[str, str], outpu
 
 
 def _prune(folder: Path, keep: int) -> None:
-    """Removes all but the newest `keep` exports; 0 keeps all."""
+    """Removes all but the newest `keep` exports (0 keeps all), and what killed processes left half written."""
     published = sorted((entry for entry in folder.iterdir() if entry.name.isdigit()), key=lambda entry: int(entry.name))
-    for entry in published[: len(published) - keep] if keep > 0 else []:
-        shutil.rmtree(entry)
+    abandoned = [draft for draft in folder.glob(".writing-*") if not _is_running(int(draft.name.rpartition("-")[2]))]
+    for entry in [*(published[: len(published) - keep] if keep > 0 else []), *abandoned]:
+        shutil.rmtree(entry, ignore_errors=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

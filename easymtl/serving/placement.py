@@ -5,6 +5,7 @@ The TensorFlow wheel registers its GPU kernels whether or not there is a GPU, so
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from tensorflow.core.framework import graph_pb2, kernel_def_pb2, node_def_pb2
@@ -59,8 +60,12 @@ def check_placement(folder: str | Path) -> Placement:
 
 def has_gpu_kernel(node: node_def_pb2.NodeDef) -> bool:
     """Returns whether a GPU kernel is registered for the op and the types of a node."""
-    kernels = get_registered_kernels_for_op(node.op).kernel
-    return any(kernel.device_type in _GPU_DEVICES and _fits(kernel, node) for kernel in kernels)
+    return any(_fits(kernel, node) for kernel in _gpu_kernels(node.op))
+
+
+@cache
+def _gpu_kernels(op: str) -> list[kernel_def_pb2.KernelDef]:
+    return [kernel for kernel in get_registered_kernels_for_op(op).kernel if kernel.device_type in _GPU_DEVICES]
 
 
 def _fits(kernel: kernel_def_pb2.KernelDef, node: node_def_pb2.NodeDef) -> bool:

@@ -1,11 +1,11 @@
 """`easymtl check`: everything that can be told of a config without training."""
 
-import sys
 from argparse import Namespace
 
 from easymtl.config import Config, load_config, view
-from easymtl.data.sources import describe, open_source
-from easymtl.errors import UserError
+from easymtl.errors import UserError, quoted
+from easymtl.reporting.formats import counted
+from easymtl.verbs.data_check import data_problems, unread_columns
 
 
 def run(options: Namespace) -> None:
@@ -17,33 +17,29 @@ def run(options: Namespace) -> None:
     config = load_config(options.pipeline_config, options.overrides)
     for note in config.notes:
         print(f"note: {note}")
-    problems = [problem for part in ("train", "eval") for problem in check_data(config, part)]
+    pipeline = config.pipeline
+    inputs = {"train": view.train_input(pipeline), "eval": view.eval_input(pipeline)}
+    problems = [problem for part, paths in inputs.items() if paths for problem in check_data(config, part, paths)]
     if problems:
-        raise UserError("\n".join([f"{config.path}: {len(problems)} problem(s) with the data:", *problems]))
-    towers = view.task_towers(config.pipeline)
+        title = f"{config.path}: {counted(len(problems), 'problem')} with the data:"
+        raise UserError("\n".join([title, *problems]))
+    towers = view.task_towers(pipeline)
     names = ", ".join(tower.tower_name for tower in towers)
-    print(f"{config.path}: ok. {view.model_name(config.pipeline)} with {len(towers)} tasks ({names}).")
+    print(f"{config.path}: ok. {view.model_name(pipeline)} with {counted(len(towers), 'task')} ({names}).")
     if options.network:
         _print_network(config)
-    else:
-        sys.stdout.flush()
 
 
-def check_data(config: Config, part: str) -> list[str]:
-    """Returns what is wrong with the training or evaluation data: a sentence for each problem."""
-    pipeline = config.pipeline
-    paths = view.train_input(pipeline) if part == "train" else view.eval_input(pipeline)
-    if not paths:
-        return []
-    try:
-        columns = describe(paths, pipeline.data_config)
-        source = open_source(
-            paths, pipeline.data_config, list(view.used_fields(pipeline)), block_bytes=1 << 16, batch_rows=1024
-        )
-        next(source.read(source.blocks[0]), None)
-    except UserError as error:
-        return [f"{part} input: {error}"]
-    print(f"{part} input: {paths}: {len(columns)} columns, the first rows read as declared.")
+def check_data(config: Config, part: str, paths: str) -> list[str]:
+    """Returns what is wrong with the training or evaluation data; prints a line when nothing is."""
+    data_config = config.pipeline.data_config
+    fields = list(view.used_fields(config.pipeline))
+    problems = data_problems(paths, data_config, fields)
+    if problems:
+        return [f"{part} input: {problem}" for problem in problems]
+    unread = unread_columns(paths, data_config, fields)
+    rest = f"; not read: {quoted(unread, limit=8)}" if unread else ""
+    print(f"{part} input: {paths}: {counted(len(fields), 'column')} read as declared in the first rows{rest}.")
     return []
 
 
@@ -54,4 +50,5 @@ def _print_network(config: Config) -> None:
     from easymtl.reporting.network import print_network
     from easymtl.tasks.ranker import Ranker
 
+    print()
     print_network(Ranker(config.pipeline), config.pipeline)

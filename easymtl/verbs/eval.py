@@ -4,6 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from easymtl.config import load_config, view
+from easymtl.verbs.data_check import require_files
 from easymtl.verbs.tensorflow_start import start_tensorflow
 
 
@@ -14,6 +15,7 @@ def run(options: Namespace) -> None:
       UserError: the config, the checkpoint or the data are wrong.
     """
     config = load_config(options.pipeline_config, options.overrides)
+    require_files(options.input or view.eval_input(config.pipeline))
     start_tensorflow()
     from easymtl.reporting.formats import counted
     from easymtl.reporting.results import RESULT_NAME, write_results

@@ -4,9 +4,11 @@ from pathlib import Path
 
 from rich.console import Console as Terminal
 
+from easymtl.errors import UserError
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.reporting.tables import key_values
 from easymtl.serving.export import Export, export
+from easymtl.serving.scoring import newest_export, step_of_export
 from easymtl.training import events
 from easymtl.training.restore import find_checkpoint
 from easymtl.training.trainer import TrainingResult
@@ -19,6 +21,7 @@ class Exporter:
         self._pipeline = pipeline
         self._terminal = terminal
         self._kind = pipeline.export_config.exporter_type
+        self._folder = Path(pipeline.model_dir) / "export" / self._kind
         self._exported: int | None = None
 
     def __call__(self, event: events.Event) -> None:
@@ -27,16 +30,24 @@ class Exporter:
             self._export("latest")
             self._exported = event.step
 
-    def finish(self, result: TrainingResult) -> None:
-        """Exports what a finished training is to leave."""
+    def finish(self, result: TrainingResult, has_trained: bool) -> None:
+        """Exports what a finished training is to leave, unless an earlier run that came as far has left it."""
         if self._kind == "none" or self._exported == result.step:
             return
-        self._export("best" if self._kind == "best" and result.best_step is not None else "latest")
+        is_best = self._kind == "best" and result.best_step is not None
+        if has_trained or self._earlier_step() != (result.best_step if is_best else result.step):
+            self._export("best" if is_best else "latest")
+
+    def _earlier_step(self) -> int | None:
+        """Returns the step of the newest export."""
+        try:
+            return step_of_export(newest_export(self._folder))
+        except UserError:
+            return None
 
     def _export(self, choice: str) -> None:
         checkpoint = find_checkpoint(self._pipeline, choice)
-        folder = Path(self._pipeline.model_dir) / "export" / self._kind
-        print_export(export(self._pipeline, checkpoint, folder), self._terminal)
+        print_export(export(self._pipeline, checkpoint, self._folder), self._terminal)
 
 
 def print_export(done: Export, terminal: Terminal) -> None:

@@ -4,6 +4,8 @@ from argparse import Namespace
 from pathlib import Path
 
 from easymtl.config import load_config, view
+from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.verbs.data_check import require_files
 from easymtl.verbs.tensorflow_start import start_tensorflow
 
 
@@ -16,6 +18,7 @@ def run(options: Namespace) -> None:
       UserError: the config or the data are wrong.
     """
     config = load_config(options.pipeline_config, options.overrides)
+    require_files(view.train_input(config.pipeline), view.eval_input(config.pipeline))
     settings = config.pipeline.train_config
     start_tensorflow(settings.inter_op_parallelism_threads, settings.intra_op_parallelism_threads)
     from easymtl.reporting.console import Console
@@ -37,7 +40,22 @@ def run(options: Namespace) -> None:
             for listen in (console, summaries, results, exporter):
                 listen(event)
 
-        result = Trainer(config, listener).run()
+        trainer = Trainer(config, listener)
+        first = trainer.step
+        result = trainer.run()
+        has_trained = result.step > first
+        if not has_trained:
+            console(Note(_is_done(config.pipeline, first)))
         results.finish(result.counts)
         console.summary(result)
-        exporter.finish(result)
+        exporter.finish(result, has_trained)
+
+
+def _is_done(pipeline: Pipeline, step: int) -> str:
+    settings = pipeline.train_config
+    limit = f"train_config.num_steps is {settings.num_steps}"
+    if not 0 < settings.num_steps <= step:
+        limit = f"data_config.num_epochs is {pipeline.data_config.num_epochs}, and all of them are read"
+    if settings.dead_line:
+        limit += f" (dead_line {settings.dead_line})"
+    return f"Nothing is left to train at step {step}: {limit}. Raise it to train on."

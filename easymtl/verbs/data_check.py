@@ -1,0 +1,122 @@
+"""Comparing what a config declares with what its files hold, from their beginnings."""
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from easymtl.data.csv_text import check_separator, read_header
+from easymtl.data.fields import input_fields
+from easymtl.data.paths import expand
+from easymtl.data.sources import describe, open_source
+from easymtl.errors import UserError, did_you_mean, quoted
+from easymtl.protos.data_pb2 import DatasetConfig
+from easymtl.synth import DATA_SETS
+
+_SAMPLE_DATA = "samples/data/"
+_FIRST_BYTES = 1 << 16
+_FIRST_ROWS = 1024
+
+
+def require_files(*inputs: str | None) -> None:
+    """Checks that there are files behind each input; before anything slow is done.
+
+    Raises:
+      UserError: there are none; for data of a sample config it says how they are made.
+    """
+    for paths in filter(None, inputs):
+        try:
+            expand(paths)
+        except UserError as error:
+            raise UserError(f"{error}{_how_to_make(paths)}") from None
+
+
+def _how_to_make(paths: str) -> str:
+    if not paths.startswith(_SAMPLE_DATA):
+        return ""
+    name = paths.removeprefix(_SAMPLE_DATA).split("/")[0]
+    return f" Make it: easymtl synth {name}" if name in DATA_SETS else " samples/README.md tells how to get it."
+
+
+def data_problems(paths: str, data_config: DatasetConfig, fields: Sequence[str]) -> list[str]:
+    """Returns what keeps the files from being read as declared: a sentence for each problem, all of them.
+
+    Args:
+      paths: a comma list of globs, folders and files; all are opened, the first rows are read.
+      data_config: declares format and columns.
+      fields: the columns that something reads.
+    """
+    try:
+        require_files(paths)
+        names = [name for name, _ in describe(paths, data_config)]
+        name = expand(paths)[0].name
+        found = _header_problem(paths, data_config) or _missing_columns(name, names, data_config, fields)
+        return found or _reading_problems(paths, data_config, fields)
+    except UserError as error:
+        return [str(error)]
+
+
+def unread_columns(paths: str, data_config: DatasetConfig, fields: Sequence[str]) -> list[str]:
+    """Returns the columns of the first file that nothing reads."""
+    names = _names(paths, data_config)
+    return [name for name in names if name not in set(fields)]
+
+
+def _names(paths: str, data_config: DatasetConfig) -> list[str]:
+    """Returns the names of the columns: those in the file, or by place those that are declared."""
+    columns = describe(paths, data_config)
+    has_names = any(kind for _, kind in columns) or data_config.with_header
+    return [name for name, _ in columns] if has_names else list(input_fields(data_config))
+
+
+def _header_problem(paths: str, data_config: DatasetConfig) -> list[str]:
+    """Tells a header that the config does not know of, and one that is not there."""
+    if any(kind for _, kind in describe(paths, data_config)):
+        return []
+    file = expand(paths)[0]
+    first, _ = read_header(file, check_separator(data_config.separator))
+    declared = input_fields(data_config)
+    num_known = sum(name in declared for name in first)
+    if data_config.with_header and first and not num_known:
+        return [
+            f"{file.name}:1: data_config.with_header is true, and the first line names none of the declared columns "
+            f"({quoted(first, limit=5)}). Without a header, set with_header: false."
+        ]
+    if not data_config.with_header and num_known > len(first) // 2:
+        return [f"{file.name}:1: the first line names the columns. Set data_config.with_header: true."]
+    return []
+
+
+def _missing_columns(file: str, names: list[str], data_config: DatasetConfig, fields: Sequence[str]) -> list[str]:
+    if names == [str(place + 1) for place in range(len(names))]:
+        return []
+    missing = [name for name in fields if name not in names]
+    unknown = [name for name in names if name not in input_fields(data_config)]
+    problems = [f'{file}: column "{name}" is not in the file.{did_you_mean(name, unknown)}' for name in missing]
+    if missing and unknown:
+        problems[-1] += f" The file has columns that the config does not declare: {quoted(unknown)}."
+    return problems
+
+
+def _reading_problems(paths: str, data_config: DatasetConfig, fields: Sequence[str]) -> list[str]:
+    """Reads the first rows, and when that fails, column by column, to tell all that is wrong."""
+    try:
+        if not _first_rows(paths, data_config, fields):
+            return [f"{expand(paths)[0].name}: there is no row."]
+        return []
+    except UserError as error:
+        problems = [_reading_problem(paths, data_config, field) for field in fields]
+        return list(dict.fromkeys(problem for problem in problems if problem)) or [str(error)]
+
+
+def _reading_problem(paths: str, data_config: DatasetConfig, field: str) -> str:
+    try:
+        _first_rows(paths, data_config, [field])
+    except UserError as error:
+        return str(error)
+    return ""
+
+
+def _first_rows(paths: str, data_config: DatasetConfig, fields: Sequence[str]) -> pa.RecordBatch | None:
+    source = open_source(paths, data_config, fields, block_bytes=_FIRST_BYTES, batch_rows=_FIRST_ROWS)
+    batches = (batch for block in source.blocks for batch in source.read(block))
+    return next((batch for batch in batches if batch.num_rows), None)
