@@ -40,6 +40,7 @@ class TrainingResult:
       checkpoint: the newest one.
       best_step: updates made by the best evaluation, or None without evaluation data.
       metrics: of the last evaluation, empty without evaluation data.
+      num_examples: rows that this run has trained on.
       counts: feature -> kind of oddity -> rows, of this run.
       skipped_rows: rows that did not parse, of this run.
     """
@@ -48,6 +49,7 @@ class TrainingResult:
     checkpoint: Checkpoint
     best_step: int | None
     metrics: Mapping[str, float]
+    num_examples: int = 0
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     skipped_rows: int = 0
 
@@ -81,6 +83,7 @@ class Trainer:
         self._scorer = RankerScorer(self.ranker, self._dtype)
         self._cursor: Cursor | None = None
         self._metrics: Mapping[str, float] = {}
+        self._num_examples = 0
         self._restore()
         self._write_config()
 
@@ -128,6 +131,7 @@ class Trainer:
             checkpoint,
             self._best.step if self._best.value is not None else None,
             self._metrics,
+            self._num_examples,
             source.encoder.counts,
             source.source.skipped.count,
         )
@@ -147,12 +151,16 @@ class Trainer:
         step = self.step
         while not self._is_over(step) and (batch := next(feed, None)) is not None:
             tensors = to_tensors(batch.rows)
+            is_first = train_step is None
             train_step = train_step or self._trace(tensors)
             rates = self._optimizers.learning_rates(step)
             losses = train_step(tensors, np.array(rates, np.float32))
             step += 1
+            if is_first:
+                pace.restart()  # The first step was traced, which says nothing of the next ones.
             self._check_finite(step, losses)
             self._cursor = batch.cursor
+            self._num_examples += batch.rows.num_rows
             pace.count(batch.rows.num_rows)
             self._report(step, losses, rates, pace)
             if profile:
