@@ -72,7 +72,7 @@ def make_train_step(
         optimizers.apply(list(zip(dense, gradients)), changes, learning_rates, tf.cast(step, tf.float32))
         return {**parts.tasks, "regularization_loss": parts.regularization, "loss": total}
 
-    return tf.function(train_step, input_signature=[signature, tf.TensorSpec([2], tf.float32)])
+    return tf.function(train_step, input_signature=[signature, tf.TensorSpec([2], tf.float32)], autograph=False)
 
 
 class Frozen:
