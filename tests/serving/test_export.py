@@ -1,0 +1,216 @@
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import tensorflow as tf
+
+from easymtl.errors import UserError
+from easymtl.serving import export as exporting
+from easymtl.serving.export import export
+from easymtl.serving.parity import score_apart
+from easymtl.serving.scoring import SavedModelScorer, newest_export, predict, step_of_export
+from easymtl.tasks.task import build_tasks
+from easymtl.training.evaluation import RankerScorer, evaluate
+from easymtl.training.restore import load_ranker
+
+
+def scores_of(table):
+    names = [name for name in table.column_names if name.startswith(("probs_", "logits_", "y_"))]
+    return {name: np.array(table[name].to_pylist()) for name in names}
+
+
+def assert_same_scores(left, right):
+    assert left.keys() == right.keys()
+    for name in left:
+        np.testing.assert_allclose(left[name], right[name], rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+def test_export_tells_what_it_published(trained, exported):
+    assert exported.path.name.isdigit()
+    assert exported.parity.num_rows == 100, "the first row group is compared"
+    assert exported.parity.largest_difference < 1e-5
+    assert exported.inputs == {
+        "user": "string",
+        "city": "string",
+        "level": "int32",
+        "tags": "string",
+        "price": "float32",
+        "age": "float64",
+    }
+    assert {"probs_click", "logits_click", "probs_kind", "logits_kind", "y_kind", "y_seconds"} <= {*exported.outputs}
+    assert not exported.placement.without_kernel
+    assert step_of_export(exported.path) == trained.checkpoint.step == 4
+
+
+def test_one_input_of_any_length_per_used_field_under_its_own_name(exported):
+    signature = tf.saved_model.load(str(exported.path)).signatures["serving_default"]
+    specs = signature.structured_input_signature[1].values()
+    assert {spec.name: spec.dtype.name for spec in specs} == exported.inputs
+    assert all(spec.shape.as_list() == [None] for spec in specs)
+    assert sorted(signature.structured_outputs) == exported.outputs
+
+
+def test_scores_of_checkpoint_and_savedmodel_are_one_in_the_order_of_the_rows(trained, exported, tmp_path):
+    pipeline = trained.pipeline()
+    paths = str(trained.folder / "rows.parquet")
+    by_checkpoint = RankerScorer(load_ranker(pipeline, trained.checkpoint), tf.float32)
+    by_model = SavedModelScorer(exported.path, pipeline)
+    first, num_rows = predict(pipeline, by_checkpoint, paths, tmp_path / "a.parquet", ["row", "user"])
+    second, _ = predict(pipeline, by_model, paths, tmp_path / "b.parquet", ["row", "user"])
+    assert num_rows == len(trained.rows)
+    left, right = pq.read_table(first), pq.read_table(second)
+    assert left.select(["row", "user"]) == right.select(["row", "user"]) == trained.rows.select(["row", "user"])
+    assert_same_scores(scores_of(left), scores_of(right))
+
+
+def test_moved_to_a_machine_without_easymtl_and_without_the_vocabulary_file(trained, exported, tmp_path):
+    pipeline = trained.pipeline()
+    moved = shutil.copytree(exported.path, tmp_path / "moved")
+    raw = exporting.sample_rows(pipeline, list(exported.inputs))
+    ranker = load_ranker(pipeline, trained.checkpoint)
+    vocabulary = trained.folder / "cities.txt"
+    hidden = vocabulary.rename(vocabulary.with_suffix(".hidden"))
+    try:
+        apart = score_apart(moved, raw)
+    finally:
+        hidden.rename(vocabulary)
+    scorer = RankerScorer(ranker, tf.float32)
+    paths = str(trained.folder / "rows.parquet")
+    expected = scores_of(pq.read_table(predict(pipeline, scorer, paths, tmp_path / "a.parquet", [])[0]))
+    assert_same_scores(apart, {name: values[: len(apart[name])] for name, values in expected.items()})
+    assert np.ptp(apart["probs_click"]) > 1e-3, "rows differ"
+    np.testing.assert_allclose(apart["probs_kind"].sum(axis=1), 1, rtol=1e-6)
+    assert np.array_equal(apart["y_kind"], apart["probs_kind"].argmax(axis=1))
+
+
+def test_parquet_and_csv_of_the_same_rows_score_alike(trained, exported, tmp_path):
+    csv = trained.pipeline("data_config.input_type=CSVInput", "data_config.with_header=true")
+    scorer = SavedModelScorer(exported.path, csv)
+    first, _ = predict(csv, scorer, str(trained.folder / "rows.csv"), tmp_path / "csv", [])
+    second, _ = predict(trained.pipeline(), scorer, str(trained.folder / "rows.parquet"), tmp_path / "parquet", [])
+    assert first == tmp_path / "csv" / "scores.parquet"
+    assert_same_scores(scores_of(pq.read_table(first)), scores_of(pq.read_table(second)))
+
+
+def test_metrics_of_savedmodel_and_checkpoint_are_the_same_but_it_knows_no_losses(trained, exported):
+    pipeline = trained.pipeline()
+    tasks = build_tasks(pipeline)
+    checkpoint = evaluate(pipeline, tasks, RankerScorer(load_ranker(pipeline, trained.checkpoint), tf.float32))
+    model = evaluate(pipeline, tasks, SavedModelScorer(exported.path, pipeline))
+    assert set(model.metrics) == {"auc_click", "gauc_click", "accuracy_kind", "mean_squared_error_seconds"}
+    assert "loss" in checkpoint.metrics
+    for name, value in model.metrics.items():
+        assert value == pytest.approx(checkpoint.metrics[name], rel=1e-5), name
+    assert model.num_examples == checkpoint.num_examples == len(trained.rows)
+
+
+def test_unfiltered_inputs_are_all_fields_but_labels_and_weight(trained, tmp_path, score_here):
+    pipeline = trained.pipeline("export_config.filter_inputs=false")
+    done = export(pipeline, trained.checkpoint, tmp_path)
+    assert set(done.inputs) == {"user", "city", "level", "tags", "price", "age", "row", "is_new"}
+    assert done.inputs["is_new"] == "bool"
+    assert done.inputs["row"] == "int64"
+
+
+def test_assets_go_into_the_export(trained, tmp_path, score_here):
+    asset = tmp_path / "thresholds.json"
+    asset.write_text("{}")
+    done = export(trained.pipeline(f"export_config.asset_files={asset}"), trained.checkpoint, tmp_path / "to")
+    assert (done.path / "assets.extra" / "thresholds.json").read_text() == "{}"
+
+
+def test_missing_asset_is_named_and_nothing_is_left(trained, tmp_path, score_here):
+    with pytest.raises(UserError, match=r"asset_files.*nowhere\.txt"):
+        export(trained.pipeline("export_config.asset_files=nowhere.txt"), trained.checkpoint, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_only_the_newest_exports_are_kept(trained, tmp_path, score_here):
+    (tmp_path / "notes").mkdir()
+    for number in ("7", "11", "101"):
+        (tmp_path / number).mkdir()
+    done = export(trained.pipeline("export_config.exports_to_keep=2"), trained.checkpoint, tmp_path)
+    assert {entry.name for entry in tmp_path.iterdir()} == {"notes", "101", done.path.name}
+    assert newest_export(tmp_path) == done.path
+
+
+def test_another_model_than_the_checkpoint_is_refused_and_not_published(trained, tmp_path, score_here, monkeypatch):
+    def save_tampered(model, path, signatures):
+        bias = next(p for name, p in model.ranker.parameters.items() if name.endswith("click/dnn_0/bias"))
+        before = bias.read()
+        bias.assign(before + 0.01)
+        tf_save(model, path, signatures=signatures)
+        bias.assign(before)
+
+    tf_save = tf.saved_model.save
+    monkeypatch.setattr(exporting.tf.saved_model, "save", save_tampered)
+    with pytest.raises(UserError, match=r"_click of row \d+ is .* It was not published"):
+        export(trained.pipeline(), trained.checkpoint, tmp_path)
+    assert not list(tmp_path.iterdir()), "neither an export nor a draft"
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt(), OSError(28, "No space left on device")])
+def test_interrupted_export_leaves_nothing(trained, tmp_path, monkeypatch, failure):
+    def fail(*_):
+        raise failure
+
+    monkeypatch.setattr(exporting, "check_parity", fail)
+    with pytest.raises(KeyboardInterrupt if isinstance(failure, KeyboardInterrupt) else UserError):
+        export(trained.pipeline(), trained.checkpoint, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_killed_export_leaves_nothing_that_looks_like_one(trained, exported, tmp_path, score_here):
+    sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    draft = tmp_path / f".writing-1700000000-{sleeper.pid}"
+    shutil.copytree(exported.path, draft)
+    with pytest.raises(UserError, match="no SavedModel"):
+        newest_export(tmp_path)
+    done = export(trained.pipeline(), trained.checkpoint, tmp_path)
+    assert draft.exists(), "whoever writes it is still alive"
+    sleeper.send_signal(signal.SIGKILL)
+    sleeper.wait()
+    again = export(trained.pipeline(), trained.checkpoint, tmp_path)
+    assert not draft.exists()
+    assert [entry.name for entry in tmp_path.iterdir()] == [again.path.name]
+    assert int(again.path.name) > int(done.path.name)
+
+
+def test_two_exports_in_one_second_have_two_names(trained, tmp_path, score_here, monkeypatch):
+    monkeypatch.setattr(time, "time", lambda: 1_700_000_000.5)
+    pipeline = trained.pipeline("export_config.exports_to_keep=5")
+    names = [export(pipeline, trained.checkpoint, tmp_path).path.name for _ in range(2)]
+    assert names == ["1700000000", "1700000001"]
+
+
+def test_without_data_there_is_nothing_to_compare_with(trained, tmp_path):
+    pipeline = trained.pipeline()
+    pipeline.ClearField("train_input_path")
+    pipeline.ClearField("eval_input_path")
+    assert export(pipeline, trained.checkpoint, tmp_path).parity is None
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_folder_that_cannot_be_written_is_named(trained, tmp_path, score_here):
+    tmp_path.chmod(0o500)
+    with pytest.raises(UserError, match=tmp_path.name):
+        export(trained.pipeline(), trained.checkpoint, tmp_path / "to")
+
+
+def test_file_where_the_folder_should_be_is_named(trained, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="could not be written"):
+        export(trained.pipeline(), trained.checkpoint, tmp_path / "file")
+
+
+def test_checkpoint_of_another_config_is_refused(trained, tmp_path):
+    with pytest.raises(UserError, match=r"another model than the config: .*expert_0/dnn_0/kernel"):
+        export(trained.pipeline("model_config.mmoe.expert_dnn.hidden_units=[16]"), trained.checkpoint, tmp_path)
+    assert not list(Path(tmp_path).iterdir())
