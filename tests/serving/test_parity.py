@@ -48,5 +48,5 @@ def test_what_the_other_process_said_is_told(monkeypatch, tmp_path):
     python.write_text("#!/bin/sh\necho no model in $3 >&2\nexit 1\n")
     python.chmod(0o700)
     monkeypatch.setattr(parity.sys, "executable", str(python))
-    with pytest.raises(UserError, match="could not be loaded and run:\nno model in .*none"):
+    with pytest.raises(UserError, match=r"could not be loaded and run:\nno model in .*none"):
         parity.score_apart(tmp_path / "none", {"x": pa.array([1])})

@@ -87,7 +87,7 @@ def test_failed_prediction_leaves_no_file(trained, exported, tmp_path):
 
 def test_kept_columns_must_be_declared(trained):
     check_keep(trained.pipeline(), ["row", "user"])
-    with pytest.raises(UserError, match='"usr" is not in data_config.input_fields.*Did you mean "user"'):
+    with pytest.raises(UserError, match=r'"usr" is not in data_config.input_fields.*Did you mean "user"'):
         check_keep(trained.pipeline(), ["usr"])
 
 

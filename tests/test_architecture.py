@@ -1,0 +1,132 @@
+"""The house: what may import what, and what an architecture consists of."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from google.protobuf import text_format
+
+from easymtl.config import view
+from easymtl.protos import options_pb2
+from easymtl.protos.model_pb2 import ModelConfig
+from easymtl.protos.pipeline_pb2 import Pipeline
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "easymtl"
+# Each room may use those above it.
+ROOMS = [
+    "protos",
+    "config",
+    "data",
+    "features",
+    "layers",
+    "models",
+    "tasks",
+    "training",
+    "serving",
+    "reporting",
+    "verbs",
+    "cli",
+]
+# In no line of the house: everyone may use `errors`, only the verbs `synth`.
+MODULES = sorted(
+    path.relative_to(ROOT)
+    for path in PACKAGE.rglob("*.py")
+    if "protos" not in path.parts and path.name != "__main__.py"
+)
+
+
+def room_of(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else ""
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yields the full names of all modules that a file imports, inside of functions too."""
+    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: imports are absolute"
+            is_room = node.module == "easymtl"
+            yield from (f"easymtl.{alias.name}" for alias in node.names) if is_room else (node.module,)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_imports_go_up_the_list_only(path):
+    room = path.with_suffix("").parts[1]
+    for module in imports(path):
+        used = room_of(module)
+        if not module.startswith("easymtl.") or used in ("errors", "__version__", room):
+            continue
+        if "synth" in (room, used):
+            assert (room, used) in {("verbs", "synth"), ("synth", "errors")}, f"{path} imports {module}"
+        else:
+            assert ROOMS.index(used) < ROOMS.index(room), f"{path} imports {module}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_no_code_is_run_that_data_or_a_config_brings(path):
+    assert not {"pickle", "cPickle", "dill", "marshal", "shelve"} & {name.split(".")[0] for name in imports(path)}
+    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call):
+            continue
+        called = ast.unparse(node.func)
+        assert called not in ("eval", "exec", "compile", "__import__", "os.system"), f"{path}:{node.lineno}: {called}"
+        assert not called.endswith("yaml.load"), f"{path}:{node.lineno}: {called}"
+        assert not any(word.arg == "allow_pickle" for word in node.keywords), f"{path}:{node.lineno}: allow_pickle"
+        assert not any(word.arg == "shell" for word in node.keywords), f"{path}:{node.lineno}: shell"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_no_keras(path):
+    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+        assert not (isinstance(node, ast.Attribute) and ast.unparse(node).startswith("tf.keras")), f"{path}"
+    assert not any("keras" in name for name in imports(path))
+
+
+def test_config_data_and_synth_do_not_import_tensorflow():
+    modules = [
+        ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+        for path in MODULES
+        if path.parts[1] in ("config", "data", "synth")
+    ]
+    program = (
+        f"import importlib, sys\nfor name in {modules}: importlib.import_module(name)\n"
+        "sys.exit('TensorFlow is imported' if 'tensorflow' in sys.modules else 0)"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+
+
+def built_architectures() -> list[str]:
+    """Returns the members of the model oneof that are neither refused nor still to come."""
+    members = ModelConfig.DESCRIPTOR.oneofs_by_name["model"].fields
+    closed = (options_pb2.refused, options_pb2.later)
+    return [member.name for member in members if not any(member.GetOptions().Extensions[option] for option in closed)]
+
+
+def test_every_architecture_that_a_config_may_name_is_built_and_no_other():
+    from easymtl.models import MODELS
+
+    assert sorted(MODELS) == sorted(built_architectures())
+
+
+@pytest.mark.parametrize("member", built_architectures())
+def test_every_architecture_has_one_file_one_test_and_a_sample_config(member):
+    from easymtl.models import MODELS
+
+    configs = [text_format.Parse(path.read_text(), Pipeline()) for path in ROOT.glob("samples/configs/*.config")]
+    assert member in {config.model_config.WhichOneof("model") for config in configs}
+    assert MODELS[member].__name__.lower() == member.replace("_", "")
+    assert MODELS[member].__module__ == f"easymtl.models.{member}"
+    assert (ROOT / "tests" / "models" / f"test_{member}.py").is_file()
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("samples/configs/*.config")), ids=lambda path: path.stem)
+def test_sample_configs_are_named_after_model_and_data(path):
+    pipeline = text_format.Parse(path.read_text(), Pipeline())
+    assert path.stem.split("_on_")[0] == view.model_name(pipeline)
