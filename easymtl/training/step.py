@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import tensorflow as tf
@@ -60,14 +61,17 @@ def make_train_step(
             total = parts.total
         sources = [*dense, *rows]
         gradients = tape.gradient(total, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        if config.gradient_clipping_by_norm > 0:
-            gradients, _ = tf.clip_by_global_norm(gradients, config.gradient_clipping_by_norm)
         changes = [
             frozen.without_frozen_rows(
                 RowGradient(ranker.embeddings.variable(width), lookups[width].row_numbers, gradient)
             )
             for width, gradient in zip(widths, gradients[len(dense) :])
         ]
+        # What is frozen is out of the norm, or it would slow down the rest.
+        gradients = [*gradients[: len(dense)], *(change.gradient for change in changes)]
+        if config.gradient_clipping_by_norm > 0:
+            gradients, _ = tf.clip_by_global_norm(gradients, config.gradient_clipping_by_norm)
+        changes = [replace(change, gradient=gradient) for change, gradient in zip(changes, gradients[len(dense) :])]
         step.assign_add(1)
         optimizers.apply(list(zip(dense, gradients)), changes, learning_rates, tf.cast(step, tf.float32))
         return {**parts.tasks, "regularization_loss": parts.regularization, "loss": total}
