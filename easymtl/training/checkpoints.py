@@ -24,6 +24,8 @@ from easymtl.training.optimizers import Optimizers
 
 FORMAT_VERSION = 1
 _SHARD_BYTES = 1 << 28
+# A short file is an IndexError to TensorFlow's reader, a changed byte an OpError.
+_READ_ERRORS = (tf.errors.OpError, RuntimeError, ValueError, IndexError)
 _FOLDER = re.compile(r"^step-(\d+)$")
 
 
@@ -147,14 +149,14 @@ class Weights:
         """Overwrites all weights with those of a checkpoint.
 
         Raises:
-          UserError: it is damaged, or does not fit the model; nothing has been overwritten then.
+          UserError: it does not fit the model, and nothing has been overwritten; or it is damaged.
         """
         reader = _reader(checkpoint)
         self._check(checkpoint, reader.get_variable_to_shape_map())
         for entry in self._entries:
             try:
                 value = reader.get_tensor(entry.name)
-            except (tf.errors.OpError, RuntimeError) as error:
+            except _READ_ERRORS as error:
                 raise UserError(f"{checkpoint.path}: {entry.name} cannot be read: {error}") from None
             entry.assign(value)
 
@@ -208,6 +210,6 @@ def _shards(entries: Iterable[_Entry]) -> Iterator[list[_Entry]]:
 def _reader(checkpoint: Checkpoint) -> Any:
     try:
         return tf.train.load_checkpoint(checkpoint.prefix)
-    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+    except _READ_ERRORS as error:
         message = getattr(error, "message", None) or str(error)
         raise UserError(f"{checkpoint.path}: the weights cannot be read: {message}") from None
