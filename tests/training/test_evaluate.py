@@ -1,0 +1,89 @@
+"""An evaluation is one pass: its numbers are those of all rows at once."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from sklearn.metrics import log_loss, roc_auc_score
+
+from easymtl.errors import UserError
+from easymtl.features.encoder import to_tensors
+from easymtl.layers.context import Call
+from easymtl.tasks.ranker import Ranker
+from easymtl.training.evaluation import RankerScorer, evaluate
+from easymtl.training.inputs import evaluation_feed
+from tests.training.small_runs import small_config, write_data
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("evaluation")
+    write_data(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ranker(folder):
+    return Ranker(small_config(folder).pipeline)
+
+
+def run(folder, ranker, *overrides: str, dtype: tf.DType = tf.float32, paths: str | None = None):
+    pipeline = small_config(folder, *overrides).pipeline
+    return evaluate(pipeline, ranker.tasks, RankerScorer(ranker, dtype), paths)
+
+
+def labels_and_probabilities(folder, ranker) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    pipeline = small_config(folder).pipeline
+    with evaluation_feed(pipeline, RankerScorer(ranker, tf.float32).encoder([]), f"{folder}/eval.csv") as feed:
+        [rows] = [batch.rows for batch in feed]
+    batch = {name: tf.constant(value) for name, value in to_tensors(rows).items()}
+    logits, _ = ranker.logits(batch, ranker.embeddings.lookup(batch), Call())
+    return rows["numbers"], {name: value.numpy() for name, value in ranker.predictions(logits).items()}
+
+
+def test_metrics_are_those_of_scikit_learn_over_all_rows(folder, ranker):
+    labels, predictions = labels_and_probabilities(folder, ranker)
+    result = run(folder, ranker, "data_config.eval_batch_size=16")
+    assert result.num_examples == 70
+    for index, name in enumerate(["ctr", "cvr"]):
+        assert result.metrics[f"auc_{name}"] == pytest.approx(
+            roc_auc_score(labels[:, index], predictions[f"probs_{name}"])
+        )
+
+
+def test_losses_are_means_over_the_rows_whatever_the_size_of_a_batch(folder, ranker):
+    labels, predictions = labels_and_probabilities(folder, ranker)
+    small, large = (run(folder, ranker, f"data_config.eval_batch_size={size}") for size in (32, 4096))
+    expected = log_loss(labels[:, 0], predictions["probs_ctr"].astype(np.float64))
+    for result in (small, large):
+        assert result.metrics["cross_entropy_loss_ctr"] == pytest.approx(expected, rel=1e-5)
+        total = sum(result.metrics[f"cross_entropy_loss_{name}"] for name in ("ctr", "cvr"))
+        assert result.metrics["loss"] == pytest.approx(total)
+
+
+def test_an_evaluation_twice_gives_the_same_and_moves_nothing(folder, ranker):
+    before = [variable.numpy() for variable in ranker.variables]
+    assert run(folder, ranker).metrics == run(folder, ranker).metrics
+    for variable, value in zip(ranker.variables, before):
+        np.testing.assert_array_equal(variable, value)
+
+
+def test_num_examples_bounds_the_rows(folder, ranker):
+    limited = ("eval_config.num_examples=40", "data_config.eval_batch_size=16")
+    assert run(folder, ranker, *limited).num_examples == 40
+    assert run(folder, ranker, "eval_config.num_examples=1000").num_examples == 70
+
+
+def test_other_data_can_be_evaluated(folder, ranker):
+    assert run(folder, ranker, paths=f"{folder}/train.csv").num_examples == 150
+
+
+def test_bfloat16_gives_nearly_the_same_metrics(folder, ranker):
+    low, high = run(folder, ranker, dtype=tf.bfloat16).metrics, run(folder, ranker).metrics
+    for name in high:
+        assert low[name] == pytest.approx(high[name], abs=0.02)
+
+
+def test_data_without_a_row_is_an_error(folder, ranker):
+    (folder / "empty.csv").write_text("")
+    with pytest.raises(UserError, match="empty"):
+        run(folder, ranker, paths=f"{folder}/empty.csv")

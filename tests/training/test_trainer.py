@@ -1,0 +1,212 @@
+"""Training as a whole: a resumed run is the uninterrupted one, and every ending is the right one."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from easymtl.errors import UserError
+from easymtl.training import events
+from easymtl.training.checkpoints import CheckpointFolder
+from easymtl.training.trainer import Trainer, parse_deadline
+from tests.training.small_runs import NUM_ROWS, of_kind, small_config, train, write_data, write_rows
+
+NO_EVALUATION = "eval_input_path="
+ADAM = "train_config.optimizer_config[0].adam_optimizer"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_data(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """A training of six steps that has ended, to be read only: folder, result, what was told."""
+    folder = tmp_path_factory.mktemp("done")
+    write_data(folder)
+    return folder, *train(folder)
+
+
+def arrays(checkpoint) -> dict[str, np.ndarray]:
+    reader = tf.train.load_checkpoint(checkpoint.prefix)
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+
+
+def losses(told: list[events.Event]) -> dict[int, dict[str, float]]:
+    return {event.step: dict(event.losses) for event in of_kind(told, events.Progress)}
+
+
+def test_a_resumed_training_is_bit_identical_to_an_uninterrupted_one(folder, done):
+    _, whole, told = done
+    _, first = train(folder, "train_config.num_steps=3")
+    parts, second = train(folder)
+    assert whole.step == parts.step == 6
+    assert losses(told) == losses(first) | losses(second)
+    assert dict(whole.metrics) == dict(parts.metrics)
+    assert whole.best_step == parts.best_step
+    expected = arrays(whole.checkpoint)
+    found = arrays(parts.checkpoint)
+    assert set(found) == set(expected)
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
+    states = [json.loads((result.checkpoint.path / "state.json").read_text()) for result in (whole, parts)]
+    assert states[0] == states[1]
+
+
+def test_a_checkpoint_names_every_parameter_and_slot(done):
+    names = set(arrays(done[1].checkpoint))
+    for name in ("input_layer/item_embedding/embedding_weights", "mmoe/expert_1/dnn_0/kernel", "ctr/dnn_0/bn/gamma"):
+        assert {name, f"{name}/Adam", f"{name}/Adam_1"} <= names
+    assert "cvr/dnn_0/bn/moving_variance" in names
+    assert "cvr/dnn_0/bn/moving_variance/Adam" not in names
+
+
+def test_another_seed_is_another_training(folder, done):
+    _, told = train(folder, NO_EVALUATION, "train_config.num_steps=1", "train_config.seed=6")
+    assert losses(told)[1] != losses(done[2])[1]
+
+
+def test_training_a_finished_training_does_nothing(done):
+    folder, before, _ = done
+    result, told = train(folder)
+    assert result.step == 6
+    assert not of_kind(told, events.Progress) and not of_kind(told, events.Saved)
+    [note] = of_kind(told, events.Note)
+    assert "Continuing from" in note.text
+    assert result.metrics == before.metrics
+
+
+def test_epochs_end_a_training_and_only_the_last_batch_is_short(folder):
+    result, told = train(folder, NO_EVALUATION, "train_config.num_steps=0", "data_config.num_epochs=2")
+    assert result.step == -(-2 * NUM_ROWS // 32)
+    assert of_kind(told, events.Progress)[-1].share == pytest.approx(1.0)
+
+
+def test_a_last_batch_of_one_row_trains(folder):
+    write_rows(folder / "train.csv", 33, seed=3)
+    result, told = train(folder, NO_EVALUATION, "train_config.num_steps=0", "data_config.num_epochs=1")
+    assert result.step == 2
+    assert all(np.isfinite(value) for step in losses(told).values() for value in step.values())
+    assert all(np.all(np.isfinite(value)) for value in arrays(result.checkpoint).values())
+
+
+def test_one_epoch_more_goes_on_where_the_data_ended(folder):
+    one = (NO_EVALUATION, "train_config.num_steps=0", "data_config.batch_size=50")
+    train(folder, *one, "data_config.num_epochs=1", f"model_dir={folder}/parts")
+    parts, _ = train(folder, *one, "data_config.num_epochs=2", f"model_dir={folder}/parts")
+    whole, _ = train(folder, *one, "data_config.num_epochs=2", f"model_dir={folder}/whole")
+    assert parts.step == whole.step == 6
+    for name, value in arrays(whole.checkpoint).items():
+        np.testing.assert_array_equal(arrays(parts.checkpoint)[name], value, err_msg=name)
+
+
+def test_the_model_learns(folder):
+    result, told = train(folder, "train_config.num_steps=60", "train_config.save_checkpoints_steps=60")
+    steps = losses(told)
+    assert steps[60]["loss"] < steps[1]["loss"]
+    assert result.metrics["auc_ctr"] > 0.6
+
+
+def test_a_loss_that_is_not_finite_stops_the_training_and_keeps_the_checkpoint(folder):
+    train(folder, NO_EVALUATION, "train_config.num_steps=1")
+    steep = f"{ADAM}.learning_rate.constant_learning_rate.learning_rate=1e30"
+    with pytest.raises(UserError, match=r"Step \d: the loss is not finite .*step-000000001.*learning rate"):
+        train(folder, NO_EVALUATION, "train_config.save_checkpoints_steps=100", steep)
+    assert CheckpointFolder(folder / "model").latest().step == 1
+
+
+def test_frozen_parameters_do_not_move_and_the_rest_does(folder):
+    frozen = 'train_config.freeze_gradient=["item_embedding", "^mmoe/expert_._dnn_0", "ctr/dnn_0/kernel"]'.replace(
+        "_._", "_./"
+    )
+    start, _ = train(folder, NO_EVALUATION, "train_config.num_steps=1", frozen)
+    before = arrays(start.checkpoint)
+    end, _ = train(folder, NO_EVALUATION, "train_config.num_steps=4", frozen)
+    after = arrays(end.checkpoint)
+    assert start.checkpoint.step == 1 and end.checkpoint.step == 4
+    trained = {name for name in before if not name.endswith(("count", "moving_mean", "moving_variance"))}
+    same = {name for name in trained if "/Adam" not in name and np.array_equal(before[name], after[name])}
+    layer = {f"mmoe/expert_{e}/dnn_0/{kind}" for e in (0, 1) for kind in ("kernel", "bias", "bn/gamma", "bn/beta")}
+    assert same == {"input_layer/item_embedding/embedding_weights", "ctr/dnn_0/kernel"} | layer
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("nothing_like_it", "'nothing_like_it' matches no parameter; there are"),
+        ("mmoe/expert_0", "freezes some experts but not 'mmoe/expert_1/dnn_0/kernel'"),
+    ],
+)
+def test_freezing_what_cannot_be_frozen_is_an_error(folder, pattern, message):
+    with pytest.raises(UserError, match=message):
+        train(folder, NO_EVALUATION, f"train_config.freeze_gradient={pattern}")
+
+
+def test_the_best_checkpoint_outlives_newer_ones(folder):
+    overrides = (
+        "train_config.save_checkpoints_steps=1",
+        "train_config.keep_checkpoint_max=2",
+        "train_config.num_steps=5",
+        "export_config.best_exporter_metric=loss",
+        "export_config.metric_bigger=true",
+    )
+    result, told = train(folder, *overrides)
+    evaluated = of_kind(told, events.Evaluated)
+    best = max(evaluated, key=lambda event: event.metrics["loss"])
+    assert result.best_step == best.step
+    assert [event.step for event in evaluated if event.is_best][-1] == best.step
+    kept = {checkpoint.step for checkpoint in CheckpointFolder(folder / "model").all()}
+    assert kept == {best.step, 4, 5}
+
+
+def test_early_stop_ends_a_training_that_gets_no_better(folder):
+    overrides = (
+        "train_config.save_checkpoints_steps=1",
+        "train_config.num_steps=50",
+        "export_config.enable_early_stop=true",
+        "export_config.max_check_steps=3",
+        "export_config.best_exporter_metric=loss",
+        f"{ADAM}.learning_rate.constant_learning_rate.learning_rate=0",
+    )
+    result, told = train(folder, *overrides)
+    assert result.step == result.best_step + 3 < 50
+    assert "Stopping early: loss has not been better" in of_kind(told, events.Note)[-1].text
+
+
+def test_a_deadline_in_the_past_makes_no_step(folder):
+    result, _ = train(folder, "train_config.dead_line=20200101 00:00:00")
+    assert result.step == 0
+    assert result.checkpoint.step == 0
+
+
+def test_a_deadline_that_is_no_moment_is_an_error():
+    with pytest.raises(UserError, match=r"tomorrow.*is not written as"):
+        parse_deadline("tomorrow")
+
+
+def test_a_config_of_another_model_is_refused(done):
+    folder, result, _ = done
+    config = small_config(folder, "model_config.mmoe.num_expert=3")
+    with pytest.raises(UserError) as error:
+        Trainer(config, lambda event: None)
+    message = str(error.value)
+    assert "mmoe/gate_0/dnn/kernel is (9, 2) there and (9, 3) in the config" in message
+    assert "mmoe/expert_2/dnn_0/kernel" in message
+    assert "model_dir" in message
+    assert CheckpointFolder(folder / "model").latest() == result.checkpoint
+
+
+def test_without_evaluation_data_there_are_no_metrics_and_no_best(folder):
+    result, told = train(folder, NO_EVALUATION, "train_config.num_steps=1")
+    assert not result.metrics and result.best_step is None
+    assert not of_kind(told, events.Evaluated)
+
+
+def test_the_resolved_config_is_in_the_model_dir(folder):
+    train(folder, NO_EVALUATION, "train_config.num_steps=1", "train_config.mixed_precision=AUTO")
+    text = (folder / "model" / "pipeline.config").read_text()
+    assert "num_steps: 1" in text
+    assert "mixed_precision: FLOAT32" in text or "mixed_precision: BFLOAT16" in text
