@@ -190,5 +190,5 @@ def test_a_checkpoint_that_is_not_there_lists_those_that_are(tmp_path, config, r
     with pytest.raises(UserError, match=r"there is no checkpoint. Train first"):
         find_checkpoint(pipeline)
     save(CheckpointFolder(tmp_path), ranker, 2, 5)
-    with pytest.raises(UserError, match='no checkpoint "7"; use latest, best, a folder, or a step: .*2.*5'):
+    with pytest.raises(UserError, match=r'no checkpoint "7"; use latest, best, a folder, or a step: .*2.*5'):
         find_checkpoint(pipeline, "7")

@@ -127,9 +127,10 @@ def test_frozen_parameters_do_not_move_and_the_rest_does(folder):
     end, _ = train(folder, NO_EVALUATION, "train_config.num_steps=4", frozen)
     after = arrays(end.checkpoint)
     assert start.checkpoint.step == 1 and end.checkpoint.step == 4
-    trained = {name for name in before if not name.endswith(("count", "moving_mean", "moving_variance"))}
-    same = {name for name in trained if "/Adam" not in name and np.array_equal(before[name], after[name])}
-    layer = {f"mmoe/expert_{e}/dnn_0/{kind}" for e in (0, 1) for kind in ("kernel", "bias", "bn/gamma", "bn/beta")}
+    # A bias in front of a norm has no gradient but rounding, so that it may stand still all by itself.
+    ends = ("kernel", "gamma", "beta", "embedding_weights")
+    same = {name for name in before if name.endswith(ends) and np.array_equal(before[name], after[name])}
+    layer = {f"mmoe/expert_{expert}/dnn_0/{kind}" for expert in (0, 1) for kind in ("kernel", "bn/gamma", "bn/beta")}
     assert same == {"input_layer/item_embedding/embedding_weights", "ctr/dnn_0/kernel"} | layer
 
 
