@@ -11,17 +11,23 @@ from easymtl.protos.layer_pb2 import DNN as DNNConfig
 
 
 class Dense(tf.Module):
-    """x W + b with glorot-uniform W. Computes in `call.dtype`, keeps its weights in float32."""
+    """x W + b with glorot-uniform W. Computes in `call.dtype`, keeps its weights in float32.
 
-    def __init__(self, build: Build, name: str, num_inputs: int, num_outputs: int):
+    In front of a batch norm the bias has no gradient: it is kept as it is and handed to the norm (see `BatchNorm`).
+    """
+
+    def __init__(self, build: Build, name: str, num_inputs: int, num_outputs: int, has_norm: bool = False):
         super().__init__()
         self.kernel = build.kernel(f"{name}/kernel", num_inputs, num_outputs)
-        self.bias = build.variable([f"{name}/bias"], tf.zeros([num_outputs]))
+        self.bias = build.variable([f"{name}/bias"], tf.zeros([num_outputs]), trainable=not has_norm)
 
     def __call__(self, x: tf.Tensor, call: Call) -> tf.Tensor:
         """Maps `[batch, num_inputs]` to `[batch, num_outputs]`."""
-        product = tf.matmul(tf.cast(x, call.dtype), tf.cast(self.kernel, call.dtype))
-        return tf.nn.bias_add(product, tf.cast(self.bias, call.dtype))
+        return tf.nn.bias_add(self.product(x, call), tf.cast(self.bias, call.dtype))
+
+    def product(self, x: tf.Tensor, call: Call) -> tf.Tensor:
+        """Returns x W, without the bias."""
+        return tf.matmul(tf.cast(x, call.dtype), tf.cast(self.kernel, call.dtype))
 
 
 class Dropout(tf.Module):
@@ -55,7 +61,7 @@ class DNN(tf.Module):
         self.width = num_inputs
         for index, width in enumerate(config.hidden_units):
             path = f"{name}/dnn_{index}"
-            self.dense.append(Dense(build, path, self.width, width))
+            self.dense.append(Dense(build, path, self.width, width, has_norm=config.use_bn))
             if config.use_bn:
                 self.norms.append(BatchNorm(build, [f"{path}/bn"], width))
             self.activations.append(make_activation(build, [path], config.activation, width))
@@ -65,9 +71,7 @@ class DNN(tf.Module):
     def __call__(self, x: tf.Tensor, call: Call) -> tf.Tensor:
         """Maps `[batch, num_inputs]` to `[batch, hidden_units[-1]]`."""
         for index, dense in enumerate(self.dense):
-            x = dense(x, call)
-            if self.norms:
-                x = self.norms[index](x, call)
+            x = self.norms[index](dense.product(x, call), call, dense.bias) if self.norms else dense(x, call)
             x = self.activations[index](x, call)
             x = self.dropouts[index](x, call)
         return x

@@ -57,7 +57,9 @@ class StackedDNN(tf.Module):
             paths = [f"{name}/dnn_{index}" for name in names]
             columns = self.num_stack * width
             self.kernels.append(build.stacked_kernel([f"{path}/kernel" for path in paths], self.width, width))
-            self.biases.append(build.variable([f"{path}/bias" for path in paths], tf.zeros([columns])))
+            self.biases.append(
+                build.variable([f"{path}/bias" for path in paths], tf.zeros([columns]), trainable=not config.use_bn)
+            )
             if config.use_bn:
                 self.norms.append(BatchNorm(build, [f"{path}/bn" for path in paths], columns))
             self.activations.append(make_activation(build, paths, config.activation, columns))
@@ -69,9 +71,10 @@ class StackedDNN(tf.Module):
         x = tf.cast(x, call.dtype)
         for index, kernel in enumerate(self.kernels):
             x = self._product(x, tf.cast(kernel, call.dtype), is_first=index == 0)
-            x = tf.nn.bias_add(x, tf.cast(self.biases[index], call.dtype))
             if self.norms:
-                x = self.norms[index](x, call)
+                x = self.norms[index](x, call, self.biases[index])
+            else:
+                x = tf.nn.bias_add(x, tf.cast(self.biases[index], call.dtype))
             x = self.activations[index](x, call)
             x = self.dropouts[index](x, call)
         return tf.reshape(x, [-1, self.num_stack, self.width])

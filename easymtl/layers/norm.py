@@ -34,9 +34,14 @@ class BatchNorm(tf.Module):
         self.variance = build.variable([f"{name}/moving_variance" for name in names], variance, trainable=False)
         self.count = build.variable([f"{name}/count" for name in names], tf.zeros([len(names)]), trainable=False)
 
-    def __call__(self, x: tf.Tensor, call: Call) -> tf.Tensor:
-        """Maps `[batch, width]` to `[batch, width]`."""
-        return self._normalize_batch(x) if call.training else self._normalize_moving(x)
+    def __call__(self, x: tf.Tensor, call: Call, bias: tf.Tensor | None = None) -> tf.Tensor:
+        """Maps `[batch, width]` to `[batch, width]`, the norm of x + bias.
+
+        The bias `[width]` of the layer before is never added to x: the norm takes it away again. It only moves the
+        mean that evaluation uses, as it would if it had been added.
+        """
+        shift = tf.zeros_like(self.mean) if bias is None else bias
+        return self._normalize_batch(x, shift) if call.training else self._normalize_moving(x, shift)
 
     def statistics(self) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the mean `[width]` and the biased variance `[width]` that evaluation uses."""
@@ -47,12 +52,12 @@ class BatchNorm(tf.Module):
         is_new = tf.cast(count < 0.5, tf.float32)
         return self.mean * share, self.variance * share + is_new
 
-    def _normalize_moving(self, x: tf.Tensor) -> tf.Tensor:
+    def _normalize_moving(self, x: tf.Tensor, shift: tf.Tensor) -> tf.Tensor:
         mean, variance = self.statistics()
         scale = self.scale * tf.math.rsqrt(variance + EPSILON)
-        return x * tf.cast(scale, x.dtype) + tf.cast(self.offset - mean * scale, x.dtype)
+        return x * tf.cast(scale, x.dtype) + tf.cast(self.offset - (mean - shift) * scale, x.dtype)
 
-    def _normalize_batch(self, x: tf.Tensor) -> tf.Tensor:
+    def _normalize_batch(self, x: tf.Tensor, shift: tf.Tensor) -> tf.Tensor:
         batch = tf.shape(x)[0]
         result = tf.raw_ops.FusedBatchNormV3(
             x=tf.reshape(x, [batch, 1, 1, x.shape[-1]]),
@@ -63,7 +68,7 @@ class BatchNorm(tf.Module):
             epsilon=EPSILON,
             is_training=True,
         )
-        self._update(result.batch_mean, result.batch_variance, tf.cast(batch, tf.float32))
+        self._update(result.batch_mean + shift, result.batch_variance, tf.cast(batch, tf.float32))
         return tf.reshape(result.y, [batch, x.shape[-1]])
 
     def _update(self, mean: tf.Tensor, variance: tf.Tensor, batch: tf.Tensor) -> None:

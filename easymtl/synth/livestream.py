@@ -24,7 +24,7 @@ from easymtl.synth.sampling import (
 
 _USERS = Zipf(50_000, shift=20)
 _ANCHORS = Zipf(1_000, shift=5)
-_TAGS_OF_ID = TagLists(Zipf(60, shift=4), most=4)
+_TAGS_OF_ID = TagLists(Zipf(40, shift=4), most=4)
 _CITIES = Zipf(300, shift=3)
 _USER_LEVELS = Zipf(50, shift=6)
 _ANCHOR_LEVELS = Zipf(60, shift=10)
@@ -53,19 +53,19 @@ class Livestream:
     name = "livestream"
     format = "parquet"
     outcomes: Mapping[str, Outcome] = {
-        "is_click": Event(rate=0.25, spread=1.1),
-        "is_view": Event(rate=0.45, spread=1.1, parent="is_click"),
+        "is_click": Event(rate=0.3, spread=1.1),
+        "is_view": Event(rate=0.5, spread=1.1, parent="is_click"),
         "view_costtime": Duration(parent="is_view"),
-        "is_on_mic": Event(rate=0.45, spread=1.1, parent="is_click"),
+        "is_on_mic": Event(rate=0.5, spread=1.1, parent="is_click"),
         "on_mic_duration": Duration(parent="is_on_mic"),
     }
     effects: Mapping[str, Effect] = {
-        "user_id": Ids(1_000, 0.3, head=100),
+        "user_id": Ids(300, 0.3, head=60),
         "user_age": Numbers(0.8),
         "user_gender": Ids(3, 1.0),
         "user_level": Numbers(0.5),
-        "user_city": Ids(60, 0.2),
-        "anchor_id": Ids(500, 0.5, head=100),
+        "user_city": Ids(30, 0.2),
+        "anchor_id": Ids(300, 0.5, head=60),
         "anchor_gender": Ids(3, 0.8),
         "anchor_level": Numbers(0.5),
         "anchor_category": Ids(12, 1.2),
@@ -74,8 +74,8 @@ class Livestream:
         "network": Ids(4, 0.3),
         "device": Ids(8, 0.2),
         "position": Ids(20, 0.7),
-        "user_tags": Ids(60, 0.6),
-        "anchor_tags": Ids(60, 0.6),
+        "user_tags": Ids(40, 0.6),
+        "anchor_tags": Ids(40, 0.6),
         "user_watch_minutes": Numbers(0.6),
         "room_online": Numbers(0.4),
     }
