@@ -45,8 +45,12 @@ class Dropout(tf.Module):
         """Maps `[batch, width]` to `[batch, width]`."""
         if not call.training or self.rate == 0.0:
             return x
-        seed = call.seed + self.salt
-        return tf.nn.experimental.stateless_dropout(x, self.rate, seed)
+        # Drawn in float32: bfloat16 has so few numbers below 1 that it would drop a share of its own. The share is the
+        # one that goes with the rounded factor, so that the expectation stays exactly that of x.
+        factor = tf.cast(1.0 / (1.0 - self.rate), x.dtype)
+        uniform = tf.random.stateless_uniform(tf.shape(x), call.seed + self.salt)
+        is_kept = uniform >= 1.0 - 1.0 / tf.cast(factor, tf.float32)
+        return x * tf.where(is_kept, factor, tf.zeros_like(factor))
 
 
 class DNN(tf.Module):

@@ -54,12 +54,21 @@ def test_two_layers_cannot_have_one_name():
         Dense(build, "a", 2, 2)
 
 
-@pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
-def test_dropout_drops_its_share_and_keeps_the_expectation(rate):
-    values = Dropout("d", rate)(tf.ones([1000, 100]), training()).numpy()
-    assert np.isclose((values == 0).mean(), rate, atol=0.01)
-    assert np.isclose(values.mean(), 1.0, atol=0.02)
-    np.testing.assert_allclose(values[values != 0], 1 / (1 - rate), rtol=1e-6)
+@pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
+@pytest.mark.parametrize("rate", [0.01, 0.1, 0.5, 0.9])
+def test_dropout_drops_its_share_and_keeps_the_expectation(rate, dtype):
+    values = Dropout("d", rate)(tf.ones([1000, 1000], dtype), training())
+    assert values.dtype == dtype
+    values = values.numpy().astype(np.float64)
+    assert np.isclose((values == 0).mean(), rate, atol=0.003)
+    assert np.isclose(values.mean(), 1.0, atol=4 * np.sqrt(rate / (1 - rate) / values.size))
+    np.testing.assert_allclose(values[values != 0], 1 / (1 - rate), rtol=1e-6 if dtype == tf.float32 else 2**-8)
+
+
+def test_both_precisions_drop_the_same():
+    dropout = Dropout("d", 0.3)
+    low = dropout(tf.ones([100, 100], tf.bfloat16), training()).numpy().astype(np.float32)
+    assert ((low == 0) != (dropout(tf.ones([100, 100]), training()).numpy() == 0)).mean() < 0.005
 
 
 def test_dropout_does_nothing_in_evaluation_or_at_rate_0():
