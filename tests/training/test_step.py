@@ -20,10 +20,17 @@ SGD = (
 PLACES = {"mmoe/expert_1/dnn_0/kernel": (0, 3), "cvr/dnn_0/bn/gamma": (1,), "dnn_output_0/bias": (0,)}
 
 
-@pytest.fixture
-def folder(tmp_path):
-    write_data(tmp_path)
-    return tmp_path
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("step")
+    write_data(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def update(folder):
+    """One update without anything special."""
+    return Update(folder)
 
 
 class Update:
@@ -58,8 +65,7 @@ def global_norm(arrays) -> float:
     return float(np.sqrt(sum(np.sum(np.square(array, dtype=np.float64)) for array in arrays)))
 
 
-def test_the_update_descends_the_sum_of_the_losses(folder):
-    update = Update(folder)
+def test_the_update_descends_the_sum_of_the_losses(update):
     losses = dict(update.losses)
     total = losses.pop("loss")
     assert set(losses) == {"cross_entropy_loss_ctr", "cross_entropy_loss_cvr", "regularization_loss"}
@@ -95,8 +101,8 @@ def slope(update: Update, name: str, place: tuple[int, ...]) -> float:
     return (totals[0] - totals[1]) / (2 * step)
 
 
-def test_clipping_scales_all_gradients_to_the_global_norm(folder):
-    free, clipped = Update(folder).moves(), Update(folder, "train_config.gradient_clipping_by_norm=0.01").moves()
+def test_clipping_scales_all_gradients_to_the_global_norm(folder, update):
+    free, clipped = update.moves(), Update(folder, "train_config.gradient_clipping_by_norm=0.01").moves()
     norm = global_norm(free.values())
     assert norm > 0.01
     assert global_norm(clipped.values()) == pytest.approx(0.01, rel=1e-3)
@@ -104,8 +110,8 @@ def test_clipping_scales_all_gradients_to_the_global_norm(folder):
         np.testing.assert_allclose(clipped[name], value * 0.01 / norm, rtol=2e-2, atol=1e-6, err_msg=name)
 
 
-def test_clipping_leaves_small_gradients_alone(folder):
-    free, clipped = Update(folder).moves(), Update(folder, "train_config.gradient_clipping_by_norm=1000").moves()
+def test_clipping_leaves_small_gradients_alone(folder, update):
+    free, clipped = update.moves(), Update(folder, "train_config.gradient_clipping_by_norm=1000").moves()
     for name, value in free.items():
         np.testing.assert_array_equal(clipped[name], value)
 
@@ -122,8 +128,7 @@ def test_what_is_frozen_is_out_of_the_norm(folder):
     assert global_norm(moves.values()) == pytest.approx(0.01, rel=1e-3)
 
 
-def test_only_rows_of_the_batch_move(folder):
-    update = Update(folder)
+def test_only_rows_of_the_batch_move(update):
     touched = np.zeros(60, bool)
     touched[update.batch["ids_4"]] = True
     touched[update.batch["bag_ids_4"]] = True
@@ -150,3 +155,7 @@ def test_regularization_is_half_the_squares_of_kernels_and_of_looked_up_vectors(
 def test_without_regularization_it_is_0(folder):
     off = ("model_config.mmoe.l2_regularization=0", "model_config.embedding_regularization=0")
     assert Update(folder, *off).losses["regularization_loss"] == 0.0
+
+
+def test_the_order_of_label_fields_changes_nothing(folder, update):
+    assert Update(folder, 'data_config.label_fields=["buy", "click"]').losses == update.losses
