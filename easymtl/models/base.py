@@ -6,7 +6,7 @@ import tensorflow as tf
 from google.protobuf.message import Message
 
 from easymtl.layers.context import Build, Call
-from easymtl.layers.dense import DNN, Dense
+from easymtl.layers.dense import DNN, OutputLayer
 from easymtl.protos.task_pb2 import TaskTower
 
 INPUT_GROUP = "all"
@@ -60,12 +60,12 @@ class TaskTowers(tf.Module):
     ):
         super().__init__()
         self.towers: dict[str, Tower] = {}
-        self.outputs: dict[str, Dense] = {}
+        self.outputs: dict[str, OutputLayer] = {}
         for index, config in enumerate(towers):
             name = config.tower_name
             tower = Tower(build, name, input_widths[name], config)
             self.towers[name] = tower
-            self.outputs[name] = Dense(build, f"dnn_output_{index}", tower.width, num_outputs[name])
+            self.outputs[name] = OutputLayer(build, f"dnn_output_{index}", tower.width, num_outputs[name])
 
     def __call__(self, inputs: Mapping[str, tf.Tensor], call: Call) -> dict[str, tf.Tensor]:
         """Maps one input `[batch, width]` per task to its logits `[batch, num_outputs]`."""

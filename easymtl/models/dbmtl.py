@@ -6,7 +6,7 @@ from graphlib import TopologicalSorter
 import tensorflow as tf
 
 from easymtl.layers.context import Build, Call
-from easymtl.layers.dense import DNN, Dense
+from easymtl.layers.dense import DNN, OutputLayer
 from easymtl.models.base import INPUT_GROUP, MultiTaskModel, Tower
 from easymtl.models.mmoe import MixtureOfExperts
 from easymtl.protos.model_pb2 import DBMTL as DBMTLConfig
@@ -64,7 +64,8 @@ class DBMTL(MultiTaskModel):
         self.towers = {t.tower_name: Tower(build, f"{t.tower_name}/dnn", width, t) for t in towers}
         self.relations = RelationNetwork(build, towers, {name: tower.width for name, tower in self.towers.items()})
         self.outputs = {
-            name: Dense(build, f"{name}/output", self.relations.widths[name], num_outputs[name]) for name in self.towers
+            name: OutputLayer(build, f"{name}/output", self.relations.widths[name], num_outputs[name])
+            for name in self.towers
         }
 
     def __call__(self, groups: Mapping[str, tf.Tensor], call: Call) -> dict[str, tf.Tensor]:

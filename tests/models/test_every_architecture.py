@@ -102,7 +102,15 @@ def test_bfloat16_is_close_to_float32(name):
     model, _ = make_model(TEXTS[name])
     low, high = logits(model, Call(dtype=tf.bfloat16)), logits(model)
     for task, value in high.items():
-        np.testing.assert_allclose(low[task].astype(np.float32), value, atol=0.05 * np.abs(value).max())
+        np.testing.assert_allclose(low[task], value, atol=0.05 * np.abs(value).max())
+
+
+@everyone
+def test_logits_are_float32_even_when_the_rest_is_not(name):
+    model, _ = make_model(TEXTS[name])
+    for value in logits(model, Call(dtype=tf.bfloat16)).values():
+        assert value.dtype == np.float32
+        assert np.any(value != tf.cast(tf.cast(value, tf.bfloat16), tf.float32).numpy())
 
 
 def test_every_architecture_is_in_this_list():
