@@ -14,6 +14,7 @@ from easymtl.data.rows import Rows
 from easymtl.features.encoder import KEEP_PREFIX, Encoder, to_tensors
 from easymtl.features.numbers import NumberColumn
 from easymtl.layers.context import Call
+from easymtl.protos.model_pb2 import ModelConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.evaluation import Evaluation
 from easymtl.tasks.ranker import Ranker
@@ -97,20 +98,45 @@ def evaluate(pipeline: Pipeline, tasks: Sequence[Task], scorer: Scorer, paths: s
     begin = time.perf_counter()
     evaluation = Evaluation(tasks)
     encoder = scorer.encoder(evaluation.key_fields)
-    totals: dict[str, float] = {}
+    means = LossMeans(tasks, pipeline.model_config.loss_reduction)
     num_examples = 0
     with evaluation_feed(pipeline, encoder, paths or view.eval_input(pipeline)) as feed:
         for rows in _limited((batch.rows for batch in feed), pipeline.eval_config.num_examples or None):
             predictions, losses = scorer.score(rows)
-            evaluation.add(predictions, _named_numbers(scorer, rows), kept_columns(rows))
+            numbers = _named_numbers(scorer, rows)
+            evaluation.add(predictions, numbers, kept_columns(rows))
             num_examples += rows.num_rows
-            for name, value in losses.items():
-                totals[name] = totals.get(name, 0.0) + float(value) * rows.num_rows
-    metrics = evaluation.result()
-    means = {name: total / num_examples for name, total in totals.items()}
-    if means:
-        metrics |= {**means, "loss": sum(means.values())}
+            if losses:
+                means.add(losses, numbers)
+    metrics = evaluation.result() | means.result()
     return EvaluationResult(metrics, num_examples, time.perf_counter() - begin, tuple(evaluation.warnings))
+
+
+class LossMeans:
+    """Each loss over all rows of an evaluation, whatever the size of its batches.
+
+    A loss is a mean over the samples that count in its task, so that is what the losses of batches are weighted by.
+    """
+
+    def __init__(self, tasks: Sequence[Task], reduction: int):
+        self._tasks = tasks
+        self._is_over_counted = reduction == ModelConfig.NONZERO_WEIGHT_MEAN
+        self._totals: dict[str, float] = {}
+        self._counts: dict[str, int] = {}
+
+    def add(self, losses: Mapping[str, np.ndarray], numbers: dict[str, np.ndarray]) -> None:
+        """Adds a batch: its losses by name, and its number columns `[batch]`."""
+        for task in self._tasks:
+            weights = np.asarray(task.weights(numbers))
+            count = int(np.count_nonzero(weights)) if self._is_over_counted else len(weights)
+            for name in task.loss_names:
+                self._totals[name] = self._totals.get(name, 0.0) + float(losses[name]) * count
+                self._counts[name] = self._counts.get(name, 0) + count
+
+    def result(self) -> dict[str, float]:
+        """Returns the losses by name and `loss`, their sum; empty when no batch had any."""
+        means = {name: total / max(self._counts[name], 1) for name, total in self._totals.items()}
+        return {**means, "loss": sum(means.values())} if means else {}
 
 
 def _named_numbers(scorer: Scorer, rows: Rows) -> dict[str, np.ndarray]:

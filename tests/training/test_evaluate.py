@@ -60,6 +60,18 @@ def test_losses_are_means_over_the_rows_whatever_the_size_of_a_batch(folder, ran
         assert result.metrics["loss"] == pytest.approx(total)
 
 
+def test_the_loss_of_a_task_space_is_the_mean_over_the_space(folder):
+    tower = "model_config.mmoe.task_towers[1]"
+    space = (f"{tower}.task_space_indicator_label=click", f"{tower}.out_task_space_weight=0", f"{tower}.weight=2")
+    ranker = Ranker(small_config(folder, *space).pipeline)
+    labels, predictions = labels_and_probabilities(folder, ranker)
+    clicked = labels[:, 0] > 0
+    expected = 2 * log_loss(labels[clicked, 1], predictions["probs_cvr"][clicked].astype(np.float64))
+    for size in (8, 32, 4096):
+        found = run(folder, ranker, *space, f"data_config.eval_batch_size={size}").metrics
+        assert found["cross_entropy_loss_cvr"] == pytest.approx(expected, rel=1e-5)
+
+
 def test_an_evaluation_twice_gives_the_same_and_moves_nothing(folder, ranker):
     before = [variable.numpy() for variable in ranker.variables]
     assert run(folder, ranker).metrics == run(folder, ranker).metrics
