@@ -1,0 +1,64 @@
+"""Rows made up for any config, and the overrides that make its model tiny."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+
+from easymtl.data.fields import input_fields
+from easymtl.protos.data_pb2 import DatasetConfig
+from easymtl.protos.pipeline_pb2 import Pipeline
+
+CONFIGS = sorted((Path(__file__).parents[2] / "samples" / "configs").glob("*.config"))
+_TINY = {"hidden_units": "[8, 4]", "embedding_dim": "4", "hash_bucket_size": "50"}
+
+
+def write_rows(pipeline: Pipeline, path: Path, num_rows: int, seed: int = 0) -> Path:
+    """Writes rows of the declared columns, some of them empty, as the config reads them."""
+    random = np.random.default_rng(seed)
+    labels = set(pipeline.data_config.label_fields)
+    columns = {
+        name: _column(random, field.type, num_rows, name in labels)
+        for name, field in input_fields(pipeline.data_config).items()
+    }
+    if pipeline.data_config.input_type == DatasetConfig.ParquetInput:
+        pq.write_table(pa.table(columns), path)
+    else:
+        pyarrow.csv.write_csv(
+            pa.table(columns), path, pyarrow.csv.WriteOptions(include_header=pipeline.data_config.with_header)
+        )
+    return path
+
+
+def _column(random: np.random.Generator, kind: pa.DataType, num_rows: int, is_label: bool) -> pa.Array:
+    if is_label:
+        values = random.integers(0, 2, num_rows) * (random.gamma(2.0, size=num_rows) if kind == pa.float32() else 1)
+        return pa.array(values.astype(kind.to_pandas_dtype()))
+    gone = random.random(num_rows) < 0.1
+    if kind == pa.string():
+        texts = ["|".join(map(str, random.integers(0, 40, random.integers(1, 4)))) for _ in range(num_rows)]
+        return pa.array(texts, mask=gone)
+    values = random.integers(-1, 40, num_rows) if pa.types.is_integer(kind) else random.gamma(2.0, 20.0, num_rows)
+    return pa.array(values.astype(kind.to_pandas_dtype()), mask=gone)
+
+
+def tiny(pipeline: Pipeline) -> list[str]:
+    """Returns the overrides that shrink every layer and table."""
+    return [f"{path}={_TINY[path.rpartition('.')[2]]}" for path in _paths(pipeline, "")]
+
+
+def _paths(message: Message, prefix: str) -> Iterator[str]:
+    for field, value in message.ListFields():
+        path = f"{prefix}{field.name}"
+        if field.name in _TINY:
+            yield path
+        elif field.type == FieldDescriptor.TYPE_MESSAGE and field.is_repeated:
+            for place, item in enumerate(value):
+                yield from _paths(item, f"{path}[{place}].")
+        elif field.type == FieldDescriptor.TYPE_MESSAGE:
+            yield from _paths(value, f"{path}.")
