@@ -2,10 +2,10 @@ import itertools
 
 import pytest
 import tensorflow as tf
-from tests.features.feature_cases import Case, make_pipeline
 
 from easymtl.errors import UserError
 from easymtl.features.feature_set import FeatureSet
+from tests.features.feature_cases import Case, make_pipeline
 
 FIELDS = {"x": "STRING", "n": "INT64", "y": "STRING"}
 COLUMNS = {"x": ["a", "", "你好", "a" * 300, None], "n": [1, -5, None, 2**50, 0], "y": ["p", "q", "", "é", "z"]}

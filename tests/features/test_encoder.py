@@ -3,12 +3,12 @@ import threading
 import numpy as np
 import pyarrow as pa
 import pytest
-from tests.features.feature_cases import Case, make_batch, make_pipeline, read_bags
 
 from easymtl.data.rows import Ragged, Rows
 from easymtl.features.encoder import Encoder, to_tensors
 from easymtl.features.feature_set import FeatureSet
 from easymtl.features.numbers import NumberColumn
+from tests.features.feature_cases import Case, make_batch, make_pipeline, read_bags
 
 FIELDS = {"user": "STRING", "age": "INT32", "tags": "STRING", "price": "FLOAT", "click": "INT32"}
 FEATURES = [

@@ -1,9 +1,9 @@
 import pytest
 import tensorflow as tf
-from tests.features.feature_cases import make_pipeline
 
 from easymtl.errors import UserError
 from easymtl.features.feature_set import FeatureSet
+from tests.features.feature_cases import make_pipeline
 
 FIELDS = {"a": "STRING", "b": "STRING", "x": "FLOAT", "v": "STRING"}
 ID = 'input_names: "{0}" embedding_dim: {1} hash_bucket_size: {2}'

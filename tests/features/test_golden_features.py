@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from tests.features.feature_cases import serving_tensors
 from google.protobuf import text_format
 
 from easymtl.data.sources import open_source
 from easymtl.features.encoder import Encoder, to_tensors
 from easymtl.features.feature_set import FeatureSet
 from easymtl.protos.pipeline_pb2 import Pipeline
+from tests.features.feature_cases import serving_tensors
 
 FOLDER = Path(__file__).parents[1] / "data" / "golden_features"
 TABLE_NAMES = (

@@ -2,10 +2,10 @@ import math
 
 import pytest
 import tensorflow as tf
-from tests.features.feature_cases import Case, make_pipeline
 
 from easymtl.errors import UserError
 from easymtl.features.feature_set import FeatureSet
+from tests.features.feature_cases import Case, make_pipeline
 
 # FarmHash Fingerprint64 modulo 1000.
 HASHES = {"a": 939, "b": 822, "0": 735, "1": 849, "5": 971, "-1": 430, "你好": 313}

@@ -1,6 +1,5 @@
-from tests.features.feature_cases import Case
-
 from easymtl.features.oddities import describe_oddities
+from tests.features.feature_cases import Case
 
 
 def test_a_sentence_for_each_odd_kind():

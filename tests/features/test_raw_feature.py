@@ -3,12 +3,12 @@ import math
 import numpy as np
 import pytest
 import tensorflow as tf
-from tests.features.feature_cases import Case, make_pipeline
 
 from easymtl.config.names import NORMALIZERS
 from easymtl.errors import UserError
 from easymtl.features.feature_set import FeatureSet
 from easymtl.features.normalizers import FUNCTIONS
+from tests.features.feature_cases import Case, make_pipeline
 
 
 def raw_feature(options: str = "") -> str:

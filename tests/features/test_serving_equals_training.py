@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from tests.features.feature_cases import make_batch, make_pipeline, serving_tensors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from easymtl.features.encoder import Encoder, to_tensors
 from easymtl.features.feature_set import FeatureSet
+from tests.features.feature_cases import make_batch, make_pipeline, serving_tensors
 
 FIELDS = {
     "s": "STRING",

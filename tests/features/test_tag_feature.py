@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from tests.features.feature_cases import Case, make_pipeline
 
 from easymtl.errors import UserError
 from easymtl.features.feature_set import FeatureSet
+from tests.features.feature_cases import Case, make_pipeline
 
 VOCABULARY = 'vocab_list: ["a", "b", "c", "d"]'
 PLACES = {"a": 0, "b": 1, "c": 2, "d": 3}
