@@ -22,8 +22,10 @@ EXTRAS_REQUIRE = {
     "gpu": ["tensorflow[and-cuda]>=2.21,<2.23"],
     "bench": ["pandas>=2.2,<4"],
     "dev": [
+        "boto3>=1.34,<2",
         "grpcio-tools>=1.73,<1.77",
         "hypothesis>=6.100,<7",
+        "moto[server]>=5,<6",
         "mypy>=1.11",
         "pandas>=2.2,<4",
         "pre-commit>=3.7",

@@ -21,7 +21,7 @@ from easymtl.data.csv_text import (
     text_start,
 )
 from easymtl.data.fields import Field
-from easymtl.data.paths import DataFile
+from easymtl.data.paths import DataFile, read_open
 from easymtl.errors import UserError, did_you_mean, quoted
 
 # A longer record has a quote that nothing closes.
@@ -125,7 +125,7 @@ class CsvSource(Source):
         """Returns the bytes from the record at `start` to the last border within the size of a block."""
         size = self._block_bytes
         while start + size < file.size:
-            data = opened.read_at(size, start)
+            data = read_open(opened, start, size, file)
             length = last_border(data, self._byte)
             if length:
                 return length

@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from easymtl.data.csv_borders import first_border
 from easymtl.data.paths import DataFile
+from easymtl.data.remote import explain
 from easymtl.errors import UserError
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -48,7 +49,14 @@ def read_stream(stream: pa.NativeFile, size: int, file: DataFile) -> bytes:
     try:
         return stream.read(size)
     except OSError as error:
-        raise UserError(f"{file.name}: the file is truncated or damaged: {error}.") from None
+        raise UserError(f"{file.name}: {_stream_problem(file, error)}") from None
+
+
+def _stream_problem(file: DataFile, error: OSError) -> str:
+    text = explain(file.name, error)
+    if is_gzip(file):
+        return f"the gzip file is truncated or damaged: {text} Write it again; `gzip -t` tells whether it is whole."
+    return f"reading failed: {text}"
 
 
 def head(file: DataFile, size: int) -> bytes:

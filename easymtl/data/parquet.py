@@ -11,9 +11,11 @@ from easymtl.data.blocks import Block, Source
 from easymtl.data.convert import ALLOWED, default_scalar, fill_empty, parse_text
 from easymtl.data.fields import DICTIONARY, Field
 from easymtl.data.paths import DataFile
+from easymtl.data.remote import explain, is_refusal
 from easymtl.errors import UserError, did_you_mean, quoted
 
 _NONE = np.empty(0, np.int64)
+_MAGIC = b"PAR1"
 
 
 class ParquetSource(Source):
@@ -68,8 +70,8 @@ class ParquetSource(Source):
             while True:
                 try:
                     batch = next(batches, None)
-                except (OSError, pa.ArrowInvalid) as error:
-                    raise UserError(f"{block.file.name}: the file is truncated or damaged: {error}.") from None
+                except (OSError, pa.ArrowException) as error:
+                    raise UserError(_damage(block.file, error, block.start)) from None
                 if batch is None:
                     return
                 yield self._convert(block, batch)
@@ -112,13 +114,45 @@ def open_parquet(
     opened = file.open()
     try:
         return pyarrow.parquet.ParquetFile(
-            opened, metadata=metadata, read_dictionary=list(read_dictionary), pre_buffer=False
+            opened,
+            metadata=metadata,
+            read_dictionary=list(read_dictionary),
+            # Few large requests to a server; a local file is better read column by column.
+            pre_buffer=file.is_remote,
+            page_checksum_verification=True,
         )
-    except (OSError, pa.ArrowInvalid) as error:
-        raise UserError(
-            f"{file.name}: this is no Parquet file, or it is truncated: {str(error).rstrip('.')}. "
-            "For text files set data_config.input_type to CSVInput."
-        ) from None
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(_no_parquet(file, error)) from None
+
+
+def _no_parquet(file: DataFile, error: Exception) -> str:
+    if is_refusal(error):
+        return f"{file.name}: reading failed: {explain(file.name, error)}"
+    if not file.size:
+        return f"{file.name}: the file is empty (0 bytes), and no Parquet file. Write it again, or remove it."
+    begin = file.read_at(0, len(_MAGIC))
+    if begin == _MAGIC:
+        return (
+            f"{file.name}: this Parquet file is truncated, damaged or still being written: {_sentence(error)} "
+            "Write it again; while a job writes, read its finished files only."
+        )
+    return (
+        f"{file.name}: this is no Parquet file: {_sentence(error)} "
+        "For text files set data_config.input_type to CSVInput."
+    )
+
+
+def _damage(file: DataFile, error: Exception, group: int) -> str:
+    if is_refusal(error):
+        return f"{file.name}: reading row group {group} failed: {explain(file.name, error)}"
+    return (
+        f"{file.name}: row group {group} is truncated or damaged, or the file was replaced: {_sentence(error)} "
+        "Write the file again, or take it out of the input path; its other rows are not read without it."
+    )
+
+
+def _sentence(error: Exception) -> str:
+    return f"{str(error).strip().rstrip('.')}."
 
 
 def _check_types(file: DataFile, schema: pa.Schema, fields: dict[str, Field]) -> None:

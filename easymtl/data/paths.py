@@ -13,9 +13,10 @@ from functools import cached_property
 import pyarrow as pa
 from pyarrow import fs
 
+from easymtl.data.remote import explain, is_remote, list_files, locate
 from easymtl.errors import UserError, did_you_mean
 
-_SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+)://")
+_LOCAL_SCHEME = re.compile(r"^file://", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,11 @@ class DataFile:
     name: str
     path: str
     filesystem: fs.FileSystem = field(compare=False)
+
+    @property
+    def is_remote(self) -> bool:
+        """Returns whether each read is a request to a server."""
+        return not isinstance(self.filesystem, fs.LocalFileSystem)
 
     @cached_property
     def size(self) -> int:
@@ -53,7 +59,7 @@ class DataFile:
         except FileNotFoundError:
             raise UserError(f'{self.name}: this data file is gone. Was "{self.name}" removed?') from None
         except OSError as error:
-            raise UserError(f"{self.name}: this data file cannot be opened: {error}.") from None
+            raise UserError(f"{self.name}: this data file cannot be opened: {explain(self.name, error)}") from None
 
     def read_at(self, start: int, length: int) -> bytes:
         """Returns `length` bytes from `start` on, fewer only at the end of the file.
@@ -61,11 +67,22 @@ class DataFile:
         Raises:
             UserError: the file is gone or cannot be read.
         """
-        with self.open() as file:
-            try:
-                return file.read_at(length, start)
-            except OSError as error:
-                raise UserError(f"{self.name}: reading at byte {start} failed: {error}.") from None
+        with self.open() as opened:
+            return read_open(opened, start, length, self)
+
+
+def read_open(opened: pa.NativeFile, start: int, length: int, file: DataFile) -> bytes:
+    """Returns `length` bytes of an open file from `start` on, fewer only at its end.
+
+    Raises:
+        UserError: they cannot be read.
+    """
+    try:
+        return opened.read_at(length, start)
+    except OSError as error:
+        if start > opened.size():
+            return b""
+        raise UserError(f"{file.name}: reading at byte {start} failed: {explain(file.name, error)}") from None
 
 
 def expand(paths: str) -> list[DataFile]:
@@ -75,22 +92,26 @@ def expand(paths: str) -> list[DataFile]:
     `*_SUCCESS` are skipped, in folders also names that start with `_`.
 
     Raises:
-        UserError: nothing is there, or it may not be read, or it lies on a remote file system.
+        UserError: nothing is there, or it may not be read, or a remote file system cannot be reached.
     """
     parts = [part.strip() for part in paths.split(",") if part.strip()]
     if not parts:
         raise UserError("The input path is empty. Set train_input_path and eval_input_path to your data files.")
+    return [file for part in parts for file in (_remote_files(part) if is_remote(part) else _local_files(part))]
+
+
+def _remote_files(part: str) -> list[DataFile]:
+    place = locate(part)
+    return [DataFile(place.name_of(path), path, place.filesystem) for path in list_files(place)]
+
+
+def _local_files(part: str) -> list[DataFile]:
     local = fs.LocalFileSystem()
-    return [DataFile(path, os.path.abspath(path), local) for part in parts for path in _expand_part(part)]
+    return [DataFile(path, os.path.abspath(path), local) for path in _expand_part(part)]
 
 
 def _expand_part(part: str) -> list[str]:
-    scheme = _SCHEME.match(part)
-    if scheme and scheme[1].lower() != "file":
-        raise UserError(
-            f'Input path "{part}": reading from {scheme[1]}:// is still to come. Copy the files to a local disk.'
-        )
-    path = part[scheme.end() :] if scheme else part
+    path = _LOCAL_SCHEME.sub("", part)
     if os.path.exists(path):
         found = list(_files_of(path))
     elif glob.has_magic(path):

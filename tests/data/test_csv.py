@@ -256,7 +256,7 @@ def test_gzip_of_several_members_and_several_batches(read, tmp_path):
 
 def test_a_truncated_gzip_file(read):
     data = gzip.compress(bytes(random.Random(0).choices(b"abcdefgh\n", k=5000)))
-    with pytest.raises(UserError, match=r"a\.csv: the file is truncated or damaged"):
+    with pytest.raises(UserError, match=r"a\.csv: the gzip file is truncated or damaged"):
         read(data[: len(data) // 2], "s")
 
 

@@ -66,8 +66,7 @@ def test_file_uris_are_local_paths(folder):
         ("day=1/zz.csv", 'is not in folder "day=1". Did you mean "z.csv"'),
         ("*.parquet", "no data file is there"),
         ("dya=1/*.csv", 'Did you mean "day=1"'),
-        ("s3://bucket/x", "s3:// is still to come"),
-        ("hdfs://name/x", "hdfs:// is still to come"),
+        ("ftp://host/x", "ftp:// cannot be read"),
     ],
 )
 def test_errors_say_what_is_wrong(folder, paths, sentence):
