@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     parser.refuse_unknown(arguments)
     options = parser.parse_args(arguments)
-    verb = importlib.import_module(f"easymtl.verbs.{options.verb}")
+    verb = importlib.import_module("easymtl.verbs." + options.verb.replace("-", "_"))
     try:
         verb.run(options)
         sys.stdout.flush()
@@ -93,7 +93,7 @@ def build_parser() -> _Parser:
     )
     parser.add_argument("--version", action="version", version=f"easymtl {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND", parser_class=_Parser)
-    for add in (_add_train, _add_eval, _add_export, _add_predict, _add_check, _add_synth):
+    for add in (_add_train, _add_eval, _add_export, _add_predict, _add_check, _add_synth, _add_import):
         add(verbs)
     parser.verbs = verbs.choices
     return parser
@@ -157,6 +157,20 @@ def _add_synth(verbs) -> None:
     parser.add_argument("--out", metavar="DIR", help="default: samples/data/NAME, where the sample configs read")
     parser.add_argument("--format", metavar="FORMAT", help="parquet or csv; default: what the sample configs read")
     parser.add_argument("--header", action="store_true", help="begin CSV files with the names of the columns")
+
+
+def _add_import(verbs) -> None:
+    parser = _verb(verbs, "import-checkpoint", "Bring a checkpoint of EasyRec into a new model_dir.")
+    parser.add_argument(
+        "--from",
+        dest="source",
+        required=True,
+        metavar="PATH",
+        help='".../model.ckpt-1000", or a folder with a file "checkpoint"',
+    )
+    parser.add_argument(
+        "--fresh_optimizer", action="store_true", help="leave the optimizer slots there, and begin at step 0"
+    )
 
 
 def _add_checkpoint(parser: argparse.ArgumentParser) -> None:

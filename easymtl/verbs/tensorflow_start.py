@@ -17,8 +17,11 @@ def start_tensorflow(inter_op_threads: int = 0, intra_op_threads: int = 0) -> No
     with _quiet_stderr(is_quiet):
         import tensorflow as tf
 
-        tf.config.threading.set_inter_op_parallelism_threads(inter_op_threads)
-        tf.config.threading.set_intra_op_parallelism_threads(intra_op_threads)
+        # TensorFlow refuses any number, 0 too, once it has run something.
+        if inter_op_threads:
+            tf.config.threading.set_inter_op_parallelism_threads(inter_op_threads)
+        if intra_op_threads:
+            tf.config.threading.set_intra_op_parallelism_threads(intra_op_threads)
         for gpu in tf.config.list_physical_devices("GPU"):
             tf.config.experimental.set_memory_growth(gpu, True)
         tf.constant(0)
