@@ -89,15 +89,14 @@ class Console:
         self._line.pause()
         print_line(self.terminal, event.text)
 
-    def summary(self, result: TrainingResult, num_rows: int | None = None) -> None:
+    def summary(self, result: TrainingResult) -> None:
         """Prints how a training ended, and what was odd in its data.
 
         Args:
           result: what `Trainer.run` returned.
-          num_rows: rows that were read, to give shares of them.
         """
         self.close()
-        print_counts(result.counts, num_rows, result.skipped_rows, self.terminal)
+        print_counts(result.counts, result.num_examples or None, result.skipped_rows, self.terminal)
         best = f", best evaluation at step {result.best_step}" if result.best_step is not None else ""
         took = seconds_text(self._clock() - self._begin)
         print_line(self.terminal, f"Trained to step {result.step} in {took}{best}.", "bold")

@@ -47,7 +47,7 @@ def run(options: Namespace) -> None:
         if not has_trained:
             console(Note(_is_done(config.pipeline, first)))
         results.finish(result.counts)
-        console.summary(result, result.num_examples)
+        console.summary(result)
         exporter.finish(result, has_trained)
 
 

@@ -43,7 +43,7 @@ def test_a_training_in_a_pipe(make_pipe, on_two_cores):
         console(progress(100))
         clock.seconds = 75.0
         checkpoint = Checkpoint(Path("model_dir/shop/checkpoints/step-000000100"), 100)
-        console.summary(TrainingResult(100, checkpoint, 50, METRICS, {"age": {"missing": 5}}, 2), 1000)
+        console.summary(TrainingResult(100, checkpoint, 50, METRICS, 1000, {"age": {"missing": 5}}, 2))
     assert [line.rstrip() for line in pipe.text().splitlines()] == [
         "Continuing from model_dir/shop/checkpoints/step-000000020.",
         "Training on from step 20: parameters 1,200 dense, 3,400,000 embedding; BFLOAT16 on 2 CPU cores; "

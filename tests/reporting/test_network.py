@@ -136,7 +136,7 @@ def test_the_tables_as_printed(make_pipe):
         "all 2 1 1 13",
         "all/user all/user 1,000 x 4 16 KiB",
         "item all/item, all/last 50 x 4 800 B",
-        "mmoe/expert_* 8 > 6 > 5 3 333",
+        "mmoe/expert_* 8 > 6 > 5 3 300",
         "click click binary cross_entropy_loss click",
         "buy buy binary cross_entropy_loss buy, click",
         "embedding parameters 4,200 in 2 tables",
