@@ -2,14 +2,15 @@
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from easymtl.errors import UserError
 from easymtl.training import events
+from easymtl.training.publishing import reason, write_text
 
 RESULT_NAME = "eval_result.json"
+ODDITIES_NAME = "input_oddities.json"
 
 
 class Results:
@@ -17,7 +18,6 @@ class Results:
 
     def __init__(self, model_dir: str | Path):
         self.path = Path(model_dir) / RESULT_NAME
-        self._last: events.Evaluated | None = None
 
     def __call__(self, event: events.Event) -> None:
         """Writes the file after an evaluation.
@@ -26,26 +26,19 @@ class Results:
           UserError: the file cannot be written.
         """
         if isinstance(event, events.Evaluated):
-            self._last = event
             write_results(self.path, event.metrics, event.step, event.num_examples)
 
     def finish(self, counts: Mapping[str, Mapping[str, int]]) -> None:
-        """Adds what was odd in the training data to the result of the last evaluation, if there was one.
+        """Writes what was odd in the rows that this run has read, into a file of its own: it differs from run to run.
 
         Raises:
           UserError: the file cannot be written.
         """
-        if self._last:
-            write_results(self.path, self._last.metrics, self._last.step, self._last.num_examples, counts)
+        flat = {f"{kind}_{name}": int(n) for name, kinds in counts.items() for kind, n in kinds.items() if n}
+        _write(self.path.with_name(ODDITIES_NAME), flat)
 
 
-def write_results(
-    path: str | Path,
-    metrics: Mapping[str, float],
-    step: int,
-    num_examples: int,
-    counts: Mapping[str, Mapping[str, int]] | None = None,
-) -> None:
+def write_results(path: str | Path, metrics: Mapping[str, float], step: int, num_examples: int) -> None:
     """Writes an evaluation as one flat JSON object; whoever reads it at that moment sees the old or the new one whole.
 
     Args:
@@ -53,23 +46,19 @@ def write_results(
       metrics: by name; what is not finite becomes null.
       step: updates that the weights have had.
       num_examples: rows that were scored.
-      counts: feature -> kind of oddity -> rows; written as `missing_user_id` and so on, zeros left out.
 
     Raises:
       UserError: the file cannot be written.
     """
-    path = Path(path)
     flat: dict[str, float | int | None] = {name: _finite(value) for name, value in metrics.items()}
-    flat |= {"global_step": step, "num_examples": num_examples}
-    for name, kinds in (counts or {}).items():
-        flat |= {f"{kind}_{name}": int(number) for kind, number in kinds.items() if number}
-    draft = path.with_name(f".{path.name}-{os.getpid()}")
+    _write(Path(path), flat | {"global_step": step, "num_examples": num_examples})
+
+
+def _write(path: Path, document: Mapping[str, float | int | None]) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(json.dumps(flat, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-        os.replace(draft, path)
+        write_text(path, json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror}. Check model_dir.") from None
+        raise UserError(f"{path}: cannot be written: {reason(error)}. Check the folder.") from None
 
 
 def _finite(value: float) -> float | None:

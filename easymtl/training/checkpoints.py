@@ -1,15 +1,14 @@
-"""Checkpoints: a folder per step, written beside, then renamed into place.
+"""Checkpoints: a folder per step, written beside, checked, then renamed into place.
 
 `model_dir/checkpoints/step-000001000/` holds `weights.*`, a TensorFlow checkpoint that `tf.train.load_checkpoint`
 opens, with every parameter and optimizer slot under its own name, and `state.json`: the step, the position in the
-data, the best evaluation so far.
+data, the best evaluation so far, and size and checksum of every other file.
 """
 
 import json
-import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,13 +19,20 @@ import tensorflow as tf
 from easymtl.errors import UserError, quoted
 from easymtl.layers.context import Parameter
 from easymtl.tasks.ranker import Ranker
+from easymtl.training.integrity import damage, fingerprints, is_as_sealed, sealed
 from easymtl.training.optimizers import Optimizers
+from easymtl.training.publishing import draft_of, publish, reason, remove, sweep, write_text
 
 FORMAT_VERSION = 1
 _SHARD_BYTES = 1 << 28
 # A short file is an IndexError to TensorFlow's reader, a changed byte an OpError.
 _READ_ERRORS = (tf.errors.OpError, RuntimeError, ValueError, IndexError)
 _FOLDER = re.compile(r"^step-(\d+)$")
+_STATE = "state.json"
+
+
+class DamagedCheckpoint(UserError):
+    """The files of a checkpoint are not what was written."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +56,32 @@ class Checkpoint:
         """Returns what is not a weight: cursor, best evaluation, precision.
 
         Raises:
-          UserError: the file is damaged, or of a later version.
+          DamagedCheckpoint: the file is.
+          UserError: it is of a later version.
         """
         try:
-            state = json.loads((self.path / "state.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise UserError(f"{self.path}: state.json cannot be read ({error}); remove this checkpoint.") from None
-        if state["format_version"] != FORMAT_VERSION:
-            raise UserError(f"{self.path}: written by another version of easymtl (format {state['format_version']}).")
+            state = json.loads((self.path / _STATE).read_text(encoding="utf-8"))
+            version = state["format_version"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DamagedCheckpoint(
+                f"{self.path}: {_STATE} cannot be read ({error}); remove this checkpoint."
+            ) from None
+        if version != FORMAT_VERSION:
+            raise UserError(f"{self.path}: written by another version of easymtl (format {version}).")
+        if not is_as_sealed(state):
+            raise DamagedCheckpoint(f"{self.path}: the content of {_STATE} has changed")
         return state
+
+    def check(self) -> None:
+        """Compares every file with what was written; reads the whole checkpoint.
+
+        Raises:
+          DamagedCheckpoint: one differs.
+          UserError: it is of a later version.
+        """
+        problem = damage(self.path, self.state().get("files", {}))
+        if problem:
+            raise DamagedCheckpoint(f"{self.path}: {problem}")
 
 
 class CheckpointFolder:
@@ -84,35 +107,105 @@ class CheckpointFolder:
         return next((checkpoint for checkpoint in self.all() if checkpoint.step == step), None)
 
     def save(self, step: int, weights: "Weights", state: Mapping[str, Any]) -> Checkpoint:
-        """Writes a checkpoint beside the others and renames it into place once it is whole.
+        """Writes a checkpoint beside the others, and renames it into place once it is whole and on the disk.
 
         Raises:
           UserError: it could not be written (disk full, no permission); those before it are as they were.
         """
         final = self.path / f"step-{step:09d}"
-        draft = self.path / f".writing-{step:09d}-{os.getpid()}"
+        draft = draft_of(final)
         try:
             draft.mkdir(parents=True, exist_ok=True)
             weights.write(str(draft / "weights"))
-            document = {"format_version": FORMAT_VERSION, "step": step, **state}
-            (draft / "state.json").write_text(json.dumps(document, indent=2), encoding="utf-8")
+            weights.check(Checkpoint(draft, step))
+            files = fingerprints(draft)
+            write_text(draft / _STATE, _state_text(step, state, files))
             if final.exists():
-                shutil.rmtree(final)
-            os.replace(draft, final)
+                remove(final)
+            publish(draft, final)
         except (OSError, tf.errors.OpError) as error:
             shutil.rmtree(draft, ignore_errors=True)
-            message = getattr(error, "message", None) or str(error)
-            raise UserError(f"{final}: the checkpoint could not be written: {message}") from None
+            raise _unwritten(final, error) from None
         return Checkpoint(final, step)
 
-    def prune(self, keep: int, protected: Iterable[int] = ()) -> None:
-        """Removes all but the newest `keep` checkpoints (0 keeps all) and those of the protected steps."""
-        kept = {checkpoint.step for checkpoint in self.all()[-keep:]} | set(protected)
-        for checkpoint in self.all():
-            if checkpoint.step not in kept:
-                shutil.rmtree(checkpoint.path)
-        for draft in self.path.glob(".writing-*"):
-            shutil.rmtree(draft, ignore_errors=True)
+    def rewrite_state(self, checkpoint: Checkpoint, state: Mapping[str, Any]) -> None:
+        """Replaces what a checkpoint says beside its weights.
+
+        Raises:
+          UserError: it could not be written; the checkpoint is as it was.
+        """
+        files = checkpoint.state().get("files", {})
+        try:
+            write_text(checkpoint.path / _STATE, _state_text(checkpoint.step, state, files))
+        except OSError as error:
+            raise _unwritten(checkpoint.path, error) from None
+
+    def settle(self) -> tuple[Checkpoint | None, list[str]]:
+        """Finds the newest checkpoint that is whole, for a training that holds the lock of the model_dir.
+
+        Newer ones that are damaged get another name, so that they are in nobody's way, and nothing is lost. Drafts
+        of ended processes are removed.
+
+        Returns:
+          The checkpoint, None if there is none at all, and a sentence for each that is damaged.
+
+        Raises:
+          UserError: all checkpoints are damaged, or the newest whole one is of a later version.
+        """
+        sweep(self.path, is_alone=True)
+        problems: dict[Checkpoint, str] = {}
+        for checkpoint in reversed(self.all()):
+            try:
+                checkpoint.check()
+            except DamagedCheckpoint as error:
+                problems[checkpoint] = str(error)
+                continue
+            return checkpoint, [_set_aside(damaged, problem) for damaged, problem in problems.items()]
+        if problems:
+            raise UserError(
+                f"{self.path}: no checkpoint is whole ({'; '.join(problems.values())}). Bring one back from a copy, or "
+                "train anew in another model_dir (--set model_dir=...)."
+            )
+        return None, []
+
+    def prune(self, keep: int, protected: Iterable[int] = (), superseded: Collection[int | None] = ()) -> None:
+        """Removes all but the newest `keep` checkpoints (0 keeps all) and those of the protected steps.
+
+        Raises:
+          UserError: the folder cannot be written.
+        """
+        counted = [checkpoint for checkpoint in self.all() if checkpoint.step not in superseded]
+        kept = {checkpoint.step for checkpoint in counted[-keep:]} | set(protected)
+        try:
+            for checkpoint in self.all():
+                if checkpoint.step not in kept:
+                    remove(checkpoint.path)
+        except OSError as error:
+            raise UserError(f"{self.path}: old checkpoints cannot be removed: {reason(error)}. Check it.") from None
+        sweep(self.path, is_alone=True)
+
+
+def _state_text(step: int, state: Mapping[str, Any], files: Mapping[str, list[int]]) -> str:
+    document = {"format_version": FORMAT_VERSION, "step": step, **state, "files": dict(files)}
+    return json.dumps(sealed(document), indent=2)
+
+
+def _unwritten(path: Path, error: Exception) -> UserError:
+    return UserError(f"{path}: the checkpoint could not be written: {reason(error)}")
+
+
+def _set_aside(checkpoint: Checkpoint, problem: str) -> str:
+    """Renames a damaged checkpoint and returns the sentence that says so."""
+    target = checkpoint.path.with_name(f"damaged-{checkpoint.path.name}")
+    number = 1
+    while target.exists():
+        number += 1
+        target = checkpoint.path.with_name(f"damaged-{checkpoint.path.name}-{number}")
+    try:
+        checkpoint.path.rename(target)
+    except OSError as error:
+        raise UserError(f"{checkpoint.path}: cannot be renamed: {reason(error)}. Check model_dir.") from None
+    return f"Damaged checkpoint: {problem}. It is left out, and kept as {target.name}."
 
 
 @dataclass(frozen=True)
@@ -151,8 +244,8 @@ class Weights:
         Raises:
           UserError: it does not fit the model, and nothing has been overwritten; or it is damaged.
         """
+        self.check(checkpoint)
         reader = _reader(checkpoint)
-        self._check(checkpoint, reader.get_variable_to_shape_map())
         for entry in self._entries:
             try:
                 value = reader.get_tensor(entry.name)
@@ -160,7 +253,13 @@ class Weights:
                 raise UserError(f"{checkpoint.path}: {entry.name} cannot be read: {error}") from None
             entry.assign(value)
 
-    def _check(self, checkpoint: Checkpoint, shapes: Mapping[str, list[int]]) -> None:
+    def check(self, checkpoint: Checkpoint) -> None:
+        """Compares the names and shapes of a checkpoint with those of the model; reads no weights.
+
+        Raises:
+          UserError: it does not fit, or cannot be read.
+        """
+        shapes = _reader(checkpoint).get_variable_to_shape_map()
         missing = [entry.name for entry in self._entries if entry.name not in shapes]
         changed = [
             f"{entry.name} is {tuple(shapes[entry.name])} there and {entry.shape} in the config"
@@ -211,5 +310,4 @@ def _reader(checkpoint: Checkpoint) -> Any:
     try:
         return tf.train.load_checkpoint(checkpoint.prefix)
     except _READ_ERRORS as error:
-        message = getattr(error, "message", None) or str(error)
-        raise UserError(f"{checkpoint.path}: the weights cannot be read: {message}") from None
+        raise UserError(f"{checkpoint.path}: the weights cannot be read: {reason(error)}") from None

@@ -42,6 +42,10 @@ class EvaluationResult:
     warnings: tuple[str, ...]
 
 
+class EvaluationStopped(Exception):
+    """An evaluation was given up because it was asked to."""
+
+
 class Scorer(Protocol):
     """Something that scores rows: the weights of a model in training, or a SavedModel."""
 
@@ -89,11 +93,18 @@ class RankerScorer:
         return tf.function(score, input_signature=[signature], autograph=False)
 
 
-def evaluate(pipeline: Pipeline, tasks: Sequence[Task], scorer: Scorer, paths: str | None = None) -> EvaluationResult:
+def evaluate(
+    pipeline: Pipeline,
+    tasks: Sequence[Task],
+    scorer: Scorer,
+    paths: str | None = None,
+    is_stopping: Callable[[], bool] = lambda: False,
+) -> EvaluationResult:
     """Evaluates on `paths`, or on the config's evaluation data, in one pass and in order.
 
     Raises:
       UserError: the data cannot be read, or has no row.
+      EvaluationStopped: `is_stopping`, which is asked before each batch, said so.
     """
     begin = time.perf_counter()
     evaluation = Evaluation(tasks)
@@ -102,6 +113,8 @@ def evaluate(pipeline: Pipeline, tasks: Sequence[Task], scorer: Scorer, paths: s
     num_examples = 0
     with evaluation_feed(pipeline, encoder, paths or view.eval_input(pipeline)) as feed:
         for rows in _limited((batch.rows for batch in feed), pipeline.eval_config.num_examples or None):
+            if is_stopping():
+                raise EvaluationStopped
             predictions, losses = scorer.score(rows)
             numbers = _named_numbers(scorer, rows)
             evaluation.add(predictions, numbers, kept_columns(rows))

@@ -87,10 +87,17 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class Saved:
-    """A checkpoint was published."""
+    """A checkpoint was published.
+
+    Attributes:
+      step: updates made.
+      path: its folder.
+      is_stopping: it is the last act of a training that was told to stop before its end.
+    """
 
     step: int
     path: Path
+    is_stopping: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,7 @@
 """The training of a config from its first step, or from where an earlier run ended, to its last."""
 
 import math
-import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from easymtl.config import Config, view
-from easymtl.data.feed import Cursor
+from easymtl.data.feed import Batch, Cursor
 from easymtl.errors import UserError
 from easymtl.features.encoder import to_tensors
 from easymtl.protos.train_pb2 import TrainConfig
@@ -19,12 +18,14 @@ from easymtl.tasks.ranker import Ranker
 from easymtl.training import events
 from easymtl.training.best import Best
 from easymtl.training.checkpoints import Checkpoint, CheckpointFolder, Weights
-from easymtl.training.evaluation import RankerScorer, evaluate
+from easymtl.training.diagnosis import bad_step, require_finite_weights
+from easymtl.training.evaluation import EvaluationStopped, RankerScorer, evaluate
 from easymtl.training.inputs import TrainingInput
 from easymtl.training.optimizers import Optimizers
 from easymtl.training.pace import Pace
 from easymtl.training.precision import dtype_of
 from easymtl.training.profile import Profile
+from easymtl.training.publishing import reason, sweep, write_text
 from easymtl.training.restore import CONFIG_NAME, settle_precision
 from easymtl.training.step import TrainStep, batch_signature, make_train_step
 
@@ -43,6 +44,7 @@ class TrainingResult:
       num_examples: rows that this run has trained on.
       counts: feature -> kind of oddity -> rows, of this run.
       skipped_rows: rows that did not parse, of this run.
+      is_stopped: it was told to stop before its end, and is to be continued.
     """
 
     step: int
@@ -52,6 +54,7 @@ class TrainingResult:
     num_examples: int = 0
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     skipped_rows: int = 0
+    is_stopped: bool = False
 
 
 class Trainer:
@@ -59,10 +62,18 @@ class Trainer:
 
     A checkpoint holds weights, optimizer slots, the position in the data and the best evaluation, and all randomness
     is a function of (seed, step), so that a continued training goes on as if it had never stopped.
+
+    A training that is told to stop saves where it is and evaluates nothing: evaluations are made at the steps at which
+    an uninterrupted training makes them, because they decide about the best step and the early stop.
     """
 
-    def __init__(self, config: Config, listener: events.Listener):
-        """Builds the model, and brings it back from its newest checkpoint if there is one.
+    def __init__(self, config: Config, listener: events.Listener, is_stopping: Callable[[], bool] = lambda: False):
+        """Builds the model, and brings it back from its newest whole checkpoint if there is one.
+
+        Args:
+          config: what to train.
+          listener: is told what happens.
+          is_stopping: asked before each step and each batch of an evaluation, whether to save and end.
 
         Raises:
           UserError: the config and the checkpoint do not fit, or the model_dir cannot be written.
@@ -71,6 +82,7 @@ class Trainer:
         self.pipeline = config.pipeline
         self.settings: TrainConfig = config.pipeline.train_config
         self._tell = listener
+        self._is_stopping = is_stopping
         self.settings.mixed_precision = settle_precision(self.pipeline)
         self._dtype = dtype_of(self.settings.mixed_precision)
         self.ranker = Ranker(self.pipeline)
@@ -83,6 +95,9 @@ class Trainer:
         self._scorer = RankerScorer(self.ranker, self._dtype)
         self._cursor: Cursor | None = None
         self._metrics: Mapping[str, float] = {}
+        self._evaluated_step: int | None = None
+        self._owes_evaluation = False
+        self._interim_step: int | None = None
         self._num_examples = 0
         self._restore()
         self._write_config()
@@ -93,7 +108,9 @@ class Trainer:
         return int(self._step.numpy())
 
     def _restore(self) -> None:
-        latest = self._folder.latest()
+        latest, problems = self._folder.settle()
+        for problem in problems:
+            self._tell(events.Note(problem))
         if latest is None:
             return
         state = latest.state()
@@ -102,17 +119,18 @@ class Trainer:
         self._cursor = Cursor.from_dict(state["cursor"])
         self._best.restore(state["best"])
         self._metrics = state["metrics"]
+        self._evaluated_step = state.get("evaluated_step", latest.step)
+        self._owes_evaluation = state.get("owes_evaluation", False)
+        self._interim_step = latest.step if state.get("is_interim") else None
         self._tell(events.Note(f"Continuing from {latest.path}."))
 
     def _write_config(self) -> None:
         path = Path(self.pipeline.model_dir) / CONFIG_NAME
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draft = path.with_name(f".{CONFIG_NAME}-{os.getpid()}")
-            draft.write_text(self.config.text(), encoding="utf-8")
-            os.replace(draft, path)
+            write_text(path, self.config.text())
         except OSError as error:
-            raise UserError(f"{path}: cannot be written: {error.strerror}. Check model_dir.") from None
+            raise UserError(f"{path}: cannot be written: {reason(error)}. Check model_dir.") from None
+        sweep(path.parent)
 
     def run(self) -> TrainingResult:
         """Trains to the end of the config and returns what came of it.
@@ -125,7 +143,7 @@ class Trainer:
         with source.feed as feed:
             self._train(source)
             self._cursor = feed.cursor
-        checkpoint = self._folder.at(self.step) or self._save()
+        checkpoint = self._finish()
         return TrainingResult(
             self.step,
             checkpoint,
@@ -134,7 +152,16 @@ class Trainer:
             self._num_examples,
             source.encoder.counts,
             source.source.skipped.count,
+            self._is_stopping(),
         )
+
+    def _finish(self) -> Checkpoint:
+        """Returns the checkpoint of the last step, evaluated unless the training is only interrupted."""
+        checkpoint = self._folder.at(self.step)
+        is_evaluated = self._evaluated_step == self.step or not view.eval_input(self.pipeline)
+        if checkpoint and (is_evaluated or self._is_stopping()):
+            return checkpoint
+        return self._save(is_interim=self._is_stopping())
 
     def _started(self) -> events.Started:
         num_dense = sum(int(np.prod(v.shape)) for v in self.ranker.dense_variables)
@@ -149,7 +176,11 @@ class Trainer:
         profile = Profile(self.pipeline.model_dir, self.step) if self.settings.is_profiling else None
         train_step: TrainStep | None = None
         step = self.step
-        while not self._is_over(step) and (batch := next(feed, None)) is not None:
+        if self._owes_evaluation:
+            self._save()
+        if self._evaluated_step == step and self._is_stale(step):
+            return
+        while not self._is_stopping() and not self._is_over(step) and (batch := next(feed, None)) is not None:
             tensors = to_tensors(batch.rows)
             is_first = train_step is None
             train_step = train_step or self._trace(tensors)
@@ -158,7 +189,7 @@ class Trainer:
             step += 1
             if is_first:
                 pace.restart()  # The first step was traced, which says nothing of the next ones.
-            self._check_finite(step, losses)
+            self._check_finite(step, losses, batch, source)
             self._cursor = batch.cursor
             self._num_examples += batch.rows.num_rows
             pace.count(batch.rows.num_rows)
@@ -181,16 +212,10 @@ class Trainer:
         deadline = self.settings.dead_line
         return bool(deadline) and datetime.now() >= parse_deadline(deadline)
 
-    def _check_finite(self, step: int, losses: Mapping[str, tf.Tensor]) -> None:
-        if math.isfinite(float(losses["loss"])):
-            return
-        found = ", ".join(f"{name} {float(value):g}" for name, value in losses.items() if name != "loss")
-        latest = self._folder.latest()
-        kept = f"the last good checkpoint is {latest.path}" if latest else "there is no checkpoint yet"
-        raise UserError(
-            f"Step {step}: the loss is not finite ({found}); {kept}. Look for extreme values in the data, lower the "
-            "learning rate, or set train_config.gradient_clipping_by_norm."
-        )
+    def _check_finite(self, step: int, losses: Mapping[str, tf.Tensor], batch: Batch, source: TrainingInput) -> None:
+        if not math.isfinite(float(losses["loss"])):
+            before = self._cursor
+            raise bad_step(self.pipeline, self.ranker, source, batch, before, step, losses, self._dtype)
 
     def _report(self, step: int, losses: Mapping[str, tf.Tensor], rates: tuple[float, float], pace: Pace) -> None:
         is_log = step % max(self.settings.log_step_count_steps, 1) == 0
@@ -212,26 +237,48 @@ class Trainer:
             return True
         return self.settings.save_checkpoints_steps > 0 and step % self.settings.save_checkpoints_steps == 0
 
-    def _save(self) -> Checkpoint:
-        """Evaluates, then publishes a checkpoint that knows the result, then removes old ones."""
+    def _save(self, is_interim: bool = False) -> Checkpoint:
+        """Evaluates, then publishes a checkpoint that knows the result, then removes old ones.
+
+        Args:
+          is_interim: of a training that was told to stop where an uninterrupted one saves nothing. It is not evaluated,
+            and is removed once there is a newer one.
+        """
         step = self.step
-        if view.eval_input(self.pipeline):
-            self._evaluate(step)
-        cursor = (self._cursor or Cursor()).to_dict()
-        state = {"cursor": cursor, "best": self._best.state(), "metrics": dict(self._metrics)}
-        checkpoint = self._folder.save(step, self._weights, state)
+        has_evaluation = bool(view.eval_input(self.pipeline)) and not is_interim
+        self._owes_evaluation = has_evaluation and not self._evaluate(step)
+        state = {
+            "cursor": (self._cursor or Cursor()).to_dict(),
+            "best": self._best.state(),
+            "metrics": dict(self._metrics),
+            "evaluated_step": self._evaluated_step,
+            "owes_evaluation": self._owes_evaluation,
+            "is_interim": is_interim,
+        }
+        checkpoint = self._folder.at(step)
+        if checkpoint:
+            self._folder.rewrite_state(checkpoint, state)
+        else:
+            checkpoint = self._folder.save(step, self._weights, state)
         protected = [] if self._best.value is None else [self._best.step]
-        self._folder.prune(self.settings.keep_checkpoint_max, protected)
-        self._tell(events.Saved(step, checkpoint.path))
+        superseded = [self._interim_step] if self._interim_step not in (None, step) else []
+        self._folder.prune(self.settings.keep_checkpoint_max, protected, superseded)
+        self._interim_step = step if is_interim else None
+        self._tell(events.Saved(step, checkpoint.path, self._is_stopping()))
         return checkpoint
 
-    def _evaluate(self, step: int) -> None:
-        result = evaluate(self.pipeline, self.ranker.tasks, self._scorer)
-        self._metrics = result.metrics
+    def _evaluate(self, step: int) -> bool:
+        """Evaluates, and returns whether it came to an end: a training that is to stop has no time for it."""
+        try:
+            result = evaluate(self.pipeline, self.ranker.tasks, self._scorer, is_stopping=self._is_stopping)
+        except EvaluationStopped:
+            return False
+        self._metrics, self._evaluated_step = result.metrics, step
         is_best = self._best.update(step, result.metrics)
         self._tell(
             events.Evaluated(step, result.metrics, result.num_examples, result.seconds, is_best, result.warnings)
         )
+        return True
 
     def _is_stale(self, step: int) -> bool:
         export = self.pipeline.export_config

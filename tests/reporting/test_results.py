@@ -28,18 +28,17 @@ def test_the_newest_evaluation_is_in_the_file(tmp_path):
     assert [path.name for path in results.path.parent.iterdir()] == ["eval_result.json"]
 
 
-def test_counts_are_flat_and_numbers_exact(tmp_path):
+def test_numbers_are_exact_and_infinity_is_null(tmp_path):
     path = tmp_path / "result.json"
-    counts = {"user_id": {"missing": 12, "unknown": 0}, "age": {"out_of_range": 3}}
-    write_results(path, {"auc_click": 0.1 + 0.2, "loss": float("inf")}, 7, 9, counts)
-    assert read(path) == {
-        "auc_click": 0.1 + 0.2,
-        "loss": None,
-        "global_step": 7,
-        "num_examples": 9,
-        "missing_user_id": 12,
-        "out_of_range_age": 3,
-    }
+    write_results(path, {"auc_click": 0.1 + 0.2, "loss": float("inf")}, 7, 9)
+    assert read(path) == {"auc_click": 0.1 + 0.2, "loss": None, "global_step": 7, "num_examples": 9}
+
+
+def test_oddities_are_in_a_file_of_their_own_because_they_differ_from_run_to_run(tmp_path):
+    results = Results(tmp_path)
+    results.finish({"user_id": {"missing": 12, "unknown": 0}, "age": {"out_of_range": 3}})
+    assert read(tmp_path / "input_oddities.json") == {"missing_user_id": 12, "out_of_range_age": 3}
+    assert not results.path.exists()
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
