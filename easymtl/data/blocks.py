@@ -1,6 +1,7 @@
 """What a data source is: a list of blocks that can be read in any order."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -39,12 +40,14 @@ class SkippedRows:
 
     count: int = 0
     examples: list[str] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
-    def add(self, problem: str, count: int = 1) -> None:
-        """Counts rows that were skipped for the same problem."""
-        self.count += count
-        if len(self.examples) < 5:
-            self.examples.append(problem)
+    def add(self, problem: str | Callable[[], str], count: int = 1) -> None:
+        """Counts rows that were skipped for the same problem, which is only asked for when it is shown."""
+        with self._lock:
+            self.count += count
+            if len(self.examples) < 5:
+                self.examples.append(problem if isinstance(problem, str) else problem())
 
 
 class Source:
@@ -53,12 +56,17 @@ class Source:
     Attributes:
         fields: the columns that are read, by name, in order.
         blocks: the blocks in the order of the files.
+        ignore_error: whether rows that cannot be used are left out and counted.
+        skipped: those rows.
+        paths: the input path as the user wrote it, for messages.
     """
 
-    def __init__(self, fields: dict[str, Field], blocks: list[Block]):
+    def __init__(self, fields: dict[str, Field], blocks: list[Block], ignore_error: bool = False):
         self.fields = fields
         self.blocks = blocks
+        self.ignore_error = ignore_error
         self.skipped = SkippedRows()
+        self.paths = ""
 
     @property
     def schema(self) -> pa.Schema:
@@ -82,4 +90,8 @@ class Source:
         Raises:
             UserError: a row does not parse, or the file is gone or cut short.
         """
+        raise NotImplementedError
+
+    def find(self, block: Block, name: str, text: str) -> str | None:
+        """Returns where in a block a column first holds a text, such as `a.csv:17`, or None; for messages."""
         raise NotImplementedError

@@ -9,7 +9,7 @@ import pyarrow.csv
 from easymtl.data.blocks import Block, Source
 from easymtl.data.convert import default_scalar, fill_empty
 from easymtl.data.csv_borders import last_border, open_quote
-from easymtl.data.csv_rows import Layout, read_carefully
+from easymtl.data.csv_rows import Layout, read_carefully, read_records
 from easymtl.data.csv_text import (
     check_separator,
     count_line_ends,
@@ -66,7 +66,6 @@ class CsvSource(Source):
         self.separator = check_separator(separator)
         self._byte = self.separator.encode()
         self._block_bytes = block_bytes
-        self._ignore_error = ignore_error
         self._defaults = [default_scalar(declared[name]) for name in columns]
         self._layouts: dict[DataFile, Layout] = {}
         self._data_starts: dict[DataFile, int] = {}
@@ -76,12 +75,13 @@ class CsvSource(Source):
             if file not in self._layouts:
                 self._inspect(file, fields, declared, with_header)
             blocks += self._cut(file)
-        super().__init__(fields, blocks)
+        super().__init__(fields, blocks, ignore_error)
 
     def read(self, block: Block) -> Iterator[pa.RecordBatch]:
         """Yields the rows of a block in order, cut the same way each time."""
         if block.is_stream:
-            yield from self._read_gzip(block.file)
+            for data, line in self._unpack(block.file):
+                yield self._parse(data, block.file, partial(int, line))
             return
         data = block.file.read_at(block.start, block.size)
         if len(data) < block.size:
@@ -96,6 +96,25 @@ class CsvSource(Source):
         if block.start + block.size == block.file.size:
             self._check_quotes(data, block.file, first_line)
         yield self._parse(data, block.file, first_line)
+
+    def find(self, block: Block, name: str, text: str) -> str | None:
+        """Returns `file:line` of the first record of a block in which a column holds a text, or None."""
+        layout = self._layouts[block.file]
+        number = list(self.fields).index(name)
+        default = self._defaults[number]
+        wanted = {text, ""} if default is not None and str(default) == text else {text}
+        for data, line in self._pieces(block):
+            for place, record in read_records(data, block.file.name, line, self.separator):
+                if len(record) == layout.num_columns and record[layout.positions[number]] in wanted:
+                    return f"{block.file.name}:{place}"
+        return None
+
+    def _pieces(self, block: Block) -> Iterator[tuple[bytes, int]]:
+        """Yields whole records of a block and the physical line at which they start."""
+        if block.is_stream:
+            yield from self._unpack(block.file)
+        else:
+            yield block.file.read_at(block.start, block.size), 1 + count_line_ends_before(block.file, block.start)
 
     def _inspect(self, file: DataFile, fields: dict[str, Field], declared: dict[str, Field], header: bool) -> None:
         start = 0
@@ -150,7 +169,8 @@ class CsvSource(Source):
                 "Close it, or double a quote that stands for itself inside of quotes."
             )
 
-    def _read_gzip(self, file: DataFile) -> Iterator[pa.RecordBatch]:
+    def _unpack(self, file: DataFile) -> Iterator[tuple[bytes, int]]:
+        """Yields whole records of a gzip file and the physical line at which they start."""
         stream = open_stream(file)
         line = 1 + count_line_ends(read_stream(stream, self._data_starts[file], file))
         rest = b""
@@ -162,7 +182,7 @@ class CsvSource(Source):
             if not piece:
                 self._check_quotes(data, file, first_line)
             if length:
-                yield self._parse(data[:length], file, first_line)
+                yield data[:length], line
                 line += count_line_ends(data[:length])
             elif data:
                 self._check_record_size(data, file, first_line)
@@ -183,7 +203,7 @@ class CsvSource(Source):
             # Reading with care is slow: halve the data until what does not parse is in a small part.
             middle = last_border(data[: len(data) // 2], self._byte) if len(data) > _CAREFUL_BYTES else 0
         if not middle:
-            skipped = self.skipped if self._ignore_error else None
+            skipped = self.skipped if self.ignore_error else None
             return read_carefully(data, file.name, first_line(), list(self.fields.values()), layout, skipped)
         left = self._parse_columns(data[:middle], file, first_line)
         line = first_line() + count_line_ends(data[:middle])

@@ -91,25 +91,12 @@ def read_carefully(
     return [column.filter(mask) for column in columns]
 
 
-def _split(
-    data: bytes, name: str, first_line: int, layout: Layout
-) -> tuple[list[int], list[list[str]], list[_Problem]]:
-    """Returns the line of each record, the texts of each column read, and the records of a wrong width."""
-    lines: list[int] = []
-    kept: list[list[str]] = []
-    problems: list[_Problem] = []
-    for line, record in _records(data, name, first_line, layout.separator):
-        if len(record) != layout.num_columns:
-            problems.append(_Problem(-1, line, _width_problem(record, layout)))
-            continue
-        lines.append(line)
-        kept.append([record[position] for position in layout.positions])
-    columns = [list(column) for column in zip(*kept)] or [[] for _ in layout.positions]
-    return lines, columns, problems
+def read_records(data: bytes, name: str, first_line: int, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """Yields the physical line and the texts of each record; empty lines are none.
 
-
-def _records(data: bytes, name: str, first_line: int, separator: str) -> Iterator[tuple[int, list[str]]]:
-    """Yields the physical line and the texts of each record; empty lines are none."""
+    Raises:
+        UserError: a record cannot be read at all.
+    """
     text = io.StringIO(data.decode("utf-8", "surrogateescape"), newline="")
     csv.field_size_limit(max(csv.field_size_limit(), _MAX_FIELD_BYTES))
     reader = csv.reader(text, delimiter=separator)
@@ -121,6 +108,23 @@ def _records(data: bytes, name: str, first_line: int, separator: str) -> Iterato
             line = first_line + reader.line_num
     except csv.Error as error:
         raise UserError(f"{name}:{line}: this record cannot be read: {error}.") from None
+
+
+def _split(
+    data: bytes, name: str, first_line: int, layout: Layout
+) -> tuple[list[int], list[list[str]], list[_Problem]]:
+    """Returns the line of each record, the texts of each column read, and the records of a wrong width."""
+    lines: list[int] = []
+    kept: list[list[str]] = []
+    problems: list[_Problem] = []
+    for line, record in read_records(data, name, first_line, layout.separator):
+        if len(record) != layout.num_columns:
+            problems.append(_Problem(-1, line, _width_problem(record, layout)))
+            continue
+        lines.append(line)
+        kept.append([record[position] for position in layout.positions])
+    columns = [list(column) for column in zip(*kept)] or [[] for _ in layout.positions]
+    return lines, columns, problems
 
 
 def _is_utf8(data: bytes) -> bool:

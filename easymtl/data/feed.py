@@ -10,7 +10,15 @@ from easymtl.data.background import Background
 from easymtl.data.blocks import Source
 from easymtl.data.order import Cursor
 from easymtl.data.rows import Rows
-from easymtl.data.windows import Batch, cut_batches, encode_chunks, gather_windows, merge_chunks, read_chunks
+from easymtl.data.windows import (
+    Batch,
+    cut_batches,
+    encode_chunks,
+    gather_windows,
+    merge_chunks,
+    read_chunks,
+    require_rows,
+)
 
 __all__ = ["Batch", "Cursor", "Feed"]
 
@@ -72,7 +80,8 @@ class Feed:
         self._pool = ThreadPoolExecutor(threads, "easymtl-encode")
         chunks = read_chunks(source, shuffle, seed, num_epochs, self.cursor)
         chunks = merge_chunks(chunks, chunk_rows)
-        encoded = Background(encode_chunks(chunks, encode, self._pool, threads), 1, "easymtl-read")
+        chunks = require_rows(encode_chunks(chunks, encode, source, self._pool, threads), source, self.cursor)
+        encoded = Background(chunks, 1, "easymtl-read")
         # Without shuffling each chunk is a window.
         rows, num_bytes = (window_rows, window_bytes // 2) if shuffle else (1, 1)
         windows = Background(gather_windows(encoded, rows, num_bytes, self.cursor), 1, "easymtl-window")

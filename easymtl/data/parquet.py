@@ -47,7 +47,6 @@ class ParquetSource(Source):
             UserError: a file is no Parquet file, or a column is missing or of a type that cannot be converted.
         """
         fields = {name: declared[name] for name in columns}
-        self._ignore_error = ignore_error
         self._batch_rows = batch_rows
         self._defaults = [default_scalar(field) for field in fields.values()]
         self._metadata: dict[DataFile, pyarrow.parquet.FileMetaData] = {}
@@ -60,13 +59,36 @@ class ParquetSource(Source):
             blocks += [
                 Block(file, number, group.total_byte_size, group.num_rows) for number, group in enumerate(groups)
             ]
-        super().__init__(fields, blocks)
+        super().__init__(fields, blocks, ignore_error)
 
     def read(self, block: Block) -> Iterator[pa.RecordBatch]:
         """Yields the rows of a block in order, cut the same way each time."""
-        strings = [name for name, field in self.fields.items() if field.type == pa.string()]
+        row = self._first_row(block)
+        for batch in self._batches(block, list(self.fields)):
+            yield self._convert(block, batch, row)
+            row += batch.num_rows
+
+    def find(self, block: Block, name: str, text: str) -> str | None:
+        """Returns file and row of the first row of a row group in which a column holds a text, or None."""
+        field, row = self.fields[name], self._first_row(block)
+        default = self._defaults[list(self.fields).index(name)]
+        for batch in self._batches(block, [name]):
+            column = fill_empty(_convert(batch.column(name), field, block.file)[0], default)
+            place = pc.index(column.cast(pa.string()), text).as_py()
+            if place >= 0:
+                return f"{block.file.name}: row {row + place} (row group {block.start})"
+            row += batch.num_rows
+        return None
+
+    def _first_row(self, block: Block) -> int:
+        """Returns the number in the file, from 1 on, of the first row of a row group."""
+        metadata = self._metadata[block.file]
+        return 1 + sum(metadata.row_group(number).num_rows for number in range(block.start))
+
+    def _batches(self, block: Block, names: list[str]) -> Iterator[pa.RecordBatch]:
+        strings = [name for name in names if self.fields[name].type == pa.string()]
         with open_parquet(block.file, strings, self._metadata[block.file]) as opened:
-            batches = opened.iter_batches(self._batch_rows, [block.start], list(self.fields))
+            batches = opened.iter_batches(self._batch_rows, [block.start], names)
             while True:
                 try:
                     batch = next(batches, None)
@@ -74,26 +96,28 @@ class ParquetSource(Source):
                     raise UserError(_damage(block.file, error, block.start)) from None
                 if batch is None:
                     return
-                yield self._convert(block, batch)
+                yield batch
 
-    def _convert(self, block: Block, batch: pa.RecordBatch) -> pa.RecordBatch:
+    def _convert(self, block: Block, batch: pa.RecordBatch, row: int) -> pa.RecordBatch:
         arrays = []
         bad: set[int] = set()
         for field, default in zip(self.fields.values(), self._defaults):
             array, bad_rows = _convert(batch.column(field.name), field, block.file)
             arrays.append(fill_empty(array, default))
             if len(bad_rows):
-                self._report(block, batch.column(field.name), field, bad_rows, bad)
+                self._report(block, batch.column(field.name), field, bad_rows, bad, row)
         result = pa.RecordBatch.from_arrays(arrays, schema=self.schema)
         return result.filter(pa.array([row not in bad for row in range(len(result))])) if bad else result
 
-    def _report(self, block: Block, column: pa.Array, field: Field, bad_rows: np.ndarray, bad: set[int]) -> None:
-        value = column[int(bad_rows[0])].as_py()
+    def _report(
+        self, block: Block, column: pa.Array, field: Field, bad_rows: np.ndarray, bad: set[int], row: int
+    ) -> None:
+        first = int(bad_rows[0])
         problem = (
-            f'{block.file.name}: column "{field.name}" holds "{value}" in row group {block.start}, which is no '
-            f"{field.type_name} ({ALLOWED[field.type]})."
+            f'{block.file.name}: row {row + first} (row group {block.start}): column "{field.name}" holds '
+            f'"{column[first].as_py()}", which is no {field.type_name} ({ALLOWED[field.type]}).'
         )
-        if not self._ignore_error:
+        if not self.ignore_error:
             raise UserError(f"{problem} Correct it, or set data_config.ignore_error to leave out such rows.")
         new = {int(row) for row in bad_rows} - bad
         if new:

@@ -50,17 +50,21 @@ def open_source(
     columns = list(dict.fromkeys(columns))
     assert columns, "a source reads at least one column"
     files = expand(paths)
+    source: Source
     if _format(files, data_config) == _PARQUET:
-        return ParquetSource(files, declared, columns, data_config.ignore_error, batch_rows)
-    return CsvSource(
-        files,
-        declared,
-        columns,
-        data_config.separator,
-        data_config.with_header,
-        data_config.ignore_error,
-        block_bytes,
-    )
+        source = ParquetSource(files, declared, columns, data_config.ignore_error, batch_rows)
+    else:
+        source = CsvSource(
+            files,
+            declared,
+            columns,
+            data_config.separator,
+            data_config.with_header,
+            data_config.ignore_error,
+            block_bytes,
+        )
+    source.paths = paths
+    return source
 
 
 def describe(paths: str, data_config: DatasetConfig) -> list[tuple[str, str | None]]:
@@ -83,7 +87,9 @@ def describe(paths: str, data_config: DatasetConfig) -> list[tuple[str, str | No
 
 def _format(files: list[DataFile], data_config: DatasetConfig) -> str:
     if not data_config.HasField("input_type"):
-        return _PARQUET if head(files[0], 4) == b"PAR1" else _CSV
+        # Jobs that had nothing to write leave empty files behind.
+        file = next((file for file in files if file.size), files[0])
+        return _PARQUET if head(file, 4) == b"PAR1" else _CSV
     if data_config.input_type not in _FORMATS:
         name = DatasetConfig.InputType.Name(data_config.input_type)
         raise UserError(f"data_config.input_type {name} cannot be read. Use CSVInput or ParquetInput.")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from easymtl.data.bad_values import encode_rows
 from easymtl.data.blocks import Block, Source
 from easymtl.data.order import Cursor, permutation
 from easymtl.data.rows import Rows, concat_columns
@@ -25,6 +26,7 @@ class Chunk:
         begin: passes over the data at its start, by the bytes of the blocks.
         progress: the same at its end.
         rows: a `pa.RecordBatch`, encoded `Rows`, or None for the end of an epoch.
+        blocks: where the rows come from.
     """
 
     start: Cursor
@@ -32,6 +34,7 @@ class Chunk:
     begin: float
     progress: float
     rows: Any
+    blocks: tuple[Block, ...] = ()
 
 
 @dataclass
@@ -96,7 +99,7 @@ def read_chunks(source: Source, shuffle: bool, seed: int, num_epochs: int, start
                 if batch.num_rows and not is_resumed:
                     is_empty = False
                     after = Cursor(epoch, place, number + 1)
-                    yield Chunk(Cursor(epoch, place, number), after, begin, progress, batch)
+                    yield Chunk(Cursor(epoch, place, number), after, begin, progress, batch, (block,))
                 begin = progress
             done += block.size
         if is_empty and not (start.block or start.chunk):
@@ -120,7 +123,11 @@ def _no_rows(source: Source) -> str:
             f"All {source.skipped_rows} rows of the data were skipped because they do not parse "
             f"(data_config.ignore_error). The first: {source.skipped.examples[0]}"
         )
-    return "The data is empty: the files of the input path hold no rows."
+    where = f' "{source.paths}"' if source.paths else ""
+    return (
+        f"The data is empty: the files of the input path{where} hold no rows. Check the job that writes them, and "
+        "data_config.with_header: a first line that names columns is no row."
+    )
 
 
 def _changed(start: Cursor) -> str:
@@ -155,21 +162,45 @@ def _merged(chunks: list[Chunk]) -> Chunk:
         return chunks[0]
     table = pa.Table.from_batches([chunk.rows for chunk in chunks])
     (rows,) = table.unify_dictionaries().combine_chunks().to_batches()
-    return replace(chunks[0], after=chunks[-1].after, progress=chunks[-1].progress, rows=rows)
+    blocks = tuple(dict.fromkeys(block for chunk in chunks for block in chunk.blocks))
+    return replace(chunks[0], after=chunks[-1].after, progress=chunks[-1].progress, rows=rows, blocks=blocks)
 
 
 def encode_chunks(
-    chunks: Iterator[Chunk], encode: Callable[[pa.RecordBatch], Rows], pool: Executor, ahead: int
+    chunks: Iterator[Chunk], encode: Callable[[pa.RecordBatch], Rows], source: Source, pool: Executor, ahead: int
 ) -> Iterator[Chunk]:
-    """Yields the chunks with their rows encoded by the pool, in order, at most `ahead` of them in work."""
+    """Yields the chunks with their rows encoded by the pool, in order, at most `ahead` of them in work.
+
+    Raises:
+        UserError: a value cannot be used.
+    """
     pending: deque[tuple[Chunk, Future | None]] = deque()
     for chunk in chunks:
-        pending.append((chunk, pool.submit(encode, chunk.rows) if chunk.rows is not None else None))
+        is_end = chunk.rows is None
+        pending.append((chunk, None if is_end else pool.submit(encode_rows, encode, chunk.rows, source, chunk.blocks)))
         del chunk
         if len(pending) > ahead:
             yield _encoded(*pending.popleft())
     while pending:
         yield _encoded(*pending.popleft())
+
+
+def require_rows(chunks: Iterator[Chunk], source: Source, start: Cursor) -> Iterator[Chunk]:
+    """Yields the encoded chunks from `start` on.
+
+    Raises:
+        UserError: a whole epoch had not one row that can be used.
+    """
+    is_empty, is_whole = True, start == Cursor(start.epoch)
+    for chunk in chunks:
+        if chunk.rows is not None:
+            is_empty = is_empty and not chunk.rows.num_rows
+        elif is_empty and is_whole:
+            raise UserError(_no_rows(source))
+        else:
+            is_empty = is_whole = True
+        yield chunk
+        del chunk
 
 
 def _encoded(chunk: Chunk, future: Future | None) -> Chunk:
@@ -228,7 +259,7 @@ def cut_batches(
     cursor, progress = Cursor(), 0.0
     for window in windows:
         num_rows = window.rows.num_rows
-        if skip_rows >= num_rows:
+        if skip_rows and skip_rows >= num_rows:
             raise UserError(_changed(Cursor(window.start.epoch, window.start.block, window.start.chunk, skip_rows)))
         order = _window_order(window, num_rows, seed) if shuffle else None
         row, skip_rows = skip_rows, 0

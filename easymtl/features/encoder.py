@@ -1,17 +1,17 @@
 """The encoder: Arrow record batches to packed rows, each transform run once per distinct value."""
 
-import re
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
+from easymtl.data.bad_values import BadValues
 from easymtl.data.rows import Ragged, Rows
-from easymtl.errors import UserError, quoted
+from easymtl.errors import quoted
 from easymtl.features.columns import read_column
 from easymtl.features.encoded import Encoded, pack_dense, pack_distinct_bags, pack_ids, take_rows
 from easymtl.features.feature_set import FeatureSet
@@ -21,7 +21,7 @@ from easymtl.features.pieces import Piece
 
 KEEP_PREFIX = "keep_"
 
-_NOT_A_NUMBER = re.compile(r"could not correctly convert string: (.*?)\s+\[(?:\[|Op:)", re.DOTALL)
+_NOT_A_NUMBER = "could not correctly convert string: "
 
 
 class Encoder:
@@ -61,7 +61,7 @@ class Encoder:
         """Returns the rows of a batch: `ids_<width>`, `bags_<width>`, `dense`, `numbers` and the kept columns.
 
         Raises:
-            UserError: a value that must be a number is none.
+            BadValues: a text that must be a number is none.
         """
         # Distinct values are few and most of them text: a GPU would only add copies.
         with tf.device("/CPU:0"):
@@ -100,7 +100,7 @@ class Encoder:
         totals: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         for field, uses in self._uses.items():
             column = read_column(batch.column(field))
-            pieces = _run(self._per_value[field], column.values, f'field "{field}" of {quoted(n for n, _ in uses)}')
+            pieces = self._pieces(field, column.values)
             repeats = column.counts()
             for (name, position), piece in zip(uses, pieces):
                 inputs[name, position] = Encoded(piece, column.indices)
@@ -112,11 +112,31 @@ class Encoder:
             encoded = inputs[name, 0]
             if name in self._per_row:
                 rows = [take_rows(inputs[name, position]) for position in range(len(transform.inputs))]
-                encoded = Encoded(_run(self._per_row[name], rows, f'feature "{name}"'), None)
+                encoded = Encoded(self._per_row[name](rows), None)
                 _add_counts(totals[name], encoded.piece, None)
             features[name] = encoded
         self._count(totals)
         return features
+
+    def _pieces(self, field: str, values: tf.Tensor) -> list[Piece]:
+        """Returns the pieces of values `[d]` of a field for all features that read it."""
+        function = self._per_value[field]
+        try:
+            return function(values)
+        except tf.errors.InvalidArgumentError as error:
+            if _NOT_A_NUMBER not in error.message:
+                raise
+        bad = _failing(function, values)
+        first = next(bad)
+        shown = first if len(first) <= 60 else f"{first[:57]}..."
+        raise BadValues(
+            field,
+            first,
+            bad,
+            f'field "{field}" of {quoted(name for name, _ in self._uses[field])} holds "{shown}", which cannot be read '
+            "as a number (num_buckets takes whole ones, RawFeature and weights decimal ones; hash_bucket_size takes "
+            "any text).",
+        )
 
     def _pack(self, features: dict[str, Encoded], num_rows: int) -> dict[str, np.ndarray | Ragged]:
         layout = self.feature_set.layout
@@ -175,17 +195,18 @@ def _rows_like(tensor: tf.Tensor) -> tf.TensorSpec:
     return tf.TensorSpec([None], tensor.dtype)
 
 
-def _run(function: Callable, argument: Any, where: str) -> Any:
+def _failing(function: Callable, values: tf.Tensor) -> Iterator[str]:
+    """Yields the texts that a function of texts fails on, found by halving."""
     try:
-        return function(argument)
-    except tf.errors.InvalidArgumentError as error:
-        match = _NOT_A_NUMBER.search(error.message)
-        if not match:
-            raise
-        raise UserError(
-            f'{where}: "{match[1]}" cannot be read as a number (num_buckets takes whole ones, RawFeature and weights '
-            "decimal ones). Correct the data, or use hash_bucket_size for what is text."
-        ) from error
+        function(values)
+        return
+    except tf.errors.InvalidArgumentError:
+        if len(values) == 1:
+            yield values[0].numpy().decode("utf-8", "replace")
+            return
+    middle = len(values) // 2
+    yield from _failing(function, values[:middle])
+    yield from _failing(function, values[middle:])
 
 
 def _add_counts(totals: dict[str, int], piece: Piece, repeats: np.ndarray | None) -> None:

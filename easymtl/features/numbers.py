@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from easymtl.errors import UserError
+from easymtl.data.bad_values import BadValues
+from easymtl.data.convert import parse_text
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def read_numbers(batch: pa.RecordBatch, columns: Sequence[NumberColumn]) -> np.n
     """Returns the number columns of a batch, `[n, K]` float32; a missing number is NaN, a missing indicator 0.0.
 
     Raises:
-        UserError: a text is no number.
+        BadValues: a text is no number.
     """
     numbers = np.empty((batch.num_rows, len(columns)), np.float32)
     for place, column in enumerate(columns):
@@ -53,25 +54,23 @@ def _by_value(array: pa.Array, column: NumberColumn, read) -> np.ndarray:
 def _floats(array: pa.Array, column: NumberColumn) -> np.ndarray:
     if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
         text = pc.utf8_trim_whitespace(array)
+        _check_numbers(array, text, column)
         array = pc.if_else(pc.equal(text, ""), None, text)
-        _check_numbers(array, column)
     if pa.types.is_boolean(array.type):
         array = array.cast(pa.uint8())
     return array.cast(pa.float32(), safe=False).to_numpy(zero_copy_only=False)
 
 
-def _check_numbers(array: pa.Array, column: NumberColumn) -> None:
-    try:
-        array.cast(pa.float64())
-    except pa.ArrowInvalid:
-        for text in array.drop_null():
-            try:
-                text.cast(pa.float64())
-            except pa.ArrowInvalid as error:
-                raise UserError(
-                    f'field "{column.field}": "{text.as_py()}" is not a number, and the field is used as a label or '
-                    "weight; declare what the file holds, or name another field."
-                ) from error
+def _check_numbers(array: pa.Array, trimmed: pa.Array, column: NumberColumn) -> None:
+    _, bad = parse_text(trimmed.cast(pa.string()), pa.float64())
+    if len(bad):
+        first, *others = dict.fromkeys(array[int(row)].as_py() for row in bad)
+        raise BadValues(
+            column.field,
+            first,
+            others,
+            f'field "{column.field}" holds "{first}", which is not a number, and is used as a label or weight.',
+        )
 
 
 def _indicator(array: pa.Array, column: NumberColumn) -> np.ndarray:

@@ -79,7 +79,7 @@ def test_other_types_name_file_column_found_and_declared_type(read_table, array,
 
 def test_text_that_does_not_parse(read_table):
     columns = {"x": ["1", "a", "3", "4", "b"], "y": [1, 2, 3, 4, 5]}
-    with pytest.raises(UserError, match=r'a\.parquet: column "x" holds "a" in row group 0, which is no INT32'):
+    with pytest.raises(UserError, match=r'a\.parquet: row 2 \(row group 0\): column "x" holds "a", which is no INT32'):
         read_table(columns, "x:INT32 y:INT32")
     values, source = read_table(columns, "x:INT32 y:INT32", ignore_error="true")
     assert values == {"x": [1, 3, 4], "y": [1, 3, 4]}

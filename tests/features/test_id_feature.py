@@ -72,7 +72,7 @@ def test_num_buckets_of_text():
 
 
 def test_text_that_is_no_number_names_field_feature_and_value():
-    with pytest.raises(UserError, match=r'field "x" of "f": "seven: 7" cannot be read as a number'):
+    with pytest.raises(UserError, match=r'field "x" of "f" holds "seven: 7", which cannot be read as a number'):
         feature = 'feature_name: "f" input_names: "x" embedding_dim: 4 num_buckets: 30'
         Case({"x": "STRING"}, feature, {"x": ["1", "seven: 7"]})
 

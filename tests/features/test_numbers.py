@@ -37,7 +37,7 @@ def test_numbers_in_text(is_encoded):
 
 
 def test_text_that_is_no_number_is_named():
-    with pytest.raises(UserError, match='field "y": "yes" is not a number'):
+    with pytest.raises(UserError, match='field "y" holds "yes", which is not a number'):
         read(pa.array(["1", "yes"]).dictionary_encode())
 
 

@@ -128,5 +128,5 @@ def test_a_declaration_that_does_not_hold_is_refused(kind, options, problem):
 
 
 def test_text_that_is_no_number_is_named():
-    with pytest.raises(UserError, match='"x" of "x": "1,5" cannot be read as a number'):
+    with pytest.raises(UserError, match='"x" of "x" holds "1,5", which cannot be read as a number'):
         Case({"x": "STRING"}, raw_feature(), {"x": ["1,5"]})

@@ -105,7 +105,7 @@ def test_an_integer_column_is_one_tag():
 
 
 def test_a_weight_that_is_no_number_is_named():
-    with pytest.raises(UserError, match=r'"x": "heavy" cannot be read as a number'):
+    with pytest.raises(UserError, match=r'"x" holds "a:1\|b:heavy", which cannot be read as a number'):
         Case({"x": "STRING"}, tag_feature('kv_separator: ":"'), {"x": ["a:1|b:heavy"]})
 
 

@@ -1,0 +1,90 @@
+"""Values that read well as text and that a feature or label cannot use: found in their files, or left out."""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from easymtl.data.blocks import Block, Source
+from easymtl.data.rows import Rows
+from easymtl.errors import UserError
+
+
+class BadValues(UserError):
+    """Texts of a field that cannot be used, raised by whoever encodes a record batch.
+
+    Attributes:
+        field: the input field.
+        first: one of them.
+        others: the rest, found when they are asked for.
+        problem: what is wrong with the first, and what is allowed: sentences.
+    """
+
+    def __init__(self, field: str, first: str, others: Iterable[str], problem: str):
+        super().__init__(problem)
+        self.field = field
+        self.first = first
+        self.others = others
+        self.problem = problem
+
+
+def encode_rows(
+    encode: Callable[[pa.RecordBatch], Rows], batch: pa.RecordBatch, source: Source, blocks: Sequence[Block]
+) -> Rows:
+    """Returns the encoded rows of a batch; with `ignore_error` without those whose values cannot be used.
+
+    Args:
+        encode: turns a record batch into rows, one for one.
+        batch: read from the blocks.
+        source: counts what is left out.
+        blocks: where the batch comes from.
+
+    Raises:
+        UserError: a value cannot be used; it names file and line.
+    """
+    while True:
+        try:
+            return encode(batch)
+        except BadValues as error:
+            if not source.ignore_error:
+                raise UserError(
+                    f"{_described(error, source, blocks)} "
+                    "Correct the row, or set data_config.ignore_error to leave out such rows."
+                ) from None
+            is_bad = _is_bad(batch.column(error.field), [error.first, *error.others])
+            # A dictionary may hold values that only rows which were left out, or rows of another batch, have.
+            count = pc.sum(is_bad).as_py()
+            if count:
+                source.skipped.add(partial(_described, error, source, blocks), count)
+            batch = _without(batch, is_bad, error.field)
+
+
+def _described(error: BadValues, source: Source, blocks: Sequence[Block]) -> str:
+    return _place(error, source, blocks) + error.problem
+
+
+def _place(error: BadValues, source: Source, blocks: Sequence[Block]) -> str:
+    """Returns `file:line: ` of the first row with the first bad value."""
+    for block in blocks:
+        place = source.find(block, error.field, error.first)
+        if place:
+            return f"{place}: "
+    return ""
+
+
+def _without(batch: pa.RecordBatch, is_bad: pa.Array, field: str) -> pa.RecordBatch:
+    """Returns the other rows, and no value of a field but those that they have."""
+    batch = batch.filter(pc.invert(is_bad))
+    place = batch.schema.get_field_index(field)
+    column = batch.column(place)
+    if pa.types.is_dictionary(column.type):
+        batch = batch.set_column(place, batch.schema.field(place), column.dictionary_decode().dictionary_encode())
+    return batch
+
+
+def _is_bad(column: pa.Array, values: Sequence[str]) -> pa.Array:
+    if not pa.types.is_dictionary(column.type):
+        return pc.is_in(column, pa.array(values, column.type))
+    is_bad = pc.is_in(column.dictionary, pa.array(values, column.type.value_type))
+    return is_bad.take(column.indices).fill_null(False)
