@@ -115,7 +115,7 @@ def _bias_for_rate(scores: np.ndarray, weights: np.ndarray, rate: float) -> floa
 
 
 def _batch(data_set: DataSet, values: dict, columns: dict, truths: dict) -> pa.RecordBatch:
-    arrays = [pa.array(value.astype(data_set.outcomes[name].type.to_pandas_dtype())) for name, value in values.items()]
+    arrays = [pa.array(value).cast(data_set.outcomes[name].type, safe=False) for name, value in values.items()]
     fields = [
         pa.field(name, outcome.type, metadata={"parent": outcome.parent} if outcome.parent else None)
         for name, outcome in data_set.outcomes.items()
