@@ -1,5 +1,6 @@
 """One update of a model, and the freezing of parts of it."""
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -44,7 +45,8 @@ def make_train_step(
 
     Returns:
       A function of a packed batch and the learning rates float32 `[2]` (tables, dense). It gives float32 scalars: each
-      loss by name, `regularization_loss`, and their sum `loss`, all before the update.
+      loss by name, `regularization_loss`, and their sum `loss`, all before the update. When the loss or the norm of the
+      gradients is not finite, `loss` is NaN and no weight has moved: what went wrong can still be looked for.
     """
     frozen = Frozen(ranker, config.freeze_gradient)
     dense = [variable for variable in ranker.dense_variables if variable.ref() not in frozen.dense]
@@ -73,8 +75,15 @@ def make_train_step(
             gradients, _ = tf.clip_by_global_norm(gradients, config.gradient_clipping_by_norm)
         changes = [replace(change, gradient=gradient) for change, gradient in zip(changes, gradients[len(dense) :])]
         step.assign_add(1)
-        optimizers.apply(list(zip(dense, gradients)), changes, learning_rates, tf.cast(step, tf.float32))
-        return {**parts.tasks, "regularization_loss": parts.regularization, "loss": total}
+
+        def update() -> tf.Tensor:
+            optimizers.apply(list(zip(dense, gradients)), changes, learning_rates, tf.cast(step, tf.float32))
+            return total
+
+        # Squares that overflow count as well: they would end in the slots of most optimizers.
+        is_sound = tf.math.is_finite(total) & tf.math.is_finite(tf.linalg.global_norm(gradients))
+        loss = tf.cond(is_sound, update, lambda: tf.constant(math.nan))
+        return {**parts.tasks, "regularization_loss": parts.regularization, "loss": loss}
 
     return tf.function(train_step, input_signature=[signature, tf.TensorSpec([2], tf.float32)], autograph=False)
 

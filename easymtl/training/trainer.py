@@ -245,6 +245,7 @@ class Trainer:
             and is removed once there is a newer one.
         """
         step = self.step
+        require_finite_weights(self.pipeline, self.ranker.parameters, step)
         has_evaluation = bool(view.eval_input(self.pipeline)) and not is_interim
         self._owes_evaluation = has_evaluation and not self._evaluate(step)
         state = {
