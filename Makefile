@@ -5,9 +5,10 @@ BIN := $(VENV)/bin
 DEMO_ROWS ?= 400000
 DEMO_CONFIG := samples/configs/dbmtl_on_livestream.config
 DEMO_DIR := model_dir/demo
+GOLDEN ?= tests/data/easyrec_golden
 DEMO := --pipeline_config $(DEMO_CONFIG) --set model_dir=$(DEMO_DIR)
 
-.PHONY: help setup demo test lint format proto docs clean
+.PHONY: help setup demo test parity lint format proto docs clean
 
 help:  ## Show the targets.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -45,11 +46,15 @@ demo: setup  ## Make data, train, evaluate, export and score: the whole way, in 
 test: setup  ## Run the tests.
 	$(BIN)/python -m pytest -n 2
 
-lint: setup  ## Check style, types and that the generated reference is current.
+parity: setup  ## Hold every golden case against EasyRec's own numbers; GOLDEN=DIR names other cases.
+	$(BIN)/python -m tests.parity $(GOLDEN)
+
+lint: setup  ## Check style, types and that the generated documents are current.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m easymtl.config.reference --out docs/config.md --check
+	$(BIN)/python -m tests.errors.document --out docs/errors.md --check
 
 format: setup  ## Put the code into the common format.
 	$(BIN)/ruff check --fix .
@@ -58,8 +63,9 @@ format: setup  ## Put the code into the common format.
 proto: setup  ## Compile protos/*.proto into easymtl/protos.
 	$(BIN)/python setup.py --quiet build_protos
 
-docs: setup  ## Write docs/config.md from the protos.
+docs: setup  ## Write what is generated: docs/config.md from the protos, docs/errors.md from what the commands say.
 	$(BIN)/python -m easymtl.config.reference --out docs/config.md
+	$(BIN)/python -m tests.errors.document --out docs/errors.md
 
 clean:  ## Remove what the other targets made, the virtual environment included.
 	rm -rf $(VENV) build *.egg-info model_dir samples/data/livestream easymtl/protos/*_pb2.py easymtl/protos/*_pb2.pyi

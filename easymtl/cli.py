@@ -35,7 +35,9 @@ class _Parser(argparse.ArgumentParser):
 
         A mistyped flag is named before the required one that is missing because of it.
         """
-        command = arguments[0] if arguments else "-"
+        if not arguments:
+            self.error(f"name a COMMAND: {quoted(self.verbs)}.")
+        command = arguments[0]
         if command.startswith("-"):
             self._refuse_flags(arguments[:1])
             return
@@ -47,7 +49,8 @@ class _Parser(argparse.ArgumentParser):
         known = self._option_string_actions
         for flag in (text.split("=")[0] for text in arguments if text.startswith("--")):
             if flag not in known:
-                self.error(f"unknown argument {flag}.{did_you_mean(flag, known)}")
+                hint = did_you_mean(flag, known) or f" There are {quoted(name for name in known if name[:2] == '--')}."
+                self.error(f"unknown argument {flag}.{hint}")
 
     def error(self, message: str) -> NoReturn:
         """Ends with exit code 2 and one line."""
@@ -116,6 +119,13 @@ def _verb(verbs, name: str, description: str, takes_config: bool = True) -> argp
     return parser
 
 
+def _whole_number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'"{text}" is no whole number') from None
+
+
 def _add_train(verbs) -> None:
     _verb(verbs, "train", "Train, evaluate at checkpoints, export; run again to continue.")
 
@@ -151,9 +161,13 @@ def _add_check(verbs) -> None:
 def _add_synth(verbs) -> None:
     parser = _verb(verbs, "synth", "Make data whose best reachable quality is known.", takes_config=False)
     parser.add_argument("name", metavar="NAME", help="livestream, tenrec or taobao")
-    parser.add_argument("--rows", type=int, default=1_000_000, metavar="N", help="rows of the training file")
-    parser.add_argument("--eval_rows", type=int, metavar="N", help="default: a fifth of --rows, at most 200,000")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="another seed is another hidden model")
+    parser.add_argument("--rows", type=_whole_number, default=1_000_000, metavar="N", help="rows of the training file")
+    parser.add_argument(
+        "--eval_rows", type=_whole_number, metavar="N", help="default: a fifth of --rows, at most 200,000"
+    )
+    parser.add_argument(
+        "--seed", type=_whole_number, default=0, metavar="S", help="another seed is another hidden model"
+    )
     parser.add_argument("--out", metavar="DIR", help="default: samples/data/NAME, where the sample configs read")
     parser.add_argument("--format", metavar="FORMAT", help="parquet or csv; default: what the sample configs read")
     parser.add_argument("--header", action="store_true", help="begin CSV files with the names of the columns")

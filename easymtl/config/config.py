@@ -78,6 +78,8 @@ def _read_text(path: str) -> str:
         if file.stat().st_size > _LARGEST_BYTES:
             raise UserError(f"{path}: larger than {_LARGEST_BYTES // 2**20} MiB, this is no config.")
         content = file.read_bytes()
+    except UserError:
+        raise
     except FileNotFoundError as error:
         raise UserError(f"{path}: there is no such file{_neighbours(file)}.") from error
     except (OSError, ValueError) as error:

@@ -59,7 +59,8 @@ def _apply(message: Message, override: str, findings: Findings) -> None:
     for step in steps[:-1]:
         descriptor = _descriptor(message, step, walked, findings)
         if descriptor.message_type is None:
-            raise OverrideError(f"{join(walked, step.name)} holds {_kind(descriptor)}, no fields; in {path}.")
+            name = join(walked, str(step))
+            raise OverrideError(f"{name} holds {_kind(descriptor)}, no fields. Write {name}=...")
         message = _enter(message, descriptor, step, walked)
         walked = join(walked, str(step))
     descriptor = _descriptor(message, steps[-1], walked, findings)

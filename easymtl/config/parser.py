@@ -20,6 +20,7 @@ from easymtl.protos import options_pb2
 _SEPARATORS = (",", ";")
 _DEEPEST = 100
 _MOST_PROBLEMS = 100
+_NO_JSON = " A config is protobuf text, not JSON: its fields stand without braces around them."
 
 
 class _ManyProblems(Exception):
@@ -102,7 +103,8 @@ class Parser:
         elif self._cursor.take_if(*CLOSERS):
             return self._closed_by(token, path, closer)
         else:
-            self._broken(token, path, f"the name of a field is needed here, found {token.shown}.")
+            hint = _NO_JSON if token.text == "{" and not path else ""
+            self._broken(token, path, f"the name of a field is needed here, found {token.shown}.{hint}")
             self._cursor.skip_piece()
             self._cursor.skip_to_field()
         return None

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -123,9 +124,10 @@ def predict(
             num_rows = _write(draft, feed, scorer)
         os.replace(draft, target)
     except OSError as error:
-        raise UserError(f"{target}: cannot be written: {error.strerror or error}") from None
+        raise UserError(f"{target}: cannot be written: {error.strerror or error}. Check the folder.") from None
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
     return target, num_rows
 
 

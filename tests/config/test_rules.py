@@ -167,7 +167,7 @@ RULES = {
     ],
     "networks": [
         ("[8, 6]", "[]", "x.config:30: dbmtl.bottom_dnn needs hidden_units, for example hidden_units: [128, 64]."),
-        ("[8, 6] }", "[8, 6] dropout_ratio: 0.1 }", "bottom_dnn.dropout_ratio has 1 values for 2 hidden_units"),
+        ("[8, 6] }", "[8, 6] dropout_ratio: 0.1 }", "bottom_dnn.dropout_ratio has 1 value for 2 hidden_units"),
         ("[8, 6] }", '[8, 6] activation: "rleu" }', 'bottom_dnn.activation "rleu" is none of "relu", "gelu", '),
         ("[8, 6] }", '[8, 6] activation: "tf.nn.rleu" }', 'Did you mean "relu"?'),
     ],

@@ -74,7 +74,8 @@ def _check_network(review: Review, path: str, network: DNN | MLP) -> None:
     if not layers:
         review.problem(path, "needs hidden_units, for example hidden_units: [128, 64].")
     elif ratios not in (0, layers):
-        text = f"has {ratios} values for {layers} hidden_units; give each layer its own (0 drops nothing)."
+        values = "1 value" if ratios == 1 else f"{ratios} values"
+        text = f"has {values} for {layers} hidden_units; give each layer its own (0 drops nothing)."
         review.problem(f"{path}.dropout_ratio", text)
     for field in ("activation", "final_activation"):
         text = getattr(network, field, "")

@@ -145,6 +145,9 @@ def _check_sample_weights(review: Review, path: str, tower: TaskTower) -> None:
 
 def _check_cycles(review: Review) -> None:
     towers = {tower.tower_name: (path, tower) for path, tower in review.towers()}
+    if len(towers) < len(review.towers()):
+        # Names are taken twice, which is reported: who is meant is not known.
+        return
     relations = {name: [*tower.relation_tower_names] for name, (_, tower) in towers.items()}
     try:
         TopologicalSorter(relations).prepare()

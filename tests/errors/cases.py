@@ -1,0 +1,1048 @@
+"""Ways to get a command, a config or data wrong, and what the message has to say of each.
+
+One source for two uses: `document.py` writes `docs/errors.md` from it, `test_errors.py` runs each of them.
+"""
+
+import gzip
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from tests.errors.project import NAMES, Project, rows, to_parquet
+
+CHECK = "check --pipeline_config x.config"
+TRAIN = "train --pipeline_config x.config"
+EVAL = "eval --pipeline_config x.config"
+PREDICT = "predict --pipeline_config x.config --input eval.csv --output scores.parquet"
+PARQUET = (
+    ('"train.csv"', '"train.parquet"'),
+    ('"eval.csv"', '"eval.parquet"'),
+    ("batch_size: 8", "batch_size: 8 input_type: ParquetInput"),
+)
+_USER = 'features { input_names: "user" feature_type: IdFeature hash_bucket_size: 50 embedding_dim: 4 }'
+_PRICE = 'features { input_names: "price" feature_type: RawFeature }'
+_OPTIMIZER = "adam_optimizer { learning_rate { constant_learning_rate { learning_rate: 0.01 } } }"
+_AUC = "metrics_set { auc { } }"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One mistake.
+
+    Attributes:
+      name: the mistake, as whoever made it would say.
+      says: parts of the message: where it is, what was found, what is allowed or to be done.
+      edits: replacements in x.config, (old, new) each.
+      command: what is run then.
+      data: what happens to the files before.
+      shown: how the mistake is shown in the document, if neither edits nor command show it.
+      needs_model: whether the command meets a trained model in model_dir.
+      needs_tensorflow: whether TensorFlow is imported on the way.
+    """
+
+    name: str
+    says: tuple[str, ...]
+    edits: tuple[tuple[str, str], ...] = ()
+    command: str = CHECK
+    data: Callable[[Project], None] | None = None
+    shown: str = ""
+    needs_model: bool = False
+    needs_tensorflow: bool = False
+
+    def prepare(self, project: Project) -> None:
+        """Makes the mistake."""
+        if self.edits:
+            project.replace("x.config", *self.edits)
+        if self.data:
+            self.data(project)
+
+    @property
+    def written(self) -> str:
+        """The mistake as it is written."""
+        if self.shown:
+            return self.shown
+        if self.edits:
+            return "\n".join(" ".join(new.split()) for _, new in self.edits if new)
+        return f"easymtl {self.command}".strip()
+
+
+def command(name: str, text: str, *says: str) -> Case:
+    return Case(name, says, command=text)
+
+
+def override(name: str, text: str, *says: str) -> Case:
+    return Case(name, says, command=f"{CHECK} --set {text}", shown=f"--set {text}")
+
+
+def config(name: str, old: str, new: str, *says: str) -> Case:
+    return Case(name, says, edits=((old, new),))
+
+
+def content(name: str, text: str | bytes, shown: str, *says: str) -> Case:
+    return Case(name, says, data=lambda project: project.write("x.config", text), shown=shown)
+
+
+def changed(file: str, old: str, new: str) -> Callable[[Project], None]:
+    return lambda project: project.replace(file, (old, new))
+
+
+def written(file: str, text: str | bytes) -> Callable[[Project], None]:
+    return lambda project: project.write(file, text)
+
+
+def data(name: str, shown: str, edit: Callable[[Project], None], *says: str, edits=(), command: str = CHECK) -> Case:
+    return Case(name, says, edits=edits, data=edit, shown=shown, command=command)
+
+
+def with_model(name: str, text: str, *says: str, edits=(), edit=None, shown: str = "", needs_model=True) -> Case:
+    return Case(name, says, edits, text, edit, shown, needs_model, needs_tensorflow=True)
+
+
+_COMMANDS = [
+    command(
+        "A command is mistyped",
+        "trian --pipeline_config x.config",
+        'no command "trian"',
+        '"train", "eval"',
+        'Did you mean "train"?',
+    ),
+    command("No command is given", "", "name a COMMAND", '"train", "eval"'),
+    command(
+        "A flag is mistyped",
+        "train --pipeline_confg x.config",
+        "easymtl train: unknown argument --pipeline_confg",
+        'Did you mean "--pipeline_config"?',
+    ),
+    command(
+        "A flag of another command",
+        "train --pipeline_config x.config --checkpoint best",
+        "easymtl train: unknown argument --checkpoint",
+        '"--pipeline_config"',
+    ),
+    command("The config is not named", "train", "easymtl train:", "required: --pipeline_config"),
+    command(
+        "A flag without its value",
+        "eval --pipeline_config x.config --checkpoint",
+        "argument --checkpoint: expected one argument",
+        "easymtl eval --help",
+    ),
+    command("The config without its flag", "check x.config", "required: --pipeline_config", "easymtl check --help"),
+    command(
+        "The config file is not there",
+        "check --pipeline_config y.config",
+        "y.config: there is no such file",
+        "holds x.config",
+    ),
+    command(
+        "The folder of the config is not there",
+        "check --pipeline_config configs/x.config",
+        "configs/x.config",
+        "no folder configs",
+    ),
+    command("A folder as the config", "check --pipeline_config .", "this is a folder", "Name the config file in it"),
+    command(
+        "A data set that synth does not make",
+        "synth livstream",
+        '"livstream"',
+        '"livestream", "taobao", "tenrec"',
+        "Did you mean",
+    ),
+    command("A number that is none", "synth taobao --rows many", "--rows", '"many" is no whole number'),
+    command("A number below its range", "synth taobao --rows -5 --out data", "rows is -5", "at least 1"),
+    command(
+        "A format that synth does not write",
+        "synth taobao --rows 100 --format json --out data",
+        '"json"',
+        '"parquet", "csv"',
+    ),
+    override(
+        "`--set` without a value",
+        "train_config.num_steps",
+        '--set: "train_config.num_steps"',
+        "is no path=value",
+        "for example",
+    ),
+    override(
+        "`--set` with a mistyped field",
+        "train_config.num_step=5",
+        '--set: train_config has no field "num_step"',
+        'Did you mean "num_steps"?',
+    ),
+    override(
+        "`--set` far behind the end of a list",
+        "model_config.dbmtl.task_towers[7].weight=2",
+        "task_towers[7] is out of range",
+        "task_towers[0] to",
+        "task_towers[3] appends",
+    ),
+    override(
+        "`--set` of a list's item without its place",
+        "model_config.dbmtl.task_towers.weight=2",
+        "task_towers is a list of 3",
+        "say which, for example",
+    ),
+    override(
+        "`--set` with a place where there is no list",
+        "train_config.num_steps[0]=5",
+        "num_steps is no list",
+        "leave out [0]",
+    ),
+    override(
+        "`--set` below a number",
+        "train_config.num_steps.value=5",
+        "train_config.num_steps holds a value, no fields",
+        "Write train_config.num_steps=...",
+    ),
+    override(
+        "`--set` with a value of another type",
+        "train_config.num_steps=many",
+        "--set: train_config.num_steps",
+        "needs a whole number, 0 or more",
+        "found many",
+    ),
+    override(
+        "`--set` with a value out of range",
+        "data_config.batch_size=0",
+        "--set: data_config.batch_size",
+        "is 0, outside of (0, inf)",
+    ),
+    override(
+        "`--set` with a path that is none",
+        "train_config..num_steps=5",
+        "the path train_config..num_steps",
+        "is no field name such as",
+    ),
+]
+
+_TEXT = [
+    config(
+        "A field is mistyped",
+        "batch_size: 8",
+        "batch_szie: 8",
+        "x.config:12:3:",
+        '"batch_szie"',
+        'Did you mean "batch_size"?',
+    ),
+    config(
+        "A field stands in the wrong message",
+        "num_steps: 2",
+        "num_steps: 2 batch_size: 8",
+        "x.config:8:16:",
+        'train_config has no field "batch_size"',
+        "Its fields:",
+    ),
+    config(
+        "An enum value is mistyped",
+        "feature_type: TagFeature",
+        "feature_type: TagFeatures",
+        "x.config:23:48:",
+        '"TagFeatures"',
+        '"IdFeature", "RawFeature"',
+        'Did you mean "TagFeature"?',
+    ),
+    config(
+        "A closing brace is missing",
+        '    }\n    task_towers {\n      tower_name: "cvr"',
+        '    task_towers {\n      tower_name: "cvr"',
+        "x.config:35:5:",
+        '"task_towers"',
+        'a "}" seems to be missing before it',
+    ),
+    config(
+        "A closing brace too many", "  num_steps: 2\n}", "  num_steps: 2\n}\n}", "x.config:10:1:", '"}" closes nothing'
+    ),
+    config(
+        "A closing quote is missing",
+        'model_dir: "model"',
+        'model_dir: "model',
+        "x.config:3:12:",
+        "needs a text in quotes",
+        'found "model',
+    ),
+    config(
+        "A colon is missing",
+        "batch_size: 8",
+        "batch_size 8",
+        "x.config:12:14:",
+        'needs a ":" and a whole number',
+        "found 8",
+    ),
+    config(
+        "A scalar is given twice",
+        "num_steps: 2",
+        "num_steps: 2\n  num_steps: 3",
+        "x.config:9:3:",
+        "num_steps is set twice, on lines 8 and 9",
+        "Keep one of them",
+    ),
+    config(
+        "Two members of a oneof",
+        _OPTIMIZER,
+        f"{_OPTIMIZER}\n    {_OPTIMIZER.replace('adam', 'adagrad')}",
+        "x.config:7:5:",
+        "adagrad_optimizer (line 7) and adam_optimizer (line 6) exclude each other",
+        "Remove one of them",
+    ),
+    config(
+        "Two models",
+        "  dbmtl {",
+        "  mmoe { num_expert: 2 }\n  dbmtl {",
+        "x.config:29:3:",
+        "dbmtl (line 29) and mmoe (line 28) exclude each other",
+        "Remove one of them",
+    ),
+    config(
+        "Text where a number belongs",
+        "batch_size: 8",
+        'batch_size: "8"',
+        "x.config:12:15:",
+        "needs a whole number",
+        'found "8"',
+    ),
+    config(
+        "A number where text belongs",
+        'model_dir: "model"',
+        "model_dir: 5",
+        "x.config:3:12:",
+        "needs a text in quotes, found 5",
+        'Write "5"',
+    ),
+    config(
+        "A decimal where a whole number belongs",
+        "num_steps: 2",
+        "num_steps: 2.5",
+        "x.config:8:14:",
+        "needs a whole number",
+        "found 2.5",
+    ),
+    config(
+        "A negative number where none may be",
+        "batch_size: 8",
+        "batch_size: -8",
+        "x.config:12:15:",
+        "is -8",
+        "must lie between 0 and",
+    ),
+    config(
+        "A number too large for its type",
+        "batch_size: 8",
+        "batch_size: 99999999999",
+        "x.config:12:15:",
+        "is 99999999999",
+        "must lie between 0 and 4294967295",
+    ),
+    config(
+        "A word that is neither true nor false",
+        "batch_size: 8",
+        "batch_size: 8 shuffle: yes",
+        "x.config:12:26:",
+        "needs true or false, found yes",
+    ),
+    config(
+        "A value where a message belongs",
+        "dnn { hidden_units: [4] }",
+        "dnn: 4",
+        "x.config:33:12:",
+        "needs a message in { }, found 4",
+    ),
+    config(
+        "A message where a value belongs",
+        "batch_size: 8",
+        "batch_size { value: 8 }",
+        "x.config:12:14:",
+        "needs a",
+        "found {",
+    ),
+    content(
+        "An empty config",
+        "",
+        "(an empty file)",
+        "train_input_path is missing, for example",
+        "has no optimizer; add",
+        "names no model; add one of",
+    ),
+    content(
+        "JSON instead of text format",
+        '{"train_config": {"num_steps": 2}}\n',
+        '{"train_config": {"num_steps": 2}}',
+        "x.config:1:1:",
+        "found {",
+        "protobuf text, not JSON",
+    ),
+    content(
+        "A config that is not UTF-8",
+        'model_dir: "mod\xe8le"\n'.encode("latin-1"),
+        'model_dir: "mod\\xe8le" in Latin-1',
+        "x.config:1:",
+        "no UTF-8 text",
+        "Save the config as UTF-8",
+    ),
+]
+
+_MEANING = [
+    config(
+        "A rate out of its range",
+        "hidden_units: [8, 6]",
+        "hidden_units: [8, 6] dropout_ratio: [0.1, 1.0]",
+        "x.config:29:",
+        "dropout_ratio[1] is 1",
+        "outside of [0, 1)",
+    ),
+    config(
+        "A batch of no rows", "batch_size: 8", "batch_size: 0", "x.config:12:", "batch_size is 0", "outside of (0, inf)"
+    ),
+    config(
+        "A word that is not among the choices",
+        "hash_bucket_size: 20",
+        "hash_bucket_size: 20 combiner: 'avg'",
+        "x.config:23:",
+        '"avg"',
+        '"sum", "mean", "sqrtn"',
+    ),
+    config(
+        "An activation that does not exist",
+        "hidden_units: [8, 6]",
+        'hidden_units: [8, 6] activation: "tf.nn.rellu"',
+        "x.config:29:",
+        '"tf.nn.rellu"',
+        'Did you mean "relu"?',
+    ),
+    config(
+        "A normalizer that is code",
+        _PRICE,
+        _PRICE.replace(" }", ' normalizer_fn: "lambda x: x / 10" }'),
+        "x.config:24:",
+        '"lambda x: x / 10" is none of',
+        '"log1p"',
+    ),
+    config(
+        "An input field is declared twice",
+        'input_name: "order"',
+        'input_name: "click"',
+        'x.config:15: input_fields[1].input_name "click" is taken',
+        "x.config:14 has it too",
+        "Rename one of them",
+    ),
+    config(
+        "Two features of one name",
+        'input_names: "tags"',
+        'input_names: "tags" feature_name: "user"',
+        'x.config:23: feature_config.features[1] "user" is taken',
+        "x.config:22 has it too",
+        "Rename",
+    ),
+    config(
+        "Two towers of one name",
+        'tower_name: "cvr"',
+        'tower_name: "ctr"',
+        "x.config:37:",
+        'tower_name "ctr" is taken',
+        "x.config:31 has it too",
+        "Rename",
+    ),
+    config(
+        "Two groups of one name",
+        "  dbmtl {",
+        '  feature_groups { group_name: "all" feature_names: "user" }\n  dbmtl {',
+        "x.config:28:",
+        'group_name "all" is taken',
+        "x.config:27 has it too",
+        "Rename",
+    ),
+    config(
+        "A tower's label is no label field",
+        'label_name: "order"',
+        'label_name: "orders"',
+        "x.config:38:",
+        '"orders" is not in data_config.label_fields',
+        '("click", "order", "seconds")',
+        'Did you mean "order"?',
+    ),
+    config(
+        "A label field is no input field",
+        '["click", "order", "seconds"]',
+        '["clik", "order", "seconds"]',
+        "x.config:13:",
+        '"clik" is not in data_config.input_fields',
+        'Did you mean "click"?',
+    ),
+    config(
+        "A label is text",
+        'input_name: "click" input_type: INT32',
+        'input_name: "click" input_type: STRING',
+        "x.config:13:",
+        '"click" is a STRING field',
+        "needs a number (INT32, INT64",
+    ),
+    config(
+        "More towers than label fields",
+        '["click", "order", "seconds"]',
+        '["click", "order"]',
+        "x.config:45:",
+        '"seconds" is not in data_config.label_fields ("click", "order")',
+    ),
+    config(
+        "A feature reads a field that is not declared",
+        'input_names: "price"',
+        'input_names: "prize"',
+        "x.config:24:",
+        '"prize" is not in data_config.input_fields',
+        'Did you mean "price"?',
+    ),
+    config(
+        "A group names a feature that does not exist",
+        '["user", "tags", "price"]',
+        '["user", "tag", "price"]',
+        "x.config:27:",
+        '"tag" is not in the features',
+        'Did you mean "tags"?',
+    ),
+    config(
+        "An IdFeature without a size",
+        " hash_bucket_size: 50",
+        "",
+        "x.config:22:",
+        "needs one of hash_bucket_size, vocab_list, vocab_file, num_buckets",
+        "for example",
+    ),
+    config(
+        "An IdFeature without a width",
+        " hash_bucket_size: 50 embedding_dim: 4",
+        " hash_bucket_size: 50",
+        "x.config:22:",
+        "needs embedding_dim, for example embedding_dim: 16",
+    ),
+    config(
+        "Borders that do not ascend",
+        _PRICE,
+        _PRICE.replace(" }", " boundaries: [3, 1] embedding_dim: 4 }"),
+        "x.config:24:",
+        "[3.0, 1.0] must ascend",
+    ),
+    config(
+        "A vocabulary file that is not there",
+        "hash_bucket_size: 50",
+        'vocab_file: "users.txt"',
+        "x.config:22:",
+        '"users.txt" is no file',
+        "relative paths start at",
+    ),
+    config(
+        "One table of two sizes",
+        f'{_USER}\n  features {{ input_names: "tags"',
+        _USER.replace(" }", ' embedding_name: "t" }') + '\n  features { embedding_name: "t" input_names: "tags"',
+        "x.config:23:",
+        'embedding_name "t" is shared with user (x.config:22)',
+        "20 here, 50 there",
+    ),
+    config(
+        "A relation to a tower that does not exist",
+        'relation_tower_names: "ctr"',
+        'relation_tower_names: "ctrr"',
+        "x.config:41:",
+        '"ctrr" is not in the towers ("ctr", "cvr", "stay")',
+        'Did you mean "ctr"?',
+    ),
+    config(
+        "Towers that depend on each other in a circle",
+        'label_name: "click"',
+        'label_name: "click" relation_tower_names: "cvr"',
+        "x.config:32:",
+        "ctr needs cvr needs ctr",
+        "Remove one of these relations",
+    ),
+    config(
+        "The indicator of a task space does not exist",
+        'label_name: "order"',
+        'label_name: "order" task_space_indicator_label: "clicks"',
+        "x.config:38:",
+        '"clicks" is not in data_config.input_fields',
+        'Did you mean "click"?',
+    ),
+    config(
+        "An indicator without its value",
+        'label_name: "order"',
+        'label_name: "order" task_space_indicator_name: "user"',
+        "x.config:36:",
+        "needs task_space_indicator_value too",
+    ),
+    config(
+        "A sample weight that does not exist",
+        "batch_size: 8",
+        'batch_size: 8 sample_weight: "weight"',
+        "x.config:12:",
+        '"weight" is not in data_config.input_fields',
+        '("click", "order"',
+    ),
+    config(
+        "A loss that does not fit num_class",
+        "loss_type: L2_LOSS",
+        "loss_type: L2_LOSS num_class: 3",
+        "x.config:46:",
+        "num_class is 3",
+        "L2_LOSS needs num_class: 1",
+    ),
+    config(
+        "A metric that does not fit the task",
+        "metrics_set { mean_squared_error { } }",
+        _AUC,
+        "x.config:47:",
+        "auc does not fit",
+        "there are mean_absolute_error",
+    ),
+    config(
+        "A metric whose groups are not a field",
+        _AUC,
+        'metrics_set { gauc { uid_field: "usr" } }',
+        "x.config:34:",
+        '"usr" is not in data_config.input_fields',
+        'Did you mean "user"?',
+    ),
+    config(
+        "No optimizer",
+        f"  optimizer_config {{\n    {_OPTIMIZER}\n  }}\n",
+        "",
+        "x.config:4:",
+        "has no optimizer",
+        "add optimizer_config {",
+    ),
+    config("No learning rate", _OPTIMIZER, "adam_optimizer { }", "x.config:6:", "has no learning rate", "for example"),
+    config(
+        "A training that would not end",
+        "  num_steps: 2\n",
+        "",
+        "x.config:4:",
+        "sets neither num_steps nor data_config.num_epochs",
+        "set one of them",
+    ),
+    config(
+        "A pattern that is no regular expression",
+        "num_steps: 2",
+        'num_steps: 2 freeze_gradient: "(dnn"',
+        "x.config:8:",
+        '"(dnn" is no regular expression',
+    ),
+    config(
+        "A dead line that is no time",
+        "num_steps: 2",
+        'num_steps: 2 dead_line: "tomorrow"',
+        "x.config:8:",
+        '"tomorrow" is no time such as "20261231 23:59:59"',
+    ),
+    config(
+        "A metric to choose the best by that there is not",
+        'exporter_type: "none"',
+        'exporter_type: "best" best_exporter_metric: "auc_ctcvr"',
+        "x.config:10:",
+        '"auc_ctcvr" is not in the metrics of the towers',
+        'Did you mean "auc_cvr"?',
+    ),
+    config(
+        "An exporter that does not exist",
+        'exporter_type: "none"',
+        'exporter_type: "newest"',
+        "x.config:10:",
+        '"newest" is none of "final", "latest", "best", "none"',
+    ),
+    config(
+        "A separator of two characters",
+        "batch_size: 8",
+        'batch_size: 8 separator: "||"',
+        "x.config:12:",
+        "'||'",
+        "one ASCII character, for example",
+    ),
+    config(
+        "No group named all",
+        'group_name: "all"',
+        'group_name: "every"',
+        "x.config:27:",
+        'lacks the group "all"',
+        'its groups are "every"',
+    ),
+    config(
+        "A model_class of another model",
+        "  dbmtl {",
+        '  model_class: "MMoE"\n  dbmtl {',
+        "x.config:28:",
+        'is "MMoE", but the model is dbmtl',
+        '"DBMTL"',
+    ),
+    Case(
+        "No model",
+        ("x.config:26:", "names no model; add one of"),
+        (("dbmtl {", "#"),),
+        data=lambda project: project.write(
+            "x.config", (project.folder / "x.config").read_text().split("  #")[0] + "}\n"
+        ),
+        shown="model_config without simple_multi_task, mmoe or dbmtl",
+    ),
+    config(
+        "Several mistakes at once",
+        'batch_size: 8\n  label_fields: ["click"',
+        'batch_sice: 8\n  label_fields: ["clik"',
+        "3 problems in x.config",
+        "x.config:12:3:",
+        "x.config:13:",
+        "x.config:32:",
+    ),
+]
+
+_DIALECT = [
+    config(
+        "Kafka as input",
+        'train_input_path: "train.csv"',
+        'kafka_train_input { server: "kafka:9092" topic: "clicks" }',
+        "x.config:1:1:",
+        "kafka_train_input is not supported",
+        "write the topic to Parquet or CSV files",
+    ),
+    config(
+        "MaxCompute as input",
+        "batch_size: 8",
+        "batch_size: 8 input_type: OdpsInputV2",
+        "x.config:12:29:",
+        "OdpsInputV2 is not supported",
+        "export the table to Parquet",
+    ),
+    config(
+        "TFRecord as input",
+        "batch_size: 8",
+        "batch_size: 8 input_type: TFRecordInput",
+        "x.config:12:29:",
+        "TFRecordInput is not supported yet",
+        "Convert the records to Parquet",
+    ),
+    config(
+        "A label computed by code",
+        "batch_size: 8",
+        'batch_size: 8 extra_label_func { label_name: "x" label_func: "f" }',
+        "x.config:12:17:",
+        "extra_label_func is not supported",
+        "compute the label when the data is written",
+    ),
+    config(
+        "A lookup feature",
+        '"tags" feature_type: TagFeature',
+        '["user", "tags"] feature_name: "tags" feature_type: LookupFeature',
+        "x.config:23:",
+        "LookupFeature is not supported yet",
+        "use TagFeature until then",
+    ),
+    config(
+        "A model for one task",
+        "  dbmtl {",
+        "  deepfm { }\n  dbmtl {",
+        "x.config:28:3:",
+        "deepfm is not supported",
+        "use simple_multi_task with one tower",
+    ),
+    config(
+        "An architecture that is still to come",
+        "  dbmtl {\n    bottom_dnn { hidden_units: [8, 6] }",
+        "  model_params {",
+        "x.config:28:3:",
+        "model_params is not supported yet",
+        "Use simple_multi_task, mmoe or dbmtl until",
+    ),
+    config(
+        "A loss that is still to come",
+        "loss_type: L2_LOSS",
+        "loss_type: ZILN_LOSS num_class: 3",
+        "x.config:46:18:",
+        "ZILN_LOSS is not supported yet",
+        "Use L2_LOSS until then",
+    ),
+    config(
+        "A loss of retrieval models",
+        'label_name: "click"',
+        'label_name: "click" loss_type: CIRCLE_LOSS',
+        "x.config:32:38:",
+        "CIRCLE_LOSS is not supported",
+        "use CLASSIFICATION",
+    ),
+    config(
+        "Learned loss weights",
+        "  dbmtl {",
+        "  loss_weight_strategy: Uncertainty\n  dbmtl {",
+        "x.config:28:25:",
+        "Uncertainty is not supported yet",
+        "Use Fixed",
+    ),
+    config(
+        "A strategy that does not exist",
+        "num_steps: 2",
+        "num_steps: 2 train_distribute: ParameterServerStrategy",
+        "x.config:8:34:",
+        '"ParameterServerStrategy"',
+        '"NoStrategy", "PSStrategy"',
+    ),
+    config(
+        "A strategy of PAI",
+        "num_steps: 2",
+        "num_steps: 2 train_distribute: ExascaleStrategy",
+        "x.config:8:34:",
+        "ExascaleStrategy is not supported",
+        "use NoStrategy",
+    ),
+]
+
+_DATA = [
+    data(
+        "The data is not there",
+        'train_input_path: "train.csv", and no such file',
+        lambda project: (project.folder / "train.csv").unlink(),
+        "train input:",
+        '"train.csv" is not in the current folder',
+    ),
+    config(
+        "The folder of the data is not there",
+        '"train.csv"',
+        '"logs/day/*.csv"',
+        '"logs/day/*.csv"',
+        "no data file is there",
+        '"logs" is not in the current folder',
+    ),
+    config(
+        "The data of a sample config has not been made",
+        '"train.csv"',
+        '"samples/data/livestream/train.parquet"',
+        '"samples" is not in',
+        "Make it: easymtl synth livestream",
+    ),
+    data(
+        "Text in a whole-number column",
+        "train.csv:3: no,0,3.0,...",
+        changed("train.csv", "0,0,3.0", "no,0,3.0"),
+        "train.csv:3:",
+        'column "click" holds "no"',
+        "a whole number from",
+        "Correct the row, or set data_config.ignore_error",
+    ),
+    data(
+        "A whole number too large for INT32",
+        "train.csv:3: 3000000000,0,3.0,...",
+        changed("train.csv", "0,0,3.0", "3000000000,0,3.0"),
+        "train.csv:3:",
+        '"3000000000"',
+        "from -2147483648 to 2147483647",
+        "Correct the row",
+    ),
+    data(
+        "Two columns are swapped",
+        "the columns user and click change places in train.csv",
+        written("train.csv", rows(24, ("user", "order", "seconds", "click", "tags", "price"))),
+        "train.csv:1:",
+        'column "click" holds "u0"',
+        "a whole number",
+    ),
+    data(
+        "The separator is another one",
+        "train.csv: 0;1;0.0;u0;...",
+        written("train.csv", rows(24).replace(",", ";")),
+        "train.csv:1:",
+        "1 column was found where data_config.input_fields declares 6",
+        "Is data_config.separator ',' the right one?",
+    ),
+    data(
+        "A row has a value too few",
+        "train.csv:2: 1,0,1.5,u1,a1|b1",
+        changed("train.csv", "a1|b1,0.25", "a1|b1"),
+        "train.csv:2:",
+        "5 columns were found",
+        "declares 6",
+        "Correct the row",
+    ),
+    data(
+        "A row has a value too many",
+        "train.csv:2: ...,0.25,7",
+        changed("train.csv", "a1|b1,0.25", "a1|b1,0.25,7"),
+        "train.csv:2:",
+        "7 columns were found",
+        "declares 6",
+        "Correct the row",
+    ),
+    data(
+        "The file begins with a header that the config does not know of",
+        "train.csv:1: click,order,...",
+        written("train.csv", ",".join(NAMES) + "\n" + rows(24)),
+        "train.csv:1:",
+        "the first line names the columns",
+        "Set data_config.with_header: true",
+    ),
+    config(
+        "The config promises a header that is not there",
+        "batch_size: 8",
+        "batch_size: 8 with_header: true",
+        "train.csv:1:",
+        "names none of the declared columns",
+        "set with_header: false",
+    ),
+    data(
+        "A column is missing from the header",
+        "with_header: true; train.csv:1: click,order,seconds,users,tags,price",
+        written("train.csv", ",".join(NAMES).replace("user", "users") + "\n" + rows(24)),
+        'train.csv: column "user" is not in the file',
+        'Did you mean "users"?',
+        edits=(("batch_size: 8", "batch_size: 8 with_header: true"), ('"eval.csv"', '"train.csv"')),
+    ),
+    data(
+        "A quote is not closed",
+        'train.csv:2: 1,0,1.5,"u1,...',
+        changed("train.csv", ",u1,", ',"u1,'),
+        "train.csv:2:",
+        "nothing closes it",
+        "Close it, or double a quote",
+    ),
+    data(
+        "The data is not UTF-8",
+        "train.csv:2: 1,0,1.5,\\xfc1,...",
+        lambda project: project.write("train.csv", rows(24).replace(",u1,", ",\xfc1,", 1).encode("latin-1")),
+        "train.csv:2:",
+        'column "user"',
+        "UTF-8 text",
+    ),
+    data("The data is empty", "train.csv of 0 bytes", written("train.csv", ""), "train.csv: there is no row"),
+    data(
+        "A gzip file that is cut short",
+        "train.csv.gz, its second half lost",
+        lambda project: project.write("train.csv.gz", gzip.compress(rows(5000).encode())[:4000]),
+        "train.csv.gz:",
+        "truncated or damaged",
+        "Write it again",
+        edits=(('"train.csv"', '"train.csv.gz"'),),
+    ),
+    data(
+        "A Parquet file that is none",
+        "train.csv renamed to train.parquet",
+        lambda project: (to_parquet()(project), project.write("train.parquet", rows(24))),
+        "train.parquet: this is no Parquet file",
+        "set data_config.input_type to CSVInput",
+        edits=PARQUET,
+    ),
+    data(
+        "A Parquet file lacks a column",
+        "train.parquet with prices instead of price",
+        to_parquet(lambda table: table.rename_columns([*NAMES[:-1], "prices"])),
+        'train.parquet: column "price" is not in the file',
+        'Did you mean "prices"?',
+        edits=PARQUET,
+    ),
+    data(
+        "A Parquet column of another type",
+        "train.parquet with click as text",
+        to_parquet(lambda table: table.set_column(0, "click", pa.array(["yes"] * table.num_rows))),
+        "train.parquet",
+        'column "click" holds "yes"',
+        "a whole number from",
+        edits=PARQUET,
+    ),
+]
+
+_MODELS = [
+    with_model(
+        "No checkpoint yet",
+        EVAL,
+        "model/checkpoints",
+        "there is no checkpoint",
+        "Train first: easymtl train",
+        needs_model=False,
+    ),
+    with_model(
+        "A checkpoint that is not there",
+        f"{EVAL} --checkpoint lastest",
+        '"lastest"',
+        'use latest, best, a folder, or a step: "2"',
+    ),
+    with_model("A step that was not saved", f"{EVAL} --checkpoint 7", 'there is no checkpoint "7"', 'a step: "2"'),
+    with_model(
+        "A model_dir of another config",
+        TRAIN,
+        "model/checkpoints/step-000000002",
+        "is (8, 6) there and (8, 5) in the config",
+        "Train in another model_dir",
+        edits=(("hidden_units: [8, 6]", "hidden_units: [8, 5]"),),
+    ),
+    with_model(
+        "A model_dir that is a file",
+        TRAIN,
+        "model",
+        "cannot be written",
+        "Check model_dir",
+        needs_model=False,
+        edit=written("model", ""),
+        shown="model_dir is a file",
+    ),
+    with_model(
+        "A SavedModel that is not there",
+        f"{EVAL} --saved_model model/export",
+        "model/export",
+        "no SavedModel is in this folder",
+        "Make one: easymtl export",
+    ),
+    with_model(
+        "A kept column that is not declared", f"{PREDICT} --keep usr", '--keep: "usr" is not in', 'Did you mean "user"?'
+    ),
+    with_model(
+        "Rows to score that are not there",
+        PREDICT.replace("eval.csv", "rows.csv"),
+        '"rows.csv" is not in the current folder',
+    ),
+    with_model(
+        "Scores that cannot be written",
+        PREDICT.replace("scores.parquet", "train.csv/scores.parquet"),
+        "train.csv/scores.parquet: cannot be written",
+        "Check the folder",
+    ),
+    with_model(
+        "A result that cannot be written",
+        f"{EVAL} --output train.csv/result.json",
+        "train.csv/result.json: cannot be written",
+        "Check the folder",
+    ),
+    with_model(
+        "Rows to score lack a column",
+        PREDICT,
+        "eval.csv:1:",
+        "5 columns were found where data_config.input_fields declares 6",
+        edit=lambda project: project.write("eval.csv", rows(12, NAMES[:-1])),
+        shown="eval.csv without price",
+    ),
+    with_model(
+        "A pattern that freezes nothing",
+        TRAIN,
+        "'botom_dnn' matches no parameter",
+        '"bottom_dnn/dnn_0/kernel"',
+        needs_model=False,
+        edits=(("num_steps: 2", 'num_steps: 2 freeze_gradient: "botom_dnn"'),),
+    ),
+    with_model(
+        "Text in a feature that reads numbers",
+        TRAIN,
+        "train.csv:1:",
+        '"u0"',
+        "cannot be read as a number",
+        needs_model=False,
+        edits=(
+            (_PRICE, 'features { input_names: "user" feature_name: "raw_user" feature_type: RawFeature }'),
+            ('"tags", "price"', '"tags", "raw_user"'),
+        ),
+    ),
+    with_model(
+        "A checkpoint of EasyRec that is not there",
+        "import-checkpoint --pipeline_config x.config --from model.ckpt-9",
+        *("there is no checkpoint", "model.ckpt-9.index does not exist"),
+        needs_model=False,
+    ),
+]
+
+SECTIONS = {
+    "The command": _COMMANDS,
+    "The text of the config": _TEXT,
+    "What the config means": _MEANING,
+    "What EasyRec has and easymtl has not": _DIALECT,
+    "The data": _DATA,
+    "The model": _MODELS,
+}
+CASES = [case for cases in SECTIONS.values() for case in cases]

@@ -1,0 +1,118 @@
+"""Writes `docs/errors.md`: every mistake of `cases.py` and the message that it ends in.
+
+    python -m tests.errors.document --out docs/errors.md
+    python -m tests.errors.document --out docs/errors.md --check
+
+Each command is run, in this process; a message in the document is what the command said.
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from tests.errors.cases import SECTIONS, TRAIN, Case
+from tests.errors.project import CONFIG, FOLDER, Outcome, Project
+
+_INTRODUCTION = f"""\
+# What a mistake is answered with
+
+<!-- Written by `python -m tests.errors.document --out docs/errors.md` from tests/errors/cases.py: change that. -->
+
+A mistake in a command, a config or data ends with exit code 2 and a message to standard error, never with a
+traceback. The message says where, what was found, what is allowed, and what to do; all problems of a config are
+reported together. Below are {{count}} mistakes. Each is a test: the message here is the message of the command.
+
+All start from the config at the end of this page, `x.config` in the folder `{FOLDER}`; where no command is shown, it is
+`easymtl check --pipeline_config x.config`.
+"""
+_CONFIG = f"""
+## The config they start from
+
+```
+{CONFIG}```
+"""
+
+
+class Runner:
+    """Runs cases, each in a folder of its own; the model that some of them meet is trained once."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._count = 0
+        self._model: Path | None = None
+
+    def run(self, case: Case) -> Outcome:
+        """Makes the mistake of a case and returns how the command ends."""
+        project = self._project()
+        if case.needs_model:
+            shutil.copytree(self._trained(), project.folder / "model")
+        case.prepare(project)
+        return project.run(case.command)
+
+    def _project(self) -> Project:
+        self._count += 1
+        return Project(self._folder / str(self._count))
+
+    def _trained(self) -> Path:
+        if self._model is None:
+            project = self._project()
+            outcome = project.run(TRAIN)
+            assert outcome.code == 0, outcome.message
+            self._model = project.folder / "model"
+        return self._model
+
+
+def document(runner: Runner) -> str:
+    """Returns the text of `docs/errors.md`."""
+    parts = [_INTRODUCTION.format(count=sum(map(len, SECTIONS.values())))]
+    for title, cases in SECTIONS.items():
+        parts.append(f"\n## {title}\n\n| Mistake | Written | Message |\n|---|---|---|\n")
+        parts += [f"{row(case, runner.run(case))}\n" for case in cases]
+    return "".join([*parts, _CONFIG])
+
+
+def row(case: Case, outcome: Outcome) -> str:
+    """Returns the line of the table for a case.
+
+    Raises:
+      AssertionError: the command did not end as a user's mistake does.
+    """
+    assert outcome.code == 2, f"{case.name}: ended with {outcome.code}: {outcome.message}"
+    cells = [case.name, _code(case.written.splitlines()), _code(outcome.message.rstrip("\n").splitlines())]
+    return f"| {' | '.join(cells)} |"
+
+
+def _code(lines: Iterable[str]) -> str:
+    """Returns lines as code in a cell of a table."""
+    marked = []
+    for line in lines:
+        fence = "``" if "`" in line else "`"
+        marked.append(f"{fence}{line}{fence}".replace("|", "\\|"))
+    return "<br>".join(marked)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Writes the document, or with `--check` tells whether it is current; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.errors.document", description=__doc__.split("\n")[0])
+    parser.add_argument("--out", type=Path, required=True, help="the Markdown file")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail when the file is not current")
+    flags = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        text = document(Runner(Path(folder)))
+    if not flags.check:
+        flags.out.write_text(text, encoding="utf-8")
+        return 0
+    if flags.out.exists() and flags.out.read_text(encoding="utf-8") == text:
+        return 0
+    print(
+        f"{flags.out} is not what the commands say. Run: python -m tests.errors.document --out {flags.out}",
+        file=sys.stderr,
+    )
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
