@@ -23,11 +23,10 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.ranker import Ranker
 from easymtl.training.best import Best
 from easymtl.training.checkpoints import CheckpointFolder, Weights
-from easymtl.training.names_of_easyrec import is_count_of_norm, name_there
+from easymtl.training.names_of_easyrec import is_bookkeeping, is_count_of_norm, name_there
 from easymtl.training.optimizers import Optimizers
 
 _STEP = "global_step"
-_BOOKKEEPING = re.compile(r"^(global_step|beta[12]_power(_\d+)?)$")
 _PART = re.compile(r"^(?P<whole>.+)/part_(?P<index>\d+)(?P<slot>/[^/]+)?$")
 _FILE = re.compile(r"\.(index|meta|data-\d+-of-\d+)$")
 
@@ -213,7 +212,7 @@ def _map(targets: list[_Target], there: EasyRecCheckpoint, report: ImportReport,
     for name in sorted(there.shapes.keys() - taken):
         if name.rpartition("/")[0] in there.shapes:
             report.unused_slots.append(name)
-        elif not _BOOKKEEPING.match(name):
+        elif not is_bookkeeping(name):
             report.unused.append(name)
 
 

@@ -17,6 +17,7 @@ _TABLE_NAMES = (
     "{feature}_bucketized_embedding",
 )
 _COUNT = re.compile(r"/bn/count$")
+_BOOKKEEPING = re.compile(r"^(global_step|beta[12]_power(_\d+)?)$")
 
 
 def possible_names(name: str) -> list[str]:
@@ -42,3 +43,8 @@ def name_there(name: str, checkpoint: Collection[str]) -> str | None:
 def is_count_of_norm(name: str) -> bool:
     """Returns whether this is the update count of a norm, which EasyRec has not; loaded statistics are converged."""
     return bool(_COUNT.search(name))
+
+
+def is_bookkeeping(name: str) -> bool:
+    """Returns whether EasyRec keeps this beside the weights: the step, and powers that follow from it."""
+    return bool(_BOOKKEEPING.match(name))

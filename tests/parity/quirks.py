@@ -1,0 +1,76 @@
+"""What EasyRec does and easymtl does not: the cases that show it, what holds in them all the same, and our test."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+BEFORE_TRAINING = ("forward_eval:init/", "losses:eval_init", "metrics:init", "own_init:")
+UNTIL_THE_LOSS = (*BEFORE_TRAINING, "forward_eval:train_step1/")
+UNTIL_THE_UPDATE = (*UNTIL_THE_LOSS, "losses:step 1", "gradients_step1:", "grads_step1:")
+
+
+@dataclass(frozen=True)
+class Quirk:
+    """A behaviour that is not copied.
+
+    Attributes:
+      reason: what is done here, and what there.
+      test: `file::function` of ours that shows the behaviour; empty while the config is still to be supported.
+      holds: beginnings of the comparisons that hold all the same.
+    """
+
+    reason: str
+    test: str
+    holds: tuple[str, ...]
+
+    @property
+    def is_trained(self) -> bool:
+        """Returns whether anything of the training can be compared."""
+        return self.holds != BEFORE_TRAINING
+
+
+_FROZEN = Quirk(
+    "batch norm of the experts trains here, and is frozen there",
+    "tests/layers/test_experts.py::test_a_stack_moves_the_norms_of_each_of_its_dnns",
+    BEFORE_TRAINING,
+)
+_SAMPLE_WEIGHTS = Quirk(
+    "sample weights count here, and are ignored there",
+    "tests/tasks/test_task.py::test_all_factors_multiply",
+    UNTIL_THE_LOSS,
+)
+QUIRKS: dict[str, Quirk] = {
+    "04_mmoe_expert_bn": _FROZEN,
+    "04f_": _FROZEN,
+    "06": Quirk("losses are weighted means here, and sums over the batch there", "", BEFORE_TRAINING),
+    "08_losses/two_losses": Quirk(
+        "each loss has its own weight here, and all the first one's there",
+        "tests/tasks/test_task.py::test_each_loss_of_a_tower_has_its_own_weight_and_the_tower_multiplies_all",
+        UNTIL_THE_LOSS,
+    ),
+    "08_losses/bce_sw": _SAMPLE_WEIGHTS,
+    "08_losses/ziln_sw": _SAMPLE_WEIGHTS,
+    "08_losses/listwise_rank_sw": _SAMPLE_WEIGHTS,
+    "08_losses/uncertainty": Quirk("the weights of the loss and its tower count here, not there", "", UNTIL_THE_LOSS),
+    "08_losses/order_calibrate": Quirk("the weight of the tower counts here, not there", "", UNTIL_THE_LOSS),
+    "09_optimizers/emb_lr_mult": Quirk(
+        "the multiplier is one of the learning rate here, and there of the gradient, which Adam cancels",
+        "tests/training/test_optimizers.py::test_the_multiplier_works_with_adam_too",
+        UNTIL_THE_UPDATE,
+    ),
+    "11": Quirk("l2_regularization reaches all kernels here, and there the towers only", "", UNTIL_THE_LOSS),
+    "13": Quirk(
+        "dropout draws other numbers",
+        "tests/layers/test_dense.py::test_dropout_drops_its_share_and_keeps_the_expectation",
+        BEFORE_TRAINING,
+    ),
+}
+"""Beginning of a case's name -> the behaviour."""
+
+
+def quirk_of(folder: Path) -> Quirk | None:
+    """Returns the quirk that the case in a folder shows."""
+    grouped = f"{folder.parent.name}/{folder.name}"
+    for begin, quirk in QUIRKS.items():
+        if (grouped if "/" in begin else folder.name).startswith(begin):
+            return quirk
+    return None
