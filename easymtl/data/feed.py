@@ -34,6 +34,7 @@ class Feed:
     the last batch of all is short.
 
     Attributes:
+        source: where rows come from; it counts those that are left out.
         wait_seconds: how long the consumer has waited for batches in all.
         cursor: the position after the last batch that was handed out.
         progress: passes over the data so far, such as 1.25, by the bytes of the files.
@@ -74,6 +75,7 @@ class Feed:
             chunk_rows: record batches of fewer rows are put together before they are encoded; this is a
                 part of what determines the order, too.
         """
+        self.source = source
         self.wait_seconds = 0.0
         self.cursor = start or Cursor()
         self.progress = float(self.cursor.epoch)

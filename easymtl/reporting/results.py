@@ -12,6 +12,9 @@ from easymtl.training.publishing import reason, write_text
 RESULT_NAME = "eval_result.json"
 ODDITIES_NAME = "input_oddities.json"
 
+# Feature -> kind of oddity -> rows, as an encoder counts.
+Counts = Mapping[str, Mapping[str, int]]
+
 
 class Results:
     """A listener of training that keeps `model_dir/eval_result.json` at the newest evaluation."""
@@ -26,19 +29,32 @@ class Results:
           UserError: the file cannot be written.
         """
         if isinstance(event, events.Evaluated):
-            write_results(self.path, event.metrics, event.step, event.num_examples)
+            oddities = flat_counts(event.counts, event.skipped_rows)
+            write_results(self.path, event.metrics, event.step, event.num_examples, oddities)
 
-    def finish(self, counts: Mapping[str, Mapping[str, int]]) -> None:
+    def finish(self, counts: Counts, skipped_rows: int = 0) -> None:
         """Writes what was odd in the rows that this run has read, into a file of its own: it differs from run to run.
 
         Raises:
           UserError: the file cannot be written.
         """
-        flat = {f"{kind}_{name}": int(n) for name, kinds in counts.items() for kind, n in kinds.items() if n}
-        _write(self.path.with_name(ODDITIES_NAME), flat)
+        _write(self.path.with_name(ODDITIES_NAME), flat_counts(counts, skipped_rows))
 
 
-def write_results(path: str | Path, metrics: Mapping[str, float], step: int, num_examples: int) -> None:
+def flat_counts(counts: Counts, skipped_rows: int = 0) -> dict[str, int]:
+    """Returns what was odd in data as `missing_user_id`, `out_of_range_age`, `skipped_rows`; zeros are left out."""
+    flat = {f"{kind}_{name}": int(number) for name, kinds in counts.items() for kind, number in kinds.items()}
+    flat["skipped_rows"] = skipped_rows
+    return {name: number for name, number in flat.items() if number}
+
+
+def write_results(
+    path: str | Path,
+    metrics: Mapping[str, float],
+    step: int,
+    num_examples: int,
+    oddities: Mapping[str, int] | None = None,
+) -> None:
     """Writes an evaluation as one flat JSON object; whoever reads it at that moment sees the old or the new one whole.
 
     Args:
@@ -46,12 +62,13 @@ def write_results(path: str | Path, metrics: Mapping[str, float], step: int, num
       metrics: by name; what is not finite becomes null.
       step: updates that the weights have had.
       num_examples: rows that were scored.
+      oddities: what was odd in them, as `flat_counts` names it.
 
     Raises:
       UserError: the file cannot be written.
     """
     flat: dict[str, float | int | None] = {name: _finite(value) for name, value in metrics.items()}
-    _write(Path(path), flat | {"global_step": step, "num_examples": num_examples})
+    _write(Path(path), {**flat, "global_step": step, "num_examples": num_examples, **(oddities or {})})
 
 
 def _write(path: Path, document: Mapping[str, float | int | None]) -> None:

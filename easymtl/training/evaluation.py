@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -34,12 +34,17 @@ class EvaluationResult:
       num_examples: rows that were scored.
       seconds: how long it took.
       warnings: a sentence for each metric that is NaN.
+      counts: feature -> kind of oddity -> rows; empty of a SavedModel, which does not tell, and where
+        `eval_config.num_examples` ended the pass.
+      skipped_rows: rows that `data_config.ignore_error` left out.
     """
 
     metrics: dict[str, float]
     num_examples: int
     seconds: float
     warnings: tuple[str, ...]
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    skipped_rows: int = 0
 
 
 class EvaluationStopped(Exception):
@@ -111,8 +116,9 @@ def evaluate(
     encoder = scorer.encoder(evaluation.key_fields)
     means = LossMeans(tasks, pipeline.model_config.loss_reduction)
     num_examples = 0
+    limit = pipeline.eval_config.num_examples or None
     with evaluation_feed(pipeline, encoder, paths or view.eval_input(pipeline)) as feed:
-        for rows in _limited((batch.rows for batch in feed), pipeline.eval_config.num_examples or None):
+        for rows in _limited((batch.rows for batch in feed), limit):
             if is_stopping():
                 raise EvaluationStopped
             predictions, losses = scorer.score(rows)
@@ -122,7 +128,12 @@ def evaluate(
             if losses:
                 means.add(losses, numbers)
     metrics = evaluation.result() | means.result()
-    return EvaluationResult(metrics, num_examples, time.perf_counter() - begin, tuple(evaluation.warnings))
+    seconds = time.perf_counter() - begin
+    # The feed runs ahead: what it has counted behind the limit differs from time to time.
+    is_whole = limit is None or num_examples < limit
+    counts = getattr(encoder, "counts", {}) if is_whole else {}
+    skipped_rows = feed.source.skipped_rows if is_whole else 0
+    return EvaluationResult(metrics, num_examples, seconds, tuple(evaluation.warnings), counts, skipped_rows)
 
 
 class LossMeans:

@@ -75,6 +75,8 @@ class Evaluated:
       seconds: how long it took.
       is_best: whether it is the best so far.
       warnings: what the metrics could not say, and why.
+      counts: feature -> kind of oddity -> rows of the evaluation data.
+      skipped_rows: rows of the evaluation data that were left out.
     """
 
     step: int
@@ -83,6 +85,8 @@ class Evaluated:
     seconds: float
     is_best: bool = False
     warnings: tuple[str, ...] = ()
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    skipped_rows: int = 0
 
 
 @dataclass(frozen=True)

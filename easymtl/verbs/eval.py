@@ -18,8 +18,8 @@ def run(options: Namespace) -> None:
     require_files(options.input or view.eval_input(config.pipeline))
     start_tensorflow()
     from easymtl.reporting.formats import counted
-    from easymtl.reporting.results import RESULT_NAME, write_results
-    from easymtl.reporting.tables import print_metrics
+    from easymtl.reporting.results import RESULT_NAME, flat_counts, write_results
+    from easymtl.reporting.tables import print_counts, print_metrics
     from easymtl.reporting.terminal import open_terminal, print_line
     from easymtl.tasks.task import build_tasks
     from easymtl.training.evaluation import evaluate
@@ -32,6 +32,8 @@ def run(options: Namespace) -> None:
     title = f"{source}: {counted(result.num_examples, 'row')} in {result.seconds:.1f} s"
     towers = [tower.tower_name for tower in view.task_towers(pipeline)]
     print_metrics(result.metrics, towers, terminal, title, result.warnings)
+    print_counts(result.counts, result.num_examples, result.skipped_rows, terminal)
     output = Path(options.output or Path(pipeline.model_dir) / RESULT_NAME)
-    write_results(output, result.metrics, step, result.num_examples)
+    oddities = flat_counts(result.counts, result.skipped_rows)
+    write_results(output, result.metrics, step, result.num_examples, oddities)
     print_line(terminal, f"Wrote {output}")

@@ -34,6 +34,19 @@ def test_numbers_are_exact_and_infinity_is_null(tmp_path):
     assert read(path) == {"auc_click": 0.1 + 0.2, "loss": None, "global_step": 7, "num_examples": 9}
 
 
+def test_what_was_odd_in_the_evaluation_data_is_with_its_metrics(tmp_path):
+    counts = {"user_id": {"missing": 12, "unknown": 0}, "age": {"out_of_range": 3}}
+    Results(tmp_path)(Evaluated(5, {"auc_click": 0.5}, 20, 1.5, counts=counts, skipped_rows=2))
+    assert read(tmp_path / "eval_result.json") == {
+        "auc_click": 0.5,
+        "global_step": 5,
+        "num_examples": 20,
+        "missing_user_id": 12,
+        "out_of_range_age": 3,
+        "skipped_rows": 2,
+    }
+
+
 def test_oddities_are_in_a_file_of_their_own_because_they_differ_from_run_to_run(tmp_path):
     results = Results(tmp_path)
     results.finish({"user_id": {"missing": 12, "unknown": 0}, "age": {"out_of_range": 3}})

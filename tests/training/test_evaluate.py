@@ -99,3 +99,26 @@ def test_data_without_a_row_is_an_error(folder, ranker):
     (folder / "empty.csv").write_text("")
     with pytest.raises(UserError, match="empty"):
         run(folder, ranker, paths=f"{folder}/empty.csv")
+
+
+def test_what_is_odd_in_the_data_is_counted_once_and_skipped_rows_are_told(folder, ranker, tmp_path):
+    lines = (folder / "eval.csv").read_text().splitlines()
+    lines[3] = "x" + lines[3]
+    lines[5] = ",".join([*lines[5].split(",")[:2], "", "a", ""])
+    (tmp_path / "eval.csv").write_text("\n".join(lines))
+    options = "data_config.ignore_error=true", "data_config.eval_batch_size=16"
+    result = run(folder, ranker, *options, paths=f"{tmp_path}/eval.csv")
+    assert (result.num_examples, result.skipped_rows) == (len(lines) - 1, 1)
+    assert result.counts["item"]["missing"] == result.counts["price"]["missing"] == 1
+    limited = run(folder, ranker, *options, "eval_config.num_examples=20", paths=f"{tmp_path}/eval.csv")
+    assert (limited.num_examples, limited.skipped_rows, limited.counts) == (20, 0, {})
+
+
+def test_a_label_that_is_missing_or_constant_leaves_its_metrics_out_and_says_why(folder, ranker, tmp_path):
+    rows = [line.split(",") for line in (folder / "eval.csv").read_text().splitlines()]
+    (tmp_path / "eval.csv").write_text("\n".join(",".join(["", "1", *row[2:]]) for row in rows))
+    result = run(folder, ranker, paths=f"{tmp_path}/eval.csv")
+    assert np.isnan(result.metrics["auc_ctr"])
+    assert np.isnan(result.metrics["auc_cvr"])
+    assert len(result.warnings) == 2
+    assert "click" in result.warnings[0] or "ctr" in result.warnings[0]
