@@ -9,7 +9,7 @@ import pyarrow.csv
 from easymtl.data.blocks import Block, Source
 from easymtl.data.convert import default_scalar, fill_empty
 from easymtl.data.csv_borders import last_border, open_quote
-from easymtl.data.csv_rows import Layout, read_carefully, read_records
+from easymtl.data.csv_rows import NO_UTF8, Layout, read_carefully, read_records
 from easymtl.data.csv_text import (
     check_separator,
     count_line_ends,
@@ -239,6 +239,11 @@ def _position(file: DataFile, name: str, names: list[str]) -> int:
         return names.index(name)
     if name in names:
         raise UserError(f'{file.name}:1: the header names column "{name}" {names.count(name)} times. Keep one.')
+    if any("\N{REPLACEMENT CHARACTER}" in text for text in names):
+        raise UserError(
+            f'{file.name}:1: column "{name}" is not in the header, and the header is no UTF-8 text. '
+            f"Is this a CSV file? {NO_UTF8}"
+        )
     raise UserError(
         f'{file.name}:1: column "{name}" is not in the header ({quoted(names)}).{did_you_mean(name, names)}'
     )

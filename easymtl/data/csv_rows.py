@@ -17,6 +17,8 @@ from easymtl.errors import UserError
 # Python's reader refuses fields of more than 128 KiB unless told otherwise; Arrow's has no such limit.
 _MAX_FIELD_BYTES = 1 << 30
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
+_NOT_SHOWN = re.compile("[\0-\x1f\x7f\udc80-\udcff]")
+NO_UTF8 = "Text in another encoding must be converted first, such as: iconv -f ISO-8859-1 -t UTF-8 (or -f GB18030)."
 
 
 @dataclass(frozen=True)
@@ -150,8 +152,12 @@ def _parse(texts: list[str], field: Field, is_utf8: bool) -> tuple[pa.Array, np.
 
 def _value_problem(row: int, line: int, field: Field, text: str, layout: Layout) -> _Problem:
     shown = text if len(text) <= 60 else text[:57] + "..."
-    shown = _NOT_UTF8.sub("\N{REPLACEMENT CHARACTER}", shown)
+    shown = _NOT_SHOWN.sub("\N{REPLACEMENT CHARACTER}", shown)
     sentence = f'column "{field.name}" holds "{shown}", which is no {field.type_name} ({ALLOWED[field.type]}).'
+    if "\0" in text:
+        sentence += " It holds NUL bytes, as UTF-16 text and binary files do."
+    elif _NOT_UTF8.search(text):
+        sentence += " " + NO_UTF8
     if line == 1 and text.strip() == field.name and not layout.has_header:
         sentence += " The line looks like a header: set data_config.with_header to true."
     return _Problem(row, line, sentence)
@@ -161,6 +167,8 @@ def _width_problem(record: list[str], layout: Layout) -> str:
     declared = "the header has" if layout.has_header else "data_config.input_fields declares"
     count = "1 column was" if len(record) == 1 else f"{len(record)} columns were"
     sentence = f"{count} found where {declared} {layout.num_columns}."
-    if len(record) == 1:
+    if any("\0" in text or _NOT_UTF8.search(text) for text in record):
+        sentence += " The line holds bytes that are no text: is this a CSV file?"
+    elif len(record) == 1:
         sentence += f" Is data_config.separator {layout.separator!r} the right one?"
     return sentence

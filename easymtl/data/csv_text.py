@@ -12,7 +12,21 @@ from easymtl.errors import UserError
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _GZIP = b"\x1f\x8b"
-_PARQUET = b"PAR1"
+_UTF16 = "UTF-16 text. CSV files are read as UTF-8: convert it with iconv -f UTF-16 -t UTF-8"
+_UNPACK = "Only gzip is unpacked: write it again as plain or gzip CSV."
+# First bytes that no CSV file has -> what the file is.
+_OTHER_FORMATS = {
+    b"PAR1": "a Parquet file. Set data_config.input_type to ParquetInput",
+    b"\xff\xfe": _UTF16,
+    b"\xfe\xff": _UTF16,
+    b"PK\x03\x04": f"a zip file, or a spreadsheet. {_UNPACK}",
+    b"\x28\xb5\x2f\xfd": f"a zstd file. {_UNPACK}",
+    b"\xfd7zXZ\x00": f"an xz file. {_UNPACK}",
+    b"\x04\x22\x4d\x18": f"an lz4 file. {_UNPACK}",
+    b"BZh91AY&SY": f"a bzip2 file. {_UNPACK}",
+    b"Obj\x01": "an Avro file. Write it as CSV or Parquet",
+}
+_MOST_MAGIC = max(map(len, _OTHER_FORMATS))
 
 
 def check_separator(separator: str) -> str:
@@ -90,9 +104,10 @@ def text_start(file: DataFile) -> int:
     Raises:
         UserError: it is no CSV file.
     """
-    begin = head(file, 4)
-    if begin == _PARQUET:
-        raise UserError(f"{file.name}: this is a Parquet file. Set data_config.input_type to ParquetInput.")
+    begin = head(file, _MOST_MAGIC)
+    for magic, what in _OTHER_FORMATS.items():
+        if begin.startswith(magic):
+            raise UserError(f"{file.name}: this is {what.rstrip('.')}.")
     return len(_BYTE_ORDER_MARK) if begin.startswith(_BYTE_ORDER_MARK) else 0
 
 
