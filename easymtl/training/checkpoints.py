@@ -8,8 +8,8 @@ data, the best evaluation so far, and size and checksum of every other file.
 import json
 import re
 import shutil
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -210,13 +210,72 @@ def _set_aside(checkpoint: Checkpoint, problem: str) -> str:
 
 @dataclass(frozen=True)
 class _Entry:
-    """One tensor of a checkpoint: how to read it and how to overwrite it."""
+    """One tensor of a checkpoint, or some of its rows: how to read it and how to overwrite it.
+
+    Attributes:
+      name: of the tensor.
+      parameter: its shape, and which rows of the variable it is.
+      variable: that of the parameter, or a slot of the same shape.
+      begin: first row of it, counted in the parameter.
+      num_rows: None for all.
+    """
 
     name: str
-    num_bytes: int
-    shape: tuple[int, ...]
-    read: Callable[[], tf.Tensor]
-    assign: Callable[[tf.Tensor], None]
+    parameter: Parameter
+    variable: tf.Variable
+    begin: int = 0
+    num_rows: int | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Returns the shape of the whole tensor."""
+        return self.parameter.shape
+
+    @property
+    def num_bytes(self) -> int:
+        """Returns the bytes of its rows."""
+        size = int(np.prod(self.shape, dtype=np.int64)) * self.variable.dtype.size
+        return size if self.num_rows is None else size // self.shape[0] * self.num_rows
+
+    @property
+    def slice_text(self) -> str:
+        """Returns the rows as TensorFlow's savers write them: `40 4 10,20:0,4` is rows 10 to 29; empty for all."""
+        if self.num_rows is None:
+            return ""
+        ranges = [f"{self.begin},{self.num_rows}", *(f"0,{size}" for size in self.shape[1:])]
+        return f"{' '.join(map(str, self.shape))} {':'.join(ranges)}"
+
+    def pieces(self) -> Iterator["_Entry"]:
+        """Yields itself, a large table as runs of rows, so that no copy of a whole one is ever held."""
+        is_table = self.shape == (self.parameter.num_rows, *self.variable.shape[1:])
+        if not is_table or self.num_bytes <= _SHARD_BYTES:
+            yield self
+            return
+        step = max(_SHARD_BYTES * self.shape[0] // self.num_bytes, 1)
+        for begin in range(0, self.shape[0], step):
+            yield replace(self, begin=begin, num_rows=min(step, self.shape[0] - begin))
+
+    def read(self) -> tf.Tensor:
+        """Returns the value of its rows."""
+        return self._part.read(self.variable)
+
+    def assign(self, value: tf.Tensor) -> None:
+        """Overwrites its rows."""
+        part = self._part
+        is_whole = part.num_rows == self.variable.shape[0]
+        if is_whole or len(self.variable.shape) != 2:
+            part.assign(value, self.variable)
+            return
+        # Tables are written row by row, as training does: assigning to a slice copies the whole variable.
+        numbers = tf.range(part.begin, part.begin + part.num_rows)
+        tf.raw_ops.ResourceScatterUpdate(resource=self.variable.handle, indices=numbers, updates=value)
+
+    @property
+    def _part(self) -> Parameter:
+        if self.num_rows is None:
+            return self.parameter
+        begin = self.parameter.begin + self.begin
+        return replace(self.parameter, begin=begin, num_rows=self.num_rows, shape=(self.num_rows, *self.shape[1:]))
 
 
 class Weights:
@@ -227,13 +286,13 @@ class Weights:
 
     def write(self, prefix: str) -> None:
         """Writes a TensorFlow checkpoint, a bounded number of bytes at a time."""
-        shards = list(_shards(self._entries))
+        shards = list(_shards(piece for entry in self._entries for piece in entry.pieces()))
         prefixes = [f"{prefix}.part-{index}" for index in range(len(shards))]
         for shard_prefix, entries in zip(prefixes, shards):
             tf.raw_ops.SaveV2(
                 prefix=shard_prefix,
                 tensor_names=[entry.name for entry in entries],
-                shape_and_slices=[""] * len(entries),
+                shape_and_slices=[entry.slice_text for entry in entries],
                 tensors=[entry.read() for entry in entries],
             )
         tf.raw_ops.MergeV2Checkpoints(checkpoint_prefixes=prefixes, destination_prefix=prefix, delete_old_dirs=False)
@@ -245,13 +304,17 @@ class Weights:
           UserError: it does not fit the model, and nothing has been overwritten; or it is damaged.
         """
         self.check(checkpoint)
-        reader = _reader(checkpoint)
-        for entry in self._entries:
+        for piece in (piece for entry in self._entries for piece in entry.pieces()):
             try:
-                value = reader.get_tensor(entry.name)
+                [value] = tf.raw_ops.RestoreV2(
+                    prefix=checkpoint.prefix,
+                    tensor_names=[piece.name],
+                    shape_and_slices=[piece.slice_text],
+                    dtypes=[piece.variable.dtype],
+                )
             except _READ_ERRORS as error:
-                raise UserError(f"{checkpoint.path}: {entry.name} cannot be read: {error}") from None
-            entry.assign(value)
+                raise UserError(f"{checkpoint.path}: {piece.name} cannot be read: {error}") from None
+            piece.assign(value)
 
     def check(self, checkpoint: Checkpoint) -> None:
         """Compares the names and shapes of a checkpoint with those of the model; reads no weights.
@@ -277,20 +340,10 @@ class Weights:
 
 def _entries(parameters: Mapping[str, Parameter], optimizers: Optimizers | None) -> Iterator[_Entry]:
     for name, parameter in parameters.items():
-        yield _entry(name, parameter, parameter.variable)
+        yield _Entry(name, parameter, parameter.variable)
         slots = optimizers.slots_of(parameter.variable) if optimizers else {}
         for slot_name, slot in slots.items():
-            yield _entry(f"{name}/{slot_name}", parameter, slot)
-
-
-def _entry(name: str, parameter: Parameter, variable: tf.Variable) -> _Entry:
-    return _Entry(
-        name,
-        int(np.prod(parameter.shape, dtype=np.int64)) * variable.dtype.size,
-        parameter.shape,
-        lambda: parameter.read(variable),
-        lambda value: parameter.assign(value, variable),
-    )
+            yield _Entry(f"{name}/{slot_name}", parameter, slot)
 
 
 def _shards(entries: Iterable[_Entry]) -> Iterator[list[_Entry]]:

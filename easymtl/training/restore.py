@@ -8,6 +8,7 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.protos.train_pb2 import TrainConfig
 from easymtl.tasks.ranker import Ranker
 from easymtl.training.checkpoints import Checkpoint, CheckpointFolder, Weights
+from easymtl.training.memory import require_scoring_memory
 from easymtl.training.precision import resolve_precision
 
 CONFIG_NAME = "pipeline.config"
@@ -49,8 +50,9 @@ def load_ranker(pipeline: Pipeline, checkpoint: Checkpoint) -> Ranker:
     """Builds the model of a config and fills it from a checkpoint.
 
     Raises:
-      UserError: the checkpoint is damaged or of another model.
+      UserError: the model does not fit in memory, or the checkpoint is damaged or of another model.
     """
+    require_scoring_memory(pipeline)
     ranker = Ranker(pipeline)
     Weights(ranker).read(checkpoint)
     return ranker

@@ -21,6 +21,7 @@ from easymtl.training.checkpoints import Checkpoint, CheckpointFolder, Weights
 from easymtl.training.diagnosis import bad_step, require_finite_weights
 from easymtl.training.evaluation import EvaluationStopped, RankerScorer, evaluate
 from easymtl.training.inputs import TrainingInput
+from easymtl.training.memory import require_training_memory
 from easymtl.training.optimizers import Optimizers
 from easymtl.training.pace import Pace
 from easymtl.training.precision import dtype_of
@@ -85,6 +86,7 @@ class Trainer:
         self._is_stopping = is_stopping
         self.settings.mixed_precision = settle_precision(self.pipeline)
         self._dtype = dtype_of(self.settings.mixed_precision)
+        require_training_memory(self.pipeline)
         self.ranker = Ranker(self.pipeline)
         tables = list(self.ranker.embeddings.variables_by_width.values())
         self._optimizers = Optimizers(self.settings.optimizer_config, tables, self.ranker.dense_variables)

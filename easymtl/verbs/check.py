@@ -49,6 +49,8 @@ def _print_network(config: Config) -> None:
     start_tensorflow()
     from easymtl.reporting.network import print_network
     from easymtl.tasks.ranker import Ranker
+    from easymtl.training.memory import require_training_memory
 
+    require_training_memory(config.pipeline)
     print()
     print_network(Ranker(config.pipeline), config.pipeline)

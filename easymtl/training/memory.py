@@ -1,0 +1,162 @@
+"""Whether a model fits in memory, told before anything is allocated."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import tensorflow as tf
+
+from easymtl.errors import UserError
+from easymtl.features.feature_set import FeatureSet, Table
+from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.training.update_rules import UPDATE_RULES, UpdateRule
+
+# What a feed holds when it shuffles (`window_bytes` of `Feed`), about.
+WINDOW_BYTES = 512 << 20
+_FLOAT_BYTES = 4
+_GIB = 1 << 30
+_MOST_TABLES = 5
+_AVAILABLE = re.compile(r"^MemAvailable:\s+(\d+) kB", re.MULTILINE)
+_INACTIVE = re.compile(r"^(?:total_)?inactive_file (\d+)", re.MULTILINE)
+_CGROUP_FILES = {"memory": ("memory.limit_in_bytes", "memory.usage_in_bytes"), "": ("memory.max", "memory.current")}
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a model will hold in memory, in bytes.
+
+    Attributes:
+      tables: the embedding tables.
+      slots: what the optimizer keeps for them.
+      gradients: of all rows, where the optimizer moves every row in every step.
+      window: encoded rows, which are shuffled in memory.
+    """
+
+    tables: int
+    slots: int = 0
+    gradients: int = 0
+    window: int = 0
+
+    @property
+    def total(self) -> int:
+        """Returns the sum."""
+        return self.tables + self.slots + self.gradients + self.window
+
+
+def require_training_memory(pipeline: Pipeline) -> None:
+    """Checks that the tables of a config, their optimizer slots and the window of rows fit in memory.
+
+    Raises:
+      UserError: they do not.
+    """
+    _require(pipeline, tables_rule(pipeline), WINDOW_BYTES)
+
+
+def require_scoring_memory(pipeline: Pipeline) -> None:
+    """Checks that the tables of a config fit in memory, for what does not train.
+
+    Raises:
+      UserError: they do not.
+    """
+    _require(pipeline, None, 0)
+
+
+def tables_rule(pipeline: Pipeline) -> UpdateRule:
+    """Returns the update rule of the tables."""
+    config = pipeline.train_config.optimizer_config[0]
+    kind = config.WhichOneof("optimizer")
+    return UPDATE_RULES[kind](getattr(config, kind))
+
+
+def needs_of(tables: list[Table], rule: UpdateRule | None, window: int = 0) -> Needs:
+    """Returns what tables need, with the update rule of a training or None."""
+    size = sum(_size(table) for table in tables)
+    if rule is None:
+        return Needs(size)
+    return Needs(size, size * len(rule.slots), size if rule.moves_untouched_rows else 0, window)
+
+
+def available_memory(root: Path = Path("/")) -> int | None:
+    """Returns the bytes that this process can still take, or None where the system does not tell.
+
+    It is the least of what the machine has left and what the limits of the process's control groups (version 1 or 2)
+    leave; files in the page cache count as free.
+    """
+    found = list(_limits(root))
+    machine = _AVAILABLE.search(_text(root / "proc/meminfo"))
+    if machine:
+        found.append(int(machine[1]) * 1024)
+    return max(min(found), 0) if found else None
+
+
+def _require(pipeline: Pipeline, rule: UpdateRule | None, window: int) -> None:
+    if tf.config.list_physical_devices("GPU"):
+        return  # The tables are not in the memory that is looked at here.
+    available = available_memory()
+    tables = FeatureSet(pipeline).tables
+    needs = needs_of(tables, rule, window)
+    if available is not None and needs.total > available:
+        raise UserError(_message(tables, needs, rule, available))
+
+
+def _message(tables: list[Table], needs: Needs, rule: UpdateRule | None, available: int) -> str:
+    largest = sorted(tables, key=_size, reverse=True)
+    parts = [f"tables {_gib(needs.tables)}"]
+    if needs.slots:
+        parts.append(f"{len(rule.slots) if rule else 0} optimizer slots of the same size {_gib(needs.slots)}")
+    if needs.gradients:
+        parts.append(f"gradients of all rows (dense_embedding_update) {_gib(needs.gradients)}")
+    if needs.window:
+        parts.append(f"rows in memory {_gib(needs.window)}")
+    rest = len(largest) - _MOST_TABLES
+    return "\n".join(
+        [
+            f"The model does not fit in memory: it needs {_gib(needs.total)}, and {_gib(available)} are available.",
+            f"  needed: {', '.join(parts)}",
+            *(f"  table {t.name}: {t.rows:,} rows x {t.width} = {_gib(_size(t))}" for t in largest[:_MOST_TABLES]),
+            *([f"  and {rest:,} smaller tables"] if rest > 0 else []),
+            _advice(needs),
+        ]
+    )
+
+
+def _advice(needs: Needs) -> str:
+    smaller = "Lower hash_bucket_size (or num_buckets) or embedding_dim of the largest"
+    shared = "let features with the same ids share a table (embedding_name)"
+    if needs.slots > needs.tables:
+        return f"{smaller}, {shared}, or use adagrad or momentum, which have one slot in place of two."
+    return f"{smaller}, {shared}, or use a machine with more memory."
+
+
+def _size(table: Table) -> int:
+    return table.rows * table.width * _FLOAT_BYTES
+
+
+def _gib(size: int) -> str:
+    return f"{size / _GIB:,.2f} GiB"
+
+
+def _limits(root: Path) -> Iterator[int]:
+    """Yields what each control group of the process leaves, from its own up to the top one."""
+    for line in _text(root / "proc/self/cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        kind = "memory" if "memory" in controllers.split(",") else controllers
+        if kind not in _CGROUP_FILES:
+            continue
+        top = root / "sys/fs/cgroup" / kind
+        own = top / path.strip("/")
+        for folder in (own, *own.parents):
+            limit, usage = (_text(folder / name).strip() for name in _CGROUP_FILES[kind])
+            if limit.isdigit() and usage.isdigit():
+                cached = _INACTIVE.search(_text(folder / "memory.stat"))
+                yield int(limit) - int(usage) + (int(cached[1]) if cached else 0)
+            if folder == top:
+                break
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        return ""

@@ -1,0 +1,111 @@
+"""Whether a model fits in memory: sizes by hand, limits as Linux writes them, and checkpoints of large tables."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from easymtl.errors import UserError
+from easymtl.training import checkpoints, memory
+from easymtl.training.checkpoints import CheckpointFolder
+from easymtl.training.restore import load_ranker
+from easymtl.training.trainer import Trainer
+from tests.training.small_runs import small_config, train, write_data
+
+MIB = 1 << 20
+ITEM_ROWS = "feature_config.features[0].hash_bucket_size"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_data(tmp_path)
+    return tmp_path
+
+
+def write(root, name: str, text: str) -> None:
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def test_without_a_limit_the_machine_decides(tmp_path):
+    write(tmp_path, "proc/meminfo", "MemTotal: 9000 kB\nMemAvailable:   2048 kB\n")
+    assert memory.available_memory(tmp_path) == 2 * MIB
+
+
+def test_the_narrowest_control_group_of_version_2_decides(tmp_path):
+    write(tmp_path, "proc/meminfo", "MemAvailable: 10240 kB\n")
+    write(tmp_path, "proc/self/cgroup", "0::/jobs/one\n")
+    write(tmp_path, "sys/fs/cgroup/jobs/one/memory.max", "max\n")
+    write(tmp_path, "sys/fs/cgroup/jobs/one/memory.current", f"{1 * MIB}\n")
+    write(tmp_path, "sys/fs/cgroup/jobs/memory.max", f"{6 * MIB}\n")
+    write(tmp_path, "sys/fs/cgroup/jobs/memory.current", f"{5 * MIB}\n")
+    write(tmp_path, "sys/fs/cgroup/jobs/memory.stat", f"anon 7\ninactive_file {2 * MIB}\n")
+    assert memory.available_memory(tmp_path) == 3 * MIB
+
+
+def test_a_control_group_of_version_1_counts_where_it_is_mounted_as_the_top(tmp_path):
+    write(tmp_path, "proc/meminfo", "MemAvailable: 10240 kB\n")
+    write(tmp_path, "proc/self/cgroup", "5:cpu,cpuacct:/\n4:memory:/not/to/be/seen/from/here\n")
+    write(tmp_path, "sys/fs/cgroup/memory/memory.limit_in_bytes", f"{4 * MIB}\n")
+    write(tmp_path, "sys/fs/cgroup/memory/memory.usage_in_bytes", f"{3 * MIB}\n")
+    assert memory.available_memory(tmp_path) == 1 * MIB
+
+
+def test_a_system_that_does_not_tell_refuses_nothing(tmp_path, folder, monkeypatch):
+    assert memory.available_memory(tmp_path) is None
+    monkeypatch.setattr(memory, "available_memory", lambda: None)
+    memory.require_training_memory(small_config(folder, f"{ITEM_ROWS}=2000000000").pipeline)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "slots", "gradients"),
+    [
+        ("adam_optimizer { }", 2, 0),
+        ("adam_optimizer { dense_embedding_update: true }", 2, 1),
+        ("adagrad_optimizer { }", 1, 0),
+    ],
+)
+def test_what_tables_need(folder, optimizer, slots, gradients):
+    config = small_config(folder)
+    kind = optimizer.split()[0]
+    pipeline = config.pipeline
+    rate = pipeline.train_config.optimizer_config[0].adam_optimizer.learning_rate
+    message = getattr(pipeline.train_config.optimizer_config[0], kind)
+    message.learning_rate.CopyFrom(rate)
+    if "dense" in optimizer:
+        message.dense_embedding_update = True
+    tables = Trainer(small_config(folder), lambda event: None).ranker.feature_set.tables
+    size = (40 + 20) * 4 * 4
+    needs = memory.needs_of(tables, memory.tables_rule(pipeline), window=10)
+    assert needs == memory.Needs(size, slots * size, gradients * size, 10)
+    assert memory.needs_of(tables, None) == memory.Needs(size)
+
+
+def test_training_and_scoring_refuse_before_they_allocate(folder):
+    result, _ = train(folder, "eval_input_path=", "train_config.num_steps=1")
+    huge = small_config(folder, f"{ITEM_ROWS}=1000000000000", f"model_dir={folder}/huge")
+    with pytest.raises(UserError, match="does not fit in memory") as caught:
+        Trainer(huge, lambda event: None)
+    text = str(caught.value)
+    assert "table all/item: 1,000,000,000,000 rows x 4 = 14,901.16 GiB" in text
+    assert "2 optimizer slots of the same size 29,802.32 GiB" in text
+    assert "are available" in text and "hash_bucket_size" in text and "adagrad" in text
+    with pytest.raises(UserError, match="does not fit in memory") as caught:
+        load_ranker(huge.pipeline, result.checkpoint)
+    assert "slots" not in str(caught.value)
+
+
+def test_a_table_that_is_written_in_pieces_is_read_back_whole_and_in_pieces(folder, monkeypatch):
+    monkeypatch.setattr(checkpoints, "_SHARD_BYTES", 100)
+    config = small_config(folder)
+    result = Trainer(config, lambda event: None).run()
+    reader = tf.train.load_checkpoint(result.checkpoint.prefix)
+    name = "input_layer/item_embedding/embedding_weights"
+    assert reader.get_variable_to_shape_map()[name] == [40, 4]
+    assert len(list((result.checkpoint.path).glob("weights.data*"))) > 10
+    in_pieces = load_ranker(config.pipeline, CheckpointFolder(folder / "model").latest())
+    monkeypatch.undo()
+    whole = load_ranker(config.pipeline, result.checkpoint)
+    for name, parameter in whole.parameters.items():
+        np.testing.assert_array_equal(parameter.read(), reader.get_tensor(name), err_msg=name)
+        np.testing.assert_array_equal(in_pieces.parameters[name].read(), reader.get_tensor(name), err_msg=name)
