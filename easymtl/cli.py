@@ -4,6 +4,7 @@ Nothing heavy is imported before it is needed: `easymtl --help` and `easymtl che
 """
 
 import argparse
+import errno
 import importlib
 import os
 import sys
@@ -15,6 +16,8 @@ from easymtl.errors import UserError, did_you_mean, quoted
 
 _EXIT_USER_ERROR = 2
 _EXIT_INTERRUPTED = 130
+# They name no file when they meet the writing, rather than the opening, of one.
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 _EPILOG = """\
 first steps:
@@ -76,9 +79,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _EXIT_USER_ERROR
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None and error.errno not in _DISK_ERRORS:
             raise
-        print(f"easymtl {options.verb}: {error.filename}: {error.strerror}.", file=sys.stderr)
+        place = f"{error.filename}: " if error.filename is not None else ""
+        print(f"easymtl {options.verb}: {place}{error.strerror}.", file=sys.stderr)
         return _EXIT_USER_ERROR
     except KeyboardInterrupt:
         print(f"easymtl {options.verb}: interrupted.", file=sys.stderr)

@@ -1,5 +1,6 @@
 """Scalars and histograms for TensorBoard, in `model_dir/summaries/train` and `/eval`."""
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -7,8 +8,10 @@ from typing import Any
 
 import tensorflow as tf
 
+from easymtl.errors import UserError
 from easymtl.reporting.names import split_result
 from easymtl.training import events
+from easymtl.training.publishing import reason
 
 _MOST_VALUES = 100_000
 
@@ -46,15 +49,24 @@ class Summaries:
         self.close()
 
     def __call__(self, event: events.Event) -> None:
-        """Writes what an event has for TensorBoard."""
+        """Writes what an event has for TensorBoard.
+
+        Raises:
+          UserError: the files cannot be written.
+        """
         tell = self._tell.get(type(event))
-        if tell:
+        if not tell:
+            return
+        try:
             tell(event)
+        except (OSError, tf.errors.OpError) as error:
+            raise UserError(f"{self.path}: cannot be written: {reason(error)}. Check model_dir.") from None
 
     def close(self) -> None:
-        """Closes the files."""
+        """Closes the files; what does not fit on the disk any more is lost, and a training does not end of it."""
         for writer in self._writers.values():
-            writer.close()
+            with contextlib.suppress(OSError, tf.errors.OpError):
+                writer.close()
         self._writers.clear()
 
     def _writer(self, name: str) -> tf.summary.SummaryWriter:

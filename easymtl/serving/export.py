@@ -1,7 +1,7 @@
 """Exporting: written beside, checked against the checkpoint, then renamed into place."""
 
+import contextlib
 import json
-import os
 import shutil
 import time
 from dataclasses import dataclass
@@ -23,6 +23,7 @@ from easymtl.serving.saved_model import SIGNATURE, ServingModel
 from easymtl.tasks.ranker import Ranker
 from easymtl.training.checkpoints import Checkpoint
 from easymtl.training.evaluation import RankerScorer
+from easymtl.training.publishing import draft_of, publish, reason, remove, sweep
 from easymtl.training.restore import load_ranker
 
 _PARITY_ROWS = 1000
@@ -61,7 +62,7 @@ def export(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path) -> Ex
     ranker = load_ranker(pipeline, checkpoint)
     model = ServingModel(pipeline, ranker)
     final = _new_subfolder(Path(folder))
-    draft = final.with_name(f".writing-{final.name}-{os.getpid()}")
+    draft = draft_of(final)
     try:
         function = model.signature()
         draft.parent.mkdir(parents=True, exist_ok=True)
@@ -73,9 +74,9 @@ def export(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path) -> Ex
         inputs = {spec.name: spec.dtype.name for spec in function.structured_input_signature[0]}
         outputs = sorted(function.structured_outputs)
         _describe(draft, checkpoint, inputs, outputs)
-        os.replace(draft, final)
+        publish(draft, final)
     except (OSError, tf.errors.OpError) as error:
-        raise UserError(f"{final}: could not be written: {error}") from None
+        raise UserError(f"{final}: could not be written: {reason(error)}") from None
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     _prune(Path(folder), pipeline.export_config.exports_to_keep)
@@ -143,16 +144,8 @@ def _describe(draft: Path, checkpoint: Checkpoint, inputs: dict[str, str], outpu
 def _prune(folder: Path, keep: int) -> None:
     """Removes all but the newest `keep` exports (0 keeps all), and what killed processes left half written."""
     published = sorted((entry for entry in folder.iterdir() if entry.name.isdigit()), key=lambda entry: int(entry.name))
-    abandoned = [draft for draft in folder.glob(".writing-*") if not _is_running(int(draft.name.rpartition("-")[2]))]
-    for entry in [*(published[: len(published) - keep] if keep > 0 else []), *abandoned]:
-        shutil.rmtree(entry, ignore_errors=True)
-
-
-def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    for entry in published[: len(published) - keep] if keep > 0 else []:
+        # Another export may have been quicker.
+        with contextlib.suppress(OSError):
+            remove(entry)
+    sweep(folder)

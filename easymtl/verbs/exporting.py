@@ -26,7 +26,7 @@ class Exporter:
 
     def __call__(self, event: events.Event) -> None:
         """Exports after a checkpoint, if that is asked for."""
-        if isinstance(event, events.Saved) and self._kind == "latest":
+        if isinstance(event, events.Saved) and self._kind == "latest" and not event.is_stopping:
             self._export("latest")
             self._exported = event.step
 

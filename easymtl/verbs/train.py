@@ -2,23 +2,37 @@
 
 from argparse import Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from easymtl.config import load_config, view
+from easymtl.config import Config, load_config, view
 from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.training.lock import TrainingLock
 from easymtl.verbs.data_check import require_files
+from easymtl.verbs.stop_signals import StopSignals
 from easymtl.verbs.tensorflow_start import start_tensorflow
+
+if TYPE_CHECKING:
+    from easymtl.reporting.console import Console
+    from easymtl.training.trainer import TrainingResult
 
 
 def run(options: Namespace) -> None:
     """Trains the model of a config, or continues an earlier training in its model_dir.
 
-    Evaluates at every checkpoint. At the end it writes `eval_result.json` and exports what `exporter_type` names.
+    Evaluates at every checkpoint, into `eval_result.json`, and exports at the end what `exporter_type` names. SIGTERM
+    and Ctrl-C save a checkpoint behind the step that is being made and end the command.
 
     Raises:
-      UserError: the config or the data are wrong.
+      UserError: the config or the data are wrong, the model_dir cannot be written, or another training is in it.
+      KeyboardInterrupt: Ctrl-C has ended it, and a checkpoint is saved.
     """
     config = load_config(options.pipeline_config, options.overrides)
     require_files(view.train_input(config.pipeline), view.eval_input(config.pipeline))
+    with TrainingLock(config.pipeline.model_dir):
+        _train(config)
+
+
+def _train(config: Config) -> None:
     settings = config.pipeline.train_config
     start_tensorflow(settings.inter_op_parallelism_threads, settings.intra_op_parallelism_threads)
     from easymtl.reporting.console import Console
@@ -40,19 +54,39 @@ def run(options: Namespace) -> None:
             for listen in (console, summaries, results, exporter):
                 listen(event)
 
-        trainer = Trainer(config, listener)
-        first = trainer.step
-        result = trainer.run()
+        with StopSignals() as stop:
+            trainer = Trainer(config, listener, stop.is_received)
+            first = trainer.step
+            result = trainer.run()
+        results.finish(result.counts, result.skipped_rows)
+        if result.is_stopped:
+            _tell_stop(console, stop, result)
+            return
         has_trained = result.step > first
         if not has_trained:
-            console(Note(_is_done(config.pipeline, first)))
-        results.finish(result.counts)
+            console(Note(_is_done(config.pipeline, result)))
         console.summary(result)
         exporter.finish(result, has_trained)
 
 
-def _is_done(pipeline: Pipeline, step: int) -> str:
-    settings = pipeline.train_config
+def _tell_stop(console: "Console", stop: StopSignals, result: "TrainingResult") -> None:
+    console.close()
+    console.terminal.print(
+        f"Stopped by {stop.name} at step {result.step}, saved in {result.checkpoint.path}. Run the same command again "
+        "to go on.",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if stop.is_interrupt:
+        raise KeyboardInterrupt
+
+
+def _is_done(pipeline: Pipeline, result: "TrainingResult") -> str:
+    settings, step = pipeline.train_config, result.step
+    patience = pipeline.export_config.max_check_steps
+    is_stale = result.best_step is not None and step - result.best_step >= patience
+    if pipeline.export_config.enable_early_stop and is_stale:
+        return f"Nothing is left to train at step {step}: it stopped early. Raise export_config.max_check_steps."
     limit = f"train_config.num_steps is {settings.num_steps}"
     if not 0 < settings.num_steps <= step:
         limit = f"data_config.num_epochs is {pipeline.data_config.num_epochs}, and all of them are read"

@@ -1,0 +1,57 @@
+"""SIGTERM and Ctrl-C: the first one asks a training to save and end, the second one ends it at once."""
+
+import os
+import signal
+import sys
+import threading
+from types import FrameType
+from typing import Any
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_SHOW_CURSOR = "\x1b[?25h"
+
+
+class StopSignals:
+    """Listens to both signals inside of a `with` statement."""
+
+    def __init__(self) -> None:
+        self._received: signal.Signals | None = None
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> "StopSignals":
+        """Begins to listen; only the main thread of a process can."""
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._receive) for number in _SIGNALS}
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Gives the signals back their earlier meaning."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
+
+    def is_received(self) -> bool:
+        """Returns whether one has arrived."""
+        return self._received is not None
+
+    @property
+    def name(self) -> str:
+        """Returns the name of the signal that has arrived, or an empty text."""
+        return self._received.name if self._received else ""
+
+    @property
+    def is_interrupt(self) -> bool:
+        """Returns whether it was Ctrl-C."""
+        return self._received == signal.SIGINT
+
+    def _receive(self, number: int, _: FrameType | None) -> None:
+        self._received = signal.Signals(number)
+        # From here on the system ends the process, even in the middle of a long operation of TensorFlow.
+        for each in _SIGNALS:
+            signal.signal(each, signal.SIG_DFL)
+        shown = _SHOW_CURSOR if sys.stdout.isatty() else ""
+        text = (
+            f"{shown}\n{self._received.name}: saving a checkpoint behind this step. Once more ends at once, unsaved.\n"
+        )
+        # A print could meet itself here: signals arrive in the middle of one.
+        os.write(2, text.encode())
