@@ -54,6 +54,7 @@ lint: setup  ## Check style, types and that the generated documents are current.
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m easymtl.config.reference --out docs/config.md --check
+	$(BIN)/python -m easymtl.config.coverage --out docs/easyrec_fields.md --check
 	$(BIN)/python -m tests.errors.document --out docs/errors.md --check
 
 format: setup  ## Put the code into the common format.
@@ -63,8 +64,9 @@ format: setup  ## Put the code into the common format.
 proto: setup  ## Compile protos/*.proto into easymtl/protos.
 	$(BIN)/python setup.py --quiet build_protos
 
-docs: setup  ## Write what is generated: docs/config.md from the protos, docs/errors.md from what the commands say.
+docs: setup  ## Write what is generated: fields from the protos, errors.md from what the commands say.
 	$(BIN)/python -m easymtl.config.reference --out docs/config.md
+	$(BIN)/python -m easymtl.config.coverage --out docs/easyrec_fields.md
 	$(BIN)/python -m tests.errors.document --out docs/errors.md
 
 clean:  ## Remove what the other targets made, the virtual environment included.

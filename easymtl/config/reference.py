@@ -7,7 +7,6 @@ The generated classes hold no comments, so the protos are compiled again with th
 `grpcio-tools` of the development install and a checkout.
 """
 
-import argparse
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from google.protobuf.descriptor_pb2 import (
     FileDescriptorSet,
 )
 
+from easymtl.config.documents import publish, table_row
 from easymtl.protos import options_pb2
 from easymtl.protos.pipeline_pb2 import Pipeline
 
@@ -192,7 +192,7 @@ def _message_section(message: Descriptor, said: dict[str, str]) -> str:
         lines += ["| Field | Type | Default | Meaning | Notes |", "|---|---|---|---|---|"]
     for field in message.fields:
         cells = [f"`{field.name}`", _type(field), _default(field), said.get(field.full_name, ""), _notes(field)]
-        lines.append(_row(cells))
+        lines.append(table_row(cells))
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -201,12 +201,8 @@ def _enum_section(enum: EnumDescriptor, said: dict[str, str]) -> str:
     lines += ["| Value | Meaning | Notes |", "|---|---|---|"]
     for value in enum.values:
         meaning = said.get(f"{enum.full_name}.{value.name}", "")
-        lines.append(_row([f"`{value.name}`", meaning, _standing_note(value)]))
+        lines.append(table_row([f"`{value.name}`", meaning, _standing_note(value)]))
     return "\n".join(lines) + "\n"
-
-
-def _row(cells: list[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def _name(item: Descriptor | EnumDescriptor) -> str:
@@ -254,19 +250,7 @@ def _standing_note(item: FieldDescriptor | EnumValueDescriptor) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Writes the reference, or with `--check` tells whether it is current; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m easymtl.config.reference", description=__doc__.split("\n")[0])
-    parser.add_argument("--out", type=Path, required=True, help="the Markdown file")
-    parser.add_argument("--check", action="store_true", help="write nothing; fail when the file is not current")
-    flags = parser.parse_args(arguments)
-    text = reference()
-    if not flags.check:
-        flags.out.write_text(text, encoding="utf-8")
-        return 0
-    if flags.out.exists() and flags.out.read_text(encoding="utf-8") == text:
-        return 0
-    command = f"python -m easymtl.config.reference --out {flags.out}"
-    print(f"{flags.out} does not say what protos/*.proto say. Run: {command}", file=sys.stderr)
-    return 1
+    return publish("easymtl.config.reference", reference, arguments)
 
 
 if __name__ == "__main__":

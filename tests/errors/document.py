@@ -6,13 +6,13 @@
 Each command is run, in this process; a message in the document is what the command said.
 """
 
-import argparse
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from easymtl.config.documents import publish, table_row
 from tests.errors.cases import SECTIONS, TRAIN, Case
 from tests.errors.project import CONFIG, FOLDER, Outcome, Project
 
@@ -82,7 +82,7 @@ def row(case: Case, outcome: Outcome) -> str:
     """
     assert outcome.code == 2, f"{case.name}: ended with {outcome.code}: {outcome.message}"
     cells = [case.name, _code(case.written.splitlines()), _code(outcome.message.rstrip("\n").splitlines())]
-    return f"| {' | '.join(cells)} |"
+    return table_row(cells)
 
 
 def _code(lines: Iterable[str]) -> str:
@@ -90,28 +90,14 @@ def _code(lines: Iterable[str]) -> str:
     marked = []
     for line in lines:
         fence = "``" if "`" in line else "`"
-        marked.append(f"{fence}{line}{fence}".replace("|", "\\|"))
+        marked.append(f"{fence}{line}{fence}")
     return "<br>".join(marked)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Writes the document, or with `--check` tells whether it is current; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tests.errors.document", description=__doc__.split("\n")[0])
-    parser.add_argument("--out", type=Path, required=True, help="the Markdown file")
-    parser.add_argument("--check", action="store_true", help="write nothing; fail when the file is not current")
-    flags = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
-        text = document(Runner(Path(folder)))
-    if not flags.check:
-        flags.out.write_text(text, encoding="utf-8")
-        return 0
-    if flags.out.exists() and flags.out.read_text(encoding="utf-8") == text:
-        return 0
-    print(
-        f"{flags.out} is not what the commands say. Run: python -m tests.errors.document --out {flags.out}",
-        file=sys.stderr,
-    )
-    return 1
+        return publish("tests.errors.document", lambda: document(Runner(Path(folder))), arguments)
 
 
 if __name__ == "__main__":
