@@ -49,6 +49,9 @@ test: setup  ## Run the tests.
 parity: setup  ## Hold every golden case against EasyRec's own numbers; GOLDEN=DIR names other cases.
 	$(BIN)/python -m tests.parity $(GOLDEN)
 
+faults: setup  ## Kill trainings and exports at random, and try each other fault (some minutes).
+	$(BIN)/python tests/faults/run.py
+
 lint: setup  ## Check style, types and that the generated documents are current.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
