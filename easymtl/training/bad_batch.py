@@ -54,7 +54,7 @@ def odd_columns(rows: Rows, feature_set: FeatureSet, numbers: Sequence[NumberCol
     for slot in _slots(feature_set):
         if slot.kind == "dense":
             found = odd_values(_dense(rows, slot))
-        elif slot.kind == "bag" and (bags := rows.columns[f"bags_{slot.width}"]).weights is not None:
+        elif slot.kind == "bag" and (bags := _bags(rows, slot)).weights is not None:
             found = odd_values(_of_bag(bags, slot.index, bags.weights)[0])
             found = found.split(" in row")[0]  # It is a place among the tags of all rows.
         else:
@@ -88,10 +88,10 @@ def _arrays(rows: Rows, slot: Slot) -> Iterator[tuple[str, pa.Array]]:
         values = _dense(rows, slot)
         yield "", pa.array(values[:, 0]) if slot.width == 1 else pa.array(list(values))
     elif slot.kind == "id":
-        ids = rows.columns[f"ids_{slot.width}"][:, slot.index]
+        ids = np.asarray(rows.columns[f"ids_{slot.width}"])[:, slot.index]
         yield "", pa.array(ids - slot.offset, mask=ids < 0)
     else:
-        bags = rows.columns[f"bags_{slot.width}"]
+        bags = _bags(rows, slot)
         ids, starts = _of_bag(bags, slot.index, bags.values)
         lists = pa.array(ids - slot.offset, mask=ids < 0)
         yield "", pa.ListArray.from_arrays(starts, lists)
@@ -111,7 +111,13 @@ def _slots(feature_set: FeatureSet) -> list[Slot]:
 
 
 def _dense(rows: Rows, slot: Slot) -> np.ndarray:
-    return rows.columns["dense"][:, slot.index : slot.index + slot.width]
+    return np.asarray(rows.columns["dense"])[:, slot.index : slot.index + slot.width]
+
+
+def _bags(rows: Rows, slot: Slot) -> Ragged:
+    bags = rows.columns[f"bags_{slot.width}"]
+    assert isinstance(bags, Ragged)
+    return bags
 
 
 def _of_bag(bags: Ragged, index: int, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
