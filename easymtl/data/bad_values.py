@@ -32,7 +32,14 @@ class BadValues(UserError):
 def encode_rows(
     encode: Callable[[pa.RecordBatch], Rows], batch: pa.RecordBatch, source: Source, blocks: Sequence[Block]
 ) -> Rows:
-    """Returns the encoded rows of a batch; with `ignore_error` without those whose values cannot be used.
+    """Returns the encoded rows of a batch; with `ignore_error` without those whose values cannot be used."""
+    return usable_rows(encode, batch, source, blocks)[1]
+
+
+def usable_rows(
+    encode: Callable[[pa.RecordBatch], Rows], batch: pa.RecordBatch, source: Source, blocks: Sequence[Block]
+) -> tuple[pa.RecordBatch, Rows]:
+    """Returns a batch and its encoded rows; with `ignore_error` without those whose values cannot be used.
 
     Args:
         encode: turns a record batch into rows, one for one.
@@ -45,7 +52,7 @@ def encode_rows(
     """
     while True:
         try:
-            return encode(batch)
+            return batch, encode(batch)
         except BadValues as error:
             if not source.ignore_error:
                 raise UserError(

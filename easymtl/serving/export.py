@@ -13,9 +13,11 @@ import tensorflow as tf
 
 import easymtl
 from easymtl.config import view
+from easymtl.data.bad_values import usable_rows
 from easymtl.data.sources import open_source
 from easymtl.errors import UserError
 from easymtl.features.columns import without_nulls
+from easymtl.features.encoder import Encoder
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.serving.parity import Parity, check_parity
 from easymtl.serving.placement import Placement, check_placement
@@ -68,7 +70,7 @@ def export(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path) -> Ex
         draft.parent.mkdir(parents=True, exist_ok=True)
         tf.saved_model.save(model, str(draft), signatures={SIGNATURE: function})
         _copy_assets(pipeline, draft)
-        rows = sample_rows(pipeline, model.fields)
+        rows = sample_rows(pipeline, model.fields, Encoder(ranker.feature_set))
         parity = check_parity(draft, rows, _expected(ranker, rows)) if rows else None
         placement = _checked_placement(draft)
         inputs = {spec.name: spec.dtype.name for spec in function.structured_input_signature[0]}
@@ -83,16 +85,21 @@ def export(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path) -> Ex
     return Export(final, checkpoint, inputs, outputs, parity, placement)
 
 
-def sample_rows(pipeline: Pipeline, fields: list[str]) -> dict[str, pa.Array]:
-    """Returns raw columns of some evaluation (else training) rows, null as '' or 0; empty when there are none."""
+def sample_rows(pipeline: Pipeline, fields: list[str], encode: Encoder | None = None) -> dict[str, pa.Array]:
+    """Returns raw columns of some evaluation (else training) rows, null as '' or 0; empty when there are none.
+
+    With an encoder, rows whose values it cannot use are left out where `data_config.ignore_error` says so.
+    """
     paths = view.eval_input(pipeline) or view.train_input(pipeline)
     if not paths:
         return {}
     source = open_source(paths, pipeline.data_config, fields)
     for block in source.blocks:
         for batch in source.read(block):
-            if batch.num_rows:
-                part = batch.slice(0, _PARITY_ROWS)
+            part = batch.slice(0, _PARITY_ROWS)
+            if encode:
+                part, _ = usable_rows(encode, part, source, [block])
+            if part.num_rows:
                 return {name: without_nulls(part.column(name)) for name in fields}
     return {}
 

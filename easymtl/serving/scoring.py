@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +26,7 @@ from easymtl.training.evaluation import Scorer, Scores, kept_columns
 from easymtl.training.inputs import evaluation_feed
 
 _INPUT_PREFIX = "input_"
+_NOT_A_NUMBER = re.compile(r"could not correctly convert string: (.*?)\s+\[(?:\[|Op:)", re.DOTALL)
 
 
 class SavedModelScorer:
@@ -55,7 +57,16 @@ class SavedModelScorer:
     def score(self, rows: Rows) -> tuple[Scores, Scores]:
         """Returns the scores by name; a SavedModel knows no losses."""
         columns = {keyword: _tensor(rows[_INPUT_PREFIX + field]) for field, keyword in self._keywords.items()}
-        return {name: value.numpy() for name, value in self._serve(**columns).items()}, {}
+        try:
+            return {name: value.numpy() for name, value in self._serve(**columns).items()}, {}
+        except tf.errors.InvalidArgumentError as error:
+            match = _NOT_A_NUMBER.search(error.message)
+            if not match:
+                raise
+            raise UserError(
+                f'The data hold "{match[1]}" where the SavedModel reads a number. Without --saved_model the message '
+                "names file and line, and data_config.ignore_error leaves out such rows."
+            ) from None
 
 
 class RawEncoder:

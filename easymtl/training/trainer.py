@@ -279,7 +279,16 @@ class Trainer:
         self._metrics, self._evaluated_step = result.metrics, step
         is_best = self._best.update(step, result.metrics)
         self._tell(
-            events.Evaluated(step, result.metrics, result.num_examples, result.seconds, is_best, result.warnings)
+            events.Evaluated(
+                step,
+                result.metrics,
+                result.num_examples,
+                result.seconds,
+                is_best,
+                result.warnings,
+                result.counts,
+                result.skipped_rows,
+            )
         )
         return True
 
