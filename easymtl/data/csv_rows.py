@@ -19,6 +19,10 @@ _MAX_FIELD_BYTES = 1 << 30
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
 _NOT_SHOWN = re.compile("[\0-\x1f\x7f\udc80-\udcff]")
 NO_UTF8 = "Text in another encoding must be converted first, such as: iconv -f ISO-8859-1 -t UTF-8 (or -f GB18030)."
+_ONE_ROW = "Correct the row, or set data_config.ignore_error to leave out such rows."
+_EVERY_ROW = (
+    "No row here can be read: compare the order and types of data_config.input_fields with the columns of the file."
+)
 
 
 @dataclass(frozen=True)
@@ -77,10 +81,9 @@ def read_carefully(
         return columns
     problems.sort(key=lambda problem: problem.line)
     if skipped is None:
-        raise UserError(
-            f"{name}:{problems[0].line}: {problems[0].text} "
-            "Correct the row, or set data_config.ignore_error to leave out such rows."
-        )
+        num_records = len(lines) + sum(problem.row < 0 for problem in problems)
+        is_every_row = num_records > 1 and len({problem.line for problem in problems}) == num_records
+        raise UserError(f"{name}:{problems[0].line}: {problems[0].text} {_EVERY_ROW if is_every_row else _ONE_ROW}")
     good = np.ones(len(lines), bool)
     seen = set()
     for problem in problems:

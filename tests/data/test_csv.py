@@ -275,3 +275,14 @@ def test_a_field_larger_than_the_csv_module_likes(read):
     assert values == {"i": [1], "s": ["2"]}
     values, _ = read(b"1," + b"y" * 200_000 + b"\nx,2\n", "i:INT32 s", ignore_error="true")
     assert values == {"i": [1], "s": ["y" * 200_000]}
+
+
+def test_columns_in_another_order_are_not_blamed_on_the_row(read):
+    with pytest.raises(UserError, match=r"a\.csv:1: .*compare the order and types of data_config\.input_fields"):
+        read(b"a,1\nb,2\n", "i:INT32 s:STRING")
+    with pytest.raises(UserError, match=r"a\.csv:1: .*compare the order and types"):
+        read(b"1\n2\n", "i:INT32 s:STRING")
+    with pytest.raises(UserError, match=r"a\.csv:2: .*Correct the row"):
+        read(b"1,a\nb,2\n", "i:INT32 s:STRING")
+    with pytest.raises(UserError, match=r"a\.csv:1: .*Correct the row"):
+        read(b"b,2\n", "i:INT32 s:STRING")

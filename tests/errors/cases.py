@@ -835,7 +835,7 @@ _DATA = [
         written("train.csv", rows(24, ("user", "order", "seconds", "click", "tags", "price"))),
         "train.csv:1:",
         'column "click" holds "u0"',
-        "a whole number",
+        "compare the order and types of data_config.input_fields",
     ),
     data(
         "The separator is another one",
