@@ -84,7 +84,9 @@ def test_checkpoint_by_name_step_and_folder(project, scores, choice):
 def test_metrics_of_checkpoint_and_savedmodel_are_the_same(project):
     checkpoint = project.results("checkpoint")
     model = project.results("model", "--saved_model", project.exports[0])
-    assert set(checkpoint) - set(model) == {
+    # Only the encoder of a checkpoint sees what is odd in a row.
+    oddities = {name for name in checkpoint if name.startswith(("missing_", "unknown_", "out_of_range_"))}
+    assert set(checkpoint) - set(model) - oddities == {
         "loss",
         *(f"{'l2' if name.startswith(('view', 'on')) else 'cross_entropy'}_loss_{name}" for name in TOWERS),
     }
