@@ -46,7 +46,8 @@ class RawFeature(Transform):
         """Returns the bucket, the weighted bag or the numbers of values `[n]`."""
         numbers, counts = self._read(column)
         numbers = self._scale(numbers)
-        finite = tf.math.is_finite(numbers)
+        # A double may be finite and yet too large for the float32 that the model computes in; buckets take any.
+        finite = tf.math.is_finite(numbers if self.kind == "id" else tf.cast(numbers, tf.float32))
         counts["not_finite"] = tf.reduce_sum(count(~finite), axis=1)
         if self.kind == "id":
             boundaries = tf.constant(self.boundaries, numbers.dtype)

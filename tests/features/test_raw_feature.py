@@ -46,6 +46,12 @@ def test_the_normalizer_comes_after_scaling():
     np.testing.assert_allclose(case.dense("x"), np.log1p([[1.0], [0.0], [0.5]]), rtol=1e-6)
 
 
+def test_a_double_that_is_too_large_for_float32_is_not_finite():
+    case = Case({"x": "DOUBLE"}, raw_feature(""), {"x": [1e300, -1e300, 2.5]})
+    assert case.dense("x") == [[0.0], [0.0], [2.5]]
+    assert case.encoder.counts["x"]["not_finite"] == 2
+
+
 def test_a_result_that_is_not_finite_contributes_nothing_and_is_counted():
     case = Case({"x": "FLOAT"}, raw_feature('normalizer_fn: "log"'), {"x": [1.0, 0.0, -1.0]})
     assert case.dense("x") == [[0.0], [0.0], [0.0]]
