@@ -151,7 +151,7 @@ def _stopped(folder: Path, config: Path, number: signal.Signals) -> Outcome:
 
 
 def _second_signal(folder: Path, config: Path) -> Outcome:
-    shared = ("train_config.num_steps=0", "train_config.save_checkpoints_steps=1000000")
+    shared = ("train_config.num_steps=100000000", "train_config.save_checkpoints_steps=1000000")
     run = Run(folder / "second.log", "train", config, *shared, f"model_dir={folder / 'second'}")
     run.wait_for("step ")
     run.send(signal.SIGSTOP)
@@ -160,11 +160,15 @@ def _second_signal(folder: Path, config: Path) -> Outcome:
     begin = time.monotonic()
     while run.is_running() and time.monotonic() < begin + 10:
         run.send(signal.SIGTERM)
-    return _result("a second signal", [] if run.wait(1) is not None else ["it goes on"], f"exit code {run.code}")
+    return _result(
+        "a second signal",
+        [] if run.wait(1) == -signal.SIGTERM else [f"{run.code}: {run.text[-300:]}"],
+        f"exit code {run.code}",
+    )
 
 
 def _two_trainings(folder: Path, config: Path) -> Outcome:
-    shared = ("train_config.num_steps=0", f"model_dir={folder / 'two'}")
+    shared = ("train_config.num_steps=100000000", f"model_dir={folder / 'two'}")
     first = Run(folder / "first.log", "train", config, *shared)
     first.wait_for(": parameters ")
     second = Run(folder / "two.log", "train", config, *shared)
@@ -197,10 +201,10 @@ def _damaged(folder: Path, config: Path) -> Iterator[Outcome]:
 def _full_disk(folder: Path, config: Path) -> Outcome:
     """Trains on a disk that gets full, then on the same one with more space."""
     fault = "disk full (a small file system)"
-    with small_disk(folder / "disk", "256k") as disk:
+    with small_disk(folder / "disk", "160k") as disk:
         if disk is None:
             return fault, "ok", "not tried: this user cannot mount one"
-        shared = ("train_config.num_steps=900", "train_config.keep_checkpoint_max=0", f"model_dir={disk}")
+        shared = ("train_config.num_steps=20000", "train_config.keep_checkpoint_max=0", f"model_dir={disk}")
         run = Run(folder / "disk.log", "train", config, *shared)
         problems = [] if run.wait() == 2 and "No space left" in run.text else [run.text[-300:]]
         problems += ["a traceback"] if "Traceback" in run.text else []
