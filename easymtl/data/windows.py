@@ -120,7 +120,7 @@ def _with_share(source: Source, block: Block) -> Iterator[tuple[pa.RecordBatch, 
 def _no_rows(source: Source) -> str:
     if source.skipped_rows:
         return (
-            f"All {source.skipped_rows} rows of the data were skipped because they do not parse "
+            "All rows of the data were skipped because they do not parse "
             f"(data_config.ignore_error). The first: {source.skipped.examples[0]}"
         )
     where = f' "{source.paths}"' if source.paths else ""

@@ -85,7 +85,7 @@ def test_a_file_without_a_usable_row_between_others(feed):
 
 @pytest.mark.parametrize("num_epochs", [0, 1])
 def test_no_usable_row_at_all_is_an_error_and_not_a_loop(feed, num_epochs):
-    with pytest.raises(UserError, match=r'All 2 rows of the data were skipped.*a\.csv:1: field "n" holds "x"'):
+    with pytest.raises(UserError, match=r'All rows of the data were skipped.*a\.csv:1: field "n" holds "x"'):
         feed("a.csv", b"1,x\n2,y\n", True, num_epochs=num_epochs)
 
 

@@ -50,7 +50,10 @@ def without_checksum(content):
     "content, problem",
     [
         (gzip.compress(TEXT.encode(), mtime=0)[:-20], r"the gzip file is truncated or damaged.*gzip -t"),
-        (without_checksum(gzip.compress(TEXT.encode(), mtime=0)), r"the gzip file is truncated or damaged: .*data check"),
+        (
+            without_checksum(gzip.compress(TEXT.encode(), mtime=0)),
+            r"the gzip file is truncated or damaged: .*data check",
+        ),
         (gzip.compress(TEXT.encode(), mtime=0) + b"garbage", r"the gzip file is truncated or damaged"),
         (TEXT.encode("utf-16"), r"this is UTF-16 text\. .*iconv -f UTF-16 -t UTF-8"),
         (b"PK\x03\x04" + GARBAGE, r"this is a zip file, or a spreadsheet\. Only gzip is unpacked"),
@@ -73,20 +76,20 @@ def test_a_file_that_cannot_be_read_says_why_and_is_never_skipped(tmp_path, coun
 
 
 @pytest.mark.parametrize(
-    "content, problem, skipped",
+    "content, problem",
     [
-        (TEXT.encode("latin-1"), r'a\.csv:1: column "s" holds ".0", which is no STRING.*iconv -f ISO-8859-1', 50),
-        (TEXT.encode("utf-16-le"), r'a\.csv:1: column "i" .*NUL bytes, as UTF-16 text', 51),
-        (GARBAGE, r"a\.csv:1: 1 column was found.*bytes that are no text: is this a CSV file\?", None),
-        (bytes(3000), r"a\.csv:1: 1 column was found.*bytes that are no text", 1),
-        (b"1;a\n2;b\n", r"a\.csv:1: 1 column was found .*separator ',' the right one", 2),
+        (TEXT.encode("latin-1"), r'a\.csv:1: column "s" holds ".0", which is no STRING.*iconv -f ISO-8859-1'),
+        (TEXT.encode("utf-16-le"), r'a\.csv:1: column "i" .*NUL bytes, as UTF-16 text'),
+        (GARBAGE, r"a\.csv:1: 1 column was found.*bytes that are no text: is this a CSV file\?"),
+        (bytes(3000), r"a\.csv:1: 1 column was found.*bytes that are no text"),
+        (b"1;a\n2;b\n", r"a\.csv:1: 1 column was found .*separator ',' the right one"),
     ],
 )
-def test_a_file_of_which_no_row_is_good(tmp_path, count_rows, content, problem, skipped):
+def test_a_file_of_which_no_row_is_good(tmp_path, count_rows, content, problem):
     (tmp_path / "a.csv").write_bytes(content)
     with pytest.raises(UserError, match=problem):
         count_rows()
-    with pytest.raises(UserError, match=rf"All {skipped or '[0-9]+'} rows of the data were skipped.*The first: "):
+    with pytest.raises(UserError, match=r"All rows of the data were skipped.*The first: "):
         count_rows(True)
 
 

@@ -35,9 +35,9 @@ FEATURES = [
 texts = st.none() | st.text(max_size=12) | st.sampled_from([*WORDS, "long" * 20_000, "\x00", "\U0001f600", "NaN"])
 # Characters that split tags and weights in the features above are put in on purpose only.
 tag = st.text(st.characters(exclude_characters="|:", exclude_categories=["Cs"]), max_size=5)
-weight = st.floats(-1e6, 1e6, width=32)
-floats = st.none() | st.floats(width=32) | st.sampled_from([0.0, -0.0, 2.0, 6.0, 10.0])
-doubles = st.none() | st.floats() | st.sampled_from(BOUNDARIES)
+weight = st.floats(-1e6, 1e6, width=32, allow_subnormal=False)
+floats = st.none() | st.floats(width=32, allow_subnormal=False) | st.sampled_from([0.0, -0.0, 2.0, 6.0, 10.0])
+doubles = st.none() | st.floats(allow_subnormal=False) | st.sampled_from(BOUNDARIES)
 integers = st.none() | st.integers(-(2**63), 2**63 - 1) | st.integers(-2, 11)
 rows = st.fixed_dictionaries(
     {
