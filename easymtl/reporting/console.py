@@ -96,7 +96,7 @@ class Console:
           result: what `Trainer.run` returned.
         """
         self.close()
-        print_counts(result.counts, result.num_examples or None, result.skipped_rows, self.terminal)
+        print_counts(result.counts, None, result.skipped_rows, self.terminal)
         best = f", best evaluation at step {result.best_step}" if result.best_step is not None else ""
         took = seconds_text(self._clock() - self._begin)
         print_line(self.terminal, f"Trained to step {result.step} in {took}{best}.", "bold")

@@ -52,11 +52,11 @@ class Export:
     placement: Placement
 
 
-def export(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path) -> Export:
+def export(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path, keep: int = 0) -> Export:
     """Writes a SavedModel below `folder`, in a new subfolder named by the time in seconds, as servers want it.
 
     It is written to a temporary folder, loaded in another process, compared with the checkpoint on evaluation rows,
-    and renamed into place when all is well. All but the newest `exports_to_keep` are removed then.
+    and renamed into place when all is well. All but the newest `keep` are removed then; 0 keeps all.
 
     Raises:
       UserError: it could not be written, does not score as the checkpoint, or has a node without a GPU kernel.
@@ -81,7 +81,7 @@ def export(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path) -> Ex
         raise UserError(f"{final}: could not be written: {reason(error)}") from None
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    _prune(Path(folder), pipeline.export_config.exports_to_keep)
+    _prune(Path(folder), keep)
     return Export(final, checkpoint, inputs, outputs, parity, placement)
 
 
@@ -151,7 +151,7 @@ def _describe(draft: Path, checkpoint: Checkpoint, inputs: dict[str, str], outpu
 def _prune(folder: Path, keep: int) -> None:
     """Removes all but the newest `keep` exports (0 keeps all), and what killed processes left half written."""
     published = sorted((entry for entry in folder.iterdir() if entry.name.isdigit()), key=lambda entry: int(entry.name))
-    for entry in published[: len(published) - keep] if keep > 0 else []:
+    for entry in published[:-keep] if keep > 0 else []:
         # Another export may have been quicker.
         with contextlib.suppress(OSError):
             remove(entry)

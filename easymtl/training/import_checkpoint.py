@@ -23,6 +23,7 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.ranker import Ranker
 from easymtl.training.best import Best
 from easymtl.training.checkpoints import CheckpointFolder, Weights
+from easymtl.training.meaning import meaning_of
 from easymtl.training.names_of_easyrec import is_bookkeeping, is_count_of_norm, name_there
 from easymtl.training.optimizers import Optimizers
 
@@ -81,7 +82,12 @@ def import_checkpoint(pipeline: Pipeline, source: str, fresh_optimizer: bool = F
     optimizers = Optimizers(pipeline.train_config.optimizer_config, tables, ranker.dense_variables)
     report = ImportReport(there.prefix, 0 if fresh_optimizer else there.step())
     _map(list(_targets(ranker, optimizers)), there, report, fresh_optimizer)
-    state = {"cursor": Cursor().to_dict(), "best": Best.from_pipeline(pipeline).state(), "metrics": {}}
+    state = {
+        "cursor": Cursor().to_dict(),
+        "best": Best.from_pipeline(pipeline).state(),
+        "metrics": {},
+        "meaning": meaning_of(pipeline),
+    }
     folder = CheckpointFolder(pipeline.model_dir)
     report.path = str(folder.save(report.step, Weights(ranker, optimizers), state).path)
     return report

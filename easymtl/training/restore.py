@@ -8,6 +8,7 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.protos.train_pb2 import TrainConfig
 from easymtl.tasks.ranker import Ranker
 from easymtl.training.checkpoints import Checkpoint, CheckpointFolder, Weights
+from easymtl.training.meaning import require_same_meaning
 from easymtl.training.memory import require_scoring_memory
 from easymtl.training.precision import resolve_precision
 
@@ -55,6 +56,7 @@ def load_ranker(pipeline: Pipeline, checkpoint: Checkpoint) -> Ranker:
     require_scoring_memory(pipeline)
     ranker = Ranker(pipeline)
     Weights(ranker).read(checkpoint)
+    require_same_meaning(pipeline, checkpoint, checkpoint.state())
     return ranker
 
 

@@ -21,6 +21,7 @@ from easymtl.training.checkpoints import Checkpoint, CheckpointFolder, Weights
 from easymtl.training.diagnosis import bad_step, require_finite_weights
 from easymtl.training.evaluation import EvaluationStopped, RankerScorer, evaluate
 from easymtl.training.inputs import TrainingInput
+from easymtl.training.meaning import meaning_of, require_same_meaning
 from easymtl.training.memory import require_training_memory
 from easymtl.training.optimizers import Optimizers
 from easymtl.training.pace import Pace
@@ -117,6 +118,7 @@ class Trainer:
             return
         state = latest.state()
         self._weights.read(latest)
+        require_same_meaning(self.pipeline, latest, state)
         self._step.assign(latest.step)
         self._cursor = Cursor.from_dict(state["cursor"])
         self._best.restore(state["best"])
@@ -257,6 +259,7 @@ class Trainer:
             "evaluated_step": self._evaluated_step,
             "owes_evaluation": self._owes_evaluation,
             "is_interim": is_interim,
+            "meaning": meaning_of(self.pipeline),
         }
         checkpoint = self._folder.at(step)
         if checkpoint:

@@ -47,7 +47,8 @@ class Exporter:
 
     def _export(self, choice: str) -> None:
         checkpoint = find_checkpoint(self._pipeline, choice)
-        print_export(export(self._pipeline, checkpoint, self._folder), self._terminal)
+        keep = 0 if self._kind == "final" else self._pipeline.export_config.exports_to_keep
+        print_export(export(self._pipeline, checkpoint, self._folder, keep), self._terminal)
 
 
 def print_export(done: Export, terminal: Terminal) -> None:

@@ -136,8 +136,10 @@ def test_only_the_newest_exports_are_kept(trained, tmp_path, score_here):
     (tmp_path / "notes").mkdir()
     for number in ("7", "11", "101"):
         (tmp_path / number).mkdir()
-    done = export(trained.pipeline("export_config.exports_to_keep=2"), trained.checkpoint, tmp_path)
-    assert {entry.name for entry in tmp_path.iterdir()} == {"notes", "101", done.path.name}
+    done = export(trained.pipeline(), trained.checkpoint, tmp_path, keep=5)
+    assert {entry.name for entry in tmp_path.iterdir()} == {"notes", "7", "11", "101", done.path.name}
+    done = export(trained.pipeline(), trained.checkpoint, tmp_path, keep=2)
+    assert len(list(tmp_path.iterdir())) == 3
     assert newest_export(tmp_path) == done.path
 
 
@@ -179,7 +181,7 @@ def test_killed_export_leaves_nothing_that_looks_like_one(trained, exported, tmp
     sleeper.wait()
     again = export(trained.pipeline(), trained.checkpoint, tmp_path)
     assert not draft.exists()
-    assert [entry.name for entry in tmp_path.iterdir()] == [again.path.name]
+    assert {entry.name for entry in tmp_path.iterdir()} == {done.path.name, again.path.name}
     assert int(again.path.name) > int(done.path.name)
 
 

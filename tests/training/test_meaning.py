@@ -1,0 +1,37 @@
+import pytest
+
+from easymtl.errors import UserError
+from easymtl.training.restore import find_checkpoint, load_ranker
+from easymtl.training.trainer import Trainer
+from tests.training.small_runs import CONFIG, load_config, write_data
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("meaning")
+    write_data(path)
+    (path / "x.config").write_text(CONFIG.format(folder=path))
+    Trainer(load_config(str(path / "x.config")), lambda event: None).run()
+    return path
+
+
+@pytest.mark.parametrize(
+    "override, message",
+    [
+        ('model_config.feature_groups[0].feature_names=["tags", "item", "price"]', "feature number 1 is another one"),
+        ("feature_config.features[2].normalizer_fn=log1p", 'feature "price" has normalizer_fn log1p'),
+        ("feature_config.features[1].combiner=mean", 'feature "tags" has combiner mean in the config and None'),
+    ],
+)
+def test_weights_are_not_read_with_another_meaning(folder, override, message):
+    config = load_config(str(folder / "x.config"), [override])
+    with pytest.raises(UserError, match=message):
+        load_ranker(config.pipeline, find_checkpoint(config.pipeline))
+    with pytest.raises(UserError, match=message):
+        Trainer(config, lambda event: None)
+
+
+def test_what_does_not_change_the_meaning_may_change(folder):
+    overrides = ["train_config.num_steps=9", "feature_config.features[0].initializer={constant_initializer{consts: 1}}"]
+    config = load_config(str(folder / "x.config"), overrides)
+    load_ranker(config.pipeline, find_checkpoint(config.pipeline))
