@@ -122,7 +122,7 @@ class CsvSource(Source):
             names, start = read_header(file, self.separator)
             if not names and start > text_start(file):
                 raise UserError(
-                    f"{file.name}:1: the first line is blank, and data_config.with_header says that it names the columns."
+                    f"{file.name}:1: the first line is blank. data_config.with_header says that it names the columns."
                 )
             positions = [_position(file, name, names) for name in fields] if names else []
         else:
