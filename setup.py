@@ -32,7 +32,6 @@ EXTRAS_REQUIRE = {
         "pytest>=8,<10",
         "pytest-xdist>=3.6,<4",
         "ruff>=0.9",
-        "types-protobuf>=5.26",
     ],
 }
 
