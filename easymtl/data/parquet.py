@@ -56,6 +56,10 @@ class ParquetSource(Source):
                 _check_types(file, opened.schema_arrow, fields)
                 self._metadata[file] = opened.metadata
                 groups = [opened.metadata.row_group(number) for number in range(opened.num_row_groups)]
+                if sum(group.num_rows for group in groups) != opened.metadata.num_rows:
+                    raise UserError(
+                        f"{file.name}: the Parquet footer is damaged: its row groups do not add up to its rows."
+                    )
             blocks += [
                 Block(file, number, group.total_byte_size, group.num_rows) for number, group in enumerate(groups)
             ]

@@ -1,0 +1,5 @@
+from hypothesis import settings
+
+# The same examples in every run: what a run of the tests finds must not depend on luck.
+settings.register_profile("repeatable", derandomize=True)
+settings.load_profile("repeatable")
