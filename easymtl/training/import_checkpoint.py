@@ -22,10 +22,11 @@ from easymtl.layers.norm import CONVERGED
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.ranker import Ranker
 from easymtl.training.best import Best
-from easymtl.training.checkpoints import CheckpointFolder, Weights
+from easymtl.training.checkpoints import CheckpointFolder
 from easymtl.training.meaning import meaning_of
 from easymtl.training.names_of_easyrec import is_bookkeeping, is_count_of_norm, name_there
 from easymtl.training.optimizers import Optimizers
+from easymtl.training.weights import Weights
 
 _STEP = "global_step"
 _PART = re.compile(r"^(?P<whole>.+)/part_(?P<index>\d+)(?P<slot>/[^/]+)?$")

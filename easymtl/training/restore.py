@@ -7,10 +7,11 @@ from easymtl.errors import UserError, quoted
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.protos.train_pb2 import TrainConfig
 from easymtl.tasks.ranker import Ranker
-from easymtl.training.checkpoints import Checkpoint, CheckpointFolder, Weights
+from easymtl.training.checkpoints import Checkpoint, CheckpointFolder
 from easymtl.training.meaning import require_same_meaning
 from easymtl.training.memory import require_scoring_memory
 from easymtl.training.precision import resolve_precision
+from easymtl.training.weights import Weights
 
 CONFIG_NAME = "pipeline.config"
 
@@ -55,7 +56,7 @@ def load_ranker(pipeline: Pipeline, checkpoint: Checkpoint) -> Ranker:
     """
     require_scoring_memory(pipeline)
     ranker = Ranker(pipeline)
-    Weights(ranker).read(checkpoint)
+    Weights(ranker).read(checkpoint.path)
     require_same_meaning(pipeline, checkpoint, checkpoint.state())
     return ranker
 

@@ -17,7 +17,7 @@ from easymtl.protos.train_pb2 import TrainConfig
 from easymtl.tasks.ranker import Ranker
 from easymtl.training import events
 from easymtl.training.best import Best
-from easymtl.training.checkpoints import Checkpoint, CheckpointFolder, Weights
+from easymtl.training.checkpoints import Checkpoint, CheckpointFolder
 from easymtl.training.diagnosis import bad_step, require_finite_weights
 from easymtl.training.evaluation import EvaluationStopped, RankerScorer, evaluate
 from easymtl.training.inputs import TrainingInput
@@ -30,6 +30,7 @@ from easymtl.training.profile import Profile
 from easymtl.training.publishing import reason, sweep, write_text
 from easymtl.training.restore import CONFIG_NAME, settle_precision
 from easymtl.training.step import TrainStep, batch_signature, make_train_step
+from easymtl.training.weights import Weights
 
 DEADLINE_FORMAT = "%Y%m%d %H:%M:%S"
 
@@ -117,7 +118,7 @@ class Trainer:
         if latest is None:
             return
         state = latest.state()
-        self._weights.read(latest)
+        self._weights.read(latest.path)
         require_same_meaning(self.pipeline, latest, state)
         self._step.assign(latest.step)
         self._cursor = Cursor.from_dict(state["cursor"])

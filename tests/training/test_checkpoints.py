@@ -10,9 +10,10 @@ import tensorflow as tf
 from easymtl.config import load_config
 from easymtl.errors import UserError
 from easymtl.tasks.ranker import Ranker
-from easymtl.training.checkpoints import CheckpointFolder, Weights
+from easymtl.training.checkpoints import CheckpointFolder
 from easymtl.training.optimizers import Optimizers
 from easymtl.training.restore import find_checkpoint, load_ranker
+from easymtl.training.weights import Weights
 from tests.training.small_runs import small_config
 
 
@@ -102,7 +103,7 @@ def test_weights_and_slots_come_back(folder, config):
             variable.assign(tf.random.stateless_normal(variable.shape, [index, number]))
         both.append((ranker, optimizers))
     checkpoint = folder.save(1, Weights(*both[0]), {})
-    Weights(*both[1]).read(checkpoint)
+    Weights(*both[1]).read(checkpoint.path)
     for first, second in zip(both[0], both[1]):
         for expected, found in zip(first.variables, second.variables):
             np.testing.assert_array_equal(found, expected, err_msg=expected.name)
@@ -122,7 +123,7 @@ def test_another_optimizer_is_told_by_its_missing_slots(folder, config, ranker):
     tables = list(ranker.embeddings.variables_by_width.values())
     optimizers = Optimizers(config.pipeline.train_config.optimizer_config, tables, ranker.dense_variables)
     with pytest.raises(UserError, match=r"it has no .*embedding_weights/Adam"):
-        Weights(ranker, optimizers).read(checkpoint)
+        Weights(ranker, optimizers).read(checkpoint.path)
 
 
 def test_a_checkpoint_that_does_not_fit_names_what_differs_and_changes_nothing(folder, config, ranker):
@@ -131,14 +132,14 @@ def test_a_checkpoint_that_does_not_fit_names_what_differs_and_changes_nothing(f
     target = Ranker(other.pipeline)
     before = [variable.numpy() for variable in target.variables]
     with pytest.raises(UserError) as error:
-        Weights(target).read(checkpoint)
+        Weights(target).read(checkpoint.path)
     assert "mmoe/expert_0/dnn_1/kernel is (8, 6) there and (8, 5) in the config" in str(error.value)
     for variable, value in zip(target.variables, before):
         np.testing.assert_array_equal(variable, value)
 
 
 def test_large_models_are_written_in_parts(folder, ranker, monkeypatch):
-    monkeypatch.setattr("easymtl.training.checkpoints._SHARD_BYTES", 300)
+    monkeypatch.setattr("easymtl.training.weights._SHARD_BYTES", 300)
     checkpoint = save(folder, ranker, 1)
     assert len(list(checkpoint.path.glob("weights.data-*"))) > 3
     reader = tf.train.load_checkpoint(checkpoint.prefix)
@@ -153,7 +154,7 @@ def test_a_damaged_checkpoint_is_a_clear_error(folder, ranker, name):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(UserError, match=r"step-000000001.*cannot be read"):
         checkpoint.state()
-        Weights(ranker).read(checkpoint)
+        Weights(ranker).read(checkpoint.path)
 
 
 def test_a_changed_byte_is_a_clear_error(folder, ranker):
@@ -163,7 +164,7 @@ def test_a_changed_byte_is_a_clear_error(folder, ranker):
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"step-000000001: .* cannot be read"):
-        Weights(ranker).read(checkpoint)
+        Weights(ranker).read(checkpoint.path)
 
 
 def test_a_checkpoint_of_a_later_version_is_refused(folder, ranker):

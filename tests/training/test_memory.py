@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from easymtl.errors import UserError
-from easymtl.training import checkpoints, memory
+from easymtl.training import memory, weights
 from easymtl.training.checkpoints import CheckpointFolder
 from easymtl.training.restore import load_ranker
 from easymtl.training.trainer import Trainer
@@ -96,7 +96,7 @@ def test_training_and_scoring_refuse_before_they_allocate(folder):
 
 
 def test_a_table_that_is_written_in_pieces_is_read_back_whole_and_in_pieces(folder, monkeypatch):
-    monkeypatch.setattr(checkpoints, "_SHARD_BYTES", 100)
+    monkeypatch.setattr(weights, "_SHARD_BYTES", 100)
     config = small_config(folder)
     result = Trainer(config, lambda event: None).run()
     reader = tf.train.load_checkpoint(result.checkpoint.prefix)
