@@ -62,6 +62,7 @@ class Blocks:
         self._seed = seed
         num_scores = len(data_set.outcomes)
         self._model = HiddenModel(data_set.effects, num_scores, self._random("model", 0))
+        self._mixing = np.eye(num_scores, dtype=np.float32)
         self._scale = np.ones(num_scores, np.float32)
         self._bias = np.zeros(num_scores, np.float32)
         self._calibrate()
@@ -74,7 +75,7 @@ class Blocks:
         return _batch(self._data_set, values, features.columns, truths)
 
     def _labels(self, features: Features, random: np.random.Generator) -> tuple[dict, dict]:
-        scores = self._model.scores(features.inputs) * self._scale + self._bias
+        scores = self._model.scores(features.inputs) @ self._mixing * self._scale + self._bias
         values: dict[str, np.ndarray] = {}
         truths: dict[str, np.ndarray] = {}
         for score, (name, outcome) in zip(scores.T, self._data_set.outcomes.items()):
@@ -93,6 +94,8 @@ class Blocks:
         """Scales and shifts the scores to the declared spreads and rates, on a block of its own."""
         features = self._data_set.features(self._seed, self._random("calibration", 0), BLOCK_ROWS)
         scores = self._model.scores(features.inputs)
+        self._correlate(scores)
+        scores = scores @ self._mixing
         truths: dict[str, np.ndarray] = {}
         for place, (name, outcome) in enumerate(self._data_set.outcomes.items()):
             weights = truths[outcome.parent] if outcome.parent else np.ones(len(scores), np.float32)
@@ -100,6 +103,23 @@ class Blocks:
             scaled = scores[:, place] * self._scale[place]
             self._bias[place] = _bias_for_rate(scaled, weights, outcome.rate)
             truths[name] = sigmoid(scaled + self._bias[place]) * weights
+
+    def _correlate(self, scores: np.ndarray) -> None:
+        """Mixes as much of its parent's score into a child's as makes the declared correlation.
+
+        What the hidden model happens to have made of it is taken out first.
+        """
+        places = {name: place for place, name in enumerate(self._data_set.outcomes)}
+        for name, outcome in self._data_set.outcomes.items():
+            if outcome.correlation and outcome.parent:
+                parent, child = places[outcome.parent], places[name]
+                own = scores[:, child] - scores[:, child].mean()
+                above = scores @ self._mixing[:, parent]
+                above -= above.mean()
+                slope = own @ above / (above @ above)
+                rest = (own - slope * above).std() / above.std()
+                wanted = outcome.correlation / np.sqrt(1 - outcome.correlation**2) * rest
+                self._mixing[:, child] += (wanted - slope) * self._mixing[:, parent]
 
 
 def _bias_for_rate(scores: np.ndarray, weights: np.ndarray, rate: float) -> float:

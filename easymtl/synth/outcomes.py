@@ -19,11 +19,13 @@ class Event:
       rate: its mean where the parent happened.
       spread: standard deviation of its logit over rows; 1.1 gives an AUC of about .78.
       parent: the event without which it cannot happen.
+      correlation: of its logit with the parent's.
     """
 
     rate: float
     spread: float
     parent: str | None = None
+    correlation: float = 0.0
     type = pa.int32()
 
     def mean(self, scores: np.ndarray) -> np.ndarray:
@@ -55,6 +57,7 @@ class Duration:
     noise: float = 0.7
     spread: float = 1.2
     rate = 0.5
+    correlation = 0.0
     type = pa.float32()
 
     def mean(self, scores: np.ndarray) -> np.ndarray:
@@ -82,6 +85,7 @@ class Times:
     most: int
     rate: float
     spread: float
+    correlation = 0.0
     type = pa.int32()
 
     def mean(self, scores: np.ndarray) -> np.ndarray:

@@ -10,11 +10,12 @@ import pyarrow.parquet
 
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.synth.data_set import BLOCK_ROWS, TRUTH_PREFIX, Blocks, DataSet
+from easymtl.synth.funnel import Funnel
 from easymtl.synth.livestream import Livestream
 from easymtl.synth.taobao import Taobao
 from easymtl.synth.tenrec import Tenrec
 
-DATA_SETS: dict[str, DataSet] = {data_set.name: data_set for data_set in (Livestream(), Taobao(), Tenrec())}
+DATA_SETS: dict[str, DataSet] = {data_set.name: data_set for data_set in (Livestream(), Taobao(), Tenrec(), Funnel())}
 FORMATS = ("parquet", "csv")
 _MOST_EVAL_ROWS = 200_000
 

@@ -145,7 +145,7 @@ _COMMANDS = [
         "A data set that synth does not make",
         "synth livstream",
         '"livstream"',
-        '"livestream", "taobao", "tenrec"',
+        '"livestream", "taobao", "tenrec", "funnel"',
         "Did you mean",
     ),
     command("A number that is none", "synth taobao --rows many", "--rows", '"many" is no whole number'),

@@ -68,6 +68,7 @@ def test_the_truth_beats_the_mean_by_more_than_five_percent(table):
 def test_columns_of_an_id_belong_to_it(table):
     name, rows = table
     pairs = {
+        "funnel": [("user_id", "user_level"), ("item_id", "item_brand"), ("item_id", "item_price")],
         "livestream": [("user_id", "user_city"), ("anchor_id", "room_type"), ("user_id", "user_tags")],
         "taobao": [("user_id", "cms_segid"), ("adgroup_id", "brand"), ("campaign_id", "customer")],
         "tenrec": [("user_id", "age"), ("item_id", "video_category")],
@@ -123,3 +124,25 @@ def test_livestream_durations_are_zero_or_positive_logarithms(table):
         happened = values(rows, event) > 0
         assert (values(rows, label)[happened] > 0.2).all()
         assert values(rows, label)[happened].max() < 8
+
+
+def test_funnel_clicks_go_to_those_who_would_order(table):
+    name, rows = table
+    if name != "funnel":
+        pytest.skip("another data set")
+    click, truth = values(rows, "true_click"), values(rows, "true_order") / values(rows, "true_click")
+    logits = [np.log(p / (1 - p)) for p in (click, truth)]
+    assert np.corrcoef(logits)[0, 1] == pytest.approx(0.7, abs=0.02)
+    clicked = values(rows, "click") > 0
+    assert truth[clicked].mean() == pytest.approx(0.2, abs=0.01)
+    assert truth[~clicked].mean() < 0.6 * truth[clicked].mean()
+    assert values(rows, "order")[clicked].mean() == pytest.approx(truth[clicked].mean(), abs=0.01)
+
+
+def test_a_correlation_leaves_rate_and_spread_as_declared(table):
+    name, rows = table
+    if name != "funnel":
+        pytest.skip("another data set")
+    truth = values(rows, "true_order") / values(rows, "true_click")
+    spread = DATA_SETS[name].outcomes["order"].spread
+    assert np.log(truth / (1 - truth)).std() == pytest.approx(spread, rel=0.03)
