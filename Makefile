@@ -8,7 +8,7 @@ DEMO_DIR := model_dir/demo
 GOLDEN ?= tests/data/easyrec_golden
 DEMO := --pipeline_config $(DEMO_CONFIG) --set model_dir=$(DEMO_DIR)
 
-.PHONY: help setup demo test parity lint format proto docs clean
+.PHONY: help setup demo test parity faults lint format proto docs clean
 
 help:  ## Show the targets.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'

@@ -20,7 +20,6 @@ INSTALL_REQUIRES = [
 ]
 EXTRAS_REQUIRE = {
     "gpu": ["tensorflow[and-cuda]>=2.21,<2.23"],
-    "bench": ["pandas>=2.2,<4"],
     "dev": [
         "boto3>=1.34,<2",
         "grpcio-tools>=1.73,<1.77",

@@ -11,20 +11,16 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from easymtl.config.cursor import CLOSERS, OPENERS, Cursor
+from easymtl.config.field_reports import FieldReports, ManyProblems
 from easymtl.config.lexer import Token
-from easymtl.config.problems import Findings, Position, Problem, join
-from easymtl.config.scalars import Scalar, ScalarError, read_scalar, type_name
+from easymtl.config.problems import Findings, Position, join
+from easymtl.config.scalars import ScalarError, read_scalar, type_name
 from easymtl.errors import did_you_mean, quoted
 from easymtl.protos import options_pb2
 
 _SEPARATORS = (",", ";")
 _DEEPEST = 100
-_MOST_PROBLEMS = 100
 _NO_JSON = " A config is protobuf text, not JSON: its fields stand without braces around them."
-
-
-class _ManyProblems(Exception):
-    """The text is so far from a config that more problems would not help."""
 
 
 class Parser:
@@ -42,13 +38,13 @@ class Parser:
         self._around: list[tuple[str, Descriptor]] = []
         self._close_up_to: int | None = None
         self._findings = findings
-        self._fixed_position = fixed_position
+        self._reports = FieldReports(findings, fixed_position)
 
     def parse(self, message: Message, path: str = "") -> None:
         """Reads the whole text as the fields of `message`, which stands at `path`."""
         try:
             self._fields(message, path, "", 0)
-        except _ManyProblems:
+        except ManyProblems:
             self._findings.is_broken = True
 
     def parse_value(self, message: Message, descriptor: FieldDescriptor, path: str) -> None:
@@ -57,28 +53,11 @@ class Parser:
             if self._is_allowed(descriptor, path, self._cursor.token):
                 self._value(message, descriptor, path, self._cursor.token, 0)
                 if self._cursor.token.kind != "end":
-                    self._report(
+                    self._reports.report(
                         self._cursor.token, path, f"there is more after the value: {self._cursor.token.shown}."
                     )
-        except _ManyProblems:
+        except ManyProblems:
             self._findings.is_broken = True
-
-    def _position(self, token: Token) -> Position:
-        return self._fixed_position or Position(token.line, token.column)
-
-    def _report(self, token: Token, path: str, text: str, damages: bool = False) -> None:
-        position = self._position(token)
-        where = self._findings.places.line(position, with_column=True)
-        shown_path = f"{path}: " if self._fixed_position and not text.startswith(path) else ""
-        self._findings.problems.append(Problem(where, shown_path + text, position))
-        if damages:
-            self._findings.damaged.add(path)
-        if len(self._findings.problems) >= _MOST_PROBLEMS:
-            raise _ManyProblems
-
-    def _broken(self, token: Token, path: str, text: str) -> None:
-        self._findings.is_broken = True
-        self._report(token, path, text)
 
     def _fields(self, message: Message, path: str, closer: str, depth: int) -> bool:
         """Reads fields up to `closer` (the end of the text when empty); returns whether it was met."""
@@ -104,7 +83,7 @@ class Parser:
             return self._closed_by(token, path, closer)
         else:
             hint = _NO_JSON if token.text == "{" and not path else ""
-            self._broken(token, path, f"the name of a field is needed here, found {token.shown}.{hint}")
+            self._reports.broken(token, path, f"the name of a field is needed here, found {token.shown}.{hint}")
             self._cursor.skip_piece()
             self._cursor.skip_to_field()
         return None
@@ -113,9 +92,9 @@ class Parser:
         if token.text == closer:
             return True
         if closer and token.text != "]":
-            self._broken(token, path, f'"{closer}" is needed here, found "{token.text}".')
+            self._reports.broken(token, path, f'"{closer}" is needed here, found "{token.text}".')
             return True
-        self._broken(token, path, f'"{token.text}" closes nothing.')
+        self._reports.broken(token, path, f'"{token.text}" closes nothing.')
         return None
 
     def _field(self, message: Message, path: str, depth: int) -> None:
@@ -137,7 +116,7 @@ class Parser:
         if self._cursor.take_if(":") or descriptor.message_type is not None or token.text == "[":
             return True
         text = f'{descriptor.name} needs a ":" and {type_name(descriptor)}, found {token.shown}.'
-        self._report(token, path, text, damages=True)
+        self._reports.report(token, path, text, damages=True)
         if token.kind in ("number", "string"):
             return True
         self._cursor.skip_to_field()
@@ -148,7 +127,7 @@ class Parser:
         owner = self._owner(name.text)
         if owner is not None and self._missing_closers:
             where = self._around[owner][0] or "the config"
-            self._broken(name, path, f'{text}, but {where} has: a "}}" seems to be missing before it.')
+            self._reports.broken(name, path, f'{text}, but {where} has: a "}}" seems to be missing before it.')
             self._missing_closers = max(0, self._missing_closers - (len(self._around) - 1 - owner))
             self._close_up_to = owner
             self._cursor.give_back()
@@ -160,7 +139,7 @@ class Parser:
             hint = f" It is a field of {self._around[owner][0] or 'the config'}: move it there."
         elif not hint and allowed:
             hint = f" Its fields: {quoted(sorted(_fields_of_use(descriptor)))}."
-        self._report(name, path, f"{text}.{hint}")
+        self._reports.report(name, path, f"{text}.{hint}")
         self._skip_value()
 
     def _owner(self, name: str) -> int | None:
@@ -175,15 +154,7 @@ class Parser:
         is_barred = options[options_pb2.refused] or options[options_pb2.later]
         if is_barred and self._is_default(descriptor):
             return True
-        if options[options_pb2.refused]:
-            self._report(token, path, f"{descriptor.name} is not supported. {options[options_pb2.refused]}")
-            return False
-        if options[options_pb2.later]:
-            self._report(token, path, f"{descriptor.name} is not supported yet. {options[options_pb2.later]}")
-            return False
-        if options[options_pb2.ignored]:
-            self._ignore(token, descriptor.full_name, f"{descriptor.name} is ignored. {options[options_pb2.ignored]}")
-        return True
+        return self._reports.is_allowed(descriptor, path, token)
 
     def _is_default(self, descriptor: FieldDescriptor) -> bool:
         """Tells whether the default of a scalar follows: writing it asks for nothing, as many configs do."""
@@ -194,34 +165,30 @@ class Parser:
         except ScalarError:
             return False
 
-    def _ignore(self, token: Token, name: str, sentence: str) -> None:
-        position = self._position(token)
-        self._findings.ignored.setdefault(name, Problem(self._findings.places.line(position), sentence, position))
-
     def _value(self, message: Message, descriptor: FieldDescriptor, path: str, name: Token, depth: int) -> None:
         if not self._cursor.take_if("["):
             self._element(message, descriptor, path, name, depth)
             return
         if not descriptor.is_repeated:
             text = f"{descriptor.name} takes one value, not a list."
-            self._report(name, path, text, damages=True)
+            self._reports.report(name, path, text, damages=True)
             self._cursor.give_back()
             self._skip_value()
             return
-        self._findings.places.positions.setdefault(path, self._position(name))
+        self._findings.places.positions.setdefault(path, self._reports.position(name))
         self._list(message, descriptor, path, depth)
 
     def _list(self, message: Message, descriptor: FieldDescriptor, path: str, depth: int) -> None:
         while not self._cursor.take_if("]") and self._close_up_to is None:
             item = self._cursor.token
             if item.kind == "end" or self._cursor.at_mark("}", ">"):
-                self._broken(item, path, f'"]" is needed here, to end the list of {descriptor.name}.')
+                self._reports.broken(item, path, f'"]" is needed here, to end the list of {descriptor.name}.')
                 return
             self._element(message, descriptor, path, item, depth)
             token = self._cursor.token
             if self._cursor.take_if(",") or token.text in ("]", "}", ">") or token.kind == "end":
                 continue
-            self._broken(token, path, f'"," or "]" is needed in {descriptor.name}, found {token.shown}.')
+            self._reports.broken(token, path, f'"," or "]" is needed in {descriptor.name}, found {token.shown}.')
             if self._cursor.at_field():
                 return
             if token is item:
@@ -236,7 +203,7 @@ class Parser:
             self._scalar(message, descriptor, path, name)
 
     def _list_path(self, message: Message, descriptor: FieldDescriptor, path: str, name: Token) -> str:
-        self._findings.places.positions.setdefault(path, self._position(name))
+        self._findings.places.positions.setdefault(path, self._reports.position(name))
         return f"{path}[{len(getattr(message, descriptor.name))}]"
 
     def _message(self, message: Message, descriptor: FieldDescriptor, path: str, name: Token, depth: int) -> None:
@@ -244,20 +211,20 @@ class Parser:
         closer = OPENERS.get(opening.text, "") if opening.kind == "mark" else ""
         if closer in ("", "]"):
             text = f"{descriptor.name} needs a message in {{ }}, found {opening.shown}."
-            self._report(opening, path, text, damages=True)
+            self._reports.report(opening, path, text, damages=True)
             self._skip_value()
             self._resume(descriptor)
             return
         if depth >= _DEEPEST:
-            self._broken(opening, path, f"messages are nested deeper than {_DEEPEST}.")
+            self._reports.broken(opening, path, f"messages are nested deeper than {_DEEPEST}.")
             self._cursor.skip_piece()
             return
         self._cursor.take()
-        self._check_oneof(message, descriptor, path, name)
-        self._findings.places.positions.setdefault(path, self._position(name))
+        self._reports.check_oneof(message, descriptor, path, name)
+        self._findings.places.positions.setdefault(path, self._reports.position(name))
         inner, is_map = _submessage(message, descriptor)
         if not self._fields(inner, path, closer, depth + 1):
-            self._broken(opening, path, f'the "{opening.text}" of {descriptor.name} is never closed.')
+            self._reports.broken(opening, path, f'the "{opening.text}" of {descriptor.name} is never closed.')
         if is_map:
             _store_entry(message, descriptor, inner)
 
@@ -265,59 +232,24 @@ class Parser:
         value = self._cursor.take_scalar()
         if not value:
             text = f"{descriptor.name} needs {type_name(descriptor)}, found {self._cursor.token.shown}."
-            self._report(self._cursor.token, path, text, damages=True)
+            self._reports.report(self._cursor.token, path, text, damages=True)
             self._skip_value()
             self._resume(descriptor)
             return
         try:
             scalar = read_scalar(descriptor, value)
         except ScalarError as error:
-            self._report(value[0], path, f"{descriptor.name} {error}", damages=True)
+            self._reports.report(value[0], path, f"{descriptor.name} {error}", damages=True)
             self._resume(descriptor)
             return
-        self._check_enum_value(descriptor, scalar, path, value[0])
+        self._reports.check_enum_value(descriptor, scalar, path, value[0])
         if descriptor.is_repeated:
             getattr(message, descriptor.name).append(scalar)
         else:
-            self._check_twice(descriptor, path, name)
-            self._check_oneof(message, descriptor, path, name)
+            self._reports.check_twice(descriptor, path, name)
+            self._reports.check_oneof(message, descriptor, path, name)
             setattr(message, descriptor.name, scalar)
-        self._findings.places.positions[path] = self._position(value[0] if descriptor.is_repeated else name)
-
-    def _check_twice(self, descriptor: FieldDescriptor, path: str, name: Token) -> None:
-        first = self._findings.places.positions.get(path)
-        if first is None or self._fixed_position:
-            return
-        text = f"{descriptor.name} is set twice, on lines {first.line} and {name.line}. Keep one of them."
-        self._report(name, path, text)
-
-    def _check_oneof(self, message: Message, descriptor: FieldDescriptor, path: str, name: Token) -> None:
-        """Reports a second member of a oneof: protobuf would silently drop the first."""
-        oneof = descriptor.containing_oneof
-        chosen = oneof and message.WhichOneof(oneof.name)
-        if not chosen or chosen == descriptor.name or self._fixed_position:
-            return
-        first = self._findings.places.position(join(path.rpartition(".")[0], chosen))
-        line = first.line if first else 0
-        text = (
-            f"{descriptor.name} (line {name.line}) and {chosen} (line {line}) exclude each other: "
-            f"of {oneof.name} only one can be set. Remove one of them."
-        )
-        self._report(name, path, text)
-
-    def _check_enum_value(self, descriptor: FieldDescriptor, scalar: Scalar, path: str, token: Token) -> None:
-        if descriptor.enum_type is None:
-            return
-        value = descriptor.enum_type.values_by_number[scalar]
-        options = value.GetOptions().Extensions
-        shown = f"{descriptor.name} {value.name}"
-        if options[options_pb2.value_refused]:
-            self._report(token, path, f"{shown} is not supported. {options[options_pb2.value_refused]}")
-        elif options[options_pb2.value_later]:
-            self._report(token, path, f"{shown} is not supported yet. {options[options_pb2.value_later]}")
-        elif options[options_pb2.value_ignored]:
-            name = f"{descriptor.full_name}={value.name}"
-            self._ignore(token, name, f"{shown}: {options[options_pb2.value_ignored]}")
+        self._findings.places.positions[path] = self._reports.position(value[0] if descriptor.is_repeated else name)
 
     def _resume(self, descriptor: FieldDescriptor) -> None:
         """Goes on at the next field after a wrong value; in a list the next item may be right."""
@@ -327,7 +259,7 @@ class Parser:
     def _skip_value(self) -> None:
         unclosed = self._cursor.skip_value()
         if unclosed:
-            self._broken(unclosed, "", f'the "{unclosed.text}" of line {unclosed.line} is never closed.')
+            self._reports.broken(unclosed, "", f'the "{unclosed.text}" of line {unclosed.line} is never closed.')
 
 
 def _fields_of_use(descriptor: Descriptor) -> list[str]:

@@ -1,14 +1,12 @@
 """The declared columns of the data: `data_config.input_fields` as Arrow types."""
 
-import re
 from dataclasses import dataclass
 
 import pyarrow as pa
 
+from easymtl.config import view
 from easymtl.errors import UserError
 from easymtl.protos.data_pb2 import DatasetConfig
-
-_RANGE = re.compile(r"^(.*)\[(\d+)-(\d+)\](.*)$")
 
 ARROW_TYPES = {
     DatasetConfig.INT32: pa.int32(),
@@ -61,18 +59,8 @@ def input_fields(data_config: DatasetConfig) -> dict[str, Field]:
         kind = ARROW_TYPES[message.input_type]
         if default == "" and kind != pa.string():
             default = None
-        names = _expand(message.input_name) if data_config.auto_expand_input_fields else [message.input_name]
-        for name in names:
+        for name in view.input_field_names(data_config, message):
             if name in fields:
                 raise UserError(f'data_config.input_fields declares "{name}" twice. Keep one of the two.')
             fields[name] = Field(name, kind, default)
     return fields
-
-
-def _expand(name: str) -> list[str]:
-    """Returns the names of a range such as `price[1-3]`, or the name itself."""
-    match = _RANGE.match(name)
-    if not match:
-        return [name]
-    prefix, first, last, suffix = match.groups()
-    return [f"{prefix}{number}{suffix}" for number in range(int(first), int(last) + 1)]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
-from easymtl.config.parser import Findings, Parser
-from easymtl.config.problems import Places
+from easymtl.config.parser import Parser
+from easymtl.config.problems import Findings, Places
 from easymtl.config.reference import STANDINGS, comments, reachable, status
 from easymtl.protos import options_pb2
 from easymtl.protos.pipeline_pb2 import Pipeline
