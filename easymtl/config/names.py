@@ -51,6 +51,15 @@ MODEL_CLASSES = {
     "ple": "PLE",
     "dbmtl": "DBMTL",
     "esmm": "ESMM",
+    "shared_bottom": "SharedBottom",
+    "omoe": "OMoE",
+    "cgc": "CGC",
+    "aitm": "AITM",
+    "stem": "STEM",
+    "home": "HoME",
+    "adatt": "AdaTT",
+    "pepnet": "PEPNet",
+    "escm2": "ESCM2",
     "model_params": "MultiTaskModel",
 }
 """`model_class` of each member of the model oneof."""

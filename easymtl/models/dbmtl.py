@@ -1,47 +1,16 @@
 """Deep Bayesian multi-task learning: towers that read the towers they depend on."""
 
-from collections.abc import Mapping, Sequence
-from graphlib import TopologicalSorter
+from collections.abc import Mapping
 
 import tensorflow as tf
 
 from easymtl.layers.context import Build, Call
-from easymtl.layers.dense import DNN, OutputLayer
-from easymtl.models.base import INPUT_GROUP, MultiTaskModel, Tower
+from easymtl.layers.dense import DNN
+from easymtl.models.base import INPUT_GROUP, MultiTaskModel, TaskTowers, TowerNames
 from easymtl.models.mmoe import MixtureOfExperts
 from easymtl.protos.model_pb2 import DBMTL as DBMTLConfig
-from easymtl.protos.task_pb2 import TaskTower
 
-
-class RelationNetwork(tf.Module):
-    """The relations between tasks (Wang et al. 2019, section 3.2).
-
-    h_t = relation_dnn_t(concat[tower_t, h_r for every r that t depends on]); without a relation DNN h_t is the
-    concatenation itself. Tasks are computed in an order that respects their relations, whatever the config's is.
-    """
-
-    def __init__(self, build: Build, towers: Sequence[TaskTower], tower_widths: Mapping[str, int]):
-        super().__init__()
-        self.related = {tower.tower_name: list(tower.relation_tower_names) for tower in towers}
-        self.order = list(TopologicalSorter(self.related).static_order())
-        self.dnns: dict[str, DNN] = {}
-        self.widths: dict[str, int] = {}
-        configs = {tower.tower_name: tower for tower in towers}
-        for name in self.order:
-            width = tower_widths[name] + sum(self.widths[related] for related in self.related[name])
-            if configs[name].HasField("relation_dnn"):
-                self.dnns[name] = DNN(build, f"{name}/relation_dnn", width, configs[name].relation_dnn)
-                width = self.dnns[name].width
-            self.widths[name] = width
-
-    def __call__(self, towers: Mapping[str, tf.Tensor], call: Call) -> dict[str, tf.Tensor]:
-        """Maps one tower output `[batch, width]` per task to its h_t `[batch, widths[t]]`."""
-        hidden: dict[str, tf.Tensor] = {}
-        for name in self.order:
-            inputs = [towers[name], *(hidden[related] for related in self.related[name])]
-            x = tf.concat(inputs, axis=1) if len(inputs) > 1 else inputs[0]
-            hidden[name] = self.dnns[name](x, call) if name in self.dnns else x
-        return hidden
+_NAMES = TowerNames(dnn="{task}/dnn", output="{task}/output")
 
 
 class DBMTL(MultiTaskModel):
@@ -59,20 +28,15 @@ class DBMTL(MultiTaskModel):
         width = self.bottom.width if self.bottom else width
         experts = [config.expert_dnn] * config.num_expert if config.HasField("expert_dnn") else []
         self.mixture = MixtureOfExperts(build, config, width, experts, list(num_outputs)) if experts else None
-        width = self.mixture.width if self.mixture else width
-        towers = config.task_towers
-        self.towers = {t.tower_name: Tower(build, f"{t.tower_name}/dnn", width, t) for t in towers}
-        self.relations = RelationNetwork(build, towers, {name: tower.width for name, tower in self.towers.items()})
-        self.outputs = {
-            name: OutputLayer(build, f"{name}/output", self.relations.widths[name], num_outputs[name])
-            for name in self.towers
-        }
+        widths = dict.fromkeys(num_outputs, self.mixture.width if self.mixture else width)
+        self.towers = TaskTowers(
+            build, config.task_towers, widths, num_outputs, group_widths, _NAMES, concat_relations=True
+        )
 
     def __call__(self, groups: Mapping[str, tf.Tensor], call: Call) -> dict[str, tf.Tensor]:
         """Maps groups `[batch, width]` to logits `[batch, num_outputs]` by tower name."""
         x = groups[INPUT_GROUP]
         if self.bottom:
             x = self.bottom(x, call)
-        inputs = self.mixture(x, call) if self.mixture else dict.fromkeys(self.towers, x)
-        hidden = self.relations({name: tower(inputs[name], call) for name, tower in self.towers.items()}, call)
-        return {name: output(hidden[name], call) for name, output in self.outputs.items()}
+        inputs = self.mixture(x, call) if self.mixture else dict.fromkeys(self.towers.outputs, x)
+        return self.towers(inputs, groups, call)

@@ -51,8 +51,8 @@ class MMoE(MultiTaskModel):
         experts = [expert.dnn for expert in config.experts] or [config.expert_dnn] * config.num_expert
         self.mixture = MixtureOfExperts(build, config, group_widths[INPUT_GROUP], experts, list(num_outputs))
         widths = dict.fromkeys(num_outputs, self.mixture.width)
-        self.towers = TaskTowers(build, config.task_towers, widths, num_outputs)
+        self.towers = TaskTowers(build, config.task_towers, widths, num_outputs, group_widths)
 
     def __call__(self, groups: Mapping[str, tf.Tensor], call: Call) -> dict[str, tf.Tensor]:
         """Maps groups `[batch, width]` to logits `[batch, num_outputs]` by tower name."""
-        return self.towers(self.mixture(groups[INPUT_GROUP], call), call)
+        return self.towers(self.mixture(groups[INPUT_GROUP], call), groups, call)

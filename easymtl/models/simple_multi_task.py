@@ -20,10 +20,10 @@ class SimpleMultiTask(MultiTaskModel):
         num_outputs: Mapping[str, int],
     ):
         super().__init__(build, config, group_widths, num_outputs)
-        width = group_widths[INPUT_GROUP]
-        self.towers = TaskTowers(build, config.task_towers, dict.fromkeys(num_outputs, width), num_outputs)
+        widths = dict.fromkeys(num_outputs, group_widths[INPUT_GROUP])
+        self.towers = TaskTowers(build, config.task_towers, widths, num_outputs, group_widths)
 
     def __call__(self, groups: Mapping[str, tf.Tensor], call: Call) -> dict[str, tf.Tensor]:
         """Maps groups `[batch, width]` to logits `[batch, num_outputs]` by tower name."""
-        x = groups[INPUT_GROUP]
-        return self.towers(dict.fromkeys(self.towers.towers, x), call)
+        inputs = dict.fromkeys(self.towers.outputs, groups[INPUT_GROUP])
+        return self.towers(inputs, groups, call)

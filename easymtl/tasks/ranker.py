@@ -21,17 +21,22 @@ class LossParts:
     """The losses of a batch, float32 scalars.
 
     Attributes:
-      tasks: the loss entries of each task, all weights applied, by loss name.
+      by_task: the loss entries of each task by loss name, all weights applied, by tower name.
       regularization: both regularizations; 0 in evaluation.
     """
 
-    tasks: dict[str, tf.Tensor]
+    by_task: dict[str, dict[str, tf.Tensor]]
     regularization: tf.Tensor
 
     @property
+    def entries(self) -> dict[str, tf.Tensor]:
+        """All loss entries by loss name."""
+        return {name: loss for entries in self.by_task.values() for name, loss in entries.items()}
+
+    @property
     def total(self) -> tf.Tensor:
-        """What training descends."""
-        return tf.add_n([*self.tasks.values(), self.regularization])
+        """The sum of everything: what training descends unless task balancing weighs the tasks."""
+        return tf.add_n([*self.entries.values(), self.regularization])
 
 
 class Ranker(tf.Module):
@@ -83,11 +88,9 @@ class Ranker(tf.Module):
     def losses_of(self, logits: Mapping[str, tf.Tensor], batch: Batch, norm: tf.Tensor | None) -> LossParts:
         """Returns the losses that logits have on a batch; without a norm there is no regularization."""
         numbers = self.numbers(batch)
-        entries: dict[str, tf.Tensor] = {}
-        for task in self.tasks:
-            entries |= task.losses(logits[task.name], numbers)
+        by_task = {task.name: task.losses(logits[task.name], numbers) for task in self.tasks}
         regularization = tf.constant(0.0) if norm is None else self._regularization(norm)
-        return LossParts(entries, regularization)
+        return LossParts(by_task, regularization)
 
     def predictions(self, logits: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Returns the named predictions of all tasks, each `[batch]` or `[batch, num_class]`."""

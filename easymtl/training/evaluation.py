@@ -92,7 +92,7 @@ class RankerScorer:
         def score(batch: Mapping[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
             lookups = self._ranker.embeddings.lookup(batch)
             logits, _ = self._ranker.logits(batch, lookups, Call(dtype=self._dtype))
-            losses = self._ranker.losses_of(logits, batch, norm=None).tasks if "numbers" in batch else {}
+            losses = self._ranker.losses_of(logits, batch, norm=None).entries if "numbers" in batch else {}
             return self._ranker.predictions(logits), losses
 
         return tf.function(score, input_signature=[signature], autograph=False)

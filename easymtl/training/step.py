@@ -83,7 +83,7 @@ def make_train_step(
         # Squares that overflow count as well: they would end in the slots of most optimizers.
         is_sound = tf.math.is_finite(total) & tf.math.is_finite(tf.linalg.global_norm(gradients))
         loss = tf.cond(is_sound, update, lambda: tf.constant(math.nan))
-        return {**parts.tasks, "regularization_loss": parts.regularization, "loss": loss}
+        return {**parts.entries, "regularization_loss": parts.regularization, "loss": loss}
 
     return tf.function(train_step, input_signature=[signature, tf.TensorSpec([2], tf.float32)], autograph=False)
 

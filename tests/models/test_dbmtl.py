@@ -32,9 +32,10 @@ def test_the_order_of_towers_in_the_config_changes_nothing(order):
 def test_a_tower_reads_its_own_output_and_those_it_depends_on():
     model, build = make_model(dbmtl())
     randomize(build)
-    hidden = {name: tower(model.bottom(X, EVALUATION), EVALUATION).numpy() for name, tower in model.towers.items()}
-    found = model.relations(hidden, EVALUATION)
-    relation = model.relations.dnns
+    bottom, dnns = model.bottom(X, EVALUATION), model.towers.dnns
+    hidden = {task: (dnns[task](bottom, EVALUATION) if task in dnns else bottom).numpy() for task in TOWERS}
+    found = model.towers.relations(hidden, EVALUATION)
+    relation = model.towers.relations.dnns
     ctr = relation["ctr"](hidden["ctr"], EVALUATION).numpy()
     cvr = relation["cvr"](np.concatenate([hidden["cvr"], ctr], 1), EVALUATION).numpy()
     dur = relation["dur"](np.concatenate([hidden["dur"], ctr, cvr], 1), EVALUATION)

@@ -39,7 +39,7 @@ def test_one_expert_is_a_shared_bottom():
     bottom = DNN(shared, "mmoe/expert_0", NUM_INPUTS, text_format.Parse(EXPERT, DNNConfig()))
     for name, parameter in shared.parameters.items():
         parameter.assign(build.parameters[name].read())
-    expected = model.towers(dict.fromkeys(["ctr", "cvr", "plain"], bottom(X, EVALUATION)), EVALUATION)
+    expected = model.towers(dict.fromkeys(["ctr", "cvr", "plain"], bottom(X, EVALUATION)), {}, EVALUATION)
     for name, value in logits(model).items():
         np.testing.assert_allclose(value, expected[name], rtol=1e-4, atol=1e-5)
 

@@ -14,7 +14,7 @@ TEXT = """simple_multi_task {
 def test_each_task_is_a_dnn_and_an_output_layer():
     model, build = make_model(TEXT, {"kind": 3})
     randomize(build)
-    hidden = model.towers.towers["kind"].dnn(X, EVALUATION).numpy()
+    hidden = model.towers.dnns["kind"](X, EVALUATION).numpy()
     kernel, bias = (build.parameters[f"dnn_output_1/{kind}"].read().numpy() for kind in ("kernel", "bias"))
     np.testing.assert_allclose(logits(model)["kind"], hidden @ kernel + bias, rtol=1e-5)
     assert {name: value.shape for name, value in logits(model).items()} == {

@@ -34,11 +34,12 @@ def check_model_groups(review: Review) -> None:
     references = _references(review)
     for path, name in references:
         review.check_known(path, name, defined, "the feature groups", *_GROUP_NAMES)
-    if not references and defined and INPUT_GROUP not in defined:
+    reads_groups = any(".groups[" in path or ".feature_group_name" in path for path, _ in references)
+    if not reads_groups and defined and INPUT_GROUP not in defined:
         kind = model[0].rpartition(".")[2]
         text = f'lacks the group "{INPUT_GROUP}", which {kind} reads; its groups are {quoted(defined)}.'
         review.problem("model_config.feature_groups", text, *_GROUP_NAMES)
-    read = {name for _, name in references} or {INPUT_GROUP}
+    read = {name for _, name in references} | (set() if reads_groups else {INPUT_GROUP})
     for index, name in enumerate(defined):
         if name and name not in read and read & set(defined):
             review.note(f"model_config.feature_groups[{index}]", f'"{name}" is read by nothing in the model.')

@@ -7,7 +7,7 @@ from easymtl.errors import quoted
 from easymtl.protos.loss_pb2 import LossType
 from easymtl.protos.task_pb2 import TaskTower
 
-_WITH_RELATIONS = ("dbmtl", "model_params")
+_WITH_RELATIONS = ("dbmtl", "aitm", "model_params")
 _NUM_CLASS = {"JRC_LOSS": 2, "ZILN_LOSS": 3}
 _LOSS_PARAMETERS = {
     "f1_reweighted_loss": "F1_REWEIGHTED_LOSS",
@@ -99,10 +99,11 @@ def check_relations(review: Review) -> None:
         if (
             tower.relation_tower_names
             and not uses_relations
+            and not tower.HasField("relation_dnn")
             and model
             and model[0].split(".")[-1] not in _WITH_RELATIONS
         ):
-            text = f"has no effect in {model[0].split('.')[-1]}; dbmtl has relations between towers."
+            text = f"has no effect in {model[0].split('.')[-1]} without a relation_dnn {{ }} that reads those towers."
             review.note(f"{path}.relation_tower_names", text)
     _check_cycles(review)
 
