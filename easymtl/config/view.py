@@ -138,13 +138,14 @@ def eval_input(pipeline: Pipeline) -> str:
     return pipeline.eval_input_path or pipeline.parquet_eval_input
 
 
-def metric_results(pipeline: Pipeline) -> list[str]:
-    """Returns the names of all metrics in reports, tower by tower: `auc_ctr`, `weighted_gauc_cvr`."""
-    return [
-        metric_result(str(entry.WhichOneof("metric")), tower.tower_name, entry.weighted)
+def metric_results(pipeline: Pipeline) -> dict[str, str]:
+    """Returns the names of all metrics in reports, tower by tower, each with its metric: `auc_ctr` is an `auc`."""
+    metrics = (
+        (str(entry.WhichOneof("metric")), tower.tower_name, entry.weighted)
         for tower in task_towers(pipeline)
         for entry in tower.metrics_set
-    ]
+    )
+    return {metric_result(metric, tower, weighted): metric for metric, tower, weighted in metrics}
 
 
 def results_of_metric(pipeline: Pipeline, name: str) -> list[str]:

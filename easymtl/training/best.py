@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from easymtl.config import view
+from easymtl.config.names import METRICS
 from easymtl.protos.pipeline_pb2 import Pipeline
-
-_SMALLER_IS_BETTER = ("loss", "error", "entropy")
 
 
 @dataclass
@@ -41,7 +40,8 @@ class Best:
         results = view.results_of_metric(pipeline, metric)
         if not results and not config.HasField("best_exporter_metric"):
             metric = "loss"
-        is_error = any(word in metric for word in _SMALLER_IS_BETTER)
+        kinds = view.metric_results(pipeline)
+        is_error = metric in view.LOSS_NAMES or any(METRICS[kinds[name]].is_error for name in results)
         bigger = config.metric_bigger if config.HasField("metric_bigger") else not is_error
         return cls(metric, tuple(results) or (metric,), bigger)
 

@@ -3,60 +3,17 @@ from pathlib import Path
 import pytest
 
 from easymtl.config import Config, ConfigError, load_config
+from tests.errors.project import CONFIG, replaced
 
-BASE = """\
-train_input_path: "train.csv"
-eval_input_path: "eval.csv"
-model_dir: "model"
-train_config {
-  optimizer_config {
-    adam_optimizer { learning_rate { constant_learning_rate { learning_rate: 0.01 } } }
-  }
-  num_steps: 5
-}
-data_config {
-  batch_size: 64
-  label_fields: ["click", "order", "seconds"]
-  sample_weight: "weight"
-  input_fields { input_name: "click" input_type: INT32 }
-  input_fields { input_name: "order" input_type: INT32 }
-  input_fields { input_name: "seconds" input_type: FLOAT }
-  input_fields { input_name: "weight" input_type: FLOAT }
-  input_fields { input_name: "user" input_type: STRING }
-  input_fields { input_name: "tags" input_type: STRING }
-  input_fields { input_name: "price" input_type: FLOAT }
-}
-feature_config {
-  features { input_names: "user" feature_type: IdFeature hash_bucket_size: 50 embedding_dim: 4 }
-  features { input_names: "tags" feature_type: TagFeature hash_bucket_size: 20 embedding_dim: 4 }
-  features { input_names: "price" feature_type: RawFeature }
-}
-model_config {
-  feature_groups { group_name: "all" feature_names: ["user", "tags", "price"] }
-  dbmtl {
-    bottom_dnn { hidden_units: [8, 6] }
-    task_towers {
-      tower_name: "ctr"
-      label_name: "click"
-      dnn { hidden_units: [4] }
-      metrics_set { auc { } }
-    }
-    task_towers {
-      tower_name: "cvr"
-      label_name: "order"
-      dnn { hidden_units: [4] }
-      metrics_set { auc { } }
-      relation_tower_names: "ctr"
-    }
-    task_towers {
-      tower_name: "stay"
-      label_name: "seconds"
-      loss_type: L2_LOSS
-      metrics_set { mean_squared_error { } }
-    }
-  }
-}
-"""
+WEIGHT = '  input_fields { input_name: "weight" input_type: FLOAT }\n'
+BASE = replaced(
+    CONFIG,
+    ('export_config { exporter_type: "none" }\n', ""),
+    ("num_steps: 2", "num_steps: 5"),
+    ("batch_size: 8\n", "batch_size: 64\n"),
+    ('"seconds"]\n', '"seconds"]\n  sample_weight: "weight"\n'),
+    ('  input_fields { input_name: "user"', f'{WEIGHT}  input_fields {{ input_name: "user"'),
+)
 
 
 @pytest.fixture
@@ -71,10 +28,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
 
     def load_text(*changes: tuple[str, str], text: str = BASE, overrides: tuple[str, ...] = ()) -> Config:
-        for old, new in changes:
-            assert old in text, f"{old!r} is not in the text"
-            text = text.replace(old, new, 1)
-        Path("x.config").write_text(text, encoding="utf-8")
+        Path("x.config").write_text(replaced(text, *changes), encoding="utf-8")
         return load_config("x.config", overrides)
 
     return load_text

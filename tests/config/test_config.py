@@ -162,7 +162,11 @@ def test_used_fields_know_their_first_reader(load):
 
 def test_a_bare_metric_is_every_tower_that_has_it(load):
     pipeline = load().pipeline
-    assert view.metric_results(pipeline) == ["auc_ctr", "auc_cvr", "mean_squared_error_stay"]
+    assert view.metric_results(pipeline) == {
+        "auc_ctr": "auc",
+        "auc_cvr": "auc",
+        "mean_squared_error_stay": "mean_squared_error",
+    }
     assert view.results_of_metric(pipeline, "auc") == ["auc_ctr", "auc_cvr"]
     assert view.results_of_metric(pipeline, "auc_cvr") == ["auc_cvr"]
     assert view.results_of_metric(pipeline, "xauc") == []

@@ -96,11 +96,7 @@ class Project:
 
     def replace(self, name: str, *changes: tuple[str, str]) -> None:
         """Replaces the first occurrence of each text, which must be there."""
-        text = (self.folder / name).read_text(encoding="utf-8")
-        for old, new in changes:
-            assert old in text, f"{old!r} is not in {name}"
-            text = text.replace(old, new, 1)
-        self.write(name, text)
+        self.write(name, replaced((self.folder / name).read_text(encoding="utf-8"), *changes))
 
     def run(self, command: str) -> Outcome:
         """Runs `easymtl COMMAND` in this process and in the folder."""
@@ -110,6 +106,14 @@ class Project:
             except SystemExit as end:
                 code = end.code
         return Outcome(code, *(text.getvalue().replace(str(self.folder.resolve()), FOLDER) for text in (out, err)))
+
+
+def replaced(text: str, *changes: tuple[str, str]) -> str:
+    """Returns a text after the first occurrence of each part, which must be there, became another."""
+    for old, new in changes:
+        assert old in text, f"{old!r} is not in the text"
+        text = text.replace(old, new, 1)
+    return text
 
 
 def rows(count: int, names: Sequence[str] = NAMES) -> str:

@@ -9,74 +9,31 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from easymtl.cli import main
+from tests.training.small_runs import small_config, write_rows
 
-CONFIG = """
-train_input_path: "{folder}/part-*.csv"
-eval_input_path: "{folder}/eval.csv"
-model_dir: "{folder}/model"
-train_config {{
-  optimizer_config {{ adam_optimizer {{ learning_rate {{ exponential_decay_learning_rate {{
-    initial_learning_rate: 0.01 decay_steps: 100 decay_factor: 0.9 }} }} }} }}
-  num_steps: 6000
-  save_checkpoints_steps: 150
-  keep_checkpoint_max: 3
-  log_step_count_steps: 50
-  save_summary_steps: 100
-  mixed_precision: FLOAT32
-  seed: 5
-}}
-data_config {{
-  batch_size: 32
-  shuffle: true
-  num_epochs: 0
-  label_fields: ["click", "buy"]
-  input_fields {{ input_name: "click" input_type: INT32 }}
-  input_fields {{ input_name: "buy" input_type: INT32 }}
-  input_fields {{ input_name: "item" }}
-  input_fields {{ input_name: "tags" }}
-  input_fields {{ input_name: "price" input_type: FLOAT }}
-}}
-feature_config {{
-  features {{ input_names: "item" feature_type: IdFeature hash_bucket_size: 40 embedding_dim: 4 }}
-  features {{ input_names: "tags" feature_type: TagFeature hash_bucket_size: 20 embedding_dim: 4 }}
-  features {{ input_names: "price" feature_type: RawFeature }}
-}}
-model_config {{
-  feature_groups {{ group_name: "all" feature_names: ["item", "tags", "price"] wide_deep: DEEP }}
-  mmoe {{
-    expert_dnn {{ hidden_units: [8, 6] dropout_ratio: [0.2, 0.2] }}
-    num_expert: 2
-    task_towers {{ tower_name: "ctr" label_name: "click" dnn {{ hidden_units: 4 }} metrics_set {{ auc {{}} }} }}
-    task_towers {{ tower_name: "cvr" label_name: "buy" dnn {{ hidden_units: 4 }} metrics_set {{ auc {{}} }} }}
-  }}
-  embedding_regularization: 0.0001
-}}
-export_config {{ exporter_type: "none" exports_to_keep: 2 }}
-"""
+_RATE = "exponential_decay_learning_rate { initial_learning_rate: 0.01 decay_steps: 100 decay_factor: 0.9 }"
+_LONG = (
+    f"train_config.optimizer_config[0].adam_optimizer.learning_rate={_RATE}",
+    "train_config.num_steps=6000",
+    "train_config.save_checkpoints_steps=150",
+    "train_config.keep_checkpoint_max=3",
+    "train_config.log_step_count_steps=50",
+    "train_config.save_summary_steps=100",
+    "export_config.exporter_type=none",
+    "export_config.exports_to_keep=2",
+)
+"""What makes the small training of the tests long enough to be broken off anywhere."""
 
 
 def make_project(folder: Path) -> Path:
     """Writes a config, three training files and evaluation data, and returns the path of the config."""
     folder.mkdir(parents=True, exist_ok=True)
     for seed, (name, rows) in enumerate({"part-0": 900, "part-1": 500, "part-2": 700, "eval": 200}.items()):
-        _write_rows(folder / f"{name}.csv", rows, seed)
+        write_rows(folder / f"{name}.csv", rows, seed)
     path = folder / "faults.config"
-    path.write_text(CONFIG.format(folder=folder))
+    path.write_text(small_config(folder, f"train_input_path={folder}/part-*.csv", *_LONG).text())
     return path
-
-
-def _write_rows(path: Path, number: int, seed: int) -> None:
-    random = np.random.default_rng(seed)
-    lines = []
-    for _ in range(number):
-        item = random.integers(30)
-        click = int(random.random() < (0.7 if item % 3 else 0.2))
-        tags = "|".join(f"t{tag}" for tag in random.integers(0, 12, random.integers(0, 4)))
-        lines.append(f"{click},{click * int(random.random() < 0.5)},i{item},{tags},{random.normal():.4f}")
-    path.write_text("\n".join(lines) + "\n")
 
 
 class Run:

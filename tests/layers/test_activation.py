@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from easymtl.layers.activation import make_activation
+from easymtl.config.names import ACTIVATIONS
+from easymtl.layers.activation import _PLAIN, _WITH_WEIGHTS, make_activation
 from easymtl.layers.context import Build, Call
 from easymtl.layers.norm import EPSILON
 
@@ -30,6 +31,11 @@ FORMULAS = {
     "tf.nn.relu": lambda x: np.maximum(x, 0),
     "PReLU": lambda x: np.where(x > 0, x, 0.25 * x),
 }
+
+
+def test_the_names_that_a_config_may_use_are_those_that_there_are():
+    tested = {name.lower() for name in FORMULAS if name and "." not in name}
+    assert set(ACTIVATIONS) == tested | {"dice"} == set(_PLAIN) | set(_WITH_WEIGHTS)
 
 
 @pytest.mark.parametrize("name", FORMULAS)

@@ -62,6 +62,19 @@ def test_an_error_counts_as_smaller_is_better():
     assert not compared.bigger
 
 
+def test_the_name_of_a_tower_does_not_make_an_error_of_a_metric():
+    compared = best(
+        'best_exporter_metric: "auc_loss_of_user"',
+        'metrics_set { log_loss {} } } task_towers { tower_name: "loss_of_user" metrics_set { auc {} }',
+    )
+    assert compared.results == ("auc_loss_of_user",)
+    assert compared.bigger
+
+
+def test_a_bare_error_is_smaller_is_better():
+    assert not best('best_exporter_metric: "log_loss"', "metrics_set { log_loss {} }").bigger
+
+
 def test_an_equal_value_is_no_better():
     compared = best()
     assert compared.update(1, {"auc_ctr": 0.5, "auc_cvr": 0.5})
