@@ -3,10 +3,12 @@
 from easymtl.models.base import MultiTaskModel
 from easymtl.models.dbmtl import DBMTL
 from easymtl.models.mmoe import MMoE
+from easymtl.models.shared_bottom import SharedBottom
 from easymtl.models.simple_multi_task import SimpleMultiTask
 
 MODELS: dict[str, type[MultiTaskModel]] = {
     "simple_multi_task": SimpleMultiTask,
+    "shared_bottom": SharedBottom,
     "mmoe": MMoE,
     "dbmtl": DBMTL,
 }

@@ -16,6 +16,7 @@ TOWERS = f"""
 RELATED = TOWERS.replace('"cvr"', f'"cvr" relation_tower_names: "ctr" relation_dnn {{ {DNN} }}')
 TEXTS = {
     "simple_multi_task": f"simple_multi_task {{ {TOWERS} }}",
+    "shared_bottom": f"shared_bottom {{ bottom_dnn {{ {DNN} }} {TOWERS} }}",
     "mmoe": f"mmoe {{ expert_dnn {{ {DNN} }} num_expert: 3 gate_dnn {{ {DNN} }} {TOWERS} }}",
     "mmoe_listed": f"mmoe {{ experts {{ dnn {{ {DNN} }} }} experts {{ dnn {{ hidden_units: 4 }} }} {TOWERS} }}",
     "dbmtl": f"dbmtl {{ bottom_dnn {{ {DNN} }} {RELATED} }}",

@@ -11,7 +11,7 @@ from easymtl.config.rules.review import Review, walk
 from easymtl.errors import did_you_mean, quoted
 from easymtl.protos import options_pb2
 from easymtl.protos.layer_pb2 import DNN, MLP
-from easymtl.protos.model_pb2 import DBMTL, ESMM, PLE, MMoE, ModelConfig
+from easymtl.protos.model_pb2 import DBMTL, ESMM, PLE, MMoE, ModelConfig, SharedBottom
 
 _NAME = re.compile(r"[A-Za-z0-9_]+")
 
@@ -84,6 +84,12 @@ def _check_network(review: Review, path: str, network: DNN | MLP) -> None:
             review.problem(f"{path}.{field}", f'"{text}" is none of {quoted(ACTIVATIONS)}.{hint}')
 
 
+def _check_shared_bottom(review: Review, path: str, model: SharedBottom) -> None:
+    if not model.HasField("bottom_dnn"):
+        text = "needs bottom_dnn { hidden_units: ... }; towers that share only the features are simple_multi_task."
+        review.problem(path, text)
+
+
 def _check_mmoe(review: Review, path: str, mmoe: MMoE) -> None:
     if not mmoe.experts:
         _check_experts(review, path, mmoe)
@@ -133,6 +139,7 @@ def _require(review: Review, path: str, message: Message, field: str) -> None:
 
 
 _ARCHITECTURES: dict[type, Callable[[Review, str, Message], None]] = {
+    SharedBottom: _check_shared_bottom,
     MMoE: _check_mmoe,
     DBMTL: _check_experts,
     PLE: _check_ple,
