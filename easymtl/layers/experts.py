@@ -1,6 +1,7 @@
 """Experts and the gates that mix them (Ma et al. 2018, MMoE, equations 6 and 7)."""
 
 from collections.abc import Sequence
+from itertools import groupby
 
 import tensorflow as tf
 
@@ -14,33 +15,38 @@ from easymtl.protos.layer_pb2 import DNN as DNNConfig
 class Experts(tf.Module):
     """Experts of one input: `[batch, num_inputs]` to `[batch, num_expert, width]`.
 
-    Experts of equal shape are computed together, others one by one. Every expert has initial values of its own.
+    Neighbours of equal shape are computed together. Every expert has initial values of its own, which depend on its
+    name and not on what it is computed with.
     """
 
-    def __init__(self, build: Build, name: str, num_inputs: int, configs: Sequence[DNNConfig]):
+    def __init__(self, build: Build, names: Sequence[str], num_inputs: int, configs: Sequence[DNNConfig]):
+        """Makes the layers.
+
+        Args:
+          build: seed and norms of the layers.
+          names: of the experts.
+          num_inputs: width of the input.
+          configs: layers of each expert; the last ones have the same width.
+        """
         super().__init__()
-        names = [f"{name}/expert_{index}" for index in range(len(configs))]
-        self.stack: StackedDNN | None = None
-        self.single: list[DNN] = []
-        if all(config == configs[0] for config in configs):
-            self.stack = StackedDNN(build, names, num_inputs, configs[0])
-            self.width = self.stack.width
-        else:
-            self.single = [DNN(build, name, num_inputs, config) for name, config in zip(names, configs)]
-            self.width = self.single[0].width
+        self.stacks: list[StackedDNN] = []
+        experts = zip(names, configs, strict=True)
+        for _, run in groupby(experts, key=lambda expert: expert[1].SerializeToString(deterministic=True)):
+            stack_names, stack_configs = zip(*run)
+            self.stacks.append(StackedDNN(build, stack_names, num_inputs, stack_configs[0]))
+        self.width = self.stacks[0].width
 
     def __call__(self, x: tf.Tensor, call: Call) -> tf.Tensor:
         """Maps `[batch, num_inputs]` to `[batch, num_expert, width]`."""
-        if self.stack:
-            return self.stack(x, call)
-        return tf.stack([expert(x, call) for expert in self.single], axis=1)
+        outputs = [stack(x, call) for stack in self.stacks]
+        return tf.concat(outputs, axis=1) if len(outputs) > 1 else outputs[0]
 
 
 class StackedDNN(tf.Module):
-    """Several DNNs of one shape over the same input, as few wide products.
+    """Several DNNs of one shape, as few wide products.
 
-    The first layer is one product of `[batch, num_inputs]` with all kernels side by side; the next ones are one
-    batched product each. Norm, activation and dropout run over `[batch, num_stack * width]` at once, which is what
+    Over one input for all, the first layer is one product of `[batch, num_inputs]` with all kernels side by side; over
+    an input for each, and in the next layers, it is one batched product. Norm, activation and dropout run over `[batch, num_stack * width]` at once, which is what
     they would do for each DNN alone. Kernels are `[num_stack, inputs, outputs]`, vectors `[num_stack * outputs]`.
     """
 
@@ -67,10 +73,11 @@ class StackedDNN(tf.Module):
             self.width = width
 
     def __call__(self, x: tf.Tensor, call: Call) -> tf.Tensor:
-        """Maps `[batch, num_inputs]` to `[batch, num_stack, width]`."""
+        """Maps `[batch, num_inputs]`, or `[batch, num_stack, num_inputs]`, to `[batch, num_stack, width]`."""
         x = tf.cast(x, call.dtype)
+        is_shared = x.shape.rank == 2
         for index, kernel in enumerate(self.kernels):
-            x = self._product(x, tf.cast(kernel, call.dtype), is_first=index == 0)
+            x = self._product(x, tf.cast(kernel, call.dtype), is_shared=is_shared and index == 0)
             if self.norms:
                 x = self.norms[index](x, call, self.biases[index])
             else:
@@ -79,9 +86,9 @@ class StackedDNN(tf.Module):
             x = self.dropouts[index](x, call)
         return tf.reshape(x, [-1, self.num_stack, self.width])
 
-    def _product(self, x: tf.Tensor, kernel: tf.Tensor, is_first: bool) -> tf.Tensor:
+    def _product(self, x: tf.Tensor, kernel: tf.Tensor, is_shared: bool) -> tf.Tensor:
         num_stack, num_inputs, num_outputs = kernel.shape
-        if is_first:
+        if is_shared:
             wide = tf.reshape(tf.transpose(kernel, [1, 0, 2]), [num_inputs, num_stack * num_outputs])
             return tf.matmul(x, wide)
         each = tf.transpose(tf.reshape(x, [-1, num_stack, num_inputs]), [1, 0, 2])

@@ -44,6 +44,14 @@ def test_a_stack_computes_what_its_dnns_would(use_bn, activation, call):
     np.testing.assert_allclose(stack(X, call), expected, atol=2e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("use_bn", ["true", "false"])
+def test_the_dnns_of_a_stack_may_have_an_input_each(use_bn):
+    stack, singles = stack_and_singles(f"hidden_units: [6, 4] use_bn: {use_bn}")
+    x = tf.random.stateless_normal([16, 3, 5], [1, 4])
+    expected = np.stack([dnn(x[:, index], TRAINING) for index, dnn in enumerate(singles)], axis=1)
+    np.testing.assert_allclose(stack(x, TRAINING), expected, atol=2e-5, rtol=1e-4)
+
+
 def test_a_stack_moves_the_norms_of_each_of_its_dnns():
     stack, singles = stack_and_singles("hidden_units: [6, 4] use_bn: true")
     stack(X, TRAINING)
