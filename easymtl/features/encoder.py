@@ -15,6 +15,7 @@ from easymtl.errors import quoted
 from easymtl.features.columns import read_column
 from easymtl.features.encoded import Encoded, pack_dense, pack_distinct_bags, pack_ids, take_rows
 from easymtl.features.feature_set import FeatureSet
+from easymtl.features.keys import read_keys
 from easymtl.features.numbers import NumberColumn, read_numbers
 from easymtl.features.packing import expand_bags
 from easymtl.features.pieces import Piece
@@ -33,17 +34,25 @@ class Encoder:
             reverse; "surplus" a number beyond `raw_input_dim`; "not_finite" what scaling made of a number.
     """
 
-    def __init__(self, feature_set: FeatureSet, number_columns: Sequence[NumberColumn] = (), keep: Sequence[str] = ()):
+    def __init__(
+        self,
+        feature_set: FeatureSet,
+        number_columns: Sequence[NumberColumn] = (),
+        keep: Sequence[str] = (),
+        key_fields: Sequence[str] = (),
+    ):
         """Prepares the functions of each column.
 
         Args:
             feature_set: what to encode.
             number_columns: columns of `numbers`.
             keep: fields to hand on as they are, under "keep_<field>".
+            key_fields: columns of `keys`: fields that tell sessions apart, for losses that compare rows of one.
         """
         self.feature_set = feature_set
         self.number_columns = tuple(number_columns)
         self.keep = tuple(keep)
+        self.key_fields = tuple(key_fields)
         self.counts: dict[str, dict[str, int]] = {}
         self._lock = threading.Lock()
         self._uses = _uses(feature_set)
@@ -55,10 +64,10 @@ class Encoder:
     def fields(self) -> list[str]:
         """Returns the fields that a batch must hold, each once."""
         numbers = [column.field for column in self.number_columns]
-        return list(dict.fromkeys([*self.feature_set.fields, *numbers, *self.keep]))
+        return list(dict.fromkeys([*self.feature_set.fields, *numbers, *self.key_fields, *self.keep]))
 
     def __call__(self, batch: pa.RecordBatch) -> Rows:
-        """Returns the rows of a batch: `ids_<width>`, `bags_<width>`, `dense`, `numbers` and the kept columns.
+        """Returns the rows of a batch: `ids_<width>`, `bags_<width>`, `dense`, `numbers`, `keys` and the kept columns.
 
         Raises:
             BadValues: a text that must be a number is none.
@@ -69,6 +78,8 @@ class Encoder:
         columns = self._pack(features, batch.num_rows)
         if self.number_columns:
             columns["numbers"] = read_numbers(batch, self.number_columns)
+        if self.key_fields:
+            columns["keys"] = read_keys(batch, self.key_fields)
         for field in self.keep:
             columns[KEEP_PREFIX + field] = batch.column(field)
         return Rows(columns)

@@ -11,7 +11,8 @@ from easymtl.layers.context import Build, Call, Parameter
 from easymtl.layers.embeddings import Embeddings, Lookup
 from easymtl.models import MODELS
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.tasks.task import Task, build_tasks, number_columns
+from easymtl.tasks.labelled import Labelled
+from easymtl.tasks.task import Task, build_tasks, key_fields, number_columns
 
 Batch = Mapping[str, tf.Tensor]
 
@@ -47,6 +48,8 @@ class Ranker(tf.Module):
       embeddings: the tables.
       model: the architecture; maps feature groups to logits.
       tasks: what becomes of the logits, one `Task` per tower.
+      number_columns: the columns of `numbers` in a batch that has labels.
+      key_fields: the columns of `keys` in a batch that has labels; mostly none.
       parameters: every weight by name.
     """
 
@@ -57,6 +60,7 @@ class Ranker(tf.Module):
         self.feature_set = FeatureSet(pipeline)
         self.tasks: list[Task] = build_tasks(pipeline)
         self.number_columns = number_columns(self.tasks)
+        self.key_fields = key_fields(self.tasks)
         self.embeddings = Embeddings(self.feature_set, seed)
         build = Build(seed=seed, bn_debias=config.bn_debias)
         message = view.model_message(pipeline)
@@ -87,8 +91,8 @@ class Ranker(tf.Module):
 
     def losses_of(self, logits: Mapping[str, tf.Tensor], batch: Batch, norm: tf.Tensor | None) -> LossParts:
         """Returns the losses that logits have on a batch; without a norm there is no regularization."""
-        numbers = self.numbers(batch)
-        by_task = {task.name: task.losses(logits[task.name], numbers) for task in self.tasks}
+        labelled = self.labelled(batch)
+        by_task = {task.name: task.losses(logits, labelled) for task in self.tasks}
         regularization = tf.constant(0.0) if norm is None else self._regularization(norm)
         return LossParts(by_task, regularization)
 
@@ -96,12 +100,15 @@ class Ranker(tf.Module):
         """Returns the named predictions of all tasks, each `[batch]` or `[batch, num_class]`."""
         result: dict[str, tf.Tensor] = {}
         for task in self.tasks:
-            result |= task.predictions(logits[task.name])
+            result |= task.predictions(logits)
         return result
 
-    def numbers(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """Returns labels, weights and indicators by name, each `[batch]`."""
-        return {column.name: batch["numbers"][:, index] for index, column in enumerate(self.number_columns)}
+    def labelled(self, batch: Batch) -> Labelled:
+        """Returns what losses need beside the logits: labels, weights, indicators and keys by name."""
+        return Labelled(
+            numbers={column.name: batch["numbers"][:, index] for index, column in enumerate(self.number_columns)},
+            keys={field: batch["keys"][:, index] for index, field in enumerate(self.key_fields)},
+        )
 
     def _regularization(self, norm: tf.Tensor) -> tf.Tensor:
         result = self._embedding_regularization * norm

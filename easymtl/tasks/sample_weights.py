@@ -3,6 +3,7 @@
 A missing number arrives as NaN. Every factor turns it into a finite weight, because 0 · NaN would be NaN.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import tensorflow as tf
@@ -16,7 +17,7 @@ class Value:
 
     column: NumberColumn
 
-    def __call__(self, numbers: dict[str, tf.Tensor]) -> tf.Tensor:
+    def __call__(self, numbers: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Returns the factor of each sample, `[batch]`."""
         value = tf.cast(numbers[self.column.name], tf.float32)
         return tf.where(tf.math.is_nan(value), tf.zeros_like(value), value)
@@ -30,7 +31,7 @@ class Space:
     inside: float
     outside: float
 
-    def __call__(self, numbers: dict[str, tf.Tensor]) -> tf.Tensor:
+    def __call__(self, numbers: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Returns the factor of each sample, `[batch]`."""
         value = tf.cast(numbers[self.column.name], tf.float32)
         inside = tf.constant(self.inside, tf.float32)
@@ -43,7 +44,7 @@ class Present:
 
     column: NumberColumn
 
-    def __call__(self, numbers: dict[str, tf.Tensor]) -> tf.Tensor:
+    def __call__(self, numbers: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Returns the factor of each sample, `[batch]`."""
         value = tf.cast(numbers[self.column.name], tf.float32)
         return tf.cast(tf.logical_not(tf.math.is_nan(value)), tf.float32)

@@ -4,7 +4,7 @@ A model gives one logits tensor per task and knows nothing else. Everything here
 tower's and the columns', so that no order of labels or towers in a config can mix two tasks up.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import tensorflow as tf
 
@@ -15,10 +15,13 @@ from easymtl.protos.loss_pb2 import Loss, LossType
 from easymtl.protos.model_pb2 import ModelConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.protos.task_pb2 import SampleWeight, TaskTower
+from easymtl.tasks.labelled import Labelled
 from easymtl.tasks.losses import LOSSES, LossInputs, LossKind, Output
 from easymtl.tasks.metrics import Metric, build_metrics
 from easymtl.tasks.names import numbered
 from easymtl.tasks.sample_weights import Factor, Present, Space, Value
+from easymtl.tasks.sums import Sum
+from easymtl.tasks.terms import Joint, Term, TermInputs
 
 
 class Task:
@@ -36,6 +39,8 @@ class Task:
         factors: the factors of a sample's weight.
         output: what the logits stand for.
         metrics: the metrics of the tower.
+        terms: further loss entries, which look beyond this task; whoever builds the tasks adds them.
+        joint: what makes the scores from the logits of several tasks; None when the task's own are the scores.
     """
 
     def __init__(
@@ -61,6 +66,8 @@ class Task:
         self.label = label
         self.num_outputs = tower.num_class
         self.factors: tuple[Factor, ...] = (*factors, Present(NumberColumn(label, label)))
+        self.terms: list[Term] = []
+        self.joint: Joint | None = None
         self._reduction = reduction
         entries = list(tower.losses) or [Loss(loss_type=tower.loss_type)]
         kinds = [self._kind(entry) for entry in entries]
@@ -85,14 +92,20 @@ class Task:
     @property
     def loss_names(self) -> list[str]:
         """Names of the loss entries: `<loss name>_<tower>`, with `_2`, `_3` behind further losses of one name."""
-        return list(self._losses)
+        return [*self._losses, *(term.name for term in self.terms)]
 
     @property
     def number_columns(self) -> list[NumberColumn]:
-        """The number columns that the loss and the metrics read, each once, the label last."""
-        return list({factor.column.name: factor.column for factor in self.factors}.values())
+        """The number columns that the losses and the metrics read, each once, the label last but for those of terms."""
+        own = {factor.column.name: factor.column for factor in self.factors}
+        return list((own | {column.name: column for term in self.terms for column in term.number_columns}).values())
 
-    def weights(self, numbers: dict[str, tf.Tensor]) -> tf.Tensor:
+    @property
+    def key_fields(self) -> list[str]:
+        """The fields that tell sessions apart for the losses, each once; mostly none."""
+        return list(dict.fromkeys(field for term in self.terms for field in term.key_fields))
+
+    def weights(self, numbers: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Returns the weight of each sample in this task, float32 `[batch]`; 0 where the label is missing.
 
         Args:
@@ -103,58 +116,75 @@ class Task:
             weights *= factor(numbers)
         return weights
 
-    def losses(self, logits: tf.Tensor, numbers: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    def losses(self, logits: Mapping[str, tf.Tensor], labelled: Labelled) -> dict[str, tf.Tensor]:
         """Returns the loss entries by name, float32 scalars with all weights applied; their sum is the task's loss.
 
         Args:
-            logits: `[batch, num_outputs]`, or `[batch]` when there is one output; any float type.
-            numbers: the number columns by name, `[batch]` each, NaN where missing.
+            logits: what the model gave, by tower name: `[batch, num_outputs]`, or `[batch]` where there is one
+                output; any float type.
+            labelled: the number columns and keys of the batch.
         """
-        labels = tf.cast(numbers[self.label], tf.float32)
+        labels = tf.cast(labelled.numbers[self.label], tf.float32)
         # The label is replaced before any arithmetic: the gradient of a NaN is NaN even under a weight of 0.
         labels = tf.where(tf.math.is_nan(labels), tf.zeros_like(labels), labels)
-        weights = self.weights(numbers)
+        weights = self.weights(labelled.numbers)
+        scores = self.scores(logits)
         result = {}
         for name, (entry, kind) in self._losses.items():
-            inputs = LossInputs(self._float_logits(logits), labels, weights, entry)
-            mean = self._reduce(kind.per_sample(inputs), weights)
-            result[name] = self.tower.weight * entry.weight * mean
+            inputs = LossInputs(scores, labels, weights, entry)
+            loss = Sum.of(kind.per_sample(inputs), weights).reduced(self._reduction)
+            result[name] = self.tower.weight * entry.weight * loss
+        for term in self.terms:
+            loss = term(TermInputs(logits, labelled, labels, weights)).reduced(self._reduction)
+            result[term.name] = self.tower.weight * term.weight * loss
         return result
 
-    def predictions(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Returns the predictions by name, float32 except the number of a class.
+    def own_logits(self, logits: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Returns what the model gave for this task, float32 `[batch]`, or `[batch, num_outputs]` of several outputs.
+
+        Args:
+            logits: what the model gave, by tower name.
+        """
+        own = tf.cast(logits[self.name], tf.float32)
+        return own if self.is_multi_class else tf.reshape(own, [-1])
+
+    def scores(self, logits: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Returns what losses and predictions go by: the own logits, or what `joint` makes of several tasks'.
+
+        float32 `[batch]`, or `[batch, num_outputs]` of several outputs.
+        """
+        return self.own_logits(logits) if self.joint is None else self.joint.scores(logits)
+
+    def log_probabilities(self, logits: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns log p and log(1 - p) of the task's event, float32 `[batch]` each, finite for any finite score."""
+        assert self.predicted == "binary", f"{self.name} predicts {self.predicted}"
+        scores = self.scores(logits)
+        return tf.math.log_sigmoid(scores), tf.math.log_sigmoid(-scores)
+
+    def predictions(self, logits: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns the predictions by name, float32 except the number of a class; they need no label and no key.
 
         One event: `probs_<task>` and `logits_<task>`, `[batch]`. Classes: the same as `[batch, num_class]`, and
-        `y_<task>`, int64 `[batch]`, the likeliest class. Regression: `y_<task>`, `[batch]`.
+        `y_<task>`, int64 `[batch]`, the likeliest class. Regression: `y_<task>`, `[batch]`. Further ones of `joint`.
+
+        Args:
+            logits: what the model gave, by tower name.
         """
-        logits = self._float_logits(logits)
+        further = {} if self.joint is None else self.joint.predictions(logits)
+        return self._predictions(self.scores(logits)) | further
+
+    def _predictions(self, scores: tf.Tensor) -> dict[str, tf.Tensor]:
         if self.output is Output.VALUE:
-            return {f"y_{self.name}": logits}
+            return {f"y_{self.name}": scores}
         if self.output is Output.RATE:
-            return {f"y_{self.name}": tf.sigmoid(logits)}
+            return {f"y_{self.name}": tf.sigmoid(scores)}
         if not self.is_multi_class:
-            return {f"probs_{self.name}": tf.sigmoid(logits), f"logits_{self.name}": logits}
+            return {f"probs_{self.name}": tf.sigmoid(scores), f"logits_{self.name}": scores}
         return {
-            f"probs_{self.name}": tf.nn.softmax(logits),
-            f"logits_{self.name}": logits,
-            f"y_{self.name}": tf.argmax(logits, axis=-1),
+            f"probs_{self.name}": tf.nn.softmax(scores),
+            f"logits_{self.name}": scores,
+            f"y_{self.name}": tf.argmax(scores, axis=-1),
         }
-
-    def _float_logits(self, logits: tf.Tensor) -> tf.Tensor:
-        logits = tf.cast(logits, tf.float32)
-        return logits if self.is_multi_class else tf.reshape(logits, [-1])
-
-    def _reduce(self, losses: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        """Returns one number for the batch, 0 when no sample counts."""
-        counts = tf.not_equal(weights, 0)
-        total = tf.reduce_sum(weights * tf.where(counts, losses, tf.zeros_like(losses)))
-        if self._reduction == ModelConfig.SUM:
-            return total
-        if self._reduction == ModelConfig.NONZERO_WEIGHT_MEAN:
-            num_samples = tf.reduce_sum(tf.cast(counts, tf.float32))
-        else:
-            num_samples = tf.cast(tf.size(weights), tf.float32)
-        return total / tf.maximum(num_samples, 1)
 
     def _kind(self, entry: Loss) -> LossKind:
         type_name = LossType.Name(entry.loss_type)
@@ -211,6 +241,11 @@ def build_tasks(pipeline: Pipeline) -> list[Task]:
 def number_columns(tasks: Iterable[Task]) -> list[NumberColumn]:
     """Returns the number columns of all tasks, each once."""
     return list({column.name: column for task in tasks for column in task.number_columns}.values())
+
+
+def key_fields(tasks: Iterable[Task]) -> list[str]:
+    """Returns the key fields of all tasks, each once."""
+    return list(dict.fromkeys(field for task in tasks for field in task.key_fields))
 
 
 def _check_strategy(model: ModelConfig) -> None:

@@ -9,6 +9,7 @@ import pytest
 from google.protobuf import text_format
 
 from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.tasks.labelled import Labelled
 from easymtl.tasks.losses import Output
 from easymtl.tasks.task import build_tasks
 
@@ -54,8 +55,8 @@ def test_losses_and_predictions_equal_those_of_easyrec(case):
     losses = {}
     for task in tasks:
         logits = logits_of(task, predictions)
-        losses |= task.losses(logits, numbers)
-        for name, value in task.predictions(logits).items():
+        losses |= task.losses({task.name: logits}, Labelled(numbers))
+        for name, value in task.predictions({task.name: logits}).items():
             np.testing.assert_allclose(value, predictions[name], rtol=1e-6, atol=2e-7, err_msg=name)
     expected = json.loads((FOLDER / case / "losses.json").read_text())
     assert [RENAMED.get(name, name) for name in losses] == list(expected)

@@ -7,6 +7,7 @@ from google.protobuf import text_format
 
 from easymtl.errors import UserError
 from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.tasks.labelled import Labelled
 from easymtl.tasks.task import Task, build_tasks, number_columns
 
 NAN = float("nan")
@@ -32,7 +33,7 @@ def loss_and_gradient(task: Task, logits, numbers) -> tuple[float, np.ndarray]:
     logits = tf.constant(logits, tf.float32)
     with tf.GradientTape() as tape:
         tape.watch(logits)
-        loss = tf.add_n(list(task.losses(logits, numbers).values()))
+        loss = tf.add_n(list(task.losses({task.name: logits}, Labelled(numbers)).values()))
     return float(loss), tape.gradient(loss, logits).numpy()
 
 
@@ -77,7 +78,7 @@ class TestLoss:
             "weight: 2 losses { loss_type: CLASSIFICATION weight: 0.5 }"
             ' losses { loss_type: BINARY_CROSS_ENTROPY_LOSS weight: 3 loss_name: "soft" }'
         )
-        losses = task.losses(tf.constant(self.logits), columns(click=self.labels))
+        losses = task.losses({"t": tf.constant(self.logits)}, Labelled(columns(click=self.labels)))
         mean = numpy_cross_entropy(self.logits, self.labels).mean()
         assert list(losses) == ["cross_entropy_loss_t", "soft_t"] == task.loss_names
         np.testing.assert_allclose(losses["cross_entropy_loss_t"], 2 * 0.5 * mean, rtol=1e-6)
@@ -90,11 +91,11 @@ class TestLoss:
     def test_logits_may_be_a_column_and_of_low_precision(self):
         logits = tf.constant([[0.5], [-1.0]], tf.bfloat16)
         task = one_task("")
-        (loss,) = task.losses(logits, columns(click=[1, 0])).values()
+        (loss,) = task.losses({"t": logits}, Labelled(columns(click=[1, 0]))).values()
         assert loss.dtype == tf.float32
         np.testing.assert_allclose(loss, numpy_cross_entropy([0.5, -1.0], [1, 0]).mean(), rtol=1e-6)
-        assert task.predictions(logits)["probs_t"].shape == [2]
-        assert task.predictions(logits)["probs_t"].dtype == tf.float32
+        assert task.predictions({"t": logits})["probs_t"].shape == [2]
+        assert task.predictions({"t": logits})["probs_t"].dtype == tf.float32
 
     @pytest.mark.parametrize(
         ("reduction", "expected"), [("NONZERO_WEIGHT_MEAN", 7 / 2), ("BATCH_MEAN", 7 / 4), ("SUM", 7)]
@@ -110,7 +111,7 @@ class TestLoss:
 
         @tf.function(input_signature=[tf.TensorSpec([None, 1]), tf.TensorSpec([None]), tf.TensorSpec([None])])
         def step(logits, click, sw):
-            return task.losses(logits, {"click": click, "sw": sw})["cross_entropy_loss_t"]
+            return task.losses({"t": logits}, Labelled({"click": click, "sw": sw}))["cross_entropy_loss_t"]
 
         np.testing.assert_allclose(step([[0.0]], [1.0], [2.0]), 2 * np.log(2), rtol=1e-6)
         assert float(step(np.zeros((0, 1)), np.zeros(0), np.zeros(0))) == 0
@@ -214,7 +215,9 @@ class TestKeyedByName:
             for names in (list(values), list(reversed(values))):
                 numbers = columns(**{name: values[name] for name in names})
                 tasks = tasks_of(self.towers, data)
-                results.append({t.name: [float(v) for v in t.losses(logits, numbers).values()] for t in tasks})
+                logits_of = {task.name: logits for task in tasks}
+                losses = {task.name: task.losses(logits_of, Labelled(numbers)) for task in tasks}
+                results.append({name: [float(value) for value in found.values()] for name, found in losses.items()})
         assert all(result == results[0] for result in results)
         np.testing.assert_allclose(results[0]["ctr"], [numpy_cross_entropy(logits, values["click"]).mean()], rtol=1e-6)
         np.testing.assert_allclose(results[0]["buy"], [numpy_cross_entropy(logits, values["buy"]).mean()], rtol=1e-6)
@@ -230,13 +233,13 @@ class TestKeyedByName:
 
 class TestPredictions:
     def test_event(self):
-        predictions = one_task("").predictions(tf.constant([[0.0], [2.0]]))
+        predictions = one_task("").predictions({"t": tf.constant([[0.0], [2.0]])})
         assert set(predictions) == {"probs_t", "logits_t"}
         np.testing.assert_allclose(predictions["probs_t"], 1 / (1 + np.exp([0.0, -2.0])), rtol=1e-6)
 
     def test_classes(self):
         logits = tf.constant([[0.0, 1.0, -1.0], [3.0, 1.0, 0.0]])
-        predictions = one_task("num_class: 3").predictions(logits)
+        predictions = one_task("num_class: 3").predictions({"t": logits})
         assert set(predictions) == {"probs_t", "logits_t", "y_t"}
         np.testing.assert_allclose(tf.reduce_sum(predictions["probs_t"], 1), [1, 1], rtol=1e-6)
         np.testing.assert_array_equal(predictions["y_t"], [1, 0])
@@ -244,9 +247,9 @@ class TestPredictions:
 
     def test_values_and_rates(self):
         logits = tf.constant([[0.0], [2.0]])
-        assert set(one_task("loss_type: L2_LOSS").predictions(logits)) == {"y_t"}
-        np.testing.assert_array_equal(one_task("loss_type: L2_LOSS").predictions(logits)["y_t"], [0, 2])
-        rates = one_task("loss_type: SIGMOID_L2_LOSS").predictions(logits)["y_t"]
+        assert set(one_task("loss_type: L2_LOSS").predictions({"t": logits})) == {"y_t"}
+        np.testing.assert_array_equal(one_task("loss_type: L2_LOSS").predictions({"t": logits})["y_t"], [0, 2])
+        rates = one_task("loss_type: SIGMOID_L2_LOSS").predictions({"t": logits})["y_t"]
         np.testing.assert_allclose(rates, 1 / (1 + np.exp([0.0, -2.0])), rtol=1e-6)
 
 
