@@ -27,7 +27,8 @@ class MixtureOfExperts(tf.Module):
         tasks: list[str],
     ):
         super().__init__()
-        self.experts = Experts(build, "mmoe", num_inputs, experts)
+        names = [f"mmoe/expert_{index}" for index in range(len(experts))]
+        self.experts = Experts(build, names, num_inputs, experts)
         hidden = config.gate_dnn if config.HasField("gate_dnn") else None
         self.gates = {
             task: Gate(build, f"mmoe/gate_{index}", num_inputs, len(experts), hidden)

@@ -89,7 +89,7 @@ def test_dropout_drops_in_every_expert_and_differently():
 @pytest.mark.parametrize("texts", [["hidden_units: [6, 4]"] * 3, ["hidden_units: [6, 4]", "hidden_units: [3, 4]"]])
 def test_experts_differ_at_the_start(texts):
     build = Build()
-    output = Experts(build, "m", 5, [config(text) for text in texts])(X, Call())
+    output = Experts(build, NAMES[: len(texts)], 5, [config(text) for text in texts])(X, Call())
     assert output.shape == (16, len(texts), 4)
     assert not np.allclose(output[:, 0], output[:, 1])
     assert f"m/expert_{len(texts) - 1}/dnn_1/kernel" in build.parameters
@@ -98,12 +98,23 @@ def test_experts_differ_at_the_start(texts):
 def test_unequal_experts_train_their_norms_and_drop():
     build = Build()
     texts = ["hidden_units: [6, 4] use_bn: true dropout_ratio: [0, 0.5]", "hidden_units: 4 use_bn: true"]
-    experts = Experts(build, "m", 5, [config(text) for text in texts])
+    experts = Experts(build, NAMES[: len(texts)], 5, [config(text) for text in texts])
     experts(X, TRAINING)
     counts = {name: parameter.read().numpy() for name, parameter in build.parameters.items() if "count" in name}
     assert len(counts) == 3
     assert all(count == 1 for count in counts.values())
-    assert [dnn.dropouts[-1].rate for dnn in experts.single] == [0.5, 0.0]
+    assert [stack.dropouts[-1].rate for stack in experts.stacks] == [0.5, 0.0]
+
+
+def test_neighbours_of_equal_shape_are_computed_together_and_nothing_changes():
+    equal, other = config("hidden_units: [6, 4]"), config("hidden_units: [3, 4]")
+    build, alone = Build(), Build()
+    experts = Experts(build, ["a", "b", "c", "d"], 5, [equal, equal, other, equal])
+    assert [stack.num_stack for stack in experts.stacks] == [2, 1, 1]
+    singles = [DNN(alone, name, 5, text) for name, text in zip("abcd", [equal, equal, other, equal])]
+    expected = np.stack([dnn(X, Call()) for dnn in singles], axis=1)
+    np.testing.assert_allclose(experts(X, Call()), expected, rtol=1e-5, atol=1e-6)
+    assert set(build.parameters) == set(alone.parameters)
 
 
 @pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
