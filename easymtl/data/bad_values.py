@@ -1,4 +1,4 @@
-"""Values that read well as text and that a feature or label cannot use: found in their files, or left out."""
+"""Values that are of the declared type and that a feature or label cannot use: found in their files, or left out."""
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -6,13 +6,13 @@ from functools import partial
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from easymtl.data.blocks import Block, Source
+from easymtl.data.blocks import Block, Source, Value
 from easymtl.data.rows import Rows
 from easymtl.errors import UserError
 
 
 class BadValues(UserError):
-    """Texts of a field that cannot be used, raised by whoever encodes a record batch.
+    """Values of a field, texts or numbers, that cannot be used, raised by whoever encodes a record batch.
 
     Attributes:
         field: the input field.
@@ -21,7 +21,7 @@ class BadValues(UserError):
         problem: what is wrong with the first, and what is allowed: sentences.
     """
 
-    def __init__(self, field: str, first: str, others: Iterable[str], problem: str):
+    def __init__(self, field: str, first: Value, others: Iterable[Value], problem: str):
         super().__init__(problem)
         self.field = field
         self.first = first
@@ -56,18 +56,19 @@ def usable_rows(
         except BadValues as error:
             if not source.ignore_error:
                 raise UserError(
-                    f"{_described(error, source, blocks)} "
+                    f"{described(error, source, blocks)} "
                     "Correct the row, or set data_config.ignore_error to leave out such rows."
                 ) from None
             is_bad = _is_bad(batch.column(error.field), [error.first, *error.others])
             # A dictionary may hold values that only rows which were left out, or rows of another batch, have.
             count = pc.sum(is_bad).as_py()
             if count:
-                source.skipped.add(partial(_described, error, source, blocks), count)
+                source.skipped.add(partial(described, error, source, blocks), count)
             batch = _without(batch, is_bad, error.field)
 
 
-def _described(error: BadValues, source: Source, blocks: Sequence[Block]) -> str:
+def described(error: BadValues, source: Source, blocks: Sequence[Block]) -> str:
+    """Returns the problem, behind the file and line of the first row that has it."""
     return _place(error, source, blocks) + error.problem
 
 
@@ -90,7 +91,7 @@ def _without(batch: pa.RecordBatch, is_bad: pa.Array, field: str) -> pa.RecordBa
     return batch
 
 
-def _is_bad(column: pa.Array, values: Sequence[str]) -> pa.Array:
+def _is_bad(column: pa.Array, values: Sequence[Value]) -> pa.Array:
     if not pa.types.is_dictionary(column.type):
         return pc.is_in(column, pa.array(values, column.type))
     is_bad = pc.is_in(column.dictionary, pa.array(values, column.type.value_type))

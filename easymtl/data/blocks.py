@@ -9,6 +9,9 @@ import pyarrow as pa
 from easymtl.data.fields import Field
 from easymtl.data.paths import DataFile
 
+# A text of a field that is declared STRING, or a number of any other.
+Value = str | int | float
+
 
 @dataclass(frozen=True)
 class Block:
@@ -92,6 +95,6 @@ class Source:
         """
         raise NotImplementedError
 
-    def find(self, block: Block, name: str, text: str) -> str | None:
-        """Returns where in a block a column first holds a text, such as `a.csv:17`, or None; for messages."""
+    def find(self, block: Block, name: str, value: Value) -> str | None:
+        """Returns where in a block a column first holds a value, such as `a.csv:17`, or None; for messages."""
         raise NotImplementedError

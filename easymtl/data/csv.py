@@ -6,8 +6,8 @@ from functools import partial
 import pyarrow as pa
 import pyarrow.csv
 
-from easymtl.data.blocks import Block, Source
-from easymtl.data.convert import default_scalar, fill_empty
+from easymtl.data.blocks import Block, Source, Value
+from easymtl.data.convert import default_scalar, fill_empty, parse_text
 from easymtl.data.csv_borders import last_border, open_quote
 from easymtl.data.csv_rows import NO_UTF8, Layout, read_carefully, read_records
 from easymtl.data.csv_text import (
@@ -97,15 +97,19 @@ class CsvSource(Source):
             self._check_quotes(data, block.file, first_line)
         yield self._parse(data, block.file, first_line)
 
-    def find(self, block: Block, name: str, text: str) -> str | None:
-        """Returns `file:line` of the first record of a block in which a column holds a text, or None."""
+    def find(self, block: Block, name: str, value: Value) -> str | None:
+        """Returns `file:line` of the first record of a block in which a column holds a value, or None."""
         layout = self._layouts[block.file]
         number = list(self.fields).index(name)
         default = self._defaults[number]
-        wanted = {text, ""} if default is not None and str(default) == text else {text}
+        is_empty_wanted = default is not None and default.as_py() == value
+        kind = self.fields[name].type
         for data, line in self._pieces(block):
             for place, record in read_records(data, block.file.name, line, self.separator):
-                if len(record) == layout.num_columns and record[layout.positions[number]] in wanted:
+                if len(record) != layout.num_columns:
+                    continue
+                text = record[layout.positions[number]]
+                if is_empty_wanted if text == "" else _stands_for(text, value, kind):
                     return f"{block.file.name}:{place}"
         return None
 
@@ -236,6 +240,13 @@ class CsvSource(Source):
             ),
         )
         return [_one_array(table.column(name)) for name in wanted]
+
+
+def _stands_for(text: str, value: Value, kind: pa.DataType) -> bool:
+    if isinstance(value, str):
+        return text == value
+    values, _ = parse_text(pa.array([text]), kind)
+    return values[0].as_py() == value
 
 
 def _position(file: DataFile, name: str, names: list[str]) -> int:

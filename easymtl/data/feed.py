@@ -1,17 +1,20 @@
 """The feed of training and evaluation: batches of encoded rows, prepared in threads, resumable at every batch."""
 
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 
 from easymtl.data.background import Background
 from easymtl.data.blocks import Source
+from easymtl.data.kept import is_small, keep_epochs
 from easymtl.data.order import Cursor
 from easymtl.data.rows import Rows
 from easymtl.data.windows import (
     Batch,
+    Chunk,
     cut_batches,
     encode_chunks,
     gather_windows,
@@ -32,6 +35,10 @@ class Feed:
     record batches. The order is a pure function of (seed, epoch): a feed that starts at the cursor of a batch
     yields exactly what an uninterrupted one yields after that batch. A batch may span windows and epochs; only
     the last batch of all is short.
+
+    Data whose encoded rows are small enough is read and encoded once and kept for the next epochs. Then the blocks
+    stay in their order, and all rows of an epoch are permuted together. What the source and `encode` count, they
+    count of what is read.
 
     Attributes:
         source: where rows come from; it counts those that are left out.
@@ -55,6 +62,7 @@ class Feed:
         prefetch: int = 8,
         window_bytes: int = 512 << 20,
         chunk_rows: int = 8192,
+        kept_bytes: int = 0,
     ):
         """Starts the threads.
 
@@ -74,18 +82,27 @@ class Feed:
                 is a part of what determines the order.
             chunk_rows: record batches of fewer rows are put together before they are encoded; this is a
                 part of what determines the order, too.
+            kept_bytes: bytes of encoded rows that may be kept between epochs; the last part of what determines
+                the order.
         """
         self.source = source
         self.wait_seconds = 0.0
         self.cursor = start or Cursor()
         self.progress = float(self.cursor.epoch)
         self._pool = ThreadPoolExecutor(threads, "easymtl-encode")
-        chunks = read_chunks(source, shuffle, seed, num_epochs, self.cursor)
-        chunks = merge_chunks(chunks, chunk_rows)
-        chunks = require_rows(encode_chunks(chunks, encode, source, self._pool, threads), source, self.cursor)
-        encoded = Background(chunks, 1, "easymtl-read")
+        is_kept = num_epochs != 1 and is_small(source, kept_bytes)
+
+        def read(first: Cursor, end: int) -> Iterator[Chunk]:
+            chunks = read_chunks(source, shuffle and not is_kept, seed, end, first)
+            chunks = merge_chunks(chunks, chunk_rows)
+            return encode_chunks(chunks, encode, source, self._pool, threads)
+
+        start = self.cursor
+        chunks = keep_epochs(read, num_epochs, start, kept_bytes) if is_kept else read(start, num_epochs)
+        encoded = Background(require_rows(chunks, source, start), 1, "easymtl-read")
         # Without shuffling each chunk is a window.
-        rows, num_bytes = (window_rows, window_bytes // 2) if shuffle else (1, 1)
+        most_rows = sys.maxsize if is_kept else window_rows
+        rows, num_bytes = (most_rows, window_bytes // 2) if shuffle else (1, 1)
         windows = Background(gather_windows(encoded, rows, num_bytes, self.cursor), 1, "easymtl-window")
         batches = cut_batches(windows, batch_size, shuffle, seed, drop_remainder, self.cursor.row)
         self._batches = Background(batches, prefetch, "easymtl-batch")

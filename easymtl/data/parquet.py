@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet
 
-from easymtl.data.blocks import Block, Source
+from easymtl.data.blocks import Block, Source, Value
 from easymtl.data.convert import ALLOWED, default_scalar, fill_empty, parse_text
 from easymtl.data.fields import DICTIONARY, Field
 from easymtl.data.paths import DataFile
@@ -72,13 +72,14 @@ class ParquetSource(Source):
             yield self._convert(block, batch, row)
             row += batch.num_rows
 
-    def find(self, block: Block, name: str, text: str) -> str | None:
-        """Returns file and row of the first row of a row group in which a column holds a text, or None."""
+    def find(self, block: Block, name: str, value: Value) -> str | None:
+        """Returns file and row of the first row of a row group in which a column holds a value, or None."""
         field, row = self.fields[name], self._first_row(block)
         default = self._defaults[list(self.fields).index(name)]
         for batch in self._batches(block, [name]):
             column = fill_empty(_convert(batch.column(name), field, block.file)[0], default)
-            place = pc.index(column.cast(pa.string()), text).as_py()
+            texts = column.cast(pa.string()) if isinstance(value, str) else column
+            place = pc.index(texts, pa.scalar(value, texts.type)).as_py()
             if place >= 0:
                 return f"{block.file.name}: row {row + place} (row group {block.start})"
             row += batch.num_rows

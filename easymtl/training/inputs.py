@@ -1,16 +1,15 @@
 """The feeds of a config: what training and evaluation read."""
 
-from typing import Protocol
-
-import pyarrow as pa
-
 from easymtl.config import view
 from easymtl.data.feed import MIN_WINDOW_ROWS, Cursor, Feed
-from easymtl.data.rows import Rows
 from easymtl.data.sources import Source, open_source
 from easymtl.features.encoder import Encoder
+from easymtl.features.labels import LabelCheck, RowEncoder, label_rules
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.ranker import Ranker
+
+KEPT_BYTES = 128 << 20
+"""Encoded training rows that are kept in memory between epochs, at most."""
 
 
 class TrainingInput:
@@ -18,17 +17,19 @@ class TrainingInput:
 
     Attributes:
       encoder: counts missing, unknown and out-of-range values.
+      labels: counts labels, and refuses wrong ones.
       source: counts skipped rows.
       feed: the batches.
     """
 
     def __init__(self, pipeline: Pipeline, ranker: Ranker, start: Cursor | None):
         data = pipeline.data_config
-        self.encoder = Encoder(ranker.feature_set, ranker.number_columns)
+        self.encoder = Encoder(ranker.feature_set, ranker.number_columns, key_fields=ranker.key_fields)
+        self.labels = LabelCheck(self.encoder, label_rules(pipeline))
         self.source: Source = open_source(view.train_input(pipeline), data, self.encoder.fields)
         self.feed = Feed(
             self.source,
-            self.encoder,
+            self.labels,
             data.batch_size,
             shuffle=data.shuffle,
             seed=pipeline.train_config.seed,
@@ -37,18 +38,8 @@ class TrainingInput:
             drop_remainder=data.drop_remainder,
             start=start,
             prefetch=max(data.prefetch_size, 1),
+            kept_bytes=KEPT_BYTES,
         )
-
-
-class RowEncoder(Protocol):
-    """Turns record batches that hold `fields` into rows."""
-
-    @property
-    def fields(self) -> list[str]:
-        """Returns the fields that a batch must hold."""
-
-    def __call__(self, batch: pa.RecordBatch) -> Rows:
-        """Returns the rows of a batch, one for one."""
 
 
 def evaluation_feed(pipeline: Pipeline, encoder: RowEncoder, paths: str) -> Feed:

@@ -94,10 +94,11 @@ def test_the_order_depends_on_the_seed_and_nothing_else(source):
 @pytest.mark.parametrize("kind", ["source", "parquet_source"])
 @pytest.mark.parametrize("shuffle, window_rows", [(False, 1), (True, 1), (True, 50), (True, 1000)])
 @pytest.mark.parametrize("chunk_rows", [1, 20])
-def test_from_every_cursor_the_rest_is_the_same(kind, shuffle, window_rows, chunk_rows, request):
+@pytest.mark.parametrize("kept_bytes", [0, 1 << 20])
+def test_from_every_cursor_the_rest_is_the_same(kind, shuffle, window_rows, chunk_rows, kept_bytes, request):
     source = request.getfixturevalue(kind)
-    settings = {"shuffle": shuffle, "seed": 5, "num_epochs": 2, "window_rows": window_rows, "batch_size": 14}
-    settings["chunk_rows"] = chunk_rows
+    settings = {"shuffle": shuffle, "seed": 5, "num_epochs": 3, "window_rows": window_rows, "batch_size": 14}
+    settings |= {"chunk_rows": chunk_rows, "kept_bytes": kept_bytes}
     whole = batches_of(source, **settings)
     assert len({batch.cursor for batch in whole}) == len(whole)
     for place, batch in enumerate(whole):
@@ -125,6 +126,35 @@ def test_a_window_closes_at_its_bytes_too(source):
     small = batches_of(source, 1, shuffle=True, window_rows=1000, window_bytes=500)
     assert sorted(numbers_of(small)) == list(range(NUM_ROWS))
     assert len({(batch.cursor.block, batch.cursor.chunk) for batch in small}) > 5
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_what_is_kept_is_read_once_and_permuted_anew(source, shuffle):
+    encoded = []
+
+    def counted(batch):
+        encoded.append(batch.num_rows)
+        return encode(batch)
+
+    with Feed(source, counted, 10, shuffle=shuffle, num_epochs=3, window_rows=40, kept_bytes=1 << 20) as feed:
+        numbers = numbers_of(list(feed))
+    assert sum(encoded) == NUM_ROWS
+    epochs = [numbers[start : start + NUM_ROWS] for start in range(0, 3 * NUM_ROWS, NUM_ROWS)]
+    assert all(sorted(epoch) == list(range(NUM_ROWS)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == (3 if shuffle else 1)
+
+
+def test_an_epoch_that_turns_out_too_large_is_read_again(source):
+    kept_bytes = 4 * sum(block.size for block in source.blocks)
+    encoded = []
+
+    def large(batch):
+        encoded.append(batch.num_rows)
+        return Rows({**encode(batch).columns, "wide": np.zeros([batch.num_rows, kept_bytes // 100], np.float32)})
+
+    with Feed(source, large, 10, num_epochs=2, kept_bytes=kept_bytes) as feed:
+        assert numbers_of(list(feed)) == 2 * list(range(NUM_ROWS))
+    assert sum(encoded) == 2 * NUM_ROWS
 
 
 def test_zero_epochs_go_on_for_ever(source):
