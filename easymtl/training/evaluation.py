@@ -12,6 +12,7 @@ import tensorflow as tf
 from easymtl.config import view
 from easymtl.data.rows import Rows
 from easymtl.features.encoder import KEEP_PREFIX, Encoder, to_tensors
+from easymtl.features.labels import LabelCheck, RowEncoder, label_rules
 from easymtl.features.numbers import NumberColumn
 from easymtl.layers.context import Call
 from easymtl.protos.model_pb2 import ModelConfig
@@ -19,7 +20,7 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.evaluation import Evaluation
 from easymtl.tasks.ranker import Ranker
 from easymtl.tasks.task import Task
-from easymtl.training.inputs import RowEncoder, evaluation_feed
+from easymtl.training.inputs import evaluation_feed
 from easymtl.training.step import batch_signature
 
 Scores = dict[str, np.ndarray]
@@ -117,7 +118,8 @@ def evaluate(
     means = LossMeans(tasks, pipeline.model_config.loss_reduction)
     num_examples = 0
     limit = pipeline.eval_config.num_examples or None
-    with evaluation_feed(pipeline, encoder, paths or view.eval_input(pipeline)) as feed:
+    labels = LabelCheck(encoder, label_rules(pipeline))
+    with evaluation_feed(pipeline, labels, paths or view.eval_input(pipeline)) as feed:
         for rows in _limited((batch.rows for batch in feed), limit):
             if is_stopping():
                 raise EvaluationStopped
@@ -133,7 +135,18 @@ def evaluate(
     is_whole = limit is None or num_examples < limit
     counts = getattr(encoder, "counts", {}) if is_whole else {}
     skipped_rows = feed.source.skipped_rows if is_whole else 0
-    return EvaluationResult(metrics, num_examples, seconds, tuple(evaluation.warnings), counts, skipped_rows)
+    warnings = (*evaluation.warnings, *_unlabelled(labels, tasks))
+    return EvaluationResult(metrics, num_examples, seconds, warnings, counts, skipped_rows)
+
+
+def _unlabelled(labels: LabelCheck, tasks: Sequence[Task]) -> list[str]:
+    """Returns a sentence for each tower without any label, unless its metrics have said so."""
+    has_metrics = {task.name for task in tasks if task.metrics}
+    return [
+        f'no row has a label "{rule.field}", so this says nothing of the tower "{rule.tower}".'
+        for rule in labels.unlabelled()
+        if rule.tower not in has_metrics
+    ]
 
 
 class LossMeans:

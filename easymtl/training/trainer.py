@@ -103,6 +103,7 @@ class Trainer:
         self._owes_evaluation = False
         self._interim_step: int | None = None
         self._num_examples = 0
+        self._told_labels: int | None = None
         self._restore()
         self._write_config()
 
@@ -149,6 +150,7 @@ class Trainer:
             self._train(source)
             self._cursor = feed.cursor
         checkpoint = self._finish()
+        self._tell_labels(source)
         return TrainingResult(
             self.step,
             checkpoint,
@@ -203,9 +205,20 @@ class Trainer:
                 profile.after(step)
             if self._is_checkpoint_due(step, pace):
                 self._save()
+                if self._told_labels is None:
+                    self._tell_labels(source)
                 pace.restart()
                 if self._is_stale(step):
                     return
+
+    def _tell_labels(self, source: TrainingInput) -> None:
+        """Tells of towers that have learnt nothing, behind the first checkpoint and at the end."""
+        if self._told_labels == self.step or not self._num_examples:
+            return
+        self._told_labels = self.step
+        for rule in source.labels.unlabelled():
+            text = f'no row read so far has a label "{rule.field}": the tower "{rule.tower}" has learnt nothing.'
+            self._tell(events.Note(f"Warning: {text}"))
 
     def _trace(self, tensors: Mapping[str, np.ndarray]) -> TrainStep:
         signature = batch_signature(tensors)

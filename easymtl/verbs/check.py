@@ -5,7 +5,7 @@ from argparse import Namespace
 from easymtl.config import Config, load_config, view
 from easymtl.errors import UserError, quoted
 from easymtl.reporting.formats import counted
-from easymtl.verbs.data_check import data_problems, unread_columns
+from easymtl.verbs.data_check import data_problems, label_problems, unread_columns
 
 
 def run(options: Namespace) -> None:
@@ -34,12 +34,17 @@ def check_data(config: Config, part: str, paths: str) -> list[str]:
     """Returns what is wrong with the training or evaluation data; prints a line when nothing is."""
     data_config = config.pipeline.data_config
     fields = list(view.used_fields(config.pipeline))
+    notes: list[str] = []
     problems = data_problems(paths, data_config, fields)
+    if not problems:
+        problems, notes = label_problems(paths, config.pipeline)
     if problems:
         return [f"{part} input: {problem}" for problem in problems]
     unread = unread_columns(paths, data_config, fields)
     rest = f"; not read: {quoted(unread, limit=8)}" if unread else ""
     print(f"{part} input: {paths}: {counted(len(fields), 'column')} read as declared in the first rows{rest}.")
+    for note in notes:
+        print(f"warning: {part} input: {note}")
     return []
 
 

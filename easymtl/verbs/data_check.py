@@ -2,14 +2,19 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pyarrow as pa
 
+from easymtl.data.bad_values import BadValues, described
+from easymtl.data.blocks import Block, Source
 from easymtl.data.csv_text import check_separator, read_header
 from easymtl.data.fields import input_fields
 from easymtl.data.paths import expand
 from easymtl.data.sources import describe, open_source
 from easymtl.errors import UserError, did_you_mean, quoted
+from easymtl.features.labels import LabelRule, label_rules, read_labels
 from easymtl.protos.data_pb2 import DatasetConfig
+from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.synth import DATA_SETS
 
 _SAMPLE_DATA = "samples/data/"
@@ -53,6 +58,29 @@ def data_problems(paths: str, data_config: DatasetConfig, fields: Sequence[str])
         return found or _reading_problems(paths, data_config, fields)
     except UserError as error:
         return [str(error)]
+
+
+def label_problems(paths: str, pipeline: Pipeline) -> tuple[list[str], list[str]]:
+    """Returns which labels of the first rows are not allowed, and which towers find none there, a sentence each."""
+    problems, notes = [], []
+    for rule in label_rules(pipeline):
+        source, block, batch = _first_rows(paths, pipeline.data_config, [rule.field])
+        problem, is_missing = _label_problem(rule, source, block, batch)
+        if problem and not source.ignore_error:
+            problems.append(problem)
+        if is_missing:
+            rows = f"None of the first {batch.num_rows:,} rows has"
+            notes.append(f'{rows} a label "{rule.field}": the tower "{rule.tower}" learns nothing from them.')
+    return list(dict.fromkeys(problems)), notes
+
+
+def _label_problem(rule: LabelRule, source: Source, block: Block, batch: pa.RecordBatch) -> tuple[str, bool]:
+    """Returns what is wrong with a label, and whether there is none in any row."""
+    try:
+        labels = read_labels(batch, [rule])
+    except BadValues as error:
+        return described(error, source, [block]), False
+    return "", bool(np.isnan(labels[rule.field]).all())
 
 
 def unread_columns(paths: str, data_config: DatasetConfig, fields: Sequence[str]) -> list[str]:
@@ -100,8 +128,7 @@ def _missing_columns(file: str, names: list[str], data_config: DatasetConfig, fi
 def _reading_problems(paths: str, data_config: DatasetConfig, fields: Sequence[str]) -> list[str]:
     """Reads the first rows, and when that fails, column by column, to tell all that is wrong."""
     try:
-        if not _first_rows(paths, data_config, fields):
-            return [f"{expand(paths)[0].name}: there is no row."]
+        _first_rows(paths, data_config, fields)
         return []
     except UserError as error:
         problems = [_reading_problem(paths, data_config, field) for field in fields]
@@ -116,7 +143,15 @@ def _reading_problem(paths: str, data_config: DatasetConfig, field: str) -> str:
     return ""
 
 
-def _first_rows(paths: str, data_config: DatasetConfig, fields: Sequence[str]) -> pa.RecordBatch | None:
+def _first_rows(paths: str, data_config: DatasetConfig, fields: Sequence[str]) -> tuple[Source, Block, pa.RecordBatch]:
+    """Returns the source of the fields, the block that its first row is in, and the first rows.
+
+    Raises:
+      UserError: they cannot be read, or there is none.
+    """
     source = open_source(paths, data_config, fields, block_bytes=_FIRST_BYTES, batch_rows=_FIRST_ROWS)
-    batches = (batch for block in source.blocks for batch in source.read(block))
-    return next((batch for batch in batches if batch.num_rows), None)
+    batches = ((block, batch) for block in source.blocks for batch in source.read(block))
+    for block, batch in batches:
+        if batch.num_rows:
+            return source, block, batch
+    raise UserError(f"{expand(paths)[0].name}: there is no row.")

@@ -6,7 +6,8 @@ from google.protobuf import text_format
 
 from easymtl.errors import UserError
 from easymtl.protos.data_pb2 import DatasetConfig
-from easymtl.verbs.data_check import data_problems, require_files, unread_columns
+from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.verbs.data_check import data_problems, label_problems, require_files, unread_columns
 
 FIELDS = """
 input_fields { input_name: "click" input_type: INT32 }
@@ -130,3 +131,16 @@ def test_missing_files_are_told_and_inputs_that_are_not_given_are_not(tmp_path):
     require_files("", None, parquet(tmp_path, ROWS))
     with pytest.raises(UserError, match=r'Did you mean "rows\.parquet"'):
         require_files(str(tmp_path / "row.parquet"))
+
+
+def test_wrong_labels_and_missing_ones(tmp_path):
+    text = 'label_fields: ["click", "price"]'
+    towers = 'task_towers { tower_name: "ctr" } task_towers { tower_name: "paid" }'
+    pipeline = text_format.Parse(f"model_config {{ simple_multi_task {{ {towers} }} }}", Pipeline())
+    pipeline.data_config.CopyFrom(declared(text))
+    problems, notes = label_problems(csv(tmp_path, "1,a,\n-1,a,\n"), pipeline)
+    assert len(problems) == 1
+    assert 'rows.csv:2: column "click" holds -1, the label of the tower "ctr": 0, 1,' in problems[0]
+    assert notes == ['None of the first 2 rows has a label "price": the tower "paid" learns nothing from them.']
+    pipeline.data_config.ignore_error = True
+    assert label_problems(csv(tmp_path, "1,a,0.5\n-1,a,\n"), pipeline) == ([], [])
