@@ -129,23 +129,28 @@ def _task_readers(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
 
 
 def train_input(pipeline: Pipeline) -> str:
-    """Returns the training input: a comma list of paths, globs or folders."""
-    return pipeline.train_input_path or pipeline.parquet_train_input
+    """Returns the training input: a comma list of paths, globs or folders; empty where rows are made up."""
+    return "" if _is_made_up(pipeline) else pipeline.train_input_path or pipeline.parquet_train_input
 
 
 def eval_input(pipeline: Pipeline) -> str:
-    """Returns the evaluation input: a comma list of paths, globs or folders."""
-    return pipeline.eval_input_path or pipeline.parquet_eval_input
+    """Returns the evaluation input, like `train_input`; empty where there is none."""
+    return "" if _is_made_up(pipeline) else pipeline.eval_input_path or pipeline.parquet_eval_input
+
+
+def _is_made_up(pipeline: Pipeline) -> bool:
+    return pipeline.data_config.input_type == DatasetConfig.DummyInput
 
 
 def metric_results(pipeline: Pipeline) -> dict[str, str]:
     """Returns the names of all metrics in reports, tower by tower, each with its metric: `auc_ctr` is an `auc`."""
-    metrics = (
-        (str(entry.WhichOneof("metric")), tower.tower_name, entry.weighted)
-        for tower in task_towers(pipeline)
-        for entry in tower.metrics_set
-    )
-    return {metric_result(metric, tower, weighted): metric for metric, tower, weighted in metrics}
+    return {name: metric for tower in task_towers(pipeline) for name, metric in results_of_tower(tower).items()}
+
+
+def results_of_tower(tower: TaskTower) -> dict[str, str]:
+    """Returns the names of a tower's metrics in reports, each with its metric."""
+    metrics = ((str(entry.WhichOneof("metric")), entry.weighted) for entry in tower.metrics_set)
+    return {metric_result(metric, tower.tower_name, weighted): metric for metric, weighted in metrics}
 
 
 def results_of_metric(pipeline: Pipeline, name: str) -> list[str]:

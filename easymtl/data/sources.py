@@ -6,6 +6,7 @@ from easymtl.data.blocks import Block, SkippedRows, Source
 from easymtl.data.csv import CsvSource
 from easymtl.data.csv_text import check_separator, head, read_header
 from easymtl.data.fields import input_fields
+from easymtl.data.made_up import MadeUpSource
 from easymtl.data.parquet import ParquetSource, open_parquet
 from easymtl.data.paths import DataFile, expand
 from easymtl.errors import UserError, did_you_mean
@@ -34,7 +35,7 @@ def open_source(
     """Returns the source of the columns in the files behind `paths`.
 
     Args:
-        paths: a comma list of globs, folders and files.
+        paths: a comma list of globs, folders and files; empty for the made-up rows of DummyInput.
         data_config: declares format and columns.
         columns: the columns to read.
         block_bytes: about how much of a CSV file is one block.
@@ -49,6 +50,8 @@ def open_source(
             raise UserError(f'"{name}" is not in data_config.input_fields.{did_you_mean(name, declared)}')
     columns = list(dict.fromkeys(columns))
     assert columns, "a source reads at least one column"
+    if not paths and data_config.input_type == DatasetConfig.DummyInput:
+        return MadeUpSource(declared, columns, data_config.label_fields, data_config.batch_size)
     files = expand(paths)
     source: Source
     if _format(files, data_config) == _PARQUET:
@@ -86,7 +89,7 @@ def describe(paths: str, data_config: DatasetConfig) -> list[tuple[str, str | No
 
 
 def _format(files: list[DataFile], data_config: DatasetConfig) -> str:
-    if not data_config.HasField("input_type"):
+    if data_config.input_type == DatasetConfig.DummyInput or not data_config.HasField("input_type"):
         # Jobs that had nothing to write leave empty files behind.
         file = next((file for file in files if file.size), files[0])
         return _PARQUET if head(file, 4) == b"PAR1" else _CSV
