@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from easymtl import __version__
-from easymtl.errors import UserError, did_you_mean, quoted
+from easymtl.errors import Interrupted, UserError, did_you_mean, quoted
 
 _EXIT_USER_ERROR = 2
 _EXIT_INTERRUPTED = 130
@@ -84,6 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         place = f"{error.filename}: " if error.filename is not None else ""
         print(f"easymtl {options.verb}: {place}{error.strerror}.", file=sys.stderr)
         return _EXIT_USER_ERROR
+    except Interrupted:
+        return _EXIT_INTERRUPTED
     except KeyboardInterrupt:
         print(f"easymtl {options.verb}: interrupted.", file=sys.stderr)
         return _EXIT_INTERRUPTED
@@ -123,6 +125,16 @@ def _verb(verbs, name: str, description: str, takes_config: bool = True) -> argp
     return parser
 
 
+def _add_tasks(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--tasks", type=_names, metavar="A,B", help="the config with these task towers alone; default: all of them"
+    )
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in map(str.strip, text.split(",")) if name]
+
+
 def _whole_number(text: str) -> int:
     try:
         return int(text)
@@ -131,26 +143,32 @@ def _whole_number(text: str) -> int:
 
 
 def _add_train(verbs) -> None:
-    _verb(verbs, "train", "Train, evaluate at checkpoints, export; run again to continue.")
+    parser = _verb(verbs, "train", "Train, evaluate at checkpoints, export; run again to continue.")
+    _add_tasks(parser)
 
 
 def _add_eval(verbs) -> None:
     parser = _verb(verbs, "eval", "Evaluate a checkpoint or a SavedModel.")
+    _add_tasks(parser)
     _add_model_choice(parser)
     parser.add_argument("--input", metavar="PATHS", help="data to evaluate on; default: the config's eval input")
     parser.add_argument(
-        "--output", metavar="FILE", help="where to write the result; default: model_dir/eval_result.json"
+        "--output",
+        metavar="FILE",
+        help="where to write the result; default: model_dir/eval_result.json, with --input, --saved_model or --tasks none",
     )
 
 
 def _add_export(verbs) -> None:
     parser = _verb(verbs, "export", "Write a SavedModel and prove that it scores as the checkpoint does.")
+    _add_tasks(parser)
     _add_checkpoint(parser)
     parser.add_argument("--export_dir", metavar="DIR", help="where to write; default: model_dir/export/final")
 
 
 def _add_predict(verbs) -> None:
     parser = _verb(verbs, "predict", "Score CSV or Parquet files into a Parquet file.")
+    _add_tasks(parser)
     _add_model_choice(parser)
     parser.add_argument("--input", required=True, metavar="PATHS", help="files, globs or folders, separated by commas")
     parser.add_argument("--output", required=True, metavar="PATH", help="a .parquet file, or a folder")
@@ -159,12 +177,13 @@ def _add_predict(verbs) -> None:
 
 def _add_check(verbs) -> None:
     parser = _verb(verbs, "check", "Check a config, and the data against it, without training.")
+    _add_tasks(parser)
     parser.add_argument("--network", action="store_true", help="also build the model and print it")
 
 
 def _add_synth(verbs) -> None:
     parser = _verb(verbs, "synth", "Make data whose best reachable quality is known.", takes_config=False)
-    parser.add_argument("name", metavar="NAME", help="livestream, tenrec, taobao or funnel")
+    parser.add_argument("name", metavar="NAME", help="livestream, tenrec, taobao, funnel or mmoe_paper")
     parser.add_argument("--rows", type=_whole_number, default=1_000_000, metavar="N", help="rows of the training file")
     parser.add_argument(
         "--eval_rows", type=_whole_number, metavar="N", help="default: a fifth of --rows, at most 200,000"

@@ -9,6 +9,7 @@ from google.protobuf import text_format
 from easymtl.config.overrides import apply_overrides
 from easymtl.config.parser import Parser
 from easymtl.config.problems import ConfigError, Findings, Places, Problem
+from easymtl.config.selection import select_tasks
 from easymtl.config.validate import validate
 from easymtl.errors import UserError
 from easymtl.protos.pipeline_pb2 import Pipeline
@@ -21,7 +22,7 @@ class Config:
     """A config that is right: its message, and where each of its fields is written.
 
     Attributes:
-      pipeline: The message, overrides applied.
+      pipeline: The message, overrides applied, with the chosen tasks alone.
       path: The file it was read from.
       notes: Sentences about what is legal and yet deserves a word: ignored fields, unused features.
     """
@@ -43,12 +44,13 @@ class Config:
         return text_format.MessageToString(self.pipeline, as_utf8=True)
 
 
-def load_config(path: str, overrides: Sequence[str] = ()) -> Config:
+def load_config(path: str, overrides: Sequence[str] = (), tasks: Sequence[str] | None = None) -> Config:
     """Reads, overrides and checks a config.
 
     Args:
       path: A text-format file of the EasyRec dialect.
       overrides: `path=value` each, applied in order.
+      tasks: The names of the task towers to keep; None keeps all.
 
     Raises:
       ConfigError: The config is wrong; its text lists all that was found, in the order of the file.
@@ -59,6 +61,8 @@ def load_config(path: str, overrides: Sequence[str] = ()) -> Config:
     pipeline = Pipeline()
     Parser(_read_text(path), findings).parse(pipeline)
     apply_overrides(pipeline, overrides, findings)
+    if tasks is not None:
+        select_tasks(pipeline, tasks, findings)
     checked = validate(pipeline, findings)
     if checked.problems:
         raise ConfigError(path, checked.problems, more_to_come=findings.is_broken)

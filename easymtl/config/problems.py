@@ -1,13 +1,15 @@
 """Places in a config, and the problems found there, collected so that all of them are reported at once."""
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from easymtl.errors import UserError
 
 _MOST_SHOWN = 100
 _INDEX = re.compile(r"\[[^\[\]]*\]$")
+T = TypeVar("T")
 
 
 class Position(NamedTuple):
@@ -96,6 +98,7 @@ class Findings:
       ignored: What has no effect, by the full name of the field, where it was met first.
       damaged: Paths of fields that were left out because of a problem, or seem to have been meant by a name that
         does not exist; what a rule says of their absence would mislead.
+      unremarkable: Paths of what has no reader because of `--tasks`; no note is made of them.
       is_broken: Whether braces or quotes do not match, so that fields may have landed in the wrong message.
     """
 
@@ -103,7 +106,27 @@ class Findings:
     problems: list[Problem] = field(default_factory=list)
     ignored: dict[str, Problem] = field(default_factory=dict)
     damaged: set[str] = field(default_factory=set)
+    unremarkable: set[str] = field(default_factory=set)
     is_broken: bool = False
+
+    def renumber(self, list_path: str, kept: Sequence[int]) -> None:
+        """Moves what is known of the items of a list to their new places; of the items that are gone it is dropped."""
+        moves = {f"{list_path}[{old}]": f"{list_path}[{new}]" for new, old in enumerate(kept)}
+        self.places.positions = _moved(self.places.positions, list_path, moves)
+        self.damaged = set(_moved(dict.fromkeys(self.damaged), list_path, moves))
+
+
+def _moved(known: Mapping[str, T], list_path: str, moves: Mapping[str, str]) -> dict[str, T]:
+    result = {}
+    for path, value in known.items():
+        if not path.startswith(f"{list_path}["):
+            result[path] = value
+            continue
+        item, bracket, rest = path[len(list_path) :].partition("]")
+        moved = moves.get(f"{list_path}{item}{bracket}")
+        if moved is not None:
+            result[moved + rest] = value
+    return result
 
 
 def parent(field_path: str) -> str:

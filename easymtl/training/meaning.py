@@ -8,39 +8,72 @@ from collections.abc import Mapping
 from typing import Any
 
 from easymtl.config import view
-from easymtl.errors import UserError
+from easymtl.errors import UserError, quoted
 from easymtl.protos.feature_pb2 import FeatureConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.training.checkpoints import Checkpoint
+from easymtl.training.weights import advice_for_another_config
 
 # What does not change which row or number a value becomes.
 _FREE = ("initializer", "max_partitions", "vocab_file", "feature_name")
 
 
 def meaning_of(pipeline: Pipeline) -> dict[str, Any]:
-    """Returns the features of each group in order, and how each becomes rows and numbers, as JSON can hold it."""
+    """Returns features and towers in their order, and how a feature becomes rows and numbers, as JSON can hold it.
+
+    The names of some layers count the towers, so that another choice or order of them would fit and be wrong.
+    """
     groups = {group.group_name: view.group_feature_names(group) for group in pipeline.model_config.feature_groups}
     used = {name for names in groups.values() for name in names}
     features = {view.feature_name(feature): _fields(feature) for feature in view.features(pipeline)}
-    return {"groups": groups, "features": {name: features[name] for name in sorted(used & set(features))}}
+    towers = [tower.tower_name for tower in view.task_towers(pipeline)]
+    return {
+        "groups": groups,
+        "features": {name: features[name] for name in sorted(used & set(features))},
+        "towers": towers,
+    }
 
 
-def require_same_meaning(pipeline: Pipeline, checkpoint: Checkpoint, state: Mapping[str, Any]) -> None:
+def require_same_meaning(
+    pipeline: Pipeline, checkpoint: Checkpoint, state: Mapping[str, Any], is_training: bool = False
+) -> None:
     """Refuses a config that reads the weights of a checkpoint with another meaning than they were trained with.
 
     Raises:
       UserError: the message names the first difference.
     """
     there, here = state.get("meaning"), meaning_of(pipeline)
-    if not there or there == here:
+    if not there or all(there[part] == here.get(part) for part in there):
         return
     raise UserError(
-        f"{checkpoint.path}: {_difference(there, here)}. The weights would fit and mean something else. Go back to the "
-        "config in pipeline.config of its model_dir, or train in another model_dir: --set model_dir=..."
+        f"{checkpoint.path}: {_difference(there, here)}. The weights would fit and mean something else. "
+        f"{advice_for_another_config(checkpoint.path, is_training)}"
     )
 
 
+def optimizers_of(pipeline: Pipeline) -> list[str]:
+    """Returns the optimizers of a config, such as `["adam_optimizer"]`."""
+    return [str(entry.WhichOneof("optimizer")) for entry in pipeline.train_config.optimizer_config]
+
+
+def require_same_optimizers(pipeline: Pipeline, checkpoint: Checkpoint, state: Mapping[str, Any]) -> None:
+    """Refuses other optimizers than those of the training, once its slots have turned out not to fit.
+
+    Raises:
+      UserError: they are others.
+    """
+    there, here = state.get("optimizers"), optimizers_of(pipeline)
+    if there and there != here:
+        raise UserError(
+            f"{checkpoint.path}: train_config.optimizer_config was {' and '.join(there)} in the training and is "
+            f"{' and '.join(here)} in the config, which keeps other numbers beside each weight. "
+            f"{advice_for_another_config(checkpoint.path, is_training=True)}"
+        )
+
+
 def _difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
+    if there.get("towers", here["towers"]) != here["towers"]:
+        return f"the towers are {quoted(here['towers'])} in the config and {quoted(there['towers'])} in the training"
     for group, names in here["groups"].items():
         before = there["groups"].get(group)
         if before is not None and before != names:

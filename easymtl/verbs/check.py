@@ -14,7 +14,7 @@ def run(options: Namespace) -> None:
     Raises:
       UserError: the config is wrong, or does not fit the data.
     """
-    config = load_config(options.pipeline_config, options.overrides)
+    config = load_config(options.pipeline_config, options.overrides, options.tasks)
     for note in config.notes:
         print(f"note: {note}")
     pipeline = config.pipeline

@@ -11,10 +11,13 @@ from easymtl.verbs.tensorflow_start import start_tensorflow
 def run(options: Namespace) -> None:
     """Evaluates, prints a table and writes it as JSON.
 
+    `eval_result.json` of the model_dir is that of its checkpoints on the config's evaluation data: other data, a
+    SavedModel and a choice of tasks are written only where `--output` says.
+
     Raises:
       UserError: the config, the checkpoint or the data are wrong.
     """
-    config = load_config(options.pipeline_config, options.overrides)
+    config = load_config(options.pipeline_config, options.overrides, options.tasks)
     require_files(options.input or view.eval_input(config.pipeline))
     start_tensorflow()
     from easymtl.reporting.formats import counted
@@ -33,7 +36,15 @@ def run(options: Namespace) -> None:
     towers = [tower.tower_name for tower in view.task_towers(pipeline)]
     print_metrics(result.metrics, towers, terminal, title, result.warnings)
     print_counts(result.counts, result.num_examples, result.skipped_rows, terminal)
-    output = Path(options.output or Path(pipeline.model_dir) / RESULT_NAME)
+    if options.saved_model:
+        print_line(
+            terminal, "A SavedModel has no losses and counts no odd values: a checkpoint (--checkpoint) has both."
+        )
+    is_other = options.input or options.saved_model or options.tasks
+    output = options.output or ("" if is_other else str(Path(pipeline.model_dir) / RESULT_NAME))
+    if not output:
+        print_line(terminal, "Nothing was written: name a file with --output to keep this result.")
+        return
     oddities = flat_counts(result.counts, result.skipped_rows)
     write_results(output, result.metrics, step, result.num_examples, oddities)
     print_line(terminal, f"Wrote {output}")

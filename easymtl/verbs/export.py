@@ -13,7 +13,7 @@ def run(options: Namespace) -> None:
     Raises:
       UserError: the config or the checkpoint are wrong, or the SavedModel does not score as the checkpoint does.
     """
-    config = load_config(options.pipeline_config, options.overrides)
+    config = load_config(options.pipeline_config, options.overrides, options.tasks)
     start_tensorflow()
     from easymtl.reporting.terminal import open_terminal
     from easymtl.serving.export import export

@@ -4,7 +4,7 @@ import time
 from argparse import Namespace
 
 from easymtl.config import load_config
-from easymtl.verbs.data_check import require_files
+from easymtl.verbs.data_check import require_all_columns, require_files
 from easymtl.verbs.tensorflow_start import start_tensorflow
 
 
@@ -14,8 +14,9 @@ def run(options: Namespace) -> None:
     Raises:
       UserError: the config, the model, the data or the output are wrong.
     """
-    config = load_config(options.pipeline_config, options.overrides)
+    config = load_config(options.pipeline_config, options.overrides, options.tasks)
     require_files(options.input)
+    require_all_columns(options.input, config.pipeline)
     start_tensorflow()
     from easymtl.serving.scoring import check_keep, predict
     from easymtl.verbs.model_choice import choose_scorer

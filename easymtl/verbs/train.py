@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from easymtl.config import Config, load_config, view
+from easymtl.errors import Interrupted
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.training.lock import TrainingLock
 from easymtl.verbs.data_check import require_files
@@ -24,9 +25,9 @@ def run(options: Namespace) -> None:
 
     Raises:
       UserError: the config or the data are wrong, the model_dir cannot be written, or another training is in it.
-      KeyboardInterrupt: Ctrl-C has ended it, and a checkpoint is saved.
+      Interrupted: Ctrl-C has ended it, and a checkpoint is saved.
     """
-    config = load_config(options.pipeline_config, options.overrides)
+    config = load_config(options.pipeline_config, options.overrides, options.tasks)
     require_files(view.train_input(config.pipeline), view.eval_input(config.pipeline))
     with TrainingLock(config.pipeline.model_dir):
         _train(config)
@@ -78,7 +79,7 @@ def _tell_stop(console: "Console", stop: StopSignals, result: "TrainingResult") 
         soft_wrap=True,
     )
     if stop.is_interrupt:
-        raise KeyboardInterrupt
+        raise Interrupted
 
 
 def _is_done(pipeline: Pipeline, result: "TrainingResult") -> str:

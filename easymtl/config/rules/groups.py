@@ -4,6 +4,7 @@ from easymtl.config import view
 from easymtl.config.names import INPUT_GROUP
 from easymtl.config.rules.review import Review, feature_name, walk
 from easymtl.errors import quoted
+from easymtl.protos.pipeline_pb2 import Pipeline
 
 _GROUP_NAMES = ("model_config.feature_groups", "model_config.feature_groups.group_name")
 _GROUP_REFERENCES = {"Input": "feature_group_name", "Tower": "input", "TaskTower": "feature_group"}
@@ -31,7 +32,7 @@ def check_model_groups(review: Review) -> None:
     if model is None:
         return
     defined = [group.group_name for group in review.pipeline.model_config.feature_groups]
-    references = _references(review)
+    references = group_references(review.pipeline)
     for path, name in references:
         review.check_known(path, name, defined, "the feature groups", *_GROUP_NAMES)
     reads_groups = any(".groups[" in path or ".feature_group_name" in path for path, _ in references)
@@ -67,10 +68,10 @@ def _check_names(review: Review, path: str, patterns: list[str]) -> None:
             seen.add(name)
 
 
-def _references(review: Review) -> list[tuple[str, str]]:
+def group_references(pipeline: Pipeline) -> list[tuple[str, str]]:
     """Returns path and name of every mention of a feature group outside of the groups themselves."""
     found = []
-    for path, message in walk(review.pipeline.model_config, "model_config"):
+    for path, message in walk(pipeline.model_config, "model_config"):
         field = _GROUP_REFERENCES.get(message.DESCRIPTOR.name)
         if field and getattr(message, field):
             found.append((f"{path}.{field}", getattr(message, field)))

@@ -53,6 +53,7 @@ class Review:
         self.places = findings.places
         self.problems: list[Problem] = []
         self.notes: list[Problem] = []
+        self._unremarkable = findings.unremarkable
         self._damaged = {form for path in findings.damaged for form in (path, _INDEX.sub("", path))}
         self.input_types = {
             name: FieldType.Name(field.input_type)
@@ -75,7 +76,8 @@ class Review:
 
     def note(self, path: str, text: str) -> None:
         """Remarks on what is legal and has no effect, or perhaps not the one that was wished for."""
-        self.notes.append(Problem(self.places.where(path), _sentence(path, text), self.places.position(path)))
+        if path not in self._unremarkable:
+            self.notes.append(Problem(self.places.where(path), _sentence(path, text), self.places.position(path)))
 
     def check_known(self, path: str, name: str, known: Collection[str], where: str, *reads: str) -> bool:
         """Reports a name that is not in a list; returns whether it is."""
