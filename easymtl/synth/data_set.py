@@ -29,7 +29,7 @@ class Features:
 
 
 class DataSet(Protocol):
-    """What a data set declares.
+    """What a data set declares whose labels come from a hidden model.
 
     Attributes:
       name: its name on the command line.
@@ -52,6 +52,12 @@ class DataSet(Protocol):
 
     def features(self, seed: int, random: np.random.Generator, num_rows: int) -> Features:
         """Draws features; what belongs to an id is a pure function of (seed, id)."""
+
+
+def block_random(name: str, seed: int, part: str, index: int) -> np.random.Generator:
+    """Returns what block `index` of a part (or the model behind all) of a data set is drawn with."""
+    word = int.from_bytes(name.encode(), "big")
+    return np.random.Generator(np.random.PCG64([seed, word, _PARTS[part], index]))
 
 
 class Blocks:
@@ -87,8 +93,7 @@ class Blocks:
         return values, truths
 
     def _random(self, part: str, index: int) -> np.random.Generator:
-        name = int.from_bytes(self._data_set.name.encode(), "big")
-        return np.random.Generator(np.random.PCG64([self._seed, name, _PARTS[part], index]))
+        return block_random(self._data_set.name, self._seed, part, index)
 
     def _calibrate(self) -> None:
         """Scales and shifts the scores to the declared spreads and rates, on a block of its own."""

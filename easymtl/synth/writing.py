@@ -12,10 +12,12 @@ from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.synth.data_set import BLOCK_ROWS, TRUTH_PREFIX, Blocks, DataSet
 from easymtl.synth.funnel import Funnel
 from easymtl.synth.livestream import Livestream
+from easymtl.synth.mmoe_paper import MMoEPaper, MMoEPaperBlocks
 from easymtl.synth.taobao import Taobao
 from easymtl.synth.tenrec import Tenrec
 
-DATA_SETS: dict[str, DataSet] = {data_set.name: data_set for data_set in (Livestream(), Taobao(), Tenrec(), Funnel())}
+HIDDEN_MODELS: tuple[DataSet, ...] = (Livestream(), Taobao(), Tenrec(), Funnel())
+DATA_SETS: dict[str, DataSet | MMoEPaper] = {data_set.name: data_set for data_set in (*HIDDEN_MODELS, MMoEPaper())}
 FORMATS = ("parquet", "csv")
 _MOST_EVAL_ROWS = 200_000
 
@@ -70,7 +72,7 @@ def write(
         truth = header or format == "parquet"
     folder = Path(default_folder(name) if out is None else out)
     folder.mkdir(parents=True, exist_ok=True)
-    blocks = Blocks(data_set, seed)
+    blocks = _blocks(data_set, seed)
     paths = {part: folder / f"{part}.{format}" for part in ("train", "eval")}
     for part, rows in (("train", num_rows), ("eval", eval_rows)):
         _write_file(paths[part], _batches(blocks, part, rows, truth), format, header)
@@ -79,16 +81,20 @@ def write(
 
 def read_batches(name: str, num_rows: int, seed: int = 0, part: str = "train") -> Iterator[pa.RecordBatch]:
     """Yields the rows that `write` would write, truth included, in batches of at most 65,536 rows."""
-    yield from _batches(Blocks(_data_set(name), seed), part, num_rows, truth=True)
+    yield from _batches(_blocks(_data_set(name), seed), part, num_rows, truth=True)
 
 
-def _data_set(name: str) -> DataSet:
+def _data_set(name: str) -> DataSet | MMoEPaper:
     if name not in DATA_SETS:
         raise UserError(f'No data set "{name}": choose from {quoted(DATA_SETS)}.{did_you_mean(name, DATA_SETS)}')
     return DATA_SETS[name]
 
 
-def _batches(blocks: Blocks, part: str, num_rows: int, truth: bool) -> Iterator[pa.RecordBatch]:
+def _blocks(data_set: DataSet | MMoEPaper, seed: int) -> Blocks | MMoEPaperBlocks:
+    return data_set.blocks(seed) if isinstance(data_set, MMoEPaper) else Blocks(data_set, seed)
+
+
+def _batches(blocks: Blocks | MMoEPaperBlocks, part: str, num_rows: int, truth: bool) -> Iterator[pa.RecordBatch]:
     for index, start in enumerate(range(0, num_rows, BLOCK_ROWS)):
         batch = blocks.block(part, index).slice(0, num_rows - start)
         if not truth:

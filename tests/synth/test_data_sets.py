@@ -2,9 +2,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from easymtl.synth import DATA_SETS, best_reachable, read_batches
+from easymtl.synth import best_reachable, read_batches
+from easymtl.synth.writing import HIDDEN_MODELS
 
 ROWS = 3 * 65_536
+DATA_SETS = {data_set.name: data_set for data_set in HIDDEN_MODELS}
 
 
 @pytest.fixture(scope="module", params=sorted(DATA_SETS))

@@ -1,0 +1,1 @@
+"""Benchmarks: speed, memory, and published experiments done again. README.md says how to run them."""
