@@ -47,7 +47,8 @@ class StackedDNN(tf.Module):
 
     Over one input for all, the first layer is one product of `[batch, num_inputs]` with all kernels side by side; over
     an input for each, and in the next layers, it is one batched product. Norm, activation and dropout run over
-    `[batch, num_stack * width]` at once, which is what they would do for each DNN alone. Kernels are `[num_stack, inputs, outputs]`, vectors `[num_stack * outputs]`.
+    `[batch, num_stack * width]` at once, which is what they would do for each DNN alone. Kernels are
+    `[num_stack, inputs, outputs]`, vectors `[num_stack * outputs]`.
     """
 
     def __init__(self, build: Build, names: Sequence[str], num_inputs: int, config: DNNConfig):

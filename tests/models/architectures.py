@@ -15,6 +15,12 @@ NUM_INPUTS = 6
 X = tf.random.stateless_normal([32, NUM_INPUTS], [4, 2])
 EVALUATION = Call()
 TRAINING = Call(training=True, seed=tf.constant([0, 3], tf.int64))
+GROUP_WIDTHS = {"all": NUM_INPUTS, "own": 5, "other": 4}
+
+
+def groups_of(x: tf.Tensor = X) -> dict[str, tf.Tensor]:
+    """Returns the feature groups of a batch: `all` is x, the others are functions of it, row by row."""
+    return {"all": x, "own": tf.sin(3.0 * x[:, :5]), "other": tf.cos(2.0 * x[:, 2:])}
 
 
 def make_model(text: str, num_outputs: dict[str, int] | None = None, seed: int = 1) -> tuple[MultiTaskModel, Build]:
@@ -25,12 +31,12 @@ def make_model(text: str, num_outputs: dict[str, int] | None = None, seed: int =
     towers = view.task_towers(Pipeline(model_config=config))
     widths = {tower.tower_name: 1 for tower in towers} | (num_outputs or {})
     build = Build(seed=seed)
-    return MODELS[name](build, message, {"all": NUM_INPUTS}, widths), build
+    return MODELS[name](build, message, GROUP_WIDTHS, widths), build
 
 
 def logits(model: MultiTaskModel, call: Call = EVALUATION, x: tf.Tensor = X) -> dict[str, np.ndarray]:
     """Returns the logits by tower name."""
-    return {name: value.numpy() for name, value in model({"all": x}, call).items()}
+    return {name: value.numpy() for name, value in model(groups_of(x), call).items()}
 
 
 def copy_weights(source: Build, target: Build, names: dict[str, str] | None = None) -> None:
@@ -50,7 +56,7 @@ def gradients_by_name(model: MultiTaskModel, build: Build, towers: list[str]) ->
     """Returns the gradient of the towers' summed logits by parameter, those of untrained parameters left out."""
     variables = model.trainable_variables
     with tf.GradientTape() as tape:
-        outputs = model({"all": X}, TRAINING)
+        outputs = model(groups_of(), TRAINING)
         total = tf.add_n([tf.reduce_sum(outputs[tower]) for tower in towers])
     found = tape.gradient(total, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
     by_variable = {variable.ref(): gradient for variable, gradient in zip(variables, found)}
