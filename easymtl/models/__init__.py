@@ -1,8 +1,11 @@
 """The model zoo: one file per architecture, found by the name of its member of the model oneof."""
 
 from easymtl.models.base import MultiTaskModel
+from easymtl.models.cgc import CGC
 from easymtl.models.dbmtl import DBMTL
 from easymtl.models.mmoe import MMoE
+from easymtl.models.omoe import OMoE
+from easymtl.models.ple import PLE
 from easymtl.models.shared_bottom import SharedBottom
 from easymtl.models.simple_multi_task import SimpleMultiTask
 
@@ -10,5 +13,8 @@ MODELS: dict[str, type[MultiTaskModel]] = {
     "simple_multi_task": SimpleMultiTask,
     "shared_bottom": SharedBottom,
     "mmoe": MMoE,
+    "omoe": OMoE,
+    "cgc": CGC,
+    "ple": PLE,
     "dbmtl": DBMTL,
 }

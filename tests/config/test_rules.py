@@ -289,6 +289,8 @@ def test_a_wrong_config_says_what_is_wrong(problems, old, new, expected):
         assert any(expected in line for line in lines), lines
 
 
+LEVEL = """expert_num_per_task: 1 share_num: 2
+    task_expert_net { hidden_units: 4 } share_expert_net { hidden_units: 4 }"""
 MODELS = {
     "no experts": (
         "mmoe { %s }",
@@ -305,6 +307,42 @@ MODELS = {
     ),
     "an expert without layers": ("mmoe { experts { } %s }", "mmoe.experts[0] needs dnn."),
     "right experts": ("mmoe { num_expert: 2 expert_dnn { hidden_units: 4 } %s }", None),
+    "shared bottom without one": ("shared_bottom { %s }", "model_config.shared_bottom needs bottom_dnn"),
+    "omoe without experts": ("omoe { %s }", "omoe has no experts: set expert_dnn { hidden_units: ... } and num_expert"),
+    "omoe without a count": ("omoe { expert_dnn { hidden_units: 4 } %s }", "omoe has expert_dnn; it needs num_expert"),
+    "right omoe": ("omoe { expert_dnn { hidden_units: 4 } num_expert: 2 %s }", None),
+    "cgc without shared experts": (
+        "cgc { expert_num_per_task: 1 task_expert_net { hidden_units: 4 } %s }",
+        "model_config.cgc needs share_num.",
+    ),
+    "cgc of two widths": (
+        f"cgc {{ {LEVEL.replace('units: 4 }', 'units: [4, 8] }', 1)} %s }}",
+        "share_expert_net.hidden_units ends in a layer of width 4, task_expert_net in one of 8; a gate adds them up",
+    ),
+    "cgc without experts of its tasks": (
+        f"cgc {{ {LEVEL.replace('task: 1', 'task: 0')} %s }}",
+        "cgc.expert_num_per_task is 0, outside of (0, inf).",
+    ),
+    "right cgc": (f"cgc {{ {LEVEL} %s }}", None),
+    "ple without levels": ("ple { %s }", "model_config.ple has no extraction_networks."),
+    "ple level": ("ple { extraction_networks { share_num: 1 } %s }", "extraction_networks[0] needs task_expert_net."),
+    "ple level without a name": (
+        f"ple {{ extraction_networks {{ {LEVEL} }} %s }}",
+        'extraction_networks[0] needs network_name, for example "level_1"',
+    ),
+    "ple levels of one name": (
+        f'ple {{ {2 * f"""extraction_networks {{ network_name: "a" {LEVEL} }} """} %s }}',
+        'extraction_networks[1].network_name "a" is taken',
+    ),
+    "ple level of two widths": (
+        f"""ple {{ extraction_networks {{ network_name: "a" {LEVEL.replace("units: 4 }", "units: 6 }", 1)} }} %s }}""",
+        "share_expert_net.hidden_units ends in a layer of width 4, task_expert_net in one of 6",
+    ),
+    "right ple": (
+        f'ple {{ extraction_networks {{ network_name: "a" {LEVEL} }} '
+        f'extraction_networks {{ network_name: "b" {LEVEL.replace("units: 4", "units: 7")} }} %s }}',
+        None,
+    ),
     "no towers": ("simple_multi_task { }", "model_config.simple_multi_task has no task_towers."),
     "no model": ("", "model_config names no model; add one of mmoe, dbmtl, simple_multi_task"),
 }
@@ -365,8 +403,6 @@ def test_a_long_range_of_fields_is_not_expanded(base):
 
 
 LATER_MODELS = {
-    "ple without networks": ("ple { %s }", "model_config.ple has no extraction_networks."),
-    "ple network": ("ple { extraction_networks { share_num: 1 } %s }", "extraction_networks[0] needs task_expert_net."),
     "esmm": ('esmm { ctr_tower { tower_name: "ctr" label_name: "click" } }', "model_config.esmm needs cvr_tower."),
     "esmm label": ('esmm { cvr_tower { tower_name: "c" label_name: "x" } }', 'esmm.cvr_tower.label_name "x" is not in'),
     "esmm group": ('esmm { groups { input: "user" } }', 'groups[0].input "user" is not in the feature groups ("all").'),

@@ -14,11 +14,23 @@ TOWERS = f"""
     task_towers {{ tower_name: "cvr" dnn {{ {DNN} }} }}
 """
 RELATED = TOWERS.replace('"cvr"', f'"cvr" relation_tower_names: "ctr" relation_dnn {{ {DNN} }}')
+EXTRACTION = f"""
+    expert_num_per_task: 2 share_num: 1 task_expert_net {{ {DNN} }} share_expert_net {{ {DNN} }}
+"""
+UNEQUAL = EXTRACTION.replace(f"share_expert_net {{ {DNN} }}", "share_expert_net { hidden_units: [5, 4] }")
+PLE_LEVELS = """
+    extraction_networks { network_name: "low" %s } extraction_networks { network_name: "high" %s }
+"""
 TEXTS = {
     "simple_multi_task": f"simple_multi_task {{ {TOWERS} }}",
     "shared_bottom": f"shared_bottom {{ bottom_dnn {{ {DNN} }} {TOWERS} }}",
     "mmoe": f"mmoe {{ expert_dnn {{ {DNN} }} num_expert: 3 gate_dnn {{ {DNN} }} {TOWERS} }}",
     "mmoe_listed": f"mmoe {{ experts {{ dnn {{ {DNN} }} }} experts {{ dnn {{ hidden_units: 4 }} }} {TOWERS} }}",
+    "omoe": f"omoe {{ expert_dnn {{ {DNN} }} num_expert: 3 gate_dnn {{ {DNN} }} {TOWERS} }}",
+    "cgc": f"cgc {{ {EXTRACTION} gate_dnn {{ {DNN} }} {TOWERS} }}",
+    "cgc_unequal": f"cgc {{ {UNEQUAL} {TOWERS} }}",
+    "ple": f"ple {{ {PLE_LEVELS % (EXTRACTION, EXTRACTION)} gate_dnn {{ {DNN} }} {TOWERS} }}",
+    "ple_unequal": f"ple {{ {PLE_LEVELS % (UNEQUAL, EXTRACTION)} {TOWERS} }}",
     "dbmtl": f"dbmtl {{ bottom_dnn {{ {DNN} }} {RELATED} }}",
     "dbmtl_experts": f"dbmtl {{ bottom_dnn {{ {DNN} }} expert_dnn {{ {DNN} }} num_expert: 2 {RELATED} }}",
 }

@@ -11,7 +11,17 @@ from easymtl.config.rules.review import Review, walk
 from easymtl.errors import did_you_mean, quoted
 from easymtl.protos import options_pb2
 from easymtl.protos.layer_pb2 import DNN, MLP
-from easymtl.protos.model_pb2 import DBMTL, ESMM, PLE, MMoE, ModelConfig, SharedBottom
+from easymtl.protos.model_pb2 import (
+    CGC,
+    DBMTL,
+    ESMM,
+    PLE,
+    ExtractionNetwork,
+    MMoE,
+    ModelConfig,
+    OMoE,
+    SharedBottom,
+)
 
 _NAME = re.compile(r"[A-Za-z0-9_]+")
 
@@ -109,7 +119,13 @@ def _check_mmoe(review: Review, path: str, mmoe: MMoE) -> None:
         review.problem(f"{path}.experts", text)
 
 
-def _check_experts(review: Review, path: str, model: MMoE | DBMTL) -> None:
+def _check_omoe(review: Review, path: str, omoe: OMoE) -> None:
+    _check_experts(review, path, omoe)
+    if not (omoe.HasField("expert_dnn") or omoe.num_expert):
+        review.problem(path, "has no experts: set expert_dnn { hidden_units: ... } and num_expert.")
+
+
+def _check_experts(review: Review, path: str, model: MMoE | OMoE | DBMTL) -> None:
     """The two fields of equal experts come together."""
     if model.HasField("expert_dnn") and not model.num_expert:
         review.problem(path, "has expert_dnn; it needs num_expert too, for example num_expert: 4.")
@@ -120,10 +136,29 @@ def _check_experts(review: Review, path: str, model: MMoE | DBMTL) -> None:
 def _check_ple(review: Review, path: str, ple: PLE) -> None:
     if not ple.extraction_networks:
         review.problem(path, "has no extraction_networks.")
-    for index, network in enumerate(ple.extraction_networks):
-        network_path = f"{path}.extraction_networks[{index}]"
-        for field in ("expert_num_per_task", "share_num", "task_expert_net", "share_expert_net"):
-            _require(review, network_path, network, field)
+    named = [(f"{path}.extraction_networks[{i}]", network) for i, network in enumerate(ple.extraction_networks)]
+    for network_path, network in named:
+        _check_level(review, network_path, network)
+        if not network.network_name:
+            text = 'needs network_name, for example "level_1": the names of its parameters begin with it.'
+            review.problem(network_path, text)
+    review.check_unique((f"{network_path}.network_name", network.network_name) for network_path, network in named)
+
+
+def _check_level(review: Review, path: str, level: CGC | ExtractionNetwork) -> None:
+    """The experts of a level are all there, and end in one width."""
+    for field in ("expert_num_per_task", "share_num", "task_expert_net", "share_expert_net"):
+        _require(review, path, level, field)
+    if not (level.task_expert_net.hidden_units and level.share_expert_net.hidden_units):
+        return
+    own, shared = (level.task_expert_net.hidden_units[-1], level.share_expert_net.hidden_units[-1])
+    if own != shared:
+        text = (
+            f"ends in a layer of width {shared}, task_expert_net in one of {own}; a gate adds them up, so their last "
+            "hidden_units must agree."
+        )
+        task_units = f"{path}.task_expert_net.hidden_units"
+        review.problem(f"{path}.share_expert_net.hidden_units", text, task_units)
 
 
 def _check_esmm(review: Review, path: str, esmm: ESMM) -> None:
@@ -141,6 +176,8 @@ def _require(review: Review, path: str, message: Message, field: str) -> None:
 _ARCHITECTURES: dict[type, Callable[[Review, str, Message], None]] = {
     SharedBottom: _check_shared_bottom,
     MMoE: _check_mmoe,
+    OMoE: _check_omoe,
+    CGC: _check_level,
     DBMTL: _check_experts,
     PLE: _check_ple,
     ESMM: _check_esmm,

@@ -1,0 +1,82 @@
+"""One level of customized gate control: experts of each task beside shared ones (Tang et al. 2020, section 4)."""
+
+from collections.abc import Sequence
+from itertools import chain
+
+import tensorflow as tf
+
+from easymtl.layers.context import Build, Call
+from easymtl.layers.experts import Experts, Gate, mix
+from easymtl.protos.layer_pb2 import DNN as DNNConfig
+from easymtl.protos.model_pb2 import CGC as CGCConfig
+from easymtl.protos.model_pb2 import ExtractionNetwork
+
+
+class ExtractionLevel(tf.Module):
+    """One level of PLE, and CGC whole (Progressive Layered Extraction, Tang et al., RecSys 2020).
+
+        g_t = sum_k softmax(W_t x_t)_k [experts of t over x_t, shared experts over s]_k     (equations 1 to 3, 5)
+        g_s = sum_k softmax(W_s s)_k [experts of every task over its x_t, shared experts over s]_k
+
+    At the first level all x_t and s are the features x, and the experts, if of one shape, are one wide product.
+    Nothing above the last level reads g_s, so there it has no gate.
+    """
+
+    def __init__(
+        self,
+        build: Build,
+        name: str,
+        config: ExtractionNetwork | CGCConfig,
+        num_inputs: int,
+        num_tasks: int,
+        gate_dnn: DNNConfig | None,
+        is_first: bool,
+        is_last: bool,
+    ):
+        """Makes the layers.
+
+        Args:
+          build: seed and norms of the layers.
+          name: of the level; its layers are named as EasyRec does.
+          config: numbers and layers of the experts.
+          num_inputs: width of each input.
+          num_tasks: number of tasks.
+          gate_dnn: hidden layers of each gate.
+          is_first: whether all inputs are one.
+          is_last: whether nothing reads the shared mixture.
+        """
+        super().__init__()
+        num_own, num_shared = config.expert_num_per_task, config.share_num
+        owners = [f"{name}_task_{task}" for task in range(num_tasks)]
+        names = [[f"{owner}_expert_{k}/dnn" for k in range(num_own)] for owner in owners]
+        names.append([f"{name}_share/dnn_expert_{k}/dnn" for k in range(num_shared)])
+        configs = [[config.task_expert_net] * num_own] * num_tasks + [[config.share_expert_net] * num_shared]
+        self.counts = [len(group) for group in names]
+        if is_first:
+            names, configs = [list(chain(*names))], [list(chain(*configs))]
+        self.experts = [Experts(build, group, num_inputs, nets) for group, nets in zip(names, configs)]
+        self.gates = [Gate(build, f"{owner}_gate", num_inputs, num_own + num_shared, gate_dnn) for owner in owners]
+        self.shared_gate = None
+        if not is_last:
+            self.shared_gate = Gate(build, f"{name}_share_gate", num_inputs, sum(self.counts), gate_dnn)
+        self.width = self.experts[0].width
+
+    def __call__(self, inputs: Sequence[tf.Tensor], call: Call) -> list[tf.Tensor]:
+        """Maps the inputs `[batch, num_inputs]` of the tasks and the shared one to as many mixtures `[batch, width]`.
+
+        The last level returns those of the tasks alone.
+        """
+        *own, shared = self._experts(inputs, call)
+        mixtures = [
+            mix(gate(x, call), tf.concat([experts, shared], axis=1))
+            for gate, x, experts in zip(self.gates, inputs, own)
+        ]
+        if self.shared_gate:
+            mixtures.append(mix(self.shared_gate(inputs[-1], call), tf.concat([*own, shared], axis=1)))
+        return mixtures
+
+    def _experts(self, inputs: Sequence[tf.Tensor], call: Call) -> list[tf.Tensor]:
+        """Returns the outputs `[batch, experts, width]` of each task's experts and, last, of the shared ones."""
+        if len(self.experts) == 1:
+            return tf.split(self.experts[0](inputs[-1], call), self.counts, axis=1)
+        return [experts(x, call) for experts, x in zip(self.experts, inputs)]
