@@ -8,7 +8,7 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 from tests.config.conftest import BASE
 from tests.errors.project import replaced
 
-LIKE_CTR = ('relation_tower_names: "ctr"', "")
+ALONE = ('relation_tower_names: "ctr"', "")
 """A change of the base config: its second tower needs no other one."""
 
 
@@ -54,7 +54,7 @@ def test_the_rest_of_the_config_is_as_it_was(load):
 
 
 def test_a_label_by_place_stays_with_its_tower(load):
-    pipeline = chosen(load, ["cvr", "stay"], LIKE_CTR, ('label_name: "order"', ""), ('label_name: "seconds"', ""))
+    pipeline = chosen(load, ["cvr", "stay"], ALONE, ('label_name: "order"', ""), ('label_name: "seconds"', ""))
     towers = pipeline.model_config.dbmtl.task_towers
     assert [tower.label_name for tower in towers] == ["order", "seconds"]
 

@@ -31,6 +31,17 @@ def test_weights_are_not_read_with_another_meaning(folder, override, message):
         Trainer(config, lambda event: None)
 
 
+def test_layers_are_not_read_by_another_tower_at_their_place(folder):
+    tower = 'tower_name: "%s" label_name: "%s" dnn { hidden_units: 4 }'
+    overrides = [
+        f"model_config.mmoe.task_towers[{place}]={{{tower % names}}}"
+        for place, names in enumerate([("cvr", "buy"), ("ctr", "click")])
+    ]
+    config = load_config(str(folder / "x.config"), overrides)
+    with pytest.raises(UserError, match='towers are "cvr", "ctr" in the config and "ctr", "cvr" in the training'):
+        load_ranker(config.pipeline, find_checkpoint(config.pipeline))
+
+
 def test_what_does_not_change_the_meaning_may_change(folder):
     overrides = ["train_config.num_steps=9", "feature_config.features[0].initializer={constant_initializer{consts: 1}}"]
     config = load_config(str(folder / "x.config"), overrides)
