@@ -344,7 +344,7 @@ MODELS = {
         None,
     ),
     "no towers": ("simple_multi_task { }", "model_config.simple_multi_task has no task_towers."),
-    "no model": ("", "model_config names no model; add one of mmoe, dbmtl, simple_multi_task"),
+    "no model": ("", "model_config names no model; add one of mmoe, "),
 }
 
 

@@ -6,7 +6,16 @@ import tensorflow as tf
 
 from easymtl.layers.context import Call
 from easymtl.models import MODELS
-from tests.models.architectures import EVALUATION, TRAINING, X, gradients_by_name, logits, make_model, randomize
+from tests.models.architectures import (
+    EVALUATION,
+    TRAINING,
+    X,
+    gradients_by_name,
+    groups_of,
+    logits,
+    make_model,
+    randomize,
+)
 
 DNN = "hidden_units: [6, 4] dropout_ratio: [0.3, 0.3]"
 TOWERS = f"""
@@ -21,6 +30,7 @@ UNEQUAL = EXTRACTION.replace(f"share_expert_net {{ {DNN} }}", "share_expert_net 
 PLE_LEVELS = """
     extraction_networks { network_name: "low" %s } extraction_networks { network_name: "high" %s }
 """
+WITH_GROUPS = TOWERS.replace('"ctr"', '"ctr" feature_group: "own"').replace('"cvr"', '"cvr" feature_group: "other"')
 TEXTS = {
     "simple_multi_task": f"simple_multi_task {{ {TOWERS} }}",
     "shared_bottom": f"shared_bottom {{ bottom_dnn {{ {DNN} }} {TOWERS} }}",
@@ -36,15 +46,29 @@ TEXTS = {
 }
 everyone = pytest.mark.parametrize("name", TEXTS)
 
+    "adatt": f"""adatt {{
+        fusion_levels {{ expert_num_per_task: 2 share_num: 1 expert_net {{ {DNN} }} }}
+        fusion_levels {{ share_num: 1 expert_net {{ {DNN} }} }}
+        gate_dnn {{ {DNN} }} {RELATED} }}""",
+    "stem": f"""stem {{
+        expert_num_per_task: 2 task_expert_net {{ {DNN} }} share_num: 2 share_expert_net {{ hidden_units: 4 }}
+        gate_dnn {{ {DNN} }} {WITH_GROUPS} }}""",
+    "home": f"""home {{
+        task_groups {{ group_name: "a" tower_names: "ctr" }} task_groups {{ group_name: "b" tower_names: "cvr" }}
+        expert_dnn {{ {DNN} }} share_num: 2 expert_num_per_group: 2 feature_gate_rank: 3 feature_gate_pairs: 2
+        gate_dnn {{ {DNN} }} {RELATED} }}""",
+    "pepnet": f"""pepnet {{ domain_group: "own" personal_group: "other" gate_hidden_units: 5 {RELATED} }}""",
+    "pepnet_towers": f"""pepnet {{ personal_group: "all" {WITH_GROUPS} }}""",
+    "pepnet_embeddings": f"""pepnet {{ domain_group: "own" {WITH_GROUPS} }}""",
 
 @everyone
 def test_the_norms_of_every_sub_block_move_in_training_and_only_there(name):
     model, build = make_model(TEXTS[name])
     counts = [parameter for name, parameter in build.parameters.items() if name.endswith("bn/count")]
     assert counts
-    model({"all": X}, EVALUATION)
+    model(groups_of(), EVALUATION)
     assert all(np.all(count.read().numpy() == 0) for count in counts)
-    model({"all": X}, TRAINING)
+    model(groups_of(), TRAINING)
     assert all(np.all(count.read().numpy() == 1) for count in counts)
     means = [parameter for name, parameter in build.parameters.items() if name.endswith("moving_mean")]
     assert all(np.any(mean.read().numpy() != 0) for mean in means)
@@ -54,7 +78,7 @@ def test_the_norms_of_every_sub_block_move_in_training_and_only_there(name):
 def test_every_weight_gets_a_gradient(name):
     model, build = make_model(TEXTS[name])
     randomize(build)
-    found = gradients_by_name(model, build, ["ctr", "cvr"])
+    found = gradients_by_name(model, build, list(logits(model)))
     without = {name for name, gradient in found.items() if not np.any(gradient)}
     # A bias in front of a norm cancels out; rounding may leave exactly nothing.
     assert {name for name in without if not name.endswith("/bias")} == set()
@@ -98,7 +122,7 @@ def test_regularization_covers_every_kernel_once_and_nothing_else(name):
 def test_a_row_does_not_depend_on_the_rest_of_its_batch_in_evaluation(name):
     model, build = make_model(TEXTS[name])
     randomize(build)
-    model({"all": X}, TRAINING)
+    model(groups_of(), TRAINING)
     whole, part = logits(model), logits(model, x=X[5:6])
     for task, value in part.items():
         np.testing.assert_allclose(value, whole[task][5:6], rtol=1e-4, atol=1e-5)

@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 from google.protobuf.message import Message
 
-from easymtl.config.names import INPUT_GROUP
+from easymtl.config.names import INPUT_GROUP, activation_name
 from easymtl.config.rules.review import Review
-from easymtl.protos.model_pb2 import STEM, AdaTT
+from easymtl.protos.layer_pb2 import DNN
+from easymtl.protos.model_pb2 import STEM, AdaTT, HoME, PEPNet
 
 
 def check_adatt(review: Review, path: str, adatt: AdaTT) -> None:
@@ -43,6 +44,56 @@ def check_stem(review: Review, path: str, stem: STEM) -> None:
             taken[group] = f'those of "{tower.tower_name}"'
 
 
+def check_home(review: Review, path: str, home: HoME) -> None:
+    """There are experts, and each task is in one group."""
+    require_networks(review, path, home, "expert_dnn")
+    _check_expert_norm(review, f"{path}.expert_dnn", home.expert_dnn)
+    groups = [(f"{path}.task_groups[{index}]", group) for index, group in enumerate(home.task_groups)]
+    if not groups:
+        review.problem(path, 'has no task_groups { group_name: "watch" tower_names: [...] }: which tasks are alike.')
+        return
+    review.check_unique((f"{group_path}.group_name", group.group_name) for group_path, group in groups)
+    for group_path, group in groups:
+        if not group.group_name:
+            review.problem(group_path, "has no group_name.")
+        if not group.tower_names:
+            review.problem(group_path, "has no tower_names.")
+    _check_members(review, path, home)
+
+
+def _check_expert_norm(review: Review, path: str, expert: DNN) -> None:
+    if expert.HasField("activation") and activation_name(expert.activation) != "swish":
+        text = f'is "{expert.activation}", but experts of HoME end in batch norm and swish. Leave it out.'
+        review.problem(f"{path}.activation", text)
+    if not expert.use_bn:
+        review.problem(f"{path}.use_bn", "is false, but experts of HoME end in batch norm and swish. Leave it out.")
+
+
+def _check_members(review: Review, path: str, home: HoME) -> None:
+    towers = [tower.tower_name for tower in home.task_towers]
+    members = [
+        (f"{path}.task_groups[{index}].tower_names[{place}]", name)
+        for index, group in enumerate(home.task_groups)
+        for place, name in enumerate(group.tower_names)
+    ]
+    names = (f"{path}.task_towers", f"{path}.task_towers.tower_name")
+    for member_path, name in members:
+        review.check_known(member_path, name, towers, "the towers", *names)
+    review.check_unique(members)
+    grouped = {name for _, name in members}
+    for index, name in enumerate(towers):
+        if name and name not in grouped:
+            text = f'"{name}" is in none of the task_groups; add it to the tower_names of one.'
+            review.problem(f"{path}.task_towers[{index}].tower_name", text, f"{path}.task_groups.tower_names")
+
+
+def check_pepnet(review: Review, path: str, pepnet: PEPNet) -> None:
+    """There is something for the gates to read."""
+    if not (pepnet.domain_group or pepnet.personal_group):
+        text = "scales nothing: name a domain_group (its gate scales the embeddings) or a personal_group (the towers)."
+        review.problem(path, text)
+
+
 def require_networks(review: Review, path: str, message: Message, *fields: str) -> None:
     """Reports each DNN that is not there."""
     for field in fields:
@@ -53,4 +104,6 @@ def require_networks(review: Review, path: str, message: Message, *fields: str) 
 ARCHITECTURES: dict[type, Callable[[Review, str, Message], None]] = {
     AdaTT: check_adatt,
     STEM: check_stem,
+    HoME: check_home,
+    PEPNet: check_pepnet,
 }

@@ -7,7 +7,12 @@ from easymtl.errors import quoted
 from easymtl.protos.pipeline_pb2 import Pipeline
 
 _GROUP_NAMES = ("model_config.feature_groups", "model_config.feature_groups.group_name")
-_GROUP_REFERENCES = {"Input": "feature_group_name", "Tower": "input", "TaskTower": "feature_group"}
+_GROUP_REFERENCES = {
+    "Input": ("feature_group_name",),
+    "Tower": ("input",),
+    "TaskTower": ("feature_group",),
+    "PEPNet": ("domain_group", "personal_group"),
+}
 
 
 def check_groups(review: Review) -> None:
@@ -72,9 +77,8 @@ def group_references(pipeline: Pipeline) -> list[tuple[str, str]]:
     """Returns path and name of every mention of a feature group outside of the groups themselves."""
     found = []
     for path, message in walk(pipeline.model_config, "model_config"):
-        field = _GROUP_REFERENCES.get(message.DESCRIPTOR.name)
-        if field and getattr(message, field):
-            found.append((f"{path}.{field}", getattr(message, field)))
+        fields = _GROUP_REFERENCES.get(message.DESCRIPTOR.name, ())
+        found += [(f"{path}.{field}", getattr(message, field)) for field in fields if getattr(message, field)]
     return found
 
 

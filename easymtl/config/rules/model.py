@@ -7,6 +7,7 @@ from google.protobuf.message import Message
 
 from easymtl.config import view
 from easymtl.config.names import ACTIVATIONS, MODEL_CLASSES, activation_name
+from easymtl.config.rules import gated_models
 from easymtl.config.rules.review import Review, walk
 from easymtl.errors import did_you_mean, quoted
 from easymtl.protos import options_pb2
@@ -180,5 +181,5 @@ _ARCHITECTURES: dict[type, Callable[[Review, str, Message], None]] = {
     CGC: _check_level,
     DBMTL: _check_experts,
     PLE: _check_ple,
-    ESMM: _check_esmm,
+    **gated_models.ARCHITECTURES,
 }
