@@ -155,7 +155,7 @@ def _add_eval(verbs) -> None:
     parser.add_argument(
         "--output",
         metavar="FILE",
-        help="where to write the result; default: model_dir/eval_result.json, with --input, --saved_model or --tasks none",
+        help="where to write the result; default: model_dir/eval_result.json, or none with --input or --saved_model",
     )
 
 

@@ -12,6 +12,10 @@ class UserError(ValueError):
     """
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C has ended a command, which has said so itself."""
+
+
 def did_you_mean(name: str, allowed: Iterable[str]) -> str:
     """Returns ` Did you mean "x"?` for the nearest of the allowed names, or an empty string."""
     nearest = difflib.get_close_matches(name, list(allowed), n=1, cutoff=0.6)

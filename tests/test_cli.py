@@ -8,6 +8,7 @@ import pytest
 
 import easymtl
 from easymtl.cli import main
+from easymtl.errors import Interrupted
 
 ROOT = Path(__file__).parents[1]
 CONFIG = str(ROOT / "samples/configs/dbmtl_on_livestream.config")
@@ -177,6 +178,15 @@ def test_interruption_ends_with_130(capsys, monkeypatch):
     monkeypatch.setattr("easymtl.verbs.check.run", interrupted)
     assert main(["check", "--pipeline_config", CONFIG]) == 130
     assert capsys.readouterr().err == "easymtl check: interrupted.\n"
+
+
+def test_an_interrupted_command_that_has_said_so_is_not_told_of_again(capsys, monkeypatch):
+    def interrupted(_):
+        raise Interrupted
+
+    monkeypatch.setattr("easymtl.verbs.check.run", interrupted)
+    assert main(["check", "--pipeline_config", CONFIG]) == 130
+    assert capsys.readouterr().err == ""
 
 
 def test_what_the_system_refuses_is_told_without_a_traceback(capsys, monkeypatch):

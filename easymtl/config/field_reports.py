@@ -9,6 +9,11 @@ from easymtl.config.scalars import Scalar
 from easymtl.protos import options_pb2
 
 _MOST_PROBLEMS = 100
+_REMOVE = "Remove one of them."
+_HOW_TO_HAVE_BOTH = {
+    "easymtl.EvalMetrics.metric": "Write a second metrics_set { } for it.",
+    "easymtl.SampleWeight.factor": "Write a second sample_weights { } for it: they are multiplied.",
+}
 
 
 class ManyProblems(Exception):
@@ -102,6 +107,6 @@ class FieldReports:
         line = first.line if first else 0
         text = (
             f"{descriptor.name} (line {name.line}) and {chosen} (line {line}) exclude each other: "
-            f"of {oneof.name} only one can be set. Remove one of them."
+            f"of {oneof.name} only one can be set. {_HOW_TO_HAVE_BOTH.get(oneof.full_name, _REMOVE)}"
         )
         self.report(name, path, text)

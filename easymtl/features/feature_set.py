@@ -8,7 +8,8 @@ import tensorflow as tf
 from easymtl.config import view
 from easymtl.data.fields import input_fields
 from easymtl.errors import UserError, did_you_mean
-from easymtl.features.declared import declared_features, find_feature, make_transform
+from easymtl.features.declarations import declared_features, find_feature
+from easymtl.features.declared import make_transform
 from easymtl.features.packing import pack_bags
 from easymtl.features.pieces import Bags, Dense, Ids, Piece, expect
 from easymtl.features.tables import Layout, Slot, Table

@@ -1,30 +1,72 @@
 """Whether a model fits in memory, told before anything is allocated."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import tensorflow as tf
+from typing import Protocol
 
 from easymtl.errors import UserError
-from easymtl.features.feature_set import FeatureSet, Table
+from easymtl.features.declarations import table_sizes
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.training.update_rules import UPDATE_RULES, UpdateRule
 
 # What a feed holds when it shuffles (`window_bytes` of `Feed`), about.
 WINDOW_BYTES = 512 << 20
 _FLOAT_BYTES = 4
 _GIB = 1 << 30
 _MOST_TABLES = 5
+_GPU_DEVICE = Path("/dev/nvidia0")
+_BESIDE = "Dense weights, activations and TensorFlow itself come on top."
 _AVAILABLE = re.compile(r"^MemAvailable:\s+(\d+) kB", re.MULTILINE)
 _INACTIVE = re.compile(r"^(?:total_)?inactive_file (\d+)", re.MULTILINE)
 _CGROUP_FILES = {"memory": ("memory.limit_in_bytes", "memory.usage_in_bytes"), "": ("memory.max", "memory.current")}
 
 
+NUM_SLOTS = {
+    "adam_optimizer": 2,
+    "lazy_adam_optimizer": 2,
+    "adamw_optimizer": 2,
+    "momentum_optimizer": 1,
+    "momentumw_optimizer": 1,
+    "rms_prop_optimizer": 2,
+    "adagrad_optimizer": 1,
+    "ftrl_optimizer": 2,
+}
+"""How many numbers each optimizer keeps for a weight; `update_rules.py` names them."""
+
+
+class Table(Protocol):
+    """A table of some rows, built or not."""
+
+    @property
+    def name(self) -> str:
+        """Returns its name."""
+
+    @property
+    def rows(self) -> int:
+        """Returns the number of rows."""
+
+    @property
+    def width(self) -> int:
+        """Returns the width of a row."""
+
+
+@dataclass(frozen=True)
+class TableRule:
+    """What the optimizer of the tables needs memory for.
+
+    Attributes:
+      num_slots: numbers that it keeps for each weight.
+      moves_untouched_rows: whether it moves every row in every step.
+    """
+
+    num_slots: int
+    moves_untouched_rows: bool
+
+
 @dataclass(frozen=True)
 class Needs:
-    """What a model will hold in memory, in bytes.
+    """What the tables of a model will hold in memory, in bytes. Dense weights and activations are small beside them.
 
     Attributes:
       tables: the embedding tables.
@@ -50,7 +92,23 @@ def require_training_memory(pipeline: Pipeline) -> None:
     Raises:
       UserError: they do not.
     """
-    _require(pipeline, tables_rule(pipeline), WINDOW_BYTES)
+    if not _has_gpu():
+        _require(pipeline, tables_rule(pipeline), WINDOW_BYTES)
+
+
+def memory_report(pipeline: Pipeline) -> str:
+    """Returns what the tables of a training need, and what there is; loads no TensorFlow.
+
+    Raises:
+      UserError: they do not fit.
+    """
+    rule = tables_rule(pipeline)
+    if not _GPU_DEVICE.exists():
+        _require(pipeline, rule, WINDOW_BYTES)
+    needs = needs_of(table_sizes(pipeline), rule, WINDOW_BYTES)
+    available = available_memory()
+    found = f", and {_gib(available)} are available" if available is not None else ""
+    return f"{_needed(needs, rule)}{found}. {_BESIDE}"
 
 
 def require_scoring_memory(pipeline: Pipeline) -> None:
@@ -59,22 +117,23 @@ def require_scoring_memory(pipeline: Pipeline) -> None:
     Raises:
       UserError: they do not.
     """
-    _require(pipeline, None, 0)
+    if not _has_gpu():
+        _require(pipeline, None, 0)
 
 
-def tables_rule(pipeline: Pipeline) -> UpdateRule:
-    """Returns the update rule of the tables."""
+def tables_rule(pipeline: Pipeline) -> TableRule:
+    """Returns what the optimizer of the tables needs."""
     config = pipeline.train_config.optimizer_config[0]
-    kind = config.WhichOneof("optimizer")
-    return UPDATE_RULES[kind](getattr(config, kind))
+    kind = str(config.WhichOneof("optimizer"))
+    return TableRule(NUM_SLOTS[kind], getattr(getattr(config, kind), "dense_embedding_update", False))
 
 
-def needs_of(tables: list[Table], rule: UpdateRule | None, window: int = 0) -> Needs:
-    """Returns what tables need, with the update rule of a training or None."""
+def needs_of(tables: Sequence[Table], rule: TableRule | None, window: int = 0) -> Needs:
+    """Returns what tables need, with the optimizer of a training or None."""
     size = sum(_size(table) for table in tables)
     if rule is None:
         return Needs(size)
-    return Needs(size, size * len(rule.slots), size if rule.moves_untouched_rows else 0, window)
+    return Needs(size, size * rule.num_slots, size if rule.moves_untouched_rows else 0, window)
 
 
 def available_memory(root: Path = Path("/")) -> int | None:
@@ -90,30 +149,39 @@ def available_memory(root: Path = Path("/")) -> int | None:
     return max(min(found), 0) if found else None
 
 
-def _require(pipeline: Pipeline, rule: UpdateRule | None, window: int) -> None:
-    if tf.config.list_physical_devices("GPU"):
-        return  # The tables are not in the memory that is looked at here.
+def _has_gpu() -> bool:
+    """Returns whether the tables are not in the memory that is looked at here."""
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def _require(pipeline: Pipeline, rule: TableRule | None, window: int) -> None:
     available = available_memory()
-    tables = FeatureSet(pipeline).tables
+    tables = table_sizes(pipeline)
     needs = needs_of(tables, rule, window)
     if available is not None and needs.total > available:
         raise UserError(_message(tables, needs, rule, available))
 
 
-def _message(tables: list[Table], needs: Needs, rule: UpdateRule | None, available: int) -> str:
-    largest = sorted(tables, key=_size, reverse=True)
+def _needed(needs: Needs, rule: TableRule | None) -> str:
     parts = [f"tables {_gib(needs.tables)}"]
     if needs.slots:
-        parts.append(f"{len(rule.slots) if rule else 0} optimizer slots of the same size {_gib(needs.slots)}")
+        parts.append(f"{rule.num_slots if rule else 0} optimizer slots of the same size {_gib(needs.slots)}")
     if needs.gradients:
         parts.append(f"gradients of all rows (dense_embedding_update) {_gib(needs.gradients)}")
     if needs.window:
         parts.append(f"rows in memory {_gib(needs.window)}")
+    return ", ".join(parts)
+
+
+def _message(tables: Sequence[Table], needs: Needs, rule: TableRule | None, available: int) -> str:
+    largest = sorted(tables, key=_size, reverse=True)
     rest = len(largest) - _MOST_TABLES
     return "\n".join(
         [
             f"The model does not fit in memory: it needs {_gib(needs.total)}, and {_gib(available)} are available.",
-            f"  needed: {', '.join(parts)}",
+            f"  needed: {_needed(needs, rule)}. {_BESIDE}",
             *(f"  table {t.name}: {t.rows:,} rows x {t.width} = {_gib(_size(t))}" for t in largest[:_MOST_TABLES]),
             *([f"  and {rest:,} smaller tables"] if rest > 0 else []),
             _advice(needs),

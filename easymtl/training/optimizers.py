@@ -18,11 +18,13 @@ class RowGradient:
       variable: `[rows, width]`.
       row_numbers: int `[distinct]`.
       gradient: float32 `[distinct, width]`.
+      frozen: for each table in the variable that must not move, its row numbers.
     """
 
     variable: tf.Variable
     row_numbers: tf.Tensor
     gradient: tf.Tensor
+    frozen: tuple[tf.Tensor, ...] = ()
 
 
 class Optimizer(tf.Module):
@@ -65,7 +67,12 @@ class Optimizer(tf.Module):
         if self.rule.moves_untouched_rows:
             if self.rule.weight_decay:
                 _write_rows(change.variable, numbers, rows)
+            # Moments of earlier updates would move rows that are frozen now.
+            all_variables = (change.variable, *slots.values())
+            kept = [(v, numbers, tf.gather(v, numbers)) for v in all_variables for numbers in change.frozen]
             self.rule.apply_dense(change.variable, slots, _dense(change), moment)
+            for variable, numbers, rows in kept:
+                _write_rows(variable, numbers, rows)
             return
         before = {name: tf.gather(slot, numbers) for name, slot in slots.items()}
         moved, after = self.rule.rows(rows, before, change.gradient, moment)

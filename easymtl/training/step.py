@@ -123,7 +123,9 @@ class Frozen:
             end = table.begin + table.num_rows
             frozen |= (change.row_numbers >= table.begin) & (change.row_numbers < end)
         kept = tf.where(~frozen)[:, 0]
-        return RowGradient(change.variable, tf.gather(change.row_numbers, kept), tf.gather(change.gradient, kept))
+        numbers, gradient = tf.gather(change.row_numbers, kept), tf.gather(change.gradient, kept)
+        ranges = tuple(tf.range(table.begin, table.begin + table.num_rows) for table in tables)
+        return RowGradient(change.variable, numbers, gradient, ranges)
 
 
 def _matches(pattern: str, parameters: Mapping[str, Parameter]) -> list[str]:

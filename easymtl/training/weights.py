@@ -98,11 +98,20 @@ class _Entry:
         return replace(self.parameter, begin=begin, num_rows=self.num_rows, shape=(self.num_rows, *self.shape[1:]))
 
 
+def advice_for_another_config(folder: Path, is_training: bool) -> str:
+    """Returns what to do about a checkpoint that is not of the config: a sentence that fits the command."""
+    trained = folder.parent.parent / "pipeline.config"
+    if is_training:
+        return f"Train in another model_dir (--set model_dir=...), or go back to the config in {trained}."
+    return f"Use the config that it was trained with: --pipeline_config {trained}"
+
+
 class Weights:
     """Everything of a model that a checkpoint holds: parameters, and slots when it is being trained."""
 
     def __init__(self, ranker: Ranker, optimizers: Optimizers | None = None):
         self._entries = list(_entries(ranker.parameters, optimizers))
+        self._is_training = optimizers is not None
 
     def write(self, folder: Path) -> None:
         """Writes all weights into a folder."""
@@ -155,7 +164,7 @@ class Weights:
         reasons = [*changed[:5], *([f"it has no {quoted(missing, limit=5)}"] if missing else [])]
         raise UserError(
             f"{folder}: this checkpoint is of another model than the config: {'; '.join(reasons)}. "
-            "Train in another model_dir (--set model_dir=...), or go back to the config in its pipeline.config."
+            f"{advice_for_another_config(folder, self._is_training)}"
         )
 
 

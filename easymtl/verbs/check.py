@@ -5,6 +5,7 @@ from argparse import Namespace
 from easymtl.config import Config, load_config, view
 from easymtl.errors import UserError, quoted
 from easymtl.reporting.formats import counted
+from easymtl.training.memory import memory_report
 from easymtl.verbs.data_check import data_problems, label_problems, unread_columns
 
 
@@ -23,6 +24,7 @@ def run(options: Namespace) -> None:
     if problems:
         title = f"{config.path}: {counted(len(problems), 'problem')} with the data:"
         raise UserError("\n".join([title, *problems]))
+    print(f"memory of a training: {memory_report(pipeline)}")
     towers = view.task_towers(pipeline)
     names = ", ".join(tower.tower_name for tower in towers)
     print(f"{config.path}: ok. {view.model_name(pipeline)} with {counted(len(towers), 'task')} ({names}).")
@@ -54,8 +56,6 @@ def _print_network(config: Config) -> None:
     start_tensorflow()
     from easymtl.reporting.network import print_network
     from easymtl.tasks.ranker import Ranker
-    from easymtl.training.memory import require_training_memory
 
-    require_training_memory(config.pipeline)
     print()
     print_network(Ranker(config.pipeline), config.pipeline)

@@ -83,6 +83,25 @@ def _label_problem(rule: LabelRule, source: Source, block: Block, batch: pa.Reco
     return "", bool(np.isnan(labels[rule.field]).all())
 
 
+def require_all_columns(paths: str, pipeline: Pipeline) -> None:
+    """Checks that rows to be scored, which have no header to name their columns, have all of them, labels included.
+
+    Raises:
+      UserError: some are not there.
+    """
+    data = pipeline.data_config
+    columns = describe(paths, data)
+    declared = input_fields(data)
+    if data.with_header or any(kind for _, kind in columns) or not 1 < len(columns) < len(declared):
+        return
+    raise UserError(
+        f"{expand(paths)[0].name}:1: {len(columns)} columns were found where data_config.input_fields declares "
+        f"{len(declared)}. Without a header columns are known by their place, so all of them must be there, also those "
+        f"that scoring does not read, such as the labels ({quoted(data.label_fields)}): leave those empty. Or begin "
+        "the file with a header and set data_config.with_header: true."
+    )
+
+
 def unread_columns(paths: str, data_config: DatasetConfig, fields: Sequence[str]) -> list[str]:
     """Returns the columns of the first file that nothing reads."""
     names = _names(paths, data_config)

@@ -37,9 +37,7 @@ def run(options: Namespace) -> None:
     print_metrics(result.metrics, towers, terminal, title, result.warnings)
     print_counts(result.counts, result.num_examples, result.skipped_rows, terminal)
     if options.saved_model:
-        print_line(
-            terminal, "A SavedModel has no losses and counts no odd values: a checkpoint (--checkpoint) has both."
-        )
+        print_line(terminal, "A SavedModel tells no losses and counts no odd values: its checkpoint does.")
     is_other = options.input or options.saved_model or options.tasks
     output = options.output or ("" if is_other else str(Path(pipeline.model_dir) / RESULT_NAME))
     if not output:

@@ -1,16 +1,26 @@
 """Whether a model fits in memory: sizes by hand, limits as Linux writes them, and checkpoints of large tables."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from easymtl.cli import main
+from easymtl.config import load_config
 from easymtl.errors import UserError
+from easymtl.features.declarations import table_sizes
+from easymtl.features.feature_set import FeatureSet
+from easymtl.protos.optimizer_pb2 import Optimizer
 from easymtl.training import memory, weights
 from easymtl.training.checkpoints import CheckpointFolder
 from easymtl.training.restore import load_ranker
 from easymtl.training.trainer import Trainer
+from easymtl.training.update_rules import UPDATE_RULES
 from tests.training.small_runs import small_config, train, write_data
 
+ROOT = Path(__file__).parents[2]
+CONFIGS = sorted([*ROOT.glob("samples/configs/*.config"), *ROOT.glob("tests/data/easyrec_golden/**/pipeline.config")])
 MIB = 1 << 20
 ITEM_ROWS = "feature_config.features[0].hash_bucket_size"
 
@@ -74,11 +84,37 @@ def test_what_tables_need(folder, optimizer, slots, gradients):
     message.learning_rate.CopyFrom(rate)
     if "dense" in optimizer:
         message.dense_embedding_update = True
-    tables = Trainer(small_config(folder), lambda event: None).ranker.feature_set.tables
+    tables = table_sizes(pipeline)
     size = (40 + 20) * 4 * 4
     needs = memory.needs_of(tables, memory.tables_rule(pipeline), window=10)
     assert needs == memory.Needs(size, slots * size, gradients * size, 10)
     assert memory.needs_of(tables, None) == memory.Needs(size)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem if "samples" in str(path) else path.parent.name)
+def test_tables_are_known_before_they_are_built(path, monkeypatch):
+    monkeypatch.chdir(path.parent)
+    try:
+        pipeline = load_config(str(path)).pipeline
+        tables = FeatureSet(pipeline).tables
+    except UserError:
+        pytest.skip("what is still to come, or reads files that are made")
+    assert table_sizes(pipeline) == [(table.name, table.rows, table.width) for table in tables]
+
+
+def test_the_slots_of_every_optimizer_are_known_before_it_is_made():
+    made = {kind: UPDATE_RULES[kind](getattr(Optimizer(), kind)) for kind in UPDATE_RULES}
+    assert {kind: len(rule.slots) for kind, rule in made.items()} == memory.NUM_SLOTS
+
+
+def test_a_check_reports_memory_and_refuses_what_training_would(folder, capsys):
+    flags = "check", "--pipeline_config", small_config(folder).path
+    assert main([*flags]) == 0
+    out = capsys.readouterr().out
+    assert "memory of a training: tables 0.00 GiB, 2 optimizer slots of the same size 0.00 GiB, rows in memory" in out
+    assert "Dense weights, activations and TensorFlow itself come on top." in out
+    assert main([*flags, "--set", f"{ITEM_ROWS}=1000000000000"]) == 2
+    assert "does not fit in memory: it needs 44,703" in capsys.readouterr().err
 
 
 def test_training_and_scoring_refuse_before_they_allocate(folder):

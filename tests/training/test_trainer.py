@@ -134,6 +134,19 @@ def test_frozen_parameters_do_not_move_and_the_rest_does(folder):
     assert same == {"input_layer/item_embedding/embedding_weights", "ctr/dnn_0/kernel"} | layer
 
 
+def test_a_table_that_is_frozen_on_the_way_stands_still_whatever_its_moments_are(folder):
+    dense = f"{ADAM}.dense_embedding_update=true"
+    start, _ = train(folder, NO_EVALUATION, "train_config.num_steps=3", dense)
+    frozen = "train_config.freeze_gradient=item_embedding"
+    end, _ = train(folder, NO_EVALUATION, "train_config.num_steps=6", dense, frozen)
+    before, after = arrays(start.checkpoint), arrays(end.checkpoint)
+    item = {name for name in before if name.startswith("input_layer/item_embedding/")}
+    assert len(item) == 3
+    assert {name for name in item if np.array_equal(before[name], after[name])} == item
+    tags = "input_layer/tags_embedding/embedding_weights"
+    assert np.any(before[tags] != after[tags])
+
+
 @pytest.mark.parametrize(
     ("pattern", "message"),
     [

@@ -161,3 +161,19 @@ def test_data_without_a_row(project, capsys, tmp_path):
     rows = pq.read_table(project.eval_data)
     pq.write_table(pa.Table.from_batches([], rows.schema), empty)
     assert "row" in refused(capsys, project, "eval", "--input", empty)
+
+
+def test_only_the_evaluation_of_the_model_dir_writes_into_it(project, capsys):
+    path = project.folder / "model_dir" / "eval_result.json"
+    assert project("eval") == 0
+    before = path.read_bytes()
+    capsys.readouterr()
+    model = ("--saved_model", project.folder / "model_dir" / "export" / "final")
+    for flags in (("--input", project.eval_data), model):
+        path.write_text("kept")
+        assert project("eval", *flags) == 0
+        assert "name a file with --output" in capsys.readouterr().out
+        assert path.read_text() == "kept"
+    assert project("eval", *model, "--output", project.folder / "other.json") == 0
+    assert "A SavedModel tells no losses and counts no odd values" in capsys.readouterr().out
+    path.write_bytes(before)

@@ -1,0 +1,108 @@
+"""The features of a config with their shorthands written out, and the rows that their tables have; no TensorFlow."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from easymtl.config import view
+from easymtl.errors import UserError, did_you_mean, quoted
+from easymtl.protos.feature_pb2 import FeatureConfig
+from easymtl.protos.pipeline_pb2 import Pipeline
+
+
+class TableSize(NamedTuple):
+    """How large an embedding table is.
+
+    Attributes:
+        name: the `embedding_name`, else "<group>/<feature>".
+        rows: number of rows.
+        width: width of a row.
+    """
+
+    name: str
+    rows: int
+    width: int
+
+
+def declared_features(pipeline: Pipeline) -> dict[str, FeatureConfig]:
+    """Returns the features by name; `shared_names` become features of their own that share one table.
+
+    Raises:
+        UserError: two features have one name.
+    """
+    declared: dict[str, FeatureConfig] = {}
+    for message in view.features(pipeline):
+        for feature in _written_out(message):
+            name = view.feature_name(feature)
+            if name in declared:
+                raise UserError(f'feature "{name}" is declared twice; give one of them another feature_name.')
+            declared[name] = feature
+    return declared
+
+
+def find_feature(declared: dict[str, FeatureConfig], name: str, group: str) -> FeatureConfig:
+    """Returns the feature that a group names.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    if name not in declared:
+        raise UserError(
+            f'feature group "{group}": "{name}" is not a feature; declared are {quoted(declared)}.'
+            + did_you_mean(name, declared)
+        )
+    return declared[name]
+
+
+def table_sizes(pipeline: Pipeline) -> list[TableSize]:
+    """Returns the tables of all features in groups, each once, before anything is built.
+
+    Raises:
+        UserError: a feature or its vocabulary is not there.
+    """
+    declared = declared_features(pipeline)
+    tables: dict[str, TableSize] = {}
+    for group in pipeline.model_config.feature_groups:
+        for name in view.group_feature_names(group):
+            feature = find_feature(declared, name, group.group_name)
+            rows = _num_rows(feature)
+            if rows and feature.embedding_dim:
+                table = feature.embedding_name or f"{group.group_name}/{name}"
+                tables.setdefault(table, TableSize(table, rows, int(feature.embedding_dim)))
+    return list(tables.values())
+
+
+def _num_rows(feature: FeatureConfig) -> int:
+    """Returns the rows of a feature's table, 0 without one."""
+    if feature.feature_type == FeatureConfig.RawFeature:
+        has_steps = feature.num_buckets > 1 and feature.max_val > feature.min_val
+        num_boundaries = len(feature.boundaries) or has_steps * int(feature.num_buckets)
+        return num_boundaries + 1 if num_boundaries else max(int(feature.raw_input_dim), 1)
+    if feature.hash_bucket_size or feature.vocab_list:
+        return int(feature.hash_bucket_size) or len(feature.vocab_list)
+    return _num_lines(feature.vocab_file) if feature.vocab_file else int(feature.num_buckets)
+
+
+def _num_lines(path: str) -> int:
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise UserError(f'vocab_file "{path}" cannot be read: {error.strerror}.') from None
+    return content.count(b"\n") + (not content.endswith(b"\n"))
+
+
+def _written_out(message: FeatureConfig) -> list[FeatureConfig]:
+    if not message.shared_names:
+        return [message]
+    inputs = [name for pattern in message.shared_names for name in view.expand_range(pattern)]
+    names = list(message.input_names) + [name for name in inputs if name not in message.input_names]
+    features = []
+    for position, name in enumerate(names):
+        feature = FeatureConfig()
+        feature.CopyFrom(message)
+        feature.ClearField("shared_names")
+        feature.input_names[:] = [name]
+        if position >= len(message.input_names):
+            feature.ClearField("feature_name")
+        feature.embedding_name = message.embedding_name or message.feature_name or names[0]
+        features.append(feature)
+    return features
