@@ -100,7 +100,7 @@ def _read_all(path: str) -> None:
     from easymtl.data.feed import MIN_WINDOW_ROWS, Feed
     from easymtl.features.encoder import Encoder
     from easymtl.features.feature_set import FeatureSet
-    from easymtl.tasks.task import build_tasks, number_columns
+    from easymtl.tasks.build import build_tasks, number_columns
 
     pipeline = load_config(str(CONFIG), [f'train_input_path="{path}"']).pipeline
     encoder = Encoder(FeatureSet(pipeline), number_columns(build_tasks(pipeline)))

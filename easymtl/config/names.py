@@ -67,6 +67,12 @@ MODEL_CLASSES = {
 INPUT_GROUP = "all"
 """The feature group that a model reads when it does not name groups itself."""
 
+IMPUTATION = "_imputation"
+"""What stands behind the conversion tower's name in the layers of ESCM²'s imputation tower."""
+
+JOINT_OF_ESMM = "ctcvr"
+"""How ESMM names click and conversion in one, in predictions and metrics."""
+
 _PREFIXES = ("tf.", "math.", "nn.")
 
 

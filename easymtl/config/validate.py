@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from easymtl.config.problems import Findings, Problem
-from easymtl.config.rules import data, features, groups, metrics, model, tasks, training, values
+from easymtl.config.rules import balancing, data, features, funnels, groups, metrics, model, tasks, training, values
 from easymtl.config.rules.review import Review
 from easymtl.protos.pipeline_pb2 import Pipeline
 
@@ -29,6 +29,8 @@ RULES: tuple[Callable[[Review], None], ...] = (
     tasks.check_losses,
     tasks.check_spaces,
     tasks.check_relations,
+    funnels.check_parents,
+    funnels.check_chains,
     metrics.check_metrics,
     metrics.check_best_metric,
     training.check_length,
@@ -36,6 +38,8 @@ RULES: tuple[Callable[[Review], None], ...] = (
     training.check_schedules,
     training.check_patterns,
     training.check_export,
+    balancing.check_task_balancing,
+    balancing.check_learned_losses,
 )
 """Each reports what it finds to the review; none depends on another."""
 

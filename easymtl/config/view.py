@@ -5,18 +5,19 @@ feature, the label of a tower without `label_name`, a range in a feature group) 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from google.protobuf.message import Message
 
-from easymtl.config.names import metric_result
+from easymtl.config.names import JOINT_OF_ESMM, metric_result
 from easymtl.protos.data_pb2 import DatasetConfig
 from easymtl.protos.feature_pb2 import FeatureConfig, FeatureGroupConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.protos.task_pb2 import TaskTower
 
 _RANGE = re.compile(r"^(?P<prefix>.*)\[(?P<first>\d{1,18})-(?P<last>\d{1,18})\](?P<suffix>.*)$")
-_ESMM_TOWERS = ("ctr_tower", "cvr_tower")
+_FUNNEL_MODELS = ("esmm", "escm2")
+_FUNNEL_TOWERS = ("ctr_tower", "cvr_tower")
 LONGEST_RANGE = 100_000
 """How many names a range may stand for; the check of a config refuses longer ones before they are expanded."""
 LOSS_NAMES = ("loss",)
@@ -34,19 +35,56 @@ def model_message(pipeline: Pipeline) -> Message:
 
 
 def task_towers(pipeline: Pipeline) -> list[TaskTower]:
-    """Returns the task towers in the order of the config; those of ESMM are ctr_tower and cvr_tower."""
-    if model_name(pipeline) != "esmm":
-        return list(model_message(pipeline).task_towers)
-    esmm = pipeline.model_config.esmm
-    return [getattr(esmm, name) for name in _ESMM_TOWERS if esmm.HasField(name)]
+    """Returns the task towers in the order of the config; those of ESMM and ESCM2 are ctr_tower and cvr_tower."""
+    model = model_message(pipeline)
+    if model_name(pipeline) not in _FUNNEL_MODELS:
+        return list(model.task_towers)
+    return [getattr(model, name) for name in _FUNNEL_TOWERS if model.HasField(name)]
 
 
 def task_tower_paths(pipeline: Pipeline) -> list[str]:
     """Returns the path of each task tower: `model_config.mmoe.task_towers[0]`."""
-    path = f"model_config.{model_name(pipeline)}"
-    if model_name(pipeline) != "esmm":
-        return [f"{path}.task_towers[{index}]" for index in range(len(model_message(pipeline).task_towers))]
-    return [f"{path}.{name}" for name in _ESMM_TOWERS if pipeline.model_config.esmm.HasField(name)]
+    path, model = f"model_config.{model_name(pipeline)}", model_message(pipeline)
+    if model_name(pipeline) not in _FUNNEL_MODELS:
+        return [f"{path}.task_towers[{index}]" for index in range(len(model.task_towers))]
+    return [f"{path}.{name}" for name in _FUNNEL_TOWERS if model.HasField(name)]
+
+
+def parents(pipeline: Pipeline) -> dict[str, str]:
+    """Returns the tower that must happen first, for each that has one: `parent`, in ESMM and ESCM2 the ctr_tower."""
+    towers = task_towers(pipeline)
+    if model_name(pipeline) in _FUNNEL_MODELS:
+        return {tower.tower_name: towers[0].tower_name for tower in towers[1:]}
+    return {tower.tower_name: tower.parent for tower in towers if tower.parent}
+
+
+def given_name(tower: str, parent: str) -> str:
+    """Returns the name of a task where its parent happened, in predictions and metrics: `order_given_click`."""
+    return f"{tower}_given_{parent}"
+
+
+def result_names(pipeline: Pipeline) -> dict[str, tuple[str, ...]]:
+    """Returns what stands behind the metric in reports, `auc_<name>`, by tower: first the one over all rows.
+
+    A tower with a parent has a second one, over the rows where the parent happened. ESMM names them in its own way.
+    """
+    names = {tower.tower_name: (tower.tower_name,) for tower in task_towers(pipeline)}
+    for tower, parent in parents(pipeline).items():
+        is_esmm = model_name(pipeline) in _FUNNEL_MODELS
+        names[tower] = (JOINT_OF_ESMM, f"{tower}_masked") if is_esmm else (tower, given_name(tower, parent))
+    return names
+
+
+def chain(towers: Iterable[TaskTower]) -> dict[str, str]:
+    """Returns the tower before each one in the chains of AITM, empty for the first of a chain.
+
+    Chains follow `relation_tower_names`; without any there is one, in the order of the config.
+    """
+    towers = list(towers)
+    if any(tower.relation_tower_names for tower in towers):
+        return {tower.tower_name: "".join(tower.relation_tower_names[:1]) for tower in towers}
+    names = [tower.tower_name for tower in towers]
+    return dict(zip(names, ["", *names]))
 
 
 def label_name(pipeline: Pipeline, index: int) -> str:
@@ -144,20 +182,32 @@ def _is_made_up(pipeline: Pipeline) -> bool:
 
 def metric_results(pipeline: Pipeline) -> dict[str, str]:
     """Returns the names of all metrics in reports, tower by tower, each with its metric: `auc_ctr` is an `auc`."""
-    return {name: metric for tower in task_towers(pipeline) for name, metric in results_of_tower(tower).items()}
+    names = result_names(pipeline)
+    return {
+        result: metric
+        for tower in task_towers(pipeline)
+        for name in names[tower.tower_name]
+        for result, metric in results_of_tower(tower, name).items()
+    }
 
 
-def results_of_tower(tower: TaskTower) -> dict[str, str]:
-    """Returns the names of a tower's metrics in reports, each with its metric."""
+def results_of_tower(tower: TaskTower, name: str = "") -> dict[str, str]:
+    """Returns the names of a tower's metrics in reports, each with its metric.
+
+    Args:
+      tower: the tower.
+      name: what stands behind the metric if not the tower's own name, see `result_names`.
+    """
     metrics = ((str(entry.WhichOneof("metric")), entry.weighted) for entry in tower.metrics_set)
-    return {metric_result(metric, tower.tower_name, weighted): metric for metric, weighted in metrics}
+    return {metric_result(metric, name or tower.tower_name, weighted): metric for metric, weighted in metrics}
 
 
 def results_of_metric(pipeline: Pipeline, name: str) -> list[str]:
     """Returns the results that a name stands for, empty when there is none.
 
-    A full name (`auc_ctr`) is itself; a bare one (`auc`, `weighted_auc`) is the mean over the towers that have it.
+    A full name (`auc_ctr`) is itself; a bare one (`auc`, `weighted_auc`) is the mean over the towers that have it, of
+    a tower with a parent over all rows.
     """
     results = metric_results(pipeline)
-    towers = [tower.tower_name for tower in task_towers(pipeline)]
-    return [name] if name in results else [full for tower in towers if (full := f"{name}_{tower}") in results]
+    firsts = [names[0] for names in result_names(pipeline).values()]
+    return [name] if name in results else [full for first in firsts if (full := f"{name}_{first}") in results]

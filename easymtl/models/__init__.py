@@ -1,28 +1,34 @@
 """The model zoo: one file per architecture, found by the name of its member of the model oneof."""
 
 from easymtl.models.adatt import AdaTT
+from easymtl.models.aitm import AITM
 from easymtl.models.base import MultiTaskModel
 from easymtl.models.cgc import CGC
 from easymtl.models.dbmtl import DBMTL
-from easymtl.models.mmoe import MMoE
+from easymtl.models.escm2 import ESCM2
+from easymtl.models.esmm import ESMM
 from easymtl.models.home import HoME
+from easymtl.models.mmoe import MMoE
 from easymtl.models.omoe import OMoE
+from easymtl.models.pepnet import PEPNet
 from easymtl.models.ple import PLE
 from easymtl.models.shared_bottom import SharedBottom
 from easymtl.models.simple_multi_task import SimpleMultiTask
-from easymtl.models.pepnet import PEPNet
+from easymtl.models.stem import STEM
 
 MODELS: dict[str, type[MultiTaskModel]] = {
+    "esmm": ESMM,
+    "escm2": ESCM2,
+    "aitm": AITM,
     "simple_multi_task": SimpleMultiTask,
-from easymtl.models.stem import STEM
     "shared_bottom": SharedBottom,
     "mmoe": MMoE,
     "omoe": OMoE,
     "cgc": CGC,
     "ple": PLE,
     "dbmtl": DBMTL,
-}
     "adatt": AdaTT,
     "stem": STEM,
     "home": HoME,
     "pepnet": PEPNet,
+}

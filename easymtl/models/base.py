@@ -1,7 +1,7 @@
 """What every architecture has: inputs by group, and a tower with an output layer per task."""
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 import tensorflow as tf
 from google.protobuf.message import Message
@@ -53,6 +53,19 @@ class TowerNames(NamedTuple):
 _NAMES = TowerNames()
 
 
+class Relations(Protocol):
+    """What stands between the towers and their output layers, such as a `RelationNetwork`.
+
+    Attributes:
+      widths: width of what it makes of each tower.
+    """
+
+    widths: Mapping[str, int]
+
+    def __call__(self, towers: Mapping[str, tf.Tensor], call: Call) -> dict[str, tf.Tensor]:
+        """Maps one tower output `[batch, width]` per task to `[batch, widths[task]]`."""
+
+
 class TaskTowers(tf.Module):
     """A tower and an output layer per task, each on its own input: the end of most architectures.
 
@@ -72,6 +85,7 @@ class TaskTowers(tf.Module):
         group_widths: Mapping[str, int],
         names: TowerNames = _NAMES,
         concat_relations: bool = False,
+        relations: Callable[[Mapping[str, int]], Relations] | None = None,
     ):
         """Makes the layers.
 
@@ -83,6 +97,7 @@ class TaskTowers(tf.Module):
           group_widths: width of each feature group; a tower's `feature_group` is joined to its input.
           names: of the layers.
           concat_relations: whether a tower without a `relation_dnn` is joined with its relation towers, as in DBMTL.
+          relations: makes, from the width of each tower, what takes the place of the relation network.
         """
         super().__init__()
         self.groups = {tower.tower_name: tower.feature_group for tower in towers if tower.feature_group}
@@ -99,7 +114,7 @@ class TaskTowers(tf.Module):
             tower.tower_name: tower.relation_tower_names if concat_relations or tower.HasField("relation_dnn") else ()
             for tower in towers
         }
-        self.relations = RelationNetwork(build, towers, widths, related)
+        self.relations: Relations = relations(widths) if relations else RelationNetwork(build, towers, widths, related)
         self.outputs = {
             tower.tower_name: OutputLayer(
                 build,

@@ -21,7 +21,7 @@ from easymtl.features.encoder import KEEP_PREFIX
 from easymtl.features.numbers import NumberColumn, read_numbers
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.serving.saved_model import SIGNATURE
-from easymtl.tasks.task import build_tasks, number_columns
+from easymtl.tasks.build import build_tasks, number_columns
 from easymtl.training.evaluation import Scorer, Scores, kept_columns
 from easymtl.training.inputs import evaluation_feed
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from easymtl.tasks.losses import Output
+from easymtl.tasks.measures import Measure
 from easymtl.tasks.metrics import Metric, MetricInputs, UndefinedMetric
 from easymtl.tasks.task import Task
 
@@ -24,19 +24,21 @@ class Evaluation:
     and each key.
 
     Attributes:
-        metrics: every metric by its full name, `<metric>_<task>`.
+        metrics: every metric by its full name, `<metric>_<task>`; of a task with a parent see `view.result_names`.
         key_fields: fields whose values `add` needs beside the predictions.
         warnings: after `result`, one sentence for each metric that is NaN.
     """
 
     def __init__(self, tasks: Sequence[Task]):
-        self._tasks = [task for task in tasks if task.metrics]
-        self.metrics = {f"{metric.name}_{task.name}": metric for task in tasks for metric in task.metrics}
+        self._measured = [(task, measure) for task in tasks if task.metrics for measure in task.measures]
+        self.metrics = {
+            f"{metric.name}_{measure.name}": metric for task, measure in self._measured for metric in task.metrics
+        }
         self.key_fields = list(dict.fromkeys(m.key_field for m in self.metrics.values() if m.key_field))
         self.warnings: list[str] = []
-        self._labels: dict[str, list[np.ndarray]] = {task.name: [] for task in self._tasks}
-        self._predictions: dict[str, list[np.ndarray]] = {task.name: [] for task in self._tasks}
-        self._weights: dict[str, list[np.ndarray]] = {task.name: [] for task in self._tasks}
+        self._labels: dict[str, list[np.ndarray]] = {measure.name: [] for _, measure in self._measured}
+        self._predictions: dict[str, list[np.ndarray]] = {measure.name: [] for _, measure in self._measured}
+        self._weights: dict[str, list[np.ndarray]] = {measure.name: [] for _, measure in self._measured}
         self._keys: dict[str, list[pa.Array]] = {field: [] for field in self.key_fields}
 
     def add(
@@ -52,49 +54,50 @@ class Evaluation:
             numbers: the number columns by name, `[batch]` each, NaN where missing.
             keys: the key fields by name, `[batch]` each; a null is a key like any other.
         """
-        for task in self._tasks:
-            self._labels[task.name].append(np.asarray(numbers[task.label], np.float32))
-            self._predictions[task.name].append(np.asarray(predictions[_prediction_name(task)], np.float32))
+        for task, measure in self._measured:
+            prediction = predictions[_prediction_name(task, measure)]
+            self._labels[measure.name].append(np.asarray(measure.labels(numbers), np.float32))
+            self._predictions[measure.name].append(np.asarray(prediction, np.float32))
             if _is_weighted(task):
-                self._weights[task.name].append(np.asarray(task.weights(numbers)))
+                self._weights[measure.name].append(np.asarray(task.weights(numbers)))
         for field in self.key_fields:
             self._keys[field].append(_compact((keys or {})[field]))
 
     def result(self) -> dict[str, float]:
-        """Returns every metric as `<metric>_<task>`; NaN, with a warning, where the rows do not determine it."""
+        """Returns every metric by its full name; NaN, with a warning, where the rows do not determine it."""
         groups = {field: _codes(chunks) for field, chunks in self._keys.items()}
         for gathered in (self._labels, self._predictions, self._weights):
             for name, chunks in gathered.items():
                 gathered[name] = [_joined(chunks)]
         self.warnings = []
         return {
-            f"{metric.name}_{task.name}": self._compute(task, metric, groups)
-            for task in self._tasks
+            f"{metric.name}_{measure.name}": self._compute(task, measure, metric, groups)
+            for task, measure in self._measured
             for metric in task.metrics
         }
 
-    def _compute(self, task: Task, metric: Metric, groups: dict[str, np.ndarray]) -> float:
+    def _compute(self, task: Task, measure: Measure, metric: Metric, groups: dict[str, np.ndarray]) -> float:
         try:
-            return metric.kind.compute(self._inputs(task, metric, groups))
+            return metric.kind.compute(self._inputs(task, measure, metric, groups))
         except UndefinedMetric as reason:
-            self.warnings.append(f"{metric.name}_{task.name} is not defined: {reason}.")
+            self.warnings.append(f"{metric.name}_{measure.name} is not defined: {reason}.")
             return math.nan
 
-    def _inputs(self, task: Task, metric: Metric, groups: dict[str, np.ndarray]) -> MetricInputs:
+    def _inputs(self, task: Task, measure: Measure, metric: Metric, groups: dict[str, np.ndarray]) -> MetricInputs:
         """Returns the rows that count for a metric.
 
         Raises:
             UndefinedMetric: when there are none.
         """
-        (labels,), (predictions,) = self._labels[task.name], self._predictions[task.name]
+        (labels,), (predictions,) = self._labels[measure.name], self._predictions[measure.name]
         rows = ~np.isnan(labels)
         if not rows.any():
             raise UndefinedMetric(f'no row has a label "{task.label}"')
-        if task.is_multi_class and metric.of_second_class:
+        if predictions.ndim == 2 and metric.of_second_class:
             predictions = predictions[:, 1]
         weights = None
         if metric.weighted:
-            (weights,) = self._weights[task.name]
+            (weights,) = self._weights[measure.name]
             rows &= weights > 0
             weights = weights[rows].astype(np.float64)
             if not len(weights):
@@ -108,8 +111,8 @@ class Evaluation:
         )
 
 
-def _prediction_name(task: Task) -> str:
-    return f"probs_{task.name}" if task.output is Output.PROBABILITY else f"y_{task.name}"
+def _prediction_name(task: Task, measure: Measure) -> str:
+    return f"probs_{measure.output}" if task.output.is_probability else f"y_{measure.output}"
 
 
 def _is_weighted(task: Task) -> bool:

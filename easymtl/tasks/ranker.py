@@ -11,8 +11,9 @@ from easymtl.layers.context import Build, Call, Parameter
 from easymtl.layers.embeddings import Embeddings, Lookup
 from easymtl.models import MODELS
 from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.tasks.build import build_tasks, key_fields, number_columns
 from easymtl.tasks.labelled import Labelled
-from easymtl.tasks.task import Task, build_tasks, key_fields, number_columns
+from easymtl.tasks.task import Task
 
 Batch = Mapping[str, tf.Tensor]
 
@@ -70,12 +71,13 @@ class Ranker(tf.Module):
         self._regularized = build.regularized
         self._l2_regularization = message.l2_regularization
         self._embedding_regularization = config.embedding_regularization
+        self._of_losses = [variable for task in self.tasks for variable in task.make_variables(build)]
         self.parameters: dict[str, Parameter] = {**self.embeddings.parameters(), **build.parameters}
 
     @property
     def dense_variables(self) -> list[tf.Variable]:
-        """The trained variables of the architecture, the tables not among them."""
-        return list(self.model.trainable_variables)
+        """The trained variables of the architecture and of the losses, the tables not among them."""
+        return [*self.model.trainable_variables, *self._of_losses]
 
     def logits(self, batch: Batch, lookups: Mapping[int, Lookup], call: Call) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         """Returns the logits `[batch, num_outputs]` of each task, and half the squared norm of the embeddings."""

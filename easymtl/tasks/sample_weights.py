@@ -13,9 +13,15 @@ from easymtl.features.numbers import NumberColumn
 
 @dataclass(frozen=True)
 class Value:
-    """The number itself is the factor; a missing one is 0, as an empty field reads in the dialect."""
+    """The number itself is the factor; a missing one is 0, as an empty field reads in the dialect.
+
+    Attributes:
+        column: that holds the number.
+        keeps_in_space: whether a sample of weight 0 is still there for losses that compare it with others.
+    """
 
     column: NumberColumn
+    keeps_in_space: bool = False
 
     def __call__(self, numbers: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Returns the factor of each sample, `[batch]`."""
@@ -30,6 +36,7 @@ class Space:
     column: NumberColumn
     inside: float
     outside: float
+    keeps_in_space: bool = False
 
     def __call__(self, numbers: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Returns the factor of each sample, `[batch]`."""
@@ -38,16 +45,4 @@ class Space:
         return tf.where(value > 0, inside, tf.constant(self.outside, tf.float32))
 
 
-@dataclass(frozen=True)
-class Present:
-    """1 for a sample that has the number, 0 for one that lacks it."""
-
-    column: NumberColumn
-
-    def __call__(self, numbers: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """Returns the factor of each sample, `[batch]`."""
-        value = tf.cast(numbers[self.column.name], tf.float32)
-        return tf.cast(tf.logical_not(tf.math.is_nan(value)), tf.float32)
-
-
-Factor = Value | Space | Present
+Factor = Value | Space

@@ -7,19 +7,21 @@ tower's and the columns', so that no order of labels or towers in a config can m
 from collections.abc import Iterable, Mapping, Sequence
 
 import tensorflow as tf
+from google.protobuf.message import Message
 
-from easymtl.config import view
-from easymtl.errors import UserError, did_you_mean, quoted
+from easymtl.errors import UserError, quoted
 from easymtl.features.numbers import NumberColumn
-from easymtl.protos.loss_pb2 import Loss, LossType
+from easymtl.layers.context import Build
+from easymtl.protos.loss_pb2 import Loss, LossType, ZILNLoss
 from easymtl.protos.model_pb2 import ModelConfig
-from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.protos.task_pb2 import SampleWeight, TaskTower
+from easymtl.protos.task_pb2 import TaskTower
 from easymtl.tasks.labelled import Labelled
 from easymtl.tasks.losses import LOSSES, LossInputs, LossKind, Output
+from easymtl.tasks.losses_pointwise import lognormal_predictions
+from easymtl.tasks.measures import Measure
 from easymtl.tasks.metrics import Metric, build_metrics
 from easymtl.tasks.names import numbered
-from easymtl.tasks.sample_weights import Factor, Present, Space, Value
+from easymtl.tasks.sample_weights import Factor
 from easymtl.tasks.sums import Sum
 from easymtl.tasks.terms import Joint, Term, TermInputs
 
@@ -36,10 +38,11 @@ class Task:
         name: the tower's name.
         label: name of the label field.
         num_outputs: width of the logits.
-        factors: the factors of a sample's weight.
+        factors: the factors of a sample's weight beside the presence of the label.
         output: what the logits stand for.
         metrics: the metrics of the tower.
         terms: further loss entries, which look beyond this task; whoever builds the tasks adds them.
+        distillations: loss entries against other models' predictions; the weight of the tower is none of theirs.
         joint: what makes the scores from the logits of several tasks; None when the task's own are the scores.
     """
 
@@ -65,45 +68,65 @@ class Task:
         self.name = tower.tower_name
         self.label = label
         self.num_outputs = tower.num_class
-        self.factors: tuple[Factor, ...] = (*factors, Present(NumberColumn(label, label)))
+        self.factors: tuple[Factor, ...] = tuple(factors)
         self.terms: list[Term] = []
+        self.distillations: list[Term] = []
         self.joint: Joint | None = None
         self._reduction = reduction
-        entries = list(tower.losses) or [Loss(loss_type=tower.loss_type)]
+        entries = [entry for entry in tower.losses if entry.loss_type != LossType.ORDER_CALIBRATE_LOSS]
+        entries = entries or [Loss(loss_type=tower.loss_type)]
         kinds = [self._kind(entry) for entry in entries]
         self._losses = dict(zip(self._loss_names(entries, kinds), zip(entries, kinds)))
+        self._scales: dict[str, tf.Variable] = {}
         self.output = self._one_output(kinds)
         self.metrics: list[Metric] = build_metrics(
             tower.metrics_set, self.predicted, self.num_outputs, f'Task tower "{self.name}"'
         )
 
+    def make_variables(self, build: Build) -> list[tf.Variable]:
+        """Makes what the losses train themselves: the scale of the logits in those with `scale_logits`."""
+        for name, (entry, kind) in self._losses.items():
+            if getattr(_parameters(entry, kind), "scale_logits", False):
+                self._scales[name] = build.variable([f"{name}/scale_w"], tf.ones([1]))
+        return list(self._scales.values())
+
     @property
     def is_multi_class(self) -> bool:
-        """Whether the task tells several classes apart."""
+        """Whether the task has several outputs."""
         return self.num_outputs > 1
 
     @property
     def predicted(self) -> str:
         """What the task predicts: `binary` (the probability of one event), `classes` (of several) or `value`."""
-        if self.output is not Output.PROBABILITY:
+        if not self.output.is_probability:
             return "value"
-        return "classes" if self.is_multi_class else "binary"
+        return "classes" if self.is_multi_class and self.output is Output.PROBABILITY else "binary"
 
     @property
     def loss_names(self) -> list[str]:
         """Names of the loss entries: `<loss name>_<tower>`, with `_2`, `_3` behind further losses of one name."""
-        return [*self._losses, *(term.name for term in self.terms)]
+        return [*self._losses, *(term.name for term in (*self.terms, *self.distillations))]
+
+    @property
+    def loss_entries(self) -> dict[str, Loss]:
+        """The entries of the config behind the losses of the task's own logits, by the name of the loss."""
+        return {name: entry for name, (entry, _) in self._losses.items()}
 
     @property
     def number_columns(self) -> list[NumberColumn]:
-        """The number columns that the losses and the metrics read, each once, the label last but for those of terms."""
-        own = {factor.column.name: factor.column for factor in self.factors}
-        return list((own | {column.name: column for term in self.terms for column in term.number_columns}).values())
+        """The number columns that the losses and the metrics read, each once; behind the label those of others."""
+        columns = [factor.column for factor in self.factors]
+        columns.append(NumberColumn(self.label, self.label))
+        columns.extend(self.joint.number_columns if self.joint else ())
+        columns.extend(column for term in (*self.terms, *self.distillations) for column in term.number_columns)
+        return list({column.name: column for column in columns}.values())
 
     @property
     def key_fields(self) -> list[str]:
         """The fields that tell sessions apart for the losses, each once; mostly none."""
-        return list(dict.fromkeys(field for term in self.terms for field in term.key_fields))
+        sessions = [getattr(_parameters(*loss), "session_name", "") for loss in self._losses.values()]
+        of_terms = [field for term in (*self.terms, *self.distillations) for field in term.key_fields]
+        return list(dict.fromkeys(filter(None, [*sessions, *of_terms])))
 
     def weights(self, numbers: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Returns the weight of each sample in this task, float32 `[batch]`; 0 where the label is missing.
@@ -111,10 +134,32 @@ class Task:
         Args:
             numbers: the number columns by name, `[batch]` each, NaN where missing.
         """
-        weights = tf.ones_like(tf.cast(numbers[self.label], tf.float32))
+        weights = tf.cast(tf.logical_not(tf.math.is_nan(self.labels(numbers))), tf.float32)
         for factor in self.factors:
             weights *= factor(numbers)
         return weights
+
+    def in_space(self, numbers: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Returns whether each sample has a label and is in the task's space, bool `[batch]`.
+
+        Any weight of 0 puts a sample out of the space but for the one that the data give it, `sample_weight`.
+
+        Args:
+            numbers: the number columns by name, `[batch]` each, NaN where missing.
+        """
+        result = tf.logical_not(tf.math.is_nan(self.labels(numbers)))
+        for factor in self.factors:
+            if not factor.keeps_in_space:
+                result &= tf.not_equal(factor(numbers), 0)
+        return result
+
+    def labels(self, numbers: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Returns what the predictions are held against, float32 `[batch]`, NaN where missing.
+
+        Args:
+            numbers: the number columns by name, `[batch]` each, NaN where missing.
+        """
+        return self.joint.labels(numbers) if self.joint else tf.cast(numbers[self.label], tf.float32)
 
     def losses(self, logits: Mapping[str, tf.Tensor], labelled: Labelled) -> dict[str, tf.Tensor]:
         """Returns the loss entries by name, float32 scalars with all weights applied; their sum is the task's loss.
@@ -124,20 +169,24 @@ class Task:
                 output; any float type.
             labelled: the number columns and keys of the batch.
         """
-        labels = tf.cast(labelled.numbers[self.label], tf.float32)
+        labels = self.labels(labelled.numbers)
         # The label is replaced before any arithmetic: the gradient of a NaN is NaN even under a weight of 0.
         labels = tf.where(tf.math.is_nan(labels), tf.zeros_like(labels), labels)
         weights = self.weights(labelled.numbers)
-        scores = self.scores(logits)
+        scores, in_space = self.scores(logits), self.in_space(labelled.numbers)
         result = {}
         for name, (entry, kind) in self._losses.items():
-            inputs = LossInputs(scores, labels, weights, entry)
-            loss = Sum.of(kind.per_sample(inputs), weights).reduced(self._reduction)
-            result[name] = self.tower.weight * entry.weight * loss
+            inputs = LossInputs(scores, labels, weights, entry, labelled.keys, in_space, self._scales.get(name))
+            result[name] = self.tower.weight * entry.weight * self._reduce(kind.sums(inputs))
+        of_terms = TermInputs(logits, labelled, labels, weights)
         for term in self.terms:
-            loss = term(TermInputs(logits, labelled, labels, weights)).reduced(self._reduction)
-            result[term.name] = self.tower.weight * term.weight * loss
+            result[term.name] = self.tower.weight * term.weight * self._reduce([term(of_terms)])
+        for term in self.distillations:
+            result[term.name] = term.weight * self._reduce([term(of_terms)])
         return result
+
+    def _reduce(self, sums: Iterable[Sum]) -> tf.Tensor:
+        return tf.add_n([part.reduced(self._reduction) for part in sums])
 
     def own_logits(self, logits: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Returns what the model gave for this task, float32 `[batch]`, or `[batch, num_outputs]` of several outputs.
@@ -157,34 +206,64 @@ class Task:
 
     def log_probabilities(self, logits: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns log p and log(1 - p) of the task's event, float32 `[batch]` each, finite for any finite score."""
+        log_odds = self.log_odds(logits)
+        return tf.math.log_sigmoid(log_odds), tf.math.log_sigmoid(-log_odds)
+
+    def log_odds(self, logits: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Returns log p - log(1 - p) of the task's event, float32 `[batch]`."""
         assert self.predicted == "binary", f"{self.name} predicts {self.predicted}"
-        scores = self.scores(logits)
-        return tf.math.log_sigmoid(scores), tf.math.log_sigmoid(-scores)
+        return _log_odds(self.scores(logits), self.output)
 
     def predictions(self, logits: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Returns the predictions by name, float32 except the number of a class; they need no label and no key.
 
         One event: `probs_<task>` and `logits_<task>`, `[batch]`. Classes: the same as `[batch, num_class]`, and
-        `y_<task>`, int64 `[batch]`, the likeliest class. Regression: `y_<task>`, `[batch]`. Further ones of `joint`.
+        `y_<task>`, int64 `[batch]`, the likeliest class. Regression: `y_<task>`, `[batch]`; a zero-inflated lognormal
+        one also `probs_<task>` of a value above 0, `[batch]`, and `logits_<task>`, `[batch, 3]`. JRC_LOSS:
+        `probs_<task>` and `pos_logits_<task>` of the second class, `[batch]`, and `logits_<task>`, `[batch, 2]`.
+        Further ones of `joint`.
 
         Args:
             logits: what the model gave, by tower name.
         """
         further = {} if self.joint is None else self.joint.predictions(logits)
-        return self._predictions(self.scores(logits)) | further
+        return self.named_predictions(self._output_name, self.scores(logits)) | further
 
-    def _predictions(self, scores: tf.Tensor) -> dict[str, tf.Tensor]:
+    @property
+    def prediction_names(self) -> list[str]:
+        """The names of the predictions of its scores."""
+        num_outputs = self.num_outputs
+        return list(self.named_predictions(self._output_name, tf.zeros([1, num_outputs] if num_outputs > 1 else [1])))
+
+    def named_predictions(self, name: str, scores: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns the predictions that scores, like those of `scores`, stand for: `probs_<name>` and so on."""
         if self.output is Output.VALUE:
-            return {f"y_{self.name}": scores}
+            return {f"y_{name}": scores}
         if self.output is Output.RATE:
-            return {f"y_{self.name}": tf.sigmoid(scores)}
+            return {f"y_{name}": tf.sigmoid(scores)}
+        if self.output is Output.SECOND_CLASS:
+            probabilities = tf.sigmoid(_log_odds(scores, self.output))
+            return {f"probs_{name}": probabilities, f"pos_logits_{name}": scores[:, 1], f"logits_{name}": scores}
+        if self.output is Output.LOGNORMAL:
+            probabilities, values = lognormal_predictions(scores, self._lognormal)
+            return {f"probs_{name}": probabilities, f"y_{name}": values, f"logits_{name}": scores}
         if not self.is_multi_class:
-            return {f"probs_{self.name}": tf.sigmoid(scores), f"logits_{self.name}": scores}
+            return {f"probs_{name}": tf.sigmoid(scores), f"logits_{name}": scores}
         return {
-            f"probs_{self.name}": tf.nn.softmax(scores),
-            f"logits_{self.name}": scores,
-            f"y_{self.name}": tf.argmax(scores, axis=-1),
+            f"probs_{name}": tf.nn.softmax(scores),
+            f"logits_{name}": scores,
+            f"y_{name}": tf.argmax(scores, axis=-1),
         }
+
+    @property
+    def measures(self) -> list[Measure]:
+        """What the metrics of the task are computed on, one by one."""
+        own = Measure(self._output_name, self._output_name, self.labels)
+        return [own, *(self.joint.measures if self.joint else ())]
+
+    @property
+    def _output_name(self) -> str:
+        return self.joint.name if self.joint else self.name
 
     def _kind(self, entry: Loss) -> LossKind:
         type_name = LossType.Name(entry.loss_type)
@@ -194,14 +273,10 @@ class Task:
             raise UserError(
                 f'Task tower "{self.name}": loss_type {type_name} is not available yet; available: {available}.'
             )
-        if entry.learn_loss_weight:
+        if kind.num_class not in (0, self.num_outputs):
             raise UserError(
-                f'Task tower "{self.name}": learn_loss_weight of {type_name} is not available yet; '
-                "remove it and set the weight of the loss."
-            )
-        if self.is_multi_class and not kind.multi_class:
-            raise UserError(
-                f'Task tower "{self.name}": loss_type {type_name} needs num_class 1, found {self.num_outputs}.'
+                f'Task tower "{self.name}": loss_type {type_name} needs num_class {kind.num_class}, '
+                f"found {self.num_outputs}."
             )
         return kind
 
@@ -210,6 +285,8 @@ class Task:
 
     def _one_output(self, kinds: Iterable[LossKind]) -> Output:
         outputs = {kind.output for kind in kinds}
+        if outputs == {Output.PROBABILITY, Output.SECOND_CLASS}:
+            return Output.SECOND_CLASS
         if len(outputs) > 1:
             raise UserError(
                 f'Task tower "{self.name}": its losses disagree on what a logit means '
@@ -217,86 +294,14 @@ class Task:
             )
         return outputs.pop()
 
-
-def build_tasks(pipeline: Pipeline) -> list[Task]:
-    """Returns the tasks of a pipeline, in the order of its towers.
-
-    Raises:
-        UserError: when a tower asks for something that is not available or does not exist.
-    """
-    _check_strategy(pipeline.model_config)
-    tasks = [
-        Task(
-            tower,
-            view.label_name(pipeline, index),
-            _factors(pipeline, tower, view.label_name(pipeline, index)),
-            pipeline.model_config.loss_reduction,
-        )
-        for index, tower in enumerate(view.task_towers(pipeline))
-    ]
-    _check_names(tasks)
-    return tasks
+    @property
+    def _lognormal(self) -> ZILNLoss:
+        return next(entry.ziln_loss for entry, kind in self._losses.values() if kind.output is Output.LOGNORMAL)
 
 
-def number_columns(tasks: Iterable[Task]) -> list[NumberColumn]:
-    """Returns the number columns of all tasks, each once."""
-    return list({column.name: column for task in tasks for column in task.number_columns}.values())
+def _parameters(entry: Loss, kind: LossKind) -> Message | None:
+    return getattr(entry, kind.parameters) if kind.parameters else None
 
 
-def key_fields(tasks: Iterable[Task]) -> list[str]:
-    """Returns the key fields of all tasks, each once."""
-    return list(dict.fromkeys(field for task in tasks for field in task.key_fields))
-
-
-def _check_strategy(model: ModelConfig) -> None:
-    if model.loss_weight_strategy != ModelConfig.Fixed:
-        strategy = ModelConfig.LossWeightStrategy.Name(model.loss_weight_strategy)
-        raise UserError(
-            f"model_config.loss_weight_strategy {strategy} is not available yet; use Fixed and set the weights."
-        )
-
-
-def _check_names(tasks: Sequence[Task]) -> None:
-    for kind, names in (
-        ("task tower", [task.name for task in tasks]),
-        ("loss", [name for task in tasks for name in task.loss_names]),
-    ):
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise UserError(f"Two entries share the {kind} name {quoted(twice)}; give each its own name.")
-
-
-def _factors(pipeline: Pipeline, tower: TaskTower, label: str) -> list[Factor]:
-    factors: list[Factor] = []
-    if tower.use_sample_weight and pipeline.data_config.sample_weight:
-        factors.append(Value(_plain(pipeline.data_config.sample_weight)))
-    inside, outside = tower.in_task_space_weight, tower.out_task_space_weight
-    if tower.task_space_indicator_label:
-        factors.append(Space(_plain(tower.task_space_indicator_label), inside, outside))
-    if tower.task_space_indicator_name:
-        factors.append(Space(_indicator_column(pipeline, tower), inside, outside))
-    factors.extend(_extra_factor(entry, label) for entry in tower.sample_weights if entry.WhichOneof("factor"))
-    return factors
-
-
-def _extra_factor(entry: SampleWeight, label: str) -> Factor:
-    if entry.WhichOneof("factor") == "class_weights":
-        return Space(_plain(label), entry.class_weights.positive, entry.class_weights.negative)
-    return Value(_plain(entry.column or entry.label))
-
-
-def _plain(field: str) -> NumberColumn:
-    return NumberColumn(field, field)
-
-
-def _indicator_column(pipeline: Pipeline, tower: TaskTower) -> NumberColumn:
-    """Returns the indicator "the named feature has the value": of its first input field, or of a field of that name."""
-    name, value = tower.task_space_indicator_name, tower.task_space_indicator_value
-    fields = {field.input_name: field.input_name for field in pipeline.data_config.input_fields}
-    fields |= {view.feature_name(feature): feature.input_names[0] for feature in view.features(pipeline)}
-    if name not in fields:
-        raise UserError(
-            f'Task tower "{tower.tower_name}": task_space_indicator_name "{name}" is neither a feature nor an '
-            f"input field (there are {quoted(fields)}).{did_you_mean(name, fields)}"
-        )
-    return NumberColumn.indicator(fields[name], value)
+def _log_odds(scores: tf.Tensor, output: Output) -> tf.Tensor:
+    return scores[:, 1] - scores[:, 0] if output is Output.SECOND_CLASS else scores

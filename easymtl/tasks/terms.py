@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from easymtl.features.numbers import NumberColumn
 from easymtl.tasks.labelled import Labelled
+from easymtl.tasks.measures import Measure
 from easymtl.tasks.sums import Sum
 
 
@@ -60,13 +61,30 @@ class Term(Protocol):
 
 
 class Joint(Protocol):
-    """Makes a task's scores from the logits of several, such as a funnel's p(parent) · p(this | parent)."""
+    """Makes a task's scores from the logits of several, such as a funnel's p(parent) · p(this | parent).
+
+    Attributes:
+        name: what stands behind the kind in predictions and behind the metric in reports: `probs_<name>`.
+    """
+
+    name: str
+
+    @property
+    def number_columns(self) -> Sequence[NumberColumn]:
+        """The number columns that its labels read beside the task's own label."""
+
+    @property
+    def measures(self) -> Sequence[Measure]:
+        """Further predictions that the metrics of the task are computed on."""
 
     def scores(self, logits: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Returns what losses, predictions and metrics of the task go by in place of its own logits.
 
         float32 `[batch]`: of an event the log-odds log p - log(1 - p) of the joint probability.
         """
+
+    def labels(self, numbers: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Returns what the scores are held against in place of the task's own label, `[batch]`, NaN where missing."""
 
     def predictions(self, logits: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Returns further predictions by name, beside those that the task makes of the scores."""

@@ -31,6 +31,10 @@ PLE_LEVELS = """
     extraction_networks { network_name: "low" %s } extraction_networks { network_name: "high" %s }
 """
 WITH_GROUPS = TOWERS.replace('"ctr"', '"ctr" feature_group: "own"').replace('"cvr"', '"cvr" feature_group: "other"')
+FUNNEL = f"""
+    groups {{ input: "all" dnn {{ {DNN} }} }} groups {{ input: "own" dnn {{ {DNN} }} }} groups {{ input: "other" }}
+    ctr_tower {{ tower_name: "ctr" dnn {{ {DNN} }} }} cvr_tower {{ tower_name: "cvr" dnn {{ {DNN} }} }}
+"""
 TEXTS = {
     "simple_multi_task": f"simple_multi_task {{ {TOWERS} }}",
     "shared_bottom": f"shared_bottom {{ bottom_dnn {{ {DNN} }} {TOWERS} }}",
@@ -42,10 +46,6 @@ TEXTS = {
     "ple": f"ple {{ {PLE_LEVELS % (EXTRACTION, EXTRACTION)} gate_dnn {{ {DNN} }} {TOWERS} }}",
     "ple_unequal": f"ple {{ {PLE_LEVELS % (UNEQUAL, EXTRACTION)} {TOWERS} }}",
     "dbmtl": f"dbmtl {{ bottom_dnn {{ {DNN} }} {RELATED} }}",
-    "dbmtl_experts": f"dbmtl {{ bottom_dnn {{ {DNN} }} expert_dnn {{ {DNN} }} num_expert: 2 {RELATED} }}",
-}
-everyone = pytest.mark.parametrize("name", TEXTS)
-
     "adatt": f"""adatt {{
         fusion_levels {{ expert_num_per_task: 2 share_num: 1 expert_net {{ {DNN} }} }}
         fusion_levels {{ share_num: 1 expert_net {{ {DNN} }} }}
@@ -60,6 +60,15 @@ everyone = pytest.mark.parametrize("name", TEXTS)
     "pepnet": f"""pepnet {{ domain_group: "own" personal_group: "other" gate_hidden_units: 5 {RELATED} }}""",
     "pepnet_towers": f"""pepnet {{ personal_group: "all" {WITH_GROUPS} }}""",
     "pepnet_embeddings": f"""pepnet {{ domain_group: "own" {WITH_GROUPS} }}""",
+    "esmm": f"esmm {{ {FUNNEL} }}",
+    "escm2_ips": f"escm2 {{ {FUNNEL} }}",
+    "escm2_dr": f"escm2 {{ {FUNNEL} counterfactual: DR }}",
+    "aitm": f"aitm {{ bottom_dnn {{ {DNN} }} transfer_dnn {{ {DNN} }} {TOWERS} }}",
+    "aitm_linear": f"aitm {{ {TOWERS} }}",
+    "dbmtl_experts": f"dbmtl {{ bottom_dnn {{ {DNN} }} expert_dnn {{ {DNN} }} num_expert: 2 {RELATED} }}",
+}
+everyone = pytest.mark.parametrize("name", TEXTS)
+
 
 @everyone
 def test_the_norms_of_every_sub_block_move_in_training_and_only_there(name):

@@ -16,7 +16,7 @@ from google.protobuf import text_format
 
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.evaluation import Evaluation
-from easymtl.tasks.task import build_tasks
+from easymtl.tasks.build import build_tasks
 from tests.parity.comparison import Comparison, Result
 
 NUM_THRESHOLDS = 200

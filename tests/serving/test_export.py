@@ -16,7 +16,7 @@ from easymtl.serving import export as exporting
 from easymtl.serving.export import export
 from easymtl.serving.parity import score_apart
 from easymtl.serving.scoring import SavedModelScorer, newest_export, predict, step_of_export
-from easymtl.tasks.task import build_tasks
+from easymtl.tasks.build import build_tasks
 from easymtl.training.evaluation import RankerScorer, evaluate
 from easymtl.training.restore import load_ranker
 

@@ -8,7 +8,8 @@ from google.protobuf import text_format
 from easymtl.errors import UserError
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.labelled import Labelled
-from easymtl.tasks.task import Task, build_tasks, number_columns
+from easymtl.tasks.build import build_tasks, number_columns
+from easymtl.tasks.task import Task
 
 NAN = float("nan")
 
@@ -258,7 +259,6 @@ class TestPredictions:
     [
         ("loss_type: CIRCLE_LOSS", ["CIRCLE_LOSS", "CLASSIFICATION", '"t"']),
         ("loss_type: L2_LOSS num_class: 3", ["L2_LOSS", "num_class 1", "3"]),
-        ("losses { loss_type: CLASSIFICATION learn_loss_weight: true }", ["learn_loss_weight"]),
         ("losses { loss_type: CLASSIFICATION } losses { loss_type: L2_LOSS }", ["disagree"]),
         ('task_space_indicator_name: "twon" task_space_indicator_value: "x"', ["twon", 'Did you mean "town"']),
         ("loss_type: L2_LOSS metrics_set { auc {} }", ["auc", "mean_squared_error"]),
@@ -283,11 +283,6 @@ def test_names_that_clash_are_refused():
             'task_towers { tower_name: "a_b" losses { loss_type: CLASSIFICATION loss_name: "x" } }'
             ' task_towers { tower_name: "b" losses { loss_type: CLASSIFICATION loss_name: "x_a" } }'
         )
-
-
-def test_learned_loss_weights_are_refused_until_they_exist():
-    with pytest.raises(UserError, match="Random"):
-        one_task("", model="loss_weight_strategy: Random")
 
 
 def test_a_second_metric_of_one_name_is_numbered():

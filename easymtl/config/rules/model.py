@@ -15,7 +15,6 @@ from easymtl.protos.layer_pb2 import DNN, MLP
 from easymtl.protos.model_pb2 import (
     CGC,
     DBMTL,
-    ESMM,
     PLE,
     ExtractionNetwork,
     MMoE,
@@ -160,13 +159,6 @@ def _check_level(review: Review, path: str, level: CGC | ExtractionNetwork) -> N
         )
         task_units = f"{path}.task_expert_net.hidden_units"
         review.problem(f"{path}.share_expert_net.hidden_units", text, task_units)
-
-
-def _check_esmm(review: Review, path: str, esmm: ESMM) -> None:
-    for field in ("ctr_tower", "cvr_tower"):
-        _require(review, path, esmm, field)
-    for index, group in enumerate(esmm.groups):
-        _require(review, f"{path}.groups[{index}]", group, "input")
 
 
 def _require(review: Review, path: str, message: Message, field: str) -> None:
