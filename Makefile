@@ -8,7 +8,7 @@ DEMO_DIR := model_dir/demo
 GOLDEN ?= tests/data/easyrec_golden
 DEMO := --pipeline_config $(DEMO_CONFIG) --set model_dir=$(DEMO_DIR)
 
-.PHONY: help setup demo test parity faults lint format proto docs clean
+.PHONY: help setup demo test zoo accuracy parity faults lint format proto docs clean
 
 help:  ## Show the targets.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -45,6 +45,12 @@ demo: setup  ## Make data, train, evaluate, export and score: the whole way, in 
 
 test: setup  ## Run the tests.
 	$(BIN)/python -m pytest -n 2
+
+zoo: setup  ## Train, evaluate, export and reload every sample config for some steps; CONFIGS= names some.
+	$(BIN)/python -m benchmarks.zoo $(CONFIGS)
+
+accuracy: setup  ## Train sample configs and hold their metrics against benchmarks/expected.json; CONFIGS= names some.
+	$(BIN)/python -m benchmarks.accuracy $(CONFIGS)
 
 parity: setup  ## Hold every golden case against EasyRec's own numbers; GOLDEN=DIR names other cases.
 	$(BIN)/python -m tests.parity $(GOLDEN)

@@ -61,3 +61,18 @@ def test_a_frequent_value_gets_a_bucket_and_no_boundary_repeats():
     counts = np.bincount(np.searchsorted(nonzero, values, side="right"))
     assert counts[0] == 90
     assert script("boundaries").boundaries(np.zeros(5), 5, nonzero=True) == []
+
+
+def test_all_configs_have_the_data_part_of_one(capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["same_data.py", "--check"])
+    assert script("same_data").main() == 0, capsys.readouterr().out
+
+
+def test_a_config_gets_the_data_part_and_keeps_its_model():
+    same_data = script("same_data")
+    base = (same_data.CONFIGS / same_data.BASE).read_text()
+    changed = base.replace("batch_size: 512", "batch_size: 2048").replace("num_expert: 4", "num_expert: 7")
+    current = same_data.with_data_of(base, changed)
+    assert current == base.replace("num_expert: 4", "num_expert: 7") != changed
+    with pytest.raises(ValueError, match=r"data_config \{ \} is there 0 times, not once"):
+        same_data.with_data_of(base, 'model_dir: "x"\n')

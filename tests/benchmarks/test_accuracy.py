@@ -1,0 +1,93 @@
+"""Expectations name what the sample configs report, and a mean is held against them the right way round."""
+
+import json
+
+import pytest
+
+from benchmarks import accuracy, sample_data
+from benchmarks.accuracy import Check
+from easymtl.config import load_config, view
+
+EXPECTED = json.loads(accuracy.EXPECTED.read_text())["configs"]
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_an_expectation_names_metrics_of_a_sample_config(name):
+    entry = EXPECTED[name]
+    config = load_config(str(sample_data.CONFIGS / f"{name}.config"), entry.get("set", ()))
+    assert set(entry["metrics"]) <= set(view.metric_results(config.pipeline))
+    assert entry["seeds"] and min(entry["rows"].values()) > 0
+    for wanted in entry["metrics"].values():
+        assert wanted["tolerance"] > 0
+        assert set(wanted) <= {"expected", "tolerance", "bar"}
+
+
+@pytest.mark.parametrize(
+    "metric, values, bar, verdict",
+    [
+        ("auc_a", (0.70, 0.72), None, "pass"),
+        ("auc_a", (0.70, 0.70), None, "pass"),
+        ("auc_a", (0.69, 0.69), None, "FAIL"),
+        ("auc_a", (0.73, 0.73), None, "better"),
+        ("auc_a", (0.70, 0.70), 0.705, "BELOW BAR"),
+        ("auc_a", (float("nan"), 0.71), None, "FAIL"),
+        ("mean_squared_error_a", (0.73, 0.73), None, "FAIL"),
+        ("mean_squared_error_a", (0.69, 0.69), None, "better"),
+        ("mean_squared_error_a", (0.72, 0.72), 0.715, "BELOW BAR"),
+        ("weighted_auc_a", (0.73, 0.73), None, "better"),
+    ],
+)
+def test_the_mean_over_the_seeds_may_be_worse_by_the_tolerance(metric, values, bar, verdict):
+    check = Check("x", metric, values, expected=0.71, tolerance=0.0101, bar=bar)
+    assert check.verdict == verdict
+    assert check.is_passed == (verdict in ("pass", "better"))
+
+
+@pytest.fixture
+def expectations(tmp_path, monkeypatch):
+    """Writes expectations of one config; trainings are made up: the seed is the value of every metric."""
+
+    def seed_of(name, overrides, model_dir):
+        (seed,) = (text.split("=")[1] for text in overrides if text.startswith("train_config.seed="))
+        return {"auc_ctr": float(seed) / 10, "auc_cvr": 0.5}
+
+    monkeypatch.setattr(accuracy, "train", seed_of)
+
+    def write(name="dbmtl_on_funnel", expected=0.6, seeds=(5, 7)):
+        metrics = {"auc_ctr": {"expected": expected, "tolerance": 0.01}}
+        entry = {"seeds": list(seeds), "rows": {"train": 40, "eval": 20}, "metrics": metrics}
+        path = tmp_path / "expected.json"
+        path.write_text(json.dumps({"configs": {name: entry}}))
+        return ["--expected", str(path), "--out", str(tmp_path / "out")]
+
+    return write
+
+
+@pytest.mark.parametrize("expected, code, verdict", [(0.6, 0, "pass"), (0.62, 1, "FAIL"), (0.5, 0, "better")])
+def test_the_table_tells_expected_and_found_and_the_exit_code_whether_all_pass(
+    expectations, capsys, expected, code, verdict
+):
+    assert accuracy.main(expectations(expected=expected)) == code
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "auc_ctr" in line)
+    words = line.split()
+    assert words == ["dbmtl_on_funnel", "auc_ctr", f"{expected:.4f}", "0.0100", "0.6000", "0.5000", "0.7000", verdict]
+
+
+@pytest.mark.parametrize("named, code", [([], 1), (["mmoe_on_census"], 1)])
+def test_missing_data_is_named_and_nothing_checked_is_no_success(
+    expectations, monkeypatch, tmp_path, capsys, named, code
+):
+    monkeypatch.setattr(sample_data, "ROOT", tmp_path)
+    assert accuracy.main([*named, *expectations(name="mmoe_on_census")]) == code
+    assert "mmoe_on_census: left out: samples/data/census/train.parquet is not there" in capsys.readouterr().out
+
+
+def test_a_name_without_an_expectation_is_refused(expectations):
+    with pytest.raises(SystemExit, match=r'expects nothing of "dbmtl_on_funel".*Did you mean "dbmtl_on_funnel"'):
+        accuracy.main(["dbmtl_on_funel", *expectations()])
+
+
+def test_a_training_that_fails_is_told_with_its_last_words(tmp_path):
+    with pytest.raises(accuracy.TrainingFailed, match="--set: train_config has no field"):
+        accuracy.train("dbmtl_on_funnel", ["train_config.num_stebs=1"], tmp_path / "model")
+    assert "num_stebs" in (tmp_path / "model" / "train.log").read_text()
