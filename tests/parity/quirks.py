@@ -41,7 +41,11 @@ _SAMPLE_WEIGHTS = Quirk(
 QUIRKS: dict[str, Quirk] = {
     "04_mmoe_expert_bn": _FROZEN,
     "04f_": _FROZEN,
-    "06": Quirk("losses are weighted means here, and sums over the batch there", "", BEFORE_TRAINING),
+    "06": Quirk(
+        "losses are weighted means here, and sums over the batch there",
+        "tests/parity/test_esmm.py::test_sums_over_the_batch_are_means_with_larger_weights",
+        ("forward_eval:init/", "forward_eval:train_step1/", "metrics:init", "own_init:"),
+    ),
     "08_losses/two_losses": Quirk(
         "each loss has its own weight here, and all the first one's there",
         "tests/tasks/test_task.py::test_each_loss_of_a_tower_has_its_own_weight_and_the_tower_multiplies_all",

@@ -4,7 +4,7 @@ A case is a folder with `pipeline.config`, `train_steps.json` and `.npz` files (
 `make parity` runs all of them (tests/parity/__main__.py).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -34,15 +34,16 @@ NUM_STEPS = 5
 RENAMED_LOSSES = {"mse": "mse_t"}
 
 
-def load_golden_config() -> Config:
-    """Loads `pipeline.config` of the current folder with what parity needs."""
-    plain = load_config("pipeline.config", OVERRIDES)
+def load_golden_config(overrides: Sequence[str] = ()) -> Config:
+    """Loads `pipeline.config` of the current folder with what parity needs, and further overrides."""
+    overrides = [*OVERRIDES, *overrides]
+    plain = load_config("pipeline.config", overrides)
     dense = [
         f"train_config.optimizer_config[{index}].{kind}.dense_embedding_update=true"
         for index, entry in enumerate(plain.pipeline.train_config.optimizer_config)
         if (kind := entry.WhichOneof("optimizer")) in ("adam_optimizer", "adamw_optimizer")
     ]
-    return load_config("pipeline.config", [*OVERRIDES, *dense])
+    return load_config("pipeline.config", [*overrides, *dense])
 
 
 class GoldenRun:
@@ -90,7 +91,7 @@ class GoldenRun:
             yield {name: float(value) for name, value in train_step(batch, rates).items()}
 
     def _compare_losses(self, moment: str, found: Mapping[str, float], expected: Mapping[str, float]) -> None:
-        expected = {RENAMED_LOSSES.get(name, name): value for name, value in expected.items()}
+        expected = {RENAMED_LOSSES.get(name, name.removeprefix("weighted_")): v for name, v in expected.items()}
         expected["loss"] = expected.pop("total_loss")
         for name in sorted(set(found) | set(expected)):
             value = found.get(name, np.nan)
@@ -128,9 +129,10 @@ class GoldenRun:
         numbers = {column.name: rows["numbers"][:, i] for i, column in enumerate(self.scorer.number_columns)}
         evaluation.add(dict(predictions), numbers, kept_columns(rows))
         thresholded = {
-            name: auc_of_thresholds(numbers[task.label], predictions[f"probs_{task.name}"])
+            name: _auc_of_thresholds(measure.labels(numbers).numpy(), predictions[f"probs_{measure.output}"])
             for task in self.ranker.tasks
-            if (name := f"auc_{task.name}") in evaluation.metrics
+            for measure in task.measures
+            if (name := f"auc_{measure.name}") in evaluation.metrics
         }
         compare_metrics(self.comparison, moment, evaluation.result(), thresholded)
 
@@ -149,7 +151,10 @@ class GoldenRun:
         for name, value in found.items():
             if f"{moment}/{name}" in expected:
                 key = f"{moment}/{name}"
-                self.comparison.compare("forward", f"forward_eval:{key}", value, expected[key])
+                there = expected[key]
+                # One prediction of a row is [rows] here; there it is [rows, 1] where it is cut from several logits.
+                there = there[:, 0] if there.ndim == value.ndim + 1 and there.shape[1] == 1 else there
+                self.comparison.compare("forward", f"forward_eval:{key}", value, there)
 
     def _compare_gradients(self, batch: Mapping[str, np.ndarray]) -> None:
         batch = {name: tf.constant(value) for name, value in batch.items()}
@@ -187,6 +192,11 @@ class GoldenRun:
             scattered = tf.scatter_nd(lookup.row_numbers[:, tf.newaxis], gradient, tf.shape(variable))
             result[variable.ref()] = scattered
         return result, logits
+
+
+def _auc_of_thresholds(labels: np.ndarray, predictions: np.ndarray) -> float:
+    rows = ~np.isnan(labels)
+    return auc_of_thresholds(labels[rows], predictions[rows])
 
 
 def load_weights(ranker: Ranker, values: Mapping[str, np.ndarray]) -> None:
