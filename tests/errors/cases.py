@@ -24,6 +24,8 @@ _USER = 'features { input_names: "user" feature_type: IdFeature hash_bucket_size
 _PRICE = 'features { input_names: "price" feature_type: RawFeature }'
 _OPTIMIZER = "adam_optimizer { learning_rate { constant_learning_rate { learning_rate: 0.01 } } }"
 _AUC = "metrics_set { auc { } }"
+_BOTTOM = "  dbmtl {\n    bottom_dnn { hidden_units: [8, 6] }"
+_LEVEL = "expert_num_per_task: 1 share_num: 2 task_expert_net { hidden_units: 6 } share_expert_net { hidden_units: 6 }"
 
 
 @dataclass(frozen=True)
@@ -684,6 +686,50 @@ _MEANING = [
             "x.config", (project.folder / "x.config").read_text().split("  #")[0] + "}\n"
         ),
         shown="model_config without simple_multi_task, mmoe or dbmtl",
+    ),
+    config(
+        "Experts of a level that differ in width",
+        _BOTTOM,
+        """  ple {
+    extraction_networks {
+      network_name: "level_1" expert_num_per_task: 1 share_num: 2
+      task_expert_net { hidden_units: [8, 6] }
+      share_expert_net { hidden_units: [8, 4] }
+    }""",
+        "x.config:32:",
+        "share_expert_net.hidden_units ends in a layer of width 4, task_expert_net in one of 6",
+        "their last hidden_units must agree",
+    ),
+    config(
+        "Two levels of one name",
+        _BOTTOM,
+        f"""  ple {{
+    extraction_networks {{ network_name: "a" {_LEVEL} }}
+    extraction_networks {{ network_name: "a" {_LEVEL} }}""",
+        "x.config:30:",
+        'network_name "a" is taken: x.config:29 has it too',
+    ),
+    config(
+        "A level without shared experts",
+        _BOTTOM,
+        f"  cgc {{\n    {_LEVEL.replace('share_num: 2 ', '')}",
+        "x.config:28:",
+        "model_config.cgc needs share_num",
+    ),
+    config(
+        "A mixture without experts",
+        _BOTTOM,
+        "  omoe {",
+        "x.config:28:",
+        "set expert_dnn { hidden_units: ... } and num_expert",
+    ),
+    config(
+        "A shared bottom without one",
+        _BOTTOM,
+        "  shared_bottom {",
+        "x.config:28:",
+        "needs bottom_dnn",
+        "towers that share only the features are simple_multi_task",
     ),
     config(
         "Several mistakes at once",
