@@ -25,21 +25,22 @@ class Funnel:
     """20,000 users, 4,000 items, 10 features; a click, and an order that needs one.
 
     p(order | click) is a function of the features, so it is known for rows without a click too: true_order /
-    true_click. Its logit correlates with that of the click, so its mean over the clicked rows is well above its mean
-    over all: a model trained on clicked rows alone has seen little of what it will score (sample selection bias).
+    true_click. Its logit correlates with that of the click, so its mean over clicked rows is well above its mean over
+    all: a model trained on clicked rows alone has seen little of what it will score (sample selection bias). Much of
+    both is the user's: a million rows hold 50 impressions of a user and two clicks (data sparsity).
     """
 
     name = "funnel"
     format = "parquet"
     outcomes: Mapping[str, Outcome] = {
-        "click": Event(rate=0.1, spread=1.2),
-        "order": Event(rate=0.2, spread=1.2, parent="click", correlation=0.7),
+        "click": Event(rate=0.04, spread=1.5),
+        "order": Event(rate=0.2, spread=1.3, parent="click", correlation=0.8),
     }
     effects: Mapping[str, Effect] = {
-        "user_id": Ids(2_000, 0.8, head=1_000),
+        "user_id": Ids(_USERS.size, 2.0),
         "user_level": Numbers(0.6),
         "user_gender": Ids(3, 0.8),
-        "item_id": Ids(1_000, 0.9, head=400),
+        "item_id": Ids(_ITEMS.size, 1.0),
         "item_category": Ids(24, 1.0),
         "item_brand": Ids(100, 0.6),
         "item_price": Numbers(0.8),
