@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ import tensorflow as tf
 
 from easymtl.data.feed import Feed
 from easymtl.data.fields import input_fields
+from easymtl.data.remote import is_remote, locate, require_writable_place, upload
 from easymtl.data.rows import Rows
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.features.columns import text_tensor, without_nulls
@@ -114,12 +116,10 @@ def step_of_export(folder: Path) -> int:
     return int(json.loads(description.read_text(encoding="utf-8"))["step"])
 
 
-def predict(
-    pipeline: Pipeline, scorer: Scorer, paths: str, output: str | Path, keep: Sequence[str]
-) -> tuple[Path, int]:
-    """Scores all rows in order and writes a Parquet file of the kept columns and the scores.
+def predict(pipeline: Pipeline, scorer: Scorer, paths: str, output: str | Path, keep: Sequence[str]) -> tuple[str, int]:
+    """Scores all rows in order and writes a Parquet file of the kept columns and the scores, local or remote.
 
-    The file is written beside `output` and renamed when it is whole.
+    A remote file is written to a local disk first, so that it appears whole.
 
     Returns:
       The file and the number of rows.
@@ -127,6 +127,29 @@ def predict(
     Raises:
       UserError: the data cannot be read, a kept column does not exist, or the file cannot be written.
     """
+    output = str(output)
+    if not is_remote(output):
+        path, num_rows = _predict_locally(pipeline, scorer, paths, output, keep)
+        return str(path), num_rows
+    place = locate(_target_name(output))
+    require_writable_place(place)
+    with tempfile.TemporaryDirectory() as folder:
+        path, num_rows = _predict_locally(pipeline, scorer, paths, Path(folder) / "scores.parquet", keep)
+        upload(str(path), place)
+    return place.name, num_rows
+
+
+def _target_name(uri: str) -> str:
+    """Returns a URI of a `.parquet` file as it is, and of `scores.parquet` in any other place; options stay behind."""
+    path, mark, options = uri.partition("?")
+    _require_parquet(path)
+    return f"{path if path.endswith('.parquet') else path.rstrip('/') + '/scores.parquet'}{mark}{options}"
+
+
+def _predict_locally(
+    pipeline: Pipeline, scorer: Scorer, paths: str, output: str | Path, keep: Sequence[str]
+) -> tuple[Path, int]:
+    """Writes the file beside `output` and renames it when it is whole."""
     target = _target_file(output)
     draft = target.with_name(f".writing-{target.name}-{os.getpid()}")
     try:
@@ -145,11 +168,13 @@ def predict(
 def _target_file(output: str | Path) -> Path:
     """Returns `scores.parquet` in a folder, or the file itself."""
     path = Path(output)
-    if path.suffix == ".parquet":
-        return path
-    if path.suffix:
+    _require_parquet(path)
+    return path if path.suffix == ".parquet" else path / "scores.parquet"
+
+
+def _require_parquet(path: str | Path) -> None:
+    if Path(path).suffix not in ("", ".parquet"):
         raise UserError(f'{path}: scores are written as Parquet; name a folder or a file that ends in ".parquet".')
-    return path / "scores.parquet"
 
 
 def _write(draft: Path, feed: Feed, scorer: Scorer) -> int:
