@@ -19,6 +19,7 @@ RULES: tuple[Callable[[Review], None], ...] = (
     features.check_shared_tables,
     groups.check_groups,
     groups.check_model_groups,
+    groups.check_tower_groups,
     groups.check_unused_features,
     model.check_model,
     model.check_towers,

@@ -1,9 +1,12 @@
 """Rules of the feature groups, and of the features that no group reads."""
 
+from google.protobuf.message import Message
+
 from easymtl.config import view
 from easymtl.config.names import INPUT_GROUP
 from easymtl.config.rules.review import Review, feature_name, walk
 from easymtl.errors import quoted
+from easymtl.protos.model_pb2 import DBMTL, SimpleMultiTask
 from easymtl.protos.pipeline_pb2 import Pipeline
 
 _GROUP_NAMES = ("model_config.feature_groups", "model_config.feature_groups.group_name")
@@ -51,6 +54,17 @@ def check_model_groups(review: Review) -> None:
             review.note(f"model_config.feature_groups[{index}]", f'"{name}" is read by nothing in the model.')
 
 
+def check_tower_groups(review: Review) -> None:
+    """A tower does not read the input of the model twice."""
+    model = review.model()
+    if model is None or not _hands_on_its_input(model[1]):
+        return
+    for path, tower in review.towers():
+        if tower.feature_group == INPUT_GROUP:
+            text = f'"{INPUT_GROUP}" is what this tower reads anyway. Name another group, or leave it out.'
+            review.problem(f"{path}.feature_group", text)
+
+
 def check_unused_features(review: Review) -> None:
     """A feature that nothing reads is noted."""
     used = _used_names(review)
@@ -58,6 +72,13 @@ def check_unused_features(review: Review) -> None:
         name = feature_name(feature)
         if name and name not in used:
             review.note(path, f'"{name}" is in no feature group: it is not read.')
+
+
+def _hands_on_its_input(model: Message) -> bool:
+    """Returns whether the towers read the features themselves, not what layers or experts make of them."""
+    if isinstance(model, DBMTL):
+        return not (model.HasField("bottom_dnn") or model.HasField("expert_dnn"))
+    return isinstance(model, SimpleMultiTask)
 
 
 def _check_names(review: Review, path: str, patterns: list[str]) -> None:
