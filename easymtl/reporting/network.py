@@ -19,7 +19,7 @@ from easymtl.training.update_rules import UPDATE_RULES, UpdateRule
 
 _FLOAT_BYTES = 4
 _LAYER = re.compile(r"/(dnn_\d+|bn|dice|prelu)(/|$)")
-_REPEATED = re.compile(r"^(?P<kind>dnn_output|.+/(?:expert|gate))_\d+(?P<rest>/.+)?$")
+_REPEATED = re.compile(r"^(?P<kind>dnn_output|.+[/_](?:expert|gate))_\d+(?P<rest>/.+)?$")
 
 
 @dataclass

@@ -44,6 +44,11 @@ MMOE = """model_config { mmoe {
     task_towers { tower_name: "click" label_name: "click" dnn { hidden_units: [4] } }
     task_towers { tower_name: "buy" label_name: "buy" }
 } }"""
+CGC = """model_config { cgc {
+    expert_num_per_task: 2 share_num: 3 task_expert_net { hidden_units: 6 } share_expert_net { hidden_units: 6 }
+    task_towers { tower_name: "click" label_name: "click" dnn { hidden_units: [4] } }
+    task_towers { tower_name: "buy" label_name: "buy" }
+} }"""
 RATE = "learning_rate { constant_learning_rate { learning_rate: 0.1 } }"
 ADAM = f"train_config {{ optimizer_config {{ adam_optimizer {{ {RATE} }} }} }}"
 MIXED = (
@@ -105,7 +110,18 @@ def test_experts_of_other_widths_stand_alone():
     ]
 
 
-@pytest.mark.parametrize("model", [DBMTL, MMOE])
+def test_experts_of_a_level_are_one_line_for_each_owner():
+    modules = layers(build(CGC)[0])
+    assert {name: len(module.members) for name, module in modules.items() if "cgc" in name} == {
+        "cgc_task_0_expert_*/dnn": 2,
+        "cgc_task_1_expert_*/dnn": 2,
+        "cgc_share/dnn_expert_*/dnn": 3,
+        "cgc_task_0_gate/dnn": 1,
+        "cgc_task_1_gate/dnn": 1,
+    }
+
+
+@pytest.mark.parametrize("model", [DBMTL, MMOE, CGC])
 def test_every_number_is_counted_once(model):
     ranker, _ = build(model)
     modules = layers(ranker).values()
