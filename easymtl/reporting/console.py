@@ -48,6 +48,7 @@ class Console:
         self._tell: dict[type, Callable[[Any], None]] = {
             events.Started: self._started,
             events.Progress: self._line.show,
+            events.GradientConflict: self._conflict,
             events.Evaluated: self._evaluated,
             events.Saved: self._saved,
             events.Note: self._note,
@@ -76,6 +77,10 @@ class Console:
         self._line.num_steps = event.num_steps
         print_line(self.terminal, started_text(event, self._model_dir), "bold")
         self._line.show_text(f"step {event.first_step}: the first step is being traced ...")
+
+    def _conflict(self, event: events.GradientConflict) -> None:
+        self._line.pause()
+        print_line(self.terminal, conflict_text(event), "dim")
 
     def _evaluated(self, event: events.Evaluated) -> None:
         self._line.flush()
@@ -114,6 +119,12 @@ def started_text(event: events.Started, model_dir: str = "") -> str:
 def _devices() -> str:
     gpus = len(tf.config.list_physical_devices("GPU"))
     return counted(gpus, "GPU") if gpus else counted(os.cpu_count() or 1, "CPU core")
+
+
+def conflict_text(event: events.GradientConflict) -> str:
+    """Returns the line of a comparison: `step 300: gradient cosine ctr/cvr 0.12, ctr/stay -0.40`."""
+    pairs = ", ".join(f"{pair} {value:.2f}" for pair, value in event.cosines.items())
+    return f"step {event.step}: gradient cosine {pairs or 'unknown: no two tasks have a gradient in this batch'}"
 
 
 def evaluated_text(event: events.Evaluated) -> str:

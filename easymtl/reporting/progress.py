@@ -19,7 +19,7 @@ _ROUNDING = 0.005
 REGULARIZATION = "regularization_loss"
 
 
-_LEAST_IMPORTANT = ("wait", "speed", "left")
+_LEAST_IMPORTANT = ("wait", "weights", "speed", "left")
 """Parts that a narrow terminal does without, the first one first."""
 
 
@@ -35,6 +35,9 @@ def progress_parts(event: Progress, num_steps: int | None) -> dict[str, str]:
     }
     if "loss" in event.losses:
         parts["loss"] = f"loss {number_text(event.losses['loss'])}"
+    if event.weights:
+        weights = " ".join(f"{name} {weight:.2f}" for name, weight in event.weights.items())
+        parts["weights"] = f"weights {weights}"
     if event.seconds_left is not None:
         parts["left"] = f"left {seconds_text(event.seconds_left)}"
     return parts

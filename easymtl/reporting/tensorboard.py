@@ -37,6 +37,7 @@ class Summaries:
             events.Started: self._started,
             events.Progress: self._progress,
             events.Summary: self._summary,
+            events.GradientConflict: self._conflict,
             events.Evaluated: self._evaluated,
         }
 
@@ -90,12 +91,16 @@ class Summaries:
     def _summary(self, event: events.Summary) -> None:
         embedding_rate, dense_rate = event.learning_rates
         values = {f"train/{self._tag(name)}": value for name, value in event.losses.items()}
+        values |= {f"train/weight/{name}": weight for name, weight in event.weights.items()}
         values |= {"train/learning_rate/embedding": embedding_rate, "train/learning_rate/dense": dense_rate}
         self._scalars("train", event.step, values)
         with self._writer("train").as_default(event.step):
             for name, read in event.variables.items():
                 tf.summary.histogram(name, sampled(read()))
         self._writer("train").flush()
+
+    def _conflict(self, event: events.GradientConflict) -> None:
+        self._scalars("train", event.step, {f"gradient_cosine/{pair}": value for pair, value in event.cosines.items()})
 
     def _evaluated(self, event: events.Evaluated) -> None:
         self._scalars("eval", event.step, {f"eval/{self._tag(n)}": value for n, value in event.metrics.items()})

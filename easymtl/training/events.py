@@ -36,6 +36,7 @@ class Progress:
       losses: of the last step, by name; `loss` is their sum.
       learning_rates: of tables and of dense variables.
       seconds_left: estimated, or None.
+      weights: of the tasks or losses, where they are balanced.
     """
 
     step: int
@@ -45,6 +46,7 @@ class Progress:
     losses: Mapping[str, float]
     learning_rates: tuple[float, float]
     seconds_left: float | None
+    weights: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -56,12 +58,28 @@ class Summary:
       losses: of the last step, by name.
       learning_rates: of tables and of dense variables.
       variables: every parameter by name, when `summary_model_vars` asks for them.
+      weights: of the tasks or losses, where they are balanced.
     """
 
     step: int
     losses: Mapping[str, float]
     learning_rates: tuple[float, float]
     variables: Mapping[str, Callable[[], tf.Tensor]] = field(default_factory=dict)
+    weights: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class GradientConflict:
+    """The gradients of the tasks were compared.
+
+    Attributes:
+      step: updates made.
+      cosines: between the gradients on the dense weights that two tasks share, by `<task>/<task>`; a pair is missing
+        when one of the gradients is 0.
+    """
+
+    step: int
+    cosines: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -111,5 +129,5 @@ class Note:
     text: str
 
 
-Event = Started | Progress | Summary | Evaluated | Saved | Note
+Event = Started | Progress | Summary | GradientConflict | Evaluated | Saved | Note
 Listener = Callable[[Event], None]

@@ -21,9 +21,10 @@ from easymtl.layers.context import Parameter
 from easymtl.layers.norm import CONVERGED
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.ranker import Ranker
+from easymtl.training.balancing.choice import balancing_name, make_descent
 from easymtl.training.best import Best
 from easymtl.training.checkpoints import CheckpointFolder
-from easymtl.training.meaning import meaning_of
+from easymtl.training.meaning import meaning_of, optimizers_of
 from easymtl.training.names_of_easyrec import is_bookkeeping, is_count_of_norm, name_there
 from easymtl.training.optimizers import Optimizers
 from easymtl.training.weights import Weights
@@ -80,7 +81,9 @@ def import_checkpoint(pipeline: Pipeline, source: str, fresh_optimizer: bool = F
     there = EasyRecCheckpoint(find_prefix(source))
     ranker = Ranker(pipeline)
     tables = list(ranker.embeddings.variables_by_width.values())
-    optimizers = Optimizers(pipeline.train_config.optimizer_config, tables, ranker.dense_variables)
+    descent = make_descent(pipeline, ranker)
+    dense = [*ranker.dense_variables, *descent.trained]
+    optimizers = Optimizers(pipeline.train_config.optimizer_config, tables, dense)
     report = ImportReport(there.prefix, 0 if fresh_optimizer else there.step())
     _map(list(_targets(ranker, optimizers)), there, report, fresh_optimizer)
     state = {
@@ -88,6 +91,8 @@ def import_checkpoint(pipeline: Pipeline, source: str, fresh_optimizer: bool = F
         "best": Best.from_pipeline(pipeline).state(),
         "metrics": {},
         "meaning": meaning_of(pipeline),
+        "balancing": balancing_name(pipeline),
+        "optimizers": optimizers_of(pipeline),
     }
     folder = CheckpointFolder(pipeline.model_dir)
     report.path = str(folder.save(report.step, Weights(ranker, optimizers), state).path)

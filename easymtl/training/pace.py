@@ -39,7 +39,13 @@ class Pace:
         self._num_examples = 0
         self._wait_before = self._feed.wait_seconds
 
-    def progress(self, step: int, losses: Mapping[str, float], rates: tuple[float, float]) -> Progress:
+    def progress(
+        self,
+        step: int,
+        losses: Mapping[str, float],
+        rates: tuple[float, float],
+        weights: Mapping[str, float] | None = None,
+    ) -> Progress:
         """Returns what was measured since the last call."""
         seconds = max(time.perf_counter() - self._begin, 1e-9)
         self._busy_seconds += seconds
@@ -55,6 +61,7 @@ class Pace:
             losses=losses,
             learning_rates=rates,
             seconds_left=left,
+            weights=weights or {},
         )
         self._begin, self._num_examples = time.perf_counter(), 0
         self._wait_before = self._feed.wait_seconds

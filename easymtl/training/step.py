@@ -3,18 +3,26 @@
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import tensorflow as tf
 
 from easymtl.errors import UserError, quoted
 from easymtl.layers.context import Call, Parameter
+from easymtl.layers.embeddings import Lookup
 from easymtl.protos.train_pb2 import TrainConfig
 from easymtl.tasks.ranker import Ranker
+from easymtl.training.balancing.descents import Descended, Descent, Fixed, Forward, losses_by_task
+from easymtl.training.balancing.task_gradients import cosines, pairs
 from easymtl.training.optimizers import Optimizers, RowGradient
 
 TrainStep = Callable[[Mapping[str, np.ndarray], np.ndarray], dict[str, tf.Tensor]]
+Batch = Mapping[str, tf.Tensor]
+Values = dict[str, tf.Tensor]
+
+WEIGHT = "weight/"
+COSINE = "gradient_cosine/"
 
 
 def batch_signature(batch: Mapping[str, np.ndarray]) -> dict[str, tf.TensorSpec]:
@@ -32,6 +40,7 @@ def make_train_step(
     config: TrainConfig,
     dtype: tf.DType,
     signature: dict[str, tf.TensorSpec],
+    descent: Descent | None = None,
 ) -> TrainStep:
     """Traces one update: forward, backward, clipping, optimizers.
 
@@ -39,53 +48,171 @@ def make_train_step(
       ranker: the model.
       optimizers: those of tables and of dense variables.
       step: int64 scalar, number of updates made; the update adds 1.
-      config: seed, clipping and freezing.
+      config: seed, clipping and freezing, and how often gradients are compared.
       dtype: the precision of activations and matrix products.
       signature: of the batches, see `batch_signature`.
+      descent: how the tasks are balanced (see `make_descent`); None for the sum of their losses.
 
     Returns:
       A function of a packed batch and the learning rates float32 `[2]` (tables, dense). It gives float32 scalars: each
       loss by name, `regularization_loss`, and their sum `loss`, all before the update. When the loss or the norm of the
-      gradients is not finite, `loss` is NaN and no weight has moved: what went wrong can still be looked for.
+      gradients is not finite, `loss` is NaN and no weight has moved: what went wrong can still be looked for. Balanced
+      tasks also have `weight/<task>`, and steps that compare gradients `gradient_cosine/<task>/<task>`.
     """
-    frozen = Frozen(ranker, config.freeze_gradient)
-    dense = [variable for variable in ranker.dense_variables if variable.ref() not in frozen.dense]
-    widths = list(ranker.feature_set.rows_by_width)
+    update = _Update(ranker, optimizers, step, config, dtype, descent or Fixed())
+    steps = _Steps(update, [signature, tf.TensorSpec([2], tf.float32)])
+    return steps if steps.are_several else steps.traced(_Kind())
 
-    def train_step(batch: Mapping[str, tf.Tensor], learning_rates: tf.Tensor) -> dict[str, tf.Tensor]:
-        seed = tf.stack([tf.constant(config.seed, tf.int64), step])
-        call = Call(training=True, dtype=dtype, seed=seed)
+
+@dataclass(frozen=True)
+class StepValues:
+    """What a step has told, sorted.
+
+    Attributes:
+      losses: each loss by name, `regularization_loss` and `loss`.
+      weights: by task or loss; empty where tasks are not balanced.
+      cosines: by `<task>/<task>`; empty in most steps.
+    """
+
+    losses: Values
+    weights: Values
+    cosines: Values
+
+    @classmethod
+    def of(cls, values: Values) -> "StepValues":
+        """Sorts the values of a step by their names."""
+        weights = _named(values, WEIGHT)
+        cosines_ = _named(values, COSINE)
+        losses = {name: value for name, value in values.items() if not name.startswith((WEIGHT, COSINE))}
+        return cls(losses, weights, cosines_)
+
+
+def _named(values: Values, prefix: str) -> Values:
+    return {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """Steps that do the same work, and so are one traced function.
+
+    Attributes:
+      is_solving: the balancing finds new weights.
+      is_comparing: the gradients of the tasks are compared.
+    """
+
+    is_solving: bool = True
+    is_comparing: bool = False
+
+
+class _Steps:
+    """The traced updates, one for each kind of step, so that a step pays for nothing that it does not do."""
+
+    def __init__(self, update: "_Update", signature: list):
+        self._update = update
+        self._signature = signature
+        self._compare_every = update.config.log_gradient_conflict_every
+        self._solve_every = update.descent.solves_every
+        self._traced: dict[_Kind, TrainStep] = {}
+
+    @property
+    def are_several(self) -> bool:
+        """Returns whether there is more than one kind of step."""
+        return self._compare_every > 0 or self._solve_every > 1
+
+    def traced(self, kind: _Kind) -> TrainStep:
+        """Returns the function of a kind of step."""
+        if kind not in self._traced:
+
+            def train_step(batch: Batch, learning_rates: tf.Tensor) -> Values:
+                return self._update(batch, learning_rates, kind)
+
+            self._traced[kind] = tf.function(train_step, input_signature=self._signature, autograph=False)
+        return self._traced[kind]
+
+    def __call__(self, batch: Mapping[str, np.ndarray], learning_rates: np.ndarray) -> Values:
+        """Makes the next step."""
+        number = int(self._update.step.numpy())
+        is_comparing = self._compare_every > 0 and (number + 1) % self._compare_every == 0
+        return self.traced(_Kind(number % self._solve_every == 0, is_comparing))(batch, learning_rates)
+
+
+class _Update:
+    """One update, as a function to be traced."""
+
+    def __init__(
+        self,
+        ranker: Ranker,
+        optimizers: Optimizers,
+        step: tf.Variable,
+        config: TrainConfig,
+        dtype: tf.DType,
+        descent: Descent,
+    ):
+        self.step, self.config, self.descent = step, config, descent
+        self._ranker, self._optimizers, self._dtype = ranker, optimizers, dtype
+        self._frozen = Frozen(ranker, config.freeze_gradient)
+        dense = [*ranker.dense_variables, *descent.trained]
+        self._dense = [variable for variable in dense if variable.ref() not in self._frozen.dense]
+
+    def __call__(self, batch: Batch, learning_rates: tf.Tensor, kind: _Kind) -> Values:
+        """Makes the update, and returns what the step has to tell."""
+        ranker, dense = self._ranker, self._dense
         lookups = ranker.embeddings.lookup(batch)
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            rows = [lookups[width].rows for width in widths]
-            tape.watch([*dense, *rows])
-            parts = ranker.losses(batch, lookups, call)
-            total = parts.total
-        sources = [*dense, *rows]
-        gradients = tape.gradient(total, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        widths = list(ranker.feature_set.rows_by_width)
+        forward = self._forward(batch, lookups, [lookups[width].rows for width in widths], kind)
+        found = self.descent(forward, kind.is_solving)
+        compared = self._cosines(forward) if kind.is_comparing else {}
         changes = [
-            frozen.without_frozen_rows(
+            self._frozen.without_frozen_rows(
                 RowGradient(ranker.embeddings.variable(width), lookups[width].row_numbers, gradient)
             )
-            for width, gradient in zip(widths, gradients[len(dense) :])
+            for width, gradient in zip(widths, found.gradients[len(dense) :])
         ]
         # What is frozen is out of the norm, or it would slow down the rest.
-        gradients = [*gradients[: len(dense)], *(change.gradient for change in changes)]
-        if config.gradient_clipping_by_norm > 0:
-            gradients, _ = tf.clip_by_global_norm(gradients, config.gradient_clipping_by_norm)
+        gradients = [*found.gradients[: len(dense)], *(change.gradient for change in changes)]
+        if self.config.gradient_clipping_by_norm > 0:
+            gradients, _ = tf.clip_by_global_norm(gradients, self.config.gradient_clipping_by_norm)
         changes = [replace(change, gradient=gradient) for change, gradient in zip(changes, gradients[len(dense) :])]
-        step.assign_add(1)
+        self.step.assign_add(1)
 
         def update() -> tf.Tensor:
-            optimizers.apply(list(zip(dense, gradients)), changes, learning_rates, tf.cast(step, tf.float32))
-            return total
+            moment = tf.cast(self.step, tf.float32)
+            self._optimizers.apply(list(zip(dense, gradients)), changes, learning_rates, moment)
+            for variable, value in found.changes:
+                variable.assign(value)
+            return found.loss
 
-        # Squares that overflow count as well: they would end in the slots of most optimizers.
-        is_sound = tf.math.is_finite(total) & tf.math.is_finite(tf.linalg.global_norm(gradients))
-        loss = tf.cond(is_sound, update, lambda: tf.constant(math.nan))
-        return {**parts.entries, "regularization_loss": parts.regularization, "loss": loss}
+        loss = tf.cond(_is_sound(found, gradients), update, lambda: tf.constant(math.nan))
+        weights = {f"{WEIGHT}{name}": weight for name, weight in found.weights.items()}
+        regularization = forward.parts.regularization
+        return {**found.losses, "regularization_loss": regularization, "loss": loss, **weights, **compared}
 
-    return tf.function(train_step, input_signature=[signature, tf.TensorSpec([2], tf.float32)], autograph=False)
+    def _forward(self, batch: Batch, lookups: Mapping[int, Lookup], rows: Sequence[tf.Tensor], kind: _Kind) -> Forward:
+        seed = tf.stack([tf.constant(self.config.seed, tf.int64), self.step])
+        call = Call(training=True, dtype=self._dtype, seed=seed)
+        is_persistent = self.descent.needs_task_gradients or kind.is_comparing
+        with tf.GradientTape(persistent=is_persistent, watch_accessed_variables=False) as tape:
+            tape.watch([*self._dense, *rows])
+            parts = self._ranker.losses(batch, lookups, call)
+            total, task_losses = parts.total, losses_by_task(parts)
+        return Forward(tape, parts, total, task_losses, self._dense, rows, seed)
+
+    def _cosines(self, forward: Forward) -> Values:
+        """Returns the cosines between the gradients of each two tasks."""
+        tasks = forward.task_gradients()
+        tasks.require_shared("train_config.log_gradient_conflict_every")
+        values = cosines(tasks.gram())
+        names = tasks.tasks
+        return {f"{COSINE}{names[i]}/{names[j]}": values[i, j] for i, j in pairs(names)}
+
+
+def _is_sound(found: Descended, gradients: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Returns whether an update would leave only finite numbers behind.
+
+    Squares that overflow count as well: they would end in the slots of most optimizers.
+    """
+    norms = [tf.linalg.global_norm(gradients), *(tf.linalg.global_norm([value]) for _, value in found.changes)]
+    return tf.reduce_all(tf.math.is_finite(tf.stack([found.loss, *norms])))
 
 
 class Frozen:

@@ -16,12 +16,13 @@ from easymtl.features.encoder import to_tensors
 from easymtl.protos.train_pb2 import TrainConfig
 from easymtl.tasks.ranker import Ranker
 from easymtl.training import events
+from easymtl.training.balancing.choice import balancing_name, make_descent, require_same_balancing
 from easymtl.training.best import Best
 from easymtl.training.checkpoints import Checkpoint, CheckpointFolder
 from easymtl.training.diagnosis import bad_step, require_finite_weights
 from easymtl.training.evaluation import EvaluationStopped, RankerScorer, evaluate
 from easymtl.training.inputs import TrainingInput
-from easymtl.training.meaning import meaning_of, require_same_meaning
+from easymtl.training.meaning import meaning_of, optimizers_of, require_same_meaning, require_same_optimizers
 from easymtl.training.memory import require_training_memory
 from easymtl.training.optimizers import Optimizers
 from easymtl.training.pace import Pace
@@ -29,7 +30,7 @@ from easymtl.training.precision import dtype_of
 from easymtl.training.profile import Profile
 from easymtl.training.publishing import reason, sweep, write_text
 from easymtl.training.restore import CONFIG_NAME, settle_precision
-from easymtl.training.step import TrainStep, batch_signature, make_train_step
+from easymtl.training.step import StepValues, TrainStep, batch_signature, make_train_step
 from easymtl.training.weights import Weights
 
 DEADLINE_FORMAT = "%Y%m%d %H:%M:%S"
@@ -91,7 +92,9 @@ class Trainer:
         require_training_memory(self.pipeline)
         self.ranker = Ranker(self.pipeline)
         tables = list(self.ranker.embeddings.variables_by_width.values())
-        self._optimizers = Optimizers(self.settings.optimizer_config, tables, self.ranker.dense_variables)
+        self._descent = make_descent(self.pipeline, self.ranker)
+        dense = [*self.ranker.dense_variables, *self._descent.trained]
+        self._optimizers = Optimizers(self.settings.optimizer_config, tables, dense)
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
         self._weights = Weights(self.ranker, self._optimizers)
         self._folder = CheckpointFolder(self.pipeline.model_dir)
@@ -119,8 +122,13 @@ class Trainer:
         if latest is None:
             return
         state = latest.state()
-        self._weights.read(latest.path)
-        require_same_meaning(self.pipeline, latest, state)
+        require_same_balancing(self.pipeline, latest, state)
+        try:
+            self._weights.read(latest.path)
+        except UserError:
+            require_same_optimizers(self.pipeline, latest, state)
+            raise
+        require_same_meaning(self.pipeline, latest, state, is_training=True)
         self._step.assign(latest.step)
         self._cursor = Cursor.from_dict(state["cursor"])
         self._best.restore(state["best"])
@@ -192,15 +200,15 @@ class Trainer:
             is_first = train_step is None
             train_step = train_step or self._trace(tensors)
             rates = self._optimizers.learning_rates(step)
-            losses = train_step(tensors, np.array(rates, np.float32))
+            values = StepValues.of(train_step(tensors, np.array(rates, np.float32)))
             step += 1
             if is_first:
                 pace.restart()  # The first step was traced, which says nothing of the next ones.
-            self._check_finite(step, losses, batch, source)
+            self._check_finite(step, values.losses, batch, source)
             self._cursor = batch.cursor
             self._num_examples += batch.rows.num_rows
             pace.count(batch.rows.num_rows)
-            self._report(step, losses, rates, pace)
+            self._report(step, values, rates, pace)
             if profile:
                 profile.after(step)
             if self._is_checkpoint_due(step, pace):
@@ -222,7 +230,9 @@ class Trainer:
 
     def _trace(self, tensors: Mapping[str, np.ndarray]) -> TrainStep:
         signature = batch_signature(tensors)
-        return make_train_step(self.ranker, self._optimizers, self._step, self.settings, self._dtype, signature)
+        return make_train_step(
+            self.ranker, self._optimizers, self._step, self.settings, self._dtype, signature, self._descent
+        )
 
     def _is_over(self, step: int) -> bool:
         if self.settings.num_steps and step >= self.settings.num_steps:
@@ -235,18 +245,23 @@ class Trainer:
             before = self._cursor
             raise bad_step(self.pipeline, self.ranker, source, batch, before, step, losses, self._dtype)
 
-    def _report(self, step: int, losses: Mapping[str, tf.Tensor], rates: tuple[float, float], pace: Pace) -> None:
+    def _report(self, step: int, found: StepValues, rates: tuple[float, float], pace: Pace) -> None:
+        if found.cosines:
+            cosines = {pair: float(value) for pair, value in found.cosines.items()}
+            known = {pair: value for pair, value in cosines.items() if math.isfinite(value)}
+            self._tell(events.GradientConflict(step, known))
         is_log = step % max(self.settings.log_step_count_steps, 1) == 0
         is_summary = self.settings.save_summary_steps > 0 and step % self.settings.save_summary_steps == 0
         if not (is_log or is_summary):
             return
-        values = {name: float(value) for name, value in losses.items()}
+        values = {name: float(value) for name, value in found.losses.items()}
+        weights = {name: float(value) for name, value in found.weights.items()}
         if is_log:
-            self._tell(pace.progress(step, values, rates))
+            self._tell(pace.progress(step, values, rates, weights))
         if is_summary:
             shown = self.ranker.parameters if self.settings.summary_model_vars else {}
             variables = {name: parameter.read for name, parameter in shown.items()}
-            self._tell(events.Summary(step, values, rates, variables))
+            self._tell(events.Summary(step, values, rates, variables, weights))
 
     def _is_checkpoint_due(self, step: int, pace: Pace) -> bool:
         if self.settings.HasField("save_checkpoints_secs") and pace.seconds_since_restart >= (
@@ -274,6 +289,8 @@ class Trainer:
             "owes_evaluation": self._owes_evaluation,
             "is_interim": is_interim,
             "meaning": meaning_of(self.pipeline),
+            "balancing": balancing_name(self.pipeline),
+            "optimizers": optimizers_of(self.pipeline),
         }
         checkpoint = self._folder.at(step)
         if checkpoint:
