@@ -19,6 +19,8 @@ _EXIT_INTERRUPTED = 130
 # They name no file when they meet the writing, rather than the opening, of one.
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
+_PATHS = ("pipeline_config", "input", "output", "export_dir", "checkpoint", "saved_model", "source", "out")
+
 _EPILOG = """\
 first steps:
   easymtl synth livestream --rows 1000000
@@ -66,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     parser.refuse_unknown(arguments)
     options = parser.parse_args(arguments)
+    _expand_paths(options)
     verb = importlib.import_module("easymtl.verbs." + options.verb.replace("-", "_"))
     try:
         verb.run(options)
@@ -89,6 +92,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"easymtl {options.verb}: interrupted.", file=sys.stderr)
         return _EXIT_INTERRUPTED
+
+
+def _expand_paths(options: argparse.Namespace) -> None:
+    """Writes out `~`, which a shell leaves alone behind a comma or an "="."""
+    from easymtl.config.home import expand_home
+
+    for name in _PATHS:
+        if getattr(options, name, None):
+            setattr(options, name, expand_home(getattr(options, name)))
 
 
 def build_parser() -> _Parser:
@@ -171,7 +183,7 @@ def _add_predict(verbs) -> None:
     _add_tasks(parser)
     _add_model_choice(parser)
     parser.add_argument("--input", required=True, metavar="PATHS", help="files, globs or folders, separated by commas")
-    parser.add_argument("--output", required=True, metavar="PATH", help="a .parquet file, or a folder")
+    parser.add_argument("--output", required=True, metavar="PATH", help="a .parquet file or a folder, local or s3://")
     parser.add_argument("--keep", default="", metavar="A,B", help="input columns to keep beside the scores")
 
 

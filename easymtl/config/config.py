@@ -6,6 +6,7 @@ from pathlib import Path
 
 from google.protobuf import text_format
 
+from easymtl.config.home import expand_home_of
 from easymtl.config.overrides import apply_overrides
 from easymtl.config.parser import Parser
 from easymtl.config.problems import ConfigError, Findings, Places, Problem
@@ -61,6 +62,7 @@ def load_config(path: str, overrides: Sequence[str] = (), tasks: Sequence[str] |
     pipeline = Pipeline()
     Parser(_read_text(path), findings).parse(pipeline)
     apply_overrides(pipeline, overrides, findings)
+    expand_home_of(pipeline)
     if tasks is not None:
         select_tasks(pipeline, tasks, findings)
     checked = validate(pipeline, findings)

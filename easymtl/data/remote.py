@@ -90,19 +90,43 @@ def locate(uri: str) -> Location:
     scheme, authority, query = match["scheme"].lower(), match["authority"], match["query"] or ""
     if scheme not in SCHEMES:
         known = quoted(f"{name}://" for name in ("file", *SCHEMES))
-        raise UserError(
-            f'Input path "{uri}": {scheme}:// cannot be read; {known} can. Or copy the files to a local disk.'
-        )
+        raise UserError(f'Path "{uri}": {scheme}:// cannot be read; {known} can. Or copy the files to a local disk.')
     if "@" in authority:
         raise UserError(
             f"An input path that begins with {scheme}:// holds a name or secret before the bucket, which would end "
             f"up in logs and checkpoints. Leave it out. {_CREDENTIALS[scheme]}"
         )
     if not authority and scheme != "hdfs":
-        raise UserError(f'Input path "{uri}": no bucket is named. Write {scheme}://bucket/path.')
+        raise UserError(f'Path "{uri}": no bucket is named. Write {scheme}://bucket/path.')
     filesystem, folder = _connect(uri, scheme, authority, query)
     path = match["path"].rstrip("/")
     return Location(f"{scheme}://{authority}{path}", f"{scheme}://{authority}", folder + path, filesystem)
+
+
+def require_writable_place(place: Location) -> None:
+    """Checks, before hours of work for it, that the bucket of a file that is to be written is there.
+
+    Raises:
+        UserError: it is not, or the server cannot be reached.
+    """
+    try:
+        root = place.folder_of_root
+        if root and place.filesystem.get_file_info(root).type == fs.FileType.NotFound:
+            raise UserError(f'{place.name}: the bucket "{root}" does not exist{_at_endpoint(place.scheme)}.')
+    except OSError as error:
+        raise UserError(f"{place.name}: cannot be written: {explain(place.name, error)}") from None
+
+
+def upload(path: str, place: Location) -> None:
+    """Copies a local file to a place, where it appears whole.
+
+    Raises:
+        UserError: it could not be written.
+    """
+    try:
+        fs.copy_files(path, place.path, fs.LocalFileSystem(), place.filesystem)
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(f"{place.name}: cannot be written: {explain(place.name, error)}") from None
 
 
 def list_files(place: Location) -> list[str]:

@@ -1,7 +1,9 @@
 """Training, evaluation and prediction on data that lies on S3."""
 
+import io
 import json
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -24,13 +26,21 @@ def config(tmp_path, s3):  # noqa: F811
     return path
 
 
-def test_a_model_is_trained_evaluated_and_used_on_remote_data(config, capsys):
+def test_a_model_is_trained_evaluated_and_used_on_remote_data(config, s3, capsys):  # noqa: F811
     flags = "--pipeline_config", str(config)
     assert main(["train", *flags]) == 0
     assert json.loads((config.parent / "model/eval_result.json").read_text())["num_examples"] == 70
     output = str(config.parent / "scores.parquet")
     assert main(["predict", *flags, "--input", "s3://data/shop/*.csv", "--output", output]) == 0
     assert pq.read_table(output).num_rows == 70 + 150
+    assert main(["predict", *flags, "--input", "s3://data/shop/eval.csv", "--output", "s3://data/scores/today"]) == 0
+    body = s3.get_object(Bucket="data", Key="scores/today/scores.parquet")["Body"].read()
+    remote, local = pq.read_table(io.BytesIO(body)), pq.read_table(output).slice(0, 70)
+    for name in local.column_names:
+        np.testing.assert_allclose(remote[name], local[name], rtol=1e-5)
+    for name, said in {"s3://nobucket/a": 'bucket "nobucket" does not exist', "s3://data/a.csv": "as Parquet"}.items():
+        assert main(["predict", *flags, "--input", "s3://data/shop/eval.csv", "--output", name]) == 2
+        assert said in capsys.readouterr().err
     capsys.readouterr()
     assert main(["train", *flags, "--set", "train_input_path=s3://nobucket/train.csv"]) == 2
     assert 'the bucket "nobucket" does not exist' in capsys.readouterr().err

@@ -1,0 +1,56 @@
+"""`~` is the home folder wherever a path is read."""
+
+from pathlib import Path
+
+import pytest
+
+from easymtl.cli import main
+from easymtl.config.home import expand_home
+
+
+@pytest.fixture(autouse=True)
+def home(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("paths", "expanded"),
+    [
+        ("~", "HOME"),
+        ("~/a.csv", "HOME/a.csv"),
+        ("~/a.csv,b.csv, ~/c/*.csv", "HOME/a.csv,b.csv, HOME/c/*.csv"),
+        ("a~/b", "a~/b"),
+        ("a/~/b", "a/~/b"),
+        ("s3://bucket/~/a", "s3://bucket/~/a"),
+        ("~nobody-of-that-name/a", "~nobody-of-that-name/a"),
+        ("", ""),
+    ],
+)
+def test_paths_are_written_out(home, paths, expanded):
+    assert expand_home(paths) == expanded.replace("HOME", str(home))
+
+
+def test_paths_of_a_config_and_of_set_are_written_out(load, home):
+    (home / "words.txt").write_text("a\nb\n")
+    feature = ("hash_bucket_size: 50", 'vocab_file: "~/words.txt"')
+    train = ('"train.csv"', '"~/train.csv,~/more.csv"')
+    asset = ("feature_config {", 'export_config { asset_files: "~/words.txt" }\nfeature_config {')
+    pipeline = load(feature, train, asset, overrides=("model_dir=~/model",)).pipeline
+    assert pipeline.train_input_path == f"{home}/train.csv,{home}/more.csv"
+    assert pipeline.model_dir == f"{home}/model"
+    assert pipeline.feature_config.features[0].vocab_file == f"{home}/words.txt"
+    assert list(pipeline.export_config.asset_files) == [f"{home}/words.txt"]
+
+
+def test_what_is_not_set_stays_so(load):
+    pipeline = load().pipeline
+    assert not pipeline.HasField("export_config")
+    assert not pipeline.HasField("parquet_train_input")
+
+
+def test_paths_of_the_command_line_are_written_out(home, capsys):
+    assert main(["check", "--pipeline_config=~/x.config"]) == 2
+    assert f"{home}/x.config: there is no such file" in capsys.readouterr().err
+    assert main(["synth", "tenrec", "--rows", "20", "--eval_rows", "10", "--out=~/made"]) == 0
+    assert (Path(home) / "made" / "train.parquet").exists()
