@@ -38,6 +38,7 @@ class Embeddings(tf.Module):
     def __init__(self, feature_set: FeatureSet, seed: int):
         super().__init__()
         self.feature_set = feature_set
+        self._runs = {group: list(_runs(slots)) for group, slots in feature_set.slots.items()}
         self.variables_by_width: dict[str, tf.Variable] = {}
         for width, num_rows in feature_set.rows_by_width.items():
             variable = tf.Variable(tf.zeros([num_rows, width]), name=f"embedding/{width}")
@@ -83,13 +84,15 @@ class Embeddings(tf.Module):
         result: dict[str, tf.Tensor] = {}
         for width, lookup in lookups.items():
             values = _take_rows(tf.pad(lookup.rows, [[1, 0], [0, 0]]), lookup.positions)
-            num_single = tf.constant(0)
-            if f"ids_{width}" in batch:
-                ids = batch[f"ids_{width}"]
-                num_single = tf.size(ids)
-                result[f"id_{width}"] = tf.reshape(values[:num_single], [-1, ids.shape[1], width])
-            if f"bag_ids_{width}" in batch:
-                result[f"bag_{width}"] = self._sum_bags(width, values[num_single:], batch)
+            ids, bag_ids = batch.get(f"ids_{width}"), batch.get(f"bag_ids_{width}")
+            singles = bags = values
+            if ids is not None and bag_ids is not None:
+                # Split and not sliced: the gradient of slices writes all values once for each of them.
+                singles, bags = tf.split(values, tf.stack([tf.size(ids), tf.size(bag_ids)]), num=2)
+            if ids is not None:
+                result[f"id_{width}"] = tf.reshape(singles, [-1, ids.shape[1], width])
+            if bag_ids is not None:
+                result[f"bag_{width}"] = self._sum_bags(width, bags, batch)
         return result
 
     def _sum_bags(self, width: int, values: tf.Tensor, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
@@ -102,10 +105,18 @@ class Embeddings(tf.Module):
 
     def groups(self, batch: Mapping[str, tf.Tensor], vectors: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Returns the input of each feature group, `[batch, width]`, its features in the order of the config."""
-        return {
-            group: _join([_piece(run, batch, vectors) for run in _runs(slots)])
-            for group, slots in self.feature_set.slots.items()
-        }
+        pieces = {**batch, **self._split(vectors)}
+        return {group: _join([_piece(run, pieces) for run in runs]) for group, runs in self._runs.items()}
+
+    def _split(self, vectors: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns the vectors of each run of slots, `[batch, slots of the run, width]`, by its key."""
+        runs = sorted((run for runs in self._runs.values() for run in runs), key=lambda run: run[0].index)
+        result: dict[str, tf.Tensor] = {}
+        for name, packed in vectors.items():
+            own = [run for run in runs if _packed_name(run) == name]
+            parts = tf.split(packed, [len(run) for run in own], axis=1) if len(own) > 1 else [packed]
+            result |= {_key(run): part for run, part in zip(own, parts)}
+        return result
 
     def group_widths(self) -> dict[str, int]:
         """Returns the width of each group."""
@@ -144,12 +155,19 @@ def _follows(first: Slot, second: Slot) -> bool:
     return second.index == first.index + (first.width if first.kind == "dense" else 1)
 
 
-def _piece(run: list[Slot], batch: Mapping[str, tf.Tensor], vectors: Mapping[str, tf.Tensor]) -> tf.Tensor:
+def _packed_name(run: list[Slot]) -> str:
+    return f"{run[0].kind}_{run[0].width}"
+
+
+def _key(run: list[Slot]) -> str:
+    return f"{_packed_name(run)}/{run[0].index}"
+
+
+def _piece(run: list[Slot], pieces: Mapping[str, tf.Tensor]) -> tf.Tensor:
     first, width = run[0], sum(slot.width for slot in run)
     if first.kind == "dense":
-        return batch["dense"][:, first.index : first.index + width]
-    packed = vectors[f"{first.kind}_{first.width}"][:, first.index : first.index + len(run)]
-    return tf.reshape(packed, [-1, width])
+        return pieces["dense"][:, first.index : first.index + width]
+    return tf.reshape(pieces[_key(run)], [-1, width])
 
 
 def _join(pieces: list[tf.Tensor]) -> tf.Tensor:
