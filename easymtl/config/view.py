@@ -75,6 +75,12 @@ def result_names(pipeline: Pipeline) -> dict[str, tuple[str, ...]]:
     return names
 
 
+def result_rows(pipeline: Pipeline) -> list[str]:
+    """Returns what a table of results has a row for: the towers, and their other results, see `result_names`."""
+    names = result_names(pipeline)
+    return list(dict.fromkeys(name for tower, results in names.items() for name in (tower, *results)))
+
+
 def chain(towers: Iterable[TaskTower]) -> dict[str, str]:
     """Returns the tower before each one in the chains of AITM, empty for the first of a chain.
 

@@ -33,7 +33,7 @@ def run(options: Namespace) -> None:
     result = evaluate(pipeline, build_tasks(pipeline), scorer, options.input)
     terminal = open_terminal()
     title = f"{source}: {counted(result.num_examples, 'row')} in {result.seconds:.1f} s"
-    towers = [tower.tower_name for tower in view.task_towers(pipeline)]
+    towers = view.result_rows(pipeline)
     print_metrics(result.metrics, towers, terminal, title, result.warnings)
     print_counts(result.counts, result.num_examples, result.skipped_rows, terminal)
     if options.saved_model:

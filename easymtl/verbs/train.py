@@ -44,7 +44,7 @@ def _train(config: Config) -> None:
     from easymtl.verbs.exporting import Exporter
 
     model_dir = Path(config.pipeline.model_dir)
-    towers = [tower.tower_name for tower in view.task_towers(config.pipeline)]
+    towers = view.result_rows(config.pipeline)
     with Console(towers, str(model_dir)) as console, Summaries(model_dir, towers) as summaries:
         for note in config.notes:
             console(Note(note))
