@@ -49,7 +49,7 @@ class FusionLevel(tf.Module):
     def __call__(self, inputs: list[tf.Tensor], call: Call) -> list[tf.Tensor]:
         """Maps one input `[batch, num_inputs]` per unit to one output `[batch, width]` per fused unit."""
         is_shared = all(x is inputs[0] for x in inputs)
-        x = inputs[0] if is_shared else tf.gather(tf.stack(inputs, axis=1), self.owners, axis=1)
+        x = inputs[0] if is_shared else tf.stack([inputs[owner] for owner in self.owners], axis=1)
         experts = self.experts(x, call)
         return [unit(x, experts, call) for unit, x in zip(self.units, inputs)]
 

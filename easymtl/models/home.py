@@ -37,7 +37,7 @@ class ExpertSets(tf.Module):
     def __call__(self, inputs: Mapping[str, tf.Tensor], call: Call) -> dict[str, tf.Tensor]:
         """Maps one input `[batch, num_inputs]` per set to its experts `[batch, count, width]`."""
         gated = [gate(inputs[key], call) for key, gate in zip(self.counts, self.gates)]
-        experts = self.experts(tf.gather(tf.stack(gated, axis=1), self.owners, axis=1), call)
+        experts = self.experts(tf.stack([gated[owner] for owner in self.owners], axis=1), call)
         return dict(zip(self.counts, tf.split(experts, list(self.counts.values()), axis=1)))
 
 
