@@ -17,11 +17,13 @@ from easymtl.layers.norm import CONVERGED
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.evaluation import Evaluation
 from easymtl.tasks.ranker import Ranker
+from easymtl.training.balancing.choice import make_descent
+from easymtl.training.balancing.descents import Forward, losses_by_task
 from easymtl.training.evaluation import RankerScorer, kept_columns
 from easymtl.training.inputs import TrainingInput, evaluation_feed
 from easymtl.training.names_of_easyrec import is_bookkeeping, is_count_of_norm, name_there
 from easymtl.training.optimizers import Optimizers
-from easymtl.training.step import batch_signature, make_train_step
+from easymtl.training.step import StepValues, batch_signature, make_train_step
 from tests.parity.comparison import Comparison
 from tests.parity.initial_values import compare_initial_values
 from tests.parity.metric_values import auc_of_thresholds, compare_metrics
@@ -53,9 +55,11 @@ class GoldenRun:
         self.pipeline: Pipeline = config.pipeline
         self.comparison = comparison
         self.ranker = Ranker(self.pipeline)
+        self.descent = make_descent(self.pipeline, self.ranker)
+        self.dense = [*self.ranker.dense_variables, *self.descent.trained]
         tables = list(self.ranker.embeddings.variables_by_width.values())
         settings = self.pipeline.train_config
-        self.optimizers = Optimizers(settings.optimizer_config, tables, self.ranker.dense_variables)
+        self.optimizers = Optimizers(settings.optimizer_config, tables, self.dense)
         self.scorer = RankerScorer(self.ranker, tf.float32)
         self.initial = comparison.arrays("weights_init")
         # A bias in front of a norm has no gradient: EasyRec trains it all the same, here it has no slots.
@@ -85,10 +89,11 @@ class GoldenRun:
         signature = batch_signature(batches[0])
         settings = self.pipeline.train_config
         touch_rows_as_easyrec(self.ranker.embeddings)
-        train_step = make_train_step(self.ranker, self.optimizers, step, settings, tf.float32, signature)
+        train_step = make_train_step(self.ranker, self.optimizers, step, settings, tf.float32, signature, self.descent)
         for number, batch in enumerate(batches):
             rates = np.array(self.optimizers.learning_rates(number), np.float32)
-            yield {name: float(value) for name, value in train_step(batch, rates).items()}
+            losses = StepValues.of(train_step(batch, rates)).losses
+            yield {name: float(value) for name, value in losses.items()}
 
     def _compare_losses(self, moment: str, found: Mapping[str, float], expected: Mapping[str, float]) -> None:
         expected = {RENAMED_LOSSES.get(name, name.removeprefix("weighted_")): v for name, v in expected.items()}
@@ -173,16 +178,16 @@ class GoldenRun:
 
     def _gradients(self, batch: Mapping[str, tf.Tensor]) -> tuple[dict, dict[str, tf.Tensor]]:
         """Returns the gradients of the first batch by variable, and the logits that belong to them."""
-        ranker, dense = self.ranker, self.ranker.dense_variables
+        ranker, dense = self.ranker, self.dense
         call = Call(training=True, dtype=tf.float32, seed=tf.constant([0, 0], tf.int64))
         lookups = ranker.embeddings.lookup(batch)
         rows = [lookup.rows for lookup in lookups.values()]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([*dense, *rows])
             logits, norm = ranker.logits(batch, lookups, call)
-            total = ranker.losses_of(logits, batch, norm).total
-        zero = tf.UnconnectedGradients.ZERO
-        gradients = tape.gradient(total, [*dense, *rows], unconnected_gradients=zero)
+            parts = ranker.losses_of(logits, batch, norm)
+            forward = Forward(tape, parts, parts.total, losses_by_task(parts), dense, rows, call.seed)
+        gradients = self.descent(forward).gradients
         # A bias in front of a norm is not trained here: its gradient is zero but for EasyRec's rounding.
         untrained = [parameter.variable for parameter in ranker.parameters.values()]
         result = {variable.ref(): tf.zeros(variable.shape) for variable in untrained}

@@ -163,7 +163,8 @@ class CAGrad(Combination):
 
         d = g_0 + c |g_0| g_w / |g_w|,  w = argmin over the simplex of g_w · g_0 + c |g_0| |g_w|,  g_w = Σ w_k g_k
 
-    with g_0 the mean of the gradients; what is used is the number of tasks times d, so that c = 0 is their sum.
+    with g_0 the mean of the gradients. What is used is the number of tasks times d / (1 + c): their sum for c = 0, and
+    for gradients that agree.
     """
 
     def __init__(self, config: CAGradConfig, tasks: Sequence[str]):
@@ -173,7 +174,7 @@ class CAGrad(Combination):
     def __call__(self, gradients: Gradients) -> Combined:
         """Returns the coefficients of d."""
         coefficients = cagrad_coefficients(gradients.gram, gradients.active, self._radius)
-        return Combined(tf.cast(gradients.num_active * coefficients, tf.float32))
+        return Combined(tf.cast(gradients.num_active / (1.0 + self._radius) * coefficients, tf.float32))
 
 
 def cagrad_coefficients(gram: tf.Tensor, active: tf.Tensor, radius: float) -> tf.Tensor:
