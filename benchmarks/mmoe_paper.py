@@ -14,6 +14,7 @@ go on. Seeds are done one after the other, so that the table of a part is fair. 
 
 import argparse
 import itertools
+import multiprocessing
 import tempfile
 import time
 from collections import Counter
@@ -42,21 +43,24 @@ Key = tuple[int, int, int, float, str, float]
 def main(arguments: Sequence[str] | None = None) -> None:
     """Trains what is not in the results file yet, and prints the table."""
     options = _options(arguments)
-    kept = KeptRows(options.results, KEYS)
     if not options.table:
-        start_tensorflow(inter_op_threads=1, intra_op_threads=1)
-        for seed in range(1, options.seeds + 1):
-            _train_seed(kept, seed, options)
+        # TensorFlow gives the memory of a traced graph back only when its process ends: one for each seed.
+        with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+            for seed in range(1, options.seeds + 1):
+                pool.apply(_train_seed, (seed, options))
+    kept = KeptRows(options.results, KEYS)
     same = [row for row in kept.rows if (row["rows"], row["epochs"]) == (options.rows, options.epochs)]
     for table in tables(same):
         Console(width=110).print(table)
 
 
-def _train_seed(kept: KeptRows, seed: int, options: argparse.Namespace) -> None:
+def _train_seed(seed: int, options: argparse.Namespace) -> None:
     """Does the trainings of a seed that are not done yet."""
+    kept = KeptRows(options.results, KEYS)
     todo = [key for key in keys_of(options, seed) if key not in kept]
     if not todo:
         return
+    start_tensorflow(inter_op_threads=1, intra_op_threads=1)
     with tempfile.TemporaryDirectory() as folder:
         paths = write("mmoe_paper", options.rows, seed, out=folder)
         for key in todo:
