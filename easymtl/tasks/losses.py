@@ -1,41 +1,21 @@
-"""Losses of one task: logits and labels to one number per sample.
+"""Losses of one task: logits and labels to one number per sample, or to sums over pairs and sessions.
 
-A new loss is one function and one row of `LOSSES`. The functions know nothing of weights, means or task
-spaces: `Task` multiplies, masks and averages what they return.
+A new loss is one function and one row of `LOSSES`. The functions are kept by kind: `losses_pointwise` look at one
+sample at a time, `losses_pairwise` at pairs of one session, `losses_listwise` at whole sessions. They know
+nothing of tasks: `Task` makes the weights, divides by the counts, multiplies with the weights of loss and tower.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import Enum
 
-import tensorflow as tf
+from easymtl.protos.loss_pb2 import LossType
+from easymtl.tasks import losses_listwise as listwise
+from easymtl.tasks import losses_pairwise as pairwise
+from easymtl.tasks import losses_pointwise as pointwise
+from easymtl.tasks.loss_inputs import LossInputs, Output
+from easymtl.tasks.sums import Sum
 
-from easymtl.protos.loss_pb2 import Loss, LossType
-
-
-class Output(Enum):
-    """What the logits of a task stand for, and so what it predicts."""
-
-    PROBABILITY = "probability"  # logits of one yes/no event, or of several classes
-    VALUE = "value"  # the logit is the predicted value
-    RATE = "rate"  # the sigmoid of the logit is the predicted value, in [0, 1]
-
-
-@dataclass(frozen=True)
-class LossInputs:
-    """What a loss may look at, all float32.
-
-    Attributes:
-        logits: `[batch]`, or `[batch, num_class]` when the task has several classes.
-        labels: `[batch]`, 0 where the label is missing (such samples have weight 0).
-        weights: `[batch]`, the samples' weights; only for losses that compare samples with each other.
-        loss: the entry of the config, with the parameters of the loss.
-    """
-
-    logits: tf.Tensor
-    labels: tf.Tensor
-    weights: tf.Tensor
-    loss: Loss
+__all__ = ["LOSSES", "LossInputs", "LossKind", "Output"]
 
 
 @dataclass(frozen=True)
@@ -45,43 +25,82 @@ class LossKind:
     Attributes:
         name: the first part of its name in logs and reports.
         output: what it makes of the logits.
-        per_sample: the loss of each sample, `[batch]`.
-        multi_class: whether it also takes `num_class` > 1.
+        per_sample: the loss of each sample, `[batch]`; None when it is no mean over samples.
+        compute: the sums whose means add up to the loss; None when it is the mean of `per_sample`.
+        num_class: the `num_class` that it needs, 0 for any.
+        parameters: its member of the oneof `loss_param`; empty when it has none.
+        needs_session: whether it means nothing without a `session_name`.
     """
 
     name: str
     output: Output
-    per_sample: Callable[[LossInputs], tf.Tensor]
-    multi_class: bool = False
+    per_sample: Callable[[LossInputs], object] | None = None
+    compute: Callable[[LossInputs], Sequence[Sum]] | None = None
+    num_class: int = 1
+    parameters: str = ""
+    needs_session: bool = False
 
-
-def cross_entropy(inputs: LossInputs) -> tf.Tensor:
-    """Returns -log of the probability of the label, `[batch]`, computed from logits so that it cannot overflow.
-
-    With one logit the label may be any number in [0, 1]; with several it is the number of the class.
-    """
-    if inputs.logits.shape.rank == 1:
-        return tf.nn.sigmoid_cross_entropy_with_logits(labels=inputs.labels, logits=inputs.logits)
-    classes = tf.cast(inputs.labels, tf.int32)
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=classes, logits=inputs.logits)
-
-
-def squared_error(inputs: LossInputs) -> tf.Tensor:
-    """Returns (logit - label)², `[batch]`."""
-    return tf.square(inputs.logits - inputs.labels)
-
-
-def sigmoid_squared_error(inputs: LossInputs) -> tf.Tensor:
-    """Returns (sigmoid(logit) - label)², `[batch]`."""
-    return tf.square(tf.sigmoid(inputs.logits) - inputs.labels)
+    def sums(self, inputs: LossInputs) -> Sequence[Sum]:
+        """Returns the sums whose means add up to the loss of a batch."""
+        if self.compute is not None:
+            return self.compute(inputs)
+        assert self.per_sample is not None
+        return [Sum.of(self.per_sample(inputs), inputs.weights)]
 
 
 # The names are those of the dialect, so that dashboards and scripts keep working. The two losses "on
 # probabilities" are computed from logits: the same number, without the clipping.
 LOSSES: dict[int, LossKind] = {
-    LossType.CLASSIFICATION: LossKind("cross_entropy_loss", Output.PROBABILITY, cross_entropy, multi_class=True),
-    LossType.CROSS_ENTROPY_LOSS: LossKind("cross_entropy_loss", Output.PROBABILITY, cross_entropy),
-    LossType.BINARY_CROSS_ENTROPY_LOSS: LossKind("cross_entropy_loss", Output.PROBABILITY, cross_entropy),
-    LossType.L2_LOSS: LossKind("l2_loss", Output.VALUE, squared_error),
-    LossType.SIGMOID_L2_LOSS: LossKind("l2_loss", Output.RATE, sigmoid_squared_error),
+    LossType.CLASSIFICATION: LossKind("cross_entropy_loss", Output.PROBABILITY, pointwise.cross_entropy, num_class=0),
+    LossType.CROSS_ENTROPY_LOSS: LossKind("cross_entropy_loss", Output.PROBABILITY, pointwise.cross_entropy),
+    LossType.BINARY_CROSS_ENTROPY_LOSS: LossKind("cross_entropy_loss", Output.PROBABILITY, pointwise.cross_entropy),
+    LossType.KL_DIVERGENCE_LOSS: LossKind("kl_divergence_loss", Output.PROBABILITY, pointwise.kl_divergence),
+    LossType.L2_LOSS: LossKind("l2_loss", Output.VALUE, pointwise.squared_error),
+    LossType.SIGMOID_L2_LOSS: LossKind("l2_loss", Output.RATE, pointwise.sigmoid_squared_error),
+    LossType.BINARY_FOCAL_LOSS: LossKind(
+        "binary_focal_loss", Output.PROBABILITY, compute=pointwise.binary_focal, parameters="binary_focal_loss"
+    ),
+    LossType.F1_REWEIGHTED_LOSS: LossKind(
+        "f1_reweighted_loss", Output.PROBABILITY, pointwise.f1_reweighted, parameters="f1_reweighted_loss"
+    ),
+    LossType.ZILN_LOSS: LossKind(
+        "ziln_loss", Output.LOGNORMAL, compute=pointwise.zero_inflated_lognormal, num_class=3, parameters="ziln_loss"
+    ),
+    LossType.PAIR_WISE_LOSS: LossKind(
+        "pair_wise_loss", Output.PROBABILITY, compute=pairwise.pair_wise, parameters="pairwise_loss"
+    ),
+    LossType.PAIRWISE_LOGISTIC_LOSS: LossKind(
+        "pairwise_logistic_loss",
+        Output.PROBABILITY,
+        compute=pairwise.pairwise_logistic,
+        parameters="pairwise_logistic_loss",
+    ),
+    LossType.PAIRWISE_FOCAL_LOSS: LossKind(
+        "pairwise_focal_loss", Output.PROBABILITY, compute=pairwise.pairwise_focal, parameters="pairwise_focal_loss"
+    ),
+    LossType.PAIRWISE_HINGE_LOSS: LossKind(
+        "pairwise_hinge_loss", Output.PROBABILITY, compute=pairwise.pairwise_hinge, parameters="pairwise_hinge_loss"
+    ),
+    LossType.JRC_LOSS: LossKind(
+        "jrc_loss",
+        Output.SECOND_CLASS,
+        compute=listwise.joint_ranking_and_calibration,
+        num_class=2,
+        parameters="jrc_loss",
+        needs_session=True,
+    ),
+    LossType.LISTWISE_RANK_LOSS: LossKind(
+        "listwise_rank_loss",
+        Output.PROBABILITY,
+        compute=listwise.listwise_rank,
+        parameters="listwise_rank_loss",
+        needs_session=True,
+    ),
+    LossType.LISTWISE_DISTILL_LOSS: LossKind(
+        "listwise_distill_loss",
+        Output.PROBABILITY,
+        compute=listwise.listwise_distill,
+        parameters="listwise_distill_loss",
+        needs_session=True,
+    ),
 }

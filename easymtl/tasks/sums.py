@@ -28,6 +28,10 @@ class Sum:
         total = tf.reduce_sum(weights * tf.where(counts, losses, tf.zeros_like(losses)))
         return cls(total, tf.reduce_sum(tf.cast(counts, tf.float32)), tf.cast(tf.size(weights), tf.float32))
 
+    def scaled(self, factor: float) -> "Sum":
+        """Returns the same of the loss times a number."""
+        return Sum(self.total * factor, self.num_counted, self.num_all)
+
     def reduced(self, reduction: int) -> tf.Tensor:
         """Returns the loss of the batch by a `ModelConfig.LossReduction`, a scalar; 0 when nothing counts."""
         if reduction == ModelConfig.SUM:
