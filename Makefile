@@ -8,7 +8,7 @@ DEMO_DIR := model_dir/demo
 GOLDEN ?= tests/data/easyrec_golden
 DEMO := --pipeline_config $(DEMO_CONFIG) --set model_dir=$(DEMO_DIR)
 
-.PHONY: help setup demo test zoo accuracy parity faults lint format proto docs clean
+.PHONY: help setup demo merlin test zoo accuracy parity faults lint format proto docs clean
 
 help:  ## Show the targets.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ demo: setup  ## Make data, train, evaluate, export and score: the whole way, in 
 	@echo '  $(BIN)/easymtl check --network --pipeline_config $(DEMO_CONFIG)'
 	@echo '  $(BIN)/easymtl train $(DEMO) --set data_config.num_epochs=4   (goes on from here)'
 	@echo '  docs/config.md, and the other configs in samples/configs/'
+
+merlin: setup  ## Run docs/guides/from-merlin.md: Merlin's multi-task notebook, as configs, in a few minutes.
+	PATH="$(abspath $(BIN)):$$PATH" sh samples/merlin.sh
 
 test: setup  ## Run the tests.
 	$(BIN)/python -m pytest -n 2

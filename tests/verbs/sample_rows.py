@@ -15,7 +15,14 @@ from easymtl.protos.data_pb2 import DatasetConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 
 CONFIGS = sorted((Path(__file__).parents[2] / "samples" / "configs").glob("*.config"))
-_TINY = {"hidden_units": "[8, 4]", "dropout_ratio": "[0.1, 0.1]", "embedding_dim": "4", "hash_bucket_size": "50"}
+_TINY = {
+    "hidden_units": "[8, 4]",
+    "dropout_ratio": "[0.1, 0.1]",
+    "embedding_dim": "4",
+    "hash_bucket_size": "50",
+    # Without batch norm all four units of a tiny layer may be 0 for every row.
+    "use_bn": "true",
+}
 
 
 def write_rows(pipeline: Pipeline, path: Path, num_rows: int, seed: int = 0) -> Path:
