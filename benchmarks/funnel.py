@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for seed in range(1, options.seeds + 1):
             _run_seed(kept, seed, options)
     same = [row for row in kept.rows if (row["rows"], row["epochs"]) == (options.rows, options.epochs)]
-    Console(width=110).print(table(same))
+    Console(width=120).print(table(same))
 
 
 def _run_seed(kept: KeptRows, seed: int, options: argparse.Namespace) -> None:
@@ -185,8 +185,8 @@ def _cell(values: Sequence[Value]) -> str:
     if "" in values:
         return "-"
     numbers = np.array(values, np.float64)
-    spread = f" ± {numbers.std(ddof=1):.4f}" if len(numbers) > 1 else ""
-    return f"{numbers.mean():.4f}{spread}"
+    spread = f" ± {numbers.std(ddof=1):.3f}" if len(numbers) > 1 else ""
+    return f"{numbers.mean():.3f}{spread}"
 
 
 def _command(*words: str) -> None:

@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     kept = KeptRows(options.results, KEYS)
     same = [row for row in kept.rows if (row["rows"], row["epochs"]) == (options.rows, options.epochs)]
     for table in tables(same):
-        Console(width=110).print(table)
+        Console(width=120).print(table)
 
 
 def _train_seed(seed: int, options: argparse.Namespace) -> None:

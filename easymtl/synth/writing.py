@@ -17,7 +17,10 @@ from easymtl.synth.taobao import Taobao
 from easymtl.synth.tenrec import Tenrec
 
 HIDDEN_MODELS: tuple[DataSet, ...] = (Livestream(), Taobao(), Tenrec(), Funnel())
-DATA_SETS: dict[str, DataSet | MMoEPaper] = {data_set.name: data_set for data_set in (*HIDDEN_MODELS, MMoEPaper())}
+DATA_SETS: dict[str, DataSet | MMoEPaper] = {
+    **{data_set.name: data_set for data_set in HIDDEN_MODELS},
+    MMoEPaper.name: MMoEPaper(),
+}
 FORMATS = ("parquet", "csv")
 _MOST_EVAL_ROWS = 200_000
 
