@@ -113,6 +113,16 @@ class Gate(tf.Module):
         return tf.nn.softmax(tf.cast(self.dense(x, call), tf.float32))
 
 
+def mix_all(weights: Sequence[tf.Tensor], experts: tf.Tensor) -> list[tf.Tensor]:
+    """Returns several weighted sums of the same experts `[batch, num_expert, width]`, as one product.
+
+    Each of the weights `[batch, num_expert]` gives a mixture `[batch, width]`. The experts are read once, not once for
+    each mixture, which is what mixing costs.
+    """
+    together = tf.cast(tf.stack(weights, axis=1), experts.dtype)
+    return tf.unstack(tf.matmul(together, experts), num=len(weights), axis=1)
+
+
 def mix(weights: tf.Tensor, experts: tf.Tensor) -> tf.Tensor:
     """Returns the weighted sum of the experts: weights `[batch, num_expert]`, experts `[batch, num_expert, width]`.
 

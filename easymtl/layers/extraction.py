@@ -6,7 +6,7 @@ from itertools import chain
 import tensorflow as tf
 
 from easymtl.layers.context import Build, Call
-from easymtl.layers.experts import Experts, Gate, mix
+from easymtl.layers.experts import Experts, Gate, mix_all
 from easymtl.protos.layer_pb2 import DNN as DNNConfig
 from easymtl.protos.model_pb2 import CGC as CGCConfig
 from easymtl.protos.model_pb2 import ExtractionNetwork
@@ -66,17 +66,19 @@ class ExtractionLevel(tf.Module):
 
         The last level returns those of the tasks alone.
         """
-        *own, shared = self._experts(inputs, call)
-        mixtures = [
-            mix(gate(x, call), tf.concat([experts, shared], axis=1))
-            for gate, x, experts in zip(self.gates, inputs, own)
-        ]
+        weights = [self._among_all(task, gate(x, call)) for task, (gate, x) in enumerate(zip(self.gates, inputs))]
         if self.shared_gate:
-            mixtures.append(mix(self.shared_gate(inputs[-1], call), tf.concat([*own, shared], axis=1)))
-        return mixtures
+            weights.append(self.shared_gate(inputs[-1], call))
+        return mix_all(weights, self._experts(inputs, call))
 
-    def _experts(self, inputs: Sequence[tf.Tensor], call: Call) -> list[tf.Tensor]:
-        """Returns the outputs `[batch, experts, width]` of each task's experts and, last, of the shared ones."""
+    def _among_all(self, task: int, weights: tf.Tensor) -> tf.Tensor:
+        """Returns a task's weights `[batch, own + shared]` among those of all experts; the other tasks' get 0."""
+        own, shared = tf.split(weights, [self.counts[task], self.counts[-1]], axis=1)
+        padding = [sum(self.counts[:task]), sum(self.counts[task + 1 : -1])]
+        return tf.concat([tf.pad(own, [[0, 0], padding]), shared], axis=1)
+
+    def _experts(self, inputs: Sequence[tf.Tensor], call: Call) -> tf.Tensor:
+        """Returns the outputs of all experts `[batch, experts, width]`: each task's in their order, then the shared."""
         if len(self.experts) == 1:
-            return tf.split(self.experts[0](inputs[-1], call), self.counts, axis=1)
-        return [experts(x, call) for experts, x in zip(self.experts, inputs)]
+            return self.experts[0](inputs[-1], call)
+        return tf.concat([experts(x, call) for experts, x in zip(self.experts, inputs)], axis=1)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 from easymtl.layers.context import Build, Call
-from easymtl.layers.experts import Experts, Gate, mix
+from easymtl.layers.experts import Experts, Gate, mix_all
 from easymtl.models.base import INPUT_GROUP, MultiTaskModel, TaskTowers
 from easymtl.protos.layer_pb2 import DNN as DNNConfig
 from easymtl.protos.model_pb2 import DBMTL as DBMTLConfig
@@ -38,8 +38,8 @@ class MixtureOfExperts(tf.Module):
 
     def __call__(self, x: tf.Tensor, call: Call) -> dict[str, tf.Tensor]:
         """Maps `[batch, num_inputs]` to one mixture `[batch, width]` per task."""
-        experts = self.experts(x, call)
-        return {task: mix(gate(x, call), experts) for task, gate in self.gates.items()}
+        weights = [gate(x, call) for gate in self.gates.values()]
+        return dict(zip(self.gates, mix_all(weights, self.experts(x, call))))
 
 
 class MMoE(MultiTaskModel):

@@ -7,7 +7,7 @@ from google.protobuf import text_format
 
 from easymtl.layers.context import Build, Call
 from easymtl.layers.dense import DNN
-from easymtl.layers.experts import Experts, Gate, StackedDNN, mix
+from easymtl.layers.experts import Experts, Gate, StackedDNN, mix, mix_all
 from easymtl.protos import layer_pb2
 
 X = tf.random.stateless_normal([16, 5], [1, 2])
@@ -138,3 +138,16 @@ def test_mix_is_the_weighted_sum_of_the_experts():
     weights = tf.random.stateless_uniform([16, 3], [1, 2])
     experts = tf.random.stateless_normal([16, 3, 4], [3, 4])
     np.testing.assert_allclose(mix(weights, experts), np.einsum("bk,bkw->bw", weights, experts), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
+def test_several_mixtures_of_the_same_experts_are_each_what_they_are_alone(dtype):
+    weights = [tf.random.stateless_uniform([16, 3], [1, seed]) for seed in range(4)]
+    experts = tf.cast(tf.random.stateless_normal([16, 3, 4], [3, 4]), dtype)
+    together = mix_all(weights, experts)
+    assert len(together) == 4
+    for found, weight in zip(together, weights):
+        assert found.dtype == dtype
+        np.testing.assert_allclose(
+            tf.cast(found, tf.float32), tf.cast(mix(weight, experts), tf.float32), rtol=1e-5, atol=1e-6
+        )
