@@ -1,11 +1,13 @@
 """Trains sample configs as `benchmarks/expected.json` says, and holds their metrics against it.
 
     python -m benchmarks.accuracy [NAME ...] [--out model_dir/accuracy]
+    python -m benchmarks.accuracy NAME ... --write
 
 Each config trains once per seed, by `easymtl train` and from scratch; the mean of a metric over the seeds may be worse
 than expected by the tolerance. What is better by more than that passes, and wants a new expectation. Synthetic data is
 made; a config whose data is not there and cannot be made up is left out, in so many words, and is an error only when it
-was named. The exit code is 1 when a metric fails or nothing could be checked.
+was named. The exit code is 1 when a metric fails or nothing could be checked. `--write` makes what was found the new
+expectation; a metric without one, `{"tolerance": 0.01}`, gets its first.
 
 `expected.json`, by config: `seeds`; `metrics` with `expected`, `tolerance` and where there is one the `bar`, which the
 mean has to meet whatever is expected; `rows` of the data that it holds for; `set`, further overrides.
@@ -13,6 +15,7 @@ mean has to meet whatever is expected; `rows` of the data that it holds for; `se
 
 import argparse
 import json
+import math
 import shutil
 import statistics
 import subprocess
@@ -43,7 +46,7 @@ class Check:
       config: name of the sample config.
       metric: its name in `eval_result.json`.
       values: one per seed.
-      expected: their mean, as it was found when this was written.
+      expected: their mean, as it was found when this was written; NaN before it was ever found.
       tolerance: how much worse the mean may be.
       bar: what the mean has to meet, or None.
     """
@@ -62,11 +65,13 @@ class Check:
 
     @property
     def verdict(self) -> str:
-        """Returns `pass`, `better`, `FAIL` or `BELOW BAR`."""
+        """Returns `pass`, `better`, or with capitals what does not pass: `NEW`, `FAIL`, `BELOW BAR`."""
         sign = -1.0 if is_error(self.metric) else 1.0
         gain = sign * (self.mean - self.expected)
         if self.bar is not None and sign * (self.mean - self.bar) < 0:
             return "BELOW BAR"
+        if math.isnan(self.expected):
+            return "NEW"
         if not gain >= -self.tolerance:
             return "FAIL"
         return "better" if gain > self.tolerance else "pass"
@@ -103,7 +108,7 @@ def check_config(name: str, entry: Mapping[str, Any], folder: Path) -> Iterator[
     ]
     for metric, wanted in entry["metrics"].items():
         values = tuple(result[metric] for result in found)
-        yield Check(name, metric, values, wanted["expected"], wanted["tolerance"], wanted.get("bar"))
+        yield Check(name, metric, values, wanted.get("expected", math.nan), wanted["tolerance"], wanted.get("bar"))
 
 
 def _require_rows(data: Sequence[str], rows: Mapping[str, int]) -> None:
@@ -162,7 +167,8 @@ def print_checks(checks: Sequence[Check], terminal: Terminal) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Checks the configs and prints the table; returns the exit code."""
     options = _options(arguments)
-    expected: dict[str, Any] = json.loads(options.expected.read_text(encoding="utf-8"))["configs"]
+    document: dict[str, Any] = json.loads(options.expected.read_text(encoding="utf-8"))
+    expected = document["configs"]
     for name in options.names:
         if name not in expected:
             hint = did_you_mean(name, expected)
@@ -184,6 +190,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print_checks(checks, terminal)
     for line in [*missing, *failed]:
         print_line(terminal, line)
+    if options.write:
+        for check in checks:
+            expected[check.config]["metrics"][check.metric]["expected"] = round(check.mean, 4)
+        options.expected.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     is_incomplete = bool(options.names and missing) or not checks
     return int(bool(failed) or is_incomplete or not all(check.is_passed for check in checks))
 
@@ -191,6 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help="a sample config; all that are expected without one")
+    parser.add_argument("--write", action="store_true", help="make what is found the expectation")
     parser.add_argument("--expected", type=Path, default=EXPECTED)
     parser.add_argument("--out", type=Path, default=ROOT / "model_dir" / "accuracy")
     return parser.parse_args(arguments)

@@ -54,7 +54,7 @@ def expectations(tmp_path, monkeypatch):
     monkeypatch.setattr(accuracy, "train", seed_of)
 
     def write(name="dbmtl_on_funnel", expected=0.6, seeds=(5, 7)):
-        metrics = {"auc_ctr": {"expected": expected, "tolerance": 0.01}}
+        metrics = {"auc_ctr": {"expected": expected, "tolerance": 0.01} if expected else {"tolerance": 0.01}}
         entry = {"seeds": list(seeds), "rows": {"train": 40, "eval": 20}, "metrics": metrics}
         path = tmp_path / "expected.json"
         path.write_text(json.dumps({"configs": {name: entry}}))
@@ -80,6 +80,16 @@ def test_missing_data_is_named_and_nothing_checked_is_no_success(
     monkeypatch.setattr(sample_data, "ROOT", tmp_path)
     assert accuracy.main([*named, *expectations(name="mmoe_on_census")]) == code
     assert "mmoe_on_census: left out: samples/data/census/train.parquet is not there" in capsys.readouterr().out
+
+
+def test_what_is_found_may_become_the_expectation(expectations, tmp_path, capsys):
+    flags = expectations(expected=None)
+    assert accuracy.main(flags) == 1
+    assert "NEW" in capsys.readouterr().out
+    accuracy.main([*flags, "--write"])
+    written = json.loads((tmp_path / "expected.json").read_text())["configs"]["dbmtl_on_funnel"]
+    assert written["metrics"] == {"auc_ctr": {"tolerance": 0.01, "expected": 0.6}}
+    assert accuracy.main(flags) == 0
 
 
 def test_a_name_without_an_expectation_is_refused(expectations):
