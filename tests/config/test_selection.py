@@ -4,6 +4,8 @@ import pytest
 from google.protobuf import text_format
 
 from easymtl.config import load_config
+from easymtl.config.problems import Findings, Places
+from easymtl.config.selection import select_tasks
 from easymtl.protos.pipeline_pb2 import Pipeline
 from tests.config.conftest import BASE
 from tests.errors.project import replaced
@@ -150,3 +152,49 @@ def test_the_best_export_by_a_tower_that_is_left_out(load):
 def test_other_problems_are_told_beside(load):
     message = refusal(load, ["cvr"], ("hash_bucket_size: 50", ""))
     assert message.startswith("2 problems")
+
+
+def test_a_parent_is_needed_as_a_relation_is(load):
+    parent = ('relation_tower_names: "ctr"', 'parent: "ctr"')
+    assert 'the tower "cvr" needs "ctr", which --tasks leaves out. Use --tasks ctr,cvr.' in refusal(
+        load, ["cvr"], parent
+    )
+    assert names(chosen(load, ["ctr", "cvr"], parent)) == ["ctr", "cvr"]
+
+
+ENTIRE_SPACE = """
+    groups { input: "all" dnn { hidden_units: 4 } }
+    ctr_tower { tower_name: "ctr" label_name: "click" dnn { hidden_units: 4 } }
+    cvr_tower { tower_name: "cvr" label_name: "order" dnn { hidden_units: 4 } }
+  }
+}
+"""
+
+
+@pytest.mark.parametrize("model", ["esmm", "escm2"])
+def test_models_of_the_entire_space_are_not_cut(load, model):
+    text = f"{BASE[: BASE.index('  dbmtl {')]}  {model} {{{ENTIRE_SPACE}"
+    message = refusal(load, ["ctr"], text=text)
+    assert f"--tasks: cannot take one tower of {model}: its two towers are one model. Leave out --tasks." in message
+
+
+def select(text: str, tasks: list[str]) -> Pipeline:
+    pipeline = text_format.Parse(text, Pipeline())
+    findings = Findings(Places("x.config"))
+    select_tasks(pipeline, tasks, findings)
+    assert not findings.problems
+    return pipeline
+
+
+def test_task_groups_lose_the_towers_and_go_when_they_are_empty():
+    towers = "".join(f'task_towers {{ tower_name: "{name}" label_name: "{name}" }} ' for name in "abc")
+    groups = 'task_groups { group_name: "x" tower_names: ["a", "b"] } task_groups { group_name: "y" tower_names: "c" }'
+    home = select(f"model_config {{ home {{ {groups} {towers} }} }}", ["b"]).model_config.home
+    assert [(group.group_name, list(group.tower_names)) for group in home.task_groups] == [("x", ["b"])]
+
+
+def test_distillation_of_a_tower_goes_with_it():
+    towers = "".join(f'task_towers {{ tower_name: "{name}" label_name: "{name}" }} ' for name in "ab")
+    kd = 'kd { pred_name: "logits_a" soft_label_name: "s" } kd { pred_name: "probs_b" soft_label_name: "t" }'
+    model = select(f"model_config {{ mmoe {{ {towers} }} {kd} }}", ["b"]).model_config
+    assert [entry.pred_name for entry in model.kd] == ["probs_b"]

@@ -106,7 +106,7 @@ def test_sample_space_and_cascade(load):
 
 def test_task_blocks(load):
     blocks = {name: list(tower.dnn.hidden_units) for name, tower in towers(load("merlin_task_blocks")).items()}
-    assert blocks == dict.fromkeys(["click", "follow", "like", "share", "watching_times"], [32])
+    assert blocks == {name: [32] for name in ("click", "follow", "like", "share", "watching_times")}
     blocks = {name: list(tower.dnn.hidden_units) for name, tower in towers(load("merlin_own_task_blocks")).items()}
     assert blocks == {"click": [64], "like": [32]}
 
