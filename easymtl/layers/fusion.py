@@ -1,16 +1,16 @@
-"""What stands between the experts of several tasks: units that mix all experts and keep their own."""
+"""Units that mix the experts of several tasks and keep their own, all units of a level in one product."""
 
 from collections.abc import Sequence
 
 import tensorflow as tf
 
 from easymtl.layers.context import Build, Call
-from easymtl.layers.experts import Gate, mix
+from easymtl.layers.experts import Gate
 from easymtl.protos.layer_pb2 import DNN as DNNConfig
 
 
 class FusionUnit(tf.Module):
-    """A gated mixture of all experts plus a linear one of its own: f = (pad(v) + g(x)) E.
+    """The weights of all experts in one unit, pad(v) + g(x): a gated mixture plus a linear one of its own experts.
 
     AdaTT (Li et al. 2023), equations 7 to 11: AllExpertGF is g(x) E with g = softmax(W x), NativeExpertLF is v E_own
     with weights v that do not depend on the input. A single own expert has weight 1, which is not trained. The paper
@@ -42,7 +42,20 @@ class FusionUnit(tf.Module):
         share = tf.fill([len(own)], 1.0 / len(own))
         self.native = build.variable([f"{name}/native"], share) if len(own) > 1 else None
 
-    def __call__(self, x: tf.Tensor, experts: tf.Tensor, call: Call) -> tf.Tensor:
-        """Maps the input `[batch, num_inputs]` and all experts `[batch, num_expert, width]` to `[batch, width]`."""
+    def __call__(self, x: tf.Tensor, call: Call) -> tf.Tensor:
+        """Maps `[batch, num_inputs]` to weights `[batch, num_expert]`, in float32."""
         native = tf.ones([1]) if self.native is None else self.native
-        return mix(self.gate(x, call) + tf.pad(native, [[self.before, self.after]]), experts)
+        return self.gate(x, call) + tf.pad(native, [[self.before, self.after]])
+
+
+def mix_each(weights: Sequence[tf.Tensor], experts: tf.Tensor) -> list[tf.Tensor]:
+    """Returns the weighted sum of the experts in each unit.
+
+    Args:
+      weights: of each unit, `[batch, num_expert]`.
+      experts: `[batch, num_expert, width]`, in whose precision the sums are.
+
+    Returns:
+      One `[batch, width]` per unit.
+    """
+    return tf.unstack(tf.matmul(tf.cast(tf.stack(weights, axis=1), experts.dtype), experts), axis=1)

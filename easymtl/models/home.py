@@ -1,11 +1,12 @@
 """Hierarchy of multi-gate experts: first by groups of tasks, then by task."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import tensorflow as tf
 
 from easymtl.layers.context import Build, Call
-from easymtl.layers.experts import Gate, StackedDNN, mix
+from easymtl.layers.experts import Gate, StackedDNN
+from easymtl.layers.fusion import mix_each
 from easymtl.layers.gate_unit import FeatureGate, SelfGate
 from easymtl.models.base import INPUT_GROUP, MultiTaskModel, TaskTowers
 from easymtl.protos.layer_pb2 import DNN as DNNConfig
@@ -34,29 +35,48 @@ class ExpertSets(tf.Module):
         self.experts = StackedDNN(build, names, num_inputs, _normalized(config.expert_dnn))
         self.width = self.experts.width
 
-    def __call__(self, inputs: Mapping[str, tf.Tensor], call: Call) -> dict[str, tf.Tensor]:
-        """Maps one input `[batch, num_inputs]` per set to its experts `[batch, count, width]`."""
+    def __call__(self, inputs: Mapping[str, tf.Tensor], call: Call) -> tf.Tensor:
+        """Maps one input `[batch, num_inputs]` per set to all experts `[batch, num_expert, width]`, set by set."""
         gated = [gate(inputs[key], call) for key, gate in zip(self.counts, self.gates)]
-        experts = self.experts(tf.stack([gated[owner] for owner in self.owners], axis=1), call)
-        return dict(zip(self.counts, tf.split(experts, list(self.counts.values()), axis=1)))
+        return self.experts(tf.stack([gated[owner] for owner in self.owners], axis=1), call)
 
 
 class HomeUnit(tf.Module):
-    """z = gate(x) [all experts of the sets it sees] + self_gate(x) [its own experts]."""
+    """The weights of all experts in one unit: gate(x) over the sets it sees, plus self_gate(x) over its own, else 0."""
 
     def __init__(
-        self, build: Build, name: str, num_inputs: int, own: str, counts: Mapping[str, int], gate_dnn: DNNConfig | None
+        self,
+        build: Build,
+        name: str,
+        num_inputs: int,
+        counts: Mapping[str, int],
+        seen: Collection[str],
+        own: str,
+        gate_dnn: DNNConfig | None,
     ):
-        """Makes the layers; `counts` are the experts of each set that the unit sees, `own` its own set."""
-        super().__init__()
-        self.own, self.seen = own, list(counts)
-        self.gate = Gate(build, f"{name}/gate", num_inputs, sum(counts.values()), gate_dnn)
-        self.self_gate = SelfGate(build, f"{name}/self_gate", num_inputs, counts[own])
+        """Makes the layers.
 
-    def __call__(self, x: tf.Tensor, experts: Mapping[str, tf.Tensor], call: Call) -> tf.Tensor:
-        """Maps its input `[batch, num_inputs]` and the experts `[batch, count, width]` by set to `[batch, width]`."""
-        seen = tf.concat([experts[key] for key in self.seen], axis=1)
-        return mix(self.gate(x, call), seen) + mix(self.self_gate(x, call), experts[self.own])
+        Args:
+          build: seed and norms of the layers.
+          name: of the unit.
+          num_inputs: width of what the gates read.
+          counts: experts of each set of the level.
+          seen: the sets that the unit sees.
+          own: its own set.
+          gate_dnn: hidden layers of the gate.
+        """
+        super().__init__()
+        sets = [key for key, count in counts.items() for _ in range(count)]
+        self.num_expert = len(sets)
+        self.seen = [place for place, key in enumerate(sets) if key in seen]
+        self.own = [place for place, key in enumerate(sets) if key == own]
+        self.gate = Gate(build, f"{name}/gate", num_inputs, len(self.seen), gate_dnn)
+        self.self_gate = SelfGate(build, f"{name}/self_gate", num_inputs, len(self.own))
+
+    def __call__(self, x: tf.Tensor, call: Call) -> tf.Tensor:
+        """Maps `[batch, num_inputs]` to weights `[batch, num_expert]`, in float32."""
+        mixture = tf.matmul(self.gate(x, call), tf.one_hot(self.seen, self.num_expert))
+        return mixture + tf.matmul(self.self_gate(x, call), tf.one_hot(self.own, self.num_expert))
 
 
 class HoME(MultiTaskModel):
@@ -91,7 +111,7 @@ class HoME(MultiTaskModel):
         meta = {SHARED: config.share_num} | dict.fromkeys(keys, config.expert_num_per_group)
         self.meta_experts = ExpertSets(build, "home/meta", width, meta, config)
         self.meta_units = {
-            key: HomeUnit(build, f"home/meta/{key}", width, key, _seen(meta, key), gate_dnn) for key in meta
+            key: HomeUnit(build, f"home/meta/{key}", width, meta, _seen(meta, key), key, gate_dnn) for key in meta
         }
 
         width = self.meta_experts.width
@@ -103,8 +123,9 @@ class HoME(MultiTaskModel):
                 build,
                 f"home/task/{key}",
                 2 * width,
+                counts,
+                (SHARED, self.group_of[task], key),
                 key,
-                {name: counts[name] for name in (SHARED, self.group_of[task], key)},
                 gate_dnn,
             )
             for task, key in own.items()
@@ -116,14 +137,14 @@ class HoME(MultiTaskModel):
         """Maps groups `[batch, width]` to logits `[batch, num_outputs]` by tower name."""
         x = tf.cast(groups[INPUT_GROUP], call.dtype)
         experts = self.meta_experts(dict.fromkeys(self.meta_units, x), call)
-        meta = {key: unit(x, experts, call) for key, unit in self.meta_units.items()}
+        weights = [unit(x, call) for unit in self.meta_units.values()]
+        meta = dict(zip(self.meta_units, mix_each(weights, experts)))
+
         inputs = meta | {_task_key(task): meta[self.group_of[task]] for task in self.task_units}
-        experts = self.task_experts(inputs, call)
-        mixtures = {
-            task: unit(tf.concat([meta[self.group_of[task]], meta[SHARED]], axis=1), experts, call)
-            for task, unit in self.task_units.items()
-        }
-        return self.towers(mixtures, groups, call)
+        beside = {key: tf.concat([z, meta[SHARED]], axis=1) for key, z in meta.items() if key != SHARED}
+        weights = [unit(beside[self.group_of[task]], call) for task, unit in self.task_units.items()]
+        mixtures = mix_each(weights, self.task_experts(inputs, call))
+        return self.towers(dict(zip(self.task_units, mixtures)), groups, call)
 
 
 def _group_key(group: str) -> str:
@@ -134,9 +155,9 @@ def _task_key(task: str) -> str:
     return f"task_{task}"
 
 
-def _seen(meta: Mapping[str, int], key: str) -> dict[str, int]:
+def _seen(sets: Collection[str], key: str) -> Collection[str]:
     """Returns the sets that a unit of the meta level sees: the shared one sees all, a group the shared and its own."""
-    return {name: count for name, count in meta.items() if key == SHARED or name in (SHARED, key)}
+    return sets if key == SHARED else (SHARED, key)
 
 
 def _normalized(expert: DNNConfig) -> DNNConfig:
