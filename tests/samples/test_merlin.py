@@ -112,7 +112,7 @@ def test_task_blocks(load):
 
 
 def test_architectures(load):
-    bottom = load("merlin_hard_sharing_on_tenrec").model_config.shared_bottom
+    bottom = load("merlin_shared_bottom_on_tenrec").model_config.shared_bottom
     assert list(bottom.bottom_dnn.hidden_units) == [32, 16]
     mmoe = load("merlin_mmoe_on_tenrec").model_config.mmoe
     assert (mmoe.num_expert, *mmoe.expert_dnn.hidden_units, *mmoe.gate_dnn.hidden_units) == (4, 64, 16)
