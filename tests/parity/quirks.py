@@ -55,8 +55,7 @@ QUIRKS: dict[str, Quirk] = {
     "08_losses/ziln_sw": _SAMPLE_WEIGHTS,
     "08_losses/listwise_rank_sw": _SAMPLE_WEIGHTS,
     "08_losses/uncertainty": Quirk(
-        "the weights of the loss and its tower count here, not there, and the losses of an evaluation are not weighed by "
-        "what is learned",
+        "the weights of the loss and its tower count here, not there; losses of an evaluation have no learned weights",
         "tests/training/balancing/test_learned_losses.py::test_weights_of_the_config_count",
         ("forward_eval:init/", "forward_eval:train_step1/", "metrics:init", "own_init:"),
     ),

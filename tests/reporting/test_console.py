@@ -8,7 +8,7 @@ from easymtl.reporting import console as console_module
 from easymtl.reporting.console import Console
 from easymtl.reporting.terminal import open_terminal
 from easymtl.training.checkpoints import Checkpoint
-from easymtl.training.events import Evaluated, Note, Progress, Saved, Started, Summary
+from easymtl.training.events import Evaluated, GradientConflict, Note, Progress, Saved, Started, Summary
 from easymtl.training.trainer import TrainingResult
 
 METRICS = {"auc_click": 0.7, "cross_entropy_loss_click": 0.5, "loss": 0.5}
@@ -84,3 +84,9 @@ def test_a_training_without_evaluation_names_no_best_step(make_pipe):
         TrainingResult(10, Checkpoint(Path("c"), 10), None, {})
     )
     assert pipe.text() == "Trained to step 10 in 0:00.\nCheckpoint: c\n"
+
+
+def test_a_comparison_of_gradients_is_one_line():
+    event = GradientConflict(300, {"ctr/cvr": 0.123, "ctr/stay": -0.4})
+    assert console_module.conflict_text(event) == "step 300: gradient cosine ctr/cvr 0.12, ctr/stay -0.40"
+    assert "no two tasks have a gradient" in console_module.conflict_text(GradientConflict(300, {}))

@@ -1,5 +1,7 @@
 """The line of progress: what it says, how often, how it fits."""
 
+from dataclasses import replace
+
 import pytest
 
 from easymtl.reporting.progress import ProgressLine, live_line, plain_line
@@ -88,3 +90,9 @@ def test_a_terminal_has_one_line_that_is_gone_before_other_things_are_printed(ma
     assert "\n" not in stream.getvalue()
     line.pause()
     assert stream.getvalue().endswith("\x1b[2K") and "\x1b[?25h" in stream.getvalue()
+
+
+def test_the_weights_of_balanced_tasks_are_shown_until_there_is_no_room():
+    event = replace(progress(), weights={"click": 1.25, "on_mic": 0.5, "mic": 1.25})
+    assert "loss 3.0476  weights click 1.25 on_mic 0.50 mic 1.25  left 0:15" in plain_line(event, 1200)
+    assert "weights" not in live_line(event, 1200, TOWERS, 60).plain

@@ -6,7 +6,7 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 
 from easymtl.reporting.tensorboard import Summaries, sampled
-from easymtl.training.events import Evaluated, Note, Progress, Started, Summary
+from easymtl.training.events import Evaluated, GradientConflict, Note, Progress, Started, Summary
 
 TOWERS = ["click", "on_mic", "mic"]
 
@@ -90,3 +90,12 @@ def test_a_continued_training_replaces_the_steps_it_makes_anew(tmp_path):
     folder = tmp_path / "summaries"
     assert series(folder / "train", "train/loss") == [(10, 10), (20, 20), (30, 30.5), (40, 40.5)]
     assert series(folder / "eval", "eval/loss") == [(20, 20), (40, 40)]
+
+
+def test_weights_of_tasks_and_cosines_of_their_gradients_are_scalars(tmp_path):
+    with Summaries(tmp_path, TOWERS) as summaries:
+        summaries(Summary(20, {"loss": 1.0}, (0.1, 0.2), weights={"click": 1.25, "mic": 0.75}))
+        summaries(GradientConflict(30, {"click/mic": -0.5}))
+    train = tmp_path / "summaries" / "train"
+    assert series(train, "train/weight/click") == [(20, 1.25)]
+    assert series(train, "gradient_cosine/click/mic") == [(30, -0.5)]

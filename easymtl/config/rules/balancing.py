@@ -10,6 +10,7 @@ _BALANCING = "train_config.task_balancing"
 _COMPARING = "train_config.log_gradient_conflict_every"
 _METHODS = tuple(member.name for member in TaskBalancing.DESCRIPTOR.oneofs_by_name["method"].fields)
 _OF_GRADIENTS = ("gradnorm", "pcgrad", "mgda", "cagrad", "nash_mtl", "pareto")
+_ROUNDING = 1e-6
 _EXAMPLE = "task_balancing { uncertainty { } }"
 
 
@@ -70,7 +71,7 @@ def _check_floors(review: Review, path: str) -> None:
         if review.check_known(entry_path, entry.tower_name, names, "the towers", *review.tower_reads()):
             floors[entry.tower_name] = entry.min_weight
     total = sum(floors.values())
-    if total > 1:
+    if total > 1 + _ROUNDING:
         text = f"has floors that sum to {total:g} over {len(names)} towers; the weights sum to 1, so floors stay below."
         review.problem(path, text, *review.tower_reads())
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
+from typing import TypeAlias
 
 import tensorflow as tf
 
 from easymtl.errors import UserError
 
-MaybeGradient = tf.Tensor | None
+MaybeGradient: TypeAlias = tf.Tensor | None
 
 
 class TaskGradients:

@@ -25,6 +25,7 @@ model_config {{
     task_towers {{ tower_name: "ctr" label_name: "click" }}
     task_towers {{ tower_name: "cvr" label_name: "buy" losses {{ loss_type: CLASSIFICATION weight: 2 }} }}
     task_towers {{ tower_name: "rate" label_name: "click" loss_type: L2_LOSS weight: 0.5 }}
+    l2_regularization: 0
   }}
 }}
 """
@@ -42,7 +43,6 @@ METHODS = {
     "pareto": "pareto { min_weight: 0.1 }",
 }
 """Every method, as text of `task_balancing`."""
-OF_GRADIENTS = tuple(name for name in METHODS if name not in ("uncertainty", "random", "dwa"))
 SGD = (
     "train_config.optimizer_config[0].momentum_optimizer.momentum_optimizer_value=0",
     "train_config.optimizer_config[0].momentum_optimizer.learning_rate.constant_learning_rate.learning_rate=1",

@@ -5,12 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from easymtl.config import load_config
 from easymtl.training.balancing.descents import Fixed, LearnedLosses
+from easymtl.training.import_checkpoint import import_checkpoint
+from easymtl.training.restore import find_checkpoint
 from tests.parity.comparison import Comparison
 from tests.parity.quirks import Quirk
 from tests.parity.runner import GoldenRun, load_golden_config
 from tests.training.balancing.balanced_runs import Update, config_of
+from tests.training.easyrec_checkpoints import golden_values, save
 from tests.training.small_runs import write_data
 
 GOLDEN = Path(__file__).parents[2] / "data" / "easyrec_golden" / "08_losses" / "uncertainty"
@@ -85,3 +90,14 @@ def test_with_weights_of_1_training_goes_as_it_does_in_easyrec(monkeypatch):
     assert not result.differences, "\n".join(result.differences)
     assert result.num_compared > 40
     assert {"cross_entropy_loss_t_loss_weight", "pair_wise_loss_t_loss_weight"} <= set(run.ranker.parameters)
+
+
+def test_what_easyrec_has_learned_is_imported(tmp_path):
+    values = golden_values("08_losses/uncertainty", "step5")
+    config = load_config(str(GOLDEN / "pipeline.config"), [f"model_dir={tmp_path}/model"])
+    report = import_checkpoint(config.pipeline, save(tmp_path / "there" / "model.ckpt-5", values))
+    name = "cross_entropy_loss_t_loss_weight"
+    assert report.parameters[name] == name
+    reader = tf.train.load_checkpoint(find_checkpoint(config.pipeline).prefix)
+    assert reader.get_tensor(name) == values[name]
+    assert reader.get_tensor(f"{name}/Adam").shape == ()
