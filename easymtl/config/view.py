@@ -68,7 +68,7 @@ def result_names(pipeline: Pipeline) -> dict[str, tuple[str, ...]]:
 
     A tower with a parent has a second one, over the rows where the parent happened. ESMM names them in its own way.
     """
-    names = {tower.tower_name: (tower.tower_name,) for tower in task_towers(pipeline)}
+    names: dict[str, tuple[str, ...]] = {tower.tower_name: (tower.tower_name,) for tower in task_towers(pipeline)}
     for tower, parent in parents(pipeline).items():
         is_esmm = model_name(pipeline) in _FUNNEL_MODELS
         names[tower] = (JOINT_OF_ESMM, f"{tower}_masked") if is_esmm else (tower, given_name(tower, parent))

@@ -94,8 +94,10 @@ class Losses:
 
     def of(self, logits: tf.Tensor, labels: tf.Tensor, inputs: TermInputs) -> tf.Tensor:
         """Returns the loss of the conversion tower against labels."""
-        kind = LOSSES[self._loss.loss_type]
-        return self._loss.weight * kind.per_sample(LossInputs(logits, labels, inputs.weights, self._loss))
+        per_sample = LOSSES[self._loss.loss_type].per_sample
+        assert per_sample is not None, "the rules of escm2 allow losses of single rows only"
+        losses = per_sample(LossInputs(logits, labels, inputs.weights, self._loss))
+        return self._loss.weight * tf.convert_to_tensor(losses)
 
 
 class _CounterfactualTerm:
