@@ -1,14 +1,13 @@
 """What task balancing costs: the time of a step with each method over that of a step with fixed weights, in one run.
 
-    python -m benchmarks.balancing [--rounds 7] [--steps 10] [--precision FLOAT32] [--models census] [--methods pcgrad ...]
+    python -m benchmarks.balancing [--rounds 7] [--steps 10] [--models taobao census] [--methods pcgrad mgda ...]
 
 Two models: the DBMTL of the taobao shape on synthetic data, and the MMoE of the census shape on made-up rows. Each
-method and fixed weights take turns, a few steps at a time; a row is the median of the pairs' ratios, and their range.
-The machine's speed drifts, so that only such ratios say anything.
+method and fixed weights take turns, a few steps at a time; a cell is the median of the pairs' ratios and their range,
+of the time that passes, and behind it the median ratio of processor time, which a busy machine disturbs less.
 """
 
 import argparse
-import statistics
 import sys
 import tempfile
 import time
@@ -81,12 +80,12 @@ class Step:
         self._step = make_train_step(ranker, optimizers, counter, settings, dtype, signature, descent)
         self.seconds(_WARM_UP)
 
-    def seconds(self, num_steps: int) -> float:
-        """Returns the mean seconds of a step."""
-        begin = time.perf_counter()
+    def seconds(self, num_steps: int) -> np.ndarray:
+        """Returns the seconds that the steps took, and the processor's seconds in them, `[2]`."""
+        begin = time.perf_counter(), time.process_time()
         for _ in range(num_steps):
             float(self._step(self._batch, self._rates)["loss"])
-        return (time.perf_counter() - begin) / num_steps
+        return np.array([time.perf_counter() - begin[0], time.process_time() - begin[1]])
 
 
 def main() -> None:
@@ -111,10 +110,10 @@ def _workloads(folder: str, precision: str) -> list[Workload]:
     ]
 
 
-def _measure(workload: Workload, methods: Sequence[str], rounds: int, num_steps: int) -> dict[str, list[float]]:
+def _measure(workload: Workload, methods: Sequence[str], rounds: int, num_steps: int) -> dict[str, list[np.ndarray]]:
     """Returns the ratios of each method, a value per pair."""
     fixed = Step(workload, FIXED)
-    ratios: dict[str, list[float]] = {}
+    ratios: dict[str, list[np.ndarray]] = {}
     for name in methods:
         method = Step(workload, [f"train_config.task_balancing={{ {METHODS[name]} }}"])
         method.seconds(num_steps)
@@ -126,8 +125,9 @@ def _measure(workload: Workload, methods: Sequence[str], rounds: int, num_steps:
     return ratios
 
 
-def _text(ratios: Sequence[float]) -> str:
-    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+def _text(ratios: Sequence[np.ndarray]) -> str:
+    passed, processor = np.array(ratios).T
+    return f"{np.median(passed):.2f} ({passed.min():.2f} to {passed.max():.2f}), {np.median(processor):.2f}"
 
 
 def _options() -> argparse.Namespace:
