@@ -1,4 +1,4 @@
-"""ESMM and ESCM²: networks over groups side by side, a tower each for click and conversion."""
+"""ESMM: networks over groups side by side, a tower each for click and conversion."""
 
 import numpy as np
 import tensorflow as tf
@@ -52,24 +52,3 @@ def test_the_towers_share_the_groups_and_nothing_else():
     found = gradients_by_name(model, build, ["ctr"])
     assert np.any(found["own/dnn_0/kernel"]) and np.any(found["ctr/dnn_0/kernel"])
     assert not np.any(found["cvr/dnn_0/kernel"])
-
-
-class TestESCM2:
-    def test_with_ips_it_is_the_network_of_esmm(self):
-        esmm, first = make_model(f"esmm {{ {GROUPS} {TOWERS} }}")
-        escm2, second = make_model(f"escm2 {{ {GROUPS} {TOWERS} }}")
-        assert list(first.parameters) == list(second.parameters)
-        for name, value in logits(esmm).items():
-            np.testing.assert_array_equal(logits(escm2)[name], value)
-
-    def test_dr_adds_a_tower_that_is_no_task(self):
-        model, build = make_model(f"escm2 {{ {GROUPS} {TOWERS} counterfactual: DR }}")
-        assert set(logits(model)) == {"ctr", "cvr", "cvr_imputation"}
-        assert build.parameters["cvr_imputation/dnn_0/kernel"].shape[1] == 3
-        assert logits(model)["cvr_imputation"].shape == (32, 1)
-        assert not np.allclose(logits(model)["cvr_imputation"], logits(model)["cvr"])
-
-    def test_the_imputation_tower_may_have_layers_of_its_own(self):
-        text = f"escm2 {{ {TOWERS} counterfactual: DR imputation_dnn {{ hidden_units: [7] }} }}"
-        _, build = make_model(text)
-        assert build.parameters["cvr_imputation/dnn_0/kernel"].shape == (6, 7)
