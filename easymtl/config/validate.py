@@ -4,7 +4,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from easymtl.config.problems import Findings, Problem
-from easymtl.config.rules import balancing, data, features, funnels, groups, metrics, model, tasks, training, values
+from easymtl.config.rules import (
+    balancing,
+    data,
+    features,
+    funnels,
+    groups,
+    losses,
+    metrics,
+    model,
+    tasks,
+    training,
+    values,
+)
 from easymtl.config.rules.review import Review
 from easymtl.protos.pipeline_pb2 import Pipeline
 
@@ -28,6 +40,9 @@ RULES: tuple[Callable[[Review], None], ...] = (
     tasks.check_tower_labels,
     tasks.check_unused_labels,
     tasks.check_losses,
+    losses.check_sessions,
+    losses.check_order_calibration,
+    losses.check_distillation,
     tasks.check_spaces,
     tasks.check_relations,
     funnels.check_parents,

@@ -142,7 +142,8 @@ def _negative_entropy(probabilities: tf.Tensor) -> tf.Tensor:
 def _hardest(losses: tf.Tensor, inputs: LossInputs, share: float) -> Sum:
     """Returns the sum of the largest weighted losses of a share of the samples in the space."""
     number = tf.round(tf.reduce_sum(tf.cast(inputs.counts, tf.float64)) * share)
+    number = tf.minimum(tf.maximum(tf.cast(number, tf.int32), 1), tf.size(losses))
     weighted = tf.where(inputs.weights != 0, inputs.weights * losses, 0.0)
-    largest = tf.math.top_k(weighted, tf.cast(number, tf.int32)).values
+    largest = tf.gather(weighted, tf.math.top_k(tf.stop_gradient(weighted), number).indices)
     num_counted = tf.reduce_sum(tf.cast(largest > 0, tf.float32))
     return Sum(tf.reduce_sum(largest), num_counted, tf.cast(number, tf.float32))

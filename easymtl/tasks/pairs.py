@@ -142,7 +142,7 @@ class Pairs(ABC):
     def _hardest(self, scores: tf.Tensor, loss: PairLoss, share: float) -> Callable:
         """Returns what selects the pairs of the largest weighted losses."""
         *_, num_all = self._pass(scores, loss, _everything)
-        number = tf.round(num_all * share)
+        number = tf.maximum(tf.round(num_all * share), 1)
         threshold, num_above, num_equal = self._threshold(scores, loss, tf.cast(number, tf.int64))
         # Pairs that tie at the threshold share what is left for them.
         left = tf.cast(tf.math.divide_no_nan(number - num_above, num_equal), tf.float32)

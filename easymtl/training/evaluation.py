@@ -78,7 +78,9 @@ class RankerScorer:
 
     def encoder(self, keep: Sequence[str], with_numbers: bool = True) -> Encoder:
         """Returns the encoder of training; without numbers, data need not have labels."""
-        return Encoder(self._ranker.feature_set, self.number_columns if with_numbers else (), keep=keep)
+        if not with_numbers:
+            return Encoder(self._ranker.feature_set, keep=keep)
+        return Encoder(self._ranker.feature_set, self.number_columns, keep, self._ranker.key_fields)
 
     def score(self, rows: Rows) -> tuple[Scores, Scores]:
         """Returns the predictions and, if the rows have labels, the losses of encoded rows, by name."""

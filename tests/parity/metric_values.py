@@ -15,8 +15,8 @@ import pyarrow as pa
 from google.protobuf import text_format
 
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.tasks.evaluation import Evaluation
 from easymtl.tasks.build import build_tasks
+from easymtl.tasks.evaluation import Evaluation
 from tests.parity.comparison import Comparison, Result
 
 NUM_THRESHOLDS = 200

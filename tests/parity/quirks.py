@@ -5,6 +5,7 @@ from pathlib import Path
 
 BEFORE_TRAINING = ("forward_eval:init/", "losses:eval_init", "metrics:init", "own_init:")
 UNTIL_THE_LOSS = (*BEFORE_TRAINING, "forward_eval:train_step1/")
+WITHOUT_LOSSES = ("forward_eval:init/", "forward_eval:train_step1/", "metrics:init", "own_init:")
 UNTIL_THE_UPDATE = (*UNTIL_THE_LOSS, "losses:step 1", "gradients_step1:", "grads_step1:")
 
 
@@ -35,8 +36,8 @@ _FROZEN = Quirk(
 )
 _SAMPLE_WEIGHTS = Quirk(
     "sample weights count here, and are ignored there",
-    "tests/tasks/test_task.py::test_all_factors_multiply",
-    UNTIL_THE_LOSS,
+    "tests/tasks/test_losses.py::test_sample_weights_count_in_every_loss",
+    WITHOUT_LOSSES,
 )
 QUIRKS: dict[str, Quirk] = {
     "04_mmoe_expert_bn": _FROZEN,
@@ -44,12 +45,12 @@ QUIRKS: dict[str, Quirk] = {
     "06": Quirk(
         "losses are weighted means here, and sums over the batch there",
         "tests/parity/test_esmm.py::test_sums_over_the_batch_are_means_with_larger_weights",
-        ("forward_eval:init/", "forward_eval:train_step1/", "metrics:init", "own_init:"),
+        WITHOUT_LOSSES,
     ),
     "08_losses/two_losses": Quirk(
         "each loss has its own weight here, and all the first one's there",
         "tests/tasks/test_task.py::test_each_loss_of_a_tower_has_its_own_weight_and_the_tower_multiplies_all",
-        UNTIL_THE_LOSS,
+        WITHOUT_LOSSES,
     ),
     "08_losses/bce_sw": _SAMPLE_WEIGHTS,
     "08_losses/ziln_sw": _SAMPLE_WEIGHTS,
@@ -57,9 +58,18 @@ QUIRKS: dict[str, Quirk] = {
     "08_losses/uncertainty": Quirk(
         "the weights of the loss and its tower count here, not there; losses of an evaluation have no learned weights",
         "tests/training/balancing/test_learned_losses.py::test_weights_of_the_config_count",
-        ("forward_eval:init/", "forward_eval:train_step1/", "metrics:init", "own_init:"),
+        WITHOUT_LOSSES,
     ),
-    "08_losses/order_calibrate": Quirk("the weight of the tower counts here, not there", "", UNTIL_THE_LOSS),
+    "08_losses/order_calibrate": Quirk(
+        "the weight of the tower counts here, not there",
+        "tests/tasks/test_losses.py::test_order_calibration_has_the_weight_of_the_tower_too",
+        WITHOUT_LOSSES,
+    ),
+    "08_losses/pair_wise_param_nosession": Quirk(
+        "a loss without session_name takes all pairs of the batch here, and crashes there",
+        "tests/tasks/test_losses_pairwise.py::test_a_message_without_session_name_takes_all_pairs_of_the_batch",
+        WITHOUT_LOSSES,
+    ),
     "09_optimizers/emb_lr_mult": Quirk(
         "the multiplier is one of the learning rate here, and there of the gradient, which Adam cancels",
         "tests/training/test_optimizers.py::test_the_multiplier_works_with_adam_too",

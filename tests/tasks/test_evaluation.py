@@ -13,9 +13,9 @@ from sklearn import metrics as reference
 
 from easymtl.config import names as config_names
 from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.tasks.build import build_tasks
 from easymtl.tasks.evaluation import Evaluation
 from easymtl.tasks.metrics import METRICS
-from easymtl.tasks.build import build_tasks
 
 FOLDER = Path(__file__).parents[1] / "data" / "golden_metrics"
 NAN = float("nan")

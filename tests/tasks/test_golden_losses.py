@@ -9,9 +9,9 @@ import pytest
 from google.protobuf import text_format
 
 from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.tasks.build import build_tasks
 from easymtl.tasks.labelled import Labelled
 from easymtl.tasks.losses import Output
-from easymtl.tasks.build import build_tasks
 
 FOLDER = Path(__file__).parents[1] / "data" / "golden_losses"
 ROWS = {"weights_and_spaces": "weights_and_spaces.csv"}

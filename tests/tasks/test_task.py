@@ -7,8 +7,8 @@ from google.protobuf import text_format
 
 from easymtl.errors import UserError
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.tasks.labelled import Labelled
 from easymtl.tasks.build import build_tasks, number_columns
+from easymtl.tasks.labelled import Labelled
 from easymtl.tasks.task import Task
 
 NAN = float("nan")

@@ -122,9 +122,7 @@ def _check_escm2(review: Review, path: str, model: ESCM2) -> None:
     if len(names) > 1:
         review.problem(f"{cvr}.losses", "are several; the counterfactual loss is that of one. Keep one.", *reads)
     elif names[0] not in _COUNTERFACTUAL:
-        text = (
-            f"has {names[0]}, which is no loss of one row alone; use one of {quoted(_COUNTERFACTUAL)}."
-        )
+        text = f"has {names[0]}, which is no loss of one row alone; use one of {quoted(_COUNTERFACTUAL)}."
         review.problem(cvr, text, *reads)
     if model.HasField("imputation_dnn") and model.counterfactual != ESCM2.DR:
         review.note(f"{path}.imputation_dnn", "has no effect without counterfactual: DR.")

@@ -9,7 +9,7 @@ from easymtl.protos.task_pb2 import TaskTower
 
 _WITH_RELATIONS = ("dbmtl", "aitm", "model_params")
 _NUM_CLASS = {"JRC_LOSS": 2, "ZILN_LOSS": 3}
-_LOSS_PARAMETERS = {
+LOSS_PARAMETERS = {
     "f1_reweighted_loss": "F1_REWEIGHTED_LOSS",
     "binary_focal_loss": "BINARY_FOCAL_LOSS",
     "pairwise_loss": "PAIR_WISE_LOSS",
@@ -21,6 +21,8 @@ _LOSS_PARAMETERS = {
     "listwise_distill_loss": "LISTWISE_DISTILL_LOSS",
     "ziln_loss": "ZILN_LOSS",
 }
+"""The loss that each member of the oneof `loss_param` belongs to."""
+
 _MEANINGS = {"L2_LOSS": "value", "ZILN_LOSS": "value", "SIGMOID_L2_LOSS": "rate"}
 
 
@@ -43,7 +45,8 @@ def check_unused_labels(review: Review) -> None:
     used = {tower.label_name or "".join(labels[index : index + 1]) for index, (_, tower) in enumerate(review.towers())}
     for _, tower in review.towers():
         used.update([tower.task_space_indicator_label, *(weight.label for weight in tower.sample_weights)])
-    for index, label in enumerate(labels if used else []):
+    used.update(kd.soft_label_name for kd in review.pipeline.model_config.kd)
+    for index, label in enumerate(labels if review.towers() else []):
         if label not in used:
             review.note(f"data_config.label_fields[{index}]", f'"{label}" is learned by no tower.')
 
@@ -51,7 +54,7 @@ def check_unused_labels(review: Review) -> None:
 def check_losses(review: Review) -> None:
     """The losses of a tower fit its num_class, its parameters and each other."""
     for path, tower in review.towers():
-        names = loss_names(tower)
+        names = [name for name in loss_names(tower) if name != "ORDER_CALIBRATE_LOSS"]
         for name in names:
             wanted = _NUM_CLASS.get(name, 1)
             if name != "CLASSIFICATION" and tower.num_class != wanted:
@@ -61,7 +64,7 @@ def check_losses(review: Review) -> None:
         if len(meanings) > 1:
             text = f"disagree on what the tower predicts ({', '.join(sorted(meanings))}); make a tower for each."
             review.problem(f"{path}.losses", text)
-        if tower.losses and tower.HasField("loss_type") and LossType.Name(tower.loss_type) not in names:
+        if tower.losses and tower.HasField("loss_type") and LossType.Name(tower.loss_type) not in loss_names(tower):
             review.note(f"{path}.loss_type", f"{LossType.Name(tower.loss_type)} has no effect: losses {{ }} is set.")
         _check_loss_entries(review, path, tower)
 
@@ -117,7 +120,7 @@ def task_kind(tower: TaskTower) -> str:
     """Returns what a tower predicts: `binary`, `classes` or `value`."""
     if any(name in _MEANINGS for name in loss_names(tower)):
         return "value"
-    return "classes" if tower.num_class > 1 else "binary"
+    return "classes" if tower.num_class > 1 and "JRC_LOSS" not in loss_names(tower) else "binary"
 
 
 def _check_loss_entries(review: Review, path: str, tower: TaskTower) -> None:
@@ -127,8 +130,8 @@ def _check_loss_entries(review: Review, path: str, tower: TaskTower) -> None:
         name = LossType.Name(loss.loss_type)
         if not loss.HasField("loss_type"):
             review.problem(loss_path, "has no loss_type.")
-        elif parameters and _LOSS_PARAMETERS.get(parameters) != name:
-            text = f"belongs to {_LOSS_PARAMETERS.get(parameters, 'another loss')}, but loss_type is {name}."
+        elif parameters and LOSS_PARAMETERS.get(parameters) != name:
+            text = f"belongs to {LOSS_PARAMETERS.get(parameters, 'another loss')}, but loss_type is {name}."
             review.problem(f"{loss_path}.{parameters}", text)
 
 
