@@ -1,11 +1,12 @@
 """The MMoE paper's experiment on synthetic data: does a mixture of experts help, the less related the tasks are?
 
-    python -m benchmarks.mmoe_paper [--seeds 30] [--results benchmarks/results/mmoe_paper.csv]
+    python -m benchmarks.mmoe_paper [--seeds 30] [--rate_seeds 3] [--results benchmarks/results/mmoe_paper.csv]
     python -m benchmarks.mmoe_paper --table
 
 Modeling Task Relationships in Multi-task Learning with Multi-gate Mixture-of-Experts (Ma et al., 2018), sections 3 and
-4. For each seed: `easymtl synth mmoe_paper`; for each cosine p between the tasks, each model and each learning rate, a
-training as `easymtl train` does it with `benchmarks/configs/mmoe_paper_<model>.config`. The error of a task is its mean
+4. For each seed: `easymtl synth mmoe_paper`; for each cosine p between the tasks and each model, a training as
+`easymtl train` does it with `benchmarks/configs/mmoe_paper_<model>.config`. The first `--rate_seeds` seeds train at
+each learning rate, and the others at the one that was best for the model and p. The error of a task is its mean
 squared error on the evaluation rows over the variance of its label there.
 
 A finished training is a row of the results file and is not done again: stop it whenever you like, and run it again to
@@ -18,7 +19,7 @@ import multiprocessing
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,7 @@ RATES = (0.0001, 0.001, 0.01)
 KEYS = ("rows", "epochs", "seed", "p", "model", "learning_rate")
 _RATE_FIELD = "train_config.optimizer_config[0].adam_optimizer.learning_rate.constant_learning_rate.learning_rate"
 Key = tuple[int, int, int, float, str, float]
+Row = dict[str, Value]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -49,15 +51,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for seed in range(1, options.seeds + 1):
                 pool.apply(_train_seed, (seed, options))
     kept = KeptRows(options.results, KEYS)
-    same = [row for row in kept.rows if (row["rows"], row["epochs"]) == (options.rows, options.epochs)]
-    for table in tables(same):
+    for table in tables(rows_of(kept.rows, options), options.rate_seeds):
         Console(width=120).print(table)
 
 
 def _train_seed(seed: int, options: argparse.Namespace) -> None:
     """Does the trainings of a seed that are not done yet."""
     kept = KeptRows(options.results, KEYS)
-    todo = [key for key in keys_of(options, seed) if key not in kept]
+    todo = [key for key in keys_of(options, seed, kept.rows) if key not in kept]
     if not todo:
         return
     start_tensorflow(inter_op_threads=1, intra_op_threads=1)
@@ -72,10 +73,28 @@ def _train_seed(seed: int, options: argparse.Namespace) -> None:
             print(*(f"{name}={value}" for name, value in kept.rows[-1].items()), flush=True)
 
 
-def keys_of(options: argparse.Namespace, seed: int) -> list[Key]:
-    """Returns the trainings of a seed by the values of `KEYS`."""
-    choices = itertools.product(COSINES.values(), MODELS, options.rates)
-    return [(options.rows, options.epochs, seed, *choice) for choice in choices]
+def keys_of(options: argparse.Namespace, seed: int, rows: Sequence[Row]) -> list[Key]:
+    """Returns the trainings of a seed by the values of `KEYS`; what is done already decides about the rates."""
+    settings = (options.rows, options.epochs, seed)
+    if seed <= options.rate_seeds:
+        choices = itertools.product(COSINES.values(), MODELS, options.rates)
+        return [(*settings, *choice) for choice in choices]
+    rates = best_rates(rows_of(rows, options), options.rate_seeds)
+    return [(*settings, p, model, rates[p, model]) for p, model in itertools.product(COSINES.values(), MODELS)]
+
+
+def rows_of(rows: Sequence[Row], options: argparse.Namespace) -> list[Row]:
+    """Returns the rows of trainings with the same settings."""
+    return [row for row in rows if (row["rows"], row["epochs"]) == (options.rows, options.epochs)]
+
+
+def best_rates(rows: Sequence[Row], rate_seeds: int) -> dict[tuple[float, str], float]:
+    """Returns the learning rate with the smallest mean error in the seeds that try each, by p and model."""
+    errors = errors_by_seed([row for row in rows if int(row["seed"]) <= rate_seeds])
+    best: dict[tuple[float, str], float] = {}
+    for p, model, rate in sorted(errors, key=lambda key: _mean(errors[key]), reverse=True):
+        best[p, model] = rate
+    return best
 
 
 def train(key: Key, paths: dict[str, Path]) -> dict[str, float]:
@@ -106,41 +125,50 @@ def train(key: Key, paths: dict[str, Path]) -> dict[str, float]:
     return errors
 
 
-def tables(rows: Sequence[dict[str, Value]]) -> list[Table]:
+def tables(rows: Sequence[Row], rate_seeds: int) -> list[Table]:
     """Returns the errors at each rate, and the paired comparison at the best rate of each model and p."""
-    rows = whole_seeds(rows)
-    if not rows:
+    tried = whole_seeds([row for row in rows if int(row["seed"]) <= rate_seeds])
+    if not tried:
         return []
+    chosen = best_rates(tried, rate_seeds)
+    at_best = [row for row in rows if chosen[float(row["p"]), str(row["model"])] == row["learning_rate"]]
+    return [_rate_table(tried), _paired_table(whole_seeds(at_best), chosen)]
+
+
+def _rate_table(rows: Sequence[Row]) -> Table:
     errors = errors_by_seed(rows)
     reachable = errors_by_seed(rows, "reachable")
     rates = sorted({rate for _, _, rate in errors})
-    num_seeds = len({row["seed"] for row in rows})
-    by_rate = Table(title=f"Error over variance: mean of both tasks and of {num_seeds} seeds")
+    table = Table(title=f"Error over variance: mean of both tasks and of {_num_seeds(rows)} seeds")
     for heading in ("p", "model", *(f"rate {rate:g}" for rate in rates), "reachable"):
-        by_rate.add_column(heading, justify="right")
-    paired = Table(title="Each model at its best rate of the table above: mean (median); differences within a seed")
+        table.add_column(heading, justify="right")
+    for p, model in itertools.product(COSINES.values(), MODELS):
+        cells = [f"{_mean(errors[p, model, rate]):.4f}" for rate in rates]
+        table.add_row(f"{p:g}", model, *cells, f"{_mean(reachable[p, model, rates[0]]):.4f}")
+    return table
+
+
+def _paired_table(rows: Sequence[Row], rates: Mapping[tuple[float, str], float]) -> Table:
+    errors = errors_by_seed(rows)
+    table = Table(title=f"At the best rate: mean (median) of {_num_seeds(rows)} seeds; differences within a seed")
     for heading in ("p", *MODELS, "difference", "standard error", "mmoe better in"):
-        paired.add_column(heading, justify="right")
+        table.add_column(heading, justify="right")
     for p in COSINES.values():
-        best = {}
-        for model in MODELS:
-            found = {rate: errors[p, model, rate] for rate in rates}
-            cells = [f"{_mean(found[rate]):.4f}" for rate in rates]
-            by_rate.add_row(f"{p:g}", model, *cells, f"{_mean(reachable[p, model, rates[0]]):.4f}")
-            best[model] = min(found.values(), key=_mean)
-        paired.add_row(f"{p:g}", *_paired_cells(best))
-    return [by_rate, paired]
+        table.add_row(f"{p:g}", *_paired_cells({model: errors[p, model, rates[p, model]] for model in MODELS}))
+    return table
 
 
-def whole_seeds(rows: Sequence[dict[str, Value]]) -> list[dict[str, Value]]:
+def _num_seeds(rows: Sequence[Row]) -> int:
+    return len({row["seed"] for row in rows})
+
+
+def whole_seeds(rows: Sequence[Row]) -> list[Row]:
     """Returns the rows of seeds that have all trainings any seed has: the others are under way."""
     counts = Counter(row["seed"] for row in rows)
     return [row for row in rows if counts[row["seed"]] == max(counts.values())]
 
 
-def errors_by_seed(
-    rows: Sequence[dict[str, Value]], name: str = "error"
-) -> dict[tuple[float, str, float], dict[int, float]]:
+def errors_by_seed(rows: Sequence[Row], name: str = "error") -> dict[tuple[float, str, float], dict[int, float]]:
     """Returns the mean of `<name>_1` and `<name>_2` by seed, for each (p, model, rate)."""
     errors: dict[tuple[float, str, float], dict[int, float]] = {}
     for row in rows:
@@ -167,6 +195,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=30)
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--rate_seeds", type=int, default=3, help="seeds that try each learning rate")
     parser.add_argument("--rates", type=float, nargs="+", default=RATES)
     parser.add_argument("--results", type=Path, default=FOLDER / "results" / "mmoe_paper.csv")
     parser.add_argument("--table", action="store_true", help="print the table of what is finished, and train nothing")

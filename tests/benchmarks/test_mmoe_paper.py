@@ -28,7 +28,7 @@ def column(table, heading):
 
 
 def test_each_model_is_compared_at_its_best_rate():
-    by_rate, paired = mmoe_paper.tables(made_up_rows())
+    by_rate, paired = mmoe_paper.tables(made_up_rows(), 3)
     assert column(by_rate, "rate 0.01")[:2] == ["0.3100", "0.2300"]
     assert column(by_rate, "reachable")[0] == "0.0060"
     assert column(paired, "shared_bottom")[0] == "0.3100 (0.3100)"
@@ -41,7 +41,7 @@ def test_each_model_is_compared_at_its_best_rate():
 def test_a_seed_that_is_under_way_does_not_count():
     rows = made_up_rows()
     assert mmoe_paper.whole_seeds([*rows, row(4, 0.5, "mmoe", 0.01, 9.0)]) == rows
-    assert mmoe_paper.tables([]) == []
+    assert mmoe_paper.tables([], 3) == []
 
 
 def test_the_networks_are_those_of_the_paper():
@@ -60,7 +60,7 @@ def test_the_networks_are_those_of_the_paper():
 def test_a_tiny_run_is_kept_and_not_done_again(tmp_path, monkeypatch, capsys):
     path = tmp_path / "results.csv"
     flags = ["--rows", "600", "--epochs", "1", "--seeds", "1", "--results", str(path)]
-    monkeypatch.setattr(mmoe_paper, "keys_of", lambda options, seed: [(600, 1, 1, 0.5, "mmoe", 0.01)])
+    monkeypatch.setattr(mmoe_paper, "keys_of", lambda options, seed, rows: [(600, 1, 1, 0.5, "mmoe", 0.01)])
     mmoe_paper._train_seed(1, mmoe_paper._options(flags))
     with path.open() as file:
         (line,) = csv.DictReader(file)
@@ -85,5 +85,18 @@ def test_the_table_of_what_is_there_is_printed(tmp_path, capsys):
 @pytest.mark.parametrize("p", [0.5, 1.0])
 def test_a_choice_of_rates_is_the_order_of_the_trainings(p):
     options = mmoe_paper._options(["--rates", "0.1", "0.2"])
-    keys = [key for key in mmoe_paper.keys_of(options, 7) if key[3] == p]
-    assert keys == [(100_000, 10, 7, p, model, rate) for model in mmoe_paper.MODELS for rate in (0.1, 0.2)]
+    keys = [key for key in mmoe_paper.keys_of(options, 2, []) if key[3] == p]
+    assert keys == [(100_000, 10, 2, p, model, rate) for model in mmoe_paper.MODELS for rate in (0.1, 0.2)]
+
+
+def test_later_seeds_train_at_the_rate_that_was_best():
+    rows = made_up_rows()
+    options = mmoe_paper._options(["--rows", "9", "--epochs", "1"])
+    keys = mmoe_paper.keys_of(options, 4, rows)
+    assert [key[2:] for key in keys if key[3] == 0.9] == [(4, 0.9, "shared_bottom", 0.01), (4, 0.9, "mmoe", 0.001)]
+    assert len(keys) == 6
+    more = [row(4, p, model, rate, 0.2) for _, _, _, p, model, rate in keys]
+    by_rate, paired = mmoe_paper.tables([*rows, *more], 3)
+    assert "of 3 seeds" in by_rate.title
+    assert "of 4 seeds" in paired.title
+    assert column(paired, "mmoe better in")[0] == "3 of 4"
