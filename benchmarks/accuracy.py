@@ -16,6 +16,7 @@ mean has to meet whatever is expected; `rows` of the data that it holds for; `se
 import argparse
 import json
 import math
+import re
 import shutil
 import statistics
 import subprocess
@@ -193,9 +194,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.write:
         for check in checks:
             expected[check.config]["metrics"][check.metric]["expected"] = round(check.mean, 4)
-        options.expected.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        options.expected.write_text(_json_text(document), encoding="utf-8")
     is_incomplete = bool(options.names and missing) or not checks
     return int(bool(failed) or is_incomplete or not all(check.is_passed for check in checks))
+
+
+def _json_text(document: Mapping[str, Any]) -> str:
+    """Returns a document as JSON whose innermost objects and lists stand on one line each."""
+    text = json.dumps(document, indent=2)
+    return re.sub(r"([\[{])([^][{}]*)([]}])", lambda m: m[1] + " ".join(m[2].split()) + m[3], text) + "\n"
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -92,6 +92,11 @@ def test_what_is_found_may_become_the_expectation(expectations, tmp_path, capsys
     assert accuracy.main(flags) == 0
 
 
+def test_the_file_is_written_as_it_is_kept():
+    text = accuracy.EXPECTED.read_text()
+    assert accuracy._json_text(json.loads(text)) == text
+
+
 def test_a_name_without_an_expectation_is_refused(expectations):
     with pytest.raises(SystemExit, match=r'expects nothing of "dbmtl_on_funel".*Did you mean "dbmtl_on_funnel"'):
         accuracy.main(["dbmtl_on_funel", *expectations()])
