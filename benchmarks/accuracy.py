@@ -7,7 +7,7 @@ Each config trains once per seed, by `easymtl train` and from scratch; the mean 
 than expected by the tolerance. What is better by more than that passes, and wants a new expectation. Synthetic data is
 made; a config whose data is not there and cannot be made up is left out, in so many words, and is an error only when it
 was named. The exit code is 1 when a metric fails or nothing could be checked. `--write` makes what was found the new
-expectation; a metric without one, `{"tolerance": 0.01}`, gets its first.
+expectation; a metric without one, `{"tolerance": 0.01}`, gets its first, and a config without an entry gets an entry.
 
 `expected.json`, by config: `seeds`; `metrics` with `expected`, `tolerance` and where there is one the `bar`, which the
 mean has to meet whatever is expected; `rows` of the data that it holds for; `set`, further overrides.
@@ -29,7 +29,8 @@ from typing import Any
 
 from rich.console import Console as Terminal
 
-from benchmarks.sample_data import CONFIGS, ROOT, DataMissing, data_overrides, num_parquet_rows
+from benchmarks.sample_data import CONFIGS, ROOT, DataMissing, data_overrides, num_parquet_rows, sample_names
+from easymtl.config import load_config, view
 from easymtl.config.names import METRICS
 from easymtl.errors import did_you_mean, quoted
 from easymtl.reporting.tables import make_table
@@ -91,6 +92,14 @@ def is_error(metric: str) -> bool:
     """Returns whether smaller is better for a result such as `auc_ctr`."""
     kinds = [kind for kind in METRICS if metric.removeprefix("weighted_").startswith(f"{kind}_")]
     return METRICS[max(kinds, key=len)].is_error if kinds else True
+
+
+def new_entry(name: str) -> dict[str, Any]:
+    """Returns what a first check of a sample config trains with; rows and tolerances are to be looked at afterwards."""
+    config = load_config(str(CONFIGS / f"{name}.config"))
+    tolerances = {metric: 0.05 if is_error(metric) else 0.01 for metric in view.metric_results(config.pipeline)}
+    metrics = {metric: {"tolerance": tolerance} for metric, tolerance in tolerances.items()}
+    return {"rows": {"train": 200_000, "eval": 40_000}, "seeds": [1, 2], "metrics": metrics}
 
 
 def check_config(name: str, entry: Mapping[str, Any], folder: Path) -> Iterator[Check]:
@@ -171,6 +180,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     document: dict[str, Any] = json.loads(options.expected.read_text(encoding="utf-8"))
     expected = document["configs"]
     for name in options.names:
+        if options.write and name in sample_names():
+            expected.setdefault(name, new_entry(name))
         if name not in expected:
             hint = did_you_mean(name, expected)
             sys.exit(f'{options.expected} expects nothing of "{name}": choose from {quoted(expected)}.{hint}')

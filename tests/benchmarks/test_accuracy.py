@@ -92,6 +92,14 @@ def test_what_is_found_may_become_the_expectation(expectations, tmp_path, capsys
     assert accuracy.main(flags) == 0
 
 
+def test_a_config_without_an_entry_gets_one(expectations, tmp_path, monkeypatch):
+    flags = expectations(name="esmm_on_funnel")
+    monkeypatch.setattr(accuracy, "data_overrides", lambda *_: [])
+    accuracy.main(["dbmtl_on_funnel", *flags, "--write"])
+    written = json.loads((tmp_path / "expected.json").read_text())["configs"]["dbmtl_on_funnel"]
+    assert written["metrics"]["auc_ctr"] == {"tolerance": 0.01, "expected": 0.15}
+
+
 def test_the_file_is_written_as_it_is_kept():
     text = accuracy.EXPECTED.read_text()
     assert accuracy._json_text(json.loads(text)) == text
