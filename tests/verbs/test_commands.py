@@ -126,12 +126,16 @@ def test_checkpoint_that_is_not_there(project, capsys, choice):
     assert f'there is no checkpoint "{choice}"; use latest, best, a folder, or a step: "2".' in message
 
 
-@pytest.mark.parametrize("verb", ["train", "eval"])
-def test_model_dir_of_another_config(project, capsys, verb):
+@pytest.mark.parametrize(
+    ("verb", "advice"),
+    [("train", "--set model_dir="), ("eval", "model_dir/pipeline.config"), ("export", "it was trained")],
+)
+def test_model_dir_of_another_config(project, capsys, verb, advice):
     message = refused(capsys, project, verb, "--set", "model_config.dbmtl.bottom_dnn.hidden_units=[9]")
     assert "this checkpoint is of another model than the config" in message
     assert "bottom_dnn/dnn_0/kernel is (72, 8) there and (72, 9) in the config" in message
-    assert "--set model_dir=" in message
+    assert advice in message
+    assert ("Train in another model_dir" in message) == (verb == "train")
 
 
 def test_no_savedmodel_there(project, capsys, tmp_path):
