@@ -34,8 +34,8 @@ def test_training_goes_as_it_does_in_easyrec(case):
     if (ROOT / case / "ERROR.json").exists():
         assert result.status == "differs"
         return
-    assert result.num_compared > 10
     quirk = quirk_of(ROOT / case)
+    assert result.num_compared >= (10 if quirk is None else 5)
     assert (result.status == "differs") == (quirk is not None)
     assert quirk is None or quirk.test, f"name the test of ours that shows: {quirk.reason}"
 
