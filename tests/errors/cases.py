@@ -853,7 +853,7 @@ _DIALECT = [
         "Distillation that takes a probability for a logit",
         "  dbmtl {",
         '  kd { pred_name: "probs_ctr" soft_label_name: "price" loss_type: KL_DIVERGENCE_LOSS }\n  dbmtl {',
-        "x.config:27:",
+        "x.config:28:",
         'kd[0].pred_is_logits has to be false: "probs_ctr" is a probability.',
     ),
     config(
