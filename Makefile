@@ -8,7 +8,7 @@ DEMO_DIR := model_dir/demo
 GOLDEN ?= tests/data/easyrec_golden
 DEMO := --pipeline_config $(DEMO_CONFIG) --set model_dir=$(DEMO_DIR)
 
-.PHONY: help setup demo merlin test zoo accuracy parity faults lint format proto docs clean
+.PHONY: help setup demo merlin test zoo accuracy paper parity faults lint format proto docs clean
 
 help:  ## Show the targets.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -54,6 +54,11 @@ zoo: setup  ## Train, evaluate, export and reload every sample config for some s
 
 accuracy: setup  ## Train sample configs and hold their metrics against benchmarks/expected.json; CONFIGS= names some.
 	$(BIN)/python -m benchmarks.accuracy $(CONFIGS)
+
+paper: setup  ## The MMoE paper's experiment in its short form: 3 seeds, fewer rows, an upper bound on the errors.
+	@rm -f model_dir/mmoe_paper.csv
+	$(BIN)/python -m benchmarks.mmoe_paper --seeds 3 --rows 20000 --rates 0.01 --cosines 0.5 1 --at_most 0.1 \
+	  --results model_dir/mmoe_paper.csv
 
 parity: setup  ## Hold every golden case against EasyRec's own numbers; GOLDEN=DIR names other cases.
 	$(BIN)/python -m tests.parity $(GOLDEN)

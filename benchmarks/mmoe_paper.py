@@ -2,6 +2,7 @@
 
     python -m benchmarks.mmoe_paper [--seeds 30] [--rate_seeds 3] [--results benchmarks/results/mmoe_paper.csv]
     python -m benchmarks.mmoe_paper --table
+    python -m benchmarks.mmoe_paper --seeds 3 --rows 20000 --rates 0.01 --cosines 0.5 1 --at_most 0.1
 
 Modeling Task Relationships in Multi-task Learning with Multi-gate Mixture-of-Experts (Ma et al., 2018), sections 3 and
 4. For each seed: `easymtl synth mmoe_paper`; for each cosine p between the tasks and each model, a training as
@@ -51,8 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for seed in range(1, options.seeds + 1):
                 pool.apply(_train_seed, (seed, options))
     kept = KeptRows(options.results, KEYS)
-    for table in tables(rows_of(kept.rows, options), options.rate_seeds):
+    rows = rows_of(kept.rows, options)
+    for table in tables(rows, options.rate_seeds):
         Console(width=120).print(table)
+    worst = worst_mean(rows)
+    if worst > options.at_most:
+        raise SystemExit(f"A mean error over variance of {worst:.4f} is more than {options.at_most:g}.")
 
 
 def _train_seed(seed: int, options: argparse.Namespace) -> None:
@@ -77,10 +82,15 @@ def keys_of(options: argparse.Namespace, seed: int, rows: Sequence[Row]) -> list
     """Returns the trainings of a seed by the values of `KEYS`; what is done already decides about the rates."""
     settings = (options.rows, options.epochs, seed)
     if seed <= options.rate_seeds:
-        choices = itertools.product(COSINES.values(), MODELS, options.rates)
+        choices = itertools.product(options.cosines, MODELS, options.rates)
         return [(*settings, *choice) for choice in choices]
     rates = best_rates(rows_of(rows, options), options.rate_seeds)
-    return [(*settings, p, model, rates[p, model]) for p, model in itertools.product(COSINES.values(), MODELS)]
+    return [(*settings, p, model, rates[p, model]) for p, model in itertools.product(options.cosines, MODELS)]
+
+
+def worst_mean(rows: Sequence[Row]) -> float:
+    """Returns the largest error of a p, model and rate, each the mean of its seeds; 0 of no rows."""
+    return max((_mean(errors) for errors in errors_by_seed(rows).values()), default=0.0)
 
 
 def rows_of(rows: Sequence[Row], options: argparse.Namespace) -> list[Row]:
@@ -142,7 +152,7 @@ def _rate_table(rows: Sequence[Row]) -> Table:
     table = Table(title=f"Error over variance: mean of both tasks and of {_num_seeds(rows)} seeds")
     for heading in ("p", "model", *(f"rate {rate:g}" for rate in rates), "reachable"):
         table.add_column(heading, justify="right")
-    for p, model in itertools.product(COSINES.values(), MODELS):
+    for p, model in itertools.product(_cosines(rows), MODELS):
         cells = [f"{_mean(errors[p, model, rate]):.4f}" for rate in rates]
         table.add_row(f"{p:g}", model, *cells, f"{_mean(reachable[p, model, rates[0]]):.4f}")
     return table
@@ -153,9 +163,13 @@ def _paired_table(rows: Sequence[Row], rates: Mapping[tuple[float, str], float])
     table = Table(title=f"At the best rate: mean (median) of {_num_seeds(rows)} seeds; differences within a seed")
     for heading in ("p", *MODELS, "difference", "standard error", "mmoe better in"):
         table.add_column(heading, justify="right")
-    for p in COSINES.values():
+    for p in _cosines(rows):
         table.add_row(f"{p:g}", *_paired_cells({model: errors[p, model, rates[p, model]] for model in MODELS}))
     return table
+
+
+def _cosines(rows: Sequence[Row]) -> list[float]:
+    return sorted({float(row["p"]) for row in rows})
 
 
 def _num_seeds(rows: Sequence[Row]) -> int:
@@ -196,8 +210,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--rate_seeds", type=int, default=3, help="seeds that try each learning rate")
+    parser.add_argument("--cosines", type=float, nargs="+", default=list(COSINES.values()), choices=COSINES.values())
     parser.add_argument("--rates", type=float, nargs="+", default=RATES)
     parser.add_argument("--results", type=Path, default=FOLDER / "results" / "mmoe_paper.csv")
+    parser.add_argument("--at_most", type=float, default=float("inf"), help="exit code 1 if a mean error is larger")
     parser.add_argument("--table", action="store_true", help="print the table of what is finished, and train nothing")
     return parser.parse_args(arguments)
 

@@ -60,6 +60,7 @@ def test_the_networks_are_those_of_the_paper():
 def test_a_tiny_run_is_kept_and_not_done_again(tmp_path, monkeypatch, capsys):
     path = tmp_path / "results.csv"
     flags = ["--rows", "600", "--epochs", "1", "--seeds", "1", "--results", str(path)]
+    monkeypatch.setattr(mmoe_paper, "start_tensorflow", lambda **threads: None)
     monkeypatch.setattr(mmoe_paper, "keys_of", lambda options, seed, rows: [(600, 1, 1, 0.5, "mmoe", 0.01)])
     mmoe_paper._train_seed(1, mmoe_paper._options(flags))
     with path.open() as file:
@@ -78,8 +79,11 @@ def test_the_table_of_what_is_there_is_printed(tmp_path, capsys):
     kept = mmoe_paper.KeptRows(tmp_path / "results.csv", mmoe_paper.KEYS)
     for line in made_up_rows():
         kept.append(line)
-    mmoe_paper.main(["--rows", "9", "--epochs", "1", "--table", "--results", str(kept.path)])
+    flags = ["--rows", "9", "--epochs", "1", "--table", "--results", str(kept.path)]
+    mmoe_paper.main([*flags, "--at_most", "0.5"])
     assert "mmoe better in" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="more than 0"):
+        mmoe_paper.main([*flags, "--at_most", "0.3"])
 
 
 @pytest.mark.parametrize("p", [0.5, 1.0])

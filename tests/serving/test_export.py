@@ -95,7 +95,7 @@ def test_parquet_and_csv_of_the_same_rows_score_alike(trained, exported, tmp_pat
     scorer = SavedModelScorer(exported.path, csv)
     first, _ = predict(csv, scorer, str(trained.folder / "rows.csv"), tmp_path / "csv", [])
     second, _ = predict(trained.pipeline(), scorer, str(trained.folder / "rows.parquet"), tmp_path / "parquet", [])
-    assert first == tmp_path / "csv" / "scores.parquet"
+    assert first == str(tmp_path / "csv" / "scores.parquet")
     assert_same_scores(scores_of(pq.read_table(first)), scores_of(pq.read_table(second)))
 
 
