@@ -80,7 +80,8 @@ def _steps(path: str) -> list[_Step]:
 def _descriptor(message: Message, step: _Step, walked: str, findings: Findings) -> FieldDescriptor:
     fields = message.DESCRIPTOR.fields_by_name
     if step.name not in fields:
-        hint = did_you_mean(step.name, fields) or f" Its fields: {quoted(sorted(fields))}."
+        known = f" Its fields: {quoted(sorted(fields))}." if fields else " It has none."
+        hint = did_you_mean(step.name, fields) or known
         raise OverrideError(f'{walked or "the config"} has no field "{step.name}".{hint}')
     descriptor = fields[step.name]
     path = join(walked, step.name)

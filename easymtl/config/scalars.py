@@ -9,6 +9,7 @@ from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 
 from easymtl.config.lexer import Token
 from easymtl.errors import did_you_mean, quoted
+from easymtl.protos import options_pb2
 
 _FLOAT32_MAX = 3.4028234663852886e38
 _BOOLEANS = {"true": True, "t": True, "True": True, "1": True, "false": False, "f": False, "False": False, "0": False}
@@ -113,13 +114,19 @@ def _read_enum(field: FieldDescriptor, value: list[Token]) -> int:
     hint = ""
     if token.kind == "string" and token.text[1:-1] in enum.values_by_name:
         hint = f" Write {token.text[1:-1]} without quotes."
-    raise ScalarError(f"needs one of {', '.join(enum.values_by_name)}; found {_shown(value)}.{hint}")
+    raise ScalarError(f"needs one of {', '.join(_names_of_use(enum))}; found {_shown(value)}.{hint}")
 
 
 def _unknown_name(enum: EnumDescriptor, name: str) -> str:
     shown = name if len(name) <= 60 else name[:60] + "..."
-    hint = did_you_mean(name[:60], enum.values_by_name)
-    return f'is "{shown}", which is none of {quoted(enum.values_by_name, 30)}.{hint}'
+    known = _names_of_use(enum)
+    return f'is "{shown}", which is none of {quoted(known, 30)}.{did_you_mean(name[:60], known)}'
+
+
+def _names_of_use(enum: EnumDescriptor) -> list[str]:
+    """Returns the names that are neither refused nor still to come."""
+    without = (options_pb2.value_refused, options_pb2.value_later)
+    return [v.name for v in enum.values if not any(v.GetOptions().Extensions[option] for option in without)]
 
 
 def _number_text(value: list[Token]) -> tuple[str, int]:

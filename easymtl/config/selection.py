@@ -1,8 +1,9 @@
 """`--tasks click,like`: the config with those towers alone, as if it had been written so.
 
 What belongs to the other towers goes with them: their label names, metrics and losses, the feature groups that only
-they read, and their places in `task_groups` and `kd`. Fields that a kept tower reads stay, whoever learns them: the
-label fields are left as they are. A kept tower that depends on one that is left out is a problem.
+they read, and their places in `task_groups`, `kd` and the floors of `pareto`. Fields that a kept tower reads stay,
+whoever learns them: the label fields are left as they are. A kept tower that depends on one that is left out is a
+problem.
 """
 
 from collections.abc import Callable, Sequence
@@ -126,6 +127,9 @@ class _Selection:
         model = self._pipeline.model_config
         predictions = {f"{prefix}_{name}" for prefix in _PREDICTIONS for name in names}
         self._keep(model, "model_config", "kd", lambda entry: entry.pred_name not in predictions)
+        pareto = self._pipeline.train_config.task_balancing.pareto
+        path = "train_config.task_balancing.pareto"
+        self._keep(pareto, path, "floors", lambda floor: floor.tower_name not in names)
         groups -= {INPUT_GROUP, *(name for _, name in group_references(self._pipeline))}
         self._keep(model, "model_config", "feature_groups", lambda group: group.group_name not in groups)
         self._findings.unremarkable |= labels

@@ -59,11 +59,14 @@ def test_gradients_need_shared_layers_and_losses_do_not(tmp_path, method):
         ("cagrad { c: 1 }", "cagrad.c is 1, outside of [0, 1)"),
         ("nash_mtl { update_every: 0 }", "nash_mtl.update_every is 0, outside of (0, inf)"),
         ("pareto { min_weight: 1 }", "pareto.min_weight is 1, outside of [0, 1)"),
-        ("pareto { min_weight: 0.34 }", "floors that sum to 1.02 over 3 towers"),
+        (
+            "pareto { min_weight: 0.34 }",
+            "sum to 1.02 over 3 towers; the weights sum to 1, so lower min_weight",
+        ),
         ('pareto { floors { tower_name: "cvx" } }', 'floors[0].tower_name "cvx" is not in the towers'),
         (
             'pareto { floors { tower_name: "cvr" } floors { tower_name: "cvr" } }',
-            'floors[1].tower_name "cvr" is taken',
+            "has it too. Keep one of them.",
         ),
         ("", ""),
     ],
@@ -89,9 +92,12 @@ def test_two_ways_to_weigh_losses_are_one_too_many(tmp_path):
 def test_comparing_gradients_needs_several_tasks_that_share_layers(tmp_path):
     every = "log_gradient_conflict_every: 10"
     assert load(tmp_path, "", train=every).pipeline.train_config.log_gradient_conflict_every == 10
-    assert "the model has one tower" in problems(tmp_path, "", text=ONE_TOWER, train=every)
+    alone = problems(tmp_path, "", text=ONE_TOWER, train=every)
+    assert "log_gradient_conflict_every compares tasks against each other, and the model has one tower" in alone
     changes = (*UNSHARED, ('      relation_tower_names: "ctr"\n', ""))
-    assert "log_gradient_conflict_every looks at the dense weights" in problems(tmp_path, "", *changes, train=every)
+    unshared = problems(tmp_path, "", *changes, train=every)
+    assert "log_gradient_conflict_every looks at the dense weights" in unshared
+    assert "leave it out, or take a model with shared layers" in unshared
 
 
 def test_a_calibration_between_towers_has_no_learned_weight(tmp_path):

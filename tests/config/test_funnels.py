@@ -50,7 +50,7 @@ WRONG = {
         body("simple_multi_task", TOWERS, 'parent: "order"'),
         "click. One of these towers must happen without the others.",
     ),
-    "its own parent": (body("simple_multi_task", TOWERS, 'parent: "click"'), "make a circle: click needs click"),
+    "its own parent": (body("simple_multi_task", TOWERS, 'parent: "click"'), "makes a circle: click needs click"),
     "a value as parent": (
         body("simple_multi_task", TOWERS.replace("auc", "mean_squared_error", 1), "loss_type: L2_LOSS"),
         'task_towers[1].parent "click" predicts no probability of one event',

@@ -81,7 +81,7 @@ WRONG = {
     ),
     "a tower in two groups": (
         home(ALIKE + ' task_groups { group_name: "b" tower_names: "ctr" }'),
-        'task_groups[1].tower_names[0] "ctr" is taken',
+        "has it too. A task is in one group: take it out of the other.",
     ),
     "a tower in no group": (
         home('task_groups { group_name: "watch" tower_names: "ctr" }'),
@@ -113,3 +113,12 @@ def test_models_have_what_they_are_made_of(base, problems, body, expected):
 def test_groups_that_gates_read_are_not_noted_as_unread(base, load):
     config = load(text=config_of(base, pepnet('domain_group: "own" personal_group: "other"')))
     assert not [note for note in config.notes if "read by nothing" in note]
+
+
+def test_tables_with_an_embedding_name_are_not_the_own_of_a_stem_task(base, load):
+    text = config_of(base, stem())
+    assert not [note for note in load(text=text).notes if "embedding_name" in note]
+    shared = text.replace('input_names: "user"', 'input_names: "user" embedding_name: "people"', 1)
+    notes = [note for note in load(text=shared).notes if "embedding_name" in note]
+    assert len(notes) == 2
+    assert 'task_towers[0].feature_group "own" shares the tables of "user" by their embedding_name' in notes[0]

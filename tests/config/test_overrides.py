@@ -107,6 +107,10 @@ def test_the_last_of_two_overrides_wins(load):
         ("train_config.num_steps", '"train_config.num_steps" is no path=value'),
         ("=3", '"=3" is no path=value'),
         ("train_config.num_step=1", 'train_config has no field "num_step". Did you mean "num_steps"?'),
+        (
+            "train_config.task_balancing.pcgrad.x=1",
+            'train_config.task_balancing.pcgrad has no field "x". It has none.',
+        ),
         ("train_confg.num_steps=1", 'the config has no field "train_confg". Did you mean "train_config"?'),
         ("train_config..num_steps=1", '"" in the path train_config..num_steps is no field name'),
         ("train_config.num_steps=a", "train_config.num_steps: num_steps needs a whole number, 0 or more, found a."),

@@ -305,7 +305,10 @@ MODELS = {
         "mmoe { experts { dnn { hidden_units: 4 } } experts { dnn { hidden_units: 6 } } %s }",
         "mmoe.experts end in layers of different widths [4, 6]",
     ),
-    "an expert without layers": ("mmoe { experts { } %s }", "mmoe.experts[0] needs dnn."),
+    "an expert without layers": (
+        "mmoe { experts { } %s }",
+        "mmoe.experts[0] needs dnn { hidden",
+    ),
     "right experts": ("mmoe { num_expert: 2 expert_dnn { hidden_units: 4 } %s }", None),
     "shared bottom without one": ("shared_bottom { %s }", "model_config.shared_bottom needs bottom_dnn"),
     "omoe without experts": ("omoe { %s }", "omoe has no experts: set expert_dnn { hidden_units: ... } and num_expert"),
@@ -313,7 +316,7 @@ MODELS = {
     "right omoe": ("omoe { expert_dnn { hidden_units: 4 } num_expert: 2 %s }", None),
     "cgc without shared experts": (
         "cgc { expert_num_per_task: 1 task_expert_net { hidden_units: 4 } %s }",
-        "model_config.cgc needs share_num.",
+        "model_config.cgc needs share_num, for example share_num: 1.",
     ),
     "cgc of two widths": (
         f"cgc {{ {LEVEL.replace('units: 4 }', 'units: [4, 8] }', 1)} %s }}",
@@ -324,8 +327,11 @@ MODELS = {
         "cgc.expert_num_per_task is 0, outside of (0, inf).",
     ),
     "right cgc": (f"cgc {{ {LEVEL} %s }}", None),
-    "ple without levels": ("ple { %s }", "model_config.ple has no extraction_networks."),
-    "ple level": ("ple { extraction_networks { share_num: 1 } %s }", "extraction_networks[0] needs task_expert_net."),
+    "ple without levels": ("ple { %s }", "model_config.ple has no extraction_networks { expert_num_per_task"),
+    "ple level": (
+        "ple { extraction_networks { share_num: 1 } %s }",
+        "[0] needs task_expert_net { hidden",
+    ),
     "ple level without a name": (
         f"ple {{ extraction_networks {{ {LEVEL} }} %s }}",
         'extraction_networks[0] needs network_name, for example "level_1"',
@@ -366,6 +372,11 @@ LATER = {
         "task_towers[1]",
         'sample_weights { label: "user" }',
         'sample_weights[0].label "user" is not in data_config.label_fields ("click", ',
+    ),
+    "no class counts": (
+        "task_towers[1]",
+        "sample_weights { class_weights { negative: 0 positive: 0 } }",
+        "class_weights gives both classes the factor 0, so no row would count; leave one above 0.",
     ),
     "no sample weight": ("task_towers[1]", "sample_weights { }", "sample_weights[0] needs column, label or class_"),
     "jrc": ("task_towers[1]", "losses { loss_type: JRC_LOSS }", "num_class is 1, but JRC_LOSS needs num_class: 2."),

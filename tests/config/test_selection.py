@@ -198,3 +198,17 @@ def test_distillation_of_a_tower_goes_with_it():
     kd = 'kd { pred_name: "logits_a" soft_label_name: "s" } kd { pred_name: "probs_b" soft_label_name: "t" }'
     model = select(f"model_config {{ mmoe {{ {towers} }} {kd} }}", ["b"]).model_config
     assert [entry.pred_name for entry in model.kd] == ["probs_b"]
+
+
+def test_floors_of_a_tower_go_with_it():
+    towers = "".join(f'task_towers {{ tower_name: "{name}" label_name: "{name}" }} ' for name in "ab")
+    floors = 'floors { tower_name: "a" min_weight: 0.3 } floors { tower_name: "b" min_weight: 0.2 }'
+    train = f"train_config {{ task_balancing {{ pareto {{ {floors} }} }} }}"
+    balancing = select(f"{train} model_config {{ mmoe {{ {towers} }} }}", ["b"]).train_config.task_balancing
+    assert [floor.tower_name for floor in balancing.pareto.floors] == ["b"]
+
+
+def test_a_choice_does_not_balance_what_the_config_does_not_balance():
+    towers = "".join(f'task_towers {{ tower_name: "{name}" label_name: "{name}" }} ' for name in "ab")
+    pipeline = select(f"model_config {{ mmoe {{ {towers} }} }}", ["b"])
+    assert not pipeline.train_config.HasField("task_balancing")

@@ -929,7 +929,7 @@ _DIALECT = [
         "num_steps: 2 train_distribute: ParameterServerStrategy",
         "x.config:8:34:",
         '"ParameterServerStrategy"',
-        '"NoStrategy", "PSStrategy"',
+        'is none of "NoStrategy".',
     ),
     config(
         "A strategy of PAI",

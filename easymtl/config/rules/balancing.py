@@ -24,8 +24,8 @@ def check_task_balancing(review: Review) -> None:
             review.problem(_BALANCING, text, *(f"{_BALANCING}.{member}" for member in _METHODS))
         else:
             _check_method(review, method)
-    if train.log_gradient_conflict_every and _has_several_towers(review, _COMPARING):
-        _check_shared(review, _COMPARING)
+    if train.log_gradient_conflict_every and _has_several_towers(review, _COMPARING, "compares"):
+        _check_shared(review, _COMPARING, "leave it out, or take a model with shared layers.")
 
 
 def _check_method(review: Review, method: str) -> None:
@@ -35,28 +35,28 @@ def _check_method(review: Review, method: str) -> None:
         name = ModelConfig.LossWeightStrategy.Name(strategy)
         text = f"and model_config.loss_weight_strategy {name} both weigh the losses; keep one of them."
         review.problem(path, text, "model_config.loss_weight_strategy")
-    if _has_several_towers(review, path) and method in _OF_GRADIENTS:
-        _check_shared(review, path)
+    if _has_several_towers(review, path, "weighs") and method in _OF_GRADIENTS:
+        advice = "take a model with shared layers, or uncertainty, random or dwa, which need the losses alone."
+        _check_shared(review, path, advice)
     if method == "pareto":
         _check_floors(review, path)
 
 
-def _has_several_towers(review: Review, path: str) -> bool:
+def _has_several_towers(review: Review, path: str, does: str) -> bool:
     """Reports a model of one tower; returns whether there are several, which is not known without a model."""
     towers = review.towers()
     if len(towers) == 1 and not review.pipeline.model_config.HasField("model_params"):
-        text = (
-            f'weighs tasks against each other, and the model has one tower ("{towers[0][1].tower_name}"); leave it out.'
-        )
+        only = towers[0][1].tower_name
+        text = f'{does} tasks against each other, and the model has one tower ("{only}"); leave it out.'
         review.problem(path, text, *review.tower_reads())
     return len(towers) > 1
 
 
-def _check_shared(review: Review, path: str) -> None:
+def _check_shared(review: Review, path: str, advice: str) -> None:
     if view.model_name(review.pipeline) == "simple_multi_task":
         text = (
             "looks at the dense weights that several tasks share, and the towers of simple_multi_task share embeddings "
-            "only; take a model with shared layers, or uncertainty, random or dwa, which need the losses alone."
+            f"only; {advice}"
         )
         review.problem(path, text)
 
@@ -66,13 +66,17 @@ def _check_floors(review: Review, path: str) -> None:
     names = [tower.tower_name for _, tower in review.towers()]
     floors = dict.fromkeys(names, pareto.min_weight)
     entries = [(f"{path}.floors[{index}].tower_name", entry) for index, entry in enumerate(pareto.floors)]
-    review.check_unique((entry_path, entry.tower_name) for entry_path, entry in entries)
+    named = [(entry_path, entry.tower_name) for entry_path, entry in entries]
+    review.check_unique(named, "Keep one of them.")
     for entry_path, entry in entries:
         if review.check_known(entry_path, entry.tower_name, names, "the towers", *review.tower_reads()):
             floors[entry.tower_name] = entry.min_weight
     total = sum(floors.values())
     if total > 1 + _ROUNDING:
-        text = f"has floors that sum to {total:g} over {len(names)} towers; the weights sum to 1, so floors stay below."
+        text = (
+            f"has floors that sum to {total:g} over {len(names)} towers; the weights sum to 1, so lower min_weight "
+            "until the floors sum to less."
+        )
         review.problem(path, text, *review.tower_reads())
 
 

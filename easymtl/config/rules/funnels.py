@@ -82,7 +82,7 @@ def _check_cycles(review: Review, towers: dict[str, tuple[str, TaskTower]]) -> N
         TopologicalSorter(needs).prepare()
     except CycleError as error:
         circle = list(reversed(error.args[1]))
-        text = f"make a circle: {' needs '.join(circle)}. One of these towers must happen without the others."
+        text = f"makes a circle: {' needs '.join(circle)}. One of these towers must happen without the others."
         review.problem(f"{towers[circle[0]][0]}.parent", text)
 
 
@@ -100,7 +100,8 @@ def _check_funnel(review: Review, path: str, model: ESMM | ESCM2) -> None:
     for field in ("ctr_tower", "cvr_tower"):
         if not model.HasField(field):
             review.problem(path, f"needs {field}.")
-    review.check_unique((f"{path}.groups[{i}].input", group.input) for i, group in enumerate(model.groups))
+    inputs = [(f"{path}.groups[{i}].input", group.input) for i, group in enumerate(model.groups)]
+    review.check_unique(inputs, "Keep one of them.")
     for index, group in enumerate(model.groups):
         if not group.input:
             review.problem(f"{path}.groups[{index}]", "needs input, the name of a feature group.")

@@ -4,8 +4,10 @@ from collections.abc import Callable
 
 from google.protobuf.message import Message
 
+from easymtl.config import view
 from easymtl.config.names import INPUT_GROUP, activation_name
-from easymtl.config.rules.review import Review
+from easymtl.config.rules.review import Review, feature_name
+from easymtl.errors import quoted
 from easymtl.protos.layer_pb2 import DNN
 from easymtl.protos.model_pb2 import STEM, AdaTT, HoME, PEPNet
 
@@ -42,6 +44,18 @@ def check_stem(review: Review, path: str, stem: STEM) -> None:
             review.problem(f"{tower_path}.feature_group", text)
         else:
             taken[group] = f'those of "{tower.tower_name}"'
+            _note_shared_tables(review, f"{tower_path}.feature_group", group)
+
+
+def _note_shared_tables(review: Review, path: str, group: str) -> None:
+    """An embedding_name makes one table of the tables in all groups: the task then has none of its own."""
+    tables = {feature_name(feature): feature.embedding_name for _, feature in review.features()}
+    for other in review.pipeline.model_config.feature_groups:
+        if other.group_name == group:
+            shared = [name for name in view.group_feature_names(other) if tables.get(name)]
+            if shared:
+                text = f'"{group}" shares the tables of {quoted(shared)} by their embedding_name; leave that out for '
+                review.note(path, text + "embeddings that are this task's alone.")
 
 
 def check_home(review: Review, path: str, home: HoME) -> None:
@@ -79,7 +93,7 @@ def _check_members(review: Review, path: str, home: HoME) -> None:
     names = (f"{path}.task_towers", f"{path}.task_towers.tower_name")
     for member_path, name in members:
         review.check_known(member_path, name, towers, "the towers", *names)
-    review.check_unique(members)
+    review.check_unique(members, "A task is in one group: take it out of the other.")
     grouped = {name for _, name in members}
     for index, name in enumerate(towers):
         if name and name not in grouped:

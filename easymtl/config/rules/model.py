@@ -112,7 +112,7 @@ def _check_mmoe(review: Review, path: str, mmoe: MMoE) -> None:
         (f"{path}.experts[{i}].expert_name", expert.expert_name) for i, expert in enumerate(mmoe.experts)
     )
     for index, expert in enumerate(mmoe.experts):
-        _require(review, f"{path}.experts[{index}]", expert, "dnn")
+        gated_models.require_networks(review, f"{path}.experts[{index}]", expert, "dnn")
     widths = {expert.dnn.hidden_units[-1] for expert in mmoe.experts if expert.dnn.hidden_units}
     if len(widths) > 1:
         text = f"end in layers of different widths {sorted(widths)}; they are added up, so the widths must agree."
@@ -135,7 +135,8 @@ def _check_experts(review: Review, path: str, model: MMoE | OMoE | DBMTL) -> Non
 
 def _check_ple(review: Review, path: str, ple: PLE) -> None:
     if not ple.extraction_networks:
-        review.problem(path, "has no extraction_networks.")
+        text = "has no extraction_networks { expert_num_per_task: 1 share_num: 1 ... }: its levels."
+        review.problem(path, text)
     named = [(f"{path}.extraction_networks[{i}]", network) for i, network in enumerate(ple.extraction_networks)]
     for network_path, network in named:
         _check_level(review, network_path, network)
@@ -147,8 +148,10 @@ def _check_ple(review: Review, path: str, ple: PLE) -> None:
 
 def _check_level(review: Review, path: str, level: CGC | ExtractionNetwork) -> None:
     """The experts of a level are all there, and end in one width."""
-    for field in ("expert_num_per_task", "share_num", "task_expert_net", "share_expert_net"):
-        _require(review, path, level, field)
+    for field in ("expert_num_per_task", "share_num"):
+        if not level.HasField(field):
+            review.problem(path, f"needs {field}, for example {field}: 1.")
+    gated_models.require_networks(review, path, level, "task_expert_net", "share_expert_net")
     if not (level.task_expert_net.hidden_units and level.share_expert_net.hidden_units):
         return
     own, shared = (level.task_expert_net.hidden_units[-1], level.share_expert_net.hidden_units[-1])
@@ -159,11 +162,6 @@ def _check_level(review: Review, path: str, level: CGC | ExtractionNetwork) -> N
         )
         task_units = f"{path}.task_expert_net.hidden_units"
         review.problem(f"{path}.share_expert_net.hidden_units", text, task_units)
-
-
-def _require(review: Review, path: str, message: Message, field: str) -> None:
-    if not message.HasField(field):
-        review.problem(path, f"needs {field}.")
 
 
 _ARCHITECTURES: dict[type, Callable[[Review, str, Message], None]] = {

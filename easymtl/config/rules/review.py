@@ -115,14 +115,12 @@ class Review:
         self.problem(path, f'"{pattern}" is a range of {size} names; 1 to {view.LONGEST_RANGE} are allowed.')
         return False
 
-    def check_unique(self, named: Iterable[tuple[str, str]]) -> None:
+    def check_unique(self, named: Iterable[tuple[str, str]], advice: str = "Rename one of them.") -> None:
         """Reports every name that came before, given (path, name) pairs."""
         first: dict[str, str] = {}
         for path, name in named:
             if name and name in first:
-                self.problem(
-                    path, f'"{name}" is taken: {self.places.where(first[name])} has it too. Rename one of them.'
-                )
+                self.problem(path, f'"{name}" is taken: {self.places.where(first[name])} has it too. {advice}')
             first.setdefault(name, path)
 
     def features(self) -> Iterator[tuple[str, FeatureConfig]]:

@@ -145,6 +145,9 @@ def _check_sample_weights(review: Review, path: str, tower: TaskTower) -> None:
             review.check_number_field(f"{weight_path}.column", weight.column)
         elif factor == "label":
             review.check_label_field(f"{weight_path}.label", weight.label)
+        elif not (weight.class_weights.negative or weight.class_weights.positive):
+            text = "gives both classes the factor 0, so no row would count; leave one above 0."
+            review.problem(f"{weight_path}.class_weights", text)
 
 
 def _check_cycles(review: Review) -> None:
