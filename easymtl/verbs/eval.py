@@ -11,8 +11,9 @@ from easymtl.verbs.tensorflow_start import start_tensorflow
 def run(options: Namespace) -> None:
     """Evaluates, prints a table and writes it as JSON.
 
-    `eval_result.json` of the model_dir is that of its checkpoints on the config's evaluation data: other data, a
-    SavedModel and a choice of tasks are written only where `--output` says.
+    `eval_result.json` of the model_dir is that of its checkpoints on the config's evaluation data: other data and a
+    SavedModel are written only where `--output` says. A choice of tasks is that of the
+    checkpoint, which refuses others.
 
     Raises:
       UserError: the config, the checkpoint or the data are wrong.
@@ -38,7 +39,7 @@ def run(options: Namespace) -> None:
     print_counts(result.counts, result.num_examples, result.skipped_rows, terminal)
     if options.saved_model:
         print_line(terminal, "A SavedModel tells no losses and counts no odd values: its checkpoint does.")
-    is_other = options.input or options.saved_model or options.tasks
+    is_other = options.input or options.saved_model
     output = options.output or ("" if is_other else str(Path(pipeline.model_dir) / RESULT_NAME))
     if not output:
         print_line(terminal, "Nothing was written: name a file with --output to keep this result.")

@@ -81,6 +81,7 @@ def test_evaluation_has_those_tasks_alone(project):
     result = json.loads((project.folder / "result.json").read_text())
     assert {"auc_cvr", "mean_squared_error_stay"} <= result.keys()
     assert not [name for name in result if "ctr" in name]
+    assert "Wrote model/eval_result.json" in run(project, f"eval {TASKS}"), "it is the choice of the checkpoint"
 
 
 def test_scores_and_savedmodel_have_those_tasks_alone(project):

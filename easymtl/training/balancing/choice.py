@@ -19,6 +19,7 @@ from easymtl.training.balancing.weightings import (
     Weighting,
 )
 from easymtl.training.checkpoints import Checkpoint
+from easymtl.training.weights import advice_for_another_config
 
 _FIXED = "fixed weights"
 _SQUARED = (LossType.L2_LOSS, LossType.SIGMOID_L2_LOSS)
@@ -106,6 +107,6 @@ def require_same_balancing(pipeline: Pipeline, checkpoint: Checkpoint, state: Ma
     there = state.get("balancing", here)
     if there != here:
         raise UserError(
-            f"{checkpoint.path}: the losses have {here} in the config and had {there} in the training. Go back to the "
-            "config in pipeline.config of its model_dir, or train in another model_dir: --set model_dir=..."
+            f"{checkpoint.path}: the losses have {here} in the config and had {there} in the training. "
+            f"{advice_for_another_config(checkpoint.path, is_training=True)}"
         )
