@@ -8,7 +8,7 @@ DEMO_DIR := model_dir/demo
 GOLDEN ?= tests/data/easyrec_golden
 DEMO := --pipeline_config $(DEMO_CONFIG) --set model_dir=$(DEMO_DIR)
 
-.PHONY: help setup demo merlin test zoo accuracy paper parity faults lint format proto docs clean
+.PHONY: help setup demo merlin test zoo accuracy bench paper parity faults lint format proto docs clean
 
 help:  ## Show the targets.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ zoo: setup  ## Train, evaluate, export and reload every sample config for some s
 
 accuracy: setup  ## Train sample configs and hold their metrics against benchmarks/expected.json; CONFIGS= names some.
 	$(BIN)/python -m benchmarks.accuracy $(CONFIGS)
+
+bench: setup  ## Measure speed beside the processor's limit and other libraries (an hour); ARGS= passes options.
+	$(BIN)/python -m benchmarks.speed --peers .peers $(ARGS)
 
 paper: setup  ## The MMoE paper's experiment in its short form: 3 seeds, fewer rows, an upper bound on the errors.
 	@rm -f model_dir/mmoe_paper.csv

@@ -1,0 +1,164 @@
+"""What is measured: data sets and networks, each an ordinary config."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from google.protobuf import text_format
+
+from easymtl.config import load_config
+from easymtl.protos.data_pb2 import DatasetConfig
+from easymtl.protos.model_pb2 import ModelConfig
+from easymtl.synth import write
+
+ROOT = Path(__file__).parent.parent
+SAMPLES = ROOT / "samples" / "configs"
+
+_TAOBAO_TOWER = "dnn { hidden_units: [256, 128, 64, 32] }"
+
+
+def _towers(labels: Sequence[str], text: str) -> str:
+    return " ".join(f'task_towers {{ tower_name: "{label}" label_name: "{label}" {text} }}' for label in labels)
+
+
+def _mixture(num_expert: int) -> str:
+    towers = _towers(["clk", "buy"], "dnn { hidden_units: [128, 64] }")
+    return f"mmoe {{ num_expert: {num_expert} expert_dnn {{ hidden_units: [256, 128] }} {towers} }}"
+
+
+def _ple(num_levels: int) -> str:
+    net = "{ hidden_units: [256, 128] }"
+    level = f"expert_num_per_task: 2 share_num: 2 task_expert_net {net} share_expert_net {net}"
+    levels = [f'extraction_networks {{ network_name: "level{index}" {level} }}' for index in range(num_levels)]
+    return f"ple {{ {' '.join(levels)} {_towers(['clk', 'buy'], 'dnn { hidden_units: [128, 64] }')} }}"
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One network on one data set.
+
+    Attributes:
+      name: in tables, and for `--only`.
+      base: the sample config whose data and features are taken.
+      data_set: the synthetic set, or None where the base config's own files are read.
+      model: text of the model, or None for the base's own.
+      overrides: further changes, as for `--set`.
+      peer: the same network in the words of benchmarks/peers, or None where peers do not have it.
+      formats: file formats that training is measured from.
+    """
+
+    name: str
+    base: str
+    data_set: str | None
+    model: str | None = None
+    overrides: tuple[str, ...] = ()
+    peer: dict | None = None
+    formats: tuple[str, ...] = ("csv", "parquet")
+
+    @property
+    def is_available(self) -> bool:
+        """Returns whether its data can be had: made, or there."""
+        config = load_config(str(SAMPLES / self.base))
+        return self.data_set is not None or (ROOT / config.pipeline.train_input_path).exists()
+
+    def write_config(self, folder: Path) -> Path:
+        """Writes the config of the network into a folder and returns its path."""
+        config = load_config(str(SAMPLES / self.base), self.overrides)
+        if self.model:
+            chosen = text_format.Parse(self.model, ModelConfig())
+            model = config.pipeline.model_config
+            for name in (model.WhichOneof("model"), "model_class"):
+                model.ClearField(name)
+            model.MergeFrom(chosen)
+        path = folder / f"{self.name}.config"
+        path.write_text(config.text(), encoding="utf-8")
+        return path
+
+
+WORKLOADS = [
+    Workload("taobao_dbmtl", "dbmtl_on_taobao.config", "taobao"),
+    Workload(
+        "taobao_shared_bottom",
+        "dbmtl_on_taobao.config",
+        "taobao",
+        f"shared_bottom {{ bottom_dnn {{ hidden_units: [1024, 512, 256] }} {_towers(['clk', 'buy'], _TAOBAO_TOWER)} }}",
+        peer={"model": "shared_bottom", "bottom": [1024, 512, 256], "towers": [256, 128, 64, 32]},
+    ),
+    Workload("taobao_mmoe_4", "dbmtl_on_taobao.config", "taobao", _mixture(4), formats=("parquet",)),
+    Workload("taobao_mmoe_32", "dbmtl_on_taobao.config", "taobao", _mixture(32), formats=("parquet",)),
+    Workload(
+        "taobao_ple_3",
+        "dbmtl_on_taobao.config",
+        "taobao",
+        _ple(3),
+        peer={
+            "model": "ple",
+            "levels": 3,
+            "task_experts": 2,
+            "shared_experts": 2,
+            "expert": [256, 128],
+            "towers": [128, 64],
+        },
+        formats=("parquet",),
+    ),
+    Workload(
+        "census_mmoe",
+        "mmoe_on_census.config",
+        None,
+        "mmoe {{ num_expert: 8 expert_dnn {{ hidden_units: [16] }} {} }}".format(
+            _towers(["income_50k", "never_married"], "dnn { hidden_units: [8] }")
+        ),
+        ("data_config.batch_size=2048",),
+        {"model": "mmoe", "experts": 8, "expert": [16], "towers": [8]},
+        formats=("parquet",),
+    ),
+    Workload(
+        "tenrec_mlp",
+        "mmoe_on_tenrec.config",
+        "tenrec",
+        "shared_bottom {{ bottom_dnn {{ hidden_units: [32, 16] use_bn: false }} {} }}".format(
+            _towers(["click", "follow", "like", "share"], "")
+        ),
+        formats=("parquet",),
+    ),
+]
+
+
+@dataclass
+class DataFiles:
+    """The files of the synthetic sets, made when first asked for.
+
+    Attributes:
+      folder: where they are.
+      num_rows: of each training set.
+    """
+
+    folder: Path
+    num_rows: int
+    _paths: dict[tuple[str, str], dict[str, Path]] = field(default_factory=dict)
+
+    def overrides(self, workload: Workload, file_format: str = "parquet") -> list[str]:
+        """Returns the changes of a config that make it read a format."""
+        if workload.data_set is None:
+            config = load_config(str(SAMPLES / workload.base)).pipeline
+            paths = {"train": ROOT / config.train_input_path, "eval": ROOT / config.eval_input_path}
+            return [f"train_input_path={paths['train']}", f"eval_input_path={paths['eval']}"]
+        paths = self._made(workload, file_format)
+        kind = DatasetConfig.InputType.Name(
+            DatasetConfig.CSVInput if file_format == "csv" else DatasetConfig.ParquetInput
+        )
+        return [
+            f"train_input_path={paths['train']}",
+            f"eval_input_path={paths['eval']}",
+            f"data_config.input_type={kind}",
+            "data_config.with_header=true",
+        ]
+
+    def _made(self, workload: Workload, file_format: str) -> dict[str, Path]:
+        key = (str(workload.data_set), file_format)
+        if key not in self._paths:
+            name, _ = key
+            folder = self.folder / name
+            options = {"out": folder, "eval_rows": 100_000, "format": file_format, "header": True}
+            self._paths[key] = write(name, self.num_rows, **options)
+        return self._paths[key]
