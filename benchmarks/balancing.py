@@ -11,31 +11,22 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from easymtl.config import load_config
 from easymtl.synth import write
 from easymtl.verbs.tensorflow_start import start_tensorflow
 
 start_tensorflow()
 
 import numpy as np  # noqa: E402
-import tensorflow as tf  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
-from easymtl.features.encoder import to_tensors  # noqa: E402
-from easymtl.tasks.ranker import Ranker  # noqa: E402
-from easymtl.training.balancing.choice import make_descent  # noqa: E402
-from easymtl.training.inputs import TrainingInput  # noqa: E402
-from easymtl.training.optimizers import Optimizers  # noqa: E402
-from easymtl.training.precision import dtype_of, resolve_precision  # noqa: E402
-from easymtl.training.step import batch_signature, make_train_step  # noqa: E402
+from benchmarks.step import Step  # noqa: E402
 
 CONFIGS = Path(__file__).parent.parent / "samples" / "configs"
-FIXED: tuple[str, ...] = ()
 METHODS = {
     "uncertainty": "uncertainty {}",
     "random": "random {}",
@@ -48,7 +39,6 @@ METHODS = {
     "nash_mtl, update_every: 10": "nash_mtl { update_every: 10 }",
     "pareto": "pareto { min_weight: 0.1 }",
 }
-_WARM_UP = 3
 
 
 @dataclass(frozen=True)
@@ -58,34 +48,6 @@ class Workload:
     name: str
     config: Path
     overrides: Sequence[str]
-
-
-class Step:
-    """The update alone, again and again on one batch."""
-
-    def __init__(self, workload: Workload, overrides: Iterable[str]):
-        pipeline = load_config(str(workload.config), [*workload.overrides, *overrides]).pipeline
-        settings = pipeline.train_config
-        ranker = Ranker(pipeline)
-        descent = make_descent(pipeline, ranker)
-        dense = [*ranker.dense_variables, *descent.trained]
-        optimizers = Optimizers(settings.optimizer_config, list(ranker.embeddings.variables_by_width.values()), dense)
-        with TrainingInput(pipeline, ranker, None).feed as feed:
-            arrays = to_tensors(next(feed).rows)
-        self._batch = {name: tf.constant(value) for name, value in arrays.items()}
-        self._rates = tf.constant([1e-4, 1e-4])
-        counter = tf.Variable(0, dtype=tf.int64)
-        dtype = dtype_of(resolve_precision(settings.mixed_precision))
-        signature = batch_signature({name: np.asarray(value) for name, value in arrays.items()})
-        self._step = make_train_step(ranker, optimizers, counter, settings, dtype, signature, descent)
-        self.seconds(_WARM_UP)
-
-    def seconds(self, num_steps: int) -> np.ndarray:
-        """Returns the seconds that the steps took, and the processor's seconds in them, `[2]`."""
-        begin = time.perf_counter(), time.process_time()
-        for _ in range(num_steps):
-            float(self._step(self._batch, self._rates)["loss"])
-        return np.array([time.perf_counter() - begin[0], time.process_time() - begin[1]])
 
 
 def main() -> None:
@@ -112,17 +74,25 @@ def _workloads(folder: str, precision: str) -> list[Workload]:
 
 def _measure(workload: Workload, methods: Sequence[str], rounds: int, num_steps: int) -> dict[str, list[np.ndarray]]:
     """Returns the ratios of each method, a value per pair."""
-    fixed = Step(workload, FIXED)
+    fixed = Step(workload.config, workload.overrides)
     ratios: dict[str, list[np.ndarray]] = {}
     for name in methods:
-        method = Step(workload, [f"train_config.task_balancing={{ {METHODS[name]} }}"])
-        method.seconds(num_steps)
+        method = Step(workload.config, [*workload.overrides, f"train_config.task_balancing={{ {METHODS[name]} }}"])
+        _seconds(method, num_steps)
         ratios[name] = []
         for _ in range(rounds):
-            base = fixed.seconds(num_steps)
-            ratios[name].append(method.seconds(num_steps) / base)
+            base = _seconds(fixed, num_steps)
+            ratios[name].append(_seconds(method, num_steps) / base)
         print(f"{workload.name}: {name} {_text(ratios[name])}", file=sys.stderr, flush=True)
     return ratios
+
+
+def _seconds(step: Step, num_steps: int) -> np.ndarray:
+    """Returns the seconds that steps take, and the processor's seconds in them, `[2]`."""
+    begin = time.perf_counter(), time.process_time()
+    for _ in range(num_steps):
+        step.run()
+    return np.array([time.perf_counter() - begin[0], time.process_time() - begin[1]])
 
 
 def _text(ratios: Sequence[np.ndarray]) -> str:

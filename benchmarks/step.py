@@ -44,13 +44,18 @@ class Step:
         counter = tf.Variable(0, dtype=tf.int64)
         signature = batch_signature({name: np.asarray(value) for name, value in arrays.items()})
         self._update = make_train_step(self.ranker, optimizers, counter, settings, self.dtype, signature, descent)
-        self.seconds(_WARM_UP)
+        for _ in range(_WARM_UP):
+            self.run()
+
+    def run(self) -> None:
+        """Makes an update, and waits for its end."""
+        float(self._update(self._batch, self._rates)["loss"])
 
     def seconds(self, num_steps: int) -> float:
         """Returns the median seconds of a step."""
         times = []
         for _ in range(num_steps):
             begin = time.perf_counter()
-            float(self._update(self._batch, self._rates)["loss"])
+            self.run()
             times.append(time.perf_counter() - begin)
         return statistics.median(times)
