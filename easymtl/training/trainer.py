@@ -29,6 +29,7 @@ from easymtl.training.pace import Pace
 from easymtl.training.precision import dtype_of
 from easymtl.training.profile import Profile
 from easymtl.training.publishing import reason, sweep, write_text
+from easymtl.training.reports import Reports
 from easymtl.training.restore import CONFIG_NAME, settle_precision
 from easymtl.training.step import StepValues, TrainStep, batch_signature, make_train_step
 from easymtl.training.weights import Weights
@@ -106,7 +107,7 @@ class Trainer:
         self._owes_evaluation = False
         self._interim_step: int | None = None
         self._num_examples = 0
-        self._told_labels: int | None = None
+        self._reports = Reports(self.settings, self.ranker, listener)
         self._restore()
         self._write_config()
 
@@ -153,12 +154,13 @@ class Trainer:
           UserError: the data cannot be read, or a loss is not finite; checkpoints are as they were.
         """
         source = TrainingInput(self.pipeline, self.ranker, self._cursor)
-        self._tell(self._started())
+        self._reports.start(self.step)
         with source.feed as feed:
             self._train(source)
             self._cursor = feed.cursor
         checkpoint = self._finish()
-        self._tell_labels(source)
+        if self._num_examples:
+            self._reports.labels(self.step, source)
         return TrainingResult(
             self.step,
             checkpoint,
@@ -177,13 +179,6 @@ class Trainer:
         if checkpoint and (is_evaluated or self._is_stopping()):
             return checkpoint
         return self._save(is_interim=self._is_stopping())
-
-    def _started(self) -> events.Started:
-        num_dense = sum(int(np.prod(v.shape)) for v in self.ranker.dense_variables)
-        num_embedding = sum(table.rows * table.width for table in self.ranker.feature_set.tables)
-        counts = {"dense": num_dense, "embedding": num_embedding}
-        precision = TrainConfig.MixedPrecision.Name(self.settings.mixed_precision)
-        return events.Started(self.step, self.settings.num_steps or None, counts, precision)
 
     def _train(self, source: TrainingInput) -> None:
         feed = source.feed
@@ -208,25 +203,16 @@ class Trainer:
             self._cursor = batch.cursor
             self._num_examples += batch.rows.num_rows
             pace.count(batch.rows.num_rows)
-            self._report(step, values, rates, pace)
+            self._reports.step(step, values, rates, pace)
             if profile:
                 profile.after(step)
             if self._is_checkpoint_due(step, pace):
                 self._save()
-                if self._told_labels is None:
-                    self._tell_labels(source)
+                if not self._reports.has_told_labels:
+                    self._reports.labels(step, source)
                 pace.restart()
                 if self._is_stale(step):
                     return
-
-    def _tell_labels(self, source: TrainingInput) -> None:
-        """Tells of towers that have learnt nothing, behind the first checkpoint and at the end."""
-        if self._told_labels == self.step or not self._num_examples:
-            return
-        self._told_labels = self.step
-        for rule in source.labels.unlabelled():
-            text = f'no row read so far has a label "{rule.field}": the tower "{rule.tower}" has learnt nothing.'
-            self._tell(events.Note(f"Warning: {text}"))
 
     def _trace(self, tensors: Mapping[str, np.ndarray]) -> TrainStep:
         signature = batch_signature(tensors)
@@ -244,24 +230,6 @@ class Trainer:
         if not math.isfinite(float(losses["loss"])):
             before = self._cursor
             raise bad_step(self.pipeline, self.ranker, source, batch, before, step, losses, self._dtype)
-
-    def _report(self, step: int, found: StepValues, rates: tuple[float, float], pace: Pace) -> None:
-        if found.cosines:
-            cosines = {pair: float(value) for pair, value in found.cosines.items()}
-            known = {pair: value for pair, value in cosines.items() if math.isfinite(value)}
-            self._tell(events.GradientConflict(step, known))
-        is_log = step % max(self.settings.log_step_count_steps, 1) == 0
-        is_summary = self.settings.save_summary_steps > 0 and step % self.settings.save_summary_steps == 0
-        if not (is_log or is_summary):
-            return
-        values = {name: float(value) for name, value in found.losses.items()}
-        weights = {name: float(value) for name, value in found.weights.items()}
-        if is_log:
-            self._tell(pace.progress(step, values, rates, weights))
-        if is_summary:
-            shown = self.ranker.parameters if self.settings.summary_model_vars else {}
-            variables = {name: parameter.read for name, parameter in shown.items()}
-            self._tell(events.Summary(step, values, rates, variables, weights))
 
     def _is_checkpoint_due(self, step: int, pace: Pace) -> bool:
         if self.settings.HasField("save_checkpoints_secs") and pace.seconds_since_restart >= (
