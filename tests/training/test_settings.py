@@ -1,0 +1,101 @@
+"""Settings of a training that decide what is written, and when."""
+
+import pytest
+import tensorflow as tf
+
+from easymtl.config import load_config, view
+from easymtl.protos.loss_pb2 import ZILNLoss
+from easymtl.tasks.losses_pointwise import lognormal_predictions
+from easymtl.training import events, inputs
+from easymtl.training.pace import Pace
+from easymtl.training.profile import Profile
+from easymtl.verbs import train as train_verb
+from tests.training.small_runs import of_kind, small_config, train, write_data
+
+QUIET = ("eval_input_path=", "train_config.save_checkpoints_steps=0")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_data(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("passed, steps", [(7.0, [1, 2, 3]), (6.9, [3])])
+def test_a_checkpoint_is_due_after_seconds(folder, monkeypatch, passed, steps):
+    monkeypatch.setattr(Pace, "seconds_since_restart", property(lambda pace: passed))
+    _, told = train(folder, *QUIET, "train_config.num_steps=3", "train_config.save_checkpoints_secs=7")
+    assert [event.step for event in of_kind(told, events.Saved)] == steps
+
+
+@pytest.mark.parametrize("is_shown", [True, False])
+def test_summaries_hold_every_parameter_when_asked(folder, is_shown):
+    shown = f"train_config.summary_model_vars={str(is_shown).lower()}"
+    _, told = train(folder, *QUIET, "train_config.num_steps=2", "train_config.save_summary_steps=2", shown)
+    (summary,) = of_kind(told, events.Summary)
+    assert any(name.endswith("/kernel") for name in summary.variables) == is_shown
+    for read in summary.variables.values():
+        assert read().shape.num_elements() > 0
+
+
+def test_a_profile_is_made_of_ten_early_steps(folder, monkeypatch):
+    seen = []
+    monkeypatch.setattr(tf.profiler.experimental, "start", lambda path: seen.append(("start", path)))
+    monkeypatch.setattr(tf.profiler.experimental, "stop", lambda: seen.append(("stop",)))
+    profile = Profile("model", first_step=100)
+    for step in range(101, 140):
+        profile.after(step)
+    assert seen == [("start", "model/profile"), ("stop",)]
+    made = []
+    monkeypatch.setattr("easymtl.training.trainer.Profile", lambda *place: made.append(place) or profile)
+    train(folder, *QUIET, "train_config.num_steps=2", "train_config.is_profiling=true")
+    assert [first_step for _, first_step in made] == [0]
+
+
+def test_window_and_prefetch_of_the_config_reach_the_feed(folder, monkeypatch):
+    asked = {}
+    feed = inputs.Feed
+
+    def recording(*places, **settings):
+        asked.update(settings)
+        return feed(*places, **settings)
+
+    monkeypatch.setattr(inputs, "Feed", recording)
+    train(
+        folder,
+        *QUIET,
+        "train_config.num_steps=1",
+        "data_config.shuffle_buffer_size=300000",
+        "data_config.prefetch_size=3",
+    )
+    assert (asked["window_rows"], asked["prefetch"]) == (300_000, 3)
+
+
+def test_numbers_of_threads_reach_tensorflow(folder, monkeypatch):
+    asked = []
+
+    class Stop(Exception):
+        pass
+
+    def start(*threads):
+        asked.append(threads)
+        raise Stop
+
+    monkeypatch.setattr(train_verb, "start_tensorflow", start)
+    threads = ("train_config.inter_op_parallelism_threads=3", "train_config.intra_op_parallelism_threads=5")
+    with pytest.raises(Stop):
+        train_verb._train(small_config(folder, *threads))
+    assert asked == [(3, 5)]
+
+
+def test_parquet_inputs_are_read_where_there_are_no_paths(folder):
+    path = folder / "small.config"
+    small_config(folder)
+    overrides = ["train_input_path=", "eval_input_path=", "parquet_train_input=a", "parquet_eval_input=b"]
+    pipeline = load_config(str(path), overrides).pipeline
+    assert (view.train_input(pipeline), view.eval_input(pipeline)) == ("a", "b")
+
+
+def test_the_value_of_a_lognormal_is_cut_at_its_largest_log():
+    _, value = lognormal_predictions(tf.constant([[20.0, 9.0, -20.0]]), ZILNLoss(max_log_clip_value=2))
+    assert float(value[0]) == pytest.approx(float(tf.exp(2.0)))
