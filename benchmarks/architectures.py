@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from google.protobuf import text_format
 
 from easymtl.config import view
+from easymtl.errors import quoted
 from easymtl.protos.model_pb2 import ModelConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.verbs.tensorflow_start import start_tensorflow
@@ -51,7 +52,11 @@ def models() -> dict[str, str]:
         for index, level in enumerate(_LEVELS)
     ]
     fusion = [f"fusion_levels {{ share_num: 1 expert_net {{ {level} }} }}" for level in _LEVELS]
-    groups = 'task_groups { tower_names: ["a", "b", "c"] } task_groups { tower_names: ["d", "e"] }'
+    watch, mic = TASKS[:3], TASKS[3:]
+    groups = " ".join(
+        f'task_groups {{ group_name: "{name}" tower_names: [{quoted(tasks)}] }}'
+        for name, tasks in (("watch", watch), ("mic", mic))
+    )
     pair = f"task_expert_net {{ {_EXPERT} }} share_expert_net {{ {_EXPERT} }}"
     bodies = {
         "simple_multi_task": deep,
