@@ -19,7 +19,8 @@ from easymtl.protos.eval_pb2 import EvalMetrics
 from easymtl.protos.model_pb2 import ModelConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 
-GOLDEN = sorted(Path(os.environ.get("EASYMTL_GOLDEN", "no/such/folder")).glob("**/pipeline.config"))
+_HERE = Path(__file__).parents[1] / "data" / "easyrec_golden"
+GOLDEN = sorted(Path(os.environ.get("EASYMTL_GOLDEN", _HERE)).resolve().glob("**/pipeline.config"))
 
 
 def test_a_right_config_is_loaded_with_its_places(base, load):
@@ -133,7 +134,6 @@ def test_damaged_configs_that_protobuf_refuses_are_refused_here(base):
             assert text_format.Parse(text, Pipeline()) == message
 
 
-@pytest.mark.skipif(not GOLDEN, reason="EASYMTL_GOLDEN names no folder of EasyRec's numbers")
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: "/".join(path.parts[-3:-1]))
 def test_easyrec_configs_are_right_or_use_what_is_not_supported(path, monkeypatch):
     monkeypatch.chdir(path.parent)
