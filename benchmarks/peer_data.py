@@ -16,14 +16,23 @@ from easymtl.tasks.ranker import Ranker
 from easymtl.training.inputs import TrainingInput
 
 _MOST_TAGS = 16
+_NUM_BATCHES = 16
+_LEAST_STEPS = 5
 
 
-def write_arrays(workload: Workload, config: Config, folder: Path, num_batches: int, warm_up: int, steps: int) -> None:
-    """Writes the arrays of the first batches of a workload, and the network in the words of benchmarks/peers."""
+def write_arrays(workload: Workload, config: Config, folder: Path, warm_up: int) -> None:
+    """Writes the arrays of the first batches of a workload, and the network in the words of benchmarks/peers.
+
+    Args:
+      workload: the network.
+      config: its config, with the data that is read.
+      folder: what is written to.
+      warm_up: steps at the begin of a stretch that are not measured.
+    """
     pipeline = config.pipeline
     ranker = Ranker(pipeline)
     with TrainingInput(pipeline, ranker, None).feed as feed:
-        rows = Rows.concat([batch.rows for batch, _ in zip(feed, range(num_batches))])
+        rows = Rows.concat([batch.rows for batch, _ in zip(feed, range(_NUM_BATCHES))])
     arrays, features = {}, []
     for slot in (slot for slots in ranker.feature_set.slots.values() for slot in slots):
         kind, name = slot.kind, slot.feature
@@ -33,7 +42,7 @@ def write_arrays(workload: Workload, config: Config, folder: Path, num_batches: 
     arrays["labels"] = np.nan_to_num(np.asarray(rows["numbers"])[:, :2])
     np.savez(folder / "data.npz", **arrays)
     network = {**(workload.peer or {}), "features": features, "batch_size": pipeline.data_config.batch_size}
-    network |= {"warm_up": warm_up, "steps": steps}
+    network |= {"warm_up": warm_up, "least_steps": _LEAST_STEPS}
     (folder / "network.json").write_text(json.dumps(network), encoding="utf-8")
 
 

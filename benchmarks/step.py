@@ -18,6 +18,7 @@ from easymtl.training.precision import dtype_of, resolve_precision
 from easymtl.training.step import batch_signature, make_train_step
 
 _WARM_UP = 3
+_LEAST_STEPS = 5
 
 
 class Step:
@@ -26,6 +27,7 @@ class Step:
     Attributes:
       ranker: the model.
       dtype: the precision of its products.
+      batch_size: rows of the batch.
     """
 
     def __init__(self, config: str | Path, overrides: Sequence[str]):
@@ -39,6 +41,7 @@ class Step:
         optimizers = Optimizers(settings.optimizer_config, tables, dense)
         with TrainingInput(pipeline, self.ranker, None).feed as feed:
             arrays = to_tensors(next(feed).rows)
+        self.batch_size = pipeline.data_config.batch_size
         self._batch = {name: tf.constant(value) for name, value in arrays.items()}
         self._rates = tf.constant([1e-4, 1e-4])
         counter = tf.Variable(0, dtype=tf.int64)
@@ -51,11 +54,36 @@ class Step:
         """Makes an update, and waits for its end."""
         float(self._update(self._batch, self._rates)["loss"])
 
-    def seconds(self, num_steps: int) -> float:
-        """Returns the median seconds of a step."""
-        times = []
-        for _ in range(num_steps):
+    def seconds(self, time_limit: float) -> float:
+        """Returns the median seconds of a step, of at least 5 steps and as many as fit into some seconds."""
+        self.run()
+        times: list[float] = []
+        while len(times) < _LEAST_STEPS or sum(times) < time_limit:
             begin = time.perf_counter()
             self.run()
             times.append(time.perf_counter() - begin)
         return statistics.median(times)
+
+    def spread_ids(self, seed: int) -> None:
+        """Spreads the ids of the batch at random over all rows: equal ids stay equal, and distinct ones distinct."""
+        random = np.random.default_rng(seed)
+        for width, num_rows in self.ranker.feature_set.rows_by_width.items():
+            names = [name for name in (f"ids_{width}", f"bag_ids_{width}") if name in self._batch]
+            ids = [self._batch[name].numpy() for name in names]
+            for name, spread in zip(names, spread_over(ids, num_rows, random)):
+                self._batch[name] = tf.constant(spread)
+
+
+def spread_over(ids: Sequence[np.ndarray], num_rows: int, random: np.random.Generator) -> list[np.ndarray]:
+    """Returns the ids with each distinct one, -1 aside, replaced by a row of its own, drawn from all rows.
+
+    Args:
+      ids: arrays of any shape.
+      num_rows: of the table; at least as many as there are distinct ids.
+      random: draws the rows.
+    """
+    distinct, places = np.unique(np.concatenate([array.reshape(-1) for array in ids]), return_inverse=True)
+    rows = random.permutation(random.choice(num_rows, len(distinct), replace=False, shuffle=False))
+    spread = np.where(distinct < 0, -1, rows).astype(ids[0].dtype)[places.reshape(-1)]
+    ends = np.cumsum([array.size for array in ids])[:-1]
+    return [part.reshape(array.shape) for part, array in zip(np.split(spread, ends), ids)]

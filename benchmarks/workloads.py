@@ -1,12 +1,12 @@
 """What is measured: data sets and networks, each an ordinary config."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from google.protobuf import text_format
 
-from easymtl.config import load_config
+from easymtl.config import Config, load_config
 from easymtl.protos.data_pb2 import DatasetConfig
 from easymtl.protos.model_pb2 import ModelConfig
 from easymtl.synth import write
@@ -14,6 +14,9 @@ from easymtl.synth import write
 ROOT = Path(__file__).parent.parent
 SAMPLES = ROOT / "samples" / "configs"
 
+_MERLIN_WIDTHS = (88, 48, 8, 8, 8)
+_LARGE_TABLE = 10_000
+_ENDLESS = 100_000_000
 _TAOBAO_TOWER = "dnn { hidden_units: [256, 128, 64, 32] }"
 
 
@@ -45,6 +48,7 @@ class Workload:
       overrides: further changes, as for `--set`.
       peer: the same network in the words of benchmarks/peers, or None where peers do not have it.
       formats: file formats that training is measured from.
+      precisions: that are measured.
     """
 
     name: str
@@ -54,6 +58,7 @@ class Workload:
     overrides: tuple[str, ...] = ()
     peer: dict | None = None
     formats: tuple[str, ...] = ("csv", "parquet")
+    precisions: tuple[str, ...] = ("AUTO", "FLOAT32")
 
     @property
     def is_available(self) -> bool:
@@ -83,9 +88,16 @@ WORKLOADS = [
         "taobao",
         f"shared_bottom {{ bottom_dnn {{ hidden_units: [1024, 512, 256] }} {_towers(['clk', 'buy'], _TAOBAO_TOWER)} }}",
         peer={"model": "shared_bottom", "bottom": [1024, 512, 256], "towers": [256, 128, 64, 32]},
+        formats=("parquet",),
     ),
-    Workload("taobao_mmoe_4", "dbmtl_on_taobao.config", "taobao", _mixture(4), formats=("parquet",)),
-    Workload("taobao_mmoe_32", "dbmtl_on_taobao.config", "taobao", _mixture(32), formats=("parquet",)),
+    Workload(
+        "taobao_mmoe_32",
+        "dbmtl_on_taobao.config",
+        "taobao",
+        _mixture(32),
+        peer={"model": "mmoe", "experts": 32, "expert": [256, 128], "towers": [128, 64]},
+        formats=("parquet",),
+    ),
     Workload(
         "taobao_ple_3",
         "dbmtl_on_taobao.config",
@@ -119,9 +131,45 @@ WORKLOADS = [
         "shared_bottom {{ bottom_dnn {{ hidden_units: [32, 16] use_bn: false }} {} }}".format(
             _towers(["click", "follow", "like", "share"], "")
         ),
+        # Widths as Merlin infers them: 2 times the fourth root of the vocabulary, rounded up to a multiple of 8.
+        tuple(f"feature_config.features[{index}].embedding_dim={width}" for index, width in enumerate(_MERLIN_WIDTHS)),
         formats=("parquet",),
+        precisions=("AUTO",),
     ),
 ]
+FEW_EXPERTS = Workload("taobao_mmoe_4", "dbmtl_on_taobao.config", "taobao", _mixture(4))
+"""What `taobao_mmoe_32` is held against: the cost of an operation must not grow with the experts."""
+
+
+def workload_named(name: str) -> Workload:
+    """Returns the workload of a name."""
+    return next(workload for workload in WORKLOADS if workload.name == name)
+
+
+def vocabulary(config: Config, num_rows: int) -> list[str]:
+    """Returns the overrides that share rows out equally among the features whose ids are hashed into large tables."""
+    features = config.pipeline.feature_config.features
+    large = [index for index, feature in enumerate(features) if feature.hash_bucket_size >= _LARGE_TABLE]
+    return [f"feature_config.features[{index}].hash_bucket_size={num_rows // len(large)}" for index in large]
+
+
+@dataclass(frozen=True)
+class SetSize:
+    """How much is made of a synthetic set.
+
+    Attributes:
+      train: rows of the training file.
+      eval: rows of the evaluation file.
+      repeats: how often training reads its file, as if it were so many, because rows take long to make. Files are read
+        and parsed each time: only data that are trained on for several epochs are kept in memory.
+    """
+
+    train: int
+    eval: int
+    repeats: int
+
+
+SIZES = {"taobao": SetSize(400_000, 100_000, 16), "tenrec": SetSize(1_000_000, 500_000, 32)}
 
 
 @dataclass
@@ -130,11 +178,11 @@ class DataFiles:
 
     Attributes:
       folder: where they are.
-      num_rows: of each training set.
+      sizes: by the name of the set.
     """
 
     folder: Path
-    num_rows: int
+    sizes: Mapping[str, SetSize] = field(default_factory=lambda: SIZES)
     _paths: dict[tuple[str, str], dict[str, Path]] = field(default_factory=dict)
 
     def overrides(self, workload: Workload, file_format: str = "parquet") -> list[str]:
@@ -142,23 +190,24 @@ class DataFiles:
         if workload.data_set is None:
             config = load_config(str(SAMPLES / workload.base)).pipeline
             paths = {"train": ROOT / config.train_input_path, "eval": ROOT / config.eval_input_path}
-            return [f"train_input_path={paths['train']}", f"eval_input_path={paths['eval']}"]
-        paths = self._made(workload, file_format)
+            endless = ["data_config.num_epochs=0", f"train_config.num_steps={_ENDLESS}"]
+            return [f"train_input_path={paths['train']}", f"eval_input_path={paths['eval']}", *endless]
+        paths = self._made(workload.data_set, file_format)
         kind = DatasetConfig.InputType.Name(
             DatasetConfig.CSVInput if file_format == "csv" else DatasetConfig.ParquetInput
         )
         return [
-            f"train_input_path={paths['train']}",
+            f"train_input_path={','.join([str(paths['train'])] * self.sizes[workload.data_set].repeats)}",
             f"eval_input_path={paths['eval']}",
             f"data_config.input_type={kind}",
             "data_config.with_header=true",
+            "data_config.num_epochs=1",
         ]
 
-    def _made(self, workload: Workload, file_format: str) -> dict[str, Path]:
-        key = (str(workload.data_set), file_format)
+    def _made(self, name: str, file_format: str) -> dict[str, Path]:
+        key = (name, file_format)
         if key not in self._paths:
-            name, _ = key
-            folder = self.folder / name
-            options = {"out": folder, "eval_rows": 100_000, "format": file_format, "header": True}
-            self._paths[key] = write(name, self.num_rows, **options)
+            size = self.sizes[name]
+            options = {"out": self.folder / name, "eval_rows": size.eval, "format": file_format, "header": True}
+            self._paths[key] = write(name, size.train, **options)
         return self._paths[key]

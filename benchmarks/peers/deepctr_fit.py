@@ -1,8 +1,9 @@
-"""Trains a network of DeepCTR on arrays in memory and prints its speed; runs in an environment of its own.
+"""Trains a network of DeepCTR on arrays in memory and tells its speed; runs in an environment of its own.
 
     python deepctr_fit.py WORK_FOLDER
 
-The folder holds `data.npz` and `network.json` (see benchmarks/peer_data.py). Prints one line of JSON.
+The folder holds `data.npz` and `network.json` (see benchmarks/peer_data.py). Prints a line of JSON when it is ready,
+and one for each number of seconds that it reads.
 """
 
 import json
@@ -32,31 +33,51 @@ class Clock(tf.keras.callbacks.Callback):
 
 
 def main() -> None:
-    """Trains and prints."""
+    """Trains as often as it is told to, and prints."""
     folder = Path(sys.argv[1])
     data, network = dict(np.load(folder / "data.npz")), json.loads((folder / "network.json").read_text())
-    columns, inputs = [], {}
+    model = make_model(network, make_columns(network, data))
+    model.compile("adam", ["binary_crossentropy"] * 2)
+    inputs = {feature["name"]: as_expected(data[feature["name"]]) for feature in network["features"]}
+    fit(model, inputs, data["labels"], network["batch_size"], 1)
+    print(json.dumps({"weights": int(sum(np.prod(w.shape) for w in model.trainable_weights))}), flush=True)
+    warm_up, step_seconds = network["warm_up"], None
+    for line in sys.stdin:
+        if step_seconds is None:
+            ends = fit(model, inputs, data["labels"], network["batch_size"], warm_up + network["least_steps"])
+            step_seconds = (ends[-1] - ends[warm_up - 1]) / network["least_steps"]
+        steps = max(int(float(line) / step_seconds), network["least_steps"])
+        ends = fit(model, inputs, data["labels"], network["batch_size"], warm_up + steps)
+        rate = steps * network["batch_size"] / (ends[-1] - ends[warm_up - 1])
+        print(json.dumps({"examples_per_second": rate}), flush=True)
+
+
+def fit(model, inputs, labels, batch_size, steps):
+    """Makes some steps of `model.fit` and returns when each of them had ended."""
+    rows, clock = steps * batch_size, Clock()
+    places = np.arange(rows) % len(labels)
+    taken = {name: array[places] for name, array in inputs.items()}
+    model.fit(taken, list(labels[places].T), batch_size, epochs=1, verbose=0, callbacks=[clock])
+    return clock.ends
+
+
+def as_expected(array):
+    """Returns ids in the type of the library's inputs, so that it need not convert them."""
+    return array.astype(np.int32) if array.dtype == np.int64 else array
+
+
+def make_columns(network, data):
+    """Returns the feature columns of a network."""
+    columns = []
     for feature in network["features"]:
         name = feature["name"]
-        inputs[name] = data[name]
         if feature["kind"] == "dense":
             columns.append(DenseFeat(name, 1))
             continue
         sparse = SparseFeat(name, feature["rows"] + 1, embedding_dim=feature["width"])
         is_bag = feature["kind"] == "bag"
         columns.append(VarLenSparseFeat(sparse, maxlen=data[name].shape[1], combiner="sum") if is_bag else sparse)
-    model = make_model(network, columns)
-    model.compile("adam", ["binary_crossentropy"] * 2)
-    clock = Clock()
-    rows = network["batch_size"] * (network["warm_up"] + network["steps"])
-    repeats = -(-rows // len(data["labels"]))
-    inputs = {name: np.concatenate([array] * repeats)[:rows] for name, array in inputs.items()}
-    labels = np.concatenate([data["labels"]] * repeats)[:rows]
-    model.fit(inputs, [labels[:, 0], labels[:, 1]], network["batch_size"], epochs=1, verbose=0, callbacks=[clock])
-    seconds = clock.ends[-1] - clock.ends[network["warm_up"] - 1]
-    steps = len(clock.ends) - network["warm_up"]
-    weights = int(sum(np.prod(w.shape) for w in model.trainable_weights))
-    print(json.dumps({"examples_per_second": steps * network["batch_size"] / seconds, "weights": weights}))
+    return columns
 
 
 def make_model(network, columns):

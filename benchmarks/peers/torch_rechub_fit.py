@@ -1,9 +1,10 @@
-"""Trains a network of torch-rechub and prints its speed; runs in an environment of its own.
+"""Trains a network of torch-rechub on arrays in memory and tells its speed; runs in an environment of its own.
 
     python torch_rechub_fit.py WORK_FOLDER
 
-The folder holds `data.npz` and `network.json` (see benchmarks/peer_data.py). Prints one line of JSON. Batches are
-slices of tensors in memory, which is faster than the library's own loader; the update is that of its trainer.
+The folder holds `data.npz` and `network.json` (see benchmarks/peer_data.py). Prints a line of JSON when it is ready,
+and one for each number of seconds that it reads. Batches are slices of tensors in memory, which is faster than the
+library's own loader; the update is that of its trainer.
 """
 
 import json
@@ -29,9 +30,8 @@ def main() -> None:
     labels = torch.from_numpy(data["labels"]).float()
     size, num_rows = network["batch_size"], len(labels)
     model.train()
-    for step in range(network["warm_up"] + network["steps"]):
-        if step == network["warm_up"]:
-            begin = time.perf_counter()
+
+    def update(step):
         start = step * size % (num_rows - size + 1)
         batch = {name: tensor[start : start + size] for name, tensor in tensors.items()}
         found = model(batch)
@@ -40,9 +40,18 @@ def main() -> None:
         total.backward()
         optimizer.step()
         total.item()
-    seconds = time.perf_counter() - begin
-    weights = sum(parameter.numel() for parameter in model.parameters())
-    print(json.dumps({"examples_per_second": network["steps"] * size / seconds, "weights": weights}))
+
+    update(0)
+    print(json.dumps({"weights": sum(parameter.numel() for parameter in model.parameters())}), flush=True)
+    for line in sys.stdin:
+        for step in range(network["warm_up"]):
+            update(step)
+        steps, begin = 0, time.perf_counter()
+        while steps < network["least_steps"] or time.perf_counter() - begin < float(line):
+            update(steps)
+            steps += 1
+        rate = steps * size / (time.perf_counter() - begin)
+        print(json.dumps({"examples_per_second": rate}), flush=True)
 
 
 def make_feature(feature):
