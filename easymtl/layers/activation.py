@@ -61,6 +61,15 @@ class Dice(tf.Module):
 _WITH_WEIGHTS: dict[str, type[PReLU] | type[Dice]] = {"prelu": PReLU, "dice": Dice}
 
 
+def normalize_and_activate(
+    norm: BatchNorm, activation: Activation | PReLU | Dice, x: tf.Tensor, call: Call, bias: tf.Tensor
+) -> tf.Tensor:
+    """Returns the activation of the norm of x + bias: `[batch, width]` to `[batch, width]`."""
+    if isinstance(activation, Activation):
+        return norm(x, call, bias, activation.function)
+    return activation(norm(x, call, bias), call)
+
+
 def make_activation(build: Build, names: Sequence[str], text: str, width: int) -> Activation | PReLU | Dice:
     """Makes the activation that a config names, with or without the prefix `tf.nn.`.
 

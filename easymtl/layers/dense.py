@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import tensorflow as tf
 
-from easymtl.layers.activation import make_activation
+from easymtl.layers.activation import Activation, Dice, PReLU, make_activation, normalize_and_activate
 from easymtl.layers.context import Build, Call, name_seed
 from easymtl.layers.norm import BatchNorm
 from easymtl.protos.layer_pb2 import DNN as DNNConfig
@@ -72,7 +72,7 @@ class DNN(tf.Module):
         super().__init__()
         self.dense: list[Dense] = []
         self.norms: list[BatchNorm] = []
-        self.activations: list[tf.Module] = []
+        self.activations: list[Activation | PReLU | Dice] = []
         self.dropouts: list[Dropout] = []
         self.width = num_inputs
         for index, width in enumerate(config.hidden_units):
@@ -86,11 +86,18 @@ class DNN(tf.Module):
 
     def __call__(self, x: tf.Tensor, call: Call) -> tf.Tensor:
         """Maps `[batch, num_inputs]` to `[batch, hidden_units[-1]]`."""
-        for index, dense in enumerate(self.dense):
-            x = self.norms[index](dense.product(x, call), call, dense.bias) if self.norms else dense(x, call)
-            x = self.activations[index](x, call)
-            x = self.dropouts[index](x, call)
+        for index in range(len(self.dense)):
+            x = self.layer(index, x, call)
         return x
+
+    def layer(self, index: int, x: tf.Tensor, call: Call) -> tf.Tensor:
+        """Maps the input of the layer at `index`, `[batch, inputs]`, to its output, `[batch, hidden_units[index]]`."""
+        dense, activation = self.dense[index], self.activations[index]
+        if self.norms:
+            x = normalize_and_activate(self.norms[index], activation, dense.product(x, call), call, dense.bias)
+        else:
+            x = activation(dense(x, call), call)
+        return self.dropouts[index](x, call)
 
 
 def dropout_rate(config: DNNConfig, index: int) -> float:

@@ -5,7 +5,7 @@ from itertools import groupby
 
 import tensorflow as tf
 
-from easymtl.layers.activation import make_activation
+from easymtl.layers.activation import Activation, Dice, PReLU, make_activation, normalize_and_activate
 from easymtl.layers.context import Build, Call
 from easymtl.layers.dense import DNN, Dense, Dropout, dropout_rate
 from easymtl.layers.norm import BatchNorm
@@ -57,7 +57,7 @@ class StackedDNN(tf.Module):
         self.kernels: list[tf.Variable] = []
         self.biases: list[tf.Variable] = []
         self.norms: list[BatchNorm] = []
-        self.activations: list[tf.Module] = []
+        self.activations: list[Activation | PReLU | Dice] = []
         self.dropouts: list[Dropout] = []
         self.width = num_inputs
         for index, width in enumerate(config.hidden_units):
@@ -79,11 +79,11 @@ class StackedDNN(tf.Module):
         is_shared = x.shape.rank == 2
         for index, kernel in enumerate(self.kernels):
             x = self._product(x, tf.cast(kernel, call.dtype), is_shared=is_shared and index == 0)
+            bias, activation = self.biases[index], self.activations[index]
             if self.norms:
-                x = self.norms[index](x, call, self.biases[index])
+                x = normalize_and_activate(self.norms[index], activation, x, call, bias)
             else:
-                x = tf.nn.bias_add(x, tf.cast(self.biases[index], call.dtype))
-            x = self.activations[index](x, call)
+                x = activation(tf.nn.bias_add(x, tf.cast(bias, call.dtype)), call)
             x = self.dropouts[index](x, call)
         return tf.reshape(x, [-1, self.num_stack, self.width])
 

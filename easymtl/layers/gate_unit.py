@@ -29,10 +29,8 @@ class ScaledDNN(DNN):
 
     def scaled(self, x: tf.Tensor, factors: Sequence[tf.Tensor], call: Call) -> tf.Tensor:
         """Maps `[batch, num_inputs]`, and factors of the same width as the input of each layer, to `[batch, width]`."""
-        for index, dense in enumerate(self.dense):
-            x = x * factors[index]
-            x = self.norms[index](dense.product(x, call), call, dense.bias) if self.norms else dense(x, call)
-            x = self.dropouts[index](self.activations[index](x, call), call)
+        for index in range(len(self.dense)):
+            x = self.layer(index, x * factors[index], call)
         return x
 
 

@@ -1,6 +1,6 @@
 """Batch norm as one fused kernel, with statistics that are honest from the first step on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
@@ -21,6 +21,9 @@ class BatchNorm(tf.Module):
 
     Training runs `FusedBatchNormV3` on `[batch, 1, 1, width]`: one pass forward and one backward. Scale, offset and
     statistics are float32 whatever the input is. Several `names` share the columns evenly: the norms of a stack.
+
+    The activation is handed in, to be put right behind the kernel: TensorFlow makes one kernel of a norm and a ReLU if
+    nothing stands between them, no reshape either.
     """
 
     def __init__(self, build: Build, names: Sequence[str], width: int, affine: bool = True):
@@ -34,14 +37,23 @@ class BatchNorm(tf.Module):
         self.variance = build.variable([f"{name}/moving_variance" for name in names], variance, trainable=False)
         self.count = build.variable([f"{name}/count" for name in names], tf.zeros([len(names)]), trainable=False)
 
-    def __call__(self, x: tf.Tensor, call: Call, bias: tf.Tensor | None = None) -> tf.Tensor:
-        """Maps `[batch, width]` to `[batch, width]`, the norm of x + bias.
+    def __call__(
+        self,
+        x: tf.Tensor,
+        call: Call,
+        bias: tf.Tensor | None = None,
+        activation: Callable[[tf.Tensor], tf.Tensor] = tf.identity,
+    ) -> tf.Tensor:
+        """Maps `[batch, width]` to `[batch, width]`, the activation of the norm of x + bias.
 
         The bias `[width]` of the layer before is never added to x: the norm takes it away again. It only moves the
-        mean that evaluation uses, as it would if it had been added.
+        mean that evaluation uses, as it would if it had been added. The activation maps each value alone: it is handed
+        `[batch, 1, 1, width]` in training.
         """
         shift = tf.zeros_like(self.mean) if bias is None else bias
-        return self._normalize_batch(x, shift) if call.training else self._normalize_moving(x, shift)
+        if call.training:
+            return tf.reshape(activation(self._normalize_batch(x, shift)), [-1, x.shape[-1]])
+        return activation(self._normalize_moving(x, shift))
 
     def statistics(self) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the mean `[width]` and the biased variance `[width]` that evaluation uses."""
@@ -58,6 +70,7 @@ class BatchNorm(tf.Module):
         return x * tf.cast(scale, x.dtype) + tf.cast(self.offset - (mean - shift) * scale, x.dtype)
 
     def _normalize_batch(self, x: tf.Tensor, shift: tf.Tensor) -> tf.Tensor:
+        """Returns `[batch, 1, 1, width]`."""
         batch = tf.shape(x)[0]
         result = tf.raw_ops.FusedBatchNormV3(
             x=tf.reshape(x, [batch, 1, 1, x.shape[-1]]),
@@ -69,7 +82,7 @@ class BatchNorm(tf.Module):
             is_training=True,
         )
         self._update(result.batch_mean + shift, result.batch_variance, tf.cast(batch, tf.float32))
-        return tf.reshape(result.y, [batch, x.shape[-1]])
+        return result.y
 
     def _update(self, mean: tf.Tensor, variance: tf.Tensor, batch: tf.Tensor) -> None:
         # The kernel returns the variance with Bessel's correction; the moving one has none.

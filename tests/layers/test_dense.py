@@ -127,3 +127,13 @@ def test_bfloat16_computes_low_and_keeps_weights_in_float32():
     gradients = tape.gradient(loss, dnn.trainable_variables)
     assert {gradient.dtype for gradient in gradients} == {tf.float32}
     np.testing.assert_allclose(tf.cast(low, tf.float32), dnn(x, training()), atol=0.08)
+
+
+@pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
+def test_a_relu_stands_right_behind_its_norm_so_that_they_can_be_one_kernel(dtype):
+    net = DNN(Build(), "net", 5, config("hidden_units: [8, 4]"))
+    graph = tf.function(lambda x: net(x, training(dtype=dtype))).get_concrete_function(tf.TensorSpec([None, 5])).graph
+    relus = [operation for operation in graph.get_operations() if operation.type == "Relu"]
+    assert [relu.inputs[0].op.type for relu in relus] == ["FusedBatchNormV3"] * 2
+    for relu in relus:
+        assert [consumer.type for consumer in relu.inputs[0].consumers()] == ["Relu"]
