@@ -17,12 +17,14 @@ class RowGradient:
     Attributes:
       variable: `[rows, width]`.
       row_numbers: int `[distinct]`.
+      rows: float32 `[distinct, width]`, their values before the update: the forward pass has looked them up.
       gradient: float32 `[distinct, width]`.
       frozen: for each table in the variable that must not move, its row numbers.
     """
 
     variable: tf.Variable
     row_numbers: tf.Tensor
+    rows: tf.Tensor
     gradient: tf.Tensor
     frozen: tuple[tf.Tensor, ...] = ()
 
@@ -61,7 +63,7 @@ class Optimizer(tf.Module):
         """Updates the touched rows of a table variable, or all of it where the rule asks for that."""
         slots = self.slots_of(change.variable)
         numbers = change.row_numbers
-        rows = tf.gather(change.variable, numbers)
+        rows = change.rows
         if self.rule.weight_decay:
             rows *= 1.0 - self.rule.weight_decay
         if self.rule.moves_untouched_rows:

@@ -164,9 +164,9 @@ class _Update:
         compared = self._cosines(forward) if kind.is_comparing else {}
         changes = [
             self._frozen.without_frozen_rows(
-                RowGradient(ranker.embeddings.variable(width), lookups[width].row_numbers, gradient)
+                RowGradient(ranker.embeddings.variable(width), lookup.row_numbers, lookup.rows, gradient)
             )
-            for width, gradient in zip(widths, found.gradients[len(dense) :])
+            for width, lookup, gradient in zip(widths, lookups.values(), found.gradients[len(dense) :])
         ]
         # What is frozen is out of the norm, or it would slow down the rest.
         gradients = [*found.gradients[: len(dense)], *(change.gradient for change in changes)]
@@ -250,9 +250,9 @@ class Frozen:
             end = table.begin + table.num_rows
             frozen |= (change.row_numbers >= table.begin) & (change.row_numbers < end)
         kept = tf.where(~frozen)[:, 0]
-        numbers, gradient = tf.gather(change.row_numbers, kept), tf.gather(change.gradient, kept)
+        moving = [tf.gather(values, kept) for values in (change.row_numbers, change.rows, change.gradient)]
         ranges = tuple(tf.range(table.begin, table.begin + table.num_rows) for table in tables)
-        return RowGradient(change.variable, numbers, gradient, ranges)
+        return RowGradient(change.variable, *moving, ranges)
 
 
 def _matches(pattern: str, parameters: Mapping[str, Parameter]) -> list[str]:

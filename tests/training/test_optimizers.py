@@ -19,7 +19,7 @@ def make(*texts: str) -> tuple[Optimizers, tf.Variable, tf.Variable]:
 
 def update(optimizers: Optimizers, table: tf.Variable, dense: tf.Variable, step: int = 0) -> None:
     rates = tf.constant(optimizers.learning_rates(step), tf.float32)
-    changes = [RowGradient(table, tf.constant([1]), tf.ones([1, 1]))]
+    changes = [RowGradient(table, tf.constant([1]), tf.gather(table, [1]), tf.ones([1, 1]))]
     optimizers.apply([(dense, tf.ones([2]))], changes, rates, tf.constant(step + 1.0))
 
 
