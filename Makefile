@@ -55,8 +55,10 @@ zoo: setup  ## Train, evaluate, export and reload every sample config for some s
 accuracy: setup  ## Train sample configs and hold their metrics against benchmarks/expected.json; CONFIGS= names some.
 	$(BIN)/python -m benchmarks.accuracy $(CONFIGS)
 
-bench: setup  ## Measure speed beside the processor's limit and other libraries (an hour); ARGS= passes options.
+bench: setup  ## Measure speed beside the processor's limit and other libraries (20 minutes); ARGS= passes options.
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	$(BIN)/python -m benchmarks.speed --peers .peers $(ARGS)
+	$(BIN)/python -m benchmarks.plot
 
 paper: setup  ## The MMoE paper's experiment in its short form: 3 seeds, fewer rows, an upper bound on the errors.
 	@rm -f model_dir/mmoe_paper.csv

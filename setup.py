@@ -20,6 +20,7 @@ INSTALL_REQUIRES = [
 ]
 EXTRAS_REQUIRE = {
     "gpu": ["tensorflow[and-cuda]>=2.21,<2.23"],
+    "bench": ["matplotlib>=3.8,<4"],
     "dev": [
         "boto3>=1.34,<2",
         "grpcio-tools>=1.73,<1.77",

@@ -28,6 +28,7 @@ from easymtl.config import load_config  # noqa: E402
 Tell = Callable[[str], None]
 
 _NUM_COMMANDS = 5
+_MUCH_LOAD = 0.5
 _SHORT_SHARE = 0.4
 """Of `--seconds`: stretches of all workloads but the first, and of other libraries."""
 
@@ -56,8 +57,11 @@ class Suite:
     def run(self, folder: Path) -> dict:
         """Measures everything that was asked for."""
         self._folder, self._data = folder, DataFiles(folder / "data")
+        machine = _machine(self._options.rounds)
+        if machine["load"] > _MUCH_LOAD:
+            self._tell(f"Other programs are at work here (load {machine['load']:.1f}): ratios will vary more.")
         self._install_peers()
-        found: dict = {"machine": _machine(self._options.rounds), "workloads": {}, "scaling": {}, "commands": {}}
+        found: dict = {"machine": machine, "workloads": {}, "scaling": {}, "commands": {}}
         for workload in WORKLOADS:
             if not self._is_chosen(workload.name):
                 continue
@@ -167,8 +171,8 @@ class Suite:
     def _commands(self) -> dict[str, list[float]]:
         self._tell("commands")
         config = SAMPLES / workload_named("taobao_dbmtl").base
-        data = self._data.overrides(workload_named("taobao_dbmtl"))
-        changes = [part for change in data for part in ("--set", change)]
+        one_file = [change.partition(",")[0] for change in self._data.overrides(workload_named("taobao_dbmtl"))]
+        changes = [part for change in one_file for part in ("--set", change)]
         check = ["check", "--pipeline_config", str(config), *changes]
         return {
             "--help": command_seconds(["--help"], _NUM_COMMANDS),
@@ -195,6 +199,7 @@ def _machine(rounds: int) -> dict:
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "tensorflow": tf.__version__,
+        "load": os.getloadavg()[0],
         "rounds": rounds,
     }
 

@@ -22,7 +22,7 @@ def machine(said: Mapping) -> str:
     minutes = said["seconds"] / 60
     return (
         f"{said['date']}, {said['cores']} cores of {said['processor']}, TensorFlow {said['tensorflow']}, "
-        f"{said['rounds']} rounds, {minutes:.0f} minutes in all."
+        f"{said['rounds']} rounds, {minutes:.0f} minutes in all; load of the machine before: {said['load']:.1f}."
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from queue import Queue
 
+from benchmarks.workloads import saving_once
 from easymtl.config import load_config
 from easymtl.training import events
 from easymtl.training.trainer import Trainer
@@ -141,14 +142,3 @@ def wait_for_quiet() -> None:
         time.sleep(_QUIET_SECONDS)
         if time.process_time() - before < _QUIET_SHARE * _QUIET_SECONDS:
             return
-
-
-def saving_once(model_dir: str, log_every: int) -> list[str]:
-    """Returns the overrides of a training that saves once, at its end, and is not exported."""
-    return [
-        f"model_dir={model_dir}",
-        f"train_config.log_step_count_steps={log_every}",
-        "train_config.save_checkpoints_steps=0",
-        "train_config.save_summary_steps=0",
-        "export_config.exporter_type=none",
-    ]

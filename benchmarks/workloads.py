@@ -153,6 +153,17 @@ def vocabulary(config: Config, num_rows: int) -> list[str]:
     return [f"feature_config.features[{index}].hash_bucket_size={num_rows // len(large)}" for index in large]
 
 
+def saving_once(model_dir: str, log_every: int) -> list[str]:
+    """Returns the overrides of a training that saves once, at its end, and is not exported."""
+    return [
+        f"model_dir={model_dir}",
+        f"train_config.log_step_count_steps={log_every}",
+        "train_config.save_checkpoints_steps=0",
+        "train_config.save_summary_steps=0",
+        "export_config.exporter_type=none",
+    ]
+
+
 @dataclass(frozen=True)
 class SetSize:
     """How much is made of a synthetic set.

@@ -3,10 +3,10 @@
 import pytest
 from google.protobuf import json_format
 
-from benchmarks.workloads import WORKLOADS, DataFiles
+from benchmarks.workloads import FEW_EXPERTS, WORKLOADS, DataFiles, SetSize
 from easymtl.config import load_config, view
 
-everyone = pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
+everyone = pytest.mark.parametrize("workload", [*WORKLOADS, FEW_EXPERTS], ids=lambda workload: workload.name)
 
 
 def layers(dnn) -> list[int]:
@@ -42,10 +42,10 @@ def test_peers_have_its_layers(workload, tmp_path):
 @pytest.mark.parametrize("file_format", ["csv", "parquet"])
 def test_synthetic_data_is_made_in_either_format(file_format, tmp_path):
     workload = next(one for one in WORKLOADS if one.name == "taobao_dbmtl")
-    overrides = DataFiles(tmp_path, 200).overrides(workload, file_format)
+    overrides = DataFiles(tmp_path, {"taobao": SetSize(200, 100, 2)}).overrides(workload, file_format)
     config = load_config(str(workload.write_config(tmp_path)), overrides)
     from easymtl.data.sources import open_source
 
     pipeline = config.pipeline
     source = open_source(pipeline.train_input_path, pipeline.data_config, ["clk", "pid"])
-    assert sum(batch.num_rows for block in source.blocks for batch in source.read(block)) == 200
+    assert sum(batch.num_rows for block in source.blocks for batch in source.read(block)) == 400
