@@ -34,7 +34,7 @@ class Step:
         pipeline = load_config(str(config), overrides).pipeline
         settings = pipeline.train_config
         self.ranker = Ranker(pipeline)
-        self.dtype = dtype_of(resolve_precision(settings.mixed_precision))
+        self.dtype = dtype_of(resolve_precision(pipeline, self.ranker).choice)
         descent = make_descent(pipeline, self.ranker)
         dense = [*self.ranker.dense_variables, *descent.trained]
         tables = list(self.ranker.embeddings.variables_by_width.values())

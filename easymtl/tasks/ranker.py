@@ -10,6 +10,7 @@ from easymtl.features.feature_set import FeatureSet
 from easymtl.layers.context import Build, Call, Parameter
 from easymtl.layers.embeddings import Embeddings, Lookup
 from easymtl.models import MODELS
+from easymtl.models.base import MultiTaskModel
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.build import build_tasks, key_fields, number_columns
 from easymtl.tasks.labelled import Labelled
@@ -65,14 +66,18 @@ class Ranker(tf.Module):
         self.embeddings = Embeddings(self.feature_set, seed)
         build = Build(seed=seed, bn_debias=config.bn_debias)
         message = view.model_message(pipeline)
-        num_outputs = {task.name: task.num_outputs for task in self.tasks}
-        architecture = MODELS[view.model_name(pipeline)]
-        self.model = architecture(build, message, self.embeddings.group_widths(), num_outputs)
+        self.model = self.make_model(pipeline, build)
         self._regularized = build.regularized
         self._l2_regularization = message.l2_regularization
         self._embedding_regularization = config.embedding_regularization
         self._of_losses = [variable for task in self.tasks for variable in task.make_variables(build)]
         self.parameters: dict[str, Parameter] = {**self.embeddings.parameters(), **build.parameters}
+
+    def make_model(self, pipeline: Pipeline, build: Build) -> MultiTaskModel:
+        """Returns the architecture of the config with weights of its own, for the groups and tasks of this ranker."""
+        num_outputs = {task.name: task.num_outputs for task in self.tasks}
+        architecture = MODELS[view.model_name(pipeline)]
+        return architecture(build, view.model_message(pipeline), self.embeddings.group_widths(), num_outputs)
 
     @property
     def dense_variables(self) -> list[tf.Variable]:

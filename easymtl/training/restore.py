@@ -10,7 +10,7 @@ from easymtl.tasks.ranker import Ranker
 from easymtl.training.checkpoints import Checkpoint, CheckpointFolder
 from easymtl.training.meaning import require_same_meaning
 from easymtl.training.memory import require_scoring_memory
-from easymtl.training.precision import resolve_precision
+from easymtl.training.precision import Precision, resolve_precision
 from easymtl.training.weights import Weights
 
 CONFIG_NAME = "pipeline.config"
@@ -61,14 +61,14 @@ def load_ranker(pipeline: Pipeline, checkpoint: Checkpoint) -> Ranker:
     return ranker
 
 
-def settle_precision(pipeline: Pipeline) -> TrainConfig.MixedPrecision:
+def settle_precision(pipeline: Pipeline, ranker: Ranker) -> Precision:
     """Returns the precision of training: that of an earlier run in the same model_dir, else what `AUTO` comes to."""
-    choice = pipeline.train_config.mixed_precision
     written = Path(pipeline.model_dir) / CONFIG_NAME
-    if choice != TrainConfig.AUTO or not written.exists():
-        return resolve_precision(choice)
-    try:
-        earlier = load_config(str(written)).pipeline.train_config.mixed_precision
-    except UserError:
-        return resolve_precision(choice)
-    return resolve_precision(earlier)
+    if pipeline.train_config.mixed_precision == TrainConfig.AUTO and written.exists():
+        try:
+            earlier = load_config(str(written)).pipeline.train_config.mixed_precision
+        except UserError:
+            earlier = TrainConfig.AUTO
+        if earlier != TrainConfig.AUTO:
+            return Precision(earlier, f"this model_dir was begun in it ({written})")
+    return resolve_precision(pipeline, ranker)

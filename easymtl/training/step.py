@@ -250,9 +250,9 @@ class Frozen:
             end = table.begin + table.num_rows
             frozen |= (change.row_numbers >= table.begin) & (change.row_numbers < end)
         kept = tf.where(~frozen)[:, 0]
-        moving = [tf.gather(values, kept) for values in (change.row_numbers, change.rows, change.gradient)]
+        numbers, rows, gradient = (tf.gather(x, kept) for x in (change.row_numbers, change.rows, change.gradient))
         ranges = tuple(tf.range(table.begin, table.begin + table.num_rows) for table in tables)
-        return RowGradient(change.variable, *moving, ranges)
+        return RowGradient(change.variable, numbers, rows, gradient, ranges)
 
 
 def _matches(pattern: str, parameters: Mapping[str, Parameter]) -> list[str]:

@@ -88,10 +88,13 @@ class Trainer:
         self.settings: TrainConfig = config.pipeline.train_config
         self._tell = listener
         self._is_stopping = is_stopping
-        self.settings.mixed_precision = settle_precision(self.pipeline)
-        self._dtype = dtype_of(self.settings.mixed_precision)
         require_training_memory(self.pipeline)
         self.ranker = Ranker(self.pipeline)
+        precision = settle_precision(self.pipeline, self.ranker)
+        self.settings.mixed_precision = precision.choice
+        if precision.reason:
+            self._tell(events.Note(f"mixed_precision AUTO: {precision.name}, because {precision.reason}."))
+        self._dtype = dtype_of(precision.choice)
         tables = list(self.ranker.embeddings.variables_by_width.values())
         self._descent = make_descent(self.pipeline, self.ranker)
         dense = [*self.ranker.dense_variables, *self._descent.trained]
