@@ -9,6 +9,8 @@ from easymtl.layers.context import Build, Call
 MOMENTUM = 0.99
 EPSILON = 1e-3
 CONVERGED = 1e9
+_COLUMNS_IN_BFLOAT16 = 16
+"""The processor's bfloat16 kernel takes this many columns at once; other widths cost it 35 times as much."""
 
 
 class BatchNorm(tf.Module):
@@ -52,7 +54,10 @@ class BatchNorm(tf.Module):
         """
         shift = tf.zeros_like(self.mean) if bias is None else bias
         if call.training:
-            return tf.reshape(activation(self._normalize_batch(x, shift)), [-1, x.shape[-1]])
+            width = x.shape[-1]
+            is_wanted = x.dtype == tf.float32 or width % _COLUMNS_IN_BFLOAT16 == 0
+            taken = x if is_wanted else tf.cast(x, tf.float32)
+            return tf.cast(tf.reshape(activation(self._normalize_batch(taken, shift)), [-1, width]), x.dtype)
         return activation(self._normalize_moving(x, shift))
 
     def statistics(self) -> tuple[tf.Tensor, tf.Tensor]:

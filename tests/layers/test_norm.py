@@ -121,6 +121,22 @@ def test_the_gradient_is_that_of_the_formula():
     np.testing.assert_allclose(tape.gradient(fused, norm.scale), tape.gradient(plain, norm.scale), rtol=1e-4)
 
 
+@pytest.mark.parametrize("width", [16, 24])
+def test_whole_vectors_of_bfloat16_columns_take_the_kernel_of_bfloat16_and_other_widths_that_of_float32(width):
+    norm = BatchNorm(Build(), ["bn"], width)
+    graph = (
+        tf.function(lambda x: norm(x, TRAINING)).get_concrete_function(tf.TensorSpec([None, width], tf.bfloat16)).graph
+    )
+    [kernel] = [operation for operation in graph.get_operations() if operation.type == "FusedBatchNormV3"]
+    assert kernel.get_attr("T") == (tf.bfloat16 if width == 16 else tf.float32)
+    x = tf.cast(np.random.default_rng(0).normal(1.0, 2.0, [50, width]), tf.bfloat16)
+    values = x.numpy().astype(np.float64)
+    expected = normalized(values, values.mean(0), values.var(0))
+    y = norm(x, TRAINING)
+    assert y.dtype == tf.bfloat16
+    np.testing.assert_allclose(tf.cast(y, tf.float32), expected, rtol=1e-2, atol=1e-2)
+
+
 def test_bfloat16_values_have_float32_statistics():
     [x] = batches(1, rows=512)
     low = tf.cast(x, tf.bfloat16)
