@@ -17,17 +17,17 @@ from easymtl.training.inputs import TrainingInput
 
 _MOST_TAGS = 16
 _NUM_BATCHES = 16
-_LEAST_STEPS = 5
+_WARM_UP = 2
+_LEAST_STEPS = 4
 
 
-def write_arrays(workload: Workload, config: Config, folder: Path, warm_up: int) -> None:
+def write_arrays(workload: Workload, config: Config, folder: Path) -> None:
     """Writes the arrays of the first batches of a workload, and the network in the words of benchmarks/peers.
 
     Args:
       workload: the network.
       config: its config, with the data that is read.
       folder: what is written to.
-      warm_up: steps at the begin of a stretch that are not measured.
     """
     pipeline = config.pipeline
     ranker = Ranker(pipeline)
@@ -42,7 +42,7 @@ def write_arrays(workload: Workload, config: Config, folder: Path, warm_up: int)
     arrays["labels"] = np.nan_to_num(np.asarray(rows["numbers"])[:, :2])
     np.savez(folder / "data.npz", **arrays)
     network = {**(workload.peer or {}), "features": features, "batch_size": pipeline.data_config.batch_size}
-    network |= {"warm_up": warm_up, "least_steps": _LEAST_STEPS}
+    network |= {"warm_up": _WARM_UP, "least_steps": _LEAST_STEPS}
     (folder / "network.json").write_text(json.dumps(network), encoding="utf-8")
 
 

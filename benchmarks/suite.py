@@ -21,9 +21,9 @@ from benchmarks.measures import Measure  # noqa: E402
 from benchmarks.peer_data import write_arrays  # noqa: E402
 from benchmarks.peers import PEERS, PeerError, PeerTraining  # noqa: E402
 from benchmarks.processes import command_seconds, first_step  # noqa: E402
-from benchmarks.training import WARM_UP  # noqa: E402
 from benchmarks.workloads import SAMPLES, WORKLOADS, DataFiles, Workload, workload_named  # noqa: E402
 from easymtl.config import load_config  # noqa: E402
+from easymtl.errors import UserError  # noqa: E402
 
 Tell = Callable[[str], None]
 
@@ -68,7 +68,10 @@ class Suite:
             if not workload.is_available:
                 self._tell(f"{workload.name}: its data is not there; samples/README.md tells how to get it.")
                 continue
-            found["workloads"][workload.name] = self._workload(workload)
+            try:
+                found["workloads"][workload.name] = self._workload(workload)
+            except UserError as error:
+                self._tell(f"{workload.name} is left out: {error}")
             gc.collect()
         if self._is_chosen("vocabulary"):
             found["scaling"]["vocabulary"] = self._vocabulary()
@@ -124,7 +127,7 @@ class Suite:
             return peers
         arrays = self._folder / f"{workload.name}-arrays"
         arrays.mkdir()
-        write_arrays(workload, load_config(str(config), first), arrays, WARM_UP)
+        write_arrays(workload, load_config(str(config), first), arrays)
         for peer in PEERS:
             self._tell(f"{workload.name}: {peer.name} is built")
             try:

@@ -16,9 +16,11 @@ from easymtl.config import load_config
 from easymtl.training import events
 from easymtl.training.trainer import Trainer
 
-LOG_EVERY = 5
-WARM_UP = 5
+LOG_EVERY = 2
+WARM_UP = 4
 """Steps at the begin of a stretch that are not measured."""
+
+_LEAST_STEPS = 4
 
 _QUIET_SHARE = 0.1
 _QUIET_SECONDS = 0.1
@@ -48,7 +50,7 @@ class Stretch:
     def is_over(self) -> bool:
         """Returns whether enough is measured: whole groups of `LOG_EVERY` steps, so that the waiting is known."""
         measured = len(self.times) - 1 - WARM_UP
-        if measured < LOG_EVERY or measured % LOG_EVERY:
+        if measured < _LEAST_STEPS or measured % LOG_EVERY:
             return False
         return measured >= self.num_steps or self.times[-1] - self.times[WARM_UP] >= self.seconds
 

@@ -39,17 +39,14 @@ def main() -> None:
     model = make_model(network, make_columns(network, data))
     model.compile("adam", ["binary_crossentropy"] * 2)
     inputs = {feature["name"]: as_expected(data[feature["name"]]) for feature in network["features"]}
-    fit(model, inputs, data["labels"], network["batch_size"], 1)
+    ends = fit(model, inputs, data["labels"], network["batch_size"], 2)
     print(json.dumps({"weights": int(sum(np.prod(w.shape) for w in model.trainable_weights))}), flush=True)
-    warm_up, step_seconds = network["warm_up"], None
+    warm_up, step_seconds = network["warm_up"], ends[-1] - ends[-2]
     for line in sys.stdin:
-        if step_seconds is None:
-            ends = fit(model, inputs, data["labels"], network["batch_size"], warm_up + network["least_steps"])
-            step_seconds = (ends[-1] - ends[warm_up - 1]) / network["least_steps"]
         steps = max(int(float(line) / step_seconds), network["least_steps"])
         ends = fit(model, inputs, data["labels"], network["batch_size"], warm_up + steps)
-        rate = steps * network["batch_size"] / (ends[-1] - ends[warm_up - 1])
-        print(json.dumps({"examples_per_second": rate}), flush=True)
+        step_seconds = (ends[-1] - ends[warm_up - 1]) / steps
+        print(json.dumps({"examples_per_second": network["batch_size"] / step_seconds}), flush=True)
 
 
 def fit(model, inputs, labels, batch_size, steps):

@@ -118,6 +118,12 @@ def test_what_was_not_measured_decides_nothing(found):
     assert "| - |" in tables.bar_table([bar.as_json() for bar in bars(found)])
 
 
+def test_without_other_libraries_their_bar_stays_open(found):
+    found["workloads"]["taobao_dbmtl"]["peers"] = {}
+    (bar,) = of(found, "S3")
+    assert (bar.is_met, bar.note) == (None, "needs --peers")
+
+
 def test_no_peak_of_memory_where_the_system_does_not_tell(found):
     found["workloads"]["taobao_dbmtl"]["started"]["peak_bytes"] = None
     assert not of(found, "S11")[0].values

@@ -43,10 +43,10 @@ def steps(times: list[float], num_steps: int, seconds: float) -> int:
 
 def test_a_stretch_ends_by_steps_or_by_seconds_and_with_a_whole_group():
     times = [float(second) for second in range(1000)]
-    assert steps(times, 2 * LOG_EVERY, 1e9) == 2 * LOG_EVERY
-    assert steps(times, 2 * LOG_EVERY + 1, 1e9) == 3 * LOG_EVERY
-    assert steps(times, 10**9, 7.0) == -(-7 // LOG_EVERY) * LOG_EVERY
-    assert steps(times, 1, 0.0) == LOG_EVERY
+    assert steps(times, 10 * LOG_EVERY, 1e9) == 10 * LOG_EVERY
+    assert steps(times, 10 * LOG_EVERY + 1, 1e9) == 11 * LOG_EVERY
+    assert steps(times, 10**9, 7.0) == 8
+    assert steps(times, 1, 0.0) == 4
 
 
 def test_a_stretch_leaves_its_warm_up_out():
