@@ -5,7 +5,7 @@ is handed row numbers without repeats and one gradient each, whatever the size o
 """
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import tensorflow as tf
@@ -83,24 +83,27 @@ class Embeddings(tf.Module):
         """Returns the vectors of all slots: `id_<width>` and `bag_<width>`, each `[batch, slots, width]`."""
         result: dict[str, tf.Tensor] = {}
         for width, lookup in lookups.items():
-            values = _take_rows(tf.pad(lookup.rows, [[1, 0], [0, 0]]), lookup.positions)
-            ids, bag_ids = batch.get(f"ids_{width}"), batch.get(f"bag_ids_{width}")
-            singles = bags = values
-            if ids is not None and bag_ids is not None:
-                # Split and not sliced: the gradient of slices writes all values once for each of them.
-                singles, bags = tf.split(values, tf.stack([tf.size(ids), tf.size(bag_ids)]), num=2)
+            rows = tf.pad(lookup.rows, [[1, 0], [0, 0]])
+            ids = batch.get(f"ids_{width}")
+            num_ids = 0 if ids is None else tf.size(ids)
             if ids is not None:
-                result[f"id_{width}"] = tf.reshape(singles, [-1, ids.shape[1], width])
-            if bag_ids is not None:
-                result[f"bag_{width}"] = self._sum_bags(width, bags, batch)
+                result[f"id_{width}"] = tf.reshape(
+                    _take_rows(rows, lookup.positions[:num_ids]), [-1, *ids.shape[1:], width]
+                )
+            if f"bag_ids_{width}" in batch:
+                result[f"bag_{width}"] = self._sum_bags(width, rows, lookup.positions[num_ids:], batch)
         return result
 
-    def _sum_bags(self, width: int, values: tf.Tensor, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        if f"bag_weights_{width}" in batch:
-            values *= batch[f"bag_weights_{width}"][:, tf.newaxis]
+    def _sum_bags(self, width: int, rows: tf.Tensor, positions: tf.Tensor, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        weights = batch.get(f"bag_weights_{width}")
         num_bags = self.feature_set.num_bags(width)
-        num_segments = batch["batch_size"] * num_bags
-        sums = tf.math.unsorted_segment_sum(values, batch[f"bag_segments_{width}"], num_segments)
+        sums = _sum_rows(
+            rows,
+            tf.ones(tf.shape(positions)) if weights is None else weights,
+            batch[f"bag_segments_{width}"],
+            positions,
+            batch["batch_size"] * num_bags,
+        )
         return tf.reshape(sums, [-1, num_bags, width])
 
     def groups(self, batch: Mapping[str, tf.Tensor], vectors: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -129,12 +132,39 @@ class Embeddings(tf.Module):
 
 @tf.custom_gradient
 def _take_rows(table: tf.Tensor, positions: tf.Tensor):
-    """`tf.gather` whose gradient is a dense segment sum: every row of `table` is used, so sparse form buys nothing."""
+    """`tf.gather` whose gradient is dense: every row of `table` is used, so sparse form buys nothing."""
 
     def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
-        return tf.math.unsorted_segment_sum(upstream, positions, tf.shape(table)[0]), None
+        count = tf.size(positions)
+        places = _places(tf.range(count), positions)
+        return _product(places, tf.ones([count]), [count, tf.shape(table)[0]], upstream, adjoint_a=True), None
 
     return tf.gather(table, positions), gradient
+
+
+@tf.custom_gradient
+def _sum_rows(table: tf.Tensor, weights: tf.Tensor, sums: tf.Tensor, positions: tf.Tensor, num_sums: tf.Tensor):
+    """Returns `[num_sums, width]`: to each of `sums` goes the weighted row of `table` at its place in `positions`."""
+    places, shape = _places(sums, positions), [num_sums, tf.shape(table)[0]]
+
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor | None, ...]:
+        return _product(places, weights, shape, upstream, adjoint_a=True), None, None, None, None
+
+    return _product(places, weights, shape, table), gradient
+
+
+def _places(rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
+    return tf.cast(tf.stack([rows, columns], axis=1), tf.int64)
+
+
+def _product(
+    places: tf.Tensor, values: tf.Tensor, shape: Sequence[tf.Tensor], dense: tf.Tensor, adjoint_a: bool = False
+) -> tf.Tensor:
+    """Returns a sparse matrix times a dense one: it takes half the time of a segment sum, and no weighted copy."""
+    shape = tf.cast(tf.stack(shape), tf.int64)
+    return tf.raw_ops.SparseTensorDenseMatMul(
+        a_indices=places, a_values=values, a_shape=shape, b=dense, adjoint_a=adjoint_a
+    )
 
 
 def _runs(slots: list[Slot]) -> Iterator[list[Slot]]:
