@@ -15,7 +15,6 @@ from benchmarks.bars import Values, peer_rates, quotients, rates
 
 SERIES = ("easymtl, AUTO", "easymtl, float32", "DeepCTR", "torch-rechub")
 _COLORS = {"easymtl, AUTO": "#1f5fa8", "easymtl, float32": "#8db8e2", "DeepCTR": "#d9822b", "torch-rechub": "#8c8c8c"}
-_TRAINED = "training from parquet"
 _ROW_INCHES = 0.25
 
 
@@ -23,13 +22,20 @@ def speeds(found: Mapping) -> dict[str, dict[str, Values]]:
     """Returns the examples per second of training by workload and series; without what was not measured."""
     result = {}
     for name in found["workloads"]:
+        trained = _trained(found, name)
         values = {
-            SERIES[0]: rates(found, name, "AUTO", _TRAINED),
-            SERIES[1]: rates(found, name, "FLOAT32", _TRAINED),
+            SERIES[0]: rates(found, name, "AUTO", trained),
+            SERIES[1]: rates(found, name, "FLOAT32", trained),
             **{peer: peer_rates(found, name, peer) for peer in SERIES[2:]},
         }
         result[name] = {series: measured for series, measured in values.items() if measured}
     return result
+
+
+def _trained(found: Mapping, name: str) -> str:
+    """Returns the last kind of training that was measured in every precision."""
+    measured = [one["rates"] for one in found["workloads"][name]["precisions"].values()]
+    return [key for key in measured[0] if key.startswith("training") and all(key in one for one in measured)][-1]
 
 
 def shares(found: Mapping) -> dict[str, dict[str, Values]]:

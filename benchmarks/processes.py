@@ -18,7 +18,7 @@ from benchmarks.workloads import saving_once
 
 _STATUS = Path("/proc/self/status")
 _PEAK = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
-_STEPS = 30
+_STEPS = 15
 
 
 def first_step(config: Path, overrides: Sequence[str]) -> dict:

@@ -1,6 +1,6 @@
 """How fast training is, beside the processor's limit and other libraries: `make bench`.
 
-    python -m benchmarks.speed [--only taobao_dbmtl,...] [--rounds 3] [--seconds 10] [--peers FOLDER]
+    python -m benchmarks.speed [--only taobao_dbmtl,...] [--rounds 3] [--seconds 8] [--peers FOLDER]
     python -m benchmarks.speed --table benchmarks/results/speed.json         its tables as Markdown, without measuring
 
 For each workload (benchmarks/workloads.py), round by round and in turn, so that all meet the same machine:
@@ -49,7 +49,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="names of workloads, with commas; all of them if not given")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=10.0, help="of one stretch of training, at most")
+    parser.add_argument("--seconds", type=float, default=8.0, help="of one stretch of training, at most")
     parser.add_argument("--large_rows", type=int, default=20_000_000, help="of the tables with a large vocabulary")
     parser.add_argument("--peers", default="", help="folder of the other libraries' environments, made if needed")
     parser.add_argument("--out", default="benchmarks/results/speed.json")
