@@ -3,7 +3,6 @@
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +18,7 @@ from easymtl.features.keys import read_keys
 from easymtl.features.numbers import NumberColumn, read_numbers
 from easymtl.features.packing import expand_bags
 from easymtl.features.pieces import Piece
+from easymtl.features.traced import traced_transforms
 
 KEEP_PREFIX = "keep_"
 
@@ -55,10 +55,7 @@ class Encoder:
         self.key_fields = tuple(key_fields)
         self.counts: dict[str, dict[str, int]] = {}
         self._lock = threading.Lock()
-        self._uses = _uses(feature_set)
-        self._per_value = {field: self._value_function(field) for field in feature_set.fields}
-        multiple = [name for name, transform in feature_set.transforms.items() if len(transform.inputs) > 1]
-        self._per_row = {name: self._row_function(name) for name in multiple}
+        self._traced = traced_transforms(feature_set)
 
     @property
     def fields(self) -> list[str]:
@@ -84,46 +81,25 @@ class Encoder:
             columns[KEEP_PREFIX + field] = batch.column(field)
         return Rows(columns)
 
-    def _value_function(self, field: str) -> Any:
-        """Returns the function from values `[d]` of a field to the pieces of all features that read it."""
-        uses = [(self.feature_set.transforms[name], position) for name, position in self._uses[field]]
-
-        def per_value(column: tf.Tensor) -> list[Piece]:
-            return [transform.per_value(position, column) for transform, position in uses]
-
-        signature = [tf.TensorSpec([None], self.feature_set.field_types[field])]
-        # Concrete: traced once, here, and then called by any thread.
-        return tf.function(per_value, autograph=False).get_concrete_function(*signature)
-
-    def _row_function(self, name: str) -> Any:
-        """Returns the function from the pieces of rows of all inputs of a feature to the feature."""
-        transform = self.feature_set.transforms[name]
-        made = [
-            self._per_value[field].structured_outputs[self._uses[field].index((name, position))]
-            for position, field in enumerate(transform.inputs)
-        ]
-        signature = tf.nest.map_structure(lambda piece: None if piece is None else _rows_like(piece), made)
-        return tf.function(transform.per_row, autograph=False).get_concrete_function(signature)
-
     def _encode(self, batch: pa.RecordBatch) -> dict[str, Encoded]:
         """Returns every feature of a batch and counts what is odd."""
         inputs: dict[tuple[str, int], Encoded] = {}
         totals: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-        for field, uses in self._uses.items():
+        for field, uses in self._traced.uses.items():
             column = read_column(batch.column(field))
             pieces = self._pieces(field, column.values)
             repeats = column.counts()
             for (name, position), piece in zip(uses, pieces):
                 inputs[name, position] = Encoded(piece, column.indices)
-                if name not in self._per_row:
+                if name not in self._traced.per_row:
                     _add_counts(totals[name], piece, repeats)
                 totals[name]["missing"] += column.num_nulls
         features = {}
         for name, transform in self.feature_set.transforms.items():
             encoded = inputs[name, 0]
-            if name in self._per_row:
+            if name in self._traced.per_row:
                 rows = [take_rows(inputs[name, position]) for position in range(len(transform.inputs))]
-                encoded = Encoded(self._per_row[name](rows), None)
+                encoded = Encoded(self._traced.per_row[name](rows), None)
                 _add_counts(totals[name], encoded.piece, None)
             features[name] = encoded
         self._count(totals)
@@ -131,7 +107,7 @@ class Encoder:
 
     def _pieces(self, field: str, values: tf.Tensor) -> list[Piece]:
         """Returns the pieces of values `[d]` of a field for all features that read it."""
-        function = self._per_value[field]
+        function = self._traced.per_value[field]
         try:
             return function(values)
         except tf.errors.InvalidArgumentError as error:
@@ -140,11 +116,12 @@ class Encoder:
         bad = _failing(function, values)
         first = next(bad)
         shown = first if len(first) <= 60 else f"{first[:57]}..."
+        features = quoted(name for name, _ in self._traced.uses[field])
         raise BadValues(
             field,
             first,
             bad,
-            f'field "{field}" of {quoted(name for name, _ in self._uses[field])} holds "{shown}", which cannot be read '
+            f'field "{field}" of {features} holds "{shown}", which cannot be read '
             "as a number (num_buckets takes whole ones, RawFeature and weights decimal ones; hash_bucket_size takes "
             "any text).",
         )
@@ -191,19 +168,6 @@ def to_tensors(rows: Rows) -> dict[str, np.ndarray]:
         elif not name.startswith(KEEP_PREFIX):
             tensors[name] = column
     return tensors
-
-
-def _uses(feature_set: FeatureSet) -> dict[str, list[tuple[str, int]]]:
-    """Returns for each field the (feature, input position) pairs that read it."""
-    uses: dict[str, list[tuple[str, int]]] = {field: [] for field in feature_set.fields}
-    for name, transform in feature_set.transforms.items():
-        for position, field in enumerate(transform.inputs):
-            uses[field].append((name, position))
-    return uses
-
-
-def _rows_like(tensor: tf.Tensor) -> tf.TensorSpec:
-    return tf.TensorSpec([None], tensor.dtype)
 
 
 def _failing(function: Callable, values: tf.Tensor) -> Iterator[str]:

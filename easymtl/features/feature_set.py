@@ -10,6 +10,7 @@ from easymtl.data.fields import input_fields
 from easymtl.errors import UserError, did_you_mean
 from easymtl.features.declarations import declared_features, find_feature
 from easymtl.features.declared import make_transform
+from easymtl.features.hashing import hash_together, hashed_features
 from easymtl.features.packing import pack_bags
 from easymtl.features.pieces import Bags, Dense, Ids, Piece, expect
 from easymtl.features.tables import Layout, Slot, Table
@@ -120,10 +121,11 @@ class FeatureSet(tf.Module):
             `[m]`, `dense` `[n, W]`, as far as there are such features, and the scalar `batch_size`.
         """
         num_rows = tf.shape(columns[self.fields[0]])[0]
-        pieces = {
-            name: transform([columns[field] for field in transform.inputs])
-            for name, transform in self.transforms.items()
-        }
+        hashed = hashed_features(self.transforms)
+        pieces: dict[str, Piece] = {**hash_together(hashed, columns)}
+        for name, transform in self.transforms.items():
+            if name not in hashed:
+                pieces[name] = transform([columns[field] for field in transform.inputs])
         packed: dict[str, tf.Tensor] = {"batch_size": num_rows}
         for width in self.rows_by_width:
             packed |= self._pack(width, pieces, num_rows)
@@ -136,8 +138,9 @@ class FeatureSet(tf.Module):
         packed: dict[str, tf.Tensor] = {}
         slots = self._layout.all_slots("id", width)
         if slots:
-            columns = [_with_offset(expect(pieces[slot.feature], Ids).ids, slot.offset) for slot in slots]
-            packed[f"ids_{width}"] = tf.cast(tf.stack(columns, axis=1), self.id_type(width))
+            ids = tf.stack([expect(pieces[slot.feature], Ids).ids for slot in slots], axis=1)
+            offsets = tf.constant([slot.offset for slot in slots], tf.int64)
+            packed[f"ids_{width}"] = tf.cast(tf.where(tf.less(ids, 0), ids, ids + offsets), self.id_type(width))
         slots = self._layout.all_slots("bag", width)
         if slots:
             bags = [expect(pieces[slot.feature], Bags) for slot in slots]
@@ -148,10 +151,6 @@ class FeatureSet(tf.Module):
             if weights is not None:
                 packed[f"bag_weights_{width}"] = weights
         return packed
-
-
-def _with_offset(ids: tf.Tensor, offset: int) -> tf.Tensor:
-    return tf.where(tf.less(ids, 0), ids, ids + offset)
 
 
 def _field_types(pipeline: Pipeline, transforms: Mapping[str, Transform]) -> dict[str, tf.DType]:

@@ -117,7 +117,7 @@ def is_missing(column: tf.Tensor) -> tf.Tensor:
 
 
 def _unless_missing(ids: tf.Tensor, missing: tf.Tensor, counts: Counts) -> Found:
-    return Found(tf.where(missing, -tf.ones_like(ids), ids), {"missing": count(missing), **counts})
+    return Found(tf.where(missing, tf.constant(-1, ids.dtype), ids), {"missing": count(missing), **counts})
 
 
 def _vocabulary_of_file(transform: Transform, path: str) -> VocabularyLookup:

@@ -52,7 +52,7 @@ class RawFeature(Transform):
         if self.kind == "id":
             boundaries = tf.constant(self.boundaries, numbers.dtype)
             buckets = tf.searchsorted(boundaries, numbers[:, 0], side="right", out_type=tf.int64)
-            return Ids(tf.where(finite[:, 0], buckets, -tf.ones_like(buckets)), counts)
+            return Ids(tf.where(finite[:, 0], buckets, tf.constant(-1, tf.int64)), counts)
         numbers = tf.cast(tf.where(finite, numbers, tf.zeros_like(numbers)), tf.float32)
         return Dense(numbers, counts) if self.kind == "dense" else self._bags(numbers, counts)
 

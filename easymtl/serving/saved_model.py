@@ -1,32 +1,45 @@
 """The graph that serves: raw columns in, named scores out."""
 
+from collections.abc import Iterable
+
 import tensorflow as tf
 
 from easymtl.data.fields import input_fields
 from easymtl.features.feature_set import TENSOR_TYPES
 from easymtl.layers.context import Call
 from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.serving.freezing import freeze
 from easymtl.tasks.ranker import Ranker
 
 SIGNATURE = "serving_default"
+
+
+# A graph with all its constants may not pass 2 GB.
+MOST_CONSTANT_BYTES = 1 << 30
 
 
 class ServingModel(tf.Module):
     """A ranker behind its own transforms.
 
     The transforms are the ones that training runs on distinct values, and are pinned to the CPU, where strings live;
-    everything behind them may run on a GPU.
+    everything behind them may run on a GPU. The tables are variables; the weights of the network are constants of
+    the graph as they are when the signature is made, unless they take more than `MOST_CONSTANT_BYTES`.
     """
 
     def __init__(self, pipeline: Pipeline, ranker: Ranker):
         super().__init__()
         self._pipeline = pipeline
-        self.ranker = ranker
+        self._feature_set = ranker.feature_set
+        self._embeddings = ranker.embeddings
+        self._is_frozen = _num_bytes(ranker.model.variables) <= MOST_CONSTANT_BYTES
+        # What is an attribute is saved with the model: constants need not be saved again.
+        self._model = None if self._is_frozen else ranker.model
+        self._network = lambda groups: ranker.predictions(ranker.model(groups, Call()))
 
     @property
     def fields(self) -> list[str]:
         """Returns the names of the inputs: the fields that features read, or all but labels and sample weight."""
-        used = self.ranker.feature_set.fields
+        used = self._feature_set.fields
         if self._pipeline.export_config.filter_inputs:
             return used
         data = self._pipeline.data_config
@@ -38,12 +51,17 @@ class ServingModel(tf.Module):
         types = {name: TENSOR_TYPES[field.type] for name, field in input_fields(self._pipeline.data_config).items()}
         fields = self.fields
         specs = [tf.TensorSpec([None], types[name], name=name) for name in fields]
+        embeddings, network = self._embeddings, self._network
+        if self._is_frozen:
+            network = freeze(network, embeddings.group_widths())
 
         def serve(*columns: tf.Tensor) -> dict[str, tf.Tensor]:
             with tf.device("/CPU:0"):
-                batch = self.ranker.feature_set.transform(dict(zip(fields, columns)))
-            lookups = self.ranker.embeddings.lookup(batch)
-            logits, _ = self.ranker.logits(batch, lookups, Call())
-            return self.ranker.predictions(logits)
+                batch = self._feature_set.transform(dict(zip(fields, columns)))
+            return network(embeddings.groups(batch, embeddings.vectors(batch, embeddings.lookup(batch))))
 
         return tf.function(serve, input_signature=specs, autograph=False).get_concrete_function()
+
+
+def _num_bytes(variables: Iterable[tf.Variable]) -> int:
+    return sum(variable.dtype.size * variable.shape.num_elements() for variable in variables)

@@ -5,9 +5,11 @@ import pyarrow as pa
 import pytest
 
 from easymtl.data.rows import Ragged, Rows
+from easymtl.features import traced
 from easymtl.features.encoder import Encoder, to_tensors
 from easymtl.features.feature_set import FeatureSet
 from easymtl.features.numbers import NumberColumn
+from easymtl.features.traced import TracedTransforms
 from tests.features.feature_cases import Case, make_batch, make_pipeline, read_bags
 
 FIELDS = {"user": "STRING", "age": "INT32", "tags": "STRING", "price": "FLOAT", "click": "INT32"}
@@ -148,3 +150,13 @@ def test_texts_of_any_length(size):
     first, *rest = case.ids("x")
     assert rest[0] == rest[2] != rest[1] != first
     assert case.ids("y") == [-1, 1, 0, 0]
+
+
+def test_encoders_of_one_feature_set_share_its_traced_functions(monkeypatch):
+    features = FeatureSet(make_pipeline(FIELDS, FEATURES))
+    made = []
+    monkeypatch.setattr(traced, "TracedTransforms", lambda one: made.append(one) or TracedTransforms(one))
+    Encoder(features), Encoder(features)
+    assert made == [features]
+    Encoder(FeatureSet(make_pipeline(FIELDS, FEATURES)))
+    assert len(made) == 2

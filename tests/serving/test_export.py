@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from easymtl.errors import UserError
 from easymtl.serving import export as exporting
+from easymtl.serving import saved_model
 from easymtl.serving.export import export
 from easymtl.serving.parity import score_apart
 from easymtl.serving.scoring import SavedModelScorer, newest_export, predict, step_of_export
@@ -144,17 +145,34 @@ def test_only_the_newest_exports_are_kept(trained, tmp_path, score_here):
     assert newest_export(tmp_path) == done.path
 
 
+def test_weights_of_the_network_are_constants_and_those_of_the_tables_are_saved(exported):
+    names = {name for name, _ in tf.train.list_variables(str(exported.path / "variables" / "variables"))}
+    saved = {name.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE") for name in names if "variables_by_width" in name}
+    assert {name.rsplit("/", 1)[1] for name in saved} == {"4", "8"}
+    assert not [name for name in names if "kernel" in name or "dense" in name]
+    model = tf.saved_model.load(str(exported.path))
+    assert {tuple(variable.shape)[1] for variable in model.signatures["serving_default"].variables} == {4, 8}
+
+
+def test_weights_that_are_too_large_for_a_graph_stay_variables(trained, exported, tmp_path, score_here, monkeypatch):
+    monkeypatch.setattr(saved_model, "MOST_CONSTANT_BYTES", 100)
+    done = export(trained.pipeline(), trained.checkpoint, tmp_path)
+    assert done.parity.largest_difference < 1e-5
+    model = tf.saved_model.load(str(done.path))
+    assert len(model.signatures["serving_default"].variables) > 2
+
+
 def test_another_model_than_the_checkpoint_is_refused_and_not_published(trained, tmp_path, score_here, monkeypatch):
     def save_tampered(model, path, signatures):
-        bias = next(p for name, p in model.ranker.parameters.items() if name.endswith("click/dnn_0/bias"))
-        before = bias.read()
-        bias.assign(before + 0.01)
+        (table,) = (variable for variable in model.variables if variable.shape[1] == 8)
+        before = table.numpy()
+        table.assign(before + 0.1)
         tf_save(model, path, signatures=signatures)
-        bias.assign(before)
+        table.assign(before)
 
     tf_save = tf.saved_model.save
     monkeypatch.setattr(exporting.tf.saved_model, "save", save_tampered)
-    with pytest.raises(UserError, match=r"_click of row \d+ is .* It was not published"):
+    with pytest.raises(UserError, match=r"of row \d+ is .* It was not published"):
         export(trained.pipeline(), trained.checkpoint, tmp_path)
     assert not list(tmp_path.iterdir()), "neither an export nor a draft"
 

@@ -8,6 +8,7 @@ from easymtl.serving import export as exporting
 from easymtl.serving.export import export
 from easymtl.serving.placement import check_placement, has_gpu_kernel
 from easymtl.serving.saved_model import SIGNATURE
+from easymtl.tasks.ranker import Ranker
 
 
 def node(op, **types):
@@ -121,7 +122,7 @@ def test_export_that_cannot_run_on_a_gpu_is_refused(trained, tmp_path, score_her
     signature = exporting.ServingModel.signature
 
     def with_ragged_range(model):
-        predictions = type(model.ranker).predictions
+        predictions = Ranker.predictions
 
         def spoiled(ranker, logits):
             outputs = predictions(ranker, logits)
@@ -130,7 +131,7 @@ def test_export_that_cannot_run_on_a_gpu_is_refused(trained, tmp_path, score_her
             return {**outputs, "y_seconds": first + 0.0 * tf.cast(ranged.rt_dense_values, tf.float32)}
 
         with monkeypatch.context() as patch:
-            patch.setattr(type(model.ranker), "predictions", spoiled)
+            patch.setattr(Ranker, "predictions", spoiled)
             return signature(model)
 
     monkeypatch.setattr(exporting.ServingModel, "signature", with_ragged_range)

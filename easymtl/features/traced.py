@@ -1,0 +1,63 @@
+"""The transforms of a feature set as traced functions, made once for all encoders of it."""
+
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import tensorflow as tf
+
+from easymtl.features.feature_set import FeatureSet
+from easymtl.features.pieces import Piece
+
+
+class TracedTransforms:
+    """What an encoder runs: functions of distinct values, and of rows where a feature reads several fields.
+
+    They are concrete: traced here, then called by any thread. Tracing takes some milliseconds a feature, which a model
+    that is evaluated again and again would pay each time.
+
+    Attributes:
+        uses: for each field the (feature, input position) pairs that read it.
+        per_value: for each field the function from values `[d]` to the pieces of all features that read it.
+        per_row: for each feature of several fields the function from the pieces of rows of its inputs to its own.
+    """
+
+    def __init__(self, feature_set: FeatureSet):
+        self.uses: dict[str, list[tuple[str, int]]] = {field: [] for field in feature_set.fields}
+        for name, transform in feature_set.transforms.items():
+            for position, field in enumerate(transform.inputs):
+                self.uses[field].append((name, position))
+        self.per_value = {field: self._value_function(feature_set, field) for field in feature_set.fields}
+        multiple = [name for name, transform in feature_set.transforms.items() if len(transform.inputs) > 1]
+        self.per_row = {name: self._row_function(feature_set, name) for name in multiple}
+
+    def _value_function(self, feature_set: FeatureSet, field: str) -> Any:
+        uses = [(feature_set.transforms[name], position) for name, position in self.uses[field]]
+
+        def per_value(column: tf.Tensor) -> list[Piece]:
+            return [transform.per_value(position, column) for transform, position in uses]
+
+        signature = [tf.TensorSpec([None], feature_set.field_types[field])]
+        return tf.function(per_value, autograph=False).get_concrete_function(*signature)
+
+    def _row_function(self, feature_set: FeatureSet, name: str) -> Any:
+        transform = feature_set.transforms[name]
+        made = [
+            self.per_value[field].structured_outputs[self.uses[field].index((name, position))]
+            for position, field in enumerate(transform.inputs)
+        ]
+        signature = tf.nest.map_structure(lambda piece: None if piece is None else _rows_like(piece), made)
+        return tf.function(transform.per_row, autograph=False).get_concrete_function(signature)
+
+
+def traced_transforms(feature_set: FeatureSet) -> TracedTransforms:
+    """Returns the functions of a feature set, traced when they are first asked for."""
+    if feature_set not in _TRACED:
+        _TRACED[feature_set] = TracedTransforms(feature_set)
+    return _TRACED[feature_set]
+
+
+_TRACED: WeakKeyDictionary[FeatureSet, TracedTransforms] = WeakKeyDictionary()
+
+
+def _rows_like(tensor: tf.Tensor) -> tf.TensorSpec:
+    return tf.TensorSpec([None], tensor.dtype)

@@ -1,0 +1,29 @@
+"""Networks whose weights are constants: TensorFlow folds what follows from them when it loads the model."""
+
+from collections.abc import Callable, Mapping
+
+import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+Tensors = Mapping[str, tf.Tensor]
+
+
+def freeze(network: Callable[[Tensors], dict[str, tf.Tensor]], widths: Mapping[str, int]) -> Callable:
+    """Returns a function of the same values that reads no variable: it has the values that they have now.
+
+    Args:
+      network: maps tensors `[batch, width]` by name to outputs by name.
+      widths: the names that it takes and the width of each.
+    """
+    names = list(widths)
+    specs = [tf.TensorSpec([None, widths[name]], tf.float32) for name in names]
+    outputs: list[str] = []
+
+    def flat(*values: tf.Tensor) -> list[tf.Tensor]:
+        result = network(dict(zip(names, values)))
+        outputs[:] = list(result)
+        return [result[name] for name in outputs]
+
+    traced = tf.function(flat, input_signature=specs, autograph=False).get_concrete_function()
+    constant = convert_variables_to_constants_v2(traced, lower_control_flow=False)
+    return lambda tensors: dict(zip(outputs, constant(*(tensors[name] for name in names))))
