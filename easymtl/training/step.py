@@ -126,7 +126,9 @@ class _Steps:
             def train_step(batch: Batch, learning_rates: tf.Tensor) -> Values:
                 return self._update(batch, learning_rates, kind)
 
-            self._traced[kind] = tf.function(train_step, input_signature=self._signature, autograph=False)
+            traced = tf.function(train_step, input_signature=self._signature, autograph=False)
+            # Concrete: a step of a small model is so short that looking for the right trace each time shows.
+            self._traced[kind] = traced.get_concrete_function()
         return self._traced[kind]
 
     def __call__(self, batch: Mapping[str, np.ndarray], learning_rates: np.ndarray) -> Values:
