@@ -1,0 +1,219 @@
+"""How long a request to an exported model takes: p50 and p99 of one call, by batch size, with text and without.
+
+    python -m benchmarks.latency [NAME ...] [--calls 1000] [--threads 1,1 2,2] [--out FILE]
+
+Each sample config trains for a few steps and is exported as `easymtl export` does it; another process that has
+TensorFlow and not easymtl loads the SavedModel and calls it, other rows in each request. The kinds of call take turns:
+  raw columns    the signature that servers call: text and numbers as they are in the log
+  packed         numbers only: the tables and the network behind the transforms, as a graph of its own
+  nothing        a graph with the inputs and outputs of the first that does not compute: what a call costs in Python
+  conversion     no call: making tensors of Python lists
+`processor` is the median of the processor's time in a call, over all threads, which a busy machine disturbs less.
+"""
+
+import argparse
+import json
+import multiprocessing
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.sample_data import CONFIGS, data_overrides, sample_names
+from easymtl.config import Config, load_config
+from easymtl.verbs.tensorflow_start import start_tensorflow
+
+RESULTS = Path(__file__).parent / "results" / "latency.json"
+DEFAULT_CONFIGS = ("dbmtl_on_taobao", "mmoe_on_census")
+ROWS = 20_000
+BATCHES = (1, 128, 1024)
+_TRAINING_STEPS = 20
+
+
+@dataclass(frozen=True)
+class Latency:
+    """What calls of one kind took.
+
+    Attributes:
+      p50: median, milliseconds.
+      p99: what one call in a hundred takes longer than, milliseconds.
+      processor: median of the processor's time over all threads, milliseconds.
+      rows_per_second: of one caller that waits for each answer, at the median.
+      calls: how many there were.
+    """
+
+    p50: float
+    p99: float
+    processor: float
+    rows_per_second: float
+    calls: int
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measures, prints a table for each config, and writes all of it as JSON."""
+    options = _options(arguments)
+    found: dict[str, dict[str, dict[str, dict[str, Latency]]]] = {}
+    for name in options.names:
+        with tempfile.TemporaryDirectory() as folder:
+            # The memory of training is not to be that of the server.
+            with multiprocessing.get_context("spawn").Pool(1) as pool:
+                request = pool.apply(export_sample, (name, Path(folder)))
+            found[name] = {threads: call(request, threads, options.calls, Path(folder)) for threads in options.threads}
+        Console(width=120).print(table(name, found[name]))
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    document = {
+        name: {
+            threads: {batch: {kind: asdict(one) for kind, one in kinds.items()} for batch, kinds in batches.items()}
+            for threads, batches in by_threads.items()
+        }
+        for name, by_threads in found.items()
+    }
+    options.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    print(f"Written to {options.out}")
+
+
+def export_sample(name: str, folder: Path) -> dict[str, str]:
+    """Trains a sample config for some steps and exports it; returns the paths that `serving_calls` wants."""
+    data = data_overrides(name, 5 * ROWS, ROWS, folder / "data")
+    overrides = [f"model_dir={folder}/model", f"train_config.num_steps={_TRAINING_STEPS}"]
+    config = load_config(str(CONFIGS / f"{name}.config"), [*data, *overrides, "export_config.exporter_type=none"])
+    start_tensorflow()
+    from easymtl.serving.export import export
+    from easymtl.training.restore import find_checkpoint
+    from easymtl.training.trainer import Trainer
+
+    trainer = Trainer(config, lambda event: None)
+    trainer.run()
+    exported = export(config.pipeline, find_checkpoint(config.pipeline), folder / "export")
+    _save_parts(trainer.ranker, list(exported.outputs), folder / "parts")
+    _write_rows(config, list(exported.inputs), folder / "rows.parquet")
+    return {"export": str(exported.path), "parts": str(folder / "parts"), "rows": str(folder / "rows.parquet")}
+
+
+def _save_parts(ranker, outputs: Sequence[str], folder: Path) -> None:
+    """Saves what the signature is made of: the transforms, what is behind them, and the bare call."""
+    import tensorflow as tf
+
+    from easymtl.layers.context import Call
+    from easymtl.serving.freezing import freeze
+
+    features, embeddings = ranker.feature_set, ranker.embeddings
+    columns = {name: tf.TensorSpec([None], kind, name=name) for name, kind in features.field_types.items()}
+    network = freeze(lambda groups: ranker.predictions(ranker.model(groups, Call())), embeddings.group_widths())
+
+    def score(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return network(embeddings.groups(batch, embeddings.vectors(batch, embeddings.lookup(batch))))
+
+    def nothing(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        length = tf.shape(next(iter(batch.values())))
+        return {name: tf.identity(length) for name in outputs}
+
+    transform = _by_name(features.transform, columns)
+    packed = {
+        name: tf.TensorSpec(one.shape, one.dtype, name=name) for name, one in transform.structured_outputs.items()
+    }
+    parts = tf.Module()
+    parts.features, parts.embeddings = features, embeddings
+    signatures = {"transform": transform, "packed": _by_name(score, packed), "nothing": _by_name(nothing, columns)}
+    tf.saved_model.save(parts, str(folder), signatures=signatures)
+
+
+def _by_name(function, specs):
+    """Returns the concrete function of a mapping, each of its members an argument."""
+    import tensorflow as tf
+
+    names = list(specs)
+    flat = tf.function(
+        lambda *tensors: function(dict(zip(names, tensors))), input_signature=list(specs.values()), autograph=False
+    )
+    return flat.get_concrete_function()
+
+
+def _write_rows(config: Config, fields: Sequence[str], path: Path) -> None:
+    """Writes the first evaluation rows as a server gets them: no null."""
+    from easymtl.config import view
+    from easymtl.data.sources import open_source
+    from easymtl.features.columns import without_nulls
+
+    source = open_source(view.eval_input(config.pipeline), config.pipeline.data_config, list(fields))
+    batches = (batch for block in source.blocks for batch in source.read(block))
+    parts = [{name: without_nulls(batch.column(name)) for name in fields} for batch in batches]
+    pq.write_table(pa.concat_tables([pa.table(part) for part in parts]).slice(0, ROWS), path)
+
+
+def call(request: Mapping[str, str], threads: str, calls: int, folder: Path) -> dict[str, dict[str, Latency]]:
+    """Returns what calls took in a process of its own, by batch size and kind.
+
+    Args:
+      request: paths of what is called and of the rows.
+      threads: between operations, and within one: "1,2".
+      calls: of one row; larger batches have a fifth and a tenth of them.
+      folder: where the request is written to.
+    """
+    inter, intra = (int(number) for number in threads.split(","))
+    numbers = dict(zip(BATCHES, (calls, calls // 5, calls // 10)))
+    path = folder / "request.json"
+    path.write_text(json.dumps({**request, "inter": inter, "intra": intra, "calls": numbers}), encoding="utf-8")
+    # -I: neither the current folder nor PYTHONPATH is searched for modules.
+    command = [sys.executable, "-I", str(Path(__file__).with_name("serving_calls.py")), str(path)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    if run.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with {run.returncode}:\n{run.stderr[-2000:]}")
+    found = json.loads(run.stdout.splitlines()[-1])
+    return {
+        batch: {kind: latency(seconds, int(batch)) for kind, seconds in kinds.items()} for batch, kinds in found.items()
+    }
+
+
+def latency(seconds: Sequence[Sequence[float]], batch_size: int) -> Latency:
+    """Returns the figures of calls, each (seconds, processor seconds)."""
+    passed, processor = np.array(seconds).T * 1e3
+    p50, p99 = np.percentile(passed, [50, 99])
+    rate = batch_size * 1e3 / p50
+    return Latency(*(float(value) for value in (p50, p99, np.median(processor), rate)), len(passed))
+
+
+def table(name: str, found: Mapping[str, Mapping[str, Mapping[str, Latency]]]) -> Table:
+    """Returns a line for each batch size and kind, three columns for each setting of the threads."""
+    result = Table(title=f"{name}: milliseconds of a call")
+    for heading in ("batch", "call"):
+        result.add_column(heading)
+    for threads in found:
+        for heading in ("p50", "p99", "processor", "rows/s"):
+            result.add_column(f"{heading}\n{threads.replace(',', ' + ')} threads", justify="right")
+    first = next(iter(found.values()))
+    for batch, kinds in first.items():
+        for kind in kinds:
+            cells = [_cells(by_batch[batch][kind], kind) for by_batch in found.values()]
+            result.add_row(batch, kind, *(cell for row in cells for cell in row), end_section=kind == list(kinds)[-1])
+    return result
+
+
+def _cells(one: Latency, kind: str) -> list[str]:
+    rate = f"{one.rows_per_second:,.0f}" if kind in ("raw columns", "packed") else ""
+    return [f"{one.p50:.2f}", f"{one.p99:.2f}", f"{one.processor:.2f}", rate]
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", default=DEFAULT_CONFIGS, help="sample configs")
+    parser.add_argument("--calls", type=int, default=1000, help="of one row")
+    parser.add_argument("--threads", nargs="+", default=["1,1", "2,2"], help="between operations, within an operation")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    options = parser.parse_args(arguments)
+    unknown = set(options.names) - set(sample_names())
+    if unknown:
+        parser.error(f"no such sample config: {', '.join(sorted(unknown))}")
+    return options
+
+
+if __name__ == "__main__":
+    main()

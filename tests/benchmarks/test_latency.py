@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from benchmarks import latency
+from benchmarks.serving_calls import WARM_UP, batches, measure
+
+
+def test_figures_of_calls_are_those_of_numpy():
+    random = np.random.default_rng(0)
+    seconds = np.stack([random.gamma(2.0, 0.001, 500), random.gamma(2.0, 0.0005, 500)], axis=1)
+    found = latency.latency(seconds.tolist(), 128)
+    assert found.p50 == pytest.approx(np.median(seconds[:, 0]) * 1e3)
+    assert (seconds[:, 0] * 1e3 > found.p99).sum() == 5
+    assert found.processor == pytest.approx(np.median(seconds[:, 1]) * 1e3)
+    assert found.rows_per_second == pytest.approx(128 / np.median(seconds[:, 0]))
+    assert found.calls == 500
+
+
+def test_the_table_has_a_line_for_each_kind_of_call_and_columns_for_each_setting_of_threads():
+    def kinds(factor):
+        return {
+            "raw columns": latency.Latency(2.0 * factor, 5.0, 1.0, 500.0, 9),
+            "nothing": latency.Latency(0.5, 1.0, 0.25, 2000.0, 9),
+        }
+
+    found = {"1,1": {"1": kinds(1), "128": kinds(2)}, "2,2": {"1": kinds(3), "128": kinds(4)}}
+    table = latency.table("a", found)
+    cells = [list(column.cells) for column in table.columns]
+    assert cells[0] == ["1", "1", "128", "128"]
+    assert cells[1] == ["raw columns", "nothing"] * 2
+    assert cells[2] == ["2.00", "0.50", "4.00", "0.50"]
+    assert cells[5] == ["500", "", "500", ""], "a call that scores nothing has no rows"
+    assert cells[6] == ["6.00", "0.50", "8.00", "0.50"]
+
+
+def test_requests_have_other_rows_until_all_were_used():
+    columns = {"a": list(range(10)), "b": list("abcdefghij")}
+    found = list(batches(columns, 3, 5))
+    assert [request["a"] for request in found] == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [1, 2, 3], [4, 5, 6]]
+    assert found[3]["b"] == ["b", "c", "d"]
+    assert all(len(request["a"]) == 10 for request in batches(columns, 10, 2))
+
+
+def concrete(function, dtype):
+    spec = tf.TensorSpec([None], dtype, name="a")
+    module = tf.Module()
+    module.call = tf.function(lambda a: {"out": function(a)}, input_signature=[spec]).get_concrete_function()
+    return module.call
+
+
+def test_kinds_of_call_take_turns_and_the_warm_up_does_not_count():
+    seen = []
+    serve = concrete(tf.strings.length, tf.string)
+
+    def counting(a):
+        seen.append(a.numpy().tolist())
+        return {"out": tf.constant(0)}
+
+    parts = {"transform": lambda a: {"a": tf.strings.length(a)}, "packed": counting, "nothing": counting}
+    requests = list(batches({"a": ["x", "yy"]}, 1, WARM_UP + 2))
+    found = measure(serve, parts, requests)
+    assert set(found) == {"raw columns", "packed", "nothing", "conversion"}
+    assert all(len(seconds) == 2 and min(min(one) for one in seconds) >= 0 for seconds in found.values())
+    assert seen[:4] == [[1], [b"x"], [2], [b"yy"]]
