@@ -93,7 +93,7 @@ def export_sample(name: str, folder: Path) -> dict[str, str]:
     trainer = Trainer(config, lambda event: None)
     trainer.run()
     exported = export(config.pipeline, find_checkpoint(config.pipeline), folder / "export")
-    _save_parts(trainer.ranker, list(exported.outputs), folder / "parts")
+    _save_parts(trainer.ranker, exported.outputs, folder / "parts")
     _write_rows(config, list(exported.inputs), folder / "rows.parquet")
     return {"export": str(exported.path), "parts": str(folder / "parts"), "rows": str(folder / "rows.parquet")}
 

@@ -1,11 +1,13 @@
 """Does training in bfloat16 cost quality? Paired trainings in float32 and bfloat16, and how their test AUC differs.
 
-    python -m benchmarks.precision [--seeds 8] [--configs mmoe_on_census ...]
+    python -m benchmarks.precision [--seeds 5] [--configs mmoe_on_census ...]
     python -m benchmarks.precision --table
 
 A pair shares data, initial weights and the order of rows; only `train_config.mixed_precision` differs. After a
 training the evaluation rows are scored twice: in the precision of training, as `easymtl train` and `easymtl eval` do
-it, and in float32, as the exported model does it (`served`).
+it, and in float32, as the exported model does it (`served`). A third training is the control: float32 again, with
+TensorFlow's own kernels in place of oneDNN's, which only add in another order. What it differs by is what rounding
+alone does to a training; a difference of bfloat16 that is no larger says nothing against it.
 
 A finished training is in `results/precision.csv`, a row for each of its tasks, and is not done again: stop it whenever
 you like, and run it again to go on. Seeds are done one after the other, so that the table of a part is fair. `--table`
@@ -16,6 +18,7 @@ import argparse
 import itertools
 import math
 import multiprocessing
+import os
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -33,7 +36,8 @@ from easymtl.verbs.tensorflow_start import start_tensorflow
 
 RESULTS = Path(__file__).parent / "results" / "precision.csv"
 KEYS = ("config", "rows", "seed", "precision", "task")
-PRECISIONS = ("FLOAT32", "BFLOAT16")
+CONTROL = "FLOAT32_EIGEN"
+PRECISIONS = ("FLOAT32", "BFLOAT16", CONTROL)
 MEASURES = {"auc": "trained precision", "served": "served in float32"}
 BAR = 0.0005
 Row = dict[str, Value]
@@ -64,15 +68,15 @@ WORKLOADS = {
 
 @dataclass(frozen=True)
 class Pairs:
-    """The AUC of a task in both precisions, a value for each seed that has both, `[pairs]`."""
+    """The AUC of a task in float32 and in another way, a value for each seed that has both, `[pairs]`."""
 
     float32: np.ndarray
-    bfloat16: np.ndarray
+    other: np.ndarray
 
     @property
     def differences(self) -> np.ndarray:
-        """AUC in bfloat16 over that in float32."""
-        return self.bfloat16 - self.float32
+        """The other AUC over that in float32."""
+        return self.other - self.float32
 
     @property
     def mean(self) -> float:
@@ -80,18 +84,22 @@ class Pairs:
         return float(self.differences.mean())
 
     @property
+    def rms(self) -> float:
+        """The root of the mean square of the differences: how far two trainings of a pair are apart."""
+        return float(np.sqrt(np.mean(np.square(self.differences))))
+
+    @property
     def standard_error(self) -> float:
-        """That of the mean difference; NaN of a single pair."""
+        """That of the mean difference; infinite of a single pair."""
         num_pairs = len(self.differences)
-        return float(self.differences.std(ddof=1) / math.sqrt(num_pairs)) if num_pairs > 1 else math.nan
+        return float(self.differences.std(ddof=1) / math.sqrt(num_pairs)) if num_pairs > 1 else math.inf
 
     @property
     def verdict(self) -> str:
-        """What the spread lets one say of the bar: two standard errors on either side of the mean decide."""
-        if not abs(self.mean) < BAR:
-            return "beyond the bar"
-        spread = 2 * self.standard_error
-        return "within, by two errors" if abs(self.mean) + spread < BAR else "mean within"
+        """Whether the true mean is within the bar, beyond it, or one cannot say: two standard errors on either side."""
+        if abs(self.mean) + 2 * self.standard_error < BAR:
+            return "within"
+        return "beyond" if abs(self.mean) - 2 * self.standard_error > BAR else "undecided"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -108,7 +116,7 @@ def _train_all(options: argparse.Namespace) -> None:
     # TensorFlow gives the memory of a traced graph back only when its process ends: one for each training.
     spawn = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder, spawn.Pool(1, maxtasksperchild=1) as pool:
-        for training in itertools.product(range(1, options.seeds + 1), options.configs, PRECISIONS):
+        for training in itertools.product(range(1, options.seeds + 1), options.configs, options.precisions):
             pool.apply(_train_missing, (*training, Path(folder), options.results))
 
 
@@ -124,6 +132,8 @@ def _train_missing(seed: int, name: str, precision: str, folder: Path, results: 
     except DataMissing as error:
         print(f"{name}: left out: {error}", flush=True)
         return
+    if precision == CONTROL:
+        os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
     start_tensorflow()
     begin = time.perf_counter()
     trained, served = train(name, [*data, *work.overrides, f"train_config.seed={seed}"], precision)
@@ -149,14 +159,14 @@ def train(name: str, overrides: Sequence[str], precision: str) -> tuple[dict[str
     from easymtl.training.trainer import Trainer
 
     with tempfile.TemporaryDirectory() as model_dir:
-        settings = [f"model_dir={model_dir}", f"train_config.mixed_precision={precision}"]
+        settings = [f"model_dir={model_dir}", f"train_config.mixed_precision={precision.partition('_')[0]}"]
         trainer = Trainer(load_config(str(CONFIGS / f"{name}.config"), [*overrides, *settings]), lambda event: None)
         trained = trainer.run().metrics
         served = evaluate(trainer.pipeline, trainer.ranker.tasks, RankerScorer(trainer.ranker, tf.float32)).metrics
     return trained, served
 
 
-def pairs_of(rows: Sequence[Row], measure: str) -> dict[tuple[str, str], Pairs]:
+def pairs_of(rows: Sequence[Row], measure: str, other: str = "BFLOAT16") -> dict[tuple[str, str], Pairs]:
     """Returns the pairs of each (config, task) on the data that `WORKLOADS` says; a seed with one half is left out."""
     found: dict[tuple[str, str], dict[str, dict[int, float]]] = {}
     for row in rows:
@@ -164,32 +174,35 @@ def pairs_of(rows: Sequence[Row], measure: str) -> dict[tuple[str, str], Pairs]:
         if name in WORKLOADS and row["rows"] == WORKLOADS[name].rows:
             of_task = found.setdefault((name, str(row["task"])), {precision: {} for precision in PRECISIONS})
             of_task[str(row["precision"])][int(row["seed"])] = float(row[measure])
-    return {key: pairs for key, by_precision in found.items() if len((pairs := _paired(by_precision)).float32)}
+    pairs = {key: _paired(by_precision["FLOAT32"], by_precision[other]) for key, by_precision in found.items()}
+    return {key: one for key, one in pairs.items() if len(one.float32)}
 
 
-def _paired(by_precision: Mapping[str, Mapping[int, float]]) -> Pairs:
-    float32, bfloat16 = (by_precision[precision] for precision in PRECISIONS)
-    seeds = sorted(set(float32) & set(bfloat16))
-    return Pairs(np.array([float32[seed] for seed in seeds]), np.array([bfloat16[seed] for seed in seeds]))
+def _paired(first: Mapping[int, float], second: Mapping[int, float]) -> Pairs:
+    seeds = sorted(set(first) & set(second))
+    return Pairs(np.array([first[seed] for seed in seeds]), np.array([second[seed] for seed in seeds]))
 
 
 def table(rows: Sequence[Row], measure: str) -> Table:
     """Returns the mean AUC of both precisions and their paired difference, a line for each config and task."""
     result = Table(title=f"Test AUC, {MEASURES[measure]}; differences within a seed, bar {BAR:g}")
-    for heading in ("config", "task", *PRECISIONS, "difference", "standard error", "pairs", "over seeds", "verdict"):
-        result.add_column(heading, justify="left" if heading in ("config", "task", "verdict") else "right")
+    numbers = ("FLOAT32", "BFLOAT16", "difference", "standard error", "pairs", "rms", "control rms")
+    for heading in ("config", "task", *numbers, "verdict"):
+        result.add_column(heading, justify="right" if heading in numbers else "left")
+    controls = pairs_of(rows, measure, CONTROL)
     for (name, task), pairs in pairs_of(rows, measure).items():
-        means = [f"{values.mean():.5f}" for values in (pairs.float32, pairs.bfloat16)]
-        spread = f"{pairs.float32.std(ddof=1):.5f}" if len(pairs.float32) > 1 else "-"
-        cells = [f"{pairs.mean:+.5f}", f"{pairs.standard_error:.5f}", str(len(pairs.float32)), spread, pairs.verdict]
-        result.add_row(name, task, *means, *cells)
+        means = [f"{values.mean():.5f}" for values in (pairs.float32, pairs.other)]
+        control = f"{controls[name, task].rms:.5f}" if (name, task) in controls else "-"
+        cells = [f"{pairs.mean:+.5f}", f"{pairs.standard_error:.5f}", str(len(pairs.float32)), f"{pairs.rms:.5f}"]
+        result.add_row(name, task, *means, *cells, control, pairs.verdict)
     return result
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=8)
+    parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--configs", nargs="+", choices=list(WORKLOADS), default=list(WORKLOADS))
+    parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=PRECISIONS)
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--table", action="store_true", help="print the tables of what is finished, and train nothing")
     return parser.parse_args(arguments)

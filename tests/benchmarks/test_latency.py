@@ -42,24 +42,28 @@ def test_requests_have_other_rows_until_all_were_used():
     assert all(len(request["a"]) == 10 for request in batches(columns, 10, 2))
 
 
-def concrete(function, dtype):
-    spec = tf.TensorSpec([None], dtype, name="a")
-    module = tf.Module()
-    module.call = tf.function(lambda a: {"out": function(a)}, input_signature=[spec]).get_concrete_function()
-    return module.call
+class Lengths:
+    """A signature of one text input."""
+
+    structured_input_signature = ((), {"a": tf.TensorSpec([None], tf.string, name="a")})
+
+    def __call__(self, a):
+        return {"out": tf.strings.length(a)}
 
 
 def test_kinds_of_call_take_turns_and_the_warm_up_does_not_count():
     seen = []
-    serve = concrete(tf.strings.length, tf.string)
 
     def counting(a):
         seen.append(a.numpy().tolist())
         return {"out": tf.constant(0)}
 
-    parts = {"transform": lambda a: {"a": tf.strings.length(a)}, "packed": counting, "nothing": counting}
+    def transform(a):
+        return {"a": tf.strings.length(a)}
+
+    parts = {"transform": transform, "packed": counting, "nothing": counting}
     requests = list(batches({"a": ["x", "yy"]}, 1, WARM_UP + 2))
-    found = measure(serve, parts, requests)
+    found = measure(Lengths(), parts, requests)
     assert set(found) == {"raw columns", "packed", "nothing", "conversion"}
     assert all(len(seconds) == 2 and min(min(one) for one in seconds) >= 0 for seconds in found.values())
     assert seen[:4] == [[1], [b"x"], [2], [b"yy"]]

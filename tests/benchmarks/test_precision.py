@@ -19,7 +19,7 @@ def some_rows():
     pairs = [
         row(seed, name, 0.7 + 0.01 * seed + (0.001 * seed if name == "BFLOAT16" else 0))
         for seed in (1, 2, 3)
-        for name in precision.PRECISIONS
+        for name in ("FLOAT32", "BFLOAT16")
     ]
     return [*pairs, row(4, "FLOAT32", 0.1), row(1, "FLOAT32", 0.2, rows=7), row(1, "BFLOAT16", 0.3, rows=7)]
 
@@ -37,10 +37,11 @@ def test_differences_are_taken_within_a_seed():
 @pytest.mark.parametrize(
     "differences, verdict",
     [
-        ([0.0001, 0.0002, 0.00015], "within, by two errors"),
-        ([0.002, -0.002, 0.0004], "mean within"),
-        ([-0.001, -0.0011], "beyond the bar"),
-        ([0.0001], "mean within"),
+        ([0.0001, 0.0002, 0.00015], "within"),
+        ([0.002, -0.002, 0.0004], "undecided"),
+        ([0.001, -0.0005, 0.0015], "undecided"),
+        ([-0.001, -0.0011], "beyond"),
+        ([0.0001], "undecided"),
     ],
 )
 def test_what_the_spread_lets_one_say(differences, verdict):
@@ -54,6 +55,14 @@ def test_the_table_has_a_line_for_each_task():
     assert cells["task"] == ["ctr", "cvr"]
     assert cells["difference"] == ["+0.00200", "+0.00000"]
     assert cells["pairs"] == ["3", "1"]
+    assert cells["rms"] == [f"{math.sqrt(14 / 3) / 1000:.5f}", "0.00000"]
+    assert cells["control rms"] == ["-", "-"]
+
+
+def test_the_control_is_float32_on_other_kernels():
+    rows = [*some_rows(), row(1, precision.CONTROL, 0.713), row(2, precision.CONTROL, 0.724)]
+    cells = {column.header: list(column.cells) for column in precision.table(rows, "auc").columns}
+    assert cells["control rms"] == [f"{math.sqrt((0.003**2 + 0.004**2) / 2):.5f}"]
 
 
 def test_tasks_are_those_with_an_auc():
@@ -64,11 +73,8 @@ def test_a_finished_training_is_not_done_again(tmp_path, monkeypatch):
     done = []
     monkeypatch.setitem(precision.WORKLOADS, NAME, precision.Workload(600, 300))
     monkeypatch.setattr(precision, "start_tensorflow", lambda: None)
-    monkeypatch.setattr(
-        precision,
-        "train",
-        lambda *key: done.append(key) or ({"auc_ctr": 0.7, "auc_cvr": 0.6}, {"auc_ctr": 0.7, "auc_cvr": 0.6}),
-    )
+    metrics = {"auc_ctr": 0.7, "auc_cvr": 0.6}
+    monkeypatch.setattr(precision, "train", lambda *key: done.append(key) or (metrics, metrics))
     results = tmp_path / "precision.csv"
     for _ in range(2):
         precision._train_missing(1, NAME, "FLOAT32", tmp_path, results)
