@@ -6,9 +6,11 @@ import tensorflow as tf
 
 from easymtl.features.encoder import to_tensors
 from easymtl.layers.context import Call
+from easymtl.serving.placement import has_gpu_kernel
 from easymtl.tasks.ranker import Ranker
 from easymtl.training.inputs import TrainingInput
 from easymtl.training.optimizers import Optimizers
+from easymtl.training.precision import dtype_of
 from easymtl.training.step import batch_signature, make_train_step
 from tests.training.small_runs import small_config, write_data
 
@@ -47,8 +49,10 @@ class Update:
         optimizers = Optimizers(settings.optimizer_config, variables, self.ranker.dense_variables)
         self.step = tf.Variable(0, dtype=tf.int64)
         signature = batch_signature(self.batch)
-        train_step = make_train_step(self.ranker, optimizers, self.step, settings, tf.float32, signature)
-        self.losses = {name: float(value) for name, value in train_step(self.batch, np.ones(2, np.float32)).items()}
+        dtype = dtype_of(settings.mixed_precision)
+        self.train_step = make_train_step(self.ranker, optimizers, self.step, settings, dtype, signature)
+        values = self.train_step(self.batch, np.ones(2, np.float32))
+        self.losses = {name: float(value) for name, value in values.items()}
 
     def weights(self) -> dict[str, np.ndarray]:
         return {
@@ -159,3 +163,12 @@ def test_without_regularization_it_is_0(folder):
 
 def test_the_order_of_label_fields_changes_nothing(folder, update):
     assert Update(folder, 'data_config.label_fields=["buy", "click"]').losses == update.losses
+
+
+@pytest.mark.parametrize("precision", ["FLOAT32", "BFLOAT16"])
+def test_every_operation_of_a_step_has_a_gpu_kernel(folder, precision):
+    step = Update(folder, f"train_config.mixed_precision={precision}").train_step
+    graph = step.graph.as_graph_def()
+    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    assert len(nodes) > 100
+    assert [node.op for node in nodes if not has_gpu_kernel(node)] == []
