@@ -182,24 +182,20 @@ def latency(seconds: Sequence[Sequence[float]], batch_size: int) -> Latency:
 
 
 def table(name: str, found: Mapping[str, Mapping[str, Mapping[str, Latency]]]) -> Table:
-    """Returns a line for each batch size and kind, three columns for each setting of the threads."""
+    """Returns a line for each setting of the threads, batch size and kind."""
     result = Table(title=f"{name}: milliseconds of a call")
-    for heading in ("batch", "call"):
+    for heading in ("threads", "batch", "call"):
         result.add_column(heading)
-    for threads in found:
-        for heading in ("p50", "p99", "processor", "rows/s"):
-            result.add_column(f"{heading}\n{threads.replace(',', ' + ')} threads", justify="right")
-    first = next(iter(found.values()))
-    for batch, kinds in first.items():
-        for kind in kinds:
-            cells = [_cells(by_batch[batch][kind], kind) for by_batch in found.values()]
-            result.add_row(batch, kind, *(cell for row in cells for cell in row), end_section=kind == list(kinds)[-1])
+    for heading in ("p50", "p99", "processor", "rows/s"):
+        result.add_column(heading, justify="right")
+    for threads, batches in found.items():
+        for batch, kinds in batches.items():
+            for kind, one in kinds.items():
+                rate = f"{one.rows_per_second:,.0f}" if kind in ("raw columns", "packed") else ""
+                times = [f"{value:.2f}" for value in (one.p50, one.p99, one.processor)]
+                result.add_row(threads, batch, kind, *times, rate)
+            result.add_section()
     return result
-
-
-def _cells(one: Latency, kind: str) -> list[str]:
-    rate = f"{one.rows_per_second:,.0f}" if kind in ("raw columns", "packed") else ""
-    return [f"{one.p50:.2f}", f"{one.p99:.2f}", f"{one.processor:.2f}", rate]
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
