@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,8 @@ MIN_OPERATIONS = 2e8
 
 _CLEARLY_FASTER = 0.9
 _ROUNDS = 5
+_DECIDED = (0.7, 1.2)
+"""A ratio beyond these needs no further rounds: no noise turns it round."""
 
 
 @dataclass(frozen=True)
@@ -82,9 +84,17 @@ def network_seconds(pipeline: Pipeline, ranker: Ranker, batch_size: int) -> tupl
     passes = [_forward_and_backward(model, groups, dtype) for dtype in (tf.float32, tf.bfloat16)]
     for run in passes:
         run()
-    rounds = [[_seconds(run) for run in passes] for _ in range(_ROUNDS)]
+    rounds: list[list[float]] = []
+    while len(rounds) < _ROUNDS and not _is_decided(rounds):
+        rounds.append([_seconds(run) for run in passes])
     full, half = (statistics.median(times) for times in zip(*rounds))
     return full, half
+
+
+def _is_decided(rounds: Sequence[Sequence[float]]) -> bool:
+    """Returns whether two rounds or more, each of seconds in float32 and in bfloat16, all say the same clearly."""
+    ratios = [half / full for full, half in rounds]
+    return len(rounds) > 1 and (max(ratios) < _DECIDED[0] or min(ratios) > _DECIDED[1])
 
 
 def _forward_and_backward(model: tf.Module, groups: dict[str, tf.Tensor], dtype: tf.DType) -> Callable[[], tf.Tensor]:

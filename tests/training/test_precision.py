@@ -47,6 +47,21 @@ def test_auto_is_what_a_measurement_finds_clearly_faster(tmp_path, monkeypatch, 
     assert f"{1e3 * seconds[0]:.0f} ms in float32" in found.reason
 
 
+@pytest.mark.parametrize(
+    ("rounds", "expected"),
+    [
+        ([], False),
+        ([(2.0, 1.0)], False),
+        ([(2.0, 1.0), (2.2, 1.0)], True),
+        ([(2.0, 1.0), (1.1, 1.0)], False),
+        ([(1.0, 1.5), (1.0, 1.3)], True),
+        ([(1.0, 1.5), (2.0, 1.0)], False),
+    ],
+)
+def test_clear_rounds_end_a_measurement(rounds, expected):
+    assert precision._is_decided(rounds) == expected
+
+
 def test_a_measurement_runs_both_and_leaves_the_model_as_it_is(tmp_path):
     pipeline = small_config(tmp_path).pipeline
     ranker = Ranker(pipeline)
