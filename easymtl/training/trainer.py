@@ -158,8 +158,8 @@ class Trainer:
         """
         source = TrainingInput(self.pipeline, self.ranker, self._cursor)
         self._reports.start(self.step)
-        with source.feed as feed:
-            self._train(source)
+        with source.feed as feed, Profile(self.pipeline.model_dir, self.step, self.settings.is_profiling) as profile:
+            self._train(source, profile)
             self._cursor = feed.cursor
         checkpoint = self._finish()
         if self._num_examples:
@@ -183,10 +183,9 @@ class Trainer:
             return checkpoint
         return self._save(is_interim=self._is_stopping())
 
-    def _train(self, source: TrainingInput) -> None:
+    def _train(self, source: TrainingInput, profile: Profile) -> None:
         feed = source.feed
         pace = Pace(feed, self.step, self.settings.num_steps, self.pipeline.data_config.num_epochs)
-        profile = Profile(self.pipeline.model_dir, self.step) if self.settings.is_profiling else None
         train_step: TrainStep | None = None
         step = self.step
         if self._owes_evaluation:
@@ -207,8 +206,7 @@ class Trainer:
             self._num_examples += batch.rows.num_rows
             pace.count(batch.rows.num_rows)
             self._reports.step(step, values, rates, pace)
-            if profile:
-                profile.after(step)
+            profile.after(step)
             if self._is_checkpoint_due(step, pace):
                 self._save()
                 if not self._reports.has_told_labels:

@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 from easymtl.config import load_config, view
+from easymtl.errors import UserError
 from easymtl.protos.loss_pb2 import ZILNLoss
 from easymtl.tasks.losses_pointwise import lognormal_predictions
 from easymtl.training import events, inputs
@@ -38,18 +39,33 @@ def test_summaries_hold_every_parameter_when_asked(folder, is_shown):
         assert read().shape.num_elements() > 0
 
 
-def test_a_profile_is_made_of_ten_early_steps(folder, monkeypatch):
-    seen = []
-    monkeypatch.setattr(tf.profiler.experimental, "start", lambda path: seen.append(("start", path)))
-    monkeypatch.setattr(tf.profiler.experimental, "stop", lambda: seen.append(("stop",)))
-    profile = Profile("model", first_step=100)
-    for step in range(101, 140):
-        profile.after(step)
-    assert seen == [("start", "model/profile"), ("stop",)]
-    made = []
-    monkeypatch.setattr("easymtl.training.trainer.Profile", lambda *place: made.append(place) or profile)
-    train(folder, *QUIET, "train_config.num_steps=2", "train_config.is_profiling=true")
-    assert [first_step for _, first_step in made] == [0]
+def recorded(monkeypatch) -> list[str]:
+    """Returns what happens to TensorFlow's profiler from now on."""
+    seen: list[str] = []
+    monkeypatch.setattr(tf.profiler.experimental, "start", lambda path: seen.append(f"start {path}"))
+    monkeypatch.setattr(tf.profiler.experimental, "stop", lambda: seen.append("stop"))
+    return seen
+
+
+@pytest.mark.parametrize(("is_wanted", "expected"), [(True, ["start model/profile", "stop"]), (False, [])])
+def test_a_profile_is_made_of_ten_early_steps(monkeypatch, is_wanted, expected):
+    seen = recorded(monkeypatch)
+    with Profile("model", 100, is_wanted) as profile:
+        for step in range(101, 140):
+            profile.after(step)
+        assert seen == expected
+    assert seen == expected
+
+
+def test_a_training_that_ends_early_or_fails_ends_its_profile(folder, monkeypatch):
+    seen = recorded(monkeypatch)
+    with pytest.raises(UserError), Profile("model", 0, True) as profile:
+        profile.after(20)
+        raise UserError("stopped")
+    assert seen == ["start model/profile", "stop"]
+    seen.clear()
+    train(folder, *QUIET, "train_config.num_steps=22", "train_config.is_profiling=true")
+    assert seen == [f"start {folder}/model/profile", "stop"]
 
 
 def test_window_and_prefetch_of_the_config_reach_the_feed(folder, monkeypatch):
