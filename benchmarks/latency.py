@@ -104,6 +104,7 @@ def _save_parts(ranker, outputs: Sequence[str], folder: Path) -> None:
 
     from easymtl.layers.context import Call
     from easymtl.serving.freezing import freeze
+    from easymtl.serving.saved_model import SAVE_OPTIONS
 
     features, embeddings = ranker.feature_set, ranker.embeddings
     columns = {name: tf.TensorSpec([None], kind, name=name) for name, kind in features.field_types.items()}
@@ -123,7 +124,7 @@ def _save_parts(ranker, outputs: Sequence[str], folder: Path) -> None:
     parts = tf.Module()
     parts.features, parts.embeddings = features, embeddings
     signatures = {"transform": transform, "packed": _by_name(score, packed), "nothing": _by_name(nothing, columns)}
-    tf.saved_model.save(parts, str(folder), signatures=signatures)
+    tf.saved_model.save(parts, str(folder), signatures=signatures, options=SAVE_OPTIONS)
 
 
 def _by_name(function, specs):

@@ -21,7 +21,7 @@ from easymtl.features.encoder import Encoder
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.serving.parity import Parity, check_parity
 from easymtl.serving.placement import Placement, check_placement
-from easymtl.serving.saved_model import SIGNATURE, ServingModel
+from easymtl.serving.saved_model import SAVE_OPTIONS, SIGNATURE, ServingModel
 from easymtl.tasks.ranker import Ranker
 from easymtl.training.checkpoints import Checkpoint
 from easymtl.training.evaluation import RankerScorer
@@ -68,7 +68,7 @@ def export(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path, keep:
     try:
         function = model.signature()
         draft.parent.mkdir(parents=True, exist_ok=True)
-        tf.saved_model.save(model, str(draft), signatures={SIGNATURE: function})
+        tf.saved_model.save(model, str(draft), signatures={SIGNATURE: function}, options=SAVE_OPTIONS)
         _copy_assets(pipeline, draft)
         rows = sample_rows(pipeline, model.fields, Encoder(ranker.feature_set))
         parity = check_parity(draft, rows, _expected(ranker, rows)) if rows else None

@@ -13,6 +13,9 @@ from easymtl.tasks.ranker import Ranker
 
 SIGNATURE = "serving_default"
 
+SAVE_OPTIONS = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+"""The gradient that TensorFlow has for swish cannot be saved with constants, and nothing that serves needs one."""
+
 
 # A graph with all its constants may not pass 2 GB.
 MOST_CONSTANT_BYTES = 1 << 30

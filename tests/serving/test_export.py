@@ -163,11 +163,11 @@ def test_weights_that_are_too_large_for_a_graph_stay_variables(trained, exported
 
 
 def test_another_model_than_the_checkpoint_is_refused_and_not_published(trained, tmp_path, score_here, monkeypatch):
-    def save_tampered(model, path, signatures):
+    def save_tampered(model, path, signatures, options):
         (table,) = (variable for variable in model.variables if variable.shape[1] == 8)
         before = table.numpy()
         table.assign(before + 0.1)
-        tf_save(model, path, signatures=signatures)
+        tf_save(model, path, signatures=signatures, options=options)
         table.assign(before)
 
     tf_save = tf.saved_model.save
