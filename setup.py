@@ -18,10 +18,12 @@ INSTALL_REQUIRES = [
     "tensorboard>=2.20,<3",
     "tensorflow>=2.21,<2.23",
 ]
+DRAWING = ["matplotlib>=3.8,<4"]
 EXTRAS_REQUIRE = {
     "gpu": ["tensorflow[and-cuda]>=2.21,<2.23"],
-    "bench": ["matplotlib>=3.8,<4"],
+    "bench": DRAWING,
     "dev": [
+        *DRAWING,
         "boto3>=1.34,<2",
         "grpcio-tools>=1.73,<1.77",
         "hypothesis>=6.100,<7",

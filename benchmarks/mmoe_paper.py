@@ -2,7 +2,7 @@
 
     python -m benchmarks.mmoe_paper [--seeds 30] [--rate_seeds 3] [--results benchmarks/results/mmoe_paper.csv]
     python -m benchmarks.mmoe_paper --table
-    python -m benchmarks.mmoe_paper --seeds 3 --rows 20000 --rates 0.01 --cosines 0.5 1 --at_most 0.3
+    python -m benchmarks.mmoe_paper --seeds 3 --rows 20000 --rates 0.01 --cosines 0.5 1 --at_most 0.1
 
 Modeling Task Relationships in Multi-task Learning with Multi-gate Mixture-of-Experts (Ma et al., 2018), sections 3 and
 4. For each seed: `easymtl synth mmoe_paper`; for each cosine p between the tasks and each model, a training as

@@ -167,7 +167,6 @@ def test_the_plot_leaves_out_what_is_not_there(found):
 
 
 def test_the_picture_is_the_same_every_time(found, tmp_path):
-    pytest.importorskip("matplotlib")
     for name in ("a.svg", "b.svg"):
         plot.draw(found, tmp_path / name)
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()

@@ -172,7 +172,7 @@ def test_another_model_than_the_checkpoint_is_refused_and_not_published(trained,
 
     tf_save = tf.saved_model.save
     monkeypatch.setattr(exporting.tf.saved_model, "save", save_tampered)
-    with pytest.raises(UserError, match=r"of row \d+ is .* It was not published"):
+    with pytest.raises(UserError, match=r"_click of row \d+ is .* It was not published"):
         export(trained.pipeline(), trained.checkpoint, tmp_path)
     assert not list(tmp_path.iterdir()), "neither an export nor a draft"
 
