@@ -111,7 +111,7 @@ def _save_parts(ranker, outputs: Sequence[str], folder: Path) -> None:
     network = freeze(lambda groups: ranker.predictions(ranker.model(groups, Call())), embeddings.group_widths())
 
     def score(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        return network(embeddings.groups(batch, embeddings.vectors(batch, embeddings.lookup(batch))))
+        return network(embeddings.inputs(batch))
 
     def nothing(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         length = tf.shape(next(iter(batch.values())))

@@ -111,6 +111,10 @@ class Embeddings(tf.Module):
         pieces = {**batch, **self._split(vectors)}
         return {group: _join([_piece(run, pieces) for run in runs]) for group, runs in self._runs.items()}
 
+    def inputs(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns the input of each feature group, `[batch, width]`, of a batch that nothing is to be learnt from."""
+        return self.groups(batch, self.vectors(batch, self.lookup(batch)))
+
     def _split(self, vectors: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Returns the vectors of each run of slots, `[batch, slots of the run, width]`, by its key."""
         runs = sorted((run for runs in self._runs.values() for run in runs), key=lambda run: run[0].index)

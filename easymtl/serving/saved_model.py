@@ -61,7 +61,7 @@ class ServingModel(tf.Module):
         def serve(*columns: tf.Tensor) -> dict[str, tf.Tensor]:
             with tf.device("/CPU:0"):
                 batch = self._feature_set.transform(dict(zip(fields, columns)))
-            return network(embeddings.groups(batch, embeddings.vectors(batch, embeddings.lookup(batch))))
+            return network(embeddings.inputs(batch))
 
         return tf.function(serve, input_signature=specs, autograph=False).get_concrete_function()
 

@@ -259,5 +259,5 @@ def group_values(ranker: Ranker, rows: Rows) -> dict[str, np.ndarray]:
     """Returns the input of every feature group, `[rows, width]`."""
     batch = {name: tf.constant(value) for name, value in to_tensors(rows).items()}
     embeddings = ranker.embeddings
-    groups = embeddings.groups(batch, embeddings.vectors(batch, embeddings.lookup(batch)))
+    groups = embeddings.inputs(batch)
     return {name: value.numpy() for name, value in groups.items()}
