@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from easymtl.data.casts import one_by_one
 from easymtl.data.fields import DICTIONARY, Field
 from easymtl.errors import UserError
 
@@ -55,23 +56,4 @@ def parse_text(texts: pa.Array, kind: pa.DataType) -> tuple[pa.Array, np.ndarray
         `[n]` values, null where the text is empty or does not parse, and the indices of those that do not parse.
     """
     texts = pc.if_else(pc.equal(texts, ""), pa.scalar(None, texts.type), texts)
-    trimmed = pc.utf8_trim(texts, " \t")
-    bad = np.asarray(_unparsable(trimmed, kind, 0), np.int64)
-    if len(bad):
-        keep = np.ones(len(texts), bool)
-        keep[bad] = False
-        trimmed = pc.if_else(pa.array(keep), trimmed, pa.scalar(None, trimmed.type))
-    return trimmed.cast(kind), bad
-
-
-def _unparsable(texts: pa.Array, kind: pa.DataType, offset: int) -> list[int]:
-    """Returns which texts do not parse, found by halving, as Arrow does not say where a cast failed."""
-    try:
-        texts.cast(kind)
-        return []
-    except pa.ArrowInvalid:
-        if len(texts) == 1:
-            return [offset]
-    middle = len(texts) // 2
-    left = _unparsable(texts.slice(0, middle), kind, offset)
-    return left + _unparsable(texts.slice(middle), kind, offset + middle)
+    return one_by_one(pc.utf8_trim(texts, " \t"), lambda part: part.cast(kind))

@@ -21,12 +21,15 @@ from easymtl.data.csv_text import (
     text_start,
 )
 from easymtl.data.fields import Field
+from easymtl.data.partitions import contradiction, other_value, partition_texts, partition_values, repeat
 from easymtl.data.paths import DataFile, read_open
 from easymtl.errors import UserError, did_you_mean, quoted
 
 # A longer record has a quote that nothing closes.
 _MAX_RECORD_BYTES = 64 << 20
 _CAREFUL_BYTES = 64 << 10
+# Read to count rows where no column of a file is wanted.
+_ANY_TEXT = Field("", pa.string(), None)
 
 
 class CsvSource(Source):
@@ -69,6 +72,7 @@ class CsvSource(Source):
         self._defaults = [default_scalar(declared[name]) for name in columns]
         self._layouts: dict[DataFile, Layout] = {}
         self._data_starts: dict[DataFile, int] = {}
+        self._of_folders: dict[DataFile, dict[str, pa.Scalar]] = {}
         fields = {name: declared[name] for name in columns}
         blocks = []
         for file in files:
@@ -99,19 +103,28 @@ class CsvSource(Source):
 
     def find(self, block: Block, name: str, value: Value) -> str | None:
         """Returns `file:line` of the first record of a block in which a column holds a value, or None."""
-        layout = self._layouts[block.file]
-        number = list(self.fields).index(name)
-        default = self._defaults[number]
+        layout, field = self._layouts[block.file], self.fields[name]
+        default = self._defaults[list(self.fields).index(name)]
         is_empty_wanted = default is not None and default.as_py() == value
-        kind = self.fields[name].type
+        if field not in layout.fields:
+            found = self._of_folders[block.file][name].as_py()
+            if is_empty_wanted if found is None else found == value:
+                return next((f"{block.file.name}:{place}" for place, _ in self._records(block)), None)
+            return None
+        position = layout.positions[layout.fields.index(field)]
+        for place, record in self._records(block):
+            text = record[position]
+            if is_empty_wanted if text == "" else _stands_for(text, value, field.type):
+                return f"{block.file.name}:{place}"
+        return None
+
+    def _records(self, block: Block) -> Iterator[tuple[int, list[str]]]:
+        """Yields line and texts of the records of a block that have the right width."""
+        layout = self._layouts[block.file]
         for data, line in self._pieces(block):
             for place, record in read_records(data, block.file.name, line, self.separator):
-                if len(record) != layout.num_columns:
-                    continue
-                text = record[layout.positions[number]]
-                if is_empty_wanted if text == "" else _stands_for(text, value, kind):
-                    return f"{block.file.name}:{place}"
-        return None
+                if len(record) == layout.num_columns:
+                    yield place, record
 
     def _pieces(self, block: Block) -> Iterator[tuple[bytes, int]]:
         """Yields whole records of a block and the physical line at which they start."""
@@ -122,19 +135,31 @@ class CsvSource(Source):
 
     def _inspect(self, file: DataFile, fields: dict[str, Field], declared: dict[str, Field], header: bool) -> None:
         start = 0
+        folders = self._of_folders[file] = partition_values(file, fields.values())
         if header:
             names, start = read_header(file, self.separator)
             if not names and start > text_start(file):
                 raise UserError(
                     f"{file.name}:1: the first line is blank. data_config.with_header says that it names the columns."
                 )
-            positions = [_position(file, name, names) for name in fields] if names else []
         else:
-            names = list(declared)
-            positions = [names.index(name) for name in fields]
+            names = self._names_by_place(file, declared)
             start = text_start(file)
-        self._layouts[file] = Layout(self.separator, len(names), positions, header)
+        held = [field for name, field in fields.items() if names and (name in names or name not in folders)]
+        positions = [_position(file, field.name, names) if header else names.index(field.name) for field in held]
+        if names and not held:
+            held, positions = [_ANY_TEXT], [0]
+        self._layouts[file] = Layout(self.separator, len(names), positions, header, held)
         self._data_starts[file] = start
+
+    def _names_by_place(self, file: DataFile, declared: dict[str, Field]) -> list[str]:
+        """Returns the columns of a file without header: all, or, where so many are there, those of no folder."""
+        names, folders = list(declared), partition_texts(file)
+        rest = [name for name in names if name not in folders]
+        if len(rest) == len(names):
+            return names
+        first, _ = read_header(file, self.separator)
+        return rest if len(first) == len(rest) else names
 
     def _cut(self, file: DataFile) -> list[Block]:
         start = self._data_starts[file]
@@ -199,9 +224,24 @@ class CsvSource(Source):
                 return
 
     def _parse(self, data: bytes, file: DataFile, first_line: Callable[[], int]) -> pa.RecordBatch:
-        arrays = self._parse_columns(data, file, first_line)
-        arrays = [fill_empty(array, default) for array, default in zip(arrays, self._defaults)]
+        columns = self._parse_columns(data, file, first_line)
+        held = dict(zip((field.name for field in self._layouts[file].fields), columns))
+        folders = self._of_folders[file]
+        arrays = []
+        for field, default in zip(self.fields.values(), self._defaults):
+            array = held[field.name] if field.name in held else repeat(folders[field.name], len(columns[0]), field)
+            if field.name in held and field.name in folders:
+                self._check_folder(file, field, array, folders[field.name])
+            arrays.append(fill_empty(array, default))
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+
+    def _check_folder(self, file: DataFile, field: Field, column: pa.Array, value: pa.Scalar) -> None:
+        """Checks that a column of the file does not say something else than the name of its folder."""
+        other = other_value(column, value)
+        if other is not None:
+            blocks = (block for block in self.blocks if block.file == file)
+            places = (self.find(block, field.name, other) for block in blocks)
+            raise UserError(contradiction(next(filter(None, places), file.name), field, other))
 
     def _parse_columns(self, data: bytes, file: DataFile, first_line: Callable[[], int]) -> list[pa.Array]:
         layout = self._layouts[file]
@@ -212,7 +252,7 @@ class CsvSource(Source):
             middle = last_border(data[: len(data) // 2], self._byte) if len(data) > _CAREFUL_BYTES else 0
         if not middle:
             skipped = self.skipped if self.ignore_error else None
-            return read_carefully(data, file.name, first_line(), list(self.fields.values()), layout, skipped)
+            return read_carefully(data, file.name, first_line(), layout, skipped)
         left = self._parse_columns(data[:middle], file, first_line)
         line = first_line() + count_line_ends(data[:middle])
         right = self._parse_columns(data[middle:], file, partial(int, line))
@@ -220,10 +260,10 @@ class CsvSource(Source):
 
     def _parse_fast(self, data: bytes, layout: Layout) -> list[pa.Array]:
         if not data.strip(b"\r\n"):
-            return [pa.array([], field.column_type) for field in self.fields.values()]
+            return [pa.array([], field.column_type) for field in layout.fields]
         # Columns are named by their place: names in a header may be empty or repeated where they are not read.
         wanted = [str(position) for position in layout.positions]
-        types = {name: field.column_type for name, field in zip(wanted, self.fields.values())}
+        types = {name: field.column_type for name, field in zip(wanted, layout.fields)}
         table = pyarrow.csv.read_csv(
             pa.BufferReader(data),
             pyarrow.csv.ReadOptions(

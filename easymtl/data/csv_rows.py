@@ -34,12 +34,14 @@ class Layout:
         num_columns: the columns of each record.
         positions: the place of each column that is read.
         has_header: whether the file names its columns.
+        fields: what is at these places.
     """
 
     separator: str
     num_columns: int
     positions: Sequence[int]
     has_header: bool
+    fields: Sequence[Field]
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,6 @@ def read_carefully(
     data: bytes,
     name: str,
     first_line: int,
-    fields: Sequence[Field],
     layout: Layout,
     skipped: SkippedRows | None,
 ) -> list[pa.Array]:
@@ -63,8 +64,7 @@ def read_carefully(
         data: whole records.
         name: the file, for messages.
         first_line: the physical line at which `data` starts.
-        fields: the columns to return.
-        layout: where they are.
+        layout: the columns to return, and where they are.
         skipped: counts the rows that do not parse and are left out; with None the first of them is an error.
 
     Raises:
@@ -73,7 +73,7 @@ def read_carefully(
     lines, texts, problems = _split(data, name, first_line, layout)
     is_utf8 = _is_utf8(data)
     columns = []
-    for field, column in zip(fields, texts):
+    for field, column in zip(layout.fields, texts):
         values, bad = _parse(column, field, is_utf8)
         columns.append(values)
         problems += [_value_problem(row, lines[row], field, column[row], layout) for row in bad]

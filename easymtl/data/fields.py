@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from easymtl.config import view
+from easymtl.data.text_form import OF_IDS, TextForm
 from easymtl.errors import UserError
 from easymtl.protos.data_pb2 import DatasetConfig
 
@@ -16,7 +17,7 @@ ARROW_TYPES = {
     DatasetConfig.DOUBLE: pa.float64(),
     DatasetConfig.BOOL: pa.bool_(),
 }
-_TYPE_NAMES = {kind: DatasetConfig.FieldType.Name(number) for number, kind in ARROW_TYPES.items()}
+TYPE_NAMES = {kind: DatasetConfig.FieldType.Name(number) for number, kind in ARROW_TYPES.items()}
 
 # How string columns come out of a source: each distinct value of a batch is held once.
 DICTIONARY = pa.dictionary(pa.int32(), pa.string())
@@ -30,20 +31,26 @@ class Field:
         name: its `input_name`.
         type: the Arrow type of its `input_type`.
         default: the text of `default_val`, taken for an empty value, or None when a missing value stays missing.
+        form: what its readers need its text to be, where it is declared STRING.
+        as_found: the type of a column that is handed on as it is in the files, else None.
     """
 
     name: str
     type: pa.DataType
     default: str | None
+    form: TextForm = OF_IDS
+    as_found: pa.DataType | None = None
 
     @property
     def type_name(self) -> str:
         """Returns the type as the config spells it, such as `INT32`."""
-        return _TYPE_NAMES[self.type]
+        return TYPE_NAMES[self.type]
 
     @property
     def column_type(self) -> pa.DataType:
         """Returns the Arrow type that a source yields: a dictionary for strings, else `type`."""
+        if self.as_found is not None:
+            return self.as_found
         return DICTIONARY if self.type == pa.string() else self.type
 
 

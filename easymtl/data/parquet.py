@@ -1,6 +1,8 @@
 """Parquet files: a block is a row group."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -8,14 +10,33 @@ import pyarrow.compute as pc
 import pyarrow.parquet
 
 from easymtl.data.blocks import Block, Source, Value
-from easymtl.data.convert import ALLOWED, default_scalar, fill_empty, parse_text
-from easymtl.data.fields import DICTIONARY, Field
+from easymtl.data.casts import NONE
+from easymtl.data.column_types import TEXT_KINDS, convert, kind_of, type_problem, why_not
+from easymtl.data.convert import default_scalar, fill_empty
+from easymtl.data.fields import Field
+from easymtl.data.paired_lists import pair_lists, unpaired_problem
+from easymtl.data.partitions import contradiction, other_value, partition_values, repeat
 from easymtl.data.paths import DataFile
 from easymtl.data.remote import explain, is_refusal
 from easymtl.errors import UserError, did_you_mean, quoted
 
-_NONE = np.empty(0, np.int64)
 _MAGIC = b"PAR1"
+
+
+class _Column(NamedTuple):
+    """A column of a batch.
+
+    Attributes:
+        found: `[n]`, as it is in the file.
+        values: `[n]`, as declared.
+        bad: the rows whose value does not fit.
+        unpaired: those of them whose weights no longer stand beside their tags.
+    """
+
+    found: pa.Array
+    values: pa.Array
+    bad: np.ndarray
+    unpaired: np.ndarray
 
 
 class ParquetSource(Source):
@@ -48,13 +69,15 @@ class ParquetSource(Source):
         """
         fields = {name: declared[name] for name in columns}
         self._batch_rows = batch_rows
-        self._defaults = [default_scalar(field) for field in fields.values()]
         self._metadata: dict[DataFile, pyarrow.parquet.FileMetaData] = {}
+        self._schemas: dict[DataFile, pa.Schema] = {}
+        self._of_folders: dict[DataFile, dict[str, pa.Scalar]] = {}
         blocks = []
         for file in files:
             with open_parquet(file) as opened:
-                _check_types(file, opened.schema_arrow, fields)
-                self._metadata[file] = opened.metadata
+                self._of_folders[file] = partition_values(file, fields.values())
+                _check_columns(file, opened.schema_arrow, fields, self._of_folders[file])
+                self._metadata[file], self._schemas[file] = opened.metadata, opened.schema_arrow
                 groups = [opened.metadata.row_group(number) for number in range(opened.num_row_groups)]
                 if sum(group.num_rows for group in groups) != opened.metadata.num_rows:
                     raise UserError(
@@ -63,7 +86,11 @@ class ParquetSource(Source):
             blocks += [
                 Block(file, number, group.total_byte_size, group.num_rows) for number, group in enumerate(groups)
             ]
+        fields = {name: self._found(field) for name, field in fields.items()}
+        self._defaults = [None if field.as_found else default_scalar(field) for field in fields.values()]
         super().__init__(fields, blocks, ignore_error)
+        for file in self._schemas:
+            self._check_types(file)
 
     def read(self, block: Block) -> Iterator[pa.RecordBatch]:
         """Yields the rows of a block in order, cut the same way each time."""
@@ -77,13 +104,32 @@ class ParquetSource(Source):
         field, row = self.fields[name], self._first_row(block)
         default = self._defaults[list(self.fields).index(name)]
         for batch in self._batches(block, [name]):
-            column = fill_empty(_convert(batch.column(name), field, block.file)[0], default)
+            column = fill_empty(self._read_column(block.file, batch, field).values, default)
             texts = column.cast(pa.string()) if isinstance(value, str) else column
             place = pc.index(texts, pa.scalar(value, texts.type)).as_py()
             if place >= 0:
-                return f"{block.file.name}: row {row + place} (row group {block.start})"
+                return self._place(block, row + place)
             row += batch.num_rows
         return None
+
+    def _found(self, field: Field) -> Field:
+        """Returns a field as it is read: what nothing reads is handed on as it is, where it cannot be as declared."""
+        found = {schema.field(field.name).type for schema in self._schemas.values() if field.name in schema.names}
+        if field.form.is_read or len(found) != 1 or any(field.name in values for values in self._of_folders.values()):
+            return field
+        (kind,) = found
+        return replace(field, as_found=kind) if type_problem(kind, field) else field
+
+    def _check_types(self, file: DataFile) -> None:
+        schema = self._schemas[file]
+        for field in self.fields.values():
+            if field.as_found is None and field.name in schema.names:
+                problem = type_problem(schema.field(field.name).type, field)
+                if problem:
+                    raise UserError(f"{file.name}: {problem}")
+
+    def _place(self, block: Block, row: int) -> str:
+        return f"{block.file.name}: row {row} (row group {block.start})"
 
     def _first_row(self, block: Block) -> int:
         """Returns the number in the file, from 1 on, of the first row of a row group."""
@@ -91,9 +137,13 @@ class ParquetSource(Source):
         return 1 + sum(metadata.row_group(number).num_rows for number in range(block.start))
 
     def _batches(self, block: Block, names: list[str]) -> Iterator[pa.RecordBatch]:
-        strings = [name for name in names if self.fields[name].type == pa.string()]
+        """Yields what the file holds of columns, and of those tags whose weights are among them."""
+        tags = [tag for name in names for tag in self.fields[name].form.tags]
+        schema = self._schemas[block.file]
+        wanted = [name for name in dict.fromkeys([*names, *tags]) if name in schema.names]
+        strings = [name for name in wanted if kind_of(schema.field(name).type) in TEXT_KINDS and self._is_text(name)]
         with open_parquet(block.file, strings, self._metadata[block.file]) as opened:
-            batches = opened.iter_batches(self._batch_rows, [block.start], names)
+            batches = opened.iter_batches(self._batch_rows, [block.start], wanted)
             while True:
                 try:
                     batch = next(batches, None)
@@ -103,28 +153,45 @@ class ParquetSource(Source):
                     return
                 yield batch
 
+    def _is_text(self, name: str) -> bool:
+        return name in self.fields and self.fields[name].type == pa.string()
+
+    def _read_column(self, file: DataFile, batch: pa.RecordBatch, field: Field) -> _Column:
+        if field.name not in batch.schema.names:
+            column = repeat(self._of_folders[file][field.name], batch.num_rows, field)
+            return _Column(column, column, NONE, NONE)
+        found, unpaired = pair_lists(batch, field)
+        values, bad = convert(found, field)
+        return _Column(found, values, np.union1d(bad, unpaired) if len(unpaired) else bad, unpaired)
+
     def _convert(self, block: Block, batch: pa.RecordBatch, row: int) -> pa.RecordBatch:
         arrays = []
         bad: set[int] = set()
         for field, default in zip(self.fields.values(), self._defaults):
-            array, bad_rows = _convert(batch.column(field.name), field, block.file)
-            arrays.append(fill_empty(array, default))
-            if len(bad_rows):
-                self._report(block, batch.column(field.name), field, bad_rows, bad, row)
+            column = self._read_column(block.file, batch, field)
+            self._check_folder(block, field, column.values)
+            arrays.append(fill_empty(column.values, default))
+            if len(column.bad):
+                self._report(block, column, field, bad, row)
         result = pa.RecordBatch.from_arrays(arrays, schema=self.schema)
         return result.filter(pa.array([row not in bad for row in range(len(result))])) if bad else result
 
-    def _report(
-        self, block: Block, column: pa.Array, field: Field, bad_rows: np.ndarray, bad: set[int], row: int
-    ) -> None:
-        first = int(bad_rows[0])
-        problem = (
-            f'{block.file.name}: row {row + first} (row group {block.start}): column "{field.name}" holds '
-            f'"{column[first].as_py()}", which is no {field.type_name} ({ALLOWED[field.type]}).'
-        )
+    def _check_folder(self, block: Block, field: Field, column: pa.Array) -> None:
+        """Checks that a column of the file does not say something else than the name of its folder."""
+        if field.name not in self._of_folders[block.file] or field.name not in self._schemas[block.file].names:
+            return
+        other = other_value(column, self._of_folders[block.file][field.name])
+        if other is not None:
+            place = self.find(block, field.name, other) or block.file.name
+            raise UserError(contradiction(place, field, other))
+
+    def _report(self, block: Block, column: _Column, field: Field, bad: set[int], row: int) -> None:
+        first = int(column.bad[0])
+        why = unpaired_problem(field) if first in column.unpaired else why_not(column.found, first, field)
+        problem = f"{self._place(block, row + first)}: {why}"
         if not self.ignore_error:
             raise UserError(f"{problem} Correct it, or set data_config.ignore_error to leave out such rows.")
-        new = {int(row) for row in bad_rows} - bad
+        new = set(column.bad.tolist()) - bad
         if new:
             self.skipped.add(problem, len(new))
         bad |= new
@@ -165,8 +232,9 @@ def _no_parquet(file: DataFile, error: Exception) -> str:
             f"{file.name}: this Parquet file is truncated, damaged or still being written: {_sentence(error)} "
             "Write it again; while a job writes, read its finished files only."
         )
+    stray = f'If it is no data, move it away from "{file.found_in}". ' if file.found_in else ""
     return (
-        f"{file.name}: this is no Parquet file: {_sentence(error)} "
+        f"{file.name}: this is no Parquet file: {_sentence(error)} {stray}"
         "For text files set data_config.input_type to CSVInput."
     )
 
@@ -184,76 +252,13 @@ def _sentence(error: Exception) -> str:
     return f"{str(error).strip().rstrip('.')}."
 
 
-def _check_types(file: DataFile, schema: pa.Schema, fields: dict[str, Field]) -> None:
-    for name, field in fields.items():
-        if schema.names.count(name) != 1:
-            times = "is not in the file" if name not in schema.names else "is there more than once"
-            raise UserError(
-                f'{file.name}: column "{name}" {times} ({quoted(schema.names)}).{did_you_mean(name, schema.names)}'
-            )
-        found = schema.field(name).type
-        if not _is_convertible(found):
-            raise UserError(_type_problem(file, field, found))
-
-
-def _is_convertible(found: pa.DataType) -> bool:
-    values = found.value_type if pa.types.is_dictionary(found) else found
-    return (
-        _is_text(values)
-        or pa.types.is_integer(values)
-        or pa.types.is_floating(values)
-        or pa.types.is_boolean(values)
-        or pa.types.is_null(values)
-    )
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return (
-        pa.types.is_string(kind)
-        or pa.types.is_large_string(kind)
-        or pa.types.is_binary(kind)
-        or pa.types.is_large_binary(kind)
-        or kind in (pa.string_view(), pa.binary_view())
-    )
-
-
-def _type_problem(file: DataFile, field: Field, found: pa.DataType, reason: str = "") -> str:
-    values = found.value_type if pa.types.is_dictionary(found) else found
-    return (
-        f'{file.name}: column "{field.name}" is {values} in the file and declared {field.type_name}'
-        f"{reason or ', which it cannot become'}. Change its input_type in data_config.input_fields, or the file."
-    )
-
-
-def _convert(column: pa.Array, field: Field, file: DataFile) -> tuple[pa.Array, np.ndarray]:
-    """Returns the column as declared, and the rows whose text does not parse."""
-    found = column.type
-    if found == field.column_type:
-        return column, _NONE
-    try:
-        if field.type == pa.string():
-            return _to_dictionary(column), _NONE
-        values = column.dictionary_decode() if pa.types.is_dictionary(found) else column
-        if _is_text(values.type):
-            return parse_text(values.cast(pa.string()), field.type)
-        return _cast_number(values, field.type), _NONE
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        reason = f"; converting it failed: {str(error).rstrip('.')}"
-        raise UserError(_type_problem(file, field, found, reason)) from None
-
-
-def _to_dictionary(column: pa.Array) -> pa.Array:
-    if pa.types.is_dictionary(column.type):
-        return pa.DictionaryArray.from_arrays(column.indices.cast(pa.int32()), column.dictionary.cast(pa.string()))
-    return column.cast(pa.string()).dictionary_encode().cast(DICTIONARY)
-
-
-def _cast_number(values: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Returns the numbers in another type; whole numbers must stay what they are, decimals may lose digits."""
-    if pa.types.is_floating(kind):
-        return values.cast(kind, safe=False)
-    if pa.types.is_boolean(kind) and not pa.types.is_boolean(values.type):
-        odd = pc.invert(pc.is_in(values, pa.array([0, 1]).cast(values.type)))
-        if pc.any(pc.and_(odd, pc.is_valid(values))).as_py():
-            raise pa.ArrowInvalid("a value is neither 0 nor 1")
-    return values.cast(kind)
+def _check_columns(file: DataFile, schema: pa.Schema, names: Iterable[str], folders: Collection[str]) -> None:
+    for name in names:
+        if schema.names.count(name) == 1 or (name in folders and name not in schema.names):
+            continue
+        times = "is there more than once"
+        if name not in schema.names:
+            times = "is not in the file" + (f", and no folder is named {name}=..." if "=" in file.path else "")
+        raise UserError(
+            f'{file.name}: column "{name}" {times} ({quoted(schema.names)}).{did_you_mean(name, schema.names)}'
+        )

@@ -16,6 +16,13 @@ from pyarrow import fs
 from easymtl.data.remote import explain, is_remote, list_files, locate
 from easymtl.errors import UserError, did_you_mean
 
+_COMMAS = re.compile(r"(?<!\\),")
+_PART_ENDS = re.compile(r"^\s+|(?<!\\)\s+$")
+_ESCAPED = re.compile(r"\\([,\s])")
+_OF_COMMAS = (
+    " The input path is several, as commas separate them: a comma that belongs to a name is written "
+    r"\, (and in a config file, where a backslash is doubled, \\,)."
+)
 _LOCAL_SCHEME = re.compile(r"^file://", re.IGNORECASE)
 
 
@@ -27,11 +34,13 @@ class DataFile:
         name: how the user knows it, for messages.
         path: its path inside `filesystem`.
         filesystem: where it lies.
+        found_in: the folder or pattern that it was found by; empty for a file that the user named.
     """
 
     name: str
     path: str
     filesystem: fs.FileSystem = field(compare=False)
+    found_in: str = field(default="", compare=False)
 
     @property
     def is_remote(self) -> bool:
@@ -89,38 +98,55 @@ def expand(paths: str) -> list[DataFile]:
     """Returns the data files behind a comma list of globs, folders and files.
 
     The parts keep their order; what a glob or a folder stands for is sorted by name. Hidden files and
-    `*_SUCCESS` are skipped, in folders also names that start with `_`.
+    `*_SUCCESS` are skipped, in folders also names that start with `_`. A comma or blank behind a backslash belongs to
+    a name; so do those of a text that as a whole is the path of a file.
 
     Raises:
         UserError: nothing is there, or it may not be read, or a remote file system cannot be reached.
     """
-    parts = [part.strip() for part in paths.split(",") if part.strip()]
+    parts = split_paths(paths)
     if not parts:
         raise UserError("The input path is empty. Set train_input_path and eval_input_path to your data files.")
-    return [file for part in parts for file in (_remote_files(part) if is_remote(part) else _local_files(part))]
+    try:
+        return [file for part in parts for file in (_remote_files(part) if is_remote(part) else _local_files(part))]
+    except UserError as error:
+        raise UserError(f"{error}{_OF_COMMAS if len(parts) > 1 else ''}") from None
+
+
+def split_paths(paths: str) -> list[str]:
+    """Returns the parts of a comma list, without the blanks around them."""
+    if paths.strip() and ("," in paths or paths != paths.strip()) and os.path.exists(paths):
+        return [paths]
+    parts = (_PART_ENDS.sub("", part) for part in _COMMAS.split(paths))
+    return [_ESCAPED.sub(r"\1", part) for part in parts if part]
 
 
 def _remote_files(part: str) -> list[DataFile]:
     place = locate(part)
-    return [DataFile(place.name_of(path), path, place.filesystem) for path in list_files(place)]
+    paths = list_files(place)
+    found_in = "" if paths == [place.path] else place.name
+    return [DataFile(place.name_of(path), path, place.filesystem, found_in) for path in paths]
 
 
 def _local_files(part: str) -> list[DataFile]:
     local = fs.LocalFileSystem()
-    return [DataFile(path, os.path.abspath(path), local) for path in _expand_part(part)]
-
-
-def _expand_part(part: str) -> list[str]:
     path = _LOCAL_SCHEME.sub("", part)
+    files = _expand_part(part, path)
+    return [DataFile(file, os.path.abspath(file), local, "" if file == path else path) for file in files]
+
+
+def _expand_part(part: str, path: str) -> list[str]:
     if os.path.exists(path):
         found = list(_files_of(path))
-    elif glob.has_magic(path):
+    elif glob.has_magic(path) and not os.path.lexists(path):
         found = [file for match in sorted(glob.glob(path, recursive=True)) for file in _files_of(match)]
     else:
         raise UserError(_missing(path))
     if not found:
         raise UserError(f'Input path "{part}": no data file is there.{_nearest_folder(path)}')
     for file in found:
+        if not os.path.exists(file):
+            raise UserError(_missing(file))
         if not os.access(file, os.R_OK):
             raise UserError(f'Input path "{file}": no permission to read it. Check owner and mode of the file.')
     return list(dict.fromkeys(found))
@@ -148,6 +174,12 @@ def _refuse(error: OSError) -> None:
 
 
 def _missing(path: str) -> str:
+    link = _broken_link(path)
+    if link:
+        return (
+            f'Input path "{path}": "{link}" is a broken link: it leads to "{os.readlink(link)}", which is not there. '
+            "Restore what it leads to, or remove the link."
+        )
     parent, missing = os.path.split(path.rstrip("/"))
     while parent and not os.path.isdir(parent):
         parent, missing = os.path.split(parent)
@@ -157,6 +189,13 @@ def _missing(path: str) -> str:
         return f'Input path "{path}": folder "{parent}" cannot be read: {error.strerror}.'
     where = f'folder "{parent}"' if parent else f"the current folder ({os.getcwd()})"
     return f'Input path "{path}": "{missing}" is not in {where}.{did_you_mean(missing, names)}'
+
+
+def _broken_link(path: str) -> str:
+    """Returns the part of a path that is a link to nothing, or an empty text."""
+    while path and not os.path.lexists(path):
+        path = os.path.dirname(path)
+    return path if os.path.islink(path) and not os.path.exists(path) else ""
 
 
 def _nearest_folder(pattern: str) -> str:

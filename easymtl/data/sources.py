@@ -1,6 +1,7 @@
 """Opening the data of a config."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from easymtl.data.blocks import Block, SkippedRows, Source
 from easymtl.data.csv import CsvSource
@@ -8,7 +9,10 @@ from easymtl.data.csv_text import check_separator, head, read_header
 from easymtl.data.fields import input_fields
 from easymtl.data.made_up import MadeUpSource
 from easymtl.data.parquet import ParquetSource, open_parquet
+from easymtl.data.partitions import partition_texts
 from easymtl.data.paths import DataFile, expand
+from easymtl.data.strays import has_data_name, require_no_stray
+from easymtl.data.text_form import UNREAD, TextForm
 from easymtl.errors import UserError, did_you_mean
 from easymtl.protos.data_pb2 import DatasetConfig
 
@@ -31,6 +35,7 @@ def open_source(
     columns: Sequence[str],
     block_bytes: int = 8 << 20,
     batch_rows: int = 65536,
+    forms: Mapping[str, TextForm] | None = None,
 ) -> Source:
     """Returns the source of the columns in the files behind `paths`.
 
@@ -40,11 +45,15 @@ def open_source(
         columns: the columns to read.
         block_bytes: about how much of a CSV file is one block.
         batch_rows: the largest number of rows of a Parquet record batch.
+        forms: what the readers of each field need its text to be, see `text_forms`: of numbers and lists in columns
+            that are declared STRING. Without it they are read as if an id was made of them.
 
     Raises:
         UserError: a path, a column or a file is wrong.
     """
     declared = input_fields(data_config)
+    if forms is not None:
+        declared = {name: replace(field, form=forms.get(name, UNREAD)) for name, field in declared.items()}
     for name in columns:
         if name not in declared:
             raise UserError(f'"{name}" is not in data_config.input_fields.{did_you_mean(name, declared)}')
@@ -52,9 +61,9 @@ def open_source(
     assert columns, "a source reads at least one column"
     if not paths and data_config.input_type == DatasetConfig.DummyInput:
         return MadeUpSource(declared, columns, data_config.label_fields, data_config.batch_size)
-    files = expand(paths)
+    files, kind = _files(paths, data_config)
     source: Source
-    if _format(files, data_config) == _PARQUET:
+    if kind == _PARQUET:
         source = ParquetSource(files, declared, columns, data_config.ignore_error, batch_rows)
     else:
         source = CsvSource(
@@ -71,27 +80,44 @@ def open_source(
 
 
 def describe(paths: str, data_config: DatasetConfig) -> list[tuple[str, str | None]]:
-    """Returns name and type of the columns in the first file, read from its beginning only.
+    """Returns name and type of the columns in the first file, read from its beginning only, and those of its folders.
 
     The type is None for CSV; the columns of a file without header are named by their place: `"1"`, `"2"`, ...
 
     Raises:
         UserError: a path or a file is wrong.
     """
-    files = expand(paths)
-    if _format(files, data_config) == _PARQUET:
+    files, kind = _files(paths, data_config)
+    folders = partition_names(files[0], data_config)
+    if kind == _PARQUET:
         with open_parquet(files[0]) as opened:
-            return [(field.name, str(field.type)) for field in opened.schema_arrow]
+            columns: list[tuple[str, str | None]] = [(field.name, str(field.type)) for field in opened.schema_arrow]
+        return columns + [(name, "name of a folder") for name in folders if name not in dict(columns)]
     names, _ = read_header(files[0], check_separator(data_config.separator))
     if not data_config.with_header:
-        names = [str(place + 1) for place in range(len(names))]
-    return [(name, None) for name in names]
+        return [(str(place + 1), None) for place in range(len(names))]
+    return [(name, None) for name in [*names, *(name for name in folders if name not in names)]]
+
+
+def partition_names(file: DataFile, data_config: DatasetConfig) -> list[str]:
+    """Returns the declared columns that stand in the names of a file's folders."""
+    texts = partition_texts(file)
+    return [name for name in input_fields(data_config) if name in texts]
+
+
+def _files(paths: str, data_config: DatasetConfig) -> tuple[list[DataFile], str]:
+    """Returns the files behind `paths` and their format."""
+    files = expand(paths)
+    kind = _format(files, data_config)
+    require_no_stray(files, kind == _PARQUET)
+    return files, kind
 
 
 def _format(files: list[DataFile], data_config: DatasetConfig) -> str:
     if data_config.input_type == DatasetConfig.DummyInput or not data_config.HasField("input_type"):
         # Jobs that had nothing to write leave empty files behind.
-        file = next((file for file in files if file.size), files[0])
+        named = [file for file in files if has_data_name(file)] or files
+        file = next((file for file in named if file.size), named[0])
         return _PARQUET if head(file, 4) == b"PAR1" else _CSV
     if data_config.input_type not in _FORMATS:
         name = DatasetConfig.InputType.Name(data_config.input_type)

@@ -15,6 +15,7 @@ import easymtl
 from easymtl.config import view
 from easymtl.data.bad_values import usable_rows
 from easymtl.data.sources import open_source
+from easymtl.data.text_form import text_forms
 from easymtl.errors import UserError
 from easymtl.features.columns import without_nulls
 from easymtl.features.encoder import Encoder
@@ -93,7 +94,7 @@ def sample_rows(pipeline: Pipeline, fields: list[str], encode: Encoder | None = 
     paths = view.eval_input(pipeline) or view.train_input(pipeline)
     if not paths:
         return {}
-    source = open_source(paths, pipeline.data_config, fields)
+    source = open_source(paths, pipeline.data_config, fields, forms=text_forms(pipeline))
     for block in source.blocks:
         for batch in source.read(block):
             part = batch.slice(0, _PARITY_ROWS)

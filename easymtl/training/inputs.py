@@ -3,6 +3,7 @@
 from easymtl.config import view
 from easymtl.data.feed import MIN_WINDOW_ROWS, Cursor, Feed
 from easymtl.data.sources import Source, open_source
+from easymtl.data.text_form import text_forms
 from easymtl.features.encoder import Encoder
 from easymtl.features.labels import LabelCheck, RowEncoder, label_rules
 from easymtl.protos.pipeline_pb2 import Pipeline
@@ -26,7 +27,9 @@ class TrainingInput:
         data = pipeline.data_config
         self.encoder = Encoder(ranker.feature_set, ranker.number_columns, key_fields=ranker.key_fields)
         self.labels = LabelCheck(self.encoder, label_rules(pipeline))
-        self.source: Source = open_source(view.train_input(pipeline), data, self.encoder.fields)
+        self.source: Source = open_source(
+            view.train_input(pipeline), data, self.encoder.fields, forms=text_forms(pipeline)
+        )
         self.feed = Feed(
             self.source,
             self.labels,
@@ -45,5 +48,5 @@ class TrainingInput:
 def evaluation_feed(pipeline: Pipeline, encoder: RowEncoder, paths: str) -> Feed:
     """Returns one pass over the data in `paths`, in order."""
     data = pipeline.data_config
-    source = open_source(paths, data, encoder.fields)
+    source = open_source(paths, data, encoder.fields, forms=text_forms(pipeline))
     return Feed(source, encoder, data.eval_batch_size, prefetch=max(data.prefetch_size, 1))

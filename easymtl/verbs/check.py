@@ -3,6 +3,7 @@
 from argparse import Namespace
 
 from easymtl.config import Config, load_config, view
+from easymtl.data.text_form import text_forms
 from easymtl.errors import UserError, quoted
 from easymtl.reporting.formats import counted
 from easymtl.training.memory import memory_report
@@ -37,7 +38,7 @@ def check_data(config: Config, part: str, paths: str) -> list[str]:
     data_config = config.pipeline.data_config
     fields = list(view.used_fields(config.pipeline))
     notes: list[str] = []
-    problems = data_problems(paths, data_config, fields)
+    problems = data_problems(paths, data_config, fields, text_forms(config.pipeline))
     if not problems:
         problems, notes = label_problems(paths, config.pipeline)
     if problems:

@@ -1,6 +1,6 @@
 """Comparing what a config declares with what its files hold, from their beginnings."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +10,8 @@ from easymtl.data.blocks import Block, Source
 from easymtl.data.csv_text import check_separator, read_header
 from easymtl.data.fields import input_fields
 from easymtl.data.paths import expand
-from easymtl.data.sources import describe, open_source
+from easymtl.data.sources import describe, open_source, partition_names
+from easymtl.data.text_form import TextForm, text_forms
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.features.labels import LabelRule, label_rules, read_labels
 from easymtl.protos.data_pb2 import DatasetConfig
@@ -42,20 +43,23 @@ def _how_to_make(paths: str) -> str:
     return f" Make it: easymtl synth {name}" if name in DATA_SETS else " samples/README.md tells how to get it."
 
 
-def data_problems(paths: str, data_config: DatasetConfig, fields: Sequence[str]) -> list[str]:
+def data_problems(
+    paths: str, data_config: DatasetConfig, fields: Sequence[str], forms: Mapping[str, TextForm] | None = None
+) -> list[str]:
     """Returns what keeps the files from being read as declared: a sentence for each problem, all of them.
 
     Args:
       paths: a comma list of globs, folders and files; all are opened, the first rows are read.
       data_config: declares format and columns.
       fields: the columns that something reads.
+      forms: what their readers need texts to be, see `open_source`.
     """
     try:
         require_files(paths)
         names = [name for name, _ in describe(paths, data_config)]
         name = expand(paths)[0].name
         found = _header_problem(paths, data_config) or _missing_columns(name, names, data_config, fields)
-        return found or _reading_problems(paths, data_config, fields)
+        return found or _reading_problems(paths, data_config, fields, forms)
     except UserError as error:
         return [str(error)]
 
@@ -64,7 +68,7 @@ def label_problems(paths: str, pipeline: Pipeline) -> tuple[list[str], list[str]
     """Returns which labels of the first rows are not allowed, and which towers find none there, a sentence each."""
     problems, notes = [], []
     for rule in label_rules(pipeline):
-        source, block, batch = _first_rows(paths, pipeline.data_config, [rule.field])
+        source, block, batch = _first_rows(paths, pipeline.data_config, [rule.field], text_forms(pipeline))
         problem, is_missing = _label_problem(rule, source, block, batch)
         if problem and not source.ignore_error:
             problems.append(problem)
@@ -91,11 +95,12 @@ def require_all_columns(paths: str, pipeline: Pipeline) -> None:
     """
     data = pipeline.data_config
     columns = describe(paths, data)
-    declared = input_fields(data)
+    file = expand(paths)[0]
+    declared = set(input_fields(data)) - set(partition_names(file, data))
     if data.with_header or any(kind for _, kind in columns) or not 1 < len(columns) < len(declared):
         return
     raise UserError(
-        f"{expand(paths)[0].name}:1: {len(columns)} columns were found where data_config.input_fields declares "
+        f"{file.name}:1: {len(columns)} columns were found where data_config.input_fields declares "
         f"{len(declared)}. Without a header columns are known by their place, so all of them must be there, also those "
         f"that scoring does not read, such as the labels ({quoted(data.label_fields)}): leave those empty. Or begin "
         "the file with a header and set data_config.with_header: true."
@@ -144,31 +149,35 @@ def _missing_columns(file: str, names: list[str], data_config: DatasetConfig, fi
     return problems
 
 
-def _reading_problems(paths: str, data_config: DatasetConfig, fields: Sequence[str]) -> list[str]:
+def _reading_problems(
+    paths: str, data_config: DatasetConfig, fields: Sequence[str], forms: Mapping[str, TextForm] | None
+) -> list[str]:
     """Reads the first rows, and when that fails, column by column, to tell all that is wrong."""
     try:
-        _first_rows(paths, data_config, fields)
+        _first_rows(paths, data_config, fields, forms)
         return []
     except UserError as error:
-        problems = [_reading_problem(paths, data_config, field) for field in fields]
+        problems = [_reading_problem(paths, data_config, field, forms) for field in fields]
         return list(dict.fromkeys(problem for problem in problems if problem)) or [str(error)]
 
 
-def _reading_problem(paths: str, data_config: DatasetConfig, field: str) -> str:
+def _reading_problem(paths: str, data_config: DatasetConfig, field: str, forms: Mapping[str, TextForm] | None) -> str:
     try:
-        _first_rows(paths, data_config, [field])
+        _first_rows(paths, data_config, [field], forms)
     except UserError as error:
         return str(error)
     return ""
 
 
-def _first_rows(paths: str, data_config: DatasetConfig, fields: Sequence[str]) -> tuple[Source, Block, pa.RecordBatch]:
+def _first_rows(
+    paths: str, data_config: DatasetConfig, fields: Sequence[str], forms: Mapping[str, TextForm] | None
+) -> tuple[Source, Block, pa.RecordBatch]:
     """Returns the source of the fields, the block that its first row is in, and the first rows.
 
     Raises:
       UserError: they cannot be read, or there is none.
     """
-    source = open_source(paths, data_config, fields, block_bytes=_FIRST_BYTES, batch_rows=_FIRST_ROWS)
+    source = open_source(paths, data_config, fields, block_bytes=_FIRST_BYTES, batch_rows=_FIRST_ROWS, forms=forms)
     batches = ((block, batch) for block in source.blocks for batch in source.read(block))
     for block, batch in batches:
         if batch.num_rows:

@@ -1,6 +1,3 @@
-import datetime
-import decimal
-
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -35,7 +32,6 @@ def test_a_block_is_a_row_group_and_the_number_of_rows_is_known(read_table):
         (pa.array(["a", "b"]).cast(pa.string_view()), "STRING", ["a", "b"]),
         (pa.array([b"a", None]), "STRING", ["a", None]),
         (pa.array([5, None, -1]), "STRING", ["5", None, "-1"]),
-        (pa.array([1.5, 1.0], pa.float32()), "STRING", ["1.5", "1"]),
         (pa.array([True, None]), "STRING", ["true", None]),
         (pa.array([1, None, 3], pa.int64()), "INT32", [1, None, 3]),
         (pa.array([1, 255], pa.uint8()), "INT32", [1, 255]),
@@ -57,24 +53,6 @@ def test_a_block_is_a_row_group_and_the_number_of_rows_is_known(read_table):
 def test_types_are_converted_where_nothing_is_lost(read_table, array, kind, expected):
     values, _ = read_table({"x": array}, f"x:{kind}")
     assert values == {"x": expected}
-
-
-@pytest.mark.parametrize(
-    "array, kind, found",
-    [
-        (pa.array([decimal.Decimal("1.5")]), "FLOAT", "decimal128"),
-        (pa.array([datetime.datetime(2020, 1, 1)]), "INT64", "timestamp"),
-        (pa.array([["a", "b"]]), "STRING", "list<"),
-        (pa.array([{"a": 1}]), "STRING", "struct<"),
-        (pa.array([2**31]), "INT32", "int64"),
-        (pa.array([1.5]), "INT32", "double"),
-        (pa.array([2]), "BOOL", "int64"),
-        (pa.array([b"\xff"]), "STRING", "binary"),
-    ],
-)
-def test_other_types_name_file_column_found_and_declared_type(read_table, array, kind, found):
-    with pytest.raises(UserError, match=rf'a\.parquet: column "x" is {found}.* declared {kind}[,;] .*input_type'):
-        read_table({"x": array}, f"x:{kind}")
 
 
 def test_text_that_does_not_parse(read_table):

@@ -1,0 +1,340 @@
+"""The rule of types: what the types of files become as each declared type, in one table.
+
+`python -m easymtl.data.type_table` writes it into docs/guides/data.md.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from easymtl.data import casts, texts
+from easymtl.data.casts import NONE, Cast
+from easymtl.data.convert import ALLOWED, parse_text
+from easymtl.data.fields import DICTIONARY, TYPE_NAMES, Field
+from easymtl.data.lists import is_list, join_items
+from easymtl.data.text_form import TextForm
+from easymtl.errors import quoted
+
+_WHOLE = (pa.int32(), pa.int64())
+_FLOATS = (pa.float32(), pa.float64())
+_NUMBERS = (*_WHOLE, *_FLOATS, pa.bool_())
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of file types.
+
+    Attributes:
+        name: how messages and the guide call it.
+        holds: whether an Arrow type is of this kind.
+        to_text: makes the text of a STRING field, or None where there is none.
+        text: what the text is, for the guide.
+        casts: declared type -> the function that makes it.
+        says: declared type -> what it is, for the guide.
+    """
+
+    name: str
+    holds: Callable[[pa.DataType], bool]
+    to_text: Callable[[pa.Array, TextForm], Cast] | None
+    text: str
+    casts: dict[pa.DataType, Callable[[pa.Array, pa.DataType], Cast]]
+    says: dict[pa.DataType, str]
+
+
+Parts = tuple[dict[pa.DataType, Callable[[pa.Array, pa.DataType], Cast]], dict[pa.DataType, str]]
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or kind == pa.string_view()
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    is_plain = pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or kind == pa.binary_view()
+    return is_plain or pa.types.is_fixed_size_binary(kind)
+
+
+def _parse(values: pa.Array, kind: pa.DataType) -> Cast:
+    strings, bad = casts.utf8(values)
+    numbers, unparsable = parse_text(strings, kind)
+    return numbers, np.unique(np.concatenate([bad, unparsable])) if len(bad) else unparsable
+
+
+def _each(kinds: Iterable[pa.DataType], cast: Callable, says: str) -> Parts:
+    """Returns the same function, and what is said of it, for each declared type."""
+    kinds = list(kinds)
+    return dict.fromkeys(kinds, cast), dict.fromkeys(kinds, says)
+
+
+def _kind(
+    name: str,
+    holds: Callable[[pa.DataType], bool],
+    to_text: Callable[[pa.Array, TextForm], Cast] | None,
+    text: str,
+    *parts: Parts,
+) -> Kind:
+    """Returns a kind from the parts of its table for different declared types."""
+    functions, sentences = ({key: one[key] for one in side for key in one} for side in zip(*parts))
+    return Kind(name, holds, to_text, text, functions, sentences)
+
+
+_PARSED: tuple[Parts, ...] = (
+    _each(_WHOLE, _parse, "the number it spells"),
+    _each(_FLOATS, _parse, "the number it spells"),
+    _each([pa.bool_()], _parse, "`true`, `false`, `1`, `0`"),
+)
+
+KINDS = (
+    _kind("text", _is_text, texts.text_of_text, "as it is", *_PARSED),
+    _kind("bytes", _is_binary, texts.text_of_text, "its UTF-8 text", *_PARSED),
+    _kind(
+        "true and false",
+        pa.types.is_boolean,
+        texts.text_of_bool,
+        "`true`, `false`; `1`, `0` where only numbers are read",
+        _each((*_WHOLE, *_FLOATS), casts.plain_cast, "1, 0"),
+        _each([pa.bool_()], casts.plain_cast, "as it is"),
+    ),
+    _kind(
+        "whole number, signed or not",
+        pa.types.is_integer,
+        texts.text_of_whole,
+        "`17`",
+        _each(_WHOLE, casts.whole_to_whole, "within its range"),
+        _each(_FLOATS, casts.to_float, "the nearest float"),
+        _each([pa.bool_()], casts.to_bool, "1, 0"),
+    ),
+    _kind(
+        "float of 16, 32, 64 bits",
+        pa.types.is_floating,
+        texts.text_of_float,
+        "see below",
+        _each(_WHOLE, casts.float_to_whole, "whole, up to 2^11, 2^24, 2^53; NaN does not fit"),
+        _each(_FLOATS, casts.to_float, "the nearest float; too large for FLOAT does not fit"),
+        _each([pa.bool_()], casts.to_bool, "1, 0"),
+    ),
+    _kind(
+        "decimal",
+        pa.types.is_decimal,
+        texts.text_of_decimal,
+        "all its digits: `12.50`",
+        _each(_WHOLE, casts.decimal_to_whole, "whole, within its range"),
+        _each(_FLOATS, casts.to_float, "the nearest float"),
+        _each([pa.bool_()], casts.to_bool, "1, 0"),
+    ),
+    _kind(
+        "date",
+        pa.types.is_date,
+        texts.text_of_date,
+        "`2026-01-31`",
+        _each((*_WHOLE, *_FLOATS), casts.days, "days since 1970-01-01"),
+    ),
+    _kind(
+        "timestamp, any unit and zone",
+        pa.types.is_timestamp,
+        texts.text_of_timestamp,
+        "`2026-01-31T23:59:59`, `.123456` where not a whole second; with a zone in UTC, `Z` at the end",
+        _each([pa.int64(), pa.float64()], casts.microseconds, "microseconds since 1970-01-01 UTC"),
+    ),
+    _kind(
+        "time of day",
+        pa.types.is_time,
+        texts.text_of_time,
+        "`23:59:59`, `.123456` where not a whole second",
+        _each([pa.int64(), *_FLOATS], casts.microseconds, "microseconds since midnight"),
+    ),
+    _kind(
+        "duration",
+        pa.types.is_duration,
+        None,
+        "",
+        _each([pa.int64(), *_FLOATS], casts.microseconds, "microseconds"),
+    ),
+    _kind(
+        "null",
+        pa.types.is_null,
+        texts.text_of_null,
+        "missing",
+        _each(_NUMBERS, casts.nulls, "missing"),
+    ),
+)
+
+TEXT_KINDS = KINDS[:2]
+"""Those that come out of a file as a dictionary and indices."""
+
+# What no input_type reads -> what to write instead.
+_NEVER = (
+    ("struct", pa.types.is_struct, "Write each of its fields as a column of its own."),
+    ("map", pa.types.is_map, "Write its keys as one list and its values as another, for a TagFeature with weights."),
+)
+_NESTED = "Write one list of texts or numbers for each row."
+
+
+def kind_of(found: pa.DataType) -> Kind | None:
+    """Returns the kind of a file type, of a dictionary that of its values; None where nothing reads it."""
+    found = plain_type(found)
+    return next((kind for kind in KINDS if kind.holds(found)), None)
+
+
+def plain_type(found: pa.DataType) -> pa.DataType:
+    """Returns a file type without dictionary and extension."""
+    if isinstance(found, pa.BaseExtensionType):
+        return plain_type(found.storage_type)
+    return plain_type(found.value_type) if pa.types.is_dictionary(found) else found
+
+
+def type_problem(found: pa.DataType, field: Field) -> str:
+    """Returns why a column of a type cannot be read as declared, and what to do; empty when it can."""
+    plain = plain_type(found)
+    head = f'column "{field.name}" is {plain} in the file and declared {field.type_name}'
+    if is_list(plain):
+        return _list_problem(head, plain, field)
+    kind = kind_of(plain)
+    if kind is None:
+        advice = next((text for _, holds, text in _NEVER if holds(plain)), "Write it as text or as a number.")
+        return f"{head}, and no input_type reads that. {advice}"
+    if field.type == pa.string():
+        conflict = _precision_conflict(head, plain, field.form)
+        if kind.to_text or conflict:
+            return conflict
+    elif field.type in kind.casts:
+        return ""
+    ways = [f"{TYPE_NAMES[one]} ({says})" for one, says in kind.says.items()]
+    ways += [f"STRING ({kind.text})"] if kind.to_text else []
+    return f"{head}, which it cannot become. Set its input_type in data_config.input_fields to {_or(ways)}."
+
+
+def _or(ways: list[str]) -> str:
+    return ways[0] if len(ways) == 1 else f"{', '.join(ways[:-1])} or {ways[-1]}"
+
+
+def _precision_conflict(head: str, found: pa.DataType, form: TextForm) -> str:
+    if len(form.precisions) < 2 or not pa.types.is_floating(found):
+        return ""
+    digits = " and ".join(map(str, form.precisions))
+    return (
+        f"{head}, and features that read it differ in precision ({digits}), so that one number has several texts. "
+        "Give them the same precision, or declare a second column for one of them."
+    )
+
+
+def _list_problem(head: str, found: pa.DataType, field: Field) -> str:
+    form, items = field.form, plain_type(found.value_type)
+    kind = kind_of(items)
+    if is_list(items) or pa.types.is_struct(items) or pa.types.is_map(items) or kind is None:
+        return f"{head}, and no input_type reads that. {_NESTED}"
+    if kind.to_text is None:
+        return f"{head}, and its items have no text. Write them as numbers."
+    if form.single:
+        return f"{head}, a list of values, and {form.single}"
+    if not form.separators:
+        return (
+            f"{head}, a list of values, and no feature reads it as one. A TagFeature does, a RawFeature with "
+            "raw_input_dim, and a ComboFeature with combo_input_seps; their field is declared with input_type: STRING."
+        )
+    if field.type != pa.string():
+        return (
+            f"{head}. A list is read as the text of its items with the separator of its feature between them: "
+            "set its input_type in data_config.input_fields to STRING."
+        )
+    if len(form.separators) > 1:
+        return (
+            f"{head}, and features that read it differ in separator ({quoted(form.separators)}). "
+            "Give them the same one: the items are joined with it."
+        )
+    return _precision_conflict(head, items, form)
+
+
+def convert(column: pa.Array, field: Field) -> Cast:
+    """Returns a column as declared, null where a value does not fit, and the rows of those.
+
+    Args:
+        column: `[n]`, of a type for which there is no `type_problem`.
+        field: declares what it becomes.
+    """
+    if column.type == field.as_found:
+        return column, NONE
+    if isinstance(column.type, pa.BaseExtensionType):
+        column = column.storage
+    if field.type == pa.string():
+        return _to_dictionary(column, field.form)
+    values = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+    if values.type == field.type:
+        return values, NONE
+    kind = kind_of(values.type)
+    assert kind is not None, "types are checked when a file is opened"
+    return kind.casts[field.type](values, field.type)
+
+
+def to_texts(values: pa.Array, form: TextForm) -> Cast:
+    """Returns the texts `[n]` of values that are no lists, each distinct value once."""
+    if isinstance(values.type, pa.BaseExtensionType):
+        values = values.storage
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    kind = kind_of(values.type)
+    assert kind is not None and kind.to_text is not None, "types are checked when a file is opened"
+    if _is_text(values.type) or pa.types.is_null(values.type):
+        return kind.to_text(values, form)
+    encoded = casts.wide(values).dictionary_encode()
+    distinct, bad = kind.to_text(encoded.dictionary, form)
+    if not len(bad):
+        return distinct.take(encoded.indices), NONE
+    is_bad = np.zeros(len(distinct), bool)
+    is_bad[bad] = True
+    rows = pa.array(is_bad).take(encoded.indices)
+    return distinct.take(encoded.indices), np.flatnonzero(casts.flags(rows))
+
+
+def _to_dictionary(column: pa.Array, form: TextForm) -> Cast:
+    if is_list(column.type):
+        joined, bad = join_items(column, form, partial(to_texts, form=form))
+        return joined.dictionary_encode().cast(DICTIONARY), bad
+    if pa.types.is_dictionary(column.type) and _is_text(column.type.value_type):
+        strings, bad = casts.utf8(column.dictionary)
+        if not len(bad):
+            return pa.DictionaryArray.from_arrays(column.indices.cast(pa.int32()), strings), NONE
+    strings, bad = to_texts(column, form)
+    return strings.dictionary_encode().cast(DICTIONARY), bad
+
+
+def why_not(column: pa.Array, row: int, field: Field) -> str:
+    """Returns what a row holds that does not fit its field, and what is allowed: sentences."""
+    found, value = plain_type(column.type), _value(column, row)
+    holds = f'column "{field.name}" holds {_shown(value)}'
+    if is_list(found):
+        return f"{holds}, {_why_no_item(value, found, field)}"
+    if field.type == pa.string() and pa.types.is_floating(found):
+        return f"{holds}, {texts.why_no_text(value, found)}"
+    if pa.types.is_temporal(found):
+        return f"{holds}, which is no whole number of microseconds. Write it in microseconds."
+    return f"{holds}, which is no {field.type_name} ({ALLOWED[field.type]})."
+
+
+def _value(column: pa.Array, row: int) -> Any:
+    try:
+        return column[row].as_py()
+    except UnicodeDecodeError:
+        return column[row : row + 1].cast(pa.binary())[0].as_py()
+
+
+def _why_no_item(items: list, found: pa.DataType, field: Field) -> str:
+    values = pa.array(items, plain_type(found.value_type))
+    _, bad = to_texts(values, field.form)
+    if len(bad):
+        _, _, reason = why_not(values, int(bad[0]), field).partition(" holds ")
+        return f"of which one is {reason}"
+    if field.form.tags and any(item != item for item in items):
+        return "a weight of which is NaN. Write null for a weight of 1, or leave out the tag."
+    return (
+        f"with an item that holds {quoted(field.form.separators)}, the separator of its feature: a request could not "
+        "say it. Set another separator in the feature."
+    )
+
+
+def _shown(value: object) -> str:
+    text = f'"{value}"' if isinstance(value, str) else repr(value) if isinstance(value, bytes) else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
