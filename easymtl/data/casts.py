@@ -16,6 +16,7 @@ NONE = np.empty(0, np.int64)
 WHOLE_LIMITS = {pa.float16(): 1 << 11, pa.float32(): 1 << 24, pa.float64(): 1 << 53}
 """Up to where each float type holds every whole number; a larger one may have been another."""
 
+_DECIMAL_DIGITS = 76
 _MICROSECONDS = {"s": 1_000_000, "ms": 1000, "us": 1}
 
 
@@ -105,11 +106,10 @@ def to_float(values: pa.Array, kind: pa.DataType) -> Cast:
 
 
 def wide(values: pa.Array) -> pa.Array:
-    """Returns decimals of 32 and 64 bits as those of 128, for which Arrow has more functions."""
-    kind = values.type
-    if pa.types.is_decimal32(kind) or pa.types.is_decimal64(kind):
-        return values.cast(pa.decimal128(38, kind.scale))
-    return values
+    """Returns decimals as those of 256 bits without negative scale, for which Arrow has all functions."""
+    if not pa.types.is_decimal(values.type):
+        return values
+    return values.cast(pa.decimal256(_DECIMAL_DIGITS, max(values.type.scale, 0)))
 
 
 def decimal_to_whole(values: pa.Array, kind: pa.DataType) -> Cast:
@@ -119,9 +119,13 @@ def decimal_to_whole(values: pa.Array, kind: pa.DataType) -> Cast:
 
 def to_bool(values: pa.Array, kind: pa.DataType) -> Cast:
     """Returns 0 and 1 as false and true; other numbers do not fit."""
-    values = wide(values)
-    is_true, is_false = (pc.equal(values, pa.scalar(number).cast(values.type)) for number in (1, 0))
-    return blank_out(is_true, ~flags(pc.or_(is_true, is_false)) & ~flags(values.is_null()))
+    values, is_null = wide(values), flags(values.is_null())
+    fits = ~is_null
+    if pa.types.is_decimal(values.type):
+        fits &= flags(pc.equal(values, pc.floor(values)))
+    numbers = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    fits &= (numbers == 0) | (numbers == 1)
+    return pa.array(numbers == 1, mask=~fits), np.flatnonzero(~fits & ~is_null)
 
 
 def plain_cast(values: pa.Array, kind: pa.DataType) -> Cast:

@@ -88,7 +88,7 @@ def text_of_timestamp(values: pa.Array, form: TextForm) -> Cast:
     """Returns `2026-01-31T23:59:59`, with `.123456` where it is not a whole second, and `Z` behind one with a zone."""
     micros, bad = microseconds(values, pa.int64())
     seconds, fraction = _split(micros)
-    moments = pc.strftime(seconds.cast(pa.timestamp("s")), format="%Y-%m-%dT%H:%M:%S")
+    moments = pc.replace_substring(seconds.cast(pa.timestamp("s")).cast(pa.string()), " ", "T")
     zone = "Z" if values.type.tz else ""
     return pc.binary_join_element_wise(moments, fraction, zone, ""), bad
 

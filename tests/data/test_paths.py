@@ -85,3 +85,40 @@ def test_a_file_that_vanished_is_named(folder):
     os.remove("a.csv")
     with pytest.raises(UserError, match=r"a\.csv: this data file is gone"):
         file.read_at(0, 1)
+
+
+@pytest.mark.parametrize("name", ["a,b.csv", " a.csv", "a.csv ", "a, b ,c.csv"])
+def test_commas_and_blanks_of_a_name_are_written_with_a_backslash(folder, name):
+    (folder / name).write_text("x")
+    escaped = name.replace(",", r"\,").replace(" ", r"\ ")
+    assert names(f"c.txt, {escaped} ,b.csv") == ["c.txt", name, "b.csv"]
+    assert names(escaped) == [name]
+
+
+def test_a_text_that_is_the_path_of_a_file_is_that_file(folder):
+    for name in ("a.csv, b.csv", " z.csv"):
+        (folder / name).write_text("x")
+        assert names(name) == [name]
+    assert names("a.csv, c.txt") == ["a.csv", "c.txt"]
+
+
+def test_a_missing_part_of_a_list_tells_how_a_comma_is_written(folder):
+    (folder / "2026,01.csv").write_text("x")
+    with pytest.raises(UserError, match=r'"2026" is not in .* a comma that belongs to a name is written \\, '):
+        expand("a.csv,2026,01.csv")
+    assert names(r"a.csv,2026\,01.csv") == ["a.csv", "2026,01.csv"]
+
+
+@pytest.mark.parametrize("paths", ["gone.csv", "*.csv", ".", "gone.csv, a.csv"])
+def test_a_broken_link_is_called_one(folder, paths):
+    (folder / "gone.csv").symlink_to("nowhere/else.csv")
+    with pytest.raises(UserError, match='gone.csv" is a broken link: it leads to "nowhere/else.csv"'):
+        expand(paths)
+
+
+def test_a_broken_link_to_a_folder_is_called_one(folder):
+    (folder / "days").symlink_to("nowhere")
+    with pytest.raises(UserError, match='"days" is a broken link: it leads to "nowhere"'):
+        expand("days/a.csv")
+    with pytest.raises(UserError, match='"days" is a broken link'):
+        expand("days/*.csv")
