@@ -4,14 +4,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from easymtl.data.casts import one_by_one
+from easymtl.data.casts import blank_out, flags, one_by_one
 from easymtl.data.fields import DICTIONARY, Field
 from easymtl.errors import UserError
 
 ALLOWED = {
     pa.int32(): "a whole number from -2147483648 to 2147483647",
     pa.int64(): "a whole number from -9223372036854775808 to 9223372036854775807",
-    pa.float32(): "a number such as 3, -0.5, 1e5, nan or inf",
+    pa.float32(): "a number up to 3.4e38 such as 3, -0.5, 1e5, nan or inf",
     pa.float64(): "a number such as 3, -0.5, 1e5, nan or inf",
     pa.bool_(): "true, false, 1 or 0",
     pa.string(): "UTF-8 text",
@@ -48,6 +48,8 @@ def fill_empty(column: pa.Array, default: pa.Scalar | None) -> pa.Array:
 def parse_text(texts: pa.Array, kind: pa.DataType) -> tuple[pa.Array, np.ndarray]:
     """Parses text as Arrow's CSV reader does: empty is null, blanks around a number are no part of it.
 
+    A number that is too large for a float type, as 1e39 for FLOAT, does not parse: Arrow makes infinity of it.
+
     Args:
         texts: `[n]` strings.
         kind: a declared type other than string.
@@ -56,4 +58,10 @@ def parse_text(texts: pa.Array, kind: pa.DataType) -> tuple[pa.Array, np.ndarray
         `[n]` values, null where the text is empty or does not parse, and the indices of those that do not parse.
     """
     texts = pc.if_else(pc.equal(texts, ""), pa.scalar(None, texts.type), texts)
-    return one_by_one(pc.utf8_trim(texts, " \t"), lambda part: part.cast(kind))
+    trimmed = pc.utf8_trim(texts, " \t")
+    values, bad = one_by_one(trimmed, lambda part: part.cast(kind))
+    if not pa.types.is_floating(kind):
+        return values, bad
+    is_too_large = flags(pc.is_inf(values)) & ~flags(pc.match_substring(trimmed, "inf", ignore_case=True))
+    values, too_large = blank_out(values, is_too_large)
+    return values, np.union1d(bad, too_large) if len(too_large) else bad

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 
 from easymtl.data.blocks import Block, Source, Value
@@ -261,9 +262,19 @@ class CsvSource(Source):
     def _parse_fast(self, data: bytes, layout: Layout) -> list[pa.Array]:
         if not data.strip(b"\r\n"):
             return [pa.array([], field.column_type) for field in layout.fields]
+        arrays = self._read_columns(data, layout, [field.column_type for field in layout.fields])
+        has_infinite = [pa.types.is_floating(one.type) and pc.any(pc.is_inf(one)).as_py() for one in arrays]
+        if any(has_infinite):
+            # Arrow makes infinity of a number that is too large for its type; only the text tells.
+            kinds = [pa.string() if infinite else one.type for infinite, one in zip(has_infinite, arrays)]
+            for texts, one in zip(self._read_columns(data, layout, kinds), arrays):
+                if texts.type != one.type and len(parse_text(texts, one.type)[1]):
+                    raise pa.ArrowInvalid("a number is too large for its type")
+        return arrays
+
+    def _read_columns(self, data: bytes, layout: Layout, types: Sequence[pa.DataType]) -> list[pa.Array]:
         # Columns are named by their place: names in a header may be empty or repeated where they are not read.
         wanted = [str(position) for position in layout.positions]
-        types = {name: field.column_type for name, field in zip(wanted, layout.fields)}
         table = pyarrow.csv.read_csv(
             pa.BufferReader(data),
             pyarrow.csv.ReadOptions(
@@ -273,7 +284,7 @@ class CsvSource(Source):
             ),
             pyarrow.csv.ParseOptions(delimiter=self.separator, newlines_in_values=b'"' in data),
             pyarrow.csv.ConvertOptions(
-                column_types=types,
+                column_types=dict(zip(wanted, types)),
                 include_columns=wanted,
                 null_values=[""],
                 strings_can_be_null=True,

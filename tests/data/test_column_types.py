@@ -177,18 +177,26 @@ def test_each_cell_of_the_table_works(array):
             assert any(f"{name} (" in problem for name in TYPES)
             assert f"{kind} (" not in problem
         else:
-            values, bad = convert(array, field)
+            values, _ = convert(array, field)
             assert len(values) == len(array) and values.type == field.column_type
 
 
 @pytest.mark.parametrize(
     "array, kind, sentence",
     [
-        (moments(pa.timestamp("us"), 1), "FLOAT", r"Set its input_type .* to INT64 \(microseconds .*, DOUBLE .* or STR"),
+        (
+            moments(pa.timestamp("us"), 1),
+            "FLOAT",
+            r"Set its input_type .* to INT64 \(microseconds .*, DOUBLE .* or STR",
+        ),
         (pa.array([datetime.date(2026, 1, 1)]), "BOOL", "to INT32 .days since"),
         (moments(pa.duration("s"), 1), "STRING", "to INT64 .microseconds., FLOAT .* or DOUBLE"),
         (pa.array([{"a": 1}]), "STRING", "no input_type reads that. Write each of its fields as a column"),
-        (pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64())), "STRING", "no input_type reads that. Write its keys as one list"),
+        (
+            pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64())),
+            "STRING",
+            "no input_type reads that. Write its keys as one list",
+        ),
         (pa.array([[["a"]]]), "STRING", "no input_type reads that. Write one list"),
         (pa.array([[{"a": ["b"]}]]), "STRING", "no input_type reads that. Write one list"),
         (pa.array([["a"]]), "STRING", "no feature reads it as one"),
@@ -242,3 +250,19 @@ def test_features_that_differ_in_precision_are_told(tmp_path):
 
 def test_every_kind_of_the_table_is_tried():
     assert {kind_of(array.type).name for array, _, _ in FITTING} == {kind.name for kind in KINDS}
+
+
+@pytest.mark.parametrize("kind, number", [("FLOAT", "1e39"), ("FLOAT", "-3.5e38"), ("DOUBLE", "1e400")])
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_text_of_a_number_that_is_too_large_is_named_or_left_out(tmp_path, read, form, kind, number):
+    """As a number of that size in a file is, and not infinity; what says so is infinity."""
+    texts = ["1.5", "inf", "-Infinity", number]
+    if form == "csv":
+        (tmp_path / "a.csv").write_text("".join(f"{text}\n" for text in texts))
+    else:
+        pq.write_table(pa.table({"x": texts}), tmp_path / "a.parquet")
+    place = "row 4 .*" if form == "parquet" else "4"
+    with pytest.raises(UserError, match=rf'a\.{form}: ?{place}: column "x" holds "{number}", which is no {kind}'):
+        read(None, f"x:{kind}", name=f"a.{form}")
+    values, source = read(None, f"x:{kind}", name=f"a.{form}", ignore_error="true")
+    assert (values["x"], source.skipped_rows) == ([1.5, np.inf, -np.inf], 1)

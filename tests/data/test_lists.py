@@ -24,10 +24,10 @@ features { feature_name: "rounded" input_names: "digits" feature_type: TagFeatur
 """
 NAMES = ["tags", "weights", "vector", "ids", "one", "number", "left", "many", "digits", "label", "unread"]
 LISTS = [
-    lambda items: pa.list_(items),
-    lambda items: pa.large_list(items),
-    lambda items: pa.list_view(items),
-    lambda items: pa.large_list_view(items),
+    pa.list_,
+    pa.large_list,
+    pa.list_view,
+    pa.large_list_view,
 ]
 
 
@@ -117,13 +117,13 @@ def test_a_weight_goes_with_its_empty_tag(read, names):
 
 def test_a_weight_that_cannot_go_with_its_tag_is_a_row_error(read):
     columns = {"tags": [["a"], ["b", None]], "weights": ["1", "1|2"]}
-    with pytest.raises(UserError, match='row 2 .* column "weights" weighs the tags of "tags", of which one is empty'):
+    with pytest.raises(UserError, match=r'row 2 .* column "weights" weighs the tags of "tags", of which one is empty'):
         read(columns)
     values, source = read(columns, ignore_error="true")
     assert values == {"tags": ["a"], "weights": ["1"]}
     assert source.skipped_rows == 1
     other = FEATURES + 'features { input_names: "weights" feature_type: RawFeature raw_input_dim: 2 }'
-    with pytest.raises(UserError, match="row 2 .* or has another reader"):
+    with pytest.raises(UserError, match=r"row 2 .* or has another reader"):
         read({"tags": [["a"], ["b", None]], "weights": [[1], [1, 2]]}, config=pipeline(other))
 
 
@@ -162,14 +162,14 @@ def test_what_reads_one_value_refuses_lists_by_name(read, name, advice):
 
 def test_features_must_agree_on_the_text(read):
     other = FEATURES + 'features { feature_name: "again" input_names: "ids" feature_type: TagFeature separator: ";" }'
-    with pytest.raises(UserError, match='"ids" .* differ in separator .",", ";".'):
+    with pytest.raises(UserError, match=r'"ids" .* differ in separator .",", ";".'):
         read({"ids": [[1, 2], [3]]}, config=pipeline(other))
     assert read({"ids": ["1", "2"]}, config=pipeline(other))[0] == {"ids": ["1", "2"]}
 
 
 def test_a_list_is_declared_string(read):
     config = pipeline(kinds={"vector": "FLOAT"})
-    with pytest.raises(UserError, match='"vector" .* declared FLOAT. A list is read as the text .* to STRING'):
+    with pytest.raises(UserError, match=r'"vector" .* declared FLOAT. A list is read as the text .* to STRING'):
         read({"vector": [[0.5], [1.0]]}, config=config)
 
 

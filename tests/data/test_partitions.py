@@ -89,7 +89,9 @@ def test_a_column_of_the_file_must_say_the_same(days, make_config, content):
     config = make_config("x:INT32 hour", **settings)
     assert read(folder, config, ["hour"])[0] == {"hour": ["8", None]}
     days("1", "09", content)
-    with pytest.raises(UserError, match='hour=09/a.*(row 1 |:2:).*column "hour" holds "8", and the folder .* otherwise'):
+    with pytest.raises(
+        UserError, match=r'hour=09/a.*(row 1 |:2:).*column "hour" holds "8", and the folder .* otherwise'
+    ):
         read(folder, config, ["x", "hour"])
 
 

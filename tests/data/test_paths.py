@@ -112,7 +112,7 @@ def test_a_missing_part_of_a_list_tells_how_a_comma_is_written(folder):
 @pytest.mark.parametrize("paths", ["gone.csv", "*.csv", ".", "gone.csv, a.csv"])
 def test_a_broken_link_is_called_one(folder, paths):
     (folder / "gone.csv").symlink_to("nowhere/else.csv")
-    with pytest.raises(UserError, match='gone.csv" is a broken link: it leads to "nowhere/else.csv"'):
+    with pytest.raises(UserError, match=r'gone\.csv" is a broken link: it leads to "nowhere/else.csv"'):
         expand(paths)
 
 
