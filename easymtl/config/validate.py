@@ -26,7 +26,7 @@ RULES: tuple[Callable[[Review], None], ...] = (
     data.check_input_fields,
     data.check_labels,
     data.check_sample_weight,
-    data.check_separator,
+    data.check_dialect,
     features.check_features,
     features.check_shared_tables,
     groups.check_groups,

@@ -9,9 +9,10 @@ import pyarrow.csv
 from easymtl.data.blocks import Block, Source, Value
 from easymtl.data.convert import default_scalar, fill_empty, parse_text
 from easymtl.data.csv_borders import last_border, open_quote
-from easymtl.data.csv_rows import NO_UTF8, Layout, read_carefully, read_records
+from easymtl.data.csv_dialect import Dialect
+from easymtl.data.csv_rows import HOW_TO_READ_QUOTES_AS_TEXT, NO_UTF8, Layout, read_carefully, read_records
+from easymtl.data.csv_swallowed import find_swallowed_rows
 from easymtl.data.csv_text import (
-    check_separator,
     count_line_ends,
     count_line_ends_before,
     is_gzip,
@@ -44,7 +45,7 @@ class CsvSource(Source):
         files: Sequence[DataFile],
         declared: dict[str, Field],
         columns: Sequence[str],
-        separator: str = ",",
+        dialect: Dialect,
         with_header: bool = False,
         ignore_error: bool = False,
         block_bytes: int = 8 << 20,
@@ -55,19 +56,21 @@ class CsvSource(Source):
             files: what to read.
             declared: all columns of files without header, in order.
             columns: the columns to read.
-            separator: one ASCII character.
+            dialect: how columns are separated and quoted.
             with_header: whether the first line of each file names its columns.
             ignore_error: leave out and count rows that do not parse.
             block_bytes: the largest size of a block, unless one record is larger.
 
         Raises:
-            UserError: the separator is not one ASCII character, a column is missing, or a file cannot be read.
+            UserError: a column is missing, or a file cannot be read.
         """
-        self.separator = check_separator(separator)
-        self._byte = self.separator.encode()
+        self.dialect = dialect
         self._block_bytes = block_bytes
         self._defaults = [default_scalar(declared[name]) for name in columns]
         self._layouts: dict[DataFile, Layout] = {}
+        # Where a piece of text starts -> rows that quoted fields in it seem to hold; it may be read again and again.
+        self._num_swallowed: dict[tuple[DataFile, int], int] = {}
+        self._swallowed = ""
         self._data_starts: dict[DataFile, int] = {}
         fields = {name: declared[name] for name in columns}
         blocks = []
@@ -77,11 +80,33 @@ class CsvSource(Source):
             blocks += self._cut(file)
         super().__init__(fields, blocks, ignore_error)
 
+    def warnings(self) -> list[str]:
+        """Returns a sentence on quoted fields that seem to hold rows, if there are any."""
+        num_rows = sum(list(self._num_swallowed.values()))
+        if not num_rows:
+            return []
+        return [
+            f"{self._swallowed} In all, {num_rows:,} rows seem to be lost like this. {HOW_TO_READ_QUOTES_AS_TEXT} "
+            "Where the line ends are part of a text, nothing is wrong."
+        ]
+
+    def scan(self, block: Block) -> Iterator[int]:
+        """Looks at the quotes of a block without reading its rows; yields the bytes looked at, piece by piece.
+
+        Raises:
+            UserError: a quote is never closed.
+        """
+        for data, line in self._pieces(block):
+            if not block.is_stream and block.start + block.size == block.file.size:
+                self._check_quotes(data, block.file, partial(int, line))
+            self._count_swallowed(data, block.file, line if block.is_stream else block.start, partial(int, line))
+            yield len(data)
+
     def read(self, block: Block) -> Iterator[pa.RecordBatch]:
         """Yields the rows of a block in order, cut the same way each time."""
         if block.is_stream:
             for data, line in self._unpack(block.file):
-                yield self._parse(data, block.file, partial(int, line))
+                yield self._parse(data, block.file, line, partial(int, line))
             return
         data = block.file.read_at(block.start, block.size)
         if len(data) < block.size:
@@ -95,7 +120,7 @@ class CsvSource(Source):
 
         if block.start + block.size == block.file.size:
             self._check_quotes(data, block.file, first_line)
-        yield self._parse(data, block.file, first_line)
+        yield self._parse(data, block.file, block.start, first_line)
 
     def find(self, block: Block, name: str, value: Value) -> str | None:
         """Returns `file:line` of the first record of a block in which a column holds a value, or None."""
@@ -105,7 +130,7 @@ class CsvSource(Source):
         is_empty_wanted = default is not None and default.as_py() == value
         kind = self.fields[name].type
         for data, line in self._pieces(block):
-            for place, record in read_records(data, block.file.name, line, self.separator):
+            for place, record in read_records(data, block.file.name, line, self.dialect):
                 if len(record) != layout.num_columns:
                     continue
                 text = record[layout.positions[number]]
@@ -123,7 +148,7 @@ class CsvSource(Source):
     def _inspect(self, file: DataFile, fields: dict[str, Field], declared: dict[str, Field], header: bool) -> None:
         start = 0
         if header:
-            names, start = read_header(file, self.separator)
+            names, start = read_header(file, self.dialect)
             if not names and start > text_start(file):
                 raise UserError(
                     f"{file.name}:1: the first line is blank. data_config.with_header says that it names the columns."
@@ -133,7 +158,7 @@ class CsvSource(Source):
             names = list(declared)
             positions = [names.index(name) for name in fields]
             start = text_start(file)
-        self._layouts[file] = Layout(self.separator, len(names), positions, header)
+        self._layouts[file] = Layout(self.dialect, len(names), positions, header)
         self._data_starts[file] = start
 
     def _cut(self, file: DataFile) -> list[Block]:
@@ -153,7 +178,7 @@ class CsvSource(Source):
         size = self._block_bytes
         while start + size < file.size:
             data = read_open(opened, start, size, file)
-            length = last_border(data, self._byte)
+            length = last_border(data, self.dialect)
             if length:
                 return length
             self._check_record_size(data, file, lambda: 1 + count_line_ends_before(file, start))
@@ -169,12 +194,12 @@ class CsvSource(Source):
             )
 
     def _check_quotes(self, data: bytes, file: DataFile, first_line: Callable[[], int]) -> None:
-        quote = open_quote(data, self._byte)
+        quote = open_quote(data, self.dialect)
         if quote >= 0:
             line = first_line() + count_line_ends(data[:quote])
             raise UserError(
                 f"{file.name}:{line}: a quoted field starts here and nothing closes it. "
-                "Close it, or double a quote that stands for itself inside of quotes."
+                f"Close it, or double a quote that stands for itself inside of quotes. {HOW_TO_READ_QUOTES_AS_TEXT}"
             )
 
     def _unpack(self, file: DataFile) -> Iterator[tuple[bytes, int]]:
@@ -186,7 +211,7 @@ class CsvSource(Source):
             first_line = partial(int, line)
             piece = read_stream(stream, self._block_bytes, file)
             data = rest + piece
-            length = last_border(data, self._byte) if piece else len(data)
+            length = last_border(data, self.dialect) if piece else len(data)
             if not piece:
                 self._check_quotes(data, file, first_line)
             if length:
@@ -198,10 +223,28 @@ class CsvSource(Source):
             if not piece:
                 return
 
-    def _parse(self, data: bytes, file: DataFile, first_line: Callable[[], int]) -> pa.RecordBatch:
+    def _parse(self, data: bytes, file: DataFile, place: int, first_line: Callable[[], int]) -> pa.RecordBatch:
+        """Returns the rows of a piece of text; `place` tells it from the other pieces of its file."""
         arrays = self._parse_columns(data, file, first_line)
+        # As many rows as lines: no line end is quoted.
+        if self.dialect.is_quoted(data) and len(arrays[0]) < count_line_ends(data.rstrip(b"\r\n")) + 1:
+            self._count_swallowed(data, file, place, first_line)
         arrays = [fill_empty(array, default) for array, default in zip(arrays, self._defaults)]
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+
+    def _count_swallowed(self, data: bytes, file: DataFile, place: int, first_line: Callable[[], int]) -> None:
+        layout = self._layouts[file]
+        types = {position: field.type for position, field in zip(layout.positions, self.fields.values())}
+        found = list(find_swallowed_rows(data, self.dialect, layout.num_columns, types))
+        if not found:
+            return
+        if not self._swallowed:
+            first, last = (first_line() + line for line in found[0])
+            self._swallowed = (
+                f"{file.name}:{first}: a quoted field starts here and ends on line {last}, and each of these "
+                f"{last - first + 1:,} lines would be a row by itself."
+            )
+        self._num_swallowed[file, place] = sum(rows.last - rows.first for rows in found)
 
     def _parse_columns(self, data: bytes, file: DataFile, first_line: Callable[[], int]) -> list[pa.Array]:
         layout = self._layouts[file]
@@ -209,7 +252,7 @@ class CsvSource(Source):
             return self._parse_fast(data, layout)
         except pa.ArrowInvalid:
             # Reading with care is slow: halve the data until what does not parse is in a small part.
-            middle = last_border(data[: len(data) // 2], self._byte) if len(data) > _CAREFUL_BYTES else 0
+            middle = last_border(data[: len(data) // 2], self.dialect) if len(data) > _CAREFUL_BYTES else 0
         if not middle:
             skipped = self.skipped if self.ignore_error else None
             return read_carefully(data, file.name, first_line(), list(self.fields.values()), layout, skipped)
@@ -231,7 +274,7 @@ class CsvSource(Source):
                 # One block, so that a string column has one dictionary.
                 block_size=len(data) + 1,
             ),
-            pyarrow.csv.ParseOptions(delimiter=self.separator, newlines_in_values=b'"' in data),
+            self.dialect.parse_options(data),
             pyarrow.csv.ConvertOptions(
                 column_types=types,
                 include_columns=wanted,

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from easymtl.data.blocks import Block, SkippedRows, Source
 from easymtl.data.csv import CsvSource
-from easymtl.data.csv_text import check_separator, head, read_header
+from easymtl.data.csv_dialect import Dialect
+from easymtl.data.csv_text import head, read_header
 from easymtl.data.fields import input_fields
 from easymtl.data.made_up import MadeUpSource
 from easymtl.data.parquet import ParquetSource, open_parquet
@@ -61,7 +62,7 @@ def open_source(
             files,
             declared,
             columns,
-            data_config.separator,
+            Dialect.of(data_config),
             data_config.with_header,
             data_config.ignore_error,
             block_bytes,
@@ -82,7 +83,7 @@ def describe(paths: str, data_config: DatasetConfig) -> list[tuple[str, str | No
     if _format(files, data_config) == _PARQUET:
         with open_parquet(files[0]) as opened:
             return [(field.name, str(field.type)) for field in opened.schema_arrow]
-    names, _ = read_header(files[0], check_separator(data_config.separator))
+    names, _ = read_header(files[0], Dialect.of(data_config))
     if not data_config.with_header:
         names = [str(place + 1) for place in range(len(names))]
     return [(name, None) for name in names]

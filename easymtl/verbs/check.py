@@ -6,7 +6,7 @@ from easymtl.config import Config, load_config, view
 from easymtl.errors import UserError, quoted
 from easymtl.reporting.formats import counted
 from easymtl.training.memory import memory_report
-from easymtl.verbs.data_check import data_problems, label_problems, unread_columns
+from easymtl.verbs.data_check import data_problems, label_problems, quote_problems, unread_columns
 
 
 def run(options: Namespace) -> None:
@@ -40,6 +40,8 @@ def check_data(config: Config, part: str, paths: str) -> list[str]:
     problems = data_problems(paths, data_config, fields)
     if not problems:
         problems, notes = label_problems(paths, config.pipeline)
+        more_problems, more_notes = quote_problems(paths, data_config, fields)
+        problems, notes = [*problems, *more_problems], [*notes, *more_notes]
     if problems:
         return [f"{part} input: {problem}" for problem in problems]
     unread = unread_columns(paths, data_config, fields)
