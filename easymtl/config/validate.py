@@ -28,6 +28,7 @@ RULES: tuple[Callable[[Review], None], ...] = (
     data.check_sample_weight,
     data.check_dialect,
     features.check_features,
+    features.check_shared_features,
     features.check_shared_tables,
     groups.check_groups,
     groups.check_model_groups,

@@ -80,7 +80,7 @@ def read_header(file: DataFile, dialect: Dialect) -> tuple[list[str], int]:
         size *= 8
     border = skip + border if border else len(data)
     text = data[skip:border].decode("utf-8", "replace")
-    names = next(dialect.reader(io.StringIO(text, newline="")), [])
+    names: list[str] = next(dialect.reader(io.StringIO(text, newline="")), [])
     return names, border
 
 

@@ -137,7 +137,8 @@ def evaluate(
     is_whole = limit is None or num_examples < limit
     counts = getattr(encoder, "counts", {}) if is_whole else {}
     skipped_rows = feed.source.skipped_rows if is_whole else 0
-    warnings = (*evaluation.warnings, *_unlabelled(labels, tasks), *feed.source.warnings())
+    of_rows = encoder.warnings() if isinstance(encoder, Encoder) else []
+    warnings = (*evaluation.warnings, *_unlabelled(labels, tasks), *of_rows, *feed.source.warnings())
     return EvaluationResult(metrics, num_examples, seconds, warnings, counts, skipped_rows)
 
 

@@ -62,7 +62,7 @@ class Reports:
         for rule in source.labels.unlabelled():
             text = f'no row read so far has a label "{rule.field}": the tower "{rule.tower}" has learnt nothing.'
             self._tell(events.Note(f"Warning: {text}"))
-        for text in source.source.warnings():
+        for text in (*source.encoder.warnings(), *source.source.warnings()):
             if text not in self._told:
                 self._tell(events.Note(f"Warning: {text}"))
             self._told.add(text)

@@ -68,7 +68,7 @@ def check_tower_groups(review: Review) -> None:
 def check_unused_features(review: Review) -> None:
     """A feature that nothing reads is noted."""
     used = _used_names(review)
-    for path, feature in review.features():
+    for path, feature in review.written_features():
         name = feature_name(feature)
         if name and name not in used:
             review.note(path, f'"{name}" is in no feature group: it is not read.')
