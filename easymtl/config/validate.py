@@ -30,6 +30,7 @@ RULES: tuple[Callable[[Review], None], ...] = (
     features.check_features,
     features.check_shared_features,
     features.check_shared_tables,
+    features.note_leaks,
     groups.check_groups,
     groups.check_model_groups,
     groups.check_tower_groups,

@@ -128,6 +128,13 @@ def written_out(feature: FeatureConfig) -> list[FeatureConfig]:
     return written
 
 
+def features_in_groups(pipeline: Pipeline) -> list[FeatureConfig]:
+    """Returns the features that a group reads, each once, `shared_names` written out."""
+    grouped = {name for group in pipeline.model_config.feature_groups for name in group_feature_names(group)}
+    written = (one for feature in features(pipeline) for one in written_out(feature))
+    return [one for one in written if feature_name(one) in grouped]
+
+
 def num_number_rows(feature: FeatureConfig) -> int:
     """Returns the rows of the table of a RawFeature: its buckets, or a row for each of its numbers."""
     has_steps = feature.num_buckets > 1 and feature.max_val > feature.min_val

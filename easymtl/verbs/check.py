@@ -6,7 +6,8 @@ from easymtl.config import Config, load_config, view
 from easymtl.errors import UserError, quoted
 from easymtl.reporting.formats import counted
 from easymtl.training.memory import memory_report
-from easymtl.verbs.data_check import data_problems, label_problems, quote_problems, unread_columns
+from easymtl.verbs.data_check import data_problems, first_rows, label_problems, quote_problems, unread_columns
+from easymtl.verbs.data_notes import feature_notes
 
 
 def run(options: Namespace) -> None:
@@ -49,6 +50,9 @@ def check_data(config: Config, part: str, paths: str) -> list[str]:
     print(f"{part} input: {paths}: {counted(len(fields), 'column')} read as declared in the first rows{rest}.")
     for note in notes:
         print(f"warning: {part} input: {note}")
+    if part == "train":
+        for note in feature_notes(first_rows(paths, data_config, fields), config.pipeline):
+            print(f"note: {note}")
     return []
 
 

@@ -63,6 +63,15 @@ def data_problems(paths: str, data_config: DatasetConfig, fields: Sequence[str])
         return [str(error)]
 
 
+def first_rows(paths: str, data_config: DatasetConfig, fields: Sequence[str]) -> pa.RecordBatch:
+    """Returns the first rows of data that can be read as declared.
+
+    Raises:
+      UserError: they cannot.
+    """
+    return _first_rows(paths, data_config, fields)[2]
+
+
 def quote_problems(paths: str, data_config: DatasetConfig, fields: Sequence[str]) -> tuple[list[str], list[str]]:
     """Returns what is wrong with the quotes of CSV files, and what is odd about them, a sentence each.
 

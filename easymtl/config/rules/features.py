@@ -2,6 +2,7 @@
 
 from easymtl.config import view
 from easymtl.config.rules.feature_faults import TABLE_SOURCES, feature_faults, table_sources
+from easymtl.config.rules.groups import grouped_names
 from easymtl.config.rules.review import FEATURES, Review, feature_name
 from easymtl.config.vocabulary import has_blanks_around, inspect_vocabulary
 from easymtl.errors import quoted
@@ -53,6 +54,40 @@ def check_shared_tables(review: Review) -> None:
                     f"({review.places.where(first_path)}), but {what} differs: {value} here, {shared[what]} there."
                 )
                 review.problem(f"{path}.embedding_name", text, *_damage_of_tables(path, first_path))
+
+
+def note_leaks(review: Review) -> None:
+    """A feature that reads what a server will not have, and what gives the answer away, is noted."""
+    reads, grouped = _answers(review), grouped_names(review)
+    for path, feature in review.written_features():
+        if feature_name(feature) not in grouped:
+            continue
+        for name in feature.input_names:
+            if name in reads:
+                text = f'"{feature_name(feature)}" reads "{name}", {reads[name]}, and a server will not have it.'
+                review.note(path, text)
+
+
+def _answers(review: Review) -> dict[str, str]:
+    """Returns the fields that are known only after the event, with what they are and why they give it away."""
+    answers: dict[str, str] = {}
+    data = review.data
+    if data.sample_weight:
+        answers[data.sample_weight] = "the sample weight of every task: what rows are worth is known afterwards"
+    for _, tower in review.towers():
+        for weight in tower.sample_weights:
+            if weight.column:
+                text = f'a sample weight of the tower "{tower.tower_name}": what rows are worth is known afterwards'
+                answers[weight.column] = text
+    for name in data.label_fields:
+        answers[name] = "a label field: it is known afterwards"
+    for kd in review.pipeline.model_config.kd:
+        answers[kd.soft_label_name] = "a soft label: the model will know the answer of its teacher"
+    labels = list(data.label_fields)
+    for index, (_, tower) in reversed(list(enumerate(review.towers()))):
+        label = tower.label_name or "".join(labels[index : index + 1])
+        answers[label] = f'the label of the tower "{tower.tower_name}": the model will know the answer'
+    return answers
 
 
 def _check_faults(review: Review, path: str, feature: FeatureConfig) -> None:
