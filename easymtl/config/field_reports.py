@@ -1,14 +1,17 @@
 """What is wrong with a field, or to be noted of it, as its text is read: collected with its place."""
 
+import re
+
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from easymtl.config.lexer import Token
-from easymtl.config.problems import Findings, Position, Problem, join
+from easymtl.config.problems import Findings, Position, Problem, join, oneof_path
 from easymtl.config.scalars import Scalar
 from easymtl.protos import options_pb2
 
 _MOST_PROBLEMS = 100
+_ITEM = re.compile(r"\[\d+\]$")
 _REMOVE = "Remove one of them."
 _HOW_TO_HAVE_BOTH = {
     "easymtl.EvalMetrics.metric": "Write a second metrics_set { } for it.",
@@ -36,8 +39,15 @@ class FieldReports:
         """Returns the place of a token, or that of the whole text."""
         return self._fixed_position or Position(token.line, token.column)
 
-    def report(self, token: Token, path: str, text: str, damages: bool = False) -> None:
-        """Adds a problem; `damages` says that the field is left out because of it.
+    def report(self, token: Token, path: str, text: str, damages: bool = False, settled_by: str | None = None) -> None:
+        """Adds a problem.
+
+        Args:
+          token: Where it is.
+          path: What is wrong.
+          text: What is wrong with it.
+          damages: Whether the field is left out because of it.
+          settled_by: The field that a `--set` can write anew, so that nothing is wrong; by default the one at `path`.
 
         Raises:
           ManyProblems: it is the last one that is of use.
@@ -45,7 +55,10 @@ class FieldReports:
         position = self.position(token)
         where = self._findings.places.line(position, with_column=True)
         shown_path = f"{path}: " if self._fixed_position and not text.startswith(path) else ""
-        self._findings.problems.append(Problem(where, shown_path + text, position))
+        if settled_by is None:
+            # An item that is left out has no place in its list: the one behind it has taken that.
+            settled_by = _ITEM.sub("", path) if damages else path
+        self._findings.problems.append(Problem(where, shown_path + text, position, settled_by))
         if damages:
             self._findings.damaged.add(path)
         if len(self._findings.problems) >= _MOST_PROBLEMS:
@@ -54,12 +67,13 @@ class FieldReports:
     def broken(self, token: Token, path: str, text: str) -> None:
         """Adds a problem of braces or quotes: fields may have landed in the wrong message."""
         self._findings.is_broken = True
-        self.report(token, path, text)
+        self.report(token, path, text, settled_by="")
 
-    def ignore(self, token: Token, name: str, sentence: str) -> None:
-        """Notes, once for each name, that something has no effect."""
+    def ignore(self, token: Token, name: str, path: str, sentence: str) -> None:
+        """Notes that something has no effect."""
         position = self.position(token)
-        self._findings.ignored.setdefault(name, Problem(self._findings.places.line(position), sentence, position))
+        remark = Problem(self._findings.places.line(position), sentence, position, path)
+        self._findings.remarks.append((name, remark))
 
     def is_allowed(self, descriptor: FieldDescriptor, path: str, token: Token) -> bool:
         """Returns whether a field may be set; reports one that may not, and notes one that is ignored."""
@@ -71,7 +85,8 @@ class FieldReports:
             self.report(token, path, f"{descriptor.name} is not supported yet. {options[options_pb2.later]}")
             return False
         if options[options_pb2.ignored]:
-            self.ignore(token, descriptor.full_name, f"{descriptor.name} is ignored. {options[options_pb2.ignored]}")
+            text = f"{descriptor.name} is ignored. {options[options_pb2.ignored]}"
+            self.ignore(token, descriptor.full_name, path, text)
         return True
 
     def check_enum_value(self, descriptor: FieldDescriptor, scalar: Scalar, path: str, token: Token) -> None:
@@ -87,7 +102,7 @@ class FieldReports:
             self.report(token, path, f"{shown} is not supported yet. {options[options_pb2.value_later]}")
         elif options[options_pb2.value_ignored]:
             name = f"{descriptor.full_name}={value.name}"
-            self.ignore(token, name, f"{shown}: {options[options_pb2.value_ignored]}")
+            self.ignore(token, name, path, f"{shown}: {options[options_pb2.value_ignored]}")
 
     def check_twice(self, descriptor: FieldDescriptor, path: str, name: Token) -> None:
         """Reports a field that has been set before."""
@@ -109,4 +124,4 @@ class FieldReports:
             f"{descriptor.name} (line {name.line}) and {chosen} (line {line}) exclude each other: "
             f"of {oneof.name} only one can be set. {_HOW_TO_HAVE_BOTH.get(oneof.full_name, _REMOVE)}"
         )
-        self.report(name, path, text)
+        self.report(name, path, text, settled_by=oneof_path(path, oneof.name))

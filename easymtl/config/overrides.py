@@ -8,19 +8,24 @@ r"""Applies `--set path=value` to a message that was read from a config.
     model_config.mmoe.num_expert=4                     sets the model to mmoe when it was another one
 
 Texts may stand without quotes: `model_dir=runs/1`. Messages on the way are made when they are missing. A value
-in braces replaces the message, it does not merge into it.
+in braces replaces the message, it does not merge into it. What is wrong with a field in the text is of no account once
+it, or a message around it, is set anew; a field that is not supported may be set to what asks for nothing: its default,
+an empty list, or nothing at all where it is a message.
 """
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from google.protobuf import message_factory, text_encoding
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
+from easymtl.config.cursor import Cursor
 from easymtl.config.parser import Parser
-from easymtl.config.problems import SET_POSITION, Findings, Places, Problem, join
+from easymtl.config.problems import SET_POSITION, Findings, Places, Problem, join, oneof_path
+from easymtl.config.scalars import ScalarError, read_scalar
 from easymtl.errors import did_you_mean, quoted
 from easymtl.protos import options_pb2
 
@@ -56,15 +61,32 @@ def _apply(message: Message, override: str, findings: Findings) -> None:
         raise OverrideError(f'"{override}" is no path=value, for example train_config.num_steps=1000.')
     steps = _steps(path)
     walked = ""
+    replaced: list[str] = []
     for step in steps[:-1]:
-        descriptor = _descriptor(message, step, walked, findings)
+        descriptor = _descriptor(message, step, walked)
+        replaced += _siblings(descriptor, walked)
         if descriptor.message_type is None:
             name = join(walked, str(step))
             raise OverrideError(f"{name} holds {_kind(descriptor)}, no fields. Write {name}=...")
         message = _enter(message, descriptor, step, walked)
         walked = join(walked, str(step))
-    descriptor = _descriptor(message, steps[-1], walked, findings)
-    _assign(message, descriptor, steps[-1], join(walked, str(steps[-1])), value, findings)
+    descriptor = _descriptor(message, steps[-1], walked, value)
+    path = join(walked, str(steps[-1]))
+    if _assign(message, descriptor, steps[-1], path, value, findings):
+        for gone in (*replaced, *_siblings(descriptor, walked), *_choice(descriptor, path)):
+            findings.settle(gone)
+        findings.places.positions[path] = SET_POSITION
+
+
+def _siblings(descriptor: FieldDescriptor, walked: str) -> list[str]:
+    """Returns the paths of the other members of a oneof, which go when one of them is set."""
+    oneof = descriptor.containing_oneof
+    return [join(walked, member.name) for member in oneof.fields if member is not descriptor] if oneof else []
+
+
+def _choice(descriptor: FieldDescriptor, path: str) -> list[str]:
+    oneof = descriptor.containing_oneof
+    return [oneof_path(path, oneof.name)] if oneof else []
 
 
 def _steps(path: str) -> list[_Step]:
@@ -77,7 +99,8 @@ def _steps(path: str) -> list[_Step]:
     return steps
 
 
-def _descriptor(message: Message, step: _Step, walked: str, findings: Findings) -> FieldDescriptor:
+def _descriptor(message: Message, step: _Step, walked: str, value: str | None = None) -> FieldDescriptor:
+    """Returns the field that a step names; `value` is what it is set to, if it is the last step."""
     fields = message.DESCRIPTOR.fields_by_name
     if step.name not in fields:
         known = f" Its fields: {quoted(sorted(fields))}." if fields else " It has none."
@@ -87,11 +110,24 @@ def _descriptor(message: Message, step: _Step, walked: str, findings: Findings) 
     path = join(walked, step.name)
     options = descriptor.GetOptions().Extensions
     for option, words in ((options_pb2.refused, "is not supported."), (options_pb2.later, "is not supported yet.")):
-        if options[option]:
+        if options[option] and (value is None or step.place is not None or not _asks_for_nothing(descriptor, value)):
             raise OverrideError(f"{path} {words} {options[option]}")
     if step.place is not None and not descriptor.is_repeated:
         raise OverrideError(f"{path} is no list; leave out [{step.place}].")
     return descriptor
+
+
+def _asks_for_nothing(descriptor: FieldDescriptor, value: str) -> bool:
+    """Returns whether a field of this value is as good as one that is not there."""
+    if descriptor.is_repeated:
+        return value.strip() in ("", "[]")
+    if descriptor.message_type is not None:
+        return not value.strip()
+    tokens = Cursor(_as_text_format(descriptor, value, False)).take_scalar()
+    try:
+        return bool(tokens) and read_scalar(descriptor, tokens) == descriptor.default_value
+    except ScalarError:
+        return False
 
 
 def _enter(message: Message, descriptor: FieldDescriptor, step: _Step, walked: str) -> Message:
@@ -117,23 +153,36 @@ def _check_index(length: int, step: _Step, path: str) -> None:
 
 def _assign(
     message: Message, descriptor: FieldDescriptor, step: _Step, path: str, value: str, findings: Findings
-) -> None:
-    """Reads the value into a message of its own and puts it into place only when it is right."""
+) -> bool:
+    """Reads the value into a message of its own, puts it into place when it is right, and returns whether it is."""
+    options = descriptor.GetOptions().Extensions
+    if options[options_pb2.refused] or options[options_pb2.later]:
+        message.ClearField(descriptor.name)
+        findings.settle(path)
+        return True
     text = _as_text_format(descriptor, value, step.place is not None)
     fresh = message_factory.GetMessageClass(message.DESCRIPTOR)()
     scratch = Findings(Places("--set"))
     list_path = path if step.place is None else path.rpartition("[")[0]
     Parser(text, scratch, SET_POSITION).parse_value(fresh, descriptor, list_path)
-    findings.problems.extend(scratch.problems)
+    findings.problems.extend(_at_item(problem, list_path, path) for problem in scratch.problems)
     if scratch.problems:
-        return
+        return False
     if step.place is None:
         _replace(message, descriptor, fresh)
     else:
         _replace_item(message, descriptor, step, list_path, fresh)
-    findings.ignored.update({name: note for name, note in scratch.ignored.items() if name not in findings.ignored})
-    findings.places.forget(path)
-    findings.places.positions[path] = SET_POSITION
+    findings.settle(path)
+    findings.remarks += [(name, _at_item(remark, list_path, path)) for name, remark in scratch.remarks]
+    return True
+
+
+def _at_item(problem: Problem, list_path: str, path: str) -> Problem:
+    """Returns what was found in the first item of a list of its own as that of the item that is set."""
+    first = f"{list_path}[0]"
+    if path == list_path or not problem.settled_by.startswith(first):
+        return problem
+    return replace(problem, settled_by=path + problem.settled_by.removeprefix(first))
 
 
 def _replace(message: Message, descriptor: FieldDescriptor, fresh: Message) -> None:

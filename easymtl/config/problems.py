@@ -24,11 +24,20 @@ SET_POSITION = Position(0, 0)
 
 @dataclass(frozen=True)
 class Problem:
-    """A mistake in a config: where it is (`x.config:41`), what it is, and its place in the list of all."""
+    """A mistake in a config.
+
+    Attributes:
+      where: The place as messages show it: `x.config:41`.
+      text: What is wrong.
+      position: The place in the list of all.
+      settled_by: The path that a `--set` has to write anew, or one around it, so that nothing is wrong any more; empty
+        when none can.
+    """
 
     where: str
     text: str
     position: Position | None = None
+    settled_by: str = ""
 
     @property
     def order(self) -> tuple[float, float]:
@@ -83,8 +92,7 @@ class Places:
 
     def forget(self, field_path: str) -> None:
         """Drops the position of a field and of all below it."""
-        below = (field_path + ".", field_path + "[")
-        for known in [known for known in self.positions if known == field_path or known.startswith(below)]:
+        for known in [known for known in self.positions if _is_within(known, field_path)]:
             del self.positions[known]
 
 
@@ -95,7 +103,7 @@ class Findings:
     Attributes:
       places: The position of every field that was read.
       problems: The mistakes.
-      ignored: What has no effect, by the full name of the field, where it was met first.
+      remarks: What has no effect: the full name of the field, and where it was met.
       damaged: Paths of fields that were left out because of a problem, or seem to have been meant by a name that
         does not exist; what a rule says of their absence would mislead.
       unremarkable: Paths of what has no reader because of `--tasks`; no note is made of them.
@@ -104,16 +112,35 @@ class Findings:
 
     places: Places
     problems: list[Problem] = field(default_factory=list)
-    ignored: dict[str, Problem] = field(default_factory=dict)
+    remarks: list[tuple[str, Problem]] = field(default_factory=list)
     damaged: set[str] = field(default_factory=set)
     unremarkable: set[str] = field(default_factory=set)
     is_broken: bool = False
+
+    @property
+    def ignored(self) -> dict[str, Problem]:
+        """What has no effect, by the full name of the field, where it was met first."""
+        first: dict[str, Problem] = {}
+        for name, remark in self.remarks:
+            first.setdefault(name, remark)
+        return first
+
+    def settle(self, path: str) -> None:
+        """Drops what is known of a field and of all below it, which a `--set` has replaced."""
+        self.problems = [problem for problem in self.problems if not _is_within(problem.settled_by, path)]
+        self.remarks = [(name, remark) for name, remark in self.remarks if not _is_within(remark.settled_by, path)]
+        self.damaged = {damaged for damaged in self.damaged if not _is_within(damaged, path)}
+        self.places.forget(path)
 
     def renumber(self, list_path: str, kept: Sequence[int]) -> None:
         """Moves what is known of the items of a list to their new places; of the items that are gone it is dropped."""
         moves = {f"{list_path}[{old}]": f"{list_path}[{new}]" for new, old in enumerate(kept)}
         self.places.positions = _moved(self.places.positions, list_path, moves)
         self.damaged = set(_moved(dict.fromkeys(self.damaged), list_path, moves))
+
+
+def _is_within(field_path: str, around: str) -> bool:
+    return field_path == around or field_path.startswith((around + ".", around + "["))
 
 
 def _moved(known: Mapping[str, T], list_path: str, moves: Mapping[str, str]) -> dict[str, T]:
@@ -134,6 +161,11 @@ def parent(field_path: str) -> str:
     if _INDEX.search(field_path):
         return _INDEX.sub("", field_path)
     return field_path.rpartition(".")[0]
+
+
+def oneof_path(field_path: str, oneof: str) -> str:
+    """Returns what stands for the choice among the members of a oneof, given the path of one of them."""
+    return join(parent(field_path), f"<{oneof}>")
 
 
 def join(field_path: str, name: str) -> str:

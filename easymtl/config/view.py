@@ -109,6 +109,39 @@ def feature_name(feature: FeatureConfig) -> str:
     return feature.feature_name or feature.input_names[0]
 
 
+def written_out(feature: FeatureConfig) -> list[FeatureConfig]:
+    """Returns the features that a declaration stands for: itself, or one for each of its inputs and `shared_names`."""
+    if not feature.shared_names:
+        return [feature]
+    inputs = [name for pattern in feature.shared_names for name in expand_range(pattern)]
+    names = list(feature.input_names) + [name for name in inputs if name not in feature.input_names]
+    written = []
+    for position, name in enumerate(names):
+        one = FeatureConfig()
+        one.CopyFrom(feature)
+        one.ClearField("shared_names")
+        one.input_names[:] = [name]
+        if position >= len(feature.input_names):
+            one.ClearField("feature_name")
+        one.embedding_name = feature.embedding_name or feature.feature_name or names[0]
+        written.append(one)
+    return written
+
+
+def features_in_groups(pipeline: Pipeline) -> list[FeatureConfig]:
+    """Returns the features that a group reads, each once, `shared_names` written out."""
+    grouped = {name for group in pipeline.model_config.feature_groups for name in group_feature_names(group)}
+    written = (one for feature in features(pipeline) for one in written_out(feature))
+    return [one for one in written if feature_name(one) in grouped]
+
+
+def num_number_rows(feature: FeatureConfig) -> int:
+    """Returns the rows of the table of a RawFeature: its buckets, or a row for each of its numbers."""
+    has_steps = feature.num_buckets > 1 and feature.max_val > feature.min_val
+    num_boundaries = len(feature.boundaries) or has_steps * int(feature.num_buckets)
+    return num_boundaries + 1 if num_boundaries else max(int(feature.raw_input_dim), 1)
+
+
 def group_feature_names(group: FeatureGroupConfig) -> list[str]:
     """Returns the feature names of a group in order, ranges such as `f[1-3]` expanded."""
     return [name for pattern in group.feature_names for name in expand_range(pattern)]
@@ -154,8 +187,14 @@ def _feature_readers(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
     grouped = {name for group in pipeline.model_config.feature_groups for name in group_feature_names(group)}
     grouped |= {tower.task_space_indicator_name for tower in task_towers(pipeline)}
     for index, feature in enumerate(features(pipeline)):
-        if feature_name(feature) in grouped:
-            yield from ((name, f"{base}[{index}].input_names[{i}]") for i, name in enumerate(feature.input_names))
+        for one in written_out(feature):
+            if feature_name(one) in grouped:
+                yield from ((name, _path_of_input(feature, name, f"{base}[{index}]")) for name in one.input_names)
+
+
+def _path_of_input(feature: FeatureConfig, name: str, path: str) -> str:
+    names = list(feature.input_names)
+    return f"{path}.input_names[{names.index(name)}]" if name in names else f"{path}.shared_names"
 
 
 def _task_readers(pipeline: Pipeline) -> Iterator[tuple[str, str]]:

@@ -87,6 +87,10 @@ class Source:
         """Returns how many rows that do not parse were left out (`data_config.ignore_error`)."""
         return self.skipped.count
 
+    def warnings(self) -> list[str]:
+        """Returns what is to be told of the rows read so far, beside those that were left out: a sentence each."""
+        return []
+
     def read(self, block: Block) -> Iterator[pa.RecordBatch]:
         """Yields the rows of a block in order, cut the same way each time.
 

@@ -10,9 +10,10 @@ import pyarrow.csv
 from easymtl.data.blocks import Block, Source, Value
 from easymtl.data.convert import default_scalar, fill_empty, parse_text
 from easymtl.data.csv_borders import last_border, open_quote
-from easymtl.data.csv_rows import NO_UTF8, Layout, read_carefully, read_records
+from easymtl.data.csv_dialect import Dialect
+from easymtl.data.csv_rows import HOW_TO_READ_QUOTES_AS_TEXT, NO_UTF8, Layout, read_carefully, read_records
+from easymtl.data.csv_swallowed import find_swallowed_rows
 from easymtl.data.csv_text import (
-    check_separator,
     count_line_ends,
     count_line_ends_before,
     is_gzip,
@@ -48,7 +49,7 @@ class CsvSource(Source):
         files: Sequence[DataFile],
         declared: dict[str, Field],
         columns: Sequence[str],
-        separator: str = ",",
+        dialect: Dialect,
         with_header: bool = False,
         ignore_error: bool = False,
         block_bytes: int = 8 << 20,
@@ -59,19 +60,21 @@ class CsvSource(Source):
             files: what to read.
             declared: all columns of files without header, in order.
             columns: the columns to read.
-            separator: one ASCII character.
+            dialect: how columns are separated and quoted.
             with_header: whether the first line of each file names its columns.
             ignore_error: leave out and count rows that do not parse.
             block_bytes: the largest size of a block, unless one record is larger.
 
         Raises:
-            UserError: the separator is not one ASCII character, a column is missing, or a file cannot be read.
+            UserError: a column is missing, or a file cannot be read.
         """
-        self.separator = check_separator(separator)
-        self._byte = self.separator.encode()
+        self.dialect = dialect
         self._block_bytes = block_bytes
         self._defaults = [default_scalar(declared[name]) for name in columns]
         self._layouts: dict[DataFile, Layout] = {}
+        # Where a piece of text starts -> rows that quoted fields in it seem to hold; it may be read again and again.
+        self._num_swallowed: dict[tuple[DataFile, int], int] = {}
+        self._swallowed = ""
         self._data_starts: dict[DataFile, int] = {}
         self._of_folders: dict[DataFile, dict[str, pa.Scalar]] = {}
         fields = {name: declared[name] for name in columns}
@@ -82,11 +85,33 @@ class CsvSource(Source):
             blocks += self._cut(file)
         super().__init__(fields, blocks, ignore_error)
 
+    def warnings(self) -> list[str]:
+        """Returns a sentence on quoted fields that seem to hold rows, if there are any."""
+        num_rows = sum(list(self._num_swallowed.values()))
+        if not num_rows:
+            return []
+        return [
+            f"{self._swallowed} In all, {num_rows:,} rows seem to be lost like this. {HOW_TO_READ_QUOTES_AS_TEXT} "
+            "Where the line ends are part of a text, nothing is wrong."
+        ]
+
+    def scan(self, block: Block) -> Iterator[int]:
+        """Looks at the quotes of a block without reading its rows; yields the bytes looked at, piece by piece.
+
+        Raises:
+            UserError: a quote is never closed.
+        """
+        for data, line in self._pieces(block):
+            if not block.is_stream and block.start + block.size == block.file.size:
+                self._check_quotes(data, block.file, partial(int, line))
+            self._count_swallowed(data, block.file, line if block.is_stream else block.start, partial(int, line))
+            yield len(data)
+
     def read(self, block: Block) -> Iterator[pa.RecordBatch]:
         """Yields the rows of a block in order, cut the same way each time."""
         if block.is_stream:
             for data, line in self._unpack(block.file):
-                yield self._parse(data, block.file, partial(int, line))
+                yield self._parse(data, block.file, line, partial(int, line))
             return
         data = block.file.read_at(block.start, block.size)
         if len(data) < block.size:
@@ -100,7 +125,7 @@ class CsvSource(Source):
 
         if block.start + block.size == block.file.size:
             self._check_quotes(data, block.file, first_line)
-        yield self._parse(data, block.file, first_line)
+        yield self._parse(data, block.file, block.start, first_line)
 
     def find(self, block: Block, name: str, value: Value) -> str | None:
         """Returns `file:line` of the first record of a block in which a column holds a value, or None."""
@@ -123,7 +148,7 @@ class CsvSource(Source):
         """Yields line and texts of the records of a block that have the right width."""
         layout = self._layouts[block.file]
         for data, line in self._pieces(block):
-            for place, record in read_records(data, block.file.name, line, self.separator):
+            for place, record in read_records(data, block.file.name, line, self.dialect):
                 if len(record) == layout.num_columns:
                     yield place, record
 
@@ -138,7 +163,7 @@ class CsvSource(Source):
         start = 0
         folders = self._of_folders[file] = partition_values(file, fields.values())
         if header:
-            names, start = read_header(file, self.separator)
+            names, start = read_header(file, self.dialect)
             if not names and start > text_start(file):
                 raise UserError(
                     f"{file.name}:1: the first line is blank. data_config.with_header says that it names the columns."
@@ -150,7 +175,7 @@ class CsvSource(Source):
         positions = [_position(file, field.name, names) if header else names.index(field.name) for field in held]
         if names and not held:
             held, positions = [_ANY_TEXT], [0]
-        self._layouts[file] = Layout(self.separator, len(names), positions, header, held)
+        self._layouts[file] = Layout(self.dialect, len(names), positions, header, held)
         self._data_starts[file] = start
 
     def _names_by_place(self, file: DataFile, declared: dict[str, Field]) -> list[str]:
@@ -159,7 +184,7 @@ class CsvSource(Source):
         rest = [name for name in names if name not in folders]
         if len(rest) == len(names):
             return names
-        first, _ = read_header(file, self.separator)
+        first, _ = read_header(file, self.dialect)
         return rest if len(first) == len(rest) else names
 
     def _cut(self, file: DataFile) -> list[Block]:
@@ -179,7 +204,7 @@ class CsvSource(Source):
         size = self._block_bytes
         while start + size < file.size:
             data = read_open(opened, start, size, file)
-            length = last_border(data, self._byte)
+            length = last_border(data, self.dialect)
             if length:
                 return length
             self._check_record_size(data, file, lambda: 1 + count_line_ends_before(file, start))
@@ -195,12 +220,12 @@ class CsvSource(Source):
             )
 
     def _check_quotes(self, data: bytes, file: DataFile, first_line: Callable[[], int]) -> None:
-        quote = open_quote(data, self._byte)
+        quote = open_quote(data, self.dialect)
         if quote >= 0:
             line = first_line() + count_line_ends(data[:quote])
             raise UserError(
                 f"{file.name}:{line}: a quoted field starts here and nothing closes it. "
-                "Close it, or double a quote that stands for itself inside of quotes."
+                f"Close it, or double a quote that stands for itself inside of quotes. {HOW_TO_READ_QUOTES_AS_TEXT}"
             )
 
     def _unpack(self, file: DataFile) -> Iterator[tuple[bytes, int]]:
@@ -212,7 +237,7 @@ class CsvSource(Source):
             first_line = partial(int, line)
             piece = read_stream(stream, self._block_bytes, file)
             data = rest + piece
-            length = last_border(data, self._byte) if piece else len(data)
+            length = last_border(data, self.dialect) if piece else len(data)
             if not piece:
                 self._check_quotes(data, file, first_line)
             if length:
@@ -224,8 +249,12 @@ class CsvSource(Source):
             if not piece:
                 return
 
-    def _parse(self, data: bytes, file: DataFile, first_line: Callable[[], int]) -> pa.RecordBatch:
+    def _parse(self, data: bytes, file: DataFile, place: int, first_line: Callable[[], int]) -> pa.RecordBatch:
+        """Returns the rows of a piece of text; `place` tells it from the other pieces of its file."""
         columns = self._parse_columns(data, file, first_line)
+        # As many rows as lines: no line end is quoted.
+        if self.dialect.is_quoted(data) and len(columns[0]) < count_line_ends(data.rstrip(b"\r\n")) + 1:
+            self._count_swallowed(data, file, place, first_line)
         held = dict(zip((field.name for field in self._layouts[file].fields), columns))
         folders = self._of_folders[file]
         arrays = []
@@ -244,13 +273,27 @@ class CsvSource(Source):
             places = (self.find(block, field.name, other) for block in blocks)
             raise UserError(contradiction(next(filter(None, places), file.name), field, other))
 
+    def _count_swallowed(self, data: bytes, file: DataFile, place: int, first_line: Callable[[], int]) -> None:
+        layout = self._layouts[file]
+        types = {position: field.type for position, field in zip(layout.positions, layout.fields)}
+        found = list(find_swallowed_rows(data, self.dialect, layout.num_columns, types))
+        if not found:
+            return
+        if not self._swallowed:
+            first, last = (first_line() + line for line in found[0])
+            self._swallowed = (
+                f"{file.name}:{first}: a quoted field starts here and ends on line {last}, and each of these "
+                f"{last - first + 1:,} lines would be a row by itself."
+            )
+        self._num_swallowed[file, place] = sum(rows.last - rows.first for rows in found)
+
     def _parse_columns(self, data: bytes, file: DataFile, first_line: Callable[[], int]) -> list[pa.Array]:
         layout = self._layouts[file]
         try:
             return self._parse_fast(data, layout)
         except pa.ArrowInvalid:
             # Reading with care is slow: halve the data until what does not parse is in a small part.
-            middle = last_border(data[: len(data) // 2], self._byte) if len(data) > _CAREFUL_BYTES else 0
+            middle = last_border(data[: len(data) // 2], self.dialect) if len(data) > _CAREFUL_BYTES else 0
         if not middle:
             skipped = self.skipped if self.ignore_error else None
             return read_carefully(data, file.name, first_line(), layout, skipped)
@@ -282,7 +325,7 @@ class CsvSource(Source):
                 # One block, so that a string column has one dictionary.
                 block_size=len(data) + 1,
             ),
-            pyarrow.csv.ParseOptions(delimiter=self.separator, newlines_in_values=b'"' in data),
+            self.dialect.parse_options(data),
             pyarrow.csv.ConvertOptions(
                 column_types=dict(zip(wanted, types)),
                 include_columns=wanted,

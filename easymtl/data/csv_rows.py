@@ -11,14 +11,15 @@ import pyarrow as pa
 
 from easymtl.data.blocks import SkippedRows
 from easymtl.data.convert import ALLOWED, parse_text
+from easymtl.data.csv_dialect import Dialect
 from easymtl.data.fields import DICTIONARY, Field
 from easymtl.errors import UserError
 
-# Python's reader refuses fields of more than 128 KiB unless told otherwise; Arrow's has no such limit.
-_MAX_FIELD_BYTES = 1 << 30
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
+_LINE_END = re.compile("[\r\n]")
 _NOT_SHOWN = re.compile("[\0-\x1f\x7f\udc80-\udcff]")
 NO_UTF8 = "Text in another encoding must be converted first, such as: iconv -f ISO-8859-1 -t UTF-8 (or -f GB18030)."
+HOW_TO_READ_QUOTES_AS_TEXT = 'Where quotes are text like any other, set data_config.quote: "".'
 _ONE_ROW = "Correct the row, or set data_config.ignore_error to leave out such rows."
 _EVERY_ROW = (
     "No row here can be read: compare the order and types of data_config.input_fields with the columns of the file."
@@ -30,14 +31,14 @@ class Layout:
     """How the columns lie in the records of a file.
 
     Attributes:
-        separator: one character.
+        dialect: how they are separated and quoted.
         num_columns: the columns of each record.
         positions: the place of each column that is read.
         has_header: whether the file names its columns.
         fields: what is at these places.
     """
 
-    separator: str
+    dialect: Dialect
     num_columns: int
     positions: Sequence[int]
     has_header: bool
@@ -96,15 +97,14 @@ def read_carefully(
     return [column.filter(mask) for column in columns]
 
 
-def read_records(data: bytes, name: str, first_line: int, separator: str) -> Iterator[tuple[int, list[str]]]:
+def read_records(data: bytes, name: str, first_line: int, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
     """Yields the physical line and the texts of each record; empty lines are none.
 
     Raises:
         UserError: a record cannot be read at all.
     """
     text = io.StringIO(data.decode("utf-8", "surrogateescape"), newline="")
-    csv.field_size_limit(max(csv.field_size_limit(), _MAX_FIELD_BYTES))
-    reader = csv.reader(text, delimiter=separator)
+    reader = dialect.reader(text)
     line = first_line
     try:
         for record in reader:
@@ -122,7 +122,7 @@ def _split(
     lines: list[int] = []
     kept: list[list[str]] = []
     problems: list[_Problem] = []
-    for line, record in read_records(data, name, first_line, layout.separator):
+    for line, record in read_records(data, name, first_line, layout.dialect):
         if len(record) != layout.num_columns:
             problems.append(_Problem(-1, line, _width_problem(record, layout)))
             continue
@@ -161,6 +161,8 @@ def _value_problem(row: int, line: int, field: Field, text: str, layout: Layout)
         sentence += " It holds NUL bytes, as UTF-16 text and binary files do."
     elif _NOT_UTF8.search(text):
         sentence += " " + NO_UTF8
+    elif _LINE_END.search(text):
+        sentence += f" It goes over several lines, as it is quoted. {HOW_TO_READ_QUOTES_AS_TEXT}"
     if line == 1 and text.strip() == field.name and not layout.has_header:
         sentence += " The line looks like a header: set data_config.with_header to true."
     return _Problem(row, line, sentence)
@@ -172,6 +174,8 @@ def _width_problem(record: list[str], layout: Layout) -> str:
     sentence = f"{count} found where {declared} {layout.num_columns}."
     if any("\0" in text or _NOT_UTF8.search(text) for text in record):
         sentence += " The line holds bytes that are no text: is this a CSV file?"
+    elif any(_LINE_END.search(text) for text in record):
+        sentence += f" It goes over several lines, as one of its fields is quoted. {HOW_TO_READ_QUOTES_AS_TEXT}"
     elif len(record) == 1:
-        sentence += f" Is data_config.separator {layout.separator!r} the right one?"
+        sentence += f" Is data_config.separator {layout.dialect.separator!r} the right one?"
     return sentence

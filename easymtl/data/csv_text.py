@@ -1,11 +1,11 @@
 """The text of a CSV file: unpacked, its header read, its lines counted."""
 
-import csv
 import io
 
 import pyarrow as pa
 
 from easymtl.data.csv_borders import first_border
+from easymtl.data.csv_dialect import Dialect
 from easymtl.data.paths import DataFile
 from easymtl.data.remote import explain
 from easymtl.errors import UserError
@@ -27,20 +27,6 @@ _OTHER_FORMATS = {
     b"Obj\x01": "an Avro file. Write it as CSV or Parquet",
 }
 _MOST_MAGIC = max(map(len, _OTHER_FORMATS))
-
-
-def check_separator(separator: str) -> str:
-    """Returns the separator.
-
-    Raises:
-        UserError: it is not one ASCII character, or it is a quote or a line end.
-    """
-    if len(separator) != 1 or not separator.isascii() or separator in '"\r\n':
-        raise UserError(
-            f"data_config.separator is {separator!r}. It must be one ASCII character other than a quote or a line "
-            r'end, such as "," or "\t" or "\001".'
-        )
-    return separator
 
 
 def is_gzip(file: DataFile) -> bool:
@@ -79,7 +65,7 @@ def head(file: DataFile, size: int) -> bytes:
         return read_stream(stream, size, file)
 
 
-def read_header(file: DataFile, separator: str) -> tuple[list[str], int]:
+def read_header(file: DataFile, dialect: Dialect) -> tuple[list[str], int]:
     """Returns the names in the first line of a file, and the byte of its text at which the next line starts.
 
     Raises:
@@ -88,13 +74,13 @@ def read_header(file: DataFile, separator: str) -> tuple[list[str], int]:
     size, skip = 1 << 16, text_start(file)
     while True:
         data = head(file, size)
-        border = first_border(data[skip:], separator.encode())
+        border = first_border(data[skip:], dialect)
         if border or len(data) < size:
             break
         size *= 8
     border = skip + border if border else len(data)
     text = data[skip:border].decode("utf-8", "replace")
-    names = next(csv.reader(io.StringIO(text, newline=""), delimiter=separator), [])
+    names: list[str] = next(dialect.reader(io.StringIO(text, newline="")), [])
     return names, border
 
 

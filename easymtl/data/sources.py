@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from easymtl.data.blocks import Block, SkippedRows, Source
 from easymtl.data.csv import CsvSource
-from easymtl.data.csv_text import check_separator, head, read_header
+from easymtl.data.csv_dialect import Dialect
+from easymtl.data.csv_text import head, read_header
 from easymtl.data.fields import input_fields
 from easymtl.data.made_up import MadeUpSource
 from easymtl.data.parquet import ParquetSource, open_parquet
@@ -70,7 +71,7 @@ def open_source(
             files,
             declared,
             columns,
-            data_config.separator,
+            Dialect.of(data_config),
             data_config.with_header,
             data_config.ignore_error,
             block_bytes,
@@ -93,7 +94,7 @@ def describe(paths: str, data_config: DatasetConfig) -> list[tuple[str, str | No
         with open_parquet(files[0]) as opened:
             columns: list[tuple[str, str | None]] = [(field.name, str(field.type)) for field in opened.schema_arrow]
         return columns + [(name, "name of a folder") for name in folders if name not in dict(columns)]
-    names, _ = read_header(files[0], check_separator(data_config.separator))
+    names, _ = read_header(files[0], Dialect.of(data_config))
     if not data_config.with_header:
         return [(str(place + 1), None) for place in range(len(names))]
     return [(name, None) for name in [*names, *(name for name in folders if name not in names)]]

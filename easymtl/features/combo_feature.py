@@ -24,21 +24,8 @@ class ComboFeature(Transform):
 
     def __init__(self, feature: FeatureConfig):
         super().__init__(feature)
-        self.require_inputs(range(1, 1000))
-        self.require_width()
-        if not feature.hash_bucket_size:
-            raise self.refuse("a ComboFeature needs hash_bucket_size, for example hash_bucket_size: 1000000.")
         self.separators = list(feature.combo_input_seps)
-        if self.separators and len(self.separators) != len(self.inputs):
-            raise self.refuse(
-                f"has {len(self.separators)} combo_input_seps for {len(self.inputs)} input_names; "
-                'give one for each input, "" where an input holds one value.'
-            )
         self.is_multiple = any(self.separators)
-        for separator in filter(None, self.separators):
-            self.require_separator(separator)
-        if self.is_multiple and feature.combo_join_sep:
-            raise self.refuse("has combo_join_sep and combo_input_seps; keep one of them.")
         self.num_rows = int(feature.hash_bucket_size)
         self.kind = "bag" if self.is_multiple else "id"
         self.is_weighted = self.is_multiple and feature.combiner != "sum"
@@ -53,10 +40,6 @@ class ComboFeature(Transform):
             parts = split(text, self.separators[position])
             return Bags(_fingerprints(parts.pieces), parts.lengths, None, counts)
         return Ids(_fingerprints(text), counts)
-
-    def check_types(self, types: Sequence[tf.DType]) -> None:
-        """Checks that float inputs say how they are written as text."""
-        self.require_precision(types)
 
     def per_row(self, pieces: Sequence[Piece]) -> Ids | Bags:
         """Returns the combination of each row."""

@@ -1,9 +1,9 @@
 """The features of a config with their shorthands written out, and the rows that their tables have; no TensorFlow."""
 
-from pathlib import Path
 from typing import NamedTuple
 
 from easymtl.config import view
+from easymtl.config.vocabulary import inspect_vocabulary
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.protos.feature_pb2 import FeatureConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
@@ -31,7 +31,7 @@ def declared_features(pipeline: Pipeline) -> dict[str, FeatureConfig]:
     """
     declared: dict[str, FeatureConfig] = {}
     for message in view.features(pipeline):
-        for feature in _written_out(message):
+        for feature in view.written_out(message):
             name = view.feature_name(feature)
             if name in declared:
                 raise UserError(f'feature "{name}" is declared twice; give one of them another feature_name.')
@@ -74,35 +74,14 @@ def table_sizes(pipeline: Pipeline) -> list[TableSize]:
 def _num_rows(feature: FeatureConfig) -> int:
     """Returns the rows of a feature's table, 0 without one."""
     if feature.feature_type == FeatureConfig.RawFeature:
-        has_steps = feature.num_buckets > 1 and feature.max_val > feature.min_val
-        num_boundaries = len(feature.boundaries) or has_steps * int(feature.num_buckets)
-        return num_boundaries + 1 if num_boundaries else max(int(feature.raw_input_dim), 1)
+        return view.num_number_rows(feature)
     if feature.hash_bucket_size or feature.vocab_list:
         return int(feature.hash_bucket_size) or len(feature.vocab_list)
-    return _num_lines(feature.vocab_file) if feature.vocab_file else int(feature.num_buckets)
+    return _num_words(feature.vocab_file) if feature.vocab_file else int(feature.num_buckets)
 
 
-def _num_lines(path: str) -> int:
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise UserError(f'vocab_file "{path}" cannot be read: {error.strerror}.') from None
-    return content.count(b"\n") + (not content.endswith(b"\n"))
-
-
-def _written_out(message: FeatureConfig) -> list[FeatureConfig]:
-    if not message.shared_names:
-        return [message]
-    inputs = [name for pattern in message.shared_names for name in view.expand_range(pattern)]
-    names = list(message.input_names) + [name for name in inputs if name not in message.input_names]
-    features = []
-    for position, name in enumerate(names):
-        feature = FeatureConfig()
-        feature.CopyFrom(message)
-        feature.ClearField("shared_names")
-        feature.input_names[:] = [name]
-        if position >= len(message.input_names):
-            feature.ClearField("feature_name")
-        feature.embedding_name = message.embedding_name or message.feature_name or names[0]
-        features.append(feature)
-    return features
+def _num_words(path: str) -> int:
+    found = inspect_vocabulary(path)
+    if found.problems:
+        raise UserError(f"vocab_file {found.problems[0]}")
+    return found.num_words

@@ -1,6 +1,9 @@
 """The transform of each feature type."""
 
+from collections.abc import Sequence
+
 from easymtl.config import view
+from easymtl.config.rules.feature_faults import feature_faults
 from easymtl.errors import UserError, quoted
 from easymtl.features.combo_feature import ComboFeature
 from easymtl.features.id_feature import IdFeature
@@ -17,8 +20,8 @@ TRANSFORMS: dict[int, type[Transform]] = {
 }
 
 
-def make_transform(feature: FeatureConfig) -> Transform:
-    """Returns the transform of a feature.
+def make_transform(feature: FeatureConfig, input_types: Sequence[str]) -> Transform:
+    """Returns the transform of a feature whose inputs are declared with these types, such as `FLOAT`.
 
     Raises:
         UserError: its type is not supported, or its declaration does not hold.
@@ -31,4 +34,6 @@ def make_transform(feature: FeatureConfig) -> Transform:
             f'feature "{view.feature_name(feature)}": feature_type {found} is not supported yet; '
             f"allowed are {allowed}. Remove the feature, or compute it when the files are written."
         )
+    for fault in feature_faults(feature, input_types):
+        raise UserError(f'feature "{view.feature_name(feature)}": {fault}')
     return kind(feature)

@@ -16,6 +16,7 @@ from easymtl.features.encoded import Encoded, pack_dense, pack_distinct_bags, pa
 from easymtl.features.feature_set import FeatureSet
 from easymtl.features.keys import read_keys
 from easymtl.features.numbers import NumberColumn, read_numbers
+from easymtl.features.oddities import describe_unknown
 from easymtl.features.packing import expand_bags
 from easymtl.features.pieces import Piece
 from easymtl.features.traced import traced_transforms
@@ -54,6 +55,7 @@ class Encoder:
         self.keep = tuple(keep)
         self.key_fields = tuple(key_fields)
         self.counts: dict[str, dict[str, int]] = {}
+        self._num_known: dict[str, int] = {}
         self._lock = threading.Lock()
         self._traced = traced_transforms(feature_set)
 
@@ -62,6 +64,12 @@ class Encoder:
         """Returns the fields that a batch must hold, each once."""
         numbers = [column.field for column in self.number_columns]
         return list(dict.fromkeys([*self.feature_set.fields, *numbers, *self.key_fields, *self.keep]))
+
+    def warnings(self) -> list[str]:
+        """Returns a sentence for each feature of which not one value so far had a row of its own."""
+        with self._lock:
+            nothing_known = {name: self.counts[name] for name, number in self._num_known.items() if not number}
+        return describe_unknown(nothing_known)
 
     def __call__(self, batch: pa.RecordBatch) -> Rows:
         """Returns the rows of a batch: `ids_<width>`, `bags_<width>`, `dense`, `numbers`, `keys` and the kept columns.
@@ -146,6 +154,8 @@ class Encoder:
     def _count(self, totals: dict[str, dict[str, int]]) -> None:
         with self._lock:
             for name, kinds in totals.items():
+                if "known" in kinds:
+                    self._num_known[name] = self._num_known.get(name, 0) + kinds.pop("known")
                 counts = self.counts.setdefault(name, {})
                 for kind, number in kinds.items():
                     counts[kind] = counts.get(kind, 0) + number

@@ -6,7 +6,7 @@ import pyarrow as pa
 import tensorflow as tf
 
 from easymtl.config import view
-from easymtl.data.fields import input_fields
+from easymtl.data.fields import Field, input_fields
 from easymtl.errors import UserError, did_you_mean
 from easymtl.features.declarations import declared_features, find_feature
 from easymtl.features.declared import make_transform
@@ -15,6 +15,7 @@ from easymtl.features.packing import pack_bags
 from easymtl.features.pieces import Bags, Dense, Ids, Piece, expect
 from easymtl.features.tables import Layout, Slot, Table
 from easymtl.features.transform import Transform
+from easymtl.protos.feature_pb2 import FeatureConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 
 __all__ = ["FeatureSet", "Slot", "Table"]
@@ -47,16 +48,20 @@ class FeatureSet(tf.Module):
         super().__init__()
         declared = declared_features(pipeline)
         layout, transforms = Layout(), {}
+        fields = input_fields(pipeline.data_config)
+        types: dict[str, tf.DType] = {}
         for group in pipeline.model_config.feature_groups:
             layout.slots.setdefault(group.group_name, [])
             for name in view.group_feature_names(group):
                 feature = find_feature(declared, name, group.group_name)
                 if name not in transforms:
-                    transforms[name] = make_transform(feature)
+                    inputs = _input_fields(feature, fields)
+                    transforms[name] = make_transform(feature, [one.type_name for one in inputs])
+                    types |= {one.name: TENSOR_TYPES[one.type] for one in inputs}
                 layout.add(group.group_name, transforms[name])
         self.transforms: dict[str, Transform] = transforms
         self._layout = layout
-        self._types = _field_types(pipeline, transforms)
+        self._types = types
 
     @property
     def layout(self) -> Layout:
@@ -153,17 +158,12 @@ class FeatureSet(tf.Module):
         return packed
 
 
-def _field_types(pipeline: Pipeline, transforms: Mapping[str, Transform]) -> dict[str, tf.DType]:
-    """Returns the type of each field that a feature reads."""
-    declared = input_fields(pipeline.data_config)
-    types = {}
-    for transform in transforms.values():
-        for name in transform.inputs:
-            if name not in declared:
-                raise UserError(
-                    f'feature "{transform.feature_name}": input "{name}" is not in data_config.input_fields.'
-                    + did_you_mean(name, declared)
-                )
-            types[name] = TENSOR_TYPES[declared[name].type]
-        transform.check_types([types[name] for name in transform.inputs])
-    return types
+def _input_fields(feature: FeatureConfig, declared: Mapping[str, Field]) -> list[Field]:
+    """Returns the fields that a feature reads."""
+    for name in feature.input_names:
+        if name not in declared:
+            raise UserError(
+                f'feature "{view.feature_name(feature)}": input "{name}" is not in data_config.input_fields.'
+                + did_you_mean(name, declared)
+            )
+    return [declared[name] for name in feature.input_names]

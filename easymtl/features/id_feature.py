@@ -1,7 +1,5 @@
 """IdFeature: one categorical value per row."""
 
-from collections.abc import Sequence
-
 import tensorflow as tf
 
 from easymtl.features.lookups import make_lookup
@@ -19,15 +17,9 @@ class IdFeature(Transform):
 
     def __init__(self, feature: FeatureConfig):
         super().__init__(feature)
-        self.require_inputs(range(1, 2))
-        self.require_width()
-        self.lookup = make_lookup(self, minus_one_is_missing=True)
+        self.lookup = make_lookup(feature, minus_one_is_missing=True)
         self.num_rows = self.lookup.num_rows
 
     def per_value(self, position: int, column: tf.Tensor) -> Ids:
         """Returns the rows of values `[n]`."""
         return Ids(*self.lookup(column))
-
-    def check_types(self, types: Sequence[tf.DType]) -> None:
-        """Checks that a float input says how it is written as text."""
-        self.require_precision(types)

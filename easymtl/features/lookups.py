@@ -1,13 +1,16 @@
 """From a value to its row in the feature's table: hash, vocabulary or number, in this order of precedence."""
 
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import tensorflow as tf
 
+from easymtl.config.vocabulary import read_vocabulary
 from easymtl.features.pieces import Counts, count
 from easymtl.features.text import as_numbers, as_text
-from easymtl.features.transform import Transform
+from easymtl.protos.feature_pb2 import FeatureConfig
 
 
 class Found(NamedTuple):
@@ -15,7 +18,7 @@ class Found(NamedTuple):
 
     Attributes:
         ids: `[n]` int64; -1 for a missing value.
-        counts: "missing" and what else the lookup reports, each `[n]` int64.
+        counts: "missing" and what else the lookup reports, each `[n]` int64; "known" values have rows of their own.
     """
 
     ids: tf.Tensor
@@ -39,10 +42,19 @@ class HashLookup(tf.Module):
 class VocabularyLookup(tf.Module):
     """Place of the text in a vocabulary; an unknown text takes row 0, as there."""
 
-    def __init__(self, initializer: tf.lookup.TextFileInitializer, num_rows: int, precision: int):
+    def __init__(self, words: Sequence[str], precision: int, path: str = ""):
+        """Makes the table.
+
+        Args:
+            words: the values; the row of each is its place.
+            precision: digits of a number behind the point.
+            path: the file that they come from, if they do.
+        """
         super().__init__()
-        self.num_rows = num_rows
+        self.num_rows = len(words)
         self.precision = precision
+        self._folder = tempfile.TemporaryDirectory(prefix="easymtl-") if path else None
+        initializer = _file_of(words, Path(self._folder.name) / Path(path).name) if self._folder else _constant(words)
         self.table = tf.lookup.StaticHashTable(initializer, default_value=-1)
 
     def __call__(self, column: tf.Tensor) -> Found:
@@ -50,7 +62,8 @@ class VocabularyLookup(tf.Module):
         rows = self.table.lookup(as_text(column, self.precision))
         missing = is_missing(column)
         unknown = count(tf.less(rows, 0) & ~missing)
-        return _unless_missing(tf.maximum(rows, 0), missing, {"unknown": unknown})
+        counts = {"unknown": unknown, "known": count(tf.greater_equal(rows, 0) & ~missing)}
+        return _unless_missing(tf.maximum(rows, 0), missing, counts)
 
 
 class BucketLookup(tf.Module):
@@ -72,39 +85,28 @@ class BucketLookup(tf.Module):
             missing |= tf.equal(numbers, -1)
         outside = tf.less(numbers, 0) | tf.greater_equal(numbers, self.num_rows)
         ids = tf.where(outside, tf.zeros_like(numbers), numbers)
-        return _unless_missing(ids, missing, {"out_of_range": count(outside & ~missing)})
+        counts = {"out_of_range": count(outside & ~missing), "known": count(~outside & ~missing)}
+        return _unless_missing(ids, missing, counts)
 
 
 Lookup = HashLookup | VocabularyLookup | BucketLookup
 
 
-def make_lookup(transform: Transform, minus_one_is_missing: bool) -> Lookup:
-    """Returns the lookup that a feature declares.
+def make_lookup(feature: FeatureConfig, minus_one_is_missing: bool) -> Lookup:
+    """Returns the lookup that a feature declares; nothing is wrong with the declaration.
 
     Args:
-        transform: the transform of the feature.
+        feature: the declaration.
         minus_one_is_missing: whether -1 is "no value" for `num_buckets` (single ids) or out of range (tags).
-
-    Raises:
-        UserError: no way to find a row is declared, or the vocabulary cannot be used.
     """
-    feature = transform.feature
     if feature.hash_bucket_size:
         return HashLookup(int(feature.hash_bucket_size), feature.precision)
     if feature.vocab_list:
-        words = list(feature.vocab_list)
-        _check_distinct(transform, words, "vocab_list")
-        places = tf.range(len(words), dtype=tf.int64)
-        initializer = tf.lookup.KeyValueTensorInitializer(tf.constant(words), places)
-        return VocabularyLookup(initializer, len(words), feature.precision)
+        return VocabularyLookup(feature.vocab_list, feature.precision)
     if feature.vocab_file:
-        return _vocabulary_of_file(transform, feature.vocab_file)
-    if feature.num_buckets:
-        return BucketLookup(int(feature.num_buckets), minus_one_is_missing)
-    raise transform.refuse(
-        "has no hash_bucket_size, vocab_list, vocab_file or num_buckets; set one of them, "
-        "for example hash_bucket_size: 100000."
-    )
+        words = read_vocabulary(feature.vocab_file).words
+        return VocabularyLookup(words, feature.precision, feature.vocab_file)
+    return BucketLookup(int(feature.num_buckets), minus_one_is_missing)
 
 
 def is_missing(column: tf.Tensor) -> tf.Tensor:
@@ -120,29 +122,16 @@ def _unless_missing(ids: tf.Tensor, missing: tf.Tensor, counts: Counts) -> Found
     return Found(tf.where(missing, tf.constant(-1, ids.dtype), ids), {"missing": count(missing), **counts})
 
 
-def _vocabulary_of_file(transform: Transform, path: str) -> VocabularyLookup:
-    try:
-        words = Path(path).read_bytes().split(b"\n")
-    except OSError as error:
-        raise transform.refuse(f'vocab_file "{path}" cannot be read: {error.strerror}.') from error
-    if words[-1] == b"":
-        words.pop()
-    if not words:
-        raise transform.refuse(f'vocab_file "{path}" is empty; it needs one value per line.')
-    if any(word.endswith(b"\r") for word in words):
-        raise transform.refuse(f'vocab_file "{path}" has Windows line ends; convert it to plain newlines.')
-    _check_distinct(transform, words, f'vocab_file "{path}"')
-    # A file and not a constant: it becomes an asset of the SavedModel, whose graph may not pass 2 GB.
-    initializer = tf.lookup.TextFileInitializer(
-        path, tf.string, tf.lookup.TextFileIndex.WHOLE_LINE, tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER
+def _constant(words: Sequence[str]) -> tf.lookup.KeyValueTensorInitializer:
+    return tf.lookup.KeyValueTensorInitializer(tf.constant(list(words)), tf.range(len(words), dtype=tf.int64))
+
+
+def _file_of(words: Sequence[str], path: Path) -> tf.lookup.TextFileInitializer:
+    """Returns words by way of a file of our own, which becomes an asset of the SavedModel: a graph may not pass 2 GB.
+
+    The user's file may hold a byte order mark or Windows line ends, and may be another one by the time of the export.
+    """
+    path.write_bytes("".join(f"{word}\n" for word in words).encode())
+    return tf.lookup.TextFileInitializer(
+        str(path), tf.string, tf.lookup.TextFileIndex.WHOLE_LINE, tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER
     )
-    return VocabularyLookup(initializer, len(words), transform.feature.precision)
-
-
-def _check_distinct(transform: Transform, words: list, where: str) -> None:
-    seen = set()
-    for word in words:
-        if word in seen:
-            text = word.decode("utf-8", "replace") if isinstance(word, bytes) else word
-            raise transform.refuse(f'{where} holds "{text}" twice; every value has one row, remove one of them.')
-        seen.add(word)

@@ -33,6 +33,6 @@ FUNCTIONS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
 }
 
 
-def normalizer(name: str) -> Callable[[tf.Tensor], tf.Tensor] | None:
-    """Returns the function of a name such as `log1p`, `tf.log1p` or `tf.math.log1p`, None for an unknown one."""
-    return FUNCTIONS.get(normalizer_name(name))
+def normalizer(name: str) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns the function of a known name such as `log1p`, `tf.log1p` or `tf.math.log1p`."""
+    return FUNCTIONS[normalizer_name(name)]

@@ -9,6 +9,7 @@ _SENTENCES = {
     "surplus": "{number:,} numbers beyond raw_input_dim were dropped",
     "not_finite": "{number:,} numbers were not finite, as they came or after scaling, and count as missing",
 }
+_PLACES = {"unknown": "in its vocabulary", "out_of_range": "in the range of its num_buckets"}
 
 
 def describe_oddities(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
@@ -22,4 +23,18 @@ def describe_oddities(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
         for feature, kinds in counts.items()
         for kind, number in kinds.items()
         if number and kind in _SENTENCES
+    ]
+
+
+def describe_unknown(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Returns a sentence for each of these features that had values, not one of which has a row of its own.
+
+    Args:
+        counts: of such features, as `Encoder.counts`.
+    """
+    return [
+        f'not one of the {number:,} values of the feature "{feature}" so far is {place}: all take row 0.'
+        for feature, kinds in counts.items()
+        for kind, place in _PLACES.items()
+        if (number := kinds.get(kind, 0))
     ]

@@ -1,11 +1,7 @@
 """RawFeature: numbers, as they are, in buckets, or times a vector."""
 
-from collections.abc import Sequence
-
 import tensorflow as tf
 
-from easymtl.config.names import NORMALIZERS
-from easymtl.errors import did_you_mean, quoted
 from easymtl.features.combiners import fold
 from easymtl.features.lookups import is_missing
 from easymtl.features.normalizers import normalizer
@@ -26,16 +22,10 @@ class RawFeature(Transform):
 
     def __init__(self, feature: FeatureConfig):
         super().__init__(feature)
-        self.require_inputs(range(1, 2))
         self.dimension = max(int(feature.raw_input_dim), 1)
-        if self.dimension > 1:
-            self.require_separator(feature.separator)
         self.boundaries = self._boundaries()
-        self.normalize = self._normalizer()
+        self.normalize = normalizer(feature.normalizer_fn) if feature.normalizer_fn else tf.identity
         if self.boundaries:
-            self.require_width()
-            if self.dimension > 1:
-                raise self.refuse("has boundaries, which take one number; set raw_input_dim: 1.")
             self.num_rows = len(self.boundaries) + 1
         elif self.width:
             self.kind, self.num_rows, self.is_weighted = "bag", self.dimension, True
@@ -55,14 +45,6 @@ class RawFeature(Transform):
             return Ids(tf.where(finite[:, 0], buckets, tf.constant(-1, tf.int64)), counts)
         numbers = tf.cast(tf.where(finite, numbers, tf.zeros_like(numbers)), tf.float32)
         return Dense(numbers, counts) if self.kind == "dense" else self._bags(numbers, counts)
-
-    def check_types(self, types: Sequence[tf.DType]) -> None:
-        """Checks that several numbers come as text."""
-        if self.dimension > 1 and types[0] != tf.string:
-            raise self.refuse(
-                f"has raw_input_dim: {self.dimension}, which takes a STRING field with the numbers separated by "
-                f'"{self.feature.separator}".'
-            )
 
     def _read(self, column: tf.Tensor) -> tuple[tf.Tensor, Counts]:
         """Returns the numbers of values, `[n, dimension]`."""
@@ -105,19 +87,4 @@ class RawFeature(Transform):
         feature = self.feature
         if not feature.boundaries and feature.num_buckets > 1 and feature.max_val > feature.min_val:
             return tuple(bucket / feature.num_buckets for bucket in range(feature.num_buckets))
-        boundaries = tuple(feature.boundaries)
-        if list(boundaries) != sorted(set(boundaries)):
-            raise self.refuse(f"boundaries {list(boundaries)} must rise; sort them and remove repeats.")
-        return boundaries
-
-    def _normalizer(self):
-        name = self.feature.normalizer_fn
-        if not name:
-            return tf.identity
-        function = normalizer(name)
-        if function is None:
-            raise self.refuse(
-                f'normalizer_fn "{name}" is not known; allowed are {quoted(NORMALIZERS, 30)}.'
-                + did_you_mean(name, NORMALIZERS)
-            )
-        return function
+        return tuple(feature.boundaries)

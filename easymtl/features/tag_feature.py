@@ -21,12 +21,7 @@ class TagFeature(Transform):
 
     def __init__(self, feature: FeatureConfig):
         super().__init__(feature)
-        self.require_inputs(range(1, 3))
-        self.require_width()
-        self.require_separator(feature.separator)
-        if len(self.inputs) == 2 and feature.kv_separator:
-            raise self.refuse("has both a kv_separator and a second input for its weights; keep one of them.")
-        self.lookup = make_lookup(self, minus_one_is_missing=False)
+        self.lookup = make_lookup(feature, minus_one_is_missing=False)
         self.kind = "bag"
         self.num_rows = self.lookup.num_rows
         self.is_weighted = feature.combiner != "sum" or len(self.inputs) == 2 or bool(feature.kv_separator)
@@ -46,10 +41,6 @@ class TagFeature(Transform):
         counts["missing"] = count(tf.equal(parts.lengths, 0))
         bags = Bags(tf.maximum(found.ids, 0), parts.lengths, weights, {**counts, **unpaired})
         return bags if len(self.inputs) == 2 else fold(bags, parts.rows, self.feature.combiner)
-
-    def check_types(self, types: Sequence[tf.DType]) -> None:
-        """Checks that a float input says how it is written as text."""
-        self.require_precision(types[:1])
 
     def per_row(self, pieces: Sequence[Piece]) -> Bags:
         """Returns the bags of rows, the weights of the second input put to the tags of the first."""

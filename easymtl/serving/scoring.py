@@ -4,7 +4,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import tensorflow as tf
 
+from easymtl.data.blocks import Source
 from easymtl.data.feed import Feed
 from easymtl.data.fields import input_fields
 from easymtl.data.remote import is_remote, locate, require_writable_place, upload
@@ -116,10 +117,18 @@ def step_of_export(folder: Path) -> int:
     return int(json.loads(description.read_text(encoding="utf-8"))["step"])
 
 
-def predict(pipeline: Pipeline, scorer: Scorer, paths: str, output: str | Path, keep: Sequence[str]) -> tuple[str, int]:
+def predict(
+    pipeline: Pipeline,
+    scorer: Scorer,
+    paths: str,
+    output: str | Path,
+    keep: Sequence[str],
+    tell: Callable[[str], None] = print,
+) -> tuple[str, int]:
     """Scores all rows in order and writes a Parquet file of the kept columns and the scores, local or remote.
 
-    A remote file is written to a local disk first, so that it appears whole.
+    A remote file is written to a local disk first, so that it appears whole. Rows that have no scores are told: those
+    that were left out, and those that seem to be part of another one.
 
     Returns:
       The file and the number of rows.
@@ -129,12 +138,12 @@ def predict(pipeline: Pipeline, scorer: Scorer, paths: str, output: str | Path, 
     """
     output = str(output)
     if not is_remote(output):
-        path, num_rows = _predict_locally(pipeline, scorer, paths, output, keep)
+        path, num_rows = _predict_locally(pipeline, scorer, paths, output, keep, tell)
         return str(path), num_rows
     place = locate(_target_name(output))
     require_writable_place(place)
     with tempfile.TemporaryDirectory() as folder:
-        path, num_rows = _predict_locally(pipeline, scorer, paths, Path(folder) / "scores.parquet", keep)
+        path, num_rows = _predict_locally(pipeline, scorer, paths, Path(folder) / "scores.parquet", keep, tell)
         upload(str(path), place)
     return place.name, num_rows
 
@@ -147,7 +156,12 @@ def _target_name(uri: str) -> str:
 
 
 def _predict_locally(
-    pipeline: Pipeline, scorer: Scorer, paths: str, output: str | Path, keep: Sequence[str]
+    pipeline: Pipeline,
+    scorer: Scorer,
+    paths: str,
+    output: str | Path,
+    keep: Sequence[str],
+    tell: Callable[[str], None],
 ) -> tuple[Path, int]:
     """Writes the file beside `output` and renames it when it is whole."""
     target = _target_file(output)
@@ -162,7 +176,18 @@ def _predict_locally(
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
+    _tell_of_lost_rows(feed.source, tell)
     return target, num_rows
+
+
+def _tell_of_lost_rows(source: Source, tell: Callable[[str], None]) -> None:
+    for text in source.warnings():
+        tell(f"Warning: {text}")
+    if source.skipped_rows:
+        rows = "1 row has" if source.skipped_rows == 1 else f"{source.skipped_rows:,} rows have"
+        tell(
+            f"Warning: {rows} no scores, left out by data_config.ignore_error. The first: {source.skipped.examples[0]}"
+        )
 
 
 def _target_file(output: str | Path) -> Path:

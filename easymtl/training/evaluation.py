@@ -34,7 +34,7 @@ class EvaluationResult:
       metrics: `<metric>_<tower>`, each loss by name and `loss`, their sum; NaN where the data do not determine it.
       num_examples: rows that were scored.
       seconds: how long it took.
-      warnings: a sentence for each metric that is NaN.
+      warnings: a sentence for each metric that is NaN, and for what is odd in the files.
       counts: feature -> kind of oddity -> rows; empty of a SavedModel, which does not tell, and where
         `eval_config.num_examples` ended the pass.
       skipped_rows: rows that `data_config.ignore_error` left out.
@@ -137,7 +137,8 @@ def evaluate(
     is_whole = limit is None or num_examples < limit
     counts = getattr(encoder, "counts", {}) if is_whole else {}
     skipped_rows = feed.source.skipped_rows if is_whole else 0
-    warnings = (*evaluation.warnings, *_unlabelled(labels, tasks))
+    of_rows = encoder.warnings() if isinstance(encoder, Encoder) else []
+    warnings = (*evaluation.warnings, *_unlabelled(labels, tasks), *of_rows, *feed.source.warnings())
     return EvaluationResult(metrics, num_examples, seconds, warnings, counts, skipped_rows)
 
 

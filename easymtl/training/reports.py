@@ -20,6 +20,7 @@ class Reports:
         self._ranker = ranker
         self._tell = listener
         self._labels_step: int | None = None
+        self._told: set[str] = set()
 
     @property
     def has_told_labels(self) -> bool:
@@ -54,10 +55,14 @@ class Reports:
             self._tell(events.Summary(step, values, rates, variables, weights))
 
     def labels(self, step: int, source: TrainingInput) -> None:
-        """Tells of towers that have learnt nothing so far, once for a step."""
+        """Tells of towers that have learnt nothing so far, and of what is odd in the files, once for a step."""
         if self._labels_step == step:
             return
         self._labels_step = step
         for rule in source.labels.unlabelled():
             text = f'no row read so far has a label "{rule.field}": the tower "{rule.tower}" has learnt nothing.'
             self._tell(events.Note(f"Warning: {text}"))
+        for text in (*source.encoder.warnings(), *source.source.warnings()):
+            if text not in self._told:
+                self._tell(events.Note(f"Warning: {text}"))
+            self._told.add(text)

@@ -7,7 +7,8 @@ from easymtl.data.text_form import text_forms
 from easymtl.errors import UserError, quoted
 from easymtl.reporting.formats import counted
 from easymtl.training.memory import memory_report
-from easymtl.verbs.data_check import data_problems, label_problems, unread_columns
+from easymtl.verbs.data_check import data_problems, first_rows, label_problems, quote_problems, unread_columns
+from easymtl.verbs.data_notes import feature_notes
 
 
 def run(options: Namespace) -> None:
@@ -41,6 +42,8 @@ def check_data(config: Config, part: str, paths: str) -> list[str]:
     problems = data_problems(paths, data_config, fields, text_forms(config.pipeline))
     if not problems:
         problems, notes = label_problems(paths, config.pipeline)
+        more_problems, more_notes = quote_problems(paths, data_config, fields)
+        problems, notes = [*problems, *more_problems], [*notes, *more_notes]
     if problems:
         return [f"{part} input: {problem}" for problem in problems]
     unread = unread_columns(paths, data_config, fields)
@@ -48,6 +51,9 @@ def check_data(config: Config, part: str, paths: str) -> list[str]:
     print(f"{part} input: {paths}: {counted(len(fields), 'column')} read as declared in the first rows{rest}.")
     for note in notes:
         print(f"warning: {part} input: {note}")
+    if part == "train":
+        for note in feature_notes(first_rows(paths, data_config, fields), config.pipeline):
+            print(f"note: {note}")
     return []
 
 

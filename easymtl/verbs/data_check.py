@@ -7,7 +7,9 @@ import pyarrow as pa
 
 from easymtl.data.bad_values import BadValues, described
 from easymtl.data.blocks import Block, Source
-from easymtl.data.csv_text import check_separator, read_header
+from easymtl.data.csv import CsvSource
+from easymtl.data.csv_dialect import Dialect
+from easymtl.data.csv_text import read_header
 from easymtl.data.fields import input_fields
 from easymtl.data.paths import expand
 from easymtl.data.sources import describe, open_source, partition_names
@@ -21,6 +23,7 @@ from easymtl.synth import DATA_SETS
 _SAMPLE_DATA = "samples/data/"
 _FIRST_BYTES = 1 << 16
 _FIRST_ROWS = 1024
+_SCANNED_BYTES = 32 << 20
 
 
 def require_files(*inputs: str | None) -> None:
@@ -62,6 +65,34 @@ def data_problems(
         return found or _reading_problems(paths, data_config, fields, forms)
     except UserError as error:
         return [str(error)]
+
+
+def first_rows(paths: str, data_config: DatasetConfig, fields: Sequence[str]) -> pa.RecordBatch:
+    """Returns the first rows of data that can be read as declared.
+
+    Raises:
+      UserError: they cannot.
+    """
+    return _first_rows(paths, data_config, fields)[2]
+
+
+def quote_problems(paths: str, data_config: DatasetConfig, fields: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Returns what is wrong with the quotes of CSV files, and what is odd about them, a sentence each.
+
+    What a quote swallows ends far behind it, so this looks further than the first rows.
+    """
+    source = open_source(paths, data_config, fields, block_bytes=_FIRST_BYTES)
+    if not isinstance(source, CsvSource):
+        return [], []
+    left = _SCANNED_BYTES
+    try:
+        for size in (size for block in source.blocks for size in source.scan(block)):
+            left -= size
+            if left <= 0:
+                break
+    except UserError as error:
+        return [str(error)], []
+    return [], source.warnings()
 
 
 def label_problems(paths: str, pipeline: Pipeline) -> tuple[list[str], list[str]]:
@@ -125,7 +156,7 @@ def _header_problem(paths: str, data_config: DatasetConfig) -> list[str]:
     if any(kind for _, kind in describe(paths, data_config)):
         return []
     file = expand(paths)[0]
-    first, _ = read_header(file, check_separator(data_config.separator))
+    first, _ = read_header(file, Dialect.of(data_config))
     declared = input_fields(data_config)
     num_known = sum(name in declared for name in first)
     if data_config.with_header and first and not num_known:

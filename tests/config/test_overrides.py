@@ -2,6 +2,8 @@
 
 import pytest
 
+from easymtl.config import ConfigError
+
 
 def value_of(config, path):
     message = config.pipeline
@@ -147,3 +149,96 @@ def test_an_override_repairs_a_config(load):
         ('label_name: "order"', 'label_name: "ordr"'), overrides=("model_config.dbmtl.task_towers[1].label_name=order",)
     )
     assert config.pipeline.model_config.dbmtl.task_towers[1].label_name == "order"
+
+
+EV_PARAMS = "hash_bucket_size: 50 ev_params { }"
+HOROVOD = "num_steps: 5 train_distribute: HorovodStrategy"
+KAFKA = 'kafka_train_input { server: "x" }'
+INPUT = ("batch_size: 64", "batch_size: 64 input_type: OdpsInputV2")
+OPTIMIZER = "adam_optimizer { learning_rate { constant_learning_rate { learning_rate: 0.01 } } }"
+
+
+@pytest.mark.parametrize(
+    "change, override",
+    [
+        (INPUT, "data_config.input_type=CSVInput"),
+        (("batch_size: 64", "batch_size: 64 input_type: TFRecordInput"), "data_config.input_type=CSVInput"),
+        (("batch_size: 64", "batch_size: 64 input_type: CSVInputs"), "data_config.input_type=CSVInput"),
+        (("batch_size: 64", "batch_size: 0"), "data_config.batch_size=64"),
+        (("batch_size: 64", "batch_size: -1"), "data_config.batch_size=64"),
+        (("batch_size: 64", "batch_size: many"), "data_config.batch_size=64"),
+        (("batch_size: 64", "batch_size 64"), "data_config.batch_size=64"),
+        (("batch_size: 64", "batch_size: 64 batch_size: 32"), "data_config.batch_size=16"),
+        (("batch_size: 64", "batch_size: [64]"), "data_config.batch_size=16"),
+        (("batch_size: 64", "batch_size: 64 label_dim: 2"), "data_config.label_dim=[]"),
+        (
+            ('input_name: "user"', 'input_name: "user" input_dim: 4'),
+            "data_config.input_fields[4].input_dim=1",
+        ),
+        (
+            ('input_name: "user"', 'input_name: "user" user_define_fn: "f"'),
+            "data_config.input_fields[4]={input_name: 'user'}",
+        ),
+        (("hash_bucket_size: 50", EV_PARAMS), "feature_config.features[0].ev_params="),
+        (
+            ("hash_bucket_size: 50", EV_PARAMS),
+            'feature_config.features[0]={input_names: "user" hash_bucket_size: 50 embedding_dim: 4}',
+        ),
+        (("TagFeature", "SequenceFeature"), "feature_config.features[1].feature_type=TagFeature"),
+        (('train_input_path: "train.csv"', KAFKA), "train_input_path=train.csv"),
+        (("hidden_units: [8, 6]", "hidden_units: [8, x, 6]"), "model_config.dbmtl.bottom_dnn.hidden_units=[8, 6]"),
+        (("num_steps: 5", HOROVOD), "train_config.train_distribute=NoStrategy"),
+        (
+            (OPTIMIZER, f"{OPTIMIZER} {OPTIMIZER.replace('adam', 'adagrad')}"),
+            f"train_config.optimizer_config[0]={{{OPTIMIZER}}}",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_replaced_value_is_of_no_account(load, change, override):
+    with pytest.raises(ConfigError):
+        load(change)
+    load(change, overrides=(override,))
+
+
+@pytest.mark.parametrize(
+    "change, override",
+    [
+        (INPUT, "data_config.batch_size=8"),
+        (("batch_size: 64", "batch_size: 64 batch_szie: 32"), "data_config.batch_size=8"),
+        (("hidden_units: [8, 6]", "hidden_units: [8, x, 6]"), "model_config.dbmtl.bottom_dnn.hidden_units[1]=6"),
+        (("  dbmtl {", "  mmoe { num_expert: 2 }\n  dbmtl {"), "model_config.dbmtl.num_expert=2"),
+        (("hash_bucket_size: 50", EV_PARAMS), "feature_config.features[0].ev_params={}"),
+        (("hash_bucket_size: 50", EV_PARAMS), "feature_config.features[1].hash_bucket_size=9"),
+        (("num_steps: 5\n}", "num_steps: 5"), "train_config.num_steps=5"),
+    ],
+)  # fmt: skip
+def test_what_an_override_does_not_replace_stays_wrong(problems, change, override):
+    lines = problems(change, overrides=(override,))
+    assert any(line.startswith("x.config:") for line in lines), lines
+
+
+def test_the_lines_of_other_problems_stay_right(problems):
+    changes = (INPUT, ('label_name: "order"', 'label_name: "ordr"'))
+    (line,) = problems(*changes, overrides=("data_config.input_type=CSVInput",))
+    assert line.startswith('x.config:39: task_towers[1].label_name "ordr" is not in')
+
+
+def test_a_refused_value_of_an_override_is_that_of_the_override(problems):
+    assert problems(overrides=("data_config.input_type=OdpsInputV2",))[0].startswith(
+        "--set: data_config.input_type: input_type OdpsInputV2 is not supported."
+    )
+    assert problems(overrides=("data_config.input_type=OdpsInputV2", "data_config.input_type=CSVInput")) == []
+    assert "input_dim is not supported yet" in problems(overrides=("data_config.input_fields[0].input_dim=4",))[0]
+
+
+def test_a_note_on_a_field_goes_with_it(load):
+    change = ("num_steps: 5", "num_steps: 5 sync_replicas: true")
+    assert any("sync_replicas is ignored" in note for note in load(change).notes)
+    override = f"train_config={{optimizer_config {{{OPTIMIZER}}} num_steps: 5}}"
+    assert not any("sync_replicas" in note for note in load(change, overrides=(override,)).notes)
+
+
+def test_another_member_of_a_oneof_settles_the_choice_between_two(load, problems):
+    two = ('train_input_path: "train.csv"', 'train_input_path: "train.csv" parquet_train_input: "x.parquet"')
+    assert "exclude each other" in problems(two)[0]
+    assert load(two, overrides=("train_input_path=a.csv",)).pipeline.train_input_path == "a.csv"

@@ -100,7 +100,7 @@ RULES = {
             TAGS,
             'input_names: ["tags", "user"] feature_type: ComboFeature hash_bucket_size: 9 embedding_dim: 4 '
             'combo_input_seps: ","',
-            "features[1].combo_input_seps has 1 entries for 2 input_names; give one each.",
+            "features[1].combo_input_seps has 1 entries for 2 input_names; give one each,",
         ),
         (
             "model_config {",

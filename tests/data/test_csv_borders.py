@@ -7,6 +7,9 @@ from hypothesis import strategies as st
 
 from easymtl.data import csv_borders
 from easymtl.data.csv_borders import first_border, last_border, open_quote
+from easymtl.data.csv_dialect import Dialect
+
+COMMA = Dialect()
 
 
 def records_by_hand(data, separator=b","):
@@ -32,11 +35,11 @@ texts = st.text(alphabet='a"",\n\r', max_size=40).map(str.encode)
 @given(texts)
 def test_borders_equal_those_of_a_state_machine(data):
     ends, quoted = records_by_hand(data)
-    assert first_border(data, b",") == (ends[0] if ends else 0)
-    assert last_border(data, b",") in (*ends, 0)
+    assert first_border(data, COMMA) == (ends[0] if ends else 0)
+    assert last_border(data, COMMA) in (*ends, 0)
     if b'"' in data:
-        assert last_border(data, b",") == (ends[-1] if ends else 0)
-    assert (open_quote(data, b",") >= 0) == quoted
+        assert last_border(data, COMMA) == (ends[-1] if ends else 0)
+    assert (open_quote(data, COMMA) >= 0) == quoted
 
 
 @given(st.lists(st.lists(st.text(alphabet='a",\n', max_size=5), min_size=1, max_size=3), min_size=1, max_size=6))
@@ -45,13 +48,13 @@ def test_well_formed_quotes_need_no_slow_scan(rows):
     csv.writer(text, quoting=csv.QUOTE_ALL).writerows(rows)
     data = text.getvalue().encode()
     quotes = np.flatnonzero(np.frombuffer(data, np.uint8) == ord('"'))
-    np.testing.assert_array_equal(csv_borders._quotes(data, b","), quotes)
-    assert last_border(data, b",") == len(data)
+    np.testing.assert_array_equal(csv_borders._quotes(data, COMMA), quotes)
+    assert last_border(data, COMMA) == len(data)
 
 
 def test_a_border_is_behind_the_last_whole_record():
-    assert last_border(b"a,b\nc,d\ne", b",") == 8
-    assert last_border(b'a,"b\nc,d\ne', b",") == 0
-    assert last_border(b'a,b\n"c\n', b",") == 4
-    assert last_border(b"a\rb\rc", b",") == 4
-    assert last_border(b"a\r", b",") == 0
+    assert last_border(b"a,b\nc,d\ne", COMMA) == 8
+    assert last_border(b'a,"b\nc,d\ne', COMMA) == 0
+    assert last_border(b'a,b\n"c\n', COMMA) == 4
+    assert last_border(b"a\rb\rc", COMMA) == 4
+    assert last_border(b"a\r", COMMA) == 0

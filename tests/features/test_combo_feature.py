@@ -102,7 +102,7 @@ def test_missing_inputs_are_counted_though_they_are_values_like_others():
     ("body", "problem"),
     [
         (combo(buckets=0), "hash_bucket_size"),
-        (combo('combo_input_seps: [","]'), "1 combo_input_seps for 3 input_names"),
+        (combo('combo_input_seps: [","]'), "combo_input_seps has 1 entries for 3 input_names"),
         (combo('combo_input_seps: [",", "", ""] combo_join_sep: "_"'), "keep one"),
         (combo(inputs='"x", "price"'), "precision"),
     ],

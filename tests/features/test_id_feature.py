@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 from easymtl.errors import UserError
+from easymtl.features.declarations import table_sizes
 from easymtl.features.feature_set import FeatureSet
 from tests.features.feature_cases import Case, make_pipeline
 
@@ -99,13 +100,32 @@ def test_vocab_file_takes_the_line_number(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "problem"), [("a\nb\na\n", '"a" twice'), ("", "empty"), ("a\r\nb\r\n", "Windows line ends")]
+    ("content", "problem"),
+    [("a\nb\na\n", r'words\.txt:3: "a" stands on line 1 too'), ("", "empty"), ("a\n\nb\n", r"words\.txt:2: ")],
 )
 def test_a_vocabulary_that_cannot_be_used_is_refused(tmp_path, content, problem):
     path = tmp_path / "words.txt"
     path.write_bytes(content.encode())
     with pytest.raises(UserError, match=problem):
         FeatureSet(make_pipeline({"x": "STRING"}, [f'input_names: "x" embedding_dim: 4 vocab_file: "{path}"']))
+
+
+def test_a_vocabulary_is_the_cleaned_one_in_training_in_the_size_of_its_table_and_in_the_asset(tmp_path):
+    path = tmp_path / "words.txt"
+    path.write_bytes("\ufeffbj\r\n北京\r\n\r\n".encode())
+    case = Case({"x": "STRING"}, f'input_names: "x" embedding_dim: 4 vocab_file: "{path}"', {"x": ["bj", "北京", ""]})
+    assert case.ids("x") == [0, 1, -1]
+    assert [table.rows for table in (*case.features.tables, *table_sizes(case.pipeline))] == [2, 2]
+    path.write_text("other\nvalues\n")
+    module = tf.Module()
+    module.features = case.features
+    module.serve = tf.function(
+        case.features.transform, input_signature=[{"x": tf.TensorSpec([None], tf.string, "x")}], autograph=False
+    )
+    tf.saved_model.save(module, str(tmp_path / "model"))
+    assert (tmp_path / "model" / "assets" / "words.txt").read_bytes() == "bj\n北京\n".encode()
+    served = tf.saved_model.load(str(tmp_path / "model")).serve({"x": tf.constant(["北京", "bj"])})
+    assert served["ids_4"].numpy().tolist() == [[1], [0]]
 
 
 def test_a_vocabulary_file_that_is_not_there_is_named():
@@ -125,8 +145,8 @@ def test_hash_goes_before_vocabulary_and_vocabulary_before_num_buckets():
     ("body", "problem"),
     [
         ('input_names: "x" hash_bucket_size: 10', "embedding_dim"),
-        ('input_names: "x" embedding_dim: 4', "hash_bucket_size, vocab_list, vocab_file or num_buckets"),
-        ('input_names: ["x", "y"] embedding_dim: 4 hash_bucket_size: 10', "2 input_names; a IdFeature takes 1"),
+        ('input_names: "x" embedding_dim: 4', "hash_bucket_size, vocab_list, vocab_file, num_buckets"),
+        ('input_names: ["x", "y"] embedding_dim: 4 hash_bucket_size: 10', "2 input_names; IdFeature takes 1"),
         ('input_names: "xx" embedding_dim: 4 hash_bucket_size: 10', 'Did you mean "x"'),
         ('input_names: "x" embedding_dim: 4 vocab_list: ["a", "a"]', '"a" twice'),
     ],

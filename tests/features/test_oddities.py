@@ -1,5 +1,5 @@
 from easymtl.features.oddities import describe_oddities
-from tests.features.feature_cases import Case
+from tests.features.feature_cases import Case, make_batch
 
 
 def test_a_sentence_for_each_odd_kind():
@@ -29,3 +29,25 @@ def test_every_kind_that_a_transform_counts_has_a_sentence():
     kinds = [(name, kind) for name, counts in case.encoder.counts.items() for kind in counts if kind != "missing"]
     assert all(case.encoder.counts[name][kind] == 1 for name, kind in kinds)
     assert len(describe_oddities(case.encoder.counts)) == len(kinds) == 6
+
+
+def warnings_of(feature, *batches):
+    case = Case({"x": "STRING"}, f'input_names: "x" embedding_dim: 4 {feature}', {"x": batches[0]})
+    for values in batches[1:]:
+        case.encoder(make_batch(case.pipeline, {"x": values}))
+    return case.encoder.warnings()
+
+
+def test_a_vocabulary_of_which_no_value_occurs_is_told():
+    says = 'not one of the 3 values of the feature "x" so far is in its vocabulary: all take row 0.'
+    assert warnings_of('vocab_list: ["BJ", "SH"]', ["bj", "", "sh"], ["bj"]) == [says]
+    tags = 'feature_type: TagFeature separator: "," vocab_list: ["BJ", "SH"]'
+    assert warnings_of(tags, ["bj,sh", "", "sh"]) == [says]
+    assert warnings_of('vocab_list: ["BJ", "SH"]', ["bj", "sh"], ["SH"]) == []
+    assert warnings_of('vocab_list: ["BJ", "SH"]', ["", ""]) == [], "missing values tell nothing"
+    assert warnings_of("hash_bucket_size: 9", ["bj"]) == []
+
+
+def test_numbers_that_are_all_out_of_range_are_told():
+    assert "in the range of its num_buckets" in warnings_of("num_buckets: 5", ["7", "8"])[0]
+    assert warnings_of("num_buckets: 5", ["7", "4"]) == []

@@ -122,10 +122,10 @@ def test_numbers_times_vectors(combiner):
     ("kind", "options", "problem"),
     [
         ("FLOAT", "boundaries: [1, 2]", "embedding_dim"),
-        ("FLOAT", "embedding_dim: 4 boundaries: [2, 1]", "must rise"),
+        ("FLOAT", "embedding_dim: 4 boundaries: [2, 1]", "must ascend"),
         ("FLOAT", 'normalizer_fn: "lo1p"', 'Did you mean "log1p"'),
         ("FLOAT", "raw_input_dim: 3", "STRING field"),
-        ("STRING", "raw_input_dim: 3 embedding_dim: 4 boundaries: 1", "raw_input_dim: 1"),
+        ("STRING", "raw_input_dim: 3 embedding_dim: 4 boundaries: 1", "take one number"),
     ],
 )
 def test_a_declaration_that_does_not_hold_is_refused(kind, options, problem):

@@ -1,6 +1,6 @@
 """Rules of the inputs and of data_config."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from easymtl.config import view
 from easymtl.config.rules.review import FieldType, Review
@@ -54,12 +54,23 @@ def check_sample_weight(review: Review) -> None:
         review.check_number_field("data_config.sample_weight", review.data.sample_weight)
 
 
-def check_separator(review: Review) -> None:
-    """Columns of a CSV file are separated by one ASCII character that cannot end a line or open a quote."""
-    separator = review.data.separator
-    if len(separator) != 1 or not separator.isascii() or separator in '"\n\r':
-        text = f'is {separator!r}; it needs one ASCII character, for example "," or "\\t" or "\\001".'
-        review.problem("data_config.separator", text)
+def check_dialect(review: Review) -> None:
+    """Columns of a CSV file are separated, and quoted, by characters that mean nothing else."""
+    for field, text in dialect_problems(review.data):
+        review.problem(f"data_config.{field}", text)
+
+
+def dialect_problems(data: DatasetConfig) -> Iterator[tuple[str, str]]:
+    """Yields which field keeps CSV files from being read, and what is wrong with it."""
+    separator, quote = data.separator, data.quote
+    if len(separator) != 1 or not separator.isascii() or separator in "\n\r\0":
+        yield "separator", f'is {separator!r}; it needs one ASCII character, for example "," or "\\t" or "\\001".'
+    elif separator == quote:
+        text = 'it needs one ASCII character that is not the quote. Where nothing is quoted, set data_config.quote: "".'
+        yield "separator", f"is {separator!r}; {text}"
+    if quote and (len(quote) != 1 or not quote.isascii() or quote in "\n\r\0"):
+        text = 'it needs one ASCII character, or none (quote: "") where nothing is quoted.'
+        yield "quote", f"is {quote!r}; {text}"
 
 
 def _parses(field: DatasetConfig.Field) -> bool:

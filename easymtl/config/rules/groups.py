@@ -68,7 +68,7 @@ def check_tower_groups(review: Review) -> None:
 def check_unused_features(review: Review) -> None:
     """A feature that nothing reads is noted."""
     used = _used_names(review)
-    for path, feature in review.features():
+    for path, feature in review.written_features():
         name = feature_name(feature)
         if name and name not in used:
             review.note(path, f'"{name}" is in no feature group: it is not read.')
@@ -103,12 +103,16 @@ def group_references(pipeline: Pipeline) -> list[tuple[str, str]]:
     return found
 
 
+def grouped_names(review: Review) -> set[str]:
+    """Returns the names that groups read; those of ranges that are too long are left out."""
+    patterns = [pattern for group in review.pipeline.model_config.feature_groups for pattern in group.feature_names]
+    is_short = [(view.range_size(pattern) or 1) <= view.LONGEST_RANGE for pattern in patterns]
+    return {name for pattern, short in zip(patterns, is_short) if short for name in view.expand_range(pattern)}
+
+
 def _used_names(review: Review) -> set[str]:
-    used = {tower.task_space_indicator_name for _, tower in review.towers()}
+    used = {tower.task_space_indicator_name for _, tower in review.towers()} | grouped_names(review)
     for group in review.pipeline.model_config.feature_groups:
-        for pattern in group.feature_names:
-            if (view.range_size(pattern) or 1) <= view.LONGEST_RANGE:
-                used.update(view.expand_range(pattern))
         for _, message in walk(group):
             if message.DESCRIPTOR.name == "SeqAttMap":
                 used.update([*message.key, *message.hist_seq, *message.aux_hist_seq])

@@ -61,7 +61,9 @@ class Review:
             if (view.range_size(field.input_name) or 1) <= view.LONGEST_RANGE
             for name in view.input_field_names(self.data, field)
         }
-        self.feature_names = {name: path for path, feature in self.features() if (name := feature_name(feature))}
+        self.feature_names = {
+            name: path for path, feature in self.written_features() if (name := feature_name(feature))
+        }
 
     @property
     def data(self) -> DatasetConfig:
@@ -128,6 +130,22 @@ class Review:
         base = "feature_config.features" if self.pipeline.feature_config.features else "feature_configs"
         for index, feature in enumerate(view.features(self.pipeline)):
             yield f"{base}[{index}]", feature
+
+    def written_features(self) -> Iterator[tuple[str, FeatureConfig]]:
+        """Yields path and message of each feature, those that `shared_names` stand for included."""
+        for path, feature in self.features():
+            yield from self.written_out(path, feature)
+
+    def written_out(self, path: str, feature: FeatureConfig) -> Iterator[tuple[str, FeatureConfig]]:
+        """Yields path and message of the features that a declaration stands for; ranges that are wrong are left out."""
+        usual = FeatureConfig()
+        usual.CopyFrom(feature)
+        sizes = [view.range_size(pattern) for pattern in feature.shared_names]
+        is_right = [size is None or 0 < size <= view.LONGEST_RANGE for size in sizes]
+        usual.shared_names[:] = [name for name, right in zip(feature.shared_names, is_right) if right]
+        for one in view.written_out(usual):
+            is_shared = not set(one.input_names) <= set(feature.input_names)
+            yield (f"{path}.shared_names" if is_shared else path), one
 
     def model(self) -> tuple[str, Message] | None:
         """Path and message of the model, when there is one."""

@@ -1,0 +1,164 @@
+"""What is wrong with the declaration of one feature, told from the config alone.
+
+One place for two readers: the rules of a config, which know the line of each field, and the transforms, which are made
+of messages that may never have been checked.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from easymtl.config.names import NORMALIZERS, normalizer_name
+from easymtl.config.rules.review import INPUT_TYPES
+from easymtl.config.vocabulary import inspect_vocabulary, list_problems
+from easymtl.errors import did_you_mean, quoted
+from easymtl.protos.feature_pb2 import FeatureConfig
+
+TABLE_SOURCES = ("hash_bucket_size", "vocab_list", "vocab_file", "num_buckets")
+_MOST_INPUTS = 1000
+_FLOATS = ("FLOAT", "DOUBLE")
+_WIDTH = "needs embedding_dim, for example embedding_dim: 16."
+
+
+class Fault(NamedTuple):
+    """A mistake in a feature.
+
+    Attributes:
+        field: the field that is wrong; empty for the feature as a whole.
+        text: what is wrong; goes on after the name of the field, or of the feature.
+        reads: paths outside of the feature that were looked at.
+    """
+
+    field: str
+    text: str
+    reads: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.field} {self.text}".strip()
+
+
+class _Type(NamedTuple):
+    """What a feature type takes: how many inputs, and what can be wrong with it, given the types of its inputs."""
+
+    fewest_inputs: int
+    most_inputs: int
+    faults: Callable[[FeatureConfig, Sequence[str]], Iterator[Fault]]
+
+
+def feature_faults(feature: FeatureConfig, input_types: Sequence[str] = ()) -> Iterator[Fault]:
+    """Yields what is wrong with a feature.
+
+    Args:
+        feature: the declaration.
+        input_types: the declared type of each of its inputs, such as `FLOAT`; empty where it has none.
+    """
+    kind, count = _TYPES[feature.feature_type], len(feature.input_names)
+    if not count:
+        yield Fault("", "has no input_names.")
+    elif not kind.fewest_inputs <= count <= kind.most_inputs:
+        wanted = f"{kind.fewest_inputs}" if kind.fewest_inputs == kind.most_inputs else f"1 to {kind.most_inputs}"
+        name = FeatureConfig.FeatureType.Name(feature.feature_type)
+        yield Fault("", f"has {count} input_names; {name} takes {wanted}.")
+    yield from kind.faults(feature, input_types)
+
+
+def table_sources(feature: FeatureConfig) -> list[str]:
+    """Returns the fields of a feature that say how rows are found; the first is the one that counts."""
+    return [source for source in TABLE_SOURCES if getattr(feature, source)]
+
+
+def _of_table(feature: FeatureConfig, input_types: Sequence[str]) -> Iterator[Fault]:
+    """A feature with a table says how rows are found and how wide they are."""
+    sources = table_sources(feature)
+    if not sources:
+        yield Fault("", f"needs one of {', '.join(TABLE_SOURCES)}, for example hash_bucket_size: 100000.")
+    if not feature.embedding_dim:
+        yield Fault("", _WIDTH)
+    for problem in list_problems(feature.vocab_list):
+        yield Fault("vocab_list", problem)
+    if sources[:1] == ["vocab_file"]:
+        for problem in inspect_vocabulary(feature.vocab_file).problems:
+            yield Fault("vocab_file", problem)
+    yield from _precision(feature, input_types[:1])
+
+
+def _of_tags(feature: FeatureConfig, input_types: Sequence[str]) -> Iterator[Fault]:
+    yield from _of_table(feature, input_types)
+    yield from _separator("separator", feature.separator)
+    if len(feature.input_names) == 2 and feature.kv_separator:
+        text = f'is "{feature.kv_separator}", and the weights come from a second input, too; keep one of them.'
+        yield Fault("kv_separator", text)
+
+
+def _of_numbers(feature: FeatureConfig, input_types: Sequence[str]) -> Iterator[Fault]:
+    boundaries = list(feature.boundaries)
+    has_scale = feature.max_val > feature.min_val
+    if any(not low < high for low, high in pairwise(boundaries)):
+        yield Fault("boundaries", f"{boundaries} must ascend, each larger than the one before.")
+    has_buckets = bool(boundaries) or (feature.num_buckets > 1 and has_scale)
+    if has_buckets and feature.raw_input_dim > 1:
+        field = "boundaries" if boundaries else "num_buckets"
+        yield Fault(field, f"take one number, but raw_input_dim is {feature.raw_input_dim}.")
+    if has_buckets and not feature.embedding_dim:
+        yield Fault("", "has buckets, so it needs embedding_dim, for example embedding_dim: 16.")
+    if feature.max_val < feature.min_val:
+        yield Fault("max_val", f"{feature.max_val:g} is less than min_val {feature.min_val:g}.")
+    if feature.raw_input_dim > 1:
+        if any(kind not in ("STRING", "") for kind in input_types[:1]):
+            text = f"{feature.raw_input_dim} needs a STRING field of numbers with a separator between them."
+            yield Fault("raw_input_dim", text, (INPUT_TYPES,))
+        yield from _separator("separator", feature.separator)
+    name = normalizer_name(feature.normalizer_fn)
+    if name and name not in NORMALIZERS:
+        text = f'"{feature.normalizer_fn}" is none of {quoted(NORMALIZERS, 30)}.{did_you_mean(name, NORMALIZERS)}'
+        yield Fault("normalizer_fn", text)
+
+
+def _of_combination(feature: FeatureConfig, input_types: Sequence[str]) -> Iterator[Fault]:
+    if not feature.hash_bucket_size:
+        yield Fault("", "needs hash_bucket_size: a ComboFeature hashes its crossed values.")
+    if not feature.embedding_dim:
+        yield Fault("", _WIDTH)
+    separators, inputs = list(feature.combo_input_seps), len(feature.input_names)
+    if len(separators) not in (0, inputs):
+        text = f'has {len(separators)} entries for {inputs} input_names; give one each, "" where an input is not split.'
+        yield Fault("combo_input_seps", text)
+    for place, separator in enumerate(separators):
+        if separator:
+            yield from _separator(f"combo_input_seps[{place}]", separator)
+    if any(separators) and feature.combo_join_sep:
+        yield Fault("combo_join_sep", "and combo_input_seps exclude each other; keep one of them.")
+    yield from _precision(feature, input_types)
+
+
+def _separator(field: str, separator: str) -> Iterator[Fault]:
+    """Texts are split at each of the characters of a separator, which must be of one byte."""
+    if not separator or not separator.isascii():
+        yield Fault(field, f'"{separator}" cannot split text; give one ASCII character, for example "|".')
+
+
+def _precision(feature: FeatureConfig, input_types: Sequence[str]) -> Iterator[Fault]:
+    for name, kind in zip(feature.input_names, input_types):
+        if feature.precision < 0 and kind in _FLOATS:
+            text = (
+                f'reads the {kind} field "{name}" as text and needs precision, the digits behind the point, for '
+                "example precision: 2; or declare the field as STRING or INT64."
+            )
+            yield Fault("", text, (INPUT_TYPES,))
+
+
+def _of_inputs_alone(feature: FeatureConfig, input_types: Sequence[str]) -> Iterator[Fault]:
+    """The type is checked by the number of its inputs alone."""
+    yield from ()
+
+
+_TYPES = {
+    FeatureConfig.IdFeature: _Type(1, 1, _of_table),
+    FeatureConfig.TagFeature: _Type(1, 2, _of_tags),
+    FeatureConfig.RawFeature: _Type(1, 1, _of_numbers),
+    FeatureConfig.ComboFeature: _Type(1, _MOST_INPUTS, _of_combination),
+    FeatureConfig.LookupFeature: _Type(2, 2, _of_table),
+    FeatureConfig.SequenceFeature: _Type(1, 1, _of_inputs_alone),
+    FeatureConfig.ExprFeature: _Type(1, _MOST_INPUTS, _of_inputs_alone),
+    FeatureConfig.PassThroughFeature: _Type(1, 1, _of_inputs_alone),
+}

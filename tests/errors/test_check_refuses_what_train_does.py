@@ -1,0 +1,202 @@
+"""What the readers and the features refuse, `check` refuses, or only the data or the machine can tell.
+
+`SITES` has an entry for each `raise` of a mistake below `easymtl/features/` and `easymtl/data/`, in the order of the
+file, by module and function. A new `raise` gets a new entry: `Found`, with edits of the project of `project.py` that
+`check` refuses with the line of the config, or a sentence that says why no config alone can tell it.
+"""
+
+import ast
+import builtins
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import easymtl
+from tests.errors.cases import CHECK
+from tests.errors.project import Project, rows
+
+PACKAGE = Path(easymtl.__file__).parent
+FEATURE = 'features { input_names: "price" feature_type: RawFeature }'
+USER = "hash_bucket_size: 50 embedding_dim: 4"
+IN_DATA = "only the values of the data tell, and check reads the first of them"
+IN_FILE = "only the file tells: check opens all files and reads the first rows"
+CHANGES = "the file changes, or fails, while it is read"
+MACHINE = "the disk, the network or the permissions of the machine tell"
+CURSOR = "only a checkpoint beside the data tells"
+ROWS_GONE = "only a whole pass over the data tells that no row is left"
+
+
+class Found(NamedTuple):
+    """A mistake that `check` finds in the config.
+
+    Attributes:
+      says: what it says, behind the line of the config; of a path, behind the name of the input.
+      edits: replacements in x.config.
+    """
+
+    says: str
+    edits: tuple[tuple[str, str], ...]
+
+
+def found(says: str, *edits: tuple[str, str]) -> Found:
+    return Found(says, edits)
+
+
+def remote(name: str, says: str) -> Found:
+    return found(says, ('train_input_path: "train.csv"', f'train_input_path: "{name}"'))
+
+
+UNKNOWN_INPUT = found('"usr" is not in data_config.input_fields', ('input_names: "user"', 'input_names: "usr"'))
+INPUT_TYPE = found(
+    "input_type OdpsInput is not supported", ("batch_size: 8", "batch_size: 8 input_type: OdpsInput")
+)  # fmt: skip
+NO_FILES = found("no data file is there", ('"train.csv"', '"nothing*.csv"'))
+SITES: dict[str, list[Found | str]] = {
+    "data/bad_values.py usable_rows": [IN_DATA],
+    "data/convert.py default_scalar": [
+        found(
+            'default_val "x" is no FLOAT', ('"price" input_type: FLOAT', '"price" input_type: FLOAT default_val: "x"')
+        )
+    ],
+    "data/csv.py CsvSource.read": [CHANGES],
+    "data/csv.py CsvSource._inspect": [IN_FILE],
+    "data/csv.py CsvSource._check_record_size": [IN_FILE],
+    "data/csv.py CsvSource._check_quotes": [IN_FILE],
+    "data/csv.py _position": [IN_FILE, IN_FILE, IN_FILE],
+    "data/csv_dialect.py Dialect.of": [
+        found("data_config.separator is 'ä'; it needs one ASCII", ("batch_size: 8", 'batch_size: 8 separator: "ä"')),
+    ],
+    "data/csv_rows.py read_carefully": [IN_DATA],
+    "data/csv_rows.py read_records": [IN_DATA],
+    "data/csv_text.py read_stream": [CHANGES],
+    "data/csv_text.py text_start": [IN_FILE],
+    "data/fields.py input_fields": [
+        found('"order" is taken', ('input_name: "order"', 'input_name: "order" } input_fields { input_name: "order"')),
+    ],
+    "data/parquet.py ParquetSource.__init__": [IN_FILE],
+    "data/parquet.py ParquetSource._batches": [CHANGES],
+    "data/parquet.py ParquetSource._report": [IN_DATA],
+    "data/parquet.py open_parquet": [IN_FILE],
+    "data/parquet.py _check_types": [IN_FILE, IN_FILE],
+    "data/parquet.py _convert": [IN_DATA],
+    "data/paths.py DataFile.open": [CHANGES, MACHINE],
+    "data/paths.py read_open": [MACHINE],
+    "data/paths.py expand": [found("The input path is empty", ('"train.csv"', '" , "'))],
+    "data/paths.py _expand_part": [
+        found('"trian.csv" is not in the current folder', ('"train.csv"', '"trian.csv"')),
+        NO_FILES,
+        MACHINE,
+    ],
+    "data/paths.py _refuse": [MACHINE],
+    "data/remote.py locate": [
+        remote("ftp://host/train.csv", "ftp:// cannot be read"),
+        remote("s3://me:secret@bucket/train.csv", "holds a name or secret before the bucket"),
+        remote("s3:///train.csv", "no bucket is named"),
+    ],
+    "data/remote.py require_writable_place": [MACHINE, MACHINE],
+    "data/remote.py upload": [MACHINE],
+    "data/remote.py list_files": [MACHINE, MACHINE],
+    "data/remote.py _connect": [MACHINE],
+    "data/remote.py _s3": [remote("s3://bucket/train.csv?regoin=x", 'option "regoin" is not known')],
+    "data/sources.py open_source": [UNKNOWN_INPUT],
+    "data/sources.py _format": [INPUT_TYPE],
+    "data/windows.py read_chunks": [CURSOR, ROWS_GONE],
+    "data/windows.py require_rows": [ROWS_GONE],
+    "data/windows.py gather_windows": [CURSOR],
+    "data/windows.py cut_batches": [CURSOR],
+    "features/declarations.py declared_features": [
+        found('"tags" is taken', ('input_names: "user"', 'input_names: "user" shared_names: "tags"')),
+    ],
+    "features/declarations.py find_feature": [
+        found('"usr" is not in the features', ('feature_names: ["user"', 'feature_names: ["usr"')),
+    ],
+    "features/declarations.py _num_words": [
+        found('vocab_file "nowhere.txt" is no file', (USER, 'vocab_file: "nowhere.txt" embedding_dim: 4')),
+    ],
+    "features/declared.py make_transform": [
+        found("SequenceFeature is not supported yet", ("feature_type: TagFeature", "feature_type: SequenceFeature")),
+        found("needs embedding_dim", (USER, "hash_bucket_size: 50")),
+    ],
+    "features/encoder.py Encoder._pieces": [IN_DATA],
+    "features/feature_set.py _input_fields": [UNKNOWN_INPUT],
+    "features/labels.py read_labels": [IN_DATA],
+    "features/numbers.py _check_numbers": [IN_DATA],
+    "features/tables.py _check_equal": [
+        found(
+            '"t" is shared with user',
+            (USER, f'{USER} embedding_name: "t"'),
+            ("hash_bucket_size: 20", 'embedding_name: "t" hash_bucket_size: 20'),
+        ),
+    ],
+}
+ID = '"user" feature_type: IdFeature'
+COMBO = '"user" feature_type: ComboFeature'
+NUMBERS = '"user" feature_name: "p" feature_type: RawFeature raw_input_dim: 2'
+BUCKETS = "raw_input_dim: 3 num_buckets: 4 max_val: 9 embedding_dim: 4 }"
+FAULTS = [
+    found("reads the FLOAT field", ('input_names: "user"', 'feature_name: "user" input_names: "price"')),
+    found("reads the FLOAT field", (ID, f'"user" shared_names: "price"{ID[6:]}'), (FEATURE, "")),
+    found('separator "，" cannot split text', ("hash_bucket_size: 20", 'separator: "，" hash_bucket_size: 20')),
+    found("kv_separator is", ('input_names: "tags"', 'input_names: ["tags", "price"] kv_separator: ":"')),
+    found('separator "、" cannot', ('"price" feature_type: RawFeature', f'{NUMBERS} separator: "、"')),
+    found("take one number", (FEATURE, FEATURE.replace("}", BUCKETS))),
+    found('combo_input_seps[0] "；" cannot', (ID, f'{COMBO} combo_input_seps: "；"')),
+    found("exclude each other", (ID, f'{COMBO} combo_input_seps: "," combo_join_sep: "_"')),
+    found('shared_names "usr" is not in', (ID, f'"user" shared_names: "usr"{ID[6:]}')),
+    found("is a range of 999999999 names", (ID, f'"user" shared_names: "u[1-999999999]"{ID[6:]}')),
+    found("holds an empty value at place 1", (USER, 'vocab_list: ["a", ""] embedding_dim: 4')),
+    found('quote is "', ("batch_size: 8", "batch_size: 8 quote: \"''\"")),
+]
+"""What the one function of `config/rules/feature_faults.py` yields, and kin: each would end a training."""
+
+
+def raises() -> Iterator[str]:
+    """Yields "module function" of each place at which an error of ours is raised."""
+    for folder in ("data", "features"):
+        for path in sorted((PACKAGE / folder).rglob("*.py")):
+            module = path.relative_to(PACKAGE).as_posix()
+            yield from (f"{module} {name}" for name in _raises_in(ast.parse(path.read_text(encoding="utf-8")), ""))
+
+
+def _raises_in(node: ast.AST, name: str) -> Iterator[str]:
+    for child in ast.iter_child_nodes(node):
+        is_scope = isinstance(child, (ast.FunctionDef, ast.ClassDef))
+        if isinstance(child, ast.Raise) and _is_ours(child):
+            yield name
+        yield from _raises_in(child, f"{name}.{child.name}".lstrip(".") if is_scope else name)
+
+
+def _is_ours(node: ast.Raise) -> bool:
+    called = node.exc.func if isinstance(node.exc, ast.Call) else None
+    name = getattr(called, "id", getattr(called, "attr", ""))
+    return bool(name) and not hasattr(builtins, name) and name != "ArrowInvalid"
+
+
+def test_every_mistake_that_is_refused_has_an_entry():
+    places = list(raises())
+    counts = {place: places.count(place) for place in dict.fromkeys(places)}
+    known = {place: len(entries) for place, entries in SITES.items()}
+    wrong = [
+        f"{place}: {counts.get(place, 0)} raises, {known.get(place, 0)} entries"
+        for place in sorted({*counts, *known})
+        if counts.get(place) != known.get(place)
+    ]
+    assert not wrong, f"SITES of {Path(__file__).name} needs one entry for each raise:\n" + "\n".join(wrong)
+
+
+CASES = [(place, entry) for place, entries in SITES.items() for entry in entries if isinstance(entry, Found)]
+CASES += [("config/rules/feature_faults.py", entry) for entry in FAULTS]
+
+
+@pytest.mark.parametrize("place, entry", CASES, ids=[f"{place}: {entry.says[:40]}" for place, entry in CASES])
+def test_check_finds_it_with_its_place(tmp_path, place, entry):
+    project = Project(tmp_path / "project")
+    project.write("train.csv", rows(24))
+    project.replace("x.config", *entry.edits)
+    outcome = project.run(CHECK)
+    assert outcome.code == 2
+    lines = [line for line in outcome.message.split("\n") if entry.says in line]
+    assert any(re.match(r"x\.config:\d+|train input: ", line) for line in lines), outcome.message
