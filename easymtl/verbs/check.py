@@ -52,7 +52,7 @@ def check_data(config: Config, part: str, paths: str) -> list[str]:
     for note in notes:
         print(f"warning: {part} input: {note}")
     if part == "train":
-        for note in feature_notes(first_rows(paths, data_config, fields), config.pipeline):
+        for note in feature_notes(first_rows(paths, config.pipeline, fields), config.pipeline):
             print(f"note: {note}")
     return []
 

@@ -67,13 +67,13 @@ def data_problems(
         return [str(error)]
 
 
-def first_rows(paths: str, data_config: DatasetConfig, fields: Sequence[str]) -> pa.RecordBatch:
+def first_rows(paths: str, pipeline: Pipeline, fields: Sequence[str]) -> pa.RecordBatch:
     """Returns the first rows of data that can be read as declared.
 
     Raises:
       UserError: they cannot.
     """
-    return _first_rows(paths, data_config, fields)[2]
+    return _first_rows(paths, pipeline.data_config, fields, text_forms(pipeline))[2]
 
 
 def quote_problems(paths: str, data_config: DatasetConfig, fields: Sequence[str]) -> tuple[list[str], list[str]]:
