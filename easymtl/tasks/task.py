@@ -21,7 +21,7 @@ from easymtl.tasks.losses_pointwise import lognormal_predictions
 from easymtl.tasks.measures import Measure
 from easymtl.tasks.metrics import Metric, build_metrics
 from easymtl.tasks.names import numbered
-from easymtl.tasks.sample_weights import Factor
+from easymtl.tasks.sample_weights import Factor, factor_of
 from easymtl.tasks.sums import Sum
 from easymtl.tasks.terms import Joint, Term, TermInputs
 
@@ -37,6 +37,7 @@ class Task:
         tower: the tower's message.
         name: the tower's name.
         label: name of the label field.
+        label_column: the column of the label.
         num_outputs: width of the logits.
         factors: the factors of a sample's weight beside the presence of the label.
         output: what the logits stand for.
@@ -49,7 +50,7 @@ class Task:
     def __init__(
         self,
         tower: TaskTower,
-        label: str,
+        label: NumberColumn,
         factors: Sequence[Factor] = (),
         reduction: int = ModelConfig.NONZERO_WEIGHT_MEAN,
     ):
@@ -57,7 +58,7 @@ class Task:
 
         Args:
             tower: the tower's message.
-            label: name of the label field.
+            label: the column of the label.
             factors: factors of a sample's weight beside the presence of the label.
             reduction: how the losses of the samples become one number, an `ModelConfig.LossReduction`.
 
@@ -66,7 +67,8 @@ class Task:
         """
         self.tower = tower
         self.name = tower.tower_name
-        self.label = label
+        self.label = label.field
+        self.label_column = label
         self.num_outputs = tower.num_class
         self.factors: tuple[Factor, ...] = tuple(factors)
         self.terms: list[Term] = []
@@ -116,7 +118,7 @@ class Task:
     def number_columns(self) -> list[NumberColumn]:
         """The number columns that the losses and the metrics read, each once; behind the label those of others."""
         columns = [factor.column for factor in self.factors]
-        columns.append(NumberColumn(self.label, self.label))
+        columns.append(self.label_column)
         columns.extend(self.joint.number_columns if self.joint else ())
         columns.extend(column for term in (*self.terms, *self.distillations) for column in term.number_columns)
         return list({column.name: column for column in columns}.values())
@@ -136,7 +138,7 @@ class Task:
         """
         weights = tf.cast(tf.logical_not(tf.math.is_nan(self.labels(numbers))), tf.float32)
         for factor in self.factors:
-            weights *= factor(numbers)
+            weights *= factor_of(factor, numbers)
         return weights
 
     def in_space(self, numbers: Mapping[str, tf.Tensor]) -> tf.Tensor:
@@ -150,7 +152,7 @@ class Task:
         result = tf.logical_not(tf.math.is_nan(self.labels(numbers)))
         for factor in self.factors:
             if not factor.keeps_in_space:
-                result &= tf.not_equal(factor(numbers), 0)
+                result &= tf.not_equal(factor_of(factor, numbers), 0)
         return result
 
     def labels(self, numbers: Mapping[str, tf.Tensor]) -> tf.Tensor:

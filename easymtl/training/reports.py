@@ -58,6 +58,5 @@ class Reports:
         if self._labels_step == step:
             return
         self._labels_step = step
-        for rule in source.labels.unlabelled():
-            text = f'no row read so far has a label "{rule.field}": the tower "{rule.tower}" has learnt nothing.'
-            self._tell(events.Note(f"Warning: {text}"))
+        for rule, why in source.labels.unlearnt("rows read so far"):
+            self._tell(events.Note(f'Warning: {why}: the tower "{rule.tower}" has learnt nothing.'))

@@ -81,7 +81,7 @@ def test_soft_labels_and_missing_ones_are_allowed(csv):
     numbers, check, _ = read(csv(["0", "0.25", "", "1", "nan"]), "FLOAT")
     assert numbers == [*range(5)]
     assert check.num_labels == {"y": 3}
-    assert not check.unlabelled()
+    assert not check.unlearnt("rows")
 
 
 @pytest.mark.parametrize("label", ["3", "-1", "0.5", "inf"])
@@ -105,7 +105,7 @@ def test_a_default_that_is_no_label_is_found_where_the_field_is_empty(csv):
 
 def test_towers_without_a_label_are_known(csv):
     _, check, _ = read(csv(["", ""]), "INT32")
-    assert [rule.tower for rule in check.unlabelled()] == ["t"]
+    assert [(rule.tower, why) for rule, why in check.unlearnt("rows")] == [("t", 'no row has a label "y"')]
 
 
 def test_the_losses_of_a_tower_say_what_its_label_is():

@@ -92,7 +92,7 @@ def three(numbers):
 
 def narrowed(number):
     """A double as the float32 that the model gets: 0 where that is not finite."""
-    return float(np.float32(number)) if abs(number) <= np.finfo(np.float32).max else 0.0
+    return float(np.float32(number)) if abs(number) <= float(np.finfo(np.float32).max) else 0.0
 
 
 def at_the_clock(number):
