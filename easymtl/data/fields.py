@@ -30,11 +30,13 @@ class Field:
         name: its `input_name`.
         type: the Arrow type of its `input_type`.
         default: the text of `default_val`, taken for an empty value, or None when a missing value stays missing.
+        is_label: whether it is one of `data_config.label_fields`.
     """
 
     name: str
     type: pa.DataType
     default: str | None
+    is_label: bool = False
 
     @property
     def type_name(self) -> str:
@@ -45,6 +47,15 @@ class Field:
     def column_type(self) -> pa.DataType:
         """Returns the Arrow type that a source yields: a dictionary for strings, else `type`."""
         return DICTIONARY if self.type == pa.string() else self.type
+
+    def advice(self, text: str) -> str:
+        """Returns what else to do about a text that is no value of the type: of labels in words, else nothing."""
+        if not self.is_label or not text.strip()[:1].isalpha():
+            return ""
+        return (
+            f" If it is a word for a label, declare the field as STRING and say what each word stands for: "
+            f'data_config {{ label_values {{ label_name: "{self.name}" number: 1 texts: "{text.strip()}" }} }}.'
+        )
 
 
 def input_fields(data_config: DatasetConfig) -> dict[str, Field]:
@@ -62,5 +73,5 @@ def input_fields(data_config: DatasetConfig) -> dict[str, Field]:
         for name in view.input_field_names(data_config, message):
             if name in fields:
                 raise UserError(f'data_config.input_fields declares "{name}" twice. Keep one of the two.')
-            fields[name] = Field(name, kind, default)
+            fields[name] = Field(name, kind, default, name in data_config.label_fields)
     return fields

@@ -122,6 +122,7 @@ class ParquetSource(Source):
         problem = (
             f'{block.file.name}: row {row + first} (row group {block.start}): column "{field.name}" holds '
             f'"{column[first].as_py()}", which is no {field.type_name} ({ALLOWED[field.type]}).'
+            f"{field.advice(str(column[first].as_py()))}"
         )
         if not self.ignore_error:
             raise UserError(f"{problem} Correct it, or set data_config.ignore_error to leave out such rows.")

@@ -1,8 +1,9 @@
 """What labels and weights may be, checked as rows are read: a wrong one would train without a word."""
 
+import dataclasses
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -16,7 +17,7 @@ from easymtl.features.factors import Factor, tower_factors
 from easymtl.features.numbers import NumberColumn, read_numbers
 from easymtl.protos.loss_pb2 import LossType
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.protos.task_pb2 import LabelTransform, TaskTower
+from easymtl.protos.task_pb2 import KD, LabelTransform, TaskTower
 
 _OF_ONE_EVENT = {
     LossType.CLASSIFICATION,
@@ -57,7 +58,7 @@ class LabelRule:
     tower: str
     field: str
     num_classes: int
-    texts: Mapping[str | None, float] = field(default_factory=dict)
+    texts: Mapping[str | None, float] = dataclasses.field(default_factory=dict)
     transform: str = ""
     factors: tuple[Factor, ...] = ()
     is_off: bool = False
@@ -116,6 +117,37 @@ class WeightRule:
         )
 
 
+@dataclass(frozen=True)
+class TeacherRule:
+    """A field that holds another model's prediction; a missing one, or NaN, is one of rows that it does not know.
+
+    Attributes:
+      column: the prediction.
+      least: the smallest number allowed.
+      most: the largest.
+    """
+
+    column: NumberColumn
+    least: float = -np.inf
+    most: float = np.inf
+
+    def is_bad(self, array: pa.Array, predictions: np.ndarray) -> np.ndarray:
+        """Tells of predictions `[n]`, NaN where missing, which are not allowed."""
+        return np.isinf(predictions) | (predictions < self.least) | (predictions > self.most)
+
+    def problem(self, value: object) -> str:
+        """Returns what to say of a value that is not allowed."""
+        kind = "finite numbers"
+        if np.isfinite(self.most):
+            kind = "probabilities from 0 to 1 (label_is_logits is false)"
+        elif np.isfinite(self.least):
+            kind = "finite numbers of at least 0 (the tower has a label_transform)"
+        return f'column "{self.column.field}" holds {value}, the soft_label_name of a kd: {kind} are allowed.'
+
+
+NumberRule = WeightRule | TeacherRule
+
+
 def label_rules(pipeline: Pipeline) -> list[LabelRule]:
     """Returns the rule of each tower, in the order of the config."""
     return [_label_rule(pipeline, index, tower) for index, tower in enumerate(view.task_towers(pipeline))]
@@ -141,10 +173,11 @@ def _label_rule(pipeline: Pipeline, index: int, tower: TaskTower) -> LabelRule:
     )
 
 
-def weight_rules(pipeline: Pipeline) -> list[WeightRule]:
-    """Returns the rule of each field that is a factor of weights."""
-    data, rules = pipeline.data_config, {}
+def number_rules(pipeline: Pipeline) -> list[NumberRule]:
+    """Returns the rules of the fields beside the labels: factors of weights, and other models' predictions."""
+    data = pipeline.data_config
     towers = view.task_towers(pipeline)
+    rules: dict[str, NumberRule] = {}
     if data.sample_weight and any(tower.use_sample_weight for tower in towers):
         rules[data.sample_weight] = WeightRule(NumberColumn.plain(data, data.sample_weight))
     for entry in (entry for tower in towers for entry in tower.sample_weights):
@@ -152,7 +185,15 @@ def weight_rules(pipeline: Pipeline) -> list[WeightRule]:
         if name:
             is_label = name in data.label_fields
             rules.setdefault(name, WeightRule(NumberColumn.plain(data, name), is_label))
-    return list(rules.values())
+    return [*rules.values(), *(_teacher_rule(pipeline, kd) for kd in pipeline.model_config.kd)]
+
+
+def _teacher_rule(pipeline: Pipeline, kd: KD) -> TeacherRule:
+    column = NumberColumn.plain(pipeline.data_config, kd.soft_label_name)
+    if kd.loss_type in _OF_ONE_EVENT and not kd.label_is_logits:
+        return TeacherRule(column, least=0, most=1)
+    functions = {f"y_{tower.tower_name}": tower.label_transform.function for tower in view.task_towers(pipeline)}
+    return TeacherRule(column, least=0) if functions.get(kd.pred_name) else TeacherRule(column)
 
 
 class LabelCheck:
@@ -162,12 +203,13 @@ class LabelCheck:
       num_labels: label field -> rows seen so far that have it.
     """
 
-    def __init__(self, encoder: RowEncoder, rules: Sequence[LabelRule], weights: Sequence[WeightRule] = ()):
+    def __init__(self, encoder: RowEncoder, rules: Sequence[LabelRule], others: Sequence[NumberRule] = ()):
         self.num_labels: dict[str, int] = {rule.field: 0 for rule in rules}
         self._num_counted: dict[str, list[int]] = {rule.tower: [0] * (len(rule.factors) + 1) for rule in rules}
         self._encoder = encoder
         self._rules = tuple(rules)
-        self._weights = tuple(weights)
+        self._all_rules = (*rules, *others)
+        self._factor_columns = [factor.column for rule in rules for factor in rule.factors]
         self._lock = threading.Lock()
 
     @property
@@ -182,7 +224,7 @@ class LabelCheck:
           BadValues: one is not.
         """
         # First, as the encoder counts what it meets, and meets a batch again once its bad rows are left out.
-        numbers = checked_numbers(batch, self._rules, self._weights)
+        numbers = checked_numbers(batch, self._all_rules, self._factor_columns)
         rows = self._encoder(batch)
         self.count(numbers)
         return rows
@@ -239,34 +281,27 @@ def why_unlearnt(rule: LabelRule, counts: Sequence[int], rows: str) -> str:
 
 
 def checked_numbers(
-    batch: pa.RecordBatch, rules: Sequence[LabelRule], weights: Sequence[WeightRule] = ()
+    batch: pa.RecordBatch, rules: Sequence[LabelRule | NumberRule], further: Sequence[NumberColumn] = ()
 ) -> dict[str, np.ndarray]:
-    """Returns the numbers that rules speak of by column name, `[n]` float32 each, NaN where missing.
+    """Returns the numbers of rules and of further columns by name, `[n]` float32 each, NaN where missing.
 
     Raises:
-      BadValues: one is not allowed.
+      BadValues: one is not allowed by its rule.
     """
-    columns = [*(rule.column for rule in (*rules, *weights))]
-    columns += [factor.column for rule in rules for factor in rule.factors]
-    columns = list({column.name: column for column in columns}.values())
+    columns = list({column.name: column for column in (*(rule.column for rule in rules), *further)}.values())
     numbers = dict(zip((column.name for column in columns), read_numbers(batch, columns).T))
     for rule in rules:
-        _require_none(batch, rule, rule.field, rule.is_bad(numbers[rule.field]))
-    for weight in weights:
-        name = weight.column.field
-        _require_none(batch, weight, name, weight.is_bad(batch.column(name), numbers[name]))
+        _require_allowed(batch.column(rule.column.field), rule, numbers[rule.column.name])
     return numbers
 
 
-def _require_none(batch: pa.RecordBatch, rule: LabelRule | WeightRule, name: str, is_bad: np.ndarray) -> None:
+def _require_allowed(array: pa.Array, rule: LabelRule | NumberRule, numbers: np.ndarray) -> None:
+    is_bad = rule.is_bad(numbers) if isinstance(rule, LabelRule) else rule.is_bad(array, numbers)
     bad = np.flatnonzero(is_bad)
     if len(bad):
-        first, *others = _distinct(batch.column(name).take(pa.array(bad)))
-        raise BadValues(name, first, others, rule.problem(first))
-
-
-def _distinct(values: pa.Array) -> list:
-    """Returns the values, each once, also NaN."""
-    if pa.types.is_dictionary(values.type):
-        values = values.dictionary_decode()
-    return values.unique().to_pylist()
+        values = array.take(pa.array(bad))
+        if pa.types.is_dictionary(values.type):
+            values = values.dictionary_decode()
+        # Arrow's `unique` takes one NaN for another.
+        first, *others = values.unique().to_pylist()
+        raise BadValues(rule.column.field, first, others, rule.problem(first))

@@ -1,7 +1,8 @@
 """Columns of numbers beside the features: labels, sample weights and indicators of sample spaces."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -29,7 +30,7 @@ class NumberColumn:
     name: str
     field: str
     equals: str | None = None
-    texts: Mapping[str | None, float] = field(default_factory=dict, hash=False)
+    texts: Mapping[str | None, float] = dataclasses.field(default_factory=dict, hash=False)
 
     @classmethod
     def plain(cls, data_config: DatasetConfig, field: str) -> "NumberColumn":
@@ -96,7 +97,7 @@ def _named_numbers(texts: pa.Array, column: NumberColumn) -> np.ndarray:
     return np.array(numbers, np.float32)
 
 
-def _bad_texts(texts: pa.Array, bad: Sequence[int], column: NumberColumn, problem: str) -> BadValues:
+def _bad_texts(texts: pa.Array, bad: Sequence[int] | np.ndarray, column: NumberColumn, problem: str) -> BadValues:
     first, *others = dict.fromkeys(texts[int(row)].as_py() for row in bad)
     return BadValues(column.field, first, others, f'field "{column.field}" holds "{first}", {problem}')
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from easymtl.config import view
 from easymtl.data.rows import Rows
 from easymtl.features.encoder import KEEP_PREFIX, Encoder, to_tensors
-from easymtl.features.labels import LabelCheck, RowEncoder, label_rules, weight_rules
+from easymtl.features.labels import LabelCheck, RowEncoder, label_rules, number_rules
 from easymtl.features.numbers import NumberColumn
 from easymtl.layers.context import Call
 from easymtl.protos.model_pb2 import ModelConfig
@@ -120,7 +120,7 @@ def evaluate(
     means = LossMeans(tasks, pipeline.model_config.loss_reduction)
     num_examples = 0
     limit = pipeline.eval_config.num_examples or None
-    labels = LabelCheck(encoder, label_rules(pipeline), weight_rules(pipeline))
+    labels = LabelCheck(encoder, label_rules(pipeline), number_rules(pipeline))
     with evaluation_feed(pipeline, labels, paths or view.eval_input(pipeline)) as feed:
         for rows in _limited((batch.rows for batch in feed), limit):
             if is_stopping():
@@ -149,7 +149,7 @@ def _unlearnt(labels: LabelCheck, tasks: Sequence[Task]) -> list[str]:
         if not labels.num_labels[rule.field]
         else f'{why}: the losses of the tower "{rule.tower}" are 0.'
         for rule, why in labels.unlearnt("rows")
-        if labels.num_labels[rule.field] or rule.tower not in has_metrics
+        if not rule.is_off and (labels.num_labels[rule.field] or rule.tower not in has_metrics)
     ]
 
 
