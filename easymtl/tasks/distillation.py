@@ -87,6 +87,9 @@ class Distillation:
     def _compared(self, teacher: tf.Tensor, inputs: TermInputs) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the label and the logit that the loss is computed on, `[batch]` each."""
         kd = self.kd
+        if self.task.transform:
+            # Both are in the units of the label; the loss is that of the label's transform.
+            return self.task.transform.forward(teacher), self.task.scores(inputs.logits)
         if kd.loss_type not in _OF_PROBABILITIES:
             return teacher, self.task.predictions(inputs.logits)[kd.pred_name]
         scores = self.task.log_odds(inputs.logits)

@@ -15,6 +15,7 @@ from easymtl.layers.context import Build
 from easymtl.protos.loss_pb2 import Loss, LossType, ZILNLoss
 from easymtl.protos.model_pb2 import ModelConfig
 from easymtl.protos.task_pb2 import TaskTower
+from easymtl.tasks.label_transform import Transform
 from easymtl.tasks.labelled import Labelled
 from easymtl.tasks.losses import LOSSES, LossInputs, LossKind, Output
 from easymtl.tasks.losses_pointwise import lognormal_predictions
@@ -29,7 +30,7 @@ from easymtl.tasks.terms import Joint, Term, TermInputs
 class Task:
     """One tower of the config: label, losses, weights and predictions.
 
-        loss(sample)  = one row of `easymtl.tasks.losses.LOSSES`
+        loss(sample)  = one row of `easymtl.tasks.losses.LOSSES`, of the label behind `label_transform`
         weight        = sample weight · space of the label · space of the feature · (label is there)
         loss of entry = tower.weight · loss.weight · Σ weight · loss(sample) / count(weight != 0)
 
@@ -44,6 +45,7 @@ class Task:
         metrics: the metrics of the tower.
         terms: further loss entries, which look beyond this task; whoever builds the tasks adds them.
         distillations: loss entries against other models' predictions; the weight of the tower is none of theirs.
+        transform: what the label goes through before the loss sees it, and predictions back; None for the label itself.
         joint: what makes the scores from the logits of several tasks; None when the task's own are the scores.
     """
 
@@ -75,6 +77,7 @@ class Task:
         self.distillations: list[Term] = []
         self.joint: Joint | None = None
         self._reduction = reduction
+        self.transform = Transform(tower.label_transform) if tower.HasField("label_transform") else None
         entries = [entry for entry in tower.losses if entry.loss_type != LossType.ORDER_CALIBRATE_LOSS]
         entries = entries or [Loss(loss_type=tower.loss_type)]
         kinds = [self._kind(entry) for entry in entries]
@@ -174,6 +177,7 @@ class Task:
         labels = self.labels(labelled.numbers)
         # The label is replaced before any arithmetic: the gradient of a NaN is NaN even under a weight of 0.
         labels = tf.where(tf.math.is_nan(labels), tf.zeros_like(labels), labels)
+        labels = self.transform.forward(labels) if self.transform else labels
         weights = self.weights(labelled.numbers)
         scores, in_space = self.scores(logits), self.in_space(labelled.numbers)
         result = {}
@@ -240,7 +244,7 @@ class Task:
     def named_predictions(self, name: str, scores: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns the predictions that scores, like those of `scores`, stand for: `probs_<name>` and so on."""
         if self.output is Output.VALUE:
-            return {f"y_{name}": scores}
+            return {f"y_{name}": self.transform.inverse(scores) if self.transform else scores}
         if self.output is Output.RATE:
             return {f"y_{name}": tf.sigmoid(scores)}
         if self.output is Output.SECOND_CLASS:

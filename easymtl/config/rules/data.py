@@ -38,7 +38,7 @@ def check_input_fields(review: Review) -> None:
 
 
 def check_labels(review: Review) -> None:
-    """Labels are number fields."""
+    """Labels are number fields, or texts that stand for numbers."""
     if not review.data.label_fields:
         review.problem("data_config", "has no label_fields: name the columns that the towers learn.")
     for index, label in enumerate(review.data.label_fields):

@@ -104,7 +104,8 @@ def group_references(pipeline: Pipeline) -> list[tuple[str, str]]:
 
 
 def _used_names(review: Review) -> set[str]:
-    used = {tower.task_space_indicator_name for _, tower in review.towers()}
+    spaces = [*(tower for _, tower in review.towers()), *review.pipeline.model_config.kd]
+    used = {message.task_space_indicator_name for message in spaces}
     for group in review.pipeline.model_config.feature_groups:
         for pattern in group.feature_names:
             if (view.range_size(pattern) or 1) <= view.LONGEST_RANGE:
