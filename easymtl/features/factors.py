@@ -96,7 +96,7 @@ def _further(pipeline: Pipeline, entry: SampleWeight, label: str) -> Factor:
     data = pipeline.data_config
     if entry.WhichOneof("factor") == "class_weights":
         weights = entry.class_weights
-        space = f'the rows with "{label}" above 0'
+        space = f'the class of "{label}" above 0'
         return Factor(NumberColumn.plain(data, label), weights.positive, weights.negative, space=space)
     return Factor(NumberColumn.plain(data, entry.column or entry.label))
 

@@ -100,7 +100,7 @@ def test_an_entry_without_texts_is_that_of_all_others():
 
 
 def test_a_text_of_a_label_that_has_no_number_is_named_with_the_field_to_set():
-    with pytest.raises(BadValues, match='"maybe", which data_config.label_values gives no number') as error:
+    with pytest.raises(BadValues, match=r'"maybe", which data_config.label_values gives no number') as error:
         labels_of(["yes", "maybe", "No", "maybe"])
     assert 'label_values { label_name: "y" number: 0 texts: "maybe" }' in str(error.value)
     assert (error.value.first, list(error.value.others)) == ("maybe", ["No"])

@@ -114,7 +114,7 @@ def test_any_rows(rooms, rows):
 
 def test_rows_that_repeat(rooms):
     row = {
-        "s": "a b a", "t": "é|", "n32": 7, "n64": -1, "f32": 2.5, "f64": 0.5, "b": True, "digits": "3", "text_number": "7",
-        "vec": "1|2|3", "tags": "x|y|x", "kv": "x:2|y:0.5", "w": "1|2",
+        "s": "a b a", "t": "é|", "n32": 7, "n64": -1, "f32": 2.5, "f64": 0.5, "b": True, "digits": "3",
+        "text_number": "7", "vec": "1|2|3", "tags": "x|y|x", "kv": "x:2|y:0.5", "w": "1|2",
     }  # fmt: skip
     assert_equal(rooms, [row, dict.fromkeys(FIELDS), row, row] * 50)

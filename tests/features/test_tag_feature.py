@@ -153,7 +153,7 @@ def test_a_weight_that_is_not_finite_is_refused(weight, options, columns):
 @pytest.mark.parametrize(("kind", "weight"), [("FLOAT", math.nan), ("DOUBLE", math.inf), ("DOUBLE", 1e39)])
 def test_a_weight_in_a_column_of_numbers_is_finite_too(kind, weight):
     columns = {"x": ["a", "b", None], "w": [1.0, weight, None]}
-    with pytest.raises(BadValues, match='field "w" of "x" holds "(nan|inf|1e)') as error:
+    with pytest.raises(BadValues, match=r'field "w" of "x" holds "(nan|inf|1e)') as error:
         Case({"x": "STRING", "w": kind}, tag_feature("", '"x", "w"'), columns)
     assert isinstance(error.value.first, float)
 

@@ -18,9 +18,7 @@ def check_label_values(review: Review) -> None:
         is_known = review.check_known(f"{path}.label_name", label, review.data.label_fields, LABELS[1], *LABELS)
         kind = review.input_types.get(label, "STRING")
         if is_known and kind != "STRING":
-            text = (
-                f'"{label}" is a {kind} field, whose numbers need no names; remove the entry, or declare STRING.'
-            )
+            text = f'"{label}" is a {kind} field, whose numbers need no names; remove the entry, or declare STRING.'
             review.problem(f"{path}.label_name", text, INPUT_TYPES)
         for number, written in enumerate(entry.texts):
             if not written.strip():
