@@ -71,7 +71,7 @@ class TestLabelTransform:
     def test_other_losses_may_not(self, problems, losses, says):
         text = replaced(BASE, ("      metrics_set { mean_squared_error { } }\n", ""))
         (line,) = problems((L2, f"{losses}\n label_transform {{ function: LOG1P }}"), text=text)
-        assert line.startswith("x.config:54:") and "task_towers[2].label_transform" in line and says in line
+        assert line.startswith("x.config:48:") and "task_towers[2].label_transform" in line and says in line
 
     def test_a_tower_with_a_parent_may_not(self, problems):
         (line,) = problems((L2, f'{L2} parent: "ctr" label_transform {{ function: LOG1P }}'))
