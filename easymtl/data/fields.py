@@ -50,7 +50,8 @@ class Field:
 
     def advice(self, text: str) -> str:
         """Returns what else to do about a text that is no value of the type: of labels in words, else nothing."""
-        if not self.is_label or not text.strip()[:1].isalpha():
+        is_word = all(character.isalpha() or character in " _-" for character in text) and text.strip(" _-")
+        if not self.is_label or not is_word:
             return ""
         return (
             f" If it is a word for a label, declare the field as STRING and say what each word stands for: "

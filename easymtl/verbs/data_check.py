@@ -1,6 +1,6 @@
 """Comparing what a config declares with what its files hold, from their beginnings."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -14,6 +14,7 @@ from easymtl.data.rows import Rows
 from easymtl.data.sources import describe, open_source
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.features.labels import LabelCheck, LabelRule, checked_numbers, label_rules, number_rules
+from easymtl.features.tag_weights import tag_weights
 from easymtl.protos.data_pb2 import DatasetConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.synth import DATA_SETS
@@ -62,7 +63,10 @@ def data_problems(paths: str, data_config: DatasetConfig, fields: Sequence[str])
 
 
 def label_problems(paths: str, pipeline: Pipeline) -> tuple[list[str], list[str]]:
-    """Returns which labels and weights of the first rows are not allowed, and which towers learn nothing from them."""
+    """Returns which labels and weights of the first rows are not allowed, and which towers learn nothing from them.
+
+    Weights are those of rows and of tags.
+    """
     problems, notes = [], []
     for rule in [*label_rules(pipeline), *number_rules(pipeline)]:
         source, block, batch = _first_rows(paths, pipeline.data_config, [rule.column.field])
@@ -74,7 +78,16 @@ def label_problems(paths: str, pipeline: Pipeline) -> tuple[list[str], list[str]
                 continue
         if isinstance(rule, LabelRule):
             notes += _learns_nothing(paths, pipeline, rule)
+    problems += _tag_weight_problems(paths, pipeline)
     return list(dict.fromkeys(problems)), notes
+
+
+def _tag_weight_problems(paths: str, pipeline: Pipeline) -> Iterator[str]:
+    for weights in tag_weights(pipeline):
+        source, block, batch = _first_rows(paths, pipeline.data_config, [weights.field])
+        bad = weights.bad(batch.column(weights.field).to_pylist())
+        if bad and not source.ignore_error:
+            yield described(BadValues(weights.field, bad[0], (), weights.problem(bad[0])), source, [block])
 
 
 def _learns_nothing(paths: str, pipeline: Pipeline, rule: LabelRule) -> list[str]:
