@@ -38,9 +38,9 @@ class TagWeights:
     def _is_right(self, value: str | int | float) -> bool:
         if not isinstance(value, str):
             return abs(value) <= _LARGEST
-        pieces = filter(None, re.split(f"[{re.escape(self.feature.separator)}]", value))
+        pieces = re.split(f"[{re.escape(self.feature.separator)}]", value)
         if self.feature.kv_separator:
-            pieces = (piece.partition(self.feature.kv_separator)[2] for piece in pieces)
+            pieces = [piece.partition(self.feature.kv_separator)[2] for piece in pieces]
         return all(_is_finite(piece) for piece in pieces if piece)
 
 
