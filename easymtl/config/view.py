@@ -99,6 +99,32 @@ def label_name(pipeline: Pipeline, index: int) -> str:
     return tower.label_name or pipeline.data_config.label_fields[index]
 
 
+def label_texts(data_config: DatasetConfig, label: str) -> dict[str | None, float]:
+    """Returns the number of each text of a label by `label_values`; that of all other texts under None, if any."""
+    texts: dict[str | None, float] = {}
+    for entry in data_config.label_values:
+        if entry.label_name == label:
+            texts.update(dict.fromkeys(entry.texts or [None], entry.number))
+    return texts
+
+
+def indicator_field(pipeline: Pipeline, name: str) -> str:
+    """Returns the field that `task_space_indicator_name` stands for: the first of a feature, else the field itself.
+
+    Empty when there is neither.
+    """
+    for feature in features(pipeline):
+        if (feature.feature_name or feature.input_names) and feature_name(feature) == name:
+            return "".join(feature.input_names[:1])
+    declared = (field for entry in pipeline.data_config.input_fields for field in _declared(pipeline, entry))
+    return name if name in declared else ""
+
+
+def _declared(pipeline: Pipeline, entry: DatasetConfig.Field) -> Iterable[str]:
+    is_short = (range_size(entry.input_name) or 1) <= LONGEST_RANGE
+    return input_field_names(pipeline.data_config, entry) if is_short else ()
+
+
 def features(pipeline: Pipeline) -> list[FeatureConfig]:
     """Returns the features, from `feature_config { features }` or the older `feature_configs`."""
     return list(pipeline.feature_config.features) or list(pipeline.feature_configs)
@@ -185,7 +211,6 @@ def used_fields(pipeline: Pipeline) -> dict[str, str]:
 def _feature_readers(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
     base = "feature_config.features" if pipeline.feature_config.features else "feature_configs"
     grouped = {name for group in pipeline.model_config.feature_groups for name in group_feature_names(group)}
-    grouped |= {tower.task_space_indicator_name for tower in task_towers(pipeline)}
     for index, feature in enumerate(features(pipeline)):
         for one in written_out(feature):
             if feature_name(one) in grouped:
@@ -202,6 +227,9 @@ def _task_readers(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
         yield label_name(pipeline, index), f"{path}.label_name"
         if tower.task_space_indicator_label:
             yield tower.task_space_indicator_label, f"{path}.task_space_indicator_label"
+        if tower.task_space_indicator_name:
+            name = f"{path}.task_space_indicator_name"
+            yield indicator_field(pipeline, tower.task_space_indicator_name), name
         for i, weight in enumerate(tower.sample_weights):
             if weight.column or weight.label:
                 yield weight.column or weight.label, f"{path}.sample_weights[{i}]"
@@ -209,6 +237,22 @@ def _task_readers(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
             key = entry.gauc.uid_field or entry.session_auc.session_id_field
             if key:
                 yield key, f"{path}.metrics_set[{i}]"
+        for i, loss in enumerate(tower.losses):
+            yield from _session(loss, f"{path}.losses[{i}]")
+    for index, kd in enumerate(pipeline.model_config.kd):
+        path = f"model_config.kd[{index}]"
+        yield kd.soft_label_name, f"{path}.soft_label_name"
+        if kd.task_space_indicator_name:
+            yield indicator_field(pipeline, kd.task_space_indicator_name), f"{path}.task_space_indicator_name"
+        yield from _session(kd, path)
+
+
+def _session(loss: Message, path: str) -> Iterator[tuple[str, str]]:
+    """Yields the field that tells sessions apart for a loss, if there is one."""
+    member = loss.WhichOneof("loss_param")
+    session = getattr(getattr(loss, member), "session_name", "") if member else ""
+    if session:
+        yield session, f"{path}.{member}.session_name"
 
 
 def train_input(pipeline: Pipeline) -> str:

@@ -311,7 +311,8 @@ def why_not(column: pa.Array, row: int, field: Field) -> str:
         return f"{holds}, {texts.why_no_text(value, found)}"
     if pa.types.is_temporal(found):
         return f"{holds}, which is no whole number of microseconds. Write it in microseconds."
-    return f"{holds}, which is no {field.type_name} ({ALLOWED[field.type]})."
+    advice = field.advice(value) if isinstance(value, str) else ""
+    return f"{holds}, which is no {field.type_name} ({ALLOWED[field.type]}).{advice}"
 
 
 def _value(column: pa.Array, row: int) -> Any:

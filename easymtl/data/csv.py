@@ -340,7 +340,8 @@ def _stands_for(text: str, value: Value, kind: pa.DataType) -> bool:
     if isinstance(value, str):
         return text == value
     values, _ = parse_text(pa.array([text]), kind)
-    return values[0].as_py() == value
+    found = values[0].as_py()
+    return found == value or (value != value and found is not None and found != found)
 
 
 def _position(file: DataFile, name: str, names: list[str]) -> int:

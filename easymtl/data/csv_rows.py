@@ -165,6 +165,8 @@ def _value_problem(row: int, line: int, field: Field, text: str, layout: Layout)
         sentence += f" It goes over several lines, as it is quoted. {HOW_TO_READ_QUOTES_AS_TEXT}"
     if line == 1 and text.strip() == field.name and not layout.has_header:
         sentence += " The line looks like a header: set data_config.with_header to true."
+    else:
+        sentence += field.advice(shown)
     return _Problem(row, line, sentence)
 
 

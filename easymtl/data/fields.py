@@ -33,6 +33,7 @@ class Field:
         default: the text of `default_val`, taken for an empty value, or None when a missing value stays missing.
         form: what its readers need its text to be, where it is declared STRING.
         as_found: the type of a column that is handed on as it is in the files, else None.
+        is_label: whether it is one of `data_config.label_fields`.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Field:
     default: str | None
     form: TextForm = OF_IDS
     as_found: pa.DataType | None = None
+    is_label: bool = False
 
     @property
     def type_name(self) -> str:
@@ -52,6 +54,16 @@ class Field:
         if self.as_found is not None:
             return self.as_found
         return DICTIONARY if self.type == pa.string() else self.type
+
+    def advice(self, text: str) -> str:
+        """Returns what else to do about a text that is no value of the type: of labels in words, else nothing."""
+        is_word = all(character.isalpha() or character in " _-" for character in text) and text.strip(" _-")
+        if not self.is_label or not is_word:
+            return ""
+        return (
+            f" If it is a word for a label, declare the field as STRING and say what each word stands for: "
+            f'data_config {{ label_values {{ label_name: "{self.name}" number: 1 texts: "{text.strip()}" }} }}.'
+        )
 
 
 def input_fields(data_config: DatasetConfig) -> dict[str, Field]:
@@ -69,5 +81,5 @@ def input_fields(data_config: DatasetConfig) -> dict[str, Field]:
         for name in view.input_field_names(data_config, message):
             if name in fields:
                 raise UserError(f'data_config.input_fields declares "{name}" twice. Keep one of the two.')
-            fields[name] = Field(name, kind, default)
+            fields[name] = Field(name, kind, default, is_label=name in data_config.label_fields)
     return fields

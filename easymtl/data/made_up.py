@@ -18,22 +18,24 @@ _PLACE = DataFile("made-up rows", "", fs.LocalFileSystem())
 class MadeUpSource(Source):
     """One block of random rows, the same each time.
 
-    A label is 0 or 1. Any other column has up to 1,000 distinct values: whole numbers, their text, or decimal numbers
-    below 1. They carry no meaning: a vocabulary knows hardly any, and no metric says anything.
+    A label is 0 or 1, or one of its texts. Any other column has up to 1,000 distinct values: whole numbers, their text,
+    or decimal numbers below 1. They carry no meaning: a vocabulary knows hardly any, and no metric says anything.
     """
 
-    def __init__(self, declared: Mapping[str, Field], columns: Sequence[str], labels: Sequence[str], num_rows: int):
+    def __init__(
+        self, declared: Mapping[str, Field], columns: Sequence[str], labels: Mapping[str, Sequence[str]], num_rows: int
+    ):
         """Draws the rows.
 
         Args:
             declared: the columns of the config by name.
             columns: those to make.
-            labels: names of label fields.
+            labels: the texts of each label field, none where it holds numbers.
             num_rows: how many rows there are.
         """
         fields = {name: declared[name] for name in columns}
         random = np.random.default_rng(_SEED)
-        arrays = [_column(field, field.name in labels, num_rows, random) for field in fields.values()]
+        arrays = [_column(field, labels.get(field.name), num_rows, random) for field in fields.values()]
         self._rows = pa.RecordBatch.from_arrays(arrays, names=list(fields))
         super().__init__(fields, [Block(_PLACE, 0, self._rows.nbytes, num_rows)])
 
@@ -46,10 +48,11 @@ class MadeUpSource(Source):
         return None
 
 
-def _column(field: Field, is_label: bool, num_rows: int, random: np.random.Generator) -> pa.Array:
-    numbers = random.integers(0, 2 if is_label else _NUM_VALUES, num_rows)
+def _column(field: Field, texts: Sequence[str] | None, num_rows: int, random: np.random.Generator) -> pa.Array:
+    is_label = texts is not None
+    numbers = random.integers(0, len(texts or "01") if is_label else _NUM_VALUES, num_rows)
     if field.type == pa.string():
-        values = pa.array([str(number) for number in range(_NUM_VALUES)])
+        values = pa.array(list(texts or ()) or [str(number) for number in range(_NUM_VALUES)])
         return pa.DictionaryArray.from_arrays(pa.array(numbers, pa.int32()), values).cast(DICTIONARY)
     if pa.types.is_boolean(field.type):
         return pa.array(numbers % 2 == 1)

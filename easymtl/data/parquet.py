@@ -106,7 +106,8 @@ class ParquetSource(Source):
         for batch in self._batches(block, [name]):
             column = fill_empty(self._read_column(block.file, batch, field).values, default)
             texts = column.cast(pa.string()) if isinstance(value, str) else column
-            place = pc.index(texts, pa.scalar(value, texts.type)).as_py()
+            # Unlike pc.index, pc.is_in takes one NaN for another.
+            place = pc.index(pc.is_in(texts, pa.array([value], texts.type)), True).as_py()
             if place >= 0:
                 return self._place(block, row + place)
             row += batch.num_rows

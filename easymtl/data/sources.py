@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from easymtl.config import view
 from easymtl.data.blocks import Block, SkippedRows, Source
 from easymtl.data.csv import CsvSource
 from easymtl.data.csv_dialect import Dialect
@@ -61,7 +62,8 @@ def open_source(
     columns = list(dict.fromkeys(columns))
     assert columns, "a source reads at least one column"
     if not paths and data_config.input_type == DatasetConfig.DummyInput:
-        return MadeUpSource(declared, columns, data_config.label_fields, data_config.batch_size)
+        labels = {name: _texts(data_config, name) for name in data_config.label_fields}
+        return MadeUpSource(declared, columns, labels, data_config.batch_size)
     files, kind = _files(paths, data_config)
     source: Source
     if kind == _PARQUET:
@@ -78,6 +80,11 @@ def open_source(
         )
     source.paths = paths
     return source
+
+
+def _texts(data_config: DatasetConfig, label: str) -> list[str]:
+    """Returns texts that a label may hold, none where it holds numbers."""
+    return [text or "any" for text in view.label_texts(data_config, label)]
 
 
 def describe(paths: str, data_config: DatasetConfig) -> list[tuple[str, str | None]]:

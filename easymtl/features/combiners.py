@@ -27,7 +27,9 @@ def fold(bags: Bags, rows: tf.Tensor, combiner: str) -> Bags:
         rows = tf.boolean_mask(rows, kept)
         lengths = counts_by_row(tf.ones_like(rows), rows, num_bags)
         bags = Bags(tf.boolean_mask(bags.ids, kept), lengths, tf.boolean_mask(bags.weights, kept), bags.counts)
+    # In float64: the squares and sums of float32 weights may be larger or smaller than any float32.
+    weights = tf.cast(bags.weights, tf.float64)
     squares = combiner == "sqrtn"
-    total = counts_by_row(tf.square(bags.weights) if squares else bags.weights, rows, num_bags)
+    total = counts_by_row(tf.square(weights) if squares else weights, rows, num_bags)
     norm = tf.sqrt(total) if squares else total
-    return bags._replace(weights=bags.weights / tf.gather(norm, rows))
+    return bags._replace(weights=tf.cast(weights / tf.gather(norm, rows), tf.float32))

@@ -9,6 +9,7 @@ import pyarrow as pa
 import tensorflow as tf
 
 from easymtl.data.bad_values import BadValues
+from easymtl.data.blocks import Value
 from easymtl.data.rows import Ragged, Rows
 from easymtl.errors import quoted
 from easymtl.features.columns import read_column
@@ -75,7 +76,7 @@ class Encoder:
         """Returns the rows of a batch: `ids_<width>`, `bags_<width>`, `dense`, `numbers`, `keys` and the kept columns.
 
         Raises:
-            BadValues: a text that must be a number is none.
+            BadValues: a text that must be a number is none, or the weight of a tag is not finite.
         """
         # Distinct values are few and most of them text: a GPU would only add copies.
         with tf.device("/CPU:0"):
@@ -123,15 +124,15 @@ class Encoder:
                 raise
         bad = _failing(function, values)
         first = next(bad)
-        shown = first if len(first) <= 60 else f"{first[:57]}..."
+        shown = str(first) if len(str(first)) <= 60 else f"{str(first)[:57]}..."
         features = quoted(name for name, _ in self._traced.uses[field])
         raise BadValues(
             field,
             first,
             bad,
             f'field "{field}" of {features} holds "{shown}", which cannot be read '
-            "as a number (num_buckets takes whole ones, RawFeature and weights decimal ones; hash_bucket_size takes "
-            "any text).",
+            "as a number (num_buckets takes whole ones, RawFeature decimal ones, weights finite ones; hash_bucket_size "
+            "takes any text).",
         )
 
     def _pack(self, features: dict[str, Encoded], num_rows: int) -> dict[str, np.ndarray | Ragged]:
@@ -180,14 +181,15 @@ def to_tensors(rows: Rows) -> dict[str, np.ndarray]:
     return tensors
 
 
-def _failing(function: Callable, values: tf.Tensor) -> Iterator[str]:
-    """Yields the texts that a function of texts fails on, found by halving."""
+def _failing(function: Callable, values: tf.Tensor) -> Iterator[Value]:
+    """Yields the values that a function of values fails on, found by halving."""
     try:
         function(values)
         return
     except tf.errors.InvalidArgumentError:
         if len(values) == 1:
-            yield values[0].numpy().decode("utf-8", "replace")
+            value = values[0].numpy()
+            yield value.decode("utf-8", "replace") if isinstance(value, bytes) else value.item()
             return
     middle = len(values) // 2
     yield from _failing(function, values[:middle])

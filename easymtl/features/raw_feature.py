@@ -50,7 +50,7 @@ class RawFeature(Transform):
         """Returns the numbers of values, `[n, dimension]`."""
         if column.dtype == tf.string:
             return self._parse(column)
-        # 64-bit inputs (timestamps, large counts) are scaled before they lose digits.
+        # 64-bit inputs (timestamps, large counts) are scaled before they lose digits, and so are numbers in text.
         dtype = tf.float32 if column.dtype.size < 8 and column.dtype != tf.int32 else tf.float64
         numbers = tf.cast(column, dtype)[:, tf.newaxis]
         return numbers, {"missing": count(is_missing(column))}
@@ -60,13 +60,13 @@ class RawFeature(Transform):
         if self.dimension == 1:
             pieces = column[:, tf.newaxis]
             surplus = tf.zeros_like(column, tf.int64)
-            numbers = as_numbers(pieces, tf.float32)
+            numbers = as_numbers(pieces, tf.float64)
         else:
             parts = split(column, self.feature.separator, keep_empty=True)
             inside = tf.less(parts.positions, self.dimension)
             places = tf.stack([parts.rows, parts.positions], axis=1)[inside]
             shape = tf.stack([num_values, self.dimension])
-            numbers = tf.scatter_nd(places, as_numbers(parts.pieces[inside], tf.float32), shape)
+            numbers = tf.scatter_nd(places, as_numbers(parts.pieces[inside], tf.float64), shape)
             surplus = tf.maximum(parts.lengths - self.dimension, 0)
         return numbers, {"missing": count(is_missing(column)), "surplus": surplus}
 

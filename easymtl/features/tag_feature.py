@@ -7,7 +7,7 @@ import tensorflow as tf
 from easymtl.features.combiners import fold
 from easymtl.features.lookups import make_lookup
 from easymtl.features.pieces import Bags, Piece, count, expect
-from easymtl.features.text import as_numbers, as_text, counts_by_row, rows_and_places, split
+from easymtl.features.text import as_text, as_weights, counts_by_row, rows_and_places, split
 from easymtl.features.transform import Transform
 from easymtl.protos.feature_pb2 import FeatureConfig
 
@@ -16,7 +16,8 @@ class TagFeature(Transform):
     """The combined vectors of tags: `a|b|b` is sum, mean or sqrtn of E_a, E_b and E_b.
 
     Weights stand behind `kv_separator` in each tag (`a:0.5|b:2`) or in a second input (`0.5|2`); a tag without a
-    weight of its own weighs 1, weights without a tag are dropped, and both are counted as "unpaired".
+    weight of its own weighs 1, weights without a tag are dropped, and both are counted as "unpaired". A weight that is
+    NaN or infinite cannot be read, like a text that is no number.
     """
 
     def __init__(self, feature: FeatureConfig):
@@ -34,7 +35,7 @@ class TagFeature(Transform):
         weights, names, unpaired = None, parts.pieces, {}
         if self.feature.kv_separator:
             names, weight_text = self._halves(parts.pieces)
-            weights = as_numbers(weight_text, tf.float32, "1")
+            weights = as_weights(weight_text)
             unpaired = {"unpaired": _per_text(count(tf.equal(weight_text, "")), parts)}
         found = self.lookup(names)
         counts = {kind: _per_text(flags, parts) for kind, flags in found.counts.items()}
@@ -61,9 +62,9 @@ class TagFeature(Transform):
         """Returns the weights of a second input, under ids of 0."""
         if column.dtype != tf.string:
             ones = tf.ones_like(column, tf.int64)
-            return Bags(tf.zeros_like(ones), ones, tf.cast(column, tf.float32), {})
+            return Bags(tf.zeros_like(ones), ones, as_weights(column), {})
         parts = split(column, self.feature.separator)
-        return Bags(tf.zeros_like(parts.rows), parts.lengths, as_numbers(parts.pieces, tf.float32, "1"), {})
+        return Bags(tf.zeros_like(parts.rows), parts.lengths, as_weights(parts.pieces), {})
 
     def _halves(self, tags: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns what stands before and behind the first kv_separator of each tag, twice `[m]`."""

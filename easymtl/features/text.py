@@ -31,8 +31,25 @@ def as_text(column: tf.Tensor, precision: int) -> tf.Tensor:
 
 
 def as_numbers(text: tf.Tensor, dtype: tf.DType, empty: str = "0") -> tf.Tensor:
-    """Returns texts as numbers; an empty text is `empty`. A text that is no number fails the op."""
+    """Returns texts as numbers; an empty text is `empty`. A text that is no number fails the op.
+
+    Decimals are float64, which narrows to float32 only behind whatever is computed of them: a time in milliseconds has
+    13 digits, of which float32 keeps 7.
+    """
     return tf.strings.to_number(tf.where(tf.equal(text, ""), tf.constant(empty), text), dtype)
+
+
+def as_weights(column: tf.Tensor) -> tf.Tensor:
+    """Returns weights of tags as float32, of a text or numbers; an empty text is 1.
+
+    A weight that is not finite fails the op, as a text that is no number does: it would make the whole vector NaN.
+    """
+    is_text = column.dtype == tf.string
+    numbers = tf.cast(as_numbers(column, tf.float64, "1") if is_text else column, tf.float32)
+    shown = column if is_text else tf.strings.as_string(column)
+    wrong = tf.strings.join(["weight ", shown])
+    # Added and not a control dependency, which an optimized graph may drop.
+    return numbers + tf.strings.to_number(tf.where(tf.math.is_finite(numbers), "0", wrong))
 
 
 def split(text: tf.Tensor, separators: str, keep_empty: bool = False) -> Split:

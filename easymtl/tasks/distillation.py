@@ -16,7 +16,7 @@ from easymtl.protos.loss_pb2 import Loss, LossType
 from easymtl.protos.task_pb2 import KD
 from easymtl.tasks.losses import LOSSES, LossInputs
 from easymtl.tasks.losses_pointwise import SMALLEST_PROBABILITY
-from easymtl.tasks.sample_weights import Factor
+from easymtl.tasks.sample_weights import Factor, factor_of
 from easymtl.tasks.sums import Sum
 from easymtl.tasks.task import Task
 from easymtl.tasks.terms import TermInputs
@@ -74,7 +74,7 @@ class Distillation:
         is_there = tf.logical_not(tf.math.is_nan(teacher))
         weights = tf.cast(is_there, tf.float32)
         for factor in self.factors:
-            weights *= factor(inputs.labelled.numbers)
+            weights *= factor_of(factor, inputs.labelled.numbers)
         teacher, student = self._compared(tf.where(is_there, teacher, 0.0), inputs)
         loss = Loss(loss_type=self.kd.loss_type)
         if self.kd.WhichOneof("loss_param"):
@@ -87,6 +87,9 @@ class Distillation:
     def _compared(self, teacher: tf.Tensor, inputs: TermInputs) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the label and the logit that the loss is computed on, `[batch]` each."""
         kd = self.kd
+        if self.task.transform:
+            # Both are in the units of the label; the loss is that of the label's transform.
+            return self.task.transform.forward(teacher), self.task.scores(inputs.logits)
         if kd.loss_type not in _OF_PROBABILITIES:
             return teacher, self.task.predictions(inputs.logits)[kd.pred_name]
         scores = self.task.log_odds(inputs.logits)

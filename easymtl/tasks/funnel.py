@@ -95,8 +95,7 @@ class Funnel:
     @property
     def number_columns(self) -> list[NumberColumn]:
         """The columns of the labels of everything that must happen first."""
-        label = NumberColumn(self._parent.label, self._parent.label)
-        return [label, *(self._parent.joint.number_columns if self._parent.joint else ())]
+        return [self._parent.label_column, *(self._parent.joint.number_columns if self._parent.joint else ())]
 
     def scores(self, logits: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Returns the log-odds of the joint probability, or the expected value, float32 `[batch]`."""

@@ -15,13 +15,14 @@ from easymtl.layers.context import Build
 from easymtl.protos.loss_pb2 import Loss, LossType, ZILNLoss
 from easymtl.protos.model_pb2 import ModelConfig
 from easymtl.protos.task_pb2 import TaskTower
+from easymtl.tasks.label_transform import Transform
 from easymtl.tasks.labelled import Labelled
 from easymtl.tasks.losses import LOSSES, LossInputs, LossKind, Output
 from easymtl.tasks.losses_pointwise import lognormal_predictions
 from easymtl.tasks.measures import Measure
 from easymtl.tasks.metrics import Metric, build_metrics
 from easymtl.tasks.names import numbered
-from easymtl.tasks.sample_weights import Factor
+from easymtl.tasks.sample_weights import Factor, factor_of
 from easymtl.tasks.sums import Sum
 from easymtl.tasks.terms import Joint, Term, TermInputs
 
@@ -29,7 +30,7 @@ from easymtl.tasks.terms import Joint, Term, TermInputs
 class Task:
     """One tower of the config: label, losses, weights and predictions.
 
-        loss(sample)  = one row of `easymtl.tasks.losses.LOSSES`
+        loss(sample)  = one row of `easymtl.tasks.losses.LOSSES`, of the label behind `label_transform`
         weight        = sample weight · space of the label · space of the feature · (label is there)
         loss of entry = tower.weight · loss.weight · Σ weight · loss(sample) / count(weight != 0)
 
@@ -37,19 +38,21 @@ class Task:
         tower: the tower's message.
         name: the tower's name.
         label: name of the label field.
+        label_column: the column of the label.
         num_outputs: width of the logits.
         factors: the factors of a sample's weight beside the presence of the label.
         output: what the logits stand for.
         metrics: the metrics of the tower.
         terms: further loss entries, which look beyond this task; whoever builds the tasks adds them.
         distillations: loss entries against other models' predictions; the weight of the tower is none of theirs.
+        transform: what the label goes through before the loss sees it, and predictions back; None for the label itself.
         joint: what makes the scores from the logits of several tasks; None when the task's own are the scores.
     """
 
     def __init__(
         self,
         tower: TaskTower,
-        label: str,
+        label: NumberColumn,
         factors: Sequence[Factor] = (),
         reduction: int = ModelConfig.NONZERO_WEIGHT_MEAN,
     ):
@@ -57,7 +60,7 @@ class Task:
 
         Args:
             tower: the tower's message.
-            label: name of the label field.
+            label: the column of the label.
             factors: factors of a sample's weight beside the presence of the label.
             reduction: how the losses of the samples become one number, an `ModelConfig.LossReduction`.
 
@@ -66,13 +69,15 @@ class Task:
         """
         self.tower = tower
         self.name = tower.tower_name
-        self.label = label
+        self.label = label.field
+        self.label_column = label
         self.num_outputs = tower.num_class
         self.factors: tuple[Factor, ...] = tuple(factors)
         self.terms: list[Term] = []
         self.distillations: list[Term] = []
         self.joint: Joint | None = None
         self._reduction = reduction
+        self.transform = Transform(tower.label_transform) if tower.HasField("label_transform") else None
         entries = [entry for entry in tower.losses if entry.loss_type != LossType.ORDER_CALIBRATE_LOSS]
         entries = entries or [Loss(loss_type=tower.loss_type)]
         kinds = [self._kind(entry) for entry in entries]
@@ -116,7 +121,7 @@ class Task:
     def number_columns(self) -> list[NumberColumn]:
         """The number columns that the losses and the metrics read, each once; behind the label those of others."""
         columns = [factor.column for factor in self.factors]
-        columns.append(NumberColumn(self.label, self.label))
+        columns.append(self.label_column)
         columns.extend(self.joint.number_columns if self.joint else ())
         columns.extend(column for term in (*self.terms, *self.distillations) for column in term.number_columns)
         return list({column.name: column for column in columns}.values())
@@ -136,7 +141,7 @@ class Task:
         """
         weights = tf.cast(tf.logical_not(tf.math.is_nan(self.labels(numbers))), tf.float32)
         for factor in self.factors:
-            weights *= factor(numbers)
+            weights *= factor_of(factor, numbers)
         return weights
 
     def in_space(self, numbers: Mapping[str, tf.Tensor]) -> tf.Tensor:
@@ -150,7 +155,7 @@ class Task:
         result = tf.logical_not(tf.math.is_nan(self.labels(numbers)))
         for factor in self.factors:
             if not factor.keeps_in_space:
-                result &= tf.not_equal(factor(numbers), 0)
+                result &= tf.not_equal(factor_of(factor, numbers), 0)
         return result
 
     def labels(self, numbers: Mapping[str, tf.Tensor]) -> tf.Tensor:
@@ -172,6 +177,7 @@ class Task:
         labels = self.labels(labelled.numbers)
         # The label is replaced before any arithmetic: the gradient of a NaN is NaN even under a weight of 0.
         labels = tf.where(tf.math.is_nan(labels), tf.zeros_like(labels), labels)
+        labels = self.transform.forward(labels) if self.transform else labels
         weights = self.weights(labelled.numbers)
         scores, in_space = self.scores(logits), self.in_space(labelled.numbers)
         result = {}
@@ -238,7 +244,7 @@ class Task:
     def named_predictions(self, name: str, scores: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns the predictions that scores, like those of `scores`, stand for: `probs_<name>` and so on."""
         if self.output is Output.VALUE:
-            return {f"y_{name}": scores}
+            return {f"y_{name}": self.transform.inverse(scores) if self.transform else scores}
         if self.output is Output.RATE:
             return {f"y_{name}": tf.sigmoid(scores)}
         if self.output is Output.SECOND_CLASS:

@@ -24,7 +24,8 @@ class TermInputs:
         logits: what the model gave for every task, by tower name; `Task.scores`, `Task.own_logits` and
             `Task.log_probabilities` of any task read it.
         labelled: the number columns and keys of all tasks.
-        labels: the task's own labels, float32 `[batch]`, 0 where missing (the weight is 0 there).
+        labels: the task's own labels behind its `label_transform`, float32 `[batch]`, 0 where missing (and the weight
+            is 0 there).
         weights: the task's own sample weights, float32 `[batch]`.
     """
 

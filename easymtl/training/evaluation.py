@@ -12,7 +12,7 @@ import tensorflow as tf
 from easymtl.config import view
 from easymtl.data.rows import Rows
 from easymtl.features.encoder import KEEP_PREFIX, Encoder, to_tensors
-from easymtl.features.labels import LabelCheck, RowEncoder, label_rules
+from easymtl.features.labels import LabelCheck, RowEncoder, label_rules, number_rules
 from easymtl.features.numbers import NumberColumn
 from easymtl.layers.context import Call
 from easymtl.protos.model_pb2 import ModelConfig
@@ -120,7 +120,7 @@ def evaluate(
     means = LossMeans(tasks, pipeline.model_config.loss_reduction)
     num_examples = 0
     limit = pipeline.eval_config.num_examples or None
-    labels = LabelCheck(encoder, label_rules(pipeline))
+    labels = LabelCheck(encoder, label_rules(pipeline), number_rules(pipeline))
     with evaluation_feed(pipeline, labels, paths or view.eval_input(pipeline)) as feed:
         for rows in _limited((batch.rows for batch in feed), limit):
             if is_stopping():
@@ -138,17 +138,19 @@ def evaluate(
     counts = getattr(encoder, "counts", {}) if is_whole else {}
     skipped_rows = feed.source.skipped_rows if is_whole else 0
     of_rows = encoder.warnings() if isinstance(encoder, Encoder) else []
-    warnings = (*evaluation.warnings, *_unlabelled(labels, tasks), *of_rows, *feed.source.warnings())
+    warnings = (*evaluation.warnings, *_unlearnt(labels, tasks), *of_rows, *feed.source.warnings())
     return EvaluationResult(metrics, num_examples, seconds, warnings, counts, skipped_rows)
 
 
-def _unlabelled(labels: LabelCheck, tasks: Sequence[Task]) -> list[str]:
-    """Returns a sentence for each tower without any label, unless its metrics have said so."""
+def _unlearnt(labels: LabelCheck, tasks: Sequence[Task]) -> list[str]:
+    """Returns a sentence for each tower that no row counts for, unless its metrics have said that there is no label."""
     has_metrics = {task.name for task in tasks if task.metrics}
     return [
-        f'no row has a label "{rule.field}", so this says nothing of the tower "{rule.tower}".'
-        for rule in labels.unlabelled()
-        if rule.tower not in has_metrics
+        f'{why}, so this says nothing of the tower "{rule.tower}".'
+        if not labels.num_labels[rule.field]
+        else f'{why}: the losses of the tower "{rule.tower}" are 0.'
+        for rule, why in labels.unlearnt("rows")
+        if not rule.is_off and (labels.num_labels[rule.field] or rule.tower not in has_metrics)
     ]
 
 

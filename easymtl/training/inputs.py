@@ -5,7 +5,7 @@ from easymtl.data.feed import MIN_WINDOW_ROWS, Cursor, Feed
 from easymtl.data.sources import Source, open_source
 from easymtl.data.text_form import text_forms
 from easymtl.features.encoder import Encoder
-from easymtl.features.labels import LabelCheck, RowEncoder, label_rules
+from easymtl.features.labels import LabelCheck, RowEncoder, label_rules, number_rules
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.ranker import Ranker
 
@@ -26,7 +26,7 @@ class TrainingInput:
     def __init__(self, pipeline: Pipeline, ranker: Ranker, start: Cursor | None):
         data = pipeline.data_config
         self.encoder = Encoder(ranker.feature_set, ranker.number_columns, key_fields=ranker.key_fields)
-        self.labels = LabelCheck(self.encoder, label_rules(pipeline))
+        self.labels = LabelCheck(self.encoder, label_rules(pipeline), number_rules(pipeline))
         self.source: Source = open_source(
             view.train_input(pipeline), data, self.encoder.fields, forms=text_forms(pipeline)
         )

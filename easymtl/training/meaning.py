@@ -7,6 +7,8 @@ well, and score wrongly.
 from collections.abc import Mapping
 from typing import Any
 
+from google.protobuf import text_format
+
 from easymtl.config import view
 from easymtl.errors import UserError, quoted
 from easymtl.protos.feature_pb2 import FeatureConfig
@@ -31,6 +33,11 @@ def meaning_of(pipeline: Pipeline) -> dict[str, Any]:
         "groups": groups,
         "features": {name: features[name] for name in sorted(used & set(features))},
         "towers": towers,
+        "label_transforms": {
+            tower.tower_name: text_format.MessageToString(tower.label_transform, as_one_line=True)
+            for tower in view.task_towers(pipeline)
+            if tower.HasField("label_transform")
+        },
     }
 
 
@@ -43,6 +50,8 @@ def require_same_meaning(
       UserError: the message names the first difference.
     """
     there, here = state.get("meaning"), meaning_of(pipeline)
+    # Checkpoints from before there were such transforms do not speak of them.
+    there = {"label_transforms": {}, **there} if there else there
     if not there or all(there[part] == here.get(part) for part in there):
         return
     raise UserError(
@@ -74,6 +83,10 @@ def require_same_optimizers(pipeline: Pipeline, checkpoint: Checkpoint, state: M
 def _difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
     if there.get("towers", here["towers"]) != here["towers"]:
         return f"the towers are {quoted(here['towers'])} in the config and {quoted(there['towers'])} in the training"
+    for tower in here["towers"]:
+        before, now = (part.get("label_transforms", {}).get(tower, "none") for part in (there, here))
+        if before != now:
+            return f'the tower "{tower}" has the label_transform {now} in the config and {before} in the training'
     for group, names in here["groups"].items():
         before = there["groups"].get(group)
         if before is not None and before != names:

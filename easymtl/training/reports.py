@@ -1,15 +1,21 @@
 """What a training tells of its start, its steps and its labels."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from easymtl.protos.train_pb2 import TrainConfig
+from easymtl.tasks.losses import Output
 from easymtl.tasks.ranker import Ranker
+from easymtl.tasks.task import Task
 from easymtl.training import events
 from easymtl.training.inputs import TrainingInput
 from easymtl.training.pace import Pace
 from easymtl.training.step import StepValues
+
+LARGEST_SHARE = 0.9
+"""Of the loss that one of several tasks may have before it is told."""
 
 
 class Reports:
@@ -21,6 +27,8 @@ class Reports:
         self._tell = listener
         self._labels_step: int | None = None
         self._told: set[str] = set()
+        self._last: tuple[int, StepValues] | None = None
+        self._has_told_shares = False
 
     @property
     def has_told_labels(self) -> bool:
@@ -43,8 +51,10 @@ class Reports:
             self._tell(events.GradientConflict(step, known))
         is_log = step % max(self._settings.log_step_count_steps, 1) == 0
         is_summary = self._settings.save_summary_steps > 0 and step % self._settings.save_summary_steps == 0
+        self._last = (step, found)
         if not (is_log or is_summary):
             return
+        self._shares()
         values = {name: float(value) for name, value in found.losses.items()}
         weights = {name: float(value) for name, value in found.weights.items()}
         if is_log:
@@ -59,10 +69,43 @@ class Reports:
         if self._labels_step == step:
             return
         self._labels_step = step
-        for rule in source.labels.unlabelled():
-            text = f'no row read so far has a label "{rule.field}": the tower "{rule.tower}" has learnt nothing.'
-            self._tell(events.Note(f"Warning: {text}"))
+        self._shares()
+        for rule, why in source.labels.unlearnt("rows read so far"):
+            self._tell(events.Note(f'Warning: {why}: the tower "{rule.tower}" has learnt nothing.'))
         for text in (*source.encoder.warnings(), *source.source.warnings()):
             if text not in self._told:
                 self._tell(events.Note(f"Warning: {text}"))
             self._told.add(text)
+
+    def _shares(self) -> None:
+        """Tells once when one task makes up nearly all of the loss, which the weights that tasks share then follow."""
+        if self._has_told_shares or self._last is None:
+            return
+        self._has_told_shares = True
+        step, found = self._last
+        shares = loss_shares(self._ranker.tasks, found)
+        name = max(shares, key=lambda task: shares[task], default="")
+        if len(shares) < 2 or shares[name] <= LARGEST_SHARE:
+            return
+        task = next(task for task in self._ranker.tasks if task.name == name)
+        of_label = "a label_transform for its large numbers, " if task.output is Output.VALUE else ""
+        text = (
+            f'the tower "{name}" makes up {100 * shares[name]:.1f} % of the loss at step {step:,}, so that the layers '
+            f"that the towers share hardly learn for the others. Give it {of_label}a smaller weight, or set "
+            "train_config.task_balancing."
+        )
+        self._tell(events.Note(f"Warning: {text}"))
+
+
+def loss_shares(tasks: Sequence[Task], found: StepValues) -> dict[str, float]:
+    """Returns the share that each task has in the sum of the losses of a step, all weights applied, by tower name.
+
+    A task without a loss, such as one whose labels are all missing, is left out. Empty where losses are not finite.
+    """
+    sizes = {}
+    for task in tasks:
+        # Weights by task are those of balancing, which the losses that are told do not have.
+        weight = float(found.weights.get(task.name, 1.0))
+        sizes[task.name] = weight * sum(abs(float(found.losses[name])) for name in task.loss_names)
+    total = sum(sizes.values())
+    return {name: size / total for name, size in sizes.items() if size} if math.isfinite(total) else {}

@@ -42,7 +42,7 @@ def check_data(config: Config, part: str, paths: str) -> list[str]:
     problems = data_problems(paths, data_config, fields, text_forms(config.pipeline))
     if not problems:
         problems, notes = label_problems(paths, config.pipeline)
-        more_problems, more_notes = quote_problems(paths, data_config, fields)
+        more_problems, more_notes = quote_problems(paths, config.pipeline, fields)
         problems, notes = [*problems, *more_problems], [*notes, *more_notes]
     if problems:
         return [f"{part} input: {problem}" for problem in problems]

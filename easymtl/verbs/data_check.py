@@ -1,21 +1,23 @@
 """Comparing what a config declares with what its files hold, from their beginnings."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
-import numpy as np
 import pyarrow as pa
 
-from easymtl.data.bad_values import BadValues, described
+from easymtl.data.bad_values import BadValues, described, usable_rows
 from easymtl.data.blocks import Block, Source
 from easymtl.data.csv import CsvSource
 from easymtl.data.csv_dialect import Dialect
 from easymtl.data.csv_text import read_header
 from easymtl.data.fields import input_fields
 from easymtl.data.paths import expand
+from easymtl.data.rows import Rows
 from easymtl.data.sources import describe, open_source, partition_names
 from easymtl.data.text_form import TextForm, text_forms
 from easymtl.errors import UserError, did_you_mean, quoted
-from easymtl.features.labels import LabelRule, label_rules, read_labels
+from easymtl.features.labels import LabelCheck, LabelRule, checked_numbers, label_rules, number_rules
+from easymtl.features.tag_weights import tag_weights
 from easymtl.protos.data_pb2 import DatasetConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.synth import DATA_SETS
@@ -76,12 +78,13 @@ def first_rows(paths: str, pipeline: Pipeline, fields: Sequence[str]) -> pa.Reco
     return _first_rows(paths, pipeline.data_config, fields, text_forms(pipeline))[2]
 
 
-def quote_problems(paths: str, data_config: DatasetConfig, fields: Sequence[str]) -> tuple[list[str], list[str]]:
+def quote_problems(paths: str, pipeline: Pipeline, fields: Sequence[str]) -> tuple[list[str], list[str]]:
     """Returns what is wrong with the quotes of CSV files, and what is odd about them, a sentence each.
 
     What a quote swallows ends far behind it, so this looks further than the first rows.
     """
-    source = open_source(paths, data_config, fields, block_bytes=_FIRST_BYTES)
+    forms = text_forms(pipeline)
+    source = open_source(paths, pipeline.data_config, fields, block_bytes=_FIRST_BYTES, forms=forms)
     if not isinstance(source, CsvSource):
         return [], []
     left = _SCANNED_BYTES
@@ -96,26 +99,59 @@ def quote_problems(paths: str, data_config: DatasetConfig, fields: Sequence[str]
 
 
 def label_problems(paths: str, pipeline: Pipeline) -> tuple[list[str], list[str]]:
-    """Returns which labels of the first rows are not allowed, and which towers find none there, a sentence each."""
+    """Returns which labels and weights of the first rows are not allowed, and which towers learn nothing from them.
+
+    Weights are those of rows and of tags.
+    """
     problems, notes = [], []
-    for rule in label_rules(pipeline):
-        source, block, batch = _first_rows(paths, pipeline.data_config, [rule.field], text_forms(pipeline))
-        problem, is_missing = _label_problem(rule, source, block, batch)
-        if problem and not source.ignore_error:
-            problems.append(problem)
-        if is_missing:
-            rows = f"None of the first {batch.num_rows:,} rows has"
-            notes.append(f'{rows} a label "{rule.field}": the tower "{rule.tower}" learns nothing from them.')
+    for rule in [*label_rules(pipeline), *number_rules(pipeline)]:
+        source, block, batch = _first_rows(paths, pipeline.data_config, [rule.column.field], text_forms(pipeline))
+        try:
+            checked_numbers(batch, [rule])
+        except BadValues as error:
+            if not source.ignore_error:
+                problems.append(described(error, source, [block]))
+                continue
+        if isinstance(rule, LabelRule):
+            notes += _learns_nothing(paths, pipeline, rule)
+    problems += _tag_weight_problems(paths, pipeline)
     return list(dict.fromkeys(problems)), notes
 
 
-def _label_problem(rule: LabelRule, source: Source, block: Block, batch: pa.RecordBatch) -> tuple[str, bool]:
-    """Returns what is wrong with a label, and whether there is none in any row."""
+def _tag_weight_problems(paths: str, pipeline: Pipeline) -> Iterator[str]:
+    for weights in tag_weights(pipeline):
+        source, block, batch = _first_rows(paths, pipeline.data_config, [weights.field], text_forms(pipeline))
+        bad = weights.bad(batch.column(weights.field).to_pylist())
+        if bad and not source.ignore_error:
+            yield described(BadValues(weights.field, bad[0], (), weights.problem(bad[0])), source, [block])
+
+
+def _learns_nothing(paths: str, pipeline: Pipeline, rule: LabelRule) -> list[str]:
+    """Returns a sentence when none of the first rows counts for a tower."""
+    fields = [rule.field, *(factor.column.field for factor in rule.factors)]
+    source, block, batch = _first_rows(paths, pipeline.data_config, fields, text_forms(pipeline))
+    check = LabelCheck(_NothingElse(fields), [rule])
     try:
-        labels = read_labels(batch, [rule])
-    except BadValues as error:
-        return described(error, source, [block]), False
-    return "", bool(np.isnan(labels[rule.field]).all())
+        batch, _ = usable_rows(check, batch, source, [block])
+    except UserError:
+        # A number that weighs its rows is wrong, which its own rule says.
+        return []
+    first = f"first {batch.num_rows:,} rows"
+    if not batch.num_rows:
+        return [f"All of the first rows are left out. {source.skipped.examples[0]}"]
+    if not check.num_labels[rule.field]:
+        return [f'None of the {first} has a label "{rule.field}": the tower "{rule.tower}" learns nothing from them.']
+    reasons = (why for _, why in check.unlearnt(first))
+    return [f'{why[:1].upper()}{why[1:]}: the tower "{rule.tower}" learns nothing from them.' for why in reasons]
+
+
+class _NothingElse(NamedTuple):
+    """An encoder of nothing, where labels and weights are all that is looked at."""
+
+    fields: list[str]
+
+    def __call__(self, batch: pa.RecordBatch) -> Rows:
+        return Rows({})
 
 
 def require_all_columns(paths: str, pipeline: Pipeline) -> None:
@@ -213,4 +249,10 @@ def _first_rows(
     for block, batch in batches:
         if batch.num_rows:
             return source, block, batch
-    raise UserError(f"{expand(paths)[0].name}: there is no row.")
+    name = expand(paths)[0].name
+    if source.skipped_rows:
+        raise UserError(
+            f"{name}: all {source.skipped_rows:,} rows were left out (data_config.ignore_error), because they cannot "
+            f"be read. The first: {source.skipped.examples[0]}"
+        )
+    raise UserError(f"{name}: there is no row.")

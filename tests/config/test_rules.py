@@ -206,7 +206,7 @@ RULES = {
         (
             'label_name: "order"',
             'task_space_indicator_name: "usr" task_space_indicator_value: "1"',
-            'task_space_indicator_name "usr" is not in the features ("user", "tags", "price"). Did you mean "user"?',
+            'task_space_indicator_name "usr" is not in the features or data_config.input_fields ("user", "tags", ',
         ),
         ('label_name: "order"', 'task_space_indicator_name: "user"', "it needs task_space_indicator_value too."),
         ('label_name: "order"', 'task_space_indicator_value: "1"', "it needs task_space_indicator_name too."),

@@ -44,3 +44,12 @@ def test_they_are_the_same_each_time(config):
         source = open_source("", config, ["i", "s"])
         batches += source.read(source.blocks[0])
     assert batches[0].equals(batches[1])
+
+
+def test_a_label_of_texts_holds_those(config):
+    config.label_fields.append("s")
+    config.label_values.add(label_name="s", number=2, texts=["good", "fine"])
+    config.label_values.add(label_name="s", number=0)
+    source = open_source("", config, ["s"])
+    (batch,) = source.read(source.blocks[0])
+    assert set(batch.column("s").to_pylist()) == {"good", "fine", "any"}

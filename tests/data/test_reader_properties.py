@@ -15,12 +15,13 @@ small = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCh
 
 integers = st.none() | st.integers(-(2**63), 2**63 - 1)
 small_integers = st.none() | st.integers(-(2**31), 2**31 - 1)
+doubles = st.floats() | st.sampled_from([math.nan, math.inf, -math.inf, 1e39, -1e39])
 # The line ends of a csv.writer, and bytes that text files do not hold, are left out.
 texts = st.none() | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8)
 texts |= st.sampled_from(["x" * 70_000, 'say "hi"', "a,b", "two\r\nlines", " blank ", "NaN", "你好", "\ufeff"])
 rows = st.lists(
     st.tuples(
-        integers, small_integers, st.none() | st.floats(), st.none() | st.floats(width=32), st.none() | st.booleans(),
+        integers, small_integers, st.none() | doubles, st.none() | st.floats(width=32), st.none() | st.booleans(),
         texts, texts,
     ),
     max_size=10,

@@ -12,7 +12,8 @@ from easymtl.data.feed import Feed
 from easymtl.data.rows import Rows
 from easymtl.data.sources import open_source
 from easymtl.errors import UserError
-from easymtl.features.labels import LabelCheck, LabelRule, label_rules
+from easymtl.features.labels import LabelCheck, LabelRule, TeacherRule, WeightRule, label_rules, number_rules
+from easymtl.features.numbers import NumberColumn
 from easymtl.protos.data_pb2 import DatasetConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 
@@ -81,7 +82,7 @@ def test_soft_labels_and_missing_ones_are_allowed(csv):
     numbers, check, _ = read(csv(["0", "0.25", "", "1", "nan"]), "FLOAT")
     assert numbers == [*range(5)]
     assert check.num_labels == {"y": 3}
-    assert not check.unlabelled()
+    assert not check.unlearnt("rows")
 
 
 @pytest.mark.parametrize("label", ["3", "-1", "0.5", "inf"])
@@ -105,7 +106,7 @@ def test_a_default_that_is_no_label_is_found_where_the_field_is_empty(csv):
 
 def test_towers_without_a_label_are_known(csv):
     _, check, _ = read(csv(["", ""]), "INT32")
-    assert [rule.tower for rule in check.unlabelled()] == ["t"]
+    assert [(rule.tower, why) for rule, why in check.unlearnt("rows")] == [("t", 'no row has a label "y"')]
 
 
 def test_the_losses_of_a_tower_say_what_its_label_is():
@@ -136,3 +137,131 @@ def test_the_losses_of_a_tower_say_what_its_label_is():
 
 def test_numbers_that_are_not_there_are_not_bad():
     assert not LabelRule("t", "y", 1).is_bad(np.array([np.nan, 0, 1, 0.5], np.float32)).any()
+
+
+@pytest.mark.parametrize("label", ["inf", "-inf", "1e39"])
+def test_no_label_of_a_regression_is_infinite(csv, label):
+    with pytest.raises(UserError, match=r"a\.csv:2: .* finite numbers are allowed"):
+        read(csv(["1", label]), "DOUBLE", num_classes=0)
+
+
+def test_the_label_of_a_transform_is_not_negative():
+    rule = LabelRule("t", "y", 0, transform="LOG1P")
+    assert rule.is_bad(np.array([-0.5, np.nan, 0, -0.0, 3, np.inf], np.float32)).tolist() == [1, 0, 0, 0, 0, 1]
+    assert "at least 0 are allowed (its label_transform is LOG1P)" in rule.problem(-0.5)
+
+
+def weigh(paths, kind, rule=WeightRule, more="", **limits):
+    source = open_source(str(paths), declared(f"input_type: {kind}", more), Numbers.fields, block_bytes=64)
+    check = LabelCheck(Numbers(), [], [rule(NumberColumn("y", "y"), **limits)])
+    with Feed(source, check, 1000, chunk_rows=1) as feed:
+        return [row for batch in feed for row in batch.rows["i"].tolist()], source
+
+
+BAD_WEIGHTS = [
+    ("FLOAT", "-1"),
+    ("FLOAT", "nan"),
+    ("DOUBLE", "inf"),
+    ("DOUBLE", "-inf"),
+    ("DOUBLE", "1e39"),
+    ("INT32", "-3"),
+]
+
+
+@pytest.mark.parametrize(("kind", "written"), [*BAD_WEIGHTS, ("FLOAT", "1e39"), ("DOUBLE", "nan"), ("INT64", "-3")])
+def test_a_weight_is_finite_and_not_negative_and_may_be_missing(csv, kind, written):
+    path = csv(["1", "0", "", *("1" * 20), written, "2"])
+    with pytest.raises(
+        UserError, match=r'a\.csv:24: column "y" holds .*, a sample weight: finite numbers of at least 0'
+    ):
+        weigh(path, kind)
+    rows, source = weigh(path, kind, more="ignore_error: true")
+    assert rows == [*range(23), 24]
+    assert source.skipped_rows == 1
+
+
+@pytest.mark.parametrize(("kind", "written"), BAD_WEIGHTS)
+def test_the_row_of_a_wrong_weight_in_parquet_is_named(tmp_path, kind, written):
+    table = pa.table({"i": pa.array(range(4), pa.int32()), "y": pa.array([1.0, None, float(written), 2.0])})
+    pq.write_table(table, tmp_path / "a.parquet", row_group_size=2)
+    with pytest.raises(UserError, match=r"a\.parquet: row 3 \(row group 1\): column \"y\" holds"):
+        weigh(tmp_path / "a.parquet", kind)
+    assert weigh(tmp_path / "a.parquet", kind, more="ignore_error: true")[0] == [0, 1, 3]
+
+
+def test_the_soft_labels_of_a_teacher_are_finite_and_probabilities_where_they_say_so(csv):
+    assert weigh(csv(["7", "-7", "", "nan"]), "FLOAT", TeacherRule)[0] == [0, 1, 2, 3]
+    with pytest.raises(UserError, match=r"a\.csv:2: .*probabilities from 0 to 1 \(label_is_logits is false\)"):
+        weigh(csv(["0.5", "1.5"]), "FLOAT", TeacherRule, least=0, most=1)
+    with pytest.raises(UserError, match=r"a\.csv:2: .*finite numbers are allowed"):
+        weigh(csv(["0.5", "inf"]), "FLOAT", TeacherRule)
+
+
+TOWERS = """
+    data_config { label_fields: ["click", "buy"] sample_weight: "w" }
+    model_config {
+      kd { pred_name: "logits_a" soft_label_name: "p" label_is_logits: false loss_type: BINARY_CROSS_ENTROPY_LOSS }
+      kd { pred_name: "y_b" soft_label_name: "q" loss_type: L2_LOSS }
+      simple_multi_task {
+        task_towers { tower_name: "a" sample_weights { column: "v" } sample_weights { label: "click" } }
+        task_towers {
+          tower_name: "b" use_sample_weight: false loss_type: L2_LOSS label_transform { function: SQRT }
+          sample_weights { label: "buy" }
+        }
+      }
+    }"""
+
+
+def test_every_number_that_a_loss_is_multiplied_with_or_held_against_has_a_rule():
+    pipeline = text_format.Parse(TOWERS, Pipeline())
+    rules = {rule.column.field: rule for rule in number_rules(pipeline)}
+    assert {name for name, rule in rules.items() if isinstance(rule, WeightRule)} == {"w", "v", "click", "buy"}
+    assert [name for name, rule in rules.items() if getattr(rule, "is_label", False)] == ["click", "buy"]
+    assert (rules["p"].least, rules["p"].most, rules["q"].least) == (0, 1, 0)
+    assert [rule.transform for rule in label_rules(pipeline)] == ["", "SQRT"]
+
+
+def test_a_missing_label_that_is_a_weight_is_no_mistake(csv):
+    assert weigh(csv(["1", "nan", ""]), "FLOAT", is_label=True)[0] == [0, 1, 2]
+    with pytest.raises(UserError, match=r"holds -1\.0, a sample weight"):
+        weigh(csv(["1", "-1"]), "FLOAT", is_label=True)
+
+
+class TestUnlearnt:
+    """Towers that no row counts for are told with the reason."""
+
+    def why(self, tower: str, numbers: dict[str, list], more: str = "") -> list[tuple[str, str]]:
+        text = f"""data_config {{ label_fields: ["click", "buy"] sample_weight: "w" }} model_config {{ {more}
+            simple_multi_task {{ task_towers {{ tower_name: "t" label_name: "click" {tower} }} }} }}"""
+        check = LabelCheck(Numbers(), label_rules(text_format.Parse(text, Pipeline())))
+        for place in range(2):
+            check.count({name: np.array(values[place::2], np.float32) for name, values in numbers.items()})
+        return [(rule.tower, why) for rule, why in check.unlearnt("rows")]
+
+    space = 'task_space_indicator_label: "buy" out_task_space_weight: 0'
+    click, w, buy = [1, 0, np.nan, 1], [1, 1, 1, 1], [1, 0, 1, 0]
+
+    def test_a_row_that_counts_is_enough(self):
+        assert not self.why(self.space, {"click": self.click, "w": [0, 0, 0, 2], "buy": [0, 0, 1, 1]})
+
+    @pytest.mark.parametrize(
+        ("tower", "w", "buy", "why"),
+        [
+            ("", [0, 0, 1, np.nan], buy, 'the weight "w" is 0 or missing in all rows with a label'),
+            (space, w, [0, 0, 1, np.nan], 'none of the rows with a label is in its task space ("buy" above 0)'),
+            (space, [1, 0, 1, 1], [0, 1, 0, 0], "the weight of all rows with a label is 0, by one factor or another"),
+            ("weight: 0", w, buy, "the weight of the tower or of its losses is 0 in the config"),
+            ("losses { loss_type: CLASSIFICATION weight: 0 }", w, buy, "the weight of the tower or of its losses is 0"),
+        ],
+    )
+    def test_the_reason_is_told(self, tower, w, buy, why):
+        ((name, found),) = self.why(tower, {"click": self.click, "w": w, "buy": buy})
+        assert name == "t" and found.startswith(why)
+
+    def test_no_label_is_the_first_reason(self):
+        numbers = {"click": [np.nan] * 4, "w": [0] * 4, "buy": self.buy}
+        assert self.why("weight: 0", numbers) == [("t", 'no row has a label "click"')]
+
+    def test_a_tower_of_weight_0_may_have_a_teacher(self):
+        kd = 'kd { pred_name: "logits_t" soft_label_name: "p" loss_type: CLASSIFICATION }'
+        assert not self.why("weight: 0", {"click": self.click, "w": self.w, "buy": self.buy}, kd)

@@ -16,8 +16,11 @@ WORDS = ["red", "grün", "", 'say "hi"', "a,b", " blank "]
 VOCABULARY = [word for word in WORDS if word]
 BOUNDARIES = [-1.5, 0.0, 0.1, 10.0]
 
+START, END = 1_700_000_000_000, 1_700_000_100_000
+"""A hundred seconds in milliseconds, which float32 cannot tell apart."""
+
 FIELDS = {"text": "STRING", "word": "STRING", "number": "INT64", "price": "FLOAT", "value": "DOUBLE", "tags": "STRING"}
-FIELDS |= {"digits": "STRING", "weighted": "STRING", "several": "STRING"}
+FIELDS |= {"digits": "STRING", "weighted": "STRING", "several": "STRING", "clock": "STRING"}
 FEATURES = [
     f'input_names: "text" feature_type: IdFeature hash_bucket_size: {NUM_ROWS} embedding_dim: 2',
     'input_names: "word" feature_type: IdFeature embedding_dim: 2 '
@@ -30,14 +33,16 @@ FEATURES = [
     f'input_names: "weighted" feature_type: TagFeature hash_bucket_size: {NUM_ROWS} embedding_dim: 3 combiner: "sum" '
     'kv_separator: ":"',
     'input_names: "several" feature_type: RawFeature raw_input_dim: 3 separator: ";"',
+    f'input_names: "clock" feature_type: RawFeature min_val: {START} max_val: {END}',
 ]
 
 texts = st.none() | st.text(max_size=12) | st.sampled_from([*WORDS, "long" * 20_000, "\x00", "\U0001f600", "NaN"])
 # Characters that split tags and weights in the features above are put in on purpose only.
 tag = st.text(st.characters(exclude_characters="|:", exclude_categories=["Cs"]), max_size=5)
 weight = st.floats(-1e6, 1e6, width=32, allow_subnormal=False)
+BEYOND = [math.nan, math.inf, -math.inf, 1e39, -1e39]
 floats = st.none() | st.floats(width=32, allow_subnormal=False) | st.sampled_from([0.0, -0.0, 2.0, 6.0, 10.0])
-doubles = st.none() | st.floats(allow_subnormal=False) | st.sampled_from(BOUNDARIES)
+doubles = st.none() | st.floats(allow_subnormal=False) | st.sampled_from([*BOUNDARIES, *BEYOND])
 integers = st.none() | st.integers(-(2**63), 2**63 - 1) | st.integers(-2, 11)
 rows = st.fixed_dictionaries(
     {
@@ -49,7 +54,8 @@ rows = st.fixed_dictionaries(
         "value": doubles,
         "tags": st.none() | st.lists(tag, max_size=4).map("|".join),
         "weighted": st.lists(st.tuples(tag.filter(bool), weight), max_size=3),
-        "several": st.lists(st.none() | weight, min_size=1, max_size=5),
+        "several": st.lists(st.none() | weight | st.sampled_from(BEYOND), min_size=1, max_size=5),
+        "clock": st.none() | st.floats(START, END) | st.integers(START, END) | st.sampled_from(BEYOND),
     }
 )
 
@@ -81,7 +87,16 @@ def bucket(value):
 
 def three(numbers):
     padded = [0.0 if number is None else number for number in [*numbers, 0.0, 0.0, 0.0][:3]]
-    return [float(np.float32(number)) for number in padded]
+    return [narrowed(number) for number in padded]
+
+
+def narrowed(number):
+    """A double as the float32 that the model gets: 0 where that is not finite."""
+    return float(np.float32(number)) if abs(number) <= float(np.finfo(np.float32).max) else 0.0
+
+
+def at_the_clock(number):
+    return narrowed((float(number or 0) - START) / (END - START))
 
 
 def as_columns(found):
@@ -90,6 +105,7 @@ def as_columns(found):
         | {
             "weighted": "|".join(f"{name}:{number!r}" for name, number in row["weighted"]),
             "several": ";".join("" if number is None else repr(number) for number in row["several"]),
+            "clock": None if row["clock"] is None else repr(row["clock"]),
         }
         for row in found
     ]
@@ -110,6 +126,7 @@ def test_every_transform(case, found):
     assert case.ids("value") == [bucket(row["value"]) for row in found]
     assert case.dense("price") == [[scaled(row["price"])] for row in found]
     assert case.dense("several") == [three(row["several"]) for row in found]
+    assert case.dense("clock") == [[at_the_clock(row["clock"])] for row in found]
     assert case.bags("tags") == [
         [(hashed(name), 1.0) for name in (row["tags"] or "").split("|") if name] for row in found
     ]

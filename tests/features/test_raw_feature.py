@@ -136,3 +136,35 @@ def test_a_declaration_that_does_not_hold_is_refused(kind, options, problem):
 def test_text_that_is_no_number_is_named():
     with pytest.raises(UserError, match='"x" of "x" holds "1,5", which cannot be read as a number'):
         Case({"x": "STRING"}, raw_feature(), {"x": ["1,5"]})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "min_val: 1.7e12 max_val: 1.7001e12",
+        "boundaries: [0.1, 1.70000005e12, 1e39] embedding_dim: 2",
+        "min_val: 1.7e12 max_val: 1.7001e12 num_buckets: 10 embedding_dim: 2",
+        "embedding_dim: 2",
+        'normalizer_fn: "log1p"',
+    ],
+)
+def test_a_number_in_text_is_what_it_is_as_a_number(options):
+    numbers = [1700000050000.0, 1700000000001.0, 0.1, None, math.nan, math.inf, -math.inf, 1e39, -1e39, 3.5e38]
+    texts = [None if number is None else f" {number!r} " for number in numbers]
+    feature = f'input_names: "x" feature_type: RawFeature {options}'
+    as_text, as_number = (
+        Case({"x": kind}, feature, {"x": values}) for kind, values in [("STRING", texts), ("DOUBLE", numbers)]
+    )
+    for name, column in as_number.rows.columns.items():
+        found = as_text.rows[name]
+        if name.startswith("bags"):
+            assert (found.values.tolist(), found.weights.tolist()) == (column.values.tolist(), column.weights.tolist())
+        else:
+            np.testing.assert_array_equal(found, column)
+    assert as_text.encoder.counts["x"]["not_finite"] == as_number.encoder.counts["x"]["not_finite"]
+
+
+def test_text_beyond_any_double_is_infinite():
+    case = Case({"x": "STRING"}, 'input_names: "x" feature_type: RawFeature', {"x": ["1e400", "-1e400", "2"]})
+    assert case.dense("x") == [[0.0], [0.0], [2.0]]
+    assert case.encoder.counts["x"]["not_finite"] == 2

@@ -19,6 +19,7 @@ FIELDS = {
     "f64": "DOUBLE",
     "b": "BOOL",
     "digits": "STRING",
+    "text_number": "STRING",
     "vec": "STRING",
     "tags": "STRING",
     "kv": "STRING",
@@ -44,6 +45,8 @@ FEATURES = [
     'feature_name: "raw_log" input_names: "f64" feature_type: RawFeature normalizer_fn: "log1p"',
     'feature_name: "raw_bnd" input_names: "f64" feature_type: RawFeature boundaries: [-1, 0, 0.5] embedding_dim: 4',
     'feature_name: "raw_n64" input_names: "n64" feature_type: RawFeature max_val: 10 num_buckets: 4 embedding_dim: 8',
+    'feature_name: "raw_text" input_names: "text_number" feature_type: RawFeature min_val: 1.7e12 max_val: 1.7001e12',
+    'feature_name: "raw_text_log" input_names: "text_number" feature_type: RawFeature normalizer_fn: "log1p"',
     'feature_name: "raw_vec" input_names: "vec" feature_type: RawFeature raw_input_dim: 3',
     'feature_name: "raw_emb" input_names: "vec" feature_type: RawFeature raw_input_dim: 2 embedding_dim: 4 '
     'combiner: "mean"',
@@ -59,7 +62,9 @@ NUMBER = st.one_of(
     st.sampled_from([0.0, -1.0, 0.5, float("nan"), float("inf")]),
     st.floats(-1e6, 1e6, width=32, allow_subnormal=False),
 )
-DECIMAL = st.sampled_from(["", "0", "-1.5", "2.25", "1e3"])
+# Weights have to be finite, as float32 has it; whatever is not is refused on both sides.
+WEIGHT = st.sampled_from(["", "0", "-1.5", "2.25", "1e3", "3e38", "1e-30"])
+DECIMAL = st.one_of(WEIGHT, st.sampled_from(["nan", "inf", "-inf", "1e39", "1e400", "1700000050000"]))
 TAG = st.text(st.characters(codec="utf-8", exclude_characters="|:"), min_size=1, max_size=4)
 ROW = st.fixed_dictionaries(
     {
@@ -68,13 +73,14 @@ ROW = st.fixed_dictionaries(
         "n32": st.one_of(st.none(), st.integers(-(2**31), 2**31 - 1), st.integers(-2, 30)),
         "n64": st.one_of(st.none(), st.integers(-(2**63), 2**63 - 1), st.integers(-2, 30)),
         "f32": NUMBER,
-        "f64": NUMBER,
+        "f64": st.one_of(NUMBER, st.sampled_from([1e39, -1e300])),
         "b": st.one_of(st.none(), st.booleans()),
         "digits": st.one_of(st.none(), st.just(""), st.integers(-3, 40).map(str)),
+        "text_number": st.one_of(st.none(), DECIMAL),
         "vec": st.one_of(st.none(), st.lists(DECIMAL, max_size=5).map("|".join)),
         "tags": st.one_of(st.none(), st.lists(st.one_of(st.just(""), TAG), max_size=5).map("|".join)),
-        "kv": st.lists(st.tuples(TAG, DECIMAL).map(":".join), max_size=4).map("|".join),
-        "w": st.one_of(st.none(), st.lists(DECIMAL, max_size=5).map("|".join)),
+        "kv": st.lists(st.tuples(TAG, WEIGHT).map(":".join), max_size=4).map("|".join),
+        "w": st.one_of(st.none(), st.lists(WEIGHT, max_size=5).map("|".join)),
     }
 )
 
@@ -109,6 +115,6 @@ def test_any_rows(rooms, rows):
 def test_rows_that_repeat(rooms):
     row = {
         "s": "a b a", "t": "é|", "n32": 7, "n64": -1, "f32": 2.5, "f64": 0.5, "b": True, "digits": "3",
-        "vec": "1|2|3", "tags": "x|y|x", "kv": "x:2|y:0.5", "w": "1|2",
+        "text_number": "7", "vec": "1|2|3", "tags": "x|y|x", "kv": "x:2|y:0.5", "w": "1|2",
     }  # fmt: skip
     assert_equal(rooms, [row, dict.fromkeys(FIELDS), row, row] * 50)

@@ -1,6 +1,10 @@
+import math
+
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from easymtl.data.bad_values import BadValues
 from easymtl.errors import UserError
 from easymtl.features.feature_set import FeatureSet
 from tests.features.feature_cases import Case, make_pipeline
@@ -128,3 +132,43 @@ def test_a_separator_that_cannot_split_is_refused(separator):
 def test_a_control_character_separates():
     feature = tag_feature('separator: "\\001"')
     assert Case({"x": "STRING"}, feature, {"x": ["a\x01b"]}).bags("x") == [[(0, 1.0), (1, 1.0)]]
+
+
+@pytest.mark.parametrize("weight", ["nan", "inf", "-inf", "1e39", "1e400", "heavy"])
+@pytest.mark.parametrize(
+    ("options", "columns"),
+    [
+        ('kv_separator: ":"', {"x": ["a:1", "b:2|a:{}", "c:3"]}),
+        ("", {"x": ["a", "b|a", "c"], "w": ["1", "2|{}", "3"]}),
+    ],
+)
+def test_a_weight_that_is_not_finite_is_refused(weight, options, columns):
+    columns = {name: [text.format(weight) for text in texts] for name, texts in columns.items()}
+    inputs = ", ".join(f'"{name}"' for name in columns)
+    with pytest.raises(BadValues, match="weights finite ones") as error:
+        Case(dict.fromkeys(columns, "STRING"), tag_feature(options, inputs), columns)
+    assert [error.value.first, *error.value.others] == [list(columns.values())[-1][1]]
+
+
+@pytest.mark.parametrize(("kind", "weight"), [("FLOAT", math.nan), ("DOUBLE", math.inf), ("DOUBLE", 1e39)])
+def test_a_weight_in_a_column_of_numbers_is_finite_too(kind, weight):
+    columns = {"x": ["a", "b", None], "w": [1.0, weight, None]}
+    with pytest.raises(BadValues, match=r'field "w" of "x" holds "(nan|inf|1e)') as error:
+        Case({"x": "STRING", "w": kind}, tag_feature("", '"x", "w"'), columns)
+    assert isinstance(error.value.first, float)
+
+
+def test_the_exported_transform_refuses_a_weight_that_is_not_finite():
+    features = FeatureSet(make_pipeline({"x": "STRING"}, [tag_feature('kv_separator: ":"')]))
+    transform = tf.function(features.transform, input_signature=[{"x": tf.TensorSpec([None], tf.string)}])
+    transform({"x": tf.constant(["a:1"])})
+    with pytest.raises(tf.errors.InvalidArgumentError, match="weight nan"):
+        transform({"x": tf.constant(["a:1", "b:nan"])})
+
+
+@pytest.mark.parametrize("combiner", ["mean", "sqrtn"])
+def test_weights_of_any_size_are_combined(combiner):
+    options = f'combiner: "{combiner}" kv_separator: ":"'
+    case = Case({"x": "STRING"}, tag_feature(options), {"x": ["a:3e38|b:3e38", "a:1e-30|b:1e-30"]})
+    part = 0.5 if combiner == "mean" else 0.5**0.5
+    assert_bags_equal(case.bags("x"), [[(0, part), (1, part)]] * 2)

@@ -237,3 +237,12 @@ def test_a_label_that_is_always_missing_is_told_behind_the_first_checkpoint_and_
     assert [event.text for event in of_kind(told, events.Note)] == [sentence] * 2
     (warning,) = {text for event in of_kind(told, events.Evaluated) for text in event.warnings}
     assert warning == 'no row has a label "buy", so this says nothing of the tower "cvr".'
+
+
+def test_a_task_that_is_nearly_all_of_the_loss_is_told_once_with_its_weight(folder):
+    weight = "model_config.mmoe.task_towers[1].weight=20"
+    _, told = train(folder, NO_EVALUATION, weight)
+    notes = [event.text for event in of_kind(told, events.Note)]
+    assert len(notes) == 1
+    assert notes[0].startswith('Warning: the tower "cvr" makes up 9') and "% of the loss at step 1," in notes[0]
+    assert "a smaller weight, or set train_config.task_balancing" in notes[0]

@@ -1,12 +1,11 @@
 """Rules of the inputs and of data_config."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from easymtl.config import view
+from easymtl.config.field_values import parse_value
 from easymtl.config.rules.review import FieldType, Review
 from easymtl.protos.data_pb2 import DatasetConfig
-
-_BOOLEANS = ("true", "false", "1", "0")
 
 
 def check_inputs(review: Review) -> None:
@@ -41,7 +40,7 @@ def check_input_fields(review: Review) -> None:
 
 
 def check_labels(review: Review) -> None:
-    """Labels are number fields."""
+    """Labels are number fields, or texts that stand for numbers."""
     if not review.data.label_fields:
         review.problem("data_config", "has no label_fields: name the columns that the towers learn.")
     for index, label in enumerate(review.data.label_fields):
@@ -74,33 +73,8 @@ def dialect_problems(data: DatasetConfig) -> Iterator[tuple[str, str]]:
 
 
 def _parses(field: DatasetConfig.Field) -> bool:
-    if field.default_val != field.default_val.strip() or "_" in field.default_val:
-        return field.input_type == DatasetConfig.STRING
     try:
-        _PARSERS[FieldType.Name(field.input_type)](field.default_val)
+        parse_value(FieldType.Name(field.input_type), field.default_val)
     except ValueError:
         return False
     return True
-
-
-def _integer(bits: int) -> Callable[[str], None]:
-    def parse(text: str) -> None:
-        if len(text) > 20 or not -(2 ** (bits - 1)) <= int(text) < 2 ** (bits - 1):
-            raise ValueError
-
-    return parse
-
-
-def _boolean(text: str) -> None:
-    if text.lower() not in _BOOLEANS:
-        raise ValueError
-
-
-_PARSERS: dict[str, Callable[[str], object]] = {
-    "INT32": _integer(32),
-    "INT64": _integer(64),
-    "FLOAT": float,
-    "DOUBLE": float,
-    "BOOL": _boolean,
-    "STRING": str,
-}

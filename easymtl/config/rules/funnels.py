@@ -8,12 +8,11 @@ from google.protobuf.message import Message
 from easymtl.config import view
 from easymtl.config.names import IMPUTATION, JOINT_OF_ESMM
 from easymtl.config.rules.review import Review
-from easymtl.config.rules.tasks import loss_names, task_kind
+from easymtl.config.rules.tasks import LOSS_FIELDS, loss_names, task_kind
 from easymtl.errors import quoted
 from easymtl.protos.model_pb2 import AITM, ESCM2, ESMM
 from easymtl.protos.task_pb2 import TaskTower
 
-_LOSS_FIELDS = ("loss_type", "num_class", "losses", "losses.loss_type")
 _COUNTERFACTUAL = (
     "CLASSIFICATION",
     "CROSS_ENTROPY_LOSS",
@@ -52,7 +51,7 @@ def _model(review: Review) -> Message | None:
 
 def _check_link(review: Review, path: str, tower: TaskTower, parent_path: str, parent: TaskTower) -> None:
     """Checks a tower and its parent against each other."""
-    reads = [f"{p}.{field}" for p in (path, parent_path) for field in _LOSS_FIELDS]
+    reads = [f"{p}.{field}" for p in (path, parent_path) for field in LOSS_FIELDS]
     if task_kind(parent) != "binary":
         text = f'"{tower.parent if tower.parent else parent.tower_name}" predicts no probability of one event; '
         text += "only such a tower can be what must happen first: CLASSIFICATION with num_class: 1."
@@ -119,7 +118,7 @@ def _check_escm2(review: Review, path: str, model: ESCM2) -> None:
     _check_funnel(review, path, model)
     names = loss_names(model.cvr_tower)
     cvr = f"{path}.cvr_tower"
-    reads = [f"{cvr}.{field}" for field in _LOSS_FIELDS]
+    reads = [f"{cvr}.{field}" for field in LOSS_FIELDS]
     if len(names) > 1:
         review.problem(f"{cvr}.losses", "are several; the counterfactual loss is that of one. Keep one.", *reads)
     elif names[0] not in _COUNTERFACTUAL:
@@ -147,7 +146,7 @@ def _check_aitm(review: Review, path: str, model: AITM) -> None:
                 f'needs probabilities, and the tower "{tower.tower_name}" predicts none. Set calibration_weight: 0, '
                 "or take the tower out of the chain with relation_tower_names."
             )
-            reads = [f"{tower_path}.{field}" for field in _LOSS_FIELDS]
+            reads = [f"{tower_path}.{field}" for field in LOSS_FIELDS]
             review.problem(f"{path}.calibration_weight", text, *reads)
 
 

@@ -111,7 +111,8 @@ def grouped_names(review: Review) -> set[str]:
 
 
 def _used_names(review: Review) -> set[str]:
-    used = {tower.task_space_indicator_name for _, tower in review.towers()} | grouped_names(review)
+    spaces = [*(tower for _, tower in review.towers()), *review.pipeline.model_config.kd]
+    used = {message.task_space_indicator_name for message in spaces} | grouped_names(review)
     for group in review.pipeline.model_config.feature_groups:
         for _, message in walk(group):
             if message.DESCRIPTOR.name == "SeqAttMap":

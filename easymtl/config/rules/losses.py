@@ -3,6 +3,7 @@
 from easymtl.config import view
 from easymtl.config.names import NORMALIZERS, normalizer_name
 from easymtl.config.rules.review import Review
+from easymtl.config.rules.spaces import check_indicator
 from easymtl.config.rules.tasks import LOSS_PARAMETERS, loss_names, task_kind
 from easymtl.errors import did_you_mean, quoted
 from easymtl.protos.loss_pb2 import Loss, LossType
@@ -130,10 +131,10 @@ def _check_soft_label(review: Review, path: str, kd: KD) -> None:
 
 
 def _check_space(review: Review, path: str, kd: KD) -> None:
-    if kd.task_space_indicator_name:
-        review.check_feature(f"{path}.task_space_indicator_name", kd.task_space_indicator_name)
     if kd.HasField("task_space_indicator_name") != kd.HasField("task_space_indicator_value"):
         review.problem(path, "needs both task_space_indicator_name and task_space_indicator_value, or neither.")
+    elif kd.task_space_indicator_name:
+        check_indicator(review, path, kd)
 
 
 def _check_compared(review: Review, path: str, kd: KD) -> None:

@@ -1,4 +1,4 @@
-"""Rules of the task towers: labels, losses, spaces, weights and relations."""
+"""Rules of the task towers: labels, losses and relations."""
 
 from graphlib import CycleError, TopologicalSorter
 
@@ -22,6 +22,9 @@ LOSS_PARAMETERS = {
     "ziln_loss": "ZILN_LOSS",
 }
 """The loss that each member of the oneof `loss_param` belongs to."""
+
+LOSS_FIELDS = ("loss_type", "num_class", "losses", "losses.loss_type")
+"""The fields of a tower that say what its losses are."""
 
 _MEANINGS = {"L2_LOSS": "value", "ZILN_LOSS": "value", "SIGMOID_L2_LOSS": "rate"}
 
@@ -67,24 +70,6 @@ def check_losses(review: Review) -> None:
         if tower.losses and tower.HasField("loss_type") and LossType.Name(tower.loss_type) not in loss_names(tower):
             review.note(f"{path}.loss_type", f"{LossType.Name(tower.loss_type)} has no effect: losses {{ }} is set.")
         _check_loss_entries(review, path, tower)
-
-
-def check_spaces(review: Review) -> None:
-    """The fields that a task's space and weights are read from exist."""
-    for path, tower in review.towers():
-        label, name = tower.task_space_indicator_label, tower.task_space_indicator_name
-        if label:
-            review.check_number_field(f"{path}.task_space_indicator_label", label)
-        if name:
-            review.check_feature(f"{path}.task_space_indicator_name", name)
-            if not tower.HasField("task_space_indicator_value"):
-                review.problem(path, "has task_space_indicator_name; it needs task_space_indicator_value too.")
-        elif tower.task_space_indicator_value:
-            review.problem(path, "has task_space_indicator_value; it needs task_space_indicator_name too.")
-        for field in ("in_task_space_weight", "out_task_space_weight"):
-            if not (label or name) and getattr(tower, field) != 1:
-                review.note(f"{path}.{field}", "has no effect without a task_space_indicator_label or _name.")
-        _check_sample_weights(review, path, tower)
 
 
 def check_relations(review: Review) -> None:
@@ -133,21 +118,6 @@ def _check_loss_entries(review: Review, path: str, tower: TaskTower) -> None:
         elif parameters and LOSS_PARAMETERS.get(parameters) != name:
             text = f"belongs to {LOSS_PARAMETERS.get(parameters, 'another loss')}, but loss_type is {name}."
             review.problem(f"{loss_path}.{parameters}", text)
-
-
-def _check_sample_weights(review: Review, path: str, tower: TaskTower) -> None:
-    for index, weight in enumerate(tower.sample_weights):
-        weight_path = f"{path}.sample_weights[{index}]"
-        factor = weight.WhichOneof("factor")
-        if factor is None:
-            review.problem(weight_path, "needs column, label or class_weights.")
-        elif factor == "column":
-            review.check_number_field(f"{weight_path}.column", weight.column)
-        elif factor == "label":
-            review.check_label_field(f"{weight_path}.label", weight.label)
-        elif not (weight.class_weights.negative or weight.class_weights.positive):
-            text = "gives both classes the factor 0, so no row would count; leave one above 0."
-            review.problem(f"{weight_path}.class_weights", text)
 
 
 def _check_cycles(review: Review) -> None:

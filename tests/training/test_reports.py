@@ -1,0 +1,65 @@
+"""Which share of the loss each task has, all weights applied."""
+
+import pytest
+import tensorflow as tf
+from google.protobuf import text_format
+
+from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.protos.train_pb2 import TrainConfig
+from easymtl.tasks.build import build_tasks
+from easymtl.training import events
+from easymtl.training.reports import Reports, loss_shares
+from easymtl.training.step import StepValues
+
+TOWERS = """
+    data_config { label_fields: ["click", "seconds"] }
+    model_config { simple_multi_task {
+      task_towers { tower_name: "ctr" losses { loss_type: CLASSIFICATION } losses { loss_type: PAIR_WISE_LOSS } }
+      task_towers { tower_name: "stay" loss_type: L2_LOSS }
+    } }"""
+
+
+@pytest.fixture
+def ranker():
+    class Ranker:
+        tasks = build_tasks(text_format.Parse(TOWERS, Pipeline()))
+        parameters: dict = {}
+
+    return Ranker()
+
+
+def found(click: float, pairs: float, seconds: float, **weights: float) -> StepValues:
+    losses = {"cross_entropy_loss_ctr": click, "pair_wise_loss_ctr": pairs, "l2_loss_stay": seconds, "loss": 0.0}
+    return StepValues(*({name: tf.constant(value) for name, value in part.items()} for part in (losses, weights, {})))
+
+
+def told(ranker, *steps: StepValues) -> list[str]:
+    notes: list[events.Event] = []
+    settings = TrainConfig(log_step_count_steps=2, save_summary_steps=0)
+    reports = Reports(settings, ranker, notes.append)
+
+    class Pace:
+        progress = staticmethod(lambda *_: events.Note("progress"))
+
+    for step, values in enumerate(steps, 1):
+        reports.step(step, values, (0.0, 0.0), Pace())
+    return [event.text for event in notes if event.text != "progress"]
+
+
+def test_shares_add_up_over_the_losses_of_a_task_with_the_weights_of_balancing(ranker):
+    assert loss_shares(ranker.tasks, found(1, 2, 1)) == {"ctr": 0.75, "stay": 0.25}
+    assert loss_shares(ranker.tasks, found(1, 2, 1, ctr=1.0, stay=9.0)) == {"ctr": 0.25, "stay": 0.75}
+    assert loss_shares(ranker.tasks, found(0, 0, 1)) == {"stay": 1.0}
+    assert loss_shares(ranker.tasks, found(1, 0, float("inf"))) == {}
+
+
+def test_a_share_above_90_percent_is_told_at_the_first_report_and_only_there(ranker):
+    calm, loud = found(0.5, 0.2, 1.0), found(0.5, 0.2, 836.0)
+    assert told(ranker, loud, calm, loud, loud) == []
+    (text,) = told(ranker, calm, loud, loud, loud)
+    assert text.startswith('Warning: the tower "stay" makes up 99.9 % of the loss at step 2,')
+    assert "Give it a label_transform for its large numbers, a smaller weight, or" in text
+
+
+def test_a_task_that_is_alone_in_having_a_loss_is_not_told(ranker):
+    assert told(ranker, *[found(0, 0, 836.0)] * 2) == []
