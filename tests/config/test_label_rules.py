@@ -114,7 +114,7 @@ class TestIndicators:
     )
     def test_a_field_that_no_feature_reads_and_a_value_of_its_type(self, load, place, kind, value):
         config = load(('  input_fields { input_name: "user"', FIELD % kind), place("scene", value))
-        assert config.notes == []
+        assert not [note for note in config.notes if "scene" in note]
 
     @pytest.mark.parametrize(
         ("kind", "value"),
