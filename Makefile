@@ -78,6 +78,7 @@ lint: setup  ## Check style, types and that the generated documents are current.
 	$(BIN)/python -m easymtl.config.reference --out docs/config.md --check
 	$(BIN)/python -m easymtl.config.coverage --out docs/easyrec_fields.md --check
 	$(BIN)/python -m tests.errors.document --out docs/errors.md --check
+	$(BIN)/python -m easymtl.data.type_table --out docs/guides/data.md --check
 
 format: setup  ## Put the code into the common format.
 	$(BIN)/ruff check --fix .
@@ -90,6 +91,7 @@ docs: setup  ## Write what is generated: fields from the protos, errors.md from 
 	$(BIN)/python -m easymtl.config.reference --out docs/config.md
 	$(BIN)/python -m easymtl.config.coverage --out docs/easyrec_fields.md
 	$(BIN)/python -m tests.errors.document --out docs/errors.md
+	$(BIN)/python -m easymtl.data.type_table --out docs/guides/data.md
 
 clean:  ## Remove what the other targets made, the virtual environment included.
 	rm -rf $(VENV) build *.egg-info model_dir samples/data/livestream easymtl/protos/*_pb2.py easymtl/protos/*_pb2.pyi

@@ -1,7 +1,9 @@
 import os
+from pathlib import Path
 
 import pytest
 
+from easymtl.config import load_config
 from easymtl.data.paths import expand
 from easymtl.errors import UserError
 
@@ -122,3 +124,14 @@ def test_a_broken_link_to_a_folder_is_called_one(folder):
         expand("days/a.csv")
     with pytest.raises(UserError, match='"days" is a broken link'):
         expand("days/*.csv")
+
+
+def test_a_comma_of_a_name_in_a_config_and_behind_set(folder):
+    """A backslash is doubled wherever a text stands in quotes."""
+    (folder / "day,1.csv").write_text("x")
+    config = (Path(__file__).parents[1] / "data" / "reports" / "nan-id-becomes-text" / "x.config").read_text()
+    config = config.replace('train_input_path: "train.parquet"', r'train_input_path: "day\\,1.csv, a.csv"')
+    (folder / "x.config").write_text(config)
+    for overrides in ([], [r"train_input_path=day\,1.csv, a.csv"], [r'train_input_path="day\\,1.csv, a.csv"']):
+        pipeline = load_config("x.config", overrides).pipeline
+        assert names(pipeline.train_input_path) == ["day,1.csv", "a.csv"]

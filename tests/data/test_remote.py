@@ -234,3 +234,18 @@ def test_only_uris_of_other_machines_are_remote():
         False, False, False, True, False, False,
     ]  # fmt: skip
     assert explain("/data/a.csv", OSError("ACCESS_DENIED")) == "ACCESS_DENIED."
+
+
+def test_folders_are_columns_and_stray_files_are_named(put, make_config):
+    table = io.BytesIO()
+    pq.write_table(pa.table({"x": [["a"], ["b"]], "i": [1, 2]}), table)
+    put(**{"days/dt=a%2Fb/hour=07/p.parquet": table.getvalue()})
+    config = make_config("i:INT64 dt hour:INT32")
+    source = open_source("s3://data/days/", config, ["hour", "dt", "i"])
+    (batch,) = source.read(source.blocks[0])
+    assert batch.to_pylist() == [{"hour": 7, "dt": "a/b", "i": 1}, {"hour": 7, "dt": "a/b", "i": 2}]
+    put(**{"days/README.md": b"Days."})
+    with pytest.raises(UserError, match=r'^s3://data/days/README\.md: this file lies among Parquet files in "s3://d'):
+        open_source("s3://data/days/", config, ["i"])
+    put(**{"comma/a,b.parquet": table.getvalue()})
+    assert [file.name for file in expand(r"s3://data/comma/a\,b.parquet")] == ["s3://data/comma/a,b.parquet"]

@@ -29,6 +29,8 @@ def test_lists_and_the_same_rows_as_text_train_and_score_alike(report):
     for name, values, items in (("tags", tags, pa.string()), ("weights", weights, pa.float32())):
         lists = lists.append_column(name, pa.array(values, pa.large_list(items)))
     lists = lists.append_column("vector", pa.array(vector, pa.list_(pa.float32(), 2)))
+    extra = [[row, None] for row in range(len(table))]
+    lists = lists.append_column("extra", pa.array(extra, pa.list_(pa.int64())))
     pq.write_table(lists, project.folder / "train.parquet")
     project.replace(
         "x.config",
@@ -36,7 +38,7 @@ def test_lists_and_the_same_rows_as_text_train_and_score_alike(report):
         ('feature_names: ["user", ', 'feature_names: ["weighted", "vector", "user", '),
         (
             'input_fields { input_name: "tags"',
-            'input_fields { input_name: "vector" }\n  input_fields { input_name: "tags"',
+            'input_fields { input_name: "vector" } input_fields { input_name: "extra" }\n  input_fields { input_name: "tags"',
         ),
         (
             'input_fields { input_name: "tags"',
@@ -65,10 +67,11 @@ def test_lists_and_the_same_rows_as_text_train_and_score_alike(report):
     for name in ("train", "text"):
         for place, way in enumerate(("", " --saved_model model/export/final")):
             output = f"{name}-{place}.parquet"
-            command = f"predict --pipeline_config x.config --input {name}.parquet --output {output} --keep tags{way}"
+            command = f"predict --pipeline_config x.config --input {name}.parquet --output {output} --keep tags,extra{way}"
             outcome = project.run(command)
             assert outcome.code == 0, outcome.message
             scores.append(pq.read_table(project.folder / output))
+    assert all(one["extra"].to_pylist() == extra for one in scores)
     for other in scores[1:]:
         for column in ("probs_ctr", "probs_cvr"):
             np.testing.assert_allclose(other[column], scores[0][column], rtol=1e-6)
