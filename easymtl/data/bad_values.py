@@ -10,6 +10,9 @@ from easymtl.data.blocks import Block, Source, Value
 from easymtl.data.rows import Rows
 from easymtl.errors import UserError
 
+ADVICE = "Correct the row, or set data_config.ignore_error to leave out such rows."
+"""What to do about a value that cannot be used."""
+
 
 class BadValues(UserError):
     """Values of a field, texts or numbers, that cannot be used, raised by whoever encodes a record batch.
@@ -55,10 +58,7 @@ def usable_rows(
             return batch, encode(batch)
         except BadValues as error:
             if not source.ignore_error:
-                raise UserError(
-                    f"{described(error, source, blocks)} "
-                    "Correct the row, or set data_config.ignore_error to leave out such rows."
-                ) from None
+                raise UserError(f"{described(error, source, blocks)} {ADVICE}") from None
             is_bad = _is_bad(batch.column(error.field), [error.first, *error.others])
             # A dictionary may hold values that only rows which were left out, or rows of another batch, have.
             count = pc.sum(is_bad).as_py()

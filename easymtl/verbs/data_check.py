@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from easymtl.data.bad_values import BadValues, described, usable_rows
+from easymtl.data.bad_values import ADVICE, BadValues, described, usable_rows
 from easymtl.data.blocks import Block, Source
 from easymtl.data.csv import CsvSource
 from easymtl.data.csv_dialect import Dialect
@@ -110,7 +110,7 @@ def label_problems(paths: str, pipeline: Pipeline) -> tuple[list[str], list[str]
             checked_numbers(batch, [rule])
         except BadValues as error:
             if not source.ignore_error:
-                problems.append(described(error, source, [block]))
+                problems.append(f"{described(error, source, [block])} {ADVICE}")
                 continue
         if isinstance(rule, LabelRule):
             notes += _learns_nothing(paths, pipeline, rule)
@@ -123,7 +123,8 @@ def _tag_weight_problems(paths: str, pipeline: Pipeline) -> Iterator[str]:
         source, block, batch = _first_rows(paths, pipeline.data_config, [weights.field], text_forms(pipeline))
         bad = weights.bad(batch.column(weights.field).to_pylist())
         if bad and not source.ignore_error:
-            yield described(BadValues(weights.field, bad[0], (), weights.problem(bad[0])), source, [block])
+            error = BadValues(weights.field, bad[0], (), weights.problem(bad[0]))
+            yield f"{described(error, source, [block])} {ADVICE}"
 
 
 def _learns_nothing(paths: str, pipeline: Pipeline, rule: LabelRule) -> list[str]:
