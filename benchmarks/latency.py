@@ -104,10 +104,10 @@ def _save_parts(ranker, outputs: Sequence[str], folder: Path) -> None:
 
     from easymtl.layers.context import Call
     from easymtl.serving.freezing import freeze
-    from easymtl.serving.saved_model import SAVE_OPTIONS
+    from easymtl.serving.signatures import Signature, save
 
     features, embeddings = ranker.feature_set, ranker.embeddings
-    columns = {name: tf.TensorSpec([None], kind, name=name) for name, kind in features.field_types.items()}
+    columns = {name: tf.TensorSpec([None], kind) for name, kind in features.field_types.items()}
     network = freeze(lambda groups: ranker.predictions(ranker.model(groups, Call())), embeddings.group_widths())
 
     def score(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -117,25 +117,16 @@ def _save_parts(ranker, outputs: Sequence[str], folder: Path) -> None:
         length = tf.shape(next(iter(batch.values())))
         return {name: tf.identity(length) for name in outputs}
 
-    transform = _by_name(features.transform, columns)
-    packed = {
-        name: tf.TensorSpec(one.shape, one.dtype, name=name) for name, one in transform.structured_outputs.items()
-    }
+    transform = tf.function(features.transform, autograph=False).get_concrete_function(columns)
+    packed = {name: tf.TensorSpec(one.shape, one.dtype) for name, one in transform.structured_outputs.items()}
     parts = tf.Module()
     parts.features, parts.embeddings = features, embeddings
-    signatures = {"transform": transform, "packed": _by_name(score, packed), "nothing": _by_name(nothing, columns)}
-    tf.saved_model.save(parts, str(folder), signatures=signatures, options=SAVE_OPTIONS)
-
-
-def _by_name(function, specs):
-    """Returns the concrete function of a mapping, each of its members an argument."""
-    import tensorflow as tf
-
-    names = list(specs)
-    flat = tf.function(
-        lambda *tensors: function(dict(zip(names, tensors))), input_signature=list(specs.values()), autograph=False
-    )
-    return flat.get_concrete_function()
+    signatures = {
+        "transform": Signature(features.transform, columns),
+        "packed": Signature(score, packed),
+        "nothing": Signature(nothing, columns),
+    }
+    save(parts, folder, signatures)
 
 
 def _write_rows(config: Config, fields: Sequence[str], path: Path) -> None:

@@ -21,7 +21,8 @@ from easymtl.features.encoder import Encoder
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.serving.parity import Parity, check_parity
 from easymtl.serving.placement import Placement, check_placement
-from easymtl.serving.saved_model import SAVE_OPTIONS, SIGNATURE, ServingModel
+from easymtl.serving.saved_model import ServingModel
+from easymtl.serving.signatures import SIGNATURE, keywords, save
 from easymtl.tasks.ranker import Ranker
 from easymtl.training.checkpoints import Checkpoint
 from easymtl.training.evaluation import RankerScorer
@@ -66,15 +67,14 @@ def export(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path, keep:
     final = _new_subfolder(Path(folder))
     draft = draft_of(final)
     try:
-        function = model.signature()
+        signature = model.signature()
         draft.parent.mkdir(parents=True, exist_ok=True)
-        tf.saved_model.save(model, str(draft), signatures={SIGNATURE: function}, options=SAVE_OPTIONS)
+        outputs = save(model, draft, {SIGNATURE: signature})[SIGNATURE]
         _copy_assets(pipeline, draft)
         rows = sample_rows(pipeline, model.fields, Encoder(ranker.feature_set))
         parity = check_parity(draft, rows, _expected(ranker, rows)) if rows else None
         placement = _checked_placement(draft)
-        inputs = {spec.name: spec.dtype.name for spec in function.structured_input_signature[0]}
-        outputs = sorted(function.structured_outputs)
+        inputs = {name: spec.dtype.name for name, spec in signature.inputs.items()}
         _describe(draft, checkpoint, inputs, outputs)
         publish(draft, final)
     except (OSError, tf.errors.OpError) as error:

@@ -22,7 +22,7 @@ from easymtl.features.columns import text_tensor, without_nulls
 from easymtl.features.encoder import KEEP_PREFIX
 from easymtl.features.numbers import NumberColumn, read_numbers
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.serving.saved_model import SIGNATURE
+from easymtl.serving.signatures import SIGNATURE, names_of
 from easymtl.tasks.build import build_tasks, number_columns
 from easymtl.training.evaluation import Scorer, Scores, kept_columns
 from easymtl.training.inputs import evaluation_feed
@@ -50,7 +50,7 @@ class SavedModelScorer:
         except (OSError, KeyError, tf.errors.OpError) as error:
             raise UserError(f"{folder}: cannot be loaded as a SavedModel: {error}") from None
         self.number_columns: Sequence[NumberColumn] = number_columns(build_tasks(pipeline))
-        self._keywords = {spec.name: name for name, spec in self._serve.structured_input_signature[1].items()}
+        self._keywords = names_of(self._serve)
 
     def encoder(self, keep: Sequence[str], with_numbers: bool = True) -> "RawEncoder":
         """Returns an encoder that hands on the raw columns of the model's inputs."""
