@@ -8,6 +8,7 @@ from easymtl.data.fields import input_fields
 from easymtl.features.feature_set import TENSOR_TYPES
 from easymtl.layers.context import Call
 from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.serving.equal_rows import require_equal_rows
 from easymtl.serving.freezing import freeze
 from easymtl.serving.signatures import Signature, Tensors
 from easymtl.tasks.ranker import Ranker
@@ -53,7 +54,7 @@ class ServingModel(tf.Module):
 
         def serve(columns: Tensors) -> dict[str, tf.Tensor]:
             with tf.device("/CPU:0"):
-                batch = self._feature_set.transform(columns)
+                batch = self._feature_set.transform(require_equal_rows(columns))
             return network(embeddings.inputs(batch))
 
         return Signature(serve, {name: tf.TensorSpec([None], types[name]) for name in self.fields})
