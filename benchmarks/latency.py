@@ -132,12 +132,16 @@ def _save_parts(ranker, outputs: Sequence[str], folder: Path) -> None:
 def _write_rows(config: Config, fields: Sequence[str], path: Path) -> None:
     """Writes the first evaluation rows as a server gets them: no null."""
     from easymtl.config import view
+    from easymtl.data.convert import default_scalar
+    from easymtl.data.fields import input_fields
     from easymtl.data.sources import open_source
-    from easymtl.features.columns import without_nulls
+    from easymtl.features.columns import as_requested
 
-    source = open_source(view.eval_input(config.pipeline), config.pipeline.data_config, list(fields))
+    data = config.pipeline.data_config
+    defaults = {name: default_scalar(field) for name, field in input_fields(data).items()}
+    source = open_source(view.eval_input(config.pipeline), data, list(fields), fills_defaults=False)
     batches = (batch for block in source.blocks for batch in source.read(block))
-    parts = [{name: without_nulls(batch.column(name)) for name in fields} for batch in batches]
+    parts = [{name: as_requested(batch.column(name), defaults[name]) for name in fields} for batch in batches]
     pq.write_table(pa.concat_tables([pa.table(part) for part in parts]).slice(0, ROWS), path)
 
 

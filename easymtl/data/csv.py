@@ -102,14 +102,13 @@ class CsvSource(Source):
         layout = self._layouts[block.file]
         number = list(self.fields).index(name)
         default = self._defaults[number]
-        is_empty_wanted = default is not None and default.as_py() == value
         kind = self.fields[name].type
         for data, line in self._pieces(block):
             for place, record in read_records(data, block.file.name, line, self.separator):
                 if len(record) != layout.num_columns:
                     continue
                 text = record[layout.positions[number]]
-                if is_empty_wanted if text == "" else _stands_for(text, value, kind):
+                if _stands_for(text, value, kind, default):
                     return f"{block.file.name}:{place}"
         return None
 
@@ -242,11 +241,11 @@ class CsvSource(Source):
         return [_one_array(table.column(name)) for name in wanted]
 
 
-def _stands_for(text: str, value: Value, kind: pa.DataType) -> bool:
+def _stands_for(text: str, value: Value, kind: pa.DataType, default: pa.Scalar | None) -> bool:
     if isinstance(value, str):
-        return text == value
+        return (text or (default.as_py() if default else "")) == value
     values, _ = parse_text(pa.array([text]), kind)
-    return values[0].as_py() == value
+    return fill_empty(values, default)[0].as_py() == value
 
 
 def _position(file: DataFile, name: str, names: list[str]) -> int:

@@ -1,6 +1,7 @@
 """Opening the data of a config."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from easymtl.data.blocks import Block, SkippedRows, Source
 from easymtl.data.csv import CsvSource
@@ -31,6 +32,7 @@ def open_source(
     columns: Sequence[str],
     block_bytes: int = 8 << 20,
     batch_rows: int = 65536,
+    fills_defaults: bool = True,
 ) -> Source:
     """Returns the source of the columns in the files behind `paths`.
 
@@ -40,11 +42,14 @@ def open_source(
         columns: the columns to read.
         block_bytes: about how much of a CSV file is one block.
         batch_rows: the largest number of rows of a Parquet record batch.
+        fills_defaults: put `default_val` in the place of missing values; otherwise they stay as they are in the files.
 
     Raises:
         UserError: a path, a column or a file is wrong.
     """
     declared = input_fields(data_config)
+    if not fills_defaults:
+        declared = {name: replace(field, default=None) for name, field in declared.items()}
     for name in columns:
         if name not in declared:
             raise UserError(f'"{name}" is not in data_config.input_fields.{did_you_mean(name, declared)}')

@@ -14,7 +14,7 @@ _END = -1
 def require_equal_rows(columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """Returns the columns, which cannot be computed from unless all of them are `[rows]` of one number of rows.
 
-    A request of others is answered with an InvalidArgumentError: `inputs have different numbers of rows: city 1, age 3.`
+    Other requests are answered with an InvalidArgumentError: `inputs have different numbers of rows: city 1, age 3.`
     It tells of all inputs that differ from most, and of one that does not; a shape of two axes is told as `3x1`.
     """
     sizes = _ends_marked(_shapes(columns))

@@ -1,8 +1,8 @@
 """The signatures of a SavedModel: functions of named columns, saved under exactly these names.
 
-A column may be called `user id`, `用户`, `class`, or `item.id` beside `item/id`. TensorFlow makes identifiers of the names
-of a function's arguments, so functions are traced and saved with arguments `input_0`, `input_1`, ..., and what ties a name
-to its argument is written into the saved file afterwards. In it a name stands in three places:
+A column may be called `user id`, `用户`, `class`, or `item.id` beside `item/id`. TensorFlow makes identifiers of
+the names of a function's arguments, so functions are traced and saved with arguments `input_0`, `input_1`, ..., and what
+ties a name to its argument is written into the saved file afterwards. In it a name stands in three places:
 
   the SignatureDef        what servers, `saved_model_cli` and C read: the key is the name
   the names of the specs  what `structured_input_signature` of the function loaded in Python holds: the name
