@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import tensorflow as tf
 
 import easymtl
@@ -107,9 +108,8 @@ def missing_values(pipeline: Pipeline, fields: Sequence[str]) -> dict[str, Missi
     values = {}
     for name in fields:
         default = default_scalar(declared[name])
-        value = missing_value(declared[name].type, default).as_py()
-        is_nan = default is not None and isinstance(value, float)
-        values[name] = default.as_py() if is_nan else value
+        value = missing_value(declared[name].type, default)
+        values[name] = (value if default is None or not pa.types.is_floating(value.type) else default).as_py()
     return values
 
 

@@ -1,8 +1,8 @@
 """The signatures of a SavedModel: functions of named columns, saved under exactly these names.
 
 A column may be called `user id`, `用户`, `class`, or `item.id` beside `item/id`. TensorFlow makes identifiers of
-the names of a function's arguments, so functions are traced and saved with arguments `input_0`, `input_1`, ..., and what
-ties a name to its argument is written into the saved file afterwards. In it a name stands in three places:
+the names of a function's arguments, so functions are traced and saved with arguments `input_0`, `input_1`, ..., and
+what ties a name to its argument is written into the saved file afterwards. There a name stands in three places:
 
   the SignatureDef        what servers, `saved_model_cli` and C read: the key is the name
   the names of the specs  what `structured_input_signature` of the function loaded in Python holds: the name
@@ -10,7 +10,7 @@ ties a name to its argument is written into the saved file afterwards. In it a n
 """
 
 import keyword
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,7 +83,7 @@ def keywords(names: Iterable[str]) -> dict[str, str]:
     return result
 
 
-def names_of(function: Callable) -> dict[str, str]:
+def names_of(function: tf.types.experimental.ConcreteFunction) -> dict[str, str]:
     """Returns the keyword of each input of a function that `tf.saved_model.load` returned, by the input's name."""
     return {spec.name: parameter for parameter, spec in function.structured_input_signature[1].items()}
 
@@ -96,7 +96,8 @@ def _trace(signature: Signature) -> tf.types.experimental.ConcreteFunction:
     ]
 
     def call(*tensors: tf.Tensor) -> Tensors:
-        return signature.function(dict(zip(arguments.values(), tensors)))
+        by_name = dict(zip(arguments.values(), tensors))
+        return signature.function({name: by_name[name] for name in signature.inputs})
 
     return tf.function(call, input_signature=specs, autograph=False).get_concrete_function()
 
@@ -143,7 +144,7 @@ def _loaded_functions(graph: saved_object_graph_pb2.SavedObjectGraph) -> dict[st
     return {child.local_name: child.node_id for child in graph.nodes[root].children}
 
 
-def _rename_keys(fields: Mapping, names: Mapping[str, str]) -> None:
+def _rename_keys(fields: MutableMapping, names: Mapping[str, str]) -> None:
     """Renames the keys of a map of messages."""
     values = {names[key]: value.SerializeToString() for key, value in fields.items()}
     fields.clear()
