@@ -71,7 +71,8 @@ def _difference(name: str, scores: np.ndarray, expected: Mapping[str, np.ndarray
         rows = np.arange(len(values))
         return probabilities[rows, values] - probabilities[rows, scores]
     wide = scores.astype(np.float64)
-    return np.where(wide == values, 0.0, np.abs(wide - values))
+    differs = wide != values
+    return np.abs(np.subtract(wide, values, where=differs, out=np.zeros_like(wide)))
 
 
 def _size(values: np.ndarray) -> float:

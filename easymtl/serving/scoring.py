@@ -4,7 +4,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -208,6 +208,7 @@ def _write(draft: Path, feed: Feed, scorer: Scorer) -> int:
         for batch in feed:
             scores, _ = scorer.score(batch.rows)
             kept = {field: _plain(column) for field, column in kept_columns(batch.rows).items()}
+            _check_names(kept, scores)
             table = pa.table({**kept, **{name: _arrow(value) for name, value in sorted(scores.items())}})
             writer = writer or pq.ParquetWriter(draft, table.schema)
             writer.write_table(table)
@@ -216,6 +217,15 @@ def _write(draft: Path, feed: Feed, scorer: Scorer) -> int:
         if writer:
             writer.close()
     return num_rows
+
+
+def _check_names(kept: Collection[str], scores: Collection[str]) -> None:
+    both = [name for name in kept if name in scores]
+    if both:
+        raise UserError(
+            f"--keep: {quoted(both)} is the name of a score too, and a file has one column of a name. "
+            "Leave it out, and keep a column by which the scores can be joined to the data."
+        )
 
 
 def _plain(column: pa.Array) -> pa.Array:
