@@ -104,10 +104,10 @@ def _save_parts(ranker, outputs: Sequence[str], folder: Path) -> None:
 
     from easymtl.layers.context import Call
     from easymtl.serving.freezing import freeze
-    from easymtl.serving.saved_model import SAVE_OPTIONS
+    from easymtl.serving.signatures import Signature, save
 
     features, embeddings = ranker.feature_set, ranker.embeddings
-    columns = {name: tf.TensorSpec([None], kind, name=name) for name, kind in features.field_types.items()}
+    columns = {name: tf.TensorSpec([None], kind) for name, kind in features.field_types.items()}
     network = freeze(lambda groups: ranker.predictions(ranker.model(groups, Call())), embeddings.group_widths())
 
     def score(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -117,36 +117,31 @@ def _save_parts(ranker, outputs: Sequence[str], folder: Path) -> None:
         length = tf.shape(next(iter(batch.values())))
         return {name: tf.identity(length) for name in outputs}
 
-    transform = _by_name(features.transform, columns)
-    packed = {
-        name: tf.TensorSpec(one.shape, one.dtype, name=name) for name, one in transform.structured_outputs.items()
-    }
+    transform = tf.function(features.transform, autograph=False).get_concrete_function(columns)
+    packed = {name: tf.TensorSpec(one.shape, one.dtype) for name, one in transform.structured_outputs.items()}
     parts = tf.Module()
     parts.features, parts.embeddings = features, embeddings
-    signatures = {"transform": transform, "packed": _by_name(score, packed), "nothing": _by_name(nothing, columns)}
-    tf.saved_model.save(parts, str(folder), signatures=signatures, options=SAVE_OPTIONS)
-
-
-def _by_name(function, specs):
-    """Returns the concrete function of a mapping, each of its members an argument."""
-    import tensorflow as tf
-
-    names = list(specs)
-    flat = tf.function(
-        lambda *tensors: function(dict(zip(names, tensors))), input_signature=list(specs.values()), autograph=False
-    )
-    return flat.get_concrete_function()
+    signatures = {
+        "transform": Signature(features.transform, columns),
+        "packed": Signature(score, packed),
+        "nothing": Signature(nothing, columns),
+    }
+    save(parts, folder, signatures)
 
 
 def _write_rows(config: Config, fields: Sequence[str], path: Path) -> None:
     """Writes the first evaluation rows as a server gets them: no null."""
     from easymtl.config import view
+    from easymtl.data.convert import default_scalar
+    from easymtl.data.fields import input_fields
     from easymtl.data.sources import open_source
-    from easymtl.features.columns import without_nulls
+    from easymtl.features.columns import as_requested
 
-    source = open_source(view.eval_input(config.pipeline), config.pipeline.data_config, list(fields))
+    data = config.pipeline.data_config
+    defaults = {name: default_scalar(field) for name, field in input_fields(data).items()}
+    source = open_source(view.eval_input(config.pipeline), data, list(fields), fills_defaults=False)
     batches = (batch for block in source.blocks for batch in source.read(block))
-    parts = [{name: without_nulls(batch.column(name)) for name in fields} for batch in batches]
+    parts = [{name: as_requested(batch.column(name), defaults[name]) for name in fields} for batch in batches]
     pq.write_table(pa.concat_tables([pa.table(part) for part in parts]).slice(0, ROWS), path)
 
 

@@ -52,8 +52,11 @@ def measure(serve: Callable, parts: Mapping[str, Callable], requests: list[Colum
 
 def call_each_kind(serve: Callable, parts: Mapping[str, Callable], request: Columns) -> dict[str, tuple[float, float]]:
     """Returns (seconds, processor seconds) of a call of each kind, see `benchmarks.latency`."""
-    types = {name: spec.dtype for name, spec in serve.structured_input_signature[1].items()}
-    raw, conversion = timed(lambda: {name: tf.constant(request[name], dtype) for name, dtype in types.items()})
+    # The keyword of an input is not always its name; the spec's name is.
+    specs = serve.structured_input_signature[1]
+    raw, conversion = timed(
+        lambda: {keyword: tf.constant(request[spec.name], spec.dtype) for keyword, spec in specs.items()}
+    )
     packed = parts["transform"](**raw)
     return {
         "raw columns": timed(lambda: scores(serve, raw))[1],

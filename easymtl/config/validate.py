@@ -37,6 +37,7 @@ RULES: tuple[Callable[[Review], None], ...] = (
     groups.check_groups,
     groups.check_model_groups,
     groups.check_tower_groups,
+    groups.check_table_names,
     groups.check_unused_features,
     model.check_model,
     model.check_towers,

@@ -38,8 +38,19 @@ def default_scalar(field: Field) -> pa.Scalar | None:
 
 
 def fill_empty(column: pa.Array, default: pa.Scalar | None) -> pa.Array:
-    """Returns the column with `default` in place of nulls; with None the nulls stay."""
-    if default is None or not column.null_count:
+    """Returns the column with `default` in place of null, of an empty text and of NaN; with None all stay.
+
+    The graph that serves does the same to texts and decimal numbers, see `FeatureSet.filled`.
+    """
+    if default is None:
+        return column
+    if pa.types.is_floating(column.type):
+        missing = pc.is_null(column, nan_is_null=True)
+        return pc.if_else(missing, default, column) if pc.any(missing).as_py() else column
+    if column.type == DICTIONARY and pc.any(pc.equal(column.dictionary, "")).as_py():
+        texts = column.dictionary_decode()
+        column = pc.if_else(pc.equal(texts, ""), default, texts).dictionary_encode().cast(DICTIONARY)
+    if not column.null_count:
         return column
     filled = pc.fill_null(column, default)
     return filled.cast(DICTIONARY) if column.type == DICTIONARY and filled.type != DICTIONARY else filled

@@ -131,16 +131,14 @@ class CsvSource(Source):
         """Returns `file:line` of the first record of a block in which a column holds a value, or None."""
         layout, field = self._layouts[block.file], self.fields[name]
         default = self._defaults[list(self.fields).index(name)]
-        is_empty_wanted = default is not None and default.as_py() == value
         if field not in layout.fields:
-            found = self._of_folders[block.file][name].as_py()
-            if is_empty_wanted if found is None else found == value:
-                return next((f"{block.file.name}:{place}" for place, _ in self._records(block)), None)
-            return None
+            of_folder = fill_empty(repeat(self._of_folders[block.file][name], 1, field), default)[0].as_py()
+            if not _is_same(of_folder, value):
+                return None
+            return next((f"{block.file.name}:{place}" for place, _ in self._records(block)), None)
         position = layout.positions[layout.fields.index(field)]
         for place, record in self._records(block):
-            text = record[position]
-            if is_empty_wanted if text == "" else _stands_for(text, value, field.type):
+            if _is_same(_value(record[position], field, default), value):
                 return f"{block.file.name}:{place}"
         return None
 
@@ -336,12 +334,17 @@ class CsvSource(Source):
         return [_one_array(table.column(name)) for name in wanted]
 
 
-def _stands_for(text: str, value: Value, kind: pa.DataType) -> bool:
-    if isinstance(value, str):
-        return text == value
-    values, _ = parse_text(pa.array([text]), kind)
-    found = values[0].as_py()
-    return found == value or (value != value and found is not None and found != found)
+def _value(text: str, field: Field, default: pa.Scalar | None) -> Value | None:
+    """Returns what a text of a field is read as, its default in place of a missing value."""
+    if field.type == pa.string():
+        return text or (default.as_py() if default else None)
+    values, _ = parse_text(pa.array([text]), field.type)
+    return fill_empty(values, default)[0].as_py()
+
+
+def _is_same(found: Value | None, value: Value) -> bool:
+    """Returns whether two values are the same; one NaN is as good as another."""
+    return found == value or (found is not None and found != found and value != value)
 
 
 def _position(file: DataFile, name: str, names: list[str]) -> int:

@@ -38,6 +38,7 @@ def open_source(
     block_bytes: int = 8 << 20,
     batch_rows: int = 65536,
     forms: Mapping[str, TextForm] | None = None,
+    fills_defaults: bool = True,
 ) -> Source:
     """Returns the source of the columns in the files behind `paths`.
 
@@ -49,6 +50,7 @@ def open_source(
         batch_rows: the largest number of rows of a Parquet record batch.
         forms: what the readers of each field need its text to be, see `text_forms`: of numbers and lists in columns
             that are declared STRING. Without it they are read as if an id was made of them.
+        fills_defaults: put `default_val` in the place of missing values; otherwise they stay as they are in the files.
 
     Raises:
         UserError: a path, a column or a file is wrong.
@@ -56,6 +58,8 @@ def open_source(
     declared = input_fields(data_config)
     if forms is not None:
         declared = {name: replace(field, form=forms.get(name, UNREAD)) for name, field in declared.items()}
+    if not fills_defaults:
+        declared = {name: replace(field, default=None) for name, field in declared.items()}
     for name in columns:
         if name not in declared:
             raise UserError(f'"{name}" is not in data_config.input_fields.{did_you_mean(name, declared)}')

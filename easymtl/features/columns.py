@@ -59,13 +59,25 @@ def read_column(array: pa.Array) -> Column:
     return Column(values, places, len(array), num_nulls)
 
 
-def without_nulls(array: pa.Array) -> pa.Array:
-    """Returns a column as a server gets it: no dictionary, null as '' or 0."""
+def as_requested(array: pa.Array, default: pa.Scalar | None) -> pa.Array:
+    """Returns a column as a client sends it to a server: no dictionary and no null, see `missing_value`."""
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
-    if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
-        return array.fill_null("")
-    return array.fill_null(False if pa.types.is_boolean(array.type) else 0)
+    return array.fill_null(missing_value(array.type, default)) if array.null_count else array
+
+
+def missing_value(kind: pa.DataType, default: pa.Scalar | None) -> pa.Scalar:
+    """Returns what a client sends where a value is missing.
+
+    That is '' for a text, and NaN for a decimal number with a `default_val`: the graph puts the default in their place.
+    It is the default itself, else 0 or false, for integers and booleans, which have no value that says "missing"; and 0
+    for a decimal number without default, as training takes it.
+    """
+    if _is_text(kind):
+        return pa.scalar("", kind)
+    if default is not None:
+        return pa.scalar(np.nan, kind) if pa.types.is_floating(kind) else default
+    return pa.scalar(False if pa.types.is_boolean(kind) else 0, kind)
 
 
 def text_tensor(strings: pa.Array) -> tf.Tensor:

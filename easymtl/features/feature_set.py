@@ -1,16 +1,18 @@
 """All features of a pipeline: their fields, tables and slots, and the transform from raw columns to packed ids."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 import tensorflow as tf
 
 from easymtl.config import view
+from easymtl.data.convert import default_scalar
 from easymtl.data.fields import Field, input_fields
 from easymtl.errors import UserError, did_you_mean
 from easymtl.features.declarations import declared_features, find_feature
 from easymtl.features.declared import make_transform
 from easymtl.features.hashing import hash_together, hashed_features
+from easymtl.features.lookups import is_missing
 from easymtl.features.packing import pack_bags
 from easymtl.features.pieces import Bags, Dense, Ids, Piece, expect
 from easymtl.features.tables import Layout, Slot, Table
@@ -62,6 +64,7 @@ class FeatureSet(tf.Module):
         self.transforms: dict[str, Transform] = transforms
         self._layout = layout
         self._types = types
+        self._defaults = _defaults([fields[name] for name in types])
 
     @property
     def layout(self) -> Layout:
@@ -115,17 +118,29 @@ class FeatureSet(tf.Module):
         """Returns int32, or int64 where the variable of a width has 2^31 rows or more."""
         return tf.int64 if self.rows_by_width[width] >= 2**31 else tf.int32
 
+    def filled(self, field: str, column: tf.Tensor) -> tf.Tensor:
+        """Returns the values `[n]` of a field with its `default_val` in place of '' and NaN, as the reader fills them.
+
+        Whatever reads a column goes through here, in training and in the exported graph. An integer or boolean has no
+        value that says that it is missing: the reader fills in their defaults, and so does whoever sends a request.
+        """
+        if field not in self._defaults:
+            return column
+        return tf.where(is_missing(column), tf.constant(self._defaults[field], column.dtype), column)
+
     def transform(self, columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Turns raw columns into what a model reads.
 
         Args:
-            columns: each of `fields`, `[n]`, of its declared type.
+            columns: each of `fields`, `[n]`, of its declared type; a missing text is '', a missing number NaN where
+                there is a `default_val` and else 0.
 
         Returns:
             `ids_<width>` `[n, K]`, `bag_ids_<width>` `[m]`, `bag_segments_<width>` `[m]`, `bag_weights_<width>`
             `[m]`, `dense` `[n, W]`, as far as there are such features, and the scalar `batch_size`.
         """
         num_rows = tf.shape(columns[self.fields[0]])[0]
+        columns = {field: self.filled(field, columns[field]) for field in self.fields}
         hashed = hashed_features(self.transforms)
         pieces: dict[str, Piece] = {**hash_together(hashed, columns)}
         for name, transform in self.transforms.items():
@@ -167,3 +182,10 @@ def _input_fields(feature: FeatureConfig, declared: Mapping[str, Field]) -> list
                 + did_you_mean(name, declared)
             )
     return [declared[name] for name in feature.input_names]
+
+
+def _defaults(fields: Sequence[Field]) -> dict[str, str | float]:
+    """Returns the defaults of the fields whose type has a value that says that it is missing."""
+    with_missing = [field for field in fields if field.type == pa.string() or pa.types.is_floating(field.type)]
+    scalars = {field.name: default_scalar(field) for field in with_missing}
+    return {name: scalar.as_py() for name, scalar in scalars.items() if scalar is not None}

@@ -34,7 +34,8 @@ class TracedTransforms:
         uses = [(feature_set.transforms[name], position) for name, position in self.uses[field]]
 
         def per_value(column: tf.Tensor) -> list[Piece]:
-            return [transform.per_value(position, column) for transform, position in uses]
+            filled = feature_set.filled(field, column)
+            return [transform.per_value(position, filled) for transform, position in uses]
 
         signature = [tf.TensorSpec([None], feature_set.field_types[field])]
         return tf.function(per_value, autograph=False).get_concrete_function(*signature)

@@ -4,6 +4,7 @@ import contextlib
 import json
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,24 +13,24 @@ import pyarrow as pa
 import tensorflow as tf
 
 import easymtl
-from easymtl.config import view
-from easymtl.data.bad_values import usable_rows
-from easymtl.data.sources import open_source
-from easymtl.data.text_form import text_forms
+from easymtl.data.convert import default_scalar
+from easymtl.data.fields import input_fields
 from easymtl.errors import UserError
-from easymtl.features.columns import without_nulls
+from easymtl.features.columns import missing_value
 from easymtl.features.encoder import Encoder
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.serving.parity import Parity, check_parity
 from easymtl.serving.placement import Placement, check_placement
-from easymtl.serving.saved_model import SAVE_OPTIONS, SIGNATURE, ServingModel
+from easymtl.serving.proof_rows import ProofRows, proof_rows
+from easymtl.serving.saved_model import ServingModel
+from easymtl.serving.signatures import SIGNATURE, keywords, save
 from easymtl.tasks.ranker import Ranker
 from easymtl.training.checkpoints import Checkpoint
 from easymtl.training.evaluation import RankerScorer
 from easymtl.training.publishing import draft_of, publish, reason, remove, sweep
 from easymtl.training.restore import load_ranker
 
-_PARITY_ROWS = 1000
+Missing = str | float | bool
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Export:
       path: its folder.
       checkpoint: what it was made from.
       inputs: names and types of its inputs.
+      missing: what a client sends in place of a missing value, by input: '', a number, or true or false.
+      keywords: the keyword of each input of the function that `tf.saved_model.load` returns, where it is not the name.
       outputs: names of its scores.
       parity: how near its scores are to the checkpoint's, or None when there was no row to compare on.
       placement: which of its nodes can run on a GPU.
@@ -48,6 +51,8 @@ class Export:
     path: Path
     checkpoint: Checkpoint
     inputs: dict[str, str]
+    missing: dict[str, Missing]
+    keywords: dict[str, str]
     outputs: list[str]
     parity: Parity | None
     placement: Placement
@@ -67,48 +72,51 @@ def export(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path, keep:
     final = _new_subfolder(Path(folder))
     draft = draft_of(final)
     try:
-        function = model.signature()
+        signature = model.signature()
         draft.parent.mkdir(parents=True, exist_ok=True)
-        tf.saved_model.save(model, str(draft), signatures={SIGNATURE: function}, options=SAVE_OPTIONS)
+        outputs = save(model, draft, {SIGNATURE: signature})[SIGNATURE]
         _copy_assets(pipeline, draft)
-        rows = sample_rows(pipeline, model.fields, Encoder(ranker.feature_set))
+        rows = proof_rows(pipeline, model.fields, Encoder(ranker.feature_set))
         parity = check_parity(draft, rows, _expected(ranker, rows)) if rows else None
         placement = _checked_placement(draft)
-        inputs = {spec.name: spec.dtype.name for spec in function.structured_input_signature[0]}
-        outputs = sorted(function.structured_outputs)
-        _describe(draft, checkpoint, inputs, outputs)
+        done = Export(
+            path=final,
+            checkpoint=checkpoint,
+            inputs={name: spec.dtype.name for name, spec in signature.inputs.items()},
+            missing=missing_values(pipeline, model.fields),
+            keywords={name: keyword for name, keyword in keywords(model.fields).items() if keyword != name},
+            outputs=outputs,
+            parity=parity,
+            placement=placement,
+        )
+        _describe(draft, done)
         publish(draft, final)
     except (OSError, tf.errors.OpError) as error:
         raise UserError(f"{final}: could not be written: {reason(error)}") from None
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     _prune(Path(folder), keep)
-    return Export(final, checkpoint, inputs, outputs, parity, placement)
+    return done
 
 
-def sample_rows(pipeline: Pipeline, fields: list[str], encode: Encoder | None = None) -> dict[str, pa.Array]:
-    """Returns raw columns of some evaluation (else training) rows, null as '' or 0; empty when there are none.
+def missing_values(pipeline: Pipeline, fields: Sequence[str]) -> dict[str, Missing]:
+    """Returns what a client sends in place of a missing value of each field, as JSON can hold it.
 
-    With an encoder, rows whose values it cannot use are left out where `data_config.ignore_error` says so.
+    In place of NaN, which JSON has no word for, it is the default that the graph takes for it.
     """
-    paths = view.eval_input(pipeline) or view.train_input(pipeline)
-    if not paths:
-        return {}
-    source = open_source(paths, pipeline.data_config, fields, forms=text_forms(pipeline))
-    for block in source.blocks:
-        for batch in source.read(block):
-            part = batch.slice(0, _PARITY_ROWS)
-            if encode:
-                part, _ = usable_rows(encode, part, source, [block])
-            if part.num_rows:
-                return {name: without_nulls(part.column(name)) for name in fields}
-    return {}
+    declared = input_fields(pipeline.data_config)
+    values = {}
+    for name in fields:
+        default = default_scalar(declared[name])
+        value = missing_value(declared[name].type, default)
+        values[name] = (value if default is None or not pa.types.is_floating(value.type) else default).as_py()
+    return values
 
 
-def _expected(ranker: Ranker, rows: dict[str, pa.Array]) -> dict[str, np.ndarray]:
+def _expected(ranker: Ranker, rows: ProofRows) -> dict[str, np.ndarray]:
     """Returns the predictions of the checkpoint by the path that training and evaluation take."""
     scorer = RankerScorer(ranker, tf.float32)
-    predictions, _ = scorer.score(scorer.encoder([], with_numbers=False)(pa.RecordBatch.from_pydict(rows)))
+    predictions, _ = scorer.score(scorer.encoder([], with_numbers=False)(rows.read))
     return predictions
 
 
@@ -137,16 +145,19 @@ def _copy_assets(pipeline: Pipeline, draft: Path) -> None:
         shutil.copy(path, extra / path.name)
 
 
-def _describe(draft: Path, checkpoint: Checkpoint, inputs: dict[str, str], outputs: list[str]) -> None:
+def _describe(draft: Path, done: Export) -> None:
     document = {
         "easymtl": easymtl.__version__,
-        "step": checkpoint.step,
-        "checkpoint": str(checkpoint.path),
+        "step": done.checkpoint.step,
+        "checkpoint": str(done.checkpoint.path),
         "precision": "FLOAT32",
-        "inputs": inputs,
-        "outputs": outputs,
+        "inputs": done.inputs,
+        "missing": done.missing,
+        "keywords": done.keywords,
+        "outputs": done.outputs,
     }
-    (draft / "assets.extra" / "easymtl.json").write_text(json.dumps(document, indent=2), encoding="utf-8")
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    (draft / "assets.extra" / "easymtl.json").write_text(text, encoding="utf-8")
 
 
 def _prune(folder: Path, keep: int) -> None:

@@ -11,9 +11,13 @@ import numpy as np
 import pyarrow as pa
 
 from easymtl.errors import UserError
+from easymtl.serving.proof_rows import ProofRows
 
-RELATIVE_TOLERANCE = 1e-5
-ABSOLUTE_TOLERANCE = 1e-6
+TOLERANCE = 1e-5
+"""How much a score may differ, next to 1 or the largest score of its output: float32 beside a logit of 7 is that exact.
+
+A probability may differ by 1e-5.
+"""
 
 
 @dataclass(frozen=True)
@@ -21,40 +25,59 @@ class Parity:
     """How far a SavedModel is from its checkpoint.
 
     Attributes:
-      num_rows: rows that were compared.
+      num_rows: rows of the data that were compared.
+      num_blanked: rows behind them in which a value was taken away.
       largest_difference: the largest absolute difference over all predictions.
     """
 
     num_rows: int
+    num_blanked: int
     largest_difference: float
 
 
-def check_parity(folder: Path, columns: Mapping[str, pa.Array], expected: Mapping[str, np.ndarray]) -> Parity:
+def check_parity(folder: Path, rows: ProofRows, expected: Mapping[str, np.ndarray]) -> Parity:
     """Compares the scores of a SavedModel with those of its checkpoint, both in float32.
 
     Args:
       folder: the SavedModel.
-      columns: raw columns of some rows, without nulls, by field.
+      rows: some rows; what a client would send of them is scored.
       expected: predictions of the checkpoint on the same rows, by name.
 
     Raises:
-      UserError: the SavedModel cannot be loaded, lacks a prediction, or scores differ by more than 1e-5 of their size.
+      UserError: the SavedModel cannot be loaded, lacks a prediction, or scores differ by more than `TOLERANCE`.
     """
-    scores = score_apart(folder, columns)
+    scores = score_apart(folder, rows.sent)
     if set(scores) != set(expected):
         raise UserError(f"{folder}: the SavedModel gives {sorted(scores)}, the checkpoint {sorted(expected)}.")
     largest = 0.0
     for name, values in expected.items():
-        difference = np.abs(scores[name].astype(np.float64) - values)
-        allowed = ABSOLUTE_TOLERANCE + RELATIVE_TOLERANCE * np.abs(values)
-        if not np.all(difference <= allowed):
-            row = int(np.argmax(np.max((difference - allowed).reshape(len(values), -1), axis=1)))
+        difference = _difference(name, scores[name], expected)
+        if not np.all(difference <= TOLERANCE * _size(values)):
+            row = int(np.argmax(np.max(difference.reshape(len(values), -1), axis=1)))
             raise UserError(
                 f"{folder}: {name} of row {row} is {scores[name][row]} in the SavedModel and {values[row]} with the "
                 "checkpoint. It was not published; please report this with the config."
             )
         largest = max(largest, float(difference.max(initial=0.0)))
-    return Parity(len(next(iter(expected.values()))), largest)
+    return Parity(rows.num_rows, rows.read.num_rows - rows.num_rows, largest)
+
+
+def _difference(name: str, scores: np.ndarray, expected: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Returns how far the scores of an output are from those expected."""
+    values = expected[name]
+    probabilities = expected.get(name.replace("y_", "probs_", 1))
+    if values.dtype.kind == "i" and probabilities is not None:
+        # The likeliest class: another one is as right where both are equally likely.
+        rows = np.arange(len(values))
+        return probabilities[rows, values] - probabilities[rows, scores]
+    wide = scores.astype(np.float64)
+    differs = wide != values
+    return np.abs(np.subtract(wide, values, where=differs, out=np.zeros_like(wide)))
+
+
+def _size(values: np.ndarray) -> float:
+    """Returns the largest magnitude, at least 1."""
+    return float(np.max(np.abs(values[np.isfinite(values)]), initial=1.0))
 
 
 def score_apart(folder: Path, columns: Mapping[str, pa.Array]) -> dict[str, np.ndarray]:

@@ -13,7 +13,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.framework import op_def_registry
 from tensorflow.python.framework.kernels import get_registered_kernels_for_op
 
-from easymtl.serving.saved_model import SIGNATURE
+from easymtl.serving.signatures import SIGNATURE
 
 # Calls of functions: what they call is looked at in its turn.
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall")

@@ -1,6 +1,8 @@
 """Scores a file of columns with a SavedModel; run as a program of its own, which imports nothing of easymtl.
 
 python reload.py SAVED_MODEL COLUMNS.arrow SCORES.arrow
+
+It does as TensorFlow Serving does: the SignatureDef says which tensor of the graph stands behind each name.
 """
 
 import sys
@@ -15,13 +17,11 @@ def main() -> None:
     folder, source, target = sys.argv[1:]
     with pa.OSFile(source, "rb") as file:
         table = pa.ipc.open_file(file).read_all()
-    serve = tf.saved_model.load(folder).signatures["serving_default"]
-    inputs = serve.structured_input_signature[1].values()
-    columns = {
-        keyword: tf.constant(table[spec.name].to_pylist(), spec.dtype)
-        for keyword, spec in zip(serve.structured_input_signature[1], inputs)
-    }
-    scores = {name: value.numpy() for name, value in serve(**columns).items()}
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        model = tf.compat.v1.saved_model.load(session, ["serve"], folder)
+        signature = model.signature_def["serving_default"]
+        request = {info.name: table[name].to_numpy() for name, info in signature.inputs.items()}
+        scores = session.run({name: info.name for name, info in signature.outputs.items()}, request)
     arrays = {name: pa.array(list(np.asarray(value))) for name, value in scores.items()}
     assert "easymtl" not in sys.modules, "a SavedModel must not need easymtl"
     result = pa.table(arrays)

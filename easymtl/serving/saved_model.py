@@ -8,14 +8,10 @@ from easymtl.data.fields import input_fields
 from easymtl.features.feature_set import TENSOR_TYPES
 from easymtl.layers.context import Call
 from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.serving.equal_rows import require_equal_rows
 from easymtl.serving.freezing import freeze
+from easymtl.serving.signatures import Signature, Tensors
 from easymtl.tasks.ranker import Ranker
-
-SIGNATURE = "serving_default"
-
-SAVE_OPTIONS = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-"""The gradient that TensorFlow has for swish cannot be saved with constants, and nothing that serves needs one."""
-
 
 # A graph with all its constants may not pass 2 GB.
 MOST_CONSTANT_BYTES = 1 << 30
@@ -49,21 +45,19 @@ class ServingModel(tf.Module):
         others = [name for name in input_fields(data) if name not in {*used, *data.label_fields, data.sample_weight}]
         return [*used, *others]
 
-    def signature(self) -> tf.types.experimental.ConcreteFunction:
-        """Returns the function of the signature: one tensor `[batch]` per field to the predictions by name."""
+    def signature(self) -> Signature:
+        """Returns the signature of raw columns: one tensor `[batch]` per field to the predictions by name."""
         types = {name: TENSOR_TYPES[field.type] for name, field in input_fields(self._pipeline.data_config).items()}
-        fields = self.fields
-        specs = [tf.TensorSpec([None], types[name], name=name) for name in fields]
         embeddings, network = self._embeddings, self._network
         if self._is_frozen:
             network = freeze(network, embeddings.group_widths())
 
-        def serve(*columns: tf.Tensor) -> dict[str, tf.Tensor]:
+        def serve(columns: Tensors) -> dict[str, tf.Tensor]:
             with tf.device("/CPU:0"):
-                batch = self._feature_set.transform(dict(zip(fields, columns)))
+                batch = self._feature_set.transform(require_equal_rows(columns))
             return network(embeddings.inputs(batch))
 
-        return tf.function(serve, input_signature=specs, autograph=False).get_concrete_function()
+        return Signature(serve, {name: tf.TensorSpec([None], types[name]) for name in self.fields})
 
 
 def _num_bytes(variables: Iterable[tf.Variable]) -> int:

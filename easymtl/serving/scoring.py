@@ -4,7 +4,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,16 +14,18 @@ import pyarrow.parquet as pq
 import tensorflow as tf
 
 from easymtl.data.blocks import Source
+from easymtl.data.convert import default_scalar
 from easymtl.data.feed import Feed
-from easymtl.data.fields import input_fields
+from easymtl.data.fields import Field, input_fields
 from easymtl.data.remote import is_remote, locate, require_writable_place, upload
-from easymtl.data.rows import Rows
+from easymtl.data.rows import Column, Rows
 from easymtl.errors import UserError, did_you_mean, quoted
-from easymtl.features.columns import text_tensor, without_nulls
+from easymtl.features.columns import as_requested, text_tensor
 from easymtl.features.encoder import KEEP_PREFIX
+from easymtl.features.feature_set import TENSOR_TYPES
 from easymtl.features.numbers import NumberColumn, read_numbers
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.serving.saved_model import SIGNATURE
+from easymtl.serving.signatures import SIGNATURE, names_of
 from easymtl.tasks.build import build_tasks, number_columns
 from easymtl.training.evaluation import Scorer, Scores, kept_columns
 from easymtl.training.inputs import evaluation_feed
@@ -51,11 +53,31 @@ class SavedModelScorer:
         except (OSError, KeyError, tf.errors.OpError) as error:
             raise UserError(f"{folder}: cannot be loaded as a SavedModel: {error}") from None
         self.number_columns: Sequence[NumberColumn] = number_columns(build_tasks(pipeline))
-        self._keywords = {spec.name: name for name, spec in self._serve.structured_input_signature[1].items()}
+        self._keywords = names_of(self._serve)
+        self._fields = input_fields(pipeline.data_config)
+        self._check_types(folder)
+
+    def _check_types(self, folder: str | Path) -> None:
+        """Compares the types of the inputs with those of the fields: TensorFlow's own message names no input."""
+        specs = self._serve.structured_input_signature[1]
+        for name, keyword in self._keywords.items():
+            field = self._fields.get(name)
+            if field is None:
+                raise UserError(
+                    f'{folder}: the SavedModel has an input "{name}", which is not in data_config.input_fields'
+                    f" ({quoted(self._fields)}).{did_you_mean(name, self._fields)}"
+                )
+            wanted, found = specs[keyword].dtype, TENSOR_TYPES[field.type]
+            if wanted != found:
+                raise UserError(
+                    f'{folder}: the input "{name}" of the SavedModel is {wanted.name}, and data_config.input_fields '
+                    f"declares it {field.type_name}. Score with the config that it was exported with, or export again."
+                )
 
     def encoder(self, keep: Sequence[str], with_numbers: bool = True) -> "RawEncoder":
         """Returns an encoder that hands on the raw columns of the model's inputs."""
-        return RawEncoder(list(self._keywords), self.number_columns if with_numbers else (), keep)
+        fields = {name: self._fields[name] for name in self._keywords}
+        return RawEncoder(fields, self.number_columns if with_numbers else (), keep)
 
     def score(self, rows: Rows) -> tuple[Scores, Scores]:
         """Returns the scores by name; a SavedModel knows no losses."""
@@ -73,10 +95,10 @@ class SavedModelScorer:
 
 
 class RawEncoder:
-    """Hands on raw columns without nulls, and the numbers that evaluation needs."""
+    """Hands on raw columns as a client sends them, and the numbers that evaluation needs."""
 
-    def __init__(self, inputs: Sequence[str], numbers: Sequence[NumberColumn], keep: Sequence[str]):
-        self._inputs = list(inputs)
+    def __init__(self, inputs: Mapping[str, Field], numbers: Sequence[NumberColumn], keep: Sequence[str]):
+        self._inputs = {name: default_scalar(field) for name, field in inputs.items()}
         self._numbers = tuple(numbers)
         self._keep = tuple(keep)
 
@@ -87,7 +109,9 @@ class RawEncoder:
 
     def __call__(self, batch: pa.RecordBatch) -> Rows:
         """Returns the rows of a batch."""
-        columns = {_INPUT_PREFIX + field: without_nulls(batch.column(field)) for field in self._inputs}
+        columns: dict[str, Column] = {
+            _INPUT_PREFIX + field: as_requested(batch.column(field), default) for field, default in self._inputs.items()
+        }
         columns |= {KEEP_PREFIX + field: batch.column(field) for field in self._keep}
         if self._numbers:
             columns["numbers"] = read_numbers(batch, self._numbers)
@@ -209,6 +233,7 @@ def _write(draft: Path, feed: Feed, scorer: Scorer) -> int:
         for batch in feed:
             scores, _ = scorer.score(batch.rows)
             kept = {field: _plain(column) for field, column in kept_columns(batch.rows).items()}
+            _check_names(kept, scores)
             table = pa.table({**kept, **{name: _arrow(value) for name, value in sorted(scores.items())}})
             writer = writer or pq.ParquetWriter(draft, table.schema)
             writer.write_table(table)
@@ -217,6 +242,15 @@ def _write(draft: Path, feed: Feed, scorer: Scorer) -> int:
         if writer:
             writer.close()
     return num_rows
+
+
+def _check_names(kept: Collection[str], scores: Collection[str]) -> None:
+    both = [name for name in kept if name in scores]
+    if both:
+        raise UserError(
+            f"--keep: {quoted(both)} is the name of a score too, and a file has one column of a name. "
+            "Leave it out, and keep a column by which the scores can be joined to the data."
+        )
 
 
 def _plain(column: pa.Array) -> pa.Array:

@@ -1,5 +1,6 @@
 """What `export_config.exporter_type` asks of a training: a SavedModel at its end, of its best step, or all along."""
 
+import json
 from pathlib import Path
 
 from rich.console import Console as Terminal
@@ -57,13 +58,24 @@ def print_export(done: Export, terminal: Terminal) -> None:
     compared = "not compared: there is no data"
     if parity:
         difference = f"largest difference {parity.largest_difference:.1e}"
-        compared = f"equal on {parity.num_rows:,} rows, {difference}, loaded without easymtl"
+        rows = f"{parity.num_rows:,} rows and {parity.num_blanked:,} with a value missing"
+        compared = f"equal on {rows}, {difference}, loaded without easymtl"
     values = {
         "SavedModel": done.path,
         "checkpoint": f"step {done.checkpoint.step}",
         "inputs": ", ".join(f"{name} {dtype}" for name, dtype in done.inputs.items()),
+        "if missing": _instead_of_missing(done),
         "outputs": ", ".join(done.outputs),
         "scores": compared,
         "GPU": f"{placement.on_gpu} nodes have a GPU kernel, {placement.pinned} of the encoder stay on the CPU",
     }
     key_values(values, terminal, "Exported")
+
+
+def _instead_of_missing(done: Export) -> str:
+    """Returns what a client sends where a value is missing: `"" for user, city; 3 for level; NaN or 9.0 for price`."""
+    names: dict[str, list[str]] = {}
+    for name, value in done.missing.items():
+        has_default = done.inputs[name].startswith("float") and value != 0
+        names.setdefault(f"NaN or {value}" if has_default else json.dumps(value), []).append(name)
+    return "; ".join(f"{value} for {', '.join(inputs)}" for value, inputs in names.items())

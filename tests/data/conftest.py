@@ -28,13 +28,22 @@ def make_config():
 def read(tmp_path):
     """Reads everything from a file (bytes are written first) as a dict of lists, and returns it with the source."""
 
-    def read_all(content, fields, columns=None, block_bytes=8 << 20, batch_rows=65536, name="a.csv", **settings):
+    def read_all(
+        content,
+        fields,
+        columns=None,
+        block_bytes=8 << 20,
+        batch_rows=65536,
+        name="a.csv",
+        fills_defaults=True,
+        **settings,
+    ):
         path = tmp_path / name
         if isinstance(content, bytes):
             path.write_bytes(content)
         message = data_config(fields, **settings)
         columns = columns or [field.input_name for field in message.input_fields]
-        source = open_source(str(path), message, columns, block_bytes=block_bytes, batch_rows=batch_rows)
+        source = open_source(str(path), message, columns, block_bytes, batch_rows, fills_defaults)
         batches = [batch for block in source.blocks for batch in source.read(block)]
         values = {name: [] for name in columns}
         for batch in batches:

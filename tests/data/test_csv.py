@@ -81,6 +81,21 @@ def test_defaults_fill_empty_fields(read):
     assert values == {"i": [-1, 1], "s": ["none", "x"], "f": [1e5, 2.5], "b": [True, True]}
 
 
+def test_defaults_fill_nan_and_quoted_empty_texts_too(read):
+    values, _ = read(b'nan,NaN,""\n1,2,x\n', "f:FLOAT=7 d:DOUBLE=8 s=none")
+    assert values == {"f": [7.0, 1.0], "d": [8.0, 2.0], "s": ["none", "x"]}
+    values, _ = read(b"nan,nan\n", "f:FLOAT d:DOUBLE=nan")
+    assert all(value[0] != value[0] for value in values.values())
+
+
+def test_a_default_is_found_where_it_was_filled_in(read):
+    _, source = read(b"1,a\nnan,\n", "f:FLOAT=7 s=none")
+    assert [source.find(source.blocks[0], *wanted) for wanted in (("f", 7.0), ("s", "none"))] == [
+        f"{source.paths}:2",
+        f"{source.paths}:2",
+    ]
+
+
 def test_without_default_an_empty_field_is_null(read):
     values, _ = read(b",,,\n", "i:INT32 s f:FLOAT b:BOOL")
     assert values == {"i": [None], "s": [None], "f": [None], "b": [None]}

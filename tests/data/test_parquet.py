@@ -64,6 +64,23 @@ def test_text_that_does_not_parse(read_table):
     assert source.skipped_rows == 2
 
 
+def test_defaults_fill_empty_texts_and_nan_as_the_served_graph_does(read_table):
+    texts = pa.array(["", "u1", None, "x", "x"])
+    columns = {
+        "s": texts,
+        "d": texts.dictionary_encode(),
+        "f": pa.array([float("nan"), None, 1.0, 2.0, 3.0], pa.float32()),
+    }
+    values, source = read_table(columns, "s=u1 d=u1 f:FLOAT=9", row_group_size=5)
+    assert values == {"s": ["u1"] * 3 + ["x"] * 2, "d": ["u1"] * 3 + ["x"] * 2, "f": [9.0, 9.0, 1.0, 2.0, 3.0]}
+    (batch,) = source.read(source.blocks[0])
+    assert all(sorted(batch.column(name).dictionary.to_pylist()) == ["u1", "x"] for name in "sd"), "each value once"
+    assert source.find(source.blocks[0], "f", 9.0).endswith("row 1 (row group 0)")
+    values, _ = read_table(columns, "s=u1 f:FLOAT=9 d", fills_defaults=False)
+    assert values["s"] == ["", "u1", None, "x", "x"]
+    assert values["f"][1] is None
+
+
 def test_defaults_fill_nulls(read_table):
     values, _ = read_table({"i": [1, None], "s": ["a", None]}, "i:INT32=7 s=none")
     assert values == {"i": [1, 7], "s": ["a", "none"]}

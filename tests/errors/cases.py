@@ -404,6 +404,14 @@ _TEXT = [
 
 _MEANING = [
     config(
+        "A shared table with the name of another table",
+        'input_names: "tags" feature_type: TagFeature hash_bucket_size: 20',
+        'input_names: "tags" embedding_name: "user_embedding" feature_type: TagFeature hash_bucket_size: 20',
+        "x.config:27:",
+        'make the shared table "user_embedding" and the table of "user" in the group "all" one',
+        "Rename one of them",
+    ),
+    config(
         "A rate out of its range",
         "hidden_units: [8, 6]",
         "hidden_units: [8, 6] dropout_ratio: [0.1, 1.0]",
@@ -1349,41 +1357,6 @@ _MODELS = [
     ),
     with_model(
         "A kept column that is not declared", f"{PREDICT} --keep usr", '--keep: "usr" is not in', 'Did you mean "user"?'
-    ),
-    with_model(
-        "Rows to score that are not there",
-        PREDICT.replace("eval.csv", "rows.csv"),
-        '"rows.csv" is not in the current folder',
-    ),
-    with_model(
-        "Scores that cannot be written",
-        PREDICT.replace("scores.parquet", "train.csv/scores.parquet"),
-        "train.csv/scores.parquet: cannot be written",
-        "Check the folder",
-    ),
-    with_model(
-        "A result that cannot be written",
-        f"{EVAL} --output train.csv/result.json",
-        "train.csv/result.json: cannot be written",
-        "Check the folder",
-    ),
-    with_model(
-        "Rows to score lack a column",
-        PREDICT,
-        "eval.csv:1:",
-        "5 columns were found where data_config.input_fields declares 6",
-        edit=lambda project: project.write("eval.csv", rows(12, NAMES[:-1])),
-        shown="eval.csv without price",
-    ),
-    with_model(
-        "Rows to score lack the labels, and have no header",
-        PREDICT,
-        "eval.csv:1:",
-        "3 columns were found where data_config.input_fields declares 6",
-        'the labels ("click", "order", "seconds"): leave those empty',
-        "with_header: true",
-        edit=lambda project: project.write("eval.csv", rows(12, NAMES[3:])),
-        shown="eval.csv with user, tags and price only",
     ),
     with_model(
         "A pattern that freezes nothing",

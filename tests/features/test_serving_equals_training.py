@@ -1,11 +1,15 @@
 """The exported transform and the encoder make the same tensors of the same rows, whatever the rows hold."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from easymtl.data.convert import default_scalar, fill_empty
+from easymtl.data.fields import input_fields
+from easymtl.features.columns import as_requested, text_tensor
 from easymtl.features.encoder import Encoder, to_tensors
 from easymtl.features.feature_set import FeatureSet
 from tests.features.feature_cases import make_batch, make_pipeline, serving_tensors
@@ -110,6 +114,39 @@ def assert_equal(rooms, rows: list[dict]) -> None:
 @given(rows=st.lists(ROW, max_size=12))
 def test_any_rows(rooms, rows):
     assert_equal(rooms, rows)
+
+
+DEFAULTS = {"s": "a", "t": "é|", "digits": "7", "vec": "1|2", "tags": "x|y", "kv": "x:2", "w": "3"}
+DEFAULTS |= {"n32": "5", "n64": "-7", "f32": "2.5", "f64": "-0.25", "b": "true"}
+
+
+@pytest.fixture(scope="module")
+def rooms_with_defaults():
+    fields = {name: f'{kind} default_val: "{DEFAULTS[name]}"' for name, kind in FIELDS.items()}
+    pipeline = make_pipeline(fields, FEATURES)
+    features = FeatureSet(pipeline)
+    signature = {name: tf.TensorSpec([None], dtype) for name, dtype in features.field_types.items()}
+    return pipeline, features, tf.function(features.transform, input_signature=[signature]), Encoder(features)
+
+
+@settings(max_examples=40, deadline=None)
+@given(rows=st.lists(ROW, max_size=12))
+def test_what_a_client_sends_and_what_the_reader_fills_in_are_one(rooms_with_defaults, rows):
+    """A client knows nothing of the defaults of texts and decimal numbers: it sends '' and NaN."""
+    pipeline, features, transform, encoder = rooms_with_defaults
+    raw = make_batch(pipeline, {name: [row[name] for row in rows] for name in FIELDS})
+    declared = {name: default_scalar(field) for name, field in input_fields(pipeline.data_config).items()}
+    read = [fill_empty(raw.column(name), default) for name, default in declared.items()]
+    trained = to_tensors(encoder(pa.RecordBatch.from_arrays(read, names=list(declared))))
+    sent = {name: as_requested(raw.column(name), default) for name, default in declared.items()}
+    assert not any(column.null_count for column in sent.values())
+    columns = {
+        name: text_tensor(sent[name]) if kind == tf.string else tf.constant(sent[name].to_pylist(), kind)
+        for name, kind in features.field_types.items()
+    }
+    served = transform(columns)
+    for name, array in trained.items():
+        np.testing.assert_allclose(served[name].numpy(), array, rtol=3e-7, atol=0, err_msg=name)
 
 
 def test_rows_that_repeat(rooms):

@@ -67,7 +67,9 @@ def test_lists_and_the_same_rows_as_text_train_and_score_alike(report):
     for name in ("train", "text"):
         for place, way in enumerate(("", " --saved_model model/export/final")):
             output = f"{name}-{place}.parquet"
-            command = f"predict --pipeline_config x.config --input {name}.parquet --output {output} --keep tags,extra{way}"
+            command = (
+                f"predict --pipeline_config x.config --input {name}.parquet --output {output} --keep tags,extra{way}"
+            )
             outcome = project.run(command)
             assert outcome.code == 0, outcome.message
             scores.append(pq.read_table(project.folder / output))

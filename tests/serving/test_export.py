@@ -13,10 +13,12 @@ import pytest
 import tensorflow as tf
 
 from easymtl.errors import UserError
+from easymtl.features.encoder import Encoder
 from easymtl.serving import export as exporting
-from easymtl.serving import saved_model
+from easymtl.serving import saved_model, signatures
 from easymtl.serving.export import export
 from easymtl.serving.parity import score_apart
+from easymtl.serving.proof_rows import proof_rows
 from easymtl.serving.scoring import SavedModelScorer, newest_export, predict, step_of_export
 from easymtl.tasks.build import build_tasks
 from easymtl.training.evaluation import RankerScorer, evaluate
@@ -75,12 +77,12 @@ def test_scores_of_checkpoint_and_savedmodel_are_one_in_the_order_of_the_rows(tr
 def test_moved_to_a_machine_without_easymtl_and_without_the_vocabulary_file(trained, exported, tmp_path):
     pipeline = trained.pipeline()
     moved = shutil.copytree(exported.path, tmp_path / "moved")
-    raw = exporting.sample_rows(pipeline, list(exported.inputs))
     ranker = load_ranker(pipeline, trained.checkpoint)
+    rows = proof_rows(pipeline, list(exported.inputs), Encoder(ranker.feature_set))
     vocabulary = trained.folder / "cities.txt"
     hidden = vocabulary.rename(vocabulary.with_suffix(".hidden"))
     try:
-        apart = score_apart(moved, raw)
+        apart = {name: scores[: rows.num_rows] for name, scores in score_apart(moved, rows.sent).items()}
     finally:
         hidden.rename(vocabulary)
     scorer = RankerScorer(ranker, tf.float32)
@@ -171,7 +173,7 @@ def test_another_model_than_the_checkpoint_is_refused_and_not_published(trained,
         table.assign(before)
 
     tf_save = tf.saved_model.save
-    monkeypatch.setattr(exporting.tf.saved_model, "save", save_tampered)
+    monkeypatch.setattr(signatures.tf.saved_model, "save", save_tampered)
     with pytest.raises(UserError, match=r"_click of row \d+ is .* It was not published"):
         export(trained.pipeline(), trained.checkpoint, tmp_path)
     assert not list(tmp_path.iterdir()), "neither an export nor a draft"

@@ -10,7 +10,7 @@ from easymtl.layers.context import Build, Call
 from easymtl.layers.dense import DNN
 from easymtl.protos import layer_pb2
 from easymtl.serving.freezing import freeze
-from easymtl.serving.saved_model import SAVE_OPTIONS
+from easymtl.serving.signatures import Signature, save
 
 
 @pytest.mark.parametrize("name", [*activation._PLAIN, *activation._WITH_WEIGHTS])
@@ -21,9 +21,7 @@ def test_a_frozen_network_of_any_activation_is_saved_and_computes_the_same(tmp_p
     net(x, Call(training=True, seed=tf.zeros([2], tf.int64)))
     frozen = freeze(lambda groups: {"score": net(groups["x"], Call())}, {"x": 5})
     expected = net(x, Call()).numpy()
-    serve = tf.function(lambda x: frozen({"x": x}), input_signature=[tf.TensorSpec([None, 5], name="x")])
-    signature = serve.get_concrete_function()
-    tf.saved_model.save(tf.Module(), str(tmp_path), signatures={"serving_default": signature}, options=SAVE_OPTIONS)
+    save(tf.Module(), tmp_path, {"serving_default": Signature(frozen, {"x": tf.TensorSpec([None, 5])})})
     for variable in net.variables:
         variable.assign(tf.zeros_like(variable))
     loaded = tf.saved_model.load(str(tmp_path)).signatures["serving_default"]

@@ -5,19 +5,57 @@ import pytest
 from easymtl.errors import UserError
 from easymtl.serving import parity
 from easymtl.serving.parity import check_parity
+from easymtl.serving.proof_rows import ProofRows
 
 EXPECTED = {"probs": np.array([0.5, 0.25], np.float32), "classes": np.array([[0.1, 0.9], [0.3, 0.7]], np.float32)}
 
 
-def check(monkeypatch, scores):
+def check(monkeypatch, scores, expected=EXPECTED):
     monkeypatch.setattr(parity, "score_apart", lambda folder, columns: scores)
-    return check_parity("somewhere", {}, EXPECTED)
+    read = pa.RecordBatch.from_pydict({"x": range(len(next(iter(expected.values()))))})
+    return check_parity("somewhere", ProofRows({}, read, 1), expected)
 
 
 def test_equal_scores_pass(monkeypatch):
     result = check(monkeypatch, dict(EXPECTED))
-    assert result.num_rows == 2
+    assert (result.num_rows, result.num_blanked) == (1, 1)
     assert result.largest_difference == 0
+
+
+@pytest.mark.parametrize("largest", [0.5, 6.8, 4000.0])
+def test_scores_are_as_exact_as_the_largest_of_their_output(monkeypatch, largest):
+    """float32 that has added up numbers of about 7 is exact to 1e-6 of 7, whatever the sum."""
+    expected = {"logits_a": np.array([0.0939, -largest, 0.5], np.float32)}
+    allowed = 1e-5 * max(1.0, largest)
+    near = expected["logits_a"] + np.float32(0.9 * allowed) * np.array([1, 0, 0], np.float32)
+    check(monkeypatch, {"logits_a": near}, expected)
+    far = expected["logits_a"] + np.float32(1.2 * allowed) * np.array([1, 0, 0], np.float32)
+    with pytest.raises(UserError, match="logits_a of row 0"):
+        check(monkeypatch, {"logits_a": far}, expected)
+
+
+def test_a_probability_is_exact_to_1e_5_however_small_it_is(monkeypatch):
+    expected = {"probs_a": np.array([1e-7, 0.9], np.float32)}
+    check(monkeypatch, {"probs_a": np.array([8e-6, 0.9], np.float32)}, expected)
+    with pytest.raises(UserError, match="probs_a of row 0"):
+        check(monkeypatch, {"probs_a": np.array([1.2e-5, 0.9], np.float32)}, expected)
+
+
+def test_scores_that_are_infinite_on_both_sides_are_equal(monkeypatch):
+    expected = {"y_a": np.array([np.inf, 1.0], np.float32)}
+    check(monkeypatch, dict(expected), expected)
+    with pytest.raises(UserError, match="y_a of row 0"):
+        check(monkeypatch, {"y_a": np.array([1e38, 1.0], np.float32)}, expected)
+    with pytest.raises(UserError, match="y_a of row 1"):
+        check(monkeypatch, {"y_a": np.array([np.inf, 1.1], np.float32)}, expected)
+
+
+def test_another_class_is_no_difference_where_both_are_as_likely(monkeypatch):
+    probabilities = np.array([[0.1, 0.45, 0.450001], [0.2, 0.3, 0.5]], np.float32)
+    expected = {"probs_a": probabilities, "y_a": np.array([2, 2])}
+    check(monkeypatch, {"probs_a": probabilities, "y_a": np.array([1, 2])}, expected)
+    with pytest.raises(UserError, match="y_a of row 1"):
+        check(monkeypatch, {"probs_a": probabilities, "y_a": np.array([2, 1])}, expected)
 
 
 def test_a_difference_below_the_tolerance_passes_and_is_told(monkeypatch):

@@ -7,7 +7,7 @@ from easymtl.errors import UserError
 from easymtl.serving import export as exporting
 from easymtl.serving.export import export
 from easymtl.serving.placement import check_placement, has_gpu_kernel
-from easymtl.serving.saved_model import SIGNATURE
+from easymtl.serving.signatures import SIGNATURE
 from easymtl.tasks.ranker import Ranker
 
 

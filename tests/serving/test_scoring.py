@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import tensorflow as tf
 
 from easymtl.errors import UserError
 from easymtl.serving.scoring import SavedModelScorer, check_keep, newest_export, predict, step_of_export
@@ -36,26 +37,42 @@ def test_tensorflows_own_tool_gives_the_scores_of_predict(trained, exported, tmp
     np.testing.assert_allclose([float(text) for text in printed.split()], expected["probs_click"], rtol=1e-5)
 
 
-def test_missing_values_score_as_empty_ones(trained, exported, tmp_path):
-    """A request cannot leave a value out: it sends '' and 0, and the default is up to whoever asks."""
+def test_nulls_are_sent_as_a_client_sends_them(trained, exported, tmp_path):
+    """Whether a value is null or what a client sends in its place, the SavedModel scores it alike."""
     pipeline = trained.pipeline()
     scorer = SavedModelScorer(exported.path, pipeline)
-    empty = {"user": "", "city": "", "tags": ""}
-    names = list(scorer.encoder([], with_numbers=False).fields)
-    nulls = trained.rows.select(names)
-    for place, name in enumerate(names):
-        if name in empty:
-            nulls = nulls.set_column(place, name, pa.nulls(len(nulls), pa.string()))
-    blanks = nulls
-    for place, name in enumerate(names):
-        if name in empty:
-            blanks = blanks.set_column(place, name, pa.array([""] * len(nulls)))
+    sent = {"user": "", "city": "", "tags": "", "level": 3, "price": 0.0, "age": 0.0}
+    nulls, values = trained.rows, trained.rows
+    for name, value in sent.items():
+        kind, place = nulls[name].type, nulls.column_names.index(name)
+        nulls = nulls.set_column(place, name, pa.nulls(len(nulls), kind))
+        values = values.set_column(place, name, pa.array([value] * len(values), kind))
     scores = []
-    for name, table in (("nulls", nulls), ("blanks", blanks)):
+    for name, table in (("nulls", nulls), ("values", values)):
         pq.write_table(table, tmp_path / f"{name}.parquet")
         target, _ = predict(pipeline, scorer, str(tmp_path / f"{name}.parquet"), tmp_path / name, [])
         scores.append(pq.read_table(target))
     assert scores[0] == scores[1]
+
+
+def test_an_input_of_another_type_than_the_field_is_named(trained, exported):
+    place = [field.input_name for field in trained.pipeline().data_config.input_fields].index("price")
+    other = trained.pipeline(f"data_config.input_fields[{place}].input_type=DOUBLE")
+    with pytest.raises(UserError, match=r'the input "price" of the SavedModel is float32, .* declares it DOUBLE'):
+        SavedModelScorer(exported.path, other)
+    del other.data_config.input_fields[place]
+    with pytest.raises(UserError, match=r'the SavedModel has an input "price", which is not in data_config'):
+        SavedModelScorer(exported.path, other)
+
+
+def test_a_call_with_unequal_columns_names_them(exported):
+    serve = tf.saved_model.load(str(exported.path)).signatures["serving_default"]
+    request = {
+        name: tf.constant(["" if kind == "string" else 1] * (1 if name == "city" else 3), kind)
+        for name, kind in exported.inputs.items()
+    }
+    with pytest.raises(tf.errors.InvalidArgumentError, match="different numbers of rows: city 1, user 3"):
+        serve(**request)
 
 
 def test_data_without_labels_can_be_scored_and_kept_columns_come_first(trained, exported, tmp_path):
@@ -89,6 +106,16 @@ def test_kept_columns_must_be_declared(trained):
     check_keep(trained.pipeline(), ["row", "user"])
     with pytest.raises(UserError, match=r'"usr" is not in data_config.input_fields.*Did you mean "user"'):
         check_keep(trained.pipeline(), ["usr"])
+
+
+def test_a_kept_column_with_the_name_of_a_score_is_refused(trained, exported, tmp_path):
+    pipeline = trained.pipeline()
+    pipeline.data_config.input_fields.add(input_name="probs_click")
+    pq.write_table(trained.rows.append_column("probs_click", trained.rows["user"]), tmp_path / "rows.parquet")
+    scorer = SavedModelScorer(exported.path, pipeline)
+    with pytest.raises(UserError, match='--keep: "probs_click" is the name of a score too'):
+        predict(pipeline, scorer, str(tmp_path / "rows.parquet"), tmp_path / "to", ["user", "probs_click"])
+    assert not list((tmp_path / "to").iterdir())
 
 
 def test_newest_export_is_by_number_and_a_model_folder_is_itself(tmp_path):

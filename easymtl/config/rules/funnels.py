@@ -86,12 +86,18 @@ def _check_cycles(review: Review, towers: dict[str, tuple[str, TaskTower]]) -> N
 
 
 def _check_names(review: Review, towers: dict[str, tuple[str, TaskTower]]) -> None:
-    """No tower is named as the results of another one are."""
-    for _, tower in review.towers():
+    """No tower, and no result of one given its parent, is named as the results of another one are."""
+    given: dict[str, str] = {}
+    for path, tower in review.towers():
+        if not tower.parent:
+            continue
         name = view.given_name(tower.tower_name, tower.parent)
-        if tower.parent and name in towers:
+        if name in towers:
             text = f'"{name}" is what the results of "{tower.tower_name}" given its parent are named. Rename it.'
             review.problem(f"{towers[name][0]}.tower_name", text)
+        if given.setdefault(name, tower.tower_name) != tower.tower_name:
+            text = f'"{tower.tower_name}" given its parent has results "{name}", as "{given[name]}" has. Rename it.'
+            review.problem(f"{path}.tower_name", text)
 
 
 def _check_funnel(review: Review, path: str, model: ESMM | ESCM2) -> None:
@@ -105,6 +111,8 @@ def _check_funnel(review: Review, path: str, model: ESMM | ESCM2) -> None:
         if not group.input:
             review.problem(f"{path}.groups[{index}]", "needs input, the name of a feature group.")
     taken = {JOINT_OF_ESMM, f"{model.cvr_tower.tower_name}_masked", f"{model.cvr_tower.tower_name}{IMPUTATION}"}
+    # The layers of a group are named after it.
+    taken |= {group.input for group in model.groups if group.HasField("dnn")}
     for tower_path, tower in towers.items():
         if tower.tower_name in taken:
             text = f'"{tower.tower_name}" is a name of what the model makes of its towers. Use another one.'

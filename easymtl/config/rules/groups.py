@@ -1,5 +1,7 @@
 """Rules of the feature groups, and of the features that no group reads."""
 
+from collections.abc import Iterator
+
 from google.protobuf.message import Message
 
 from easymtl.config import view
@@ -65,6 +67,16 @@ def check_tower_groups(review: Review) -> None:
             review.problem(f"{path}.feature_group", text)
 
 
+def check_table_names(review: Review) -> None:
+    """Tables that are not one and the same have names, and parameters, of their own."""
+    owners: dict[str, str] = {}
+    for path, owner, names in _tables(review):
+        other = next((owners[name] for name in names if owners.get(name, owner) != owner), None)
+        if other:
+            review.problem(path, f"make {owner} and {other} one, as their names are alike. Rename one of them.")
+        owners |= dict.fromkeys(names, owner)
+
+
 def check_unused_features(review: Review) -> None:
     """A feature that nothing reads is noted."""
     used = _used_names(review)
@@ -72,6 +84,25 @@ def check_unused_features(review: Review) -> None:
         name = feature_name(feature)
         if name and name not in used:
             review.note(path, f'"{name}" is in no feature group: it is not read.')
+
+
+def _tables(review: Review) -> Iterator[tuple[str, str, tuple[str, str]]]:
+    """Yields, for each feature with a table in a group: a path, whose table it is, the names of table and parameter."""
+    features = {feature_name(feature): feature for _, feature in review.features()}
+    for index, group in enumerate(review.pipeline.model_config.feature_groups):
+        path = f"model_config.feature_groups[{index}].feature_names"
+        scope = f"input_layer_{index}" if index else "input_layer"
+        patterns = (name for name in group.feature_names if (view.range_size(name) or 1) <= view.LONGEST_RANGE)
+        for name in (name for pattern in patterns for name in view.expand_range(pattern)):
+            feature = features.get(name)
+            if feature is None or not feature.embedding_dim:
+                continue
+            if feature.embedding_name:
+                shared = feature.embedding_name
+                yield path, f'the shared table "{shared}"', (shared, f"input_layer/{shared}")
+            else:
+                owner = f'the table of "{name}" in the group "{group.group_name}"'
+                yield path, owner, (f"{group.group_name}/{name}", f"{scope}/{name}_embedding")
 
 
 def _hands_on_its_input(model: Message) -> bool:

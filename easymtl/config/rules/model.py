@@ -13,6 +13,7 @@ from easymtl.errors import did_you_mean, quoted
 from easymtl.protos import options_pb2
 from easymtl.protos.layer_pb2 import DNN, MLP
 from easymtl.protos.model_pb2 import (
+    AITM,
     CGC,
     DBMTL,
     PLE,
@@ -61,6 +62,9 @@ def check_towers(review: Review) -> None:
             review.problem(path, "has no tower_name.")
         elif not _NAME.fullmatch(tower.tower_name):
             text = f'"{tower.tower_name}" names outputs, so it may hold letters, digits and _ only.'
+            review.problem(f"{path}.tower_name", text)
+        elif tower.tower_name == "bottom_dnn" and isinstance(model[1], (SharedBottom, AITM)):
+            text = '"bottom_dnn" is what the layers below all towers are named. Use another one.'
             review.problem(f"{path}.tower_name", text)
 
 

@@ -1,0 +1,103 @@
+"""The rows on which an export is proved: as a client would send them, and as training reads them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from easymtl.config import view
+from easymtl.data.bad_values import BadValues, usable_rows
+from easymtl.data.convert import default_scalar, fill_empty
+from easymtl.data.fields import Field, input_fields
+from easymtl.data.sources import Source, open_source
+from easymtl.data.text_form import text_forms
+from easymtl.features.columns import as_requested
+from easymtl.features.encoder import Encoder
+from easymtl.protos.pipeline_pb2 import Pipeline
+
+_MOST_ROWS = 1000
+# One field after the other is blanked in each of these: one row might have the default itself.
+_BLANKED_ROWS = 4
+# No field has an empty name.
+_PLACE = ""
+
+
+@dataclass(frozen=True)
+class ProofRows:
+    """Some rows, twice.
+
+    Behind the rows of the data stand some of them with one value blanked, for every field, so that a default which the
+    graph has lost shows even where the data lack no value.
+
+    Attributes:
+      sent: raw columns as a client sends them, by field: no default has been put in, see `as_requested`.
+      read: the same rows as the reader hands them to training.
+      num_rows: rows of the data; those behind them have a value blanked.
+    """
+
+    sent: dict[str, pa.Array]
+    read: pa.RecordBatch
+    num_rows: int
+
+
+def proof_rows(pipeline: Pipeline, fields: Sequence[str], encode: Encoder) -> ProofRows | None:
+    """Returns evaluation (else training) rows of a pipeline, at most 1,000 of its data; None when there are none.
+
+    Rows whose values the encoder cannot use are left out where `data_config.ignore_error` says so.
+
+    Raises:
+      UserError: the data cannot be read.
+    """
+    paths = view.eval_input(pipeline) or view.train_input(pipeline)
+    if not paths:
+        return None
+    declared = input_fields(pipeline.data_config)
+    used = {name: declared[name] for name in fields}
+    forms = text_forms(pipeline)
+    reader = open_source(paths, pipeline.data_config, fields, forms=forms)
+    raw_reader = open_source(paths, pipeline.data_config, fields, forms=forms, fills_defaults=False)
+    for read, raw in _batches(reader, raw_reader, encode):
+        blanked, filled = _blanked(raw.slice(0, _BLANKED_ROWS), used, encode)
+        all_raw = _joined([raw, blanked])
+        sent = {name: as_requested(all_raw.column(name), default_scalar(field)) for name, field in used.items()}
+        return ProofRows(sent, _joined([read, filled]), read.num_rows)
+    return None
+
+
+def _batches(reader: Source, raw_reader: Source, encode: Encoder) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
+    """Yields the usable rows of record batches as two readers of the same files read them."""
+    for block, raw_block in zip(reader.blocks, raw_reader.blocks):
+        for read, raw in zip(reader.read(block), raw_reader.read(raw_block)):
+            assert read.num_rows == raw.num_rows, "what is left out does not depend on defaults"
+            numbered = read.append_column(_PLACE, pa.array(range(read.num_rows))).slice(0, _MOST_ROWS)
+            usable, _ = usable_rows(encode, numbered, reader, [block])
+            if usable.num_rows:
+                yield usable.remove_column(usable.num_columns - 1), raw.take(usable.column(_PLACE))
+
+
+def _blanked(raw: pa.RecordBatch, fields: dict[str, Field], encode: Encoder) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+    """Returns the rows once for each field, null in it; and as a reader that fills in defaults would have read them."""
+    blank = list(fields)
+    while True:
+        blanked = _joined([raw.slice(0, 0), *(_without(raw, name) for name in blank)])
+        columns = [fill_empty(blanked.column(name), default_scalar(field)) for name, field in fields.items()]
+        filled = pa.RecordBatch.from_arrays(columns, schema=raw.schema)
+        try:
+            encode(filled)
+        except BadValues as error:
+            # No row with such a default could be trained on either.
+            blank.remove(error.field)
+            continue
+        return blanked, filled
+
+
+def _without(raw: pa.RecordBatch, name: str) -> pa.RecordBatch:
+    """Returns the rows with null in a field."""
+    place = raw.schema.get_field_index(name)
+    return raw.set_column(place, raw.schema.field(place), pa.nulls(raw.num_rows, raw.schema.field(place).type))
+
+
+def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    """Returns the rows of all batches in one."""
+    columns = zip(*(batch.columns for batch in batches))
+    return pa.RecordBatch.from_arrays([pa.concat_arrays(parts) for parts in columns], schema=batches[0].schema)

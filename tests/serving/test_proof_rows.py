@@ -1,0 +1,126 @@
+"""Exports are proved on rows as clients send them: a default that the graph has lost shows, whatever the data hold."""
+
+import math
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from easymtl.errors import UserError
+from easymtl.features.encoder import Encoder
+from easymtl.features.feature_set import FeatureSet
+from easymtl.serving import export as exporting
+from easymtl.serving.export import export, missing_values
+from easymtl.serving.proof_rows import proof_rows
+from easymtl.serving.signatures import Signature
+
+FIELDS = ["user", "city", "level", "tags", "price", "age"]
+DEFAULTS = {"city": "cairo", "user": "u3", "tags": "t1:2", "price": "1.5", "age": "40"}
+
+
+def with_defaults(trained, *overrides):
+    """The trained model with another default for every field; weights do not depend on them."""
+    fields = trained.pipeline().data_config.input_fields
+    places = {field.input_name: place for place, field in enumerate(fields)}
+    defaults = [f"data_config.input_fields[{places[name]}].default_val={text}" for name, text in DEFAULTS.items()]
+    return trained.pipeline(*defaults, *overrides)
+
+
+def rows_of(pipeline):
+    return proof_rows(pipeline, FIELDS, Encoder(FeatureSet(pipeline)))
+
+
+def test_what_is_sent_is_what_the_files_hold_and_what_is_read_has_the_defaults(trained):
+    rows = rows_of(with_defaults(trained))
+    assert rows.num_rows == 100
+    raw = trained.rows.slice(0, 100)
+    for name in FIELDS:
+        nulls = np.array([value in (None, "") for value in raw[name].to_pylist()])
+        assert 0 < nulls.sum() < 100
+        sent, read = (np.array(one.to_pylist()[:100]) for one in (rows.sent[name], rows.read.column(name)))
+        assert sent[~nulls].tolist() == read[~nulls].tolist() == np.array(raw[name].to_pylist())[~nulls].tolist()
+    of_null = {
+        name: {str(value) for value, was in zip(rows.sent[name].to_pylist(), raw[name].to_pylist()) if was is None}
+        for name in FIELDS
+    }
+    assert of_null == {"user": {""}, "city": {""}, "tags": {""}, "price": {"nan"}, "age": {"nan"}, "level": {"3"}}
+    assert rows.read.column("city").null_count == rows.read.column("price").null_count == 0
+
+
+def test_values_are_blanked_field_by_field(trained):
+    rows = rows_of(with_defaults(trained))
+    behind = {name: rows.sent[name].to_pylist()[100:] for name in FIELDS}
+    assert len(behind["user"]) == 4 * len(FIELDS)
+    missing = {"user": "", "city": "", "tags": "", "level": 3}
+    for place, name in enumerate(FIELDS):
+        own = behind[name][4 * place : 4 * place + 4]
+        assert all(math.isnan(value) for value in own) if name in ("price", "age") else own == [missing[name]] * 4
+        assert rows.read.column(name).to_pylist()[100 + 4 * place] == {"level": 3, "price": 1.5, "age": 40.0}.get(
+            name, DEFAULTS.get(name)
+        )
+
+
+def test_without_defaults_a_missing_number_is_0(trained):
+    pipeline = trained.pipeline()
+    assert missing_values(pipeline, [*FIELDS, "is_new", "row"]) == {
+        "user": "", "city": "", "level": 3, "tags": "", "price": 0.0, "age": 0.0, "is_new": False, "row": 0,
+    }  # fmt: skip
+    rows = rows_of(pipeline)
+    assert not any(value is None or value != value for values in rows.sent.values() for value in values.to_pylist())
+
+
+def test_a_default_that_no_feature_can_read_is_no_row_of_the_proof(trained, tmp_path):
+    pipeline = with_defaults(trained, "data_config.input_fields[8].default_val=t1:much")
+    assert pipeline.data_config.input_fields[8].input_name == "tags"
+    tags = pa.array([value or "t2:1" for value in trained.rows["tags"].to_pylist()])
+    path = tmp_path / "whole.parquet"
+    pq.write_table(trained.rows.set_column(trained.rows.column_names.index("tags"), "tags", tags), path)
+    pipeline.eval_input_path = str(path)
+    rows = rows_of(pipeline)
+    assert rows.read.num_rows - rows.num_rows == 4 * (len(FIELDS) - 1)
+
+
+@pytest.fixture
+def without_nulls(trained, tmp_path):
+    """The trained model's config over data in which no value is missing, with defaults."""
+    columns = {}
+    for name in trained.rows.column_names:
+        column = trained.rows[name]
+        is_number = not pa.types.is_string(column.type) and not pa.types.is_boolean(column.type)
+        columns[name] = column.fill_null(1 if is_number else "u1" if pa.types.is_string(column.type) else False)
+    columns["tags"] = pa.array([value if value != "u1" else "t3:1" for value in columns["tags"].to_pylist()])
+    columns["city"] = pa.array([value if value != "u1" else "delhi" for value in columns["city"].to_pylist()])
+    pq.write_table(pa.table(columns), tmp_path / "whole.parquet")
+    pipeline = with_defaults(trained)
+    pipeline.eval_input_path = str(tmp_path / "whole.parquet")
+    return pipeline
+
+
+def test_with_its_defaults_the_graph_is_proved(trained, without_nulls, tmp_path, score_here):
+    done = export(without_nulls, trained.checkpoint, tmp_path / "to")
+    assert (done.parity.num_rows, done.parity.num_blanked) == (300, 24)
+    assert done.missing == {"user": "", "city": "", "level": 3, "tags": "", "price": 1.5, "age": 40.0}
+
+
+@pytest.mark.parametrize("lost", DEFAULTS)
+def test_a_lost_default_fails_the_proof_though_no_row_lacks_a_value(
+    trained, without_nulls, tmp_path, score_here, monkeypatch, lost
+):
+    signature = exporting.ServingModel.signature
+
+    def without_default(model):
+        made = signature(model)
+        filled = FeatureSet.filled
+
+        def serve(columns):
+            with monkeypatch.context() as patch:
+                patch.setattr(FeatureSet, "filled", lambda features, name, column: (
+                    column if name == lost else filled(features, name, column)))  # fmt: skip
+                return made.function(columns)
+
+        return Signature(serve, made.inputs)
+
+    monkeypatch.setattr(exporting.ServingModel, "signature", without_default)
+    with pytest.raises(UserError, match=r"of row 3\d\d is .* It was not published"):
+        export(without_nulls, trained.checkpoint, tmp_path / "to")
