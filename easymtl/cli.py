@@ -157,6 +157,11 @@ def _whole_number(text: str) -> int:
 def _add_train(verbs) -> None:
     parser = _verb(verbs, "train", "Train, evaluate at checkpoints, export; run again to continue.")
     _add_tasks(parser)
+    parser.add_argument(
+        "--new_data",
+        action="store_true",
+        help="train on with other files than those of the checkpoint, from their beginning",
+    )
 
 
 def _add_eval(verbs) -> None:

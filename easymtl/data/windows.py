@@ -132,8 +132,9 @@ def _no_rows(source: Source) -> str:
 
 def _changed(start: Cursor) -> str:
     return (
-        f"The position in the data that is to be resumed ({start.to_dict()}) is not there: the files have changed "
-        "since it was saved. Restore the files, or start from an empty model_dir."
+        f"The position in the data that is to be resumed ({start.to_dict()}) is not there: the files, or the fields of "
+        "data_config that decide the order of rows, have changed since it was saved. Bring them back, or begin the "
+        "data anew: easymtl train --new_data."
     )
 
 

@@ -30,10 +30,10 @@ def run(options: Namespace) -> None:
     config = load_config(options.pipeline_config, options.overrides, options.tasks)
     require_files(view.train_input(config.pipeline), view.eval_input(config.pipeline))
     with TrainingLock(config.pipeline.model_dir):
-        _train(config)
+        _train(config, options.new_data)
 
 
-def _train(config: Config) -> None:
+def _train(config: Config, new_data: bool) -> None:
     settings = config.pipeline.train_config
     start_tensorflow(settings.inter_op_parallelism_threads, settings.intra_op_parallelism_threads)
     from easymtl.reporting.console import Console
@@ -56,7 +56,7 @@ def _train(config: Config) -> None:
                 listen(event)
 
         with StopSignals() as stop:
-            trainer = Trainer(config, listener, stop.is_received)
+            trainer = Trainer(config, listener, stop.is_received, new_data)
             first = trainer.step
             result = trainer.run()
         results.finish(result.counts, result.skipped_rows)
