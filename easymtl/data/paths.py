@@ -94,10 +94,15 @@ def expand(paths: str) -> list[DataFile]:
     Raises:
         UserError: nothing is there, or it may not be read, or a remote file system cannot be reached.
     """
-    parts = [part.strip() for part in paths.split(",") if part.strip()]
+    parts = split_paths(paths)
     if not parts:
         raise UserError("The input path is empty. Set train_input_path and eval_input_path to your data files.")
     return [file for part in parts for file in (_remote_files(part) if is_remote(part) else _local_files(part))]
+
+
+def split_paths(paths: str) -> list[str]:
+    """Returns the parts of a comma list, without the blanks around them."""
+    return [part.strip() for part in paths.split(",") if part.strip()]
 
 
 def _remote_files(part: str) -> list[DataFile]:
@@ -111,7 +116,7 @@ def _local_files(part: str) -> list[DataFile]:
 
 
 def _expand_part(part: str) -> list[str]:
-    path = _LOCAL_SCHEME.sub("", part)
+    path = local_path(part)
     if os.path.exists(path):
         found = list(_files_of(path))
     elif glob.has_magic(path):
@@ -124,6 +129,11 @@ def _expand_part(part: str) -> list[str]:
         if not os.access(file, os.R_OK):
             raise UserError(f'Input path "{file}": no permission to read it. Check owner and mode of the file.')
     return list(dict.fromkeys(found))
+
+
+def local_path(part: str) -> str:
+    """Returns a local path without `file://`."""
+    return _LOCAL_SCHEME.sub("", part)
 
 
 def _files_of(path: str) -> Iterator[str]:

@@ -263,7 +263,7 @@ def _below(filesystem: fs.FileSystem, folder: str, is_recursive: bool = False) -
 
 
 def _files_of(filesystem: fs.FileSystem, info: fs.FileInfo) -> Iterable[str]:
-    """Returns the file itself, or all data files below a folder, in the order that they have on a local disk."""
+    """Returns the file itself, or all data files below a folder, sorted."""
     if info.type == fs.FileType.File:
         return [] if info.path.endswith("_SUCCESS") else [info.path]
     if info.type != fs.FileType.Directory:
@@ -271,13 +271,7 @@ def _files_of(filesystem: fs.FileSystem, info: fs.FileInfo) -> Iterable[str]:
     start = len(info.path.rstrip("/")) + 1
     entries = _below(filesystem, info.path, is_recursive=True)
     files = [entry.path for entry in entries if entry.type == fs.FileType.File]
-    return sorted((path for path in files if _is_data(path[start:])), key=_files_first)
-
-
-def _files_first(path: str) -> list[tuple[bool, str]]:
-    """Returns a key that sorts the files of a folder before those of its subfolders."""
-    *folders, name = path.split("/")
-    return [*((True, folder) for folder in folders), (False, name)]
+    return sorted(path for path in files if _is_data(path[start:]))
 
 
 def _is_data(path: str) -> bool:

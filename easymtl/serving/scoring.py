@@ -23,6 +23,7 @@ from easymtl.features.encoder import KEEP_PREFIX
 from easymtl.features.numbers import NumberColumn, read_numbers
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.serving.saved_model import SIGNATURE
+from easymtl.serving.scores_file import scores_file
 from easymtl.tasks.build import build_tasks, number_columns
 from easymtl.training.evaluation import Scorer, Scores, kept_columns
 from easymtl.training.inputs import evaluation_feed
@@ -131,7 +132,7 @@ def predict(pipeline: Pipeline, scorer: Scorer, paths: str, output: str | Path, 
     if not is_remote(output):
         path, num_rows = _predict_locally(pipeline, scorer, paths, output, keep)
         return str(path), num_rows
-    place = locate(_target_name(output))
+    place = locate(scores_file(output))
     require_writable_place(place)
     with tempfile.TemporaryDirectory() as folder:
         path, num_rows = _predict_locally(pipeline, scorer, paths, Path(folder) / "scores.parquet", keep)
@@ -139,18 +140,11 @@ def predict(pipeline: Pipeline, scorer: Scorer, paths: str, output: str | Path, 
     return place.name, num_rows
 
 
-def _target_name(uri: str) -> str:
-    """Returns a URI of a `.parquet` file as it is, and of `scores.parquet` in any other place; options stay behind."""
-    path, mark, options = uri.partition("?")
-    _require_parquet(path)
-    return f"{path if path.endswith('.parquet') else path.rstrip('/') + '/scores.parquet'}{mark}{options}"
-
-
 def _predict_locally(
     pipeline: Pipeline, scorer: Scorer, paths: str, output: str | Path, keep: Sequence[str]
 ) -> tuple[Path, int]:
     """Writes the file beside `output` and renames it when it is whole."""
-    target = _target_file(output)
+    target = Path(scores_file(str(output)))
     draft = target.with_name(f".writing-{target.name}-{os.getpid()}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -163,18 +157,6 @@ def _predict_locally(
         with suppress(OSError):
             draft.unlink(missing_ok=True)
     return target, num_rows
-
-
-def _target_file(output: str | Path) -> Path:
-    """Returns `scores.parquet` in a folder, or the file itself."""
-    path = Path(output)
-    _require_parquet(path)
-    return path if path.suffix == ".parquet" else path / "scores.parquet"
-
-
-def _require_parquet(path: str | Path) -> None:
-    if Path(path).suffix not in ("", ".parquet"):
-        raise UserError(f'{path}: scores are written as Parquet; name a folder or a file that ends in ".parquet".')
 
 
 def _write(draft: Path, feed: Feed, scorer: Scorer) -> int:

@@ -77,7 +77,8 @@ def changed_order(here: DataIdentity, there: DataIdentity, cursor: Cursor) -> st
     names = ", ".join(f"{name} (was {there.order[name]}, is {here.order[name]})" for name in changed)
     return (
         f"Warning: {names} changed in the middle of pass {cursor.epoch + 1} over the data, and with it which row is "
-        "where: some rows of this pass are read twice, others not at all. Set it back to go on exactly, or begin the data anew with --new_data."
+        "where: some rows of this pass are read twice, others not at all. Set it back to go on exactly, or begin the "
+        "data anew with --new_data."
     )
 
 

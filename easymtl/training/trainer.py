@@ -56,6 +56,7 @@ class TrainingResult:
       counts: feature -> kind of oddity -> rows, of this run.
       skipped_rows: rows that did not parse, of this run.
       is_stopped: it was told to stop before its end, and is to be continued.
+      best: what the best evaluation is best in, such as `auc 0.74425`.
     """
 
     step: int
@@ -66,6 +67,7 @@ class TrainingResult:
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     skipped_rows: int = 0
     is_stopped: bool = False
+    best: str = ""
 
 
 class Trainer:
@@ -222,6 +224,7 @@ class Trainer:
             source.encoder.counts,
             source.source.skipped.count,
             self._is_stopping(),
+            self._best.text(),
         )
 
     def _finish(self) -> Checkpoint:

@@ -53,7 +53,7 @@ def test_other_files_are_refused_and_then_read_whole(folder):
     with pytest.raises(UserError, match=r'1 added \("day2.csv"\).*--new_data.*bring the old files back'):
         run(folder, both, SEVERAL)
     once = ("data_config.num_epochs=1", "train_config.num_steps=0")
-    with pytest.raises(UserError, match="step-000000003.*--new_data"):
+    with pytest.raises(UserError, match=r"step-000000003.*--new_data"):
         run(folder, f"train_input_path={folder}/day2.csv", *once)
     result, notes = run(folder, both, *once, new_data=True)
     assert result.num_examples == 220 and result.step == 3 + 7
