@@ -1,6 +1,5 @@
 """What the labels of a task may be, checked as rows are read: a wrong one would train without a word."""
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,7 +9,7 @@ import pyarrow as pa
 
 from easymtl.config import view
 from easymtl.data.bad_values import BadValues
-from easymtl.data.rows import Rows
+from easymtl.data.rows import TOLD, Rows
 from easymtl.features.numbers import NumberColumn, read_numbers
 from easymtl.protos.loss_pb2 import LossType
 from easymtl.protos.pipeline_pb2 import Pipeline
@@ -24,6 +23,9 @@ _OF_ONE_EVENT = {
     LossType.F1_REWEIGHTED_LOSS,
 }
 _OF_CLASSES = {LossType.CLASSIFICATION, LossType.JRC_LOSS}
+
+_LABELLED = f"{TOLD}labels"
+"""Whether a row has each of the labels, `[n, fields]` bool."""
 
 
 class RowEncoder(Protocol):
@@ -82,17 +84,16 @@ def label_rules(pipeline: Pipeline) -> list[LabelRule]:
 
 
 class LabelCheck:
-    """An encoder that checks labels, and counts them; may be called from several threads at once.
+    """An encoder that checks labels; may be called from several threads at once.
 
     Attributes:
-      num_labels: label field -> rows seen so far that have it.
+      num_labels: label field -> rows counted so far that have it.
     """
 
     def __init__(self, encoder: RowEncoder, rules: Sequence[LabelRule]):
         self.num_labels: dict[str, int] = {rule.field: 0 for rule in rules}
         self._encoder = encoder
         self._rules = tuple(rules)
-        self._lock = threading.Lock()
 
     @property
     def fields(self) -> list[str]:
@@ -100,21 +101,25 @@ class LabelCheck:
         return self._encoder.fields
 
     def __call__(self, batch: pa.RecordBatch) -> Rows:
-        """Returns the rows of a batch, whose labels are all allowed.
+        """Returns the rows of a batch, whose labels are all allowed, with a column that tells which they have.
 
         Raises:
           BadValues: one is not.
         """
-        # First, as the encoder counts what it meets, and meets a batch again once its bad rows are left out.
         labels = read_labels(batch, self._rules)
         rows = self._encoder(batch)
-        with self._lock:
-            for field, values in labels.items():
-                self.num_labels[field] += int(np.count_nonzero(~np.isnan(values)))
+        if self.num_labels:
+            rows.columns[_LABELLED] = np.stack([~np.isnan(labels[field]) for field in self.num_labels], axis=1)
         return rows
 
+    def count(self, rows: Rows) -> None:
+        """Counts the labels of rows that have been used."""
+        numbers = np.asarray(rows[_LABELLED]).sum(axis=0) if self.num_labels else []
+        for field, number in zip(self.num_labels, numbers):
+            self.num_labels[field] += int(number)
+
     def unlabelled(self) -> list[LabelRule]:
-        """Returns the rules of the towers that no row so far has a label of."""
+        """Returns the rules of the towers that no counted row has a label of."""
         return [rule for rule in self._rules if not self.num_labels[rule.field]]
 
 

@@ -59,5 +59,5 @@ class Reports:
             return
         self._labels_step = step
         for rule in source.labels.unlabelled():
-            text = f'no row read so far has a label "{rule.field}": the tower "{rule.tower}" has learnt nothing.'
+            text = f'no row trained on so far has a label "{rule.field}": the tower "{rule.tower}" has learnt nothing.'
             self._tell(events.Note(f"Warning: {text}"))

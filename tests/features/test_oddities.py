@@ -5,9 +5,7 @@ from tests.features.feature_cases import Case
 def test_a_sentence_for_each_odd_kind():
     feature = 'input_names: "x" embedding_dim: 4 vocab_list: ["bj"]'
     case = Case({"x": "STRING"}, feature, {"x": ["zz"] * 1200 + ["", "bj"]})
-    assert describe_oddities(case.encoder.counts) == [
-        'feature "x": 1,200 values are not in the vocabulary and took row 0.'
-    ]
+    assert describe_oddities(case.counts) == ['feature "x": 1,200 values are not in the vocabulary and took row 0.']
 
 
 def test_nothing_odd_says_nothing():
@@ -26,6 +24,6 @@ def test_every_kind_that_a_transform_counts_has_a_sentence():
         ],
         {"x": ["7", ""], "v": ["nan|2|3", ""]},
     )
-    kinds = [(name, kind) for name, counts in case.encoder.counts.items() for kind in counts if kind != "missing"]
-    assert all(case.encoder.counts[name][kind] == 1 for name, kind in kinds)
-    assert len(describe_oddities(case.encoder.counts)) == len(kinds) == 6
+    kinds = [(name, kind) for name, counts in case.counts.items() for kind in counts if kind != "missing"]
+    assert all(case.counts[name][kind] == 1 for name, kind in kinds)
+    assert len(describe_oddities(case.counts)) == len(kinds) == 6

@@ -233,7 +233,7 @@ def test_a_label_that_is_always_missing_is_told_behind_the_first_checkpoint_and_
         (tmp_path / name).write_text("\n".join(",".join([line[:1], "", line[4:]]) for line in lines))
     without_metrics = "model_config.mmoe.task_towers[1].metrics_set=[]"
     _, told = train(tmp_path, "train_config.num_steps=7", without_metrics)
-    sentence = 'Warning: no row read so far has a label "buy": the tower "cvr" has learnt nothing.'
+    sentence = 'Warning: no row trained on so far has a label "buy": the tower "cvr" has learnt nothing.'
     assert [event.text for event in of_kind(told, events.Note)] == [sentence] * 2
     (warning,) = {text for event in of_kind(told, events.Evaluated) for text in event.warnings}
     assert warning == 'no row has a label "buy", so this says nothing of the tower "cvr".'
