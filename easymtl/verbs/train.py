@@ -35,7 +35,7 @@ def run(options: Namespace) -> None:
         _train(config, options.new_data)
 
 
-def _train(config: Config, new_data: bool) -> None:
+def _train(config: Config, new_data: bool = False) -> None:
     settings = config.pipeline.train_config
     start_tensorflow(settings.inter_op_parallelism_threads, settings.intra_op_parallelism_threads)
     from easymtl.reporting.console import Console
