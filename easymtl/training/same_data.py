@@ -49,18 +49,26 @@ class DataIdentity:
         return {"files": [list(asdict(mark).values()) for mark in self.files], "order": dict(self.order)}
 
 
-def require_same_files(here: DataIdentity, there: DataIdentity, checkpoint: Checkpoint) -> None:
+def require_same_files(here: DataIdentity, there: DataIdentity, checkpoint: Checkpoint, num_steps: int) -> None:
     """Refuses files that are not those of a checkpoint.
+
+    Args:
+      here: the data that are there now.
+      there: those of the checkpoint.
+      checkpoint: of which the training would go on.
+      num_steps: at which it ends; 0 = never.
 
     Raises:
       UserError: they are others; the message names the first of them and the ways to go on.
     """
     changes = describe_changes(there.files, here.files)
     if changes:
+        is_over = 0 < num_steps <= checkpoint.step
+        more = f" and with a train_config.num_steps above {checkpoint.step}, which counts all steps" if is_over else ""
         raise UserError(
             f"{checkpoint.path}: the files of the training data are not those of this checkpoint: {changes}. Its "
             "position in those means nothing in these. To train on with these files, from their beginning, run the "
-            "same command with --new_data: weights, optimizer slots, the step and the schedules go on, and "
+            f"same command with --new_data{more}: weights, optimizer slots, the step and the schedules go on, and "
             "data_config.num_epochs counts anew. To go on where the training was, bring the old files back, in any "
             "folder, with their names and in their order."
         )

@@ -177,7 +177,7 @@ class Trainer:
             if cursor != Cursor():
                 self._tell(events.Note(f"{latest.path} does not say which files it was trained on. {_TAKEN_FOR_SAME}"))
             return
-        require_same_files(self._data, there, latest)
+        require_same_files(self._data, there, latest, self.settings.num_steps)
         if warning:
             self._tell(events.Note(warning))
 
