@@ -157,6 +157,11 @@ def _whole_number(text: str) -> int:
 def _add_train(verbs) -> None:
     parser = _verb(verbs, "train", "Train, evaluate at checkpoints, export; run again to continue.")
     _add_tasks(parser)
+    parser.add_argument(
+        "--new_data",
+        action="store_true",
+        help="train on with other files than those of the checkpoint, from their beginning",
+    )
 
 
 def _add_eval(verbs) -> None:
@@ -167,14 +172,19 @@ def _add_eval(verbs) -> None:
     parser.add_argument(
         "--output",
         metavar="FILE",
-        help="where to write the result; default: model_dir/eval_result.json, or none with --input or --saved_model",
+        help="where to write the result; default: eval_result.json in model_dir, "
+        "eval_result_best.json or eval_result_step_N.json; nowhere with --input or --saved_model",
     )
 
 
 def _add_export(verbs) -> None:
     parser = _verb(verbs, "export", "Write a SavedModel and prove that it scores as the checkpoint does.")
     _add_tasks(parser)
-    _add_checkpoint(parser)
+    parser.add_argument(
+        "--checkpoint",
+        metavar="WHICH",
+        help="latest, best, a step, or a checkpoint folder; default: best with exporter_type: best, else latest",
+    )
     parser.add_argument("--export_dir", metavar="DIR", help="where to write; default: model_dir/export/final")
 
 

@@ -32,13 +32,6 @@ class BadValues(UserError):
         self.problem = problem
 
 
-def encode_rows(
-    encode: Callable[[pa.RecordBatch], Rows], batch: pa.RecordBatch, source: Source, blocks: Sequence[Block]
-) -> Rows:
-    """Returns the encoded rows of a batch; with `ignore_error` without those whose values cannot be used."""
-    return usable_rows(encode, batch, source, blocks)[1]
-
-
 def usable_rows(
     encode: Callable[[pa.RecordBatch], Rows], batch: pa.RecordBatch, source: Source, blocks: Sequence[Block]
 ) -> tuple[pa.RecordBatch, Rows]:

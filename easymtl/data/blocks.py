@@ -1,9 +1,10 @@
 """What a data source is: a list of blocks that can be read in any order."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
 
 from easymtl.data.fields import Field
@@ -44,6 +45,7 @@ class SkippedRows:
     count: int = 0
     examples: list[str] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+    _here: threading.local = field(default_factory=threading.local, repr=False, compare=False)
 
     def add(self, problem: str | Callable[[], str], count: int = 1) -> None:
         """Counts rows that were skipped for the same problem, which is only asked for when it is shown."""
@@ -51,6 +53,32 @@ class SkippedRows:
             self.count += count
             if len(self.examples) < 5:
                 self.examples.append(problem if isinstance(problem, str) else problem())
+        self._here.count = getattr(self._here, "count", 0) + count
+
+    def place(self, rows_before: Iterable[int]) -> None:
+        """Says of rows that this thread has added how many rows of their record batch come before each."""
+        self._here.places = [*self.places, *map(int, rows_before)]
+
+    @property
+    def places(self) -> list[int]:
+        """Returns what this thread has said by `place` since it last called `take`."""
+        return getattr(self._here, "places", [])
+
+    def shift(self, first: int, num_rows: int) -> None:
+        """Puts `num_rows` rows before the places from number `first` on: their part is the second of a batch."""
+        self._here.places = [*self.places[:first], *(place + num_rows for place in self.places[first:])]
+
+    def take(self, num_rows: int) -> np.ndarray:
+        """Returns the places, ascending, of all rows that this thread has added since the last call.
+
+        Args:
+            num_rows: rows of the record batch. Rows of an unknown place are spread evenly over them.
+        """
+        places, count = self.places, getattr(self._here, "count", 0)
+        self._here.places, self._here.count = [], 0
+        unknown = max(count - len(places), 0)
+        spread = (2 * np.arange(unknown) + 1) * num_rows // max(2 * unknown, 1)
+        return np.sort(np.concatenate([np.array(places, np.int64), spread]))
 
 
 class Source:

@@ -297,7 +297,9 @@ class CsvSource(Source):
             return read_carefully(data, file.name, first_line(), layout, skipped)
         left = self._parse_columns(data[:middle], file, first_line)
         line = first_line() + count_line_ends(data[:middle])
+        num_places = len(self.skipped.places)
         right = self._parse_columns(data[middle:], file, partial(int, line))
+        self.skipped.shift(num_places, len(left[0]))
         return [pa.concat_arrays(pair) for pair in zip(left, right)]
 
     def _parse_fast(self, data: bytes, layout: Layout) -> list[pa.Array]:

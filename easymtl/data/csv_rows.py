@@ -93,6 +93,7 @@ def read_carefully(
         seen.add(problem.line)
         if problem.row >= 0:
             good[problem.row] = False
+    skipped.place(np.searchsorted(np.asarray(lines)[good], sorted(seen)))
     mask = pa.array(good)
     return [column.filter(mask) for column in columns]
 

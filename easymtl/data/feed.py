@@ -9,19 +9,11 @@ import pyarrow as pa
 
 from easymtl.data.background import Background
 from easymtl.data.blocks import Source
+from easymtl.data.chunks import Chunk, encode_chunks, merge_chunks, read_chunks, require_rows
 from easymtl.data.kept import is_small, keep_epochs
 from easymtl.data.order import Cursor
 from easymtl.data.rows import Rows
-from easymtl.data.windows import (
-    Batch,
-    Chunk,
-    cut_batches,
-    encode_chunks,
-    gather_windows,
-    merge_chunks,
-    read_chunks,
-    require_rows,
-)
+from easymtl.data.windows import Batch, cut_batches, gather_windows
 
 __all__ = ["Batch", "Cursor", "Feed"]
 
@@ -37,8 +29,8 @@ class Feed:
     the last batch of all is short.
 
     Data whose encoded rows are small enough is read and encoded once and kept for the next epochs. Then the blocks
-    stay in their order, and all rows of an epoch are permuted together. What the source and `encode` count, they
-    count of what is read.
+    stay in their order, and all rows of an epoch are permuted together. What the source counts, it counts of what is
+    read; what is told of rows travels with them (`told_...` columns), and is told in each epoch anew.
 
     Attributes:
         source: where rows come from; it counts those that are left out.

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from easymtl.data.blocks import Source
+from easymtl.data.chunks import Chunk
 from easymtl.data.order import Cursor
 from easymtl.data.rows import Rows
-from easymtl.data.windows import Chunk
 
 _BYTES_PER_FILE_BYTE = 4
 """How much encoded rows may grow against their files; only where the order of rows is decided."""

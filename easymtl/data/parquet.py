@@ -174,6 +174,8 @@ class ParquetSource(Source):
             arrays.append(fill_empty(column.values, default))
             if len(column.bad):
                 self._report(block, column, field, bad, row)
+        # Each place counts the good rows alone.
+        self.skipped.place([row - number for number, row in enumerate(sorted(bad))])
         result = pa.RecordBatch.from_arrays(arrays, schema=self.schema)
         return result.filter(pa.array([row not in bad for row in range(len(result))])) if bad else result
 

@@ -130,7 +130,7 @@ def _remote_files(part: str) -> list[DataFile]:
 
 def _local_files(part: str) -> list[DataFile]:
     local = fs.LocalFileSystem()
-    path = _LOCAL_SCHEME.sub("", part)
+    path = local_path(part)
     files = _expand_part(part, path)
     return [DataFile(file, os.path.abspath(file), local, "" if file == path else path) for file in files]
 
@@ -150,6 +150,11 @@ def _expand_part(part: str, path: str) -> list[str]:
         if not os.access(file, os.R_OK):
             raise UserError(f'Input path "{file}": no permission to read it. Check owner and mode of the file.')
     return list(dict.fromkeys(found))
+
+
+def local_path(part: str) -> str:
+    """Returns a local path without `file://`."""
+    return _LOCAL_SCHEME.sub("", part)
 
 
 def _files_of(path: str) -> Iterator[str]:

@@ -1,8 +1,8 @@
 """Where in the files the rows of a batch are, in words: for messages about data."""
 
 from easymtl.data.blocks import Block, Source
+from easymtl.data.chunks import block_order
 from easymtl.data.order import Cursor
-from easymtl.data.windows import block_order
 from easymtl.errors import quoted
 
 

@@ -9,6 +9,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import pyarrow as pa
 
+TOLD = "told_"
+"""Begins the names of columns that tell of rows what no model reads: what was odd in them, which labels they have."""
+
 
 class Ragged:
     """K bags of values per row, laid out row 0 bag 0, row 0 bag 1, ..., row 1 bag 0, ...
@@ -102,8 +105,8 @@ class Rows:
 
     @property
     def nbytes(self) -> int:
-        """Returns the bytes that the columns hold."""
-        return sum(column.nbytes for column in self.columns.values())
+        """Returns the bytes that the columns of the model hold: windows end by them, whatever is told of their rows."""
+        return sum(column.nbytes for name, column in self.columns.items() if not name.startswith(TOLD))
 
     def take(self, indices: np.ndarray) -> Rows:
         """Returns the rows at `indices`, in that order."""

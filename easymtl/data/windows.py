@@ -1,40 +1,14 @@
-"""From blocks to encoded chunks, to windows of rows, to batches."""
+"""From encoded chunks to windows of rows, to batches."""
 
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 
-from easymtl.data.bad_values import encode_rows
-from easymtl.data.blocks import Block, Source
+from easymtl.data.chunks import Chunk, changed_data
 from easymtl.data.order import Cursor, permutation
 from easymtl.data.rows import Rows, concat_columns
 from easymtl.errors import UserError
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """A record batch, encoded or not, or the end of an epoch.
-
-    Attributes:
-        start: its position.
-        after: the position after it.
-        begin: passes over the data at its start, by the bytes of the blocks.
-        progress: the same at its end.
-        rows: a `pa.RecordBatch`, encoded `Rows`, or None for the end of an epoch.
-        blocks: where the rows come from.
-    """
-
-    start: Cursor
-    after: Cursor
-    begin: float
-    progress: float
-    rows: Any
-    blocks: tuple[Block, ...] = ()
 
 
 @dataclass
@@ -71,143 +45,6 @@ class Batch:
     progress: float = 0.0
 
 
-def block_order(num_blocks: int, shuffle: bool, seed: int, epoch: int) -> np.ndarray:
-    """Returns the order `[num_blocks]` in which an epoch reads the blocks."""
-    return permutation(num_blocks, seed, epoch) if shuffle else np.arange(num_blocks)
-
-
-def read_chunks(source: Source, shuffle: bool, seed: int, num_epochs: int, start: Cursor) -> Iterator[Chunk]:
-    """Yields the record batches from `start` on, and a chunk without rows at the end of each epoch.
-
-    Raises:
-        UserError: there are no rows at all, or `start` is not a position in this data.
-    """
-    total = sum(block.size for block in source.blocks) or 1
-    if start.block > len(source.blocks):
-        raise UserError(_changed(start))
-    epoch = start.epoch
-    while not num_epochs or epoch < num_epochs:
-        order = block_order(len(source.blocks), shuffle, seed, epoch)
-        is_empty = True
-        done = sum(source.blocks[place].size for place in order[: start.block])
-        for place in range(start.block, len(order)):
-            block = source.blocks[order[place]]
-            begin = epoch + done / total
-            for number, (batch, share) in enumerate(_with_share(source, block)):
-                progress = epoch + (done + share * block.size) / total
-                is_resumed = place == start.block and number < start.chunk
-                if batch.num_rows and not is_resumed:
-                    is_empty = False
-                    after = Cursor(epoch, place, number + 1)
-                    yield Chunk(Cursor(epoch, place, number), after, begin, progress, batch, (block,))
-                begin = progress
-            done += block.size
-        if is_empty and not (start.block or start.chunk):
-            raise UserError(_no_rows(source))
-        yield Chunk(Cursor(epoch, len(order)), Cursor(epoch + 1), epoch + 1.0, epoch + 1.0, None)
-        epoch, start = epoch + 1, Cursor(epoch + 1)
-
-
-def _with_share(source: Source, block: Block) -> Iterator[tuple[pa.RecordBatch, float]]:
-    """Yields the batches of a block, each with the part of the block that is read with it, where that is known."""
-    rows = 0
-    for batch in source.read(block):
-        rows += batch.num_rows
-        whole = 0.0 if block.is_stream else 1.0
-        yield batch, rows / block.num_rows if block.num_rows else whole
-
-
-def _no_rows(source: Source) -> str:
-    if source.skipped_rows:
-        return (
-            "All rows of the data were skipped because they do not parse "
-            f"(data_config.ignore_error). The first: {source.skipped.examples[0]}"
-        )
-    where = f' "{source.paths}"' if source.paths else ""
-    return (
-        f"The data is empty: the files of the input path{where} hold no rows. Check the job that writes them, and "
-        "data_config.with_header: a first line that names columns is no row."
-    )
-
-
-def _changed(start: Cursor) -> str:
-    return (
-        f"The position in the data that is to be resumed ({start.to_dict()}) is not there: the files have changed "
-        "since it was saved. Restore the files, or start from an empty model_dir."
-    )
-
-
-def merge_chunks(chunks: Iterator[Chunk], min_rows: int) -> Iterator[Chunk]:
-    """Yields the chunks, those of few rows put together until they have `min_rows` or the epoch ends.
-
-    Each call of `encode` has a cost of its own, which would rule data that lies in many small files.
-    """
-    held: list[Chunk] = []
-    num_rows = 0
-    for chunk in chunks:
-        if chunk.rows is not None:
-            held.append(chunk)
-            num_rows += chunk.rows.num_rows
-            if num_rows < min_rows:
-                continue
-        if held:
-            yield _merged(held)
-            held, num_rows = [], 0
-        if chunk.rows is None:
-            yield chunk
-
-
-def _merged(chunks: list[Chunk]) -> Chunk:
-    if len(chunks) == 1:
-        return chunks[0]
-    table = pa.Table.from_batches([chunk.rows for chunk in chunks])
-    (rows,) = table.unify_dictionaries().combine_chunks().to_batches()
-    blocks = tuple(dict.fromkeys(block for chunk in chunks for block in chunk.blocks))
-    return replace(chunks[0], after=chunks[-1].after, progress=chunks[-1].progress, rows=rows, blocks=blocks)
-
-
-def encode_chunks(
-    chunks: Iterator[Chunk], encode: Callable[[pa.RecordBatch], Rows], source: Source, pool: Executor, ahead: int
-) -> Iterator[Chunk]:
-    """Yields the chunks with their rows encoded by the pool, in order, at most `ahead` of them in work.
-
-    Raises:
-        UserError: a value cannot be used.
-    """
-    pending: deque[tuple[Chunk, Future | None]] = deque()
-    for chunk in chunks:
-        is_end = chunk.rows is None
-        pending.append((chunk, None if is_end else pool.submit(encode_rows, encode, chunk.rows, source, chunk.blocks)))
-        del chunk
-        if len(pending) > ahead:
-            yield _encoded(*pending.popleft())
-    while pending:
-        yield _encoded(*pending.popleft())
-
-
-def require_rows(chunks: Iterator[Chunk], source: Source, start: Cursor) -> Iterator[Chunk]:
-    """Yields the encoded chunks from `start` on.
-
-    Raises:
-        UserError: a whole epoch had not one row that can be used.
-    """
-    is_empty, is_whole = True, start == Cursor(start.epoch)
-    for chunk in chunks:
-        if chunk.rows is not None:
-            is_empty = is_empty and not chunk.rows.num_rows
-        elif is_empty and is_whole:
-            raise UserError(_no_rows(source))
-        else:
-            is_empty = is_whole = True
-        yield chunk
-        del chunk
-
-
-def _encoded(chunk: Chunk, future: Future | None) -> Chunk:
-    rows = future.result() if future is not None else None
-    return replace(chunk, rows=rows)
-
-
 def gather_windows(chunks: Iterator[Chunk], window_rows: int, window_bytes: int, start: Cursor) -> Iterator[Window]:
     """Yields windows of consecutive chunks of one epoch, each as soon as it has enough rows or bytes.
 
@@ -220,7 +57,7 @@ def gather_windows(chunks: Iterator[Chunk], window_rows: int, window_bytes: int,
     for chunk in chunks:
         if chunk.rows is not None:
             if first.row and chunk.start != Cursor(first.epoch, first.block, first.chunk):
-                raise UserError(_changed(first))
+                raise UserError(changed_data(first))
             first = Cursor()
             collected.append(chunk)
             rows += chunk.rows.num_rows
@@ -260,7 +97,7 @@ def cut_batches(
     for window in windows:
         num_rows = window.rows.num_rows
         if skip_rows and skip_rows >= num_rows:
-            raise UserError(_changed(Cursor(window.start.epoch, window.start.block, window.start.chunk, skip_rows)))
+            raise UserError(changed_data(Cursor(window.start.epoch, window.start.block, window.start.chunk, skip_rows)))
         order = _window_order(window, num_rows, seed) if shuffle else None
         row, skip_rows = skip_rows, 0
         while row < num_rows:

@@ -1,8 +1,6 @@
 """The encoder: Arrow record batches to packed rows, each transform run once per distinct value."""
 
-import threading
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +8,7 @@ import tensorflow as tf
 
 from easymtl.data.bad_values import BadValues
 from easymtl.data.blocks import Value
-from easymtl.data.rows import Ragged, Rows
+from easymtl.data.rows import TOLD, Ragged, Rows
 from easymtl.errors import quoted
 from easymtl.features.columns import read_column
 from easymtl.features.encoded import Encoded, pack_dense, pack_distinct_bags, pack_ids, take_rows
@@ -20,6 +18,7 @@ from easymtl.features.numbers import NumberColumn, read_numbers
 from easymtl.features.oddities import describe_unknown
 from easymtl.features.packing import expand_bags
 from easymtl.features.pieces import Piece
+from easymtl.features.tally import ODDITIES, Codes, Found, pack_oddities
 from easymtl.features.traced import traced_transforms
 
 KEEP_PREFIX = "keep_"
@@ -31,9 +30,7 @@ class Encoder:
     """Turns record batches into `Rows`; may be called from several threads at once.
 
     Attributes:
-        counts: feature -> kind of oddity ("missing", "unknown", "out_of_range", ...) -> rows seen so far; for tags,
-            tags seen so far. "missing" is an empty value or NaN; "unpaired" a tag without a weight or the
-            reverse; "surplus" a number beyond `raw_input_dim`; "not_finite" what scaling made of a number.
+        codes: by which rows tell what is odd in them, see `Tally`.
     """
 
     def __init__(
@@ -55,9 +52,10 @@ class Encoder:
         self.number_columns = tuple(number_columns)
         self.keep = tuple(keep)
         self.key_fields = tuple(key_fields)
-        self.counts: dict[str, dict[str, int]] = {}
-        self._num_known: dict[str, int] = {}
-        self._lock = threading.Lock()
+        self.codes = Codes()
+        # The features that look values up, and those of them that have found one; changed one entry at a time.
+        self._looks_up: set[str] = set()
+        self._has_found: set[str] = set()
         self._traced = traced_transforms(feature_set)
 
     @property
@@ -66,22 +64,27 @@ class Encoder:
         numbers = [column.field for column in self.number_columns]
         return list(dict.fromkeys([*self.feature_set.fields, *numbers, *self.key_fields, *self.keep]))
 
-    def warnings(self) -> list[str]:
-        """Returns a sentence for each feature of which not one value so far had a row of its own."""
-        with self._lock:
-            nothing_known = {name: self.counts[name] for name, number in self._num_known.items() if not number}
-        return describe_unknown(nothing_known)
+    def warnings(self, counts: Mapping[str, Mapping[str, int]]) -> list[str]:
+        """Returns a sentence for each feature of which not one value so far had a row of its own.
+
+        Args:
+            counts: of the rows so far, see `Tally`.
+        """
+        return describe_unknown({name: counts[name] for name in self._looks_up - self._has_found if name in counts})
 
     def __call__(self, batch: pa.RecordBatch) -> Rows:
         """Returns the rows of a batch: `ids_<width>`, `bags_<width>`, `dense`, `numbers`, `keys` and the kept columns.
+
+        A further column tells what is odd in each row.
 
         Raises:
             BadValues: a text that must be a number is none, or the weight of a tag is not finite.
         """
         # Distinct values are few and most of them text: a GPU would only add copies.
         with tf.device("/CPU:0"):
-            features = self._encode(batch)
+            features, found = self._encode(batch)
         columns = self._pack(features, batch.num_rows)
+        columns[ODDITIES] = pack_oddities(found, batch.num_rows)
         if self.number_columns:
             columns["numbers"] = read_numbers(batch, self.number_columns)
         if self.key_fields:
@@ -90,29 +93,49 @@ class Encoder:
             columns[KEEP_PREFIX + field] = batch.column(field)
         return Rows(columns)
 
-    def _encode(self, batch: pa.RecordBatch) -> dict[str, Encoded]:
-        """Returns every feature of a batch and counts what is odd."""
+    def _encode(self, batch: pa.RecordBatch) -> tuple[dict[str, Encoded], list[Found]]:
+        """Returns every feature of a batch, and what is odd in which rows."""
         inputs: dict[tuple[str, int], Encoded] = {}
-        totals: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        found: list[Found] = []
         for field, uses in self._traced.uses.items():
             column = read_column(batch.column(field))
             pieces = self._pieces(field, column.values)
-            repeats = column.counts()
+            nulls = [batch.column(field).is_null().to_numpy(zero_copy_only=False)] if column.num_nulls else []
             for (name, position), piece in zip(uses, pieces):
-                inputs[name, position] = Encoded(piece, column.indices)
+                encoded = inputs[name, position] = Encoded(piece, column.indices)
+                missing = self.codes.of(name, "missing")
+                found += [Found(missing, flags) for flags in nulls]
                 if name not in self._traced.per_row:
-                    _add_counts(totals[name], piece, repeats)
-                totals[name]["missing"] += column.num_nulls
+                    found += self._oddities(name, encoded)
         features = {}
         for name, transform in self.feature_set.transforms.items():
             encoded = inputs[name, 0]
             if name in self._traced.per_row:
                 rows = [take_rows(inputs[name, position]) for position in range(len(transform.inputs))]
                 encoded = Encoded(self._traced.per_row[name](rows), None)
-                _add_counts(totals[name], encoded.piece, None)
+                found += self._oddities(name, encoded)
             features[name] = encoded
-        self._count(totals)
-        return features
+        return features, found
+
+    def _oddities(self, name: str, encoded: Encoded) -> list[Found]:
+        """Returns what is odd in the rows of a feature; hardly any work where nothing is."""
+        found = []
+        for kind, tensor in encoded.piece.counts.items():
+            if kind == "known":
+                self._note_known(name, tensor, encoded.indices)
+                continue
+            code, numbers = self.codes.of(name, kind), tensor.numpy()
+            if numbers.any():
+                found.append(Found(code, numbers if encoded.indices is None else numbers[encoded.indices]))
+        return found
+
+    def _note_known(self, name: str, tensor: tf.Tensor, indices: np.ndarray | None) -> None:
+        """Notes whether a feature has found a value, which is told of a run and not of each row."""
+        self._looks_up.add(name)
+        if name not in self._has_found:
+            numbers = tensor.numpy()
+            if (numbers if indices is None else numbers[indices]).any():
+                self._has_found.add(name)
 
     def _pieces(self, field: str, values: tf.Tensor) -> list[Piece]:
         """Returns the pieces of values `[d]` of a field for all features that read it."""
@@ -152,23 +175,16 @@ class Encoder:
             columns["dense"] = pack_dense(slots, features)
         return columns
 
-    def _count(self, totals: dict[str, dict[str, int]]) -> None:
-        with self._lock:
-            for name, kinds in totals.items():
-                if "known" in kinds:
-                    self._num_known[name] = self._num_known.get(name, 0) + kinds.pop("known")
-                counts = self.counts.setdefault(name, {})
-                for kind, number in kinds.items():
-                    counts[kind] = counts.get(kind, 0) + number
-
 
 def to_tensors(rows: Rows) -> dict[str, np.ndarray]:
     """Returns what a step is fed: the arrays of rows, bags as ids, segments and weights, and the scalar `batch_size`.
 
-    Kept columns are left out.
+    Kept columns, and what is told of the rows, are left out.
     """
     tensors: dict[str, np.ndarray] = {"batch_size": np.array(rows.num_rows, np.int32)}
     for name, column in rows.columns.items():
+        if name.startswith((KEEP_PREFIX, TOLD)):
+            continue
         if isinstance(column, Ragged):
             width = name.removeprefix("bags_")
             ids, segments, weights = expand_bags(column)
@@ -176,7 +192,7 @@ def to_tensors(rows: Rows) -> dict[str, np.ndarray]:
             tensors[f"bag_segments_{width}"] = segments
             if weights is not None:
                 tensors[f"bag_weights_{width}"] = weights
-        elif not name.startswith(KEEP_PREFIX):
+        else:
             tensors[name] = column
     return tensors
 
@@ -194,9 +210,3 @@ def _failing(function: Callable, values: tf.Tensor) -> Iterator[Value]:
     middle = len(values) // 2
     yield from _failing(function, values[:middle])
     yield from _failing(function, values[middle:])
-
-
-def _add_counts(totals: dict[str, int], piece: Piece, repeats: np.ndarray | None) -> None:
-    for kind, flags in piece.counts.items():
-        numbers = flags.numpy()
-        totals[kind] += int(numbers.sum() if repeats is None else numbers @ repeats)

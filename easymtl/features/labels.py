@@ -1,7 +1,6 @@
 """What labels and weights may be, checked as rows are read: a wrong one would train without a word."""
 
 import dataclasses
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,7 +11,7 @@ import pyarrow.compute as pc
 
 from easymtl.config import view
 from easymtl.data.bad_values import BadValues
-from easymtl.data.rows import Rows
+from easymtl.data.rows import TOLD, Rows
 from easymtl.features.factors import Factor, tower_factors
 from easymtl.features.numbers import NumberColumn, read_numbers
 from easymtl.protos.loss_pb2 import LossType
@@ -28,6 +27,9 @@ _OF_ONE_EVENT = {
     LossType.F1_REWEIGHTED_LOSS,
 }
 _OF_CLASSES = {LossType.CLASSIFICATION, LossType.JRC_LOSS}
+
+_COUNTED = f"{TOLD}labels"
+"""Whether a row has each label, and counts by each factor of each tower and by all of them, `[n, K]` bool."""
 
 
 class RowEncoder(Protocol):
@@ -197,10 +199,10 @@ def _teacher_rule(pipeline: Pipeline, kd: KD) -> TeacherRule:
 
 
 class LabelCheck:
-    """An encoder that checks labels and weights, and counts them; may be called from several threads at once.
+    """An encoder that checks labels and weights; may be called from several threads at once.
 
     Attributes:
-      num_labels: label field -> rows seen so far that have it.
+      num_labels: label field -> rows counted so far that have it.
     """
 
     def __init__(self, encoder: RowEncoder, rules: Sequence[LabelRule], others: Sequence[NumberRule] = ()):
@@ -210,7 +212,6 @@ class LabelCheck:
         self._rules = tuple(rules)
         self._all_rules = (*rules, *others)
         self._factor_columns = [factor.column for rule in rules for factor in rule.factors]
-        self._lock = threading.Lock()
 
     @property
     def fields(self) -> list[str]:
@@ -218,32 +219,34 @@ class LabelCheck:
         return self._encoder.fields
 
     def __call__(self, batch: pa.RecordBatch) -> Rows:
-        """Returns the rows of a batch, whose labels and weights are all allowed.
+        """Returns the rows of a batch, whose labels and weights are all allowed, with a column that tells what counts.
 
         Raises:
           BadValues: one is not.
         """
-        # First, as the encoder counts what it meets, and meets a batch again once its bad rows are left out.
         numbers = checked_numbers(batch, self._all_rules, self._factor_columns)
         rows = self._encoder(batch)
-        self.count(numbers)
+        if self._rules:
+            labelled = [~np.isnan(numbers[field]) for field in self.num_labels]
+            counted = [flags for rule in self._rules for flags in counted_rows(rule, numbers)]
+            rows.columns[_COUNTED] = np.stack([*labelled, *counted], axis=1)
         return rows
 
-    def count(self, numbers: Mapping[str, np.ndarray]) -> None:
-        """Counts the labels and weights of rows, number columns by name."""
-        labels = {field: ~np.isnan(numbers[field]) for field in self.num_labels}
-        counted = {rule.tower: counted_rows(rule, numbers) for rule in self._rules}
-        with self._lock:
-            for field, is_there in labels.items():
-                self.num_labels[field] += int(np.count_nonzero(is_there))
-            for tower, counts in counted.items():
-                self._num_counted[tower] = [sum(pair) for pair in zip(self._num_counted[tower], counts)]
+    def count(self, rows: Rows) -> None:
+        """Counts the labels and weights of rows that have been used."""
+        if not self._rules:
+            return
+        numbers = iter(np.asarray(rows[_COUNTED]).sum(axis=0).tolist())
+        for field in self.num_labels:
+            self.num_labels[field] += next(numbers)
+        for counts in self._num_counted.values():
+            counts[:] = [count + next(numbers) for count in counts]
 
     def unlearnt(self, rows: str) -> list[tuple[LabelRule, str]]:
         """Returns the rules of the towers that no row so far counts for, each with the reason.
 
         Args:
-          rows: what the rows are called in the reason, such as `rows read so far`.
+          rows: what the rows are called in the reason, such as `rows trained on so far`.
         """
         found = ((rule, self._why(rule, rows)) for rule in self._rules)
         return [(rule, why) for rule, why in found if why]
@@ -259,15 +262,11 @@ def no_label(rule: LabelRule, rows: str) -> str:
     return f'no row{rows.removeprefix("rows")} has a label "{rule.field}"'
 
 
-def counted_rows(rule: LabelRule, numbers: Mapping[str, np.ndarray]) -> list[int]:
-    """Returns how many of the rows that have the label of a tower count by each factor, and by all of them."""
-    all_of_them = ~np.isnan(numbers[rule.field])
-    counts = []
-    for factor in rule.factors:
-        is_counted = factor.counts(numbers)
-        counts.append(int(np.count_nonzero(is_counted & ~np.isnan(numbers[rule.field]))))
-        all_of_them &= is_counted
-    return [*counts, int(np.count_nonzero(all_of_them))]
+def counted_rows(rule: LabelRule, numbers: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    """Tells of rows `[n]` whether they have the label of a tower and count by each factor, and by all of them."""
+    has_label = ~np.isnan(numbers[rule.field])
+    counts = [has_label & factor.counts(numbers) for factor in rule.factors]
+    return [*counts, np.logical_and.reduce([has_label, *counts])]
 
 
 def why_unlearnt(rule: LabelRule, counts: Sequence[int], rows: str) -> str:

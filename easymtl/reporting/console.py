@@ -102,7 +102,8 @@ class Console:
         """
         self.close()
         print_counts(result.counts, None, result.skipped_rows, self.terminal)
-        best = f", best evaluation at step {result.best_step}" if result.best_step is not None else ""
+        value = f" ({result.best})" if result.best else ""
+        best = f", best evaluation at step {result.best_step}{value}" if result.best_step is not None else ""
         took = seconds_text(self._clock() - self._begin)
         print_line(self.terminal, f"Trained to step {result.step} in {took}{best}.", "bold")
         print_line(self.terminal, f"Checkpoint: {result.checkpoint.path}")

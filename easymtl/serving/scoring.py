@@ -25,6 +25,7 @@ from easymtl.features.encoder import KEEP_PREFIX
 from easymtl.features.feature_set import TENSOR_TYPES
 from easymtl.features.numbers import NumberColumn, read_numbers
 from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.serving.scores_file import scores_file
 from easymtl.serving.signatures import SIGNATURE, names_of
 from easymtl.tasks.build import build_tasks, number_columns
 from easymtl.training.evaluation import Scorer, Scores, kept_columns
@@ -164,19 +165,12 @@ def predict(
     if not is_remote(output):
         path, num_rows = _predict_locally(pipeline, scorer, paths, output, keep, tell)
         return str(path), num_rows
-    place = locate(_target_name(output))
+    place = locate(scores_file(output))
     require_writable_place(place)
     with tempfile.TemporaryDirectory() as folder:
         path, num_rows = _predict_locally(pipeline, scorer, paths, Path(folder) / "scores.parquet", keep, tell)
         upload(str(path), place)
     return place.name, num_rows
-
-
-def _target_name(uri: str) -> str:
-    """Returns a URI of a `.parquet` file as it is, and of `scores.parquet` in any other place; options stay behind."""
-    path, mark, options = uri.partition("?")
-    _require_parquet(path)
-    return f"{path if path.endswith('.parquet') else path.rstrip('/') + '/scores.parquet'}{mark}{options}"
 
 
 def _predict_locally(
@@ -188,7 +182,7 @@ def _predict_locally(
     tell: Callable[[str], None],
 ) -> tuple[Path, int]:
     """Writes the file beside `output` and renames it when it is whole."""
-    target = _target_file(output)
+    target = Path(scores_file(str(output)))
     draft = target.with_name(f".writing-{target.name}-{os.getpid()}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -212,18 +206,6 @@ def _tell_of_lost_rows(source: Source, tell: Callable[[str], None]) -> None:
         tell(
             f"Warning: {rows} no scores, left out by data_config.ignore_error. The first: {source.skipped.examples[0]}"
         )
-
-
-def _target_file(output: str | Path) -> Path:
-    """Returns `scores.parquet` in a folder, or the file itself."""
-    path = Path(output)
-    _require_parquet(path)
-    return path if path.suffix == ".parquet" else path / "scores.parquet"
-
-
-def _require_parquet(path: str | Path) -> None:
-    if Path(path).suffix not in ("", ".parquet"):
-        raise UserError(f'{path}: scores are written as Parquet; name a folder or a file that ends in ".parquet".')
 
 
 def _write(draft: Path, feed: Feed, scorer: Scorer) -> int:

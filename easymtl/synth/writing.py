@@ -59,7 +59,7 @@ def write(
       The paths written, by the keys `train` and `eval`.
 
     Raises:
-      UserError: the name, the format, the seed or a number of rows is not allowed.
+      UserError: the name, the format, the seed or a number of rows is not allowed, or other data would be replaced.
     """
     data_set = _data_set(name)
     format = data_set.format if format is None else format
@@ -77,6 +77,10 @@ def write(
     folder.mkdir(parents=True, exist_ok=True)
     blocks = _blocks(data_set, seed)
     paths = {part: folder / f"{part}.{format}" for part in ("train", "eval")}
+    existing = [path for path in paths.values() if os.path.lexists(path)]
+    if existing:
+        names = next(_batches(blocks, "eval", 1, truth=True)).schema.names
+        _require_replaceable(existing, names, format)
     for part, rows in (("train", num_rows), ("eval", eval_rows)):
         _write_file(paths[part], _batches(blocks, part, rows, truth), format, header)
     return paths
@@ -103,6 +107,27 @@ def _batches(blocks: Blocks | MMoEPaperBlocks, part: str, num_rows: int, truth: 
         if not truth:
             batch = batch.select([name for name in batch.schema.names if not name.startswith(TRUTH_PREFIX)])
         yield batch
+
+
+def _require_replaceable(existing: list[Path], names: list[str], format: str) -> None:
+    """Refuses to replace a file whose columns are not those of the data set: it is somebody's data."""
+    columns = [name for name in names if not name.startswith(TRUTH_PREFIX)]
+    for path in existing:
+        if not path.is_file() or not _holds(path, columns, len(names), format):
+            raise UserError(
+                f"{path} is there and holds other data than this data set: they would be lost. Name another folder "
+                "with --out, or remove the file."
+            )
+
+
+def _holds(path: Path, columns: list[str], most_columns: int, format: str) -> bool:
+    if format == "parquet":
+        try:
+            return set(columns) <= set(pa.parquet.read_schema(path).names)
+        except (OSError, pa.ArrowException):
+            return False
+    with path.open("rb") as file:
+        return file.readline().count(b",") + 1 in (len(columns), most_columns)
 
 
 def _write_file(path: Path, batches: Iterator[pa.RecordBatch], format: str, header: bool) -> None:

@@ -60,6 +60,13 @@ class Best:
         values = [metrics[name] for name in self.results if not math.isnan(metrics.get(name, math.nan))]
         return sum(values) / len(values) if values else math.nan
 
+    def text(self, value: float | None = None) -> str:
+        """Returns the best value, or another one, behind its name: `auc 0.74425`; empty before the first evaluation."""
+        value = self.value if value is None else value
+        if value is None:
+            return ""
+        return f"{'mean ' if len(self.results) > 1 else ''}{self.metric} {value:.5f}"
+
     def restore(self, state: Mapping[str, Any]) -> None:
         """Takes over the best of an earlier run, if it compared the same metric."""
         if state and state["metric"] == self.metric and state["bigger"] == self.bigger:

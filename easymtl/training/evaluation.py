@@ -14,6 +14,7 @@ from easymtl.data.rows import Rows
 from easymtl.features.encoder import KEEP_PREFIX, Encoder, to_tensors
 from easymtl.features.labels import LabelCheck, RowEncoder, label_rules, number_rules
 from easymtl.features.numbers import NumberColumn
+from easymtl.features.tally import Tally
 from easymtl.layers.context import Call
 from easymtl.protos.model_pb2 import ModelConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
@@ -35,9 +36,8 @@ class EvaluationResult:
       num_examples: rows that were scored.
       seconds: how long it took.
       warnings: a sentence for each metric that is NaN, and for what is odd in the files.
-      counts: feature -> kind of oddity -> rows; empty of a SavedModel, which does not tell, and where
-        `eval_config.num_examples` ended the pass.
-      skipped_rows: rows that `data_config.ignore_error` left out.
+      counts: feature -> kind of oddity -> rows of these; empty of a SavedModel, which does not tell.
+      skipped_rows: rows that `data_config.ignore_error` left out between them.
     """
 
     metrics: dict[str, float]
@@ -121,6 +121,7 @@ def evaluate(
     num_examples = 0
     limit = pipeline.eval_config.num_examples or None
     labels = LabelCheck(encoder, label_rules(pipeline), number_rules(pipeline))
+    tally = Tally(getattr(encoder, "codes", None))
     with evaluation_feed(pipeline, labels, paths or view.eval_input(pipeline)) as feed:
         for rows in _limited((batch.rows for batch in feed), limit):
             if is_stopping():
@@ -129,17 +130,15 @@ def evaluate(
             numbers = _named_numbers(scorer, rows)
             evaluation.add(predictions, numbers, kept_columns(rows))
             num_examples += rows.num_rows
+            tally.add(rows)
+            labels.count(rows)
             if losses:
                 means.add(losses, numbers)
     metrics = evaluation.result() | means.result()
     seconds = time.perf_counter() - begin
-    # The feed runs ahead: what it has counted behind the limit differs from time to time.
-    is_whole = limit is None or num_examples < limit
-    counts = getattr(encoder, "counts", {}) if is_whole else {}
-    skipped_rows = feed.source.skipped_rows if is_whole else 0
-    of_rows = encoder.warnings() if isinstance(encoder, Encoder) else []
+    of_rows = encoder.warnings(tally.counts) if isinstance(encoder, Encoder) else []
     warnings = (*evaluation.warnings, *_unlearnt(labels, tasks), *of_rows, *feed.source.warnings())
-    return EvaluationResult(metrics, num_examples, seconds, warnings, counts, skipped_rows)
+    return EvaluationResult(metrics, num_examples, seconds, warnings, tally.counts, tally.skipped_rows)
 
 
 def _unlearnt(labels: LabelCheck, tasks: Sequence[Task]) -> list[str]:

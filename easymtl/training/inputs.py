@@ -2,10 +2,12 @@
 
 from easymtl.config import view
 from easymtl.data.feed import MIN_WINDOW_ROWS, Cursor, Feed
+from easymtl.data.rows import Rows
 from easymtl.data.sources import Source, open_source
 from easymtl.data.text_form import text_forms
 from easymtl.features.encoder import Encoder
 from easymtl.features.labels import LabelCheck, RowEncoder, label_rules, number_rules
+from easymtl.features.tally import Tally
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.ranker import Ranker
 
@@ -17,16 +19,18 @@ class TrainingInput:
     """The training data, encoded.
 
     Attributes:
-      encoder: counts missing, unknown and out-of-range values.
-      labels: counts labels, and refuses wrong ones.
-      source: counts skipped rows.
-      feed: the batches.
+      encoder: tells missing, unknown and out-of-range values.
+      labels: refuses wrong labels.
+      source: where the rows come from.
+      feed: the batches. It runs ahead, so that what it has met is more than what was trained on.
+      tally: what was odd in the rows that were trained on.
     """
 
     def __init__(self, pipeline: Pipeline, ranker: Ranker, start: Cursor | None):
         data = pipeline.data_config
         self.encoder = Encoder(ranker.feature_set, ranker.number_columns, key_fields=ranker.key_fields)
         self.labels = LabelCheck(self.encoder, label_rules(pipeline), number_rules(pipeline))
+        self.tally = Tally(self.encoder.codes)
         self.source: Source = open_source(
             view.train_input(pipeline), data, self.encoder.fields, forms=text_forms(pipeline)
         )
@@ -43,6 +47,11 @@ class TrainingInput:
             prefetch=max(data.prefetch_size, 1),
             kept_bytes=KEPT_BYTES,
         )
+
+    def count(self, rows: Rows) -> None:
+        """Counts rows that have been trained on."""
+        self.tally.add(rows)
+        self.labels.count(rows)
 
 
 def evaluation_feed(pipeline: Pipeline, encoder: RowEncoder, paths: str) -> Feed:

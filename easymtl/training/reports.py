@@ -70,9 +70,9 @@ class Reports:
             return
         self._labels_step = step
         self._shares()
-        for rule, why in source.labels.unlearnt("rows read so far"):
+        for rule, why in source.labels.unlearnt("rows trained on so far"):
             self._tell(events.Note(f'Warning: {why}: the tower "{rule.tower}" has learnt nothing.'))
-        for text in (*source.encoder.warnings(), *source.source.warnings()):
+        for text in (*source.encoder.warnings(source.tally.counts), *source.source.warnings()):
             if text not in self._told:
                 self._tell(events.Note(f"Warning: {text}"))
             self._told.add(text)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -31,10 +32,15 @@ from easymtl.training.profile import Profile
 from easymtl.training.publishing import reason, sweep, write_text
 from easymtl.training.reports import Reports
 from easymtl.training.restore import CONFIG_NAME, settle_precision
+from easymtl.training.same_data import DataIdentity, changed_order, require_same_files
 from easymtl.training.step import StepValues, TrainStep, batch_signature, make_train_step
 from easymtl.training.weights import Weights
 
 DEADLINE_FORMAT = "%Y%m%d %H:%M:%S"
+_TAKEN_FOR_SAME = (
+    "An earlier version wrote it: the files of the config are taken for the same. If they are others, train with "
+    "--new_data."
+)
 
 
 @dataclass(frozen=True)
@@ -47,9 +53,10 @@ class TrainingResult:
       best_step: updates made by the best evaluation, or None without evaluation data.
       metrics: of the last evaluation, empty without evaluation data.
       num_examples: rows that this run has trained on.
-      counts: feature -> kind of oddity -> rows, of this run.
-      skipped_rows: rows that did not parse, of this run.
+      counts: feature -> kind of oddity -> rows that this run has trained on, each as often as it has.
+      skipped_rows: rows that did not parse, on the way to these.
       is_stopped: it was told to stop before its end, and is to be continued.
+      best: what the best evaluation is best in, such as `auc 0.74425`.
     """
 
     step: int
@@ -60,6 +67,7 @@ class TrainingResult:
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     skipped_rows: int = 0
     is_stopped: bool = False
+    best: str = ""
 
 
 class Trainer:
@@ -72,16 +80,24 @@ class Trainer:
     an uninterrupted training makes them, because they decide about the best step and the early stop.
     """
 
-    def __init__(self, config: Config, listener: events.Listener, is_stopping: Callable[[], bool] = lambda: False):
+    def __init__(
+        self,
+        config: Config,
+        listener: events.Listener,
+        is_stopping: Callable[[], bool] = lambda: False,
+        new_data: bool = False,
+    ):
         """Builds the model, and brings it back from its newest whole checkpoint if there is one.
 
         Args:
           config: what to train.
           listener: is told what happens.
           is_stopping: asked before each step and each batch of an evaluation, whether to save and end.
+          new_data: whether training data that are not those of the checkpoint are read from their beginning, rather
+            than refused.
 
         Raises:
-          UserError: the config and the checkpoint do not fit, or the model_dir cannot be written.
+          UserError: the config or the data and the checkpoint do not fit, or the model_dir cannot be written.
         """
         self.config = config
         self.pipeline = config.pipeline
@@ -105,13 +121,15 @@ class Trainer:
         self._best = Best.from_pipeline(self.pipeline)
         self._scorer = RankerScorer(self.ranker, self._dtype)
         self._cursor: Cursor | None = None
+        self._data = DataIdentity.of(self.pipeline)
+        self._data_step = 0
         self._metrics: Mapping[str, float] = {}
         self._evaluated_step: int | None = None
         self._owes_evaluation = False
         self._interim_step: int | None = None
         self._num_examples = 0
         self._reports = Reports(self.settings, self.ranker, listener)
-        self._restore()
+        self._restore(new_data)
         self._write_config()
 
     @property
@@ -119,7 +137,7 @@ class Trainer:
         """Returns the number of updates made."""
         return int(self._step.numpy())
 
-    def _restore(self) -> None:
+    def _restore(self, new_data: bool) -> None:
         latest, problems = self._folder.settle()
         for problem in problems:
             self._tell(events.Note(problem))
@@ -134,13 +152,46 @@ class Trainer:
             raise
         require_same_meaning(self.pipeline, latest, state, is_training=True)
         self._step.assign(latest.step)
-        self._cursor = Cursor.from_dict(state["cursor"])
+        self._restore_position(latest, state, new_data)
         self._best.restore(state["best"])
         self._metrics = state["metrics"]
         self._evaluated_step = state.get("evaluated_step", latest.step)
         self._owes_evaluation = state.get("owes_evaluation", False)
         self._interim_step = latest.step if state.get("is_interim") else None
         self._tell(events.Note(f"Continuing from {latest.path}."))
+
+    def _restore_position(self, latest: Checkpoint, state: Mapping[str, Any], new_data: bool) -> None:
+        """Goes on in the same data, or begins other ones where the user has said so."""
+        cursor = Cursor.from_dict(state["cursor"])
+        there = DataIdentity.from_dict(state["data"]) if "data" in state else None
+        self._data_step = state.get("data_step", 0)
+        warning = changed_order(self._data, there, cursor) if there else ""
+        if new_data and (there is None or there.files != self._data.files or warning):
+            self._begin_data(latest)
+            return
+        self._cursor = cursor
+        if new_data:
+            self._tell(events.Note(f"--new_data: the files are those of {latest.path}, so training goes on in them."))
+        if there is None:
+            # An imported checkpoint has no position yet.
+            if cursor != Cursor():
+                self._tell(events.Note(f"{latest.path} does not say which files it was trained on. {_TAKEN_FOR_SAME}"))
+            return
+        require_same_files(self._data, there, latest, self.settings.num_steps)
+        if warning:
+            self._tell(events.Note(warning))
+
+    def _begin_data(self, latest: Checkpoint) -> None:
+        if 0 < self.settings.num_steps <= latest.step:
+            num_epochs = self.pipeline.data_config.num_epochs
+            passes = f", or set it to 0 for the data_config.num_epochs: {num_epochs} alone" if num_epochs else ""
+            raise UserError(
+                f"train_config.num_steps is {self.settings.num_steps}, and {latest.path} has made {latest.step}: "
+                "nothing of the new data would be trained on. num_steps counts the steps on earlier data, too: raise "
+                f"it by those that are to be made, such as --set train_config.num_steps={latest.step + 1000}{passes}."
+            )
+        self._data_step = latest.step
+        self._tell(events.Note(f"--new_data: the training data are read from their beginning, at step {latest.step}."))
 
     def _write_config(self) -> None:
         path = Path(self.pipeline.model_dir) / CONFIG_NAME
@@ -170,9 +221,10 @@ class Trainer:
             self._best.step if self._best.value is not None else None,
             self._metrics,
             self._num_examples,
-            source.encoder.counts,
-            source.source.skipped.count,
+            source.tally.counts,
+            source.tally.skipped_rows,
             self._is_stopping(),
+            self._best.text(),
         )
 
     def _finish(self) -> Checkpoint:
@@ -204,6 +256,7 @@ class Trainer:
             self._check_finite(step, values.losses, batch, source)
             self._cursor = batch.cursor
             self._num_examples += batch.rows.num_rows
+            source.count(batch.rows)
             pace.count(batch.rows.num_rows)
             self._reports.step(step, values, rates, pace)
             profile.after(step)
@@ -252,6 +305,8 @@ class Trainer:
         self._owes_evaluation = has_evaluation and not self._evaluate(step)
         state = {
             "cursor": (self._cursor or Cursor()).to_dict(),
+            "data": self._data.to_dict(),
+            "data_step": self._data_step,
             "best": self._best.state(),
             "metrics": dict(self._metrics),
             "evaluated_step": self._evaluated_step,
@@ -299,7 +354,7 @@ class Trainer:
         export = self.pipeline.export_config
         if not export.enable_early_stop or self._best.value is None:
             return False
-        if step - self._best.step < export.max_check_steps:
+        if step - max(self._best.step, self._data_step) < export.max_check_steps:
             return False
         self._tell(
             events.Note(

@@ -133,13 +133,14 @@ def _learns_nothing(paths: str, pipeline: Pipeline, rule: LabelRule) -> list[str
     source, block, batch = _first_rows(paths, pipeline.data_config, fields, text_forms(pipeline))
     check = LabelCheck(_NothingElse(fields), [rule])
     try:
-        batch, _ = usable_rows(check, batch, source, [block])
+        batch, rows = usable_rows(check, batch, source, [block])
     except UserError:
         # A number that weighs its rows is wrong, which its own rule says.
         return []
     first = f"first {batch.num_rows:,} rows"
     if not batch.num_rows:
         return [f"All of the first rows are left out. {source.skipped.examples[0]}"]
+    check.count(rows)
     if not check.num_labels[rule.field]:
         return [f'None of the {first} has a label "{rule.field}": the tower "{rule.tower}" learns nothing from them.']
     reasons = (why for _, why in check.unlearnt(first))

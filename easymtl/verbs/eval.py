@@ -4,25 +4,32 @@ from argparse import Namespace
 from pathlib import Path
 
 from easymtl.config import load_config, view
+from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.verbs.data_check import require_files
+from easymtl.verbs.overwriting import model_folders, require_apart
 from easymtl.verbs.tensorflow_start import start_tensorflow
 
 
 def run(options: Namespace) -> None:
     """Evaluates, prints a table and writes it as JSON.
 
-    `eval_result.json` of the model_dir is that of its checkpoints on the config's evaluation data: other data and a
-    SavedModel are written only where `--output` says. A choice of tasks is that of the
-    checkpoint, which refuses others.
+    `eval_result.json` of the model_dir is that of its latest checkpoint on the config's evaluation data. The best one
+    is written to `eval_result_best.json`, that of a step to `eval_result_step_<step>.json`; other data, a SavedModel
+    and a checkpoint of another folder only where `--output` says. A choice of tasks is that of the checkpoint, which
+    refuses others.
 
     Raises:
       UserError: the config, the checkpoint or the data are wrong.
     """
     config = load_config(options.pipeline_config, options.overrides, options.tasks)
+    output = options.output or _default_output(config.pipeline, options)
+    if output:
+        writes = [("--output" if options.output else "The result", output)]
+        require_apart(config, writes, {"--input": options.input}, model_folders(config.pipeline, options))
     require_files(options.input or view.eval_input(config.pipeline))
     start_tensorflow()
     from easymtl.reporting.formats import counted
-    from easymtl.reporting.results import RESULT_NAME, flat_counts, write_results
+    from easymtl.reporting.results import flat_counts, write_results
     from easymtl.reporting.tables import print_counts, print_metrics
     from easymtl.reporting.terminal import open_terminal, print_line
     from easymtl.tasks.build import build_tasks
@@ -39,11 +46,20 @@ def run(options: Namespace) -> None:
     print_counts(result.counts, result.num_examples, result.skipped_rows, terminal)
     if options.saved_model:
         print_line(terminal, "A SavedModel tells no losses and counts no odd values: its checkpoint does.")
-    is_other = options.input or options.saved_model
-    output = options.output or ("" if is_other else str(Path(pipeline.model_dir) / RESULT_NAME))
     if not output:
         print_line(terminal, "Nothing was written: name a file with --output to keep this result.")
         return
     oddities = flat_counts(result.counts, result.skipped_rows)
     write_results(output, result.metrics, step, result.num_examples, oddities)
     print_line(terminal, f"Wrote {output}")
+
+
+def _default_output(pipeline: Pipeline, options: Namespace) -> str:
+    """Returns where a result is kept unless `--output` says it; empty where it is kept nowhere."""
+    if options.input or options.saved_model:
+        return ""
+    names = {"latest": "eval_result.json", "best": "eval_result_best.json"}
+    if options.checkpoint.isdigit():
+        names[options.checkpoint] = f"eval_result_step_{int(options.checkpoint)}.json"
+    name = names.get(options.checkpoint)
+    return str(Path(pipeline.model_dir) / name) if name else ""

@@ -1,16 +1,22 @@
 """What `export_config.exporter_type` asks of a training: a SavedModel at its end, of its best step, or all along."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console as Terminal
 
-from easymtl.errors import UserError
+from easymtl.config import Config
+from easymtl.errors import UserError, quoted
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.reporting.tables import key_values
+from easymtl.reporting.terminal import print_line
 from easymtl.serving.export import Export, export
 from easymtl.serving.scoring import newest_export, step_of_export
 from easymtl.training import events
+from easymtl.training.best import Best
+from easymtl.training.checkpoints import Checkpoint, CheckpointFolder
 from easymtl.training.restore import find_checkpoint
 from easymtl.training.trainer import TrainingResult
 
@@ -18,11 +24,12 @@ from easymtl.training.trainer import TrainingResult
 class Exporter:
     """Listens to a training and exports: `latest` after every checkpoint, `final` and `best` at the end."""
 
-    def __init__(self, pipeline: Pipeline, terminal: Terminal):
-        self._pipeline = pipeline
+    def __init__(self, config: Config, terminal: Terminal):
+        self._config = config
+        self._pipeline = config.pipeline
         self._terminal = terminal
-        self._kind = pipeline.export_config.exporter_type
-        self._folder = Path(pipeline.model_dir) / "export" / self._kind
+        self._kind = self._pipeline.export_config.exporter_type
+        self._folder = Path(self._pipeline.model_dir) / "export" / self._kind
         self._exported: int | None = None
 
     def __call__(self, event: events.Event) -> None:
@@ -31,13 +38,25 @@ class Exporter:
             self._export("latest")
             self._exported = event.step
 
-    def finish(self, result: TrainingResult, has_trained: bool) -> None:
-        """Exports what a finished training is to leave, unless an earlier run that came as far has left it."""
-        if self._kind == "none" or self._exported == result.step:
+    def finish(self, result: TrainingResult, first_step: int) -> None:
+        """Exports what a finished training is to leave, unless it is there already; tells if another step was better.
+
+        Args:
+          result: of the training.
+          first_step: at which this run began. What an earlier one has exported is not exported again.
+        """
+        if self._kind == "none":
             return
         is_best = self._kind == "best" and result.best_step is not None
-        if has_trained or self._earlier_step() != (result.best_step if is_best else result.step):
+        step = result.best_step if is_best and result.best_step is not None else result.step
+        if self._kind == "best" and not is_best:
+            print_line(self._terminal, f"{_NO_BEST} The latest checkpoint is exported.", "yellow")
+        if self._exported != step and (step > first_step or self._earlier_step() != step):
             self._export("best" if is_best else "latest")
+        elif self._exported != step:
+            print_line(self._terminal, f"Exported already, at step {step}: {newest_export(self._folder)}")
+        if not is_best:
+            _tell_better(self._config, find_checkpoint(self._pipeline, str(step)), self._terminal)
 
     def _earlier_step(self) -> int | None:
         """Returns the step of the newest export."""
@@ -50,6 +69,95 @@ class Exporter:
         checkpoint = find_checkpoint(self._pipeline, choice)
         keep = 0 if self._kind == "final" else self._pipeline.export_config.exports_to_keep
         print_export(export(self._pipeline, checkpoint, self._folder, keep), self._terminal)
+
+
+_NO_BEST = "export_config.exporter_type is best, and no evaluation has determined what is best."
+
+
+def export_chosen(config: Config, choice: str | None, folder: Path, terminal: Terminal) -> None:
+    """Exports the checkpoint of a choice, and tells what was chosen, what is better, and what is there twice.
+
+    Args:
+      config: names model_dir and exporter_type.
+      choice: as `find_checkpoint` takes it; None is the best one with `exporter_type: best`, else the latest.
+      folder: where the numbered folder is made.
+      terminal: where to print.
+
+    Raises:
+      UserError: there is no such checkpoint, or it could not be exported.
+    """
+    pipeline = config.pipeline
+    checkpoint = find_checkpoint(pipeline, choice or "latest")
+    if choice is None and pipeline.export_config.exporter_type == "best":
+        best = _best_of(pipeline)
+        if best:
+            checkpoint = best
+            print_line(terminal, f"exporter_type is best: step {best.step} is exported.")
+        else:
+            print_line(terminal, f"{_NO_BEST} The latest checkpoint is exported.", "yellow")
+    older = exports_of(checkpoint, folder)
+    print_export(export(pipeline, checkpoint, folder), terminal)
+    if older:
+        print_line(
+            terminal,
+            f"This checkpoint was exported before, to {quoted(map(str, older), limit=3)}. Servers take the newest: "
+            "remove what none of them reads any more.",
+            "yellow",
+        )
+    if choice in (None, "latest"):
+        _tell_better(config, checkpoint, terminal)
+
+
+def exports_of(checkpoint: Checkpoint, folder: Path) -> list[Path]:
+    """Returns the exports below a folder that were made of a checkpoint, oldest first."""
+    descriptions = {path.parents[1]: _description(path) for path in folder.glob("*/assets.extra/easymtl.json")}
+    found = [
+        path
+        for path, said in descriptions.items()
+        if path.name.isdigit()
+        and said.get("step") == checkpoint.step
+        and Path(str(said.get("checkpoint"))).resolve() == checkpoint.path.resolve()
+    ]
+    return sorted(found, key=lambda path: int(path.name))
+
+
+def _description(path: Path) -> Mapping[str, Any]:
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _best_of(pipeline: Pipeline) -> Checkpoint | None:
+    """Returns the checkpoint of the best evaluation, None if there has been none."""
+    latest = CheckpointFolder(pipeline.model_dir).latest()
+    best = latest.state().get("best", {}) if latest else {}
+    if best.get("value") is None:
+        return None
+    return CheckpointFolder(pipeline.model_dir).at(int(best["step"]))
+
+
+def _tell_better(config: Config, exported: Checkpoint, terminal: Terminal) -> None:
+    """Says that an evaluation of another step than the exported one was better, and how that one is exported."""
+    pipeline = config.pipeline
+    checkpoint = _best_of(pipeline)
+    if checkpoint is None or checkpoint.step == exported.step:
+        return
+    best = Best.from_pipeline(pipeline)
+    best.restore(checkpoint.state().get("best", {}))
+    if best.value is None:
+        # The config compares another metric than the training did.
+        return
+    value = best.read(exported.state().get("metrics", {}))
+    against = f", against {best.text(value)} of step {exported.step}" if value == value else ""
+    print_line(
+        terminal,
+        f"Step {exported.step} was exported. The evaluation of step {checkpoint.step} was better "
+        f"({best.text()}{against}): easymtl export --pipeline_config {config.path} --checkpoint best exports it, and "
+        "export_config.exporter_type: best lets a training do so.",
+        "yellow",
+    )
 
 
 def print_export(done: Export, terminal: Terminal) -> None:

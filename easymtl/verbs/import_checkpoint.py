@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from easymtl.config import load_config
 from easymtl.errors import quoted
+from easymtl.verbs.overwriting import require_apart_from_training
 from easymtl.verbs.tensorflow_start import start_tensorflow
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def run(options: Namespace) -> None:
       UserError: the config is wrong, the model_dir in use, or the checkpoint missing, damaged or of another model.
     """
     config = load_config(options.pipeline_config, options.overrides)
+    require_apart_from_training(config)
     start_tensorflow()
     from easymtl.reporting.tables import key_values
     from easymtl.reporting.terminal import open_terminal, print_line

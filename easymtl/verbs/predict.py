@@ -4,7 +4,9 @@ import time
 from argparse import Namespace
 
 from easymtl.config import load_config
+from easymtl.serving.scores_file import scores_file
 from easymtl.verbs.data_check import require_all_columns, require_files
+from easymtl.verbs.overwriting import model_folders, require_apart
 from easymtl.verbs.tensorflow_start import start_tensorflow
 
 
@@ -15,6 +17,8 @@ def run(options: Namespace) -> None:
       UserError: the config, the model, the data or the output are wrong.
     """
     config = load_config(options.pipeline_config, options.overrides, options.tasks)
+    target = scores_file(options.output)
+    require_apart(config, [("--output", target)], {"--input": options.input}, model_folders(config.pipeline, options))
     require_files(options.input)
     require_all_columns(options.input, config.pipeline)
     start_tensorflow()
@@ -25,6 +29,6 @@ def run(options: Namespace) -> None:
     check_keep(config.pipeline, keep)
     scorer, source, _ = choose_scorer(config.pipeline, options)
     begin = time.perf_counter()
-    target, num_rows = predict(config.pipeline, scorer, options.input, options.output, keep)
+    target, num_rows = predict(config.pipeline, scorer, options.input, target, keep)
     rate = num_rows / (time.perf_counter() - begin)
     print(f"Scored {num_rows:,} rows with {source} ({rate:,.0f} rows/s): {target}")

@@ -9,6 +9,7 @@ from easymtl.errors import Interrupted
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.training.lock import TrainingLock
 from easymtl.verbs.data_check import require_files
+from easymtl.verbs.overwriting import require_apart_from_training
 from easymtl.verbs.stop_signals import StopSignals
 from easymtl.verbs.tensorflow_start import start_tensorflow
 
@@ -28,12 +29,13 @@ def run(options: Namespace) -> None:
       Interrupted: Ctrl-C has ended it, and a checkpoint is saved.
     """
     config = load_config(options.pipeline_config, options.overrides, options.tasks)
+    require_apart_from_training(config)
     require_files(view.train_input(config.pipeline), view.eval_input(config.pipeline))
     with TrainingLock(config.pipeline.model_dir):
-        _train(config)
+        _train(config, options.new_data)
 
 
-def _train(config: Config) -> None:
+def _train(config: Config, new_data: bool = False) -> None:
     settings = config.pipeline.train_config
     start_tensorflow(settings.inter_op_parallelism_threads, settings.intra_op_parallelism_threads)
     from easymtl.reporting.console import Console
@@ -49,25 +51,24 @@ def _train(config: Config) -> None:
         for note in config.notes:
             console(Note(note))
         results = Results(model_dir)
-        exporter = Exporter(config.pipeline, console.terminal)
+        exporter = Exporter(config, console.terminal)
 
         def listener(event) -> None:
             for listen in (console, summaries, results, exporter):
                 listen(event)
 
         with StopSignals() as stop:
-            trainer = Trainer(config, listener, stop.is_received)
+            trainer = Trainer(config, listener, stop.is_received, new_data)
             first = trainer.step
             result = trainer.run()
         results.finish(result.counts, result.skipped_rows)
         if result.is_stopped:
             _tell_stop(console, stop, result)
             return
-        has_trained = result.step > first
-        if not has_trained:
+        if result.step == first:
             console(Note(_is_done(config.pipeline, result)))
         console.summary(result)
-        exporter.finish(result, has_trained)
+        exporter.finish(result, first)
 
 
 def _tell_stop(console: "Console", stop: StopSignals, result: "TrainingResult") -> None:

@@ -195,7 +195,7 @@ def test_all_rows_skipped_is_an_error_that_shows_one(tmp_path, make_config):
 
 @pytest.mark.parametrize("start", [Cursor(0, 99), Cursor(0, 2, 0, 40), Cursor(0, 2, 5, 1)])
 def test_a_cursor_that_is_not_in_the_data(parquet_source, start):
-    with pytest.raises(UserError, match="the files have changed"):
+    with pytest.raises(UserError, match="have changed since it was saved"):
         batches_of(parquet_source, start=start)
 
 

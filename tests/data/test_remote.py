@@ -8,6 +8,7 @@ import pytest
 from pyarrow import fs
 
 from easymtl.data.feed import Feed
+from easymtl.data.fingerprint import fingerprint
 from easymtl.data.paths import DataFile, expand
 from easymtl.data.remote import explain, is_remote, locate
 from easymtl.data.rows import Rows
@@ -214,6 +215,14 @@ def test_an_object_that_vanishes_or_is_replaced(put, s3, make_config):  # noqa: 
     s3.delete_object(Bucket="data", Key="gone/a.csv")
     with pytest.raises(UserError, match=r"s3://data/gone/a\.csv: this data file is gone"):
         list(source.read(source.blocks[0]))
+
+
+def test_a_copy_on_a_server_is_the_same_data(put, tmp_path):
+    contents = {f"{name}.csv": name.encode() * size for name, size in {"a": 5, "b": 200_000, "c": 0}.items()}
+    put(**{f"copy/{name}": content for name, content in contents.items()})
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    assert fingerprint(expand("s3://data/copy")) == fingerprint(expand(str(tmp_path)))
 
 
 def test_gs_and_hdfs_go_through_arrow(monkeypatch):

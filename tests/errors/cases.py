@@ -1389,6 +1389,41 @@ _MODELS = [
         shown="train.csv:20001: -1,0,1,...",
     ),
     with_model(
+        "Training on with another day's file",
+        f"{TRAIN} --set train_input_path=eval.csv",
+        *(
+            "step-000000002",
+            '1 added ("eval.csv"), 1 missing ("train.csv")',
+            "--new_data and with a train_config.num_steps above 2",
+            "bring the old files back",
+        ),
+    ),
+    with_model(
+        "New data without steps for them",
+        f"{TRAIN} --new_data --set train_input_path=eval.csv",
+        *("train_config.num_steps is 2", "has made 2", "--set train_config.num_steps=1002"),
+    ),
+    with_model(
+        "Scores over the rows that are scored",
+        "predict --pipeline_config x.config --input rows.parquet --output rows.parquet",
+        *("--output rows.parquet", "which --input reads", "Name another one"),
+        needs_model=False,
+        edit=written("rows.parquet", b"PAR1"),
+    ),
+    with_model(
+        "A result over the training data",
+        f"{EVAL} --output train.csv",
+        *("--output train.csv", "which train_input_path reads", "Name another one"),
+        needs_model=False,
+    ),
+    with_model(
+        "A model_dir inside of the data",
+        f"{TRAIN} --set train_input_path=data --set model_dir=data/model",
+        *('lies in "data"', "train_input_path reads all files", "Name a place outside of it"),
+        needs_model=False,
+        edit=lambda project: project.write("data/part.csv", rows(24)),
+    ),
+    with_model(
         "A checkpoint of EasyRec that is not there",
         "import-checkpoint --pipeline_config x.config --from model.ckpt-9",
         *("there is no checkpoint", "model.ckpt-9.index does not exist"),

@@ -9,6 +9,7 @@ from easymtl.data.fields import input_fields
 from easymtl.data.rows import Rows
 from easymtl.features.encoder import Encoder
 from easymtl.features.feature_set import FeatureSet, Slot
+from easymtl.features.tally import Tally
 from easymtl.protos.pipeline_pb2 import Pipeline
 
 
@@ -55,6 +56,10 @@ class Case:
         self.encoder = Encoder(self.features)
         self.rows = self.encoder(self.batch)
 
+    @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        return count_oddities(self.encoder, self.rows)
+
     def slot(self, name: str) -> Slot:
         return next(slot for slot in self.features.slots["all"] if slot.feature == name)
 
@@ -72,6 +77,13 @@ class Case:
     def dense(self, name: str) -> list[list[float]]:
         slot = self.slot(name)
         return self.rows["dense"][:, slot.index : slot.index + slot.width].tolist()
+
+
+def count_oddities(encoder: Encoder, *rows: Rows) -> dict[str, dict[str, int]]:
+    tally = Tally(encoder.codes)
+    for part in rows:
+        tally.add(part)
+    return tally.counts
 
 
 def read_bags(rows: Rows, slot: Slot) -> list[list[tuple[int, float]]]:

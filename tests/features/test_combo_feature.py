@@ -95,7 +95,7 @@ def test_all_combinations_of_several_values(combiner):
 
 
 def test_missing_inputs_are_counted_though_they_are_values_like_others():
-    assert Case(FIELDS, combo(), COLUMNS).encoder.counts["f"]["missing"] == 4
+    assert Case(FIELDS, combo(), COLUMNS).counts["f"]["missing"] == 4
 
 
 @pytest.mark.parametrize(

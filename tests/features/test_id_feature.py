@@ -19,7 +19,7 @@ def test_text_is_hashed_and_an_empty_or_missing_one_is_the_zero_vector():
         {"x": [*HASHES, "a", "", None]},
     )
     assert case.ids("x") == [*HASHES.values(), HASHES["a"], -1, -1]
-    assert case.encoder.counts == {"x": {"missing": 2}}
+    assert case.counts == {"x": {"missing": 2}}
 
 
 def test_the_hash_of_the_empty_text():
@@ -30,7 +30,7 @@ def test_the_hash_of_the_empty_text():
 def test_integers_hash_as_their_decimal_text_and_an_empty_one_is_zero(kind):
     case = Case({"x": kind}, 'input_names: "x" embedding_dim: 4 hash_bucket_size: 1000', {"x": [0, 1, 5, -1, None]})
     assert case.ids("x") == [735, 849, 971, 430, 735]
-    assert case.encoder.counts == {"x": {"missing": 1}}
+    assert case.counts == {"x": {"missing": 1}}
 
 
 def test_floats_hash_with_their_precision_and_nan_is_the_zero_vector():
@@ -62,14 +62,14 @@ def test_num_buckets_of_integers():
         {"x": [0, 7, 29, 30, -5, -1, None, 2**40]},
     )
     assert case.ids("x") == [0, 7, 29, 0, 0, -1, 0, 0]
-    assert case.encoder.counts == {"x": {"missing": 2, "out_of_range": 3}}
+    assert case.counts == {"x": {"missing": 2, "out_of_range": 3}}
 
 
 def test_num_buckets_of_text():
     feature = 'input_names: "x" embedding_dim: 4 num_buckets: 30'
     case = Case({"x": "STRING"}, feature, {"x": ["0", "7", "30", "-5", "-1", "", None, "7"]})
     assert case.ids("x") == [0, 7, 0, 0, -1, -1, -1, 7]
-    assert case.encoder.counts == {"x": {"missing": 3, "out_of_range": 2}}
+    assert case.counts == {"x": {"missing": 3, "out_of_range": 2}}
 
 
 def test_text_that_is_no_number_names_field_feature_and_value():
@@ -82,8 +82,7 @@ def test_counts_are_of_rows_not_of_distinct_values():
     feature = 'input_names: "x" embedding_dim: 4 vocab_list: ["bj", "sh"]'
     case = Case({"x": "STRING"}, feature, {"x": ["bj", "zz", "zz", "", "zz", "sh"]})
     assert case.ids("x") == [0, 0, 0, -1, 0, 1]
-    case.encoder(case.batch)
-    assert case.encoder.counts == {"x": {"missing": 2, "unknown": 6}}
+    assert case.counts == {"x": {"missing": 1, "unknown": 3}}
 
 
 def test_integers_against_a_vocabulary():

@@ -40,7 +40,10 @@ def read(paths, kind="INT32", num_classes=1, more=""):
     source = open_source(str(paths), config, Numbers.fields, block_bytes=64)
     check = LabelCheck(Numbers(), [LabelRule("t", "y", num_classes)])
     with Feed(source, check, 1000, chunk_rows=1) as feed:
-        numbers = [row for batch in feed for row in batch.rows["i"].tolist()]
+        numbers = []
+        for batch in feed:
+            check.count(batch.rows)
+            numbers += batch.rows["i"].tolist()
     return numbers, check, source
 
 

@@ -1,13 +1,12 @@
 from easymtl.features.oddities import describe_oddities
+from easymtl.features.tally import Tally
 from tests.features.feature_cases import Case, make_batch
 
 
 def test_a_sentence_for_each_odd_kind():
     feature = 'input_names: "x" embedding_dim: 4 vocab_list: ["bj"]'
     case = Case({"x": "STRING"}, feature, {"x": ["zz"] * 1200 + ["", "bj"]})
-    assert describe_oddities(case.encoder.counts) == [
-        'feature "x": 1,200 values are not in the vocabulary and took row 0.'
-    ]
+    assert describe_oddities(case.counts) == ['feature "x": 1,200 values are not in the vocabulary and took row 0.']
 
 
 def test_nothing_odd_says_nothing():
@@ -26,16 +25,17 @@ def test_every_kind_that_a_transform_counts_has_a_sentence():
         ],
         {"x": ["7", ""], "v": ["nan|2|3", ""]},
     )
-    kinds = [(name, kind) for name, counts in case.encoder.counts.items() for kind in counts if kind != "missing"]
-    assert all(case.encoder.counts[name][kind] == 1 for name, kind in kinds)
-    assert len(describe_oddities(case.encoder.counts)) == len(kinds) == 6
+    kinds = [(name, kind) for name, counts in case.counts.items() for kind in counts if kind != "missing"]
+    assert all(case.counts[name][kind] == 1 for name, kind in kinds)
+    assert len(describe_oddities(case.counts)) == len(kinds) == 6
 
 
 def warnings_of(feature, *batches):
     case = Case({"x": "STRING"}, f'input_names: "x" embedding_dim: 4 {feature}', {"x": batches[0]})
-    for values in batches[1:]:
-        case.encoder(make_batch(case.pipeline, {"x": values}))
-    return case.encoder.warnings()
+    tally = Tally(case.encoder.codes)
+    for values in batches:
+        tally.add(case.encoder(make_batch(case.pipeline, {"x": values})))
+    return case.encoder.warnings(tally.counts)
 
 
 def test_a_vocabulary_of_which_no_value_occurs_is_told():

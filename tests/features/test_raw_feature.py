@@ -18,7 +18,7 @@ def raw_feature(options: str = "") -> str:
 def test_numbers_as_they_are():
     case = Case({"x": "FLOAT"}, raw_feature(), {"x": [1.5, -2.0, None, math.nan, math.inf]})
     assert case.dense("x") == [[1.5], [-2.0], [0.0], [0.0], [0.0]]
-    assert case.encoder.counts["x"] == {"missing": 2, "not_finite": 2}
+    assert case.counts["x"] == {"missing": 2, "not_finite": 2}
 
 
 @pytest.mark.parametrize("kind", ["INT32", "INT64", "FLOAT", "DOUBLE", "STRING"])
@@ -49,13 +49,13 @@ def test_the_normalizer_comes_after_scaling():
 def test_a_double_that_is_too_large_for_float32_is_not_finite():
     case = Case({"x": "DOUBLE"}, raw_feature(""), {"x": [1e300, -1e300, 2.5]})
     assert case.dense("x") == [[0.0], [0.0], [2.5]]
-    assert case.encoder.counts["x"]["not_finite"] == 2
+    assert case.counts["x"]["not_finite"] == 2
 
 
 def test_a_result_that_is_not_finite_contributes_nothing_and_is_counted():
     case = Case({"x": "FLOAT"}, raw_feature('normalizer_fn: "log"'), {"x": [1.0, 0.0, -1.0]})
     assert case.dense("x") == [[0.0], [0.0], [0.0]]
-    assert case.encoder.counts["x"]["not_finite"] == 2
+    assert case.counts["x"]["not_finite"] == 2
 
 
 def test_every_name_that_a_config_may_give_has_a_function():
@@ -101,7 +101,7 @@ def test_several_numbers_in_a_text():
         [1.0, 2.0, 3.0],
         [0.0, 2.0, 0.0],
     ]
-    assert case.encoder.counts["x"] == {"missing": 2, "surplus": 2, "not_finite": 1}
+    assert case.counts["x"] == {"missing": 2, "surplus": 2, "not_finite": 1}
 
 
 @pytest.mark.parametrize("combiner", ["sum", "mean", "sqrtn"])

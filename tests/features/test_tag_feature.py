@@ -43,7 +43,7 @@ def test_tags_are_split_empties_dropped_and_repeats_counted(combiner):
     )
     tags = [["a", "b", "b"], [], ["c"], [], ["d"], ["a", "b", "b"]]
     assert_bags_equal(case.bags("x"), [reference(row, None, combiner) for row in tags])
-    assert case.encoder.counts["x"]["missing"] == 2
+    assert case.counts["x"]["missing"] == 2
 
 
 @pytest.mark.parametrize("combiner", ["sum", "mean", "sqrtn"])
@@ -61,7 +61,7 @@ def test_weights_behind_a_separator(combiner):
         (["a", "b", "c"], [1, 1, 3]),
     ]
     assert_bags_equal(case.bags("x"), [reference(tags, weights, combiner) for tags, weights in rows])
-    assert case.encoder.counts["x"]["unpaired"] == 2
+    assert case.counts["x"]["unpaired"] == 2
 
 
 @pytest.mark.parametrize("combiner", ["sum", "mean", "sqrtn"])
@@ -80,7 +80,7 @@ def test_weights_of_a_second_input(combiner):
         ([], []),
     ]
     assert_bags_equal(case.bags("x"), [reference(tags, weights, combiner) for tags, weights in rows])
-    assert case.encoder.counts["x"] == {"missing": 2, "unknown": 0, "unpaired": 5}
+    assert case.counts["x"] == {"missing": 2, "unknown": 0, "unpaired": 5}
 
 
 def test_a_number_column_of_weights():
@@ -93,14 +93,14 @@ def test_a_number_column_of_weights():
 def test_odd_tags_are_counted_by_tag():
     case = Case({"x": "STRING"}, tag_feature(""), {"x": ["a|zz|yy", "zz|b", "a|zz|yy"]})
     assert case.bags("x")[0] == [(0, 1.0), (0, 1.0), (0, 1.0)]
-    assert case.encoder.counts == {"x": {"missing": 0, "unknown": 5}}
+    assert case.counts == {"x": {"missing": 0, "unknown": 5}}
 
 
 def test_numbered_tags_out_of_range_take_row_0_and_so_does_minus_one():
     feature = 'input_names: "x" feature_type: TagFeature embedding_dim: 4 num_buckets: 5'
     case = Case({"x": "STRING"}, feature, {"x": ["1|4", "5|-1|-7|2"]})
     assert case.bags("x") == [[(1, 1.0), (4, 1.0)], [(0, 1.0), (0, 1.0), (0, 1.0), (2, 1.0)]]
-    assert case.encoder.counts["x"]["out_of_range"] == 3
+    assert case.counts["x"]["out_of_range"] == 3
 
 
 def test_an_integer_column_is_one_tag():

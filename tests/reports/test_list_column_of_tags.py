@@ -38,7 +38,8 @@ def test_lists_and_the_same_rows_as_text_train_and_score_alike(report):
         ('feature_names: ["user", ', 'feature_names: ["weighted", "vector", "user", '),
         (
             'input_fields { input_name: "tags"',
-            'input_fields { input_name: "vector" } input_fields { input_name: "extra" }\n  input_fields { input_name: "tags"',
+            'input_fields { input_name: "vector" } input_fields { input_name: "extra" }\n'
+            '  input_fields { input_name: "tags"',
         ),
         (
             'input_fields { input_name: "tags"',

@@ -111,7 +111,10 @@ def test_what_is_odd_in_the_data_is_counted_once_and_skipped_rows_are_told(folde
     assert (result.num_examples, result.skipped_rows) == (len(lines) - 1, 1)
     assert result.counts["item"]["missing"] == result.counts["price"]["missing"] == 1
     limited = run(folder, ranker, *options, "eval_config.num_examples=20", paths=f"{tmp_path}/eval.csv")
-    assert (limited.num_examples, limited.skipped_rows, limited.counts) == (20, 0, {})
+    assert (limited.num_examples, limited.skipped_rows) == (20, 1)
+    assert limited.counts["item"]["missing"] == limited.counts["price"]["missing"] == 1
+    few = run(folder, ranker, *options, "eval_config.num_examples=3", paths=f"{tmp_path}/eval.csv")
+    assert (few.num_examples, few.skipped_rows, few.counts["item"]["missing"]) == (3, 0, 0)
 
 
 def test_a_label_that_is_missing_or_constant_leaves_its_metrics_out_and_says_why(folder, ranker, tmp_path):

@@ -8,6 +8,7 @@ from easymtl.errors import UserError
 from easymtl.protos.loss_pb2 import ZILNLoss
 from easymtl.tasks.losses_pointwise import lognormal_predictions
 from easymtl.training import events, inputs
+from easymtl.training import pace as pace_module
 from easymtl.training.pace import Pace
 from easymtl.training.profile import Profile
 from easymtl.verbs import train as train_verb
@@ -27,6 +28,20 @@ def test_a_checkpoint_is_due_after_seconds(folder, monkeypatch, passed, steps):
     monkeypatch.setattr(Pace, "seconds_since_restart", property(lambda pace: passed))
     _, told = train(folder, *QUIET, "train_config.num_steps=3", "train_config.save_checkpoints_secs=7")
     assert [event.step for event in of_kind(told, events.Saved)] == steps
+
+
+def test_seconds_are_counted_anew_behind_each_checkpoint(folder, monkeypatch):
+    now = [0.0]
+    count = Pace.count
+
+    def step_of_three_seconds(pace, num_examples):
+        now[0] += 3.0
+        count(pace, num_examples)
+
+    monkeypatch.setattr(pace_module.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(Pace, "count", step_of_three_seconds)
+    _, told = train(folder, *QUIET, "train_config.num_steps=8", "train_config.save_checkpoints_secs=7")
+    assert [event.step for event in of_kind(told, events.Saved)] == [3, 6, 8]
 
 
 @pytest.mark.parametrize("is_shown", [True, False])
@@ -83,8 +98,9 @@ def test_window_and_prefetch_of_the_config_reach_the_feed(folder, monkeypatch):
         "train_config.num_steps=1",
         "data_config.shuffle_buffer_size=300000",
         "data_config.prefetch_size=3",
+        "train_config.seed=11",
     )
-    assert (asked["window_rows"], asked["prefetch"]) == (300_000, 3)
+    assert (asked["window_rows"], asked["prefetch"], asked["seed"]) == (300_000, 3, 11)
 
 
 def test_numbers_of_threads_reach_tensorflow(folder, monkeypatch):

@@ -13,6 +13,7 @@ from easymtl.training.trainer import Trainer, parse_deadline
 from tests.training.small_runs import NUM_ROWS, of_kind, small_config, train, write_data, write_rows
 
 NO_EVALUATION = "eval_input_path="
+NO_DROPOUT = " ".join(f"model_config.mmoe.expert_dnn.dropout_ratio[{layer}]=0" for layer in (0, 1))
 ADAM = "train_config.optimizer_config[0].adam_optimizer"
 
 
@@ -64,9 +65,34 @@ def test_a_checkpoint_names_every_parameter_and_slot(done):
     assert "cvr/dnn_0/bn/moving_variance/Adam" not in names
 
 
-def test_another_seed_is_another_training(folder, done):
-    _, told = train(folder, NO_EVALUATION, "train_config.num_steps=1", "train_config.seed=6")
-    assert losses(told)[1] != losses(done[2])[1]
+def variables(trainer) -> list[tf.Variable]:
+    return [*trainer.ranker.dense_variables, *trainer.ranker.embeddings.variables_by_width.values()]
+
+
+@pytest.mark.parametrize(
+    ("override", "is_other"),
+    [
+        ("data_config.num_epochs=0", True),
+        ("data_config.shuffle=false", True),
+        (NO_DROPOUT, True),
+        (f"data_config.shuffle=false {NO_DROPOUT}", False),
+    ],
+    ids=["order and dropout", "dropout", "order", "neither"],
+)
+def test_another_seed_is_another_order_and_another_dropout(folder, override, is_other):
+    """Each by itself, from the same weights."""
+    told: list[list[events.Event]] = [[], []]
+    trainers = []
+    for seed, listened in zip((5, 6), told):
+        settings = (NO_EVALUATION, "train_config.num_steps=1", f"train_config.seed={seed}", *override.split())
+        trainers.append(Trainer(small_config(folder, *settings, f"model_dir={folder}/{seed}"), listened.append))
+    pairs = list(zip(*map(variables, trainers)))
+    assert any(np.any(one.numpy() != other.numpy()) for one, other in pairs), "initial weights are of the seed, too"
+    for one, other in pairs:
+        other.assign(one)
+    for trainer in trainers:
+        trainer.run()
+    assert (losses(told[0])[1] != losses(told[1])[1]) == is_other
 
 
 def test_training_a_finished_training_does_nothing(done):
@@ -233,7 +259,7 @@ def test_a_label_that_is_always_missing_is_told_behind_the_first_checkpoint_and_
         (tmp_path / name).write_text("\n".join(",".join([line[:1], "", line[4:]]) for line in lines))
     without_metrics = "model_config.mmoe.task_towers[1].metrics_set=[]"
     _, told = train(tmp_path, "train_config.num_steps=7", without_metrics)
-    sentence = 'Warning: no row read so far has a label "buy": the tower "cvr" has learnt nothing.'
+    sentence = 'Warning: no row trained on so far has a label "buy": the tower "cvr" has learnt nothing.'
     assert [event.text for event in of_kind(told, events.Note)] == [sentence] * 2
     (warning,) = {text for event in of_kind(told, events.Evaluated) for text in event.warnings}
     assert warning == 'no row has a label "buy", so this says nothing of the tower "cvr".'

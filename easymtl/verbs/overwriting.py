@@ -1,0 +1,117 @@
+"""No command writes over what it reads, or over training data: one mistyped path must not delete data."""
+
+import os
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from easymtl.config import Config, load_config, view
+from easymtl.data.reading import is_same_file, lies_in, local_files, same_input, would_read
+from easymtl.errors import UserError
+from easymtl.protos.pipeline_pb2 import Pipeline
+
+CONFIG_NAME = "pipeline.config"
+# What a training writes into its model_dir, and the folders of these that it keeps in order, removing files.
+_ENTRIES = ("eval_result.json", "input_oddities.json", "import.json", "checkpoints", "summaries", "export", "profile")
+_KEPT_FOLDERS = ("checkpoints", "summaries", "profile")
+
+
+def require_apart(
+    config: Config,
+    writes: Sequence[tuple[str, str | Path]],
+    inputs: Mapping[str, str | None] | None = None,
+    models: Sequence[str] = (),
+) -> None:
+    """Checks, before anything slow is done, that nothing that is to be written is read, or would be read as data.
+
+    Args:
+      config: its training and evaluation data, its vocabularies and asset files, and its own file are read.
+      writes: what is written, by what names it: `--output`, and a file or folder.
+      inputs: further data, such as `--input` -> a comma list of globs, folders and files.
+      models: folders that a model is read from.
+
+    Raises:
+      UserError: a target is an input, lies in a folder that a model is read from, or would be read as data.
+    """
+    data = {**_data_of(config.pipeline), **{name: paths for name, paths in (inputs or {}).items() if paths}}
+    for option, target in writes:
+        _require_no_input(f"{option} {target}", str(target), data, _files_of(config))
+        for folder in models:
+            if lies_in(str(target), folder):
+                raise UserError(
+                    f"{option} {target} lies in {folder}, which a model is read from. Name a place outside of it."
+                )
+
+
+def require_apart_from_training(config: Config) -> None:
+    """Checks that what a training writes into its model_dir is none of its inputs, nor would be read as data.
+
+    Raises:
+      UserError: it is.
+    """
+    model_dir = Path(config.pipeline.model_dir)
+    _require_resolved(config, model_dir / CONFIG_NAME)
+    require_apart(config, [("model_dir:", model_dir / name) for name in _ENTRIES])
+    data = [(name, path) for name, paths in _data_of(config.pipeline).items() for path in local_files(paths)]
+    for name, path in [*_files_of(config).items(), *data]:
+        for kept in _KEPT_FOLDERS:
+            if lies_in(path, str(model_dir / kept)):
+                raise UserError(
+                    f"{name} {path} lies in {model_dir / kept}, where a training writes and removes files. Copy it to "
+                    "another folder, or train in another model_dir (--set model_dir=...)."
+                )
+
+
+def model_folders(pipeline: Pipeline, options: Namespace) -> list[str]:
+    """Returns the folders that a command reads a model from, as its options choose it."""
+    named = [getattr(options, "saved_model", None), options.checkpoint]
+    return [str(Path(pipeline.model_dir) / "checkpoints"), *(path for path in named if path and os.path.isdir(path))]
+
+
+def _require_no_input(what: str, target: str, data: Mapping[str, str], files: Mapping[str, str]) -> None:
+    for name, path in files.items():
+        if is_same_file(path, target):
+            raise UserError(_over(what, f"{name} {path}"))
+    for name, paths in data.items():
+        found = same_input(paths, target)
+        if found:
+            raise UserError(_over(what, f"{found}, which {name} reads"))
+        part = would_read(paths, target)
+        if part:
+            raise UserError(
+                f'{what} lies in "{part}", of which {name} reads all files: what is written there would be read as '
+                "data. Name a place outside of it."
+            )
+
+
+def _over(what: str, read: str) -> str:
+    return f"{what} is the file {read}: it would be overwritten, and what it holds lost. Name another one."
+
+
+def _data_of(pipeline: Pipeline) -> dict[str, str]:
+    """Returns the input paths of a config, by what names them."""
+    found = {"train_input_path": view.train_input(pipeline), "eval_input_path": view.eval_input(pipeline)}
+    return {name: paths for name, paths in found.items() if paths}
+
+
+def _files_of(config: Config) -> dict[str, str]:
+    """Returns the other files that a config reads, by what names them: one of each name is enough for a message."""
+    files = {"--pipeline_config": config.path}
+    for feature in view.features(config.pipeline):
+        if feature.vocab_file:
+            files[f'vocab_file of "{view.feature_name(feature)}"'] = feature.vocab_file
+    for asset in config.pipeline.export_config.asset_files:
+        files[f'asset_files "{os.path.basename(asset)}"'] = asset
+    return files
+
+
+def _require_resolved(config: Config, target: Path) -> None:
+    """Lets a training go on with the config that an earlier one wrote, and leaves a hand-written one as it is."""
+    if not is_same_file(config.path, str(target)):
+        return
+    text = Path(config.path).read_text(encoding="utf-8-sig")
+    if load_config(config.path).text() != text:
+        raise UserError(
+            f"--pipeline_config {config.path} is the file into which a training writes its resolved config: the text "
+            f"and its comments would be lost. Rename it, or train in another model_dir (--set model_dir=...)."
+        )
