@@ -131,6 +131,7 @@ def test_values_that_do_not_fit(array, kind, bad):
         ([np.nan, None, -0.0, -3.0], pa.float64(), [None, None, "0", "-3"], []),
         ([0.5, 2.0**53 + 2, np.inf, -np.inf, 1e300], pa.float64(), [None] * 5, [0, 1, 2, 3, 4]),
         ([2.0**24, 2.0**24 + 2], pa.float32(), [str(2**24), None], [1]),
+        ([1.0, 1.0, 0.5, None, 2.0, 0.5], pa.float64(), ["1", "1", None, None, "2", None], [2, 5]),
         ([2048.0, 2050.0, 1.5, np.nan], pa.float16(), ["2048", None, None, None], [1, 2]),
     ],
 )

@@ -38,12 +38,8 @@ def test_lists_and_the_same_rows_as_text_train_and_score_alike(report):
         ('feature_names: ["user", ', 'feature_names: ["weighted", "vector", "user", '),
         (
             'input_fields { input_name: "tags"',
-            'input_fields { input_name: "vector" } input_fields { input_name: "extra" }\n'
-            '  input_fields { input_name: "tags"',
-        ),
-        (
-            'input_fields { input_name: "tags"',
-            'input_fields { input_name: "weights" }\n  input_fields { input_name: "tags"',
+            "".join(f'input_fields {{ input_name: "{name}" }} ' for name in ("vector", "extra", "weights"))
+            + 'input_fields { input_name: "tags"',
         ),
     )
     outcome = project.run("train --pipeline_config x.config")
@@ -68,10 +64,8 @@ def test_lists_and_the_same_rows_as_text_train_and_score_alike(report):
     for name in ("train", "text"):
         for place, way in enumerate(("", " --saved_model model/export/final")):
             output = f"{name}-{place}.parquet"
-            command = (
-                f"predict --pipeline_config x.config --input {name}.parquet --output {output} --keep tags,extra{way}"
-            )
-            outcome = project.run(command)
+            files = f"--input {name}.parquet --output {output}"
+            outcome = project.run(f"predict --pipeline_config x.config {files} --keep tags,extra{way}")
             assert outcome.code == 0, outcome.message
             scores.append(pq.read_table(project.folder / output))
     assert all(one["extra"].to_pylist() == extra for one in scores)
