@@ -94,8 +94,7 @@ def test_right_losses_have_no_problem(problems, change):
 
 def test_the_reading_of_a_probability_as_its_log_is_noted(load):
     notes = load(kd(f'pred_name: "logits_ctr" {SOFT} label_is_logits: false loss_type: CROSS_ENTROPY_LOSS')).notes
-    assert len(notes) == 1
-    assert "BINARY_CROSS_ENTROPY_LOSS teaches 0.5" in notes[0]
+    assert len([note for note in notes if "BINARY_CROSS_ENTROPY_LOSS teaches 0.5" in note]) == 1
 
 
 def test_a_soft_label_is_a_label_that_is_used(load):

@@ -1,3 +1,5 @@
+import gzip
+
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
@@ -7,7 +9,7 @@ from google.protobuf import text_format
 from easymtl.errors import UserError
 from easymtl.protos.data_pb2 import DatasetConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.verbs.data_check import data_problems, label_problems, require_files, unread_columns
+from easymtl.verbs.data_check import data_problems, label_problems, quote_problems, require_files, unread_columns
 
 FIELDS = """
 input_fields { input_name: "click" input_type: INT32 }
@@ -144,3 +146,26 @@ def test_wrong_labels_and_missing_ones(tmp_path):
     assert notes == ['None of the first 2 rows has a label "price": the tower "paid" learns nothing from them.']
     pipeline.data_config.ignore_error = True
     assert label_problems(csv(tmp_path, "1,a,0.5\n-1,a,\n"), pipeline) == ([], [])
+
+
+@pytest.mark.parametrize("pack", [lambda text: text, gzip.compress])
+def test_quotes_are_looked_at_far_behind_the_first_rows(tmp_path, pack):
+    lines = [f"{row % 2},user {row},{row / 4}" for row in range(20_000)]
+    path = tmp_path / "rows.csv"
+    path.write_bytes(pack("\n".join(lines).encode()))
+    assert quote_problems(str(path), declared(), NAMES) == ([], [])
+    lines[15_000] = '1,"15 inch,0.5'
+    lines[15_003] = '0,"7 inch,1.5'
+    path.write_bytes(pack("\n".join(lines).encode()))
+    problems, (warning,) = quote_problems(str(path), declared(), NAMES)
+    assert problems == []
+    assert f"{path}:15001: a quoted field starts here and ends on line 15004, and each of these 4 lines" in warning
+    assert quote_problems(str(path), declared('quote: ""'), NAMES) == ([], [])
+    lines[15_003] = "0,none,1.5"
+    path.write_bytes(pack("\n".join(lines).encode()))
+    (problem,), _ = quote_problems(str(path), declared(), NAMES)
+    assert f"{path}:15001: a quoted field starts here and nothing closes it" in problem
+
+
+def test_parquet_has_no_quotes(tmp_path):
+    assert quote_problems(parquet(tmp_path, ROWS), declared(), NAMES) == ([], [])
