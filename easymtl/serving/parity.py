@@ -26,13 +26,13 @@ class Parity:
 
     Attributes:
       num_rows: rows of the data that were compared.
-      num_blanked: rows behind them in which a value was taken away.
       largest_difference: the largest absolute difference over all predictions.
+      num_blanked: rows behind those of the data, in which a value was taken away.
     """
 
     num_rows: int
-    num_blanked: int
     largest_difference: float
+    num_blanked: int = 0
 
 
 def check_parity(folder: Path, rows: ProofRows, expected: Mapping[str, np.ndarray]) -> Parity:
@@ -59,7 +59,7 @@ def check_parity(folder: Path, rows: ProofRows, expected: Mapping[str, np.ndarra
                 "checkpoint. It was not published; please report this with the config."
             )
         largest = max(largest, float(difference.max(initial=0.0)))
-    return Parity(rows.num_rows, rows.read.num_rows - rows.num_rows, largest)
+    return Parity(rows.num_rows, largest, rows.read.num_rows - rows.num_rows)
 
 
 def _difference(name: str, scores: np.ndarray, expected: Mapping[str, np.ndarray]) -> np.ndarray:

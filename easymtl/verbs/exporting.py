@@ -166,7 +166,8 @@ def print_export(done: Export, terminal: Terminal) -> None:
     compared = "not compared: there is no data"
     if parity:
         difference = f"largest difference {parity.largest_difference:.1e}"
-        rows = f"{parity.num_rows:,} rows and {parity.num_blanked:,} with a value missing"
+        blanked = f" and {parity.num_blanked:,} with a value missing" if parity.num_blanked else ""
+        rows = f"{parity.num_rows:,} rows{blanked}"
         compared = f"equal on {rows}, {difference}, loaded without easymtl"
     values = {
         "SavedModel": done.path,
