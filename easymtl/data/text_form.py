@@ -138,7 +138,8 @@ def _of_feature(feature: FeatureConfig, position: int, name: str) -> _Reader:
 def _others(pipeline: Pipeline) -> Iterator[tuple[str, str, bool]]:
     """Yields the fields that tasks, losses and metrics name, what they are, and whether they are read as numbers."""
     for index in range(len(view.task_towers(pipeline))):
-        yield view.label_name(pipeline, index), "label", True
+        label = view.label_name(pipeline, index)
+        yield label, "label", not view.label_texts(pipeline.data_config, label)
     if pipeline.data_config.sample_weight:
         yield pipeline.data_config.sample_weight, "sample weight", True
     inputs = {view.feature_name(feature): feature.input_names[0] for feature in view.features(pipeline)}

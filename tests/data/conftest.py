@@ -43,7 +43,7 @@ def read(tmp_path):
             path.write_bytes(content)
         message = data_config(fields, **settings)
         columns = columns or [field.input_name for field in message.input_fields]
-        source = open_source(str(path), message, columns, block_bytes, batch_rows, fills_defaults)
+        source = open_source(str(path), message, columns, block_bytes, batch_rows, fills_defaults=fills_defaults)
         batches = [batch for block in source.blocks for batch in source.read(block)]
         values = {name: [] for name in columns}
         for batch in batches:

@@ -171,7 +171,7 @@ BAD_WEIGHTS = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "written"), [*BAD_WEIGHTS, ("FLOAT", "1e39"), ("DOUBLE", "nan"), ("INT64", "-3")])
+@pytest.mark.parametrize(("kind", "written"), [*BAD_WEIGHTS, ("DOUBLE", "nan"), ("INT64", "-3")])
 def test_a_weight_is_finite_and_not_negative_and_may_be_missing(csv, kind, written):
     path = csv(["1", "0", "", *("1" * 20), written, "2"])
     with pytest.raises(
@@ -236,9 +236,10 @@ class TestUnlearnt:
     def why(self, tower: str, numbers: dict[str, list], more: str = "") -> list[tuple[str, str]]:
         text = f"""data_config {{ label_fields: ["click", "buy"] sample_weight: "w" }} model_config {{ {more}
             simple_multi_task {{ task_towers {{ tower_name: "t" label_name: "click" {tower} }} }} }}"""
-        check = LabelCheck(Numbers(), label_rules(text_format.Parse(text, Pipeline())))
+        check = LabelCheck(lambda batch: Rows({}), label_rules(text_format.Parse(text, Pipeline())))
         for place in range(2):
-            check.count({name: np.array(values[place::2], np.float32) for name, values in numbers.items()})
+            columns = {name: pa.array(values[place::2], pa.float32()) for name, values in numbers.items()}
+            check.count(check(pa.RecordBatch.from_pydict(columns)))
         return [(rule.tower, why) for rule, why in check.unlearnt("rows")]
 
     space = 'task_space_indicator_label: "buy" out_task_space_weight: 0'

@@ -117,7 +117,7 @@ def test_any_rows(rooms, rows):
 
 
 DEFAULTS = {"s": "a", "t": "é|", "digits": "7", "vec": "1|2", "tags": "x|y", "kv": "x:2", "w": "3"}
-DEFAULTS |= {"n32": "5", "n64": "-7", "f32": "2.5", "f64": "-0.25", "b": "true"}
+DEFAULTS |= {"n32": "5", "n64": "-7", "f32": "2.5", "f64": "-0.25", "b": "true", "text_number": "1700000050000"}
 
 
 @pytest.fixture(scope="module")
