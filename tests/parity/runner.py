@@ -29,6 +29,7 @@ from easymtl.training.step import StepValues, batch_signature, make_train_step
 from tests.parity.comparison import Comparison
 from tests.parity.initial_values import compare_initial_values
 from tests.parity.metric_values import auc_of_thresholds, compare_metrics
+from tests.parity.rounded_powers import round_powers_as_easyrec
 from tests.parity.touched_rows import touch_rows_as_easyrec
 
 OVERRIDES = ("train_config.mixed_precision=FLOAT32", "model_config.bn_debias=false")
@@ -102,6 +103,7 @@ class GoldenRun:
         signature = batch_signature(batches[0])
         settings = self.pipeline.train_config
         touch_rows_as_easyrec(self.ranker.embeddings)
+        round_powers_as_easyrec(self.optimizers)
         train_step = make_train_step(self.ranker, self.optimizers, step, settings, tf.float32, signature, self.descent)
         for number, batch in enumerate(batches):
             rates = np.array(self.optimizers.learning_rates(number), np.float32)
