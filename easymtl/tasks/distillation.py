@@ -16,8 +16,8 @@ from easymtl.protos.loss_pb2 import Loss, LossType
 from easymtl.protos.task_pb2 import KD
 from easymtl.tasks.losses import LOSSES, LossInputs, reach_of
 from easymtl.tasks.losses_pointwise import SMALLEST_PROBABILITY
-from easymtl.tasks.sample_weights import Factor
 from easymtl.tasks.reach import Reach
+from easymtl.tasks.sample_weights import Factor
 from easymtl.tasks.sums import Part
 from easymtl.tasks.task import Task
 from easymtl.tasks.terms import TermInputs

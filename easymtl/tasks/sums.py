@@ -1,7 +1,7 @@
 """How the losses of samples, or of pairs of samples, become one number.
 
-Until the last moment a loss is numbers that add up: those of two parts of the rows are the sums of theirs. So batches of
-an evaluation and workers of a training add up to what all rows at once would give, and only then is one divided by
+Until the last moment a loss is numbers that add up: those of two parts of the rows are the sums of theirs. So batches
+of an evaluation and workers of a training add up to what all rows at once would give, and only then is one divided by
 another.
 """
 

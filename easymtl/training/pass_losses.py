@@ -12,6 +12,9 @@ from easymtl.tasks.sums import Sums
 from easymtl.tasks.task import Task
 
 
+Columns = dict[str, np.ndarray]
+
+
 @dataclass(frozen=True)
 class BatchLosses:
     """What a batch adds to the losses of a pass.
@@ -47,14 +50,14 @@ class PassLosses:
     def __init__(self, tasks: Sequence[Task]):
         self._tasks = tasks
         self._sums: dict[str, Sums] | None = None
-        self._kept: list[tuple[dict, dict, dict]] = []
+        self._kept: list[list[Columns]] = []
 
     def add(self, losses: BatchLosses) -> None:
         """Adds a batch."""
         self._sums = _added(self._sums, losses.sums)
         if losses.logits:
             parts = (losses.logits, losses.labelled.numbers, losses.labelled.keys)
-            self._kept.append(tuple({name: np.asarray(value) for name, value in part.items()} for part in parts))
+            self._kept.append([{name: np.asarray(value) for name, value in part.items()} for part in parts])
 
     def result(self) -> dict[str, float]:
         """Returns the losses by name and `loss`, their sum; empty when there was no batch."""
@@ -68,12 +71,12 @@ class PassLosses:
                 if reach != EACH_ROW:
                     found = self._wide(reach, *rows)
                     sums = {name: {**entries, **found[name]} for name, entries in sums.items()}
-        found = {}
+        losses: dict[str, float] = {}
         for task in self._tasks:
             exact = tf.nest.map_structure(lambda number: tf.constant(number, tf.float64), sums[task.name])
             reduced = task.reduced(exact)
-            found |= {name: float(reduced[name]) for name in task.loss_names}
-        return {**found, "loss": sum(found.values())}
+            losses |= {name: float(reduced[name]) for name in task.loss_names}
+        return {**losses, "loss": sum(losses.values())}
 
     def _wide(
         self,
@@ -97,7 +100,7 @@ def _added(total: dict[str, Sums] | None, more: Mapping[str, Sums]) -> dict[str,
     return tf.nest.map_structure(lambda number, other: number + np.float64(other), total, more)
 
 
-def _joined(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def _joined(parts: Sequence[Columns]) -> Columns:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
