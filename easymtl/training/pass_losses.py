@@ -11,7 +11,6 @@ from easymtl.tasks.reach import EACH_ROW, Reach
 from easymtl.tasks.sums import Sums
 from easymtl.tasks.task import Task
 
-
 Columns = dict[str, np.ndarray]
 
 

@@ -1,7 +1,7 @@
 """The other thing that parity imitates: how EasyRec rounds the bias correction of Adam.
 
 TensorFlow 1 multiplies float32 powers of the betas step by step and subtracts them from 1, which leaves few digits of
-the first ones: with beta2 0.999 the rate of the second step is off by 8e-6. Here it is exact, and five steps of
+the first ones: with beta2 0.999 the rate of the third step is off by 7e-6. Here it is exact, and five steps of
 EasyRec with the exact rate end up to 1e-5 away.
 """
 
