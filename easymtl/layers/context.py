@@ -89,6 +89,39 @@ class Build:
         return tf.random.stateless_uniform([num_inputs, num_outputs], name_seed(self.seed, name), -limit, limit)
 
 
+class Pending:
+    """New values of variables that a pass has made, held back: whether a step is made shows at its end.
+
+    A variable that is moved twice in one pass is moved from where the first move has left it.
+    """
+
+    def __init__(self) -> None:
+        self._values: dict[object, tuple[tf.Variable, tf.Tensor]] = {}
+
+    @property
+    def values(self) -> list[tf.Tensor]:
+        """The new values."""
+        return [value for _, value in self._values.values()]
+
+    def __contains__(self, variable: tf.Variable) -> bool:
+        """Returns whether a variable has a new value."""
+        return variable.ref() in self._values
+
+    def read(self, variable: tf.Variable) -> tf.Tensor:
+        """Returns the new value of a variable, or the one it has."""
+        found = self._values.get(variable.ref())
+        return tf.convert_to_tensor(variable) if found is None else found[1]
+
+    def set(self, variable: tf.Variable, value: tf.Tensor) -> None:
+        """Gives a variable a new value."""
+        self._values[variable.ref()] = variable, value
+
+    def apply(self) -> None:
+        """Moves the variables."""
+        for variable, value in self._values.values():
+            variable.assign(value)
+
+
 @dataclass(frozen=True)
 class Call:
     """How a model is run.
@@ -97,11 +130,24 @@ class Call:
       training: whether dropout drops and norms use and update batch statistics.
       dtype: the precision of matrix products and activations; losses, statistics and softmax stay in float32.
       seed: int64 `[2]`, the seed of this step; None when `training` is false.
+      pending: takes what the pass would move (statistics), for a step that may be refused; None moves it at once.
     """
 
     training: bool = False
     dtype: tf.DType = tf.float32
     seed: tf.Tensor | None = None
+    pending: Pending | None = None
+
+    def read(self, variable: tf.Variable) -> tf.Tensor:
+        """Returns what a variable holds by now, for layers that `move` it."""
+        return tf.convert_to_tensor(variable) if self.pending is None else self.pending.read(variable)
+
+    def move(self, variable: tf.Variable, value: tf.Tensor) -> None:
+        """Moves a variable that no optimizer moves. A layer never assigns by itself: the step may be refused."""
+        if self.pending is None:
+            variable.assign(value)
+        else:
+            self.pending.set(variable, value)
 
 
 def name_seed(seed: int, name: str) -> tf.Tensor:

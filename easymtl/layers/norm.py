@@ -1,5 +1,6 @@
 """Batch norm as one fused kernel, with statistics that are honest from the first step on."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
@@ -57,7 +58,7 @@ class BatchNorm(tf.Module):
             width = x.shape[-1]
             is_wanted = x.dtype == tf.float32 or width % _COLUMNS_IN_BFLOAT16 == 0
             taken = x if is_wanted else tf.cast(x, tf.float32)
-            return tf.cast(tf.reshape(activation(self._normalize_batch(taken, shift)), [-1, width]), x.dtype)
+            return tf.cast(tf.reshape(activation(self._normalize_batch(taken, shift, call)), [-1, width]), x.dtype)
         return activation(self._normalize_moving(x, shift))
 
     def statistics(self) -> tuple[tf.Tensor, tf.Tensor]:
@@ -65,7 +66,8 @@ class BatchNorm(tf.Module):
         if not self.debias:
             return self.mean.read_value(), self.variance.read_value()
         count = self.count[0]
-        share = tf.math.divide_no_nan(1.0, 1.0 - tf.pow(MOMENTUM, count))
+        # Not 1 - momentum^t, in which the first ones lose the digits that float32 has.
+        share = tf.math.divide_no_nan(1.0, -tf.math.expm1(count * math.log(MOMENTUM)))
         is_new = tf.cast(count < 0.5, tf.float32)
         return self.mean * share, self.variance * share + is_new
 
@@ -74,7 +76,7 @@ class BatchNorm(tf.Module):
         scale = self.scale * tf.math.rsqrt(variance + EPSILON)
         return x * tf.cast(scale, x.dtype) + tf.cast(self.offset - (mean - shift) * scale, x.dtype)
 
-    def _normalize_batch(self, x: tf.Tensor, shift: tf.Tensor) -> tf.Tensor:
+    def _normalize_batch(self, x: tf.Tensor, shift: tf.Tensor, call: Call) -> tf.Tensor:
         """Returns `[batch, 1, 1, width]`."""
         batch = tf.shape(x)[0]
         result = tf.raw_ops.FusedBatchNormV3(
@@ -86,12 +88,13 @@ class BatchNorm(tf.Module):
             epsilon=EPSILON,
             is_training=True,
         )
-        self._update(result.batch_mean + shift, result.batch_variance, tf.cast(batch, tf.float32))
+        self._update(call, result.batch_mean + shift, result.batch_variance, tf.cast(batch, tf.float32))
         return result.y
 
-    def _update(self, mean: tf.Tensor, variance: tf.Tensor, batch: tf.Tensor) -> None:
+    def _update(self, call: Call, mean: tf.Tensor, variance: tf.Tensor, batch: tf.Tensor) -> None:
         # The kernel returns the variance with Bessel's correction; the moving one has none.
         biased = variance * (tf.maximum(batch - 1.0, 1.0) / batch)
-        self.mean.assign_sub((1.0 - MOMENTUM) * (self.mean - mean))
-        self.variance.assign_sub((1.0 - MOMENTUM) * (self.variance - biased))
-        self.count.assign_add(tf.ones_like(self.count))
+        for variable, value in ((self.mean, mean), (self.variance, biased)):
+            before = call.read(variable)
+            call.move(variable, before - (1.0 - MOMENTUM) * (before - value))
+        call.move(self.count, call.read(self.count) + 1.0)

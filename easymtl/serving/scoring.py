@@ -80,11 +80,11 @@ class SavedModelScorer:
         fields = {name: self._fields[name] for name in self._keywords}
         return RawEncoder(fields, self.number_columns if with_numbers else (), keep)
 
-    def score(self, rows: Rows) -> tuple[Scores, Scores]:
+    def score(self, rows: Rows) -> tuple[Scores, None]:
         """Returns the scores by name; a SavedModel knows no losses."""
         columns = {keyword: _tensor(rows[_INPUT_PREFIX + field]) for field, keyword in self._keywords.items()}
         try:
-            return {name: value.numpy() for name, value in self._serve(**columns).items()}, {}
+            return {name: value.numpy() for name, value in self._serve(**columns).items()}, None
         except tf.errors.InvalidArgumentError as error:
             match = _NOT_A_NUMBER.search(error.message)
             if not match:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from easymtl.features.numbers import NumberColumn
+from easymtl.tasks.reach import EACH_ROW
 from easymtl.tasks.sums import Sum
 from easymtl.tasks.task import Task
 from easymtl.tasks.terms import TermInputs
@@ -22,6 +23,7 @@ class OrderCalibration:
 
     number_columns: Sequence[NumberColumn] = ()
     key_fields: Sequence[str] = ()
+    reach = EACH_ROW
 
     def __init__(self, name: str, weight: float, task: Task, earlier: Sequence[Task]):
         self.name = name

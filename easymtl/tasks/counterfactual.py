@@ -30,6 +30,7 @@ from easymtl.features.numbers import NumberColumn
 from easymtl.protos.loss_pb2 import Loss
 from easymtl.protos.model_pb2 import ESCM2
 from easymtl.tasks.losses import LOSSES, LossInputs, Output
+from easymtl.tasks.reach import EACH_ROW
 from easymtl.tasks.sums import Sum
 from easymtl.tasks.task import Task
 from easymtl.tasks.terms import Term, TermInputs
@@ -109,6 +110,7 @@ class _CounterfactualTerm:
     """
 
     key_fields: Sequence[str] = ()
+    reach = EACH_ROW
     number_columns: Sequence[NumberColumn] = ()
 
     def __init__(self, name: str, weight: float, losses: Losses):

@@ -14,10 +14,11 @@ from google.protobuf.message import Message
 from easymtl.features.numbers import NumberColumn
 from easymtl.protos.loss_pb2 import Loss, LossType
 from easymtl.protos.task_pb2 import KD
-from easymtl.tasks.losses import LOSSES, LossInputs
+from easymtl.tasks.losses import LOSSES, LossInputs, reach_of
 from easymtl.tasks.losses_pointwise import SMALLEST_PROBABILITY
+from easymtl.tasks.reach import Reach
 from easymtl.tasks.sample_weights import Factor, factor_of
-from easymtl.tasks.sums import Sum
+from easymtl.tasks.sums import Part
 from easymtl.tasks.task import Task
 from easymtl.tasks.terms import TermInputs
 
@@ -68,7 +69,19 @@ class Distillation:
         session = getattr(_parameters(self.kd), "session_name", "")
         return [session] if session else []
 
-    def __call__(self, inputs: TermInputs) -> Sum:
+    @property
+    def reach(self) -> Reach:
+        """Which rows the loss has to see together."""
+        return reach_of(self._loss)
+
+    @property
+    def _loss(self) -> Loss:
+        loss = Loss(loss_type=self.kd.loss_type)
+        if self.kd.WhichOneof("loss_param"):
+            getattr(loss, self.kd.WhichOneof("loss_param")).CopyFrom(_parameters(self.kd))
+        return loss
+
+    def __call__(self, inputs: TermInputs) -> Part:
         """Returns the sum over the rows that the other model has a prediction for."""
         teacher = tf.cast(inputs.labelled.numbers[self.kd.soft_label_name], tf.float32)
         is_there = tf.logical_not(tf.math.is_nan(teacher))
@@ -76,11 +89,8 @@ class Distillation:
         for factor in self.factors:
             weights *= factor_of(factor, inputs.labelled.numbers)
         teacher, student = self._compared(tf.where(is_there, teacher, 0.0), inputs)
-        loss = Loss(loss_type=self.kd.loss_type)
-        if self.kd.WhichOneof("loss_param"):
-            getattr(loss, self.kd.WhichOneof("loss_param")).CopyFrom(_parameters(self.kd))
         (found,) = LOSSES[self.kd.loss_type].sums(
-            LossInputs(student, teacher, weights, loss, inputs.labelled.keys, tf.not_equal(weights, 0))
+            LossInputs(student, teacher, weights, self._loss, inputs.labelled.keys, tf.not_equal(weights, 0))
         )
         return found
 

@@ -8,14 +8,15 @@ nothing of tasks: `Task` makes the weights, divides by the counts, multiplies wi
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from easymtl.protos.loss_pb2 import LossType
+from easymtl.protos.loss_pb2 import Loss, LossType
 from easymtl.tasks import losses_listwise as listwise
 from easymtl.tasks import losses_pairwise as pairwise
 from easymtl.tasks import losses_pointwise as pointwise
 from easymtl.tasks.loss_inputs import LossInputs, Output
-from easymtl.tasks.sums import Sum
+from easymtl.tasks.reach import EACH_ROW, Reach, Together
+from easymtl.tasks.sums import Part, Sum
 
-__all__ = ["LOSSES", "LossInputs", "LossKind", "Output"]
+__all__ = ["LOSSES", "LossInputs", "LossKind", "Output", "reach_of"]
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,12 @@ class LossKind:
     name: str
     output: Output
     per_sample: Callable[[LossInputs], object] | None = None
-    compute: Callable[[LossInputs], Sequence[Sum]] | None = None
+    compute: Callable[[LossInputs], Sequence[Part]] | None = None
     num_class: int = 1
     parameters: str = ""
     needs_session: bool = False
 
-    def sums(self, inputs: LossInputs) -> Sequence[Sum]:
+    def sums(self, inputs: LossInputs) -> Sequence[Part]:
         """Returns the sums whose means add up to the loss of a batch."""
         if self.compute is not None:
             return self.compute(inputs)
@@ -61,7 +62,7 @@ LOSSES: dict[int, LossKind] = {
         "binary_focal_loss", Output.PROBABILITY, compute=pointwise.binary_focal, parameters="binary_focal_loss"
     ),
     LossType.F1_REWEIGHTED_LOSS: LossKind(
-        "f1_reweighted_loss", Output.PROBABILITY, pointwise.f1_reweighted, parameters="f1_reweighted_loss"
+        "f1_reweighted_loss", Output.PROBABILITY, compute=pointwise.f1_reweighted, parameters="f1_reweighted_loss"
     ),
     LossType.ZILN_LOSS: LossKind(
         "ziln_loss", Output.LOGNORMAL, compute=pointwise.zero_inflated_lognormal, num_class=3, parameters="ziln_loss"
@@ -104,3 +105,18 @@ LOSSES: dict[int, LossKind] = {
         needs_session=True,
     ),
 }
+
+
+def reach_of(loss: Loss) -> Reach:
+    """Returns which rows a loss has to see together, so that what it gives for parts of the rows adds up."""
+    kind = LOSSES[loss.loss_type]
+    if not kind.parameters:
+        return EACH_ROW
+    parameters = getattr(loss, kind.parameters)
+    session = getattr(parameters, "session_name", None)
+    if session == "":
+        return Reach(Together.BLOCK)
+    # The hardest of all rows, or of all pairs, are known only when all have been seen.
+    if getattr(parameters, "ohem_ratio", 1.0) < 1.0:
+        return Reach(Together.PASS)
+    return Reach(Together.SESSION, session) if session else EACH_ROW

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from easymtl.protos.loss_pb2 import F1ReweighedLoss, ZILNLoss
 from easymtl.tasks.loss_inputs import LossInputs
-from easymtl.tasks.sums import Sum
+from easymtl.tasks.sums import FactoredSum, Sum
 
 SMALLEST_PROBABILITY = 1e-7
 SMALLEST_SPREAD = SMALLEST_PROBABILITY**0.5
@@ -40,8 +40,8 @@ def sigmoid_squared_error(inputs: LossInputs) -> tf.Tensor:
     return tf.square(tf.sigmoid(inputs.logits) - inputs.labels)
 
 
-def f1_reweighted(inputs: LossInputs) -> tf.Tensor:
-    """Returns the cross entropy, times 1 where y = 1 and tp / (β² n_pos + n_neg - tn) elsewhere, `[batch]`.
+def f1_reweighted(inputs: LossInputs) -> list[FactoredSum]:
+    """Returns the sum of the cross entropy, times 1 where y = 1 and tp / (β² n_pos + n_neg - tn) elsewhere.
 
     tp = Σp and tn = Σ(1 - p) over the samples in the space. Lin et al., "Adaptive Scaling for Sparse Detection in
     Information Extraction", ACL 2018, equation 8, with p summed over all samples. The factor has a gradient too.
@@ -51,9 +51,19 @@ def f1_reweighted(inputs: LossInputs) -> tf.Tensor:
     number, num_positives = tf.reduce_sum(in_space), tf.reduce_sum(in_space * inputs.labels)
     true_positives = tf.reduce_sum(in_space * tf.sigmoid(inputs.logits))
     true_negatives = number - true_positives
-    divisor = parameters.f1_beta_square * num_positives + (number - num_positives) - true_negatives + 1e-8
-    factors = tf.where(tf.equal(inputs.labels, 1), 1.0, true_positives / divisor)
-    return factors * _smooth_cross_entropy(inputs.labels, inputs.logits, parameters.label_smoothing)
+    is_positive = tf.equal(inputs.labels, 1)
+    losses = _smooth_cross_entropy(inputs.labels, inputs.logits, parameters.label_smoothing)
+    everything = Sum.of(losses, inputs.weights)
+    return [
+        FactoredSum(
+            plain=Sum.of(losses, tf.where(is_positive, inputs.weights, 0.0)).total,
+            factored=Sum.of(losses, tf.where(is_positive, 0.0, inputs.weights)).total,
+            numerator=true_positives,
+            denominator=parameters.f1_beta_square * num_positives + (number - num_positives) - true_negatives,
+            num_counted=everything.num_counted,
+            num_all=everything.num_all,
+        )
+    ]
 
 
 def binary_focal(inputs: LossInputs) -> list[Sum]:

@@ -124,13 +124,13 @@ class Pairs(ABC):
             return (
                 index + 1,
                 gradient + piece.to_rows(slope),
-                total + tf.reduce_sum(weighted * share),
+                total + tf.cast(tf.reduce_sum(weighted * share), tf.float64),
                 num_counted + tf.cast(tf.reduce_sum(has_weight), tf.float64),
                 num_all + tf.cast(tf.math.count_nonzero(counts), tf.float64),
             )
 
         none = tf.constant(0.0, tf.float64)
-        return self._for_each_piece(add, tf.zeros_like(scores), tf.constant(0.0), none, none)
+        return self._for_each_piece(add, tf.zeros_like(scores), none, none, none)
 
     def _for_each_piece(self, body: Callable, *start: tf.Tensor) -> list[tf.Tensor]:
         num_pieces = self._num_pieces

@@ -14,6 +14,8 @@ from easymtl.models.base import MultiTaskModel
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.build import build_tasks, key_fields, number_columns
 from easymtl.tasks.labelled import Labelled
+from easymtl.tasks.reach import Reach
+from easymtl.tasks.sums import Sums
 from easymtl.tasks.task import Task
 
 Batch = Mapping[str, tf.Tensor]
@@ -98,10 +100,21 @@ class Ranker(tf.Module):
 
     def losses_of(self, logits: Mapping[str, tf.Tensor], batch: Batch, norm: tf.Tensor | None) -> LossParts:
         """Returns the losses that logits have on a batch; without a norm there is no regularization."""
-        labelled = self.labelled(batch)
-        by_task = {task.name: task.losses(logits, labelled) for task in self.tasks}
+        sums = self.loss_sums(logits, batch)
+        by_task = {task.name: task.reduced(sums[task.name]) for task in self.tasks}
         regularization = tf.constant(0.0) if norm is None else self._regularization(norm)
         return LossParts(by_task, regularization)
+
+    def loss_sums(self, logits: Mapping[str, tf.Tensor], batch: Batch, reach: Reach | None = None) -> dict[str, Sums]:
+        """Returns the losses of each task, by tower name, as numbers that add up over batches and workers.
+
+        Args:
+          logits: of the batch.
+          batch: has labels.
+          reach: returns the entries that have to see this together; None for all entries.
+        """
+        labelled = self.labelled(batch)
+        return {task.name: task.sums(logits, labelled, reach) for task in self.tasks}
 
     def predictions(self, logits: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Returns the named predictions of all tasks, each `[batch]` or `[batch, num_class]`."""

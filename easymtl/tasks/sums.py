@@ -1,14 +1,21 @@
-"""How the losses of samples, or of pairs of samples, become one number."""
+"""How the losses of samples, or of pairs of samples, become one number.
 
-from dataclasses import dataclass
+Until the last moment a loss is numbers that add up: those of two parts of the rows are the sums of theirs. So batches
+of an evaluation and workers of a training add up to what all rows at once would give, and only then is one divided by
+another.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, TypeAlias
 
 import tensorflow as tf
 
 from easymtl.protos.model_pb2 import ModelConfig
 
+_NOT_ZERO = 1e-8
 
-@dataclass(frozen=True)
-class Sum:
+
+class Sum(NamedTuple):
     """A loss summed over what it compares with the truth: samples, pairs or sessions. All are float32 scalars.
 
     Attributes:
@@ -33,8 +40,40 @@ class Sum:
         return Sum(self.total * factor, self.num_counted, self.num_all)
 
     def reduced(self, reduction: int) -> tf.Tensor:
-        """Returns the loss of the batch by a `ModelConfig.LossReduction`, a scalar; 0 when nothing counts."""
+        """Returns the loss by a `ModelConfig.LossReduction`, a scalar; 0 when nothing counts."""
         if reduction == ModelConfig.SUM:
             return self.total
         count = self.num_counted if reduction == ModelConfig.NONZERO_WEIGHT_MEAN else self.num_all
         return self.total / tf.maximum(count, 1)
+
+
+class FactoredSum(NamedTuple):
+    """A loss of which a part has a factor that is a quotient of sums itself. All are float32 scalars.
+
+    Attributes:
+        plain: Σ weight · loss of the samples without the factor.
+        factored: the same of those with it.
+        numerator: of the factor.
+        denominator: of the factor.
+        num_counted: how many samples have a weight other than 0.
+        num_all: how many there are.
+    """
+
+    plain: tf.Tensor
+    factored: tf.Tensor
+    numerator: tf.Tensor
+    denominator: tf.Tensor
+    num_counted: tf.Tensor
+    num_all: tf.Tensor
+
+    def reduced(self, reduction: int) -> tf.Tensor:
+        """Returns the loss by a `ModelConfig.LossReduction`, a scalar; 0 when nothing counts."""
+        factor = self.numerator / (self.denominator + _NOT_ZERO)
+        return Sum(self.plain + factor * self.factored, self.num_counted, self.num_all).reduced(reduction)
+
+
+Part: TypeAlias = Sum | FactoredSum
+"""What a loss is a sum of; each of them has `reduced`, and all its numbers add up."""
+
+Sums: TypeAlias = Mapping[str, Sequence[Part]]
+"""The parts of loss entries, by name."""

@@ -17,13 +17,14 @@ from easymtl.protos.model_pb2 import ModelConfig
 from easymtl.protos.task_pb2 import TaskTower
 from easymtl.tasks.label_transform import Transform
 from easymtl.tasks.labelled import Labelled
-from easymtl.tasks.losses import LOSSES, LossInputs, LossKind, Output
+from easymtl.tasks.losses import LOSSES, LossInputs, LossKind, Output, reach_of
 from easymtl.tasks.losses_pointwise import lognormal_predictions
 from easymtl.tasks.measures import Measure
 from easymtl.tasks.metrics import Metric, build_metrics
 from easymtl.tasks.names import numbered
+from easymtl.tasks.reach import Reach
 from easymtl.tasks.sample_weights import Factor, factor_of
-from easymtl.tasks.sums import Sum
+from easymtl.tasks.sums import Part, Sums
 from easymtl.tasks.terms import Joint, Term, TermInputs
 
 
@@ -174,25 +175,60 @@ class Task:
                 output; any float type.
             labelled: the number columns and keys of the batch.
         """
+        return self.reduced(self.sums(logits, labelled))
+
+    def sums(
+        self, logits: Mapping[str, tf.Tensor], labelled: Labelled, reach: Reach | None = None
+    ) -> dict[str, Sequence[Part]]:
+        """Returns the loss entries by name as numbers that add up, without the weights of losses and tower.
+
+        Args:
+            logits: what the model gave, by tower name.
+            labelled: the number columns and keys of the batch.
+            reach: returns the entries that have to see this together; None for all entries.
+        """
         labels = self.labels(labelled.numbers)
         # The label is replaced before any arithmetic: the gradient of a NaN is NaN even under a weight of 0.
         labels = tf.where(tf.math.is_nan(labels), tf.zeros_like(labels), labels)
         labels = self.transform.forward(labels) if self.transform else labels
         weights = self.weights(labelled.numbers)
         scores, in_space = self.scores(logits), self.in_space(labelled.numbers)
-        result = {}
-        for name, (entry, kind) in self._losses.items():
-            inputs = LossInputs(scores, labels, weights, entry, labelled.keys, in_space, self._scales.get(name))
-            result[name] = self.tower.weight * entry.weight * self._reduce(kind.sums(inputs))
         of_terms = TermInputs(logits, labelled, labels, weights)
-        for term in self.terms:
-            result[term.name] = self.tower.weight * term.weight * self._reduce([term(of_terms)])
-        for term in self.distillations:
-            result[term.name] = term.weight * self._reduce([term(of_terms)])
+        names = [name for name, its in self.reaches.items() if reach is None or its == reach]
+        result: dict[str, Sequence[Part]] = {}
+        for name in names:
+            if name in self._losses:
+                entry, kind = self._losses[name]
+                inputs = LossInputs(scores, labels, weights, entry, labelled.keys, in_space, self._scales.get(name))
+                result[name] = kind.sums(inputs)
+            else:
+                term, _ = self._terms[name]
+                result[name] = [term(of_terms)]
         return result
 
-    def _reduce(self, sums: Iterable[Sum]) -> tf.Tensor:
-        return tf.add_n([part.reduced(self._reduction) for part in sums])
+    def reduced(self, sums: Sums) -> dict[str, tf.Tensor]:
+        """Returns the loss entries by name, scalars with all weights applied, from the sums of all that counts."""
+        return {
+            name: self._weight(name) * tf.add_n([part.reduced(self._reduction) for part in parts])
+            for name, parts in sums.items()
+        }
+
+    @property
+    def reaches(self) -> dict[str, Reach]:
+        """Which rows each loss entry has to see together, by name; outside of it the sums of the entry add up."""
+        own = {name: reach_of(entry) for name, (entry, _) in self._losses.items()}
+        return own | {name: term.reach for name, (term, _) in self._terms.items()}
+
+    @property
+    def _terms(self) -> dict[str, tuple[Term, float]]:
+        """The further loss entries with their weights, by name."""
+        terms = {term.name: (term, self.tower.weight * term.weight) for term in self.terms}
+        return terms | {term.name: (term, term.weight) for term in self.distillations}
+
+    def _weight(self, name: str) -> float:
+        if name in self._losses:
+            return self.tower.weight * self._losses[name][0].weight
+        return self._terms[name][1]
 
     def own_logits(self, logits: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Returns what the model gave for this task, float32 `[batch]`, or `[batch, num_outputs]` of several outputs.

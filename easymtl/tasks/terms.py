@@ -13,7 +13,8 @@ import tensorflow as tf
 from easymtl.features.numbers import NumberColumn
 from easymtl.tasks.labelled import Labelled
 from easymtl.tasks.measures import Measure
-from easymtl.tasks.sums import Sum
+from easymtl.tasks.reach import Reach
+from easymtl.tasks.sums import Part
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,11 @@ class Term(Protocol):
     def key_fields(self) -> Sequence[str]:
         """The fields that tell sessions apart for it."""
 
-    def __call__(self, inputs: TermInputs) -> Sum:
+    @property
+    def reach(self) -> Reach:
+        """Which rows it has to see together; `EACH_ROW` of most."""
+
+    def __call__(self, inputs: TermInputs) -> Part:
         """Returns the loss of the batch, mostly `Sum.of(losses, inputs.weights)`; the task reduces and weighs it.
 
         What is missing is replaced before any arithmetic: the gradient of a NaN is NaN even under a weight of 0.

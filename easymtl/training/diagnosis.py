@@ -1,7 +1,7 @@
 """Numbers that go wrong: what to say when a loss, a gradient or a weight is not finite, and where that began.
 
-An update is not made when its loss or gradients are not finite (see `make_train_step`), so the weights are those that
-the batch met, and one more pass over it, step by step, finds the layer in which it began.
+An update is not made when its loss, gradients or statistics are not finite (see `make_train_step`), so the weights are
+those that the batch met, and one more pass over it, step by step, finds the layer in which it began.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ from easymtl.data.rows import Rows
 from easymtl.data.windows import Batch
 from easymtl.errors import UserError
 from easymtl.features.encoder import to_tensors
-from easymtl.layers.context import Call, Parameter
+from easymtl.layers.context import Call, Parameter, Pending
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.ranker import Ranker
 from easymtl.training.bad_batch import EXTREME, odd_columns, write_batch
@@ -25,6 +25,7 @@ from easymtl.training.checkpoints import CheckpointFolder
 from easymtl.training.inputs import MIN_WINDOW_ROWS, TrainingInput
 
 _MOST_LINES = 3
+_GRADIENT = "the gradient of"
 _NUMBERS_PER_READ = 1 << 24
 
 
@@ -38,7 +39,7 @@ def bad_step(
     losses: Mapping[str, tf.Tensor],
     dtype: tf.DType,
 ) -> UserError:
-    """Returns what to say of a step whose loss or gradients are not finite, and keeps its batch in a file.
+    """Returns what to say of a step that was refused for a number that is not finite, and keeps its batch in a file.
 
     Args:
       pipeline: of the training.
@@ -51,15 +52,21 @@ def bad_step(
       dtype: the precision of training.
     """
     source.feed.close()
-    call = Call(training=True, dtype=dtype, seed=tf.constant([pipeline.train_config.seed, step - 1], tf.int64))
+    seed = tf.constant([pipeline.train_config.seed, step - 1], tf.int64)
+    statistics = Pending()
+    call = Call(training=True, dtype=dtype, seed=seed, pending=statistics)
     trained = {name: parameter for name, parameter in ranker.parameters.items() if parameter.variable.trainable}
+    odd_layers = list(_odd_layers(ranker, batch.rows, call))
+    odd_statistics = list(_odd_statistics(ranker, statistics))
+    is_statistic = bool(odd_statistics) and not any(line.startswith(_GRADIENT) for line in odd_layers)
     suspects = [
         *_few(odd_columns(batch.rows, ranker.feature_set, ranker.number_columns), "columns of the batch"),
         *_few(_odd_parameters(trained), "parameters"),
-        *_few(_odd_layers(ranker, batch.rows, call), "gradients"),
+        *_few(odd_layers, "gradients"),
+        *_few(odd_statistics, "statistics"),
     ]
     lines = [
-        f"Step {step}: {_what(ranker, losses)}.",
+        f"Step {step}: {_what(ranker, losses, 'the statistics of norms' if is_statistic else 'the gradients')}.",
         f"  batch: {_place(pipeline, source, batch, before)}",
         f"  kept in: {_keep(Path(pipeline.model_dir) / f'bad_batch-{step}.parquet', ranker, batch.rows)}",
         *(f"  suspect: {line}" for line in suspects),
@@ -93,12 +100,12 @@ def _few(lines: Iterable[str], noun: str) -> list[str]:
     return found[:_MOST_LINES] + rest
 
 
-def _what(ranker: Ranker, losses: Mapping[str, tf.Tensor]) -> str:
+def _what(ranker: Ranker, losses: Mapping[str, tf.Tensor], others: str) -> str:
     values = {name: float(value) for name, value in losses.items() if name != "loss"}
     bad = {name: value for name, value in values.items() if not np.isfinite(value)}
     if not bad:
         shown = ", ".join(f"{name} {value:g}" for name, value in values.items())
-        return f"the gradients are not finite, the losses still are ({shown})"
+        return f"{others} are not finite, the losses still are ({shown})"
     towers = [task.name for task in ranker.tasks if bad.keys() & set(task.loss_names)]
     shown = ", ".join(f"{name} {value:g}" for name, value in bad.items())
     of = f" of {'task' if len(towers) == 1 else 'tasks'} {', '.join(towers)}" if towers else ""
@@ -184,7 +191,15 @@ def _odd_layers(ranker: Ranker, rows: Rows, call: Call) -> Iterator[str]:
         yield from _odd_gradients(ranker, dict(zip((variable.ref() for variable in dense), gradients)))
         for width, gradient in zip(lookups, gradients[len(dense) :]):
             if not _is_sound(gradient):
-                yield f"the gradient of the tables of width {width}"
+                yield f"{_GRADIENT} the tables of width {width}"
+
+
+def _odd_statistics(ranker: Ranker, statistics: Pending) -> Iterator[str]:
+    """Yields the statistics that the batch would have left behind."""
+    for name, parameter in ranker.parameters.items():
+        is_moved = parameter.variable in statistics and _is_finite(parameter)
+        if is_moved and not _all_finite(parameter.read(statistics.read(parameter.variable))):
+            yield f"the statistic {name}"
 
 
 def _first_odd_layer(outputs: Mapping[str, np.ndarray]) -> Iterator[str]:
@@ -203,7 +218,7 @@ def _odd_gradients(ranker: Ranker, gradients: Mapping[object, tf.Tensor]) -> Ite
     for name, parameter in ranker.parameters.items():
         gradient = gradients.get(parameter.variable.ref())
         if gradient is not None and not _is_sound(parameter.read(gradient)):
-            yield f"the gradient of {name}"
+            yield f"{_GRADIENT} {name}"
 
 
 def _is_sound(gradient: tf.Tensor) -> bool:

@@ -16,12 +16,14 @@ from easymtl.features.labels import LabelCheck, RowEncoder, label_rules, number_
 from easymtl.features.numbers import NumberColumn
 from easymtl.features.tally import Tally
 from easymtl.layers.context import Call
-from easymtl.protos.model_pb2 import ModelConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.evaluation import Evaluation
+from easymtl.tasks.labelled import Labelled
 from easymtl.tasks.ranker import Ranker
+from easymtl.tasks.reach import EACH_ROW
 from easymtl.tasks.task import Task
 from easymtl.training.inputs import evaluation_feed
+from easymtl.training.pass_losses import BatchLosses, PassLosses, has_wide_losses
 from easymtl.training.step import batch_signature
 
 Scores = dict[str, np.ndarray]
@@ -60,8 +62,8 @@ class Scorer(Protocol):
     def encoder(self, keep: Sequence[str], with_numbers: bool = True) -> RowEncoder:
         """Returns what turns record batches into the rows that `score` takes, `keep` fields handed on."""
 
-    def score(self, rows: Rows) -> tuple[Scores, Scores]:
-        """Returns predictions and losses by name; no losses where it cannot tell them."""
+    def score(self, rows: Rows) -> tuple[Scores, BatchLosses | None]:
+        """Returns predictions by name, and what the rows add to the losses; None where it cannot tell that."""
 
 
 class RankerScorer:
@@ -82,21 +84,31 @@ class RankerScorer:
             return Encoder(self._ranker.feature_set, keep=keep)
         return Encoder(self._ranker.feature_set, self.number_columns, keep, self._ranker.key_fields)
 
-    def score(self, rows: Rows) -> tuple[Scores, Scores]:
-        """Returns the predictions and, if the rows have labels, the losses of encoded rows, by name."""
+    def score(self, rows: Rows) -> tuple[Scores, BatchLosses | None]:
+        """Returns the predictions of encoded rows by name and, if the rows have labels, what they add to the losses."""
         tensors = to_tensors(rows)
         has_numbers = "numbers" in tensors
         if has_numbers not in self._graphs:
             self._graphs[has_numbers] = self._trace(batch_signature(tensors))
-        predictions, losses = self._graphs[has_numbers](tensors)
-        return _to_numpy(predictions), _to_numpy(losses)
+        predictions, sums, logits, numbers, keys = self._graphs[has_numbers](tensors)
+        losses = BatchLosses(sums, logits, Labelled(numbers, keys)) if has_numbers else None
+        return _to_numpy(predictions), losses
 
     def _trace(self, signature: dict[str, tf.TensorSpec]) -> Callable:
-        def score(batch: Mapping[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
-            lookups = self._ranker.embeddings.lookup(batch)
-            logits, _ = self._ranker.logits(batch, lookups, Call(dtype=self._dtype))
-            losses = self._ranker.losses_of(logits, batch, norm=None).entries if "numbers" in batch else {}
-            return self._ranker.predictions(logits), losses
+        ranker = self._ranker
+        is_keeping = has_wide_losses(ranker.tasks)
+
+        def score(batch: Mapping[str, tf.Tensor]) -> tuple[Mapping, ...]:
+            logits, _ = ranker.logits(batch, ranker.embeddings.lookup(batch), Call(dtype=self._dtype))
+            predictions = ranker.predictions(logits)
+            if "numbers" not in batch:
+                return predictions, {}, {}, {}, {}
+            sums = ranker.loss_sums(logits, batch, EACH_ROW)
+            if not is_keeping:
+                return predictions, sums, {}, {}, {}
+            labelled = ranker.labelled(batch)
+            kept = {name: tf.cast(value, tf.float32) for name, value in logits.items()}
+            return predictions, sums, kept, labelled.numbers, labelled.keys
 
         return tf.function(score, input_signature=[signature], autograph=False)
 
@@ -117,7 +129,7 @@ def evaluate(
     begin = time.perf_counter()
     evaluation = Evaluation(tasks)
     encoder = scorer.encoder(evaluation.key_fields)
-    means = LossMeans(tasks, pipeline.model_config.loss_reduction)
+    losses = PassLosses(tasks)
     num_examples = 0
     limit = pipeline.eval_config.num_examples or None
     labels = LabelCheck(encoder, label_rules(pipeline), number_rules(pipeline))
@@ -126,15 +138,14 @@ def evaluate(
         for rows in _limited((batch.rows for batch in feed), limit):
             if is_stopping():
                 raise EvaluationStopped
-            predictions, losses = scorer.score(rows)
-            numbers = _named_numbers(scorer, rows)
-            evaluation.add(predictions, numbers, kept_columns(rows))
+            predictions, of_batch = scorer.score(rows)
+            evaluation.add(predictions, _named_numbers(scorer, rows), kept_columns(rows))
             num_examples += rows.num_rows
             tally.add(rows)
             labels.count(rows)
-            if losses:
-                means.add(losses, numbers)
-    metrics = evaluation.result() | means.result()
+            if of_batch:
+                losses.add(of_batch)
+    metrics = evaluation.result() | losses.result()
     seconds = time.perf_counter() - begin
     of_rows = encoder.warnings(tally.counts) if isinstance(encoder, Encoder) else []
     warnings = (*evaluation.warnings, *_unlearnt(labels, tasks), *of_rows, *feed.source.warnings())
@@ -151,33 +162,6 @@ def _unlearnt(labels: LabelCheck, tasks: Sequence[Task]) -> list[str]:
         for rule, why in labels.unlearnt("rows")
         if not rule.is_off and (labels.num_labels[rule.field] or rule.tower not in has_metrics)
     ]
-
-
-class LossMeans:
-    """Each loss over all rows of an evaluation, whatever the size of its batches.
-
-    A loss is a mean over the samples that count in its task, so that is what the losses of batches are weighted by.
-    """
-
-    def __init__(self, tasks: Sequence[Task], reduction: int):
-        self._tasks = tasks
-        self._is_over_counted = reduction == ModelConfig.NONZERO_WEIGHT_MEAN
-        self._totals: dict[str, float] = {}
-        self._counts: dict[str, int] = {}
-
-    def add(self, losses: Mapping[str, np.ndarray], numbers: dict[str, np.ndarray]) -> None:
-        """Adds a batch: its losses by name, and its number columns `[batch]`."""
-        for task in self._tasks:
-            weights = np.asarray(task.weights(numbers))
-            count = int(np.count_nonzero(weights)) if self._is_over_counted else len(weights)
-            for name in task.loss_names:
-                self._totals[name] = self._totals.get(name, 0.0) + float(losses[name]) * count
-                self._counts[name] = self._counts.get(name, 0) + count
-
-    def result(self) -> dict[str, float]:
-        """Returns the losses by name and `loss`, their sum; empty when no batch had any."""
-        means = {name: total / max(self._counts[name], 1) for name, total in self._totals.items()}
-        return {**means, "loss": sum(means.values())} if means else {}
 
 
 def _named_numbers(scorer: Scorer, rows: Rows) -> dict[str, np.ndarray]:

@@ -126,7 +126,7 @@ class Optimizers(tf.Module):
           dense: dense variables with their gradients.
           tables: the touched rows of the table variables with their gradients.
           learning_rates: float32 `[2]`, for tables and for dense variables.
-          step: float32 scalar, number of updates including this one.
+          step: int64 scalar, number of updates including this one.
         """
         for change in tables:
             self.embedding.apply_rows(change, Moment(learning_rates[0], step))

@@ -1,6 +1,5 @@
 """The precision that a model computes in, and what `AUTO` comes to."""
 
-import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,10 +17,20 @@ _DTYPES = {TrainConfig.FLOAT32: tf.float32, TrainConfig.BFLOAT16: tf.bfloat16}
 MIN_OPERATIONS = 2e8
 """Operations of a step's products below which they are not what a step costs: 2 ms of one slow core."""
 
-_CLEARLY_FASTER = 0.9
-_ROUNDS = 5
-_DECIDED = (0.7, 1.2)
-"""A ratio beyond these needs no further rounds: no noise turns it round."""
+RULE_OPERATIONS = 1e9
+"""Operations of a step's products from which the rule takes bfloat16, where the machine has matrix units for it."""
+
+_MOST_ROUNDS = 8
+_LEAST_ROUNDS = 3
+_STEADY = 1.5
+_CLEAR = 0.8
+"""What is faster has to need less than this share of the other's seconds."""
+
+_DECIDED = 0.6
+"""The same of every single round: no more of them are needed if passes of one kind are about equally long."""
+
+Round = tuple[float, float]
+"""Seconds of a batch in float32 and in bfloat16, one right after the other."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +56,9 @@ def resolve_precision(pipeline: Pipeline, ranker: Ranker) -> Precision:
 
     bfloat16 is tried where matrix products have instructions for it (AMX or AVX512-BF16 on a processor, compute
     capability 8 or more on every GPU) and the network has enough of them. The network then goes forward and backward
-    over a made-up batch in both precisions, and bfloat16 has to be clearly faster: float32 is what no one regrets.
+    over a made-up batch in both precisions, in turns. Where all turns agree and the fastest of each are clearly apart,
+    they decide; where they are not, as on a machine that does other work too, a rule does, so that the load of a moment
+    does not make two trainings of one config different.
 
     Args:
       pipeline: the config.
@@ -62,17 +73,49 @@ def resolve_precision(pipeline: Pipeline, ranker: Ranker) -> Precision:
     operations = 6 * batch_size * sum(variable.shape.num_elements() for variable in ranker.dense_variables)
     if operations < MIN_OPERATIONS:
         return Precision(TrainConfig.FLOAT32, "the network is so small that casts would cost more than they save")
-    full, half = network_seconds(pipeline, ranker, batch_size)
-    is_faster = half < _CLEARLY_FASTER * full
+    return decide(network_rounds(pipeline, ranker, batch_size), rule(operations, _has_matrix_units()))
+
+
+def rule(operations: float, has_matrix_units: bool) -> Precision:
+    """Returns the precision that follows from what does not change from one moment to the next.
+
+    Args:
+      operations: of the products of a step.
+      has_matrix_units: whether the machine has units for products of bfloat16 matrices (AMX, or those of a GPU), and
+        not vector instructions alone.
+    """
+    if not has_matrix_units:
+        return Precision(TrainConfig.FLOAT32, "this machine has vector instructions for bfloat16 and no matrix units")
+    if operations < RULE_OPERATIONS:
+        return Precision(TrainConfig.FLOAT32, f"a step has less than {RULE_OPERATIONS:.0e} operations")
     return Precision(
-        TrainConfig.BFLOAT16 if is_faster else TrainConfig.FLOAT32,
-        f"the network takes {1e3 * half:.0f} ms in bfloat16 and {1e3 * full:.0f} ms in float32 for a batch, "
-        "forward and backward",
+        TrainConfig.BFLOAT16,
+        f"this machine has matrix units for bfloat16 and a step has {RULE_OPERATIONS:.0e} operations or more",
     )
 
 
-def network_seconds(pipeline: Pipeline, ranker: Ranker, batch_size: int) -> tuple[float, float]:
-    """Returns the seconds that the network takes for a batch, forward and backward, in float32 and in bfloat16.
+def decide(rounds: Sequence[Round], otherwise: Precision) -> Precision:
+    """Returns what the rounds of a measurement say, or something else where they say nothing clearly.
+
+    Other work on the machine only ever makes a pass slower, so the fastest of each precision are compared. Each single
+    round has to agree, because a machine that is so busy that some do not has not shown what it can do.
+
+    Args:
+      rounds: at least one.
+      otherwise: what is taken where the rounds do not say.
+    """
+    full, half = (min(seconds) for seconds in zip(*rounds))
+    ratios = [of_half / of_full for of_full, of_half in rounds]
+    told = f"the network takes {1e3 * half:.0f} ms in bfloat16 and {1e3 * full:.0f} ms in float32 for a batch"
+    if half < _CLEAR * full and max(ratios) < 1.0:
+        return Precision(TrainConfig.BFLOAT16, f"{told}, forward and backward")
+    if full < _CLEAR * half and min(ratios) > 1.0:
+        return Precision(TrainConfig.FLOAT32, f"{told}, forward and backward")
+    return Precision(otherwise.choice, f"{told}, which is not clear enough to go by, and {otherwise.reason}")
+
+
+def network_rounds(pipeline: Pipeline, ranker: Ranker, batch_size: int) -> list[Round]:
+    """Returns the seconds that the network takes for a batch, forward and backward, in rounds of both precisions.
 
     Tables, losses and optimizer are left out: they are float32 either way.
     """
@@ -81,20 +124,35 @@ def network_seconds(pipeline: Pipeline, ranker: Ranker, batch_size: int) -> tupl
         name: tf.random.stateless_normal([batch_size, width], [0, index])
         for index, (name, width) in enumerate(ranker.embeddings.group_widths().items())
     }
-    passes = [_forward_and_backward(model, groups, dtype) for dtype in (tf.float32, tf.bfloat16)]
-    for run in passes:
-        run()
-    rounds: list[list[float]] = []
-    while len(rounds) < _ROUNDS and not _is_decided(rounds):
-        rounds.append([_seconds(run) for run in passes])
-    full, half = (statistics.median(times) for times in zip(*rounds))
-    return full, half
+    full, half = (_forward_and_backward(model, groups, dtype) for dtype in (tf.float32, tf.bfloat16))
+    return measured(lambda: _seconds(full), lambda: _seconds(half))
 
 
-def _is_decided(rounds: Sequence[Sequence[float]]) -> bool:
-    """Returns whether two rounds or more, each of seconds in float32 and in bfloat16, all say the same clearly."""
+def measured(full: Callable[[], float], half: Callable[[], float]) -> list[Round]:
+    """Returns rounds of two measurements in turns, the second one first in every other round.
+
+    Args:
+      full: returns the seconds of one pass in float32; the first pass, which is traced, does not count.
+      half: the same in bfloat16.
+    """
+    full(), half()
+    rounds: list[Round] = []
+    while len(rounds) < _MOST_ROUNDS and not _is_decided(rounds):
+        if len(rounds) % 2:
+            of_half = half()
+            rounds.append((full(), of_half))
+        else:
+            rounds.append((full(), half()))
+    return rounds
+
+
+def _is_decided(rounds: Sequence[Round]) -> bool:
+    """Returns whether some rounds all say the same so clearly that no more are needed."""
+    if len(rounds) < _LEAST_ROUNDS:
+        return False
+    is_steady = all(max(seconds) < _STEADY * min(seconds) for seconds in zip(*rounds))
     ratios = [half / full for full, half in rounds]
-    return len(rounds) > 1 and (max(ratios) < _DECIDED[0] or min(ratios) > _DECIDED[1])
+    return is_steady and (max(ratios) < _DECIDED or min(ratios) > 1.0 / _DECIDED)
 
 
 def _forward_and_backward(model: tf.Module, groups: dict[str, tf.Tensor], dtype: tf.DType) -> Callable[[], tf.Tensor]:
@@ -127,13 +185,22 @@ def _has_bfloat16() -> bool:
     return all(_compute_capability(gpu) >= (8, 0) for gpu in gpus) if gpus else _processor_has_bfloat16()
 
 
+def _has_matrix_units() -> bool:
+    """Returns whether bfloat16, which there is, has units of its own for matrices."""
+    return bool(tf.config.list_physical_devices("GPU")) or "amx_bf16" in _processor_flags()
+
+
 def _compute_capability(gpu: tf.config.PhysicalDevice) -> tuple[int, int]:
     return tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0))
 
 
 def _processor_has_bfloat16() -> bool:
+    flags = _processor_flags()
+    return "amx_bf16" in flags or "avx512_bf16" in flags
+
+
+def _processor_flags() -> list[str]:
     information = Path("/proc/cpuinfo")
     if not information.exists():
-        return False
-    flags = next((line for line in information.read_text().splitlines() if line.startswith("flags")), "").split()
-    return "amx_bf16" in flags or "avx512_bf16" in flags
+        return []
+    return next((line for line in information.read_text().splitlines() if line.startswith("flags")), "").split()

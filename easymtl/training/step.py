@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from easymtl.errors import UserError, quoted
-from easymtl.layers.context import Call, Parameter
+from easymtl.layers.context import Call, Parameter, Pending
 from easymtl.layers.embeddings import Lookup
 from easymtl.protos.train_pb2 import TrainConfig
 from easymtl.tasks.ranker import Ranker
@@ -47,7 +47,7 @@ def make_train_step(
     Args:
       ranker: the model.
       optimizers: those of tables and of dense variables.
-      step: int64 scalar, number of updates made; the update adds 1.
+      step: int64 scalar, number of updates made; an update adds 1, one that is not made does not.
       config: seed, clipping and freezing, and how often gradients are compared.
       dtype: the precision of activations and matrix products.
       signature: of the batches, see `batch_signature`.
@@ -56,8 +56,9 @@ def make_train_step(
     Returns:
       A function of a packed batch and the learning rates float32 `[2]` (tables, dense). It gives float32 scalars: each
       loss by name, `regularization_loss`, and their sum `loss`, all before the update. When the loss or the norm of the
-      gradients is not finite, `loss` is NaN and no weight has moved: what went wrong can still be looked for. Balanced
-      tasks also have `weight/<task>`, and steps that compare gradients `gradient_cosine/<task>/<task>`.
+      gradients is not finite, or a statistic would not be, `loss` is NaN and no variable has moved, nor `step`, nor
+      what norms and methods of balancing remember: what went wrong can still be looked for. Balanced tasks also have
+      `weight/<task>`, and steps that compare gradients `gradient_cosine/<task>/<task>`.
     """
     update = _Update(ranker, optimizers, step, config, dtype, descent or Fixed())
     steps = _Steps(update, [signature, tf.TensorSpec([2], tf.float32)])
@@ -161,7 +162,8 @@ class _Update:
         ranker, dense = self._ranker, self._dense
         lookups = ranker.embeddings.lookup(batch)
         widths = list(ranker.feature_set.rows_by_width)
-        forward = self._forward(batch, lookups, [lookups[width].rows for width in widths], kind)
+        statistics = Pending()
+        forward = self._forward(batch, lookups, [lookups[width].rows for width in widths], kind, statistics)
         found = self.descent(forward, kind.is_solving)
         compared = self._cosines(forward) if kind.is_comparing else {}
         changes = [
@@ -175,23 +177,31 @@ class _Update:
         if self.config.gradient_clipping_by_norm > 0:
             gradients, _ = tf.clip_by_global_norm(gradients, self.config.gradient_clipping_by_norm)
         changes = [replace(change, gradient=gradient) for change, gradient in zip(changes, gradients[len(dense) :])]
-        self.step.assign_add(1)
 
         def update() -> tf.Tensor:
-            moment = tf.cast(self.step, tf.float32)
-            self._optimizers.apply(list(zip(dense, gradients)), changes, learning_rates, moment)
+            self.step.assign_add(1)
+            number = self.step.read_value()
+            self._optimizers.apply(list(zip(dense, gradients)), changes, learning_rates, number)
             for variable, value in found.changes:
                 variable.assign(value)
+            statistics.apply()
             return found.loss
 
-        loss = tf.cond(_is_sound(found, gradients), update, lambda: tf.constant(math.nan))
+        loss = tf.cond(_is_sound(found, gradients, statistics.values), update, lambda: tf.constant(math.nan))
         weights = {f"{WEIGHT}{name}": weight for name, weight in found.weights.items()}
         regularization = forward.parts.regularization
         return {**found.losses, "regularization_loss": regularization, "loss": loss, **weights, **compared}
 
-    def _forward(self, batch: Batch, lookups: Mapping[int, Lookup], rows: Sequence[tf.Tensor], kind: _Kind) -> Forward:
+    def _forward(
+        self,
+        batch: Batch,
+        lookups: Mapping[int, Lookup],
+        rows: Sequence[tf.Tensor],
+        kind: _Kind,
+        statistics: Pending,
+    ) -> Forward:
         seed = tf.stack([tf.constant(self.config.seed, tf.int64), self.step])
-        call = Call(training=True, dtype=self._dtype, seed=seed)
+        call = Call(training=True, dtype=self._dtype, seed=seed, pending=statistics)
         is_persistent = self.descent.needs_task_gradients or kind.is_comparing
         with tf.GradientTape(persistent=is_persistent, watch_accessed_variables=False) as tape:
             tape.watch([*self._dense, *rows])
@@ -208,13 +218,17 @@ class _Update:
         return {f"{COSINE}{names[i]}/{names[j]}": values[i, j] for i, j in pairs(names)}
 
 
-def _is_sound(found: Descended, gradients: Sequence[tf.Tensor]) -> tf.Tensor:
+def _is_sound(found: Descended, gradients: Sequence[tf.Tensor], statistics: Sequence[tf.Tensor]) -> tf.Tensor:
     """Returns whether an update would leave only finite numbers behind.
 
-    Squares that overflow count as well: they would end in the slots of most optimizers.
+    Squares of gradients that overflow count as well: they would end in the slots of most optimizers.
     """
     norms = [tf.linalg.global_norm(gradients), *(tf.linalg.global_norm([value]) for _, value in found.changes)]
-    return tf.reduce_all(tf.math.is_finite(tf.stack([found.loss, *norms])))
+    is_finite = tf.reduce_all(tf.math.is_finite(tf.stack([found.loss, *norms])))
+    if not statistics:
+        return is_finite
+    # A variance can overflow behind a loss that is finite: the norm divides by it.
+    return is_finite & tf.reduce_all(tf.math.is_finite(tf.concat(statistics, axis=0)))
 
 
 class Frozen:

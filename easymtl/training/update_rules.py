@@ -9,12 +9,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import tensorflow as tf
 from google.protobuf.message import Message
 
 Slots = Mapping[str, tf.Tensor]
-_MOST_POWERS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -23,7 +21,7 @@ class Moment:
 
     Attributes:
       learning_rate: float32 scalar.
-      step: float32 scalar, number of updates including this one.
+      step: int64 scalar, number of updates including this one. No float32: those end counting at 2^24.
     """
 
     learning_rate: tf.Tensor
@@ -73,23 +71,26 @@ class Adam(UpdateRule):
     def __init__(self, config: Message):
         super().__init__(config)
         self.moves_untouched_rows = getattr(config, "dense_embedding_update", False)
-        self._beta1_powers = tf.constant(running_powers(config.beta1))
-        self._beta2_powers = tf.constant(running_powers(config.beta2))
 
-    def _powers(self, moment: Moment) -> tuple[tf.Tensor, tf.Tensor]:
-        step = tf.cast(moment.step, tf.int32)
-        return _entry(self._beta1_powers, step), _entry(self._beta2_powers, step)
+    def corrected_rate(self, moment: Moment) -> tf.Tensor:
+        """Returns the learning rate · sqrt(1 - beta2^step) / (1 - beta1^step), a float32 scalar.
+
+        float64, and no power on the way: a beta2 close to 1 leaves few digits in 1 - beta2^step, or none.
+        """
+        corrections = [_one_minus_power(beta, moment.step) for beta in (self.config.beta1, self.config.beta2)]
+        rate = tf.cast(moment.learning_rate, tf.float64) * tf.sqrt(corrections[1]) / corrections[0]
+        return tf.cast(rate, tf.float32)
 
     def apply_dense(self, variable, slots, gradient, moment):
         """Updates a variable and its slots in place."""
-        beta1_power, beta2_power = self._powers(moment)
+        # The kernel would subtract the powers from 1 in float32: it is given none, and a rate that is corrected.
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=slots["Adam"].handle,
             v=slots["Adam_1"].handle,
-            beta1_power=beta1_power,
-            beta2_power=beta2_power,
-            lr=moment.learning_rate,
+            beta1_power=0.0,
+            beta2_power=0.0,
+            lr=self.corrected_rate(moment),
             beta1=self.config.beta1,
             beta2=self.config.beta2,
             epsilon=self.epsilon,
@@ -99,27 +100,17 @@ class Adam(UpdateRule):
     def rows(self, rows, slots, gradient, moment):
         """Returns the moved rows `[distinct, width]` and their slots."""
         beta1, beta2 = self.config.beta1, self.config.beta2
-        beta1_power, beta2_power = self._powers(moment)
         first = beta1 * slots["Adam"] + (1.0 - beta1) * gradient
         second = beta2 * slots["Adam_1"] + (1.0 - beta2) * tf.square(gradient)
-        rate = moment.learning_rate * tf.sqrt(1.0 - beta2_power) / (1.0 - beta1_power)
-        return rows - rate * first / (tf.sqrt(second) + self.epsilon), {"Adam": first, "Adam_1": second}
+        step = self.corrected_rate(moment) * first / (tf.sqrt(second) + self.epsilon)
+        return rows - step, {"Adam": first, "Adam_1": second}
 
 
-def running_powers(beta: float) -> np.ndarray:
-    """Returns float32 beta^0, beta^1, ... as running products, up to where 1 - beta^t is 1.
-
-    TensorFlow's optimizers keep such products. In early steps 1 - beta^t cancels most digits, so that one last bit of
-    the power is 1e-5 of the learning rate: other ways to take a power do not lead to the same weights.
-    """
-    length = math.ceil(math.log(2.0**-26) / math.log(beta)) if beta > 0.0 else 1
-    powers = np.full(min(length, _MOST_POWERS) + 1, beta, np.float32)
-    powers[0] = 1.0
-    return np.multiply.accumulate(powers)
-
-
-def _entry(powers: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
-    return tf.gather(powers, tf.minimum(step, tf.size(powers) - 1))
+def _one_minus_power(beta: float, step: tf.Tensor) -> tf.Tensor:
+    """Returns 1 - beta^step, a float64 scalar with all its digits: -expm1(step · log beta)."""
+    if beta == 0.0:
+        return tf.constant(1.0, tf.float64)
+    return -tf.math.expm1(tf.cast(step, tf.float64) * math.log(beta))
 
 
 class Momentum(UpdateRule):

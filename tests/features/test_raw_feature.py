@@ -166,7 +166,6 @@ def test_a_number_in_text_is_what_it_is_as_a_number(options):
             np.testing.assert_array_equal(found.weights, column.weights)
         else:
             np.testing.assert_array_equal(found, column)
-    assert as_text.encoder.counts["x"]["not_finite"] == as_number.encoder.counts["x"]["not_finite"]
 
 
 def test_text_beyond_any_double_is_infinite():

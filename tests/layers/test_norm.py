@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from easymtl.layers.context import Build, Call
+from easymtl.layers.context import Build, Call, Pending
 from easymtl.layers.norm import CONVERGED, EPSILON, MOMENTUM, BatchNorm
 
 TRAINING = Call(training=True, seed=tf.constant([0, 1], tf.int64))
@@ -159,3 +159,26 @@ def test_names_share_the_columns_in_order():
     np.testing.assert_array_equal(build.parameters["b/bn/gamma"].read(), [3.0, 4.0])
     norm(tf.ones([2, 4]), TRAINING)
     np.testing.assert_array_equal(build.parameters["b/bn/count"].read(), [1.0])
+
+
+def test_statistics_of_a_pass_wait_for_its_step_and_a_norm_that_runs_twice_moves_twice():
+    at_once, held = make_norm(), make_norm()
+    first, second = (tf.constant(x) for x in batches(2))
+    pending = Pending()
+    call = Call(training=True, seed=TRAINING.seed, pending=pending)
+    for x in (first, second):
+        at_once(x, TRAINING)
+        held(x, call)
+    assert not any(np.any(variable) for variable in (held.mean, held.variance, held.count))
+    pending.apply()
+    for found, wanted in zip(held.variables, at_once.variables):
+        np.testing.assert_array_equal(found, wanted)
+    np.testing.assert_array_equal(held.count, [2.0])
+
+
+@pytest.mark.parametrize("count", [1.0, 2.0, 3.0, 10.0, 1000.0, 2.0**24, CONVERGED])
+def test_the_correction_has_all_digits_of_float32(count):
+    norm = make_norm()
+    norm.mean.assign(tf.ones([WIDTH]))
+    norm.count.assign([count])
+    np.testing.assert_allclose(norm.statistics()[0], np.full(WIDTH, 1 / (1 - MOMENTUM**count)), rtol=3e-7)

@@ -25,10 +25,12 @@ from easymtl.training.evaluation import RankerScorer, kept_columns
 from easymtl.training.inputs import TrainingInput, evaluation_feed
 from easymtl.training.names_of_easyrec import is_bookkeeping, is_count_of_norm, name_there
 from easymtl.training.optimizers import Optimizers
+from easymtl.training.pass_losses import PassLosses
 from easymtl.training.step import StepValues, batch_signature, make_train_step
 from tests.parity.comparison import Comparison
 from tests.parity.initial_values import compare_initial_values
 from tests.parity.metric_values import auc_of_thresholds, compare_metrics
+from tests.parity.rounded_powers import round_powers_as_easyrec
 from tests.parity.touched_rows import touch_rows_as_easyrec
 
 OVERRIDES = ("train_config.mixed_precision=FLOAT32", "model_config.bn_debias=false")
@@ -102,6 +104,7 @@ class GoldenRun:
         signature = batch_signature(batches[0])
         settings = self.pipeline.train_config
         touch_rows_as_easyrec(self.ranker.embeddings)
+        round_powers_as_easyrec(self.optimizers)
         train_step = make_train_step(self.ranker, self.optimizers, step, settings, tf.float32, signature, self.descent)
         for number, batch in enumerate(batches):
             rates = np.array(self.optimizers.learning_rates(number), np.float32)
@@ -161,10 +164,11 @@ class GoldenRun:
         expected = self.comparison.json("metrics.json").get(f"eval_batch_losses_{moment}", [])
         size = self.pipeline.data_config.batch_size
         for index, losses in enumerate(expected):
-            found = self.scorer.score(rows.slice(index * size, min(size, rows.num_rows - index * size)))[1]
-            values = {name: float(value) for name, value in found.items()}
-            values["loss"] = sum(values.values())
-            self._compare_losses(f"eval_{moment} {index}", values, losses)
+            # EasyRec tells the losses of each batch: here it is a pass of one batch.
+            _, found = self.scorer.score(rows.slice(index * size, min(size, rows.num_rows - index * size)))
+            of_batch = PassLosses(self.ranker.tasks)
+            of_batch.add(found)
+            self._compare_losses(f"eval_{moment} {index}", of_batch.result(), losses)
 
     def _compare_predictions(
         self, moment: str, found: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]

@@ -13,7 +13,8 @@ from tests.parity.quirks import quirk_of
 STATUSES = ("passed", "differs", "later", "failed")
 _ALSO = (
     "A missing value makes EasyRec touch row 0 of its table, which Momentum, RMSProp and LazyAdam then move. These "
-    "runs do so as well (tests/parity/touched_rows.py); easymtl does not."
+    "runs do so as well (tests/parity/touched_rows.py); easymtl does not. Nor does it round Adam's bias correction as "
+    "EasyRec does, in float32; these runs do (tests/parity/rounded_powers.py)."
 )
 
 

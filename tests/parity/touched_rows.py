@@ -1,4 +1,4 @@
-"""The one thing that parity imitates: EasyRec gives row 0 of a table a gradient of zero when a value is missing.
+"""One of two things that parity imitates: EasyRec gives row 0 of a table a gradient of zero when a value is missing.
 
 There a missing value looks up row 0 and multiplies the result by zero. The vector is zero as here, but for Momentum,
 RMSProp and LazyAdam the row counts as touched, and moves by what it has gathered before. Here it does not.

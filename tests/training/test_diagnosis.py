@@ -52,6 +52,14 @@ def test_it_names_feature_layer_rows_and_what_is_kept(folder):
     assert [checkpoint.step for checkpoint in CheckpointFolder(folder / "model").all()] == [3]
 
 
+def test_statistics_that_would_overflow_are_named(folder):
+    # A square of 1e38 and the like is beyond float32, and so is the variance; all else is finite.
+    spoil(folder, 3, 4, "3e38")
+    text = failure(folder, IN_ORDER)
+    assert text.startswith("Step 1: the statistics of norms are not finite, the losses still are (cross_entropy_loss_")
+    assert "suspect: the statistic mmoe/expert_0/dnn_0/bn/moving_variance" in text
+
+
 def test_a_label_that_is_not_finite_is_named_with_its_task_alone(folder):
     spoil(folder, 3, 1, "inf")
     text = failure(folder, IN_ORDER, *REGRESSION)
@@ -98,11 +106,13 @@ def test_a_learning_rate_that_is_far_too_high_ends_in_named_weights_and_not_in_a
 def test_the_update_of_a_bad_batch_is_not_made(folder):
     spoil(folder, 3, 1, "inf")
     trainer = Trainer(small_config(folder, IN_ORDER, *REGRESSION), lambda event: None)
-    trained = {name: p.read().numpy() for name, p in trainer.ranker.parameters.items() if p.variable.trainable}
+    before = {name: parameter.read().numpy() for name, parameter in trainer.ranker.parameters.items()}
+    assert any(name.endswith("moving_mean") for name in before)
     with pytest.raises(UserError):
         trainer.run()
-    for name, value in trained.items():
+    for name, value in before.items():
         np.testing.assert_array_equal(trainer.ranker.parameters[name].read(), value, err_msg=name)
+    assert trainer.step == 0
 
 
 def test_weights_that_are_not_finite_do_not_become_a_checkpoint(folder):

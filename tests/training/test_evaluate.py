@@ -11,7 +11,8 @@ from easymtl.layers.context import Call
 from easymtl.tasks.ranker import Ranker
 from easymtl.training.evaluation import RankerScorer, evaluate
 from easymtl.training.inputs import evaluation_feed
-from tests.training.small_runs import small_config, write_data
+from easymtl.training.restore import find_checkpoint, load_ranker
+from tests.training.small_runs import small_config, train, write_data
 
 
 @pytest.fixture(scope="module")
@@ -125,3 +126,42 @@ def test_a_label_that_is_missing_or_constant_leaves_its_metrics_out_and_says_why
     assert np.isnan(result.metrics["auc_cvr"])
     assert len(result.warnings) == 2
     assert "click" in result.warnings[0] or "ctr" in result.warnings[0]
+
+
+WIDE_LOSSES = (
+    "model_config.mmoe.task_towers[0].losses=[{ loss_type: F1_REWEIGHTED_LOSS }, { loss_type: PAIR_WISE_LOSS },"
+    " { loss_type: BINARY_FOCAL_LOSS binary_focal_loss { ohem_ratio: 0.3 } },"
+    " { loss_type: PAIRWISE_LOGISTIC_LOSS pairwise_logistic_loss { session_name: 'item' ohem_ratio: 0.5 } }]",
+    "model_config.mmoe.task_towers[1].losses=[{ loss_type: CLASSIFICATION },"
+    " { loss_type: LISTWISE_RANK_LOSS listwise_rank_loss { session_name: 'item' scale_logits: true } }]",
+    "model_config.kd={ pred_name: 'logits_ctr' soft_label_name: 'price' loss_type: L2_LOSS }",
+)
+
+
+@pytest.mark.parametrize("reduction", ["NONZERO_WEIGHT_MEAN", "BATCH_MEAN", "SUM"])
+def test_losses_of_every_kind_do_not_depend_on_the_size_of_a_batch(folder, reduction):
+    overrides = (*WIDE_LOSSES, f"model_config.loss_reduction={reduction}")
+    ranker = Ranker(small_config(folder, *overrides).pipeline)
+    sizes = (1, 7, 16, 4096)
+    found = [run(folder, ranker, *overrides, f"data_config.eval_batch_size={size}").metrics for size in sizes]
+    assert len(found[0]) == 2 + 7 + 1
+    for metrics in found:
+        assert metrics == pytest.approx(found[-1], rel=1e-6)
+    # All rows as one batch: what training would call the loss.
+    with evaluation_feed(
+        small_config(folder, *overrides).pipeline, RankerScorer(ranker, tf.float32).encoder([]), f"{folder}/eval.csv"
+    ) as feed:
+        [rows] = [batch.rows for batch in feed]
+    batch = {name: tf.constant(value) for name, value in to_tensors(rows).items()}
+    parts = ranker.losses(batch, ranker.embeddings.lookup(batch), Call())
+    expected = {name: float(value) for name, value in parts.entries.items()} | {"loss": float(parts.total)}
+    assert {name: found[0][name] for name in expected} == pytest.approx(expected, rel=5e-6)
+
+
+def test_the_evaluation_of_a_training_is_that_of_its_checkpoint(tmp_path):
+    write_data(tmp_path)
+    result, _ = train(tmp_path, *WIDE_LOSSES, "train_config.num_steps=2", "data_config.eval_batch_size=16")
+    pipeline = small_config(tmp_path, *WIDE_LOSSES, "data_config.eval_batch_size=9").pipeline
+    ranker = load_ranker(pipeline, find_checkpoint(pipeline))
+    again = evaluate(pipeline, ranker.tasks, RankerScorer(ranker, tf.float32)).metrics
+    assert again == pytest.approx(dict(result.metrics), rel=1e-6)

@@ -1,5 +1,7 @@
 """Every optimizer three ways: TensorFlow's kernel, the formula for rows, and NumPy in float64 agree step by step."""
 
+from decimal import Decimal, localcontext
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,7 +12,7 @@ from hypothesis.extra import numpy as arrays
 
 from easymtl.protos.optimizer_pb2 import Optimizer as OptimizerConfig
 from easymtl.training.optimizers import Optimizer, RowGradient
-from easymtl.training.update_rules import UPDATE_RULES, Moment, running_powers
+from easymtl.training.update_rules import UPDATE_RULES, Moment
 
 RATE = 0.05
 LEARNING_RATE = f"learning_rate {{ constant_learning_rate {{ learning_rate: {RATE} }} }}"
@@ -33,7 +35,7 @@ def config(name: str) -> OptimizerConfig:
 
 
 def moment(step: int) -> Moment:
-    return Moment(tf.constant(RATE, tf.float32), tf.constant(step, tf.float32))
+    return Moment(tf.constant(RATE, tf.float32), tf.constant(step, tf.int64))
 
 
 class Adam:
@@ -160,9 +162,9 @@ def test_no_rows_at_all_is_an_update_of_nothing(name):
     np.testing.assert_array_equal(table, start())
 
 
-@pytest.mark.parametrize("kind", ["adam_optimizer", "adamw_optimizer"])
-def test_dense_embedding_update_is_the_kernel_on_the_whole_table(kind):
-    text = f"{kind} {{ {LEARNING_RATE} dense_embedding_update: true }}"
+@pytest.mark.parametrize(("kind", "decay"), [("adam_optimizer", ""), ("adamw_optimizer", "weight_decay: 0.01")])
+def test_dense_embedding_update_is_the_kernel_on_the_whole_table(kind, decay):
+    text = f"{kind} {{ {LEARNING_RATE} {decay} dense_embedding_update: true }}"
     options = text_format.Parse(text, OptimizerConfig())
     decay = getattr(getattr(options, kind), "weight_decay", 0.0)
     table = tf.Variable(start((4, 2)))
@@ -185,12 +187,41 @@ def test_there_is_a_test_for_every_rule():
     assert {config(name).WhichOneof("optimizer") for name in TEXTS} == set(UPDATE_RULES) == set(REFERENCES)
 
 
-@pytest.mark.parametrize("beta", [0.0, 0.5, 0.9, 0.999, 0.9999])
-def test_running_powers_end_where_one_minus_the_power_is_one(beta):
-    powers = running_powers(beta)
-    assert powers.dtype == np.float32
-    np.testing.assert_allclose(powers[:50], np.float32(beta) ** np.arange(len(powers[:50]), dtype=float), rtol=1e-5)
-    assert np.float32(1) - powers[-1] == 1
+BETAS = [0.0, 0.5, 0.9, 0.999, 0.9999, 0.999999, float(np.nextafter(np.float32(1), np.float32(0)))]
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 10, 1000, 1 << 20, (1 << 24) + 1, (1 << 40) + 1])
+@pytest.mark.parametrize("beta2", BETAS)
+@pytest.mark.parametrize("kind", ["adam_optimizer", "lazy_adam_optimizer", "adamw_optimizer"])
+def test_the_bias_correction_has_all_its_digits_at_any_step(kind, beta2, step):
+    options = text_format.Parse(f"{kind} {{ {LEARNING_RATE} beta1: 0.99999 beta2: {beta2!r} }}", OptimizerConfig())
+    message = getattr(options, kind)
+    expected = np.float32(RATE) * np.sqrt(one_minus_power(message.beta2, step)) / one_minus_power(message.beta1, step)
+    found = Optimizer(options, []).rule.corrected_rate(moment(step))
+    np.testing.assert_allclose(float(found), expected, rtol=2e-7)
+
+
+def one_minus_power(beta: float, step: int) -> float:
+    with localcontext() as context:
+        context.prec = 60
+        return float(1 - Decimal(beta) ** step)
+
+
+@pytest.mark.parametrize("by", ["kernel", "rows"])
+@pytest.mark.parametrize("step", [1, 1 << 20, 1 << 24])
+def test_an_update_after_equal_gradients_is_the_rate_by_kernel_and_by_rows(by, step):
+    options = text_format.Parse(f"adam_optimizer {{ {LEARNING_RATE} beta2: 0.9999999 }}", OptimizerConfig())
+    betas = [options.adam_optimizer.beta1, options.adam_optimizer.beta2]
+    variable = tf.Variable(tf.zeros([1, 1]))
+    optimizer = Optimizer(options, [variable])
+    for name, beta in zip(("Adam", "Adam_1"), betas):
+        optimizer.slots_of(variable)[name].assign([[one_minus_power(beta, step - 1)]])
+    if by == "kernel":
+        optimizer.apply([(variable, tf.ones([1, 1]))], moment(step))
+    else:
+        optimizer.apply_rows(row_gradient(variable, tf.constant([0]), tf.ones([1, 1])), moment(step))
+    second = np.sqrt(one_minus_power(betas[1], step))
+    np.testing.assert_allclose(variable, [[-RATE * second / (second + 1e-8)]], rtol=1e-6)
 
 
 def test_adam_of_a_late_step_still_works():
@@ -198,3 +229,16 @@ def test_adam_of_a_late_step_still_works():
     optimizer = Optimizer(config("adam"), [variable])
     optimizer.apply([(variable, tf.constant([1.0]))], moment(10_000_000))
     np.testing.assert_allclose(variable, [1 - RATE * 0.2 / np.sqrt(0.05)], rtol=1e-4)
+
+
+def test_adamw_takes_its_share_of_weights_away_before_the_update():
+    """Without a gradient nothing but the decay moves a weight: of a dense one, of a touched row, of a whole table."""
+    for whole in ("", "dense_embedding_update: true"):
+        text = f"adamw_optimizer {{ {LEARNING_RATE} weight_decay: 1e-6 {whole} }}"
+        options = text_format.Parse(text, OptimizerConfig())
+        dense, table = tf.Variable([[1.0]]), tf.Variable([[1.0], [1.0]])
+        optimizer = Optimizer(options, [dense, table])
+        optimizer.apply([(dense, tf.zeros([1, 1]))], moment(1))
+        optimizer.apply_rows(row_gradient(table, tf.constant([0]), tf.zeros([1, 1])), moment(1))
+        np.testing.assert_allclose(dense - 1.0, [[-1e-6]], rtol=0.1)
+        np.testing.assert_allclose(table - 1.0, [[-1e-6], [0.0]], rtol=0.1)

@@ -1,0 +1,107 @@
+"""The losses of a whole pass over data, whatever the batches it is made in."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from easymtl.tasks.labelled import Labelled
+from easymtl.tasks.reach import EACH_ROW, Reach
+from easymtl.tasks.sums import Sums
+from easymtl.tasks.task import Task
+
+Columns = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class BatchLosses:
+    """What a batch adds to the losses of a pass.
+
+    Attributes:
+      sums: by tower name, of the entries that look at each row by itself.
+      logits: by tower name, for the others; empty where there are none.
+      labelled: labels, weights and keys of the batch, for the others.
+    """
+
+    sums: Mapping[str, Sums]
+    logits: Mapping[str, tf.Tensor]
+    labelled: Labelled
+
+
+def has_wide_losses(tasks: Sequence[Task]) -> bool:
+    """Returns whether any loss looks at several rows together, so that a pass has to keep their logits."""
+    return any(reach != EACH_ROW for task in tasks for reach in task.reaches.values())
+
+
+class PassLosses:
+    """Adds up the losses of a pass.
+
+        losses = PassLosses(tasks)
+        losses.add(batch_losses)    # for each batch
+        losses.result()             # {"cross_entropy_loss_ctr": 0.61, ..., "loss": 1.02}
+
+    Sums over rows are added in float64. Entries that compare rows are computed at the end, on whole sessions or on
+    blocks of `ROWS_OF_A_BLOCK` rows: until then the logits, labels and keys of all rows are kept, 4 to 8 bytes for each
+    number.
+    """
+
+    def __init__(self, tasks: Sequence[Task]):
+        self._tasks = tasks
+        self._sums: dict[str, Sums] | None = None
+        self._kept: list[list[Columns]] = []
+
+    def add(self, losses: BatchLosses) -> None:
+        """Adds a batch."""
+        self._sums = _added(self._sums, losses.sums)
+        if losses.logits:
+            parts = (losses.logits, losses.labelled.numbers, losses.labelled.keys)
+            self._kept.append([{name: np.asarray(value) for name, value in part.items()} for part in parts])
+
+    def result(self) -> dict[str, float]:
+        """Returns the losses by name and `loss`, their sum; empty when there was no batch."""
+        if self._sums is None:
+            return {}
+        sums = self._sums
+        if self._kept:
+            rows = [_joined(parts) for parts in zip(*self._kept)]
+            self._kept.clear()
+            for reach in dict.fromkeys(reach for task in self._tasks for reach in task.reaches.values()):
+                if reach != EACH_ROW:
+                    found = self._wide(reach, *rows)
+                    sums = {name: {**entries, **found[name]} for name, entries in sums.items()}
+        losses: dict[str, float] = {}
+        for task in self._tasks:
+            exact = tf.nest.map_structure(lambda number: tf.constant(number, tf.float64), sums[task.name])
+            reduced = task.reduced(exact)
+            losses |= {name: float(reduced[name]) for name in task.loss_names}
+        return {**losses, "loss": sum(losses.values())}
+
+    def _wide(
+        self,
+        reach: Reach,
+        logits: Mapping[str, np.ndarray],
+        numbers: Mapping[str, np.ndarray],
+        keys: Mapping[str, np.ndarray],
+    ) -> Mapping[str, Sums]:
+        """Returns the sums of the entries that look at rows together, of all rows."""
+        total: dict[str, Sums] | None = None
+        for part in reach.parts(len(next(iter(logits.values()))), keys):
+            of_part, labelled = _cut(logits, part), Labelled(_cut(numbers, part), _cut(keys, part))
+            total = _added(total, {task.name: task.sums(of_part, labelled, reach) for task in self._tasks})
+        assert total is not None, "a pass has rows"
+        return total
+
+
+def _added(total: dict[str, Sums] | None, more: Mapping[str, Sums]) -> dict[str, Sums]:
+    if total is None:
+        return tf.nest.map_structure(np.float64, more)
+    return tf.nest.map_structure(lambda number, other: number + np.float64(other), total, more)
+
+
+def _joined(parts: Sequence[Columns]) -> Columns:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _cut(columns: Mapping[str, np.ndarray], part: np.ndarray | slice) -> dict[str, tf.Tensor]:
+    return {name: tf.constant(column[part]) for name, column in columns.items()}
