@@ -35,7 +35,7 @@ def main() -> int:
     parser.add_argument("--share", type=float, default=0.15, help="of each module's mutants to try, 1 for all of them")
     parser.add_argument("--seed", type=int, default=1, help="another one tries others")
     parser.add_argument("--workers", type=int, default=2, help="copies in which mutants are tried side by side")
-    parser.add_argument("--again", type=Path, help="only what survived in the results of an earlier run")
+    parser.add_argument("--again", type=Path, help="only the survivors of these results")
     parser.add_argument(
         "--results", type=Path, default=Path("model_dir/mutation.json"), help="where to write the outcome"
     )
@@ -145,9 +145,8 @@ class Run:
         minutes = (time.monotonic() - self.began) / 60
         settings = {"seed": self.options.seed, "share": self.options.share, "minutes": round(minutes, 1)}
         score.write(self.options.results, settings, self.tried)
-        print(
-            f"\n{score.table(self.tried, self.equivalent)}\n\nin {minutes:.0f} minutes; all of it in {self.options.results}"
-        )
+        print(f"\n{score.table(self.tried, self.equivalent)}")
+        print(f"\nin {minutes:.0f} minutes; outcome of each mutant: {self.options.results}")
 
 
 def _share_out(workers: list[Worker], things: list, each) -> None:

@@ -100,7 +100,8 @@ class Mutant:
 def mutants_of(module: str, source: str) -> list[Mutant]:
     """Returns all mutants of a module, in the order of its lines.
 
-    What nobody runs (annotations, docstrings, assertions of what is always so) and the words of messages are left alone.
+    What nobody runs (annotations, docstrings, assertions of what is always so) and the words of messages stay as they
+    are.
     """
     return list(_Finder(module, source).found())
 

@@ -6,6 +6,7 @@ what pytest prints. The answer has `outcome` ("passed", "failed" or "timeout"), 
 `cpu_seconds` and `seconds`.
 """
 
+import contextlib
 import json
 import os
 import resource
@@ -72,10 +73,8 @@ def _wait(child: int, seconds: float) -> tuple[int | None, resource.struct_rusag
             _, _, usage = os.wait4(child, 0)
             break
     # Processes that the tests started, and that a mutant made outlive them.
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(child, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     return code, usage
 
 
