@@ -132,17 +132,17 @@ def test_only_a_whole_epoch_without_rows_is_no_data():
         positions(empty, Cursor(0, 1), num_epochs=2)
 
 
-def chunks_of(*sizes: int | None) -> list[Chunk]:
-    """Returns encoded chunks of so many rows; None is the end of an epoch."""
-    made, epoch, place, row = [], 0, 0, 0
+def chunks_of(*sizes: int | None, epoch: int = 0, block: int = 0) -> list[Chunk]:
+    """Returns encoded chunks of so many rows, all of one block; None is the end of an epoch."""
+    made, place, row = [], 0, 0
     for size in sizes:
-        start = Cursor(epoch, 0, place)
+        start = Cursor(epoch, block, place)
         if size is None:
             epoch, place = epoch + 1, 0
             made.append(Chunk(start, Cursor(epoch), epoch, epoch, None))
         else:
             rows = Rows({"i": np.arange(row, row + size)})
-            after, begin = Cursor(epoch, 0, place + 1), epoch + place / 10
+            after, begin = Cursor(epoch, block, place + 1), epoch + place / 10
             made.append(Chunk(start, after, begin, begin + 0.1, rows))
             place, row = place + 1, row + size
     return made
@@ -244,17 +244,18 @@ def test_a_window_closes_when_it_has_its_rows_or_bytes_or_the_epoch_ends():
 
 
 def test_a_window_that_is_gone_is_refused_at_its_first_chunk_only():
-    chunks = chunks_of(2, 2, None, 2, None)
-    start = Cursor(0, 0, 1, 1)
+    chunks = chunks_of(2, 2, None, 2, None, epoch=3, block=5)
+    start = Cursor(3, 5, 1, 1)
     assert len(windows_of(chunks[1:], rows=1, start=start)) == 2
     with pytest.raises(UserError, match="the files have changed"):
         windows_of(chunks, rows=1, start=start)
     # At a border of windows any chunk may be the first: those before it may have lost their rows.
-    assert len(windows_of(chunks, rows=1, start=Cursor(0, 0, 1))) == 3
+    assert len(windows_of(chunks, rows=1, start=Cursor(3, 5, 1))) == 3
 
 
 def windows(*sizes: int) -> list[Window]:
-    return windows_of(chunks_of(*sizes, None), rows=1)
+    """Returns windows of so many rows, of epoch 0 and block 2."""
+    return windows_of(chunks_of(*sizes, None, block=2), rows=1)
 
 
 def cut(sizes, batch_size=4, shuffle=False, drop_remainder=False, skip_rows=0, seed=5):
@@ -264,9 +265,9 @@ def cut(sizes, batch_size=4, shuffle=False, drop_remainder=False, skip_rows=0, s
 def test_batches_are_cut_across_windows_and_know_the_position_behind_them():
     batches = cut([6, 3, 2])
     assert [batch.rows["i"].tolist() for batch in batches] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10]]
-    assert [batch.cursor for batch in batches] == [Cursor(0, 0, 0, 4), Cursor(0, 0, 1, 2), Cursor(0, 0, 3)]
+    assert [batch.cursor for batch in batches] == [Cursor(0, 2, 0, 4), Cursor(0, 2, 1, 2), Cursor(0, 2, 3)]
     assert [batch.progress for batch in batches] == pytest.approx([0.1 * 4 / 6, 0.1 + 0.1 * 2 / 3, 0.3])
-    assert [batch.cursor for batch in cut([4, 4])] == [Cursor(0, 0, 1), Cursor(0, 0, 2)]
+    assert [batch.cursor for batch in cut([4, 4])] == [Cursor(0, 2, 1), Cursor(0, 2, 2)]
 
 
 def test_only_a_last_batch_that_is_short_is_dropped():
@@ -278,14 +279,16 @@ def test_only_a_last_batch_that_is_short_is_dropped():
 def test_rows_that_were_used_are_skipped_in_the_first_window_alone():
     assert [batch.rows["i"].tolist() for batch in cut([3, 5], skip_rows=2)] == [[2, 3, 4, 5], [6, 7]]
     for skipped in (3, 4):
-        with pytest.raises(UserError, match=rf"'row': {skipped}.* the files have changed"):
+        with pytest.raises(
+            UserError, match=rf"'epoch': 0, 'block': 2, 'chunk': 0, 'row': {skipped}.* the files have changed"
+        ):
             cut([3, 5], skip_rows=skipped)
 
 
 def test_the_rows_of_a_window_are_permuted_by_seed_and_position():
     (first, second) = cut([20, 20], batch_size=20, shuffle=True)
-    np.testing.assert_array_equal(first.rows["i"], permutation(20, 5, 0, 0, 0))
-    np.testing.assert_array_equal(second.rows["i"], 20 + permutation(20, 5, 0, 0, 1))
+    np.testing.assert_array_equal(first.rows["i"], permutation(20, 5, 0, 2, 0))
+    np.testing.assert_array_equal(second.rows["i"], 20 + permutation(20, 5, 0, 2, 1))
     rest = cut([20, 20], batch_size=20, shuffle=True, skip_rows=15)
     np.testing.assert_array_equal(rest[0].rows["i"][:5], first.rows["i"][15:])
     (other, _) = cut([20, 20], batch_size=20, shuffle=True, seed=6)
