@@ -94,8 +94,7 @@ class Run:
         self.sources = sources
         self.equivalent = equivalent
         self.options = options
-        most = 1 if options.mirrored else None
-        self.tests = {module: chosen.tests_of(ROOT, module)[:most] for module in sources}
+        self.tests = {module: chosen.tests_of(ROOT, module, options.mirrored) for module in sources}
         self.usual: dict[str, dict] = {}
         self.tried: list[dict] = []
         self.began = time.monotonic()

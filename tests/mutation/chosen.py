@@ -31,14 +31,21 @@ def modules(root: Path) -> list[str]:
     return [module for module in found if not module.endswith("__init__.py")]
 
 
-def tests_of(root: Path, module: str) -> list[str]:
+def tests_of(root: Path, module: str, is_quick: bool = False) -> list[str]:
     """Returns the test files that judge `module`, the mirrored one first.
+
+    Args:
+      root: the checkout.
+      module: path of the module below it.
+      is_quick: the mirrored file alone, if there is one.
 
     Raises:
       ValueError: If there is none.
     """
     path = Path(module)
     mirrored = f"tests/{path.parent.relative_to('easymtl').as_posix()}/test_{path.name}"
+    if is_quick and (root / mirrored).is_file():
+        return [mirrored]
     patterns = [mirrored, *(file for pattern, files in _ALSO.items() if fnmatch(module, pattern) for file in files)]
     found = [file.relative_to(root).as_posix() for pattern in patterns for file in sorted(root.glob(pattern))]
     if not found:

@@ -18,6 +18,7 @@ def test_every_chosen_module_is_judged_by_its_mirrored_test_first():
     assert {"easymtl/training/step.py", "easymtl/tasks/losses_pairwise.py", "easymtl/serving/parity.py"} <= set(found)
     assert all(chosen.tests_of(ROOT, module) for module in found)
     assert chosen.tests_of(ROOT, "easymtl/features/keys.py")[0] == "tests/features/test_keys.py"
+    assert chosen.tests_of(ROOT, "easymtl/features/keys.py", is_quick=True) == ["tests/features/test_keys.py"]
     with pytest.raises(ValueError, match="no test judges easymtl/cli"):
         chosen.tests_of(ROOT, "easymtl/cli_of_none.py")
 
