@@ -1,3 +1,4 @@
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -46,3 +47,32 @@ def test_null_text_is_not_a_null_number():
         column = read_column(pa.array(["a", None, "a"], kind))
         assert column.num_nulls == 0
         assert column.values.numpy()[column.indices].tolist() == [b"a", b"", b"a"]
+
+
+def test_what_lies_below_a_null_is_no_text():
+    # Arrow leaves open what the bytes of a null are; readers and filters leave those of other values.
+    offsets, validity = pa.py_buffer(np.array([0, 2, 5, 6], np.int32).tobytes()), pa.py_buffer(b"\x05")
+    array = pa.StringArray.from_buffers(3, offsets, pa.py_buffer(b"abXYZc"), validity)
+    assert array.to_pylist() == ["ab", None, "c"]
+    assert text_tensor(array).numpy().tolist() == [b"ab", b"", b"c"]
+
+
+@pytest.mark.parametrize("values", [[0.5, 1.5] * 100, [True, False] * 100])
+def test_only_whole_numbers_are_looked_through_for_repeats(values):
+    assert read_column(pa.array(values)).indices is None
+
+
+def test_whole_numbers_that_hardly_repeat_are_taken_as_they_are():
+    assert read_column(pa.array(range(200))).indices is None
+    # A sample of the first rows tells it: what comes later is not looked at.
+    assert read_column(pa.array([7] * 4096 + list(range(9000)))).indices is not None
+    assert read_column(pa.array([*range(4096), *[7] * 9000])).indices is None
+
+
+def test_a_slice_brings_no_more_of_a_large_dictionary_than_it_uses():
+    array = pa.array([f"v{number}" for number in range(100)]).dictionary_encode()
+    column = read_column(array.slice(40, 3))
+    assert column.values.numpy().tolist() == [b"v40", b"v41", b"v42"]
+    assert column.indices.tolist() == [0, 1, 2]
+    assert read_column(array.slice(0, 50)).values.shape == [100]
+    assert read_column(array.slice(0, 49)).values.shape == [49]
