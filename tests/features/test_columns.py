@@ -76,3 +76,21 @@ def test_a_slice_brings_no_more_of_a_large_dictionary_than_it_uses():
     assert column.indices.tolist() == [0, 1, 2]
     assert read_column(array.slice(0, 50)).values.shape == [100]
     assert read_column(array.slice(0, 49)).values.shape == [49]
+
+
+def test_whole_numbers_that_come_more_than_twice_on_average_are_held_once():
+    twice = list(range(100)) * 2
+    assert read_column(pa.array(twice)).indices is None
+    assert read_column(pa.array([*twice, 1])).indices is not None
+
+
+def test_rows_of_each_value_are_counted_also_where_it_is_one_or_none():
+    assert read_column(pa.array([0.5, 0.25, 0.5])).counts().tolist() == [1, 1, 1]
+    unused = pa.DictionaryArray.from_arrays(pa.array([1, 1, 0], pa.int8()), pa.array(["a", "b", "c"]))
+    assert read_column(unused).counts().tolist() == [1, 2, 0]
+
+
+def test_a_boolean_without_value_is_false():
+    column = read_column(pa.array([True, None, False]))
+    assert column.values.numpy().tolist() == [True, False, False]
+    assert column.num_nulls == 1
