@@ -48,10 +48,10 @@ def f1_reweighted(inputs: LossInputs) -> tf.Tensor:
     """
     parameters: F1ReweighedLoss = inputs.loss.f1_reweighted_loss
     in_space = tf.cast(inputs.counts, tf.float32)
-    number, num_positives = tf.reduce_sum(in_space), tf.reduce_sum(in_space * inputs.labels)
+    num_positives = tf.reduce_sum(in_space * inputs.labels)
     true_positives = tf.reduce_sum(in_space * tf.sigmoid(inputs.logits))
-    true_negatives = number - true_positives
-    divisor = parameters.f1_beta_square * num_positives + (number - num_positives) - true_negatives + 1e-8
+    # n_neg - tn is tp - n_pos. As the difference of two large sums it would lose a small tp, and the 1e-8 with it.
+    divisor = (parameters.f1_beta_square - 1) * num_positives + true_positives + 1e-8
     factors = tf.where(tf.equal(inputs.labels, 1), 1.0, true_positives / divisor)
     return factors * _smooth_cross_entropy(inputs.labels, inputs.logits, parameters.label_smoothing)
 
