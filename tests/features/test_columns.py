@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from easymtl.features.columns import read_column, text_tensor
+from easymtl.features.columns import _varints, read_column, text_tensor
 
 TEXTS = st.lists(st.one_of(st.none(), st.text(max_size=300), st.sampled_from(["", "a", "\x00", "é" * 70])), max_size=30)
 
@@ -94,3 +94,17 @@ def test_a_boolean_without_value_is_false():
     column = read_column(pa.array([True, None, False]))
     assert column.values.numpy().tolist() == [True, False, False]
     assert column.num_nulls == 1
+
+
+def test_lengths_are_varints():
+    numbers = [0, 1, 127, 128, 0, 300, 16_383, 16_384, 2**21, 2**28, 2**31 - 1]
+    expected = bytearray()
+    for number in numbers:
+        while number > 127:
+            expected.append(number % 128 + 128)
+            number //= 128
+        expected.append(number)
+    for dtype in (np.int32, np.int64):
+        assert _varints(np.array(numbers, dtype)) == expected
+        assert _varints(np.array([0, 5, 127], dtype)) == b"\x00\x05\x7f"
+        assert _varints(np.array([], dtype)) == b""

@@ -34,6 +34,12 @@ def test_floats_are_compared_as_numbers():
     np.testing.assert_array_equal(keys[4:], MISSING)
 
 
+def test_the_largest_number_which_data_use_for_something_special_is_not_the_missing_one():
+    largest = 2**63 - 1
+    assert keys_of(pa.array([largest, None])).tolist() == [largest, MISSING]
+    assert largest != MISSING
+
+
 @pytest.mark.parametrize("dtype", [pa.float32(), pa.float64()])
 def test_small_numbers_are_told_apart(dtype):
     assert len(set(keys_of(pa.array([1e-30, 2e-30, -1e-30, 0.0], dtype)).tolist())) == 4
