@@ -1,12 +1,13 @@
 """Choosing mutants, trying them, and what is told of it."""
 
+import argparse
 import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.mutation import chosen, score
-from tests.mutation.__main__ import ROOT, sample
+from tests.mutation.__main__ import ROOT, Run, _share_out, sample
 from tests.mutation.mutants import mutants_of
 from tests.mutation.worker import Worker
 
@@ -68,6 +69,22 @@ def test_reasons_of_this_checkout_can_be_read():
     assert all(score.read_equivalent().values())
 
 
+class Failing:
+    """A worker whose tests fail whatever is done."""
+
+    def run(self, tests, cpu_seconds, seconds):
+        return {"outcome": "failed", "by": "tests/a.py::test"}
+
+    def log_tail(self):
+        return "what pytest said"
+
+
+def test_a_test_that_fails_without_a_fault_ends_the_run_and_is_shown(tmp_path):
+    run = Run(tmp_path, {}, {}, argparse.Namespace(mirrored=False))
+    with pytest.raises(SystemExit, match=r"what pytest said\ntests/b\.py: failed without any fault"):
+        _share_out([Failing(), Failing()], ["tests/b.py"], run._measure)
+
+
 @pytest.mark.slow
 def test_a_fault_is_noticed_or_not_and_one_that_never_ends_is_ended(tmp_path):
     root = tmp_path / "root"
@@ -88,6 +105,7 @@ def test_a_fault_is_noticed_or_not_and_one_that_never_ends_is_ended(tmp_path):
                 answer = worker.run(["tests/test_a.py"], 2, 60)
             outcomes[mutant.edit] = (answer["outcome"], answer["by"])
         assert worker.run(["tests/test_a.py"], 20, 60)["outcome"] == "passed"
+        assert "1 passed" in worker.log_tail()
     finally:
         worker.close()
     failed = ("failed", "tests/test_a.py::test_f")

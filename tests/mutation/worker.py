@@ -37,6 +37,7 @@ class Worker:
             str(folder / "easymtl"), quiet=1, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH
         )
         settings = {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+        self.log = folder / "tests.log"
         self.errors = (folder / "server.log").open("w")
         self.server = subprocess.Popen(
             [sys.executable, str(folder / "tests" / "mutation" / "server.py")],
@@ -55,7 +56,7 @@ class Worker:
         Raises:
           RuntimeError: If the server has ended.
         """
-        job = {"tests": tests, "cpu_seconds": cpu_seconds, "seconds": seconds, "log": str(self.folder / "tests.log")}
+        job = {"tests": tests, "cpu_seconds": cpu_seconds, "seconds": seconds, "log": str(self.log)}
         with contextlib.suppress(BrokenPipeError):
             self.server.stdin.write(json.dumps(job) + "\n")
             self.server.stdin.flush()
@@ -63,6 +64,10 @@ class Worker:
         if not line:
             raise RuntimeError(f"the process that runs tests has ended: {(self.folder / 'server.log').read_text()}")
         return json.loads(line)
+
+    def log_tail(self) -> str:
+        """Returns the end of what pytest printed in the last run."""
+        return self.log.read_text(encoding="utf-8", errors="replace")[-3000:]
 
     @contextlib.contextmanager
     def mutated(self, module: str, source: str) -> Iterator[None]:
