@@ -11,6 +11,7 @@ import fnmatch
 import hashlib
 import json
 import queue
+import signal
 import sys
 import tempfile
 import threading
@@ -58,6 +59,8 @@ def main() -> int:
     else:
         mutants = sample(everything, options.seed, options.share)
     print(f"{len(mutants)} of {len(everything)} mutants of {len(sources)} modules, seed {options.seed}", flush=True)
+    # As Ctrl-C, which a command in the background does not get.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="easymtl-mutation-") as name:
         Run(Path(name), sources, equivalent, options).run(mutants)
     return 0
@@ -98,6 +101,7 @@ class Run:
         self.tests = {module: chosen.tests_of(ROOT, module, options.mirrored) for module in sources}
         self.usual: dict[str, dict] = {}
         self.tried: list[dict] = []
+        self.one_at_a_time = threading.Lock()
         self.began = time.monotonic()
 
     def run(self, mutants: list[Mutant]) -> None:
@@ -140,17 +144,22 @@ class Run:
             survived = answer["outcome"] == "passed"
             row |= {"outcome": "survived" if survived else "killed", "cpu_seconds": answer["cpu_seconds"]}
             row |= {} if survived else {"by": "timeout" if answer["outcome"] == "timeout" else answer["by"]}
-        self.tried.append(row)
+        with self.one_at_a_time:
+            self.tried.append(row)
+            self._write()
         cost = f"{row.get('cpu_seconds', 0):6.1f} s"
         print(f"{row['outcome']:10} {cost}  {mutant.identity}  {row.get('by', '')}", flush=True)
         if row["outcome"] == "survived":
             print(f"{mutant.module}:{mutant.line}\n{mutant.difference(source)}", flush=True)
 
-    def _tell(self) -> None:
+    def _write(self) -> None:
         minutes = (time.monotonic() - self.began) / 60
         settings = {"seed": self.options.seed, "share": self.options.share, "minutes": round(minutes, 1)}
         score.write(self.options.results, settings, self.tried)
+
+    def _tell(self) -> None:
         print(f"\n{score.table(self.tried, self.equivalent)}")
+        minutes = (time.monotonic() - self.began) / 60
         print(f"\nin {minutes:.0f} minutes; outcome of each mutant: {self.options.results}")
 
 
