@@ -8,7 +8,7 @@ DEMO_DIR := model_dir/demo
 GOLDEN ?= tests/data/easyrec_golden
 DEMO := --pipeline_config $(DEMO_CONFIG) --set model_dir=$(DEMO_DIR)
 
-.PHONY: help setup demo merlin test zoo accuracy bench paper parity faults lint format proto docs clean
+.PHONY: help setup demo merlin test zoo accuracy bench paper parity faults mutate lint format proto docs clean
 
 help:  ## Show the targets.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -70,6 +70,9 @@ parity: setup  ## Hold every golden case against EasyRec's own numbers; GOLDEN=D
 
 faults: setup  ## Kill trainings and exports at random, and try each other fault (some minutes).
 	$(BIN)/python tests/faults/run.py
+
+mutate: setup  ## Put small faults into the package and tell which of them no test notices (30 minutes); ARGS= passes options.
+	$(BIN)/python -m tests.mutation $(ARGS)
 
 lint: setup  ## Check style, types and that the generated documents are current.
 	$(BIN)/ruff check .

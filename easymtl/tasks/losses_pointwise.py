@@ -48,9 +48,8 @@ def f1_reweighted(inputs: LossInputs) -> list[FactoredSum]:
     """
     parameters: F1ReweighedLoss = inputs.loss.f1_reweighted_loss
     in_space = tf.cast(inputs.counts, tf.float32)
-    number, num_positives = tf.reduce_sum(in_space), tf.reduce_sum(in_space * inputs.labels)
+    num_positives = tf.reduce_sum(in_space * inputs.labels)
     true_positives = tf.reduce_sum(in_space * tf.sigmoid(inputs.logits))
-    true_negatives = number - true_positives
     is_positive = tf.equal(inputs.labels, 1)
     losses = _smooth_cross_entropy(inputs.labels, inputs.logits, parameters.label_smoothing)
     everything = Sum.of(losses, inputs.weights)
@@ -59,7 +58,8 @@ def f1_reweighted(inputs: LossInputs) -> list[FactoredSum]:
             plain=Sum.of(losses, tf.where(is_positive, inputs.weights, 0.0)).total,
             factored=Sum.of(losses, tf.where(is_positive, 0.0, inputs.weights)).total,
             numerator=true_positives,
-            denominator=parameters.f1_beta_square * num_positives + (number - num_positives) - true_negatives,
+            # n_neg - tn is tp - n_pos. As the difference of two large sums it would lose a small tp.
+            denominator=(parameters.f1_beta_square - 1) * num_positives + true_positives,
             num_counted=everything.num_counted,
             num_all=everything.num_all,
         )

@@ -2,6 +2,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.framework import types_pb2
 from tensorflow.core.framework.node_def_pb2 import NodeDef
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from easymtl.errors import UserError
 from easymtl.serving import export as exporting
@@ -138,3 +139,37 @@ def test_export_that_cannot_run_on_a_gpu_is_refused(trained, tmp_path, score_her
     with pytest.raises(UserError, match=r"no GPU kernel is registered for \S+ \(RaggedRange\)\. It was not published"):
         export(trained.pipeline(), trained.checkpoint, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_nodes_are_counted_once_each_and_only_those_that_a_request_runs(tmp_path):
+    """A graph by hand: x -> a -> out, with an inner function, a control input and a part that nobody asks for."""
+    model = SavedModel()
+    meta = model.meta_graphs.add()
+    meta.signature_def[SIGNATURE].outputs["score"].name = "out:0"
+    floats = {"T": types_pb2.DT_FLOAT}
+
+    def add(target, name, op, *inputs, device=""):
+        made = node(op, **floats)
+        made.name, made.device = name, device
+        made.input.extend(inputs)
+        target.add().CopyFrom(made)
+
+    nodes = meta.graph_def.node
+    add(nodes, "x", "Placeholder")
+    add(nodes, "a", "Relu", "x")
+    add(nodes, "b", "Relu", "x", device="/device:CPU:0")
+    add(nodes, "call", "PartitionedCall", "a:0", "a", "^b")
+    add(nodes, "out", "Identity", "call:1", "a")
+    add(nodes, "unused", "StringToHashBucketFast", "x")
+    meta.graph_def.node[3].attr["f"].func.name = "inner"
+    for name, other in (("inner", "deeper"), ("deeper", "inner"), ("uncalled", "")):
+        function = meta.graph_def.library.function.add()
+        function.signature.name = name
+        add(function.node_def, f"{name}_u", "UniqueV2", "y")
+        if other:
+            add(function.node_def, "again", "StatefulPartitionedCall", "y")
+            function.node_def[1].attr["f"].func.name = other
+    (tmp_path / "saved_model.pb").write_bytes(model.SerializeToString())
+    found = check_placement(tmp_path)
+    assert (found.on_gpu, found.pinned) == (2, 1)
+    assert sorted(found.without_kernel) == ["deeper_u (UniqueV2)", "inner_u (UniqueV2)"]

@@ -102,6 +102,13 @@ def test_failed_prediction_leaves_no_file(trained, exported, tmp_path):
         predict(pipeline, scorer, str(trained.folder / "rows.parquet"), tmp_path / "scores.csv", [])
 
 
+def test_a_remote_file_of_another_format_is_refused(trained, exported):
+    pipeline = trained.pipeline()
+    scorer = SavedModelScorer(exported.path, pipeline)
+    with pytest.raises(UserError, match=r"s3://bucket/scores\.csv: scores are written as Parquet"):
+        predict(pipeline, scorer, str(trained.folder / "rows.parquet"), "s3://bucket/scores.csv?region=eu", [])
+
+
 def test_kept_columns_must_be_declared(trained):
     check_keep(trained.pipeline(), ["row", "user"])
     with pytest.raises(UserError, match=r'"usr" is not in data_config.input_fields.*Did you mean "user"'):
