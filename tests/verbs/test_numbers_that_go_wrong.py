@@ -1,9 +1,12 @@
 """What a user sees when training stops at a bad number, or a config asks for more memory than there is."""
 
 import pyarrow.parquet as pq
+import pytest
 from google.protobuf import text_format
 
 from easymtl.config import load_config
+
+pytestmark = pytest.mark.slow
 
 
 def refused(capsys, project, verb, *flags):
