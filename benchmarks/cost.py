@@ -2,8 +2,8 @@
 
     python -m benchmarks.cost python -m pytest -n 2
 
-A fork begins with the memory of the process that it comes from, and only what is mapped counts: this is the resident set
-at its peak (VmHWM), looked up four times a second while the command runs.
+Memory is the resident set at its peak (VmHWM), looked up four times a second while the command runs; `ru_maxrss` would
+count for a process what the one that started it had.
 """
 
 import re

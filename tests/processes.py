@@ -1,8 +1,8 @@
 """Runs each test file in a forked process of its own, with `pytest -n` and without.
 
-A graph that TensorFlow has traced or loaded stays in its process, so a process that runs everything grows to gigabytes, and
-Python's garbage collector walks through all of it again and again. A fork costs nothing: modules are imported once, in
-the process that collects, and shared by all. A test that is marked `alone` has a process for itself.
+A graph that TensorFlow has traced or loaded stays in its process, so a process that runs everything grows to gigabytes,
+and Python's garbage collector walks through all of it again and again. A fork costs nothing: modules are imported once,
+in the process that collects, and shared by all. A test that is marked `alone` has a process for itself.
 """
 
 import builtins
@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator
 from typing import IO, Any
@@ -40,18 +41,20 @@ class Forks:
             self._running = Running(item.session)
         is_last = nextitem is None or _unit(nextitem) != _unit(item)
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-        is_alive = False
+        is_alive, said = False, ""
         for name, content in self._running.results(item, None if is_last else nextitem):
             is_alive = name == "done"
             if name == "report":
                 item.ihook.pytest_runtest_logreport(report=_report_from(item.config, content))
             elif name == "warning":
                 item.config.hook.pytest_warning_recorded.call_historic(kwargs=_warning_from(content))
+            elif name == "error":
+                said = content
         if is_last or not is_alive:
             end = self._running.end()
             self._running = None
             if not is_alive:
-                item.ihook.pytest_runtest_logreport(report=_death(item, end))
+                item.ihook.pytest_runtest_logreport(report=_death(item, end, said))
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True
 
@@ -84,25 +87,23 @@ class Forks:
 class Running:
     """A forked process that runs items when it is told to.
 
-    Lines go both ways: `[place, place of the next or null]` there, and `[name, content]` back, where the name is report,
-    warning or, behind an item, done.
+    Lines go both ways: `[place, place of the next or null]` there, and `[name, content]` back, where the name is
+    report, warning, done behind an item, or error where no item can be run any more.
     """
 
     def __init__(self, session: pytest.Session):
         self._places = {item: place for place, item in enumerate(session.items)}
-        commands_out, commands_in = os.pipe()
-        results_out, results_in = os.pipe()
+        commands, self._commands = _pipe()
+        self._results, results = _pipe()
         sys.stdout.flush()
         sys.stderr.flush()
         self._process = os.fork()
         if not self._process:
-            os.close(commands_in)
-            os.close(results_out)
-            _run(session, open(commands_out), open(results_in, "w"))
-        os.close(commands_out)
-        os.close(results_in)
-        self._commands = open(commands_in, "w")
-        self._results = open(results_out)
+            self._commands.close()
+            self._results.close()
+            _run(session, commands, results)
+        commands.close()
+        results.close()
 
     def results(self, item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[tuple[str, Any]]:
         """Runs an item, and yields what its process tells, up to its end or that of the process."""
@@ -126,6 +127,11 @@ class Running:
         return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
+def _pipe() -> tuple[IO[str], IO[str]]:
+    """Returns the end to read and the end to write."""
+    return tuple(os.fdopen(end, mode) for end, mode in zip(os.pipe(), "rw"))
+
+
 def _run(session: pytest.Session, commands: IO[str], results: IO[str]) -> None:
     """Runs items in the forked process, which never returns."""
     code = 1
@@ -142,6 +148,8 @@ def _run(session: pytest.Session, commands: IO[str], results: IO[str]) -> None:
             print('["done", null]', file=results, flush=True)
         session._setupstate.teardown_exact(None)
         code = 0
+    except BaseException:
+        print(json.dumps(["error", traceback.format_exc()]), file=results, flush=True)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -189,6 +197,6 @@ def _warning_from(content: dict[str, Any]) -> dict[str, Any]:
     return {"warning_message": message, "when": content["when"], "nodeid": content["nodeid"], "location": None}
 
 
-def _death(item: pytest.Item, end: str) -> pytest.TestReport:
-    text = f"{item.nodeid}: the process of this test ended with {end}"
+def _death(item: pytest.Item, end: str, said: str) -> pytest.TestReport:
+    text = f"{said}{item.nodeid}: the process of this test ended with {end}"
     return pytest.TestReport(item.nodeid, item.location, dict.fromkeys(item.keywords, 1), "failed", text, "call")
