@@ -13,7 +13,7 @@ import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import IO, Any
 
 import pytest
@@ -32,6 +32,19 @@ class Forks:
     def __init__(self) -> None:
         self._running: Running | None = None
         self._has_shared = False
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(self, collector: pytest.Collector) -> Generator[None, Any, pytest.CollectReport]:
+        """Refuses a file that makes tensors when it is imported."""
+        was_used = _is_tensorflow_used()
+        report = yield
+        if not was_used and _is_tensorflow_used():
+            report.outcome, report.result = "failed", []
+            report.longrepr = (
+                f"{collector.nodeid}: TensorFlow has been used while this was imported, and its threads do not survive "
+                "a fork: make tensors in tests and fixtures, and arrays of NumPy outside of them"
+            )
+        return report
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool:
@@ -71,14 +84,6 @@ class Forks:
         self._has_shared = True
         # Otherwise each process would number a folder of its own, and remove those of others.
         session.config._tmp_path_factory.getbasetemp()
-        if "tensorflow" in sys.modules:
-            from tensorflow.python.eager import context
-
-            if context.context()._initialized:
-                raise pytest.UsageError(
-                    "TensorFlow has been used while tests were collected, and its threads do not survive a fork: "
-                    "make tensors in tests and fixtures, not where a module is imported"
-                )
         # What is there now stays; nobody has to look through it for garbage.
         gc.collect()
         gc.freeze()
@@ -176,6 +181,14 @@ class Sender:
             "place": [warning_message.filename, warning_message.lineno],
         }
         self._send("warning", content | {"when": when, "nodeid": nodeid})
+
+
+def _is_tensorflow_used() -> bool:
+    if "tensorflow" not in sys.modules:
+        return False
+    from tensorflow.python.eager import context
+
+    return context.context()._initialized
 
 
 def _unit(item: pytest.Item) -> str:

@@ -12,9 +12,9 @@ from easymtl.protos.model_pb2 import ModelConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 
 NUM_INPUTS = 6
-X = tf.random.stateless_normal([32, NUM_INPUTS], [4, 2])
+X = np.random.default_rng(4).normal(size=[32, NUM_INPUTS]).astype(np.float32)
 EVALUATION = Call()
-TRAINING = Call(training=True, seed=tf.constant([0, 3], tf.int64))
+TRAINING = Call(training=True, seed=np.array([0, 3]))
 GROUP_WIDTHS = {"all": NUM_INPUTS, "own": 5, "other": 4}
 
 
