@@ -50,7 +50,7 @@ merlin: setup  ## Run docs/guides/from-merlin.md: Merlin's multi-task notebook, 
 
 test: setup  ## Run the tests that are not slow; JOBS=4 runs four at a time, here and below.
 	$(PYTEST) -m 'not slow'
-	@echo 'Deselected are the slow ones, which train or start processes: make test-slow runs them, make test-all everything.'
+	@echo 'Left out were the tests marked slow: make test-slow runs those, make test-all everything.'
 
 test-slow: setup  ## Run the tests that `make test` leaves out.
 	$(PYTEST) -m slow
