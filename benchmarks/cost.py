@@ -2,7 +2,7 @@
 
     python -m benchmarks.cost python -m pytest -n 2
 
-Memory is the resident set at its peak (VmHWM), looked up four times a second while the command runs; `ru_maxrss` would
+Memory is the resident set at its peak (VmHWM), looked up twice a second while the command runs; `ru_maxrss` would
 count for a process what the one that started it had.
 """
 
@@ -19,7 +19,7 @@ from benchmarks.processes import peak_bytes
 
 _PROCESSES = Path("/proc")
 _PARENT = re.compile(r"^PPid:\s+(\d+)$", re.MULTILINE)
-_SECONDS_BETWEEN_LOOKS = 0.25
+_SECONDS_BETWEEN_LOOKS = 0.5
 
 
 def main(command: list[str]) -> int:

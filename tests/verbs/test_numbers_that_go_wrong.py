@@ -9,7 +9,7 @@ from easymtl.config import load_config
 pytestmark = pytest.mark.slow
 
 
-def refused(capsys, untrained, verb, *flags):
+def refused(capsys, project, verb, *flags):
     capsys.readouterr()
     assert project(verb, *flags) == 2
     out, err = capsys.readouterr()
