@@ -119,6 +119,15 @@ def test_fixtures_end_where_the_first_failure_ends_everything(tmp_path):
     assert [words for _, words in notes(tmp_path)][-3:] == ["ran test_fails", "module ended", "session ended"]
 
 
+def test_fixtures_end_where_the_session_stops_between_two_tests(tmp_path):
+    write(tmp_path, FILES)
+    with (tmp_path / "conftest.py").open("a") as file:
+        file.write("def pytest_sessionstart(session): global SESSION; SESSION = session\n")
+        file.write("def pytest_runtest_logfinish(): SESSION.shouldstop = 'enough'\n")
+    assert "1 passed" in run(tmp_path).stdout
+    assert [words for _, words in notes(tmp_path)] == ["ran test_passes", "module ended", "session ended"]
+
+
 def test_tensorflow_that_was_used_too_early_is_told(tmp_path):
     write(tmp_path, {"test_a": "import tensorflow\ndef test_passes(): pass\n"})
     package = tmp_path / "tensorflow" / "python" / "eager"
