@@ -5,13 +5,15 @@ BIN := $(VENV)/bin
 DEMO_ROWS ?= 400000
 DEMO_CONFIG := samples/configs/dbmtl_on_livestream.config
 DEMO_DIR := model_dir/demo
+JOBS ?= 2
 GOLDEN ?= tests/data/easyrec_golden
+PYTEST := $(BIN)/python -m pytest -n $(JOBS)
 DEMO := --pipeline_config $(DEMO_CONFIG) --set model_dir=$(DEMO_DIR)
 
-.PHONY: help setup demo merlin test zoo accuracy bench paper parity faults mutate lint format proto docs clean
+.PHONY: help setup demo merlin test test-slow test-all test-cost zoo accuracy bench paper parity faults mutate lint format proto docs clean
 
 help:  ## Show the targets.
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 setup: $(BIN)/.installed  ## Make the virtual environment and install the package with its tools.
 
@@ -46,8 +48,18 @@ demo: setup  ## Make data, train, evaluate, export and score: the whole way, in 
 merlin: setup  ## Run docs/guides/from-merlin.md: Merlin's multi-task notebook, as configs, in a few minutes.
 	PATH="$(abspath $(BIN)):$$PATH" sh samples/merlin.sh
 
-test: setup  ## Run the tests.
-	$(BIN)/python -m pytest -n 2
+test: setup  ## Run the tests that are not slow; JOBS=4 runs four at a time, here and below.
+	$(PYTEST) -m 'not slow'
+	@echo 'Left out were the tests marked slow: make test-slow runs those, make test-all everything.'
+
+test-slow: setup  ## Run the tests that `make test` leaves out.
+	$(PYTEST) -m slow
+
+test-all: setup  ## Run all tests.
+	$(PYTEST)
+
+test-cost: setup  ## Run all tests, and tell their processor time and the memory of the largest process.
+	$(BIN)/python -m benchmarks.cost $(PYTEST)
 
 zoo: setup  ## Train, evaluate, export and reload every sample config for some steps; CONFIGS= names some.
 	$(BIN)/python -m benchmarks.zoo $(CONFIGS)

@@ -19,16 +19,17 @@ from easymtl.protos.model_pb2 import ModelConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.verbs.tensorflow_start import start_tensorflow
 
-start_tensorflow()
+if __name__ == "__main__":
+    start_tensorflow()
 
-import numpy as np  # noqa: E402
-import tensorflow as tf  # noqa: E402
-from rich.console import Console  # noqa: E402
-from rich.table import Table  # noqa: E402
+import numpy as np
+import tensorflow as tf
+from rich.console import Console
+from rich.table import Table
 
-from easymtl.layers.context import Build, Call  # noqa: E402
-from easymtl.models import MODELS  # noqa: E402
-from easymtl.models.base import MultiTaskModel  # noqa: E402
+from easymtl.layers.context import Build, Call
+from easymtl.models import MODELS
+from easymtl.models.base import MultiTaskModel
 
 TASKS = ("a", "b", "c", "d", "e")
 GROUP_WIDTHS = {"all": 288, "scene": 64, "people": 64, **dict.fromkeys(TASKS, 160)}

@@ -18,13 +18,14 @@ from pathlib import Path
 from easymtl.synth import write
 from easymtl.verbs.tensorflow_start import start_tensorflow
 
-start_tensorflow()
+if __name__ == "__main__":
+    start_tensorflow()
 
-import numpy as np  # noqa: E402
-from rich.console import Console  # noqa: E402
-from rich.table import Table  # noqa: E402
+import numpy as np
+from rich.console import Console
+from rich.table import Table
 
-from benchmarks.step import Step  # noqa: E402
+from benchmarks.step import Step
 
 CONFIGS = Path(__file__).parent.parent / "samples" / "configs"
 METHODS = {

@@ -82,6 +82,7 @@ def _change_tokens(source: random.Random, text: bytes) -> bytes:
     return b"".join(tokens)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_a_mutated_config_is_read_or_refused(chunk, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -97,7 +97,7 @@ def test_the_order_depends_on_the_seed_and_nothing_else(source):
 @pytest.mark.parametrize("kept_bytes", [0, 1 << 20])
 def test_from_every_cursor_the_rest_is_the_same(kind, shuffle, window_rows, chunk_rows, kept_bytes, request):
     source = request.getfixturevalue(kind)
-    settings = {"shuffle": shuffle, "seed": 5, "num_epochs": 3, "window_rows": window_rows, "batch_size": 14}
+    settings = {"shuffle": shuffle, "seed": 5, "num_epochs": 3, "window_rows": window_rows, "batch_size": 19}
     settings |= {"chunk_rows": chunk_rows, "kept_bytes": kept_bytes}
     whole = batches_of(source, **settings)
     assert len({batch.cursor for batch in whole}) == len(whole)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import signal
 
 import pytest
@@ -18,6 +19,8 @@ from easymtl.verbs.stop_signals import StopSignals
 from tests.faults.runs import differences, small_disk, state_of_training
 from tests.training.small_runs import of_kind, small_config, train, write_data
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
@@ -26,6 +29,20 @@ def folder(tmp_path_factory):
     write_data(folder)
     train(folder)
     return folder
+
+
+@pytest.fixture
+def finished(folder, tmp_path):
+    """Returns the override that names a copy of the finished training."""
+    shutil.copytree(folder / "model", tmp_path / "model")
+    return f"model_dir={tmp_path}/model"
+
+
+@pytest.fixture(scope="module")
+def half(folder):
+    """The model_dir of a training of three steps, to be copied."""
+    train(folder, f"model_dir={folder}/half", "train_config.num_steps=3")
+    return folder / "half"
 
 
 class Stop:
@@ -69,14 +86,12 @@ def test_a_training_that_stopped_early_is_not_trained_on(folder):
 
 @pytest.mark.parametrize("name", ["weights.data-00000-of-00001", "weights.index", "state.json"])
 @pytest.mark.parametrize("is_short", [True, False], ids=["short", "changed"])
-def test_a_damaged_newest_checkpoint_is_told_kept_and_passed_over(folder, tmp_path, name, is_short):
-    override = f"model_dir={tmp_path}/model"
-    train(folder, override)
+def test_a_damaged_newest_checkpoint_is_told_kept_and_passed_over(folder, finished, tmp_path, name, is_short):
     path = tmp_path / "model" / "checkpoints" / "step-000000006" / name
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content[: len(content) // 2] if is_short else content)
-    result, told = train(folder, override)
+    result, told = train(folder, finished)
     assert result.step == 6
     texts = [note.text for note in of_kind(told, events.Note)]
     assert "Damaged checkpoint: " in texts[0] and name in texts[0]
@@ -118,9 +133,9 @@ def test_the_first_signal_asks_and_the_second_has_its_own_force(number, capfd):
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EACCES])
-def test_what_cannot_be_written_is_one_line_and_leaves_the_last_checkpoint(folder, tmp_path, monkeypatch, code):
+def test_what_cannot_be_written_is_one_line_and_leaves_the_last_checkpoint(folder, half, tmp_path, monkeypatch, code):
     override = f"model_dir={tmp_path}/model"
-    train(folder, override, "train_config.num_steps=3")
+    shutil.copytree(half, tmp_path / "model")
     flush = os.fsync
 
     def fail(descriptor: int) -> None:

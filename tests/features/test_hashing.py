@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from easymtl.features.feature_set import FeatureSet
@@ -7,12 +8,16 @@ from easymtl.features.pieces import Ids
 from tests.features.feature_cases import make_pipeline
 
 FIELDS = {"text": "STRING", "number": "INT64", "real": "DOUBLE", "word": "STRING"}
-COLUMNS = {
-    "text": tf.constant(["", "a", "你好", "x" * 1000]),
-    "number": tf.constant([0, -1, 2**62, 7], tf.int64),
-    "real": tf.constant([float("nan"), 0.125, -3.0, 1e9], tf.float64),
-    "word": tf.constant(["a", "b", "", "z"]),
-}
+
+
+@pytest.fixture
+def columns() -> dict[str, tf.Tensor]:
+    return {
+        "text": tf.constant(["", "a", "你好", "x" * 1000]),
+        "number": tf.constant([0, -1, 2**62, 7], tf.int64),
+        "real": tf.constant([float("nan"), 0.125, -3.0, 1e9], tf.float64),
+        "word": tf.constant(["a", "b", "", "z"]),
+    }
 
 
 def make_features() -> FeatureSet:
@@ -31,21 +36,21 @@ def make_features() -> FeatureSet:
     )
 
 
-def test_features_hashed_together_are_hashed_as_each_alone():
+def test_features_hashed_together_are_hashed_as_each_alone(columns):
     transforms = make_features().transforms
     hashed = hashed_features(transforms)
     assert list(hashed) == ["text", "number", "real"], "a vocabulary hashes nothing"
-    found = hash_together(hashed, COLUMNS)
+    found = hash_together(hashed, columns)
     for name, feature in hashed.items():
-        alone = feature([COLUMNS[name]])
+        alone = feature([columns[name]])
         assert isinstance(alone, Ids)
         np.testing.assert_array_equal(found[name].ids, alone.ids, err_msg=name)
     assert found["text"].ids.numpy().tolist() == [-1, 0, 0, 0]
     assert found["real"].ids.numpy()[0] == -1
 
 
-def test_no_feature_and_no_row():
+def test_no_feature_and_no_row(columns):
     hashed = hashed_features(make_features().transforms)
-    assert hash_together({}, COLUMNS) == {}
-    none = hash_together(hashed, {name: column[:0] for name, column in COLUMNS.items()})
+    assert hash_together({}, columns) == {}
+    none = hash_together(hashed, {name: column[:0] for name, column in columns.items()})
     assert all(piece.ids.shape == [0] for piece in none.values())

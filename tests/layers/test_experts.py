@@ -10,8 +10,8 @@ from easymtl.layers.dense import DNN
 from easymtl.layers.experts import Experts, Gate, StackedDNN, mix, mix_all
 from easymtl.protos import layer_pb2
 
-X = tf.random.stateless_normal([16, 5], [1, 2])
-TRAINING = Call(training=True, seed=tf.constant([0, 3], tf.int64))
+X = np.random.default_rng(1).normal(size=[16, 5]).astype(np.float32)
+TRAINING = Call(training=True, seed=np.array([0, 3]))
 NAMES = ["m/expert_0", "m/expert_1", "m/expert_2"]
 
 

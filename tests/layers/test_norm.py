@@ -7,7 +7,7 @@ import tensorflow as tf
 from easymtl.layers.context import Build, Call, Pending
 from easymtl.layers.norm import CONVERGED, EPSILON, MOMENTUM, BatchNorm
 
-TRAINING = Call(training=True, seed=tf.constant([0, 1], tf.int64))
+TRAINING = Call(training=True, seed=np.array([0, 1]))
 WIDTH = 3
 
 

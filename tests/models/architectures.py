@@ -12,14 +12,15 @@ from easymtl.protos.model_pb2 import ModelConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 
 NUM_INPUTS = 6
-X = tf.random.stateless_normal([32, NUM_INPUTS], [4, 2])
+X = np.random.default_rng(4).normal(size=[32, NUM_INPUTS]).astype(np.float32)
 EVALUATION = Call()
-TRAINING = Call(training=True, seed=tf.constant([0, 3], tf.int64))
+TRAINING = Call(training=True, seed=np.array([0, 3]))
 GROUP_WIDTHS = {"all": NUM_INPUTS, "own": 5, "other": 4}
 
 
-def groups_of(x: tf.Tensor = X) -> dict[str, tf.Tensor]:
+def groups_of(x: np.ndarray | tf.Tensor = X) -> dict[str, tf.Tensor]:
     """Returns the feature groups of a batch: `all` is x, the others are functions of it, row by row."""
+    x = tf.convert_to_tensor(x)
     return {"all": x, "own": tf.sin(3.0 * x[:, :5]), "other": tf.cos(2.0 * x[:, 2:])}
 
 
@@ -34,7 +35,7 @@ def make_model(text: str, num_outputs: dict[str, int] | None = None, seed: int =
     return MODELS[name](build, message, GROUP_WIDTHS, widths), build
 
 
-def logits(model: MultiTaskModel, call: Call = EVALUATION, x: tf.Tensor = X) -> dict[str, np.ndarray]:
+def logits(model: MultiTaskModel, call: Call = EVALUATION, x: np.ndarray | tf.Tensor = X) -> dict[str, np.ndarray]:
     """Returns the logits by tower name."""
     return {name: value.numpy() for name, value in model(groups_of(x), call).items()}
 

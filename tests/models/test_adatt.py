@@ -54,7 +54,7 @@ def fuse(value: dict[str, np.ndarray], level: int, inputs: dict[str, np.ndarray]
 @pytest.mark.parametrize("levels", [[(1, 0)], [(3, 0)], [(2, 1)], [(1, 0), (1, 0)], [(2, 2), (1, 1), (2, 1)]])
 def test_levels_are_those_of_the_paper(levels):
     model, value = made(adatt(*levels))
-    inputs = {unit: X.numpy() for unit in [*TASKS, "shared"]}
+    inputs = dict.fromkeys([*TASKS, "shared"], X)
     for level, (own, shared) in enumerate(levels):
         counts = dict.fromkeys(TASKS, own) | ({"shared": shared} if shared else {})
         inputs = fuse(value, level, inputs, counts)
@@ -70,7 +70,7 @@ def test_levels_are_those_of_the_paper(levels):
 def test_one_task_with_one_expert_counts_it_twice():
     model, value = made(adatt((1, 0), towers='task_towers { tower_name: "ctr" }'))
     (found,) = model.levels[0]([X], EVALUATION)
-    np.testing.assert_allclose(found, 2 * dnn(value, "adatt/level_0/ctr/expert_0", X.numpy()), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found, 2 * dnn(value, "adatt/level_0/ctr/expert_0", X), rtol=1e-4, atol=1e-5)
 
 
 def test_the_weight_of_a_single_own_expert_is_not_trained():

@@ -41,7 +41,7 @@ def attend(build, task, transferred, own):
 
 def test_each_tower_attends_to_what_the_one_before_it_hands_on(made):
     model, build = made
-    towers = {name: np.maximum(dense(build, f"{name}/dnn_0", X.numpy().astype(float)), 0) for name in "abc"}
+    towers = {name: np.maximum(dense(build, f"{name}/dnn_0", X.astype(float)), 0) for name in "abc"}
     z = {"a": towers["a"]}
     z["b"], _ = attend(build, "b", dense(build, "b/transfer/dnn", z["a"]), towers["b"])
     z["c"], _ = attend(build, "c", dense(build, "c/transfer/dnn", z["b"]), towers["c"])

@@ -45,8 +45,8 @@ def test_a_task_reads_its_own_experts_and_the_shared_ones_under_its_gate():
     value = {name: parameter.read().numpy() for name, parameter in build.parameters.items()}
     for task, found in enumerate(model.level([X] * 4, EVALUATION)):
         names = [f"cgc_task_{task}_expert_{k}" for k in range(2)] + [f"cgc_share/dnn_expert_{k}" for k in range(3)]
-        experts = np.stack([_dnn(value, f"{name}/dnn", X.numpy()) for name in names], axis=1)
-        scores = X.numpy() @ value[f"cgc_task_{task}_gate/dnn/kernel"] + value[f"cgc_task_{task}_gate/dnn/bias"]
+        experts = np.stack([_dnn(value, f"{name}/dnn", X) for name in names], axis=1)
+        scores = X @ value[f"cgc_task_{task}_gate/dnn/kernel"] + value[f"cgc_task_{task}_gate/dnn/bias"]
         weights = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
         np.testing.assert_allclose(found, np.einsum("bk,bkw->bw", weights, experts), rtol=1e-4, atol=1e-5)
 

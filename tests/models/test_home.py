@@ -86,7 +86,7 @@ def test_both_levels_are_those_of_the_formulas(counts, pairs):
     model, build = make_model(home(text, f"feature_gate_rank: 3 feature_gate_pairs: {pairs}"))
     randomize(build)
     reference = Reference(build, counts)
-    for index, (task, mixture) in enumerate(reference.mixtures(X.numpy()).items()):
+    for index, (task, mixture) in enumerate(reference.mixtures(X).items()):
         expected = reference.dense(f"dnn_output_{index}", mixture)
         np.testing.assert_allclose(logits(model)[task], expected, rtol=2e-3, atol=2e-4)
 

@@ -52,7 +52,7 @@ def test_each_task_reads_the_sum_of_the_experts_under_its_own_gate():
     for index, task in enumerate(["ctr", "cvr", "plain"]):
         kernel = build.parameters[f"mmoe/gate_{index}/dnn/kernel"].read().numpy()
         bias = build.parameters[f"mmoe/gate_{index}/dnn/bias"].read().numpy()
-        scores = np.exp(X.numpy() @ kernel + bias)
+        scores = np.exp(X @ kernel + bias)
         weights = scores / scores.sum(1, keepdims=True)
         np.testing.assert_allclose(found[task], np.einsum("bk,bkw->bw", weights, experts), rtol=1e-3, atol=1e-5)
 

@@ -29,7 +29,7 @@ def test_it_is_an_mmoe_whose_gates_are_equal():
 def test_the_gate_weighs_the_experts():
     model, build = make_model(OMOE.replace("ctr", "plain").replace("dnn { hidden_units: 4 } }", "}", 1))
     randomize(build)
-    scores = X.numpy() @ build.parameters["omoe/gate/dnn/kernel"].read() + build.parameters["omoe/gate/dnn/bias"].read()
+    scores = X @ build.parameters["omoe/gate/dnn/kernel"].read() + build.parameters["omoe/gate/dnn/bias"].read()
     weights = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
     mixture = np.einsum("bk,bkw->bw", weights, model.experts(X, EVALUATION))
     expected = mixture @ build.parameters["dnn_output_0/kernel"].read() + build.parameters["dnn_output_0/bias"].read()

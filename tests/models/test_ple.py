@@ -67,7 +67,7 @@ def test_two_levels_are_those_of_the_paper(high):
     model, build = make_model(f"ple {{ {LOW} {high} {TOWERS} }}")
     randomize(build)
     values = {name: parameter.read().numpy().astype(np.float64) for name, parameter in build.parameters.items()}
-    expected = Reference(values).logits(X.numpy().astype(np.float64))
+    expected = Reference(values).logits(X.astype(np.float64))
     for task, value in logits(model).items():
         np.testing.assert_allclose(value, expected[task], rtol=1e-4, atol=1e-4)
 

@@ -27,7 +27,7 @@ def test_each_task_is_a_dnn_and_an_output_layer():
 def test_a_tower_without_layers_is_a_linear_model():
     model, build = make_model(TEXT, {"kind": 3})
     kernel = build.parameters["dnn_output_2/kernel"].read().numpy()
-    np.testing.assert_allclose(logits(model)["linear"], X.numpy() @ kernel, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(logits(model)["linear"], X @ kernel, rtol=1e-4, atol=1e-6)
 
 
 def test_tasks_share_no_weight():

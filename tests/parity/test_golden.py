@@ -24,6 +24,7 @@ def test_there_are_cases():
     assert CASES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_training_goes_as_it_does_in_easyrec(case):
     result = run_case(ROOT, case)

@@ -60,6 +60,7 @@ def test_every_training_has_a_folder_of_its_own_that_the_script_clears(at_root):
     assert "rm -rf model_dir/merlin_*\n" in SCRIPT.read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", TRAININGS, ids=lambda words: words[-1][:40])
 def test_each_training_runs(at_root, data, tmp_path, capsys, words):
     sets = [f"{part}_input_path={path}" for part, path in data.items()]

@@ -15,8 +15,12 @@ from easymtl.tasks.task import Task
 NAN = float("nan")
 
 
+@cache
 def task_of(losses: str, tower: str = "", model: str = "") -> Task:
-    """Returns a task with these losses, label "y" and sample weight "w"; rows with "in" 0 are out of its space."""
+    """Returns a task with these losses, label "y" and sample weight "w"; rows with "in" 0 are out of its space.
+
+    The same texts give the same task, which is traced once; `task_of.__wrapped__` makes a new one.
+    """
     text = f"""
         data_config {{ label_fields: "y" sample_weight: "w" }}
         model_config {{ {model} simple_multi_task {{ task_towers {{

@@ -1,5 +1,9 @@
 """Funnels from training to scores: a resumed run is the uninterrupted one, a SavedModel scores as its checkpoint."""
 
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,10 +12,14 @@ from easymtl.serving import export as exporting
 from easymtl.serving.parity import Parity
 from easymtl.serving.scoring import SavedModelScorer
 from easymtl.tasks.build import build_tasks
+from easymtl.training import events
 from easymtl.training.evaluation import RankerScorer, evaluate
 from easymtl.training.restore import load_ranker
+from easymtl.training.trainer import TrainingResult
 from tests.training import small_runs
-from tests.training.small_runs import small_config, train, write_data
+from tests.training.small_runs import of_kind, small_config, train, write_data
+
+pytestmark = pytest.mark.slow
 
 DNN = "dnn { hidden_units: 4 dropout_ratio: 0.2 } metrics_set { auc { } }"
 PAIR = f"""
@@ -38,14 +46,26 @@ RESULTS = {
 }
 
 
-@pytest.fixture(params=MODELS)
-def model(request, monkeypatch):
-    """Puts one model in the place of the small runs' own; returns its name."""
+@dataclass(frozen=True)
+class Whole:
+    """A training of one model that has ended, to be read only."""
+
+    model: str
+    folder: Path
+    result: TrainingResult
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def whole(request, tmp_path_factory):
+    """A training with one model in the place of the small runs' own, where it stays while tests use it."""
     before, _, after = small_runs.CONFIG.partition("  mmoe {{")
     rest = after[after.index("  embedding_regularization") :]
     body = MODELS[request.param].replace("{", "{{").replace("}", "}}")
-    monkeypatch.setattr(small_runs, "CONFIG", f"{before}  {body}\n{rest}")
-    return request.param
+    folder = tmp_path_factory.mktemp(request.param)
+    write_data(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(small_runs, "CONFIG", f"{before}  {body}\n{rest}")
+        yield Whole(request.param, folder, train(folder)[0])
 
 
 def weights(result) -> dict[str, np.ndarray]:
@@ -53,35 +73,31 @@ def weights(result) -> dict[str, np.ndarray]:
     return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
-def test_a_resumed_training_is_the_uninterrupted_one(model, tmp_path):
-    folders = [tmp_path / name for name in ("whole", "parts")]
-    for folder in folders:
-        folder.mkdir()
-        write_data(folder)
-    whole, _ = train(folders[0])
-    train(folders[1], "train_config.num_steps=3")
-    parts, _ = train(folders[1])
-    assert dict(whole.metrics) == dict(parts.metrics)
-    assert set(whole.metrics) > RESULTS[model]
-    expected, found = weights(whole), weights(parts)
+def test_a_resumed_training_is_the_uninterrupted_one(whole, tmp_path):
+    folder = shutil.copytree(whole.folder, tmp_path / "parts")
+    shutil.rmtree(folder / "model" / "checkpoints" / whole.result.checkpoint.path.name)
+    parts, told = train(folder)
+    assert [event.step for event in of_kind(told, events.Progress)] == [4, 5, 6]
+    assert dict(whole.result.metrics) == dict(parts.metrics)
+    assert set(whole.result.metrics) > RESULTS[whole.model]
+    expected, found = weights(whole.result), weights(parts)
     assert set(found) == set(expected)
     for name, value in expected.items():
         np.testing.assert_array_equal(found[name], value, err_msg=name)
 
 
-def test_a_saved_model_scores_as_its_checkpoint_without_labels(model, tmp_path, monkeypatch):
+def test_a_saved_model_scores_as_its_checkpoint_without_labels(whole, tmp_path, monkeypatch):
     monkeypatch.setattr(exporting, "check_parity", lambda folder, columns, expected: Parity(0, 0.0))
-    write_data(tmp_path)
-    result, _ = train(tmp_path, "eval_input_path=")
-    pipeline = small_config(tmp_path).pipeline
-    exported = exporting.export(pipeline, result.checkpoint, tmp_path / "export")
+    checkpoint = whole.result.checkpoint
+    pipeline = small_config(whole.folder).pipeline
+    exported = exporting.export(pipeline, checkpoint, tmp_path / "export")
     assert set(exported.inputs) == {"item", "tags", "price"}
     assert not exported.placement.without_kernel
     scorers = (
-        RankerScorer(load_ranker(pipeline, result.checkpoint), tf.float32),
+        RankerScorer(load_ranker(pipeline, checkpoint), tf.float32),
         SavedModelScorer(exported.path, pipeline),
     )
     first, second = (evaluate(pipeline, build_tasks(pipeline), scorer).metrics for scorer in scorers)
-    assert RESULTS[model] <= set(second)
-    for name in RESULTS[model]:
+    assert RESULTS[whole.model] <= set(second)
+    for name in RESULTS[whole.model]:
         assert second[name] == pytest.approx(first[name], rel=1e-5)

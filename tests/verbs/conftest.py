@@ -67,8 +67,13 @@ def make_project(tmp_path_factory) -> Callable[[Path], Project]:
 
 
 @pytest.fixture(scope="session")
-def project(make_project) -> Project:
+def untrained(make_project) -> Project:
+    """The livestream sample before its training."""
+    return make_project(next(path for path in CONFIGS if path.stem == "dbmtl_on_livestream"))
+
+
+@pytest.fixture(scope="session")
+def project(untrained) -> Project:
     """The livestream sample after two steps, exported by the training."""
-    made = make_project(next(path for path in CONFIGS if path.stem == "dbmtl_on_livestream"))
-    assert made("train") == 0
-    return made
+    assert untrained("train") == 0
+    return untrained

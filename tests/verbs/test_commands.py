@@ -13,6 +13,8 @@ from easymtl.serving import export as exporting
 from easymtl.serving.parity import Parity
 from tests.verbs.sample_rows import write_rows
 
+pytestmark = pytest.mark.slow
+
 TOWERS = ["is_click", "is_view", "view_costtime", "is_on_mic", "on_mic_duration"]
 
 

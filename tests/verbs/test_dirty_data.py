@@ -8,9 +8,11 @@ import pytest
 from easymtl.cli import main
 from tests.training.small_runs import CONFIG, write_data
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
-def config(tmp_path):
+def config(tmp_path, score_here):
     write_data(tmp_path)
     for name in ("train.csv", "eval.csv"):
         lines = (tmp_path / name).read_text().splitlines()

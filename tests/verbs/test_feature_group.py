@@ -8,6 +8,8 @@ from easymtl.serving import export as exporting
 from easymtl.serving.parity import Parity
 from tests.errors.project import CONFIG, Project, replaced, rows
 
+pytestmark = pytest.mark.slow
+
 OWN = replaced(
     CONFIG,
     ('export_config { exporter_type: "none" }\n', ""),

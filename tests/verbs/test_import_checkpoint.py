@@ -7,11 +7,12 @@ import pytest
 from easymtl.cli import main
 from tests.training.easyrec_checkpoints import GOLDEN, golden_values, save, write_index
 
+pytestmark = pytest.mark.slow
 CASE = "01_simple_multi_task_bn_adam"
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
+def run(tmp_path, monkeypatch, capsys, score_here):
     """Runs a command on the case, and returns its exit code and what it printed."""
     monkeypatch.chdir(GOLDEN / CASE)
 

@@ -11,9 +11,11 @@ from easymtl.cli import main
 from tests.data.s3_server import s3, s3_client, s3_server  # noqa: F401
 from tests.training.small_runs import CONFIG, write_data
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
-def config(tmp_path, s3):  # noqa: F811
+def config(tmp_path, s3, score_here):  # noqa: F811
     write_data(tmp_path)
     for name in ("train.csv", "eval.csv"):
         s3.put_object(Bucket="data", Key=f"shop/{name}", Body=(tmp_path / name).read_bytes())

@@ -9,6 +9,7 @@ from tests.verbs.sample_rows import CONFIGS
 
 # What a process of its own finds is tested in tests/serving, and costs seconds for each config.
 OTHERS = [path for path in CONFIGS if path.stem != "dbmtl_on_livestream"]
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
 @pytest.mark.parametrize("config", OTHERS, ids=lambda path: path.stem)

@@ -13,6 +13,8 @@ from easymtl.serving import export as exporting
 from easymtl.serving.parity import Parity
 from tests.errors.project import CONFIG, Project, replaced
 
+pytestmark = pytest.mark.slow
+
 MMOE = replaced(
     CONFIG,
     ("dbmtl {", "mmoe { num_expert: 3"),

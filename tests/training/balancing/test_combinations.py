@@ -16,7 +16,7 @@ from easymtl.training.balancing.combinations import (
 )
 from tests.training.balancing.test_solvers import gradients
 
-SEED = tf.constant([3, 7], tf.int64)
+SEED = np.array([3, 7])
 
 
 def combination(name: str, num_tasks: int, text: str = ""):

@@ -13,6 +13,8 @@ from easymtl.training.restore import find_checkpoint, load_ranker
 from tests.training.balancing.balanced_runs import METHODS, TOWERS, balanced, config_of, train
 from tests.training.small_runs import of_kind, write_data
 
+pytestmark = pytest.mark.slow
+
 FORTY = ("train_config.num_steps=40", "train_config.save_checkpoints_steps=20")
 
 

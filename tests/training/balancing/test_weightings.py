@@ -14,7 +14,7 @@ from easymtl.training.balancing.weightings import (
     Weighable,
 )
 
-SEED = tf.constant([1, 2], tf.int64)
+SEED = np.array([1, 2])
 
 
 def test_uncertainty_is_its_formula_for_classification_and_regression():

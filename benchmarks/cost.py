@@ -1,0 +1,71 @@
+"""Runs a command, and tells the processor time of all its processes and the memory of the largest one.
+
+    python -m benchmarks.cost python -m pytest -n 2
+
+Memory is the resident set at its peak (VmHWM), looked up twice a second while the command runs; `ru_maxrss` would
+count for a process what the one that started it had.
+"""
+
+import re
+import resource
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.processes import peak_bytes
+
+_PROCESSES = Path("/proc")
+_PARENT = re.compile(r"^PPid:\s+(\d+)$", re.MULTILINE)
+_SECONDS_BETWEEN_LOOKS = 0.5
+
+
+def main(command: list[str]) -> int:
+    """Runs a command and prints its costs; returns its exit code."""
+    begin = time.monotonic()
+    largest, name = 0, ""
+    with subprocess.Popen(command) as process:
+        while process.poll() is None:
+            for descendant in descendants(process.pid):
+                peak, its_name = _peak(descendant)
+                if peak > largest:
+                    largest, name = peak, its_name
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(
+        f"processor {used.ru_utime + used.ru_stime:.0f} s, of which system {used.ru_stime:.0f} s; "
+        f"wall {time.monotonic() - begin:.0f} s; largest process {largest / 1e9:.2f} GB ({name})"
+    )
+    return process.returncode
+
+
+def descendants(root: int) -> Iterator[int]:
+    """Yields a process and all that came from it."""
+    children = defaultdict(list)
+    for path in _PROCESSES.glob("[0-9]*/status"):
+        if match := _PARENT.search(_read(path)):
+            children[int(match[1])].append(int(path.parent.name))
+    found = [root]
+    while found:
+        process = found.pop()
+        yield process
+        found += children[process]
+
+
+def _peak(process: int) -> tuple[int, str]:
+    """Returns the peak of a process in bytes, 0 for one that has ended, and how it was started."""
+    words = _read(_PROCESSES / str(process) / "cmdline").replace("\0", " ").strip()
+    return peak_bytes(_read(_PROCESSES / str(process) / "status")) or 0, words[:120]
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
