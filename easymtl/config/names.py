@@ -3,6 +3,7 @@
 Rooms that give these names a meaning import the lists from here, so that a name the check accepts exists.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 ACTIVATIONS = (
@@ -127,3 +128,15 @@ def normalizer_name(text: str) -> str:
 def metric_result(metric: str, tower_name: str, weighted: bool = False) -> str:
     """Returns the name of a metric of a tower in reports: `auc_ctr`, `weighted_auc_ctr`."""
     return f"{'weighted_' if weighted else ''}{metric}_{tower_name}"
+
+
+def numbered(names: Iterable[str]) -> list[str]:
+    """Returns the names in order, with `_2`, `_3`, ... behind those that came before: `a a` becomes `a a_2`."""
+    result: list[str] = []
+    for name in names:
+        unique, number = name, 1
+        while unique in result:
+            number += 1
+            unique = f"{name}_{number}"
+        result.append(unique)
+    return result

@@ -47,6 +47,7 @@ RULES: tuple[Callable[[Review], None], ...] = (
     tasks.check_unused_labels,
     tasks.check_losses,
     labels.check_label_transforms,
+    losses.check_loss_names,
     losses.check_sessions,
     losses.check_order_calibration,
     losses.check_distillation,

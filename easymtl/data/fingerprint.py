@@ -2,13 +2,15 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePosixPath
 
 import pyarrow as pa
 
+from easymtl.data.partitions import partition_texts
 from easymtl.data.paths import DataFile, read_open
 from easymtl.errors import quoted
 
@@ -24,7 +26,7 @@ class FileMark:
     """One file of data, wherever it lies and whenever it was written.
 
     Attributes:
-        name: without its folders.
+        name: without its folders, but for those that are columns.
         size: bytes.
         digest: of its first and last 64 KiB, and of the footer of a Parquet file, which holds the place, the size and
             the statistics of each column: BLAKE2b, 16 bytes, hexadecimal.
@@ -35,8 +37,12 @@ class FileMark:
     digest: str
 
 
-def fingerprint(files: Sequence[DataFile]) -> list[FileMark]:
+def fingerprint(files: Sequence[DataFile], columns: Collection[str] = ()) -> list[FileMark]:
     """Returns the marks of files, in their order; a file that is read twice has two.
+
+    Args:
+        files: what is read.
+        columns: the declared columns; a folder that is one of them, such as `dt=2026-01-01`, is part of a file's name.
 
     It reads 128 KiB of each and the footer of a Parquet file (16 MiB of it at most), so that its time does not depend
     on the size of the data; files on a server are asked for 16 at a time.
@@ -47,7 +53,7 @@ def fingerprint(files: Sequence[DataFile]) -> list[FileMark]:
     distinct = list(dict.fromkeys(files))
     threads = _REMOTE_THREADS if any(file.is_remote for file in distinct) else 1
     with ThreadPoolExecutor(threads, "easymtl-fingerprint") as pool:
-        marks = dict(zip(distinct, pool.map(_mark, distinct)))
+        marks = dict(zip(distinct, pool.map(partial(_mark, columns=columns), distinct)))
     return [marks[file] for file in files]
 
 
@@ -66,7 +72,7 @@ def describe_changes(before: Sequence[FileMark], now: Sequence[FileMark]) -> str
     return ", ".join(found) or "the same files in another order"
 
 
-def _mark(file: DataFile) -> FileMark:
+def _mark(file: DataFile, columns: Collection[str]) -> FileMark:
     with file.open() as opened:
         size = opened.size()
         digest = hashlib.blake2b(digest_size=16)
@@ -76,7 +82,8 @@ def _mark(file: DataFile) -> FileMark:
             head = read_open(opened, 0, _END_BYTES, file)
             tail = read_open(opened, size - _END_BYTES, _END_BYTES, file)
             digest.update(head + tail + _footer(opened, size, tail, file))
-    return FileMark(PurePosixPath(file.path).name, size, digest.hexdigest())
+    folders = [f"{name}={text}/" for name, text in partition_texts(file).items() if name in columns]
+    return FileMark("".join(folders) + PurePosixPath(file.path).name, size, digest.hexdigest())
 
 
 def _footer(opened: pa.NativeFile, size: int, tail: bytes, file: DataFile) -> bytes:

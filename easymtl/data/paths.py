@@ -117,7 +117,12 @@ def split_paths(paths: str) -> list[str]:
     """Returns the parts of a comma list, without the blanks around them."""
     if paths.strip() and ("," in paths or paths != paths.strip()) and os.path.exists(paths):
         return [paths]
-    parts = (_PART_ENDS.sub("", part) for part in _COMMAS.split(paths))
+    return split_commas(paths)
+
+
+def split_commas(text: str) -> list[str]:
+    """Returns the parts of a comma list, without blanks around them; a comma or blank behind a backslash stays."""
+    parts = (_PART_ENDS.sub("", part) for part in _COMMAS.split(text))
     return [_ESCAPED.sub(r"\1", part) for part in parts if part]
 
 

@@ -15,7 +15,6 @@ from easymtl.config import names as config_names
 from easymtl.errors import UserError, quoted
 from easymtl.protos.eval_pb2 import EvalMetrics
 from easymtl.tasks.grouped_metrics import REDUCTIONS, grouped_auc, ordered_pair_share
-from easymtl.tasks.names import numbered
 
 # float32 probabilities saturate at 0 and 1; the smallest distance from 1 that they can show is 6e-8.
 _SMALLEST_PROBABILITY = 1e-7
@@ -257,7 +256,7 @@ def build_metrics(entries: Iterable[EvalMetrics], predicted: str, num_class: int
         UserError: when a metric does not go with what the tower predicts, or lacks a parameter.
     """
     metrics = [_build_metric(entry, predicted, num_class, where) for entry in entries]
-    names = numbered(metric.name for metric in metrics)
+    names = config_names.numbered(metric.name for metric in metrics)
     return [replace(metric, name=name) for metric, name in zip(metrics, names)]
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import tensorflow as tf
 from google.protobuf.message import Message
 
+from easymtl.config.names import numbered
 from easymtl.errors import UserError, quoted
 from easymtl.features.numbers import NumberColumn
 from easymtl.layers.context import Build
@@ -21,7 +22,6 @@ from easymtl.tasks.losses import LOSSES, LossInputs, LossKind, Output, reach_of
 from easymtl.tasks.losses_pointwise import lognormal_predictions
 from easymtl.tasks.measures import Measure
 from easymtl.tasks.metrics import Metric, build_metrics
-from easymtl.tasks.names import numbered
 from easymtl.tasks.reach import Reach
 from easymtl.tasks.sample_weights import Factor, factor_of
 from easymtl.tasks.sums import Part, Sums

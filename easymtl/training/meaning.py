@@ -4,13 +4,17 @@ Shapes alone do not tell: features of one width in another order, other boundari
 well, and score wrongly.
 """
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from google.protobuf import text_format
 
 from easymtl.config import view
+from easymtl.config.rules.feature_faults import table_sources
+from easymtl.config.vocabulary import read_vocabulary
 from easymtl.errors import UserError, quoted
+from easymtl.features.declarations import declared_features
 from easymtl.protos.feature_pb2 import FeatureConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.training.checkpoints import Checkpoint
@@ -33,6 +37,7 @@ def meaning_of(pipeline: Pipeline) -> dict[str, Any]:
         "groups": groups,
         "features": {name: features[name] for name in sorted(used & set(features))},
         "towers": towers,
+        "vocabularies": _vocabularies(pipeline, used),
         "label_transforms": {
             tower.tower_name: text_format.MessageToString(tower.label_transform, as_one_line=True)
             for tower in view.task_towers(pipeline)
@@ -99,7 +104,30 @@ def _difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
         if changed:
             new, old = fields.get(changed[0]), before.get(changed[0])
             return f'feature "{name}" has {changed[0]} {new} in the config and {old} in the training'
+    words = here["vocabularies"]
+    changed = sorted(name for name, digest in there.get("vocabularies", words).items() if words.get(name) != digest)
+    if changed:
+        return (
+            f'the vocab_file of feature "{changed[0]}" has not the values, in the order, that it had in the training, '
+            "so that they would take each other's rows"
+        )
     return "its feature groups are not those of the config"
+
+
+def _vocabularies(pipeline: Pipeline, used: set[str]) -> dict[str, str]:
+    """Returns a digest of the values in each `vocab_file`, in their order, by feature."""
+    declared = declared_features(pipeline)
+    with_file = [name for name in used & set(declared) if table_sources(declared[name])[:1] == ["vocab_file"]]
+    files = {name: declared[name].vocab_file for name in with_file}
+    digests = {path: _digest(read_vocabulary(path).words) for path in set(files.values())}
+    return {name: digests[path] for name, path in sorted(files.items())}
+
+
+def _digest(words: Iterable[str]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for word in words:
+        digest.update(word.encode() + b"\n")
+    return digest.hexdigest()
 
 
 def _fields(feature: FeatureConfig) -> dict[str, str]:

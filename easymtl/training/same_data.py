@@ -6,6 +6,7 @@ from typing import Any
 
 from easymtl.config import view
 from easymtl.data.feed import MIN_WINDOW_ROWS, Cursor
+from easymtl.data.fields import input_fields
 from easymtl.data.fingerprint import FileMark, describe_changes, fingerprint
 from easymtl.data.paths import expand
 from easymtl.errors import UserError
@@ -37,7 +38,8 @@ class DataIdentity:
           UserError: a file is gone or cannot be read.
         """
         paths = view.train_input(pipeline)
-        return cls(tuple(fingerprint(expand(paths) if paths else [])), _order(pipeline))
+        files = expand(paths) if paths else []
+        return cls(tuple(fingerprint(files, input_fields(pipeline.data_config))), _order(pipeline))
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> "DataIdentity":

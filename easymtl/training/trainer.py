@@ -106,6 +106,8 @@ class Trainer:
         self._is_stopping = is_stopping
         require_training_memory(self.pipeline)
         self.ranker = Ranker(self.pipeline)
+        # Of now: the vocabularies are those that the ranker has read, whatever becomes of their files.
+        self._meaning = meaning_of(self.pipeline)
         precision = settle_precision(self.pipeline, self.ranker)
         self.settings.mixed_precision = precision.choice
         if precision.reason:
@@ -312,7 +314,7 @@ class Trainer:
             "evaluated_step": self._evaluated_step,
             "owes_evaluation": self._owes_evaluation,
             "is_interim": is_interim,
-            "meaning": meaning_of(self.pipeline),
+            "meaning": self._meaning,
             "balancing": balancing_name(self.pipeline),
             "optimizers": optimizers_of(self.pipeline),
         }

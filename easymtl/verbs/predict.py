@@ -4,6 +4,7 @@ import time
 from argparse import Namespace
 
 from easymtl.config import load_config
+from easymtl.data.paths import split_commas
 from easymtl.serving.scores_file import scores_file
 from easymtl.verbs.data_check import require_all_columns, require_files
 from easymtl.verbs.overwriting import model_folders, require_apart
@@ -25,7 +26,7 @@ def run(options: Namespace) -> None:
     from easymtl.serving.scoring import check_keep, predict
     from easymtl.verbs.model_choice import choose_scorer
 
-    keep = [name for name in options.keep.split(",") if name]
+    keep = split_commas(options.keep)
     check_keep(config.pipeline, keep)
     scorer, source, _ = choose_scorer(config.pipeline, options)
     begin = time.perf_counter()

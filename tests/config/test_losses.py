@@ -100,3 +100,11 @@ def test_the_reading_of_a_probability_as_its_log_is_noted(load):
 def test_a_soft_label_is_a_label_that_is_used(load):
     entry = 'pred_name: "logits_ctr" soft_label_name: "seconds" loss_type: L2_LOSS'
     assert load(kd(entry), ('label_name: "seconds"', 'label_name: "order"')).notes == []
+
+
+def test_a_second_loss_of_one_name_and_a_tower_that_ends_in_2_are_told_apart(problems):
+    twice = losses("losses { loss_type: L2_LOSS } losses { loss_type: L2_LOSS }")
+    lines = problems(twice, ('tower_name: "stay"', 'tower_name: "cvr_2"'))
+    assert any('has a loss named "L2_LOSS_cvr_2"' in line and "Give it a loss_name" in line for line in lines), lines
+    renamed = losses('losses { loss_type: L2_LOSS } losses { loss_type: L2_LOSS loss_name: "mine" }')
+    assert not any("a loss named" in line for line in problems(renamed, ('tower_name: "stay"', 'tower_name: "cvr_2"')))

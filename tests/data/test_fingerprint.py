@@ -90,3 +90,15 @@ def test_a_footer_that_is_none_is_no_harm(tmp_path):
     path = tmp_path / "a.parquet"
     path.write_bytes(b"x" * 200_000 + b"\xff\xff\xff\xffPAR1")
     assert marks(path)[0].size == 200_008
+
+
+def test_a_folder_that_is_a_column_is_part_of_the_name(tmp_path):
+    for day in ("01", "02"):
+        folder = tmp_path / "logs" / f"dt={day}"
+        folder.mkdir(parents=True)
+        (folder / "part-0.csv").write_text("1,2\n")
+    first, second = (expand(str(tmp_path / "logs" / f"dt={day}")) for day in ("01", "02"))
+    assert fingerprint(first) == fingerprint(second)
+    assert describe_changes(fingerprint(first, {"dt"}), fingerprint(second, {"dt"})) == (
+        '1 added ("dt=02/part-0.csv"), 1 missing ("dt=01/part-0.csv")'
+    )

@@ -8,6 +8,7 @@ CHOSEN = (
     "easymtl/training/update_rules.py",
     "easymtl/training/inputs.py",
     "easymtl/data/windows.py",
+    "easymtl/data/chunks.py",
     "easymtl/tasks/losses_*.py",
     "easymtl/features/*.py",
     "easymtl/serving/*.py",
@@ -15,10 +16,20 @@ CHOSEN = (
 
 # Behind the mirrored test, tests/<room>/test_<module>.py: files that judge a module too, cheap ones first.
 _ALSO = {
-    "easymtl/training/step.py": ("tests/training/test_step.py", "tests/training/test_trainer.py"),
+    "easymtl/training/step.py": (
+        "tests/training/test_step.py",
+        "tests/training/test_refused_steps.py",
+        "tests/training/test_trainer.py",
+    ),
     "easymtl/training/update_rules.py": ("tests/training/test_optimizers.py",),
     "easymtl/training/inputs.py": ("tests/training/test_step.py", "tests/training/test_trainer.py"),
     "easymtl/data/windows.py": ("tests/data/test_feed.py", "tests/data/test_reader_properties.py"),
+    "easymtl/data/chunks.py": (
+        "tests/data/test_windows.py",
+        "tests/data/test_feed.py",
+        "tests/data/test_skipped.py",
+        "tests/data/test_reader_properties.py",
+    ),
     "easymtl/tasks/losses_*.py": ("tests/tasks/test_losses.py", "tests/tasks/test_golden_losses.py"),
     "easymtl/features/*.py": ("tests/features/test_*.py",),
     "easymtl/serving/*.py": ("tests/serving/test_*.py",),

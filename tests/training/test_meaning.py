@@ -46,3 +46,18 @@ def test_what_does_not_change_the_meaning_may_change(folder):
     overrides = ["train_config.num_steps=9", "feature_config.features[0].initializer={constant_initializer{consts: 1}}"]
     config = load_config(str(folder / "x.config"), overrides)
     load_ranker(config.pipeline, find_checkpoint(config.pipeline))
+
+
+def test_the_values_of_a_vocabulary_keep_their_rows(folder, tmp_path):
+    """Another order of as many values fits in shape, and gives each the row of another."""
+    words = tmp_path / "words.txt"
+    feature = f'{{ input_names: "item" embedding_dim: 4 vocab_file: "{words}" }}'
+    overrides = [f"feature_config.features[0]={feature}", f"model_dir={tmp_path}/model", "train_config.num_steps=1"]
+    words.write_text("i0\ni1\ni2\n")
+    config = load_config(str(folder / "x.config"), overrides)
+    Trainer(config, lambda event: None).run()
+    words.write_text("i0\r\ni1\r\ni2\r\n\r\n")
+    load_ranker(config.pipeline, find_checkpoint(config.pipeline))
+    words.write_text("i1\ni0\ni2\n")
+    with pytest.raises(UserError, match='the vocab_file of feature "item" has not the values'):
+        load_ranker(config.pipeline, find_checkpoint(config.pipeline))

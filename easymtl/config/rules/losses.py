@@ -1,7 +1,7 @@
 """Rules of losses that look beyond one row: sessions, calibration of one task against another, distillation."""
 
 from easymtl.config import view
-from easymtl.config.names import NORMALIZERS, normalizer_name
+from easymtl.config.names import NORMALIZERS, normalizer_name, numbered
 from easymtl.config.rules.review import Review
 from easymtl.config.rules.spaces import check_indicator
 from easymtl.config.rules.tasks import LOSS_PARAMETERS, loss_names, task_kind
@@ -38,6 +38,21 @@ def check_sessions(review: Review) -> None:
             _check_parameters(review, f"{path}.losses[{index}]", loss)
         if not tower.losses and LossType.Name(tower.loss_type) in _NEED_SESSIONS:
             _miss_session(review, path, LossType.Name(tower.loss_type))
+
+
+def check_loss_names(review: Review) -> None:
+    """No loss of a tower is named as one of another: further losses of one name get `_2`, as a tower may end in."""
+    taken: dict[str, str] = {}
+    for path, tower in review.towers():
+        entries = [(f"{path}.losses[{index}]", loss) for index, loss in enumerate(tower.losses)]
+        names = [loss.loss_name or LossType.Name(loss.loss_type) for _, loss in entries] or loss_names(tower)
+        ends = numbered(f"{name}_{tower.tower_name}" for name in names)
+        for name, (place, _) in zip(ends, entries or [(path, tower)]):
+            if name in taken:
+                where = review.places.where(taken[name])
+                text = f'has a loss named "{name}", as {where} has. Give it a loss_name, or rename the tower.'
+                review.problem(place, text)
+            taken.setdefault(name, place)
 
 
 def check_order_calibration(review: Review) -> None:
