@@ -1,7 +1,7 @@
 """From encoded chunks to windows of rows, to batches."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -38,11 +38,13 @@ class Batch:
         rows: the encoded rows.
         cursor: the position after them.
         progress: passes over the data at their end, by the bytes of the blocks.
+        num_by_epoch: epoch -> how many of the rows are of it, in the order of the rows.
     """
 
     rows: Rows
     cursor: Cursor
     progress: float = 0.0
+    num_by_epoch: Mapping[int, int] = field(default_factory=dict)
 
 
 def gather_windows(chunks: Iterator[Chunk], window_rows: int, window_bytes: int, start: Cursor) -> Iterator[Window]:
@@ -92,6 +94,7 @@ def cut_batches(
         UserError: the first window has fewer rows than were consumed of it.
     """
     pieces: list[Rows] = []
+    num_by_epoch: dict[int, int] = {}
     missing = batch_size
     cursor, progress = Cursor(), 0.0
     for window in windows:
@@ -105,15 +108,17 @@ def cut_batches(
             pieces.append(
                 window.rows.slice(row, count) if order is None else window.rows.take(order[row : row + count])
             )
+            num_by_epoch[window.start.epoch] = num_by_epoch.get(window.start.epoch, 0) + count
             row, missing = row + count, missing - count
             cursor, progress = _position(window, row, num_rows)
             if not missing:
                 rows, pieces, missing = Rows.concat(pieces), [], batch_size
-                yield Batch(rows, cursor, progress)
+                yield Batch(rows, cursor, progress, num_by_epoch)
+                num_by_epoch = {}
                 del rows
         del window, order
     if pieces and not drop_remainder:
-        yield Batch(Rows.concat(pieces), cursor, progress)
+        yield Batch(Rows.concat(pieces), cursor, progress, num_by_epoch)
 
 
 def _window_order(window: Window, num_rows: int, seed: int) -> np.ndarray:

@@ -1,8 +1,7 @@
 """The feeds of a config: what training and evaluation read."""
 
 from easymtl.config import view
-from easymtl.data.feed import MIN_WINDOW_ROWS, Cursor, Feed
-from easymtl.data.rows import Rows
+from easymtl.data.feed import MIN_WINDOW_ROWS, Batch, Cursor, Feed
 from easymtl.data.sources import Source, open_source
 from easymtl.data.text_form import text_forms
 from easymtl.features.encoder import Encoder
@@ -23,7 +22,7 @@ class TrainingInput:
       labels: refuses wrong labels.
       source: where the rows come from.
       feed: the batches. It runs ahead, so that what it has met is more than what was trained on.
-      tally: what was odd in the rows that were trained on.
+      tally: what was odd in the rows that were trained on, each row once.
     """
 
     def __init__(self, pipeline: Pipeline, ranker: Ranker, start: Cursor | None):
@@ -31,6 +30,7 @@ class TrainingInput:
         self.encoder = Encoder(ranker.feature_set, ranker.number_columns, key_fields=ranker.key_fields)
         self.labels = LabelCheck(self.encoder, label_rules(pipeline), number_rules(pipeline))
         self.tally = Tally(self.encoder.codes)
+        self._first_pass: int | None = None
         self.source: Source = open_source(
             view.train_input(pipeline), data, self.encoder.fields, forms=text_forms(pipeline)
         )
@@ -48,10 +48,14 @@ class TrainingInput:
             kept_bytes=KEPT_BYTES,
         )
 
-    def count(self, rows: Rows) -> None:
-        """Counts rows that have been trained on."""
-        self.tally.add(rows)
-        self.labels.count(rows)
+    def count(self, batch: Batch) -> None:
+        """Counts rows that have been trained on; what is odd in them only in the pass over the data that came first."""
+        if self._first_pass is None:
+            self._first_pass = next(iter(batch.num_by_epoch))
+        number = batch.num_by_epoch.get(self._first_pass, 0)
+        if number:
+            self.tally.add(batch.rows if number == batch.rows.num_rows else batch.rows.slice(0, number))
+        self.labels.count(batch.rows)
 
 
 def evaluation_feed(pipeline: Pipeline, encoder: RowEncoder, paths: str) -> Feed:

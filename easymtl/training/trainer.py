@@ -53,7 +53,7 @@ class TrainingResult:
       best_step: updates made by the best evaluation, or None without evaluation data.
       metrics: of the last evaluation, empty without evaluation data.
       num_examples: rows that this run has trained on.
-      counts: feature -> kind of oddity -> rows that this run has trained on, each as often as it has.
+      counts: feature -> kind of oddity -> rows that this run has trained on, in its first pass over the data.
       skipped_rows: rows that did not parse, on the way to these.
       is_stopped: it was told to stop before its end, and is to be continued.
       best: what the best evaluation is best in, such as `auc 0.74425`.
@@ -258,7 +258,7 @@ class Trainer:
             self._check_finite(step, values.losses, batch, source)
             self._cursor = batch.cursor
             self._num_examples += batch.rows.num_rows
-            source.count(batch.rows)
+            source.count(batch)
             pace.count(batch.rows.num_rows)
             self._reports.step(step, values, rates, pace)
             profile.after(step)

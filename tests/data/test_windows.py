@@ -7,19 +7,10 @@ import pyarrow as pa
 import pytest
 
 from easymtl.data.blocks import Block, Source
+from easymtl.data.chunks import Chunk, block_order, encode_chunks, merge_chunks, read_chunks, require_rows
 from easymtl.data.order import Cursor, permutation
 from easymtl.data.rows import Rows
-from easymtl.data.windows import (
-    Chunk,
-    Window,
-    block_order,
-    cut_batches,
-    encode_chunks,
-    gather_windows,
-    merge_chunks,
-    read_chunks,
-    require_rows,
-)
+from easymtl.data.windows import Window, cut_batches, gather_windows
 from easymtl.errors import UserError
 
 
@@ -90,7 +81,7 @@ def test_chunks_from_any_position_on_are_those_of_a_whole_pass(start, left_out):
 
 
 def test_a_position_behind_the_end_is_refused():
-    with pytest.raises(UserError, match="the files have changed"):
+    with pytest.raises(UserError, match="is not there: the files, or"):
         positions(two_blocks(), Cursor(0, 3))
 
 
@@ -247,7 +238,7 @@ def test_a_window_that_is_gone_is_refused_at_its_first_chunk_only():
     chunks = chunks_of(2, 2, None, 2, None, epoch=3, block=5)
     start = Cursor(3, 5, 1, 1)
     assert len(windows_of(chunks[1:], rows=1, start=start)) == 2
-    with pytest.raises(UserError, match="the files have changed"):
+    with pytest.raises(UserError, match="is not there: the files, or"):
         windows_of(chunks, rows=1, start=start)
     # At a border of windows any chunk may be the first: those before it may have lost their rows.
     assert len(windows_of(chunks, rows=1, start=Cursor(3, 5, 1))) == 3
@@ -280,7 +271,7 @@ def test_rows_that_were_used_are_skipped_in_the_first_window_alone():
     assert [batch.rows["i"].tolist() for batch in cut([3, 5], skip_rows=2)] == [[2, 3, 4, 5], [6, 7]]
     for skipped in (3, 4):
         with pytest.raises(
-            UserError, match=rf"'epoch': 0, 'block': 2, 'chunk': 0, 'row': {skipped}.* the files have changed"
+            UserError, match=rf"'epoch': 0, 'block': 2, 'chunk': 0, 'row': {skipped}.* is not there: the files, or"
         ):
             cut([3, 5], skip_rows=skipped)
 
@@ -293,3 +284,11 @@ def test_the_rows_of_a_window_are_permuted_by_seed_and_position():
     np.testing.assert_array_equal(rest[0].rows["i"][:5], first.rows["i"][15:])
     (other, _) = cut([20, 20], batch_size=20, shuffle=True, seed=6)
     assert other.rows["i"].tolist() != first.rows["i"].tolist()
+
+
+def test_a_batch_tells_which_of_its_rows_are_of_which_epoch():
+    windows = iter(
+        Window(Cursor(epoch), Cursor(epoch + 1), epoch, epoch + 1, Rows({"i": np.arange(3)})) for epoch in (4, 5)
+    )
+    found = [dict(batch.num_by_epoch) for batch in cut_batches(windows, 2, False, 0, False, 0)]
+    assert found == [{4: 2}, {4: 1, 5: 1}, {5: 2}]
