@@ -72,7 +72,7 @@ def _batches(reader: Source, raw_reader: Source, encode: Encoder) -> Iterator[tu
             numbered = read.append_column(_PLACE, pa.array(range(read.num_rows))).slice(0, _MOST_ROWS)
             usable, _ = usable_rows(encode, numbered, reader, [block])
             if usable.num_rows:
-                yield usable.remove_column(usable.num_columns - 1), raw.take(usable.column(_PLACE))
+                yield usable.remove_column(usable.num_columns - 1), _compact(raw.take(usable.column(_PLACE)))
 
 
 def _blanked(raw: pa.RecordBatch, fields: dict[str, Field], encode: Encoder) -> tuple[pa.RecordBatch, pa.RecordBatch]:
@@ -89,6 +89,17 @@ def _blanked(raw: pa.RecordBatch, fields: dict[str, Field], encode: Encoder) -> 
             blank.remove(error.field)
             continue
         return blanked, filled
+
+
+def _compact(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Returns the rows with dictionaries of their own values: an encoder would look at those of rows left out, too."""
+    columns = [
+        column.dictionary_decode().dictionary_encode().cast(column.type)
+        if pa.types.is_dictionary(column.type)
+        else column
+        for column in batch.columns
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
 
 
 def _without(raw: pa.RecordBatch, name: str) -> pa.RecordBatch:

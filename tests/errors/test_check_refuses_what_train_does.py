@@ -61,10 +61,13 @@ SITES: dict[str, list[Found | str]] = {
             'default_val "x" is no FLOAT', ('"price" input_type: FLOAT', '"price" input_type: FLOAT default_val: "x"')
         )
     ],
+    "data/chunks.py read_chunks": [CURSOR, ROWS_GONE],
+    "data/chunks.py require_rows": [ROWS_GONE],
     "data/csv.py CsvSource.read": [CHANGES],
     "data/csv.py CsvSource._inspect": [IN_FILE],
     "data/csv.py CsvSource._check_record_size": [IN_FILE],
     "data/csv.py CsvSource._check_quotes": [IN_FILE],
+    "data/csv.py CsvSource._check_folder": [IN_DATA],
     "data/csv.py _position": [IN_FILE, IN_FILE, IN_FILE],
     "data/csv_dialect.py Dialect.of": [
         found("data_config.separator is 'ä'; it needs one ASCII", ("batch_size: 8", 'batch_size: 8 separator: "ä"')),
@@ -78,16 +81,22 @@ SITES: dict[str, list[Found | str]] = {
     ],
     "data/parquet.py ParquetSource.__init__": [IN_FILE],
     "data/parquet.py ParquetSource._batches": [CHANGES],
+    "data/parquet.py ParquetSource._check_types": [IN_FILE],
+    "data/parquet.py ParquetSource._check_folder": [IN_DATA],
     "data/parquet.py ParquetSource._report": [IN_DATA],
     "data/parquet.py open_parquet": [IN_FILE],
-    "data/parquet.py _check_types": [IN_FILE, IN_FILE],
-    "data/parquet.py _convert": [IN_DATA],
+    "data/parquet.py _check_columns": [IN_FILE],
+    "data/partitions.py _value": [IN_FILE],
     "data/paths.py DataFile.open": [CHANGES, MACHINE],
     "data/paths.py read_open": [MACHINE],
-    "data/paths.py expand": [found("The input path is empty", ('"train.csv"', '" , "'))],
+    "data/paths.py expand": [
+        found("The input path is empty", ('"train.csv"', '" , "')),
+        found('"trian.csv" is not in the current folder', ('"train.csv"', '"train.csv,trian.csv"')),
+    ],
     "data/paths.py _expand_part": [
         found('"trian.csv" is not in the current folder', ('"train.csv"', '"trian.csv"')),
         NO_FILES,
+        IN_FILE,
         MACHINE,
     ],
     "data/paths.py _refuse": [MACHINE],
@@ -103,8 +112,7 @@ SITES: dict[str, list[Found | str]] = {
     "data/remote.py _s3": [remote("s3://bucket/train.csv?regoin=x", 'option "regoin" is not known')],
     "data/sources.py open_source": [UNKNOWN_INPUT],
     "data/sources.py _format": [INPUT_TYPE],
-    "data/windows.py read_chunks": [CURSOR, ROWS_GONE],
-    "data/windows.py require_rows": [ROWS_GONE],
+    "data/strays.py require_no_stray": [IN_FILE],
     "data/windows.py gather_windows": [CURSOR],
     "data/windows.py cut_batches": [CURSOR],
     "features/declarations.py declared_features": [
@@ -122,8 +130,15 @@ SITES: dict[str, list[Found | str]] = {
     ],
     "features/encoder.py Encoder._pieces": [IN_DATA],
     "features/feature_set.py _input_fields": [UNKNOWN_INPUT],
-    "features/labels.py read_labels": [IN_DATA],
-    "features/numbers.py _check_numbers": [IN_DATA],
+    "features/factors.py _indicator": [
+        found(
+            '"noon" is not in the features or data_config.input_fields',
+            ('relation_tower_names: "ctr"', 'task_space_indicator_name: "noon" task_space_indicator_value: "1"'),
+        ),
+    ],
+    "features/labels.py _require_allowed": [IN_DATA],
+    "features/numbers.py _named_numbers": [IN_DATA],
+    "features/numbers.py _of_texts": [IN_DATA],
     "features/tables.py _check_equal": [
         found(
             '"t" is shared with user',

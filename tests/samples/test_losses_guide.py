@@ -25,6 +25,6 @@ def test_they_make_a_config_with_the_sample_data(parts, tmp_path):
     path = tmp_path / "guide.config"
     path.write_text(text, encoding="utf-8")
     model = load_config(str(path)).pipeline.model_config
-    assert [len(tower.losses) for tower in model.dbmtl.task_towers] == [2, 0]
-    assert [len(tower.sample_weights) for tower in model.dbmtl.task_towers] == [0, 2]
+    assert [len(tower.losses) for tower in model.dbmtl.task_towers] == [2, 0, 0]
+    assert [len(tower.sample_weights) for tower in model.dbmtl.task_towers] == [0, 0, 2]
     assert model.kd[0].temperature == 2

@@ -60,11 +60,11 @@ def test_statistics_that_would_overflow_are_named(folder):
     assert "suspect: the statistic mmoe/expert_0/dnn_0/bn/moving_variance" in text
 
 
-def test_a_label_that_is_not_finite_is_named_with_its_task_alone(folder):
-    spoil(folder, 3, 1, "inf")
+def test_a_label_whose_loss_is_not_finite_is_named_with_its_task_alone(folder):
+    spoil(folder, 3, 1, "3e38")
     text = failure(folder, IN_ORDER, *REGRESSION)
     assert text.startswith("Step 1: the loss of task cvr is not finite (l2_loss_cvr inf).")
-    assert 'label or weight "buy": 1 value is not finite, such as inf in row 3 of the batch' in text
+    assert 'label or weight "buy": 1 value is extreme, such as 3e+38 in row 3 of the batch' in text
     assert "there is no checkpoint yet" in text
 
 
@@ -86,7 +86,7 @@ def test_the_batch_is_in_a_file_under_the_names_of_the_config(folder):
 
 
 def test_a_shuffled_batch_is_told_by_the_window_it_came_from(folder):
-    spoil(folder, 100, 1, "inf")
+    spoil(folder, 100, 1, "3e38")
     path = folder / "train.csv"
     (folder / "train-2.csv").write_text(path.read_text())
     path.rename(folder / "train-1.csv")

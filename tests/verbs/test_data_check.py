@@ -148,24 +148,28 @@ def test_wrong_labels_and_missing_ones(tmp_path):
     assert label_problems(csv(tmp_path, "1,a,0.5\n-1,a,\n"), pipeline) == ([], [])
 
 
+def pipeline_of(more: str = "") -> Pipeline:
+    return text_format.Parse("model_config { simple_multi_task { } }", Pipeline(data_config=declared(more)))
+
+
 @pytest.mark.parametrize("pack", [lambda text: text, gzip.compress])
 def test_quotes_are_looked_at_far_behind_the_first_rows(tmp_path, pack):
     lines = [f"{row % 2},user {row},{row / 4}" for row in range(20_000)]
     path = tmp_path / "rows.csv"
     path.write_bytes(pack("\n".join(lines).encode()))
-    assert quote_problems(str(path), declared(), NAMES) == ([], [])
+    assert quote_problems(str(path), pipeline_of(), NAMES) == ([], [])
     lines[15_000] = '1,"15 inch,0.5'
     lines[15_003] = '0,"7 inch,1.5'
     path.write_bytes(pack("\n".join(lines).encode()))
-    problems, (warning,) = quote_problems(str(path), declared(), NAMES)
+    problems, (warning,) = quote_problems(str(path), pipeline_of(), NAMES)
     assert problems == []
     assert f"{path}:15001: a quoted field starts here and ends on line 15004, and each of these 4 lines" in warning
-    assert quote_problems(str(path), declared('quote: ""'), NAMES) == ([], [])
+    assert quote_problems(str(path), pipeline_of('quote: ""'), NAMES) == ([], [])
     lines[15_003] = "0,none,1.5"
     path.write_bytes(pack("\n".join(lines).encode()))
-    (problem,), _ = quote_problems(str(path), declared(), NAMES)
+    (problem,), _ = quote_problems(str(path), pipeline_of(), NAMES)
     assert f"{path}:15001: a quoted field starts here and nothing closes it" in problem
 
 
 def test_parquet_has_no_quotes(tmp_path):
-    assert quote_problems(parquet(tmp_path, ROWS), declared(), NAMES) == ([], [])
+    assert quote_problems(parquet(tmp_path, ROWS), pipeline_of(), NAMES) == ([], [])
