@@ -113,7 +113,8 @@ def test_scores_are_in_the_units_of_the_label_everywhere(project):
 @pytest.mark.slow
 def test_a_space_that_no_row_is_in_is_told_when_trained(tmp_path):
     out = run(make(tmp_path, app="0"), "train")
-    sentence = 'none of the rows trained on so far with a label is in its task space ("app" is "1"): the tower "stay" has learnt'
+    why = 'none of the rows trained on so far with a label is in its task space ("app" is "1")'
+    sentence = f'{why}: the tower "stay" has learnt'
     assert out.count(f"Warning: {sentence}") == 1
     assert (
         'none of the rows with a label is in its task space ("app" is "1"): the losses of the tower "stay" are 0.'
