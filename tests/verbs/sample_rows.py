@@ -20,6 +20,8 @@ _TINY = {
     "dropout_ratio": "[0.1, 0.1]",
     "embedding_dim": "4",
     "hash_bucket_size": "50",
+    # Of the integers from -1 to 39 that are made up, some are out of this range.
+    "num_buckets": "30",
     # Without batch norm all four units of a tiny layer may be 0 for every row.
     "use_bn": "true",
 }
