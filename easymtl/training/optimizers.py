@@ -52,6 +52,10 @@ class Optimizer(tf.Module):
         index = self._index.get(variable.ref())
         return {} if index is None else self.slots[index]
 
+    def moment(self, learning_rate: tf.Tensor, step: tf.Tensor) -> Moment:
+        """Returns what all updates of a step need: its learning rate, corrected, and its number."""
+        return Moment(self.rule.corrected_rate(Moment(learning_rate, step)), step)
+
     def apply(self, gradients: Sequence[tuple[tf.Variable, tf.Tensor]], moment: Moment) -> None:
         """Updates dense variables, each with a gradient of its own shape."""
         for variable, gradient in gradients:
@@ -128,9 +132,10 @@ class Optimizers(tf.Module):
           learning_rates: float32 `[2]`, for tables and for dense variables.
           step: int64 scalar, number of updates including this one.
         """
+        of_tables = self.embedding.moment(learning_rates[0], step)
         for change in tables:
-            self.embedding.apply_rows(change, Moment(learning_rates[0], step))
-        self.dense.apply(dense, Moment(learning_rates[1], step))
+            self.embedding.apply_rows(change, of_tables)
+        self.dense.apply(dense, self.dense.moment(learning_rates[1], step))
 
     def slots_of(self, variable: tf.Variable) -> Mapping[str, tf.Variable]:
         """Returns the slots of a variable by name; empty for one that is not trained."""

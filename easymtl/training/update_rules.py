@@ -45,16 +45,20 @@ class UpdateRule:
         self.config = config
         self.weight_decay: float = getattr(config, "weight_decay", 0.0)
 
+    def corrected_rate(self, moment: Moment) -> tf.Tensor:
+        """Returns the learning rate that all variables of a step take, a float32 scalar; it is computed once."""
+        return moment.learning_rate
+
     def apply_dense(
         self, variable: tf.Variable, slots: Mapping[str, tf.Variable], gradient: tf.Tensor, moment: Moment
     ) -> None:
-        """Updates a variable and its slots in place."""
+        """Updates a variable and its slots in place; the learning rate is the corrected one."""
         raise NotImplementedError
 
     def rows(
         self, rows: tf.Tensor, slots: Slots, gradient: tf.Tensor, moment: Moment
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        """Returns the moved rows `[distinct, width]` and their slots."""
+        """Returns the moved rows `[distinct, width]` and their slots; the learning rate is the corrected one."""
         raise NotImplementedError
 
 
@@ -90,7 +94,7 @@ class Adam(UpdateRule):
             v=slots["Adam_1"].handle,
             beta1_power=0.0,
             beta2_power=0.0,
-            lr=self.corrected_rate(moment),
+            lr=moment.learning_rate,
             beta1=self.config.beta1,
             beta2=self.config.beta2,
             epsilon=self.epsilon,
@@ -102,7 +106,7 @@ class Adam(UpdateRule):
         beta1, beta2 = self.config.beta1, self.config.beta2
         first = beta1 * slots["Adam"] + (1.0 - beta1) * gradient
         second = beta2 * slots["Adam_1"] + (1.0 - beta2) * tf.square(gradient)
-        step = self.corrected_rate(moment) * first / (tf.sqrt(second) + self.epsilon)
+        step = moment.learning_rate * first / (tf.sqrt(second) + self.epsilon)
         return rows - step, {"Adam": first, "Adam_1": second}
 
 

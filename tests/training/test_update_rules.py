@@ -34,8 +34,8 @@ def config(name: str) -> OptimizerConfig:
     return text_format.Parse(TEXTS[name] % LEARNING_RATE, OptimizerConfig())
 
 
-def moment(step: int) -> Moment:
-    return Moment(tf.constant(RATE, tf.float32), tf.constant(step, tf.int64))
+def moment(step: int, optimizer: Optimizer) -> Moment:
+    return optimizer.moment(tf.constant(RATE, tf.float32), tf.constant(step, tf.int64))
 
 
 class Adam:
@@ -133,8 +133,8 @@ def test_kernel_rows_and_numpy_agree_on_every_gradient(name, gradients):
     reference = REFERENCES[config(name).WhichOneof("optimizer")](options, (3, 2))
     expected = start().astype(np.float64)
     for step, gradient in enumerate(gradients, start=1):
-        by_kernel.apply([(dense, tf.constant(gradient))], moment(step))
-        by_rows.apply_rows(row_gradient(table, tf.range(3), tf.constant(gradient)), moment(step))
+        by_kernel.apply([(dense, tf.constant(gradient))], moment(step, by_kernel))
+        by_rows.apply_rows(row_gradient(table, tf.range(3), tf.constant(gradient)), moment(step, by_rows))
         expected = reference(expected * (1 - getattr(options, "weight_decay", 0.0)), gradient.astype(float), step)
         assert_same(dense.numpy(), expected)
         assert_same(table.numpy(), expected)
@@ -147,7 +147,7 @@ def test_rows_without_a_gradient_do_not_move(name):
     table = tf.Variable(start((5, 2)))
     optimizer = Optimizer(config(name), [table])
     for step in (1, 2):
-        optimizer.apply_rows(row_gradient(table, tf.constant([3, 1]), tf.ones([2, 2])), moment(step))
+        optimizer.apply_rows(row_gradient(table, tf.constant([3, 1]), tf.ones([2, 2])), moment(step, optimizer))
     np.testing.assert_array_equal(table.numpy()[[0, 2, 4]], start((5, 2))[[0, 2, 4]])
     assert np.all(table.numpy()[[1, 3]] != start((5, 2))[[1, 3]])
     for slot, value in optimizer.slots_of(table).items():
@@ -158,7 +158,7 @@ def test_rows_without_a_gradient_do_not_move(name):
 def test_no_rows_at_all_is_an_update_of_nothing(name):
     table = tf.Variable(start())
     optimizer = Optimizer(config(name), [table])
-    optimizer.apply_rows(row_gradient(table, tf.zeros([0], tf.int32), tf.zeros([0, 2])), moment(1))
+    optimizer.apply_rows(row_gradient(table, tf.zeros([0], tf.int32), tf.zeros([0, 2])), moment(1, optimizer))
     np.testing.assert_array_equal(table, start())
 
 
@@ -177,7 +177,7 @@ def test_dense_embedding_update_is_the_kernel_on_the_whole_table(kind, decay):
         expected[rows] *= 1 - decay
         expected = reference(expected, gradient, step)
         values = tf.fill([len(rows), 2], float(step))
-        optimizer.apply_rows(row_gradient(table, tf.constant(rows), values), moment(step))
+        optimizer.apply_rows(row_gradient(table, tf.constant(rows), values), moment(step, optimizer))
     assert_same(table.numpy(), expected)
     assert np.all(table.numpy()[0] != start((4, 2))[0])
     np.testing.assert_array_equal(table.numpy()[2], start((4, 2))[2])
@@ -197,7 +197,7 @@ def test_the_bias_correction_has_all_its_digits_at_any_step(kind, beta2, step):
     options = text_format.Parse(f"{kind} {{ {LEARNING_RATE} beta1: 0.99999 beta2: {beta2!r} }}", OptimizerConfig())
     message = getattr(options, kind)
     expected = np.float32(RATE) * np.sqrt(one_minus_power(message.beta2, step)) / one_minus_power(message.beta1, step)
-    found = Optimizer(options, []).rule.corrected_rate(moment(step))
+    found = moment(step, Optimizer(options, [])).learning_rate
     np.testing.assert_allclose(float(found), expected, rtol=2e-7)
 
 
@@ -217,9 +217,9 @@ def test_an_update_after_equal_gradients_is_the_rate_by_kernel_and_by_rows(by, s
     for name, beta in zip(("Adam", "Adam_1"), betas):
         optimizer.slots_of(variable)[name].assign([[one_minus_power(beta, step - 1)]])
     if by == "kernel":
-        optimizer.apply([(variable, tf.ones([1, 1]))], moment(step))
+        optimizer.apply([(variable, tf.ones([1, 1]))], moment(step, optimizer))
     else:
-        optimizer.apply_rows(row_gradient(variable, tf.constant([0]), tf.ones([1, 1])), moment(step))
+        optimizer.apply_rows(row_gradient(variable, tf.constant([0]), tf.ones([1, 1])), moment(step, optimizer))
     second = np.sqrt(one_minus_power(betas[1], step))
     np.testing.assert_allclose(variable, [[-RATE * second / (second + 1e-8)]], rtol=1e-6)
 
@@ -227,7 +227,7 @@ def test_an_update_after_equal_gradients_is_the_rate_by_kernel_and_by_rows(by, s
 def test_adam_of_a_late_step_still_works():
     variable = tf.Variable([1.0])
     optimizer = Optimizer(config("adam"), [variable])
-    optimizer.apply([(variable, tf.constant([1.0]))], moment(10_000_000))
+    optimizer.apply([(variable, tf.constant([1.0]))], moment(10_000_000, optimizer))
     np.testing.assert_allclose(variable, [1 - RATE * 0.2 / np.sqrt(0.05)], rtol=1e-4)
 
 
@@ -238,7 +238,7 @@ def test_adamw_takes_its_share_of_weights_away_before_the_update():
         options = text_format.Parse(text, OptimizerConfig())
         dense, table = tf.Variable([[1.0]]), tf.Variable([[1.0], [1.0]])
         optimizer = Optimizer(options, [dense, table])
-        optimizer.apply([(dense, tf.zeros([1, 1]))], moment(1))
-        optimizer.apply_rows(row_gradient(table, tf.constant([0]), tf.zeros([1, 1])), moment(1))
+        optimizer.apply([(dense, tf.zeros([1, 1]))], moment(1, optimizer))
+        optimizer.apply_rows(row_gradient(table, tf.constant([0]), tf.zeros([1, 1])), moment(1, optimizer))
         np.testing.assert_allclose(dense - 1.0, [[-1e-6]], rtol=0.1)
         np.testing.assert_allclose(table - 1.0, [[-1e-6], [0.0]], rtol=0.1)
