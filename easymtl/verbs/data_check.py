@@ -17,6 +17,7 @@ from easymtl.data.sources import describe, open_source, partition_names
 from easymtl.data.text_form import TextForm, text_forms
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.features.labels import LabelCheck, LabelRule, checked_numbers, label_rules, number_rules
+from easymtl.features.number_texts import number_texts
 from easymtl.features.tag_weights import tag_weights
 from easymtl.protos.data_pb2 import DatasetConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
@@ -99,9 +100,9 @@ def quote_problems(paths: str, pipeline: Pipeline, fields: Sequence[str]) -> tup
 
 
 def label_problems(paths: str, pipeline: Pipeline) -> tuple[list[str], list[str]]:
-    """Returns which labels and weights of the first rows are not allowed, and which towers learn nothing from them.
+    """Returns which labels, weights and numbers of the first rows are wrong, and which towers learn nothing from them.
 
-    Weights are those of rows and of tags.
+    Weights are those of rows and of tags, numbers those that features read from texts.
     """
     problems, notes = [], []
     for rule in [*label_rules(pipeline), *number_rules(pipeline)]:
@@ -114,16 +115,17 @@ def label_problems(paths: str, pipeline: Pipeline) -> tuple[list[str], list[str]
                 continue
         if isinstance(rule, LabelRule):
             notes += _learns_nothing(paths, pipeline, rule)
-    problems += _tag_weight_problems(paths, pipeline)
+    problems += _number_problems(paths, pipeline)
     return list(dict.fromkeys(problems)), notes
 
 
-def _tag_weight_problems(paths: str, pipeline: Pipeline) -> Iterator[str]:
-    for weights in tag_weights(pipeline):
-        source, block, batch = _first_rows(paths, pipeline.data_config, [weights.field], text_forms(pipeline))
-        bad = weights.bad(batch.column(weights.field).to_pylist())
+def _number_problems(paths: str, pipeline: Pipeline) -> Iterator[str]:
+    """Yields what is wrong with values that features read as numbers or as weights of tags."""
+    for reader in [*number_texts(pipeline), *tag_weights(pipeline)]:
+        source, block, batch = _first_rows(paths, pipeline.data_config, [reader.field], text_forms(pipeline))
+        bad = reader.bad(batch.column(reader.field).to_pylist())
         if bad and not source.ignore_error:
-            error = BadValues(weights.field, bad[0], (), weights.problem(bad[0]))
+            error = BadValues(reader.field, bad[0], (), reader.problem(bad[0]))
             yield f"{described(error, source, [block])} {ADVICE}"
 
 
