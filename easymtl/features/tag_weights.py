@@ -37,7 +37,8 @@ class TagWeights:
 
     def _is_right(self, value: str | int | float) -> bool:
         if not isinstance(value, str):
-            return abs(value) <= _LARGEST
+            # A number before a kv_separator would be a tag.
+            return bool(self.feature.kv_separator) or abs(value) <= _LARGEST
         pieces = re.split(f"[{re.escape(self.feature.separator)}]", value)
         if self.feature.kv_separator:
             pieces = [piece.partition(self.feature.kv_separator)[2] for piece in pieces]

@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from easymtl.data.bad_values import ADVICE, BadValues, described, usable_rows
 from easymtl.data.blocks import Block, Source
+from easymtl.data.convert import default_scalar
 from easymtl.data.csv import CsvSource
 from easymtl.data.csv_dialect import Dialect
 from easymtl.data.csv_text import read_header
@@ -121,12 +122,45 @@ def label_problems(paths: str, pipeline: Pipeline) -> tuple[list[str], list[str]
 
 def _number_problems(paths: str, pipeline: Pipeline) -> Iterator[str]:
     """Yields what is wrong with values that features read as numbers or as weights of tags."""
-    for reader in [*number_texts(pipeline), *tag_weights(pipeline)]:
-        source, block, batch = _first_rows(paths, pipeline.data_config, [reader.field], text_forms(pipeline))
+    readers = [*number_texts(pipeline), *tag_weights(pipeline)]
+    if not readers:
+        return
+    fields = [reader.field for reader in readers]
+    source, block, batch = _first_rows(paths, pipeline.data_config, fields, text_forms(pipeline))
+    for reader in readers:
         bad = reader.bad(batch.column(reader.field).to_pylist())
         if bad and not source.ignore_error:
             error = BadValues(reader.field, bad[0], (), reader.problem(bad[0]))
             yield f"{described(error, source, [block])} {ADVICE}"
+
+
+def default_problems(pipeline: Pipeline) -> list[str]:
+    """Returns which `default_val` no reader of its field takes, whether the first rows need it or not.
+
+    Raises:
+      UserError: one is no value of its type.
+    """
+    if pipeline.data_config.ignore_error:
+        return []
+    fields = input_fields(pipeline.data_config)
+    defaults = {name: default_scalar(field) for name, field in fields.items()}
+    problems = []
+    for reader in [*number_texts(pipeline), *tag_weights(pipeline)]:
+        default = defaults[reader.field]
+        bad = reader.bad([default.as_py()]) if default is not None else []
+        problems += [_of_default(reader.field, reader.problem(value)) for value in bad]
+    for rule in [*label_rules(pipeline), *number_rules(pipeline)]:
+        name, default = rule.column.field, defaults[rule.column.field]
+        if default is not None:
+            try:
+                checked_numbers(pa.record_batch({name: pa.array([default.as_py()], default.type)}), [rule])
+            except BadValues as error:
+                problems.append(_of_default(name, error.problem))
+    return list(dict.fromkeys(problems))
+
+
+def _of_default(name: str, problem: str) -> str:
+    return f'data_config.input_fields "{name}": where its default_val is put, {problem} Set another default_val.'
 
 
 def _learns_nothing(paths: str, pipeline: Pipeline, rule: LabelRule) -> list[str]:

@@ -1,5 +1,7 @@
 """Texts that are numbers as `check` sees them: what it lets pass, the feature reads, and the reverse."""
 
+import math
+
 import pytest
 
 from easymtl.data.bad_values import BadValues
@@ -14,8 +16,22 @@ FEATURES = [
     f'input_names: "x" feature_type: TagFeature {TABLE}',
     f'input_names: "x" feature_type: TagFeature kv_separator: ":" {TABLE}',
 ]
-TEXTS = ["", "7", " 7\t", "+7", "-1", "1e5", ".5", "1.", "1e", ".", "0x1F", "nan", "NaN(1)", "-inf", "Infinity", "1e400"]
-TEXTS += ["1_0", "1,5", "９", "1 2", "7\u00a0", "1.0", "9223372036854775808", "unknown", "1|2", "1||", "1|2|x", "3:x", "|"]
+TEXTS = ["", "|", "7", " 7\t", "+7", "-1", "1e5", ".5", "1.", "1e", ".", "0x1F", "nan", "NaN(1)", "-inf", "Infinity"]
+TEXTS += [
+    "1_0",
+    "1,5",
+    "９",
+    "1 2",
+    "7\u00a0",
+    "1.0",
+    "9223372036854775808",
+    "young",
+    "1e400",
+    "1|2",
+    "1||",
+    "1|2|x",
+    "3:x",
+]
 
 
 def is_read(kind: str, feature: str, value) -> bool:
@@ -33,10 +49,9 @@ def test_check_and_feature_agree_on_texts(feature):
     assert found.bad([*texts, None]) == [text for text in texts if not is_read("STRING", feature, text)]
 
 
-@pytest.mark.parametrize(("kind", "value"), [("DOUBLE", 3.0), ("DOUBLE", float("nan")), ("INT32", 3), ("BOOL", True)])
-@pytest.mark.parametrize("precision", [0, 2])
-def test_check_and_feature_agree_on_numbers_as_tags(kind, value, precision):
-    feature = f"{FEATURES[3]} precision: {precision}"
+@pytest.mark.parametrize(("kind", "value"), [("DOUBLE", 3.0), ("DOUBLE", math.nan), ("DOUBLE", math.inf), ("INT32", 3)])
+def test_check_and_feature_agree_on_numbers_as_tags(kind, value):
+    feature = f"{FEATURES[3]} precision: 0"
     (found,) = number_texts(make_pipeline({"x": kind}, [feature]))
     assert (found.bad([value]) == []) == is_read(kind, feature, value)
 
