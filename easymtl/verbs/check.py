@@ -15,7 +15,7 @@ from easymtl.verbs.data_check import (
     quote_problems,
     unread_columns,
 )
-from easymtl.verbs.data_notes import feature_notes
+from easymtl.verbs.data_notes import feature_notes, label_notes
 
 
 def run(options: Namespace) -> None:
@@ -60,7 +60,8 @@ def check_data(config: Config, part: str, paths: str) -> list[str]:
     for note in notes:
         print(f"warning: {part} input: {note}")
     if part == "train":
-        for note in feature_notes(first_rows(paths, config.pipeline, fields), config.pipeline):
+        batch = first_rows(paths, config.pipeline, fields)
+        for note in [*label_notes(batch, config.pipeline), *feature_notes(batch, config.pipeline)]:
             print(f"note: {note}")
     return []
 

@@ -18,8 +18,8 @@ from easymtl.data.sources import describe, open_source, partition_names
 from easymtl.data.text_form import TextForm, text_forms
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.features.labels import LabelCheck, LabelRule, checked_numbers, label_rules, number_rules
-from easymtl.features.number_texts import number_texts
-from easymtl.features.tag_weights import tag_weights
+from easymtl.features.number_texts import NumberTexts, number_texts
+from easymtl.features.tag_weights import TagWeights, tag_weights
 from easymtl.protos.data_pb2 import DatasetConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.synth import DATA_SETS
@@ -122,7 +122,7 @@ def label_problems(paths: str, pipeline: Pipeline) -> tuple[list[str], list[str]
 
 def _number_problems(paths: str, pipeline: Pipeline) -> Iterator[str]:
     """Yields what is wrong with values that features read as numbers or as weights of tags."""
-    readers = [*number_texts(pipeline), *tag_weights(pipeline)]
+    readers = _number_readers(pipeline)
     if not readers:
         return
     fields = [reader.field for reader in readers]
@@ -132,6 +132,10 @@ def _number_problems(paths: str, pipeline: Pipeline) -> Iterator[str]:
         if bad and not source.ignore_error:
             error = BadValues(reader.field, bad[0], (), reader.problem(bad[0]))
             yield f"{described(error, source, [block])} {ADVICE}"
+
+
+def _number_readers(pipeline: Pipeline) -> list[NumberTexts | TagWeights]:
+    return [*number_texts(pipeline), *tag_weights(pipeline)]
 
 
 def default_problems(pipeline: Pipeline) -> list[str]:
@@ -145,7 +149,7 @@ def default_problems(pipeline: Pipeline) -> list[str]:
     fields = input_fields(pipeline.data_config)
     defaults = {name: default_scalar(field) for name, field in fields.items()}
     problems = []
-    for reader in [*number_texts(pipeline), *tag_weights(pipeline)]:
+    for reader in _number_readers(pipeline):
         default = defaults[reader.field]
         bad = reader.bad([default.as_py()]) if default is not None else []
         problems += [_of_default(reader.field, reader.problem(value)) for value in bad]
