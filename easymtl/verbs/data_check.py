@@ -1,6 +1,7 @@
 """Comparing what a config declares with what its files hold, from their beginnings."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -115,7 +116,10 @@ def label_problems(paths: str, pipeline: Pipeline) -> tuple[list[str], list[str]
                 problems.append(f"{described(error, source, [block])} {ADVICE}")
                 continue
         if isinstance(rule, LabelRule):
-            notes += _learns_nothing(paths, pipeline, rule)
+            try:
+                notes += _learns_nothing(paths, pipeline, rule)
+            except UserError as error:
+                problems.append(str(error))
     problems += _number_problems(paths, pipeline)
     return list(dict.fromkeys(problems)), notes
 
@@ -168,7 +172,11 @@ def _of_default(name: str, problem: str) -> str:
 
 
 def _learns_nothing(paths: str, pipeline: Pipeline, rule: LabelRule) -> list[str]:
-    """Returns a sentence when none of the first rows counts for a tower."""
+    """Returns a sentence when none of the first rows counts for a tower.
+
+    Raises:
+      UserError: all rows of the data are left out, not the first ones alone.
+    """
     fields = [rule.field, *(factor.column.field for factor in rule.factors)]
     source, block, batch = _first_rows(paths, pipeline.data_config, fields, text_forms(pipeline))
     check = LabelCheck(_NothingElse(fields), [rule])
@@ -179,6 +187,8 @@ def _learns_nothing(paths: str, pipeline: Pipeline, rule: LabelRule) -> list[str
         return []
     first = f"first {batch.num_rows:,} rows"
     if not batch.num_rows:
+        if len(source.blocks) == 1 and len(list(islice(source.read(block), 2))) == 1:
+            raise UserError(f"All rows are left out (data_config.ignore_error). {source.skipped.examples[0]}")
         return [f"All of the first rows are left out. {source.skipped.examples[0]}"]
     check.count(rows)
     if not check.num_labels[rule.field]:

@@ -222,3 +222,16 @@ def test_a_default_that_no_reader_takes_is_told_before_a_row_needs_it(field, def
     assert found in problem
     pipeline.data_config.ignore_error = True
     assert default_problems(pipeline) == []
+
+
+@pytest.mark.parametrize(("num_rows", "is_refused"), [(3, True), (3000, False)])
+def test_labels_for_which_all_rows_are_left_out_are_refused_as_training_does(tmp_path, num_rows, is_refused):
+    pipeline = Pipeline.FromString(NUMBERS.SerializeToString())
+    pipeline.data_config.ignore_error = True
+    del pipeline.data_config.label_values[:]
+    paths = parquet(
+        tmp_path, pa.table({"click": [7] * num_rows, "user_id": ["1"] * num_rows, "price": [1.0] * num_rows})
+    )
+    problems, notes = label_problems(paths, pipeline)
+    assert ("All rows are left out" in " ".join(problems)) == is_refused
+    assert ("All of the first rows are left out" in " ".join(notes)) != is_refused
