@@ -67,7 +67,8 @@ def why_no_text(value: float, kind: pa.DataType) -> str:
         )
     return (
         "which is no whole number, and how many digits its text has is not said. Set precision in the feature that "
-        "reads it, for example precision: 2, or write the column as text."
+        "reads it, for example precision: 2; where only a session or a task space does, declare the field as DOUBLE. "
+        "Or write the column as text."
     )
 
 

@@ -9,11 +9,11 @@ import tensorflow as tf
 from easymtl.data.bad_values import BadValues
 from easymtl.data.blocks import Value
 from easymtl.data.rows import TOLD, Ragged, Rows
-from easymtl.errors import quoted
 from easymtl.features.columns import read_column
 from easymtl.features.encoded import Encoded, pack_dense, pack_distinct_bags, pack_ids, take_rows
 from easymtl.features.feature_set import FeatureSet
 from easymtl.features.keys import read_keys
+from easymtl.features.number_texts import no_number
 from easymtl.features.numbers import NumberColumn, read_numbers
 from easymtl.features.oddities import describe_unknown
 from easymtl.features.packing import expand_bags
@@ -147,16 +147,8 @@ class Encoder:
                 raise
         bad = _failing(function, values)
         first = next(bad)
-        shown = str(first) if len(str(first)) <= 60 else f"{str(first)[:57]}..."
-        features = quoted(name for name, _ in self._traced.uses[field])
-        raise BadValues(
-            field,
-            first,
-            bad,
-            f'field "{field}" of {features} holds "{shown}", which cannot be read '
-            "as a number (num_buckets takes whole ones, RawFeature decimal ones, weights finite ones; hash_bucket_size "
-            "takes any text).",
-        )
+        features = (name for name, _ in self._traced.uses[field])
+        raise BadValues(field, first, bad, no_number(field, features, first))
 
     def _pack(self, features: dict[str, Encoded], num_rows: int) -> dict[str, np.ndarray | Ragged]:
         layout = self.feature_set.layout

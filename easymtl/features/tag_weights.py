@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from easymtl.config import view
-from easymtl.config.field_values import parse_value
+from easymtl.features.number_texts import spells_decimal
 from easymtl.protos.feature_pb2 import FeatureConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 
@@ -37,7 +37,8 @@ class TagWeights:
 
     def _is_right(self, value: str | int | float) -> bool:
         if not isinstance(value, str):
-            return abs(value) <= _LARGEST
+            # A number before a kv_separator would be a tag.
+            return bool(self.feature.kv_separator) or abs(value) <= _LARGEST
         pieces = re.split(f"[{re.escape(self.feature.separator)}]", value)
         if self.feature.kv_separator:
             pieces = [piece.partition(self.feature.kv_separator)[2] for piece in pieces]
@@ -46,18 +47,16 @@ class TagWeights:
 
 def tag_weights(pipeline: Pipeline) -> list[TagWeights]:
     """Returns the weights of tags that features in groups read."""
-    groups = pipeline.model_config.feature_groups
-    grouped = {name for group in groups for name in view.group_feature_names(group)}
     return [
         TagWeights(feature, feature.input_names[-1])
-        for feature in view.features(pipeline)
-        if feature.feature_type == FeatureConfig.TagFeature and view.feature_name(feature) in grouped
+        for feature in view.features_in_groups(pipeline)
+        if feature.feature_type == FeatureConfig.TagFeature
         if feature.kv_separator or len(feature.input_names) > 1
     ]
 
 
 def _is_finite(text: str) -> bool:
-    try:
-        return abs(float(parse_value("DOUBLE", text.strip()))) <= _LARGEST
-    except ValueError:
+    if not spells_decimal(text):
         return False
+    is_hexadecimal = "0x" in text.lower()
+    return abs(float.fromhex(text) if is_hexadecimal else float(text.partition("(")[0])) <= _LARGEST

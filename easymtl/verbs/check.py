@@ -7,8 +7,15 @@ from easymtl.data.text_form import text_forms
 from easymtl.errors import UserError, quoted
 from easymtl.reporting.formats import counted
 from easymtl.training.memory import memory_report
-from easymtl.verbs.data_check import data_problems, first_rows, label_problems, quote_problems, unread_columns
-from easymtl.verbs.data_notes import feature_notes
+from easymtl.verbs.data_check import (
+    data_problems,
+    default_problems,
+    first_rows,
+    label_problems,
+    quote_problems,
+    unread_columns,
+)
+from easymtl.verbs.data_notes import feature_notes, label_notes
 
 
 def run(options: Namespace) -> None:
@@ -42,6 +49,7 @@ def check_data(config: Config, part: str, paths: str) -> list[str]:
     problems = data_problems(paths, data_config, fields, text_forms(config.pipeline))
     if not problems:
         problems, notes = label_problems(paths, config.pipeline)
+        problems += default_problems(config.pipeline) if part == "train" else []
         more_problems, more_notes = quote_problems(paths, config.pipeline, fields)
         problems, notes = [*problems, *more_problems], [*notes, *more_notes]
     if problems:
@@ -52,7 +60,8 @@ def check_data(config: Config, part: str, paths: str) -> list[str]:
     for note in notes:
         print(f"warning: {part} input: {note}")
     if part == "train":
-        for note in feature_notes(first_rows(paths, config.pipeline, fields), config.pipeline):
+        batch = first_rows(paths, config.pipeline, fields)
+        for note in [*label_notes(batch, config.pipeline), *feature_notes(batch, config.pipeline)]:
             print(f"note: {note}")
     return []
 

@@ -1,12 +1,14 @@
 """Comparing what a config declares with what its files hold, from their beginnings."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import pyarrow as pa
 
 from easymtl.data.bad_values import ADVICE, BadValues, described, usable_rows
 from easymtl.data.blocks import Block, Source
+from easymtl.data.convert import default_scalar
 from easymtl.data.csv import CsvSource
 from easymtl.data.csv_dialect import Dialect
 from easymtl.data.csv_text import read_header
@@ -17,7 +19,8 @@ from easymtl.data.sources import describe, open_source, partition_names
 from easymtl.data.text_form import TextForm, text_forms
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.features.labels import LabelCheck, LabelRule, checked_numbers, label_rules, number_rules
-from easymtl.features.tag_weights import tag_weights
+from easymtl.features.number_texts import NumberTexts, number_texts
+from easymtl.features.tag_weights import TagWeights, tag_weights
 from easymtl.protos.data_pb2 import DatasetConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.synth import DATA_SETS
@@ -99,9 +102,9 @@ def quote_problems(paths: str, pipeline: Pipeline, fields: Sequence[str]) -> tup
 
 
 def label_problems(paths: str, pipeline: Pipeline) -> tuple[list[str], list[str]]:
-    """Returns which labels and weights of the first rows are not allowed, and which towers learn nothing from them.
+    """Returns which labels, weights and numbers of the first rows are wrong, and which towers learn nothing from them.
 
-    Weights are those of rows and of tags.
+    Weights are those of rows and of tags, numbers those that features read from texts.
     """
     problems, notes = [], []
     for rule in [*label_rules(pipeline), *number_rules(pipeline)]:
@@ -113,22 +116,67 @@ def label_problems(paths: str, pipeline: Pipeline) -> tuple[list[str], list[str]
                 problems.append(f"{described(error, source, [block])} {ADVICE}")
                 continue
         if isinstance(rule, LabelRule):
-            notes += _learns_nothing(paths, pipeline, rule)
-    problems += _tag_weight_problems(paths, pipeline)
+            try:
+                notes += _learns_nothing(paths, pipeline, rule)
+            except UserError as error:
+                problems.append(str(error))
+    problems += _number_problems(paths, pipeline)
     return list(dict.fromkeys(problems)), notes
 
 
-def _tag_weight_problems(paths: str, pipeline: Pipeline) -> Iterator[str]:
-    for weights in tag_weights(pipeline):
-        source, block, batch = _first_rows(paths, pipeline.data_config, [weights.field], text_forms(pipeline))
-        bad = weights.bad(batch.column(weights.field).to_pylist())
+def _number_problems(paths: str, pipeline: Pipeline) -> Iterator[str]:
+    """Yields what is wrong with values that features read as numbers or as weights of tags."""
+    readers = _number_readers(pipeline)
+    if not readers:
+        return
+    fields = [reader.field for reader in readers]
+    source, block, batch = _first_rows(paths, pipeline.data_config, fields, text_forms(pipeline))
+    for reader in readers:
+        bad = reader.bad(batch.column(reader.field).to_pylist())
         if bad and not source.ignore_error:
-            error = BadValues(weights.field, bad[0], (), weights.problem(bad[0]))
+            error = BadValues(reader.field, bad[0], (), reader.problem(bad[0]))
             yield f"{described(error, source, [block])} {ADVICE}"
 
 
+def _number_readers(pipeline: Pipeline) -> list[NumberTexts | TagWeights]:
+    return [*number_texts(pipeline), *tag_weights(pipeline)]
+
+
+def default_problems(pipeline: Pipeline) -> list[str]:
+    """Returns which `default_val` no reader of its field takes, whether the first rows need it or not.
+
+    Raises:
+      UserError: one is no value of its type.
+    """
+    if pipeline.data_config.ignore_error:
+        return []
+    fields = input_fields(pipeline.data_config)
+    defaults = {name: default_scalar(field) for name, field in fields.items()}
+    problems = []
+    for reader in _number_readers(pipeline):
+        default = defaults[reader.field]
+        bad = reader.bad([default.as_py()]) if default is not None else []
+        problems += [_of_default(reader.field, reader.problem(value)) for value in bad]
+    for rule in [*label_rules(pipeline), *number_rules(pipeline)]:
+        name, default = rule.column.field, defaults[rule.column.field]
+        if default is not None:
+            try:
+                checked_numbers(pa.record_batch({name: pa.array([default.as_py()], default.type)}), [rule])
+            except BadValues as error:
+                problems.append(_of_default(name, error.problem))
+    return list(dict.fromkeys(problems))
+
+
+def _of_default(name: str, problem: str) -> str:
+    return f'data_config.input_fields "{name}": where its default_val is put, {problem} Set another default_val.'
+
+
 def _learns_nothing(paths: str, pipeline: Pipeline, rule: LabelRule) -> list[str]:
-    """Returns a sentence when none of the first rows counts for a tower."""
+    """Returns a sentence when none of the first rows counts for a tower.
+
+    Raises:
+      UserError: all rows of the data are left out, not the first ones alone.
+    """
     fields = [rule.field, *(factor.column.field for factor in rule.factors)]
     source, block, batch = _first_rows(paths, pipeline.data_config, fields, text_forms(pipeline))
     check = LabelCheck(_NothingElse(fields), [rule])
@@ -139,6 +187,8 @@ def _learns_nothing(paths: str, pipeline: Pipeline, rule: LabelRule) -> list[str
         return []
     first = f"first {batch.num_rows:,} rows"
     if not batch.num_rows:
+        if len(source.blocks) == 1 and len(list(islice(source.read(block), 2))) == 1:
+            raise UserError(f"All rows are left out (data_config.ignore_error). {source.skipped.examples[0]}")
         return [f"All of the first rows are left out. {source.skipped.examples[0]}"]
     check.count(rows)
     if not check.num_labels[rule.field]:

@@ -9,6 +9,7 @@ import pyarrow as pa
 from easymtl.config import view
 from easymtl.config.rules.feature_faults import table_sources
 from easymtl.config.vocabulary import read_vocabulary
+from easymtl.errors import quoted
 from easymtl.protos.feature_pb2 import FeatureConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 
@@ -34,6 +35,23 @@ def feature_notes(batch: pa.RecordBatch, pipeline: Pipeline) -> list[str]:
         for feature in view.features_in_groups(pipeline)
         for text in _of_feature(feature, columns, labels)
     ]
+
+
+def label_notes(batch: pa.RecordBatch, pipeline: Pipeline) -> list[str]:
+    """Returns a sentence for each label of which the first rows hold not one text that `label_values` names.
+
+    An entry without texts takes every text, also where all are written otherwise than it was thought.
+    """
+    notes = []
+    for label in _labels(pipeline):
+        named = [text for text in view.label_texts(pipeline.data_config, label) if text is not None]
+        values = _Column(batch.column(label)).known if named else []
+        if len(values) >= _FEWEST_ROWS and set(named).isdisjoint(values):
+            notes.append(
+                f'the label "{label}" holds not one of the texts that label_values names ({quoted(named, 4)}) in the '
+                f'first {batch.num_rows:,} rows, which hold "{values[0]}".'
+            )
+    return notes
 
 
 class _Column:

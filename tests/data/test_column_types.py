@@ -218,7 +218,11 @@ def test_types_that_cannot_be_read_say_what_to_write_instead(tmp_path, read, arr
         (pa.array([1, 2]), "BOOL", "holds 2, which is no BOOL .true, false, 1 or 0"),
         (pa.array([1.0, 1e39]), "FLOAT", r"holds 1e\+39, which is no FLOAT"),
         (pa.array([b"a", b"\xff"]), "STRING", r"holds b'\\xff', which is no STRING .UTF-8 text"),
-        (pa.array([1.0, 1.5]), "STRING", "holds 1.5, which is no whole number.* Set precision"),
+        (
+            pa.array([1.0, 1.5]),
+            "STRING",
+            "holds 1.5, which is no whole.* Set precision.* declare the field as DOUBLE",
+        ),
         (pa.array([1.0, 2.0**60]), "STRING", "holds 1.152921504606847e.18, which is beyond 9007199254740992, up to"),
         (pa.array([1.0, np.inf]), "STRING", "holds inf, which has no text"),
         (moments(pa.timestamp("ns"), 0, 1), "INT64", "holds .*, which is no whole number of microseconds"),

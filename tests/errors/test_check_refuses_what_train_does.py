@@ -155,6 +155,11 @@ FAULTS = [
     found("reads the FLOAT field", ('input_names: "user"', 'feature_name: "user" input_names: "price"')),
     found("reads the FLOAT field", (ID, f'"user" shared_names: "price"{ID[6:]}'), (FEATURE, "")),
     found('separator "，" cannot split text', ("hash_bucket_size: 20", 'separator: "，" hash_bucket_size: 20')),
+    found(
+        'takes whole numbers, and the FLOAT field "price" holds numbers with 1 digits',
+        ('input_names: "tags"', 'input_names: "price" feature_name: "tags" precision: 1'),
+        ("hash_bucket_size: 20", "num_buckets: 20"),
+    ),
     found("kv_separator is", ('input_names: "tags"', 'input_names: ["tags", "price"] kv_separator: ":"')),
     found('separator "、" cannot', ('"price" feature_type: RawFeature', f'{NUMBERS} separator: "、"')),
     found("take one number", (FEATURE, FEATURE.replace("}", BUCKETS))),

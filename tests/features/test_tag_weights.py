@@ -13,7 +13,7 @@ SECOND = 'input_names: ["x", "w"] feature_type: TagFeature hash_bucket_size: 9 e
 
 
 @pytest.mark.parametrize(
-    "weight", ["1", "-2.5", " 3 ", "", "1e38", "nan", "inf", "-inf", "1e39", "1e400", "heavy", " ", "1_0"]
+    "weight", ["1", "-2.5", " 3 ", "", "1e38", "nan", "inf", "-inf", "1e39", "1e400", "heavy", " ", "1_0", "0x10", "９"]
 )
 def test_check_and_feature_agree(weight):
     value = f"a:{weight}|b:1|c"
@@ -38,3 +38,14 @@ def test_weights_of_a_second_input(kind, weights):
 def test_tags_without_weights_have_none_to_check():
     plain = 'input_names: "x" feature_type: TagFeature hash_bucket_size: 9 embedding_dim: 2'
     assert tag_weights(make_pipeline({"x": "STRING"}, [plain])) == []
+
+
+def test_a_column_of_numbers_holds_tags_without_weights():
+    (found,) = tag_weights(make_pipeline({"x": "DOUBLE"}, [f"{KV} precision: 1"]))
+    assert found.bad([math.nan, math.inf, 2.5]) == []
+    assert Case({"x": "DOUBLE"}, f"{KV} precision: 1", {"x": [math.nan, math.inf, 2.5]}).rows.num_rows == 3
+
+
+def test_tags_that_shared_names_stand_for_have_weights_too():
+    pipeline = make_pipeline({"x": "STRING", "y": "STRING"}, [f'{KV} shared_names: "y"'], {"all": ["x", "y"]})
+    assert [found.field for found in tag_weights(pipeline)] == ["x", "y"]

@@ -6,7 +6,7 @@ import pytest
 from google.protobuf import text_format
 
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.verbs.data_notes import feature_notes
+from easymtl.verbs.data_notes import feature_notes, label_notes
 
 ROWS = 60
 RANDOM = np.random.default_rng(5)
@@ -106,3 +106,16 @@ def test_a_vocabulary_of_which_no_value_occurs_is_told(tmp_path):
     tags = [f"a:1|{user}:2" for user in USERS]
     assert notes('feature_type: TagFeature vocab_list: "u3" kv_separator: ":"', tags) == []
     assert len(notes('feature_type: TagFeature vocab_list: "u3"', tags)) == 1
+
+
+@pytest.mark.parametrize(("named", "is_told"), [("1", True), ("true", False), ("yes", True)])
+def test_a_label_of_which_no_named_text_occurs_is_told(named, is_told):
+    pipeline = text_format.Parse(PIPELINE, Pipeline())
+    labels = pipeline.data_config.label_values
+    labels.add(label_name="click", number=1, texts=[named])
+    labels.add(label_name="click", number=0)
+    column = pa.array(["true" if label else "false" for label in CLICK]).dictionary_encode()
+    told = label_notes(pa.record_batch({"click": column}), pipeline)
+    assert len(told) == is_told
+    assert all(f'label_values names ("{named}") in the first 60 rows, which hold "false"' in note for note in told)
+    assert label_notes(pa.record_batch({"click": column}).slice(0, 10), pipeline) == [], "ten rows say little"

@@ -88,6 +88,14 @@ def _of_tags(feature: FeatureConfig, input_types: Sequence[str]) -> Iterator[Fau
     if len(feature.input_names) == 2 and feature.kv_separator:
         text = f'is "{feature.kv_separator}", and the weights come from a second input, too; keep one of them.'
         yield Fault("kv_separator", text)
+    kind = input_types[0] if input_types and table_sources(feature)[:1] == ["num_buckets"] else ""
+    if kind == "BOOL" or (kind in _FLOATS and feature.precision > 0):
+        shown = "true and false" if kind == "BOOL" else f"numbers with {feature.precision} digits behind the point"
+        text = (
+            f'takes whole numbers, and the {kind} field "{feature.input_names[0]}" holds {shown}, as tags are texts. '
+            "Declare the field as INT64, or set hash_bucket_size instead."
+        )
+        yield Fault("num_buckets", text, (INPUT_TYPES,))
 
 
 def _of_numbers(feature: FeatureConfig, input_types: Sequence[str]) -> Iterator[Fault]:
