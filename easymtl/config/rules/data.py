@@ -103,7 +103,7 @@ def _is_finite(field: DatasetConfig.Field) -> bool:
 
 def _is_number(text: str) -> bool:
     try:
-        return math.isfinite(parse_value("DOUBLE", text))
+        return math.isfinite(float(parse_value("DOUBLE", text)))
     except ValueError:
         return False
 
