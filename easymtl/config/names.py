@@ -6,6 +6,8 @@ Rooms that give these names a meaning import the lists from here, so that a name
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from easymtl.protos.task_pb2 import KD
+
 ACTIVATIONS = (
     "relu",
     "gelu",
@@ -140,3 +142,8 @@ def numbered(names: Iterable[str]) -> list[str]:
             unique = f"{name}_{number}"
         result.append(unique)
     return result
+
+
+def distillation_name(kd: KD) -> str:
+    """Returns the name of the loss of an entry of `kd`, as in EasyRec."""
+    return kd.loss_name or f"kd_loss_{kd.pred_name}_{kd.soft_label_name}".replace("/", "_")

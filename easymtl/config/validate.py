@@ -27,6 +27,7 @@ RULES: tuple[Callable[[Review], None], ...] = (
     data.check_inputs,
     data.check_input_fields,
     data.check_labels,
+    data.check_defaults_of_numbers,
     labels.check_label_values,
     data.check_sample_weight,
     data.check_dialect,

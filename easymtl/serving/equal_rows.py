@@ -18,8 +18,11 @@ def require_equal_rows(columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]
     It tells of all inputs that differ from most, and of one that does not; a shape of two axes is told as `3x1`.
     """
     sizes = _ends_marked(_shapes(columns))
-    rows = sizes[::2]
-    is_right = tf.equal(tf.size(sizes), 2 * len(columns)) & tf.equal(tf.reduce_min(rows), tf.reduce_max(rows))
+    rows, ends = sizes[::2], sizes[1::2]
+    # Of the values alone: how long the list is, optimizers take from the signature, which a request need not keep to.
+    # There are as many ends as columns, so if an end is behind each size, each column has one axis.
+    has_one_axis = tf.reduce_all(tf.equal(ends, _END)) & tf.greater_equal(tf.reduce_min(rows), 0)
+    is_right = has_one_axis & tf.equal(tf.reduce_min(rows), tf.reduce_max(rows))
     checked = tf.cond(is_right, tf.no_op, lambda: tf.debugging.Assert(False, [_message(list(columns), sizes)]))
     with tf.control_dependencies([checked]):
         return dict(zip(columns, tf.identity_n(list(columns.values()))))
@@ -40,7 +43,7 @@ def _ends_marked(shapes: list[tf.Tensor]) -> tf.Tensor:
     """Returns all shapes as one int32 list, `_END` behind each: `[rows, -1, rows, -1, ...]` as it should be."""
     marked = tf.concat([part for shape in shapes for part in (shape, [_END])], axis=0)
     # That each input has one axis is what the signature says and not what a request must hold. Behind this operation
-    # nothing is known of the length, so that no optimizer can take the comparison for granted.
+    # nothing is known of the values, so that no optimizer can take a comparison for granted.
     return tf.raw_ops.PlaceholderWithDefault(input=marked, shape=[None])
 
 

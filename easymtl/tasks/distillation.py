@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 from google.protobuf.message import Message
 
+from easymtl.config.names import distillation_name
 from easymtl.features.numbers import NumberColumn
 from easymtl.protos.loss_pb2 import Loss, LossType
 from easymtl.protos.task_pb2 import KD
@@ -49,8 +50,7 @@ class Distillation:
     @property
     def name(self) -> str:
         """Name of the loss entry, as in EasyRec."""
-        made = f"kd_loss_{self.kd.pred_name}_{self.kd.soft_label_name}".replace("/", "_")
-        return self.kd.loss_name or made
+        return distillation_name(self.kd)
 
     @property
     def weight(self) -> float:

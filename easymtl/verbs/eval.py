@@ -4,6 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from easymtl.config import load_config, view
+from easymtl.errors import UserError
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.verbs.data_check import require_files
 from easymtl.verbs.overwriting import model_folders, require_apart
@@ -26,6 +27,8 @@ def run(options: Namespace) -> None:
     if output:
         writes = [("--output" if options.output else "The result", output)]
         require_apart(config, writes, {"--input": options.input}, model_folders(config.pipeline, options))
+        if Path(output).is_dir():
+            raise UserError(f"{output}: cannot be written: it is a folder. Name a file, such as {output}/result.json.")
     require_files(options.input or view.eval_input(config.pipeline))
     start_tensorflow()
     from easymtl.reporting.formats import counted

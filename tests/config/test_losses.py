@@ -108,3 +108,11 @@ def test_a_second_loss_of_one_name_and_a_tower_that_ends_in_2_are_told_apart(pro
     assert any('has a loss named "L2_LOSS_cvr_2"' in line and "Give it a loss_name" in line for line in lines), lines
     renamed = losses('losses { loss_type: L2_LOSS } losses { loss_type: L2_LOSS loss_name: "mine" }')
     assert not any("a loss named" in line for line in problems(renamed, ('tower_name: "stay"', 'tower_name: "cvr_2"')))
+
+
+def test_two_distillations_of_one_prediction_and_column_have_a_name_each(problems):
+    first = f'pred_name: "logits_ctr" {SOFT} loss_type: L2_LOSS'
+    second = f'pred_name: "logits_ctr" {SOFT} loss_type: BINARY_CROSS_ENTROPY_LOSS'
+    lines = problems(kd(f"{first} }} kd {{ {second}"))
+    assert any("kd[1] has a loss named" in line and "Give it a loss_name of its own" in line for line in lines), lines
+    assert problems(kd(f'{first} }} kd {{ {second} loss_name: "kd_cross_entropy"')) == []

@@ -50,6 +50,12 @@ RULES = {
         ),
         ("INT32 }", 'INT32 default_val: "no" }', 'x.config:14: input_fields[0].default_val "no" is no INT32.'),
         ("INT32 }", 'INT32 default_val: "3000000000" }', 'input_fields[0].default_val "3000000000" is no INT32.'),
+        ("INT32 }", 'FLOAT default_val: "nan" }', 'input_fields[0].default_val "nan" is no number that can stand for'),
+        (
+            "INT32 }",
+            'FLOAT default_val: "1e39" }',
+            'input_fields[0].default_val "1e39" is no number that can stand for',
+        ),
         ("FLOAT }", 'FLOAT default_val: "1_0" }', 'input_fields[2].default_val "1_0" is no FLOAT.'),
         ("INT32 }", 'BOOL default_val: "yes" }', 'input_fields[0].default_val "yes" is no BOOL.'),
     ],
@@ -547,3 +553,19 @@ def test_other_mistakes_beside_a_mistyped_field_are_still_found(problems):
 def test_rules_wait_for_balanced_braces(load):
     with pytest.raises(ValueError, match="other rules are checked once its braces and quotes are right"):
         load(("batch_size: 64", "batch_size: 0 {"))
+
+
+@pytest.mark.parametrize(
+    ("default", "feature", "is_right"),
+    [
+        ("x", "", False),
+        ("inf", "", False),
+        ("2.5", "", True),
+        ("1|x", 'raw_input_dim: 2 separator: "|"', False),
+        ("1||2", 'raw_input_dim: 2 separator: "|"', True),
+    ],
+)
+def test_the_default_of_a_text_that_is_read_as_numbers(problems, default, feature, is_right):
+    declared = 'input_name: "price" input_type: FLOAT'
+    lines = problems((declared, f'input_name: "price" default_val: "{default}"'), (PRICE, f"{PRICE} {feature}"))
+    assert [line for line in lines if "Write a number there" in line] == lines and bool(lines) != is_right, lines

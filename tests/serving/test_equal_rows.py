@@ -13,6 +13,7 @@ TYPES = {
     "city": tf.string, "device": tf.string, "user id": tf.string, "age": tf.float32, "price": tf.float64,
     "hour": tf.int32, "row": tf.int64, "is_new": tf.bool,
 }  # fmt: skip
+EACH = [name.replace(" ", "_") for name in TYPES]
 
 
 def serve(columns):
@@ -65,11 +66,14 @@ def test_any_number_of_rows_is_answered(loaded, rows):
         (3, {"age": [3, 1]}, "age 3x1, city 3"),
         (1, {"age": [1, 1]}, "age 1x1, city 1"),
         (1, {"hour": []}, "hour scalar, city 1"),
+        (3, {"city": []}, "city scalar, device 3"),
+        (3, {"is_new": []}, "is_new scalar, city 3"),
+        (3, {name: [] for name in EACH}, "city scalar"),
         # One axis less here and one more there: the sizes alone are as many as they should be.
         (1, {"hour": [], "row": [1, 1]}, "hour scalar, row 1x1, city 1"),
         (
             2,
-            {name: [2, 1] for name in ("city", "device", "user_id", "age", "price", "hour", "row", "is_new")},
+            {name: [2, 1] for name in EACH},
             "city 2x1",
         ),
     ],

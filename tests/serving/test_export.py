@@ -61,6 +61,16 @@ def test_one_input_of_any_length_per_used_field_under_its_own_name(exported):
     assert sorted(signature.structured_outputs) == exported.outputs
 
 
+def test_a_request_with_one_value_instead_of_a_column_is_told_which(exported):
+    model = tf.saved_model.load(str(exported.path))
+    whole = {
+        name: tf.zeros([3], kind) if kind != "string" else tf.fill([3], "") for name, kind in exported.inputs.items()
+    }
+    for name in exported.inputs:
+        with pytest.raises(tf.errors.InvalidArgumentError, match=f"different numbers of rows: {name} scalar, "):
+            model.signatures["serving_default"](**{**whole, name: whole[name][0]})
+
+
 def test_scores_of_checkpoint_and_savedmodel_are_one_in_the_order_of_the_rows(trained, exported, tmp_path):
     pipeline = trained.pipeline()
     paths = str(trained.folder / "rows.parquet")

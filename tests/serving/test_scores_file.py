@@ -25,3 +25,8 @@ def test_the_file_of_a_place(output, expected):
 def test_another_format_is_refused(output):
     with pytest.raises(UserError, match=r"x.csv: scores are written as Parquet"):
         scores_file(output)
+
+
+def test_a_place_without_a_name_is_not_the_root_folder():
+    with pytest.raises(UserError, match=r"--output is empty"):
+        scores_file("")

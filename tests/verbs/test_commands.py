@@ -153,6 +153,8 @@ def test_result_that_cannot_be_written(project, capsys, tmp_path):
     (tmp_path / "file").write_text("")
     message = refused(capsys, project, "eval", "--output", tmp_path / "file" / "result.json")
     assert "result.json: cannot be written" in message
+    assert f"{tmp_path}: cannot be written: it is a folder" in refused(capsys, project, "eval", "--output", tmp_path)
+    assert "auc" not in capsys.readouterr().out
 
 
 def test_network_is_printed_without_a_checkpoint(project, capsys, tmp_path):

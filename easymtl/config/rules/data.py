@@ -1,11 +1,15 @@
 """Rules of the inputs and of data_config."""
 
+import math
 from collections.abc import Iterator
 
 from easymtl.config import view
 from easymtl.config.field_values import parse_value
 from easymtl.config.rules.review import FieldType, Review
 from easymtl.protos.data_pb2 import DatasetConfig
+from easymtl.protos.feature_pb2 import FeatureConfig
+
+_LARGEST_FLOAT = (2 - 2.0**-23) * 2.0**127
 
 
 def check_inputs(review: Review) -> None:
@@ -33,10 +37,27 @@ def check_input_fields(review: Review) -> None:
             review.problem(path, "has no input_name.")
         if review.data.auto_expand_input_fields:
             review.check_range(f"{path}.input_name", field.input_name)
+        type_name = FieldType.Name(field.input_type)
         if field.default_val and not _parses(field):
-            type_name = FieldType.Name(field.input_type)
             text = f'"{field.default_val}" is no {type_name}.'
             review.problem(f"{path}.default_val", text, f"{path}.input_type")
+        elif field.default_val and not _is_finite(field):
+            text = f'"{field.default_val}" is no number that can stand for a missing value: no finite {type_name}.'
+            review.problem(f"{path}.default_val", text, f"{path}.input_type")
+
+
+def check_defaults_of_numbers(review: Review) -> None:
+    """The default of a text that a RawFeature reads as numbers is made of numbers."""
+    texts = {field.input_name: field for field in review.data.input_fields if field.input_type == FieldType.STRING}
+    for path, feature in review.features():
+        for field in (texts[name] for name in feature.input_names if name in texts):
+            if feature.feature_type != FeatureConfig.RawFeature or not field.default_val:
+                continue
+            several = feature.raw_input_dim > 1 and feature.separator
+            parts = field.default_val.split(feature.separator) if several else [field.default_val]
+            if not all(_is_number(part.strip()) for part in parts if part.strip()):
+                text = f'reads numbers, and data_config.input_fields "{field.input_name}" has default_val '
+                review.problem(path, f'{text}"{field.default_val}". Write a number there.')
 
 
 def check_labels(review: Review) -> None:
@@ -70,6 +91,21 @@ def dialect_problems(data: DatasetConfig) -> Iterator[tuple[str, str]]:
     if quote and (len(quote) != 1 or not quote.isascii() or quote in "\n\r\0"):
         text = 'it needs one ASCII character, or none (quote: "") where nothing is quoted.'
         yield "quote", f"is {quote!r}; {text}"
+
+
+def _is_finite(field: DatasetConfig.Field) -> bool:
+    if field.input_type not in (FieldType.FLOAT, FieldType.DOUBLE):
+        return True
+    largest = _LARGEST_FLOAT if field.input_type == FieldType.FLOAT else math.inf
+    value = abs(float(field.default_val))
+    return value <= largest and value < math.inf
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(parse_value("DOUBLE", text)))
+    except ValueError:
+        return False
 
 
 def _parses(field: DatasetConfig.Field) -> bool:

@@ -1,7 +1,7 @@
 """Rules of losses that look beyond one row: sessions, calibration of one task against another, distillation."""
 
 from easymtl.config import view
-from easymtl.config.names import NORMALIZERS, normalizer_name, numbered
+from easymtl.config.names import NORMALIZERS, distillation_name, normalizer_name, numbered
 from easymtl.config.rules.review import Review
 from easymtl.config.rules.spaces import check_indicator
 from easymtl.config.rules.tasks import LOSS_PARAMETERS, loss_names, task_kind
@@ -41,18 +41,21 @@ def check_sessions(review: Review) -> None:
 
 
 def check_loss_names(review: Review) -> None:
-    """No loss of a tower is named as one of another: further losses of one name get `_2`, as a tower may end in."""
-    taken: dict[str, str] = {}
+    """No loss is named as another: further ones of a tower get `_2`, as a tower may end in, and those of kd do not."""
+    named: list[tuple[str, str, str]] = []
     for path, tower in review.towers():
         entries = [(f"{path}.losses[{index}]", loss) for index, loss in enumerate(tower.losses)]
         names = [loss.loss_name or LossType.Name(loss.loss_type) for _, loss in entries] or loss_names(tower)
         ends = numbered(f"{name}_{tower.tower_name}" for name in names)
-        for name, (place, _) in zip(ends, entries or [(path, tower)]):
-            if name in taken:
-                where = review.places.where(taken[name])
-                text = f'has a loss named "{name}", as {where} has. Give it a loss_name, or rename the tower.'
-                review.problem(place, text)
-            taken.setdefault(name, place)
+        rest = "Give it a loss_name, or rename the tower."
+        named += [(name, place, rest) for name, (place, _) in zip(ends, entries or [(path, tower)])]
+    for index, kd in enumerate(review.pipeline.model_config.kd):
+        named.append((distillation_name(kd), f"model_config.kd[{index}]", "Give it a loss_name of its own."))
+    taken: dict[str, str] = {}
+    for name, place, rest in named:
+        if name in taken:
+            review.problem(place, f'has a loss named "{name}", as {review.places.where(taken[name])} has. {rest}')
+        taken.setdefault(name, place)
 
 
 def check_order_calibration(review: Review) -> None:
