@@ -20,6 +20,7 @@ class Best:
       bigger: whether more of it is better.
       value: the best value, or None before the first evaluation.
       step: updates made by then.
+      files: what tells the evaluation data of the best value from others; None where that is not known.
     """
 
     metric: str
@@ -27,6 +28,7 @@ class Best:
     bigger: bool
     value: float | None = None
     step: int = 0
+    files: list[Any] | None = None
 
     @classmethod
     def from_pipeline(cls, pipeline: Pipeline) -> "Best":
@@ -45,14 +47,20 @@ class Best:
         bigger = config.metric_bigger if config.HasField("metric_bigger") else not is_error
         return cls(metric, tuple(results) or (metric,), bigger)
 
-    def update(self, step: int, metrics: Mapping[str, float]) -> bool:
-        """Returns whether an evaluation is the best so far, and remembers it if so."""
+    def is_comparable(self, files: list[Any]) -> bool:
+        """Returns whether the best value, if there is one, is that of the same evaluation data."""
+        return self.value is None or self.files is None or self.files == files
+
+    def update(self, step: int, metrics: Mapping[str, float], files: list[Any] | None = None) -> bool:
+        """Returns whether an evaluation is the best so far on its data, and remembers it if so."""
+        if files is not None and not self.is_comparable(files):
+            self.value = None
         value = self.read(metrics)
         if math.isnan(value):
             return False
         is_better = self.value is None or (value > self.value if self.bigger else value < self.value)
         if is_better:
-            self.value, self.step = value, step
+            self.value, self.step, self.files = value, step, files
         return is_better
 
     def read(self, metrics: Mapping[str, float]) -> float:
@@ -70,8 +78,14 @@ class Best:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Takes over the best of an earlier run, if it compared the same metric."""
         if state and state["metric"] == self.metric and state["bigger"] == self.bigger:
-            self.value, self.step = state["value"], state["step"]
+            self.value, self.step, self.files = state["value"], state["step"], state.get("files")
 
     def state(self) -> dict[str, Any]:
         """Returns what `restore` takes."""
-        return {"metric": self.metric, "bigger": self.bigger, "value": self.value, "step": self.step}
+        return {
+            "metric": self.metric,
+            "bigger": self.bigger,
+            "value": self.value,
+            "step": self.step,
+            "files": self.files,
+        }

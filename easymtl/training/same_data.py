@@ -51,6 +51,17 @@ class DataIdentity:
         return {"files": [list(asdict(mark).values()) for mark in self.files], "order": dict(self.order)}
 
 
+def evaluation_files(pipeline: Pipeline) -> list[list[Any]]:
+    """Returns what tells the evaluation data of a config from others, as JSON can hold it.
+
+    Raises:
+      UserError: a file is gone or cannot be read.
+    """
+    paths = view.eval_input(pipeline)
+    files = expand(paths) if paths else []
+    return [list(asdict(mark).values()) for mark in fingerprint(files, input_fields(pipeline.data_config))]
+
+
 def require_same_files(here: DataIdentity, there: DataIdentity, checkpoint: Checkpoint, num_steps: int) -> None:
     """Refuses files that are not those of a checkpoint.
 

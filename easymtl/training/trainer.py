@@ -32,7 +32,7 @@ from easymtl.training.profile import Profile
 from easymtl.training.publishing import reason, sweep, write_text
 from easymtl.training.reports import Reports
 from easymtl.training.restore import CONFIG_NAME, settle_precision
-from easymtl.training.same_data import DataIdentity, changed_order, require_same_files
+from easymtl.training.same_data import DataIdentity, changed_order, evaluation_files, require_same_files
 from easymtl.training.step import StepValues, TrainStep, batch_signature, make_train_step
 from easymtl.training.weights import Weights
 
@@ -124,6 +124,7 @@ class Trainer:
         self._scorer = RankerScorer(self.ranker, self._dtype)
         self._cursor: Cursor | None = None
         self._data = DataIdentity.of(self.pipeline)
+        self._evaluation_files = evaluation_files(self.pipeline)
         self._data_step = 0
         self._metrics: Mapping[str, float] = {}
         self._evaluated_step: int | None = None
@@ -337,7 +338,14 @@ class Trainer:
         except EvaluationStopped:
             return False
         self._metrics, self._evaluated_step = result.metrics, step
-        is_best = self._best.update(step, result.metrics)
+        if not self._best.is_comparable(self._evaluation_files):
+            self._tell(
+                events.Note(
+                    f"The evaluation data are others than those of the best evaluation so far ({self._best.text()} at step "
+                    f"{self._best.step}): it is no longer compared with."
+                )
+            )
+        is_best = self._best.update(step, result.metrics, self._evaluation_files)
         self._tell(
             events.Evaluated(
                 step,

@@ -90,3 +90,14 @@ def test_the_best_of_an_earlier_run_counts_if_it_compared_the_same():
     other.restore(earlier.state())
     assert (same.value, same.step) == (pytest.approx(0.9), 7)
     assert other.value is None
+
+
+def test_a_best_on_other_data_is_no_longer_the_best():
+    compared = best()
+    assert compared.update(1, {"auc_ctr": 0.9, "auc_cvr": 0.9}, [["easy.csv", 3, "a"]])
+    again = best()
+    again.restore(compared.state())
+    assert again.is_comparable([["easy.csv", 3, "a"]]) and not again.is_comparable([["hard.csv", 3, "b"]])
+    assert not again.update(2, {"auc_ctr": 0.6, "auc_cvr": 0.6}, [["easy.csv", 3, "a"]])
+    assert again.update(3, {"auc_ctr": 0.6, "auc_cvr": 0.6}, [["hard.csv", 3, "b"]])
+    assert (again.value, again.step) == (0.6, 3)

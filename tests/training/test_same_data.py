@@ -8,7 +8,7 @@ import pytest
 from easymtl.errors import UserError
 from easymtl.training import events
 from easymtl.training.trainer import Trainer
-from tests.training.small_runs import of_kind, small_config, write_data, write_rows
+from tests.training.small_runs import of_kind, small_config, train, write_data, write_rows
 
 QUICK = ("eval_input_path=", "train_config.save_checkpoints_steps=0")
 SEVERAL = "data_config.num_epochs=4"
@@ -135,3 +135,16 @@ def test_without_a_checkpoint_new_data_are_data(tmp_path):
     write_data(tmp_path)
     result, _ = run(tmp_path, "train_config.num_steps=1", new_data=True)
     assert result.step == 1
+
+
+def test_the_best_is_compared_on_one_evaluation_data_only(tmp_path):
+    write_data(tmp_path)
+    train(tmp_path, "train_config.num_steps=3")
+    lines = (tmp_path / "eval.csv").read_text().splitlines()
+    (tmp_path / "eval.csv").write_text("\n".join(lines[:40]) + "\n")
+    result, told = train(tmp_path, "train_config.num_steps=6")
+    notes = [event.text for event in told if hasattr(event, "text")]
+    assert any(
+        "The evaluation data are others than those of the best evaluation so far (mean auc" in text for text in notes
+    )
+    assert result.best_step == 6
