@@ -339,12 +339,9 @@ class Trainer:
             return False
         self._metrics, self._evaluated_step = result.metrics, step
         if not self._best.is_comparable(self._evaluation_files):
-            self._tell(
-                events.Note(
-                    f"The evaluation data are others than those of the best evaluation so far ({self._best.text()} at step "
-                    f"{self._best.step}): it is no longer compared with."
-                )
-            )
+            before = f"{self._best.text()} at step {self._best.step}"
+            text = f"The evaluation data are others than those of the best evaluation so far ({before})"
+            self._tell(events.Note(f"{text}: it is no longer compared with."))
         is_best = self._best.update(step, result.metrics, self._evaluation_files)
         self._tell(
             events.Evaluated(
