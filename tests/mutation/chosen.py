@@ -22,7 +22,11 @@ _ALSO = {
         "tests/training/test_trainer.py",
     ),
     "easymtl/training/update_rules.py": ("tests/training/test_optimizers.py",),
-    "easymtl/training/inputs.py": ("tests/training/test_step.py", "tests/training/test_trainer.py"),
+    "easymtl/training/inputs.py": (
+        "tests/training/test_counts.py",
+        "tests/training/test_step.py",
+        "tests/training/test_trainer.py",
+    ),
     "easymtl/data/windows.py": ("tests/data/test_feed.py", "tests/data/test_reader_properties.py"),
     "easymtl/data/chunks.py": (
         "tests/data/test_windows.py",
