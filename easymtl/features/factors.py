@@ -45,7 +45,7 @@ class Factor:
         return np.where(values > 0, self.inside != 0, self.outside != 0)
 
     def why_none(self, rows: str) -> str:
-        """Returns why the factor of all rows is 0, the rows being called `rows`, such as `rows read so far`."""
+        """Returns why the factor of all rows is 0, the rows being called `rows`, such as `rows trained on so far`."""
         if self.inside is None:
             return f'the weight "{self.column.field}" is 0 or missing in all {rows}'
         if not self.inside and not self.outside:

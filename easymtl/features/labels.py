@@ -258,7 +258,7 @@ class LabelCheck:
 
 
 def no_label(rule: LabelRule, rows: str) -> str:
-    """Returns that no row has the label of a tower, the rows being called `rows`, such as `rows read so far`."""
+    """Returns that no row has the label of a tower, the rows being called `rows`, such as `rows trained on so far`."""
     return f'no row{rows.removeprefix("rows")} has a label "{rule.field}"'
 
 

@@ -16,7 +16,7 @@ def describe_oddities(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
     """Returns a sentence for each feature and kind of odd value that was seen; empty values alone are not odd.
 
     Args:
-        counts: `Encoder.counts`.
+        counts: `Tally.counts`.
     """
     return [
         f'feature "{feature}": {_SENTENCES[kind].format(number=number)}.'
@@ -30,7 +30,7 @@ def describe_unknown(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
     """Returns a sentence for each of these features that had values, not one of which has a row of its own.
 
     Args:
-        counts: of such features, as `Encoder.counts`.
+        counts: of such features, as `Tally.counts`.
     """
     return [
         f'not one of the {number:,} values of the feature "{feature}" so far is {place}: all take row 0.'

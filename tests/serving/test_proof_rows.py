@@ -12,7 +12,7 @@ from easymtl.features.encoder import Encoder
 from easymtl.features.feature_set import FeatureSet
 from easymtl.serving import export as exporting
 from easymtl.serving.export import export, missing_values
-from easymtl.serving.proof_rows import proof_rows
+from easymtl.serving.proof_rows import _compact, proof_rows
 from easymtl.serving.signatures import Signature
 
 FIELDS = ["user", "city", "level", "tags", "price", "age"]
@@ -124,3 +124,12 @@ def test_a_lost_default_fails_the_proof_though_no_row_lacks_a_value(
     monkeypatch.setattr(exporting.ServingModel, "signature", without_default)
     with pytest.raises(UserError, match=r"of row 3\d\d is .* It was not published"):
         export(without_nulls, trained.checkpoint, tmp_path / "to")
+
+
+def test_the_dictionaries_of_raw_rows_hold_no_value_of_a_row_that_was_left_out():
+    texts = pa.array(["7", "soon", "8"]).dictionary_encode()
+    batch = pa.RecordBatch.from_arrays([texts, pa.array([1, 2, 3])], names=["a", "b"])
+    kept = _compact(batch.take(pa.array([0, 2])))
+    assert kept.schema == batch.schema
+    assert kept.column("a").dictionary.to_pylist() == ["7", "8"]
+    assert kept.to_pydict() == {"a": ["7", "8"], "b": [1, 3]}
