@@ -45,12 +45,12 @@ class Check:
     """A metric beside what is expected of it.
 
     Attributes:
-      config: name of the sample config.
-      metric: its name in `eval_result.json`.
-      values: one per seed.
-      expected: their mean, as it was found when this was written; NaN before it was ever found.
-      tolerance: how much worse the mean may be.
-      bar: what the mean has to meet, or None.
+        config: name of the sample config.
+        metric: its name in `eval_result.json`.
+        values: one per seed.
+        expected: their mean, as it was found when this was written; NaN before it was ever found.
+        tolerance: how much worse the mean may be.
+        bar: what the mean has to meet, or None.
     """
 
     config: str
@@ -106,8 +106,8 @@ def check_config(name: str, entry: Mapping[str, Any], folder: Path) -> Iterator[
     """Trains a config with each of its seeds and yields its metrics beside what is expected.
 
     Raises:
-      DataMissing: its data is not there, or is other data than the expectation was made with.
-      TrainingFailed: a training ended with an error.
+        DataMissing: its data is not there, or is other data than the expectation was made with.
+        TrainingFailed: a training ended with an error.
     """
     rows = entry["rows"]
     data = data_overrides(name, rows["train"], rows["eval"], folder / "data")
@@ -133,7 +133,7 @@ def train(name: str, overrides: Sequence[str], model_dir: Path) -> dict[str, flo
     """Returns the last evaluation of a training from scratch, by `easymtl train` in a process of its own.
 
     Raises:
-      TrainingFailed: it ended with an error.
+        TrainingFailed: it ended with an error.
     """
     shutil.rmtree(model_dir, ignore_errors=True)
     model_dir.mkdir(parents=True)

@@ -98,7 +98,7 @@ class Network:
     """An architecture on random groups.
 
     Attributes:
-      num_parameters: trained ones.
+        num_parameters: trained ones.
     """
 
     def __init__(self, text: str, batch_size: int):

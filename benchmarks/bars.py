@@ -19,14 +19,14 @@ class Bar:
     """One line of the table of bars.
 
     Attributes:
-      number: of the bar, such as "S4".
-      what: is measured.
-      values: of the rounds; empty when nothing was measured here.
-      bar: what is asked, or None where only our side is measured here.
-      aim: what is hoped for.
-      is_most: whether the bar must not be exceeded; else it must be reached.
-      unit: of the values; a ratio has none.
-      note: what else there is to say.
+        number: of the bar, such as "S4".
+        what: is measured.
+        values: of the rounds; empty when nothing was measured here.
+        bar: what is asked, or None where only our side is measured here.
+        aim: what is hoped for.
+        is_most: whether the bar must not be exceeded; else it must be reached.
+        unit: of the values; a ratio has none.
+        note: what else there is to say.
     """
 
     number: str

@@ -39,9 +39,9 @@ class Outputs:
     """The columns in which a model predicts. What is not predicted follows: p(order) = p(click) p(order | click).
 
     Attributes:
-      click: of p(click), if it has that task.
-      given: of p(order | click), or
-      order: of p(order).
+        click: of p(click), if it has that task.
+        given: of p(order | click), or
+        order: of p(order).
     """
 
     click: str | None = "probs_ctr"
@@ -132,14 +132,14 @@ def against_truth(rows: pa.Table, given: np.ndarray, order: np.ndarray | None) -
     """Holds predictions against the truth.
 
     Args:
-      rows: evaluation rows with their truth.
-      given: predicted p(order | click) `[rows]`.
-      order: predicted p(order) `[rows]`, if there is one.
+        rows: evaluation rows with their truth.
+        given: predicted p(order | click) `[rows]`.
+        order: predicted p(order) `[rows]`, if there is one.
 
     Returns:
-      `bias`, mean of prediction - truth over all rows, `bias_unclicked` over those without a click, `error`, the root
-      mean square of prediction - truth; `auc` over all rows, were all of them clicked, see `expected_auc`;
-      `auc_clicked` of the orders in clicked rows; `auc_order` of p(order) over all rows, empty if it is not told.
+        `bias`, mean of prediction - truth over all rows, `bias_unclicked` over those without a click, `error`, the root
+        mean square of prediction - truth; `auc` over all rows, were all of them clicked, see `expected_auc`;
+        `auc_clicked` of the orders in clicked rows; `auc_order` of p(order) over all rows, empty if it is not told.
     """
     clicked, ordered = (rows[name].to_numpy() > 0 for name in ("click", "order"))
     true_given, _ = truth(rows)

@@ -12,8 +12,8 @@ class KeptRows:
     """Rows in a CSV file, known by the values of some columns.
 
     Attributes:
-      path: the file, made with its first row.
-      rows: what it holds; numbers are numbers.
+        path: the file, made with its first row.
+        rows: what it holds; numbers are numbers.
     """
 
     def __init__(self, path: str | os.PathLike, keys: Sequence[str]):

@@ -43,11 +43,11 @@ class Latency:
     """What calls of one kind took.
 
     Attributes:
-      p50: median, milliseconds.
-      p99: what one call in a hundred takes longer than, milliseconds.
-      processor: median of the processor's time over all threads, milliseconds.
-      rows_per_second: of one caller that waits for each answer, at the median.
-      calls: how many there were.
+        p50: median, milliseconds.
+        p99: what one call in a hundred takes longer than, milliseconds.
+        processor: median of the processor's time over all threads, milliseconds.
+        rows_per_second: of one caller that waits for each answer, at the median.
+        calls: how many there were.
     """
 
     p50: float
@@ -149,10 +149,10 @@ def call(request: Mapping[str, str], threads: str, calls: int, folder: Path) -> 
     """Returns what calls took in a process of its own, by batch size and kind.
 
     Args:
-      request: paths of what is called and of the rows.
-      threads: between operations, and within one: "1,2".
-      calls: of one row; larger batches have a fifth and a tenth of them.
-      folder: where the request is written to.
+        request: paths of what is called and of the rows.
+        threads: between operations, and within one: "1,2".
+        calls: of one row; larger batches have a fifth and a tenth of them.
+        folder: where the request is written to.
     """
     inter, intra = (int(number) for number in threads.split(","))
     numbers = dict(zip(BATCHES, (calls, calls // 5, calls // 10)))

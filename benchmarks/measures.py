@@ -25,20 +25,20 @@ class Measure:
     """The rates of one config in one precision, in examples per second, a value per round.
 
     Attributes:
-      rates: by what was measured.
-      wait_shares: share of the time in which training waited for its input, by file format.
-      precision: `FLOAT32` or `BFLOAT16`.
-      batch_size: rows of a step.
-      num_weights: of the dense network.
+        rates: by what was measured.
+        wait_shares: share of the time in which training waited for its input, by file format.
+        precision: `FLOAT32` or `BFLOAT16`.
+        batch_size: rows of a step.
+        num_weights: of the dense network.
     """
 
     def __init__(self, config: Path, data: Mapping[str, Sequence[str]], precision: str):
         """Builds and traces the model, once for the step and once for each format.
 
         Args:
-          config: path of the config.
-          data: overrides by file format, each of which is measured.
-          precision: `FLOAT32` or `BFLOAT16`.
+            config: path of the config.
+            data: overrides by file format, each of which is measured.
+            precision: `FLOAT32` or `BFLOAT16`.
         """
         overrides = {name: [*changes, f"train_config.mixed_precision={precision}"] for name, changes in data.items()}
         self.precision = precision

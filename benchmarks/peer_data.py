@@ -25,9 +25,9 @@ def write_arrays(workload: Workload, config: Config, folder: Path) -> None:
     """Writes the arrays of the first batches of a workload, and the network in the words of benchmarks/peers.
 
     Args:
-      workload: the network.
-      config: its config, with the data that is read.
-      folder: what is written to.
+        workload: the network.
+        config: its config, with the data that is read.
+        folder: what is written to.
     """
     pipeline = config.pipeline
     ranker = Ranker(pipeline)

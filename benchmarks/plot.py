@@ -77,11 +77,11 @@ def _bars(axes, series: Mapping[str, Values], text: str, places: int, limit: flo
     """Draws a horizontal bar for each series, from above, with its value behind it.
 
     Args:
-      axes: of matplotlib.
-      series: the values of the rounds by name.
-      text: how a value is written.
-      places: for how many bars there is room.
-      limit: where a line is drawn that no bar should reach, or None.
+        axes: of matplotlib.
+        series: the values of the rounds by name.
+        text: how a value is written.
+        places: for how many bars there is room.
+        limit: where a line is drawn that no bar should reach, or None.
     """
     longest = max([limit or 0.0, *(max(values) for values in series.values())], default=1.0)
     for place, (name, values) in enumerate(series.items()):

@@ -48,9 +48,9 @@ class Workload:
     """A sample config and how much data it trains on.
 
     Attributes:
-      rows: of the training file, if it is made; Census-Income is what it is.
-      eval_rows: of the evaluation file, if it is made.
-      overrides: what is set besides.
+        rows: of the training file, if it is made; Census-Income is what it is.
+        eval_rows: of the evaluation file, if it is made.
+        overrides: what is set besides.
     """
 
     rows: int

@@ -25,8 +25,8 @@ def first_step(config: Path, overrides: Sequence[str]) -> dict:
     """Trains some steps as `easymtl train` does, in a process of its own.
 
     Returns:
-      `first_step_seconds` from the start of the process to the end of its first step, `peak_bytes` of its memory or
-      None where the system does not tell, and the name of its `precision`.
+        `first_step_seconds` from the start of the process to the end of its first step, `peak_bytes` of its memory or
+        None where the system does not tell, and the name of its `precision`.
     """
     with tempfile.TemporaryDirectory() as model_dir:
         settings = [*overrides, *saving_once(model_dir, 1), f"train_config.num_steps={_STEPS}", "eval_input_path="]

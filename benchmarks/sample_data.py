@@ -31,13 +31,13 @@ def data_overrides(name: str, num_rows: int, eval_rows: int, folder: Path) -> li
     Synthetic data is made below `folder`, unless it is there: the files in samples/data may have any number of rows.
 
     Args:
-      name: of the sample config.
-      num_rows: rows of the training file, if it is made.
-      eval_rows: rows of the evaluation file, if it is made.
-      folder: for what is made.
+        name: of the sample config.
+        num_rows: rows of the training file, if it is made.
+        eval_rows: rows of the evaluation file, if it is made.
+        folder: for what is made.
 
     Raises:
-      DataMissing: it cannot be made, and is not in samples/data.
+        DataMissing: it cannot be made, and is not in samples/data.
     """
     config = load_config(str(CONFIGS / f"{name}.config"))
     data_set = data_set_of(config)

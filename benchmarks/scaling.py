@@ -22,12 +22,12 @@ def vocabulary_seconds(folder: Path, data: DataFiles, precision: str, rows: int,
     It is the same batch with its ids spread at random over all rows, so that equally many rows are read and written.
 
     Args:
-      folder: for the config.
-      data: the data sets.
-      precision: `FLOAT32` or `BFLOAT16`.
-      rows: of all large tables together.
-      rounds: of measuring, in turn.
-      seconds: of measuring one size in one round.
+        folder: for the config.
+        data: the data sets.
+        precision: `FLOAT32` or `BFLOAT16`.
+        rows: of all large tables together.
+        rounds: of measuring, in turn.
+        seconds: of measuring one size in one round.
     """
     workload = workload_named("taobao_dbmtl")
     path = workload.write_config(folder)

@@ -25,9 +25,9 @@ class Step:
     """The update of a config on the first batch of its data.
 
     Attributes:
-      ranker: the model.
-      dtype: the precision of its products.
-      batch_size: rows of the batch.
+        ranker: the model.
+        dtype: the precision of its products.
+        batch_size: rows of the batch.
     """
 
     def __init__(self, config: str | Path, overrides: Sequence[str]):
@@ -78,9 +78,9 @@ def spread_over(ids: Sequence[np.ndarray], num_rows: int, random: np.random.Gene
     """Returns the ids with each distinct one, -1 aside, replaced by a row of its own, drawn from all rows.
 
     Args:
-      ids: arrays of any shape.
-      num_rows: of the table; at least as many as there are distinct ids.
-      random: draws the rows.
+        ids: arrays of any shape.
+        num_rows: of the table; at least as many as there are distinct ids.
+        random: draws the rows.
     """
     distinct, places = np.unique(np.concatenate([array.reshape(-1) for array in ids]), return_inverse=True)
     rows = random.permutation(random.choice(num_rows, len(distinct), replace=False, shuffle=False))

@@ -37,8 +37,8 @@ def measure_all(options: argparse.Namespace, tell: Tell) -> dict:
     """Returns everything that was found, as JSON holds it.
 
     Args:
-      options: of benchmarks/speed.py.
-      tell: is told what is being done.
+        options: of benchmarks/speed.py.
+        tell: is told what is being done.
     """
     suite = Suite(options, tell)
     with tempfile.TemporaryDirectory() as folder:

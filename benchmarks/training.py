@@ -36,10 +36,10 @@ class Stretch:
     """Some steps in a row.
 
     Attributes:
-      num_steps: to be measured, at most.
-      seconds: to be measured, about; the number of steps is what is reached first.
-      times: when each step began, warm-up included; the last is the end.
-      wait_shares: share of the time that steps waited for input, for every `LOG_EVERY` of them.
+        num_steps: to be measured, at most.
+        seconds: to be measured, about; the number of steps is what is reached first.
+        times: when each step began, warm-up included; the last is the end.
+        wait_shares: share of the time that steps waited for input, for every `LOG_EVERY` of them.
     """
 
     num_steps: int
@@ -70,7 +70,7 @@ class PausedTraining:
     """A training that runs when it is told to.
 
     Attributes:
-      batch_size: rows of a step.
+        batch_size: rows of a step.
     """
 
     def __init__(self, config: str, overrides: Sequence[str]):
@@ -91,7 +91,7 @@ class PausedTraining:
         """Trains a stretch, and waits until the feed is at rest.
 
         Raises:
-          RuntimeError: the data have come to their end.
+            RuntimeError: the data have come to their end.
         """
         self._orders.put(Stretch(num_steps, seconds))
         stretch = self._done.get()

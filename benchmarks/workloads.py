@@ -41,14 +41,14 @@ class Workload:
     """One network on one data set.
 
     Attributes:
-      name: in tables, and for `--only`.
-      base: the sample config whose data and features are taken.
-      data_set: the synthetic set, or None where the base config's own files are read.
-      model: text of the model, or None for the base's own.
-      overrides: further changes, as for `--set`.
-      peer: the same network in the words of benchmarks/peers, or None where peers do not have it.
-      formats: file formats that training is measured from.
-      precisions: that are measured.
+        name: in tables, and for `--only`.
+        base: the sample config whose data and features are taken.
+        data_set: the synthetic set, or None where the base config's own files are read.
+        model: text of the model, or None for the base's own.
+        overrides: further changes, as for `--set`.
+        peer: the same network in the words of benchmarks/peers, or None where peers do not have it.
+        formats: file formats that training is measured from.
+        precisions: that are measured.
     """
 
     name: str
@@ -169,10 +169,10 @@ class SetSize:
     """How much is made of a synthetic set.
 
     Attributes:
-      train: rows of the training file.
-      eval: rows of the evaluation file.
-      repeats: how often training reads its file, as if it were so many, because rows take long to make. Files are read
-        and parsed each time: only data that are trained on for several epochs are kept in memory.
+        train: rows of the training file.
+        eval: rows of the evaluation file.
+        repeats: how often training reads its file, as if it were so many, because rows take long to make. Files are
+            read and parsed each time: only data that are trained on for several epochs are kept in memory.
     """
 
     train: int
@@ -188,8 +188,8 @@ class DataFiles:
     """The files of the synthetic sets, made when first asked for.
 
     Attributes:
-      folder: where they are.
-      sizes: by the name of the set.
+        folder: where they are.
+        sizes: by the name of the set.
     """
 
     folder: Path

@@ -36,15 +36,15 @@ class Outcome:
     """What became of a config.
 
     Attributes:
-      name: of the config.
-      metrics: of the evaluation behind the last step, by name.
-      num_parameters: trained numbers, by "dense" and "embedding".
-      examples_per_second: median over the training, its first steps left out.
-      num_compared: rows that SavedModel and checkpoint have both scored.
-      largest_difference: between their scores.
-      seconds: that all of it took.
-      problem: why there is none of this.
-      is_skipped: its data is not there.
+        name: of the config.
+        metrics: of the evaluation behind the last step, by name.
+        num_parameters: trained numbers, by "dense" and "embedding".
+        examples_per_second: median over the training, its first steps left out.
+        num_compared: rows that SavedModel and checkpoint have both scored.
+        largest_difference: between their scores.
+        seconds: that all of it took.
+        problem: why there is none of this.
+        is_skipped: its data is not there.
     """
 
     name: str
@@ -62,11 +62,11 @@ def run_config(name: str, num_steps: int, folder: Path, num_rows: int = ROWS, mo
     """Trains, evaluates, exports and reloads a sample config.
 
     Args:
-      name: of the sample config.
-      num_steps: updates.
-      folder: for models and made-up data; what an earlier run left of the model is removed.
-      num_rows: rows of made-up training data.
-      more: further overrides.
+        name: of the sample config.
+        num_steps: updates.
+        folder: for models and made-up data; what an earlier run left of the model is removed.
+        num_rows: rows of made-up training data.
+        more: further overrides.
     """
     begin = time.monotonic()
     try:

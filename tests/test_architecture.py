@@ -1,6 +1,7 @@
 """The house: what may import what, and what an architecture consists of."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -167,3 +168,27 @@ def test_sample_configs_are_named_after_model_and_data(path):
     pipeline = text_format.Parse(path.read_text(), Pipeline())
     # Those of the guide for users of Merlin say so in front.
     assert path.stem.removeprefix("merlin_").split("_on_")[0] == view.model_name(pipeline)
+
+
+SECTIONS = ("Args:", "Attributes:", "Returns:", "Raises:", "Yields:", "Example:")
+
+
+def badly_indented(source: str) -> list[str]:
+    """Returns the first line of each docstring section that is not indented by four."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and (text := ast.get_docstring(node)):
+            lines = text.split("\n")
+            for line, following in zip(lines, lines[1:]):
+                if line in SECTIONS and not re.match(r" {4}\S", following):
+                    found.append(following)
+    return found
+
+
+@pytest.mark.parametrize("path", [*MODULES, *SCRIPTS], ids=str)
+def test_sections_of_docstrings_are_indented_by_four(path):
+    assert not badly_indented((ROOT / path).read_text(encoding="utf-8"))
+
+
+def test_a_section_indented_by_two_is_found():
+    assert badly_indented('def f():\n    """One.\n\n    Args:\n      x: two.\n    """\n') == ["  x: two."]

@@ -18,9 +18,9 @@ class Peer:
     """A library that the same networks are trained with.
 
     Attributes:
-      name: in tables.
-      script: what trains with it.
-      packages: what is installed, as pip reads it, in order.
+        name: in tables.
+        script: what trains with it.
+        packages: what is installed, as pip reads it, in order.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Peer:
         """Makes its environment when it is not there.
 
         Raises:
-          PeerError: it cannot be installed.
+            PeerError: it cannot be installed.
         """
         python = self.python(environments)
         done = python.parent.parent / ".installed"
@@ -53,7 +53,7 @@ class Peer:
         """Starts a training on the arrays in a folder (see benchmarks/peer_data.py).
 
         Raises:
-          PeerError: the library cannot be installed or does not train.
+            PeerError: the library cannot be installed or does not train.
         """
         self.prepare(environments)
         command = [str(self.python(environments)), str(_FOLDER / self.script), str(folder)]
@@ -68,7 +68,7 @@ class PeerTraining:
     """A training in a process of its own, which waits between the stretches that it is told to train.
 
     Attributes:
-      num_weights: of the whole model, its tables included.
+        num_weights: of the whole model, its tables included.
     """
 
     def __init__(self, name: str, command: Sequence[str], folder: Path):

@@ -23,9 +23,9 @@ class Config:
     """A config that is right: its message, and where each of its fields is written.
 
     Attributes:
-      pipeline: The message, overrides applied, with the chosen tasks alone.
-      path: The file it was read from.
-      notes: Sentences about what is legal and yet deserves a word: ignored fields, unused features.
+        pipeline: The message, overrides applied, with the chosen tasks alone.
+        path: The file it was read from.
+        notes: Sentences about what is legal and yet deserves a word: ignored fields, unused features.
     """
 
     pipeline: Pipeline
@@ -49,13 +49,13 @@ def load_config(path: str, overrides: Sequence[str] = (), tasks: Sequence[str] |
     """Reads, overrides and checks a config.
 
     Args:
-      path: A text-format file of the EasyRec dialect.
-      overrides: `path=value` each, applied in order.
-      tasks: The names of the task towers to keep; None keeps all.
+        path: A text-format file of the EasyRec dialect.
+        overrides: `path=value` each, applied in order.
+        tasks: The names of the task towers to keep; None keeps all.
 
     Raises:
-      ConfigError: The config is wrong; its text lists all that was found, in the order of the file.
-      UserError: There is no such file, or it is no text.
+        ConfigError: The config is wrong; its text lists all that was found, in the order of the file.
+        UserError: There is no such file, or it is no text.
     """
     path = str(path)
     findings = Findings(Places(path))

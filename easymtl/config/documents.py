@@ -10,9 +10,9 @@ def publish(module: str, make: Callable[[], str], arguments: Sequence[str] | Non
     """Writes a document, or with `--check` tells whether its file is current; returns the exit code.
 
     Args:
-      module: what `python -m` runs to write it.
-      make: returns its text.
-      arguments: those of the command line by default.
+        module: what `python -m` runs to write it.
+        make: returns its text.
+        arguments: those of the command line by default.
     """
     parser = argparse.ArgumentParser(prog=f"python -m {module}")
     parser.add_argument("--out", type=Path, required=True, help="the Markdown file")

@@ -27,8 +27,8 @@ class FieldReports:
     """Collects the problems and notes of one text.
 
     Args:
-      findings: Where they go.
-      fixed_position: The position of everything in the text, for a `--set` value.
+        findings: Where they go.
+        fixed_position: The position of everything in the text, for a `--set` value.
     """
 
     def __init__(self, findings: Findings, fixed_position: Position | None = None):
@@ -43,14 +43,14 @@ class FieldReports:
         """Adds a problem.
 
         Args:
-          token: Where it is.
-          path: What is wrong.
-          text: What is wrong with it.
-          damages: Whether the field is left out because of it.
-          settled_by: The field that a `--set` can write anew, so that nothing is wrong; by default the one at `path`.
+            token: Where it is.
+            path: What is wrong.
+            text: What is wrong with it.
+            damages: Whether the field is left out because of it.
+            settled_by: The field that a `--set` can write anew, so that nothing is wrong; by default the one at `path`.
 
         Raises:
-          ManyProblems: it is the last one that is of use.
+            ManyProblems: it is the last one that is of use.
         """
         position = self.position(token)
         where = self._findings.places.line(position, with_column=True)

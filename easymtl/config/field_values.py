@@ -9,7 +9,7 @@ def parse_value(type_name: str, text: str) -> int | float | bool | str:
     """Returns the value of a type, such as `INT32`, that a text stands for.
 
     Raises:
-      ValueError: the text is no value of the type.
+        ValueError: the text is no value of the type.
     """
     if type_name == "STRING":
         return text

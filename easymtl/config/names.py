@@ -83,9 +83,9 @@ class Metric(NamedTuple):
     """What a metric of `metrics_set` can be computed on.
 
     Attributes:
-      tasks: kinds of tasks: `binary` (one probability), `classes` (several), `value` (a regression).
-      most_classes: largest num_class, 0 for any.
-      is_error: whether smaller is better.
+        tasks: kinds of tasks: `binary` (one probability), `classes` (several), `value` (a regression).
+        most_classes: largest num_class, 0 for any.
+        is_error: whether smaller is better.
     """
 
     tasks: tuple[str, ...]

@@ -27,9 +27,9 @@ class Parser:
     """Reads one text into a message.
 
     Args:
-      text: The text.
-      findings: Where positions and problems go.
-      fixed_position: The position of everything in the text, for a `--set` value.
+        text: The text.
+        findings: Where positions and problems go.
+        fixed_position: The position of everything in the text, for a `--set` value.
     """
 
     def __init__(self, text: str, findings: Findings, fixed_position: Position | None = None):

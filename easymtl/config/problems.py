@@ -27,11 +27,11 @@ class Problem:
     """A mistake in a config.
 
     Attributes:
-      where: The place as messages show it: `x.config:41`.
-      text: What is wrong.
-      position: The place in the list of all.
-      settled_by: The path that a `--set` has to write anew, or one around it, so that nothing is wrong any more; empty
-        when none can.
+        where: The place as messages show it: `x.config:41`.
+        text: What is wrong.
+        position: The place in the list of all.
+        settled_by: The path that a `--set` has to write anew, or one around it, so that nothing is wrong any more;
+            empty when none can.
     """
 
     where: str
@@ -101,13 +101,13 @@ class Findings:
     """What reading found beside the message itself.
 
     Attributes:
-      places: The position of every field that was read.
-      problems: The mistakes.
-      remarks: What has no effect: the full name of the field, and where it was met.
-      damaged: Paths of fields that were left out because of a problem, or seem to have been meant by a name that
-        does not exist; what a rule says of their absence would mislead.
-      unremarkable: Paths of what has no reader because of `--tasks`; no note is made of them.
-      is_broken: Whether braces or quotes do not match, so that fields may have landed in the wrong message.
+        places: The position of every field that was read.
+        problems: The mistakes.
+        remarks: What has no effect: the full name of the field, and where it was met.
+        damaged: Paths of fields that were left out because of a problem, or seem to have been meant by a name that
+            does not exist; what a rule says of their absence would mislead.
+        unremarkable: Paths of what has no reader because of `--tasks`; no note is made of them.
+        is_broken: Whether braces or quotes do not match, so that fields may have landed in the wrong message.
     """
 
     places: Places

@@ -112,8 +112,8 @@ def comments() -> dict[str, str]:
     """Returns the comment of each message, field, enum and enum value by full name (`easymtl.DNN.use_bn`).
 
     Raises:
-      ModuleNotFoundError: grpcio-tools is not installed.
-      RuntimeError: The protos do not compile.
+        ModuleNotFoundError: grpcio-tools is not installed.
+        RuntimeError: The protos do not compile.
     """
     found: dict[str, str] = {}
     for file in _compile_with_comments().file:

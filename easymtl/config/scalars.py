@@ -36,11 +36,11 @@ def read_scalar(field: FieldDescriptor, value: list[Token]) -> Scalar:
     """Returns the value of `field` that the tokens spell.
 
     Args:
-      field: A field that is no message.
-      value: One token, a `-` and a token, or adjacent string literals.
+        field: A field that is no message.
+        value: One token, a `-` and a token, or adjacent string literals.
 
     Raises:
-      ScalarError: The tokens are no value of the field's type.
+        ScalarError: The tokens are no value of the field's type.
     """
     return _READERS[field.cpp_type](field, value)
 

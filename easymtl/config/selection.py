@@ -27,9 +27,9 @@ def select_tasks(pipeline: Pipeline, tasks: Sequence[str], findings: Findings) -
     """Leaves only the named towers in a config; what is wrong is added to `findings.problems`.
 
     Args:
-      pipeline: is changed in place; a config without a model, and one that has problems here, is left as it is.
-      tasks: names of towers, in any order; the towers keep that of the config.
-      findings: their places move along with the fields.
+        pipeline: is changed in place; a config without a model, and one that has problems here, is left as it is.
+        tasks: names of towers, in any order; the towers keep that of the config.
+        findings: their places move along with the fields.
     """
     if findings.is_broken or not view.model_name(pipeline):
         return

@@ -284,8 +284,8 @@ def results_of_tower(tower: TaskTower, name: str = "") -> dict[str, str]:
     """Returns the names of a tower's metrics in reports, each with its metric.
 
     Args:
-      tower: the tower.
-      name: what stands behind the metric if not the tower's own name, see `result_names`.
+        tower: the tower.
+        name: what stands behind the metric if not the tower's own name, see `result_names`.
     """
     metrics = ((str(entry.WhichOneof("metric")), entry.weighted) for entry in tower.metrics_set)
     return {metric_result(metric, name or tower.tower_name, weighted): metric for metric, weighted in metrics}

@@ -48,13 +48,14 @@ class LabelRule:
     """What the label of a tower may be, and which rows count for it; a missing label is always allowed.
 
     Attributes:
-      tower: name of the tower.
-      field: the label field.
-      num_classes: 0 for any number, 1 for one event, whose label is a number in [0, 1], more for the number of a class.
-      texts: what its texts stand for, see `view.label_texts`.
-      transform: the function of `label_transform`, which takes no negative number; empty when there is none.
-      factors: of the weight of a row.
-      is_off: whether the weights in the config keep the tower from learning from its label.
+        tower: name of the tower.
+        field: the label field.
+        num_classes: 0 for any number, 1 for one event, whose label is a number in [0, 1], more for the number of a
+            class.
+        texts: what its texts stand for, see `view.label_texts`.
+        transform: the function of `label_transform`, which takes no negative number; empty when there is none.
+        factors: of the weight of a row.
+        is_off: whether the weights in the config keep the tower from learning from its label.
     """
 
     tower: str
@@ -97,8 +98,8 @@ class WeightRule:
     """A field whose number is a factor of weights: finite and at least 0, or missing, which is 0.
 
     Attributes:
-      column: the number.
-      is_label: whether it is a label, where NaN is a missing one.
+        column: the number.
+        is_label: whether it is a label, where NaN is a missing one.
     """
 
     column: NumberColumn
@@ -124,9 +125,9 @@ class TeacherRule:
     """A field that holds another model's prediction; a missing one, or NaN, is one of rows that it does not know.
 
     Attributes:
-      column: the prediction.
-      least: the smallest number allowed.
-      most: the largest.
+        column: the prediction.
+        least: the smallest number allowed.
+        most: the largest.
     """
 
     column: NumberColumn
@@ -202,7 +203,7 @@ class LabelCheck:
     """An encoder that checks labels and weights; may be called from several threads at once.
 
     Attributes:
-      num_labels: label field -> rows counted so far that have it.
+        num_labels: label field -> rows counted so far that have it.
     """
 
     def __init__(self, encoder: RowEncoder, rules: Sequence[LabelRule], others: Sequence[NumberRule] = ()):
@@ -222,7 +223,7 @@ class LabelCheck:
         """Returns the rows of a batch, whose labels and weights are all allowed, with a column that tells what counts.
 
         Raises:
-          BadValues: one is not.
+            BadValues: one is not.
         """
         numbers = checked_numbers(batch, self._all_rules, self._factor_columns)
         rows = self._encoder(batch)
@@ -246,7 +247,7 @@ class LabelCheck:
         """Returns the rules of the towers that no row so far counts for, each with the reason.
 
         Args:
-          rows: what the rows are called in the reason, such as `rows trained on so far`.
+            rows: what the rows are called in the reason, such as `rows trained on so far`.
         """
         found = ((rule, self._why(rule, rows)) for rule in self._rules)
         return [(rule, why) for rule, why in found if why]
@@ -285,7 +286,7 @@ def checked_numbers(
     """Returns the numbers of rules and of further columns by name, `[n]` float32 each, NaN where missing.
 
     Raises:
-      BadValues: one is not allowed by its rule.
+        BadValues: one is not allowed by its rule.
     """
     columns = list({column.name: column for column in (*(rule.column for rule in rules), *further)}.values())
     numbers = dict(zip((column.name for column in columns), read_numbers(batch, columns).T))

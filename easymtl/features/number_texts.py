@@ -45,8 +45,8 @@ class NumberTexts:
     """A field whose values a feature reads as numbers, also where they are texts.
 
     Attributes:
-      feature: a RawFeature, or one whose rows are `num_buckets`.
-      field: its first input.
+        feature: a RawFeature, or one whose rows are `num_buckets`.
+        field: its first input.
     """
 
     feature: FeatureConfig

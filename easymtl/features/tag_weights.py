@@ -17,8 +17,8 @@ class TagWeights:
     """The field that a TagFeature reads its weights from.
 
     Attributes:
-      feature: the feature.
-      field: its second input, or its only one when weights stand behind a kv_separator.
+        feature: the feature.
+        field: its second input, or its only one when weights stand behind a kv_separator.
     """
 
     feature: FeatureConfig

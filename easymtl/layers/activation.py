@@ -76,7 +76,7 @@ def make_activation(build: Build, names: Sequence[str], text: str, width: int) -
     `names` are the layers that share its `width` columns evenly: one, or those of a stack.
 
     Raises:
-      KeyError: the name is not in the list; the config's validator has refused it before.
+        KeyError: the name is not in the list; the config's validator has refused it before.
     """
     plain = text.rsplit(".", 1)[-1].lower() or "linear"
     if plain in _WITH_WEIGHTS:

@@ -18,11 +18,11 @@ class Parameter:
     and `freeze_gradient` speak of parameters; the names are those that EasyRec gives its variables where it has them.
 
     Attributes:
-      name: unique in the model, for example `mmoe/expert_0/dnn_0/kernel`.
-      variable: where it is stored.
-      begin: first row of it along the first axis of the variable.
-      num_rows: number of such rows.
-      shape: its own shape.
+        name: unique in the model, for example `mmoe/expert_0/dnn_0/kernel`.
+        variable: where it is stored.
+        begin: first row of it along the first axis of the variable.
+        num_rows: number of such rows.
+        shape: its own shape.
     """
 
     name: str
@@ -50,10 +50,10 @@ class Build:
     """What is the same for all layers of one model while it is made.
 
     Attributes:
-      seed: seed of all initial values; each parameter adds its own name to it.
-      bn_debias: whether batch norm corrects its moving statistics for their start (see `BatchNorm`).
-      regularized: the kernels that `l2_regularization` applies to.
-      parameters: all parameters by name, in the order they were made.
+        seed: seed of all initial values; each parameter adds its own name to it.
+        bn_debias: whether batch norm corrects its moving statistics for their start (see `BatchNorm`).
+        regularized: the kernels that `l2_regularization` applies to.
+        parameters: all parameters by name, in the order they were made.
     """
 
     seed: int = 0
@@ -127,10 +127,10 @@ class Call:
     """How a model is run.
 
     Attributes:
-      training: whether dropout drops and norms use and update batch statistics.
-      dtype: the precision of matrix products and activations; losses, statistics and softmax stay in float32.
-      seed: int64 `[2]`, the seed of this step; None when `training` is false.
-      pending: takes what the pass would move (statistics), for a step that may be refused; None moves it at once.
+        training: whether dropout drops and norms use and update batch statistics.
+        dtype: the precision of matrix products and activations; losses, statistics and softmax stay in float32.
+        seed: int64 `[2]`, the seed of this step; None when `training` is false.
+        pending: takes what the pass would move (statistics), for a step that may be refused; None moves it at once.
     """
 
     training: bool = False

@@ -21,10 +21,10 @@ class Lookup:
     """The distinct rows of one width that a batch needs.
 
     Attributes:
-      row_numbers: int `[distinct]`, without repeats: rows of the width's variable.
-      rows: float32 `[distinct, width]`, their values; watch these to get the gradient.
-      positions: int32 `[num_values]`: for each id of the batch (ids of the single-valued slots row by row, then
-        those of the bags) 0 for a zero vector, else 1 + its place in `rows`.
+        row_numbers: int `[distinct]`, without repeats: rows of the width's variable.
+        rows: float32 `[distinct, width]`, their values; watch these to get the gradient.
+        positions: int32 `[num_values]`: for each id of the batch (ids of the single-valued slots row by row, then
+            those of the bags) 0 for a zero vector, else 1 + its place in `rows`.
     """
 
     row_numbers: tf.Tensor

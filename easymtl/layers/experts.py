@@ -23,10 +23,10 @@ class Experts(tf.Module):
         """Makes the layers.
 
         Args:
-          build: seed and norms of the layers.
-          names: of the experts.
-          num_inputs: width of the input.
-          configs: layers of each expert; the last ones have the same width.
+            build: seed and norms of the layers.
+            names: of the experts.
+            num_inputs: width of the input.
+            configs: layers of each expert; the last ones have the same width.
         """
         super().__init__()
         self.stacks: list[StackedDNN] = []

@@ -36,14 +36,14 @@ class ExtractionLevel(tf.Module):
         """Makes the layers.
 
         Args:
-          build: seed and norms of the layers.
-          name: of the level; its layers are named as EasyRec does.
-          config: numbers and layers of the experts.
-          num_inputs: width of each input.
-          num_tasks: number of tasks.
-          gate_dnn: hidden layers of each gate.
-          is_first: whether all inputs are one.
-          is_last: whether nothing reads the shared mixture.
+            build: seed and norms of the layers.
+            name: of the level; its layers are named as EasyRec does.
+            config: numbers and layers of the experts.
+            num_inputs: width of each input.
+            num_tasks: number of tasks.
+            gate_dnn: hidden layers of each gate.
+            is_first: whether all inputs are one.
+            is_last: whether nothing reads the shared mixture.
         """
         super().__init__()
         num_own, num_shared = config.expert_num_per_task, config.share_num

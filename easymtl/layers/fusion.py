@@ -29,12 +29,12 @@ class FusionUnit(tf.Module):
         """Makes the layers.
 
         Args:
-          build: seed and norms of the layers.
-          name: of the unit.
-          num_inputs: width of what the gate reads.
-          num_expert: number of all experts.
-          own: the places of its own experts among them, side by side.
-          hidden: hidden layers of the gate.
+            build: seed and norms of the layers.
+            name: of the unit.
+            num_inputs: width of what the gate reads.
+            num_expert: number of all experts.
+            own: the places of its own experts among them, side by side.
+            hidden: hidden layers of the gate.
         """
         super().__init__()
         self.gate = Gate(build, f"{name}/gate", num_inputs, num_expert, hidden)
@@ -52,10 +52,10 @@ def mix_each(weights: Sequence[tf.Tensor], experts: tf.Tensor) -> list[tf.Tensor
     """Returns the weighted sum of the experts in each unit.
 
     Args:
-      weights: of each unit, `[batch, num_expert]`.
-      experts: `[batch, num_expert, width]`, in whose precision the sums are.
+        weights: of each unit, `[batch, num_expert]`.
+        experts: `[batch, num_expert, width]`, in whose precision the sums are.
 
     Returns:
-      One `[batch, width]` per unit.
+        One `[batch, width]` per unit.
     """
     return tf.unstack(tf.matmul(tf.cast(tf.stack(weights, axis=1), experts.dtype), experts), axis=1)

@@ -45,17 +45,17 @@ class Chains(tf.Module):
     """The towers of chains, each transferred into the next: z_t = AIT(g(z_{t-1}), q_t), equation 3.
 
     Attributes:
-      widths: width of each z_t, that of its tower.
+        widths: width of each z_t, that of its tower.
     """
 
     def __init__(self, build: Build, before: Mapping[str, str], transfer: DNNConfig | None, widths: Mapping[str, int]):
         """Makes the layers.
 
         Args:
-          build: seed and norms of the layers.
-          before: the task that hands on to each one, empty for the first of a chain.
-          transfer: hidden layers of g; without them g is linear.
-          widths: width of each tower, by task.
+            build: seed and norms of the layers.
+            before: the task that hands on to each one, empty for the first of a chain.
+            transfer: hidden layers of g; without them g is linear.
+            widths: width of each tower, by task.
         """
         super().__init__()
         self.before = dict(before)

@@ -26,10 +26,10 @@ class MultiTaskModel(tf.Module):
         """Makes the layers.
 
         Args:
-          build: seed and norms of the layers.
-          config: the message of the model, for example an `MMoE`.
-          group_widths: width of each feature group.
-          num_outputs: width of the logits of each task, by tower name.
+            build: seed and norms of the layers.
+            config: the message of the model, for example an `MMoE`.
+            group_widths: width of each feature group.
+            num_outputs: width of the logits of each task, by tower name.
         """
         super().__init__()
 
@@ -42,8 +42,8 @@ class TowerNames(NamedTuple):
     """How EasyRec names the layers of a tower; `{task}` and `{index}` stand for its name and its place.
 
     Attributes:
-      dnn: of the tower's DNN.
-      output: of its output layer.
+        dnn: of the tower's DNN.
+        output: of its output layer.
     """
 
     dnn: str = "{task}"
@@ -57,7 +57,7 @@ class Relations(Protocol):
     """What stands between the towers and their output layers, such as a `RelationNetwork`.
 
     Attributes:
-      widths: width of what it makes of each tower.
+        widths: width of what it makes of each tower.
     """
 
     widths: Mapping[str, int]
@@ -90,14 +90,14 @@ class TaskTowers(tf.Module):
         """Makes the layers.
 
         Args:
-          build: seed and norms of the layers.
-          towers: the towers.
-          input_widths: width of each task's input, by tower name.
-          num_outputs: width of the logits of each task, by tower name.
-          group_widths: width of each feature group; a tower's `feature_group` is joined to its input.
-          names: of the layers.
-          concat_relations: whether a tower without a `relation_dnn` is joined with its relation towers, as in DBMTL.
-          relations: makes, from the width of each tower, what takes the place of the relation network.
+            build: seed and norms of the layers.
+            towers: the towers.
+            input_widths: width of each task's input, by tower name.
+            num_outputs: width of the logits of each task, by tower name.
+            group_widths: width of each feature group; a tower's `feature_group` is joined to its input.
+            names: of the layers.
+            concat_relations: whether a tower without a `relation_dnn` is joined with its relation towers, as in DBMTL.
+            relations: makes, from the width of each tower, what takes the place of the relation network.
         """
         super().__init__()
         self.groups = {tower.tower_name: tower.feature_group for tower in towers if tower.feature_group}

@@ -57,13 +57,13 @@ class HomeUnit(tf.Module):
         """Makes the layers.
 
         Args:
-          build: seed and norms of the layers.
-          name: of the unit.
-          num_inputs: width of what the gates read.
-          counts: experts of each set of the level.
-          seen: the sets that the unit sees.
-          own: its own set.
-          gate_dnn: hidden layers of the gate.
+            build: seed and norms of the layers.
+            name: of the unit.
+            num_inputs: width of what the gates read.
+            counts: experts of each set of the level.
+            seen: the sets that the unit sees.
+            own: its own set.
+            gate_dnn: hidden layers of the gate.
         """
         super().__init__()
         sets = [key for key, count in counts.items() for _ in range(count)]

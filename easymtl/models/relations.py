@@ -27,10 +27,10 @@ class RelationNetwork(tf.Module):
         """Makes the layers.
 
         Args:
-          build: seed and norms of the layers.
-          towers: the towers.
-          tower_widths: width of each tower's last layer, by tower name.
-          related: the towers that each one reads.
+            build: seed and norms of the layers.
+            towers: the towers.
+            tower_widths: width of each tower's last layer, by tower name.
+            related: the towers that each one reads.
         """
         super().__init__()
         self.related = {name: list(names) for name, names in related.items()}

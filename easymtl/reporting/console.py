@@ -34,10 +34,10 @@ class Console:
         """Prints nothing yet.
 
         Args:
-          towers: names of the task towers, in the order of the rows of tables.
-          model_dir: where the run is kept; named in the first line.
-          terminal: where to print; standard output by default.
-          clock: seconds, for the pace of lines and the time that training took.
+            towers: names of the task towers, in the order of the rows of tables.
+            model_dir: where the run is kept; named in the first line.
+            terminal: where to print; standard output by default.
+            clock: seconds, for the pace of lines and the time that training took.
         """
         self.terminal = terminal or open_terminal()
         self._towers = list(towers)
@@ -98,7 +98,7 @@ class Console:
         """Prints how a training ended, and what was odd in its data.
 
         Args:
-          result: what `Trainer.run` returned.
+            result: what `Trainer.run` returned.
         """
         self.close()
         print_counts(result.counts, None, result.skipped_rows, self.terminal)

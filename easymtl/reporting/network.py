@@ -27,11 +27,11 @@ class Module:
     """Some layers in a row, or several equal ones side by side.
 
     Attributes:
-      name: the path of its parameters, a star for the number of equal ones: `mmoe/expert_*`.
-      widths: of its input, and of the output of each layer.
-      num_trained: trained numbers, of all copies.
-      num_fixed: moving statistics, of all copies.
-      members: names of the equal ones.
+        name: the path of its parameters, a star for the number of equal ones: `mmoe/expert_*`.
+        widths: of its input, and of the output of each layer.
+        num_trained: trained numbers, of all copies.
+        num_fixed: moving statistics, of all copies.
+        members: names of the equal ones.
     """
 
     name: str
@@ -87,9 +87,9 @@ class Memory:
     """Bytes that training holds all the time, beside activations and the input.
 
     Attributes:
-      weights: of all parameters.
-      slots: of the optimizers.
-      gradients: of dense variables, and of tables when their optimizer moves every row.
+        weights: of all parameters.
+        slots: of the optimizers.
+        gradients: of dense variables, and of tables when their optimizer moves every row.
     """
 
     weights: int

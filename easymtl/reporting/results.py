@@ -26,7 +26,7 @@ class Results:
         """Writes the file after an evaluation.
 
         Raises:
-          UserError: the file cannot be written.
+            UserError: the file cannot be written.
         """
         if isinstance(event, events.Evaluated):
             oddities = flat_counts(event.counts, event.skipped_rows)
@@ -36,7 +36,7 @@ class Results:
         """Writes what was odd in the rows that this run has read, into a file of its own: it differs from run to run.
 
         Raises:
-          UserError: the file cannot be written.
+            UserError: the file cannot be written.
         """
         _write(self.path.with_name(ODDITIES_NAME), flat_counts(counts, skipped_rows))
 
@@ -58,14 +58,14 @@ def write_results(
     """Writes an evaluation as one flat JSON object; whoever reads it at that moment sees the old or the new one whole.
 
     Args:
-      path: the file.
-      metrics: by name; what is not finite becomes null.
-      step: updates that the weights have had.
-      num_examples: rows that were scored.
-      oddities: what was odd in them, as `flat_counts` names it.
+        path: the file.
+        metrics: by name; what is not finite becomes null.
+        step: updates that the weights have had.
+        num_examples: rows that were scored.
+        oddities: what was odd in them, as `flat_counts` names it.
 
     Raises:
-      UserError: the file cannot be written.
+        UserError: the file cannot be written.
     """
     flat: dict[str, float | int | None] = {name: _finite(value) for name, value in metrics.items()}
     _write(Path(path), {**flat, "global_step": step, "num_examples": num_examples, **(oddities or {})})

@@ -42,11 +42,11 @@ def print_metrics(
     """Prints an evaluation: a row per task, a column per metric; in a narrow terminal a row per result.
 
     Args:
-      metrics: `<metric>_<tower>`, each loss by name, and what belongs to no task, such as `loss`.
-      towers: names of the towers, in the order of the rows.
-      terminal: where to; standard output by default.
-      title: the line above.
-      warnings: lines below.
+        metrics: `<metric>_<tower>`, each loss by name, and what belongs to no task, such as `loss`.
+        towers: names of the towers, in the order of the rows.
+        terminal: where to; standard output by default.
+        title: the line above.
+        warnings: lines below.
     """
     terminal = terminal or open_terminal()
     if title:
@@ -106,10 +106,10 @@ def print_counts(
     """Prints what was odd in the data; nothing when there was nothing.
 
     Args:
-      counts: feature -> kind of oddity -> rows.
-      num_rows: rows in all, to give shares of them.
-      skipped_rows: rows that did not parse.
-      terminal: where to; standard output by default.
+        counts: feature -> kind of oddity -> rows.
+        num_rows: rows in all, to give shares of them.
+        skipped_rows: rows that did not parse.
+        terminal: where to; standard output by default.
     """
     terminal = terminal or open_terminal()
     odd = {name: {kind: n for kind, n in kinds.items() if n} for name, kinds in counts.items()}

@@ -26,8 +26,8 @@ class Summaries:
         """Writes nothing yet.
 
         Args:
-          model_dir: where the folder `summaries` is.
-          towers: names of the task towers, by which results are told apart.
+            model_dir: where the folder `summaries` is.
+            towers: names of the task towers, by which results are told apart.
         """
         self.path = Path(model_dir) / "summaries"
         self._towers = list(towers)
@@ -53,7 +53,7 @@ class Summaries:
         """Writes what an event has for TensorBoard.
 
         Raises:
-          UserError: the files cannot be written.
+            UserError: the files cannot be written.
         """
         tell = self._tell.get(type(event))
         if not tell:

@@ -38,14 +38,15 @@ class Export:
     """A published SavedModel.
 
     Attributes:
-      path: its folder.
-      checkpoint: what it was made from.
-      inputs: names and types of its inputs.
-      missing: what a client sends in place of a missing value, by input: '', a number, or true or false.
-      keywords: the keyword of each input of the function that `tf.saved_model.load` returns, where it is not the name.
-      outputs: names of its scores.
-      parity: how near its scores are to the checkpoint's, or None when there was no row to compare on.
-      placement: which of its nodes can run on a GPU.
+        path: its folder.
+        checkpoint: what it was made from.
+        inputs: names and types of its inputs.
+        missing: what a client sends in place of a missing value, by input: '', a number, or true or false.
+        keywords: the keyword of each input of the function that `tf.saved_model.load` returns, where it is not the
+            name.
+        outputs: names of its scores.
+        parity: how near its scores are to the checkpoint's, or None when there was no row to compare on.
+        placement: which of its nodes can run on a GPU.
     """
 
     path: Path
@@ -65,7 +66,7 @@ def export(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path, keep:
     and renamed into place when all is well. All but the newest `keep` are removed then; 0 keeps all.
 
     Raises:
-      UserError: it could not be written, does not score as the checkpoint, or has a node without a GPU kernel.
+        UserError: it could not be written, does not score as the checkpoint, or has a node without a GPU kernel.
     """
     ranker = load_ranker(pipeline, checkpoint)
     model = ServingModel(pipeline, ranker)

@@ -12,8 +12,8 @@ def freeze(network: Callable[[Tensors], dict[str, tf.Tensor]], widths: Mapping[s
     """Returns a function of the same values that reads no variable: it has the values that they have now.
 
     Args:
-      network: maps tensors `[batch, width]` by name to outputs by name.
-      widths: the names that it takes and the width of each.
+        network: maps tensors `[batch, width]` by name to outputs by name.
+        widths: the names that it takes and the width of each.
     """
     names = list(widths)
     specs = [tf.TensorSpec([None, widths[name]], tf.float32) for name in names]

@@ -25,9 +25,9 @@ class Parity:
     """How far a SavedModel is from its checkpoint.
 
     Attributes:
-      num_rows: rows of the data that were compared.
-      largest_difference: the largest absolute difference over all predictions.
-      num_blanked: rows behind those of the data, in which a value was taken away.
+        num_rows: rows of the data that were compared.
+        largest_difference: the largest absolute difference over all predictions.
+        num_blanked: rows behind those of the data, in which a value was taken away.
     """
 
     num_rows: int
@@ -39,12 +39,12 @@ def check_parity(folder: Path, rows: ProofRows, expected: Mapping[str, np.ndarra
     """Compares the scores of a SavedModel with those of its checkpoint, both in float32.
 
     Args:
-      folder: the SavedModel.
-      rows: some rows; what a client would send of them is scored.
-      expected: predictions of the checkpoint on the same rows, by name.
+        folder: the SavedModel.
+        rows: some rows; what a client would send of them is scored.
+        expected: predictions of the checkpoint on the same rows, by name.
 
     Raises:
-      UserError: the SavedModel cannot be loaded, lacks a prediction, or scores differ by more than `TOLERANCE`.
+        UserError: the SavedModel cannot be loaded, lacks a prediction, or scores differ by more than `TOLERANCE`.
     """
     scores = score_apart(folder, rows.sent)
     if set(scores) != set(expected):
@@ -84,7 +84,7 @@ def score_apart(folder: Path, columns: Mapping[str, pa.Array]) -> dict[str, np.n
     """Returns the scores of a SavedModel, computed in a new process that does not import easymtl.
 
     Raises:
-      UserError: that process failed; the message ends with what it said.
+        UserError: that process failed; the message ends with what it said.
     """
     with tempfile.TemporaryDirectory() as work:
         source, target = Path(work) / "columns.arrow", Path(work) / "scores.arrow"

@@ -28,9 +28,9 @@ class Placement:
     """Where the nodes that answer a request can run.
 
     Attributes:
-      on_gpu: nodes with a GPU kernel.
-      pinned: nodes of the encoder, which are pinned to the CPU.
-      without_kernel: `node (op)` of all others: they would make a GPU server copy tensors to and fro.
+        on_gpu: nodes with a GPU kernel.
+        pinned: nodes of the encoder, which are pinned to the CPU.
+        without_kernel: `node (op)` of all others: they would make a GPU server copy tensors to and fro.
     """
 
     on_gpu: int

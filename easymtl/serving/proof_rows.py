@@ -30,9 +30,9 @@ class ProofRows:
     graph has lost shows even where the data lack no value.
 
     Attributes:
-      sent: raw columns as a client sends them, by field: no default has been put in, see `as_requested`.
-      read: the same rows as the reader hands them to training.
-      num_rows: rows of the data; those behind them have a value blanked.
+        sent: raw columns as a client sends them, by field: no default has been put in, see `as_requested`.
+        read: the same rows as the reader hands them to training.
+        num_rows: rows of the data; those behind them have a value blanked.
     """
 
     sent: dict[str, pa.Array]
@@ -46,7 +46,7 @@ def proof_rows(pipeline: Pipeline, fields: Sequence[str], encode: Encoder) -> Pr
     Rows whose values the encoder cannot use are left out where `data_config.ignore_error` says so.
 
     Raises:
-      UserError: the data cannot be read.
+        UserError: the data cannot be read.
     """
     paths = view.eval_input(pipeline) or view.train_input(pipeline)
     if not paths:

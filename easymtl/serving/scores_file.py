@@ -11,7 +11,7 @@ def scores_file(output: str) -> str:
     """Returns a `.parquet` file as it is, and `scores.parquet` in any other place; options of a URI stay behind.
 
     Raises:
-      UserError: the place is a file of another format, or has no name at all.
+        UserError: the place is a file of another format, or has no name at all.
     """
     if not output:
         raise UserError('--output is empty; name a folder or a file that ends in ".parquet".')

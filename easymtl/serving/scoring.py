@@ -42,11 +42,11 @@ class SavedModelScorer:
         """Loads the model.
 
         Args:
-          folder: the SavedModel.
-          pipeline: names the labels and weights that evaluation needs.
+            folder: the SavedModel.
+            pipeline: names the labels and weights that evaluation needs.
 
         Raises:
-          UserError: it cannot be loaded.
+            UserError: it cannot be loaded.
         """
         try:
             self._model = tf.saved_model.load(str(folder))
@@ -123,7 +123,7 @@ def newest_export(folder: str | Path) -> Path:
     """Returns the folder of a SavedModel: itself, or the newest of the numbered ones in it.
 
     Raises:
-      UserError: there is none.
+        UserError: there is none.
     """
     path = Path(folder)
     if (path / "saved_model.pb").is_file():
@@ -156,10 +156,10 @@ def predict(
     that were left out, and those that seem to be part of another one.
 
     Returns:
-      The file and the number of rows.
+        The file and the number of rows.
 
     Raises:
-      UserError: the data cannot be read, a kept column does not exist, or the file cannot be written.
+        UserError: the data cannot be read, a kept column does not exist, or the file cannot be written.
     """
     output = str(output)
     if not is_remote(output):
@@ -256,7 +256,7 @@ def check_keep(pipeline: Pipeline, keep: Sequence[str]) -> None:
     """Checks that the kept columns are input fields.
 
     Raises:
-      UserError: one is not.
+        UserError: one is not.
     """
     known = input_fields(pipeline.data_config)
     for name in keep:

@@ -31,8 +31,8 @@ class Signature:
     """A function of named tensors.
 
     Attributes:
-      function: maps tensors by name to tensors by name.
-      inputs: the names that it takes, and what stands under each.
+        function: maps tensors by name to tensors by name.
+        inputs: the names that it takes, and what stands under each.
     """
 
     function: Callable[[Tensors], Tensors]
@@ -43,12 +43,12 @@ def save(model: tf.Module, folder: str | Path, signatures: Mapping[str, Signatur
     """Writes a SavedModel.
 
     Args:
-      model: holds the variables and tables that the functions use.
-      folder: where to.
-      signatures: the functions by the name of the signature.
+        model: holds the variables and tables that the functions use.
+        folder: where to.
+        signatures: the functions by the name of the signature.
 
     Returns:
-      The names of the outputs of each signature.
+        The names of the outputs of each signature.
     """
     functions = {name: _trace(signature) for name, signature in signatures.items()}
     tf.saved_model.save(model, str(folder), signatures=functions, options=_SAVE_OPTIONS)

@@ -20,8 +20,8 @@ class Features:
     """The features of some rows.
 
     Attributes:
-      columns: what is written, in order.
-      inputs: what the hidden model sees, by the name of its effect; all of it can be read off the columns.
+        columns: what is written, in order.
+        inputs: what the hidden model sees, by the name of its effect; all of it can be read off the columns.
     """
 
     columns: dict[str, pa.Array]
@@ -32,10 +32,10 @@ class DataSet(Protocol):
     """What a data set declares whose labels come from a hidden model.
 
     Attributes:
-      name: its name on the command line.
-      format: the file format that its sample configs read.
-      outcomes: its labels in the order of the columns; a parent comes before its children.
-      effects: the columns that the hidden model sees.
+        name: its name on the command line.
+        format: the file format that its sample configs read.
+        outcomes: its labels in the order of the columns; a parent comes before its children.
+        effects: the columns that the hidden model sees.
     """
 
     @property

@@ -16,10 +16,10 @@ class Ids:
     """A column of ids with a random vector each.
 
     Attributes:
-      size: number of vectors. Ids from `size` on have the zero vector: such an id behaves as its
-        attributes say, and no more. So all of the truth sits in ids that a log repeats often.
-      weight: relative standard deviation of the column's contribution.
-      head: if set, ids are ranks by popularity, and the vector of rank r is scaled by 1 / (1 + r / head).
+        size: number of vectors. Ids from `size` on have the zero vector: such an id behaves as its
+            attributes say, and no more. So all of the truth sits in ids that a log repeats often.
+        weight: relative standard deviation of the column's contribution.
+        head: if set, ids are ranks by popularity, and the vector of rank r is scaled by 1 / (1 + r / head).
     """
 
     size: int
@@ -50,7 +50,7 @@ class Numbers:
     """A column of numbers, already scaled to about [-2, 2], that acts through a line and a wave.
 
     Attributes:
-      weight: relative standard deviation of the column's contribution.
+        weight: relative standard deviation of the column's contribution.
     """
 
     weight: float

@@ -38,9 +38,9 @@ class Waves:
     """What the tasks of a seed share, and the direction of each.
 
     Attributes:
-      alpha: frequencies, `[waves]`.
-      beta: phases, `[waves]`.
-      directions: label -> w, a unit vector `[inputs]`.
+        alpha: frequencies, `[waves]`.
+        beta: phases, `[waves]`.
+        directions: label -> w, a unit vector `[inputs]`.
     """
 
     alpha: np.ndarray

@@ -16,10 +16,10 @@ class Event:
     """A 0/1 label.
 
     Attributes:
-      rate: its mean where the parent happened.
-      spread: standard deviation of its logit over rows; 1.1 gives an AUC of about .78.
-      parent: the event without which it cannot happen.
-      correlation: of its logit with the parent's.
+        rate: its mean where the parent happened.
+        spread: standard deviation of its logit over rows; 1.1 gives an AUC of about .78.
+        parent: the event without which it cannot happen.
+        correlation: of its logit with the parent's.
     """
 
     rate: float
@@ -44,11 +44,11 @@ class Duration:
     The noise is triangular, so values stay positive and the mean is exact.
 
     Attributes:
-      parent: the event that has a duration.
-      low: the least mean of the logarithm.
-      high: the greatest mean of the logarithm.
-      noise: standard deviation around the mean, at most low / 2.45.
-      spread: standard deviation of the logit of the place between `low` and `high`.
+        parent: the event that has a duration.
+        low: the least mean of the logarithm.
+        high: the greatest mean of the logarithm.
+        noise: standard deviation around the mean, at most low / 2.45.
+        spread: standard deviation of the logit of the place between `low` and `high`.
     """
 
     parent: str
@@ -75,10 +75,10 @@ class Times:
     """A count of 1 to `most` where the parent happened, else 0: one plus a binomial number.
 
     Attributes:
-      parent: the event that is repeated.
-      most: the greatest count.
-      rate: mean of the binomial's probability.
-      spread: standard deviation of the logit of the binomial's probability.
+        parent: the event that is repeated.
+        most: the greatest count.
+        rate: mean of the binomial's probability.
+        spread: standard deviation of the logit of the binomial's probability.
     """
 
     parent: str

@@ -14,7 +14,7 @@ def best_reachable(table: pa.Table) -> dict[str, float]:
     happened, of its true mean there: true_<label> / true_<parent>. A metric without two classes or rows is left out.
 
     Args:
-      table: labels and their `true_<label>` columns, as `easymtl.synth.write` made them.
+        table: labels and their `true_<label>` columns, as `easymtl.synth.write` made them.
     """
     metrics: dict[str, float] = {}
     for field in table.schema:

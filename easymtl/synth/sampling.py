@@ -112,8 +112,8 @@ def joined(tags: np.ndarray, counts: np.ndarray) -> pa.Array:
     """Joins the first `counts[row]` tags of each row with `|`.
 
     Args:
-      tags: ids, `[rows, most]`.
-      counts: number of tags of each row, `[rows]`; 0 gives an empty text.
+        tags: ids, `[rows, most]`.
+        counts: number of tags of each row, `[rows]`; 0 gives an empty text.
     """
     kept = np.arange(tags.shape[1]) < counts[:, None]
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)

@@ -45,21 +45,21 @@ def write(
     Row n is a pure function of (name, seed, n), so a longer file begins with the rows of a shorter one.
 
     Args:
-      name: a key of `DATA_SETS`.
-      num_rows: rows of the training file.
-      seed: another seed is another hidden model.
-      out: folder, made if needed; `default_folder(name)` when not given.
-      format: `parquet` or `csv`; when not given, the one that the sample configs of the data set read.
-      eval_rows: rows of the evaluation file; a fifth of `num_rows`, at most 200,000, when not given.
-      header: whether CSV files begin with the names of the columns.
-      truth: whether to write the `true_<label>` columns; when not given, all but CSV files without a
-        header have them (their columns are the labels and features alone, as in a log).
+        name: a key of `DATA_SETS`.
+        num_rows: rows of the training file.
+        seed: another seed is another hidden model.
+        out: folder, made if needed; `default_folder(name)` when not given.
+        format: `parquet` or `csv`; when not given, the one that the sample configs of the data set read.
+        eval_rows: rows of the evaluation file; a fifth of `num_rows`, at most 200,000, when not given.
+        header: whether CSV files begin with the names of the columns.
+        truth: whether to write the `true_<label>` columns; when not given, all but CSV files without a
+            header have them (their columns are the labels and features alone, as in a log).
 
     Returns:
-      The paths written, by the keys `train` and `eval`.
+        The paths written, by the keys `train` and `eval`.
 
     Raises:
-      UserError: the name, the format, the seed or a number of rows is not allowed, or other data would be replaced.
+        UserError: the name, the format, the seed or a number of rows is not allowed, or other data would be replaced.
     """
     data_set = _data_set(name)
     format = data_set.format if format is None else format

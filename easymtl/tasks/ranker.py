@@ -26,8 +26,8 @@ class LossParts:
     """The losses of a batch, float32 scalars.
 
     Attributes:
-      by_task: the loss entries of each task by loss name, all weights applied, by tower name.
-      regularization: both regularizations; 0 in evaluation.
+        by_task: the loss entries of each task by loss name, all weights applied, by tower name.
+        regularization: both regularizations; 0 in evaluation.
     """
 
     by_task: dict[str, dict[str, tf.Tensor]]
@@ -48,13 +48,13 @@ class Ranker(tf.Module):
     """Everything between a packed batch (see `FeatureSet`) and losses or predictions.
 
     Attributes:
-      feature_set: how raw columns become the packed batch.
-      embeddings: the tables.
-      model: the architecture; maps feature groups to logits.
-      tasks: what becomes of the logits, one `Task` per tower.
-      number_columns: the columns of `numbers` in a batch that has labels.
-      key_fields: the columns of `keys` in a batch that has labels; mostly none.
-      parameters: every weight by name.
+        feature_set: how raw columns become the packed batch.
+        embeddings: the tables.
+        model: the architecture; maps feature groups to logits.
+        tasks: what becomes of the logits, one `Task` per tower.
+        number_columns: the columns of `numbers` in a batch that has labels.
+        key_fields: the columns of `keys` in a batch that has labels; mostly none.
+        parameters: every weight by name.
     """
 
     def __init__(self, pipeline: Pipeline):
@@ -109,9 +109,9 @@ class Ranker(tf.Module):
         """Returns the losses of each task, by tower name, as numbers that add up over batches and workers.
 
         Args:
-          logits: of the batch.
-          batch: has labels.
-          reach: returns the entries that have to see this together; None for all entries.
+            logits: of the batch.
+            batch: has labels.
+            reach: returns the entries that have to see this together; None for all entries.
         """
         labelled = self.labelled(batch)
         return {task.name: task.sums(logits, labelled, reach) for task in self.tasks}

@@ -70,7 +70,7 @@ def write_batch(path: Path, rows: Rows, feature_set: FeatureSet, numbers: Sequen
     "<feature> weights". A feature with the name of a label is "<feature> (feature)".
 
     Raises:
-      UserError: it could not be written.
+        UserError: it could not be written.
     """
     columns: dict[str, pa.Array] = {name: pa.array(values) for name, values in _numbers(rows, numbers)}
     labels = set(columns)

@@ -15,12 +15,12 @@ class Best:
     """The best evaluation of a training.
 
     Attributes:
-      metric: name of what is compared.
-      results: the results that it is the mean of: all towers' `auc_<tower>` for a bare `auc`.
-      bigger: whether more of it is better.
-      value: the best value, or None before the first evaluation.
-      step: updates made by then.
-      files: what tells the evaluation data of the best value from others; None where that is not known.
+        metric: name of what is compared.
+        results: the results that it is the mean of: all towers' `auc_<tower>` for a bare `auc`.
+        bigger: whether more of it is better.
+        value: the best value, or None before the first evaluation.
+        step: updates made by then.
+        files: what tells the evaluation data of the best value from others; None where that is not known.
     """
 
     metric: str

@@ -33,8 +33,8 @@ class Checkpoint:
     """A published checkpoint.
 
     Attributes:
-      path: its folder.
-      step: number of updates made.
+        path: its folder.
+        step: number of updates made.
     """
 
     path: Path
@@ -49,8 +49,8 @@ class Checkpoint:
         """Returns what is not a weight: cursor, best evaluation, precision.
 
         Raises:
-          DamagedCheckpoint: the file is.
-          UserError: it is of a later version.
+            DamagedCheckpoint: the file is.
+            UserError: it is of a later version.
         """
         try:
             state = json.loads((self.path / _STATE).read_text(encoding="utf-8"))
@@ -69,8 +69,8 @@ class Checkpoint:
         """Compares every file with what was written; reads the whole checkpoint.
 
         Raises:
-          DamagedCheckpoint: one differs.
-          UserError: it is of a later version.
+            DamagedCheckpoint: one differs.
+            UserError: it is of a later version.
         """
         problem = damage(self.path, self.state().get("files", {}))
         if problem:
@@ -103,7 +103,7 @@ class CheckpointFolder:
         """Writes a checkpoint beside the others, and renames it into place once it is whole and on the disk.
 
         Raises:
-          UserError: it could not be written (disk full, no permission); those before it are as they were.
+            UserError: it could not be written (disk full, no permission); those before it are as they were.
         """
         final = self.path / f"step-{step:09d}"
         draft = draft_of(final)
@@ -125,7 +125,7 @@ class CheckpointFolder:
         """Replaces what a checkpoint says beside its weights.
 
         Raises:
-          UserError: it could not be written; the checkpoint is as it was.
+            UserError: it could not be written; the checkpoint is as it was.
         """
         files = checkpoint.state().get("files", {})
         try:
@@ -140,10 +140,10 @@ class CheckpointFolder:
         of ended processes are removed.
 
         Returns:
-          The checkpoint, None if there is none at all, and a sentence for each that is damaged.
+            The checkpoint, None if there is none at all, and a sentence for each that is damaged.
 
         Raises:
-          UserError: all checkpoints are damaged, or the newest whole one is of a later version.
+            UserError: all checkpoints are damaged, or the newest whole one is of a later version.
         """
         sweep(self.path, is_alone=True)
         problems: dict[Checkpoint, str] = {}
@@ -165,7 +165,7 @@ class CheckpointFolder:
         """Removes all but the newest `keep` checkpoints (0 keeps all) and those of the protected steps.
 
         Raises:
-          UserError: the folder cannot be written.
+            UserError: the folder cannot be written.
         """
         counted = [checkpoint for checkpoint in self.all() if checkpoint.step not in superseded]
         kept = {checkpoint.step for checkpoint in counted[-keep:]} | set(protected)

@@ -42,14 +42,14 @@ def bad_step(
     """Returns what to say of a step that was refused for a number that is not finite, and keeps its batch in a file.
 
     Args:
-      pipeline: of the training.
-      ranker: with the weights that the batch met.
-      source: where the batch came from; its threads are ended.
-      batch: of the step.
-      before: the position in the data before it.
-      step: number of updates, including the one that was not made.
-      losses: of the step, by name.
-      dtype: the precision of training.
+        pipeline: of the training.
+        ranker: with the weights that the batch met.
+        source: where the batch came from; its threads are ended.
+        batch: of the step.
+        before: the position in the data before it.
+        step: number of updates, including the one that was not made.
+        losses: of the step, by name.
+        dtype: the precision of training.
     """
     source.feed.close()
     seed = tf.constant([pipeline.train_config.seed, step - 1], tf.int64)
@@ -81,7 +81,7 @@ def require_finite_weights(pipeline: Pipeline, parameters: Mapping[str, Paramete
     """Checks the weights before they become a checkpoint.
 
     Raises:
-      UserError: some are not finite.
+        UserError: some are not finite.
     """
     if all(_is_finite(parameter) for parameter in parameters.values()):
         return

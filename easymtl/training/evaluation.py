@@ -34,12 +34,12 @@ class EvaluationResult:
     """What an evaluation found.
 
     Attributes:
-      metrics: `<metric>_<tower>`, each loss by name and `loss`, their sum; NaN where the data do not determine it.
-      num_examples: rows that were scored.
-      seconds: how long it took.
-      warnings: a sentence for each metric that is NaN, and for what is odd in the files.
-      counts: feature -> kind of oddity -> rows of these; empty of a SavedModel, which does not tell.
-      skipped_rows: rows that `data_config.ignore_error` left out between them.
+        metrics: `<metric>_<tower>`, each loss by name and `loss`, their sum; NaN where the data do not determine it.
+        num_examples: rows that were scored.
+        seconds: how long it took.
+        warnings: a sentence for each metric that is NaN, and for what is odd in the files.
+        counts: feature -> kind of oddity -> rows of these; empty of a SavedModel, which does not tell.
+        skipped_rows: rows that `data_config.ignore_error` left out between them.
     """
 
     metrics: dict[str, float]
@@ -123,8 +123,8 @@ def evaluate(
     """Evaluates on `paths`, or on the config's evaluation data, in one pass and in order.
 
     Raises:
-      UserError: the data cannot be read, or has no row.
-      EvaluationStopped: `is_stopping`, which is asked before each batch, said so.
+        UserError: the data cannot be read, or has no row.
+        EvaluationStopped: `is_stopping`, which is asked before each batch, said so.
     """
     begin = time.perf_counter()
     evaluation = Evaluation(tasks)

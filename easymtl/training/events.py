@@ -12,10 +12,10 @@ class Started:
     """Training begins.
 
     Attributes:
-      first_step: updates made before; more than 0 when an earlier run is continued.
-      num_steps: updates after which training ends, or None when passes over the data end it.
-      num_parameters: trained numbers, by "dense" and "embedding".
-      precision: name of the precision, for example `BFLOAT16`.
+        first_step: updates made before; more than 0 when an earlier run is continued.
+        num_steps: updates after which training ends, or None when passes over the data end it.
+        num_parameters: trained numbers, by "dense" and "embedding".
+        precision: name of the precision, for example `BFLOAT16`.
     """
 
     first_step: int
@@ -29,14 +29,14 @@ class Progress:
     """Some steps were made.
 
     Attributes:
-      step: updates made.
-      share: share of the training that is done, 0 to 1, or None when it has no end.
-      examples_per_second: since the last such event.
-      wait_share: share of that time in which the step waited for input.
-      losses: of the last step, by name; `loss` is their sum.
-      learning_rates: of tables and of dense variables.
-      seconds_left: estimated, or None.
-      weights: of the tasks or losses, where they are balanced.
+        step: updates made.
+        share: share of the training that is done, 0 to 1, or None when it has no end.
+        examples_per_second: since the last such event.
+        wait_share: share of that time in which the step waited for input.
+        losses: of the last step, by name; `loss` is their sum.
+        learning_rates: of tables and of dense variables.
+        seconds_left: estimated, or None.
+        weights: of the tasks or losses, where they are balanced.
     """
 
     step: int
@@ -54,11 +54,11 @@ class Summary:
     """It is time for a summary.
 
     Attributes:
-      step: updates made.
-      losses: of the last step, by name.
-      learning_rates: of tables and of dense variables.
-      variables: every parameter by name, when `summary_model_vars` asks for them.
-      weights: of the tasks or losses, where they are balanced.
+        step: updates made.
+        losses: of the last step, by name.
+        learning_rates: of tables and of dense variables.
+        variables: every parameter by name, when `summary_model_vars` asks for them.
+        weights: of the tasks or losses, where they are balanced.
     """
 
     step: int
@@ -73,9 +73,9 @@ class GradientConflict:
     """The gradients of the tasks were compared.
 
     Attributes:
-      step: updates made.
-      cosines: between the gradients on the dense weights that two tasks share, by `<task>/<task>`; a pair is missing
-        when one of the gradients is 0.
+        step: updates made.
+        cosines: between the gradients on the dense weights that two tasks share, by `<task>/<task>`; a pair is missing
+            when one of the gradients is 0.
     """
 
     step: int
@@ -87,14 +87,14 @@ class Evaluated:
     """The evaluation data has been scored.
 
     Attributes:
-      step: updates made.
-      metrics: `<metric>_<tower>`, the losses and `loss`.
-      num_examples: rows that were scored.
-      seconds: how long it took.
-      is_best: whether it is the best so far.
-      warnings: what the metrics could not say, and why.
-      counts: feature -> kind of oddity -> rows of the evaluation data.
-      skipped_rows: rows of the evaluation data that were left out.
+        step: updates made.
+        metrics: `<metric>_<tower>`, the losses and `loss`.
+        num_examples: rows that were scored.
+        seconds: how long it took.
+        is_best: whether it is the best so far.
+        warnings: what the metrics could not say, and why.
+        counts: feature -> kind of oddity -> rows of the evaluation data.
+        skipped_rows: rows of the evaluation data that were left out.
     """
 
     step: int
@@ -112,9 +112,9 @@ class Saved:
     """A checkpoint was published.
 
     Attributes:
-      step: updates made.
-      path: its folder.
-      is_stopping: it is the last act of a training that was told to stop before its end.
+        step: updates made.
+        path: its folder.
+        is_stopping: it is the last act of a training that was told to stop before its end.
     """
 
     step: int

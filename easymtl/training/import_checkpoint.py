@@ -39,16 +39,16 @@ class ImportReport:
     """What an import has done.
 
     Attributes:
-      source: path of the checkpoint that was read, without its endings.
-      step: number of updates that it counts as.
-      path: folder of the checkpoint that was written.
-      parameters: name of each parameter that was taken over -> its name there.
-      slots: the same for optimizer slots.
-      converged: norms whose statistics were taken over, which count as converged.
-      fresh: parameters that have no counterpart there, and start as in a new model.
-      fresh_slots: optimizer slots that start anew.
-      unused: names there that nothing here has taken.
-      unused_slots: those of them that are optimizer slots.
+        source: path of the checkpoint that was read, without its endings.
+        step: number of updates that it counts as.
+        path: folder of the checkpoint that was written.
+        parameters: name of each parameter that was taken over -> its name there.
+        slots: the same for optimizer slots.
+        converged: norms whose statistics were taken over, which count as converged.
+        fresh: parameters that have no counterpart there, and start as in a new model.
+        fresh_slots: optimizer slots that start anew.
+        unused: names there that nothing here has taken.
+        unused_slots: those of them that are optimizer slots.
     """
 
     source: str
@@ -69,13 +69,13 @@ def import_checkpoint(pipeline: Pipeline, source: str, fresh_optimizer: bool = F
     The step is the `global_step` there, the position in the data the beginning.
 
     Args:
-      pipeline: the model.
-      source: `.../model.ckpt-1000`, one of its files, or a folder whose `checkpoint` file names the newest one.
-      fresh_optimizer: leave the optimizer slots there, and begin at step 0.
+        pipeline: the model.
+        source: `.../model.ckpt-1000`, one of its files, or a folder whose `checkpoint` file names the newest one.
+        fresh_optimizer: leave the optimizer slots there, and begin at step 0.
 
     Raises:
-      UserError: the model_dir is in use, there is no such checkpoint, it is damaged, or it does not fit the model;
-        nothing has been written then.
+        UserError: the model_dir is in use, there is no such checkpoint, it is damaged, or it does not fit the model;
+            nothing has been written then.
     """
     _require_unused(pipeline.model_dir)
     there = EasyRecCheckpoint(find_prefix(source))
@@ -103,7 +103,7 @@ def find_prefix(source: str) -> str:
     """Returns the path of a checkpoint without its endings.
 
     Raises:
-      UserError: there is none.
+        UserError: there is none.
     """
     prefix = _newest_in(source) if os.path.isdir(source) else _FILE.sub("", source)
     if os.path.exists(f"{prefix}.index"):
@@ -131,8 +131,8 @@ class EasyRecCheckpoint:
     """The variables of a checkpoint by name, partitioned ones whole.
 
     Attributes:
-      prefix: its path without its endings.
-      shapes: shape of each variable.
+        prefix: its path without its endings.
+        shapes: shape of each variable.
     """
 
     def __init__(self, prefix: str):
@@ -156,7 +156,7 @@ class EasyRecCheckpoint:
         """Returns a variable.
 
         Raises:
-          UserError: the checkpoint is damaged.
+            UserError: the checkpoint is damaged.
         """
         try:
             parts = [self._reader.get_tensor(part) for part in self._parts.get(name, [name])]

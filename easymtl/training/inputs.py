@@ -18,11 +18,11 @@ class TrainingInput:
     """The training data, encoded.
 
     Attributes:
-      encoder: tells missing, unknown and out-of-range values.
-      labels: refuses wrong labels.
-      source: where the rows come from.
-      feed: the batches. It runs ahead, so that what it has met is more than what was trained on.
-      tally: what was odd in the rows that were trained on, each row once.
+        encoder: tells missing, unknown and out-of-range values.
+        labels: refuses wrong labels.
+        source: where the rows come from.
+        feed: the batches. It runs ahead, so that what it has met is more than what was trained on.
+        tally: what was odd in the rows that were trained on, each row once.
     """
 
     def __init__(self, pipeline: Pipeline, ranker: Ranker, start: Cursor | None):

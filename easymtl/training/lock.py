@@ -27,7 +27,7 @@ class TrainingLock:
         """Takes the lock.
 
         Raises:
-          UserError: another process trains there, or the model_dir cannot be written.
+            UserError: another process trains there, or the model_dir cannot be written.
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -52,7 +52,7 @@ def require_same_meaning(
     """Refuses a config that reads the weights of a checkpoint with another meaning than they were trained with.
 
     Raises:
-      UserError: the message names the first difference.
+        UserError: the message names the first difference.
     """
     there, here = state.get("meaning"), meaning_of(pipeline)
     # Checkpoints from before there were such transforms do not speak of them.
@@ -74,7 +74,7 @@ def require_same_optimizers(pipeline: Pipeline, checkpoint: Checkpoint, state: M
     """Refuses other optimizers than those of the training, once its slots have turned out not to fit.
 
     Raises:
-      UserError: they are others.
+        UserError: they are others.
     """
     there, here = state.get("optimizers"), optimizers_of(pipeline)
     if there and there != here:

@@ -56,8 +56,8 @@ class TableRule:
     """What the optimizer of the tables needs memory for.
 
     Attributes:
-      num_slots: numbers that it keeps for each weight.
-      moves_untouched_rows: whether it moves every row in every step.
+        num_slots: numbers that it keeps for each weight.
+        moves_untouched_rows: whether it moves every row in every step.
     """
 
     num_slots: int
@@ -69,10 +69,10 @@ class Needs:
     """What the tables of a model will hold in memory, in bytes. Dense weights and activations are small beside them.
 
     Attributes:
-      tables: the embedding tables.
-      slots: what the optimizer keeps for them.
-      gradients: of all rows, where the optimizer moves every row in every step.
-      window: encoded rows, which are shuffled in memory.
+        tables: the embedding tables.
+        slots: what the optimizer keeps for them.
+        gradients: of all rows, where the optimizer moves every row in every step.
+        window: encoded rows, which are shuffled in memory.
     """
 
     tables: int
@@ -90,7 +90,7 @@ def require_training_memory(pipeline: Pipeline) -> None:
     """Checks that the tables of a config, their optimizer slots and the window of rows fit in memory.
 
     Raises:
-      UserError: they do not.
+        UserError: they do not.
     """
     if not _has_gpu():
         _require(pipeline, tables_rule(pipeline), WINDOW_BYTES)
@@ -100,7 +100,7 @@ def memory_report(pipeline: Pipeline) -> str:
     """Returns what the tables of a training need, and what there is; loads no TensorFlow.
 
     Raises:
-      UserError: they do not fit.
+        UserError: they do not fit.
     """
     rule = tables_rule(pipeline)
     if not _GPU_DEVICE.exists():
@@ -115,7 +115,7 @@ def require_scoring_memory(pipeline: Pipeline) -> None:
     """Checks that the tables of a config fit in memory, for what does not train.
 
     Raises:
-      UserError: they do not.
+        UserError: they do not.
     """
     if not _has_gpu():
         _require(pipeline, None, 0)

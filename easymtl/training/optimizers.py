@@ -15,11 +15,11 @@ class RowGradient:
     """The gradient of a table variable: rows without repeats, and one gradient for each.
 
     Attributes:
-      variable: `[rows, width]`.
-      row_numbers: int `[distinct]`.
-      rows: float32 `[distinct, width]`, their values before the update: the forward pass has looked them up.
-      gradient: float32 `[distinct, width]`.
-      frozen: for each table in the variable that must not move, its row numbers.
+        variable: `[rows, width]`.
+        row_numbers: int `[distinct]`.
+        rows: float32 `[distinct, width]`, their values before the update: the forward pass has looked them up.
+        gradient: float32 `[distinct, width]`.
+        frozen: for each table in the variable that must not move, its row numbers.
     """
 
     variable: tf.Variable
@@ -127,10 +127,10 @@ class Optimizers(tf.Module):
         """Makes one update.
 
         Args:
-          dense: dense variables with their gradients.
-          tables: the touched rows of the table variables with their gradients.
-          learning_rates: float32 `[2]`, for tables and for dense variables.
-          step: int64 scalar, number of updates including this one.
+            dense: dense variables with their gradients.
+            tables: the touched rows of the table variables with their gradients.
+            learning_rates: float32 `[2]`, for tables and for dense variables.
+            step: int64 scalar, number of updates including this one.
         """
         of_tables = self.embedding.moment(learning_rates[0], step)
         for change in tables:

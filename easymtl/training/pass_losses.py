@@ -19,9 +19,9 @@ class BatchLosses:
     """What a batch adds to the losses of a pass.
 
     Attributes:
-      sums: by tower name, of the entries that look at each row by itself.
-      logits: by tower name, for the others; empty where there are none.
-      labelled: labels, weights and keys of the batch, for the others.
+        sums: by tower name, of the entries that look at each row by itself.
+        logits: by tower name, for the others; empty where there are none.
+        labelled: labels, weights and keys of the batch, for the others.
     """
 
     sums: Mapping[str, Sums]

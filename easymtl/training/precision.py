@@ -38,8 +38,8 @@ class Precision:
     """What a training computes in.
 
     Attributes:
-      choice: never `AUTO`.
-      reason: why, in words for the user; empty where the config has said it.
+        choice: never `AUTO`.
+        reason: why, in words for the user; empty where the config has said it.
     """
 
     choice: TrainConfig.MixedPrecision
@@ -61,8 +61,8 @@ def resolve_precision(pipeline: Pipeline, ranker: Ranker) -> Precision:
     does not make two trainings of one config different.
 
     Args:
-      pipeline: the config.
-      ranker: its model; neither its weights nor its statistics move.
+        pipeline: the config.
+        ranker: its model; neither its weights nor its statistics move.
     """
     choice = pipeline.train_config.mixed_precision
     if choice != TrainConfig.AUTO:
@@ -80,9 +80,9 @@ def rule(operations: float, has_matrix_units: bool) -> Precision:
     """Returns the precision that follows from what does not change from one moment to the next.
 
     Args:
-      operations: of the products of a step.
-      has_matrix_units: whether the machine has units for products of bfloat16 matrices (AMX, or those of a GPU), and
-        not vector instructions alone.
+        operations: of the products of a step.
+        has_matrix_units: whether the machine has units for products of bfloat16 matrices (AMX, or those of a GPU), and
+            not vector instructions alone.
     """
     if not has_matrix_units:
         return Precision(TrainConfig.FLOAT32, "this machine has vector instructions for bfloat16 and no matrix units")
@@ -101,8 +101,8 @@ def decide(rounds: Sequence[Round], otherwise: Precision) -> Precision:
     round has to agree, because a machine that is so busy that some do not has not shown what it can do.
 
     Args:
-      rounds: at least one.
-      otherwise: what is taken where the rounds do not say.
+        rounds: at least one.
+        otherwise: what is taken where the rounds do not say.
     """
     full, half = (min(seconds) for seconds in zip(*rounds))
     ratios = [of_half / of_full for of_full, of_half in rounds]
@@ -132,8 +132,8 @@ def measured(full: Callable[[], float], half: Callable[[], float]) -> list[Round
     """Returns rounds of two measurements in turns, the second one first in every other round.
 
     Args:
-      full: returns the seconds of one pass in float32; the first pass, which is traced, does not count.
-      half: the same in bfloat16.
+        full: returns the seconds of one pass in float32; the first pass, which is traced, does not count.
+        half: the same in bfloat16.
     """
     full(), half()
     rounds: list[Round] = []

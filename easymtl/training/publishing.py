@@ -27,7 +27,7 @@ def write_text(path: Path, text: str) -> None:
     """Writes a file that a reader, and the disk after a power cut, has in its old or its new form, and nothing between.
 
     Raises:
-      OSError: it could not be written; a file that was there is as it was.
+        OSError: it could not be written; a file that was there is as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = draft_of(path)
@@ -46,7 +46,7 @@ def publish(draft: Path, final: Path) -> None:
     """Renames a folder into place once all that is in it is on the disk.
 
     Raises:
-      OSError: it could not be flushed or renamed, or `final` is there.
+        OSError: it could not be flushed or renamed, or `final` is there.
     """
     for folder, _, names in os.walk(draft):
         for name in names:
@@ -68,8 +68,8 @@ def sweep(folder: Path, is_alone: bool = False) -> None:
     """Removes the drafts that ended processes have left; call it while this process writes none there.
 
     Args:
-      folder: where to look; not below it.
-      is_alone: no other process writes there (a lock is held), so that every draft is an old one.
+        folder: where to look; not below it.
+        is_alone: no other process writes there (a lock is held), so that every draft is an old one.
     """
     if not folder.is_dir():
         return

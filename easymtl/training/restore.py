@@ -20,11 +20,11 @@ def find_checkpoint(pipeline: Pipeline, choice: str = "latest") -> Checkpoint:
     """Returns a checkpoint of the config's model_dir.
 
     Args:
-      pipeline: names the model_dir.
-      choice: "latest", "best", a step, or the path of a checkpoint folder.
+        pipeline: names the model_dir.
+        choice: "latest", "best", a step, or the path of a checkpoint folder.
 
     Raises:
-      UserError: there is no such checkpoint.
+        UserError: there is no such checkpoint.
     """
     folder = CheckpointFolder(pipeline.model_dir)
     checkpoints = folder.all()
@@ -52,7 +52,7 @@ def load_ranker(pipeline: Pipeline, checkpoint: Checkpoint) -> Ranker:
     """Builds the model of a config and fills it from a checkpoint.
 
     Raises:
-      UserError: the model does not fit in memory, or the checkpoint is damaged or of another model.
+        UserError: the model does not fit in memory, or the checkpoint is damaged or of another model.
     """
     require_scoring_memory(pipeline)
     ranker = Ranker(pipeline)

@@ -23,8 +23,8 @@ class DataIdentity:
     """The training data of a config: the files, and the settings that decide which row is where.
 
     Attributes:
-      files: in the order in which they are read; none for made-up rows.
-      order: config field -> value as text, of the fields that decide which rows come, and in which order.
+        files: in the order in which they are read; none for made-up rows.
+        order: config field -> value as text, of the fields that decide which rows come, and in which order.
     """
 
     files: tuple[FileMark, ...]
@@ -35,7 +35,7 @@ class DataIdentity:
         """Returns the identity of the data that are there now.
 
         Raises:
-          UserError: a file is gone or cannot be read.
+            UserError: a file is gone or cannot be read.
         """
         paths = view.train_input(pipeline)
         files = expand(paths) if paths else []
@@ -55,7 +55,7 @@ def evaluation_files(pipeline: Pipeline) -> list[list[Any]]:
     """Returns what tells the evaluation data of a config from others, as JSON can hold it.
 
     Raises:
-      UserError: a file is gone or cannot be read.
+        UserError: a file is gone or cannot be read.
     """
     paths = view.eval_input(pipeline)
     files = expand(paths) if paths else []
@@ -66,13 +66,13 @@ def require_same_files(here: DataIdentity, there: DataIdentity, checkpoint: Chec
     """Refuses files that are not those of a checkpoint.
 
     Args:
-      here: the data that are there now.
-      there: those of the checkpoint.
-      checkpoint: of which the training would go on.
-      num_steps: at which it ends; 0 = never.
+        here: the data that are there now.
+        there: those of the checkpoint.
+        checkpoint: of which the training would go on.
+        num_steps: at which it ends; 0 = never.
 
     Raises:
-      UserError: they are others; the message names the first of them and the ways to go on.
+        UserError: they are others; the message names the first of them and the ways to go on.
     """
     changes = describe_changes(there.files, here.files)
     if changes:

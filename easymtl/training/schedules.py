@@ -15,7 +15,7 @@ def make_schedule(config: LearningRate) -> Schedule:
     """Returns the learning rate as a function of the step before the update (0 for the first one).
 
     Raises:
-      KeyError: no member of the oneof is set; the config's validator has refused it before.
+        KeyError: no member of the oneof is set; the config's validator has refused it before.
     """
     kind = config.WhichOneof("learning_rate")
     return _SCHEDULES[kind](getattr(config, kind))

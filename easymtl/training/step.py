@@ -45,20 +45,20 @@ def make_train_step(
     """Traces one update: forward, backward, clipping, optimizers.
 
     Args:
-      ranker: the model.
-      optimizers: those of tables and of dense variables.
-      step: int64 scalar, number of updates made; an update adds 1, one that is not made does not.
-      config: seed, clipping and freezing, and how often gradients are compared.
-      dtype: the precision of activations and matrix products.
-      signature: of the batches, see `batch_signature`.
-      descent: how the tasks are balanced (see `make_descent`); None for the sum of their losses.
+        ranker: the model.
+        optimizers: those of tables and of dense variables.
+        step: int64 scalar, number of updates made; an update adds 1, one that is not made does not.
+        config: seed, clipping and freezing, and how often gradients are compared.
+        dtype: the precision of activations and matrix products.
+        signature: of the batches, see `batch_signature`.
+        descent: how the tasks are balanced (see `make_descent`); None for the sum of their losses.
 
     Returns:
-      A function of a packed batch and the learning rates float32 `[2]` (tables, dense). It gives float32 scalars: each
-      loss by name, `regularization_loss`, and their sum `loss`, all before the update. When the loss or the norm of the
-      gradients is not finite, or a statistic would not be, `loss` is NaN and no variable has moved, nor `step`, nor
-      what norms and methods of balancing remember: what went wrong can still be looked for. Balanced tasks also have
-      `weight/<task>`, and steps that compare gradients `gradient_cosine/<task>/<task>`.
+        A function of a packed batch and the learning rates float32 `[2]` (tables, dense). It gives float32 scalars:
+        each loss by name, `regularization_loss`, and their sum `loss`, all before the update. When the loss or the norm
+        of the gradients is not finite, or a statistic would not be, `loss` is NaN and no variable has moved, nor
+        `step`, nor what norms and methods of balancing remember: what went wrong can still be looked for. Balanced
+        tasks also have `weight/<task>`, and steps that compare gradients `gradient_cosine/<task>/<task>`.
     """
     update = _Update(ranker, optimizers, step, config, dtype, descent or Fixed())
     steps = _Steps(update, [signature, tf.TensorSpec([2], tf.float32)])
@@ -70,9 +70,9 @@ class StepValues:
     """What a step has told, sorted.
 
     Attributes:
-      losses: each loss by name, `regularization_loss` and `loss`.
-      weights: by task or loss; empty where tasks are not balanced.
-      cosines: by `<task>/<task>`; empty in most steps.
+        losses: each loss by name, `regularization_loss` and `loss`.
+        weights: by task or loss; empty where tasks are not balanced.
+        cosines: by `<task>/<task>`; empty in most steps.
     """
 
     losses: Values
@@ -97,8 +97,8 @@ class _Kind:
     """Steps that do the same work, and so are one traced function.
 
     Attributes:
-      is_solving: the balancing finds new weights.
-      is_comparing: the gradients of the tasks are compared.
+        is_solving: the balancing finds new weights.
+        is_comparing: the gradients of the tasks are compared.
     """
 
     is_solving: bool = True
@@ -235,15 +235,15 @@ class Frozen:
     """What `freeze_gradient` keeps from moving: dense variables whole, tables by their range of rows.
 
     Attributes:
-      dense: references of the dense variables that do not move.
-      tables: the tables that do not move.
+        dense: references of the dense variables that do not move.
+        tables: the tables that do not move.
     """
 
     def __init__(self, ranker: Ranker, patterns: Sequence[str]):
         """Matches the patterns (regular expressions, anywhere in a name) against the names of all parameters.
 
         Raises:
-          UserError: a pattern is no regular expression, matches nothing, or only part of what is stored together.
+            UserError: a pattern is no regular expression, matches nothing, or only part of what is stored together.
         """
         matched = {name for pattern in patterns for name in _matches(pattern, ranker.parameters)}
         table_names = set(ranker.embeddings.parameters())

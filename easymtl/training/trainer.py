@@ -48,15 +48,15 @@ class TrainingResult:
     """How a training ended.
 
     Attributes:
-      step: updates made in all.
-      checkpoint: the newest one.
-      best_step: updates made by the best evaluation, or None without evaluation data.
-      metrics: of the last evaluation, empty without evaluation data.
-      num_examples: rows that this run has trained on.
-      counts: feature -> kind of oddity -> rows that this run has trained on, in its first pass over the data.
-      skipped_rows: rows that did not parse, on the way to these.
-      is_stopped: it was told to stop before its end, and is to be continued.
-      best: what the best evaluation is best in, such as `auc 0.74425`.
+        step: updates made in all.
+        checkpoint: the newest one.
+        best_step: updates made by the best evaluation, or None without evaluation data.
+        metrics: of the last evaluation, empty without evaluation data.
+        num_examples: rows that this run has trained on.
+        counts: feature -> kind of oddity -> rows that this run has trained on, in its first pass over the data.
+        skipped_rows: rows that did not parse, on the way to these.
+        is_stopped: it was told to stop before its end, and is to be continued.
+        best: what the best evaluation is best in, such as `auc 0.74425`.
     """
 
     step: int
@@ -90,14 +90,14 @@ class Trainer:
         """Builds the model, and brings it back from its newest whole checkpoint if there is one.
 
         Args:
-          config: what to train.
-          listener: is told what happens.
-          is_stopping: asked before each step and each batch of an evaluation, whether to save and end.
-          new_data: whether training data that are not those of the checkpoint are read from their beginning, rather
-            than refused.
+            config: what to train.
+            listener: is told what happens.
+            is_stopping: asked before each step and each batch of an evaluation, whether to save and end.
+            new_data: whether training data that are not those of the checkpoint are read from their beginning, rather
+                than refused.
 
         Raises:
-          UserError: the config or the data and the checkpoint do not fit, or the model_dir cannot be written.
+            UserError: the config or the data and the checkpoint do not fit, or the model_dir cannot be written.
         """
         self.config = config
         self.pipeline = config.pipeline
@@ -208,7 +208,7 @@ class Trainer:
         """Trains to the end of the config and returns what came of it.
 
         Raises:
-          UserError: the data cannot be read, or a loss is not finite; checkpoints are as they were.
+            UserError: the data cannot be read, or a loss is not finite; checkpoints are as they were.
         """
         source = TrainingInput(self.pipeline, self.ranker, self._cursor)
         self._reports.start(self.step)
@@ -299,8 +299,8 @@ class Trainer:
         """Evaluates, then publishes a checkpoint that knows the result, then removes old ones.
 
         Args:
-          is_interim: of a training that was told to stop where an uninterrupted one saves nothing. It is not evaluated,
-            and is removed once there is a newer one.
+            is_interim: of a training that was told to stop where an uninterrupted one saves nothing. It is not
+                evaluated, and is removed once there is a newer one.
         """
         step = self.step
         require_finite_weights(self.pipeline, self.ranker.parameters, step)
@@ -376,7 +376,7 @@ def parse_deadline(text: str) -> datetime:
     """Returns the moment that `train_config.dead_line` names, in local time.
 
     Raises:
-      UserError: it is not written as `20261231 23:59:59`.
+        UserError: it is not written as `20261231 23:59:59`.
     """
     try:
         return datetime.strptime(text, DEADLINE_FORMAT)

@@ -20,8 +20,8 @@ class Moment:
     """What an update needs beside weights and gradient.
 
     Attributes:
-      learning_rate: float32 scalar.
-      step: int64 scalar, number of updates including this one. No float32: those end counting at 2^24.
+        learning_rate: float32 scalar.
+        step: int64 scalar, number of updates including this one. No float32: those end counting at 2^24.
     """
 
     learning_rate: tf.Tensor
@@ -32,10 +32,10 @@ class UpdateRule:
     """One optimizer: its slots, its dense kernel, its formula for rows.
 
     Attributes:
-      slots: initial value of each slot, by the name that EasyRec's checkpoints give it.
-      moves_untouched_rows: whether rows without a gradient move too, so that tables need the dense kernel.
-      weight_decay: share of a weight that is taken away before its update (Loshchilov and Hutter 2019). As in EasyRec
-        it is not multiplied by the learning rate, and reaches touched rows only.
+        slots: initial value of each slot, by the name that EasyRec's checkpoints give it.
+        moves_untouched_rows: whether rows without a gradient move too, so that tables need the dense kernel.
+        weight_decay: share of a weight that is taken away before its update (Loshchilov and Hutter 2019). As in EasyRec
+            it is not multiplied by the learning rate, and reaches touched rows only.
     """
 
     slots: dict[str, float]

@@ -33,11 +33,11 @@ class _Entry:
     """One tensor of a checkpoint, or some of its rows: how to read it and how to overwrite it.
 
     Attributes:
-      name: of the tensor.
-      parameter: its shape, and which rows of the variable it is.
-      variable: that of the parameter, or a slot of the same shape.
-      begin: first row of it, counted in the parameter.
-      num_rows: None for all.
+        name: of the tensor.
+        parameter: its shape, and which rows of the variable it is.
+        variable: that of the parameter, or a slot of the same shape.
+        begin: first row of it, counted in the parameter.
+        num_rows: None for all.
     """
 
     name: str
@@ -131,7 +131,7 @@ class Weights:
         """Overwrites all weights with those in the folder of a checkpoint.
 
         Raises:
-          UserError: it does not fit the model, and nothing has been overwritten; or it is damaged.
+            UserError: it does not fit the model, and nothing has been overwritten; or it is damaged.
         """
         self.check(folder)
         for piece in (piece for entry in self._entries for piece in entry.pieces()):
@@ -150,7 +150,7 @@ class Weights:
         """Compares the names and shapes in the folder of a checkpoint with those of the model; reads no weights.
 
         Raises:
-          UserError: it does not fit, or cannot be read.
+            UserError: it does not fit, or cannot be read.
         """
         shapes = _reader(folder).get_variable_to_shape_map()
         missing = [entry.name for entry in self._entries if entry.name not in shapes]

@@ -22,7 +22,7 @@ def run(options: Namespace) -> None:
     """Checks a config and its data, and prints what was found; with `--network` also the model.
 
     Raises:
-      UserError: the config is wrong, or does not fit the data.
+        UserError: the config is wrong, or does not fit the data.
     """
     config = load_config(options.pipeline_config, options.overrides, options.tasks)
     for note in config.notes:

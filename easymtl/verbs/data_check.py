@@ -35,7 +35,7 @@ def require_files(*inputs: str | None) -> None:
     """Checks that there are files behind each input; before anything slow is done.
 
     Raises:
-      UserError: there are none; for data of a sample config it says how they are made.
+        UserError: there are none; for data of a sample config it says how they are made.
     """
     for paths in filter(None, inputs):
         try:
@@ -57,10 +57,10 @@ def data_problems(
     """Returns what keeps the files from being read as declared: a sentence for each problem, all of them.
 
     Args:
-      paths: a comma list of globs, folders and files; all are opened, the first rows are read.
-      data_config: declares format and columns.
-      fields: the columns that something reads.
-      forms: what their readers need texts to be, see `open_source`.
+        paths: a comma list of globs, folders and files; all are opened, the first rows are read.
+        data_config: declares format and columns.
+        fields: the columns that something reads.
+        forms: what their readers need texts to be, see `open_source`.
     """
     try:
         require_files(paths)
@@ -76,7 +76,7 @@ def first_rows(paths: str, pipeline: Pipeline, fields: Sequence[str]) -> pa.Reco
     """Returns the first rows of data that can be read as declared.
 
     Raises:
-      UserError: they cannot.
+        UserError: they cannot.
     """
     return _first_rows(paths, pipeline.data_config, fields, text_forms(pipeline))[2]
 
@@ -146,7 +146,7 @@ def default_problems(pipeline: Pipeline) -> list[str]:
     """Returns which `default_val` no reader of its field takes, whether the first rows need it or not.
 
     Raises:
-      UserError: one is no value of its type.
+        UserError: one is no value of its type.
     """
     if pipeline.data_config.ignore_error:
         return []
@@ -175,7 +175,7 @@ def _learns_nothing(paths: str, pipeline: Pipeline, rule: LabelRule) -> list[str
     """Returns a sentence when none of the first rows counts for a tower.
 
     Raises:
-      UserError: all rows of the data are left out, not the first ones alone.
+        UserError: all rows of the data are left out, not the first ones alone.
     """
     fields = [rule.field, *(factor.column.field for factor in rule.factors)]
     source, block, batch = _first_rows(paths, pipeline.data_config, fields, text_forms(pipeline))
@@ -210,7 +210,7 @@ def require_all_columns(paths: str, pipeline: Pipeline) -> None:
     """Checks that rows to be scored, which have no header to name their columns, have all of them, labels included.
 
     Raises:
-      UserError: some are not there.
+        UserError: some are not there.
     """
     data = pipeline.data_config
     columns = describe(paths, data)
@@ -294,7 +294,7 @@ def _first_rows(
     """Returns the source of the fields, the block that its first row is in, and the first rows.
 
     Raises:
-      UserError: they cannot be read, or there is none.
+        UserError: they cannot be read, or there is none.
     """
     source = open_source(paths, data_config, fields, block_bytes=_FIRST_BYTES, batch_rows=_FIRST_ROWS, forms=forms)
     batches = ((block, batch) for block in source.blocks for batch in source.read(block))

@@ -23,8 +23,8 @@ def feature_notes(batch: pa.RecordBatch, pipeline: Pipeline) -> list[str]:
     """Returns a sentence for each feature that its first rows make look wrong.
 
     Args:
-      batch: the first rows, with all fields that something reads; of few rows nothing is said.
-      pipeline: declares features, groups and labels.
+        batch: the first rows, with all fields that something reads; of few rows nothing is said.
+        pipeline: declares features, groups and labels.
     """
     if batch.num_rows < _FEWEST_ROWS:
         return []
@@ -58,9 +58,9 @@ class _Column:
     """A column of the first rows.
 
     Attributes:
-      values: `[n]` Python values, None where missing.
-      known: those that are not missing.
-      distinct: how many there are of them.
+        values: `[n]` Python values, None where missing.
+        known: those that are not missing.
+        distinct: how many there are of them.
     """
 
     def __init__(self, column: pa.Array):

@@ -20,7 +20,7 @@ def run(options: Namespace) -> None:
     refuses others.
 
     Raises:
-      UserError: the config, the checkpoint or the data are wrong.
+        UserError: the config, the checkpoint or the data are wrong.
     """
     config = load_config(options.pipeline_config, options.overrides, options.tasks)
     output = options.output or _default_output(config.pipeline, options)

@@ -12,8 +12,8 @@ def run(options: Namespace) -> None:
     """Exports a checkpoint and prints where to, its inputs and outputs, and how it was checked.
 
     Raises:
-      UserError: the config or the checkpoint are wrong, the place is one of data, or the SavedModel does not score as
-        the checkpoint does.
+        UserError: the config or the checkpoint are wrong, the place is one of data, or the SavedModel does not score as
+            the checkpoint does.
     """
     config = load_config(options.pipeline_config, options.overrides, options.tasks)
     folder = Path(options.export_dir or Path(config.pipeline.model_dir) / "export" / "final")

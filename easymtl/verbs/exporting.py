@@ -42,8 +42,8 @@ class Exporter:
         """Exports what a finished training is to leave, unless it is there already; tells if another step was better.
 
         Args:
-          result: of the training.
-          first_step: at which this run began. What an earlier one has exported is not exported again.
+            result: of the training.
+            first_step: at which this run began. What an earlier one has exported is not exported again.
         """
         if self._kind == "none":
             return
@@ -78,13 +78,13 @@ def export_chosen(config: Config, choice: str | None, folder: Path, terminal: Te
     """Exports the checkpoint of a choice, and tells what was chosen, what is better, and what is there twice.
 
     Args:
-      config: names model_dir and exporter_type.
-      choice: as `find_checkpoint` takes it; None is the best one with `exporter_type: best`, else the latest.
-      folder: where the numbered folder is made.
-      terminal: where to print.
+        config: names model_dir and exporter_type.
+        choice: as `find_checkpoint` takes it; None is the best one with `exporter_type: best`, else the latest.
+        folder: where the numbered folder is made.
+        terminal: where to print.
 
     Raises:
-      UserError: there is no such checkpoint, or it could not be exported.
+        UserError: there is no such checkpoint, or it could not be exported.
     """
     pipeline = config.pipeline
     checkpoint = find_checkpoint(pipeline, choice or "latest")

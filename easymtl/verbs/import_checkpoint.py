@@ -21,7 +21,7 @@ def run(options: Namespace) -> None:
     """Imports, prints what became of each weight, and writes all of it to `import.json` in the model_dir.
 
     Raises:
-      UserError: the config is wrong, the model_dir in use, or the checkpoint missing, damaged or of another model.
+        UserError: the config is wrong, the model_dir in use, or the checkpoint missing, damaged or of another model.
     """
     config = load_config(options.pipeline_config, options.overrides)
     require_apart_from_training(config)

@@ -14,7 +14,7 @@ def choose_scorer(pipeline: Pipeline, options: Namespace) -> tuple[Scorer, str, 
     """Returns what scores, in float32, where it comes from, and the number of updates it has had.
 
     Raises:
-      UserError: there is no such checkpoint or SavedModel.
+        UserError: there is no such checkpoint or SavedModel.
     """
     if options.saved_model:
         path = newest_export(options.saved_model)

@@ -25,13 +25,13 @@ def require_apart(
     """Checks, before anything slow is done, that nothing that is to be written is read, or would be read as data.
 
     Args:
-      config: its training and evaluation data, its vocabularies and asset files, and its own file are read.
-      writes: what is written, by what names it: `--output`, and a file or folder.
-      inputs: further data, such as `--input` -> a comma list of globs, folders and files.
-      models: folders that a model is read from.
+        config: its training and evaluation data, its vocabularies and asset files, and its own file are read.
+        writes: what is written, by what names it: `--output`, and a file or folder.
+        inputs: further data, such as `--input` -> a comma list of globs, folders and files.
+        models: folders that a model is read from.
 
     Raises:
-      UserError: a target is an input, lies in a folder that a model is read from, or would be read as data.
+        UserError: a target is an input, lies in a folder that a model is read from, or would be read as data.
     """
     data = {**_data_of(config.pipeline), **{name: paths for name, paths in (inputs or {}).items() if paths}}
     for option, target in writes:
@@ -47,7 +47,7 @@ def require_apart_from_training(config: Config) -> None:
     """Checks that what a training writes into its model_dir is none of its inputs, nor would be read as data.
 
     Raises:
-      UserError: it is.
+        UserError: it is.
     """
     model_dir = Path(config.pipeline.model_dir)
     _require_resolved(config, model_dir / CONFIG_NAME)

@@ -15,7 +15,7 @@ def run(options: Namespace) -> None:
     """Scores the rows of `--input` in order and writes the scores, and the kept columns, to `--output`.
 
     Raises:
-      UserError: the config, the model, the data or the output are wrong.
+        UserError: the config, the model, the data or the output are wrong.
     """
     config = load_config(options.pipeline_config, options.overrides, options.tasks)
     target = scores_file(options.output)

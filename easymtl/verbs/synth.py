@@ -11,7 +11,7 @@ def run(options: Namespace) -> None:
     """Writes the training and evaluation files of a synthetic data set, and says how good a model of it can be.
 
     Raises:
-      UserError: there is no such data set or format, or the number of rows is not allowed.
+        UserError: there is no such data set or format, or the number of rows is not allowed.
     """
     paths = write(
         options.name,

@@ -25,8 +25,8 @@ def run(options: Namespace) -> None:
     and Ctrl-C save a checkpoint behind the step that is being made and end the command.
 
     Raises:
-      UserError: the config or the data are wrong, the model_dir cannot be written, or another training is in it.
-      Interrupted: Ctrl-C has ended it, and a checkpoint is saved.
+        UserError: the config or the data are wrong, the model_dir cannot be written, or another training is in it.
+        Interrupted: Ctrl-C has ended it, and a checkpoint is saved.
     """
     config = load_config(options.pipeline_config, options.overrides, options.tasks)
     require_apart_from_training(config)

@@ -18,9 +18,9 @@ def boundaries(values: np.ndarray, buckets: int, nonzero: bool = False) -> list[
     Bucket i holds the values in [boundary i-1, boundary i).
 
     Args:
-      values: numbers `[rows]`; NaN is left out.
-      buckets: number of buckets to aim at; fewer when values repeat.
-      nonzero: cut by the quantiles of the values other than 0, and keep 0 in the bucket below them.
+        values: numbers `[rows]`; NaN is left out.
+        buckets: number of buckets to aim at; fewer when values repeat.
+        nonzero: cut by the quantiles of the values other than 0, and keep 0 in the bucket below them.
     """
     values = values[~np.isnan(values)]
     if nonzero:

@@ -21,7 +21,7 @@ def with_data_of(base: str, text: str) -> str:
     """Returns a config after its data part became that of a base.
 
     Raises:
-      ValueError: a block of the data part is not there, or not once.
+        ValueError: a block of the data part is not there, or not once.
     """
     for block in _BLOCKS:
         text = text.replace(_block(text, block), _block(base, block))

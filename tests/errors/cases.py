@@ -33,14 +33,14 @@ class Case:
     """One mistake.
 
     Attributes:
-      name: the mistake, as whoever made it would say.
-      says: parts of the message: where it is, what was found, what is allowed or to be done.
-      edits: replacements in x.config, (old, new) each.
-      command: what is run then.
-      data: what happens to the files before.
-      shown: how the mistake is shown in the document, if neither edits nor command show it.
-      needs_model: whether the command meets a trained model in model_dir.
-      needs_tensorflow: whether TensorFlow is imported on the way.
+        name: the mistake, as whoever made it would say.
+        says: parts of the message: where it is, what was found, what is allowed or to be done.
+        edits: replacements in x.config, (old, new) each.
+        command: what is run then.
+        data: what happens to the files before.
+        shown: how the mistake is shown in the document, if neither edits nor command show it.
+        needs_model: whether the command meets a trained model in model_dir.
+        needs_tensorflow: whether TensorFlow is imported on the way.
     """
 
     name: str

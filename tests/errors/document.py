@@ -78,7 +78,7 @@ def row(case: Case, outcome: Outcome) -> str:
     """Returns the line of the table for a case.
 
     Raises:
-      AssertionError: the command did not end as a user's mistake does.
+        AssertionError: the command did not end as a user's mistake does.
     """
     assert outcome.code == 2, f"{case.name}: ended with {outcome.code}: {outcome.message}"
     cells = [case.name, _code(case.written.splitlines()), _code(outcome.message.rstrip("\n").splitlines())]

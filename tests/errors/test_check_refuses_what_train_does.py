@@ -33,8 +33,8 @@ class Found(NamedTuple):
     """A mistake that `check` finds in the config.
 
     Attributes:
-      says: what it says, behind the line of the config; of a path, behind the name of the input.
-      edits: replacements in x.config.
+        says: what it says, behind the line of the config; of a path, behind the name of the input.
+        edits: replacements in x.config.
     """
 
     says: str

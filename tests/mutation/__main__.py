@@ -108,7 +108,7 @@ class Run:
         """Tries all of them and tells the score.
 
         Raises:
-          SystemExit: a test fails without any fault in the package.
+            SystemExit: a test fails without any fault in the package.
         """
         workers = [Worker(ROOT, self.folder / f"copy_{index}") for index in range(self.options.workers)]
         try:
@@ -167,7 +167,7 @@ def _share_out(workers: list[Worker], things: list, each) -> None:
     """Calls `each(worker, thing)` for all things, one at a time for each worker.
 
     Raises:
-      Exception: The first one that a call raised; what was waiting is left.
+        Exception: The first one that a call raised; what was waiting is left.
     """
     waiting: queue.SimpleQueue = queue.SimpleQueue()
     for thing in things:

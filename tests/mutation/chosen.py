@@ -50,12 +50,12 @@ def tests_of(root: Path, module: str, is_quick: bool = False) -> list[str]:
     """Returns the test files that judge `module`, the mirrored one first.
 
     Args:
-      root: the checkout.
-      module: path of the module below it.
-      is_quick: the mirrored file alone, if there is one.
+        root: the checkout.
+        module: path of the module below it.
+        is_quick: the mirrored file alone, if there is one.
 
     Raises:
-      ValueError: If there is none.
+        ValueError: If there is none.
     """
     path = Path(module)
     mirrored = f"tests/{path.parent.relative_to('easymtl').as_posix()}/test_{path.name}"

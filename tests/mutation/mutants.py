@@ -59,15 +59,15 @@ class Mutant:
     """One edit of one module.
 
     Attributes:
-      module: path below the root of the checkout.
-      function: qualified name of the function or class around the edit; empty at the module's level.
-      operator: kind of the edit, as `compare`.
-      edit: what becomes what.
-      occurrence: counts equal edits of one function, from 1.
-      line: the line of the edit, from 1.
-      start: first byte that is replaced.
-      end: the byte behind the last one that is replaced.
-      text: what comes there instead.
+        module: path below the root of the checkout.
+        function: qualified name of the function or class around the edit; empty at the module's level.
+        operator: kind of the edit, as `compare`.
+        edit: what becomes what.
+        occurrence: counts equal edits of one function, from 1.
+        line: the line of the edit, from 1.
+        start: first byte that is replaced.
+        end: the byte behind the last one that is replaced.
+        text: what comes there instead.
     """
 
     module: str

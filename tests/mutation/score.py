@@ -13,7 +13,7 @@ def read_equivalent(path: Path = EQUIVALENT) -> dict[str, str]:
     A line that begins at the margin is an identity, indented ones below it are the reason, `#` begins a comment.
 
     Raises:
-      ValueError: If a mutant has no reason, or two of them.
+        ValueError: If a mutant has no reason, or two of them.
     """
     reasons: dict[str, str] = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):

@@ -20,7 +20,7 @@ class Worker:
     """Tries one mutant after the other.
 
     Attributes:
-      folder: the copy of the checkout.
+        folder: the copy of the checkout.
     """
 
     def __init__(self, root: Path, folder: Path):
@@ -54,7 +54,7 @@ class Worker:
         """Runs test files until one test fails; returns the server's answer (see server.py).
 
         Raises:
-          RuntimeError: If the server has ended.
+            RuntimeError: If the server has ended.
         """
         job = {"tests": tests, "cpu_seconds": cpu_seconds, "seconds": seconds, "log": str(self.log)}
         with contextlib.suppress(BrokenPipeError):

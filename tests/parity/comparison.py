@@ -31,14 +31,15 @@ class Result:
     """How a case ended.
 
     Attributes:
-      case: its folder below the root.
-      status: `passed`, `later` (the config is still to be supported), `differs` (as documented), `failed`.
-      text: why, or what there is to know.
-      differences: a sentence for each array that is not as it should be.
-      num_compared: arrays that were compared.
-      num_noisy: those of them whose noise in EasyRec itself is above 2e-6; they are compared as exactly as that allows.
-      absolute: the largest difference of the others.
-      relative: the largest one as a share of the largest value of its array, tiny arrays left out.
+        case: its folder below the root.
+        status: `passed`, `later` (the config is still to be supported), `differs` (as documented), `failed`.
+        text: why, or what there is to know.
+        differences: a sentence for each array that is not as it should be.
+        num_compared: arrays that were compared.
+        num_noisy: those of them whose noise in EasyRec itself is above 2e-6; they are compared as exactly as that
+            allows.
+        absolute: the largest difference of the others.
+        relative: the largest one as a share of the largest value of its array, tiny arrays left out.
     """
 
     case: str

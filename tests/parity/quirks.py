@@ -14,9 +14,9 @@ class Quirk:
     """A behaviour that is not copied.
 
     Attributes:
-      reason: what is done here, and what there.
-      test: `file::function` of ours that shows the behaviour; empty while the config is still to be supported.
-      holds: beginnings of the comparisons that hold all the same.
+        reason: what is done here, and what there.
+        test: `file::function` of ours that shows the behaviour; empty while the config is still to be supported.
+        holds: beginnings of the comparisons that hold all the same.
     """
 
     reason: str

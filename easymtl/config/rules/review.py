@@ -41,12 +41,12 @@ class Review:
     out, and a rule that compares two places names in `reads` the fields, without indexes, that it compares with.
 
     Attributes:
-      pipeline: The config.
-      places: Where its fields are written.
-      problems: What the rules found.
-      notes: What the rules remarked.
-      input_types: Type of each input field, by name.
-      feature_names: Path of each feature, by name.
+        pipeline: The config.
+        places: Where its fields are written.
+        problems: What the rules found.
+        notes: What the rules remarked.
+        input_types: Type of each input field, by name.
+        feature_names: Path of each feature, by name.
     """
 
     def __init__(self, pipeline: Pipeline, findings: Findings):

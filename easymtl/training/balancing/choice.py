@@ -101,7 +101,7 @@ def require_same_balancing(pipeline: Pipeline, checkpoint: Checkpoint, state: Ma
     """Refuses to go on training with another balancing: it would begin in the middle, with nothing learned.
 
     Raises:
-      UserError: the config and the training that wrote the checkpoint differ.
+        UserError: the config and the training that wrote the checkpoint differ.
     """
     here = balancing_name(pipeline)
     there = state.get("balancing", here)

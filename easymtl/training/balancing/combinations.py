@@ -39,9 +39,9 @@ class Gradients:
     """What is known of the tasks' gradients on the dense weights that they share.
 
     Attributes:
-      gram: float64 `[K, K]`, their inner products.
-      losses: float32 `[K]`.
-      seed: int64 `[2]`, the seed of the step.
+        gram: float64 `[K, K]`, their inner products.
+        losses: float32 `[K]`.
+        seed: int64 `[2]`, the seed of the step.
     """
 
     gram: tf.Tensor
@@ -64,8 +64,8 @@ class Combined:
     """The numbers of a combination.
 
     Attributes:
-      coefficients: float32 `[K]`, of the gradients on shared dense weights.
-      changes: variables with their values after the step.
+        coefficients: float32 `[K]`, of the gradients on shared dense weights.
+        changes: variables with their values after the step.
     """
 
     coefficients: tf.Tensor
@@ -76,10 +76,10 @@ class Combination(tf.Module):
     """A method that combines gradients.
 
     Attributes:
-      weighs_losses: whether the coefficients are weights of the losses, which count for all weights and tables, and
-        not for the shared dense weights alone.
-      parameters: what checkpoints hold of it, by name.
-      update_every: steps between solutions; the last one holds between them.
+        weighs_losses: whether the coefficients are weights of the losses, which count for all weights and tables, and
+            not for the shared dense weights alone.
+        parameters: what checkpoints hold of it, by name.
+        update_every: steps between solutions; the last one holds between them.
     """
 
     weighs_losses = False
@@ -122,8 +122,9 @@ def pcgrad_coefficients(gram: tf.Tensor, order: tf.Tensor) -> tf.Tensor:
     """Returns the coefficients of PCGrad, float64 `[K]`.
 
     Args:
-      gram: float64 `[K, K]`.
-      order: int32 `[K, K]`; row i is the order in which task i meets the tasks, itself among them, which does nothing.
+        gram: float64 `[K, K]`.
+        order: int32 `[K, K]`; row i is the order in which task i meets the tasks, itself among them, which does
+            nothing.
     """
     size = gram.shape[0]
     squares = tf.linalg.diag_part(gram)
@@ -288,11 +289,11 @@ def gradnorm_weights(weights: tf.Tensor, norms: tf.Tensor, left: tf.Tensor, alph
     """Returns the weights after one step of GradNorm, float32 `[K]`.
 
     Args:
-      weights: float32 `[K]`, those before.
-      norms: float32 `[K]`, |g_k|, of unweighted losses; a task with 0 takes no part.
-      left: float32 `[K]`, L_k / L_k(0).
-      alpha: strength of the pull.
-      rate: learning rate of the weights.
+        weights: float32 `[K]`, those before.
+        norms: float32 `[K]`, |g_k|, of unweighted losses; a task with 0 takes no part.
+        left: float32 `[K]`, L_k / L_k(0).
+        alpha: strength of the pull.
+        rate: learning rate of the weights.
     """
     active = tf.cast(norms > 0.0, tf.float32)
     num_active = tf.maximum(tf.reduce_sum(active), 1.0)

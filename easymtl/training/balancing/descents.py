@@ -23,13 +23,13 @@ class Forward:
     """The forward pass of a step, before anything goes backward.
 
     Attributes:
-      tape: has watched the sources; persistent if the descent asks for that.
-      parts: the losses.
-      total: their sum.
-      task_losses: the loss of each task, all weights of the config applied, by tower name.
-      dense: the dense variables that are trained.
-      rows: the distinct rows of each table variable, `[distinct, width]`.
-      seed: int64 `[2]`, the seed of the step.
+        tape: has watched the sources; persistent if the descent asks for that.
+        parts: the losses.
+        total: their sum.
+        task_losses: the loss of each task, all weights of the config applied, by tower name.
+        dense: the dense variables that are trained.
+        rows: the distinct rows of each table variable, `[distinct, width]`.
+        seed: int64 `[2]`, the seed of the step.
     """
 
     tape: tf.GradientTape
@@ -64,11 +64,11 @@ class Descended:
     """Where a step goes.
 
     Attributes:
-      gradients: one for each source.
-      losses: the losses to report, by name.
-      loss: their sum and the regularization.
-      weights: the weights in force, by task or loss; empty for those of the config.
-      changes: what a method remembers, as variables with their values after the step.
+        gradients: one for each source.
+        losses: the losses to report, by name.
+        loss: their sum and the regularization.
+        weights: the weights in force, by task or loss; empty for those of the config.
+        changes: what a method remembers, as variables with their values after the step.
     """
 
     gradients: list[tf.Tensor]
@@ -82,10 +82,10 @@ class Descent(tf.Module):
     """How the losses of a batch become one gradient: here the gradient of their sum, which costs nothing extra.
 
     Attributes:
-      parameters: what checkpoints hold of it, by name.
-      trained: the variables that the optimizer of the dense weights moves besides the model's.
-      needs_task_gradients: whether it goes backward more than once.
-      solves_every: steps between those that find new weights; the others are cheaper.
+        parameters: what checkpoints hold of it, by name.
+        trained: the variables that the optimizer of the dense weights moves besides the model's.
+        needs_task_gradients: whether it goes backward more than once.
+        solves_every: steps between those that find new weights; the others are cheaper.
     """
 
     needs_task_gradients = False
@@ -100,8 +100,8 @@ class Descent(tf.Module):
         """Returns where to go from a forward pass.
 
         Args:
-          forward: the pass.
-          is_solving: whether new weights are to be found, in a step that is due by `solves_every`.
+            forward: the pass.
+            is_solving: whether new weights are to be found, in a step that is due by `solves_every`.
         """
         gradients = forward.gradient(forward.total, forward.sources)
         return Descended(gradients, forward.parts.entries, forward.total)

@@ -23,11 +23,11 @@ def nearest_weights(
     line search has a closed form; for two tasks the first step is the solution.
 
     Args:
-      gram: float64 `[K, K]`, inner products.
-      linear: float64 `[K]`.
-      factor: float64 scalar, positive unless `linear` decides alone.
-      active: bool `[K]`; the others get weight 0.
-      num_iterations: most steps made.
+        gram: float64 `[K, K]`, inner products.
+        linear: float64 `[K]`.
+        factor: float64 scalar, positive unless `linear` decides alone.
+        active: bool `[K]`; the others get weight 0.
+        num_iterations: most steps made.
     """
     with tf.device("/CPU:0"):
         return _frank_wolfe(gram, linear, factor, active, tf.constant(num_iterations))
@@ -86,8 +86,8 @@ def nash_weights(gram: tf.Tensor, active: tf.Tensor) -> tf.Tensor:
     1 / (1 + decrement) converges from anywhere. A trace of ridge bounds it for gradients that are exactly opposed.
 
     Args:
-      gram: float64 `[K, K]`, inner products of the gradients.
-      active: bool `[K]`, the tasks whose gradient is not 0.
+        gram: float64 `[K, K]`, inner products of the gradients.
+        active: bool `[K]`, the tasks whose gradient is not 0.
     """
     with tf.device("/CPU:0"):
         return _newton(gram, active)

@@ -15,8 +15,8 @@ class TaskGradients:
     """The gradients of K losses, each None where a loss does not reach a variable.
 
     Attributes:
-      tasks: names of the tasks.
-      shared: which of the dense variables more than one task reaches.
+        tasks: names of the tasks.
+        shared: which of the dense variables more than one task reaches.
     """
 
     def __init__(
@@ -29,10 +29,10 @@ class TaskGradients:
         """Goes backward once for each task.
 
         Args:
-          tape: a persistent one.
-          losses: float32 scalars by task.
-          dense: the dense variables that are trained.
-          rows: the distinct rows of each table variable, `[distinct, width]`.
+            tape: a persistent one.
+            losses: float32 scalars by task.
+            dense: the dense variables that are trained.
+            rows: the distinct rows of each table variable, `[distinct, width]`.
         """
         self.tasks = list(losses)
         self._sources = [*dense, *rows]
@@ -44,10 +44,10 @@ class TaskGradients:
         """Checks that the tasks have something to disagree about.
 
         Args:
-          field: the field of the config that needs it.
+            field: the field of the config that needs it.
 
         Raises:
-          UserError: no dense weight is shared, or all of them are frozen.
+            UserError: no dense weight is shared, or all of them are frozen.
         """
         if not self.shared and len(self.tasks) > 1:
             raise UserError(
@@ -77,8 +77,8 @@ class TaskGradients:
         """Returns Σ c_k g_k of every source, None where no task reaches it.
 
         Args:
-          shared: float32 `[K]`, c of the shared dense weights.
-          others: float32 `[K]`, c of tables and of the dense weights of one task; None for 1.
+            shared: float32 `[K]`, c of the shared dense weights.
+            others: float32 `[K]`, c of tables and of the dense weights of one task; None for 1.
         """
         is_shared = set(self.shared)
         return [self._combined(index, shared if index in is_shared else others) for index in range(len(self._sources))]

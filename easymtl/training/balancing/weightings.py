@@ -20,9 +20,9 @@ class Weighted:
     """What becomes of K losses.
 
     Attributes:
-      weights: float32 `[K]`, one for each loss.
-      terms: float32 `[K]`, what is added to each weighted loss; 0 unless weights are trained.
-      changes: variables with their values after the step.
+        weights: float32 `[K]`, one for each loss.
+        terms: float32 `[K]`, what is added to each weighted loss; 0 unless weights are trained.
+        changes: variables with their values after the step.
     """
 
     weights: tf.Tensor
@@ -35,9 +35,9 @@ class Weighable:
     """A loss that gets a weight, be it of a task or one of several of a task.
 
     Attributes:
-      name: of the task or of the loss.
-      weight: the product of its weights in the config, which the loss has already.
-      is_regression: whether it is a squared error.
+        name: of the task or of the loss.
+        weight: the product of its weights in the config, which the loss has already.
+        is_regression: whether it is a squared error.
     """
 
     name: str
@@ -49,8 +49,8 @@ class Weighting(tf.Module):
     """A method that weighs losses.
 
     Attributes:
-      parameters: what checkpoints hold of it, by name.
-      trained: the variables that the optimizer of the dense weights moves.
+        parameters: what checkpoints hold of it, by name.
+        trained: the variables that the optimizer of the dense weights moves.
     """
 
     def __init__(self) -> None:
@@ -62,8 +62,8 @@ class Weighting(tf.Module):
         """Returns the weights of this step.
 
         Args:
-          losses: float32 `[K]`.
-          seed: int64 `[2]`, the seed of the step.
+            losses: float32 `[K]`.
+            seed: int64 `[2]`, the seed of the step.
         """
         raise NotImplementedError
 
@@ -114,9 +114,9 @@ class Memory:
     """Numbers of each task that a method keeps between steps, as `[K]` variables whose parts have names.
 
     Attributes:
-      scope: of the names: `<scope>/<task>/<kind>`.
-      tasks: names of the tasks.
-      parameters: the parts by name.
+        scope: of the names: `<scope>/<task>/<kind>`.
+        tasks: names of the tasks.
+        parameters: the parts by name.
     """
 
     scope: str
