@@ -44,7 +44,7 @@ def compile_protos(target: Path) -> None:
     `-Ieasymtl/protos=protos` maps the flat folder to the import path of the package.
 
     Raises:
-      SystemExit: the protocol buffer compiler refused a file.
+        SystemExit: the protocol buffer compiler refused a file.
     """
     import grpc_tools
     from grpc_tools import protoc
