@@ -61,11 +61,21 @@ class Build:
     regularized: list[tf.Variable] = field(default_factory=list)
     parameters: dict[str, Parameter] = field(default_factory=dict)
 
-    def variable(self, names: Sequence[str], value: tf.Tensor, trainable: bool = True) -> tf.Variable:
-        """Makes a variable whose first axis is shared out evenly among the named parameters."""
-        variable = tf.Variable(value, trainable=trainable, name=names[0])
+    def variable(
+        self, names: Sequence[str], value: tf.Tensor, trainable: bool = True, is_stacked: bool = False
+    ) -> tf.Variable:
+        """Makes a variable whose first axis is shared out evenly among the named parameters.
+
+        Args:
+            names: of the parameters; mostly one.
+            value: the initial one; a scalar is stored as `[1]`.
+            trainable: whether optimizers move it.
+            is_stacked: whether the first axis counts the parameters, and is none of theirs.
+        """
+        is_scalar = not value.shape.rank
+        variable = tf.Variable(tf.reshape(value, [1]) if is_scalar else value, trainable=trainable, name=names[0])
         num_rows = variable.shape[0] // len(names)
-        shape = tuple(variable.shape[1:]) if len(variable.shape) == 3 else (num_rows, *variable.shape[1:])
+        shape = tuple(variable.shape[1:]) if is_stacked or is_scalar else (num_rows, *variable.shape[1:])
         for index, name in enumerate(names):
             assert name not in self.parameters, f"two parameters are named {name}"
             self.parameters[name] = Parameter(name, variable, index * num_rows, num_rows, shape)
@@ -80,7 +90,7 @@ class Build:
     def stacked_kernel(self, names: Sequence[str], num_inputs: int, num_outputs: int) -> tf.Variable:
         """Makes kernels of equal shape as one variable `[len(names), num_inputs, num_outputs]`."""
         values = tf.stack([self._glorot(name, num_inputs, num_outputs) for name in names])
-        kernel = self.variable(names, values)
+        kernel = self.variable(names, values, is_stacked=True)
         self.regularized.append(kernel)
         return kernel
 
@@ -131,12 +141,20 @@ class Call:
         dtype: the precision of matrix products and activations; losses, statistics and softmax stay in float32.
         seed: int64 `[2]`, the seed of this step; None when `training` is false.
         pending: takes what the pass would move (statistics), for a step that may be refused; None moves it at once.
+        losses: takes the losses that layers add to those of the tasks, by name; None drops them.
     """
 
     training: bool = False
     dtype: tf.DType = tf.float32
     seed: tf.Tensor | None = None
     pending: Pending | None = None
+    losses: dict[str, tf.Tensor] | None = None
+
+    def add_loss(self, name: str, value: tf.Tensor) -> None:
+        """Adds a scalar to the losses of the batch, under a name that no other loss has."""
+        if self.losses is not None:
+            assert name not in self.losses, f"two losses are named {name}"
+            self.losses[name] = value
 
     def read(self, variable: tf.Variable) -> tf.Tensor:
         """Returns what a variable holds by now, for layers that `move` it."""

@@ -29,8 +29,18 @@ class BatchNorm(tf.Module):
     nothing stands between them, no reshape either.
     """
 
-    def __init__(self, build: Build, names: Sequence[str], width: int, affine: bool = True):
+    def __init__(self, build: Build, names: Sequence[str], width: int, affine: bool = True, may_be_empty: bool = False):
+        """Makes the weights.
+
+        Args:
+            build: says whether statistics are corrected for their start.
+            names: of the layers that share the columns evenly.
+            width: number of columns.
+            affine: whether scale and offset are trained.
+            may_be_empty: whether there can be batches of no rows at all, as of the steps of histories.
+        """
         super().__init__()
+        self.may_be_empty = may_be_empty
         self.debias = build.bn_debias
         ones, zeros = tf.ones([width]), tf.zeros([width])
         self.scale = build.variable([f"{name}/gamma" for name in names], ones, trainable=affine)
@@ -47,12 +57,15 @@ class BatchNorm(tf.Module):
         bias: tf.Tensor | None = None,
         activation: Callable[[tf.Tensor], tf.Tensor] = tf.identity,
     ) -> tf.Tensor:
-        """Maps `[batch, width]` to `[batch, width]`, the activation of the norm of x + bias.
+        """Maps `[batch, ..., width]` to the same shape, the activation of the norm of x + bias over all axes but one.
 
         The bias `[width]` of the layer before is never added to x: the norm takes it away again. It only moves the
         mean that evaluation uses, as it would if it had been added. The activation maps each value alone: it is handed
         `[batch, 1, 1, width]` in training.
         """
+        if len(x.shape) > 2:
+            flat = self(tf.reshape(x, [-1, x.shape[-1]]), call, bias, activation)
+            return tf.reshape(flat, tf.shape(x))
         shift = tf.zeros_like(self.mean) if bias is None else bias
         if call.training:
             width = x.shape[-1]
@@ -94,7 +107,10 @@ class BatchNorm(tf.Module):
     def _update(self, call: Call, mean: tf.Tensor, variance: tf.Tensor, batch: tf.Tensor) -> None:
         # The kernel returns the variance with Bessel's correction; the moving one has none.
         biased = variance * (tf.maximum(batch - 1.0, 1.0) / batch)
+        moved = [(self.count, call.read(self.count) + 1.0)]
         for variable, value in ((self.mean, mean), (self.variance, biased)):
             before = call.read(variable)
-            call.move(variable, before - (1.0 - MOMENTUM) * (before - value))
-        call.move(self.count, call.read(self.count) + 1.0)
+            moved.append((variable, before - (1.0 - MOMENTUM) * (before - value)))
+        for variable, value in moved:
+            # No steps have no statistics: the kernel's are NaN, and would not go away again.
+            call.move(variable, tf.where(batch > 0, value, call.read(variable)) if self.may_be_empty else value)

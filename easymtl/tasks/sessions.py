@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
+from easymtl.layers.segments import NOTHING, segment_log_sum_exp, segment_sum
+
 
 @dataclass(frozen=True)
 class Sessions:
@@ -33,7 +35,7 @@ class Sessions:
 
     def totals(self, values: tf.Tensor) -> tf.Tensor:
         """Returns for values `[rows]` the sum over each session, `[sessions]`."""
-        return tf.math.unsorted_segment_sum(values, self.segments, self.num_sessions)
+        return segment_sum(values, self.segments, self.num_sessions)
 
     def log_sum_exp(self, values: tf.Tensor, counts: tf.Tensor | None = None) -> tf.Tensor:
         """Returns log Σ exp(values) over each row's session, `[rows]`, for values `[rows]`.
@@ -44,17 +46,12 @@ class Sessions:
                 large negative sum.
         """
         if counts is not None:
-            values = tf.where(counts, values, _NOTHING)
-        largest = tf.math.unsorted_segment_max(tf.stop_gradient(values), self.segments, self.num_sessions)
-        largest = tf.gather(largest, self.segments)
-        return tf.math.log(self.sums(tf.exp(values - largest))) + largest
+            values = tf.where(counts, values, NOTHING)
+        return segment_log_sum_exp(values, self.segments, self.num_sessions)
 
     def log_softmax(self, values: tf.Tensor) -> tf.Tensor:
         """Returns the log of the softmax within each session, `[rows]`, for values `[rows]`."""
         return values - self.log_sum_exp(values)
-
-
-_NOTHING = -1e30
 
 
 def sessions_of(keys: tf.Tensor | None, counts: tf.Tensor, ranks: tf.Tensor | None = None) -> Sessions:
@@ -85,7 +82,7 @@ def run_ends(segments: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
     """
     starts = tf.maximum(_changes(segments), _changes(values))
     runs = tf.cumsum(starts) - 1
-    lengths = tf.math.unsorted_segment_sum(tf.ones_like(runs), runs, tf.reduce_sum(starts))
+    lengths = segment_sum(tf.ones_like(runs), runs, tf.reduce_sum(starts))
     return tf.gather(tf.cumsum(lengths), runs)
 
 

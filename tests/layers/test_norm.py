@@ -182,3 +182,23 @@ def test_the_correction_has_all_digits_of_float32(count):
     norm.mean.assign(tf.ones([WIDTH]))
     norm.count.assign([count])
     np.testing.assert_allclose(norm.statistics()[0], np.full(WIDTH, 1 / (1 - MOMENTUM**count)), rtol=3e-7)
+
+
+def test_all_axes_but_the_last_are_rows():
+    flat, square = make_norm(), make_norm()
+    x = batches(1, rows=6)[0]
+    for call in (TRAINING, Call()):
+        expected = flat(tf.constant(x), call)
+        np.testing.assert_array_equal(
+            tf.reshape(square(tf.constant(x.reshape(2, 3, WIDTH)), call), [6, WIDTH]), expected
+        )
+    np.testing.assert_array_equal(square.variance, flat.variance)
+
+
+def test_a_batch_of_no_rows_moves_nothing():
+    norm = BatchNorm(Build(), ["bn"], WIDTH, may_be_empty=True)
+    norm(tf.constant(batches(1)[0]), TRAINING)
+    before = [variable.numpy() for variable in norm.variables]
+    assert norm(tf.zeros([0, WIDTH]), TRAINING).shape == [0, WIDTH]
+    for variable, value in zip(norm.variables, before):
+        np.testing.assert_array_equal(variable, value)

@@ -1,0 +1,108 @@
+"""What stands between the layers of a block graph: tensors, histories and lists of them, and their shapes.
+
+A block hands on a tensor, the `Steps` of a history, a list of these (results of several branches) or a tuple (several
+results of one layer). A shape says the same before anything is built.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import tensorflow as tf
+
+from easymtl.layers.steps import Steps
+
+Value: TypeAlias = "tf.Tensor | Steps | list[Value] | tuple[Value, ...] | None"
+
+
+@dataclass(frozen=True)
+class Array:
+    """The shape of a tensor.
+
+    Attributes:
+        sizes: of its axes; None is what a batch decides: its rows, mostly the first axis, and its longest history.
+        dtype: of its values; what layers make is float32, or the precision of the call.
+    """
+
+    sizes: tuple[int | None, ...]
+    dtype: tf.DType = tf.float32
+
+    @property
+    def width(self) -> int:
+        """Returns the last axis.
+
+        Raises:
+            ShapeFault: there is none of a fixed size.
+        """
+        if not self.sizes or self.sizes[-1] is None:
+            raise ShapeFault(f"{self} has no last axis of a fixed size")
+        return self.sizes[-1]
+
+    def __str__(self) -> str:
+        sizes = ["?" if size is None else str(size) for size in self.sizes]
+        if sizes and self.sizes[0] is None:
+            sizes[0] = "batch"
+        return f"[{', '.join(sizes)}]"
+
+
+@dataclass(frozen=True)
+class History:
+    """The shape of `Steps`: per row any number of vectors.
+
+    Attributes:
+        width: of a step.
+    """
+
+    width: int
+
+    def __str__(self) -> str:
+        return f"[batch, steps, {self.width}]"
+
+
+Shape: TypeAlias = "Array | History | list[Shape] | tuple[Shape, ...] | None"
+"""None: there is no value, as the features besides the histories where a group has none."""
+
+
+class ShapeFault(ValueError):
+    """Something is put into a layer that it cannot take; the text says what it takes, the caller adds which layer."""
+
+
+def vector(width: int) -> Array:
+    """Returns the shape `[batch, width]`."""
+    return Array((None, width))
+
+
+def describe(shape: Shape) -> str:
+    """Returns a shape for messages: `[batch, 16]`, a list as `2 x [...]` or one by one, a tuple in parentheses."""
+    if shape is None:
+        return "nothing"
+    if isinstance(shape, list) and len(shape) > 1 and all(one == shape[0] for one in shape):
+        return f"a list of {len(shape)} x {describe(shape[0])}"
+    if isinstance(shape, list):
+        return f"a list ({', '.join(map(describe, shape))})"
+    if isinstance(shape, tuple):
+        return f"({', '.join(map(describe, shape))})"
+    return str(shape)
+
+
+def require_vector(shape: Shape) -> int:
+    """Returns the width of `[batch, width]`.
+
+    Raises:
+        ShapeFault: it is something else.
+    """
+    if isinstance(shape, Array) and len(shape.sizes) == 2 and shape.sizes[0] is None:
+        return shape.width
+    raise ShapeFault(f"takes one tensor [batch, width], but is given {describe(shape)}")
+
+
+def require_list(shape: Shape, least: int = 1) -> list[Shape]:
+    """Returns the shapes of a list of at least so many values.
+
+    Raises:
+        ShapeFault: it is no list, or a shorter one.
+    """
+    if isinstance(shape, list) and len(shape) >= least:
+        return shape
+    raise ShapeFault(f"takes a list of {least} or more values, but is given {describe(shape)}")
