@@ -10,31 +10,32 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from easymtl.checkpoints.folder import Checkpoint, CheckpointFolder
+from easymtl.checkpoints.meaning import meaning_of, optimizers_of, require_same_meaning, require_same_optimizers
+from easymtl.checkpoints.publishing import reason, sweep, write_text
+from easymtl.checkpoints.restore import CONFIG_NAME
+from easymtl.checkpoints.same_data import DataIdentity, changed_order, evaluation_files, require_same_files
+from easymtl.checkpoints.weights import Weights
 from easymtl.config import Config, view
 from easymtl.data.feed import Batch, Cursor
 from easymtl.errors import UserError
-from easymtl.features.encoder import to_tensors
+from easymtl.features.encoder import batch_signature, to_tensors
+from easymtl.features.memory import require_training_memory
 from easymtl.protos.train_pb2 import TrainConfig
+from easymtl.scoring.evaluation import EvaluationStopped, evaluate
+from easymtl.scoring.scorer import RankerScorer
 from easymtl.tasks.ranker import Ranker
 from easymtl.training import events
 from easymtl.training.balancing.choice import balancing_name, make_descent, require_same_balancing
 from easymtl.training.best import Best
-from easymtl.training.checkpoints import Checkpoint, CheckpointFolder
 from easymtl.training.diagnosis import bad_step, require_finite_weights
-from easymtl.training.evaluation import EvaluationStopped, RankerScorer, evaluate
 from easymtl.training.inputs import TrainingInput
-from easymtl.training.meaning import meaning_of, optimizers_of, require_same_meaning, require_same_optimizers
-from easymtl.training.memory import require_training_memory
 from easymtl.training.optimizers import Optimizers
 from easymtl.training.pace import Pace
-from easymtl.training.precision import dtype_of
+from easymtl.training.precision import dtype_of, settle_precision
 from easymtl.training.profile import Profile
-from easymtl.training.publishing import reason, sweep, write_text
 from easymtl.training.reports import Reports
-from easymtl.training.restore import CONFIG_NAME, settle_precision
-from easymtl.training.same_data import DataIdentity, changed_order, evaluation_files, require_same_files
-from easymtl.training.step import StepValues, TrainStep, batch_signature, make_train_step
-from easymtl.training.weights import Weights
+from easymtl.training.step import StepValues, TrainStep, make_train_step
 
 DEADLINE_FORMAT = "%Y%m%d %H:%M:%S"
 _TAKEN_FOR_SAME = (

@@ -5,8 +5,8 @@ from argparse import Namespace
 from easymtl.config import Config, load_config, view
 from easymtl.data.text_form import text_forms
 from easymtl.errors import UserError, quoted
+from easymtl.features.memory import memory_report
 from easymtl.reporting.formats import counted
-from easymtl.training.memory import memory_report
 from easymtl.verbs.data_check import (
     data_problems,
     default_problems,

@@ -35,8 +35,8 @@ def run(options: Namespace) -> None:
     from easymtl.reporting.results import flat_counts, write_results
     from easymtl.reporting.tables import print_counts, print_metrics
     from easymtl.reporting.terminal import open_terminal, print_line
+    from easymtl.scoring.evaluation import evaluate
     from easymtl.tasks.build import build_tasks
-    from easymtl.training.evaluation import evaluate
     from easymtl.verbs.model_choice import choose_scorer
 
     pipeline = config.pipeline

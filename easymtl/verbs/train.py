@@ -4,10 +4,10 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from easymtl.checkpoints.lock import TrainingLock
 from easymtl.config import Config, load_config, view
 from easymtl.errors import Interrupted
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.training.lock import TrainingLock
 from easymtl.verbs.data_check import require_files
 from easymtl.verbs.overwriting import require_apart_from_training
 from easymtl.verbs.stop_signals import StopSignals

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from easymtl.checkpoints.folder import CheckpointFolder
 from easymtl.errors import UserError
 from easymtl.training import events
-from easymtl.training.checkpoints import CheckpointFolder
 from easymtl.training.trainer import Trainer, parse_deadline
 from tests.training.small_runs import NUM_ROWS, of_kind, small_config, train, write_data, write_rows
 
