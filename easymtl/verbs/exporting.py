@@ -18,7 +18,7 @@ from easymtl.serving.export import Export, export
 from easymtl.serving.saved_model_scorer import newest_export, step_of_export
 from easymtl.training import events
 from easymtl.training.best import Best
-from easymtl.training.trainer import TrainingResult
+from easymtl.training.result import TrainingResult
 
 
 class Exporter:

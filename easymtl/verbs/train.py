@@ -15,7 +15,7 @@ from easymtl.verbs.tensorflow_start import start_tensorflow
 
 if TYPE_CHECKING:
     from easymtl.reporting.console import Console
-    from easymtl.training.trainer import TrainingResult
+    from easymtl.training.result import TrainingResult
 
 
 def run(options: Namespace) -> None:

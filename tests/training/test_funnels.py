@@ -16,7 +16,7 @@ from easymtl.serving.parity import Parity
 from easymtl.serving.saved_model_scorer import SavedModelScorer
 from easymtl.tasks.build import build_tasks
 from easymtl.training import events
-from easymtl.training.trainer import TrainingResult
+from easymtl.training.result import TrainingResult
 from tests.training import small_runs
 from tests.training.small_runs import of_kind, small_config, train, write_data
 

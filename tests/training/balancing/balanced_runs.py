@@ -13,8 +13,9 @@ from easymtl.training import events
 from easymtl.training.balancing.choice import make_descent
 from easymtl.training.inputs import TrainingInput
 from easymtl.training.optimizers import Optimizers
+from easymtl.training.result import TrainingResult
 from easymtl.training.step import StepValues, make_train_step
-from easymtl.training.trainer import Trainer, TrainingResult
+from easymtl.training.trainer import Trainer
 from tests.training.small_runs import CONFIG
 
 MODEL = """
