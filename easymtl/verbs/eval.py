@@ -6,7 +6,7 @@ from pathlib import Path
 from easymtl.config import load_config, view
 from easymtl.errors import UserError
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.verbs.data_check import require_files
+from easymtl.verbs.data_files import require_files
 from easymtl.verbs.overwriting import model_folders, require_apart
 from easymtl.verbs.tensorflow_start import start_tensorflow
 

@@ -6,7 +6,7 @@ from argparse import Namespace
 from easymtl.config import load_config
 from easymtl.data.paths import split_commas
 from easymtl.scoring.scores_file import scores_file
-from easymtl.verbs.data_check import require_all_columns, require_files
+from easymtl.verbs.data_files import require_all_columns, require_files
 from easymtl.verbs.overwriting import model_folders, require_apart
 from easymtl.verbs.tensorflow_start import start_tensorflow
 

@@ -8,7 +8,7 @@ from easymtl.checkpoints.lock import TrainingLock
 from easymtl.config import Config, load_config, view
 from easymtl.errors import Interrupted
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.verbs.data_check import require_files
+from easymtl.verbs.data_files import require_files
 from easymtl.verbs.overwriting import require_apart_from_training
 from easymtl.verbs.stop_signals import StopSignals
 from easymtl.verbs.tensorflow_start import start_tensorflow
