@@ -117,7 +117,7 @@ def _move(model_dir: str, block: int) -> None:
     from easymtl.verbs.tensorflow_start import start_tensorflow
 
     start_tensorflow()
-    from easymtl.training.checkpoints import CheckpointFolder
+    from easymtl.checkpoints.folder import CheckpointFolder
 
     folder = CheckpointFolder(model_dir)
     checkpoint = folder.latest()

@@ -86,8 +86,8 @@ def export_sample(name: str, folder: Path) -> dict[str, str]:
     overrides = [f"model_dir={folder}/model", f"train_config.num_steps={_TRAINING_STEPS}"]
     config = load_config(str(CONFIGS / f"{name}.config"), [*data, *overrides, "export_config.exporter_type=none"])
     start_tensorflow()
+    from easymtl.checkpoints.restore import find_checkpoint
     from easymtl.serving.export import export
-    from easymtl.training.restore import find_checkpoint
     from easymtl.training.trainer import Trainer
 
     trainer = Trainer(config, lambda event: None)

@@ -13,9 +13,10 @@ from benchmarks.step import Step
 from benchmarks.training import PausedTraining, wait_for_quiet
 from easymtl.config import load_config
 from easymtl.data.feed import MIN_WINDOW_ROWS
-from easymtl.serving.scoring import predict
+from easymtl.scoring.evaluation import evaluate
+from easymtl.scoring.predictions import predict
+from easymtl.scoring.scorer import RankerScorer
 from easymtl.tasks.ranker import Ranker
-from easymtl.training.evaluation import RankerScorer, evaluate
 
 _STEP_SHARE = 0.4
 _NUM_PRODUCTS = 5

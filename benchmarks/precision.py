@@ -155,7 +155,8 @@ def train(name: str, overrides: Sequence[str], precision: str) -> tuple[dict[str
     """Trains a sample config; returns its test metrics in the precision of training, and in float32."""
     import tensorflow as tf
 
-    from easymtl.training.evaluation import RankerScorer, evaluate
+    from easymtl.scoring.evaluation import evaluate
+    from easymtl.scoring.scorer import RankerScorer
     from easymtl.training.trainer import Trainer
 
     with tempfile.TemporaryDirectory() as model_dir:

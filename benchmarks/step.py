@@ -9,13 +9,13 @@ import numpy as np
 import tensorflow as tf
 
 from easymtl.config import load_config
-from easymtl.features.encoder import to_tensors
+from easymtl.features.encoder import batch_signature, to_tensors
 from easymtl.tasks.ranker import Ranker
 from easymtl.training.balancing.choice import make_descent
 from easymtl.training.inputs import TrainingInput
 from easymtl.training.optimizers import Optimizers
 from easymtl.training.precision import dtype_of, resolve_precision
-from easymtl.training.step import batch_signature, make_train_step
+from easymtl.training.step import make_train_step
 
 _WARM_UP = 3
 _LEAST_STEPS = 5

@@ -27,6 +27,8 @@ ROOMS = [
     "layers",
     "models",
     "tasks",
+    "scoring",
+    "checkpoints",
     "training",
     "serving",
     "reporting",

@@ -189,6 +189,14 @@ def to_tensors(rows: Rows) -> dict[str, np.ndarray]:
     return tensors
 
 
+def batch_signature(batch: Mapping[str, np.ndarray]) -> dict[str, tf.TensorSpec]:
+    """Returns the signature of packed batches like this one, of any number of rows."""
+    return {
+        name: tf.TensorSpec([None, *array.shape[1:]] if array.ndim else [], array.dtype)
+        for name, array in batch.items()
+    }
+
+
 def _failing(function: Callable, values: tf.Tensor) -> Iterator[Value]:
     """Yields the values that a function of values fails on, found by halving."""
     try:

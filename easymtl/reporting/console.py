@@ -13,7 +13,7 @@ from easymtl.reporting.progress import ProgressLine
 from easymtl.reporting.tables import print_counts, print_metrics
 from easymtl.reporting.terminal import open_terminal, print_line
 from easymtl.training import events
-from easymtl.training.trainer import TrainingResult
+from easymtl.training.result import TrainingResult
 
 
 class Console:

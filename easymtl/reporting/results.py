@@ -5,9 +5,9 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
+from easymtl.checkpoints.publishing import reason, write_text
 from easymtl.errors import UserError
 from easymtl.training import events
-from easymtl.training.publishing import reason, write_text
 
 RESULT_NAME = "eval_result.json"
 ODDITIES_NAME = "input_oddities.json"

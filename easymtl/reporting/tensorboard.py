@@ -8,10 +8,10 @@ from typing import Any
 
 import tensorflow as tf
 
+from easymtl.checkpoints.publishing import reason
 from easymtl.errors import UserError
 from easymtl.reporting.names import split_result
 from easymtl.training import events
-from easymtl.training.publishing import reason
 
 _MOST_VALUES = 100_000
 

@@ -13,22 +13,22 @@ import pyarrow as pa
 import tensorflow as tf
 
 import easymtl
+from easymtl.checkpoints.folder import Checkpoint
+from easymtl.checkpoints.publishing import draft_of, publish, reason, remove, sweep
+from easymtl.checkpoints.restore import load_ranker
 from easymtl.data.convert import default_scalar
 from easymtl.data.fields import input_fields
 from easymtl.errors import UserError
 from easymtl.features.columns import missing_value
 from easymtl.features.encoder import Encoder
 from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.scoring.scorer import RankerScorer
 from easymtl.serving.parity import Parity, check_parity
 from easymtl.serving.placement import Placement, check_placement
 from easymtl.serving.proof_rows import ProofRows, proof_rows
 from easymtl.serving.saved_model import ServingModel
 from easymtl.serving.signatures import SIGNATURE, keywords, save
 from easymtl.tasks.ranker import Ranker
-from easymtl.training.checkpoints import Checkpoint
-from easymtl.training.evaluation import RankerScorer
-from easymtl.training.publishing import draft_of, publish, reason, remove, sweep
-from easymtl.training.restore import load_ranker
 
 Missing = str | float | bool
 

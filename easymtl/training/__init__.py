@@ -1,1 +1,1 @@
-"""The loop and what it needs: steps, optimizers, schedules, checkpoints, evaluation."""
+"""The loop and what it needs: steps, optimizers, schedules, balancing."""

@@ -1,4 +1,4 @@
-"""Which evaluation is the best so far, and when there has been no better one for too long."""
+"""Which evaluation is the best so far."""
 
 import math
 from collections.abc import Mapping

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from easymtl.checkpoints.folder import CheckpointFolder
 from easymtl.data.order import Cursor
 from easymtl.data.places import place_of_rows
 from easymtl.data.rows import Rows
@@ -21,7 +22,6 @@ from easymtl.layers.context import Call, Parameter, Pending
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.ranker import Ranker
 from easymtl.training.bad_batch import EXTREME, odd_columns, write_batch
-from easymtl.training.checkpoints import CheckpointFolder
 from easymtl.training.inputs import MIN_WINDOW_ROWS, TrainingInput
 
 _MOST_LINES = 3

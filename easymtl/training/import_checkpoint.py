@@ -15,6 +15,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from easymtl.checkpoints.folder import CheckpointFolder
+from easymtl.checkpoints.meaning import meaning_of, optimizers_of
+from easymtl.checkpoints.names_of_easyrec import is_bookkeeping, is_count_of_norm, name_there
+from easymtl.checkpoints.weights import Weights
 from easymtl.data.feed import Cursor
 from easymtl.errors import UserError, quoted
 from easymtl.layers.context import Parameter
@@ -23,11 +27,7 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.ranker import Ranker
 from easymtl.training.balancing.choice import balancing_name, make_descent
 from easymtl.training.best import Best
-from easymtl.training.checkpoints import CheckpointFolder
-from easymtl.training.meaning import meaning_of, optimizers_of
-from easymtl.training.names_of_easyrec import is_bookkeeping, is_count_of_norm, name_there
 from easymtl.training.optimizers import Optimizers
-from easymtl.training.weights import Weights
 
 _STEP = "global_step"
 _PART = re.compile(r"^(?P<whole>.+)/part_(?P<index>\d+)(?P<slot>/[^/]+)?$")

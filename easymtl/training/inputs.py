@@ -1,11 +1,11 @@
-"""The feeds of a config: what training and evaluation read."""
+"""What a training reads."""
 
 from easymtl.config import view
 from easymtl.data.feed import MIN_WINDOW_ROWS, Batch, Cursor, Feed
 from easymtl.data.sources import Source, open_source
 from easymtl.data.text_form import text_forms
 from easymtl.features.encoder import Encoder
-from easymtl.features.labels import LabelCheck, RowEncoder, label_rules, number_rules
+from easymtl.features.labels import LabelCheck, label_rules, number_rules
 from easymtl.features.tally import Tally
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.ranker import Ranker
@@ -56,10 +56,3 @@ class TrainingInput:
         if number:
             self.tally.add(batch.rows if number == batch.rows.num_rows else batch.rows.slice(0, number))
         self.labels.count(batch.rows)
-
-
-def evaluation_feed(pipeline: Pipeline, encoder: RowEncoder, paths: str) -> Feed:
-    """Returns one pass over the data in `paths`, in order."""
-    data = pipeline.data_config
-    source = open_source(paths, data, encoder.fields, forms=text_forms(pipeline))
-    return Feed(source, encoder, data.eval_batch_size, prefetch=max(data.prefetch_size, 1))

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from easymtl.checkpoints.restore import CONFIG_NAME
+from easymtl.config import load_config
+from easymtl.errors import UserError
 from easymtl.layers.context import Build, Call
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.protos.train_pb2 import TrainConfig
@@ -49,6 +52,19 @@ class Precision:
     def name(self) -> str:
         """Returns its name in the config."""
         return TrainConfig.MixedPrecision.Name(self.choice)
+
+
+def settle_precision(pipeline: Pipeline, ranker: Ranker) -> Precision:
+    """Returns the precision of training: that of an earlier run in the same model_dir, else what `AUTO` comes to."""
+    written = Path(pipeline.model_dir) / CONFIG_NAME
+    if pipeline.train_config.mixed_precision == TrainConfig.AUTO and written.exists():
+        try:
+            earlier = load_config(str(written)).pipeline.train_config.mixed_precision
+        except UserError:
+            earlier = TrainConfig.AUTO
+        if earlier != TrainConfig.AUTO:
+            return Precision(earlier, f"this model_dir was begun in it ({written})")
+    return resolve_precision(pipeline, ranker)
 
 
 def resolve_precision(pipeline: Pipeline, ranker: Ranker) -> Precision:

@@ -25,14 +25,6 @@ WEIGHT = "weight/"
 COSINE = "gradient_cosine/"
 
 
-def batch_signature(batch: Mapping[str, np.ndarray]) -> dict[str, tf.TensorSpec]:
-    """Returns the signature of packed batches like this one, of any number of rows."""
-    return {
-        name: tf.TensorSpec([None, *array.shape[1:]] if array.ndim else [], array.dtype)
-        for name, array in batch.items()
-    }
-
-
 def make_train_step(
     ranker: Ranker,
     optimizers: Optimizers,
@@ -50,7 +42,7 @@ def make_train_step(
         step: int64 scalar, number of updates made; an update adds 1, one that is not made does not.
         config: seed, clipping and freezing, and how often gradients are compared.
         dtype: the precision of activations and matrix products.
-        signature: of the batches, see `batch_signature`.
+        signature: of the batches, see `easymtl.features.encoder.batch_signature`.
         descent: how the tasks are balanced (see `make_descent`); None for the sum of their losses.
 
     Returns:

@@ -2,72 +2,40 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from easymtl.checkpoints.folder import Checkpoint, CheckpointFolder
+from easymtl.checkpoints.meaning import meaning_of, optimizers_of, require_same_meaning, require_same_optimizers
+from easymtl.checkpoints.publishing import reason, sweep, write_text
+from easymtl.checkpoints.restore import CONFIG_NAME
+from easymtl.checkpoints.same_data import DataIdentity, evaluation_files
+from easymtl.checkpoints.weights import Weights
 from easymtl.config import Config, view
 from easymtl.data.feed import Batch, Cursor
 from easymtl.errors import UserError
-from easymtl.features.encoder import to_tensors
+from easymtl.features.encoder import batch_signature, to_tensors
+from easymtl.features.memory import require_training_memory
 from easymtl.protos.train_pb2 import TrainConfig
+from easymtl.scoring.evaluation import EvaluationStopped, evaluate
+from easymtl.scoring.scorer import RankerScorer
 from easymtl.tasks.ranker import Ranker
 from easymtl.training import events
 from easymtl.training.balancing.choice import balancing_name, make_descent, require_same_balancing
 from easymtl.training.best import Best
-from easymtl.training.checkpoints import Checkpoint, CheckpointFolder
 from easymtl.training.diagnosis import bad_step, require_finite_weights
-from easymtl.training.evaluation import EvaluationStopped, RankerScorer, evaluate
+from easymtl.training.ending import is_checkpoint_due, is_over, why_stale
 from easymtl.training.inputs import TrainingInput
-from easymtl.training.meaning import meaning_of, optimizers_of, require_same_meaning, require_same_optimizers
-from easymtl.training.memory import require_training_memory
 from easymtl.training.optimizers import Optimizers
 from easymtl.training.pace import Pace
-from easymtl.training.precision import dtype_of
+from easymtl.training.position import position_of
+from easymtl.training.precision import dtype_of, settle_precision
 from easymtl.training.profile import Profile
-from easymtl.training.publishing import reason, sweep, write_text
 from easymtl.training.reports import Reports
-from easymtl.training.restore import CONFIG_NAME, settle_precision
-from easymtl.training.same_data import DataIdentity, changed_order, evaluation_files, require_same_files
-from easymtl.training.step import StepValues, TrainStep, batch_signature, make_train_step
-from easymtl.training.weights import Weights
-
-DEADLINE_FORMAT = "%Y%m%d %H:%M:%S"
-_TAKEN_FOR_SAME = (
-    "An earlier version wrote it: the files of the config are taken for the same. If they are others, train with "
-    "--new_data."
-)
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """How a training ended.
-
-    Attributes:
-        step: updates made in all.
-        checkpoint: the newest one.
-        best_step: updates made by the best evaluation, or None without evaluation data.
-        metrics: of the last evaluation, empty without evaluation data.
-        num_examples: rows that this run has trained on.
-        counts: feature -> kind of oddity -> rows that this run has trained on, in its first pass over the data.
-        skipped_rows: rows that did not parse, on the way to these.
-        is_stopped: it was told to stop before its end, and is to be continued.
-        best: what the best evaluation is best in, such as `auc 0.74425`.
-    """
-
-    step: int
-    checkpoint: Checkpoint
-    best_step: int | None
-    metrics: Mapping[str, float]
-    num_examples: int = 0
-    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    skipped_rows: int = 0
-    is_stopped: bool = False
-    best: str = ""
+from easymtl.training.result import TrainingResult
+from easymtl.training.step import StepValues, TrainStep, make_train_step
 
 
 class Trainer:
@@ -155,46 +123,16 @@ class Trainer:
             raise
         require_same_meaning(self.pipeline, latest, state, is_training=True)
         self._step.assign(latest.step)
-        self._restore_position(latest, state, new_data)
+        position = position_of(self.pipeline, self._data, latest, state, new_data)
+        self._cursor, self._data_step = position.cursor, position.data_step
+        for note in position.notes:
+            self._tell(events.Note(note))
         self._best.restore(state["best"])
         self._metrics = state["metrics"]
         self._evaluated_step = state.get("evaluated_step", latest.step)
         self._owes_evaluation = state.get("owes_evaluation", False)
         self._interim_step = latest.step if state.get("is_interim") else None
         self._tell(events.Note(f"Continuing from {latest.path}."))
-
-    def _restore_position(self, latest: Checkpoint, state: Mapping[str, Any], new_data: bool) -> None:
-        """Goes on in the same data, or begins other ones where the user has said so."""
-        cursor = Cursor.from_dict(state["cursor"])
-        there = DataIdentity.from_dict(state["data"]) if "data" in state else None
-        self._data_step = state.get("data_step", 0)
-        warning = changed_order(self._data, there, cursor) if there else ""
-        if new_data and (there is None or there.files != self._data.files or warning):
-            self._begin_data(latest)
-            return
-        self._cursor = cursor
-        if new_data:
-            self._tell(events.Note(f"--new_data: the files are those of {latest.path}, so training goes on in them."))
-        if there is None:
-            # An imported checkpoint has no position yet.
-            if cursor != Cursor():
-                self._tell(events.Note(f"{latest.path} does not say which files it was trained on. {_TAKEN_FOR_SAME}"))
-            return
-        require_same_files(self._data, there, latest, self.settings.num_steps)
-        if warning:
-            self._tell(events.Note(warning))
-
-    def _begin_data(self, latest: Checkpoint) -> None:
-        if 0 < self.settings.num_steps <= latest.step:
-            num_epochs = self.pipeline.data_config.num_epochs
-            passes = f", or set it to 0 for the data_config.num_epochs: {num_epochs} alone" if num_epochs else ""
-            raise UserError(
-                f"train_config.num_steps is {self.settings.num_steps}, and {latest.path} has made {latest.step}: "
-                "nothing of the new data would be trained on. num_steps counts the steps on earlier data, too: raise "
-                f"it by those that are to be made, such as --set train_config.num_steps={latest.step + 1000}{passes}."
-            )
-        self._data_step = latest.step
-        self._tell(events.Note(f"--new_data: the training data are read from their beginning, at step {latest.step}."))
 
     def _write_config(self) -> None:
         path = Path(self.pipeline.model_dir) / CONFIG_NAME
@@ -247,7 +185,7 @@ class Trainer:
             self._save()
         if self._evaluated_step == step and self._is_stale(step):
             return
-        while not self._is_stopping() and not self._is_over(step) and (batch := next(feed, None)) is not None:
+        while not self._is_stopping() and not is_over(self.settings, step) and (batch := next(feed, None)) is not None:
             tensors = to_tensors(batch.rows)
             is_first = train_step is None
             train_step = train_step or self._trace(tensors)
@@ -263,7 +201,7 @@ class Trainer:
             pace.count(batch.rows.num_rows)
             self._reports.step(step, values, rates, pace)
             profile.after(step)
-            if self._is_checkpoint_due(step, pace):
+            if is_checkpoint_due(self.settings, step, pace.seconds_since_restart):
                 self._save()
                 if not self._reports.has_told_labels:
                     self._reports.labels(step, source)
@@ -277,23 +215,10 @@ class Trainer:
             self.ranker, self._optimizers, self._step, self.settings, self._dtype, signature, self._descent
         )
 
-    def _is_over(self, step: int) -> bool:
-        if self.settings.num_steps and step >= self.settings.num_steps:
-            return True
-        deadline = self.settings.dead_line
-        return bool(deadline) and datetime.now() >= parse_deadline(deadline)
-
     def _check_finite(self, step: int, losses: Mapping[str, tf.Tensor], batch: Batch, source: TrainingInput) -> None:
         if not math.isfinite(float(losses["loss"])):
             before = self._cursor
             raise bad_step(self.pipeline, self.ranker, source, batch, before, step, losses, self._dtype)
-
-    def _is_checkpoint_due(self, step: int, pace: Pace) -> bool:
-        if self.settings.HasField("save_checkpoints_secs") and pace.seconds_since_restart >= (
-            self.settings.save_checkpoints_secs
-        ):
-            return True
-        return self.settings.save_checkpoints_steps > 0 and step % self.settings.save_checkpoints_steps == 0
 
     def _save(self, is_interim: bool = False) -> Checkpoint:
         """Evaluates, then publishes a checkpoint that knows the result, then removes old ones.
@@ -358,27 +283,7 @@ class Trainer:
         return True
 
     def _is_stale(self, step: int) -> bool:
-        export = self.pipeline.export_config
-        if not export.enable_early_stop or self._best.value is None:
-            return False
-        if step - max(self._best.step, self._data_step) < export.max_check_steps:
-            return False
-        self._tell(
-            events.Note(
-                f"Stopping early: {self._best.metric} has not been better than {self._best.value:.6f} of step "
-                f"{self._best.step} for {step - self._best.step} steps."
-            )
-        )
-        return True
-
-
-def parse_deadline(text: str) -> datetime:
-    """Returns the moment that `train_config.dead_line` names, in local time.
-
-    Raises:
-        UserError: it is not written as `20261231 23:59:59`.
-    """
-    try:
-        return datetime.strptime(text, DEADLINE_FORMAT)
-    except ValueError:
-        raise UserError(f'train_config.dead_line "{text}" is not written as "20261231 23:59:59".') from None
+        reason_to_stop = why_stale(self.pipeline.export_config, self._best, step, self._data_step)
+        if reason_to_stop:
+            self._tell(events.Note(reason_to_stop))
+        return bool(reason_to_stop)

@@ -5,17 +5,12 @@ from argparse import Namespace
 from easymtl.config import Config, load_config, view
 from easymtl.data.text_form import text_forms
 from easymtl.errors import UserError, quoted
+from easymtl.features.memory import memory_report
 from easymtl.reporting.formats import counted
-from easymtl.training.memory import memory_report
-from easymtl.verbs.data_check import (
-    data_problems,
-    default_problems,
-    first_rows,
-    label_problems,
-    quote_problems,
-    unread_columns,
-)
+from easymtl.verbs.data_check import data_problems, quote_problems, unread_columns
 from easymtl.verbs.data_notes import feature_notes, label_notes
+from easymtl.verbs.first_rows import first_rows
+from easymtl.verbs.value_check import default_problems, label_problems
 
 
 def run(options: Namespace) -> None:

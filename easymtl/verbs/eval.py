@@ -6,7 +6,7 @@ from pathlib import Path
 from easymtl.config import load_config, view
 from easymtl.errors import UserError
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.verbs.data_check import require_files
+from easymtl.verbs.data_files import require_files
 from easymtl.verbs.overwriting import model_folders, require_apart
 from easymtl.verbs.tensorflow_start import start_tensorflow
 
@@ -35,8 +35,8 @@ def run(options: Namespace) -> None:
     from easymtl.reporting.results import flat_counts, write_results
     from easymtl.reporting.tables import print_counts, print_metrics
     from easymtl.reporting.terminal import open_terminal, print_line
+    from easymtl.scoring.evaluation import evaluate
     from easymtl.tasks.build import build_tasks
-    from easymtl.training.evaluation import evaluate
     from easymtl.verbs.model_choice import choose_scorer
 
     pipeline = config.pipeline

@@ -7,18 +7,18 @@ from typing import Any
 
 from rich.console import Console as Terminal
 
+from easymtl.checkpoints.folder import Checkpoint, CheckpointFolder
+from easymtl.checkpoints.restore import find_checkpoint
 from easymtl.config import Config
 from easymtl.errors import UserError, quoted
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.reporting.tables import key_values
 from easymtl.reporting.terminal import print_line
 from easymtl.serving.export import Export, export
-from easymtl.serving.scoring import newest_export, step_of_export
+from easymtl.serving.saved_model_scorer import newest_export, step_of_export
 from easymtl.training import events
 from easymtl.training.best import Best
-from easymtl.training.checkpoints import Checkpoint, CheckpointFolder
-from easymtl.training.restore import find_checkpoint
-from easymtl.training.trainer import TrainingResult
+from easymtl.training.result import TrainingResult
 
 
 class Exporter:

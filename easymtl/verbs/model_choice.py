@@ -4,10 +4,10 @@ from argparse import Namespace
 
 import tensorflow as tf
 
+from easymtl.checkpoints.restore import find_checkpoint, load_ranker
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.serving.scoring import SavedModelScorer, newest_export, step_of_export
-from easymtl.training.evaluation import RankerScorer, Scorer
-from easymtl.training.restore import find_checkpoint, load_ranker
+from easymtl.scoring.scorer import RankerScorer, Scorer
+from easymtl.serving.saved_model_scorer import SavedModelScorer, newest_export, step_of_export
 
 
 def choose_scorer(pipeline: Pipeline, options: Namespace) -> tuple[Scorer, str, int]:

@@ -5,8 +5,8 @@ from argparse import Namespace
 
 from easymtl.config import load_config
 from easymtl.data.paths import split_commas
-from easymtl.serving.scores_file import scores_file
-from easymtl.verbs.data_check import require_all_columns, require_files
+from easymtl.scoring.scores_file import scores_file
+from easymtl.verbs.data_files import require_all_columns, require_files
 from easymtl.verbs.overwriting import model_folders, require_apart
 from easymtl.verbs.tensorflow_start import start_tensorflow
 
@@ -23,7 +23,7 @@ def run(options: Namespace) -> None:
     require_files(options.input)
     require_all_columns(options.input, config.pipeline)
     start_tensorflow()
-    from easymtl.serving.scoring import check_keep, predict
+    from easymtl.scoring.predictions import check_keep, predict
     from easymtl.verbs.model_choice import choose_scorer
 
     keep = split_commas(options.keep)

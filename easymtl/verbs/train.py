@@ -4,18 +4,18 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from easymtl.checkpoints.lock import TrainingLock
 from easymtl.config import Config, load_config, view
 from easymtl.errors import Interrupted
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.training.lock import TrainingLock
-from easymtl.verbs.data_check import require_files
+from easymtl.verbs.data_files import require_files
 from easymtl.verbs.overwriting import require_apart_from_training
 from easymtl.verbs.stop_signals import StopSignals
 from easymtl.verbs.tensorflow_start import start_tensorflow
 
 if TYPE_CHECKING:
     from easymtl.reporting.console import Console
-    from easymtl.training.trainer import TrainingResult
+    from easymtl.training.result import TrainingResult
 
 
 def run(options: Namespace) -> None:

@@ -24,7 +24,7 @@ USER = "hash_bucket_size: 50 embedding_dim: 4"
 IN_DATA = "only the values of the data tell, and check reads the first of them"
 IN_FILE = "only the file tells: check opens all files and reads the first rows"
 CHANGES = "the file changes, or fails, while it is read"
-MACHINE = "the disk, the network or the permissions of the machine tell"
+MACHINE = "the disk, the memory, the network or the permissions of the machine tell"
 CURSOR = "only a checkpoint beside the data tells"
 ROWS_GONE = "only a whole pass over the data tells that no row is left"
 
@@ -137,6 +137,7 @@ SITES: dict[str, list[Found | str]] = {
         ),
     ],
     "features/labels.py _require_allowed": [IN_DATA],
+    "features/memory.py _require": [MACHINE],
     "features/numbers.py _named_numbers": [IN_DATA],
     "features/numbers.py _of_texts": [IN_DATA],
     "features/tables.py _check_equal": [

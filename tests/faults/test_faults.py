@@ -7,13 +7,13 @@ import signal
 
 import pytest
 
+from easymtl.checkpoints.folder import CheckpointFolder
+from easymtl.checkpoints.lock import TrainingLock
+from easymtl.checkpoints.publishing import sweep, write_text
 from easymtl.errors import UserError
 from easymtl.reporting.results import Results
 from easymtl.reporting.tensorboard import Summaries
 from easymtl.training import events
-from easymtl.training.checkpoints import CheckpointFolder
-from easymtl.training.lock import TrainingLock
-from easymtl.training.publishing import sweep, write_text
 from easymtl.training.trainer import Trainer
 from easymtl.verbs.stop_signals import StopSignals
 from tests.faults.runs import differences, small_disk, state_of_training

@@ -11,6 +11,7 @@ CHOSEN = (
     "easymtl/data/chunks.py",
     "easymtl/tasks/losses_*.py",
     "easymtl/features/*.py",
+    "easymtl/scoring/*.py",
     "easymtl/serving/*.py",
 )
 
@@ -36,6 +37,7 @@ _ALSO = {
     ),
     "easymtl/tasks/losses_*.py": ("tests/tasks/test_losses.py", "tests/tasks/test_golden_losses.py"),
     "easymtl/features/*.py": ("tests/features/test_*.py",),
+    "easymtl/scoring/*.py": ("tests/scoring/test_*.py", "tests/serving/test_saved_model_scorer.py"),
     "easymtl/serving/*.py": ("tests/serving/test_*.py",),
 }
 

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
+from easymtl.checkpoints.names_of_easyrec import is_count_of_norm, name_there
 from easymtl.tasks.ranker import Ranker
-from easymtl.training.names_of_easyrec import is_count_of_norm, name_there
 from tests.parity.comparison import Comparison
 
 _DEVIATIONS = 5.0

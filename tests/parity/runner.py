@@ -9,24 +9,25 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
+from easymtl.checkpoints.names_of_easyrec import is_bookkeeping, is_count_of_norm, name_there
 from easymtl.config import Config, load_config
 from easymtl.data.rows import Rows
-from easymtl.features.encoder import to_tensors
+from easymtl.features.encoder import batch_signature, to_tensors
 from easymtl.layers.context import Call
 from easymtl.layers.norm import CONVERGED
 from easymtl.protos.loss_pb2 import LossType
 from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.scoring.feed import evaluation_feed
+from easymtl.scoring.pass_losses import PassLosses
+from easymtl.scoring.scorer import RankerScorer, kept_columns
 from easymtl.tasks.evaluation import Evaluation
 from easymtl.tasks.ranker import Ranker
 from easymtl.tasks.task import Task
 from easymtl.training.balancing.choice import make_descent
 from easymtl.training.balancing.descents import Forward, losses_by_task
-from easymtl.training.evaluation import RankerScorer, kept_columns
-from easymtl.training.inputs import TrainingInput, evaluation_feed
-from easymtl.training.names_of_easyrec import is_bookkeeping, is_count_of_norm, name_there
+from easymtl.training.inputs import TrainingInput
 from easymtl.training.optimizers import Optimizers
-from easymtl.training.pass_losses import PassLosses
-from easymtl.training.step import StepValues, batch_signature, make_train_step
+from easymtl.training.step import StepValues, make_train_step
 from tests.parity.comparison import Comparison
 from tests.parity.initial_values import compare_initial_values
 from tests.parity.metric_values import auc_of_thresholds, compare_metrics

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from easymtl.checkpoints.folder import Checkpoint
 from easymtl.reporting import console as console_module
 from easymtl.reporting.console import Console
 from easymtl.reporting.terminal import open_terminal
-from easymtl.training.checkpoints import Checkpoint
 from easymtl.training.events import Evaluated, GradientConflict, Note, Progress, Saved, Started, Summary
-from easymtl.training.trainer import TrainingResult
+from easymtl.training.result import TrainingResult
 
 METRICS = {"auc_click": 0.7, "cross_entropy_loss_click": 0.5, "loss": 0.5}
 

@@ -126,7 +126,7 @@ class Trained:
 
     @property
     def checkpoint(self):
-        from easymtl.training.restore import find_checkpoint
+        from easymtl.checkpoints.restore import find_checkpoint
 
         return find_checkpoint(self.pipeline())
 

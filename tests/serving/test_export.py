@@ -12,17 +12,19 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
+from easymtl.checkpoints.restore import load_ranker
 from easymtl.errors import UserError
 from easymtl.features.encoder import Encoder
+from easymtl.scoring.evaluation import evaluate
+from easymtl.scoring.predictions import predict
+from easymtl.scoring.scorer import RankerScorer
 from easymtl.serving import export as exporting
 from easymtl.serving import saved_model, signatures
 from easymtl.serving.export import export
 from easymtl.serving.parity import score_apart
 from easymtl.serving.proof_rows import proof_rows
-from easymtl.serving.scoring import SavedModelScorer, newest_export, predict, step_of_export
+from easymtl.serving.saved_model_scorer import SavedModelScorer, newest_export, step_of_export
 from easymtl.tasks.build import build_tasks
-from easymtl.training.evaluation import RankerScorer, evaluate
-from easymtl.training.restore import load_ranker
 
 
 def scores_of(table):

@@ -6,7 +6,8 @@ import numpy as np
 
 from easymtl.config import Config, load_config
 from easymtl.training import events
-from easymtl.training.trainer import Trainer, TrainingResult
+from easymtl.training.result import TrainingResult
+from easymtl.training.trainer import Trainer
 
 CONFIG = """
 train_input_path: "{folder}/train.csv"

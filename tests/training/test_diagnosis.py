@@ -5,9 +5,9 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
+from easymtl.checkpoints.folder import CheckpointFolder
 from easymtl.errors import UserError
 from easymtl.training.bad_batch import odd_values
-from easymtl.training.checkpoints import CheckpointFolder
 from easymtl.training.diagnosis import require_finite_weights
 from easymtl.training.trainer import Trainer
 from tests.training.small_runs import small_config, train, write_data

@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from easymtl.checkpoints.restore import load_ranker
+from easymtl.scoring.evaluation import evaluate
+from easymtl.scoring.scorer import RankerScorer
 from easymtl.serving import export as exporting
 from easymtl.serving.parity import Parity
-from easymtl.serving.scoring import SavedModelScorer
+from easymtl.serving.saved_model_scorer import SavedModelScorer
 from easymtl.tasks.build import build_tasks
 from easymtl.training import events
-from easymtl.training.evaluation import RankerScorer, evaluate
-from easymtl.training.restore import load_ranker
-from easymtl.training.trainer import TrainingResult
+from easymtl.training.result import TrainingResult
 from tests.training import small_runs
 from tests.training.small_runs import of_kind, small_config, train, write_data
 

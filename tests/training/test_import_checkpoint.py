@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from easymtl.checkpoints.restore import find_checkpoint, load_ranker
 from easymtl.config import load_config
 from easymtl.errors import UserError
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.training.evaluation import RankerScorer
+from easymtl.scoring.feed import evaluation_feed
+from easymtl.scoring.scorer import RankerScorer
 from easymtl.training.import_checkpoint import find_prefix, import_checkpoint
-from easymtl.training.inputs import evaluation_feed
-from easymtl.training.restore import find_checkpoint, load_ranker
 from easymtl.training.trainer import Trainer
 from tests.training.easyrec_checkpoints import GOLDEN, golden_values, save, write_index
 

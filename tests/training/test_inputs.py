@@ -5,7 +5,7 @@ import pytest
 from easymtl.data.feed import Cursor
 from easymtl.tasks.ranker import Ranker
 from easymtl.training import inputs
-from easymtl.training.inputs import TrainingInput, evaluation_feed
+from easymtl.training.inputs import TrainingInput
 from tests.training.small_runs import small_config, train, write_data
 
 
@@ -18,25 +18,24 @@ def test_made_up_rows_train_a_model_without_any_file(tmp_path):
 
 @pytest.fixture
 def asked(tmp_path, monkeypatch):
-    """Returns the function from overrides of a config to what it makes of the two feeds."""
+    """Returns the function from overrides of a config to what it makes of the feed."""
     found = []
     monkeypatch.setattr(
         inputs, "Feed", lambda source, encode, batch, **settings: found.append({"b": batch, **settings})
     )
     write_data(tmp_path)
 
-    def feeds(*overrides):
+    def feed(*overrides):
         pipeline = small_config(tmp_path, *overrides).pipeline
-        reader = TrainingInput(pipeline, Ranker(pipeline), Cursor(1, 2))
-        evaluation_feed(pipeline, reader.encoder, pipeline.eval_input_path)
+        TrainingInput(pipeline, Ranker(pipeline), Cursor(1, 2))
         return found
 
-    return feeds
+    return feed
 
 
-def test_what_a_config_says_of_reading_reaches_the_feeds(asked):
+def test_what_a_config_says_of_reading_reaches_the_feed(asked):
     settings = ("shuffle_buffer_size=300000", "prefetch_size=3", "num_epochs=2", "drop_remainder=true")
-    training, evaluation = asked(*(f"data_config.{each}" for each in settings), "data_config.eval_batch_size=7")
+    [training] = asked(*(f"data_config.{each}" for each in settings))
     expected = {
         "b": 32,
         "shuffle": True,
@@ -50,12 +49,10 @@ def test_what_a_config_says_of_reading_reaches_the_feeds(asked):
         "kept_bytes": 4 * 32 << 20,
     }
     assert training.items() >= expected.items()
-    assert evaluation.items() >= {"b": 7, "prefetch": 3}.items()
-    assert not evaluation.get("shuffle")
 
 
 def test_a_window_has_at_least_the_rows_that_the_docs_promise(asked):
-    training, _ = asked("data_config.shuffle=false")
+    [training] = asked("data_config.shuffle=false")
     assert training["window_rows"] == 262_144
     assert not training["shuffle"]
     assert not training["drop_remainder"]

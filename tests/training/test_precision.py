@@ -7,7 +7,7 @@ import tensorflow as tf
 from easymtl.protos.train_pb2 import TrainConfig
 from easymtl.tasks.ranker import Ranker
 from easymtl.training import events, precision
-from easymtl.training.restore import settle_precision
+from easymtl.training.precision import settle_precision
 from tests.training.small_runs import of_kind, small_config, train, write_data
 
 

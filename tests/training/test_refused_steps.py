@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from easymtl.features.encoder import to_tensors
+from easymtl.features.encoder import batch_signature, to_tensors
 from easymtl.tasks.ranker import Ranker
 from easymtl.training.balancing.choice import make_descent
 from easymtl.training.inputs import TrainingInput
 from easymtl.training.optimizers import Optimizers
-from easymtl.training.step import TrainStep, batch_signature, make_train_step
+from easymtl.training.step import TrainStep, make_train_step
 from tests.training.small_runs import small_config, write_data
 
 

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from easymtl.features.encoder import to_tensors
+from easymtl.features.encoder import batch_signature, to_tensors
 from easymtl.layers.context import Call
 from easymtl.serving.placement import has_gpu_kernel
 from easymtl.tasks.ranker import Ranker
 from easymtl.training.inputs import TrainingInput
 from easymtl.training.optimizers import Optimizers
 from easymtl.training.precision import dtype_of
-from easymtl.training.step import batch_signature, make_train_step
+from easymtl.training.step import make_train_step
 from tests.training.small_runs import small_config, write_data
 
 SGD = (

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from easymtl.checkpoints.folder import CheckpointFolder
 from easymtl.errors import UserError
 from easymtl.training import events
-from easymtl.training.checkpoints import CheckpointFolder
-from easymtl.training.trainer import Trainer, parse_deadline
+from easymtl.training.trainer import Trainer
 from tests.training.small_runs import NUM_ROWS, of_kind, small_config, train, write_data, write_rows
 
 NO_EVALUATION = "eval_input_path="
@@ -220,11 +220,6 @@ def test_a_deadline_in_the_past_makes_no_step(folder):
     result, _ = train(folder, "train_config.dead_line=20200101 00:00:00")
     assert result.step == 0
     assert result.checkpoint.step == 0
-
-
-def test_a_deadline_that_is_no_moment_is_an_error():
-    with pytest.raises(UserError, match=r"tomorrow.*is not written as"):
-        parse_deadline("tomorrow")
 
 
 def test_a_config_of_another_model_is_refused(done):

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from easymtl.checkpoints.folder import Checkpoint
+from easymtl.checkpoints.weights import advice_for_another_config
 from easymtl.errors import UserError
 from easymtl.protos.loss_pb2 import LossType
 from easymtl.protos.model_pb2 import ModelConfig
@@ -18,8 +20,6 @@ from easymtl.training.balancing.weightings import (
     Weighable,
     Weighting,
 )
-from easymtl.training.checkpoints import Checkpoint
-from easymtl.training.weights import advice_for_another_config
 
 _FIXED = "fixed weights"
 _SQUARED = (LossType.L2_LOSS, LossType.SIGMOID_L2_LOSS)

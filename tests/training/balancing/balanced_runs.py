@@ -7,14 +7,15 @@ import numpy as np
 import tensorflow as tf
 
 from easymtl.config import Config, load_config
-from easymtl.features.encoder import to_tensors
+from easymtl.features.encoder import batch_signature, to_tensors
 from easymtl.tasks.ranker import Ranker
 from easymtl.training import events
 from easymtl.training.balancing.choice import make_descent
 from easymtl.training.inputs import TrainingInput
 from easymtl.training.optimizers import Optimizers
-from easymtl.training.step import StepValues, batch_signature, make_train_step
-from easymtl.training.trainer import Trainer, TrainingResult
+from easymtl.training.result import TrainingResult
+from easymtl.training.step import StepValues, make_train_step
+from easymtl.training.trainer import Trainer
 from tests.training.small_runs import CONFIG
 
 MODEL = """

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from easymtl.checkpoints.restore import find_checkpoint
 from easymtl.config import load_config
 from easymtl.training.balancing.descents import Fixed, LearnedLosses
 from easymtl.training.import_checkpoint import import_checkpoint
-from easymtl.training.restore import find_checkpoint
 from tests.parity.comparison import Comparison
 from tests.parity.quirks import Quirk
 from tests.parity.runner import GoldenRun, load_golden_config

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from easymtl.checkpoints.folder import CheckpointFolder
+from easymtl.checkpoints.restore import find_checkpoint, load_ranker
 from easymtl.errors import UserError
 from easymtl.training import events
-from easymtl.training.checkpoints import CheckpointFolder
-from easymtl.training.restore import find_checkpoint, load_ranker
 from tests.training.balancing.balanced_runs import METHODS, TOWERS, balanced, config_of, train
 from tests.training.small_runs import of_kind, write_data
 

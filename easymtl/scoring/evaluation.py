@@ -3,30 +3,20 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
-import pyarrow as pa
-import tensorflow as tf
 
 from easymtl.config import view
 from easymtl.data.rows import Rows
-from easymtl.features.encoder import KEEP_PREFIX, Encoder, to_tensors
-from easymtl.features.labels import LabelCheck, RowEncoder, label_rules, number_rules
-from easymtl.features.numbers import NumberColumn
+from easymtl.features.encoder import Encoder
+from easymtl.features.labels import LabelCheck, label_rules, number_rules
 from easymtl.features.tally import Tally
-from easymtl.layers.context import Call
 from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.scoring.feed import evaluation_feed
+from easymtl.scoring.pass_losses import PassLosses
+from easymtl.scoring.scorer import Scorer, kept_columns
 from easymtl.tasks.evaluation import Evaluation
-from easymtl.tasks.labelled import Labelled
-from easymtl.tasks.ranker import Ranker
-from easymtl.tasks.reach import EACH_ROW
 from easymtl.tasks.task import Task
-from easymtl.training.inputs import evaluation_feed
-from easymtl.training.pass_losses import BatchLosses, PassLosses, has_wide_losses
-from easymtl.training.step import batch_signature
-
-Scores = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -52,65 +42,6 @@ class EvaluationResult:
 
 class EvaluationStopped(Exception):
     """An evaluation was given up because it was asked to."""
-
-
-class Scorer(Protocol):
-    """Something that scores rows: the weights of a model in training, or a SavedModel."""
-
-    number_columns: Sequence[NumberColumn]
-
-    def encoder(self, keep: Sequence[str], with_numbers: bool = True) -> RowEncoder:
-        """Returns what turns record batches into the rows that `score` takes, `keep` fields handed on."""
-
-    def score(self, rows: Rows) -> tuple[Scores, BatchLosses | None]:
-        """Returns predictions by name, and what the rows add to the losses; None where it cannot tell that."""
-
-
-class RankerScorer:
-    """Scores with the weights that a ranker has at the time; the graph is traced once.
-
-    The transform and the graph are those of the exported form.
-    """
-
-    def __init__(self, ranker: Ranker, dtype: tf.DType):
-        self.number_columns: Sequence[NumberColumn] = ranker.number_columns
-        self._ranker = ranker
-        self._dtype = dtype
-        self._graphs: dict[bool, Callable] = {}
-
-    def encoder(self, keep: Sequence[str], with_numbers: bool = True) -> Encoder:
-        """Returns the encoder of training; without numbers, data need not have labels."""
-        if not with_numbers:
-            return Encoder(self._ranker.feature_set, keep=keep)
-        return Encoder(self._ranker.feature_set, self.number_columns, keep, self._ranker.key_fields)
-
-    def score(self, rows: Rows) -> tuple[Scores, BatchLosses | None]:
-        """Returns the predictions of encoded rows by name and, if the rows have labels, what they add to the losses."""
-        tensors = to_tensors(rows)
-        has_numbers = "numbers" in tensors
-        if has_numbers not in self._graphs:
-            self._graphs[has_numbers] = self._trace(batch_signature(tensors))
-        predictions, sums, logits, numbers, keys = self._graphs[has_numbers](tensors)
-        losses = BatchLosses(sums, logits, Labelled(numbers, keys)) if has_numbers else None
-        return _to_numpy(predictions), losses
-
-    def _trace(self, signature: dict[str, tf.TensorSpec]) -> Callable:
-        ranker = self._ranker
-        is_keeping = has_wide_losses(ranker.tasks)
-
-        def score(batch: Mapping[str, tf.Tensor]) -> tuple[Mapping, ...]:
-            logits, _ = ranker.logits(batch, ranker.embeddings.lookup(batch), Call(dtype=self._dtype))
-            predictions = ranker.predictions(logits)
-            if "numbers" not in batch:
-                return predictions, {}, {}, {}, {}
-            sums = ranker.loss_sums(logits, batch, EACH_ROW)
-            if not is_keeping:
-                return predictions, sums, {}, {}, {}
-            labelled = ranker.labelled(batch)
-            kept = {name: tf.cast(value, tf.float32) for name, value in logits.items()}
-            return predictions, sums, kept, labelled.numbers, labelled.keys
-
-        return tf.function(score, input_signature=[signature], autograph=False)
 
 
 def evaluate(
@@ -169,13 +100,6 @@ def _named_numbers(scorer: Scorer, rows: Rows) -> dict[str, np.ndarray]:
     return {column.name: numbers[:, index] for index, column in enumerate(scorer.number_columns)}
 
 
-def kept_columns(rows: Rows) -> dict[str, pa.Array]:
-    """Returns the raw columns that were handed on, by field."""
-    return {
-        name.removeprefix(KEEP_PREFIX): column for name, column in rows.columns.items() if name.startswith(KEEP_PREFIX)
-    }
-
-
 def _limited(batches: Iterator[Rows], limit: int | None) -> Iterator[Rows]:
     """Yields batches of `limit` rows in all."""
     left = limit
@@ -186,7 +110,3 @@ def _limited(batches: Iterator[Rows], limit: int | None) -> Iterator[Rows]:
         if left is not None:
             left -= rows.num_rows
         yield rows
-
-
-def _to_numpy(tensors: Mapping[str, tf.Tensor]) -> Scores:
-    return {name: tensor.numpy() for name, tensor in tensors.items()}

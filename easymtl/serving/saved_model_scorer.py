@@ -1,23 +1,15 @@
-"""Scoring with a SavedModel, and writing the scores of any scorer to Parquet."""
+"""Scoring with a SavedModel."""
 
 import json
-import os
 import re
-import tempfile
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import tensorflow as tf
 
-from easymtl.data.blocks import Source
 from easymtl.data.convert import default_scalar
-from easymtl.data.feed import Feed
 from easymtl.data.fields import Field, input_fields
-from easymtl.data.remote import is_remote, locate, require_writable_place, upload
 from easymtl.data.rows import Column, Rows
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.features.columns import as_requested, text_tensor
@@ -25,11 +17,9 @@ from easymtl.features.encoder import KEEP_PREFIX
 from easymtl.features.feature_set import TENSOR_TYPES
 from easymtl.features.numbers import NumberColumn, read_numbers
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.serving.scores_file import scores_file
+from easymtl.scoring.scorer import Scores
 from easymtl.serving.signatures import SIGNATURE, names_of
 from easymtl.tasks.build import build_tasks, number_columns
-from easymtl.training.evaluation import Scorer, Scores, kept_columns
-from easymtl.training.inputs import evaluation_feed
 
 _INPUT_PREFIX = "input_"
 _NOT_A_NUMBER = re.compile(r"could not correctly convert string: (.*?)\s+\[(?:\[|Op:)", re.DOTALL)
@@ -119,6 +109,12 @@ class RawEncoder:
         return Rows(columns)
 
 
+def _tensor(column: pa.Array) -> tf.Tensor:
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        return text_tensor(column)
+    return tf.constant(column.to_numpy(zero_copy_only=False))
+
+
 def newest_export(folder: str | Path) -> Path:
     """Returns the folder of a SavedModel: itself, or the newest of the numbered ones in it.
 
@@ -140,127 +136,3 @@ def step_of_export(folder: Path) -> int:
     if not description.is_file():
         return 0
     return int(json.loads(description.read_text(encoding="utf-8"))["step"])
-
-
-def predict(
-    pipeline: Pipeline,
-    scorer: Scorer,
-    paths: str,
-    output: str | Path,
-    keep: Sequence[str],
-    tell: Callable[[str], None] = print,
-) -> tuple[str, int]:
-    """Scores all rows in order and writes a Parquet file of the kept columns and the scores, local or remote.
-
-    A remote file is written to a local disk first, so that it appears whole. Rows that have no scores are told: those
-    that were left out, and those that seem to be part of another one.
-
-    Returns:
-        The file and the number of rows.
-
-    Raises:
-        UserError: the data cannot be read, a kept column does not exist, or the file cannot be written.
-    """
-    output = str(output)
-    if not is_remote(output):
-        path, num_rows = _predict_locally(pipeline, scorer, paths, output, keep, tell)
-        return str(path), num_rows
-    place = locate(scores_file(output))
-    require_writable_place(place)
-    with tempfile.TemporaryDirectory() as folder:
-        path, num_rows = _predict_locally(pipeline, scorer, paths, Path(folder) / "scores.parquet", keep, tell)
-        upload(str(path), place)
-    return place.name, num_rows
-
-
-def _predict_locally(
-    pipeline: Pipeline,
-    scorer: Scorer,
-    paths: str,
-    output: str | Path,
-    keep: Sequence[str],
-    tell: Callable[[str], None],
-) -> tuple[Path, int]:
-    """Writes the file beside `output` and renames it when it is whole."""
-    target = Path(scores_file(str(output)))
-    draft = target.with_name(f".writing-{target.name}-{os.getpid()}")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with evaluation_feed(pipeline, scorer.encoder(keep, with_numbers=False), paths) as feed:
-            num_rows = _write(draft, feed, scorer)
-        os.replace(draft, target)
-    except OSError as error:
-        raise UserError(f"{target}: cannot be written: {error.strerror or error}. Check the folder.") from None
-    finally:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
-    _tell_of_lost_rows(feed.source, tell)
-    return target, num_rows
-
-
-def _tell_of_lost_rows(source: Source, tell: Callable[[str], None]) -> None:
-    for text in source.warnings():
-        tell(f"Warning: {text}")
-    if source.skipped_rows:
-        rows = "1 row has" if source.skipped_rows == 1 else f"{source.skipped_rows:,} rows have"
-        tell(
-            f"Warning: {rows} no scores, left out by data_config.ignore_error. The first: {source.skipped.examples[0]}"
-        )
-
-
-def _write(draft: Path, feed: Feed, scorer: Scorer) -> int:
-    writer: pq.ParquetWriter | None = None
-    num_rows = 0
-    try:
-        for batch in feed:
-            scores, _ = scorer.score(batch.rows)
-            kept = {field: _plain(column) for field, column in kept_columns(batch.rows).items()}
-            _check_names(kept, scores)
-            table = pa.table({**kept, **{name: _arrow(value) for name, value in sorted(scores.items())}})
-            writer = writer or pq.ParquetWriter(draft, table.schema)
-            writer.write_table(table)
-            num_rows += table.num_rows
-    finally:
-        if writer:
-            writer.close()
-    return num_rows
-
-
-def _check_names(kept: Collection[str], scores: Collection[str]) -> None:
-    both = [name for name in kept if name in scores]
-    if both:
-        raise UserError(
-            f"--keep: {quoted(both)} is the name of a score too, and a file has one column of a name. "
-            "Leave it out, and keep a column by which the scores can be joined to the data."
-        )
-
-
-def _plain(column: pa.Array) -> pa.Array:
-    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
-
-
-def _arrow(scores: np.ndarray) -> pa.Array:
-    """Returns `[batch]` as numbers and `[batch, num_class]` as lists of fixed size."""
-    if scores.ndim == 1:
-        return pa.array(scores)
-    return pa.FixedSizeListArray.from_arrays(pa.array(scores.reshape(-1)), scores.shape[1])
-
-
-def _tensor(column: pa.Array) -> tf.Tensor:
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        return text_tensor(column)
-    return tf.constant(column.to_numpy(zero_copy_only=False))
-
-
-def check_keep(pipeline: Pipeline, keep: Sequence[str]) -> None:
-    """Checks that the kept columns are input fields.
-
-    Raises:
-        UserError: one is not.
-    """
-    known = input_fields(pipeline.data_config)
-    for name in keep:
-        if name not in known:
-            raise UserError(
-                f'--keep: "{name}" is not in data_config.input_fields ({quoted(known)}).{did_you_mean(name, known)}'
-            )

@@ -5,13 +5,14 @@ import pytest
 import tensorflow as tf
 from sklearn.metrics import log_loss, roc_auc_score
 
+from easymtl.checkpoints.restore import find_checkpoint, load_ranker
 from easymtl.errors import UserError
 from easymtl.features.encoder import to_tensors
 from easymtl.layers.context import Call
+from easymtl.scoring.evaluation import evaluate
+from easymtl.scoring.feed import evaluation_feed
+from easymtl.scoring.scorer import RankerScorer
 from easymtl.tasks.ranker import Ranker
-from easymtl.training.evaluation import RankerScorer, evaluate
-from easymtl.training.inputs import evaluation_feed
-from easymtl.training.restore import find_checkpoint, load_ranker
 from tests.training.small_runs import small_config, train, write_data
 
 

@@ -1,7 +1,7 @@
 import pytest
 
+from easymtl.checkpoints.restore import find_checkpoint, load_ranker
 from easymtl.errors import UserError
-from easymtl.training.restore import find_checkpoint, load_ranker
 from easymtl.training.trainer import Trainer
 from tests.training.small_runs import CONFIG, load_config, write_data
 

@@ -3,7 +3,7 @@
 import pytest
 
 from easymtl.errors import UserError
-from easymtl.serving.scores_file import scores_file
+from easymtl.scoring.scores_file import scores_file
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from easymtl.checkpoints.publishing import reason
+from easymtl.checkpoints.slots import Slots
 from easymtl.errors import UserError, quoted
 from easymtl.layers.context import Parameter
 from easymtl.tasks.ranker import Ranker
-from easymtl.training.optimizers import Optimizers
-from easymtl.training.publishing import reason
 
 _SHARD_BYTES = 1 << 28
 # A short file is an IndexError to TensorFlow's reader, a changed byte an OpError.
@@ -109,7 +109,7 @@ def advice_for_another_config(folder: Path, is_training: bool) -> str:
 class Weights:
     """Everything of a model that a checkpoint holds: parameters, and slots when it is being trained."""
 
-    def __init__(self, ranker: Ranker, optimizers: Optimizers | None = None):
+    def __init__(self, ranker: Ranker, optimizers: Slots | None = None):
         self._entries = list(_entries(ranker.parameters, optimizers))
         self._is_training = optimizers is not None
 
@@ -168,7 +168,7 @@ class Weights:
         )
 
 
-def _entries(parameters: Mapping[str, Parameter], optimizers: Optimizers | None) -> Iterator[_Entry]:
+def _entries(parameters: Mapping[str, Parameter], optimizers: Slots | None) -> Iterator[_Entry]:
     for name, parameter in parameters.items():
         yield _Entry(name, parameter, parameter.variable)
         slots = optimizers.slots_of(parameter.variable) if optimizers else {}

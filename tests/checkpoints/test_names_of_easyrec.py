@@ -2,7 +2,7 @@
 
 import pytest
 
-from easymtl.training.names_of_easyrec import name_there, possible_names
+from easymtl.checkpoints.names_of_easyrec import name_there, possible_names
 
 
 @pytest.mark.parametrize(

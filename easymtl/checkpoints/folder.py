@@ -14,10 +14,10 @@ from typing import Any
 
 import tensorflow as tf
 
+from easymtl.checkpoints.integrity import damage, fingerprints, is_as_sealed, sealed
+from easymtl.checkpoints.publishing import draft_of, publish, reason, remove, sweep, write_text
+from easymtl.checkpoints.weights import Weights, prefix_of
 from easymtl.errors import UserError
-from easymtl.training.integrity import damage, fingerprints, is_as_sealed, sealed
-from easymtl.training.publishing import draft_of, publish, reason, remove, sweep, write_text
-from easymtl.training.weights import Weights, prefix_of
 
 FORMAT_VERSION = 1
 _FOLDER = re.compile(r"^step-(\d+)$")

@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from easymtl.checkpoints import weights
+from easymtl.checkpoints.folder import CheckpointFolder
+from easymtl.checkpoints.restore import load_ranker
 from easymtl.cli import main
 from easymtl.config import load_config
 from easymtl.errors import UserError
+from easymtl.features import memory
 from easymtl.features.declarations import table_sizes
 from easymtl.features.feature_set import FeatureSet
 from easymtl.protos.optimizer_pb2 import Optimizer
-from easymtl.training import memory, weights
-from easymtl.training.checkpoints import CheckpointFolder
-from easymtl.training.restore import load_ranker
 from easymtl.training.trainer import Trainer
 from easymtl.training.update_rules import UPDATE_RULES
 from tests.training.small_runs import small_config, train, write_data

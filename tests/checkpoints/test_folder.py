@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from easymtl.checkpoints.folder import CheckpointFolder
+from easymtl.checkpoints.restore import find_checkpoint, load_ranker
+from easymtl.checkpoints.weights import Weights
 from easymtl.config import load_config
 from easymtl.errors import UserError
 from easymtl.tasks.ranker import Ranker
-from easymtl.training.checkpoints import CheckpointFolder
 from easymtl.training.optimizers import Optimizers
-from easymtl.training.restore import find_checkpoint, load_ranker
-from easymtl.training.weights import Weights
 from tests.training.small_runs import small_config
 
 
@@ -139,7 +139,7 @@ def test_a_checkpoint_that_does_not_fit_names_what_differs_and_changes_nothing(f
 
 
 def test_large_models_are_written_in_parts(folder, ranker, monkeypatch):
-    monkeypatch.setattr("easymtl.training.weights._SHARD_BYTES", 300)
+    monkeypatch.setattr("easymtl.checkpoints.weights._SHARD_BYTES", 300)
     checkpoint = save(folder, ranker, 1)
     assert len(list(checkpoint.path.glob("weights.data-*"))) > 3
     reader = tf.train.load_checkpoint(checkpoint.prefix)

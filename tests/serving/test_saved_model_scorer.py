@@ -10,7 +10,8 @@ import pytest
 import tensorflow as tf
 
 from easymtl.errors import UserError
-from easymtl.serving.scoring import SavedModelScorer, check_keep, newest_export, predict, step_of_export
+from easymtl.scoring.predictions import predict
+from easymtl.serving.saved_model_scorer import SavedModelScorer, newest_export, step_of_export
 
 
 def test_tensorflows_own_tool_gives_the_scores_of_predict(trained, exported, tmp_path):
@@ -89,40 +90,6 @@ def test_data_without_labels_can_be_scored_and_kept_columns_come_first(trained, 
     assert scores["row"].to_pylist() == trained.rows["row"].to_pylist()
     assert scores.schema.field("user").type == pa.string()
     assert scores.schema.field("probs_kind").type == pa.list_(pa.float32(), 3)
-
-
-def test_failed_prediction_leaves_no_file(trained, exported, tmp_path):
-    pipeline = trained.pipeline()
-    scorer = SavedModelScorer(exported.path, pipeline)
-    target = tmp_path / "to" / "scores.parquet"
-    with pytest.raises(UserError, match=r"nowhere\.parquet"):
-        predict(pipeline, scorer, str(tmp_path / "nowhere.parquet"), target, [])
-    assert not list(target.parent.iterdir())
-    with pytest.raises(UserError, match=r"scores\.csv: scores are written as Parquet"):
-        predict(pipeline, scorer, str(trained.folder / "rows.parquet"), tmp_path / "scores.csv", [])
-
-
-def test_a_remote_file_of_another_format_is_refused(trained, exported):
-    pipeline = trained.pipeline()
-    scorer = SavedModelScorer(exported.path, pipeline)
-    with pytest.raises(UserError, match=r"s3://bucket/scores\.csv: scores are written as Parquet"):
-        predict(pipeline, scorer, str(trained.folder / "rows.parquet"), "s3://bucket/scores.csv?region=eu", [])
-
-
-def test_kept_columns_must_be_declared(trained):
-    check_keep(trained.pipeline(), ["row", "user"])
-    with pytest.raises(UserError, match=r'"usr" is not in data_config.input_fields.*Did you mean "user"'):
-        check_keep(trained.pipeline(), ["usr"])
-
-
-def test_a_kept_column_with_the_name_of_a_score_is_refused(trained, exported, tmp_path):
-    pipeline = trained.pipeline()
-    pipeline.data_config.input_fields.add(input_name="probs_click")
-    pq.write_table(trained.rows.append_column("probs_click", trained.rows["user"]), tmp_path / "rows.parquet")
-    scorer = SavedModelScorer(exported.path, pipeline)
-    with pytest.raises(UserError, match='--keep: "probs_click" is the name of a score too'):
-        predict(pipeline, scorer, str(tmp_path / "rows.parquet"), tmp_path / "to", ["user", "probs_click"])
-    assert not list((tmp_path / "to").iterdir())
 
 
 def test_newest_export_is_by_number_and_a_model_folder_is_itself(tmp_path):

@@ -10,6 +10,8 @@ from typing import Any
 
 from google.protobuf import text_format
 
+from easymtl.checkpoints.folder import Checkpoint
+from easymtl.checkpoints.weights import advice_for_another_config
 from easymtl.config import view
 from easymtl.config.rules.feature_faults import table_sources
 from easymtl.config.vocabulary import read_vocabulary
@@ -17,8 +19,6 @@ from easymtl.errors import UserError, quoted
 from easymtl.features.declarations import declared_features
 from easymtl.protos.feature_pb2 import FeatureConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.training.checkpoints import Checkpoint
-from easymtl.training.weights import advice_for_another_config
 
 # What does not change which row or number a value becomes.
 _FREE = ("initializer", "max_partitions", "vocab_file", "feature_name")

@@ -7,13 +7,13 @@ from google.protobuf import text_format
 
 from easymtl.protos.loss_pb2 import Loss
 from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.scoring.pass_losses import BatchLosses, PassLosses
 from easymtl.tasks import reach
 from easymtl.tasks.build import build_tasks
 from easymtl.tasks.labelled import Labelled
 from easymtl.tasks.losses import LOSSES, reach_of
 from easymtl.tasks.reach import EACH_ROW, ROWS_OF_A_BLOCK, Reach, Together
 from easymtl.tasks.task import Task
-from easymtl.training.pass_losses import BatchLosses, PassLosses
 from tests.tasks import test_losses, test_losses_pairwise
 from tests.tasks.loss_checks import Rows, random_rows, task_of
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from easymtl.checkpoints.folder import Checkpoint
 from easymtl.config import view
 from easymtl.data.feed import MIN_WINDOW_ROWS, Cursor
 from easymtl.data.fields import input_fields
@@ -12,7 +13,6 @@ from easymtl.data.paths import expand
 from easymtl.errors import UserError
 from easymtl.protos.data_pb2 import DatasetConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.training.checkpoints import Checkpoint
 
 # What decides which rows a file holds.
 _READING = ("separator", "quote", "with_header", "ignore_error")

@@ -1,17 +1,14 @@
-"""Bringing a model back from its model_dir, for training on, evaluation and export."""
+"""Bringing a model back from its model_dir, for evaluation and export."""
 
 from pathlib import Path
 
-from easymtl.config import load_config
+from easymtl.checkpoints.folder import Checkpoint, CheckpointFolder
+from easymtl.checkpoints.meaning import require_same_meaning
+from easymtl.checkpoints.weights import Weights
 from easymtl.errors import UserError, quoted
+from easymtl.features.memory import require_scoring_memory
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.protos.train_pb2 import TrainConfig
 from easymtl.tasks.ranker import Ranker
-from easymtl.training.checkpoints import Checkpoint, CheckpointFolder
-from easymtl.training.meaning import require_same_meaning
-from easymtl.training.memory import require_scoring_memory
-from easymtl.training.precision import Precision, resolve_precision
-from easymtl.training.weights import Weights
 
 CONFIG_NAME = "pipeline.config"
 
@@ -59,16 +56,3 @@ def load_ranker(pipeline: Pipeline, checkpoint: Checkpoint) -> Ranker:
     Weights(ranker).read(checkpoint.path)
     require_same_meaning(pipeline, checkpoint, checkpoint.state())
     return ranker
-
-
-def settle_precision(pipeline: Pipeline, ranker: Ranker) -> Precision:
-    """Returns the precision of training: that of an earlier run in the same model_dir, else what `AUTO` comes to."""
-    written = Path(pipeline.model_dir) / CONFIG_NAME
-    if pipeline.train_config.mixed_precision == TrainConfig.AUTO and written.exists():
-        try:
-            earlier = load_config(str(written)).pipeline.train_config.mixed_precision
-        except UserError:
-            earlier = TrainConfig.AUTO
-        if earlier != TrainConfig.AUTO:
-            return Precision(earlier, f"this model_dir was begun in it ({written})")
-    return resolve_precision(pipeline, ranker)

@@ -1,0 +1,1 @@
+"""Folders that appear whole: publishing, locking, checking and reading the checkpoints of a model."""

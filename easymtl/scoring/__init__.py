@@ -1,0 +1,1 @@
+"""A model and data: predictions and metrics, for whoever trains, serves or asks."""

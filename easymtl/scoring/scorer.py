@@ -1,0 +1,90 @@
+"""What scores rows: the protocol, and the weights of a ranker."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+import tensorflow as tf
+
+from easymtl.data.rows import Rows
+from easymtl.features.encoder import KEEP_PREFIX, Encoder, batch_signature, to_tensors
+from easymtl.features.labels import RowEncoder
+from easymtl.features.numbers import NumberColumn
+from easymtl.layers.context import Call
+from easymtl.scoring.pass_losses import BatchLosses, has_wide_losses
+from easymtl.tasks.labelled import Labelled
+from easymtl.tasks.ranker import Ranker
+from easymtl.tasks.reach import EACH_ROW
+
+Scores = dict[str, np.ndarray]
+
+
+class Scorer(Protocol):
+    """Something that scores rows: the weights of a model in training, or a SavedModel."""
+
+    number_columns: Sequence[NumberColumn]
+
+    def encoder(self, keep: Sequence[str], with_numbers: bool = True) -> RowEncoder:
+        """Returns what turns record batches into the rows that `score` takes, `keep` fields handed on."""
+
+    def score(self, rows: Rows) -> tuple[Scores, BatchLosses | None]:
+        """Returns predictions by name, and what the rows add to the losses; None where it cannot tell that."""
+
+
+class RankerScorer:
+    """Scores with the weights that a ranker has at the time; the graph is traced once.
+
+    The transform and the graph are those of the exported form.
+    """
+
+    def __init__(self, ranker: Ranker, dtype: tf.DType):
+        self.number_columns: Sequence[NumberColumn] = ranker.number_columns
+        self._ranker = ranker
+        self._dtype = dtype
+        self._graphs: dict[bool, Callable] = {}
+
+    def encoder(self, keep: Sequence[str], with_numbers: bool = True) -> Encoder:
+        """Returns the encoder of training; without numbers, data need not have labels."""
+        if not with_numbers:
+            return Encoder(self._ranker.feature_set, keep=keep)
+        return Encoder(self._ranker.feature_set, self.number_columns, keep, self._ranker.key_fields)
+
+    def score(self, rows: Rows) -> tuple[Scores, BatchLosses | None]:
+        """Returns the predictions of encoded rows by name and, if the rows have labels, what they add to the losses."""
+        tensors = to_tensors(rows)
+        has_numbers = "numbers" in tensors
+        if has_numbers not in self._graphs:
+            self._graphs[has_numbers] = self._trace(batch_signature(tensors))
+        predictions, sums, logits, numbers, keys = self._graphs[has_numbers](tensors)
+        losses = BatchLosses(sums, logits, Labelled(numbers, keys)) if has_numbers else None
+        return _to_numpy(predictions), losses
+
+    def _trace(self, signature: dict[str, tf.TensorSpec]) -> Callable:
+        ranker = self._ranker
+        is_keeping = has_wide_losses(ranker.tasks)
+
+        def score(batch: Mapping[str, tf.Tensor]) -> tuple[Mapping, ...]:
+            logits, _ = ranker.logits(batch, ranker.embeddings.lookup(batch), Call(dtype=self._dtype))
+            predictions = ranker.predictions(logits)
+            if "numbers" not in batch:
+                return predictions, {}, {}, {}, {}
+            sums = ranker.loss_sums(logits, batch, EACH_ROW)
+            if not is_keeping:
+                return predictions, sums, {}, {}, {}
+            labelled = ranker.labelled(batch)
+            kept = {name: tf.cast(value, tf.float32) for name, value in logits.items()}
+            return predictions, sums, kept, labelled.numbers, labelled.keys
+
+        return tf.function(score, input_signature=[signature], autograph=False)
+
+
+def kept_columns(rows: Rows) -> dict[str, pa.Array]:
+    """Returns the raw columns that were handed on, by field."""
+    return {
+        name.removeprefix(KEEP_PREFIX): column for name, column in rows.columns.items() if name.startswith(KEEP_PREFIX)
+    }
+
+
+def _to_numpy(tensors: Mapping[str, tf.Tensor]) -> Scores:
+    return {name: tensor.numpy() for name, tensor in tensors.items()}

@@ -1,0 +1,55 @@
+"""When a training ends, and when it saves on the way."""
+
+from datetime import datetime
+
+from easymtl.errors import UserError
+from easymtl.protos.export_pb2 import ExportConfig
+from easymtl.protos.train_pb2 import TrainConfig
+from easymtl.training.best import Best
+
+DEADLINE_FORMAT = "%Y%m%d %H:%M:%S"
+
+
+def is_over(settings: TrainConfig, step: int) -> bool:
+    """Returns whether no further step is to be made after `step` updates: the last one is, or the time is over."""
+    if settings.num_steps and step >= settings.num_steps:
+        return True
+    return bool(settings.dead_line) and datetime.now() >= parse_deadline(settings.dead_line)
+
+
+def is_checkpoint_due(settings: TrainConfig, step: int, seconds: float) -> bool:
+    """Returns whether a checkpoint is to be saved after `step` updates, `seconds` after the one before."""
+    if settings.HasField("save_checkpoints_secs") and seconds >= settings.save_checkpoints_secs:
+        return True
+    return settings.save_checkpoints_steps > 0 and step % settings.save_checkpoints_steps == 0
+
+
+def why_stale(export: ExportConfig, best: Best, step: int, data_step: int) -> str:
+    """Returns why a training stops early: what is best has not been better for long; empty if it goes on.
+
+    Args:
+        export: says whether, and after how many steps.
+        best: the best evaluation so far.
+        step: updates made.
+        data_step: those that had been made when the training data were begun.
+    """
+    if not export.enable_early_stop or best.value is None:
+        return ""
+    if step - max(best.step, data_step) < export.max_check_steps:
+        return ""
+    return (
+        f"Stopping early: {best.metric} has not been better than {best.value:.6f} of step {best.step} for "
+        f"{step - best.step} steps."
+    )
+
+
+def parse_deadline(text: str) -> datetime:
+    """Returns the moment that `train_config.dead_line` names, in local time.
+
+    Raises:
+        UserError: it is not written as `20261231 23:59:59`.
+    """
+    try:
+        return datetime.strptime(text, DEADLINE_FORMAT)
+    except ValueError:
+        raise UserError(f'train_config.dead_line "{text}" is not written as "20261231 23:59:59".') from None

@@ -1,0 +1,79 @@
+"""Where in its data a training goes on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from easymtl.checkpoints.folder import Checkpoint
+from easymtl.checkpoints.same_data import DataIdentity, changed_order, require_same_files
+from easymtl.data.order import Cursor
+from easymtl.errors import UserError
+from easymtl.protos.pipeline_pb2 import Pipeline
+
+_TAKEN_FOR_SAME = (
+    "An earlier version wrote it: the files of the config are taken for the same. If they are others, train with "
+    "--new_data."
+)
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a training goes on.
+
+    Attributes:
+        cursor: the place in the training data; None for their beginning.
+        data_step: updates that had been made when these data were begun.
+        notes: what the user should know of it, a sentence each.
+    """
+
+    cursor: Cursor | None
+    data_step: int
+    notes: tuple[str, ...] = ()
+
+
+def position_of(
+    pipeline: Pipeline, here: DataIdentity, latest: Checkpoint, state: Mapping[str, Any], new_data: bool
+) -> Position:
+    """Goes on in the same data, or begins other ones where the user has said so.
+
+    Args:
+        pipeline: the config.
+        here: the training data that are there now.
+        latest: the checkpoint that the training goes on from.
+        state: its state.
+        new_data: whether data that are not those of the checkpoint are read from their beginning, rather than refused.
+
+    Raises:
+        UserError: the files are others, or nothing of the new ones would be trained on.
+    """
+    cursor = Cursor.from_dict(state["cursor"])
+    data_step = state.get("data_step", 0)
+    there = DataIdentity.from_dict(state["data"]) if "data" in state else None
+    warning = changed_order(here, there, cursor) if there else ""
+    if new_data and (there is None or there.files != here.files or warning):
+        return _beginning(pipeline, latest)
+    notes = []
+    if new_data:
+        notes.append(f"--new_data: the files are those of {latest.path}, so training goes on in them.")
+    if there is None:
+        # An imported checkpoint has no position yet.
+        if cursor != Cursor():
+            notes.append(f"{latest.path} does not say which files it was trained on. {_TAKEN_FOR_SAME}")
+    else:
+        require_same_files(here, there, latest, pipeline.train_config.num_steps)
+        notes += [warning] if warning else []
+    return Position(cursor, data_step, tuple(notes))
+
+
+def _beginning(pipeline: Pipeline, latest: Checkpoint) -> Position:
+    num_steps = pipeline.train_config.num_steps
+    if 0 < num_steps <= latest.step:
+        num_epochs = pipeline.data_config.num_epochs
+        passes = f", or set it to 0 for the data_config.num_epochs: {num_epochs} alone" if num_epochs else ""
+        raise UserError(
+            f"train_config.num_steps is {num_steps}, and {latest.path} has made {latest.step}: "
+            "nothing of the new data would be trained on. num_steps counts the steps on earlier data, too: raise "
+            f"it by those that are to be made, such as --set train_config.num_steps={latest.step + 1000}{passes}."
+        )
+    note = f"--new_data: the training data are read from their beginning, at step {latest.step}."
+    return Position(None, latest.step, (note,))

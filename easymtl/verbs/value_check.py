@@ -1,0 +1,124 @@
+"""Labels, weights and numbers of the first rows that a training would refuse, or learn nothing from."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from easymtl.data.bad_values import ADVICE, BadValues, described, usable_rows
+from easymtl.data.convert import default_scalar
+from easymtl.data.fields import input_fields
+from easymtl.data.rows import Rows
+from easymtl.data.text_form import text_forms
+from easymtl.errors import UserError
+from easymtl.features.labels import LabelCheck, LabelRule, checked_numbers, label_rules, number_rules
+from easymtl.features.number_texts import NumberTexts, number_texts
+from easymtl.features.tag_weights import TagWeights, tag_weights
+from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.verbs.first_rows import rows_at_first
+
+
+def label_problems(paths: str, pipeline: Pipeline) -> tuple[list[str], list[str]]:
+    """Returns which labels, weights and numbers of the first rows are wrong, and which towers learn nothing from them.
+
+    Weights are those of rows and of tags, numbers those that features read from texts.
+    """
+    problems, notes = [], []
+    for rule in [*label_rules(pipeline), *number_rules(pipeline)]:
+        source, block, batch = rows_at_first(paths, pipeline.data_config, [rule.column.field], text_forms(pipeline))
+        try:
+            checked_numbers(batch, [rule])
+        except BadValues as error:
+            if not source.ignore_error:
+                problems.append(f"{described(error, source, [block])} {ADVICE}")
+                continue
+        if isinstance(rule, LabelRule):
+            try:
+                notes += _learns_nothing(paths, pipeline, rule)
+            except UserError as error:
+                problems.append(str(error))
+    problems += _number_problems(paths, pipeline)
+    return list(dict.fromkeys(problems)), notes
+
+
+def _number_problems(paths: str, pipeline: Pipeline) -> Iterator[str]:
+    """Yields what is wrong with values that features read as numbers or as weights of tags."""
+    readers = _number_readers(pipeline)
+    if not readers:
+        return
+    fields = [reader.field for reader in readers]
+    source, block, batch = rows_at_first(paths, pipeline.data_config, fields, text_forms(pipeline))
+    for reader in readers:
+        bad = reader.bad(batch.column(reader.field).to_pylist())
+        if bad and not source.ignore_error:
+            error = BadValues(reader.field, bad[0], (), reader.problem(bad[0]))
+            yield f"{described(error, source, [block])} {ADVICE}"
+
+
+def _number_readers(pipeline: Pipeline) -> list[NumberTexts | TagWeights]:
+    return [*number_texts(pipeline), *tag_weights(pipeline)]
+
+
+def default_problems(pipeline: Pipeline) -> list[str]:
+    """Returns which `default_val` no reader of its field takes, whether the first rows need it or not.
+
+    Raises:
+        UserError: one is no value of its type.
+    """
+    if pipeline.data_config.ignore_error:
+        return []
+    fields = input_fields(pipeline.data_config)
+    defaults = {name: default_scalar(field) for name, field in fields.items()}
+    problems = []
+    for reader in _number_readers(pipeline):
+        default = defaults[reader.field]
+        bad = reader.bad([default.as_py()]) if default is not None else []
+        problems += [_of_default(reader.field, reader.problem(value)) for value in bad]
+    for rule in [*label_rules(pipeline), *number_rules(pipeline)]:
+        name, default = rule.column.field, defaults[rule.column.field]
+        if default is not None:
+            try:
+                checked_numbers(pa.record_batch({name: pa.array([default.as_py()], default.type)}), [rule])
+            except BadValues as error:
+                problems.append(_of_default(name, error.problem))
+    return list(dict.fromkeys(problems))
+
+
+def _of_default(name: str, problem: str) -> str:
+    return f'data_config.input_fields "{name}": where its default_val is put, {problem} Set another default_val.'
+
+
+def _learns_nothing(paths: str, pipeline: Pipeline, rule: LabelRule) -> list[str]:
+    """Returns a sentence when none of the first rows counts for a tower.
+
+    Raises:
+        UserError: all rows of the data are left out, not the first ones alone.
+    """
+    fields = [rule.field, *(factor.column.field for factor in rule.factors)]
+    source, block, batch = rows_at_first(paths, pipeline.data_config, fields, text_forms(pipeline))
+    check = LabelCheck(_NothingElse(fields), [rule])
+    try:
+        batch, rows = usable_rows(check, batch, source, [block])
+    except UserError:
+        # A number that weighs its rows is wrong, which its own rule says.
+        return []
+    first = f"first {batch.num_rows:,} rows"
+    if not batch.num_rows:
+        if len(source.blocks) == 1 and len(list(islice(source.read(block), 2))) == 1:
+            raise UserError(f"All rows are left out (data_config.ignore_error). {source.skipped.examples[0]}")
+        return [f"All of the first rows are left out. {source.skipped.examples[0]}"]
+    check.count(rows)
+    if not check.num_labels[rule.field]:
+        return [f'None of the {first} has a label "{rule.field}": the tower "{rule.tower}" learns nothing from them.']
+    reasons = (why for _, why in check.unlearnt(first))
+    return [f'{why[:1].upper()}{why[1:]}: the tower "{rule.tower}" learns nothing from them.' for why in reasons]
+
+
+class _NothingElse(NamedTuple):
+    """An encoder of nothing, where labels and weights are all that is looked at."""
+
+    fields: list[str]
+
+    def __call__(self, batch: pa.RecordBatch) -> Rows:
+        return Rows({})
