@@ -80,10 +80,13 @@ def normalize_and_activate(
     return activation(norm(x, call, bias), call)
 
 
-def make_activation(build: Build, names: Sequence[str], text: str, width: int) -> Activation | PReLU | Dice:
+def make_activation(
+    build: Build, names: Sequence[str], text: str, width: int, may_be_empty: bool = False
+) -> Activation | PReLU | Dice:
     """Makes the activation that a config names, with or without the prefix `tf.nn.`.
 
-    `names` are the layers that share its `width` columns evenly: one, or those of a stack.
+    `names` are the layers that share its `width` columns evenly: one, or those of a stack. There can be batches of no
+    rows at all where it `may_be_empty`, as of the steps of histories.
 
     Raises:
         KeyError: the name is not in the list; the config's validator has refused it before.
@@ -93,7 +96,8 @@ def make_activation(build: Build, names: Sequence[str], text: str, width: int) -
     if plain == "prelu":
         return PReLU(build, [f"{scope}/slope" for scope in scopes], width)
     if plain == "dice":
-        return Dice(build, [f"{scope}/slope" for scope in scopes], [f"{scope}/bn" for scope in scopes], width)
+        slopes, norms = [f"{scope}/slope" for scope in scopes], [f"{scope}/bn" for scope in scopes]
+        return Dice(build, slopes, norms, width, may_be_empty)
     return Activation(_PLAIN[plain])
 
 

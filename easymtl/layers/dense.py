@@ -103,7 +103,28 @@ class Dropout(tf.Module):
 class DNN(tf.Module):
     """A stack of dense layers as `DNN` of the config says: dense, batch norm, activation, dropout in each."""
 
-    def __init__(self, build: Build, name: str, num_inputs: int, config: DNNConfig):
+    def __init__(
+        self,
+        build: Build,
+        name: str,
+        num_inputs: int,
+        config: DNNConfig,
+        *,
+        first: type[Dense] = Dense,
+        is_last_linear: bool = False,
+        may_be_empty: bool = False,
+    ):
+        """Makes the weights `<name>/dnn_<i>/..`.
+
+        Args:
+            build: seed and norms of the layers.
+            name: of the stack.
+            num_inputs: rows of the kernel of the first layer.
+            config: of the layers.
+            first: the class of the first layer: what it reads is what the stack reads.
+            is_last_linear: whether the last layer has neither norm nor activation.
+            may_be_empty: whether there can be batches of no rows at all, as of the steps of histories.
+        """
         super().__init__()
         self.dense: list[Dense] = []
         self.norms: list[BatchNorm] = []
@@ -112,10 +133,14 @@ class DNN(tf.Module):
         self.width = num_inputs
         for index, width in enumerate(config.hidden_units):
             path = f"{name}/dnn_{index}"
-            self.dense.append(Dense(build, path, self.width, width, has_norm=config.use_bn))
-            if config.use_bn:
-                self.norms.append(BatchNorm(build, [f"{path}/bn"], width))
-            self.activations.append(make_activation(build, [path], config.activation, width))
+            is_linear = is_last_linear and index == len(config.hidden_units) - 1
+            has_norm = config.use_bn and not is_linear
+            make = Dense if index else first
+            self.dense.append(make(build, path, self.width, width, has_norm=has_norm))
+            if has_norm:
+                self.norms.append(BatchNorm(build, [f"{path}/bn"], width, may_be_empty=may_be_empty))
+            text = "linear" if is_linear else config.activation
+            self.activations.append(make_activation(build, [path], text, width, may_be_empty))
             self.dropouts.append(Dropout(path, dropout_rate(config, index)))
             self.width = width
 
@@ -128,7 +153,7 @@ class DNN(tf.Module):
     def layer(self, index: int, x: tf.Tensor, call: Call) -> tf.Tensor:
         """Maps the input of the layer at `index`, `[batch, inputs]`, to its output, `[batch, hidden_units[index]]`."""
         dense, activation = self.dense[index], self.activations[index]
-        if self.norms:
+        if index < len(self.norms):
             x = normalize_and_activate(self.norms[index], activation, dense.product(x, call), call, dense.bias)
         else:
             x = activation(dense(x, call), call)

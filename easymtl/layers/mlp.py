@@ -20,7 +20,15 @@ class MLP(tf.Module):
     (`use_final_bn`, `final_activation`, `use_final_bias`). `l2_regularization` reaches all kernels.
     """
 
-    def __init__(self, build: Build, name: str, num_inputs: int, config: MLPConfig, may_be_empty: bool = False):
+    def __init__(
+        self,
+        build: Build,
+        name: str,
+        num_inputs: int,
+        config: MLPConfig,
+        may_be_empty: bool = False,
+        first: type[Dense] = Dense,
+    ):
         """Makes the weights `<name>/layer_<i>/{dense,bn,act}/..`.
 
         Args:
@@ -29,12 +37,14 @@ class MLP(tf.Module):
             num_inputs: width of what it reads.
             config: `mlp_width` has accepted it.
             may_be_empty: whether there can be batches of no rows at all, as of the steps of histories.
+            first: the class of the first dense layer: what it reads is what the stack reads.
         """
         super().__init__()
         self.layers: list[_Layer] = []
         self.width = num_inputs
         for index, width in enumerate(config.hidden_units):
-            self.layers.append(_Layer(build, f"{name}/layer_{index}", self.width, config, index, may_be_empty))
+            make = Dense if index else first
+            self.layers.append(_Layer(build, f"{name}/layer_{index}", self.width, config, index, may_be_empty, make))
             self.width = width
 
     def __call__(self, x: tf.Tensor, call: Call) -> tf.Tensor:
@@ -47,13 +57,22 @@ class MLP(tf.Module):
 class _Layer(tf.Module):
     """One layer of an MLP."""
 
-    def __init__(self, build: Build, path: str, num_inputs: int, config: MLPConfig, index: int, may_be_empty: bool):
+    def __init__(
+        self,
+        build: Build,
+        path: str,
+        num_inputs: int,
+        config: MLPConfig,
+        index: int,
+        may_be_empty: bool,
+        make: type[Dense],
+    ):
         super().__init__()
         width = config.hidden_units[index]
         is_last = index == len(config.hidden_units) - 1
         has_norm = config.use_final_bn if is_last else config.use_bn
         self.is_norm_last = config.use_bn_after_activation
-        self.dense = Dense(
+        self.dense = make(
             build,
             f"{path}/dense",
             num_inputs,

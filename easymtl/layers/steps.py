@@ -169,16 +169,26 @@ class Rectangle(Steps):
         values = tf.where(self.mask()[:, :, tf.newaxis], self.values, tf.zeros([], self.values.dtype))
         return Rectangle(values, self.lengths)
 
+    def trimmed(self) -> Rectangle:
+        """Returns the same steps with no more padding than the longest row needs, at least one step."""
+        longest = tf.reduce_max(tf.concat([[1], self.lengths], axis=0))
+        return Rectangle(self.values[:, :longest], self.lengths)
+
     def _square(self, flat: tf.Tensor) -> tf.Tensor:
         return tf.reshape(flat, tf.stack([self.batch_size, self.longest, flat.shape[-1]]))
 
 
 def joined(parts: Sequence[Steps]) -> Steps:
     """Returns steps of equal lengths side by side: vectors of the width of all parts together."""
-    first = parts[0]
+    first, *rest = alike(parts)
+    return first.replaced(tf.concat([part.flat for part in (first, *rest)], axis=1)) if rest else first
+
+
+def alike(parts: Sequence[Steps]) -> list[Steps]:
+    """Returns steps of equal lengths in one layout: rectangles of one size if all are rectangles, else segments."""
     if len(parts) == 1:
-        return first
-    if all(isinstance(part, Rectangle) for part in parts):
-        return first.replaced(tf.concat([part.flat for part in parts], axis=1))
-    segments = [part.segments() for part in parts]
-    return segments[0].replaced(tf.concat([part.flat for part in segments], axis=1))
+        return list(parts)
+    rectangles = [part for part in parts if isinstance(part, Rectangle)]
+    if len(rectangles) < len(parts):
+        return [part.segments() for part in parts]
+    return [part.trimmed() for part in rectangles]
