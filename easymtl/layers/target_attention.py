@@ -1,4 +1,4 @@
-"""Attention of a target over histories: what `sequence_features` of a feature group adds to it (Zhou et al. 2018, DIN)."""
+"""Attention of a target over histories: what `sequence_features` adds to a feature group (Zhou et al. 2018, DIN)."""
 
 from collections.abc import Sequence
 

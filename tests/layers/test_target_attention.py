@@ -174,7 +174,7 @@ def test_the_default_layers_have_norms_that_count_real_steps_only(is_rectangle):
 @pytest.mark.parametrize("activation", ["relu", "dice", "prelu"])
 def test_a_batch_without_a_step_gives_the_queries_and_leaves_statistics_alone(activation):
     keys, histories = keys_of(4), histories_of(4)
-    text = 'group_name: "g" seq_dnn { hidden_units: [3, 1] activation: "%s" }' % activation
+    text = f'group_name: "g" seq_dnn {{ hidden_units: [3, 1] activation: "{activation}" }}'
     layer, before, build = make(text, keys, histories)
     nothing = Segments(tf.zeros([0, 4]), tf.zeros([0], tf.int32), tf.zeros([4], tf.int32))
     with tf.GradientTape() as tape:
