@@ -23,6 +23,37 @@ def segment_sum(values: tf.Tensor, segments: tf.Tensor, num_segments: tf.Tensor)
     return tf.math.unsorted_segment_sum(values, segments, num_segments)
 
 
+def run_sum(values: tf.Tensor, segments: tf.Tensor, num_segments: tf.Tensor) -> tf.Tensor:
+    """Returns the sum of each segment where segments come one after the other; ten times as fast as `segment_sum`.
+
+    It adds in float32: a sum of many small bfloat16 numbers stands still at 256 times their size.
+
+    Args:
+        values: `[n, width]`.
+        segments: int32 `[n]`, ascending: the segment of each value.
+        num_segments: int32 scalar; segments without values have the sum 0.
+
+    Returns:
+        `[num_segments, width]`, of the precision of the values.
+    """
+    sums = tf.math.segment_sum(tf.cast(values, tf.float32), segments)
+    missing = tf.zeros(tf.stack([num_segments - tf.shape(sums)[0], values.shape[-1]]))
+    return tf.cast(tf.concat([sums, missing], axis=0), values.dtype)
+
+
+@tf.custom_gradient
+def spread_over_runs(rows: tf.Tensor, segments: tf.Tensor):
+    """Returns of `[num_segments, width]` the row of each value's segment, `[n, width]`; segments are ascending.
+
+    It is `tf.gather` with a gradient that sums runs and is not a sparse tensor.
+    """
+
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
+        return run_sum(upstream, segments, tf.shape(rows)[0]), None
+
+    return tf.gather(rows, segments), gradient
+
+
 def segment_log_sum_exp(values: tf.Tensor, segments: tf.Tensor, num_segments: tf.Tensor) -> tf.Tensor:
     """Returns log Σ exp(values) of the segment of each value, `[n]`.
 
@@ -38,17 +69,23 @@ def segment_log_sum_exp(values: tf.Tensor, segments: tf.Tensor, num_segments: tf
     return tf.math.log(tf.gather(sums, segments)) + largest
 
 
-def segment_softmax(scores: tf.Tensor, segments: tf.Tensor, num_segments: tf.Tensor) -> tf.Tensor:
-    """Returns weights float32 `[n]` that sum to 1 in each segment: exp(score) over the sum of its segment.
+@tf.custom_gradient
+def run_softmax(scores: tf.Tensor, segments: tf.Tensor):
+    """Returns weights `[n]` that sum to 1 in each segment: exp(score) over the sum of its segment.
 
     Args:
-        scores: `[n]`.
-        segments: int32 `[n]`, the segment of each.
-        num_segments: int32 scalar.
+        scores: float32 `[n]`.
+        segments: int32 `[n]`, ascending: the segment of each.
     """
-    scores = tf.cast(scores, tf.float32)
-    powers = tf.exp(scores - _largest(scores, segments, num_segments))
-    return powers / tf.gather(segment_sum(powers, segments, num_segments), segments)
+    largest = tf.gather(tf.math.segment_max(scores, segments), segments)
+    powers = tf.exp(scores - largest)
+    weights = powers / tf.gather(tf.math.segment_sum(powers, segments), segments)
+
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
+        means = tf.math.segment_sum(weights * upstream, segments)
+        return weights * (upstream - tf.gather(means, segments)), None
+
+    return weights, gradient
 
 
 def _largest(values: tf.Tensor, segments: tf.Tensor, num_segments: tf.Tensor) -> tf.Tensor:

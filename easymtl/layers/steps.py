@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from easymtl.layers.segments import NOTHING, segment_softmax, segment_sum
+from easymtl.layers.segments import NOTHING, run_softmax, run_sum, spread_over_runs
 
 
 class Steps(ABC):
@@ -89,15 +89,15 @@ class Segments(Steps):
 
     def spread(self, rows: tf.Tensor) -> tf.Tensor:
         """Returns for vectors of rows `[batch, width]` the one of each step's row, `[n, width]`."""
-        return _take_sorted(rows, self.rows)
+        return spread_over_runs(rows, self.rows)
 
     def softmax(self, scores: tf.Tensor) -> tf.Tensor:
         """Returns weights float32 `[n]` for scores `[n]` or `[n, 1]`: they sum to 1 in each row."""
-        return segment_softmax(tf.reshape(scores, [-1]), self.rows, self.batch_size)
+        return run_softmax(tf.reshape(tf.cast(scores, tf.float32), [-1]), self.rows)
 
     def sum(self, flat: tf.Tensor) -> tf.Tensor:
         """Returns the sum over the steps of each row, `[batch, width]`, of vectors `[n, width]`."""
-        return segment_sum(flat, self.rows, self.batch_size)
+        return run_sum(flat, self.rows, self.batch_size)
 
     def positions(self) -> tf.Tensor:
         """Returns the place of each step in its row, int32 `[n]`."""
@@ -169,26 +169,26 @@ class Rectangle(Steps):
         values = tf.where(self.mask()[:, :, tf.newaxis], self.values, tf.zeros([], self.values.dtype))
         return Rectangle(values, self.lengths)
 
+    def trimmed(self) -> Rectangle:
+        """Returns the same steps with no more padding than the longest row needs, at least one step."""
+        longest = tf.reduce_max(tf.concat([[1], self.lengths], axis=0))
+        return Rectangle(self.values[:, :longest], self.lengths)
+
     def _square(self, flat: tf.Tensor) -> tf.Tensor:
         return tf.reshape(flat, tf.stack([self.batch_size, self.longest, flat.shape[-1]]))
 
 
 def joined(parts: Sequence[Steps]) -> Steps:
     """Returns steps of equal lengths side by side: vectors of the width of all parts together."""
-    first = parts[0]
+    first, *rest = alike(parts)
+    return first.replaced(tf.concat([part.flat for part in (first, *rest)], axis=1)) if rest else first
+
+
+def alike(parts: Sequence[Steps]) -> list[Steps]:
+    """Returns steps of equal lengths in one layout: rectangles of one size if all are rectangles, else segments."""
     if len(parts) == 1:
-        return first
-    if all(isinstance(part, Rectangle) for part in parts):
-        return first.replaced(tf.concat([part.flat for part in parts], axis=1))
-    segments = [part.segments() for part in parts]
-    return segments[0].replaced(tf.concat([part.flat for part in segments], axis=1))
-
-
-@tf.custom_gradient
-def _take_sorted(rows: tf.Tensor, indices: tf.Tensor):
-    """`tf.gather` of ascending indices, whose gradient is a sum of segments and not a sparse tensor."""
-
-    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
-        return segment_sum(upstream, indices, tf.shape(rows)[0]), None
-
-    return tf.gather(rows, indices), gradient
+        return list(parts)
+    rectangles = [part for part in parts if isinstance(part, Rectangle)]
+    if len(rectangles) < len(parts):
+        return [part.segments() for part in parts]
+    return [part.trimmed() for part in rectangles]
