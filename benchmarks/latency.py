@@ -108,10 +108,10 @@ def _save_parts(ranker, outputs: Sequence[str], folder: Path) -> None:
 
     features, embeddings = ranker.feature_set, ranker.embeddings
     columns = {name: tf.TensorSpec([None], kind) for name, kind in features.field_types.items()}
-    network = freeze(lambda groups: ranker.predictions(ranker.model(groups, Call())), embeddings.group_widths())
+    network = freeze(lambda vectors: ranker.predictions(ranker.network(vectors, Call())), embeddings.vector_specs())
 
     def score(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        return network(embeddings.inputs(batch))
+        return network(embeddings.looked_up(batch))
 
     def nothing(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         length = tf.shape(next(iter(batch.values())))

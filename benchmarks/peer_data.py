@@ -12,9 +12,11 @@ import numpy as np
 from benchmarks.workloads import Workload
 from easymtl.config import Config
 from easymtl.data.rows import Ragged, Rows
+from easymtl.features.kinds import BagColumns, DenseColumns, IdColumns
 from easymtl.tasks.ranker import Ranker
 from easymtl.training.inputs import TrainingInput
 
+_KINDS = {IdColumns: "id", BagColumns: "bag", DenseColumns: "dense"}
 _MOST_TAGS = 16
 _NUM_BATCHES = 16
 _WARM_UP = 2
@@ -34,8 +36,8 @@ def write_arrays(workload: Workload, config: Config, folder: Path) -> None:
     with TrainingInput(pipeline, ranker, None).feed as feed:
         rows = Rows.concat([batch.rows for batch, _ in zip(feed, range(_NUM_BATCHES))])
     arrays, features = {}, []
-    for slot in (slot for slots in ranker.feature_set.slots.values() for slot in slots):
-        kind, name = slot.kind, slot.feature
+    for slot in ranker.feature_set.slots:
+        kind, name = _KINDS[type(slot.columns)], slot.feature
         arrays[name] = _dense(rows, slot) if kind == "dense" else _ids(rows, slot)
         rows_of_table = slot.table.rows if slot.table else 0
         features.append({"name": name, "kind": kind, "rows": rows_of_table, "width": slot.width})
@@ -51,7 +53,7 @@ def _dense(rows: Rows, slot) -> np.ndarray:
 
 
 def _ids(rows: Rows, slot) -> np.ndarray:
-    if slot.kind == "id":
+    if isinstance(slot.columns, IdColumns):
         return _local(np.asarray(rows[f"ids_{slot.width}"])[:, slot.index], slot)
     bags = rows[f"bags_{slot.width}"]
     assert isinstance(bags, Ragged)

@@ -156,21 +156,40 @@ def written_out(feature: FeatureConfig) -> list[FeatureConfig]:
 
 def features_in_groups(pipeline: Pipeline) -> list[FeatureConfig]:
     """Returns the features that a group reads, each once, `shared_names` written out."""
-    grouped = {name for group in pipeline.model_config.feature_groups for name in group_feature_names(group)}
+    groups = pipeline.model_config.feature_groups
+    grouped = {name for group in groups for name in [*group_feature_names(group), *attention_feature_names(group)]}
     written = (one for feature in features(pipeline) for one in written_out(feature))
     return [one for one in written if feature_name(one) in grouped]
 
 
+def number_boundaries(feature: FeatureConfig) -> tuple[float, ...]:
+    """Returns the borders between the buckets of numbers, those of `num_buckets` as shares of the range."""
+    if not feature.boundaries and feature.num_buckets > 1 and feature.max_val > feature.min_val:
+        return tuple(bucket / feature.num_buckets for bucket in range(feature.num_buckets))
+    return tuple(feature.boundaries)
+
+
 def num_number_rows(feature: FeatureConfig) -> int:
-    """Returns the rows of the table of a RawFeature: its buckets, or a row for each of its numbers."""
-    has_steps = feature.num_buckets > 1 and feature.max_val > feature.min_val
-    num_boundaries = len(feature.boundaries) or has_steps * int(feature.num_buckets)
-    return num_boundaries + 1 if num_boundaries else max(int(feature.raw_input_dim), 1)
+    """Returns the rows of the table of numbers: their buckets, or a row for each of the numbers of a value."""
+    boundaries = number_boundaries(feature)
+    return len(boundaries) + 1 if boundaries else max(int(feature.raw_input_dim), 1)
 
 
 def group_feature_names(group: FeatureGroupConfig) -> list[str]:
     """Returns the feature names of a group in order, ranges such as `f[1-3]` expanded."""
     return [name for pattern in group.feature_names for name in expand_range(pattern)]
+
+
+def attention_feature_names(group: FeatureGroupConfig) -> list[str]:
+    """Returns the features that need a vector for the group's sequence_features alone, each once.
+
+    Histories have tables of their own there; a key that is one of the group's features is read as that.
+    """
+    plain = set(group_feature_names(group))
+    maps = [one for block in group.sequence_features for one in block.seq_att_map]
+    keys = [key for one in maps for key in one.key if key not in plain]
+    histories = [name for one in maps for name in [*one.hist_seq, *one.aux_hist_seq]]
+    return list(dict.fromkeys([*keys, *histories]))
 
 
 def range_size(pattern: str) -> int | None:

@@ -17,12 +17,12 @@ class Ragged:
     """K bags of values per row, laid out row 0 bag 0, row 0 bag 1, ..., row 1 bag 0, ...
 
     Attributes:
-        values: `[m]`, the values of all bags.
+        values: `[m, ...]`, the values of all bags; bags of m rows where values are bags themselves.
         lengths: `[n, K]` int32, how many values each bag has; they sum to m.
         weights: `[m]` float32, a weight for each value, or None when all are 1.
     """
 
-    def __init__(self, values: np.ndarray, lengths: np.ndarray, weights: np.ndarray | None = None):
+    def __init__(self, values: np.ndarray | Ragged, lengths: np.ndarray, weights: np.ndarray | None = None):
         self.values = values
         self.lengths = lengths
         self.weights = weights
@@ -50,20 +50,16 @@ class Ragged:
         total = int(ends[-1]) if len(ends) else 0
         # Position in `values` of every wanted value: the start of its row plus its place within the row.
         positions = np.repeat(first - (ends - counts), counts) + np.arange(total)
-        return Ragged(
-            self.values[positions],
-            self.lengths[indices],
-            None if self.weights is None else self.weights[positions],
-        )
+        values = self.values.take(positions) if isinstance(self.values, Ragged) else self.values[positions]
+        weights = None if self.weights is None else self.weights[positions]
+        return Ragged(values, self.lengths[indices], weights)
 
     def slice(self, start: int, length: int) -> Ragged:
         """Returns `length` rows from `start` on, without copying."""
-        low, high = self.starts[start], self.starts[start + length]
-        return Ragged(
-            self.values[low:high],
-            self.lengths[start : start + length],
-            None if self.weights is None else self.weights[low:high],
-        )
+        low, high = int(self.starts[start]), int(self.starts[start + length])
+        values = self.values.slice(low, high - low) if isinstance(self.values, Ragged) else self.values[low:high]
+        weights = None if self.weights is None else self.weights[low:high]
+        return Ragged(values, self.lengths[start : start + length], weights)
 
     @staticmethod
     def concat(parts: Sequence[Ragged]) -> Ragged:
@@ -72,11 +68,9 @@ class Ragged:
         if any(part.weights is not None for part in parts):
             ones = [np.ones(len(part.values), np.float32) for part in parts]
             weights = np.concatenate([one if part.weights is None else part.weights for one, part in zip(ones, parts)])
-        return Ragged(
-            np.concatenate([part.values for part in parts]),
-            np.concatenate([part.lengths for part in parts]),
-            weights,
-        )
+        inner = [part.values for part in parts if isinstance(part.values, Ragged)]
+        values = Ragged.concat(inner) if inner else np.concatenate([part.values for part in parts])
+        return Ragged(values, np.concatenate([part.lengths for part in parts]), weights)
 
 
 Column: TypeAlias = np.ndarray | Ragged | pa.Array

@@ -27,7 +27,7 @@ class ComboFeature(Transform):
         self.separators = list(feature.combo_input_seps)
         self.is_multiple = any(self.separators)
         self.num_rows = int(feature.hash_bucket_size)
-        self.kind = "bag" if self.is_multiple else "id"
+        self.kind = Bags if self.is_multiple else Ids
         self.is_weighted = self.is_multiple and feature.combiner != "sum"
 
     def per_value(self, position: int, column: tf.Tensor) -> Piece:

@@ -62,18 +62,23 @@ def table_sizes(pipeline: Pipeline) -> list[TableSize]:
     declared = declared_features(pipeline)
     tables: dict[str, TableSize] = {}
     for group in pipeline.model_config.feature_groups:
-        for name in view.group_feature_names(group):
+        attention = view.attention_feature_names(group)
+        plain = view.group_feature_names(group)
+        owners = [(name, f"{group.group_name}/{name}") for name in plain]
+        owners += [(name, f"{group.group_name}/attention/{name}") for name in attention]
+        for name, owner in owners:
             feature = find_feature(declared, name, group.group_name)
             rows = _num_rows(feature)
             if rows and feature.embedding_dim:
-                table = feature.embedding_name or f"{group.group_name}/{name}"
+                table = feature.embedding_name or owner
                 tables.setdefault(table, TableSize(table, rows, int(feature.embedding_dim)))
     return list(tables.values())
 
 
 def _num_rows(feature: FeatureConfig) -> int:
     """Returns the rows of a feature's table, 0 without one."""
-    if feature.feature_type == FeatureConfig.RawFeature:
+    is_history = feature.feature_type == FeatureConfig.SequenceFeature
+    if (feature.sub_feature_type if is_history else feature.feature_type) == FeatureConfig.RawFeature:
         return view.num_number_rows(feature)
     if feature.hash_bucket_size or feature.vocab_list:
         return int(feature.hash_bucket_size) or len(feature.vocab_list)

@@ -8,6 +8,7 @@ from easymtl.errors import UserError, quoted
 from easymtl.features.combo_feature import ComboFeature
 from easymtl.features.id_feature import IdFeature
 from easymtl.features.raw_feature import RawFeature
+from easymtl.features.sequence_feature import SequenceFeature
 from easymtl.features.tag_feature import TagFeature
 from easymtl.features.transform import Transform
 from easymtl.protos.feature_pb2 import FeatureConfig
@@ -17,6 +18,7 @@ TRANSFORMS: dict[int, type[Transform]] = {
     FeatureConfig.RawFeature: RawFeature,
     FeatureConfig.TagFeature: TagFeature,
     FeatureConfig.ComboFeature: ComboFeature,
+    FeatureConfig.SequenceFeature: SequenceFeature,
 }
 
 

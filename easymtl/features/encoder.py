@@ -8,15 +8,15 @@ import tensorflow as tf
 
 from easymtl.data.bad_values import BadValues
 from easymtl.data.blocks import Value
-from easymtl.data.rows import TOLD, Ragged, Rows
+from easymtl.data.rows import TOLD, Column, Rows
 from easymtl.features.columns import read_column
-from easymtl.features.encoded import Encoded, pack_dense, pack_distinct_bags, pack_ids, take_rows
+from easymtl.features.encoded import Encoded, take_rows
 from easymtl.features.feature_set import FeatureSet
 from easymtl.features.keys import read_keys
+from easymtl.features.kinds import KINDS
 from easymtl.features.number_texts import no_number
 from easymtl.features.numbers import NumberColumn, read_numbers
 from easymtl.features.oddities import describe_unknown
-from easymtl.features.packing import expand_bags
 from easymtl.features.pieces import Piece
 from easymtl.features.tally import ODDITIES, Codes, Found, pack_oddities
 from easymtl.features.traced import traced_transforms
@@ -73,7 +73,7 @@ class Encoder:
         return describe_unknown({name: counts[name] for name in self._looks_up - self._has_found if name in counts})
 
     def __call__(self, batch: pa.RecordBatch) -> Rows:
-        """Returns the rows of a batch: `ids_<width>`, `bags_<width>`, `dense`, `numbers`, `keys` and the kept columns.
+        """Returns the rows of a batch: the packed columns of the features, `numbers`, `keys` and the kept columns.
 
         A further column tells what is odd in each row.
 
@@ -150,26 +150,15 @@ class Encoder:
         features = (name for name, _ in self._traced.uses[field])
         raise BadValues(field, first, bad, no_number(field, features, first))
 
-    def _pack(self, features: dict[str, Encoded], num_rows: int) -> dict[str, np.ndarray | Ragged]:
+    def _pack(self, features: dict[str, Encoded], num_rows: int) -> dict[str, Column]:
         layout = self.feature_set.layout
-        columns: dict[str, np.ndarray | Ragged] = {}
-        for width in layout.rows_by_width:
-            dtype = self.feature_set.id_type(width).as_numpy_dtype
-            slots = layout.all_slots("id", width)
-            if slots:
-                columns[f"ids_{width}"] = pack_ids(slots, features, num_rows, dtype)
-            slots = layout.all_slots("bag", width)
-            if slots:
-                is_weighted = width in layout.weighted_widths
-                columns[f"bags_{width}"] = pack_distinct_bags(slots, features, num_rows, dtype, is_weighted)
-        slots = layout.all_slots("dense")
-        if slots:
-            columns["dense"] = pack_dense(slots, features)
-        return columns
+        return {
+            name: kind.pack(features, num_rows, layout.id_type(kind.width)) for name, kind in layout.columns.items()
+        }
 
 
 def to_tensors(rows: Rows) -> dict[str, np.ndarray]:
-    """Returns what a step is fed: the arrays of rows, bags as ids, segments and weights, and the scalar `batch_size`.
+    """Returns what a step is fed: the tensors of the packed columns, `numbers`, `keys` and the scalar `batch_size`.
 
     Kept columns, and what is told of the rows, are left out.
     """
@@ -177,15 +166,8 @@ def to_tensors(rows: Rows) -> dict[str, np.ndarray]:
     for name, column in rows.columns.items():
         if name.startswith((KEEP_PREFIX, TOLD)):
             continue
-        if isinstance(column, Ragged):
-            width = name.removeprefix("bags_")
-            ids, segments, weights = expand_bags(column)
-            tensors[f"bag_ids_{width}"] = ids
-            tensors[f"bag_segments_{width}"] = segments
-            if weights is not None:
-                tensors[f"bag_weights_{width}"] = weights
-        else:
-            tensors[name] = column
+        kind = KINDS.get(name.partition("_")[0])
+        tensors |= kind.tensors(name, column) if kind else {name: np.asarray(column)}
     return tensors
 
 

@@ -13,9 +13,8 @@ from easymtl.features.declarations import declared_features, find_feature
 from easymtl.features.declared import make_transform
 from easymtl.features.hashing import hash_together, hashed_features
 from easymtl.features.lookups import is_missing
-from easymtl.features.packing import pack_bags
-from easymtl.features.pieces import Bags, Dense, Ids, Piece, expect
-from easymtl.features.tables import Layout, Slot, Table
+from easymtl.features.pieces import Piece
+from easymtl.features.tables import GroupSlots, Layout, Slot, Table
 from easymtl.features.transform import Transform
 from easymtl.protos.feature_pb2 import FeatureConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
@@ -53,14 +52,18 @@ class FeatureSet(tf.Module):
         fields = input_fields(pipeline.data_config)
         types: dict[str, tf.DType] = {}
         for group in pipeline.model_config.feature_groups:
-            layout.slots.setdefault(group.group_name, [])
-            for name in view.group_feature_names(group):
+            layout.groups.setdefault(group.group_name, GroupSlots())
+            names = view.group_feature_names(group)
+            for name in [*names, *view.attention_feature_names(group)]:
                 feature = find_feature(declared, name, group.group_name)
                 if name not in transforms:
                     inputs = _input_fields(feature, fields)
                     transforms[name] = make_transform(feature, [one.type_name for one in inputs])
                     types |= {one.name: TENSOR_TYPES[one.type] for one in inputs}
+            for name in names:
                 layout.add(group.group_name, transforms[name])
+            for name in view.attention_feature_names(group):
+                layout.add(group.group_name, transforms[name], is_attention=True)
         self.transforms: dict[str, Transform] = transforms
         self._layout = layout
         self._types = types
@@ -82,9 +85,14 @@ class FeatureSet(tf.Module):
         return dict(self._types)
 
     @property
-    def slots(self) -> dict[str, list[Slot]]:
+    def groups(self) -> dict[str, GroupSlots]:
         """Returns the slots of each group, in the order of the config."""
-        return self._layout.slots
+        return self._layout.groups
+
+    @property
+    def slots(self) -> list[Slot]:
+        """Returns the slots of all groups."""
+        return [slot for slots in self.groups.values() for slot in slots.all]
 
     @property
     def tables(self) -> list[Table]:
@@ -95,28 +103,6 @@ class FeatureSet(tf.Module):
     def rows_by_width(self) -> dict[int, int]:
         """Returns the rows of the variable of each width."""
         return self._layout.rows_by_width
-
-    @property
-    def weighted_widths(self) -> set[int]:
-        """Returns the widths of which some bag can have weights other than 1."""
-        return self._layout.weighted_widths
-
-    @property
-    def dense_width(self) -> int:
-        """Returns the width of `dense`."""
-        return self._layout.dense_width
-
-    def num_ids(self, width: int) -> int:
-        """Returns the number of id slots of a width."""
-        return len(self._layout.all_slots("id", width))
-
-    def num_bags(self, width: int) -> int:
-        """Returns the number of bag slots of a width, the K of `bag_segments_<width>` = row · K + bag."""
-        return len(self._layout.all_slots("bag", width))
-
-    def id_type(self, width: int) -> tf.DType:
-        """Returns int32, or int64 where the variable of a width has 2^31 rows or more."""
-        return tf.int64 if self.rows_by_width[width] >= 2**31 else tf.int32
 
     def filled(self, field: str, column: tf.Tensor) -> tf.Tensor:
         """Returns the values `[n]` of a field with its `default_val` in place of '' and NaN, as the reader fills them.
@@ -136,8 +122,7 @@ class FeatureSet(tf.Module):
                 there is a `default_val` and else 0.
 
         Returns:
-            `ids_<width>` `[n, K]`, `bag_ids_<width>` `[m]`, `bag_segments_<width>` `[m]`, `bag_weights_<width>`
-            `[m]`, `dense` `[n, W]`, as far as there are such features, and the scalar `batch_size`.
+            The tensors of each of the packed columns, see `easymtl.features.kinds`, and the scalar `batch_size`.
         """
         num_rows = tf.shape(columns[self.fields[0]])[0]
         columns = {field: self.filled(field, columns[field]) for field in self.fields}
@@ -147,29 +132,8 @@ class FeatureSet(tf.Module):
             if name not in hashed:
                 pieces[name] = transform([columns[field] for field in transform.inputs])
         packed: dict[str, tf.Tensor] = {"batch_size": num_rows}
-        for width in self.rows_by_width:
-            packed |= self._pack(width, pieces, num_rows)
-        dense = self._layout.all_slots("dense")
-        if dense:
-            packed["dense"] = tf.concat([expect(pieces[slot.feature], Dense).values for slot in dense], axis=1)
-        return packed
-
-    def _pack(self, width: int, pieces: dict[str, Piece], num_rows: tf.Tensor) -> dict[str, tf.Tensor]:
-        packed: dict[str, tf.Tensor] = {}
-        slots = self._layout.all_slots("id", width)
-        if slots:
-            ids = tf.stack([expect(pieces[slot.feature], Ids).ids for slot in slots], axis=1)
-            offsets = tf.constant([slot.offset for slot in slots], tf.int64)
-            packed[f"ids_{width}"] = tf.cast(tf.where(tf.less(ids, 0), ids, ids + offsets), self.id_type(width))
-        slots = self._layout.all_slots("bag", width)
-        if slots:
-            bags = [expect(pieces[slot.feature], Bags) for slot in slots]
-            offsets = [slot.offset for slot in slots]
-            ids, segments, weights = pack_bags(bags, offsets, width in self.weighted_widths)
-            packed[f"bag_ids_{width}"] = tf.cast(ids, self.id_type(width))
-            packed[f"bag_segments_{width}"] = segments
-            if weights is not None:
-                packed[f"bag_weights_{width}"] = weights
+        for kind in self._layout.columns.values():
+            packed |= kind.transform(pieces, num_rows, self._layout.id_type(kind.width))
         return packed
 
 

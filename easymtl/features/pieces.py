@@ -52,6 +52,20 @@ class Dense(NamedTuple):
     counts: Counts
 
 
+class Sequence(NamedTuple):
+    """A history per value: any number of steps.
+
+    Attributes:
+        steps: what all steps become, one behind the other, `[m]` of them; its counts are empty.
+        lengths: `[n]` int64, the steps of each.
+        counts: odd values.
+    """
+
+    steps: Ids | Bags | Dense
+    lengths: tf.Tensor
+    counts: Counts
+
+
 class Text(NamedTuple):
     """Text per value: an intermediate of features that join their inputs.
 
@@ -64,8 +78,8 @@ class Text(NamedTuple):
     counts: Counts
 
 
-Piece = Ids | Bags | Dense | Text
-_Kind = TypeVar("_Kind", Ids, Bags, Dense, Text)
+Piece = Ids | Bags | Dense | Sequence | Text
+_Kind = TypeVar("_Kind", Ids, Bags, Dense, Sequence, Text)
 
 
 def expect(piece: Piece, kind: type[_Kind]) -> _Kind:

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from easymtl.config.view import number_boundaries
 from easymtl.features.combiners import fold
 from easymtl.features.lookups import is_missing
 from easymtl.features.normalizers import normalizer
@@ -23,28 +24,28 @@ class RawFeature(Transform):
     def __init__(self, feature: FeatureConfig):
         super().__init__(feature)
         self.dimension = max(int(feature.raw_input_dim), 1)
-        self.boundaries = self._boundaries()
+        self.boundaries = number_boundaries(feature)
         self.normalize = normalizer(feature.normalizer_fn) if feature.normalizer_fn else tf.identity
         if self.boundaries:
             self.num_rows = len(self.boundaries) + 1
         elif self.width:
-            self.kind, self.num_rows, self.is_weighted = "bag", self.dimension, True
+            self.kind, self.num_rows, self.is_weighted = Bags, self.dimension, True
         else:
-            self.kind, self.width = "dense", self.dimension
+            self.kind, self.width = Dense, self.dimension
 
     def per_value(self, position: int, column: tf.Tensor) -> Piece:
         """Returns the bucket, the weighted bag or the numbers of values `[n]`."""
         numbers, counts = self._read(column)
         numbers = self._scale(numbers)
         # A double may be finite and yet too large for the float32 that the model computes in; buckets take any.
-        finite = tf.math.is_finite(numbers if self.kind == "id" else tf.cast(numbers, tf.float32))
+        finite = tf.math.is_finite(numbers if self.kind is Ids else tf.cast(numbers, tf.float32))
         counts["not_finite"] = tf.reduce_sum(count(~finite), axis=1)
-        if self.kind == "id":
+        if self.kind is Ids:
             boundaries = tf.constant(self.boundaries, numbers.dtype)
             buckets = tf.searchsorted(boundaries, numbers[:, 0], side="right", out_type=tf.int64)
             return Ids(tf.where(finite[:, 0], buckets, tf.constant(-1, tf.int64)), counts)
         numbers = tf.cast(tf.where(finite, numbers, tf.zeros_like(numbers)), tf.float32)
-        return Dense(numbers, counts) if self.kind == "dense" else self._bags(numbers, counts)
+        return Dense(numbers, counts) if self.kind is Dense else self._bags(numbers, counts)
 
     def _read(self, column: tf.Tensor) -> tuple[tf.Tensor, Counts]:
         """Returns the numbers of values, `[n, dimension]`."""
@@ -82,9 +83,3 @@ class RawFeature(Transform):
         lengths = tf.fill([num_values], tf.constant(self.dimension, tf.int64))
         bags = Bags(tf.reshape(ids, [-1]), lengths, tf.reshape(numbers, [-1]), counts)
         return fold(bags, tf.reshape(rows, [-1]), self.feature.combiner)
-
-    def _boundaries(self) -> tuple[float, ...]:
-        feature = self.feature
-        if not feature.boundaries and feature.num_buckets > 1 and feature.max_val > feature.min_val:
-            return tuple(bucket / feature.num_buckets for bucket in range(feature.num_buckets))
-        return tuple(feature.boundaries)

@@ -1,55 +1,37 @@
-"""Where every feature of every group finds its vector: its slot in the packed tensors and its table."""
+"""Where every feature of every group finds its vector: its slot in the packed columns and its table."""
 
 from dataclasses import dataclass, field
 
+import tensorflow as tf
+
 from easymtl.errors import UserError
+from easymtl.features import pieces
+from easymtl.features.kinds import BagColumns, DenseColumns, IdColumns, PackedColumns, Slot, StepColumns, Table
+from easymtl.features.pieces import Bags, Ids
 from easymtl.features.transform import Transform
-from easymtl.protos.feature_pb2 import Initializer
+
+__all__ = ["GroupSlots", "Layout", "Slot", "Table"]
 
 
-@dataclass(frozen=True)
-class Table:
-    """The embedding table of a feature, or of all features that share its `embedding_name`.
-
-    Attributes:
-        name: the `embedding_name`, else "<group>/<feature>".
-        rows: number of rows.
-        width: width of a row.
-        initializer: as declared, None for the default.
-        offset: where its first row lies in the variable of its width.
-    """
-
-    name: str
-    rows: int
-    width: int
-    initializer: Initializer | None
-    offset: int
-
-
-@dataclass(frozen=True)
-class Slot:
-    """A feature in a group.
+@dataclass
+class GroupSlots:
+    """The features of a group.
 
     Attributes:
-        group: name of the group.
-        feature: name of the feature.
-        kind: "id", "bag" or "dense".
-        width: width of the vector it becomes.
-        table: None for "dense".
-        index: column among the slots of its kind and width; for "dense" the first column of its numbers.
+        plain: those that are one vector of a row, in the order of the config.
+        sequences: histories that stand among the group's feature_names, in the order of the config.
+        attention: what `sequence_features` read and feature_names do not hold: histories, and keys with tables of their
+            own; by feature.
     """
 
-    group: str
-    feature: str
-    kind: str
-    width: int
-    table: Table | None
-    index: int
+    plain: list[Slot] = field(default_factory=list)
+    sequences: list[Slot] = field(default_factory=list)
+    attention: dict[str, Slot] = field(default_factory=dict)
 
     @property
-    def offset(self) -> int:
-        """Returns where the rows of its table start in the variable of its width."""
-        return self.table.offset if self.table else 0
+    def all(self) -> list[Slot]:
+        """Returns all slots."""
+        return [*self.plain, *self.sequences, *self.attention.values()]
 
 
 @dataclass
@@ -57,44 +39,56 @@ class Layout:
     """The packed layout of all groups.
 
     Attributes:
-        slots: of each group, in the order of the config.
+        groups: the features of each group.
+        columns: the packed columns by name, such as `ids_16`, `dense`, `steps_0`.
         tables: in the order of their first use.
         rows_by_width: rows of the one variable of each width.
-        weighted_widths: widths of which a bag can hold weights other than 1.
-        dense_width: numbers per row.
     """
 
-    slots: dict[str, list[Slot]] = field(default_factory=dict)
+    groups: dict[str, GroupSlots] = field(default_factory=dict)
+    columns: dict[str, PackedColumns] = field(default_factory=dict)
     tables: list[Table] = field(default_factory=list)
     rows_by_width: dict[int, int] = field(default_factory=dict)
-    weighted_widths: set[int] = field(default_factory=set)
-    dense_width: int = 0
 
-    def all_slots(self, kind: str, width: int = 0) -> list[Slot]:
-        """Returns the slots of a kind (and, unless it is "dense", a width) in the order of their index."""
-        slots = (slot for slots in self.slots.values() for slot in slots)
-        return [slot for slot in slots if slot.kind == kind and (kind == "dense" or slot.width == width)]
-
-    def add(self, group: str, transform: Transform) -> None:
+    def add(self, group: str, transform: Transform, is_attention: bool = False) -> None:
         """Adds a feature to a group.
 
         Raises:
             UserError: it shares a table that has other rows or another width.
         """
-        kind, width = transform.kind, transform.width
-        table, index = None, self.dense_width
-        if kind == "dense":
-            self.dense_width += width
+        slots = self.groups.setdefault(group, GroupSlots())
+        owner = f"{group}/attention/{transform.feature_name}" if is_attention else f"{group}/{transform.feature_name}"
+        table = self._table(owner, transform) if transform.num_rows else None
+        columns = self._columns(transform)
+        slot = Slot(group, transform.feature_name, transform.width, table, columns, columns.num_places)
+        columns.slots.append(slot)
+        columns.is_weighted |= transform.is_weighted
+        if is_attention:
+            slots.attention[slot.feature] = slot
+        elif isinstance(columns, StepColumns):
+            slots.sequences.append(slot)
         else:
-            table, index = self._table(group, transform), len(self.all_slots(kind, width))
-            if transform.is_weighted:
-                self.weighted_widths.add(width)
-        slots = self.slots.setdefault(group, [])
-        slots.append(Slot(group, transform.feature_name, kind, width, table, index))
+            slots.plain.append(slot)
 
-    def _table(self, group: str, transform: Transform) -> Table:
+    def id_type(self, width: int) -> tf.DType:
+        """Returns int32, or int64 where the variable of a width has 2^31 rows or more."""
+        return tf.int64 if self.rows_by_width.get(width, 0) >= 2**31 else tf.int32
+
+    def _columns(self, transform: Transform) -> PackedColumns:
+        """Returns the packed columns that a feature goes to."""
+        width, made = transform.width, self.columns
+        if transform.kind is pieces.Sequence:
+            number = sum(isinstance(columns, StepColumns) for columns in made.values())
+            return made.setdefault(f"steps_{number}", StepColumns(f"steps_{number}", width, transform.kind_of_steps))
+        if transform.kind is Ids:
+            return made.setdefault(f"ids_{width}", IdColumns(f"ids_{width}", width))
+        if transform.kind is Bags:
+            return made.setdefault(f"bags_{width}", BagColumns(f"bags_{width}", width))
+        return made.setdefault("dense", DenseColumns("dense", 0))
+
+    def _table(self, owner: str, transform: Transform) -> Table:
         feature = transform.feature
-        name = feature.embedding_name or f"{group}/{transform.feature_name}"
+        name = feature.embedding_name or owner
         for table in self.tables:
             if table.name == name:
                 _check_equal(table, transform)

@@ -23,7 +23,7 @@ class TagFeature(Transform):
     def __init__(self, feature: FeatureConfig):
         super().__init__(feature)
         self.lookup = make_lookup(feature, minus_one_is_missing=False)
-        self.kind = "bag"
+        self.kind = Bags
         self.num_rows = self.lookup.num_rows
         self.is_weighted = feature.combiner != "sum" or len(self.inputs) == 2 or bool(feature.kv_separator)
 

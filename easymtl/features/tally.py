@@ -98,6 +98,6 @@ class Tally:
             return
         told = rows[ODDITIES]
         assert isinstance(told, Ragged)
-        numbers = np.bincount(told.values, told.weights, minlength=len(self._numbers)).astype(np.int64)
+        numbers = np.bincount(np.asarray(told.values), told.weights, minlength=len(self._numbers)).astype(np.int64)
         numbers[: len(self._numbers)] += self._numbers
         self._numbers = numbers

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from easymtl.config import view
-from easymtl.features.pieces import Piece
+from easymtl.features.pieces import Bags, Dense, Ids, Piece
 from easymtl.protos.feature_pb2 import FeatureConfig
 
 
@@ -19,9 +19,10 @@ class Transform(tf.Module):
         feature: the declaration in the config.
         feature_name: its name.
         inputs: names of the input fields, in order.
-        kind: "id", "bag" or "dense": what `per_row` returns.
-        num_rows: rows of the table, 0 for "dense".
-        width: width of the vector that the feature becomes.
+        kind: what `per_row` returns.
+        kind_of_steps: what each step of a history is; of no meaning for other features.
+        num_rows: rows of the table, 0 for numbers.
+        width: width of the vector that the feature becomes, or each step of it.
         is_weighted: whether a bag can hold weights other than 1.
     """
 
@@ -30,7 +31,8 @@ class Transform(tf.Module):
         self.feature = feature
         self.feature_name = view.feature_name(feature)
         self.inputs = tuple(feature.input_names)
-        self.kind = "id"
+        self.kind: type[Piece] = Ids
+        self.kind_of_steps: type[Ids] | type[Bags] | type[Dense] = Ids
         self.num_rows = 0
         self.width = int(feature.embedding_dim)
         self.is_weighted = False

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from rich.console import Console
 
 from easymtl.config import view
+from easymtl.features.kinds import KINDS, StepColumns
 from easymtl.layers.context import Parameter
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.reporting.formats import bytes_text, counted
@@ -131,15 +132,18 @@ def print_network(ranker: Ranker, pipeline: Pipeline, terminal: Console | None =
 
 def _print_inputs(ranker: Ranker, terminal: Console) -> None:
     rows = []
-    for group, slots in ranker.feature_set.slots.items():
-        kinds = [sum(slot.kind == kind for slot in slots) for kind in ("id", "bag", "dense")]
-        rows.append([group, *map(str, kinds), str(sum(slot.width for slot in slots))])
-    terminal.print(make_table(["feature group", "ids", "bags", "numbers", "width"], rows))
+    labels = [kind.label for kind in KINDS.values()]
+    used = {slot.columns.label for slot in ranker.feature_set.slots}
+    shown = [label for label in labels if label in used or label != StepColumns.label]
+    for group, slots in ranker.feature_set.groups.items():
+        counts = [sum(slot.columns.label == label for slot in slots.all) for label in shown]
+        rows.append([group, *map(str, counts), str(ranker.network.shapes[group])])
+    terminal.print(make_table(["feature group", *shown, "width"], rows))
 
 
 def _print_tables(ranker: Ranker, terminal: Console) -> None:
     users: dict[str, list[str]] = {}
-    for slot in (slot for slots in ranker.feature_set.slots.values() for slot in slots):
+    for slot in ranker.feature_set.slots:
         if slot.table:
             users.setdefault(slot.table.name, []).append(f"{slot.group}/{slot.feature}")
     is_shared = any(features != [table] for table, features in users.items())

@@ -8,15 +8,14 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 Tensors = Mapping[str, tf.Tensor]
 
 
-def freeze(network: Callable[[Tensors], dict[str, tf.Tensor]], widths: Mapping[str, int]) -> Callable:
+def freeze(network: Callable[[Tensors], dict[str, tf.Tensor]], specs: Mapping[str, tf.TensorSpec]) -> Callable:
     """Returns a function of the same values that reads no variable: it has the values that they have now.
 
     Args:
-        network: maps tensors `[batch, width]` by name to outputs by name.
-        widths: the names that it takes and the width of each.
+        network: maps tensors by name to outputs by name.
+        specs: the names that it takes and what stands under each.
     """
-    names = list(widths)
-    specs = [tf.TensorSpec([None, widths[name]], tf.float32) for name in names]
+    names = list(specs)
     outputs: list[str] = []
 
     def flat(*values: tf.Tensor) -> list[tf.Tensor]:
@@ -24,6 +23,6 @@ def freeze(network: Callable[[Tensors], dict[str, tf.Tensor]], widths: Mapping[s
         outputs[:] = list(result)
         return [result[name] for name in outputs]
 
-    traced = tf.function(flat, input_signature=specs, autograph=False).get_concrete_function()
+    traced = tf.function(flat, input_signature=list(specs.values()), autograph=False).get_concrete_function()
     constant = convert_variables_to_constants_v2(traced, lower_control_flow=False)
     return lambda tensors: dict(zip(outputs, constant(*(tensors[name] for name in names))))

@@ -30,10 +30,10 @@ class ServingModel(tf.Module):
         self._pipeline = pipeline
         self._feature_set = ranker.feature_set
         self._embeddings = ranker.embeddings
-        self._is_frozen = _num_bytes(ranker.model.variables) <= MOST_CONSTANT_BYTES
+        self._is_frozen = _num_bytes(ranker.network.variables) <= MOST_CONSTANT_BYTES
         # What is an attribute is saved with the model: constants need not be saved again.
-        self._model = None if self._is_frozen else ranker.model
-        self._network = lambda groups: ranker.predictions(ranker.model(groups, Call()))
+        self._layers = None if self._is_frozen else ranker.network
+        self._network = lambda vectors: ranker.predictions(ranker.network(vectors, Call()))
 
     @property
     def fields(self) -> list[str]:
@@ -50,12 +50,12 @@ class ServingModel(tf.Module):
         types = {name: TENSOR_TYPES[field.type] for name, field in input_fields(self._pipeline.data_config).items()}
         embeddings, network = self._embeddings, self._network
         if self._is_frozen:
-            network = freeze(network, embeddings.group_widths())
+            network = freeze(network, embeddings.vector_specs())
 
         def serve(columns: Tensors) -> dict[str, tf.Tensor]:
             with tf.device("/CPU:0"):
                 batch = self._feature_set.transform(require_equal_rows(columns))
-            return network(embeddings.inputs(batch))
+            return network(embeddings.looked_up(batch))
 
         return Signature(serve, {name: tf.TensorSpec([None], types[name]) for name in self.fields})
 

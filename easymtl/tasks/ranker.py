@@ -6,11 +6,13 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from easymtl.config import view
+from easymtl.features.embeddings import Embeddings, Lookup
 from easymtl.features.feature_set import FeatureSet
 from easymtl.layers.context import Build, Call, Parameter
-from easymtl.layers.embeddings import Embeddings, Lookup
 from easymtl.models import MODELS
 from easymtl.models.base import MultiTaskModel
+from easymtl.models.inputs import InputShapes
+from easymtl.models.network import Network
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.build import build_tasks, key_fields, number_columns
 from easymtl.tasks.labelled import Labelled
@@ -50,7 +52,7 @@ class Ranker(tf.Module):
     Attributes:
         feature_set: how raw columns become the packed batch.
         embeddings: the tables.
-        model: the architecture; maps feature groups to logits.
+        network: the layers; maps the vectors of features to logits.
         tasks: what becomes of the logits, one `Task` per tower.
         number_columns: the columns of `numbers` in a batch that has labels.
         key_fields: the columns of `keys` in a batch that has labels; mostly none.
@@ -68,30 +70,38 @@ class Ranker(tf.Module):
         self.embeddings = Embeddings(self.feature_set, seed)
         build = Build(seed=seed, bn_debias=config.bn_debias)
         message = view.model_message(pipeline)
-        self.model = self.make_model(pipeline, build)
+        self.network = self.make_network(pipeline, build)
         self._regularized = build.regularized
         self._l2_regularization = message.l2_regularization
         self._embedding_regularization = config.embedding_regularization
         self._of_losses = [variable for task in self.tasks for variable in task.make_variables(build)]
         self.parameters: dict[str, Parameter] = {**self.embeddings.parameters(), **build.parameters}
 
-    def make_model(self, pipeline: Pipeline, build: Build) -> MultiTaskModel:
-        """Returns the architecture of the config with weights of its own, for the groups and tasks of this ranker."""
+    def make_network(self, pipeline: Pipeline, build: Build) -> Network:
+        """Returns the layers of the config with weights of their own, for the features and tasks of this ranker."""
         num_outputs = {task.name: task.num_outputs for task in self.tasks}
-        architecture = MODELS[view.model_name(pipeline)]
-        return architecture(build, view.model_message(pipeline), self.embeddings.group_widths(), num_outputs)
+        architecture, message = MODELS[view.model_name(pipeline)], view.model_message(pipeline)
+
+        def make_model(shapes: InputShapes) -> MultiTaskModel:
+            return architecture(build, message, shapes, num_outputs)
+
+        return Network(build, pipeline.model_config.feature_groups, self.feature_set, make_model)
+
+    @property
+    def model(self) -> MultiTaskModel:
+        """Returns the architecture."""
+        return self.network.model
 
     @property
     def dense_variables(self) -> list[tf.Variable]:
         """The trained variables of the architecture and of the losses, the tables not among them."""
-        return [*self.model.trainable_variables, *self._of_losses]
+        return [*self.network.trainable_variables, *self._of_losses]
 
     def logits(self, batch: Batch, lookups: Mapping[int, Lookup], call: Call) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         """Returns the logits `[batch, num_outputs]` of each task, and half the squared norm of the embeddings."""
         vectors = self.embeddings.vectors(batch, lookups)
-        groups = self.embeddings.groups(batch, vectors)
         norm = self.embeddings.squared_norm(vectors) if self._embedding_regularization else tf.constant(0.0)
-        return self.model(groups, call), norm
+        return self.network(vectors, call), norm
 
     def losses(self, batch: Batch, lookups: Mapping[int, Lookup], call: Call) -> LossParts:
         """Returns the losses of a batch; `call.training` decides whether regularization counts."""

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from easymtl.data.rows import Ragged, Rows
+from easymtl.data.rows import Rows
 from easymtl.errors import UserError
 from easymtl.features.feature_set import FeatureSet, Slot
 from easymtl.features.numbers import NumberColumn
@@ -52,13 +52,12 @@ def odd_columns(rows: Rows, feature_set: FeatureSet, numbers: Sequence[NumberCol
         if found := odd_values(values, is_missing_allowed=True):
             yield f'label or weight "{name}": {found}'
     for slot in _slots(feature_set):
-        if slot.kind == "dense":
-            found = odd_values(_dense(rows, slot))
-        elif slot.kind == "bag" and (bags := _bags(rows, slot)).weights is not None:
-            found = odd_values(_of_bag(bags, slot.index, bags.weights)[0])
-            found = found.split(" in row")[0]  # It is a place among the tags of all rows.
-        else:
+        of_slot = slot.columns.numbers(rows.columns[slot.columns.name], slot)
+        if of_slot is None:
             continue
+        found = odd_values(of_slot.values)
+        # Else it is a place among the tags, or the steps, of all rows.
+        found = found if of_slot.are_rows else found.split(" in row")[0]
         if found:
             yield f'feature "{slot.feature}": {found}'
 
@@ -84,20 +83,7 @@ def write_batch(path: Path, rows: Rows, feature_set: FeatureSet, numbers: Sequen
 
 
 def _arrays(rows: Rows, slot: Slot) -> Iterator[tuple[str, pa.Array]]:
-    if slot.kind == "dense":
-        values = _dense(rows, slot)
-        yield "", pa.array(values[:, 0]) if slot.width == 1 else pa.array(list(values))
-    elif slot.kind == "id":
-        ids = np.asarray(rows.columns[f"ids_{slot.width}"])[:, slot.index]
-        yield "", pa.array(ids - slot.offset, mask=ids < 0)
-    else:
-        bags = _bags(rows, slot)
-        ids, starts = _of_bag(bags, slot.index, bags.values)
-        lists = pa.array(ids - slot.offset, mask=ids < 0)
-        yield "", pa.ListArray.from_arrays(starts, lists)
-        if bags.weights is not None:
-            weights, starts = _of_bag(bags, slot.index, bags.weights)
-            yield " weights", pa.ListArray.from_arrays(starts, pa.array(weights))
+    return slot.columns.arrays(rows.columns[slot.columns.name], slot)
 
 
 def _numbers(rows: Rows, columns: Sequence[NumberColumn]) -> Iterator[tuple[str, np.ndarray]]:
@@ -107,22 +93,4 @@ def _numbers(rows: Rows, columns: Sequence[NumberColumn]) -> Iterator[tuple[str,
 
 def _slots(feature_set: FeatureSet) -> list[Slot]:
     """Returns one slot of each feature; in two groups it holds the same."""
-    return list({slot.feature: slot for slots in feature_set.slots.values() for slot in slots}.values())
-
-
-def _dense(rows: Rows, slot: Slot) -> np.ndarray:
-    return np.asarray(rows.columns["dense"])[:, slot.index : slot.index + slot.width]
-
-
-def _bags(rows: Rows, slot: Slot) -> Ragged:
-    bags = rows.columns[f"bags_{slot.width}"]
-    assert isinstance(bags, Ragged)
-    return bags
-
-
-def _of_bag(bags: Ragged, index: int, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the values of one bag of each row, and where those of each row start `[n + 1]`."""
-    num_bags = bags.lengths.shape[1]
-    bag = np.repeat(np.tile(np.arange(num_bags), len(bags.lengths)), bags.lengths.reshape(-1))
-    starts = np.concatenate([[0], np.cumsum(bags.lengths[:, index])]).astype(np.int32)
-    return values[bag == index], starts
+    return list({slot.feature: slot for slot in feature_set.slots}.values())

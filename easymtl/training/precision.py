@@ -11,6 +11,7 @@ from easymtl.checkpoints.restore import CONFIG_NAME
 from easymtl.config import load_config
 from easymtl.errors import UserError
 from easymtl.layers.context import Build, Call
+from easymtl.models.network import Network
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.protos.train_pb2 import TrainConfig
 from easymtl.tasks.ranker import Ranker
@@ -135,12 +136,9 @@ def network_rounds(pipeline: Pipeline, ranker: Ranker, batch_size: int) -> list[
 
     Tables, losses and optimizer are left out: they are float32 either way.
     """
-    model = ranker.make_model(pipeline, Build(seed=pipeline.train_config.seed))
-    groups = {
-        name: tf.random.stateless_normal([batch_size, width], [0, index])
-        for index, (name, width) in enumerate(ranker.embeddings.group_widths().items())
-    }
-    full, half = (_forward_and_backward(model, groups, dtype) for dtype in (tf.float32, tf.bfloat16))
+    network = ranker.make_network(pipeline, Build(seed=pipeline.train_config.seed))
+    vectors = ranker.embeddings.made_up_vectors(batch_size)
+    full, half = (_forward_and_backward(network, vectors, dtype) for dtype in (tf.float32, tf.bfloat16))
     return measured(lambda: _seconds(full), lambda: _seconds(half))
 
 
@@ -171,18 +169,19 @@ def _is_decided(rounds: Sequence[Round]) -> bool:
     return is_steady and (max(ratios) < _DECIDED or min(ratios) > 1.0 / _DECIDED)
 
 
-def _forward_and_backward(model: tf.Module, groups: dict[str, tf.Tensor], dtype: tf.DType) -> Callable[[], tf.Tensor]:
+def _forward_and_backward(network: Network, vectors: dict[str, tf.Tensor], dtype: tf.DType) -> Callable[[], tf.Tensor]:
     @tf.function(autograph=False)
     def run(inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         call = Call(training=True, dtype=dtype, seed=tf.zeros([2], tf.int64))
-        sources = [*model.trainable_variables, *inputs.values()]
+        floats = [value for value in inputs.values() if value.dtype.is_floating]
+        sources = [*network.trainable_variables, *floats]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(sources)
-            logits = tf.add_n([tf.nn.l2_loss(tf.cast(value, tf.float32)) for value in model(inputs, call).values()])
+            logits = tf.add_n([tf.nn.l2_loss(tf.cast(value, tf.float32)) for value in network(inputs, call).values()])
         gradients = tape.gradient(logits, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         return tf.linalg.global_norm(gradients)
 
-    return lambda: run(groups)
+    return lambda: run(vectors)
 
 
 def _seconds(run: Callable[[], tf.Tensor]) -> float:

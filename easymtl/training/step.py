@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from easymtl.errors import UserError, quoted
+from easymtl.features.embeddings import Lookup
 from easymtl.layers.context import Call, Parameter, Pending
-from easymtl.layers.embeddings import Lookup
 from easymtl.protos.train_pb2 import TrainConfig
 from easymtl.tasks.ranker import Ranker
 from easymtl.training.balancing.descents import Descended, Descent, Fixed, Forward, losses_by_task

@@ -61,7 +61,7 @@ class Case:
         return count_oddities(self.encoder, self.rows)
 
     def slot(self, name: str) -> Slot:
-        return next(slot for slot in self.features.slots["all"] if slot.feature == name)
+        return next(slot for slot in self.features.slots if slot.feature == name)
 
     def ids(self, name: str) -> list[int]:
         """Returns the row in the feature's own table for each row of the batch."""

@@ -123,7 +123,7 @@ def test_many_threads_give_the_rows_and_counts_of_one():
 def test_each_slot_of_a_width_keeps_its_own_bags():
     encoder, batch = make_encoder()
     rows = encoder(batch)
-    slots = {slot.feature: slot for slot in encoder.feature_set.slots["all"]}
+    slots = {slot.feature: slot for slot in encoder.feature_set.slots}
     assert [[tag for tag, _ in bag] for bag in read_bags(rows, slots["mean"])] == [[1, 2], [], [3], [1, 2]]
     assert all(0 <= tag < 50 for bag in read_bags(rows, slots["tags"]) for tag, _ in bag)
 

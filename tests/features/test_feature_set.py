@@ -26,16 +26,16 @@ def test_slots_number_the_columns_of_their_kind_and_width():
             {"all": ["a", "v", "ta", "b"], "side": ["x", "b", "tb", "a"]},
         )
     )
-    slots = [(s.group, s.feature, s.kind, s.width, s.index) for group in features.slots.values() for s in group]
+    slots = [(slot.group, slot.feature, slot.columns.name, slot.width, slot.index) for slot in features.slots]
     assert slots == [
-        ("all", "a", "id", 4, 0),
+        ("all", "a", "ids_4", 4, 0),
         ("all", "v", "dense", 3, 0),
-        ("all", "ta", "bag", 4, 0),
-        ("all", "b", "id", 8, 0),
+        ("all", "ta", "bags_4", 4, 0),
+        ("all", "b", "ids_8", 8, 0),
         ("side", "x", "dense", 1, 3),
-        ("side", "b", "id", 8, 1),
-        ("side", "tb", "bag", 4, 1),
-        ("side", "a", "id", 4, 1),
+        ("side", "b", "ids_8", 8, 1),
+        ("side", "tb", "bags_4", 4, 1),
+        ("side", "a", "ids_4", 4, 1),
     ]
     tables = [(table.name, table.rows, table.width, table.offset) for table in features.tables]
     assert tables == [
@@ -47,9 +47,10 @@ def test_slots_number_the_columns_of_their_kind_and_width():
         ("side/a", 10, 4, 22),
     ]
     assert features.rows_by_width == {4: 32, 8: 40}
-    assert features.weighted_widths == {4}
+    assert features.layout.columns["bags_4"].is_weighted
     assert features.fields == ["a", "v", "b", "x"]
-    assert (features.num_ids(4), features.num_bags(4), features.num_bags(8), features.dense_width) == (2, 2, 0, 4)
+    places = {name: columns.num_places for name, columns in features.layout.columns.items()}
+    assert places == {"ids_4": 2, "dense": 4, "bags_4": 2, "ids_8": 2}
 
 
 def test_a_feature_in_two_groups_has_two_tables_and_one_id():
@@ -71,7 +72,7 @@ def test_an_embedding_name_is_one_table_in_all_groups():
 def test_shared_names_are_features_of_one_table():
     body = 'shared_names: ["b", "v"] feature_name: "first" ' + ID.format("a", 4, 10)
     features = FeatureSet(make_pipeline(FIELDS, [body], {"all": ["first", "b", "v"]}))
-    assert [slot.table.name for slot in features.slots["all"]] == ["first"] * 3
+    assert [slot.table.name for slot in features.slots] == ["first"] * 3
     ids = features.transform({name: tf.constant(["q"]) for name in ("a", "b", "v")})["ids_4"].numpy()
     assert len(set(ids[0])) == 1
 

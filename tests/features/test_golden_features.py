@@ -38,19 +38,19 @@ def variable_of(features: FeatureSet, width: int) -> np.ndarray:
 
 def group_tensor(features: FeatureSet, tensors: dict[str, np.ndarray]) -> np.ndarray:
     """Returns the group `all`, `[rows, width]`: vectors looked up, bags summed, numbers as they are."""
-    variable, num_bags = variable_of(features, 4), features.num_bags(4)
+    variable, num_bags = variable_of(features, 4), features.layout.columns["bags_4"].num_places
     ids = tensors["ids_4"]
     singles = np.where(ids[..., np.newaxis] < 0, 0, variable[ids])
     bags = np.zeros((len(ids) * num_bags, 4), np.float32)
     entries = variable[tensors["bag_ids_4"]] * tensors["bag_weights_4"][:, np.newaxis]
     np.add.at(bags, tensors["bag_segments_4"], entries)
-    by_kind = {"id": singles, "bag": bags.reshape(len(ids), num_bags, 4)}
+    by_kind = {"ids_4": singles, "bags_4": bags.reshape(len(ids), num_bags, 4)}
     columns = []
-    for slot in features.slots["all"]:
-        if slot.kind == "dense":
+    for slot in features.slots:
+        if slot.table is None:
             columns.append(tensors["dense"][:, slot.index : slot.index + slot.width])
         else:
-            columns.append(by_kind[slot.kind][:, slot.index])
+            columns.append(by_kind[slot.columns.name][:, slot.index])
     return np.concatenate(columns, axis=1)
 
 

@@ -264,5 +264,5 @@ def group_values(ranker: Ranker, rows: Rows) -> dict[str, np.ndarray]:
     """Returns the input of every feature group, `[rows, width]`."""
     batch = {name: tf.constant(value) for name, value in to_tensors(rows).items()}
     embeddings = ranker.embeddings
-    groups = embeddings.inputs(batch)
+    groups = ranker.network.input_layer(embeddings.looked_up(batch), Call())
     return {name: value.numpy() for name, value in groups.items()}

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from easymtl.features.feature_set import Slot
-from easymtl.layers.embeddings import Embeddings, Lookup
+from easymtl.features.embeddings import Embeddings, Lookup
+from easymtl.features.kinds import IdColumns, Slot, StepColumns
 
 
 def touch_rows_as_easyrec(embeddings: Embeddings) -> None:
@@ -23,9 +23,9 @@ def touch_rows_as_easyrec(embeddings: Embeddings) -> None:
 
 
 def _with_first_rows(embeddings: Embeddings, width: int, found: Lookup, batch: Mapping[str, tf.Tensor]) -> Lookup:
-    slots = [slot for group in embeddings.feature_set.slots.values() for slot in group]
+    slots = embeddings.feature_set.slots
     first_rows = {
-        (slot.kind, slot.index): tf.where(_has_missing(embeddings, slot, batch), slot.table.offset, -1)
+        (slot.columns.name, slot.index): tf.where(_has_missing(embeddings, slot, batch), slot.table.offset, -1)
         for slot in slots
         if slot.table is not None and slot.width == width
     }
@@ -38,9 +38,11 @@ def _with_first_rows(embeddings: Embeddings, width: int, found: Lookup, batch: M
 
 
 def _has_missing(embeddings: Embeddings, slot: Slot, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
-    if slot.kind == "id":
-        return tf.reduce_any(batch[f"ids_{slot.width}"][:, slot.index] < 0)
-    num_bags = embeddings.feature_set.num_bags(slot.width)
+    if isinstance(slot.columns, StepColumns):
+        return tf.constant(False)
+    if isinstance(slot.columns, IdColumns):
+        return tf.reduce_any(batch[slot.columns.name][:, slot.index] < 0)
+    num_bags = slot.columns.num_places
     segments = batch[f"bag_segments_{slot.width}"]
     mine = tf.boolean_mask(segments, segments % num_bags == slot.index)
     return tf.size(tf.unique(mine)[0]) < batch["batch_size"]

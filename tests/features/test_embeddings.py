@@ -7,8 +7,10 @@ from google.protobuf import text_format
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from easymtl.features.embeddings import Embeddings
 from easymtl.features.feature_set import FeatureSet
-from easymtl.layers.embeddings import Embeddings
+from easymtl.layers.context import Build, Call
+from easymtl.models.input_layer import InputLayer
 from easymtl.protos.pipeline_pb2 import Pipeline
 
 FEATURES = {
@@ -27,21 +29,27 @@ KINDS = dict.fromkeys("abcst", "INT32") | dict.fromkeys("xy", "FLOAT")
 KINDS |= dict.fromkeys(["tags", "more", "plain"], "STRING")
 
 
-def make_embeddings(groups: dict[str, list[str]], seed: int = 1, **bodies: str) -> Embeddings:
+def make_embeddings(names_by_group: dict[str, list[str]], seed: int = 1, **bodies: str) -> Embeddings:
     pipeline = Pipeline()
-    for name in dict.fromkeys(name for names in groups.values() for name in names):
+    for name in dict.fromkeys(name for names in names_by_group.values() for name in names):
         field = f'input_name: "{name}" input_type: {KINDS[name]}'
         text_format.Parse(field, pipeline.data_config.input_fields.add())
         body = bodies.get(name, FEATURES[name])
         text_format.Parse(f'feature_name: "{name}" {body}', pipeline.feature_config.features.add())
-    for group, names in groups.items():
+    for group, names in names_by_group.items():
         pipeline.model_config.feature_groups.add(group_name=group, feature_names=names)
-    return Embeddings(FeatureSet(pipeline), seed)
+    embeddings = Embeddings(FeatureSet(pipeline), seed)
+    embeddings.input_layer = InputLayer(Build(), pipeline.model_config.feature_groups, embeddings.feature_set)
+    return embeddings
+
+
+def groups(embeddings: Embeddings, vectors: dict) -> dict:
+    return embeddings.input_layer(vectors, Call())
 
 
 def run(embeddings: Embeddings, batch: dict) -> dict[str, np.ndarray]:
     vectors = embeddings.vectors(batch, embeddings.lookup(batch))
-    return {name: value.numpy() for name, value in embeddings.groups(batch, vectors).items()}
+    return {name: value.numpy() for name, value in groups(embeddings, vectors).items()}
 
 
 def table(embeddings: Embeddings, feature: str, scope: str = "input_layer") -> np.ndarray:
@@ -58,7 +66,7 @@ def test_a_missing_id_is_a_zero_vector_without_a_gradient():
     lookup = embeddings.lookup(batch)
     with tf.GradientTape() as tape:
         tape.watch(lookup[2].rows)
-        group = embeddings.groups(batch, embeddings.vectors(batch, lookup))["all"]
+        group = groups(embeddings, embeddings.vectors(batch, lookup))["all"]
         total = tf.reduce_sum(group * [[1.0, 2.0]])
     np.testing.assert_array_equal(lookup[2].row_numbers, [3])
     np.testing.assert_array_equal(group[0], [0.0, 0.0])
@@ -84,7 +92,7 @@ def test_features_keep_the_order_of_the_config_whatever_their_kind():
     }
     a, b, c = table(embeddings, "a")[1], table(embeddings, "b")[6], table(embeddings, "c")[2]
     np.testing.assert_array_equal(run(embeddings, batch)["all"], [np.concatenate([[0.5], b, a, [0.25], c])])
-    assert embeddings.group_widths() == {"all": 9}
+    assert dict(embeddings.input_layer.shapes) == {"all": 9}
 
 
 def test_a_feature_in_two_groups_has_two_tables():
@@ -104,7 +112,7 @@ def test_features_with_one_embedding_name_share_a_table_and_its_gradient():
     lookup = embeddings.lookup(batch)
     with tf.GradientTape() as tape:
         tape.watch(lookup[2].rows)
-        total = tf.reduce_sum(embeddings.groups(batch, embeddings.vectors(batch, lookup))["all"])
+        total = tf.reduce_sum(groups(embeddings, embeddings.vectors(batch, lookup))["all"])
     np.testing.assert_array_equal(lookup[2].row_numbers, [2, 1])
     np.testing.assert_array_equal(tape.gradient(total, lookup[2].rows), [[3.0, 3.0], [1.0, 1.0]])
 
@@ -170,7 +178,7 @@ def test_values_and_gradients_equal_those_of_a_one_hot_product(ids, entries):
     lookup = embeddings.lookup(batch)
     with tf.GradientTape() as tape:
         tape.watch(lookup[2].rows)
-        found = embeddings.groups(batch, embeddings.vectors(batch, lookup))["all"]
+        found = groups(embeddings, embeddings.vectors(batch, lookup))["all"]
         total = tf.reduce_sum(found * upstream.reshape(3, 8))
     gradient = tf.scatter_nd(lookup[2].row_numbers[:, tf.newaxis], tape.gradient(total, lookup[2].rows), [num_rows, 2])
     np.testing.assert_allclose(found, (one_hot @ variable.numpy()).reshape(3, 8), atol=1e-5)

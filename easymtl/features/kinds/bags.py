@@ -1,0 +1,139 @@
+"""Bags: any number of weighted rows of a table per row, summed."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+import tensorflow as tf
+
+from easymtl.data.rows import Column, Ragged
+from easymtl.features.encoded import Encoded, positions
+from easymtl.features.kinds.base import Numbers, PackedColumns, Slot, Tensors, own_rows
+from easymtl.features.kinds.ids import split_slots
+from easymtl.features.pieces import Bags, Piece, expect
+from easymtl.features.products import sum_rows
+
+
+class BagColumns(PackedColumns):
+    """`bags_<width>`: K bags of rows of the width's variable per row, the combiner folded into weights.
+
+    A batch has `bag_ids_<width>` `[m]`, `bag_segments_<width>` int32 `[m]` (row · K + bag, ascending) and, where some
+    feature needs them, `bag_weights_<width>` float32 `[m]`.
+    """
+
+    label = "bags"
+
+    def pack(self, features: Mapping[str, Encoded], num_rows: int, id_type: tf.DType) -> Ragged:
+        """Returns K bags per row, taken from the pool of the distinct values' bags."""
+        starts = np.empty((num_rows, len(self.slots)), np.int64)
+        lengths = np.empty((num_rows, len(self.slots)), np.int32)
+        ids, weights, pool_size = [], [], 0
+        for place, slot in enumerate(self.slots):
+            bags, indices = expect(features[slot.feature].piece, Bags), features[slot.feature].indices
+            bag_lengths = bags.lengths.numpy()
+            firsts = pool_size + np.cumsum(bag_lengths) - bag_lengths
+            starts[:, place] = firsts if indices is None else firsts[indices]
+            lengths[:, place] = bag_lengths if indices is None else bag_lengths[indices]
+            ids.append((bags.ids.numpy() + slot.offset).astype(id_type.as_numpy_dtype))
+            pool_size += len(ids[-1])
+            if self.is_weighted:
+                weights.append(np.ones(len(ids[-1]), np.float32) if bags.weights is None else bags.weights.numpy())
+        taken = positions(starts.reshape(-1), lengths.reshape(-1))
+        return Ragged(np.concatenate(ids)[taken], lengths, np.concatenate(weights)[taken] if self.is_weighted else None)
+
+    @staticmethod
+    def tensors(name: str, column: Column) -> dict[str, np.ndarray]:
+        """Returns ids, segments and weights of packed bags, each `[m]`, as `transform` does."""
+        assert isinstance(column, Ragged)
+        width = name.removeprefix("bags_")
+        lengths = column.lengths.reshape(-1)
+        segments = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
+        weights = {} if column.weights is None else {f"bag_weights_{width}": column.weights}
+        return {f"bag_ids_{width}": np.asarray(column.values), f"bag_segments_{width}": segments, **weights}
+
+    def transform(self, pieces: Mapping[str, Piece], num_rows: tf.Tensor, id_type: tf.DType) -> dict[str, tf.Tensor]:
+        """Returns ids, segments and weights, each `[m]`."""
+        bags = [expect(pieces[slot.feature], Bags) for slot in self.slots]
+        ids, segments, weights = interleave(bags, [slot.offset for slot in self.slots], self.is_weighted)
+        packed = {f"bag_ids_{self.width}": tf.cast(ids, id_type), f"bag_segments_{self.width}": segments}
+        return packed if weights is None else {**packed, f"bag_weights_{self.width}": weights}
+
+    def ids(self, batch: Tensors) -> tf.Tensor:
+        """Returns the ids of all bags."""
+        return batch[f"bag_ids_{self.width}"]
+
+    def vectors(self, batch: Tensors, rows: tf.Tensor | None, positions: tf.Tensor | None) -> dict[str, tf.Tensor]:
+        """Returns the weighted sums `[batch, K, width]`."""
+        weights = batch.get(f"bag_weights_{self.width}")
+        sums = sum_rows(
+            rows,
+            tf.ones(tf.shape(positions)) if weights is None else weights,
+            batch[f"bag_segments_{self.width}"],
+            positions,
+            batch["batch_size"] * len(self.slots),
+        )
+        return {self._vectors: tf.reshape(sums, [-1, len(self.slots), self.width])}
+
+    def vector_specs(self) -> dict[str, tf.TensorSpec]:
+        """Returns the spec of `vectors`."""
+        return {self._vectors: tf.TensorSpec([None, len(self.slots), self.width], tf.float32)}
+
+    def split(self, vectors: Tensors, runs: Sequence[Sequence[Slot]]) -> list[tf.Tensor]:
+        """Returns the vectors of runs of slots, `[batch, width of the run]` each."""
+        return split_slots(vectors[self._vectors], runs)
+
+    def numbers(self, column: Column, slot: Slot) -> Numbers | None:
+        """Returns the weights of the bags of all rows."""
+        assert isinstance(column, Ragged)
+        return None if column.weights is None else Numbers(_of_bag(column, slot.index, column.weights)[0], False)
+
+    def arrays(self, column: Column, slot: Slot) -> Iterator[tuple[str, pa.Array]]:
+        """Yields the lists of ids, and those of their weights."""
+        assert isinstance(column, Ragged)
+        ids, starts = _of_bag(column, slot.index, np.asarray(column.values))
+        yield "", pa.ListArray.from_arrays(starts, own_rows(ids, slot))
+        if column.weights is not None:
+            weights, starts = _of_bag(column, slot.index, column.weights)
+            yield " weights", pa.ListArray.from_arrays(starts, pa.array(weights))
+
+    @property
+    def _vectors(self) -> str:
+        return f"bag_{self.width}"
+
+
+def interleave(
+    bags: Sequence[Bags], offsets: Sequence[int], is_weighted: bool
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
+    """Interleaves the bags of K features row by row.
+
+    Args:
+        bags: K pieces of the same n rows.
+        offsets: of the table of each.
+        is_weighted: whether to return weights.
+
+    Returns:
+        Ids `[m]` int64, segments `[m]` int32 (row · K + bag, ascending), weights `[m]` float32 or None.
+    """
+    lengths = tf.stack([bag.lengths for bag in bags], axis=1)
+    starts = tf.stack([tf.cumsum(bag.lengths, exclusive=True) for bag in bags], axis=1)
+    sizes = tf.stack([tf.size(bag.ids, out_type=tf.int64) for bag in bags])
+    firsts = tf.cumsum(sizes, exclusive=True)
+    starts = tf.reshape(starts + firsts, [-1])
+    lengths = tf.reshape(lengths, [-1])
+    taken = tf.raw_ops.RaggedRange(
+        starts=starts, limits=starts + lengths, deltas=tf.constant(1, tf.int64)
+    ).rt_dense_values
+    ids = tf.concat([bag.ids + offset for bag, offset in zip(bags, offsets)], axis=0)
+    segments = tf.searchsorted(tf.cumsum(lengths), tf.range(tf.reduce_sum(lengths)), side="right")
+    if not is_weighted:
+        return tf.gather(ids, taken), segments, None
+    weights = [tf.ones_like(bag.ids, tf.float32) if bag.weights is None else bag.weights for bag in bags]
+    return tf.gather(ids, taken), segments, tf.gather(tf.concat(weights, axis=0), taken)
+
+
+def _of_bag(bags: Ragged, index: int, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the values of one bag of each row, and where those of each row start `[n + 1]`."""
+    num_bags = bags.lengths.shape[1]
+    bag = np.repeat(np.tile(np.arange(num_bags), len(bags.lengths)), bags.lengths.reshape(-1))
+    starts = np.concatenate([[0], np.cumsum(bags.lengths[:, index])]).astype(np.int32)
+    return values[bag == index], starts

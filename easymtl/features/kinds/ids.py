@@ -1,0 +1,78 @@
+"""Ids: one row of a table per row."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+import tensorflow as tf
+
+from easymtl.data.rows import Column
+from easymtl.features.encoded import Encoded
+from easymtl.features.kinds.base import Numbers, PackedColumns, Slot, Tensors, own_rows
+from easymtl.features.pieces import Ids, Piece, expect
+from easymtl.features.products import take_rows
+
+
+class IdColumns(PackedColumns):
+    """`ids_<width>`: rows of the width's variable, `[n, K]`, -1 for the zero vector."""
+
+    label = "ids"
+
+    def pack(self, features: Mapping[str, Encoded], num_rows: int, id_type: tf.DType) -> np.ndarray:
+        """Returns ids `[n, K]`."""
+        packed: np.ndarray = np.empty((len(self.slots), num_rows), id_type.as_numpy_dtype)
+        for place, slot in enumerate(self.slots):
+            encoded = features[slot.feature]
+            ids = expect(encoded.piece, Ids).ids.numpy()
+            ids = np.where(ids < 0, -1, ids + slot.offset).astype(packed.dtype)
+            if encoded.indices is None:
+                packed[place] = ids
+            else:
+                # The default mode of take would buffer its output.
+                np.take(ids, encoded.indices, out=packed[place], mode="clip")
+        return np.ascontiguousarray(packed.T)
+
+    @staticmethod
+    def tensors(name: str, column: Column) -> dict[str, np.ndarray]:
+        """Returns the ids under the name of the column."""
+        return {name: np.asarray(column)}
+
+    def transform(self, pieces: Mapping[str, Piece], num_rows: tf.Tensor, id_type: tf.DType) -> dict[str, tf.Tensor]:
+        """Returns ids `[n, K]`."""
+        ids = tf.stack([expect(pieces[slot.feature], Ids).ids for slot in self.slots], axis=1)
+        offsets = tf.constant([slot.offset for slot in self.slots], tf.int64)
+        return {self.name: tf.cast(tf.where(tf.less(ids, 0), ids, ids + offsets), id_type)}
+
+    def ids(self, batch: Tensors) -> tf.Tensor:
+        """Returns the ids row by row."""
+        return tf.reshape(batch[self.name], [-1])
+
+    def vectors(self, batch: Tensors, rows: tf.Tensor | None, positions: tf.Tensor | None) -> dict[str, tf.Tensor]:
+        """Returns the vectors `[batch, K, width]`."""
+        return {self._vectors: tf.reshape(take_rows(rows, positions), [-1, len(self.slots), self.width])}
+
+    def vector_specs(self) -> dict[str, tf.TensorSpec]:
+        """Returns the spec of `vectors`."""
+        return {self._vectors: tf.TensorSpec([None, len(self.slots), self.width], tf.float32)}
+
+    def split(self, vectors: Tensors, runs: Sequence[Sequence[Slot]]) -> list[tf.Tensor]:
+        """Returns the vectors of runs of slots, `[batch, width of the run]` each."""
+        return split_slots(vectors[self._vectors], runs)
+
+    def numbers(self, column: Column, slot: Slot) -> Numbers | None:
+        """Returns None: ids are no numbers."""
+        return None
+
+    def arrays(self, column: Column, slot: Slot) -> Iterator[tuple[str, pa.Array]]:
+        """Yields the ids."""
+        yield "", own_rows(np.asarray(column)[:, slot.index], slot)
+
+    @property
+    def _vectors(self) -> str:
+        return f"id_{self.width}"
+
+
+def split_slots(packed: tf.Tensor, runs: Sequence[Sequence[Slot]]) -> list[tf.Tensor]:
+    """Splits vectors `[batch, K, width]` into those of runs of slots, `[batch, slots of the run · width]` each."""
+    parts = tf.split(packed, [len(run) for run in runs], axis=1) if len(runs) > 1 else [packed]
+    return [tf.reshape(part, [-1, len(run) * packed.shape[-1]]) for part, run in zip(parts, runs)]

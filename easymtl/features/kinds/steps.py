@@ -1,0 +1,167 @@
+"""Steps: a history per row, its vectors not combined."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+import tensorflow as tf
+
+from easymtl.data.rows import Column, Ragged
+from easymtl.features import pieces
+from easymtl.features.encoded import Encoded
+from easymtl.features.kinds.base import Numbers, PackedColumns, Slot, Tensors, own_rows
+from easymtl.features.pieces import Bags, Dense, Ids, Piece, expect
+from easymtl.features.products import sum_rows, take_rows
+from easymtl.features.text import rows_and_places
+from easymtl.layers.steps import Rectangle, Segments, Steps
+
+_MADE_UP_STEPS = 20
+
+
+class StepColumns(PackedColumns):
+    """`steps_<k>`: the history of one feature.
+
+    A batch has `step_rows_<k>` int32 `[m]`, the row of each step, ascending; `step_lengths_<k>` int32 `[n]`; and by
+    what the steps are
+
+        ids      `step_ids_<k>` `[m]`, rows of the width's variable
+        bags     `item_ids_<k>` `[p]`, `item_steps_<k>` int32 `[p]`, the step of each, ascending, and
+                 `item_weights_<k>` float32 `[p]` where some weigh other than 1
+        numbers  `step_values_<k>` float32 `[m, width]`
+
+    Vectors have the same rows and lengths, and `steps_<k>` `[m, width]`, or `[n, longest, width]` for `Rectangle`.
+    """
+
+    label = "histories"
+
+    def __init__(self, name: str, width: int, of: type[Ids] | type[Bags] | type[Dense]):
+        super().__init__(name, width)
+        self.of = of
+
+    @property
+    def key(self) -> str:
+        """Returns k."""
+        return self.name.removeprefix("steps_")
+
+    @property
+    def slot(self) -> Slot:
+        """Returns the feature."""
+        return self.slots[0]
+
+    def pack(self, features: Mapping[str, Encoded], num_rows: int, id_type: tf.DType) -> Ragged:
+        """Returns the steps of each row, taken from those of the distinct values."""
+        encoded = features[self.slot.feature]
+        sequence = expect(encoded.piece, pieces.Sequence)
+        lengths = sequence.lengths.numpy().astype(np.int32)[:, np.newaxis]
+        distinct = Ragged(self._values(sequence.steps, id_type.as_numpy_dtype), lengths)
+        return distinct if encoded.indices is None else distinct.take(encoded.indices)
+
+    def _values(self, steps: Ids | Bags | Dense, dtype: type) -> np.ndarray | Ragged:
+        if isinstance(steps, Ids):
+            ids = steps.ids.numpy()
+            return np.where(ids < 0, -1, ids + self.slot.offset).astype(dtype)
+        if isinstance(steps, Dense):
+            return steps.values.numpy()
+        weights = None
+        if self.is_weighted:
+            weights = np.ones(len(steps.ids), np.float32) if steps.weights is None else steps.weights.numpy()
+        lengths = steps.lengths.numpy().astype(np.int32)[:, np.newaxis]
+        return Ragged((steps.ids.numpy() + self.slot.offset).astype(dtype), lengths, weights)
+
+    @staticmethod
+    def tensors(name: str, column: Column) -> dict[str, np.ndarray]:
+        """Returns the tensors of a batch."""
+        assert isinstance(column, Ragged)
+        key, lengths, values = name.removeprefix("steps_"), column.lengths[:, 0], column.values
+        rows = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
+        result = {f"step_rows_{key}": rows, f"step_lengths_{key}": np.ascontiguousarray(lengths)}
+        if not isinstance(values, Ragged):
+            return {**result, f"step_{'values' if values.ndim == 2 else 'ids'}_{key}": values}
+        result[f"item_ids_{key}"] = np.asarray(values.values)
+        result[f"item_steps_{key}"] = np.repeat(np.arange(len(values), dtype=np.int32), values.lengths[:, 0])
+        return result if values.weights is None else {**result, f"item_weights_{key}": values.weights}
+
+    def transform(self, pieces_: Mapping[str, Piece], num_rows: tf.Tensor, id_type: tf.DType) -> dict[str, tf.Tensor]:
+        """Returns the same tensors of pieces of rows."""
+        sequence, key = expect(pieces_[self.slot.feature], pieces.Sequence), self.key
+        rows, _ = rows_and_places(sequence.lengths)
+        result = {
+            f"step_rows_{key}": tf.cast(rows, tf.int32),
+            f"step_lengths_{key}": tf.cast(sequence.lengths, tf.int32),
+        }
+        steps, offset = sequence.steps, self.slot.offset
+        if isinstance(steps, Ids):
+            ids = tf.where(tf.less(steps.ids, 0), steps.ids, steps.ids + offset)
+            return {**result, f"step_ids_{key}": tf.cast(ids, id_type)}
+        if isinstance(steps, Dense):
+            return {**result, f"step_values_{key}": steps.values}
+        result[f"item_ids_{key}"] = tf.cast(steps.ids + offset, id_type)
+        result[f"item_steps_{key}"] = tf.cast(rows_and_places(steps.lengths)[0], tf.int32)
+        if self.is_weighted:
+            ones = tf.ones_like(steps.ids, tf.float32)
+            result[f"item_weights_{key}"] = ones if steps.weights is None else steps.weights
+        return result
+
+    def ids(self, batch: Tensors) -> tf.Tensor | None:
+        """Returns the ids of all steps, or of all items of all steps."""
+        if self.of is Dense:
+            return None
+        return batch[f"{'step' if self.of is Ids else 'item'}_ids_{self.key}"]
+
+    def vectors(self, batch: Tensors, rows: tf.Tensor | None, positions: tf.Tensor | None) -> dict[str, tf.Tensor]:
+        """Returns the vectors of the steps, and where they stand."""
+        of_steps, lengths = batch[f"step_rows_{self.key}"], batch[f"step_lengths_{self.key}"]
+        if self.of is Dense:
+            flat = batch[f"step_values_{self.key}"]
+        elif self.of is Ids:
+            flat = take_rows(rows, positions)
+        else:
+            weights = batch.get(f"item_weights_{self.key}")
+            ones = tf.ones(tf.shape(positions)) if weights is None else weights
+            flat = sum_rows(rows, ones, batch[f"item_steps_{self.key}"], positions, tf.size(of_steps))
+        flat = tf.ensure_shape(flat, [None, self.width])
+        return {self.name: flat, f"step_rows_{self.key}": of_steps, f"step_lengths_{self.key}": lengths}
+
+    def vector_specs(self) -> dict[str, tf.TensorSpec]:
+        """Returns the specs of `vectors`."""
+        whole = tf.TensorSpec([None], tf.int32)
+        flat = tf.TensorSpec([None, self.width], tf.float32)
+        return {self.name: flat, f"step_rows_{self.key}": whole, f"step_lengths_{self.key}": whole}
+
+    def made_up(self, batch_size: int, seed: int) -> dict[str, tf.Tensor]:
+        """Returns random `vectors` of so many rows, each with the same number of steps."""
+        rows = tf.repeat(tf.range(batch_size), _MADE_UP_STEPS)
+        flat = tf.random.stateless_normal([batch_size * _MADE_UP_STEPS, self.width], [0, seed])
+        lengths = tf.fill([batch_size], _MADE_UP_STEPS)
+        return {self.name: flat, f"step_rows_{self.key}": rows, f"step_lengths_{self.key}": lengths}
+
+    def steps(self, vectors: Tensors) -> Steps:
+        """Returns the history, in the layout that its vectors have."""
+        values, lengths = vectors[self.name], vectors[f"step_lengths_{self.key}"]
+        if len(values.shape) == 3:
+            return Rectangle(values, lengths)
+        return Segments(values, vectors[f"step_rows_{self.key}"], lengths)
+
+    def split(self, vectors: Tensors, runs: Sequence[Sequence[Slot]]) -> list[tf.Tensor]:
+        """Has no meaning: a history is no vector of a row."""
+        raise AssertionError(f"{self.slot.feature} is a history")
+
+    def numbers(self, column: Column, slot: Slot) -> Numbers | None:
+        """Returns the numbers of all steps, or the weights of their items."""
+        assert isinstance(column, Ragged)
+        values = column.values
+        if isinstance(values, Ragged):
+            return None if values.weights is None else Numbers(values.weights, False)
+        return Numbers(values, False) if self.of is Dense else None
+
+    def arrays(self, column: Column, slot: Slot) -> Iterator[tuple[str, pa.Array]]:
+        """Yields lists of ids, of numbers, or of lists of ids."""
+        assert isinstance(column, Ragged)
+        values, starts = column.values, column.starts.astype(np.int32)
+        if isinstance(values, Ragged):
+            items = pa.ListArray.from_arrays(values.starts.astype(np.int32), own_rows(np.asarray(values.values), slot))
+            yield "", pa.ListArray.from_arrays(starts, items)
+        elif self.of is Dense:
+            yield "", pa.ListArray.from_arrays(starts, pa.array(values[:, 0] if self.width == 1 else list(values)))
+        else:
+            yield "", pa.ListArray.from_arrays(starts, own_rows(values, slot))

@@ -1,0 +1,177 @@
+"""SequenceFeature: a history, any number of steps per row, each of one or more items."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from easymtl.config.view import number_boundaries
+from easymtl.features.combiners import fold
+from easymtl.features.lookups import HashLookup, make_lookup
+from easymtl.features.pieces import Bags, Counts, Dense, Ids, Sequence, count
+from easymtl.features.text import Split, as_numbers, as_text, counts_by_row, split
+from easymtl.features.transform import Transform
+from easymtl.protos.feature_pb2 import FeatureConfig
+
+
+class _Items(NamedTuple):
+    """Items of steps.
+
+    Attributes:
+        texts: `[p]`.
+        steps: int64 `[p]`, the step of each.
+        places: int64 `[p]`, its place in the step.
+        num_steps: int64 scalar.
+    """
+
+    texts: tf.Tensor
+    steps: tf.Tensor
+    places: tf.Tensor
+    num_steps: tf.Tensor
+
+
+class SequenceFeature(Transform):
+    """`a|b|b` is the history of steps a, b, b; with `seq_multi_sep`, each step is split once more into items.
+
+    Steps are ids (`sub_feature_type: IdFeature`) or numbers (`RawFeature`): in buckets, times a vector, or as they are.
+    An empty piece is a step: `''` has one, `x||y` three. Of two levels empty items are dropped, a step without items is
+    the zero vector, and steps without items at the end of a history are none. An empty text is hashed like any other;
+    where a number has to be, it is the zero vector. Unknown and out-of-range items take row 0.
+
+    `max_seq_len`, and `sequence_length` of numbers, keep the first steps.
+    """
+
+    def __init__(self, feature: FeatureConfig):
+        super().__init__(feature)
+        self.kind = Sequence
+        self.separators = [feature.separator, *([feature.seq_multi_sep] if feature.seq_multi_sep else [])]
+        self.most_steps = int(feature.max_seq_len)
+        self.is_number = feature.sub_feature_type == FeatureConfig.RawFeature
+        self.boundaries = number_boundaries(feature) if self.is_number else ()
+        self.dimension = max(int(feature.raw_input_dim), 1)
+        self.has_items = len(self.separators) == 2
+        if not self.is_number:
+            self.lookup = make_lookup(feature, minus_one_is_missing=False)
+            self.num_rows = self.lookup.num_rows
+            self.kind_of_steps = Bags if self.has_items else Ids
+            self.is_weighted = self.has_items and feature.combiner != "sum"
+            return
+        if feature.HasField("sequence_length") and not self.boundaries:
+            limits = [length for length in (self.most_steps, int(feature.sequence_length)) if length]
+            self.most_steps = min(limits)
+        if self.boundaries:
+            self.num_rows = len(self.boundaries) + 1
+            self.kind_of_steps = Bags if self.has_items else Ids
+            self.is_weighted = self.has_items
+        elif self.width:
+            self.num_rows, self.kind_of_steps, self.is_weighted = self.dimension, Bags, True
+        else:
+            self.width, self.kind_of_steps = self.dimension, Dense
+
+    def per_value(self, position: int, column: tf.Tensor) -> Sequence:
+        """Returns the histories of values `[n]`."""
+        column = as_text(column, self.feature.precision)
+        parts = split(column, self.separators[0], keep_empty=True)
+        if self.most_steps:
+            parts = _first_steps(parts, self.most_steps)
+        if not self.has_items:
+            steps, counts = self._steps(parts.pieces)
+            return Sequence(steps, parts.lengths, _by_row(counts, parts.rows, parts.lengths))
+        parts, items = _items(parts, self.separators[1], keep_empty=self._are_components)
+        steps, counts = self._numbers_of(items) if self._are_components else self._bags(items)
+        rows = tf.gather(parts.rows, items.steps)
+        return Sequence(steps, parts.lengths, _by_row(counts, rows, parts.lengths))
+
+    @property
+    def _are_components(self) -> bool:
+        """Returns whether the items of a step are the numbers of one vector."""
+        return self.is_number and not self.boundaries
+
+    def _steps(self, texts: tf.Tensor) -> tuple[Ids | Bags | Dense, Counts]:
+        """Returns steps of one item each, and what is odd in which of them."""
+        if not self._are_components:
+            ids, counts = self._ids(texts)
+            return Ids(ids, {}), counts
+        numbers = tf.range(tf.size(texts, out_type=tf.int64))
+        return self._numbers_of(_Items(texts, numbers, tf.zeros_like(numbers), tf.size(texts, out_type=tf.int64)))
+
+    def _ids(self, texts: tf.Tensor) -> tuple[tf.Tensor, Counts]:
+        """Returns the rows of items `[m]`, -1 for the zero vector."""
+        if self.boundaries:
+            missing = tf.equal(texts, "")
+            numbers = self._scaled(as_numbers(texts, tf.float64))
+            buckets = tf.searchsorted(tf.constant(self.boundaries, tf.float64), numbers, side="right")
+            is_none = missing | tf.math.is_nan(numbers)
+            ids = tf.where(is_none, tf.constant(-1, tf.int64), tf.cast(buckets, tf.int64))
+            return ids, {"not_finite": count(is_none & ~missing)}
+        found = self.lookup(texts)
+        counts = {kind: flags for kind, flags in found.counts.items() if kind != "missing"}
+        if isinstance(self.lookup, HashLookup):
+            return tf.strings.to_hash_bucket_fast(texts, self.num_rows), counts
+        is_number = not self.feature.vocab_list and not self.feature.vocab_file
+        return found.ids if is_number else tf.maximum(found.ids, 0), counts
+
+    def _scaled(self, numbers: tf.Tensor) -> tf.Tensor:
+        """Returns numbers as the boundaries mean them: those of `num_buckets` are shares of the range."""
+        if self.feature.boundaries:
+            return numbers
+        return (numbers - self.feature.min_val) / (self.feature.max_val - self.feature.min_val)
+
+    def _bags(self, items: _Items) -> tuple[Bags, Counts]:
+        """Returns the bags of items, combined."""
+        ids, counts = self._ids(items.texts)
+        lengths = counts_by_row(tf.ones_like(items.steps), items.steps, items.num_steps)
+        bags = Bags(tf.maximum(ids, 0), lengths, None, {})
+        if self.boundaries:
+            # No bucket is no row: it weighs 0.
+            bags = bags._replace(weights=tf.cast(ids >= 0, tf.float32))
+        return fold(bags, items.steps, self.feature.combiner), counts
+
+    def _numbers_of(self, items: _Items) -> tuple[Bags | Dense, Counts]:
+        """Returns the vectors of numbers of steps, missing ones 0, as they are or as weights of rows."""
+        numbers = as_numbers(items.texts, tf.float64)
+        finite = tf.math.is_finite(tf.cast(numbers, tf.float32))
+        values = tf.where(finite, tf.cast(numbers, tf.float32), 0.0)
+        inside = tf.less(items.places, self.dimension)
+        places = tf.stack([items.steps, items.places], axis=1)[inside]
+        shape = tf.stack([items.num_steps, tf.constant(self.dimension, tf.int64)])
+        table = tf.ensure_shape(tf.scatter_nd(places, values[inside], shape), [None, self.dimension])
+        counts = {"not_finite": count(~finite), "surplus": count(~inside)}
+        if self.kind_of_steps is Dense:
+            return Dense(table, {}), counts
+        ids = tf.tile(tf.range(self.dimension, dtype=tf.int64), [items.num_steps])
+        lengths = tf.fill([items.num_steps], tf.constant(self.dimension, tf.int64))
+        return Bags(ids, lengths, tf.reshape(table, [-1]), {}), counts
+
+
+def _first_steps(parts: Split, most: int) -> Split:
+    kept = tf.less(parts.positions, most)
+    return _kept(parts, kept)
+
+
+def _kept(parts: Split, kept: tf.Tensor) -> Split:
+    rows = parts.rows[kept]
+    num_rows = tf.shape(parts.lengths, out_type=tf.int64)[0]
+    lengths = counts_by_row(tf.ones_like(rows), rows, num_rows)
+    return Split(parts.pieces[kept], rows, parts.positions[kept], lengths)
+
+
+def _items(parts: Split, separator: str, keep_empty: bool) -> tuple[Split, _Items]:
+    """Splits steps into items, and drops the steps behind the last one of each history that has any."""
+    found = split(parts.pieces, separator, keep_empty=keep_empty)
+    has_item = tf.greater(found.lengths, 0)
+    if keep_empty:
+        has_item = tf.not_equal(parts.pieces, "")
+    num_rows = tf.shape(parts.lengths, out_type=tf.int64)[0]
+    ends = tf.where(has_item, parts.positions + 1, tf.zeros_like(parts.positions))
+    lengths = tf.maximum(tf.math.unsorted_segment_max(ends, parts.rows, num_rows), 0)
+    kept = tf.less(parts.positions, tf.gather(lengths, parts.rows))
+    of_kept = tf.gather(kept, found.rows)
+    number = tf.cumsum(tf.cast(kept, tf.int64)) - 1
+    steps = tf.gather(number, found.rows)[of_kept]
+    num_steps = tf.reduce_sum(tf.cast(kept, tf.int64))
+    return _kept(parts, kept), _Items(found.pieces[of_kept], steps, found.positions[of_kept], num_steps)
+
+
+def _by_row(counts: Counts, rows: tf.Tensor, lengths: tf.Tensor) -> Counts:
+    num_rows = tf.shape(lengths, out_type=tf.int64)[0]
+    return {kind: counts_by_row(flags, rows, num_rows) for kind, flags in counts.items()}

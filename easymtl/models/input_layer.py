@@ -1,0 +1,160 @@
+"""From the vectors of features to the inputs of a model: joins, combiners of histories, attention to a target."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import tensorflow as tf
+
+from easymtl.features.feature_set import FeatureSet
+from easymtl.features.kinds import Slot, StepColumns
+from easymtl.features.tables import GroupSlots
+from easymtl.layers.context import Build, Call
+from easymtl.layers.steps import Steps
+from easymtl.layers.target_attention import TargetAttention
+from easymtl.models.inputs import GroupInput, GroupShape, Inputs, InputShapes
+from easymtl.protos.feature_pb2 import FeatureGroupConfig
+
+Vectors = Mapping[str, tf.Tensor]
+
+
+class InputLayer(tf.Module):
+    """The layers between embeddings and architecture, which every architecture has.
+
+    Features of a group stand side by side in the order of the config; histories with a `sequence_combiner` come behind
+    them as one vector each, and what `sequence_features` attend to comes last.
+    """
+
+    def __init__(self, build: Build, groups: Sequence[FeatureGroupConfig], feature_set: FeatureSet):
+        """Makes the layers.
+
+        Args:
+            build: seed and norms of the layers.
+            groups: the feature groups of the config.
+            feature_set: has the same groups.
+        """
+        super().__init__()
+        self._groups = {
+            group.group_name: _Group(build, index, group, feature_set.groups[group.group_name], feature_set)
+            for index, group in enumerate(groups)
+        }
+        self._runs = _runs_by_columns(self._groups.values())
+        self.shapes = InputShapes({name: group.shape for name, group in self._groups.items()})
+
+    def __call__(self, vectors: Vectors, call: Call) -> Inputs:
+        """Maps the vectors of all features (see `PackedColumns.vectors`) to the groups of a batch."""
+        pieces: dict[tuple[str, int], tf.Tensor] = {}
+        for runs in self._runs.values():
+            parts = runs[0][0].columns.split(vectors, runs)
+            pieces |= {_key(run[0]): part for run, part in zip(runs, parts)}
+        return Inputs({name: group(vectors, pieces, call) for name, group in self._groups.items()})
+
+
+class _Group(tf.Module):
+    """The layers of one group."""
+
+    def __init__(self, build: Build, index: int, config: FeatureGroupConfig, slots: GroupSlots, features: FeatureSet):
+        super().__init__()
+        self.slots = slots
+        self.runs = list(_runs(slots.plain))
+        scope = f"input_layer_{index}" if index else "input_layer"
+        self.combiners: dict = {}
+        for slot in sorted(slots.sequences, key=lambda slot: _column_name(slot, features)):
+            message = features.transforms[slot.feature].feature.sequence_combiner
+            if message.WhichOneof("combiner"):
+                name = f"{scope}/{_column_name(slot, features)}"
+                from easymtl.layers.sequence_combiners import make_combiner
+
+                self.combiners[slot.feature] = make_combiner(build, name, message, slot.width)
+        self.blocks = [_Attention(build, block, slots) for block in config.sequence_features]
+        widths = {slot.feature: slot.width for slot in slots.plain}
+        widths |= {name: combiner.width for name, combiner in self.combiners.items()}
+        sequences = {slot.feature: slot.width for slot in slots.sequences}
+        self.shape = GroupShape(widths, sequences, tuple(block.attention.width for block in self.blocks))
+
+    def attention_runs(self) -> list[list[Slot]]:
+        """Returns the slots that only attention reads and that are no histories, each alone."""
+        return [[slot] for slot in self.slots.attention.values() if not isinstance(slot.columns, StepColumns)]
+
+    def __call__(self, vectors: Vectors, pieces: Mapping[tuple[str, int], tf.Tensor], call: Call) -> GroupInput:
+        sequences = {slot.feature: steps_of(slot, vectors) for slot in self.slots.sequences}
+        parts = [pieces[_key(run[0])] for run in self.runs]
+        parts += [combiner(sequences[name], call) for name, combiner in self.combiners.items()]
+        joined = tf.concat(parts, axis=1) if len(parts) > 1 else (parts[0] if parts else None)
+        group = GroupInput(self.shape, joined, sequences)
+        if not self.blocks:
+            return group
+        known = dict(group.vectors())
+        for slot in self.slots.attention.values():
+            if not isinstance(slot.columns, StepColumns):
+                known[slot.feature] = pieces[_key(slot)]
+        histories = {
+            slot.feature: steps_of(slot, vectors)
+            for slot in self.slots.attention.values()
+            if isinstance(slot.columns, StepColumns)
+        }
+        attended = tuple(block(known, histories, call) for block in self.blocks)
+        return GroupInput(self.shape, joined, sequences, attended)
+
+
+class _Attention(tf.Module):
+    """One block of sequence_features."""
+
+    def __init__(self, build: Build, config, slots: GroupSlots):
+        super().__init__()
+        maps = config.seq_att_map
+        self.keys = [name for one in maps for name in one.key]
+        self.histories = [name for one in maps for name in one.hist_seq]
+        self.others = [name for one in maps for name in one.aux_hist_seq]
+        widths = {slot.feature: slot.width for slot in slots.plain}
+        widths |= {name: slot.width for name, slot in slots.attention.items()}
+        self.attention = TargetAttention(
+            build,
+            config,
+            [widths[name] for name in self.keys],
+            [widths[name] for name in self.histories],
+            [widths[name] for name in self.others],
+        )
+
+    def __call__(self, vectors: Mapping[str, tf.Tensor], histories: Mapping[str, Steps], call: Call) -> tf.Tensor:
+        return self.attention(
+            [vectors[name] for name in self.keys],
+            [histories[name] for name in self.histories],
+            [histories[name] for name in self.others],
+            call,
+        )
+
+
+def steps_of(slot: Slot, vectors: Vectors) -> Steps:
+    """Returns the history of a feature."""
+    assert isinstance(slot.columns, StepColumns), f"{slot.feature} is no history"
+    return slot.columns.steps(vectors)
+
+
+def _column_name(slot: Slot, features: FeatureSet) -> str:
+    """Returns how EasyRec names, and sorts, the column of a history."""
+    transform = features.transforms[slot.feature]
+    return f"{slot.feature}_{'bucketized_' if getattr(transform, 'boundaries', ()) else ''}embedding"
+
+
+def _runs(slots: list[Slot]) -> Iterator[list[Slot]]:
+    """Splits the slots of a group into runs that lie side by side in the packed columns."""
+    run: list[Slot] = []
+    for slot in slots:
+        if run and not slot.columns.follows(run[-1], slot):
+            yield run
+            run = []
+        run.append(slot)
+    if run:
+        yield run
+
+
+def _runs_by_columns(groups) -> dict[str, list[list[Slot]]]:
+    """Returns all runs of each of the packed columns in the order of their slots."""
+    runs = [run for group in groups for run in [*group.runs, *group.attention_runs()]]
+    result: dict[str, list[list[Slot]]] = {}
+    for run in sorted(runs, key=lambda run: run[0].index):
+        result.setdefault(run[0].columns.name, []).append(run)
+    return result
+
+
+def _key(slot: Slot) -> tuple[str, int]:
+    return slot.columns.name, slot.index

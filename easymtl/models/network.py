@@ -1,0 +1,49 @@
+"""Everything between the vectors of features and the logits of tasks."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import tensorflow as tf
+
+from easymtl.features.feature_set import FeatureSet
+from easymtl.layers.context import Build, Call
+from easymtl.models.base import MultiTaskModel
+from easymtl.models.input_layer import InputLayer
+from easymtl.models.inputs import InputShapes
+from easymtl.protos.feature_pb2 import FeatureGroupConfig
+
+
+class Network(tf.Module):
+    """The input layer and an architecture on it.
+
+    Attributes:
+        input_layer: makes the groups.
+        model: maps groups to logits.
+    """
+
+    def __init__(
+        self,
+        build: Build,
+        groups: Sequence[FeatureGroupConfig],
+        feature_set: FeatureSet,
+        make_model: Callable[[InputShapes], MultiTaskModel],
+    ):
+        """Makes the layers.
+
+        Args:
+            build: seed and norms of the layers.
+            groups: the feature groups of the config.
+            feature_set: has the same groups.
+            make_model: returns the architecture, given the shapes of the groups.
+        """
+        super().__init__()
+        self.input_layer = InputLayer(build, groups, feature_set)
+        self.model: MultiTaskModel = make_model(self.input_layer.shapes)
+
+    @property
+    def shapes(self) -> InputShapes:
+        """Returns the widths of the groups."""
+        return self.input_layer.shapes
+
+    def __call__(self, vectors: Mapping[str, tf.Tensor], call: Call) -> dict[str, tf.Tensor]:
+        """Maps the vectors of all features, see `Embeddings.vectors`, to logits `[batch, num_outputs]` by tower."""
+        return self.model(self.input_layer(vectors, call), call)
