@@ -7,9 +7,7 @@ numbers do not; and some of ours, as the update count of a norm, have no counter
 import re
 from collections.abc import Collection
 
-_TABLE = re.compile(
-    r"^(?P<scope>input_layer(?:_\d+)?)/(?P<feature>[^/]+)_embedding/embedding_weights(?P<slot>/[^/]+)?$"
-)
+_TABLE = re.compile(r"^(?P<scope>[^/]+)/(?P<feature>[^/]+)_embedding/embedding_weights(?P<slot>/[^/]+)?$")
 _TABLE_NAMES = (
     "{feature}_embedding",
     "{feature}_weighted_by_{feature}_w_embedding",

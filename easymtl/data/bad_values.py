@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -22,14 +23,16 @@ class BadValues(UserError):
         first: one of them.
         others: the rest, found when they are asked for.
         problem: what is wrong with the first, and what is allowed: sentences.
+        rows: bool `[n]`, the rows of the batch that cannot be used, where values alone do not tell them; else None.
     """
 
-    def __init__(self, field: str, first: Value, others: Iterable[Value], problem: str):
+    def __init__(self, field: str, first: Value, others: Iterable[Value], problem: str, rows: np.ndarray | None = None):
         super().__init__(problem)
         self.field = field
         self.first = first
         self.others = others
         self.problem = problem
+        self.rows = rows
 
 
 def usable_rows(
@@ -52,7 +55,10 @@ def usable_rows(
         except BadValues as error:
             if not source.ignore_error:
                 raise UserError(f"{described(error, source, blocks)} {ADVICE}") from None
-            is_bad = _is_bad(batch.column(error.field), [error.first, *error.others])
+            if error.rows is None:
+                is_bad = _is_bad(batch.column(error.field), [error.first, *error.others])
+            else:
+                is_bad = pa.array(error.rows)
             # A dictionary may hold values that only rows which were left out, or rows of another batch, have.
             count = pc.sum(is_bad).as_py()
             if count:

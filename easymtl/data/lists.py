@@ -6,6 +6,7 @@ null, its weight is left out with it, as a client has to do.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -31,7 +32,10 @@ def join_items(column: pa.Array, form: TextForm, to_texts: Callable[[pa.Array], 
     """
     rows = parents(column)
     values = pc.list_flatten(column)
-    items, bad = to_texts(values)
+    if is_list(values.type):
+        items, bad = join_items(values, replace(form, separators=form.inner, inner=(), keeps_empty=False), to_texts)
+    else:
+        items, bad = to_texts(values)
     is_bad = np.zeros(len(items), bool)
     is_bad[bad] = True
     if form.tags and pa.types.is_floating(values.type):
@@ -40,7 +44,8 @@ def join_items(column: pa.Array, form: TextForm, to_texts: Callable[[pa.Array], 
         is_bad |= flags(pc.match_substring(items, character))
     filled = items.fill_null("1" if form.only_weighs else "")
     joined = _join(filled, np.bincount(rows, minlength=len(column)), form.separator)
-    is_empty = np.bincount(rows[flags(pc.not_equal(filled, ""))], minlength=len(column)) == 0
+    counts = np.ones(len(filled), bool) if form.keeps_empty else flags(pc.not_equal(filled, ""))
+    is_empty = np.bincount(rows[counts], minlength=len(column)) == 0
     bad_rows = np.unique(rows[is_bad])
     is_empty[bad_rows] = True
     return pc.if_else(pa.array(is_empty), None, joined), bad_rows

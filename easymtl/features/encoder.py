@@ -17,6 +17,7 @@ from easymtl.features.kinds import KINDS
 from easymtl.features.number_texts import no_number
 from easymtl.features.numbers import NumberColumn, read_numbers
 from easymtl.features.oddities import describe_unknown
+from easymtl.features.parallel import require_parallel_rows
 from easymtl.features.pieces import Piece
 from easymtl.features.tally import ODDITIES, Codes, Found, pack_oddities
 from easymtl.features.traced import traced_transforms
@@ -78,11 +79,13 @@ class Encoder:
         A further column tells what is odd in each row.
 
         Raises:
-            BadValues: a text that must be a number is none, or the weight of a tag is not finite.
+            BadValues: a text that must be a number is none, the weight of a tag is not finite, or histories that are
+                read side by side have different lengths.
         """
         # Distinct values are few and most of them text: a GPU would only add copies.
         with tf.device("/CPU:0"):
             features, found = self._encode(batch)
+        require_parallel_rows(batch, features, self.feature_set.transforms, self.feature_set.parallel)
         columns = self._pack(features, batch.num_rows)
         columns[ODDITIES] = pack_oddities(found, batch.num_rows)
         if self.number_columns:

@@ -13,6 +13,7 @@ from easymtl.features.declarations import declared_features, find_feature
 from easymtl.features.declared import make_transform
 from easymtl.features.hashing import hash_together, hashed_features
 from easymtl.features.lookups import is_missing
+from easymtl.features.parallel import parallel_histories, require_parallel
 from easymtl.features.pieces import Piece
 from easymtl.features.tables import GroupSlots, Layout, Slot, Table
 from easymtl.features.transform import Transform
@@ -68,6 +69,7 @@ class FeatureSet(tf.Module):
         self._layout = layout
         self._types = types
         self._defaults = _defaults([fields[name] for name in types])
+        self.parallel = parallel_histories(pipeline)
 
     @property
     def layout(self) -> Layout:
@@ -131,6 +133,7 @@ class FeatureSet(tf.Module):
         for name, transform in self.transforms.items():
             if name not in hashed:
                 pieces[name] = transform([columns[field] for field in transform.inputs])
+        require_parallel(pieces, self.parallel)
         packed: dict[str, tf.Tensor] = {"batch_size": num_rows}
         for kind in self._layout.columns.values():
             packed |= kind.transform(pieces, num_rows, self._layout.id_type(kind.width))

@@ -8,7 +8,7 @@ from easymtl.config.view import number_boundaries
 from easymtl.features.combiners import fold
 from easymtl.features.lookups import HashLookup, make_lookup
 from easymtl.features.pieces import Bags, Counts, Dense, Ids, Sequence, count
-from easymtl.features.text import Split, as_numbers, as_text, counts_by_row, split
+from easymtl.features.text import Split, as_numbers, as_text, counts_by_row, split, split_whole
 from easymtl.features.transform import Transform
 from easymtl.protos.feature_pb2 import FeatureConfig
 
@@ -70,7 +70,7 @@ class SequenceFeature(Transform):
     def per_value(self, position: int, column: tf.Tensor) -> Sequence:
         """Returns the histories of values `[n]`."""
         column = as_text(column, self.feature.precision)
-        parts = split(column, self.separators[0], keep_empty=True)
+        parts = split_whole(column, self.separators[0])
         if self.most_steps:
             parts = _first_steps(parts, self.most_steps)
         if not self.has_items:
@@ -157,10 +157,8 @@ def _kept(parts: Split, kept: tf.Tensor) -> Split:
 
 def _items(parts: Split, separator: str, keep_empty: bool) -> tuple[Split, _Items]:
     """Splits steps into items, and drops the steps behind the last one of each history that has any."""
-    found = split(parts.pieces, separator, keep_empty=keep_empty)
-    has_item = tf.greater(found.lengths, 0)
-    if keep_empty:
-        has_item = tf.not_equal(parts.pieces, "")
+    found = split_whole(parts.pieces, separator) if keep_empty else split(parts.pieces, separator)
+    has_item = tf.not_equal(parts.pieces, "") if keep_empty else tf.greater(found.lengths, 0)
     num_rows = tf.shape(parts.lengths, out_type=tf.int64)[0]
     ends = tf.where(has_item, parts.positions + 1, tf.zeros_like(parts.positions))
     lengths = tf.maximum(tf.math.unsorted_segment_max(ends, parts.rows, num_rows), 0)

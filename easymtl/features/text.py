@@ -1,5 +1,6 @@
 """Text operations of the transforms: numbers as text, text as numbers, splitting at separators."""
 
+import re
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -55,6 +56,17 @@ def as_weights(column: tf.Tensor) -> tf.Tensor:
 def split(text: tf.Tensor, separators: str, keep_empty: bool = False) -> Split:
     """Splits texts `[n]` at any of the (one-byte) separators."""
     parts = tf.raw_ops.StringSplit(input=text, delimiter=separators, skip_empty=not keep_empty)
+    rows, positions = parts.indices[:, 0], parts.indices[:, 1]
+    num_texts = tf.shape(text, out_type=tf.int64)[0]
+    return Split(parts.values, rows, positions, counts_by_row(tf.ones_like(rows), rows, num_texts))
+
+
+def split_whole(text: tf.Tensor, separators: str) -> Split:
+    """Splits texts `[n]` at each of the (one-byte) separators: n separators make n + 1 pieces, '' is one piece."""
+    first = separators[0]
+    if len(separators) > 1:
+        text = tf.strings.regex_replace(text, f"[{re.escape(separators)}]", first)
+    parts = tf.raw_ops.StringSplitV2(input=text, sep=first)
     rows, positions = parts.indices[:, 0], parts.indices[:, 1]
     num_texts = tf.shape(text, out_type=tf.int64)[0]
     return Split(parts.values, rows, positions, counts_by_row(tf.ones_like(rows), rows, num_texts))

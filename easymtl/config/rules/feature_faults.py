@@ -122,6 +122,56 @@ def _of_numbers(feature: FeatureConfig, input_types: Sequence[str]) -> Iterator[
         yield Fault("normalizer_fn", text)
 
 
+def _of_history(feature: FeatureConfig, input_types: Sequence[str]) -> Iterator[Fault]:
+    yield from _separator("separator", feature.separator)
+    if feature.seq_multi_sep:
+        yield from _separator("seq_multi_sep", feature.seq_multi_sep)
+        if set(feature.seq_multi_sep) & set(feature.separator):
+            yield Fault("seq_multi_sep", f'"{feature.seq_multi_sep}" splits at the same character as separator.')
+    if any(kind not in ("STRING", "") for kind in input_types[:1]):
+        text = f'of the {input_types[0]} field "{feature.input_names[0]}" has one step; declare the field as STRING.'
+        yield Fault("", f"a history {text}", (INPUT_TYPES,))
+    if feature.sub_feature_type == FeatureConfig.IdFeature:
+        yield from _of_table(feature, ())
+    elif feature.sub_feature_type == FeatureConfig.RawFeature:
+        yield from _of_number_steps(feature)
+    else:
+        name = FeatureConfig.FeatureType.Name(feature.sub_feature_type)
+        yield Fault("sub_feature_type", f"{name} is no kind of step; allowed are IdFeature and RawFeature.")
+    yield from _of_combiner(feature)
+
+
+def _of_number_steps(feature: FeatureConfig) -> Iterator[Fault]:
+    boundaries = list(feature.boundaries)
+    if any(not low < high for low, high in pairwise(boundaries)):
+        yield Fault("boundaries", f"{boundaries} must ascend, each larger than the one before.")
+    has_buckets = bool(boundaries) or (feature.num_buckets > 1 and feature.max_val > feature.min_val)
+    if has_buckets and not feature.embedding_dim:
+        yield Fault("", "has buckets, so it needs embedding_dim, for example embedding_dim: 16.")
+    if has_buckets and feature.raw_input_dim > 1:
+        field = "boundaries" if boundaries else "num_buckets"
+        yield Fault(field, f"take one number, but raw_input_dim is {feature.raw_input_dim}.")
+    if feature.raw_input_dim > 1 and not feature.seq_multi_sep:
+        text = f"{feature.raw_input_dim} needs seq_multi_sep, which stands between the numbers of a step."
+        yield Fault("raw_input_dim", text)
+    if feature.hash_bucket_size:
+        text = "has no meaning for steps of numbers; use boundaries, num_buckets with min_val and max_val, or neither."
+        yield Fault("hash_bucket_size", text)
+
+
+def _of_combiner(feature: FeatureConfig) -> Iterator[Fault]:
+    if feature.sequence_combiner.WhichOneof("combiner") != "text_cnn":
+        return
+    cnn = feature.sequence_combiner.text_cnn
+    sizes, counts, length = list(cnn.filter_sizes), list(cnn.num_filters), cnn.pad_sequence_length
+    if not sizes or len(sizes) != len(counts):
+        text = f"has {len(sizes)} filter_sizes and {len(counts)} num_filters; each size needs a number of filters."
+        yield Fault("sequence_combiner", f"text_cnn {text}")
+    elif length < max(sizes):
+        text = f"{length} is shorter than the largest filter, {max(sizes)}; set it to the steps that shall count."
+        yield Fault("sequence_combiner", f"text_cnn.pad_sequence_length {text}")
+
+
 def _of_combination(feature: FeatureConfig, input_types: Sequence[str]) -> Iterator[Fault]:
     if not feature.hash_bucket_size:
         yield Fault("", "needs hash_bucket_size: a ComboFeature hashes its crossed values.")
@@ -166,7 +216,7 @@ _TYPES = {
     FeatureConfig.RawFeature: _Type(1, 1, _of_numbers),
     FeatureConfig.ComboFeature: _Type(1, _MOST_INPUTS, _of_combination),
     FeatureConfig.LookupFeature: _Type(2, 2, _of_table),
-    FeatureConfig.SequenceFeature: _Type(1, 1, _of_inputs_alone),
+    FeatureConfig.SequenceFeature: _Type(1, 1, _of_history),
     FeatureConfig.ExprFeature: _Type(1, _MOST_INPUTS, _of_inputs_alone),
     FeatureConfig.PassThroughFeature: _Type(1, 1, _of_inputs_alone),
 }

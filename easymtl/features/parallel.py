@@ -1,0 +1,72 @@
+"""Histories that are read side by side: step t of one belongs to step t of the other, so they have equal lengths."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+import tensorflow as tf
+
+from easymtl.data.bad_values import BadValues
+from easymtl.features import pieces
+from easymtl.features.encoded import Encoded
+from easymtl.features.pieces import Piece, expect
+from easymtl.features.transform import Transform
+from easymtl.protos.pipeline_pb2 import Pipeline
+
+
+def parallel_histories(pipeline: Pipeline) -> list[tuple[str, ...]]:
+    """Returns the features of each block of sequence_features that have to have equal lengths."""
+    blocks = [block for group in pipeline.model_config.feature_groups for block in group.sequence_features]
+    names = [
+        tuple(dict.fromkeys(name for one in block.seq_att_map for name in [*one.hist_seq, *one.aux_hist_seq]))
+        for block in blocks
+    ]
+    return list(dict.fromkeys(one for one in names if len(one) > 1))
+
+
+def require_parallel(made: Mapping[str, Piece], parallel: Sequence[tuple[str, ...]]) -> None:
+    """Makes a graph refuse rows whose histories have different lengths; names the features."""
+    for first, *others in parallel:
+        lengths = expect(made[first], pieces.Sequence).lengths
+        for other in others:
+            message = f'the histories "{first}" and "{other}" of a row have different numbers of steps'
+            found = expect(made[other], pieces.Sequence).lengths
+            tf.debugging.assert_equal(lengths, found, message)
+
+
+def require_parallel_rows(
+    batch: pa.RecordBatch,
+    features: Mapping[str, Encoded],
+    transforms: Mapping[str, Transform],
+    parallel: Sequence[tuple[str, ...]],
+) -> None:
+    """Checks the same of encoded rows.
+
+    Raises:
+        BadValues: lengths differ; it names the features, their lengths and, once it is located, file and row.
+    """
+    for first, *others in parallel:
+        lengths = _lengths(features[first])
+        for other in others:
+            found = _lengths(features[other])
+            rows = lengths != found
+            if not rows.any():
+                continue
+            row = int(np.argmax(rows))
+            # The longer text is the one that tells the row among others.
+            fields = [transforms[name].inputs[0] for name in (first, other)]
+            field, value = max(((field, _text(batch, field, row)) for field in fields), key=lambda one: len(one[1]))
+            problem = (
+                f'the history "{first}" has {lengths[row]} steps and "{other}" has {found[row]}. They are read side by '
+                "side, so that each step of one needs its step of the other."
+            )
+            raise BadValues(field, value, (), problem, rows)
+
+
+def _lengths(encoded: Encoded) -> np.ndarray:
+    lengths = expect(encoded.piece, pieces.Sequence).lengths.numpy()
+    return lengths if encoded.indices is None else lengths[encoded.indices]
+
+
+def _text(batch: pa.RecordBatch, field: str, row: int) -> str:
+    return batch.column(field)[row].as_py() or ""
