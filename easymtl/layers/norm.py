@@ -13,7 +13,7 @@ CONVERGED = 1e9
 _COLUMNS_IN_BFLOAT16 = 16
 """The processor's bfloat16 kernel takes this many columns at once; other widths cost it 35 times as much."""
 _COLUMNS_WITH_RELU = 8
-"""The float32 kernel that norms and activates takes this many columns at once; other widths cost 3 to 6 times as much."""
+"""The float32 kernel that norms and activates takes this many; other widths cost 3 to 6 times as much."""
 _COLUMNS_WITHOUT = 4
 """The kernel that norms alone takes this many; other widths cost 5 to 15 times as much."""
 
@@ -73,9 +73,8 @@ class BatchNorm(tf.Module):
         shift = tf.zeros_like(self.mean) if bias is None else bias
         if call.training:
             is_wanted = x.dtype == tf.float32 or x.shape[-1] % _COLUMNS_IN_BFLOAT16 == 0
-            return tf.cast(
-                self._activate_batch(x if is_wanted else tf.cast(x, tf.float32), shift, call, activation), x.dtype
-            )
+            taken = x if is_wanted else tf.cast(x, tf.float32)
+            return tf.cast(self._activate_batch(taken, shift, call, activation), x.dtype)
         return activation(self._normalize_moving(x, shift))
 
     def statistics(self) -> tuple[tf.Tensor, tf.Tensor]:
