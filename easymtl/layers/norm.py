@@ -1,4 +1,4 @@
-"""Batch norm as one fused kernel, with statistics that are honest from the first step on."""
+"""Norms: batch norm as one fused kernel, with statistics that are honest from the first step on, and layer norm."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -12,6 +12,10 @@ EPSILON = 1e-3
 CONVERGED = 1e9
 _COLUMNS_IN_BFLOAT16 = 16
 """The processor's bfloat16 kernel takes this many columns at once; other widths cost it 35 times as much."""
+_COLUMNS_WITH_RELU = 8
+"""The float32 kernel that norms and activates takes this many; other widths cost 3 to 6 times as much."""
+_COLUMNS_WITHOUT = 4
+"""The kernel that norms alone takes this many; other widths cost 5 to 15 times as much."""
 
 
 class BatchNorm(tf.Module):
@@ -29,7 +33,16 @@ class BatchNorm(tf.Module):
     nothing stands between them, no reshape either.
     """
 
-    def __init__(self, build: Build, names: Sequence[str], width: int, affine: bool = True, may_be_empty: bool = False):
+    def __init__(
+        self,
+        build: Build,
+        names: Sequence[str],
+        width: int,
+        affine: bool = True,
+        may_be_empty: bool = False,
+        momentum: float = MOMENTUM,
+        epsilon: float = EPSILON,
+    ):
         """Makes the weights.
 
         Args:
@@ -38,8 +51,11 @@ class BatchNorm(tf.Module):
             width: number of columns.
             affine: whether scale and offset are trained.
             may_be_empty: whether there can be batches of no rows at all, as of the steps of histories.
+            momentum: share of the moving statistics that a batch leaves as it is.
+            epsilon: what is added to the variance.
         """
         super().__init__()
+        self.momentum, self.epsilon = momentum, epsilon
         self.may_be_empty = may_be_empty
         self.debias = build.bn_debias
         ones, zeros = tf.ones([width]), tf.zeros([width])
@@ -68,10 +84,9 @@ class BatchNorm(tf.Module):
             return tf.reshape(flat, tf.shape(x))
         shift = tf.zeros_like(self.mean) if bias is None else bias
         if call.training:
-            width = x.shape[-1]
-            is_wanted = x.dtype == tf.float32 or width % _COLUMNS_IN_BFLOAT16 == 0
+            is_wanted = x.dtype == tf.float32 or x.shape[-1] % _COLUMNS_IN_BFLOAT16 == 0
             taken = x if is_wanted else tf.cast(x, tf.float32)
-            return tf.cast(tf.reshape(activation(self._normalize_batch(taken, shift, call)), [-1, width]), x.dtype)
+            return tf.cast(self._activate_batch(taken, shift, call, activation), x.dtype)
         return activation(self._normalize_moving(x, shift))
 
     def statistics(self) -> tuple[tf.Tensor, tf.Tensor]:
@@ -80,29 +95,41 @@ class BatchNorm(tf.Module):
             return self.mean.read_value(), self.variance.read_value()
         count = self.count[0]
         # Not 1 - momentum^t, in which the first ones lose the digits that float32 has.
-        share = tf.math.divide_no_nan(1.0, -tf.math.expm1(count * math.log(MOMENTUM)))
+        share = tf.math.divide_no_nan(1.0, -tf.math.expm1(count * math.log(self.momentum)))
         is_new = tf.cast(count < 0.5, tf.float32)
         return self.mean * share, self.variance * share + is_new
 
     def _normalize_moving(self, x: tf.Tensor, shift: tf.Tensor) -> tf.Tensor:
         mean, variance = self.statistics()
-        scale = self.scale * tf.math.rsqrt(variance + EPSILON)
+        scale = self.scale * tf.math.rsqrt(variance + self.epsilon)
         return x * tf.cast(scale, x.dtype) + tf.cast(self.offset - (mean - shift) * scale, x.dtype)
 
-    def _normalize_batch(self, x: tf.Tensor, shift: tf.Tensor, call: Call) -> tf.Tensor:
-        """Returns `[batch, 1, 1, width]`."""
-        batch = tf.shape(x)[0]
+    def _activate_batch(
+        self, x: tf.Tensor, shift: tf.Tensor, call: Call, activation: Callable[[tf.Tensor], tf.Tensor]
+    ) -> tf.Tensor:
+        """Returns the activation of the norm, `[batch, width]`, by the kernel that is fastest for the width."""
+        width = x.shape[-1]
+        if width % _COLUMNS_WITH_RELU == 0:
+            return tf.reshape(activation(self._normalize_batch(x, shift, call)), [-1, width])
+        normalized = self._normalize_batch(x, shift, call, padding=-width % _COLUMNS_WITHOUT)
+        # The reshape stands between the norm and the activation: each gets a kernel of its own.
+        return activation(tf.reshape(normalized, [-1, width]))
+
+    def _normalize_batch(self, x: tf.Tensor, shift: tf.Tensor, call: Call, padding: int = 0) -> tf.Tensor:
+        """Returns `[batch, 1, 1, width]`; so many columns of zeros are added on the way."""
+        batch, width = tf.shape(x)[0], x.shape[-1]
         result = tf.raw_ops.FusedBatchNormV3(
-            x=tf.reshape(x, [batch, 1, 1, x.shape[-1]]),
-            scale=self.scale,
-            offset=self.offset,
+            x=tf.reshape(tf.pad(x, [[0, 0], [0, padding]]) if padding else x, [batch, 1, 1, width + padding]),
+            scale=tf.pad(self.scale, [[0, padding]]) if padding else self.scale,
+            offset=tf.pad(self.offset, [[0, padding]]) if padding else self.offset,
             mean=tf.zeros([0]),
             variance=tf.zeros([0]),
-            epsilon=EPSILON,
+            epsilon=self.epsilon,
             is_training=True,
         )
-        self._update(call, result.batch_mean + shift, result.batch_variance, tf.cast(batch, tf.float32))
-        return result.y
+        mean, variance = result.batch_mean[:width] + shift, result.batch_variance[:width]
+        self._update(call, mean, variance, tf.cast(batch, tf.float32))
+        return result.y[..., :width] if padding else result.y
 
     def _update(self, call: Call, mean: tf.Tensor, variance: tf.Tensor, batch: tf.Tensor) -> None:
         # The kernel returns the variance with Bessel's correction; the moving one has none.
@@ -110,7 +137,49 @@ class BatchNorm(tf.Module):
         moved = [(self.count, call.read(self.count) + 1.0)]
         for variable, value in ((self.mean, mean), (self.variance, biased)):
             before = call.read(variable)
-            moved.append((variable, before - (1.0 - MOMENTUM) * (before - value)))
+            moved.append((variable, before - (1.0 - self.momentum) * (before - value)))
         for variable, value in moved:
             # No steps have no statistics: the kernel's are NaN, and would not go away again.
             call.move(variable, tf.where(batch > 0, value, call.read(variable)) if self.may_be_empty else value)
+
+
+class LayerNorm(tf.Module):
+    """Each vector shifted and scaled to mean 0 and variance 1, then gamma x + beta (Ba et al. 2016, equation 3).
+
+    Statistics are float32 whatever the input is.
+    """
+
+    def __init__(
+        self,
+        build: Build,
+        name: str,
+        width: int,
+        epsilon: float = EPSILON,
+        has_scale: bool = True,
+        has_offset: bool = True,
+    ):
+        """Makes the weights.
+
+        Args:
+            build: takes the weights.
+            name: of the layer; its weights are `<name>/gamma` and `<name>/beta`.
+            width: of the vectors.
+            epsilon: what is added to the variance.
+            has_scale: whether there is gamma.
+            has_offset: whether there is beta.
+        """
+        super().__init__()
+        self.epsilon = epsilon
+        self.scale = build.variable([f"{name}/gamma"], tf.ones([width])) if has_scale else None
+        self.offset = build.variable([f"{name}/beta"], tf.zeros([width])) if has_offset else None
+
+    def __call__(self, x: tf.Tensor, call: Call) -> tf.Tensor:
+        """Maps `[batch, ..., width]` to the same shape, over the last axis."""
+        precise = tf.cast(x, tf.float32)
+        mean, variance = tf.nn.moments(precise, axes=[-1], keepdims=True)
+        result = (precise - mean) * tf.math.rsqrt(variance + self.epsilon)
+        if self.scale is not None:
+            result *= self.scale
+        if self.offset is not None:
+            result += self.offset
+        return tf.cast(result, x.dtype)

@@ -202,3 +202,27 @@ def test_a_batch_of_no_rows_moves_nothing():
     assert norm(tf.zeros([0, WIDTH]), TRAINING).shape == [0, WIDTH]
     for variable, value in zip(norm.variables, before):
         np.testing.assert_array_equal(variable, value)
+
+
+@pytest.mark.parametrize("width", [3, 4, 8])
+def test_every_kernel_gives_the_formula_its_gradient_and_its_statistics(width):
+    """8 columns are activated by the kernel of the norm, 4 by one of their own, 3 are padded to 4."""
+    norm, random = BatchNorm(Build(bn_debias=False), ["bn"], width), np.random.default_rng(width)
+    x, scale, offset, upstream = (random.normal(size=size) for size in ([9, width], [width], [width], [9, width]))
+    norm.scale.assign(scale)
+    norm.offset.assign(offset)
+    value = tf.constant(x, tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(value)
+        result = norm(value, TRAINING, None, tf.nn.relu)
+        gradients = tape.gradient(result, [value, norm.scale, norm.offset], tf.constant(upstream, tf.float32))
+    centred = normalized(x, x.mean(0), x.var(0))
+    expected = np.maximum(centred * scale + offset, 0)
+    slopes = upstream * (expected > 0)
+    of_scale, of_offset = (slopes * centred).sum(0), slopes.sum(0)
+    of_x = (slopes - of_offset / 9 - centred * of_scale / 9) * scale / np.sqrt(x.var(0) + EPSILON)
+    np.testing.assert_allclose(result, expected, atol=1e-5)
+    for found, formula in zip(gradients, (of_x, of_scale, of_offset)):
+        np.testing.assert_allclose(found, formula, atol=2e-5)
+    np.testing.assert_allclose(norm.mean, (1 - MOMENTUM) * x.mean(0), atol=1e-6)
+    np.testing.assert_allclose(norm.variance, MOMENTUM + (1 - MOMENTUM) * x.var(0), atol=1e-6)
