@@ -3,6 +3,7 @@
 Rooms that give these names a meaning import the lists from here, so that a name the check accepts exists.
 """
 
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -20,6 +21,23 @@ ACTIVATIONS = (
     "swish",
     "sigmoid",
     "linear",
+)
+
+BLOCK_ACTIVATIONS = (*ACTIVATIONS, "softmax", "silu", "softplus", "softsign", "relu6", "exponential", "mish")
+"""Activations of the layers of block graphs."""
+
+INITIALIZERS = (
+    "glorot_uniform",
+    "glorot_normal",
+    "he_uniform",
+    "he_normal",
+    "lecun_uniform",
+    "lecun_normal",
+    "random_uniform",
+    "random_normal",
+    "truncated_normal",
+    "zeros",
+    "ones",
 )
 
 NORMALIZERS = (
@@ -118,6 +136,11 @@ METRICS = {
 def activation_name(text: str) -> str:
     """Returns an activation without its prefix: `tf.nn.relu` -> `relu`; an empty text is `linear`."""
     return text.removeprefix("tf.").removeprefix("nn.").lower() or "linear"
+
+
+def initializer_name(text: str) -> str:
+    """Returns an initializer as its function is called: `HeUniform` and `he_uniform` -> `he_uniform`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", text).lower()
 
 
 def normalizer_name(text: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from easymtl.config.names import activation_name
 from easymtl.layers.context import Build, Call
 from easymtl.layers.norm import BatchNorm
 
@@ -17,6 +18,13 @@ _PLAIN: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
     "swish": tf.nn.silu,
     "sigmoid": tf.nn.sigmoid,
     "linear": lambda x: x,
+    "softmax": lambda x: tf.cast(tf.nn.softmax(tf.cast(x, tf.float32)), x.dtype),
+    "silu": tf.nn.silu,
+    "softplus": tf.nn.softplus,
+    "softsign": tf.nn.softsign,
+    "relu6": tf.nn.relu6,
+    "exponential": tf.math.exp,
+    "mish": lambda x: x * tf.math.tanh(tf.nn.softplus(x)),
 }
 
 
@@ -35,9 +43,9 @@ class Activation(tf.Module):
 class PReLU(tf.Module):
     """max(0, x) + a min(0, x), a slope per column (He et al. 2015, equation 1)."""
 
-    def __init__(self, build: Build, names: Sequence[str], width: int):
+    def __init__(self, build: Build, slopes: Sequence[str], width: int):
         super().__init__()
-        self.slope = build.variable([f"{name}/slope" for name in names], tf.fill([width], 0.25))
+        self.slope = build.variable(slopes, tf.fill([width], 0.25))
 
     def __call__(self, x: tf.Tensor, call: Call) -> tf.Tensor:
         """Maps `[batch, width]` to `[batch, width]`."""
@@ -47,10 +55,12 @@ class PReLU(tf.Module):
 class Dice(tf.Module):
     """p(x) x + (1 - p(x)) a x with p = sigmoid of the normalized x (Zhou et al. 2018, DIN, equation 3)."""
 
-    def __init__(self, build: Build, names: Sequence[str], width: int):
+    def __init__(
+        self, build: Build, slopes: Sequence[str], norms: Sequence[str], width: int, may_be_empty: bool = False
+    ):
         super().__init__()
-        self.norm = BatchNorm(build, [f"{name}/bn" for name in names], width, affine=False)
-        self.slope = build.variable([f"{name}/slope" for name in names], tf.zeros([width]))
+        self.norm = BatchNorm(build, norms, width, affine=False, may_be_empty=may_be_empty)
+        self.slope = build.variable(slopes, tf.zeros([width]))
 
     def __call__(self, x: tf.Tensor, call: Call) -> tf.Tensor:
         """Maps `[batch, width]` to `[batch, width]`."""
@@ -58,11 +68,11 @@ class Dice(tf.Module):
         return x * (gate + (1 - gate) * tf.cast(self.slope, x.dtype))
 
 
-_WITH_WEIGHTS: dict[str, type[PReLU] | type[Dice]] = {"prelu": PReLU, "dice": Dice}
+_WITH_WEIGHTS = ("prelu", "dice")
 
 
 def normalize_and_activate(
-    norm: BatchNorm, activation: Activation | PReLU | Dice, x: tf.Tensor, call: Call, bias: tf.Tensor
+    norm: BatchNorm, activation: Activation | PReLU | Dice, x: tf.Tensor, call: Call, bias: tf.Tensor | None
 ) -> tf.Tensor:
     """Returns the activation of the norm of x + bias: `[batch, width]` to `[batch, width]`."""
     if isinstance(activation, Activation):
@@ -78,7 +88,34 @@ def make_activation(build: Build, names: Sequence[str], text: str, width: int) -
     Raises:
         KeyError: the name is not in the list; the config's validator has refused it before.
     """
-    plain = text.rsplit(".", 1)[-1].lower() or "linear"
-    if plain in _WITH_WEIGHTS:
-        return _WITH_WEIGHTS[plain](build, [f"{name}/{plain}" for name in names], width)
+    plain = activation_name(text)
+    scopes = [f"{name}/{plain}" for name in names]
+    if plain == "prelu":
+        return PReLU(build, [f"{scope}/slope" for scope in scopes], width)
+    if plain == "dice":
+        return Dice(build, [f"{scope}/slope" for scope in scopes], [f"{scope}/bn" for scope in scopes], width)
+    return Activation(_PLAIN[plain])
+
+
+def make_block_activation(
+    build: Build, name: str, text: str, width: int, may_be_empty: bool = False
+) -> Activation | PReLU | Dice:
+    """Makes the activation of a layer of a block graph; its weights bear the names that Keras gives them.
+
+    Args:
+        build: seed and norms of the layers.
+        name: of the activation, such as `backbone/deep/layer_0/act`.
+        text: one of `config.names.BLOCK_ACTIVATIONS`, with or without the prefix `tf.nn.`.
+        width: number of columns.
+        may_be_empty: whether there can be batches of no rows at all, as of the steps of histories.
+
+    Raises:
+        KeyError: the name is not in the list.
+    """
+    plain = activation_name(text)
+    if plain == "prelu":
+        return PReLU(build, [f"{name}/alpha"], width)
+    if plain == "dice":
+        norm = f"{name}/{build.numbered('batch_normalization')}"
+        return Dice(build, [f"{name}/dice_alpha"], [norm], width, may_be_empty)
     return Activation(_PLAIN[plain])

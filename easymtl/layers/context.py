@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 import tensorflow as tf
 
+from easymtl.layers.initializers import Initializer, glorot_uniform
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -60,6 +62,7 @@ class Build:
     bn_debias: bool = True
     regularized: list[tf.Variable] = field(default_factory=list)
     parameters: dict[str, Parameter] = field(default_factory=dict)
+    _numbers: dict[str, int] = field(default_factory=dict)
 
     def variable(
         self, names: Sequence[str], value: tf.Tensor, trainable: bool = True, is_stacked: bool = False
@@ -81,22 +84,37 @@ class Build:
             self.parameters[name] = Parameter(name, variable, index * num_rows, num_rows, shape)
         return variable
 
-    def kernel(self, name: str, num_inputs: int, num_outputs: int) -> tf.Variable:
-        """Makes a kernel `[num_inputs, num_outputs]` with glorot-uniform values (Glorot and Bengio 2010, eq. 16)."""
-        kernel = self.variable([name], self._glorot(name, num_inputs, num_outputs))
-        self.regularized.append(kernel)
+    def weight(self, name: str, shape: Sequence[int], initializer: Initializer = glorot_uniform) -> tf.Variable:
+        """Makes a weight whose initial value follows from the model's seed and the name; `l2` does not reach it."""
+        return self.variable([name], initializer(shape, name_seed(self.seed, name)))
+
+    def kernel(
+        self,
+        name: str,
+        num_inputs: int,
+        num_outputs: int,
+        initializer: Initializer = glorot_uniform,
+        is_regularized: bool = True,
+    ) -> tf.Variable:
+        """Makes a kernel `[num_inputs, num_outputs]`; `l2_regularization` reaches it if it `is_regularized`."""
+        kernel = self.weight(name, [num_inputs, num_outputs], initializer)
+        if is_regularized:
+            self.regularized.append(kernel)
         return kernel
 
     def stacked_kernel(self, names: Sequence[str], num_inputs: int, num_outputs: int) -> tf.Variable:
         """Makes kernels of equal shape as one variable `[len(names), num_inputs, num_outputs]`."""
-        values = tf.stack([self._glorot(name, num_inputs, num_outputs) for name in names])
+        shape = [num_inputs, num_outputs]
+        values = tf.stack([glorot_uniform(shape, name_seed(self.seed, name)) for name in names])
         kernel = self.variable(names, values, is_stacked=True)
         self.regularized.append(kernel)
         return kernel
 
-    def _glorot(self, name: str, num_inputs: int, num_outputs: int) -> tf.Tensor:
-        limit = (6.0 / (num_inputs + num_outputs)) ** 0.5
-        return tf.random.stateless_uniform([num_inputs, num_outputs], name_seed(self.seed, name), -limit, limit)
+    def numbered(self, name: str) -> str:
+        """Returns a name for a layer that has none of its own: `dense`, then `dense_1`, ... over the whole model."""
+        number = self._numbers.get(name, 0)
+        self._numbers[name] = number + 1
+        return f"{name}_{number}" if number else name
 
 
 class Pending:

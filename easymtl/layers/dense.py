@@ -7,28 +7,63 @@ import tensorflow as tf
 
 from easymtl.layers.activation import Activation, Dice, PReLU, make_activation, normalize_and_activate
 from easymtl.layers.context import Build, Call, name_seed
+from easymtl.layers.initializers import Initializer, glorot_uniform
 from easymtl.layers.norm import BatchNorm
 from easymtl.protos.layer_pb2 import DNN as DNNConfig
 
 
 class Dense(tf.Module):
-    """x W + b with glorot-uniform W. Computes in `call.dtype`, keeps its weights in float32.
+    """x W + b. Computes in `call.dtype`, keeps its weights in float32.
 
     In front of a batch norm the bias has no gradient: it is kept as it is and handed to the norm (see `BatchNorm`).
     """
 
-    def __init__(self, build: Build, name: str, num_inputs: int, num_outputs: int, has_norm: bool = False):
+    def __init__(
+        self,
+        build: Build,
+        name: str,
+        num_inputs: int,
+        num_outputs: int,
+        has_norm: bool = False,
+        *,
+        has_bias: bool = True,
+        initializer: Initializer = glorot_uniform,
+        initial_bias: float = 0.0,
+        is_regularized: bool = True,
+    ):
+        """Makes the weights.
+
+        Args:
+            build: seed and l2 of the layers.
+            name: of the layer; its weights are `<name>/kernel` and `<name>/bias`.
+            num_inputs: width of what it reads.
+            num_outputs: width of what it makes.
+            has_norm: whether a batch norm follows at once.
+            has_bias: whether there is b.
+            initializer: of W.
+            initial_bias: each component of b at the start.
+            is_regularized: whether `l2_regularization` reaches W.
+        """
         super().__init__()
-        self.kernel = build.kernel(f"{name}/kernel", num_inputs, num_outputs)
-        self.bias = build.variable([f"{name}/bias"], tf.zeros([num_outputs]), trainable=not has_norm)
+        self.kernel = build.kernel(f"{name}/kernel", num_inputs, num_outputs, initializer, is_regularized)
+        self.bias: tf.Variable | None = None
+        if has_bias:
+            value = tf.fill([num_outputs], initial_bias)
+            self.bias = build.variable([f"{name}/bias"], value, trainable=not has_norm)
 
     def __call__(self, x: tf.Tensor, call: Call) -> tf.Tensor:
-        """Maps `[batch, num_inputs]` to `[batch, num_outputs]`."""
-        return tf.nn.bias_add(self.product(x, call), tf.cast(self.bias, call.dtype))
+        """Maps `[batch, ..., num_inputs]` to `[batch, ..., num_outputs]`."""
+        product = self.product(x, call)
+        return product if self.bias is None else tf.nn.bias_add(product, tf.cast(self.bias, call.dtype))
 
     def product(self, x: tf.Tensor, call: Call) -> tf.Tensor:
         """Returns x W, without the bias."""
-        return tf.matmul(tf.cast(x, call.dtype), tf.cast(self.kernel, call.dtype))
+        kernel = tf.cast(self.kernel, call.dtype)
+        if len(x.shape) == 2:
+            return tf.matmul(tf.cast(x, call.dtype), kernel)
+        # One product of all rows; a product of rank 3 would copy the kernel for each row of the batch.
+        flat = tf.matmul(tf.reshape(tf.cast(x, call.dtype), [-1, x.shape[-1]]), kernel)
+        return tf.reshape(flat, tf.concat([tf.shape(x)[:-1], [kernel.shape[-1]]], axis=0))
 
 
 class OutputLayer(Dense):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from easymtl.config.names import ACTIVATIONS
-from easymtl.layers.activation import _PLAIN, _WITH_WEIGHTS, make_activation
+from easymtl.config.names import ACTIVATIONS, BLOCK_ACTIVATIONS
+from easymtl.layers.activation import _PLAIN, _WITH_WEIGHTS, make_activation, make_block_activation
 from easymtl.layers.context import Build, Call
 from easymtl.layers.norm import EPSILON
 
@@ -27,6 +27,13 @@ FORMULAS = {
     "swish": lambda x: x * sigmoid(x),
     "sigmoid": sigmoid,
     "linear": lambda x: x,
+    "softmax": lambda x: np.exp(x) / np.exp(x).sum(-1, keepdims=True),
+    "silu": lambda x: x * sigmoid(x),
+    "softplus": lambda x: np.log1p(np.exp(x)),
+    "softsign": lambda x: x / (1 + np.abs(x)),
+    "relu6": lambda x: np.clip(x, 0, 6),
+    "exponential": np.exp,
+    "mish": lambda x: x * np.tanh(np.log1p(np.exp(x))),
     "": lambda x: x,
     "tf.nn.relu": lambda x: np.maximum(x, 0),
     "PReLU": lambda x: np.where(x > 0, x, 0.25 * x),
@@ -35,13 +42,16 @@ FORMULAS = {
 
 def test_the_names_that_a_config_may_use_are_those_that_there_are():
     tested = {name.lower() for name in FORMULAS if name and "." not in name}
-    assert set(ACTIVATIONS) == tested | {"dice"} == set(_PLAIN) | set(_WITH_WEIGHTS)
+    assert set(BLOCK_ACTIVATIONS) == tested | {"dice"} == set(_PLAIN) | set(_WITH_WEIGHTS)
+    assert set(ACTIVATIONS) < set(BLOCK_ACTIVATIONS)
 
 
 @pytest.mark.parametrize("name", FORMULAS)
 def test_activation_equals_its_formula(name):
     activation = make_activation(Build(), ["layer"], name, 4)
-    np.testing.assert_allclose(activation(tf.constant(X), Call()), FORMULAS[name](X), atol=2e-6)
+    np.testing.assert_allclose(
+        activation(tf.constant(X), Call()), FORMULAS[name](X.astype(float)), rtol=2e-6, atol=2e-6
+    )
 
 
 def test_prelu_has_a_slope_for_each_column_that_learns():
@@ -72,3 +82,14 @@ def test_the_norm_of_dice_has_no_weights_to_learn():
 def test_activations_keep_the_precision_of_their_input(name):
     activation = make_activation(Build(), ["layer"], name, 4)
     assert activation(tf.cast(X, tf.bfloat16), TRAINING).dtype == tf.bfloat16
+
+
+def test_in_block_graphs_weights_are_named_as_keras_names_them():
+    build = Build()
+    for name in ("a", "b"):
+        make_block_activation(build, f"{name}/act", "dice", 4)
+    make_block_activation(build, "c/act", "prelu", 4)
+    scopes = {name.rsplit("/", 1)[0] for name in build.parameters if name.endswith("moving_mean")}
+    assert scopes == {"a/act/batch_normalization", "b/act/batch_normalization_1"}
+    trained = [name for name, parameter in build.parameters.items() if parameter.variable.trainable]
+    assert trained == ["a/act/dice_alpha", "b/act/dice_alpha", "c/act/alpha"]
