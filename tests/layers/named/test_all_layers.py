@@ -1,5 +1,7 @@
 """What holds for every layer of block graphs: its declared shape, its gradients, both precisions, any batch."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -96,6 +98,11 @@ OF_HISTORIES = [
     ("GlobalAveragePooling1D", ""),
     ("GlobalMaxPooling1D", ""),
 ]
+
+
+def test_the_guide_has_every_layer():
+    guide = (Path(__file__).parents[3] / "docs/guides/block-layers.md").read_text(encoding="utf-8")
+    assert [name for name in EXAMPLES if f"`{name}`" not in guide] == []
 
 
 def flat(value: object) -> list[tf.Tensor]:
