@@ -43,7 +43,7 @@ class Array:
         sizes = ["?" if size is None else str(size) for size in self.sizes]
         if sizes and self.sizes[0] is None:
             sizes[0] = "batch"
-        return f"[{', '.join(sizes)}]"
+        return f"[{', '.join(sizes)}]{' of texts' if self.dtype == tf.string else ''}"
 
 
 @dataclass(frozen=True)
@@ -90,9 +90,9 @@ def require_vector(shape: Shape) -> int:
     """Returns the width of `[batch, width]`.
 
     Raises:
-        ShapeFault: it is something else.
+        ShapeFault: it is something else, or holds texts.
     """
-    if isinstance(shape, Array) and len(shape.sizes) == 2 and shape.sizes[0] is None:
+    if isinstance(shape, Array) and len(shape.sizes) == 2 and shape.sizes[0] is None and shape.dtype != tf.string:
         return shape.width
     raise ShapeFault(f"takes one tensor [batch, width], but is given {describe(shape)}")
 

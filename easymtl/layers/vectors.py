@@ -100,4 +100,4 @@ def _is_vector(shape: Shape) -> bool:
 
 
 def _is_numeric(shape: Array) -> bool:
-    return bool(shape.dtype.is_floating or shape.dtype.is_integer)
+    return bool(shape.dtype != tf.string)

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from easymtl.layers.context import Build, Call, Pending
-from easymtl.layers.norm import CONVERGED, EPSILON, MOMENTUM, BatchNorm
+from easymtl.layers.norm import CONVERGED, EPSILON, MOMENTUM, BatchNorm, LayerNorm
 
 TRAINING = Call(training=True, seed=np.array([0, 1]))
 WIDTH = 3
@@ -226,3 +226,36 @@ def test_every_kernel_gives_the_formula_its_gradient_and_its_statistics(width):
         np.testing.assert_allclose(found, formula, atol=2e-5)
     np.testing.assert_allclose(norm.mean, (1 - MOMENTUM) * x.mean(0), atol=1e-6)
     np.testing.assert_allclose(norm.variance, MOMENTUM + (1 - MOMENTUM) * x.var(0), atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [[4, 3], [4, 2, 3]])
+def test_layer_norm_is_over_the_last_axis_alone(shape):
+    norm = LayerNorm(build := Build(), "ln", WIDTH)
+    assert list(build.parameters) == ["ln/gamma", "ln/beta"]
+    norm.scale.assign([2.0, 1.0, 0.5])
+    norm.offset.assign([0.1, -1.0, 3.0])
+    x = np.random.default_rng(0).normal(3.0, 2.0, shape)
+    mean, variance = x.mean(-1, keepdims=True), x.var(-1, keepdims=True)
+    expected = (x - mean) / np.sqrt(variance + EPSILON) * [2.0, 1.0, 0.5] + [0.1, -1.0, 3.0]
+    for call in (TRAINING, Call()):
+        np.testing.assert_allclose(norm(tf.constant(x, tf.float32), call), expected, atol=1e-5)
+
+
+def test_layer_norm_keeps_the_precision_of_its_input_and_computes_in_float32():
+    norm = LayerNorm(Build(), "ln", 64, epsilon=1e-12)
+    x = tf.cast(1000 + np.random.default_rng(0).normal(0, 20, [4, 64]), tf.bfloat16)
+    result = norm(x, Call())
+    assert result.dtype == tf.bfloat16
+    np.testing.assert_allclose(tf.cast(result, tf.float32), norm(tf.cast(x, tf.float32), Call()), atol=0.02)
+
+
+def test_momentum_and_epsilon_may_be_others():
+    norm = BatchNorm(Build(), ["bn"], WIDTH, momentum=0.5, epsilon=0.1)
+    first, second = batches(2)
+    expected = (first - first.mean(0)) / np.sqrt(first.var(0) + 0.1)
+    np.testing.assert_allclose(norm(tf.constant(first), TRAINING), expected, atol=1e-5)
+    norm(tf.constant(second), TRAINING)
+    mean, variance = norm.statistics()
+    np.testing.assert_allclose(mean, (first.mean(0) + 2 * second.mean(0)) / 3, rtol=1e-5)
+    x = tf.constant(first)
+    np.testing.assert_allclose(norm(x, Call()), (first - mean) / np.sqrt(variance + 0.1), atol=1e-5)

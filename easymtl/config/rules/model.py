@@ -6,7 +6,14 @@ from collections.abc import Callable
 from google.protobuf.message import Message
 
 from easymtl.config import view
-from easymtl.config.names import ACTIVATIONS, MODEL_CLASSES, activation_name
+from easymtl.config.names import (
+    ACTIVATIONS,
+    BLOCK_ACTIVATIONS,
+    INITIALIZERS,
+    MODEL_CLASSES,
+    activation_name,
+    initializer_name,
+)
 from easymtl.config.rules import gated_models
 from easymtl.config.rules.review import Review, walk
 from easymtl.errors import did_you_mean, quoted
@@ -77,25 +84,30 @@ def check_architecture(review: Review) -> None:
 
 
 def check_networks(review: Review) -> None:
-    """Every DNN has layers, as many dropout ratios as layers or none, and a known activation."""
+    """Every DNN has layers, as many dropout ratios as layers or none, and known names; an MLP may have fewer ratios."""
     for path, message in walk(review.pipeline.model_config, "model_config"):
         if isinstance(message, (DNN, MLP)):
             _check_network(review, path, message)
+        if isinstance(message, MLP) and initializer_name(message.initializer) not in INITIALIZERS:
+            hint = did_you_mean(initializer_name(message.initializer), INITIALIZERS)
+            text = f'"{message.initializer}" is none of {quoted(INITIALIZERS)}.{hint}'
+            review.problem(f"{path}.initializer", text)
 
 
 def _check_network(review: Review, path: str, network: DNN | MLP) -> None:
     layers, ratios = len(network.hidden_units), len(network.dropout_ratio)
     if not layers:
         review.problem(path, "needs hidden_units, for example hidden_units: [128, 64].")
-    elif ratios not in (0, layers):
+    elif ratios > layers or (isinstance(network, DNN) and 0 < ratios < layers):
         values = "1 value" if ratios == 1 else f"{ratios} values"
         text = f"has {values} for {layers} hidden_units; give each layer its own (0 drops nothing)."
         review.problem(f"{path}.dropout_ratio", text)
+    known = BLOCK_ACTIVATIONS if isinstance(network, MLP) else ACTIVATIONS
     for field in ("activation", "final_activation"):
         text = getattr(network, field, "")
-        if activation_name(text) not in ACTIVATIONS:
-            hint = did_you_mean(activation_name(text), ACTIVATIONS)
-            review.problem(f"{path}.{field}", f'"{text}" is none of {quoted(ACTIVATIONS)}.{hint}')
+        if activation_name(text) not in known:
+            hint = did_you_mean(activation_name(text), known)
+            review.problem(f"{path}.{field}", f'"{text}" is none of {quoted(known)}.{hint}')
 
 
 def _check_shared_bottom(review: Review, path: str, model: SharedBottom) -> None:

@@ -63,4 +63,5 @@ class _Highway(tf.Module):
 
 
 def _width(config: HighWayTower, inputs: Shape) -> int:
-    return config.emb_size or require_vector(inputs)
+    width = require_vector(inputs)
+    return config.emb_size or width

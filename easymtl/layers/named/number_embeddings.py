@@ -7,7 +7,6 @@ from easymtl.layers.named.base import NamedLayer
 from easymtl.layers.nary_embedding import BASES, NaryDis
 from easymtl.layers.number_embeddings import AutoDis, Periodic
 from easymtl.layers.shapes import Array, Shape, require_vector, vector
-from easymtl.layers.vectors import vector_width
 from easymtl.protos import backbone_pb2
 
 Config = backbone_pb2.PeriodicEmbedding | backbone_pb2.AutoDisEmbedding | backbone_pb2.NaryDisEmbedding
@@ -24,7 +23,7 @@ class PeriodicEmbedding(NamedLayer):
     def shape(config: backbone_pb2.PeriodicEmbedding, inputs: Shape) -> Shape:
         """Returns `[batch, features * embedding_dim]`, or a pair with it."""
         Periodic.check(config)
-        return _shapes(config, _num_features(inputs), config.embedding_dim)
+        return _shapes(config, require_vector(inputs), config.embedding_dim)
 
     def __call__(self, x: tf.Tensor, call: Call) -> tf.Tensor | tuple:
         """Maps numbers `[batch, features]` to vectors."""
@@ -42,7 +41,7 @@ class AutoDisEmbedding(NamedLayer):
     def shape(config: backbone_pb2.AutoDisEmbedding, inputs: Shape) -> Shape:
         """Returns `[batch, features * embedding_dim]`, or a pair with it."""
         AutoDis.check(config)
-        return _shapes(config, _num_features(inputs), config.embedding_dim)
+        return _shapes(config, require_vector(inputs), config.embedding_dim)
 
     def __call__(self, x: tf.Tensor, call: Call) -> tf.Tensor | tuple:
         """Maps numbers `[batch, features]` to vectors."""
@@ -65,7 +64,7 @@ class NaryDisEmbedding(NamedLayer):
     def shape(config: backbone_pb2.NaryDisEmbedding, inputs: Shape) -> Shape:
         """Returns `[batch, features * bases * embedding_dim]`, a pair with it, or a list for several replicas."""
         NaryDis.check(config)
-        one = _shapes(config, _num_features(inputs), config.embedding_dim * (len(config.carries) or len(BASES)))
+        one = _shapes(config, require_vector(inputs), config.embedding_dim * (len(config.carries) or len(BASES)))
         return one if config.num_replicas == 1 else _side_by_side([one] * config.num_replicas)
 
     def __call__(self, x: tf.Tensor, call: Call) -> tf.Tensor | tuple | list:
@@ -75,11 +74,6 @@ class NaryDisEmbedding(NamedLayer):
         flat = [tf.reshape(replica, [-1, self.num_features, self.width]) for replica in replicas]
         results = [_forms(self.config, replica) for replica in flat]
         return results[0] if len(results) == 1 else _side_by_side(results)
-
-
-def _num_features(inputs: Shape) -> int:
-    vector_width(inputs)  # Refuses texts.
-    return require_vector(inputs)
 
 
 def _forms(config: Config, vectors: tf.Tensor) -> tf.Tensor | tuple:
