@@ -21,16 +21,22 @@ class Column:
         name: its name.
         declared: its type in TorchEasyRec's config, empty when it has none there.
         wanted: the types that its readers would like, such as `STRING` for ids.
-        default: what stands for a missing value; None where the config does not say.
-        needs_text: whether a reader takes several values of it, or has zero vectors for missing ones.
-        nodes: who reads it.
+        needs_text: whether a reader takes several values of it.
+        readers: the features that read it, each with what stands for a missing value there; empty for none.
     """
 
     name: str
     declared: str = ""
     wanted: list[str] = field(default_factory=list)
-    default: str | None = None
     needs_text: bool = False
+    readers: list[tuple[Node, str]] = field(default_factory=list)
+
+    @property
+    def default(self) -> str:
+        """What stands for a missing value; empty for none, and for 0 where numbers alone are read, as it is that."""
+        defaults = [value for _, value in self.readers if value]
+        is_zero = "STRING" not in self.wanted and set(defaults) == {"0"}
+        return defaults[0] if defaults and not is_zero else ""
 
     @property
     def type(self) -> str:
@@ -74,23 +80,16 @@ class Columns:
         column.wanted.append(kind)
         column.needs_text = column.needs_text or needs_text
 
-    def set_default(self, node: Node, name: str, value: str) -> None:
-        """Says what stands for a missing value of a column, as a field `default_value` of a feature does there."""
-        column = self._columns[name]
-        if column.default is not None and column.default != value:
-            text = (
-                f'"{name}" has one default_val for all its readers, which is "{column.default}" already, not "{value}".'
-            )
-            node.changed("default_value", f"{text} Give the feature a column of its own.")
-            return
-        column.default = value
+    def add_reader(self, name: str, node: Node, default: str) -> None:
+        """Says which feature reads a column, and what stands for a missing value there; an empty text for none."""
+        self._columns[name].readers.append((node, default))
 
     def fill(self, data_config: DatasetConfig) -> None:
         """Writes `input_fields`, and remarks on types that were guessed and on types that cannot be read."""
         guessed: dict[str, list[str]] = {}
         for column in self._columns.values():
             entry = data_config.input_fields.add(input_name=column.name, input_type=FieldType.Value(column.type))
-            if column.default is not None:
+            if column.default:
                 entry.default_val = column.default
             if not column.declared:
                 guessed.setdefault(column.type, []).append(column.name)
@@ -100,6 +99,11 @@ class Columns:
             self._data.guessed("input_fields", text)
 
     def _remark(self, column: Column) -> None:
+        for node, default in column.readers:
+            if column.default and default != column.default:
+                wish = f'not "{default}"' if default else "and not none"
+                text = f'a missing "{column.name}" is "{column.default}" for all its readers, {wish}: '
+                node.changed("default_value", text + "give the feature a column of its own.")
         if column.declared.startswith("MAP_"):
             text = (
                 f'"{column.name}" is a {column.declared}, and maps are not read: write it as text, such as "a:1|b:2".'
@@ -111,7 +115,7 @@ class Columns:
         elif column.declared in ("FLOAT", "DOUBLE") and column.type == "STRING" and not column.needs_text:
             text = f'"{column.name}" is read as an id, so it is a STRING and no {column.declared}: 17.0 is "17".'
             self._data.changed("input_fields", text)
-        elif column.type in _INTEGERS and "STRING" in column.wanted and column.default is None:
+        elif column.type in _INTEGERS and "STRING" in column.wanted and not column.default:
             text = f'a missing "{column.name}" is the id 0 in an {column.type} column, and the zero vector there. '
             self._data.changed("input_fields", text + "Declare it as STRING for that.")
 

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from easymtl.convert.columns import Columns
 from easymtl.convert.inputs import Inputs
 from easymtl.convert.normalizers import function_of, set_normalizer
+from easymtl.convert.report import Kind
 from easymtl.convert.source import Node
-from easymtl.convert.tables import has_table, num_encoded_rows, set_rows, set_table
+from easymtl.convert.tables import has_table, is_growing, num_encoded_rows, set_rows, set_table
+from easymtl.errors import quoted
 from easymtl.protos.feature_pb2 import FeatureConfig
 
 _TOKENS = "the rows of its table are known to its tokenizer alone: write the tokens' numbers as a column and read it."
@@ -50,7 +52,27 @@ def convert_features(configs: list[Node], inputs: Inputs, columns: Columns) -> d
     for node, sequence in _all(configs):
         feature = _convert(node, sequence, inputs, columns)
         features[feature.name] = feature
+    _remark_on_lists(features, inputs)
     return features
+
+
+def _remark_on_lists(features: dict[str, Feature], inputs: Inputs) -> None:
+    """Says which features may hold several values in a row only because nothing says that they hold one."""
+    found = [feature for feature in features.values() if _is_list_by_default(feature, inputs)]
+    if found:
+        text = (
+            f"{quoted((feature.name for feature in found), 8)} may hold several values in a row, as value_dim is not "
+        )
+        text += "set, so that they are TagFeatures. With value_dim: 1 they become IdFeatures, which are faster."
+        found[0].node.report.add(Kind.GUESSED, 0, "feature_configs", text)
+
+
+def _is_list_by_default(feature: Feature, inputs: Inputs) -> bool:
+    message, node = feature.message, feature.node
+    if message is None or message.feature_type != FeatureConfig.TagFeature:
+        return False
+    is_said = any(node.has(field) for field in ("separator", "weighted", "value_dim", "pooling"))
+    return not is_said and not inputs.declared_type(message.input_names[0]).startswith(("ARRAY", "MAP"))
 
 
 def _all(configs: list[Node]) -> Iterator[tuple[Node, Node | None]]:
@@ -79,7 +101,7 @@ def _sequence_key(node: Node) -> None:
 def _convert(node: Node, sequence: Node | None, inputs: Inputs, columns: Columns) -> Feature:
     prefix = f"{sequence.take('sequence_name')}__" if sequence is not None else ""
     name = prefix + node.take("feature_name")
-    node.subject = f' of "{name}"'
+    node.is_about(name)
     is_sequence = sequence is not None or _member(node).startswith(_PREFIX)
     feature = Feature(name, node, None, is_sequence)
     reason = _reason_to_leave_out(node)
@@ -123,7 +145,7 @@ def _ids(feature: Feature, message: FeatureConfig, inputs: Inputs) -> bool:
         return _buckets(node, message, inputs)
     is_single = _is_single(node, message, inputs)
     message.feature_type = FeatureConfig.IdFeature if is_single else FeatureConfig.TagFeature
-    if inputs.are_encoded:
+    if inputs.are_encoded and not is_growing(node):
         message.num_buckets = num_encoded_rows(node)
         if not message.num_buckets:
             text = "nothing in the config tells the rows of its table: set num_buckets for its encoded values."
@@ -185,15 +207,14 @@ def _numbers(feature: Feature, message: FeatureConfig, inputs: Inputs) -> bool:
         text = "without boundaries, autodis or mlp the number is the feature, and has no vector; as there."
         node.not_needed("embedding_dim", text)
     node.mark("pooling", "init_fn", "embedding_name", "data_type")
-    if not inputs.are_encoded:
-        _normalize(node, message, inputs)
+    _normalize(node, message, inputs)
     return True
 
 
 def _normalize(node: Node, message: FeatureConfig, inputs: Inputs) -> None:
     if node.name == "ExprFeature" and inputs.is_formula_of_one(node):
         message.normalizer_fn = function_of(inputs.formula(node))
-    elif node.name == "RawFeature" and not inputs.are_encoded:
+    elif node.name == "RawFeature" and inputs.are_raw:
         set_normalizer(node, message)
     elif node.has("normalizer"):
         node.not_needed("normalizer", "the column holds what comes out of it.")
@@ -251,14 +272,13 @@ def _declare_columns(feature: Feature, inputs: Inputs, columns: Columns) -> None
         columns.want(name, "DOUBLE" if is_number and not is_text else "STRING", needs_text=is_text)
     field = "fg_encoded_default_value" if inputs.are_encoded else "default_value"
     default = node.take(field) or ""
-    if not default or (is_number and default == "0") or feature.is_sequence:
-        if default and feature.is_sequence and default != "0":
-            node.left_out(field, "an empty history has no step.")
-        return
-    if len(message.input_names) > 1:
+    if feature.is_sequence and default not in ("", "0"):
+        node.left_out(field, "an empty history has no step.")
+    if len(message.input_names) > 1 and default:
         node.left_out(field, "a missing input of a combination has no default of its own here.")
-        return
-    columns.set_default(node, message.input_names[0], default)
+    has_own = len(message.input_names) == 1 and not feature.is_sequence
+    for name in message.input_names:
+        columns.add_reader(name, node, default if has_own else "")
 
 
 def _rest(feature: Feature, sequence: Node | None) -> None:

@@ -91,9 +91,9 @@ def _add(groups: Groups, node: Node, name: str, features: dict[str, Feature]) ->
 
 def _suffix(node: Node, features: dict[str, Feature], names: list[str]) -> None:
     """Tables of a group are its own anyway, unless the features share theirs by name."""
-    shared = [name for name in names if features[name].message and features[name].message.embedding_name]
+    shared = next((name for name in names if (one := features[name].message) and one.embedding_name), None)
     if shared:
-        text = f'"{shared[0]}" has an embedding_name, and so one table in all groups.'
+        text = f'"{shared}" has an embedding_name, and so one table in all groups.'
         node.left_out("embedding_name_suffix", text)
 
 

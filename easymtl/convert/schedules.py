@@ -50,7 +50,8 @@ def _manual(schedule: Node, rate: float, rates: LearningRate) -> None:
         schedule.left_out("schedule_sizes", f"there are {len(sizes)} sizes for {len(values)} learning_rates.")
     ours = rates.manual_step_learning_rate
     ours.initial_learning_rate = rate
-    ours.warmup = schedule.take("warmup")
+    if schedule.take("warmup"):
+        ours.warmup = True
     for place, (size, value) in enumerate(zip(sizes, values)):
         # There a rate holds behind its size, and here from its step; a warm-up arrives at the size itself in both.
         step = size if ours.warmup and place == 0 else size + 1

@@ -5,12 +5,13 @@ is dropped in silence.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any, Optional
 
 from google.protobuf.message import Message
 
 from easymtl.config.parser import Parser
-from easymtl.config.problems import ConfigError, Findings, Places, join
+from easymtl.config.problems import ConfigError, Findings, Places, join, parent
 from easymtl.convert.dialect import new_config
 from easymtl.convert.report import Kind, Report
 from easymtl.errors import UserError
@@ -19,23 +20,45 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 _WHOLE = ".*"
 
 
+@dataclass
+class _Record:
+    """What all nodes of a source have in common.
+
+    Attributes:
+        places: where its fields are written.
+        report: where remarks go.
+        read: paths of the fields that were read; with `.*` behind them, together with all below.
+        subjects: what a message is about, by its path.
+    """
+
+    places: Places
+    report: Report
+    read: set[str] = field(default_factory=set)
+    subjects: dict[str, str] = field(default_factory=dict)
+
+
 class Node:
     """A message of the source.
 
     Attributes:
         message: the message itself.
         path: where it stands, such as `feature_configs[3].id_feature`.
-        report: where remarks on its fields go.
-        subject: what is added to the name of a field in remarks, such as ` of "user_id"`.
     """
 
-    def __init__(self, message: Message, path: str, places: Places, report: Report, read: set[str], subject: str = ""):
+    def __init__(self, message: Message, path: str, record: _Record):
         self.message = message
         self.path = path
-        self.report = report
-        self.subject = subject
-        self._places = places
-        self._read = read
+        self._record = record
+        self._read = record.read
+
+    @property
+    def report(self) -> Report:
+        """Where remarks on fields go."""
+        return self._record.report
+
+    def is_about(self, name: str) -> None:
+        """Says what the message, with all below it, is about: remarks add its name."""
+        self._record.subjects[self.path] = f' of "{name}"'
 
     @property
     def name(self) -> str:
@@ -68,12 +91,12 @@ class Node:
         """Returns the message in a field, None when it is not written."""
         if not self.has(field):
             return None
-        self.mark(field)
+        self._read.add(join(self.path, field))
         return self._inner(getattr(self.message, field), join(self.path, field))
 
     def nodes(self, field: str) -> list["Node"]:
         """Returns the messages of a list."""
-        self.mark(field)
+        self._read.add(join(self.path, field))
         items = enumerate(getattr(self.message, field, ()))
         return [self._inner(item, f"{join(self.path, field)}[{index}]") for index, item in items]
 
@@ -83,8 +106,9 @@ class Node:
         return self.node(name) if name else None
 
     def mark(self, *fields: str) -> None:
-        """Remembers that fields were read."""
-        self._read.update(join(self.path, field) for field in fields)
+        """Remembers that fields were read, messages with all in them."""
+        paths = [join(self.path, field) for field in fields]
+        self._read.update([*paths, *(path + _WHOLE for path in paths)])
 
     def mark_all(self) -> None:
         """Remembers that the message was read with all in it."""
@@ -92,7 +116,7 @@ class Node:
 
     def line(self, field: str = "") -> int:
         """Returns the line of a field, or of the message around it when it is not written."""
-        position = self._places.position(join(self.path, field) if field else self.path)
+        position = self._record.places.position(join(self.path, field) if field else self.path)
         return position.line if position else 0
 
     def where(self, field: str = "") -> str:
@@ -120,7 +144,8 @@ class Node:
         if field:
             self.mark(field)
         last = self.path.rpartition(".")[2]
-        self.report.add(kind, self.line(field), (join(last, field) if field else last) + self.subject, text)
+        shown = join(last, field) if field else last
+        self.report.add(kind, self.line(field), shown + self._subject(), text)
 
     def unread(self) -> Iterator[tuple["Node", str]]:
         """Yields message and name of each written field below that no rule has read; defaults ask for nothing."""
@@ -132,14 +157,22 @@ class Node:
             if path not in self._read:
                 if not is_scalar or value != descriptor.default_value:
                     yield self, descriptor.name
-            elif descriptor.message_type is not None and descriptor.is_repeated:
+            elif descriptor.message_type is None or path + _WHOLE in self._read:
+                continue
+            elif descriptor.is_repeated:
                 for index, item in enumerate(value):
                     yield from self._inner(item, f"{path}[{index}]").unread()
-            elif descriptor.message_type is not None:
+            else:
                 yield from self._inner(value, path).unread()
 
     def _inner(self, message: Message, path: str) -> "Node":
-        return Node(message, path, self._places, self.report, self._read, self.subject)
+        return Node(message, path, self._record)
+
+    def _subject(self) -> str:
+        path = self.path
+        while path and path not in self._record.subjects:
+            path = parent(path)
+        return self._record.subjects.get(path, "")
 
 
 def read_source(text: str, path: str) -> Node:
@@ -163,7 +196,7 @@ def read_source(text: str, path: str) -> Node:
                 f"Run: easymtl check --pipeline_config {path}"
             )
         raise ConfigError(path, findings.problems, more_to_come=findings.is_broken)
-    return Node(config, "", findings.places, Report(path), set())
+    return Node(config, "", _Record(findings.places, Report(path)))
 
 
 def _is_ours(text: str) -> bool:

@@ -12,6 +12,11 @@ _NO_DEFAULT = "<default>"
 _RESERVED = 2
 
 
+def is_growing(node: Node) -> bool:
+    """Returns whether the table of a feature takes any number as an id, and gives it a row when it is seen."""
+    return node.has("zch") or node.has("dynamicemb")
+
+
 def has_table(node: Node) -> bool:
     """Returns whether the values of a feature are ids, and not numbers, as far as tables are concerned."""
     fields = ("zch", "dynamicemb", "hash_bucket_size", "num_buckets", "vocab_list", "vocab_dict", "vocab_file")
@@ -48,11 +53,6 @@ def set_rows(node: Node, feature: FeatureConfig) -> bool:
 
 def num_encoded_rows(node: Node) -> int:
     """Returns the rows of the table of a feature whose values are row numbers already; 0 when nobody can tell."""
-    for field, grown in (("zch", "zch_size"), ("dynamicemb", "max_capacity")):
-        table = node.node(field)
-        if table is not None:
-            table.mark_all()
-            return table.take(grown)
     reserved = 0 if node.has("default_bucketize_value") else _RESERVED
     node.mark("default_bucketize_value")
     if node.has("boundaries"):

@@ -42,7 +42,7 @@ class Tasks:
 
 def convert_tower(theirs: Node, tasks: Tasks) -> TaskTower:
     """Returns a task, without what only some architectures have."""
-    theirs.subject = f' of "{theirs.take("tower_name")}"'
+    theirs.is_about(theirs.take("tower_name"))
     tower = TaskTower(tower_name=theirs.take("tower_name"))
     if theirs.take("label_name"):
         tower.label_name = theirs.take("label_name")
