@@ -19,6 +19,7 @@ from easymtl.convert.towers import Tasks
 from easymtl.convert.training import convert_evaluation, convert_export, convert_training
 from easymtl.convert.unread import report_unread
 from easymtl.errors import UserError
+from easymtl.protos.feature_pb2 import FeatureConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 
 
@@ -104,11 +105,18 @@ def _pooled(groups: Groups) -> set[str]:
     return {message.feature_name.removesuffix("_pooled") for message in groups.pooled}
 
 
+def _has_rows(message: FeatureConfig) -> bool:
+    """Returns whether a feature looks vectors up; those of numbers are trained whatever `trainable` says."""
+    return bool(message.embedding_dim) and (
+        message.feature_type != FeatureConfig.RawFeature or bool(message.boundaries)
+    )
+
+
 def _freeze(pipeline: Pipeline, features: dict[str, Feature], groups: Groups) -> None:
     """Keeps tables that are not trained from moving, by the names of their parameters."""
     for feature in features.values():
-        message = feature.message
-        if feature.is_trainable or message is None or not message.embedding_dim or feature.name not in groups.read:
+        message, is_read = feature.message, feature.name in groups.read | _pooled(groups)
+        if feature.is_trainable or message is None or not is_read or not _has_rows(message):
             continue
         table = message.embedding_name or f"{feature.name}_embedding"
         pipeline.train_config.freeze_gradient.append(f"/{re.escape(table)}(/|$)")

@@ -120,7 +120,7 @@ def _convert(node: Node, sequence: Node | None, inputs: Inputs, columns: Columns
     if is_sequence:
         _history(node, feature, sequence)
     _declare_columns(feature, inputs, columns)
-    _rest(feature, sequence)
+    _rest(feature)
     return feature
 
 
@@ -281,13 +281,12 @@ def _declare_columns(feature: Feature, inputs: Inputs, columns: Columns) -> None
         columns.add_reader(name, node, default if has_own else "")
 
 
-def _rest(feature: Feature, sequence: Node | None) -> None:
+def _rest(feature: Feature) -> None:
     """Reads the fields that change nothing but how the feature is used."""
     node = feature.node
     feature.is_trainable = bool(node.take("trainable"))
+    node.mark("sequence_fields")
     node.mark("fg_encoded_default_value", "default_value", "default_bucketize_value", "separator", "value_dim")
-    if node.has("sequence_fields") and sequence is None:
-        node.mark("sequence_fields")
     if node.take("use_mask"):
         node.left_out("use_mask", "features are not masked while training; variational_dropout learns what to drop.")
     if node.take("fg_value_type"):

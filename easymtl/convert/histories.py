@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from easymtl.convert.features import Feature
 from easymtl.convert.networks import dnn
 from easymtl.convert.source import Node
+from easymtl.errors import did_you_mean
 from easymtl.protos.feature_pb2 import FeatureConfig, FeatureGroupConfig, SeqAttGroupConfig
 
 _POOLED = "_pooled"
@@ -36,6 +37,9 @@ class Histories:
         for part in node.nodes("sequence_groups"):
             name = part.take("group_name") or self.group.group_name
             sequences[name] = part.values("feature_names")
+            for unknown in (feature for feature in sequences[name] if feature not in features):
+                text = f'"{unknown}" is no feature.{did_you_mean(unknown, features)}'
+                part.left_out("feature_names", text)
             if part.take("embedding_name_suffix"):
                 text = "tables are apart by embedding_name, which features have: give one of them another name."
                 part.left_out("embedding_name_suffix", text)
@@ -106,12 +110,10 @@ class Histories:
                 pooled.combiner = combiner
             self.pooled[step.name] = pooled
             self.group.feature_names.append(pooled.feature_name)
-            if message.max_seq_len:
-                text = (
-                    f'all steps of "{step.name}" are pooled, not the first {message.max_seq_len}: cut them in the data.'
-                )
+            longest = [length for length in (message.max_seq_len, encoder.take("max_seq_length")) if length > 0]
+            if longest:
+                text = f'all steps of "{step.name}" are pooled, not the first {min(longest)}: cut them in the data.'
                 encoder.changed("input", text)
-        encoder.mark("max_seq_length")
 
     def _cut(self, encoder: Node, steps: list[Feature]) -> None:
         longest = encoder.take("max_seq_length") or 0

@@ -75,9 +75,7 @@ class Inputs:
         if not self.are_raw:
             return [name]
         if node.name in _READ_DIRECTLY or self.crosses(node, is_sequence):
-            expressions = _texts(node, "expression")
-            node.mark("sequence_fields")
-            return [self._column(node, text, prefix) for text in expressions] or [name]
+            return [self._column(node, text, prefix) for text in _texts(node, "expression")] or [name]
         if self.is_formula_of_one(node):
             return [self._column(node, node.values("variables")[0], prefix)]
         node.changed("", _COMPUTED.format(name))
@@ -99,9 +97,11 @@ class Inputs:
         return "".join("x" if word == variable else word for word in words.split())
 
     def _column(self, node: Node, expression: str, prefix: str) -> str:
-        side, colon, column = expression.partition(":")
-        if not colon:
-            return prefix + expression
+        side, _, column = expression.rpartition(":")
+        steps = node.values("sequence_fields")
+        if prefix and steps and column not in steps:
+            node.left_out("expression", f'"{column}" is no history, and one value is not repeated for each step.')
+            return column
         if side == "feature" and self._is_dag:
             text = f'"{column}" is the output of another feature there: write it as a column of that name.'
             node.changed("expression", text)

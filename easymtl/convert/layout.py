@@ -33,7 +33,8 @@ def _field_lines(descriptor: FieldDescriptor, value: Any, indent: str) -> Iterat
         return
     for item in value if descriptor.is_repeated else [value]:
         line = f"{indent}{descriptor.name} {_inline(item)}"
-        if _depth(item) <= 1 and len(line) <= _WIDTH:
+        # A message of the config itself stands on several lines as soon as it has messages in it.
+        if _depth(item) <= (1 if indent else 0) and len(line) <= _WIDTH:
             yield line
             continue
         yield f"{indent}{descriptor.name} {{"

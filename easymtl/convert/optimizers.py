@@ -5,7 +5,7 @@ from collections.abc import Callable
 from easymtl.convert.schedules import learning_rate
 from easymtl.convert.source import Node
 from easymtl.convert.supported import is_supported
-from easymtl.protos.optimizer_pb2 import LearningRate, Optimizer
+from easymtl.protos.optimizer_pb2 import AdamOptimizer, AdamWOptimizer, LearningRate, Optimizer
 
 _ADAM_EPSILON = 1e-8
 _SMALL_ACCUMULATOR = 1e-10
@@ -41,7 +41,7 @@ def _common(theirs: Node, name: str) -> None:
     if theirs.take("gradient_clipping"):
         text = f"gradients of embeddings are not cut to {theirs.take('max_gradient'):g} one by one; "
         theirs.left_out("gradient_clipping", text + "train_config.gradient_clipping_by_norm scales all of them.")
-    theirs.mark(*(field for field in ("max_gradient", "fused") if theirs.has(field)))
+    theirs.mark("max_gradient")
     if theirs.take("weight_decay") and "adamw" not in name:
         text = "there is none here; use adamw_optimizer or momentumw_optimizer, or l2_regularization of the model."
         theirs.left_out("weight_decay", text)
@@ -68,12 +68,12 @@ def _adam_message(optimizer: Optimizer, rates: LearningRate) -> None:
 def _adam(theirs: Node, optimizer: Optimizer, rates: LearningRate) -> None:
     _adam_message(optimizer, rates)
     _betas(theirs, optimizer.adam_optimizer)
+
+
+def _betas(theirs: Node, ours: AdamOptimizer | AdamWOptimizer) -> None:
     epsilon = theirs.take("eps")
     if epsilon is not None and abs(epsilon / _ADAM_EPSILON - 1) > 1e-5:
         theirs.left_out("eps", f"epsilon is {_ADAM_EPSILON:g} here.")
-
-
-def _betas(theirs: Node, ours) -> None:
     for field in ("beta1", "beta2"):
         if abs(theirs.take(field) / getattr(ours, field) - 1) > 1e-6:
             setattr(ours, field, theirs.take(field))
@@ -93,7 +93,6 @@ def _adamw(theirs: Node, optimizer: Optimizer, rates: LearningRate) -> None:
     else:
         theirs.changed("weight_decay", f"{text}; the effect is the same.")
     _betas(theirs, ours)
-    theirs.mark("eps")
 
 
 def _sgd(theirs: Node, optimizer: Optimizer, rates: LearningRate) -> None:

@@ -50,6 +50,7 @@ _OF_ANY_FEATURE = {
     "asset_dir": (Kind.NOT_NEEDED, "the exported model carries what it needs."),
     "embedding_constraints": (Kind.NOT_NEEDED, _PLACEMENT),
 }
+_OF_ANY_OPTIMIZER = {"fused": (Kind.NOT_NEEDED, _TORCH)}
 _OF_ANY_TASK = {
     "pareto_min_loss_weight": (Kind.LEFT_OUT, "only use_pareto_loss_weight of model_config reads it."),
 }
@@ -69,4 +70,4 @@ def _reason(message: str, field: str) -> tuple[Kind, str]:
         return Kind.NOT_NEEDED, _NOT_NEEDED[name]
     if name in _LEFT_OUT:
         return Kind.LEFT_OUT, _LEFT_OUT[name]
-    return {**_OF_ANY_FEATURE, **_OF_ANY_TASK}.get(field, (Kind.LEFT_OUT, _NOTHING))
+    return {**_OF_ANY_FEATURE, **_OF_ANY_OPTIMIZER, **_OF_ANY_TASK}.get(field, (Kind.LEFT_OUT, _NOTHING))
