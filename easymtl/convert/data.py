@@ -33,7 +33,7 @@ def convert_data(data: Node, columns: Columns, data_config: DatasetConfig) -> No
         data_config.drop_remainder = True
     data_config.shuffle = data.take("shuffle")
     if data_config.shuffle and data.has("shuffle_buffer_size"):
-        data_config.shuffle_buffer_size = data.take("shuffle_buffer_size")
+        data_config.shuffle_buffer_size = min(data.take("shuffle_buffer_size"), 2**31 - 1)
     data.mark("shuffle_buffer_size")
     data_config.label_fields.extend(data.values("label_fields"))
     sampler = data.chosen("sampler")

@@ -86,6 +86,8 @@ def _all(configs: list[Node]) -> Iterator[tuple[Node, Node | None]]:
                 inner = part.chosen("feature")
                 if inner is not None:
                     yield inner, node
+                else:
+                    part.left_out("", "it names no feature.")
             _sequence_key(node)
         else:
             yield node, None

@@ -3,6 +3,7 @@
 from easymtl.convert.source import Node
 from easymtl.protos.optimizer_pb2 import LearningRate, ManualStepLearningRate
 
+_LARGEST = 2**32 - 1
 _EPOCHS = (
     "counts epochs; ours count steps. The constant rate is used: multiply the sizes by the steps of an epoch and write "
     "the schedule into learning_rate."
@@ -54,7 +55,7 @@ def _manual(schedule: Node, rate: float, rates: LearningRate) -> None:
         ours.warmup = True
     for place, (size, value) in enumerate(zip(sizes, values)):
         # There a rate holds behind its size, and here from its step; a warm-up arrives at the size itself in both.
-        step = size if ours.warmup and place == 0 else size + 1
+        step = size if ours.warmup and place == 0 else min(size + 1, _LARGEST)
         ours.schedule.append(ManualStepLearningRate.LearningRateSchedule(step=step, learning_rate=value))
 
 
@@ -63,7 +64,7 @@ def _cosine(schedule: Node, rate: float, rates: LearningRate) -> None:
     ours.learning_rate_base = rate
     ours.warmup_learning_rate = schedule.take("warmup_learning_rate")
     ours.warmup_steps = schedule.take("warmup_size")
-    ours.total_steps = ours.warmup_steps + schedule.take("T_max")
+    ours.total_steps = min(ours.warmup_steps + schedule.take("T_max"), _LARGEST)
     if schedule.take("min_learning_rate"):
         schedule.changed("min_learning_rate", "the rate falls to 0 at the end, and not to this.")
 
@@ -76,7 +77,7 @@ def _restarts(schedule: Node, rate: float, rates: LearningRate) -> None:
     ours.learning_rate_base = rate
     ours.warmup_learning_rate = schedule.take("warmup_learning_rate")
     ours.warmup_steps = schedule.take("warmup_size")
-    ours.total_steps = ours.warmup_steps + schedule.take("T_0")
+    ours.total_steps = min(ours.warmup_steps + schedule.take("T_0"), _LARGEST)
     schedule.mark_all()
 
 

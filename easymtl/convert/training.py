@@ -6,6 +6,7 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.protos.train_pb2 import TrainConfig
 
 _PRECISIONS = {"": None, "BF16": TrainConfig.BFLOAT16, "FP16": TrainConfig.BFLOAT16}
+_LARGEST = 2**32 - 1
 _METRICS = {"grouped_auc": "gauc"}
 _WITHOUT_COUNTERPART = ("multiclass_auc", "grouped_xauc")
 
@@ -103,8 +104,9 @@ def convert_evaluation(source: Node, pipeline: Pipeline, batch_size: int) -> Non
     theirs = source.node("eval_config")
     steps = theirs.take("num_steps") if theirs is not None else 0
     if theirs is not None and steps:
-        pipeline.eval_config.num_examples = steps * batch_size
-        text = f"it is num_examples: {steps * batch_size}, which are {steps} batches of {batch_size} rows."
+        rows = min(steps * batch_size, _LARGEST)
+        pipeline.eval_config.num_examples = rows
+        text = f"it is num_examples: {rows}, which are {steps} batches of {batch_size} rows."
         theirs.changed("num_steps", text)
 
 
