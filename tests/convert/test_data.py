@@ -45,6 +45,14 @@ def test_declared_types_of_ids(small, said, kind, ours):
     assert is_told == (kind in ("INT64", "DOUBLE"))
 
 
+def test_a_column_of_several_values_is_a_text_whatever_its_type(small):
+    raw = 'raw_feature { feature_name: "f" expression: "item:col" value_dim: 3 }'
+    assert columns(small.with_feature(raw, declared("FLOAT")))["col"][0] == "STRING"
+    assert columns(small.with_feature(raw))["col"][0] == "STRING"
+    sequence = 'sequence_id_feature { feature_name: "f" expression: "user:col" embedding_dim: 4 num_buckets: 9 }'
+    assert columns(small.with_feature(sequence, declared("INT64")))["col"][0] == "STRING"
+
+
 def test_types_in_one_text(small):
     text = (DATA, f'{DATA} input_fields_str: "col:BIGINT; click:INT32;other:ARRAY<STRING>"')
     found = columns(small.with_feature(ID % ("col", ""), text))

@@ -88,6 +88,17 @@ def test_a_sequence_of_its_own(small):
     )
 
 
+@pytest.mark.parametrize("size", ["", "value_dim: 1"])
+def test_an_empty_text_is_a_history_without_steps(small, size):
+    """Only where steps are split again is an empty text no step, so that they are, whether items need it or not."""
+    text = (
+        'feature_configs { sequence_id_feature { feature_name: "s" expression: "user:col" embedding_dim: 4 '
+        f"num_buckets: 9 sequence_length: 5 {size} }} }}"
+    )
+    conversion = with_history(small, GROUP % '["user", "s"]' + DIN, features=text)
+    assert features_of(conversion)["s"].seq_multi_sep == "\x1d"
+
+
 def test_target_attention(small):
     conversion = with_history(small, GROUP % '["user", "clicks__user", "clicks__age"]' + DIN)
     (group,) = conversion.pipeline.model_config.feature_groups

@@ -47,6 +47,10 @@ def test_short_messages_and_lists_stand_on_one_line():
     )
 
 
+def test_letters_of_any_alphabet_stay_legible():
+    assert config_text(Pipeline(model_dir="modèle/点击")) == 'model_dir: "modèle/点击"\n'
+
+
 @given(st.lists(st.text(), max_size=40), st.floats(allow_nan=False, width=32), st.integers(0, 2**32 - 1))
 def test_any_value_is_read_back(words, rate, steps):
     pipeline = Pipeline(model_dir="".join(words))
