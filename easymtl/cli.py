@@ -19,7 +19,7 @@ _EXIT_INTERRUPTED = 130
 # They name no file when they meet the writing, rather than the opening, of one.
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
-_PATHS = ("pipeline_config", "input", "output", "export_dir", "checkpoint", "saved_model", "source", "out")
+_PATHS = ("pipeline_config", "input", "output", "export_dir", "checkpoint", "saved_model", "source", "out", "config")
 
 _EPILOG = """\
 first steps:
@@ -114,7 +114,7 @@ def build_parser() -> _Parser:
     )
     parser.add_argument("--version", action="version", version=f"easymtl {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND", parser_class=_Parser)
-    for add in (_add_train, _add_eval, _add_export, _add_predict, _add_check, _add_synth, _add_import):
+    for add in (_add_train, _add_eval, _add_export, _add_predict, _add_check, _add_synth, _add_import, _add_convert):
         add(verbs)
     parser.verbs = verbs.choices
     return parser
@@ -230,6 +230,12 @@ def _add_import(verbs) -> None:
     parser.add_argument(
         "--fresh_optimizer", action="store_true", help="leave the optimizer slots there, and begin at step 0"
     )
+
+
+def _add_convert(verbs) -> None:
+    parser = _verb(verbs, "convert", "Turn a config of TorchEasyRec into one of easymtl.", takes_config=False)
+    parser.add_argument("config", metavar="FILE", help="config of TorchEasyRec, in text format")
+    parser.add_argument("--out", metavar="FILE", help="where to write; default: standard output")
 
 
 def _add_checkpoint(parser: argparse.ArgumentParser) -> None:

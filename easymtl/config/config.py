@@ -60,7 +60,7 @@ def load_config(path: str, overrides: Sequence[str] = (), tasks: Sequence[str] |
     path = str(path)
     findings = Findings(Places(path))
     pipeline = Pipeline()
-    Parser(_read_text(path), findings).parse(pipeline)
+    Parser(read_text(path), findings).parse(pipeline)
     apply_overrides(pipeline, overrides, findings)
     expand_home_of(pipeline)
     if tasks is not None:
@@ -76,7 +76,12 @@ def _order(note: Problem) -> tuple[float, float]:
     return note.order
 
 
-def _read_text(path: str) -> str:
+def read_text(path: str) -> str:
+    """Returns the text of a config file.
+
+    Raises:
+        UserError: there is no such file, or it is no text.
+    """
     file = Path(path)
     try:
         if file.is_dir():

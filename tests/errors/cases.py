@@ -25,6 +25,14 @@ _PRICE = 'features { input_names: "price" feature_type: RawFeature }'
 _OPTIMIZER = "adam_optimizer { learning_rate { constant_learning_rate { learning_rate: 0.01 } } }"
 _AUC = "metrics_set { auc { } }"
 _BOTTOM = "  dbmtl {\n    bottom_dnn { hidden_units: [8, 6] }"
+_TORCH = """\
+train_config { num_epochs: 1 }
+data_config { dataset_type: ParquetDataset label_fields: "click" }
+model_config {
+  feature_groups { group_name: "all" group_type: DEEP }
+  %s
+}
+"""
 _LEVEL = "expert_num_per_task: 1 share_num: 2 task_expert_net { hidden_units: 6 } share_expert_net { hidden_units: 6 }"
 
 
@@ -227,6 +235,33 @@ _COMMANDS = [
         "train_config..num_steps=5",
         "the path train_config..num_steps",
         "is no field name such as",
+    ),
+]
+_CONVERT = [
+    Case(
+        "A config that needs no conversion",
+        ("this is the dialect of EasyRec", "easymtl check --pipeline_config x.config"),
+        command="convert x.config",
+    ),
+    Case(
+        "A field that TorchEasyRec has not",
+        ('torch.config:5:10: model_config.mmoe has no field "num_experts"', 'Did you mean "num_expert"?'),
+        command="convert torch.config",
+        data=lambda project: project.write("torch.config", _TORCH % "mmoe { num_experts: 3 }"),
+        shown="mmoe { num_experts: 3 }",
+    ),
+    Case(
+        "A model of TorchEasyRec with one task",
+        ("torch.config:5: deepfm is not converted", "simple_multi_task with one task_towers"),
+        command="convert torch.config",
+        data=lambda project: project.write("torch.config", _TORCH % "deepfm { }"),
+        shown="deepfm { }",
+    ),
+    Case(
+        "A converted config over another file",
+        ("--out x.config exists", "Name another file, or remove it"),
+        command="convert torch.config --out x.config",
+        data=lambda project: project.write("torch.config", _TORCH % "mmoe { }"),
     ),
 ]
 
@@ -1433,6 +1468,7 @@ _MODELS = [
 
 SECTIONS = {
     "The command": _COMMANDS,
+    "A config of TorchEasyRec": _CONVERT,
     "The text of the config": _TEXT,
     "What the config means": _MEANING,
     "What EasyRec has and easymtl has not": _DIALECT,

@@ -1,0 +1,215 @@
+"""Histories: features of each step, and what reads them in a group."""
+
+import pytest
+from google.protobuf import text_format
+
+from easymtl.config import ConfigError
+from easymtl.convert import convert
+from easymtl.convert.report import Kind
+from easymtl.convert.supported import is_supported
+from easymtl.protos.feature_pb2 import FeatureConfig, FeatureGroupConfig
+from tests.convert.conftest import CONFIGS
+
+SEQUENCE = (
+    'feature_configs { sequence_feature { sequence_name: "clicks" sequence_length: 30 sequence_delim: "," '
+    'features { id_feature { feature_name: "user" expression: "user:uid" embedding_dim: 4 hash_bucket_size: 10 } } '
+    'features { raw_feature { feature_name: "age" expression: "user:age" boundaries: [1, 2] embedding_dim: 2 } } '
+    'features { raw_feature { feature_name: "price" expression: "item:price" value_dim: 2 separator: "|" } } } }'
+)
+GROUP = 'sequence_groups { group_name: "g" feature_names: %s }'
+DIN = 'sequence_encoders { din_encoder { input: "g" attn_mlp { hidden_units: [8, 4] } } }'
+POOL = 'sequence_encoders { pooling_encoder { input: "g" %s } }'
+KINDS = FeatureConfig.DESCRIPTOR.enum_types_by_name["FeatureType"].values_by_name
+IS_SUPPORTED = is_supported(KINDS["SequenceFeature"]) and is_supported(
+    FeatureGroupConfig.DESCRIPTOR.fields_by_name["sequence_features"]
+)
+
+
+def with_history(small, group, *changes, features=SEQUENCE):
+    return small(
+        ("model_config {", f"{features}\nmodel_config {{"),
+        ('feature_names: ["user"]', f'feature_names: ["user"] {group}'),
+        *changes,
+    )
+
+
+def features_of(conversion):
+    return {feature.feature_name: feature for feature in conversion.pipeline.feature_config.features}
+
+
+def message(name, text):
+    return text_format.Parse(f'feature_name: "{name}" {text}', FeatureConfig())
+
+
+def check(conversion):
+    """Checks what was converted; a version without histories refuses them and nothing else."""
+    if IS_SUPPORTED:
+        assert conversion.check("out.config") == []
+        return
+    with pytest.raises(ConfigError) as error:
+        conversion.check("out.config")
+    assert all("is not supported yet" in problem.text for problem in error.value.problems)
+
+
+def test_parts_of_a_sequence(small):
+    conversion = with_history(small, GROUP % '["user", "clicks__user", "clicks__age", "clicks__price"]' + DIN)
+    found = features_of(conversion)
+    base = 'input_names: "clicks__%s" feature_type: SequenceFeature separator: "," max_seq_len: 30 %s'
+    assert found["clicks__user"] == message(
+        "clicks__user",
+        base % ("uid", 'sub_feature_type: IdFeature hash_bucket_size: 10 embedding_dim: 4 seq_multi_sep: "\\035"'),
+    )
+    assert found["clicks__age"] == message(
+        "clicks__age", base % ("age", "sub_feature_type: RawFeature boundaries: [1, 2] embedding_dim: 2")
+    )
+    assert found["clicks__price"] == message(
+        "clicks__price", base % ("price", 'sub_feature_type: RawFeature raw_input_dim: 2 seq_multi_sep: "|"')
+    )
+    check(conversion)
+
+
+def test_columns_of_encoded_sequences_have_the_names_of_features(small):
+    conversion = with_history(small, GROUP % '["user", "clicks__user"]' + DIN, ("fg_mode: FG_DAG", "fg_mode: FG_NONE"))
+    feature = features_of(conversion)["clicks__user"]
+    assert (list(feature.input_names), feature.num_buckets, feature.hash_bucket_size) == (["clicks__user"], 10, 0)
+    assert feature.seq_multi_sep == "\x03"
+
+
+def test_a_sequence_of_its_own(small):
+    text = (
+        'feature_configs { sequence_id_feature { feature_name: "s" expression: "user:col" embedding_dim: 4 '
+        'num_buckets: 9 sequence_length: 5 value_dim: 0 separator: "|" } }'
+    )
+    conversion = with_history(small, GROUP % '["user", "s"]' + DIN, features=text)
+    assert features_of(conversion)["s"] == message(
+        "s",
+        'input_names: "col" feature_type: SequenceFeature sub_feature_type: IdFeature num_buckets: 9 embedding_dim: 4 '
+        'separator: ";" seq_multi_sep: "|" max_seq_len: 5',
+    )
+
+
+@pytest.mark.parametrize("size", ["", "value_dim: 1"])
+def test_an_empty_text_is_a_history_without_steps(small, size):
+    """Only where steps are split again is an empty text no step, so that they are, whether items need it or not."""
+    text = (
+        'feature_configs { sequence_id_feature { feature_name: "s" expression: "user:col" embedding_dim: 4 '
+        f"num_buckets: 9 sequence_length: 5 {size} }} }}"
+    )
+    conversion = with_history(small, GROUP % '["user", "s"]' + DIN, features=text)
+    assert features_of(conversion)["s"].seq_multi_sep == "\x1d"
+
+
+def test_target_attention(small):
+    conversion = with_history(small, GROUP % '["user", "clicks__user", "clicks__age"]' + DIN)
+    (group,) = conversion.pipeline.model_config.feature_groups
+    assert group.sequence_features[0] == text_format.Parse(
+        'group_name: "g" seq_att_map { key: "user" hist_seq: ["clicks__user", "clicks__age"] } '
+        "seq_dnn { hidden_units: [8, 4, 1] use_bn: false } need_key_feature: false allow_key_transform: true",
+        type(group.sequence_features[0])(),
+    )
+    check(conversion)
+
+
+def test_a_candidate_as_wide_as_a_step_is_not_transformed(small):
+    conversion = with_history(small, GROUP % '["user", "clicks__user"]' + DIN)
+    (group,) = conversion.pipeline.model_config.feature_groups
+    assert not group.sequence_features[0].HasField("allow_key_transform")
+
+
+def test_dropout_of_attention_leaves_the_score_alone(small):
+    din = DIN.replace("[8, 4]", "[8, 4] dropout_ratio: 0.5")
+    (group,) = with_history(small, GROUP % '["user", "clicks__user"]' + din).pipeline.model_config.feature_groups
+    assert list(group.sequence_features[0].seq_dnn.dropout_ratio) == [0.5, 0.5, 0]
+
+
+def test_a_key_outside_of_the_group_shares_its_table_with_other_groups(small):
+    groups = 'feature_groups { group_name: "%s" feature_names: "user" group_type: DEEP }'
+    pepnet = (
+        'pepnet { task_towers { tower_name: "ctr" label_name: "click" losses { binary_cross_entropy { } } } '
+        'task_towers { tower_name: "cvr" label_name: "buy" losses { binary_cross_entropy { } } } }'
+    )
+    text = with_history(small, GROUP % '["user", "clicks__user"]' + DIN).pipeline
+    assert text.feature_config.features[0].embedding_name == ""
+    from tests.convert.test_models import MODEL
+
+    changes = (MODEL, f"{groups % 'domain'} {pepnet}\n")
+    shared = with_history(small, GROUP % '["user", "clicks__user"]' + DIN, changes).pipeline
+    assert shared.feature_config.features[0].embedding_name == "user_emb"
+
+
+@pytest.mark.parametrize("pooling", ["mean", "sum"])
+def test_a_pooled_history_is_a_bag(small, said, pooling):
+    conversion = with_history(small, GROUP % '"clicks__user"' + POOL % f'pooling_type: "{pooling}"')
+    found = features_of(conversion)
+    combiner = 'combiner: "mean"' if pooling == "mean" else ""
+    assert found["clicks__user_pooled"] == message(
+        "clicks__user_pooled",
+        'input_names: "clicks__uid" feature_type: TagFeature hash_bucket_size: 10 embedding_dim: 4 '
+        f'separator: ",\\035" {combiner}',
+    )
+    assert "clicks__user" not in found
+    assert list(conversion.pipeline.model_config.feature_groups[0].feature_names) == ["user", "clicks__user_pooled"]
+    assert any("all steps" in remark and "not the first 30" in remark for remark in said(conversion, Kind.CHANGED))
+
+
+def test_a_pooled_history_of_numbers_is_left_out(small, said):
+    conversion = with_history(small, GROUP % '["clicks__user", "clicks__age"]' + POOL % "")
+    assert list(conversion.pipeline.model_config.feature_groups[0].feature_names) == ["user", "clicks__user_pooled"]
+    assert any('"clicks__age" holds numbers' in remark for remark in said(conversion, Kind.LEFT_OUT))
+
+
+def test_a_history_that_is_pooled_and_attended_has_one_table(small):
+    encoders = DIN + POOL % ""
+    found = features_of(with_history(small, GROUP % '["user", "clicks__user"]' + encoders))
+    assert found["clicks__user"].embedding_name == "clicks__user_emb"
+    assert found["clicks__user_pooled"].embedding_name == "clicks__user_emb"
+
+
+def test_simple_attention_gets_a_network(small, said):
+    simple = 'sequence_encoders { simple_attention { input: "g" } }'
+    conversion = with_history(small, GROUP % '["user", "clicks__user"]' + simple)
+    (attention,) = conversion.pipeline.model_config.feature_groups[0].sequence_features
+    assert not attention.HasField("seq_dnn")
+    assert any("a small network scores the steps" in remark for remark in said(conversion, Kind.CHANGED))
+
+
+@pytest.mark.parametrize(
+    ("encoder", "text"),
+    [
+        ('multi_window_din_encoder { input: "g" windows_len: 3 }', "there is none here"),
+        ('self_attention_encoder { input: "g" }', "there is none here"),
+        ('din_encoder { input: "h" }', 'its sequence group "h" has no history'),
+    ],
+)
+def test_encoders_without_counterpart(small, said, encoder, text):
+    conversion = with_history(small, GROUP % '["user", "clicks__user"]' + f"sequence_encoders {{ {encoder} }}")
+    assert not conversion.pipeline.model_config.feature_groups[0].sequence_features
+    assert any(text in remark for remark in said(conversion, Kind.LEFT_OUT))
+
+
+def test_a_candidate_wider_than_a_step_is_told(small, said):
+    conversion = with_history(small, GROUP % '["user", "clicks__age"]' + DIN)
+    assert any("are 4 wide and those of a step 2" in remark for remark in said(conversion, Kind.LEFT_OUT))
+
+
+def test_a_shorter_history_of_an_encoder_is_told(small, said):
+    din = DIN.replace('input: "g"', 'input: "g" max_seq_length: 10')
+    conversion = with_history(small, GROUP % '["user", "clicks__user"]' + din)
+    assert any("set sequence_length of the features to 10" in remark for remark in said(conversion, Kind.LEFT_OUT))
+
+
+def test_keys_for_a_server_are_not_needed(small, said):
+    features = SEQUENCE.replace("sequence_length: 30", 'sequence_length: 30 sequence_pk: "user:pk"')
+    conversion = with_history(small, GROUP % '["user", "clicks__user"]' + DIN, features=features)
+    assert any("sequence_pk" in remark for remark in said(conversion, Kind.NOT_NEEDED))
+
+
+def test_the_example(said):
+    path = CONFIGS / "ple_histories.config"
+    conversion = convert(path.read_text(), path.name)
+    (group,) = conversion.pipeline.model_config.feature_groups
+    assert list(group.feature_names) == ["user", "item_id", "buy_seq_pooled"]
+    assert [list(entry.key) for entry in group.sequence_features[0].seq_att_map] == [["item_id", "cate"]]
+    tables = {name: feature.embedding_name for name, feature in features_of(conversion).items()}
+    assert tables["item_id"] == tables["click_50__item_id"] == tables["buy_seq_pooled"] == "item"
+    check(conversion)

@@ -1,0 +1,34 @@
+"""The commands of docs/guides/from-torcheasyrec.md run, and say what the guide shows."""
+
+from pathlib import Path
+
+import pytest
+
+from easymtl.cli import main
+from easymtl.convert import convert
+
+ROOT = Path(__file__).parents[2]
+GUIDE = (ROOT / "docs/guides/from-torcheasyrec.md").read_text(encoding="utf-8")
+CONFIG = "samples/torcheasyrec/dbmtl_on_tenrec.config"
+
+
+def commands():
+    return [line.split()[1:] for line in GUIDE.split("\n") if line.startswith("    easymtl ")][1:]
+
+
+def test_the_report_of_the_guide_is_that_of_the_command():
+    conversion = convert((ROOT / CONFIG).read_text(encoding="utf-8"), CONFIG)
+    assert GUIDE.split("```\n")[1] == conversion.report.text() + "\n"
+    assert conversion.check("tenrec.config") == []
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_guide_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "samples/torcheasyrec").mkdir(parents=True)
+    (tmp_path / CONFIG).write_text((ROOT / CONFIG).read_text(encoding="utf-8"))
+    synth, conversion, train = commands()
+    assert main([*synth[:-1], "5000"]) == 0
+    assert main(conversion) == 0
+    assert main([*train, "--set", "train_config.mixed_precision=FLOAT32"]) == 0
+    assert list((tmp_path / "model_dir/converted_dbmtl_on_tenrec/export").rglob("saved_model.pb"))
