@@ -1,5 +1,7 @@
 """The functions that block graphs write as Python text, over tensors, steps and lists of them."""
 
+from __future__ import annotations
+
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from google.protobuf.message import Message
 
 from easymtl.config import view
-from easymtl.config.names import ACTIVATIONS, MODEL_CLASSES, activation_name
+from easymtl.config.names import ACTIVATIONS, BLOCK_ACTIVATIONS, MODEL_CLASSES, activation_name
 from easymtl.config.rules import gated_models
 from easymtl.config.rules.review import Review, walk
 from easymtl.errors import did_you_mean, quoted
@@ -91,11 +91,12 @@ def _check_network(review: Review, path: str, network: DNN | MLP) -> None:
         values = "1 value" if ratios == 1 else f"{ratios} values"
         text = f"has {values} for {layers} hidden_units; give each layer its own (0 drops nothing)."
         review.problem(f"{path}.dropout_ratio", text)
+    known = BLOCK_ACTIVATIONS if isinstance(network, MLP) else ACTIVATIONS
     for field in ("activation", "final_activation"):
         text = getattr(network, field, "")
-        if activation_name(text) not in ACTIVATIONS:
-            hint = did_you_mean(activation_name(text), ACTIVATIONS)
-            review.problem(f"{path}.{field}", f'"{text}" is none of {quoted(ACTIVATIONS)}.{hint}')
+        if activation_name(text) not in known:
+            hint = did_you_mean(activation_name(text), known)
+            review.problem(f"{path}.{field}", f'"{text}" is none of {quoted(known)}.{hint}')
 
 
 def _check_shared_bottom(review: Review, path: str, model: SharedBottom) -> None:
