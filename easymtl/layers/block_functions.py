@@ -153,8 +153,8 @@ def _l2_normalize(x: tf.Tensor, axis: int | Sequence[int] | None = None) -> tf.T
     return tf.cast(tf.math.l2_normalize(tf.cast(x, tf.float32), axis=axis), x.dtype)
 
 
-def _stack(values: Sequence[tf.Tensor], axis: int = 0) -> tf.Tensor:
-    return tf.stack(values, axis=axis)
+def _gather(params: tf.Tensor, indices: tf.Tensor, axis: int = 0) -> tf.Tensor:
+    return tf.gather(params, indices, axis=axis)
 
 
 _CONSTANTS = {"tf.float32": tf.float32, "tf.int32": tf.int32, "tf.int64": tf.int64, "tf.bool": tf.bool}
@@ -177,7 +177,7 @@ _OPERATORS: dict[str, Callable[..., Any]] = {
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "tf.add_n": tf.add_n,
     "tf.concat": tf.concat,
-    "tf.stack": _stack,
+    "tf.stack": tf.stack,
     "tf.unstack": tf.unstack,
     "tf.split": tf.split,
     "tf.reshape": tf.reshape,
@@ -185,7 +185,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "tf.expand_dims": tf.expand_dims,
     "tf.transpose": tf.transpose,
     "tf.tile": tf.tile,
-    "tf.gather": tf.gather,
+    "tf.gather": _gather,
     "tf.shape": tf.shape,
     "tf.cast": tf.cast,
     "tf.where": tf.where,

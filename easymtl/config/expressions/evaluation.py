@@ -37,8 +37,7 @@ def evaluate(tree: Tree, values: Mapping[str, Any], operations: Operations) -> A
         return operations["[]"](value, evaluate_keys(tree.keys, values, operations))
     assert isinstance(tree, Call), tree
     given = {name: evaluate(argument, values, operations) for name, argument in tree.arguments}
-    more = [given.pop(name) for name in list(given) if name.startswith("more_")]
-    return operations[tree.function](*given.values(), *more) if more else operations[tree.function](**given)
+    return operations[tree.function](**given) if tree.is_by_name else operations[tree.function](*given.values())
 
 
 def evaluate_keys(keys: tuple[Key, ...], values: Mapping[str, Any], operations: Operations) -> tuple[Any, ...]:

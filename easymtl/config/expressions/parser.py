@@ -270,14 +270,14 @@ class _Parser:
             raise self.fault(token.position, text)
         self.take()
         signature = self.vocabulary.functions[function]
-        given = self.arguments(token, signature)
+        given, is_by_name = self.arguments(token, signature)
         missing = [name for name in signature.required if name not in given]
         if missing:
             shown = signature.shown(token.text)
             raise self.fault(token.position, f"{token.text} needs {quoted(missing)}: {shown}.")
-        return Call(function, tuple(given.items()), token.position)
+        return Call(function, tuple(given.items()), is_by_name, token.position)
 
-    def arguments(self, function: Token, signature: Signature) -> dict[str, Tree]:
+    def arguments(self, function: Token, signature: Signature) -> tuple[dict[str, Tree], bool]:
         given: dict[str, Tree] = {}
         has_names = False
         while not self.take_if(")"):
@@ -296,7 +296,7 @@ class _Parser:
             if not self.take_if(","):
                 self.require(")", f"to end the call of {function.text}")
                 break
-        return given
+        return given, has_names
 
     def parameter(self, function: Token, signature: Signature, token: Token) -> str:
         name = signature.other_names.get(token.text, token.text)

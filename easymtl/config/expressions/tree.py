@@ -63,10 +63,15 @@ class Index:
 
 @dataclass(frozen=True)
 class Call:
-    """A function of the vocabulary with its arguments by the name of the parameter."""
+    """A function of the vocabulary with its arguments by the name of the parameter.
+
+    Attributes:
+        is_by_name: whether some of them are given by name; else they are all that come first, in order.
+    """
 
     function: str
     arguments: tuple[tuple[str, Tree], ...]
+    is_by_name: bool
     position: int
 
 
