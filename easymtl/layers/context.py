@@ -84,9 +84,11 @@ class Build:
             self.parameters[name] = Parameter(name, variable, index * num_rows, num_rows, shape)
         return variable
 
-    def weight(self, name: str, shape: Sequence[int], initializer: Initializer = glorot_uniform) -> tf.Variable:
-        """Makes a weight whose initial value follows from the model's seed and the name; `l2` does not reach it."""
-        return self.variable([name], initializer(shape, name_seed(self.seed, name)))
+    def weight(
+        self, name: str, shape: Sequence[int], initializer: Initializer = glorot_uniform, trainable: bool = True
+    ) -> tf.Variable:
+        """Makes a weight whose initial value follows from seed and name; `l2_regularization` does not reach it."""
+        return self.variable([name], initializer(shape, name_seed(self.seed, name)), trainable)
 
     def kernel(
         self,

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from easymtl.layers.activation import Activation, Dice, PReLU, make_activation, normalize_and_activate
 from easymtl.layers.context import Build, Call, name_seed
-from easymtl.layers.initializers import Initializer, glorot_uniform
+from easymtl.layers.initializers import Initializer, glorot_uniform, zeros
 from easymtl.layers.norm import BatchNorm
 from easymtl.protos.layer_pb2 import DNN as DNNConfig
 
@@ -28,7 +28,7 @@ class Dense(tf.Module):
         *,
         has_bias: bool = True,
         initializer: Initializer = glorot_uniform,
-        initial_bias: float = 0.0,
+        bias_initializer: Initializer = zeros,
         is_regularized: bool = True,
     ):
         """Makes the weights.
@@ -41,15 +41,14 @@ class Dense(tf.Module):
             has_norm: whether a batch norm follows at once.
             has_bias: whether there is b.
             initializer: of W.
-            initial_bias: each component of b at the start.
+            bias_initializer: of b.
             is_regularized: whether `l2_regularization` reaches W.
         """
         super().__init__()
         self.kernel = build.kernel(f"{name}/kernel", num_inputs, num_outputs, initializer, is_regularized)
         self.bias: tf.Variable | None = None
         if has_bias:
-            value = tf.fill([num_outputs], initial_bias)
-            self.bias = build.variable([f"{name}/bias"], value, trainable=not has_norm)
+            self.bias = build.weight(f"{name}/bias", [num_outputs], bias_initializer, trainable=not has_norm)
 
     def __call__(self, x: tf.Tensor, call: Call) -> tf.Tensor:
         """Maps `[batch, ..., num_inputs]` to `[batch, ..., num_outputs]`."""

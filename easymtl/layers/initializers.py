@@ -32,6 +32,11 @@ def truncated_normal(deviation: float) -> Initializer:
     return lambda shape, seed: tf.random.stateless_truncated_normal(shape, seed, stddev=deviation)
 
 
+def constant(value: float) -> Initializer:
+    """Returns an initializer with one value everywhere."""
+    return lambda shape, seed: tf.fill(shape, float(value))
+
+
 def zeros(shape: Sequence[int], seed: tf.Tensor) -> tf.Tensor:
     """Returns zeros."""
     return tf.zeros(shape)

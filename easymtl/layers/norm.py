@@ -1,4 +1,4 @@
-"""Batch norm as one fused kernel, with statistics that are honest from the first step on."""
+"""Norms: batch norm as one fused kernel, with statistics that are honest from the first step on, and layer norm."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -29,7 +29,16 @@ class BatchNorm(tf.Module):
     nothing stands between them, no reshape either.
     """
 
-    def __init__(self, build: Build, names: Sequence[str], width: int, affine: bool = True, may_be_empty: bool = False):
+    def __init__(
+        self,
+        build: Build,
+        names: Sequence[str],
+        width: int,
+        affine: bool = True,
+        may_be_empty: bool = False,
+        momentum: float = MOMENTUM,
+        epsilon: float = EPSILON,
+    ):
         """Makes the weights.
 
         Args:
@@ -38,8 +47,11 @@ class BatchNorm(tf.Module):
             width: number of columns.
             affine: whether scale and offset are trained.
             may_be_empty: whether there can be batches of no rows at all, as of the steps of histories.
+            momentum: share of the moving statistics that a batch leaves as it is.
+            epsilon: what is added to the variance.
         """
         super().__init__()
+        self.momentum, self.epsilon = momentum, epsilon
         self.may_be_empty = may_be_empty
         self.debias = build.bn_debias
         ones, zeros = tf.ones([width]), tf.zeros([width])
@@ -80,13 +92,13 @@ class BatchNorm(tf.Module):
             return self.mean.read_value(), self.variance.read_value()
         count = self.count[0]
         # Not 1 - momentum^t, in which the first ones lose the digits that float32 has.
-        share = tf.math.divide_no_nan(1.0, -tf.math.expm1(count * math.log(MOMENTUM)))
+        share = tf.math.divide_no_nan(1.0, -tf.math.expm1(count * math.log(self.momentum)))
         is_new = tf.cast(count < 0.5, tf.float32)
         return self.mean * share, self.variance * share + is_new
 
     def _normalize_moving(self, x: tf.Tensor, shift: tf.Tensor) -> tf.Tensor:
         mean, variance = self.statistics()
-        scale = self.scale * tf.math.rsqrt(variance + EPSILON)
+        scale = self.scale * tf.math.rsqrt(variance + self.epsilon)
         return x * tf.cast(scale, x.dtype) + tf.cast(self.offset - (mean - shift) * scale, x.dtype)
 
     def _normalize_batch(self, x: tf.Tensor, shift: tf.Tensor, call: Call) -> tf.Tensor:
@@ -98,7 +110,7 @@ class BatchNorm(tf.Module):
             offset=self.offset,
             mean=tf.zeros([0]),
             variance=tf.zeros([0]),
-            epsilon=EPSILON,
+            epsilon=self.epsilon,
             is_training=True,
         )
         self._update(call, result.batch_mean + shift, result.batch_variance, tf.cast(batch, tf.float32))
@@ -110,7 +122,49 @@ class BatchNorm(tf.Module):
         moved = [(self.count, call.read(self.count) + 1.0)]
         for variable, value in ((self.mean, mean), (self.variance, biased)):
             before = call.read(variable)
-            moved.append((variable, before - (1.0 - MOMENTUM) * (before - value)))
+            moved.append((variable, before - (1.0 - self.momentum) * (before - value)))
         for variable, value in moved:
             # No steps have no statistics: the kernel's are NaN, and would not go away again.
             call.move(variable, tf.where(batch > 0, value, call.read(variable)) if self.may_be_empty else value)
+
+
+class LayerNorm(tf.Module):
+    """Each vector shifted and scaled to mean 0 and variance 1, then gamma x + beta (Ba et al. 2016, equation 3).
+
+    Statistics are float32 whatever the input is.
+    """
+
+    def __init__(
+        self,
+        build: Build,
+        name: str,
+        width: int,
+        epsilon: float = EPSILON,
+        has_scale: bool = True,
+        has_offset: bool = True,
+    ):
+        """Makes the weights.
+
+        Args:
+            build: takes the weights.
+            name: of the layer; its weights are `<name>/gamma` and `<name>/beta`.
+            width: of the vectors.
+            epsilon: what is added to the variance.
+            has_scale: whether there is gamma.
+            has_offset: whether there is beta.
+        """
+        super().__init__()
+        self.epsilon = epsilon
+        self.scale = build.variable([f"{name}/gamma"], tf.ones([width])) if has_scale else None
+        self.offset = build.variable([f"{name}/beta"], tf.zeros([width])) if has_offset else None
+
+    def __call__(self, x: tf.Tensor, call: Call) -> tf.Tensor:
+        """Maps `[batch, ..., width]` to the same shape, over the last axis."""
+        precise = tf.cast(x, tf.float32)
+        mean, variance = tf.nn.moments(precise, axes=[-1], keepdims=True)
+        result = (precise - mean) * tf.math.rsqrt(variance + self.epsilon)
+        if self.scale is not None:
+            result *= self.scale
+        if self.offset is not None:
+            result += self.offset
+        return tf.cast(result, x.dtype)

@@ -106,3 +106,15 @@ def require_list(shape: Shape, least: int = 1) -> list[Shape]:
     if isinstance(shape, list) and len(shape) >= least:
         return shape
     raise ShapeFault(f"takes a list of {least} or more values, but is given {describe(shape)}")
+
+
+def fixed_sizes(shape: Shape) -> tuple[int, ...]:
+    """Returns the sizes of the axes of a tensor behind the batch.
+
+    Raises:
+        ShapeFault: it is no tensor, or a batch decides on one of them.
+    """
+    sizes = shape.sizes[1:] if isinstance(shape, Array) and shape.sizes else (None,)
+    if any(size is None for size in sizes):
+        raise ShapeFault(f"takes a tensor whose sizes are fixed but for the batch, but is given {describe(shape)}")
+    return tuple(size for size in sizes if size is not None)
