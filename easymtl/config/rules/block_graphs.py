@@ -10,7 +10,7 @@ from easymtl.config.expressions import ExpressionFault, parse_lambda, parse_slic
 from easymtl.config.rules.input_blocks import check_input_block
 from easymtl.config.rules.review import Review, walk
 from easymtl.errors import quoted
-from easymtl.protos.backbone_pb2 import Block, Input, KerasLayer, Lambda, Layer, RecurrentLayer, RepeatLayer
+from easymtl.protos.backbone_pb2 import Block, Input, Lambda, Layer, RecurrentLayer, RepeatLayer
 
 BACKBONE = "model_config.backbone"
 _GROUPS = ("model_config.feature_groups", "model_config.feature_groups.group_name")
@@ -139,22 +139,13 @@ def _check_merge(review: Review, node: Node) -> None:
 
 def _check_body(review: Review, path: str, body: Block | Layer) -> None:
     kind = body.WhichOneof("layer")
-    if kind == "keras_layer":
-        _check_keras_layer(review, f"{path}.keras_layer", body.keras_layer)
-    elif kind == "lambda":
+    if kind == "lambda":
         if not getattr(body, "lambda").expression:
             review.problem(f"{path}.lambda", 'has no expression, for example "lambda x: tf.add_n(x)".')
     elif kind in ("repeat", "recurrent"):
         several: RepeatLayer | RecurrentLayer = getattr(body, kind)
         if not several.HasField("keras_layer"):
             review.problem(f"{path}.{kind}", "has no keras_layer { class_name: ... }: what there are several of.")
-        else:
-            _check_keras_layer(review, f"{path}.{kind}.keras_layer", several.keras_layer)
-
-
-def _check_keras_layer(review: Review, path: str, layer: KerasLayer) -> None:
-    if not layer.class_name:
-        review.problem(path, 'has no class_name, for example "MLP".')
 
 
 def _note_results(review: Review, graph: Graph) -> None:

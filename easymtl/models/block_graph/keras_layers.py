@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 import tensorflow as tf
 from google.protobuf.message import Message
 
+from easymtl.config.layer_names import unknown_layer
 from easymtl.config.struct_params import read_struct
-from easymtl.errors import did_you_mean
 from easymtl.layers.context import Build, Call
 from easymtl.layers.named import LAYERS, NamedLayer, Row
 from easymtl.layers.shapes import Shape, Value, describe
@@ -108,8 +108,7 @@ def layer_row(path: str, class_name: str) -> Row:
     """
     if class_name in LAYERS:
         return LAYERS[class_name]
-    text = f'"{class_name}" is no layer.{did_you_mean(class_name, LAYERS)} There are {", ".join(sorted(LAYERS))}.'
-    raise BlockFault(f"{path}.class_name", text)
+    raise BlockFault(f"{path}.class_name", unknown_layer(class_name, LAYERS))
 
 
 def layer_config(path: str, keras_layer: KerasLayer, row: Row) -> Message:

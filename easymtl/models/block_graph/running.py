@@ -69,12 +69,8 @@ class Run:
     def _package(self, package: str, called: PackageCall) -> Value:
         package_input = self._read(called.package_input) if called.package_input else None
         outer = self.outer if self.plan.scope.outer else self.values
-        losses: dict[str, tf.Tensor] = {}
-        call = replace(self.call, losses=losses, seed=self._seed(package, called.index))
-        result = Run(called.plan, self.inputs, call, outer, package_input).result()
-        for name, loss in losses.items():
-            self.call.add_loss(f"{name}_{called.index}" if called.index else name, loss)
-        return result
+        call = replace(self.call, seed=self._seed(package, called.index))
+        return Run(called.plan, self.inputs, call, outer, package_input).result()
 
     def _seed(self, package: str, index: int) -> tf.Tensor | None:
         """Returns the seed of a call: two calls of one package do not drop the same values."""
