@@ -80,13 +80,13 @@ def _shape(value: Any) -> Shape:
 
 def _operations(dtype: tf.DType) -> Mapping[str, Callable[..., Any]]:
     """Returns what computes, with tensors of different precisions brought to one."""
-    return {"[]": _item, **{name: _aligned(function, dtype) for name, function in {**_OPERATORS, **FUNCTIONS}.items()}}
+    functions = {name: _aligned(function, dtype) for name, function in FUNCTIONS.items()}
+    operators = {name: _of_numbers(name, _aligned(function, dtype)) for name, function in _OPERATORS.items()}
+    return {"[]": _item, **functions, **operators}
 
 
 def _aligned(function: Callable[..., Any], dtype: tf.DType) -> Callable[..., Any]:
     def call(*arguments: Any, **named: Any) -> Any:
-        if len(arguments) == 2 and any(isinstance(one, list) for one in arguments):
-            return _joined_lists(*arguments)
         given = [padded(one) for one in (*arguments, *named.values())]
         tensors = of_one_type([one for one in _flat(given) if isinstance(one, tf.Tensor)], dtype)
         replaced = iter(tensors)
@@ -96,10 +96,18 @@ def _aligned(function: Callable[..., Any], dtype: tf.DType) -> Callable[..., Any
     return call
 
 
-def _joined_lists(left: Any, right: Any) -> list[Any]:
-    if not (isinstance(left, list) and isinstance(right, list)):
-        raise ShapeFault("a list can be joined with another list only; stack or add up its values before")
-    return left + right
+def _of_numbers(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns an operator that joins lists if it is "+", and takes none else."""
+
+    def call(*operands: Any) -> Any:
+        are_lists = [isinstance(one, list | tuple) for one in operands]
+        if name == "+" and all(are_lists):
+            return [*operands[0], *operands[1]]
+        if any(are_lists):
+            raise ShapeFault(f'a list has no "{name.strip("x")}"; stack or add up its values before')
+        return function(*operands)
+
+    return call
 
 
 def _flat(value: Any) -> list[Any]:

@@ -298,6 +298,8 @@ def require_vectors(shape: Shape) -> list[int]:
     for part in parts:
         if not isinstance(part, Array) or len(part.sizes) != 2 or part.sizes[0] is not None or not part.sizes[1]:
             raise ShapeFault(f"gives {describe(shape)}; it needs tensors [batch, width]")
+        if not part.dtype.is_floating:
+            raise ShapeFault(f"gives {part} of {part.dtype.name}; it needs floating numbers: tf.cast(x, tf.float32)")
     if not parts:
         raise ShapeFault("gives an empty list; it needs tensors [batch, width]")
     return [part.width for part in parts if isinstance(part, Array)]
