@@ -161,8 +161,12 @@ class Vectors:
         joined_name, *names = [make_norm.name(index) for index in range(-1, len(self.widths))]
         if self._has_joined and not self._joins_parts:
             self._joined_norm = make_norm(joined_name, sum(self.widths))
+        else:
+            build.unread.append(joined_name)
         if self._has_parts:
             self._norms = [make_norm(name, width) for name, width in zip(names, self.widths)]
+        else:
+            build.unread += names
         return [*([self._joined_norm] if self._joined_norm else []), *self._norms]
 
     def __call__(self, inputs: GroupInputs, call: Call) -> Value:
