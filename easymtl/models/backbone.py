@@ -9,11 +9,12 @@ from easymtl.errors import UserError
 from easymtl.layers.context import Build, Call
 from easymtl.layers.merging import of_one_type
 from easymtl.layers.mlp import MLP, mlp_width
-from easymtl.models.block_graph import GroupInputs, GroupShapes, Plan, plan_graph
+from easymtl.models.block_graph import Plan, plan_graph
 from easymtl.models.block_graph.calls import GraphCall
 from easymtl.models.block_graph.faults import BlockFault, at_block
 from easymtl.models.block_graph.planning import require_vectors
 from easymtl.models.block_graph.running import Run
+from easymtl.models.inputs import Inputs, InputShapes
 from easymtl.protos.backbone_pb2 import BackboneTower
 
 TOP_MLP = "backbone_top_mlp"
@@ -87,7 +88,7 @@ class Backbone(tf.Module):
         if config.HasField("top_mlp"):
             self._top_mlp = MLP(build, TOP_MLP, sum(require_vectors(plan.main.shape)), config.top_mlp)
 
-    def __call__(self, inputs: GroupInputs, call: Call) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
+    def __call__(self, inputs: Inputs, call: Call) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
         """Maps the features of a batch to the results, `[batch, width]` each, and its outputs by the names of blocks."""
         run = GraphCall.of(call)
         result = Run(self._plan.main, inputs, run).result()
@@ -97,7 +98,7 @@ class Backbone(tf.Module):
         return results, {name.removeprefix(f"{MAIN}/"): value for name, value in run.outputs.items()}
 
 
-def plan_backbone(graph: Graph, shapes: GroupShapes) -> Plan:
+def plan_backbone(graph: Graph, shapes: InputShapes) -> Plan:
     """Returns the plan of a graph, without making anything.
 
     Args:

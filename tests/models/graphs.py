@@ -8,11 +8,12 @@ from google.protobuf import text_format
 
 from easymtl.config.block_graph import graph_of
 from easymtl.layers.context import Build, Call
-from easymtl.layers.shapes import Array, Value
+from easymtl.layers.shapes import Value
 from easymtl.layers.steps import Rectangle, Steps
 from easymtl.models.backbone import Backbone, plan_backbone
 from easymtl.models.base import MultiTaskModel
 from easymtl.models.block_graph.running import Run
+from easymtl.models.inputs import GroupInput, GroupShape, Inputs, InputShapes
 from easymtl.models.making import make_model
 from easymtl.protos.pipeline_pb2 import Pipeline
 
@@ -23,52 +24,26 @@ HISTORIES = {"seq": {"items": 4, "times": 2}}
 TRAINING = Call(training=True, seed=np.array([0, 3]))
 
 
-class Shapes(dict):
-    """The widths of the made-up features."""
-
-    def __init__(self):
-        super().__init__({group: sum(features.values()) for group, features in GROUPS.items()})
-
-    def vectors(self, group: str) -> Mapping[str, int]:
-        return GROUPS[group]
-
-    def sequences(self, group: str) -> Mapping[str, int]:
-        return HISTORIES.get(group, {})
-
-    def attended(self, group: str) -> list[int]:
-        return []
-
-    def columns(self, group: str) -> Mapping[str, Array]:
-        return {feature: Array((None,), tf.int64) for feature in GROUPS[group]}
+def make_shapes() -> InputShapes:
+    """Returns the widths of the made-up features."""
+    return InputShapes({name: GroupShape(widths, HISTORIES.get(name, {})) for name, widths in GROUPS.items()})
 
 
-class Inputs(dict):
-    """A batch of the made-up features."""
+def make_inputs() -> Inputs:
+    """Returns a batch of the made-up features."""
+    random = np.random.default_rng(5)
+    shapes, groups = make_shapes(), {}
+    for name, shape in shapes.groups.items():
+        joined = tf.constant(random.normal(size=[ROWS, shape.width]), tf.float32)
+        groups[name] = GroupInput(shape, joined, {one: history(width) for one, width in shape.sequences.items()})
+    return Inputs(groups)
 
-    def __init__(self):
-        random = np.random.default_rng(5)
-        self.features = {
-            group: {name: tf.constant(random.normal(size=[ROWS, width]), tf.float32) for name, width in widths.items()}
-            for group, widths in GROUPS.items()
-        }
-        super().__init__({group: tf.concat([*parts.values()], axis=1) for group, parts in self.features.items()})
 
-    def vectors(self, group: str) -> Mapping[str, tf.Tensor]:
-        return self.features[group]
-
-    def sequences(self, group: str) -> Mapping[str, Steps]:
-        values = np.random.default_rng(6).normal(size=[ROWS, 3, 4]).astype(np.float32)
-        values[np.arange(3)[None, :] >= LENGTHS[:, None]] = np.nan
-        widths = HISTORIES[group]
-        return {
-            name: Rectangle(tf.constant(values[..., :width]), tf.constant(LENGTHS)) for name, width in widths.items()
-        }
-
-    def attended(self, group: str) -> list[tf.Tensor]:
-        return []
-
-    def columns(self, group: str) -> Mapping[str, tf.Tensor]:
-        return {name: tf.range(ROWS, dtype=tf.int64) + index for index, name in enumerate(GROUPS[group])}
+def history(width: int) -> Rectangle:
+    """Returns a history whose padding is not a number."""
+    values = np.random.default_rng(width).normal(size=[ROWS, 3, width]).astype(np.float32)
+    values[np.arange(3)[None, :] >= LENGTHS[:, None]] = np.nan
+    return Rectangle(tf.constant(values), tf.constant(LENGTHS))
 
 
 def read(text: str) -> Pipeline:
@@ -85,20 +60,20 @@ def make_backbone(text: str, seed: int = 1) -> tuple[Backbone, Build]:
     build = Build(seed=seed)
     graph = graph_of(pipeline)
     assert graph is not None and not graph.faults, graph
-    return Backbone(build, pipeline.model_config.backbone, plan_backbone(graph, Shapes())), build
+    return Backbone(build, pipeline.model_config.backbone, plan_backbone(graph, make_shapes())), build
 
 
 def run(text: str, call: Call = Call()) -> Value:
     """Returns what comes out of the blocks of a text, tensors as arrays."""
     backbone, _ = make_backbone(text)
-    return arrays(Run(backbone._plan.main, Inputs(), call).result())
+    return arrays(Run(backbone._plan.main, make_inputs(), call).result())
 
 
 def value_of(name: str, text: str, call: Call = Call()) -> Value:
     """Returns the value of a block that is no result."""
     result = 'blocks { name: "result" inputs { feature_group_name: "all" } } concat_blocks: "result"'
     backbone, _ = make_backbone(text + result)
-    ran = Run(backbone._plan.main, Inputs(), call)
+    ran = Run(backbone._plan.main, make_inputs(), call)
     ran.result()
     return ran.values[name]
 
@@ -122,7 +97,7 @@ def randomize(build: Build) -> None:
 def make(text: str, tasks: Mapping[str, int] | None = None) -> tuple[MultiTaskModel, Build]:
     """Makes the model of a text."""
     build = Build(seed=1)
-    return make_model(read(text), build, Shapes(), tasks or {"ctr": 1, "cvr": 1}), build
+    return make_model(read(text), build, make_shapes(), tasks or {"ctr": 1, "cvr": 1}), build
 
 
 def weights(build: Build) -> dict[str, np.ndarray]:

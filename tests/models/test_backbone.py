@@ -9,7 +9,7 @@ import tensorflow as tf
 from easymtl.layers.context import Call
 from easymtl.layers.steps import Steps
 from easymtl.models.backbone import GraphError
-from tests.models.graphs import LENGTHS, ROWS, TRAINING, Inputs, arrays, make_backbone, randomize, run, value_of, weights
+from tests.models.graphs import GROUPS, LENGTHS, ROWS, TRAINING, arrays, make_backbone, make_inputs, randomize, run, value_of, weights
 
 MLP = 'keras_layer { class_name: "MLP" mlp { hidden_units: [%s] use_bn: false use_final_bn: false } }'
 
@@ -17,8 +17,8 @@ MLP = 'keras_layer { class_name: "MLP" mlp { hidden_units: [%s] use_bn: false us
 @pytest.fixture(scope="module")
 def given() -> dict[str, np.ndarray]:
     """The made-up groups, and their features as `<group>/<feature>`."""
-    inputs = Inputs()
-    parts = {f"{group}/{name}": part for group, one in inputs.features.items() for name, part in one.items()}
+    inputs = make_inputs()
+    parts = {f"{group}/{name}": part for group in GROUPS for name, part in inputs.vectors(group).items()}
     return {name: value.numpy() for name, value in {**inputs, **parts}.items()}
 
 
@@ -87,7 +87,7 @@ def test_layers_in_a_row(given):
     first, *copies = found.values()
     hidden = relu(given["all"], first) ** 2
     expected = np.concatenate([relu(hidden, copy) for copy in copies], axis=1)
-    np.testing.assert_allclose(backbone(Inputs(), Call())[0][0], expected, rtol=1e-5)
+    np.testing.assert_allclose(backbone(make_inputs(), Call())[0][0], expected, rtol=1e-5)
 
 
 def test_copies_have_weights_of_their_own_and_see_their_number(given):
@@ -96,7 +96,7 @@ def test_copies_have_weights_of_their_own_and_see_their_number(given):
     backbone, build = make_backbone(fea + block("rep", 'block_name: "fea"', rest=repeat % (MLP % "2", "")))
     kernels = [weights(build)[f"backbone/rep_{i}/layer_0/dense/kernel"] for i in range(3)]
     assert len({kernel.tobytes() for kernel in kernels}) == 3
-    results = backbone(Inputs(), Call())[0]
+    results = backbone(make_inputs(), Call())[0]
     for index, (name, kernel, result) in enumerate(zip("abc", kernels, results)):
         np.testing.assert_allclose(result, relu(given[f"all/{name}"] * index, kernel), rtol=1e-5, atol=1e-6)
     joined = run(fea + block("rep", 'block_name: "fea"', rest=repeat % (MLP % "2", "output_concat_axis: -1")))
@@ -111,7 +111,7 @@ def test_recurrent_layers_follow_each_other(given):
     backbone, build = make_backbone(block("rec", ALL, rest=f"recurrent {{ num_steps: 3 {MLP % '12'} }}"))
     found = weights(build)
     assert list(found) == [f"backbone/rec_{i}/layer_0/dense/kernel" for i in range(3)]
-    np.testing.assert_allclose(backbone(Inputs(), Call())[0][0], relu(given["all"], *found.values()), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(backbone(make_inputs(), Call())[0][0], relu(given["all"], *found.values()), rtol=1e-4, atol=1e-6)
 
 
 def test_a_recurrent_layer_keeps_its_fixed_input(given):
@@ -126,7 +126,7 @@ def test_a_recurrent_layer_keeps_its_fixed_input(given):
     for name in ("cross_0/dense", "cross_1/dense_1"):
         kernel, bias = (weights(build)[f"backbone/{name}/{part}"] for part in ("kernel", "bias"))
         x = x0 * (x @ kernel + bias) + x
-    np.testing.assert_allclose(backbone(Inputs(), Call())[0][0], x, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(backbone(make_inputs(), Call())[0][0], x, rtol=1e-4, atol=1e-4)
 
 
 def test_several_values_may_go_around_beside_the_fixed_one():
@@ -143,7 +143,7 @@ def test_the_top_mlp_reads_the_results_joined(given):
     found = weights(build)
     assert list(found) == ["backbone_top_mlp/layer_0/dense/kernel"]
     both = np.concatenate([given["all"], given["other"]], axis=1)
-    (result,), _ = backbone(Inputs(), Call())
+    (result,), _ = backbone(make_inputs(), Call())
     np.testing.assert_allclose(result, relu(both, *found.values()), rtol=1e-5)
     assert (backbone.results.widths, backbone.results.is_list) == ([3], False)
 
@@ -151,7 +151,7 @@ def test_the_top_mlp_reads_the_results_joined(given):
 def test_outputs_are_told_by_the_names_of_their_blocks():
     score = 'keras_layer { class_name: "MLP" mlp { hidden_units: [1] use_final_bn: false add_to_outputs: true } }'
     backbone, _ = make_backbone(block("score", ALL, rest=score) + A + 'concat_blocks: "a"')
-    _, outputs = backbone(Inputs(), Call())
+    _, outputs = backbone(make_inputs(), Call())
     assert {name: value.shape for name, value in outputs.items()} == {"score": (ROWS, 1)}
 
 
@@ -181,11 +181,6 @@ def test_histories_that_are_not_joined_are_lists():
     assert [part.shape for part in rest] == [(ROWS, 4)]
 
 
-def test_columns_come_as_they_are():
-    columns = arrays(value_of("raw", block("raw", ALL, rest="raw_input { }")))
-    assert [column.tolist() for column in columns] == [list(range(i, ROWS + i)) for i in range(3)]
-
-
 def test_a_layer_adds_its_loss_to_those_of_the_call():
     aux = """merge_inputs_into_list: true keras_layer { class_name: "AuxiliaryLoss" st_params {
         fields { key: "loss_type" value { string_value: "l2_loss" } } } }"""
@@ -193,8 +188,8 @@ def test_a_layer_adds_its_loss_to_those_of_the_call():
     text += block("aux", 'block_name: "a"', 'block_name: "b"', rest=aux)
     backbone, _ = make_backbone(text + 'concat_blocks: "a"')
     losses: dict[str, tf.Tensor] = {}
-    backbone(Inputs(), replace(TRAINING, losses=losses))
-    expected = np.mean(np.sum((2 * Inputs()["all"].numpy()) ** 2, axis=1))
+    backbone(make_inputs(), replace(TRAINING, losses=losses))
+    expected = np.mean(np.sum((2 * make_inputs()["all"].numpy()) ** 2, axis=1))
     assert list(losses) == ["aux_l2_loss"]
     np.testing.assert_allclose(losses["aux_l2_loss"], expected, rtol=1e-5)
 

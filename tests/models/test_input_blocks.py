@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from easymtl.layers.context import Call
-from tests.models.graphs import GROUPS, TRAINING, Inputs, arrays, make_backbone, randomize, value_of, weights
+from tests.models.graphs import GROUPS, TRAINING, arrays, make_backbone, make_inputs, randomize, value_of, weights
 
 
 def read(options: str, group: str = "all") -> str:
@@ -12,7 +12,7 @@ def read(options: str, group: str = "all") -> str:
 
 
 def parts(group: str = "all") -> list[np.ndarray]:
-    return [part.numpy().astype(np.float64) for part in Inputs().features[group].values()]
+    return [part.numpy().astype(np.float64) for part in make_inputs().vectors(group).values()]
 
 
 def whole(group: str = "all") -> np.ndarray:
@@ -76,7 +76,7 @@ def test_two_blocks_on_one_group_have_weights_of_their_own():
     backbone, build = make_backbone(read("do_layer_norm: true") + other)
     assert {name.partition("/")[0] for name in build.parameters} == {"all_features", "all_features_1"}
     randomize(build)
-    (result,), _ = backbone(Inputs(), Call())
+    (result,), _ = backbone(make_inputs(), Call())
     assert not np.allclose(result[:, :12], result[:, 12:])
 
 
@@ -117,9 +117,9 @@ def test_with_feature_dropout_features_are_normed_once_and_then_joined(call):
 def test_batch_norm_moves_in_training_and_is_used_in_evaluation():
     result = 'blocks { name: "r" inputs { block_name: "f" } } concat_blocks: "r"'
     backbone, build = make_backbone(read("do_batch_norm: true") + result)
-    backbone(Inputs(), TRAINING)
+    backbone(make_inputs(), TRAINING)
     assert weights(build)["batch_normalization/count"] == 1
-    close(backbone(Inputs(), Call())[0][0], batch_norm(whole()))
+    close(backbone(make_inputs(), Call())[0][0], batch_norm(whole()))
 
 
 def test_what_no_result_reads_is_not_made_and_told_so():

@@ -9,7 +9,7 @@ from easymtl.models.backbone import GraphError
 from easymtl.models.dbmtl import DBMTL
 from easymtl.protos.model_pb2 import DBMTL as DBMTLConfig
 from tests.models.architectures import gradients_by_name
-from tests.models.graphs import ROWS, TRAINING, Inputs, make, randomize, weights
+from tests.models.graphs import ROWS, TRAINING, make, make_inputs, randomize, weights
 
 MLP = 'keras_layer { class_name: "MLP" mlp { hidden_units: [%s] use_bn: false use_final_bn: false %s } }'
 BLOCKS = f"""
@@ -36,12 +36,12 @@ def test_all_towers_read_one_tensor():
     found = weights(build)
     x = np.concatenate(
         [
-            relu(Inputs()["all"].numpy(), found, "backbone/deep/layer_0/dense"),
-            relu(Inputs()["other"].numpy(), found, "backbone/side/layer_0/dense"),
+            relu(make_inputs()["all"].numpy(), found, "backbone/deep/layer_0/dense"),
+            relu(make_inputs()["other"].numpy(), found, "backbone/side/layer_0/dense"),
         ],
         axis=1,
     )
-    logits = model(Inputs(), Call())
+    logits = model(make_inputs(), Call())
     assert list(logits) == ["ctr", "cvr"]
     for task in logits:
         hidden = relu(x, found, f"{task}/dnn_0")
@@ -90,7 +90,7 @@ def test_outputs_come_beside_the_logits():
     blocks = BLOCKS.replace(MLP % ("3", ""), MLP % ("1", "add_to_outputs: true"))
     model, _ = make(text(params='outputs: "side"', blocks=blocks))
     assert model.output_names == ("side",)
-    assert {name: value.shape for name, value in model(Inputs(), Call()).items()} == {
+    assert {name: value.shape for name, value in model(make_inputs(), Call()).items()} == {
         "ctr": (ROWS, 1),
         "cvr": (ROWS, 1),
         "side": (ROWS, 1),
@@ -100,7 +100,7 @@ def test_outputs_come_beside_the_logits():
 def test_every_weight_gets_a_gradient():
     model, build = make(text('output_blocks: ["side", "deep"]'))
     randomize(build)
-    found = gradients_by_name(model, build, ["ctr", "cvr"], Inputs())
+    found = gradients_by_name(model, build, ["ctr", "cvr"], make_inputs())
     assert set(found) == set(build.parameters)
     assert all(np.any(gradient) for gradient in found.values())
 
@@ -115,10 +115,10 @@ def test_an_architecture_reads_the_graph_as_its_group_all():
     dbmtl = f"bottom_dnn {{ hidden_units: [5] use_bn: false }} {towers}"
     model, build = make(f"backbone {{ {BLOCKS} }} dbmtl {{ {dbmtl} }}")
     assert weights(build)["bottom_dnn/dnn_0/kernel"].shape == (7, 5)
-    results, _ = model.backbone(Inputs(), Call())
+    results, _ = model.backbone(make_inputs(), Call())
     alone = DBMTL(Build(seed=1), text_format.Parse(dbmtl, DBMTLConfig()), {"all": 7}, {"ctr": 1, "cvr": 1})
     expected = alone({"all": results[0]}, Call())
-    for task, logits in model(Inputs(), Call()).items():
+    for task, logits in model(make_inputs(), Call()).items():
         np.testing.assert_array_equal(logits, expected[task])
 
 
@@ -141,5 +141,5 @@ def test_a_list_of_another_length_than_there_are_towers_is_told():
 
 def test_training_is_a_function_of_the_step():
     blocks = BLOCKS.replace("use_final_bn: false", "use_final_bn: false dropout_ratio: 0.5")
-    first, again = (make(text(blocks=blocks))[0](Inputs(), TRAINING)["ctr"] for _ in range(2))
+    first, again = (make(text(blocks=blocks))[0](make_inputs(), TRAINING)["ctr"] for _ in range(2))
     np.testing.assert_array_equal(first, again)

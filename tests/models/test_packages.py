@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from easymtl.layers.context import Call
 from easymtl.models.backbone import GraphError
-from tests.models.graphs import ROWS, TRAINING, Inputs, make_backbone, run, value_of, weights
+from tests.models.graphs import ROWS, TRAINING, make_backbone, make_inputs, run, value_of, weights
 
 NET = 'keras_layer { class_name: "MLP" mlp { hidden_units: [3] use_bn: false use_final_bn: false %s } }'
 ALL, OTHER = 'feature_group_name: "all"', 'feature_group_name: "other"'
@@ -36,9 +36,9 @@ def test_all_calls_share_the_weights():
     backbone, build = make_backbone(text)
     ((name, kernel),) = weights(build).items()
     assert name == "backbone/enc/net/layer_0/dense/kernel"
-    x = Inputs()["all"].numpy()
+    x = make_inputs()["all"].numpy()
     expected = np.maximum(np.concatenate([x @ kernel, 2 * x @ kernel], axis=1), 0)
-    np.testing.assert_allclose(backbone(Inputs(), Call())[0][0], expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(backbone(make_inputs(), Call())[0][0], expected, rtol=1e-5, atol=1e-6)
 
 
 def test_the_gradient_of_all_calls_reaches_the_weights():
@@ -46,7 +46,7 @@ def test_the_gradient_of_all_calls_reaches_the_weights():
     backbone, _ = make_backbone(text)
     (kernel,) = backbone.trainable_variables
     with tf.GradientTape(persistent=True) as tape:
-        result = backbone(Inputs(), TRAINING)[0][0]
+        result = backbone(make_inputs(), TRAINING)[0][0]
         first, second, total = tf.reduce_sum(result[:, :3]), tf.reduce_sum(result[:, 3:]), tf.reduce_sum(result)
     parts = [tape.gradient(part, kernel).numpy() for part in (first, second, total)]
     np.testing.assert_allclose(parts[0] + parts[1], parts[2], rtol=1e-5, atol=1e-5)
@@ -67,7 +67,7 @@ def test_each_call_drops_values_of_its_own():
 def test_a_norm_counts_every_call():
     text = A + B + package("enc", block("net", "use_package_input: true", rest=NET.replace("use_final_bn: false", "") % ""))
     backbone, build = make_backbone(text + block("join", called("enc", "a"), called("enc", "b")) + 'concat_blocks: "join"')
-    backbone(Inputs(), TRAINING)
+    backbone(make_inputs(), TRAINING)
     assert build.parameters["backbone/enc/net/layer_0/bn/count"].read().numpy() == 2
 
 
@@ -75,15 +75,15 @@ def test_a_package_may_be_called_with_a_function_of_a_block_or_with_a_package():
     maker = package("maker", block("made", OTHER))
     text = A + maker + package("double", block("net", "use_package_input: true", rest='lambda { expression: "lambda x: x + x" }'))
     one = called("double", "a", 'package_input_fn: "lambda x: x[:, :2]" input_slice: "[:, 1:]"')
-    np.testing.assert_allclose(value_of("j", text + block("j", one)), 2 * Inputs()["all"][:, 1:2])
-    np.testing.assert_allclose(value_of("j", text + block("j", called("double", "maker"))), 2 * Inputs()["other"])
+    np.testing.assert_allclose(value_of("j", text + block("j", one)), 2 * make_inputs()["all"][:, 1:2])
+    np.testing.assert_allclose(value_of("j", text + block("j", called("double", "maker"))), 2 * make_inputs()["other"])
 
 
 def test_packages_read_blocks_of_the_backbone_and_call_other_packages():
     inner = package("inner", block("net", "use_package_input: true", 'block_name: "z"'))
     outer = package("outer", block("net", called("inner", "mine")), block("mine", "use_package_input: true"))
     text = A + block("z", OTHER) + inner + outer + block("j", called("outer", "a"))
-    expected = np.concatenate([Inputs()["all"], Inputs()["other"]], axis=1)
+    expected = np.concatenate([make_inputs()["all"], make_inputs()["other"]], axis=1)
     np.testing.assert_array_equal(value_of("j", text), expected)
 
 
@@ -117,7 +117,7 @@ def test_a_loss_of_each_call_is_added():
     text = A + B + package("p", *blocks, block("aux", 'block_name: "net"', 'block_name: "zero"', rest=aux), rest='concat_blocks: "net"')
     backbone, _ = make_backbone(text + block("j", called("p", "a"), called("p", "b")) + 'concat_blocks: "j"')
     losses: dict[str, tf.Tensor] = {}
-    backbone(Inputs(), replace(TRAINING, losses=losses))
+    backbone(make_inputs(), replace(TRAINING, losses=losses))
     first, second = losses.values()
     np.testing.assert_allclose(second, 4 * first, rtol=1e-5)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import tensorflow as tf
 
@@ -12,11 +13,12 @@ from easymtl.layers.dense import Dropout
 from easymtl.layers.merging import merged, merged_shape, of_one_type
 from easymtl.layers.norm import BatchNorm, LayerNorm
 from easymtl.layers.shapes import Array, History, Shape, ShapeFault, Value, describe, vector
-from easymtl.models.block_graph.inputs import GroupInputs, GroupShapes
+from easymtl.models.inputs import Inputs, InputShapes
 from easymtl.protos.backbone_pb2 import InputLayer
 
 _EPSILON = 1e-12
 Norm = BatchNorm | LayerNorm
+T = TypeVar("T")
 
 
 class InputBlock(Protocol):
@@ -31,18 +33,20 @@ class InputBlock(Protocol):
     def make(self, build: Build) -> list[tf.Module]:
         """Makes and returns its layers."""
 
-    def __call__(self, inputs: GroupInputs, call: Call) -> Value:
+    def __call__(self, inputs: Inputs, call: Call) -> Value:
         """Returns the value of the group."""
 
 
-def feature_widths(shapes: GroupShapes, group: str) -> list[int]:
-    """Returns the widths of the vectors of a group: plain features, then what attention makes of histories."""
-    return [*shapes.vectors(group).values(), *shapes.attended(group)]
+def in_order(vectors: Mapping[str, T], histories: Iterable[str]) -> list[T]:
+    """Returns what stands for the features of a group: plain ones first, then combined histories as they are listed."""
+    histories = list(histories)
+    return [*plain(vectors, histories), *(vectors[name] for name in histories if name in vectors)]
 
 
-def feature_vectors(inputs: GroupInputs, group: str) -> list[tf.Tensor]:
-    """Returns the vectors of a group, `[batch, width]` each, in the order of `feature_widths`."""
-    return [*inputs.vectors(group).values(), *inputs.attended(group)]
+def plain(vectors: Mapping[str, T], histories: Iterable[str]) -> list[T]:
+    """Returns what stands for the features of a group that are no histories."""
+    others = set(histories)
+    return [one for name, one in vectors.items() if name not in others]
 
 
 @dataclass
@@ -59,7 +63,7 @@ class Histories:
     shape: Shape
 
     @staticmethod
-    def plan(shapes: GroupShapes, group: str, is_joined: bool) -> Histories:
+    def plan(shapes: InputShapes, group: str, is_joined: bool) -> Histories:
         """Returns the block.
 
         Raises:
@@ -69,26 +73,26 @@ class Histories:
         if not widths:
             text = f'reads histories (output_seq_and_normal_feature), and the group "{group}" has no SequenceFeature'
             raise ShapeFault(text)
-        plain = [vector(width) for width in shapes.vectors(group).values()]
+        others = [vector(width) for width in plain(shapes.vectors(group), shapes.sequences(group))]
         histories: list[Shape] = [History(width) for width in widths]
         lengths = Array((None,), tf.int32)
         if is_joined:
-            rest = merged_shape(plain) if plain else None
+            rest = merged_shape(others) if others else None
             return Histories(group, is_joined, (merged_shape(histories), lengths, rest))
-        return Histories(group, is_joined, (histories, lengths, list(plain)))
+        return Histories(group, is_joined, (histories, lengths, list(others)))
 
     def make(self, build: Build) -> list[tf.Module]:
         """Makes nothing."""
         return []
 
-    def __call__(self, inputs: GroupInputs, call: Call) -> Value:
+    def __call__(self, inputs: Inputs, call: Call) -> Value:
         """Returns histories, lengths int32 `[batch]`, and the other features; None where there are none to join."""
         histories = list(inputs.sequences(self.group).values())
-        plain = list(inputs.vectors(self.group).values())
+        others = plain(inputs.vectors(self.group), inputs.sequences(self.group))
         lengths = histories[0].lengths
         if not self.is_joined:
-            return (histories, lengths, plain)
-        return (merged(histories, -1, call.dtype), lengths, merged(plain, -1, call.dtype) if plain else None)
+            return (histories, lengths, others)
+        return (merged(histories, -1, call.dtype), lengths, merged(others, -1, call.dtype) if others else None)
 
 
 @dataclass
@@ -114,13 +118,13 @@ class Vectors:
     _joined_norm: Norm | None = None
 
     @staticmethod
-    def plan(shapes: GroupShapes, group: str, options: InputLayer, name: str) -> Vectors:
+    def plan(shapes: InputShapes, group: str, options: InputLayer, name: str) -> Vectors:
         """Returns the block.
 
         Raises:
             ShapeFault: the group has no features of this form.
         """
-        widths = feature_widths(shapes, group)
+        widths = [*in_order(shapes.vectors(group), shapes.sequences(group)), *shapes.attended(group)]
         joined, parts = vector(shapes[group]), [vector(width) for width in widths]
         if not widths:
             raise ShapeFault(f'reads the group "{group}", which has no feature that is one vector')
@@ -169,7 +173,7 @@ class Vectors:
             build.unread += names
         return [*([self._joined_norm] if self._joined_norm else []), *self._norms]
 
-    def __call__(self, inputs: GroupInputs, call: Call) -> Value:
+    def __call__(self, inputs: Inputs, call: Call) -> Value:
         """Returns the vectors in their form."""
         parts = self._parts(inputs, call) if self._has_parts else []
         if self.options.only_output_feature_list:
@@ -179,8 +183,9 @@ class Vectors:
         joined = self._joined(inputs, parts, call)
         return (joined, parts) if self.options.output_2d_tensor_and_feature_list else joined
 
-    def _parts(self, inputs: GroupInputs, call: Call) -> list[tf.Tensor]:
-        parts = feature_vectors(inputs, self.group)
+    def _parts(self, inputs: Inputs, call: Call) -> list[tf.Tensor]:
+        group = self.group
+        parts = [*in_order(inputs.vectors(group), inputs.sequences(group)), *inputs.attended(group)]
         if self._norms:
             parts = [norm(part, call) for norm, part in zip(self._norms, parts)]
         rate = self.options.feature_dropout_rate
@@ -189,7 +194,7 @@ class Vectors:
             parts = [part * tf.cast(ones[index], part.dtype) for index, part in enumerate(parts)]
         return [self._dropped(f"{index}", part, call) for index, part in enumerate(parts)]
 
-    def _joined(self, inputs: GroupInputs, parts: list[tf.Tensor], call: Call) -> tf.Tensor:
+    def _joined(self, inputs: Inputs, parts: list[tf.Tensor], call: Call) -> tf.Tensor:
         if self._joins_parts:
             return tf.concat(of_one_type(parts, call.dtype), axis=1)
         joined = inputs[self.group]
@@ -212,7 +217,7 @@ class Columns:
         """Makes nothing."""
         return []
 
-    def __call__(self, inputs: GroupInputs, call: Call) -> Value:
+    def __call__(self, inputs: Inputs, call: Call) -> Value:
         """Returns the columns."""
         return list(inputs.columns(self.group).values())
 

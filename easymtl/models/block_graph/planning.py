@@ -12,7 +12,7 @@ from easymtl.layers.shapes import Array, Shape, ShapeFault, describe
 from easymtl.models.block_graph.bodies import Body, plan_body
 from easymtl.models.block_graph.faults import BlockFault, at_block
 from easymtl.models.block_graph.input_blocks import Columns, Histories, InputBlock, Vectors
-from easymtl.models.block_graph.inputs import GroupShapes
+from easymtl.models.inputs import InputShapes
 from easymtl.models.block_graph.keras_layers import Layers
 from easymtl.protos.backbone_pb2 import Input, InputLayer
 
@@ -124,7 +124,7 @@ class Plan:
     faults: list[BlockFault]
 
 
-def plan_graph(graph: Graph, shapes: GroupShapes) -> Plan:
+def plan_graph(graph: Graph, shapes: InputShapes) -> Plan:
     """Returns the plan of a graph.
 
     Args:
@@ -138,7 +138,7 @@ def plan_graph(graph: Graph, shapes: GroupShapes) -> Plan:
 
 
 class _Planner:
-    def __init__(self, graph: Graph, shapes: GroupShapes):
+    def __init__(self, graph: Graph, shapes: InputShapes):
         self.graph, self.shapes = graph, shapes
         self.layers = Layers()
         self.input_blocks: dict[tuple[str, str, bytes], InputBlock] = {}

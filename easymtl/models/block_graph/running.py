@@ -9,7 +9,7 @@ from easymtl.layers.block_functions import call_function
 from easymtl.layers.context import Call, name_seed
 from easymtl.layers.merging import merged
 from easymtl.layers.shapes import Value
-from easymtl.models.block_graph.inputs import GroupInputs
+from easymtl.models.inputs import Inputs
 from easymtl.models.block_graph.planning import BlockPlan, InputPlan, PackageCall, Read, ScopePlan
 
 
@@ -27,7 +27,7 @@ class Run:
     """
 
     plan: ScopePlan
-    inputs: GroupInputs
+    inputs: Inputs
     call: Call
     outer: Mapping[str, Value] = field(default_factory=dict)
     package_input: Value = None
