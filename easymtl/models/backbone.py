@@ -1,9 +1,11 @@
 """The network that a `backbone` describes: a graph of blocks over feature groups."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import tensorflow as tf
 
+from easymtl.config import Config
 from easymtl.config.block_graph import MAIN, Graph
 from easymtl.errors import UserError
 from easymtl.layers.context import Build, Call
@@ -18,6 +20,19 @@ from easymtl.models.inputs import Inputs, InputShapes
 from easymtl.protos.backbone_pb2 import BackboneTower
 
 TOP_MLP = "backbone_top_mlp"
+
+
+@contextmanager
+def located(config: Config) -> Iterator[None]:
+    """Gives what does not fit in a block graph its lines.
+
+    Raises:
+        ConfigError: in place of a GraphError.
+    """
+    try:
+        yield
+    except GraphError as error:
+        raise config.error((fault.path, fault.text) for fault in error.faults) from None
 
 
 class GraphError(UserError):
@@ -66,6 +81,7 @@ class Backbone(tf.Module):
 
     Attributes:
         results: the widths of what it gives.
+        plan: of its blocks, with the shapes of their values.
     """
 
     def __init__(self, build: Build, config: BackboneTower, plan: Plan):
@@ -81,7 +97,7 @@ class Backbone(tf.Module):
         """
         super().__init__()
         self.results = Results(config, plan)
-        self._plan = plan
+        self.plan = plan
         self.layers: list[tf.Module] = [layer for block in plan.input_blocks for layer in block.make(build)]
         self.layers += [layer.make(build) for layer in plan.layers.plans.values()]
         self._top_mlp: MLP | None = None
@@ -91,7 +107,7 @@ class Backbone(tf.Module):
     def __call__(self, inputs: Inputs, call: Call) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
         """Maps the features of a batch to the results, `[batch, width]` each, and its outputs by the names of blocks."""
         run = GraphCall.of(call)
-        result = Run(self._plan.main, inputs, run).result()
+        result = Run(self.plan.main, inputs, run).result()
         results = list(result) if isinstance(result, list) else [result]
         if self._top_mlp is not None:
             results = [self._top_mlp(tf.concat(of_one_type(results, call.dtype), axis=1), call)]

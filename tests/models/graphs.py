@@ -66,14 +66,14 @@ def make_backbone(text: str, seed: int = 1) -> tuple[Backbone, Build]:
 def run(text: str, call: Call = Call()) -> Value:
     """Returns what comes out of the blocks of a text, tensors as arrays."""
     backbone, _ = make_backbone(text)
-    return arrays(Run(backbone._plan.main, make_inputs(), call).result())
+    return arrays(Run(backbone.plan.main, make_inputs(), call).result())
 
 
 def value_of(name: str, text: str, call: Call = Call()) -> Value:
     """Returns the value of a block that is no result."""
     result = 'blocks { name: "result" inputs { feature_group_name: "all" } } concat_blocks: "result"'
     backbone, _ = make_backbone(text + result)
-    ran = Run(backbone._plan.main, make_inputs(), call)
+    ran = Run(backbone.plan.main, make_inputs(), call)
     ran.result()
     return ran.values[name]
 
