@@ -1,6 +1,6 @@
 """`load_config`: the text of a config and the overrides of the command line -> a checked `Config`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from google.protobuf import text_format
 from easymtl.config.home import expand_home_of
 from easymtl.config.overrides import apply_overrides
 from easymtl.config.parser import Parser
-from easymtl.config.problems import ConfigError, Findings, Places, Problem
+from easymtl.config.problems import ConfigError, Findings, Places, Problem, sentence
 from easymtl.config.selection import select_tasks
 from easymtl.config.validate import validate
 from easymtl.errors import UserError
@@ -39,6 +39,13 @@ class Config:
         A field that is not written answers with the message around it, an overridden one with `--set`.
         """
         return self.places.where(field_path)
+
+    def error(self, faults: Iterable[tuple[str, str]]) -> ConfigError:
+        """Returns the error of mistakes that show only when the model is made, given (path, sentence) of each."""
+        return ConfigError(
+            self.path,
+            [Problem(self.where(path), sentence(path, text), self.places.position(path)) for path, text in faults],
+        )
 
     def text(self) -> str:
         """Returns the resolved config as text that `load_config` reads back to an equal message."""

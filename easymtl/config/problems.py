@@ -168,6 +168,11 @@ def oneof_path(field_path: str, oneof: str) -> str:
     return join(parent(field_path), f"<{oneof}>")
 
 
+def sentence(field_path: str, text: str) -> str:
+    """Returns what is said of a field: a text behind the last two steps of its path."""
+    return " ".join([*filter(None, [".".join(field_path.split(".")[-2:])]), text])
+
+
 def join(field_path: str, name: str) -> str:
     """Returns the path of a field inside a message."""
     return f"{field_path}.{name}" if field_path else name

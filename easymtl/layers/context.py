@@ -56,12 +56,14 @@ class Build:
         bn_debias: whether batch norm corrects its moving statistics for their start (see `BatchNorm`).
         regularized: the kernels that `l2_regularization` applies to.
         parameters: all parameters by name, in the order they were made.
+        unread: names of layers that EasyRec makes, and whose results nothing reads: they are not made here.
     """
 
     seed: int = 0
     bn_debias: bool = True
     regularized: list[tf.Variable] = field(default_factory=list)
     parameters: dict[str, Parameter] = field(default_factory=dict)
+    unread: list[str] = field(default_factory=list)
     _numbers: dict[str, int] = field(default_factory=dict)
 
     def variable(

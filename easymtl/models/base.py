@@ -20,7 +20,12 @@ class MultiTaskModel(tf.Module):
 
     A subclass makes its layers in `__init__` and runs them in `__call__`. Losses, weights, probabilities and names
     of outputs are no business of it: `easymtl.tasks` has them.
+
+    Attributes:
+        output_names: of values that it returns beside the logits, `[batch, width]` each.
     """
+
+    output_names: tuple[str, ...] = ()
 
     def __init__(self, build: Build, config: Message, group_widths: Mapping[str, int], num_outputs: Mapping[str, int]):
         """Makes the layers.

@@ -43,6 +43,18 @@ class InputShapes(Mapping[str, int]):
     def __len__(self) -> int:
         return len(self.groups)
 
+    def vectors(self, group: str) -> Mapping[str, int]:
+        """Returns the width of each feature of a group that is one vector, in the order in which they are joined."""
+        return self.groups[group].vectors
+
+    def sequences(self, group: str) -> Mapping[str, int]:
+        """Returns the width of a step of each history among the features of a group, in the order of the config."""
+        return self.groups[group].sequences
+
+    def attended(self, group: str) -> tuple[int, ...]:
+        """Returns the width of each block of sequence_features of a group."""
+        return self.groups[group].attended
+
 
 @dataclass(frozen=True)
 class GroupInput:

@@ -10,7 +10,9 @@ from rich.console import Console
 from easymtl.config import view
 from easymtl.features.kinds import KINDS, StepColumns
 from easymtl.layers.context import Parameter
+from easymtl.models.model_params import OverBackbone
 from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.reporting.block_graph import print_graph
 from easymtl.reporting.formats import bytes_text, counted
 from easymtl.reporting.names import split_result
 from easymtl.reporting.tables import key_values, make_table
@@ -19,7 +21,7 @@ from easymtl.tasks.ranker import Ranker
 from easymtl.training.update_rules import UPDATE_RULES, UpdateRule
 
 _FLOAT_BYTES = 4
-_LAYER = re.compile(r"/(dnn_\d+|bn|dice|prelu)(/|$)")
+_LAYER = re.compile(r"/(dnn_\d+|layer_\d+(?=/(dense|bn|act)(/|$))|bn|dice|prelu)(/|$)")
 _REPEATED = re.compile(r"^(?P<kind>dnn_output|.+[/_](?:expert|gate))_\d+(?P<rest>/.+)?$")
 
 
@@ -60,7 +62,7 @@ def modules_of(parameters: Iterable[Parameter]) -> list[Module]:
             module.num_trained += size
         else:
             module.num_fixed += size
-        if parameter.name.endswith("/kernel"):
+        if parameter.name.endswith("/kernel") and len(parameter.shape) == 2:
             num_inputs, num_outputs = parameter.shape
             module.widths += [num_outputs] if module.widths else [num_inputs, num_outputs]
     return _joined(modules.values())
@@ -121,10 +123,12 @@ def _rule(config) -> UpdateRule:
 
 
 def print_network(ranker: Ranker, pipeline: Pipeline, terminal: Console | None = None) -> None:
-    """Prints a built model: inputs, tables, layers, tasks, totals."""
+    """Prints a built model: inputs, tables, block graph, layers, tasks, totals."""
     terminal = terminal or open_terminal()
     _print_inputs(ranker, terminal)
     _print_tables(ranker, terminal)
+    if isinstance(ranker.model, OverBackbone):
+        print_graph(ranker.model.backbone.plan, terminal)
     _print_modules(ranker, terminal)
     _print_tasks(ranker, pipeline, terminal)
     _print_totals(ranker, pipeline, terminal)

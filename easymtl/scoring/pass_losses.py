@@ -1,17 +1,19 @@
 """The losses of a whole pass over data, whatever the batches it is made in."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 import tensorflow as tf
 
 from easymtl.tasks.labelled import Labelled
 from easymtl.tasks.reach import EACH_ROW, Reach
-from easymtl.tasks.sums import Sums
+from easymtl.tasks.sums import Sum, Sums
 from easymtl.tasks.task import Task
 
 Columns = dict[str, np.ndarray]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -22,11 +24,13 @@ class BatchLosses:
         sums: by tower name, of the entries that look at each row by itself.
         logits: by tower name, for the others; empty where there are none.
         labelled: labels, weights and keys of the batch, for the others.
+        of_layers: the losses of no task, which layers of the network add, by name.
     """
 
     sums: Mapping[str, Sums]
     logits: Mapping[str, tf.Tensor]
     labelled: Labelled
+    of_layers: Mapping[str, Sum] = field(default_factory=dict)
 
 
 def has_wide_losses(tasks: Sequence[Task]) -> bool:
@@ -41,6 +45,8 @@ class PassLosses:
         losses.add(batch_losses)    # for each batch
         losses.result()             # {"cross_entropy_loss_ctr": 0.61, ..., "loss": 1.02}
 
+    The losses of layers are those of a batch as a whole: of a pass they are the mean over its rows.
+
     Sums over rows are added in float64. Entries that compare rows are computed at the end, on whole sessions or on
     blocks of `ROWS_OF_A_BLOCK` rows: until then the logits, labels and keys of all rows are kept, 4 to 8 bytes for each
     number.
@@ -49,11 +55,13 @@ class PassLosses:
     def __init__(self, tasks: Sequence[Task]):
         self._tasks = tasks
         self._sums: dict[str, Sums] | None = None
+        self._of_layers: dict[str, Sum] | None = None
         self._kept: list[list[Columns]] = []
 
     def add(self, losses: BatchLosses) -> None:
         """Adds a batch."""
         self._sums = _added(self._sums, losses.sums)
+        self._of_layers = _added(self._of_layers, losses.of_layers)
         if losses.logits:
             parts = (losses.logits, losses.labelled.numbers, losses.labelled.keys)
             self._kept.append([{name: np.asarray(value) for name, value in part.items()} for part in parts])
@@ -75,6 +83,7 @@ class PassLosses:
             exact = tf.nest.map_structure(lambda number: tf.constant(number, tf.float64), sums[task.name])
             reduced = task.reduced(exact)
             losses |= {name: float(reduced[name]) for name in task.loss_names}
+        losses |= {name: float(found.total / found.num_all) for name, found in (self._of_layers or {}).items()}
         return {**losses, "loss": sum(losses.values())}
 
     def _wide(
@@ -93,7 +102,7 @@ class PassLosses:
         return total
 
 
-def _added(total: dict[str, Sums] | None, more: Mapping[str, Sums]) -> dict[str, Sums]:
+def _added(total: dict[str, T] | None, more: Mapping[str, T]) -> dict[str, T]:
     if total is None:
         return tf.nest.map_structure(np.float64, more)
     return tf.nest.map_structure(lambda number, other: number + np.float64(other), total, more)

@@ -16,6 +16,7 @@ from easymtl.scoring.pass_losses import BatchLosses, has_wide_losses
 from easymtl.tasks.labelled import Labelled
 from easymtl.tasks.ranker import Ranker
 from easymtl.tasks.reach import EACH_ROW
+from easymtl.tasks.sums import Sum
 
 Scores = dict[str, np.ndarray]
 
@@ -56,8 +57,8 @@ class RankerScorer:
         has_numbers = "numbers" in tensors
         if has_numbers not in self._graphs:
             self._graphs[has_numbers] = self._trace(batch_signature(tensors))
-        predictions, sums, logits, numbers, keys = self._graphs[has_numbers](tensors)
-        losses = BatchLosses(sums, logits, Labelled(numbers, keys)) if has_numbers else None
+        predictions, sums, logits, numbers, keys, of_layers = self._graphs[has_numbers](tensors)
+        losses = BatchLosses(sums, logits, Labelled(numbers, keys), of_layers) if has_numbers else None
         return _to_numpy(predictions), losses
 
     def _trace(self, signature: dict[str, tf.TensorSpec]) -> Callable:
@@ -65,16 +66,20 @@ class RankerScorer:
         is_keeping = has_wide_losses(ranker.tasks)
 
         def score(batch: Mapping[str, tf.Tensor]) -> tuple[Mapping, ...]:
-            logits, _ = ranker.logits(batch, ranker.embeddings.lookup(batch), Call(dtype=self._dtype))
+            found: dict[str, tf.Tensor] = {}
+            call = Call(dtype=self._dtype, losses=found)
+            logits, _ = ranker.logits(batch, ranker.embeddings.lookup(batch), call)
             predictions = ranker.predictions(logits)
             if "numbers" not in batch:
-                return predictions, {}, {}, {}, {}
+                return predictions, {}, {}, {}, {}, {}
             sums = ranker.loss_sums(logits, batch, EACH_ROW)
+            count = tf.cast(batch["batch_size"], tf.float32)
+            of_layers = {name: Sum(loss * count, count, count) for name, loss in found.items()}
             if not is_keeping:
-                return predictions, sums, {}, {}, {}
+                return predictions, sums, {}, {}, {}, of_layers
             labelled = ranker.labelled(batch)
-            kept = {name: tf.cast(value, tf.float32) for name, value in logits.items()}
-            return predictions, sums, kept, labelled.numbers, labelled.keys
+            kept = {task.name: tf.cast(logits[task.name], tf.float32) for task in ranker.tasks}
+            return predictions, sums, kept, labelled.numbers, labelled.keys, of_layers
 
         return tf.function(score, input_signature=[signature], autograph=False)
 

@@ -1,7 +1,7 @@
 """A multi-task ranking model whole: tables, architecture and tasks, from a packed batch to predictions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import tensorflow as tf
 
@@ -9,9 +9,9 @@ from easymtl.config import view
 from easymtl.features.embeddings import Embeddings, Lookup
 from easymtl.features.feature_set import FeatureSet
 from easymtl.layers.context import Build, Call, Parameter
-from easymtl.models import MODELS
 from easymtl.models.base import MultiTaskModel
 from easymtl.models.inputs import InputShapes
+from easymtl.models.making import make_model
 from easymtl.models.network import Network
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.build import build_tasks, key_fields, number_columns
@@ -30,10 +30,12 @@ class LossParts:
     Attributes:
         by_task: the loss entries of each task by loss name, all weights applied, by tower name.
         regularization: both regularizations; 0 in evaluation.
+        of_layers: the losses of no task, which layers have added, by name.
     """
 
     by_task: dict[str, dict[str, tf.Tensor]]
     regularization: tf.Tensor
+    of_layers: dict[str, tf.Tensor] = field(default_factory=dict)
 
     @property
     def entries(self) -> dict[str, tf.Tensor]:
@@ -43,7 +45,12 @@ class LossParts:
     @property
     def total(self) -> tf.Tensor:
         """The sum of everything: what training descends unless task balancing weighs the tasks."""
-        return tf.add_n([*self.entries.values(), self.regularization])
+        return tf.add_n([*self.entries.values(), self.rest])
+
+    @property
+    def rest(self) -> tf.Tensor:
+        """What belongs to no task: regularization and the losses of layers."""
+        return tf.add_n([*self.of_layers.values(), self.regularization]) if self.of_layers else self.regularization
 
 
 class Ranker(tf.Module):
@@ -80,12 +87,11 @@ class Ranker(tf.Module):
     def make_network(self, pipeline: Pipeline, build: Build) -> Network:
         """Returns the layers of the config with weights of their own, for the features and tasks of this ranker."""
         num_outputs = {task.name: task.num_outputs for task in self.tasks}
-        architecture, message = MODELS[view.model_name(pipeline)], view.model_message(pipeline)
 
-        def make_model(shapes: InputShapes) -> MultiTaskModel:
-            return architecture(build, message, shapes, num_outputs)
+        def model_of(shapes: InputShapes) -> MultiTaskModel:
+            return make_model(pipeline, build, shapes, num_outputs)
 
-        return Network(build, pipeline.model_config.feature_groups, self.feature_set, make_model)
+        return Network(build, pipeline.model_config.feature_groups, self.feature_set, model_of)
 
     @property
     def model(self) -> MultiTaskModel:
@@ -105,8 +111,9 @@ class Ranker(tf.Module):
 
     def losses(self, batch: Batch, lookups: Mapping[int, Lookup], call: Call) -> LossParts:
         """Returns the losses of a batch; `call.training` decides whether regularization counts."""
-        logits, norm = self.logits(batch, lookups, call)
-        return self.losses_of(logits, batch, norm if call.training else None)
+        of_layers: dict[str, tf.Tensor] = {}
+        logits, norm = self.logits(batch, lookups, replace(call, losses=of_layers))
+        return replace(self.losses_of(logits, batch, norm if call.training else None), of_layers=of_layers)
 
     def losses_of(self, logits: Mapping[str, tf.Tensor], batch: Batch, norm: tf.Tensor | None) -> LossParts:
         """Returns the losses that logits have on a batch; without a norm there is no regularization."""
@@ -127,10 +134,12 @@ class Ranker(tf.Module):
         return {task.name: task.sums(logits, labelled, reach) for task in self.tasks}
 
     def predictions(self, logits: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Returns the named predictions of all tasks, each `[batch]` or `[batch, num_class]`."""
+        """Returns the named predictions of all tasks, each `[batch]` or `[batch, num_class]`, and the model's outputs."""
         result: dict[str, tf.Tensor] = {}
         for task in self.tasks:
             result |= task.predictions(logits)
+        for name in self.model.output_names:
+            result[name] = tf.squeeze(logits[name], axis=1) if logits[name].shape[1] == 1 else logits[name]
         return result
 
     def labelled(self, batch: Batch) -> Labelled:

@@ -182,7 +182,8 @@ class _Update:
         loss = tf.cond(_is_sound(found, gradients, statistics.values), update, lambda: tf.constant(math.nan))
         weights = {f"{WEIGHT}{name}": weight for name, weight in found.weights.items()}
         regularization = forward.parts.regularization
-        return {**found.losses, "regularization_loss": regularization, "loss": loss, **weights, **compared}
+        losses = {**found.losses, **forward.parts.of_layers, "regularization_loss": regularization, "loss": loss}
+        return {**losses, **weights, **compared}
 
     def _forward(
         self,

@@ -18,6 +18,7 @@ from easymtl.data.feed import Batch, Cursor
 from easymtl.errors import UserError
 from easymtl.features.encoder import batch_signature, to_tensors
 from easymtl.features.memory import require_training_memory
+from easymtl.models.backbone import located
 from easymtl.protos.train_pb2 import TrainConfig
 from easymtl.scoring.evaluation import EvaluationStopped, evaluate
 from easymtl.scoring.scorer import RankerScorer
@@ -73,7 +74,8 @@ class Trainer:
         self._tell = listener
         self._is_stopping = is_stopping
         require_training_memory(self.pipeline)
-        self.ranker = Ranker(self.pipeline)
+        with located(config):
+            self.ranker = Ranker(self.pipeline)
         # Of now: the vocabularies are those that the ranker has read, whatever becomes of their files.
         self._meaning = meaning_of(self.pipeline)
         precision = settle_precision(self.pipeline, self.ranker)

@@ -23,6 +23,8 @@ def run(options: Namespace) -> None:
     for note in config.notes:
         print(f"note: {note}")
     pipeline = config.pipeline
+    if pipeline.model_config.HasField("backbone"):
+        _check_graph(config)
     inputs = {"train": view.train_input(pipeline), "eval": view.eval_input(pipeline)}
     problems = [problem for part, paths in inputs.items() if paths for problem in check_data(config, part, paths)]
     if problems:
@@ -59,6 +61,23 @@ def check_data(config: Config, part: str, paths: str) -> list[str]:
         for note in [*label_notes(batch, config.pipeline), *feature_notes(batch, config.pipeline)]:
             print(f"note: {note}")
     return []
+
+
+def _check_graph(config: Config) -> None:
+    """Lets the shapes of a block graph be walked, for which nothing has to be trained."""
+    from easymtl.verbs.tensorflow_start import start_tensorflow
+
+    start_tensorflow()
+    from easymtl.features.feature_set import FeatureSet
+    from easymtl.layers.context import Build
+    from easymtl.models.backbone import located
+    from easymtl.models.input_layer import InputLayer
+    from easymtl.models.making import plan_model
+
+    pipeline = config.pipeline
+    groups = InputLayer(Build(), pipeline.model_config.feature_groups, FeatureSet(pipeline))
+    with located(config):
+        plan_model(pipeline, groups.shapes)
 
 
 def _print_network(config: Config) -> None:

@@ -26,11 +26,13 @@ def run(options: Namespace) -> None:
     config = load_config(options.pipeline_config, options.overrides)
     require_apart_from_training(config)
     start_tensorflow()
+    from easymtl.models.backbone import located
     from easymtl.reporting.tables import key_values
     from easymtl.reporting.terminal import open_terminal, print_line
     from easymtl.training.import_checkpoint import import_checkpoint
 
-    report = import_checkpoint(config.pipeline, options.source, options.fresh_optimizer)
+    with located(config):
+        report = import_checkpoint(config.pipeline, options.source, options.fresh_optimizer)
     path = Path(config.pipeline.model_dir) / REPORT_NAME
     path.write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
     terminal = open_terminal()

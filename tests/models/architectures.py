@@ -1,5 +1,7 @@
 """Small architectures with random weights, for the tests of this folder."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import tensorflow as tf
 from google.protobuf import text_format
@@ -53,11 +55,13 @@ def randomize(build: Build) -> None:
             parameter.assign(tf.random.stateless_uniform(parameter.shape, [index, 7], -0.5, 1.0))
 
 
-def gradients_by_name(model: MultiTaskModel, build: Build, towers: list[str]) -> dict[str, np.ndarray]:
+def gradients_by_name(
+    model: MultiTaskModel, build: Build, towers: list[str], groups: Mapping[str, tf.Tensor] | None = None
+) -> dict[str, np.ndarray]:
     """Returns the gradient of the towers' summed logits by parameter, those of untrained parameters left out."""
     variables = model.trainable_variables
     with tf.GradientTape() as tape:
-        outputs = model(groups_of(), TRAINING)
+        outputs = model(groups_of() if groups is None else groups, TRAINING)
         total = tf.add_n([tf.reduce_sum(outputs[tower]) for tower in towers])
     found = tape.gradient(total, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
     by_variable = {variable.ref(): gradient for variable, gradient in zip(variables, found)}

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from google.protobuf.message import Message
 
 from easymtl.config import view
+from easymtl.config.block_graph import graph_of
 from easymtl.config.names import INPUT_GROUP
 from easymtl.config.rules.review import Review, feature_name, walk
 from easymtl.errors import quoted
@@ -13,7 +14,6 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 
 _GROUP_NAMES = ("model_config.feature_groups", "model_config.feature_groups.group_name")
 _GROUP_REFERENCES = {
-    "Input": ("feature_group_name",),
     "Tower": ("input",),
     "TaskTower": ("feature_group",),
     "PEPNet": ("domain_group", "personal_group"),
@@ -43,14 +43,19 @@ def check_model_groups(review: Review) -> None:
         return
     defined = [group.group_name for group in review.pipeline.model_config.feature_groups]
     references = group_references(review.pipeline)
+    graph = graph_of(review.pipeline)
+    # What comes out of a block graph takes the place of this group.
+    known = [*defined, INPUT_GROUP] if graph and view.model_name(review.pipeline) != "model_params" else defined
     for path, name in references:
-        review.check_known(path, name, defined, "the feature groups", *_GROUP_NAMES)
-    reads_groups = any(".groups[" in path or ".feature_group_name" in path for path, _ in references)
+        review.check_known(path, name, known, "the feature groups", *_GROUP_NAMES)
+    reads_groups = graph is not None or any(".groups[" in path for path, _ in references)
     if not reads_groups and defined and INPUT_GROUP not in defined:
         kind = model[0].rpartition(".")[2]
         text = f'lacks the group "{INPUT_GROUP}", which {kind} reads; its groups are {quoted(defined)}.'
         review.problem("model_config.feature_groups", text, *_GROUP_NAMES)
     read = {name for _, name in references} | (set() if reads_groups else {INPUT_GROUP})
+    if graph:
+        read = (read - ({INPUT_GROUP} - set(defined))) | graph.groups_read()
     for index, name in enumerate(defined):
         if name and name not in read and read & set(defined):
             review.note(f"model_config.feature_groups[{index}]", f'"{name}" is read by nothing in the model.')

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from google.protobuf.message import Message
 
 from easymtl.config import view
-from easymtl.config.problems import Findings, Problem, join
+from easymtl.config.problems import Findings, Problem, join, sentence
 from easymtl.errors import did_you_mean, quoted
 from easymtl.protos.data_pb2 import DatasetConfig
 from easymtl.protos.feature_pb2 import FeatureConfig
@@ -75,12 +75,12 @@ class Review:
         """Reports a mistake at a path; the text goes on after the last two steps of the path."""
         named = (join(path, word) for word in _WORD.findall(text))
         if self._damaged.isdisjoint((path, *named, *reads)):
-            self.problems.append(Problem(self.places.where(path), _sentence(path, text), self.places.position(path)))
+            self.problems.append(Problem(self.places.where(path), sentence(path, text), self.places.position(path)))
 
     def note(self, path: str, text: str) -> None:
         """Remarks on what is legal and has no effect, or perhaps not the one that was wished for."""
         if path not in self._unremarkable:
-            self.notes.append(Problem(self.places.where(path), _sentence(path, text), self.places.position(path)))
+            self.notes.append(Problem(self.places.where(path), sentence(path, text), self.places.position(path)))
 
     def check_known(self, path: str, name: str, known: Collection[str], where: str, *reads: str) -> bool:
         """Reports a name that is not in a list; returns whether it is."""
@@ -187,7 +187,3 @@ def walk(message: Message, path: str = "") -> Iterator[tuple[str, Message]]:
             continue
         for index, item in enumerate(value):
             yield from walk(item, f"{inner}[{index}]")
-
-
-def _sentence(path: str, text: str) -> str:
-    return " ".join([*filter(None, [".".join(path.split(".")[-2:])]), text])

@@ -2,9 +2,11 @@
 
 import math
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
 
 from easymtl.config.problems import join
 from easymtl.config.rules.review import Review, walk
@@ -17,13 +19,19 @@ _FLOATS = (FieldDescriptor.CPPTYPE_FLOAT, FieldDescriptor.CPPTYPE_DOUBLE)
 
 def check_values(review: Review) -> None:
     """Every set field lies in its range, is one of its choices, and is finite."""
-    for path, message in walk(review.pipeline):
-        for descriptor, value in message.ListFields():
+    for path, text in value_faults(review.pipeline):
+        review.problem(path, text)
+
+
+def value_faults(message: Message) -> Iterator[tuple[str, str]]:
+    """Yields path and sentence for each set field of a message, or of one below it, that its options do not allow."""
+    for path, inner in walk(message):
+        for descriptor, value in inner.ListFields():
             if descriptor.message_type is None:
-                _check_field(review, descriptor, join(path, descriptor.name), value)
+                yield from _field_faults(descriptor, join(path, descriptor.name), value)
 
 
-def _check_field(review: Review, descriptor: FieldDescriptor, path: str, value: Any) -> None:
+def _field_faults(descriptor: FieldDescriptor, path: str, value: Any) -> Iterator[tuple[str, str]]:
     options = descriptor.GetOptions().Extensions
     interval, choices = options[options_pb2.range], options[options_pb2.choices].split()
     if options[options_pb2.ignored] or not (interval or choices or descriptor.cpp_type in _FLOATS):
@@ -31,11 +39,11 @@ def _check_field(review: Review, descriptor: FieldDescriptor, path: str, value: 
     items = [(f"{path}[{index}]", item) for index, item in enumerate(value)] if descriptor.is_repeated else None
     for item_path, item in items or [(path, value)]:
         if interval and not in_range(_as_written(descriptor, item), interval):
-            review.problem(item_path, f"is {_as_written(descriptor, item):g}, outside of {interval}.")
+            yield item_path, f"is {_as_written(descriptor, item):g}, outside of {interval}."
         elif descriptor.cpp_type in _FLOATS and not math.isfinite(item):
-            review.problem(item_path, f"is {item}, which is no finite number.")
+            yield item_path, f"is {item}, which is no finite number."
         if choices and item not in choices:
-            review.problem(item_path, f'"{item}" is none of {quoted(choices)}.{did_you_mean(item, choices)}')
+            yield item_path, f'"{item}" is none of {quoted(choices)}.{did_you_mean(item, choices)}'
 
 
 def in_range(number: float, interval: str) -> bool:

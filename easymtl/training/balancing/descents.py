@@ -124,7 +124,7 @@ class WeighedTasks(Descent):
         with forward.tape:
             stacked = tf.stack(list(losses.values()))
             weighted = self._weighting(stacked, forward.seed)
-            total = tf.reduce_sum(weighted.weights * stacked + weighted.terms) + parts.regularization
+            total = tf.reduce_sum(weighted.weights * stacked + weighted.terms) + parts.rest
         gradients = forward.gradient(total, forward.sources)
         weights = weights_by_name(list(losses), weighted.weights)
         return Descended(gradients, parts.entries, forward.total, weights, weighted.changes)
@@ -151,7 +151,7 @@ class LearnedLosses(Descent):
             weighted = self._weighting(tf.stack([losses[name] for name in self._names]), forward.seed)
             for index, name in enumerate(self._names):
                 losses[name] = weighted.weights[index] * losses[name] + weighted.terms[index]
-            total = tf.add_n([*losses.values(), parts.regularization])
+            total = tf.add_n([*losses.values(), parts.rest])
         gradients = forward.gradient(total, forward.sources)
         weights = weights_by_name(self._names, weighted.weights)
         return Descended(gradients, losses, total, weights, weighted.changes)
@@ -184,17 +184,16 @@ class CombinedTasks(Descent):
         found = self._combination(Gradients(tasks.gram(), losses, forward.seed))
         others = found.coefficients if self._combination.weighs_losses else None
         gradients = tasks.combine(found.coefficients, others)
-        added = forward.tape.gradient(forward.parts.regularization, forward.sources)
+        added = forward.tape.gradient(forward.parts.rest, forward.sources)
         sums = [_sum(source, *both) for source, *both in zip(forward.sources, gradients, added)]
         return self._descended(forward, sums, found)
 
     def _reused(self, forward: Forward, tasks: TaskGradients) -> Descended:
         """Returns the combination by the last solution, in two passes: for shared weights and for the rest."""
         coefficients = self._combination.last()
-        regularization = forward.parts.regularization
         with forward.tape:
             losses = tf.stack(list(forward.task_losses.values()))
-            weighted = tf.reduce_sum(coefficients * losses) + regularization
+            weighted = tf.reduce_sum(coefficients * losses) + forward.parts.rest
         gradients = forward.gradient(forward.total, forward.sources)
         shared = forward.gradient(weighted, [forward.dense[index] for index in tasks.shared])
         for index, gradient in zip(tasks.shared, shared):

@@ -1,0 +1,163 @@
+"""A whole block graph: the backbone's blocks, its packages, their order and their results."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+
+from easymtl.config.block_graph.fault import Fault
+from easymtl.config.block_graph.ordering import circle, sort
+from easymtl.config.block_graph.scope import Node, Scope, Source
+from easymtl.errors import did_you_mean, quoted
+from easymtl.protos.backbone_pb2 import BackboneTower, BlockPackage, KerasLayer
+
+MAIN = "backbone"
+_LOSSES = ("AuxiliaryLoss",)
+
+
+@dataclass
+class Graph:
+    """The scopes of a block graph.
+
+    Attributes:
+        main: the backbone's own blocks.
+        packages: the packages by name.
+        faults: what is wrong with it; with any of them nothing can be built.
+    """
+
+    main: Scope
+    packages: dict[str, Scope] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+
+    @property
+    def scopes(self) -> list[Scope]:
+        """Returns all scopes, the main one first."""
+        return [self.main, *self.packages.values()]
+
+    def groups_read(self) -> set[str]:
+        """Returns the feature groups that some block reads."""
+        return {node.group for scope in self.scopes for node in scope.nodes.values() if node.group}
+
+    def takes_input(self, package: str) -> bool:
+        """Returns whether a block of a package reads what the package is called with."""
+        scope = self.packages[package]
+        return any(one.use_package_input for node in scope.nodes.values() for one in node.block.inputs)
+
+    def calls(self, scope: Scope) -> list[str]:
+        """Returns the packages that blocks of a scope call."""
+        sources = (source for node in scope.nodes.values() for source in self.sources(scope, node))
+        return list(dict.fromkeys(source.name for source in sources if source.kind == "package"))
+
+    def sources(self, scope: Scope, node: Node) -> Iterator[Source]:
+        """Yields what a block reads, what it calls packages with included; names that stand for nothing are left out."""
+        for _, one in scope.inputs(node):
+            sources = [scope.source(one), scope.package_input(one) if one.package_input else None]
+            yield from (source for source in sources if source is not None)
+
+    def outer_reads(self, package: str) -> set[str]:
+        """Returns the blocks of the backbone that a package reads, itself or by the packages that it calls."""
+        found: set[str] = set()
+        waiting, seen = [package], {package}
+        while waiting:
+            scope = self.packages[waiting.pop()]
+            for node in scope.nodes.values():
+                found |= {source.name for source in self.sources(scope, node) if source.kind == "outer"}
+            waiting += [name for name in self.calls(scope) if name not in seen]
+            seen.update(waiting)
+        return found
+
+    def needs(self, scope: Scope) -> dict[str, list[str]]:
+        """Returns the blocks of the scope that have to run before each of its blocks."""
+        return {name: list(dict.fromkeys(self._needed(scope, node))) for name, node in scope.nodes.items()}
+
+    def _needed(self, scope: Scope, node: Node) -> Iterator[str]:
+        for source in self.sources(scope, node):
+            if source.kind == "block":
+                yield source.name
+            elif source.kind == "package" and scope.outer is None:
+                yield from sorted(self.outer_reads(source.name))
+
+    def unread(self, scope: Scope) -> list[str]:
+        """Returns the blocks that no block reads, in the order of the config; losses are not among them."""
+        read = {name for names in self.needs(scope).values() for name in names}
+        if scope.outer is None:
+            read |= {name for package in self.packages for name in self.outer_reads(package)}
+        return [name for name, node in scope.nodes.items() if name not in read and not _is_loss(node)]
+
+
+def read_graph(config: BackboneTower, path: str, groups: Collection[str]) -> Graph:
+    """Returns the graph of a backbone.
+
+    Args:
+        config: the backbone.
+        path: where it stands, such as `model_config.backbone`.
+        groups: the names of all feature groups.
+    """
+    names = [package.name for package in config.packages if package.name]
+    graph = Graph(Scope(MAIN, path, groups, names))
+    graph.faults += graph.main.add_blocks(config)
+    graph.faults += _add_packages(graph, config, names)
+    for scope in graph.scopes:
+        graph.faults += scope.faults()
+    graph.faults += _circles(graph)
+    for scope, message in zip(graph.scopes, [config, *_named(config)]):
+        _order(graph, scope, message)
+    return graph
+
+
+def _named(config: BackboneTower) -> list[BlockPackage]:
+    """Returns the packages with a name, those whose name comes a second time left out."""
+    return list({package.name: package for package in reversed(config.packages) if package.name}.values())[::-1]
+
+
+def _add_packages(graph: Graph, config: BackboneTower, names: Collection[str]) -> Iterator[Fault]:
+    for index, package in enumerate(config.packages):
+        path = f"{graph.main.path}.packages[{index}]"
+        name = package.name
+        if not name:
+            yield Fault(path, "has no name.")
+            continue
+        if name in graph.packages or name in graph.main.nodes or name == MAIN:
+            owner = "another package" if name in graph.packages else "a block" if name != MAIN else "the backbone"
+            yield Fault(f"{path}.name", f'"{name}" is taken by {owner}. Rename one of them.')
+        if name in graph.packages:
+            continue
+        scope = Scope(name, path, graph.main.groups, names, graph.main)
+        graph.packages[name] = scope
+        yield from scope.add_blocks(package)
+        if not package.blocks:
+            yield Fault(path, "has no blocks.")
+    if not config.blocks:
+        yield Fault(graph.main.path, "has no blocks.")
+
+
+def _circles(graph: Graph) -> Iterator[Fault]:
+    calls = {name: graph.calls(scope) for name, scope in graph.packages.items()}
+    way = circle(calls)
+    if way:
+        text = f"calls itself: {' -> '.join(way)} (each calls the next one)."
+        yield Fault(graph.packages[way[0]].path, text)
+    for scope in graph.scopes:
+        way = circle(graph.needs(scope))
+        if way:
+            text = f'"{way[0]}" reads itself: {" -> ".join(reversed(way))} (each is read by the next one).'
+            yield Fault(scope.nodes[way[0]].path, text)
+
+
+def _order(graph: Graph, scope: Scope, config: BackboneTower | BlockPackage) -> None:
+    scope.order = sort(graph.needs(scope))
+    member = "output_blocks" if config.output_blocks else "concat_blocks"
+    if config.output_blocks and config.concat_blocks:
+        text = "is written beside output_blocks, which alone counts. Keep one of them."
+        graph.faults.append(Fault(f"{scope.path}.concat_blocks", text))
+    for index, name in enumerate(getattr(config, member)):
+        if name not in scope.nodes:
+            text = f'"{name}" is not in the blocks ({quoted(scope.nodes)}).{did_you_mean(name, scope.nodes)}'
+            graph.faults.append(Fault(f"{scope.path}.{member}[{index}]", text))
+    scope.is_list = bool(config.output_blocks)
+    scope.results = list(getattr(config, member)) or graph.unread(scope)
+    if not scope.results and scope.nodes and not graph.faults:
+        graph.faults.append(Fault(scope.path, "has no result: all its blocks are losses. Name concat_blocks."))
+
+
+def _is_loss(node: Node) -> bool:
+    layers: list[KerasLayer] = [node.block.keras_layer, *(layer.keras_layer for layer in node.block.layers[-1:])]
+    return any(layer.class_name in _LOSSES for layer in layers)

@@ -1,0 +1,58 @@
+"""What a config says about its block graph, asked for by meaning."""
+
+from collections.abc import Iterator
+
+from easymtl.config.block_graph.graph import MAIN, Graph, read_graph
+from easymtl.config.block_graph.scope import Node
+from easymtl.protos.backbone_pb2 import Block, KerasLayer, Layer
+from easymtl.protos.pipeline_pb2 import Pipeline
+
+PATH = f"model_config.{MAIN}"
+_OUTPUT = "add_to_outputs"
+
+
+def graph_of(pipeline: Pipeline) -> Graph | None:
+    """Returns the block graph of a config, None if it has none."""
+    model = pipeline.model_config
+    if not model.HasField("backbone"):
+        return None
+    return read_graph(model.backbone, PATH, [group.group_name for group in model.feature_groups if group.group_name])
+
+
+def block_outputs(pipeline: Pipeline) -> dict[str, str]:
+    """Returns the layers of the backbone with `add_to_outputs`, by name, each with its path."""
+    graph = graph_of(pipeline)
+    layers = (layer for node in graph.main.nodes.values() for layer in keras_layers(node)) if graph else ()
+    return {name: path for name, path, layer in layers if _is_output(layer)}
+
+
+def wide_output_dim(pipeline: Pipeline) -> int:
+    """Returns the width of the vectors of wide groups, 0 if no block says it."""
+    graph = graph_of(pipeline)
+    nodes = [node for scope in graph.scopes for node in scope.nodes.values()] if graph else []
+    return max((node.block.input_layer.wide_output_dim for node in nodes), default=0)
+
+
+def keras_layers(node: Node) -> Iterator[tuple[str, str, KerasLayer]]:
+    """Yields name, path and config of each layer of a block: its own, `<b>_l<i>` of a chain, `<b>_<i>` of copies."""
+    if not node.block.layers:
+        yield from _of_body(node.name, node.path, node.block)
+    for index, layer in enumerate(node.block.layers):
+        yield from _of_body(f"{node.name}_l{index}", f"{node.path}.layers[{index}]", layer)
+
+
+def _of_body(name: str, path: str, body: Block | Layer) -> Iterator[tuple[str, str, KerasLayer]]:
+    kind = body.WhichOneof("layer")
+    if kind == "keras_layer":
+        yield name, f"{path}.keras_layer", body.keras_layer
+    elif kind == "repeat":
+        for index in range(body.repeat.num_repeat):
+            yield f"{name}_{index}", f"{path}.repeat.keras_layer", body.repeat.keras_layer
+    elif kind == "recurrent":
+        for index in range(body.recurrent.num_steps):
+            yield f"{name}_{index}", f"{path}.recurrent.keras_layer", body.recurrent.keras_layer
+
+
+def _is_output(layer: KerasLayer) -> bool:
+    fields = layer.st_params.fields
+    return layer.mlp.add_to_outputs or (_OUTPUT in fields and fields[_OUTPUT].bool_value)
