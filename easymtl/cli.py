@@ -230,6 +230,7 @@ def _add_import(verbs) -> None:
     parser.add_argument(
         "--fresh_optimizer", action="store_true", help="leave the optimizer slots there, and begin at step 0"
     )
+    parser.add_argument("--partial", action="store_true", help="import what fits; the rest starts as in a new model")
 
 
 def _add_checkpoint(parser: argparse.ArgumentParser) -> None:

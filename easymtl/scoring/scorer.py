@@ -8,6 +8,7 @@ import pyarrow as pa
 import tensorflow as tf
 
 from easymtl.data.rows import Rows
+from easymtl.features.embeddings import Lookup
 from easymtl.features.encoder import KEEP_PREFIX, Encoder, batch_signature, to_tensors
 from easymtl.features.labels import RowEncoder
 from easymtl.features.numbers import NumberColumn
@@ -18,6 +19,7 @@ from easymtl.tasks.ranker import Ranker
 from easymtl.tasks.reach import EACH_ROW
 
 Scores = dict[str, np.ndarray]
+RowLookup = Callable[[Mapping[str, tf.Tensor]], Mapping[int, Lookup]]
 
 
 class Scorer(Protocol):
@@ -38,10 +40,18 @@ class RankerScorer:
     The transform and the graph are those of the exported form.
     """
 
-    def __init__(self, ranker: Ranker, dtype: tf.DType):
+    def __init__(self, ranker: Ranker, dtype: tf.DType, lookup: RowLookup | None = None):
+        """Traces nothing yet.
+
+        Args:
+            ranker: what scores.
+            dtype: the precision of activations.
+            lookup: of the rows that are scored with; None for those of the tables.
+        """
         self.number_columns: Sequence[NumberColumn] = ranker.number_columns
         self._ranker = ranker
         self._dtype = dtype
+        self._lookup = lookup or ranker.embeddings.lookup
         self._graphs: dict[bool, Callable] = {}
 
     def encoder(self, keep: Sequence[str], with_numbers: bool = True) -> Encoder:
@@ -65,7 +75,7 @@ class RankerScorer:
         is_keeping = has_wide_losses(ranker.tasks)
 
         def score(batch: Mapping[str, tf.Tensor]) -> tuple[Mapping, ...]:
-            logits, _ = ranker.logits(batch, ranker.embeddings.lookup(batch), Call(dtype=self._dtype))
+            logits, _ = ranker.logits(batch, self._lookup(batch), Call(dtype=self._dtype))
             predictions = ranker.predictions(logits)
             if "numbers" not in batch:
                 return predictions, {}, {}, {}, {}

@@ -1,7 +1,9 @@
 """The training of a config from its first step, or from where an earlier run ended, to its last."""
 
+import json
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +14,12 @@ from easymtl.checkpoints.meaning import meaning_of, optimizers_of, require_same_
 from easymtl.checkpoints.publishing import reason, sweep, write_text
 from easymtl.checkpoints.restore import CONFIG_NAME
 from easymtl.checkpoints.same_data import DataIdentity, evaluation_files
+from easymtl.checkpoints.saved_averages import STATE
 from easymtl.checkpoints.weights import Weights
 from easymtl.config import Config, view
 from easymtl.data.feed import Batch, Cursor
 from easymtl.errors import UserError
+from easymtl.features.embeddings import Lookup
 from easymtl.features.encoder import batch_signature, to_tensors
 from easymtl.features.memory import require_training_memory
 from easymtl.protos.train_pb2 import TrainConfig
@@ -23,6 +27,7 @@ from easymtl.scoring.evaluation import EvaluationStopped, evaluate
 from easymtl.scoring.scorer import RankerScorer
 from easymtl.tasks.ranker import Ranker
 from easymtl.training import events
+from easymtl.training.averages import continue_averages
 from easymtl.training.balancing.choice import balancing_name, make_descent, require_same_balancing
 from easymtl.training.best import Best
 from easymtl.training.diagnosis import bad_step, require_finite_weights
@@ -35,6 +40,7 @@ from easymtl.training.precision import dtype_of, settle_precision
 from easymtl.training.profile import Profile
 from easymtl.training.reports import Reports
 from easymtl.training.result import TrainingResult
+from easymtl.training.starting_weights import STARTED_FROM, start_from_checkpoint
 from easymtl.training.step import StepValues, TrainStep, make_train_step
 
 
@@ -89,7 +95,7 @@ class Trainer:
         self._weights = Weights(self.ranker, self._optimizers)
         self._folder = CheckpointFolder(self.pipeline.model_dir)
         self._best = Best.from_pipeline(self.pipeline)
-        self._scorer = RankerScorer(self.ranker, self._dtype)
+        self._scorer = RankerScorer(self.ranker, self._dtype, self._scored_rows)
         self._cursor: Cursor | None = None
         self._data = DataIdentity.of(self.pipeline)
         self._evaluation_files = evaluation_files(self.pipeline)
@@ -101,7 +107,7 @@ class Trainer:
         self._num_examples = 0
         self._reports = Reports(self.settings, self.ranker, listener)
         self._restore(new_data)
-        self._write_config()
+        sweep(self._write(CONFIG_NAME, self.config.text()).parent)
 
     @property
     def step(self) -> int:
@@ -113,15 +119,19 @@ class Trainer:
         for problem in problems:
             self._tell(events.Note(problem))
         if latest is None:
+            self._start()
             return
         state = latest.state()
         require_same_balancing(self.pipeline, latest, state)
+        has_same_averages = state.get(STATE, {}) == self._optimizers.averaging()
         try:
-            self._weights.read(latest.path)
+            self._weights.read(latest.path, with_averages=has_same_averages)
         except UserError:
             require_same_optimizers(self.pipeline, latest, state)
             raise
         require_same_meaning(self.pipeline, latest, state, is_training=True)
+        if not has_same_averages:
+            continue_averages(self.ranker.parameters, self._optimizers.average_of, latest.path, state)
         self._step.assign(latest.step)
         position = position_of(self.pipeline, self._data, latest, state, new_data)
         self._cursor, self._data_step = position.cursor, position.data_step
@@ -134,13 +144,23 @@ class Trainer:
         self._interim_step = latest.step if state.get("is_interim") else None
         self._tell(events.Note(f"Continuing from {latest.path}."))
 
-    def _write_config(self) -> None:
-        path = Path(self.pipeline.model_dir) / CONFIG_NAME
+    def _start(self) -> None:
+        """Begins a training that has no checkpoint: with the weights of another one, if the config names it."""
+        if not self.settings.fine_tune_checkpoint:
+            return
+        transfer, notes = start_from_checkpoint(self.pipeline, self.ranker, self._optimizers)
+        self._write(STARTED_FROM, json.dumps(asdict(transfer), indent=2) + "\n")
+        self._tell(events.StartedFrom(transfer))
+        for note in notes:
+            self._tell(events.Note(note))
+
+    def _write(self, name: str, text: str) -> Path:
+        path = Path(self.pipeline.model_dir) / name
         try:
-            write_text(path, self.config.text())
+            write_text(path, text)
         except OSError as error:
             raise UserError(f"{path}: cannot be written: {reason(error)}. Check model_dir.") from None
-        sweep(path.parent)
+        return path
 
     def run(self) -> TrainingResult:
         """Trains to the end of the config and returns what came of it.
@@ -243,6 +263,7 @@ class Trainer:
             "meaning": self._meaning,
             "balancing": balancing_name(self.pipeline),
             "optimizers": optimizers_of(self.pipeline),
+            STATE: self._optimizers.averaging(),
         }
         checkpoint = self._folder.at(step)
         if checkpoint:
@@ -259,7 +280,8 @@ class Trainer:
     def _evaluate(self, step: int) -> bool:
         """Evaluates, and returns whether it came to an end: a training that is to stop has no time for it."""
         try:
-            result = evaluate(self.pipeline, self.ranker.tasks, self._scorer, is_stopping=self._is_stopping)
+            with self._optimizers.averaged_dense_weights():
+                result = evaluate(self.pipeline, self.ranker.tasks, self._scorer, is_stopping=self._is_stopping)
         except EvaluationStopped:
             return False
         self._metrics, self._evaluated_step = result.metrics, step
@@ -281,6 +303,10 @@ class Trainer:
             )
         )
         return True
+
+    def _scored_rows(self, batch: Mapping[str, tf.Tensor]) -> Mapping[int, Lookup]:
+        """Returns the rows that evaluations score with: their moving averages, where there are such."""
+        return self._optimizers.averaged_rows(self.ranker.embeddings.lookup(batch), self._step)
 
     def _is_stale(self, step: int) -> bool:
         reason_to_stop = why_stale(self.pipeline.export_config, self._best, step, self._data_step)

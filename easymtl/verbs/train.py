@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from easymtl.checkpoints.lock import TrainingLock
 from easymtl.config import Config, load_config, view
+from easymtl.config.starting_weights import require_starting_weights
 from easymtl.errors import Interrupted
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.verbs.data_files import require_files
@@ -30,6 +31,7 @@ def run(options: Namespace) -> None:
     """
     config = load_config(options.pipeline_config, options.overrides, options.tasks)
     require_apart_from_training(config)
+    require_starting_weights(config)
     require_files(view.train_input(config.pipeline), view.eval_input(config.pipeline))
     with TrainingLock(config.pipeline.model_dir):
         _train(config, options.new_data)
