@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from easymtl.checkpoints.folder import CheckpointFolder
 from easymtl.checkpoints.restore import load_ranker
-from easymtl.checkpoints.slots import AVERAGE, UPDATED_AT, Average
+from easymtl.checkpoints.slots import AVERAGE, UPDATED_AT
 from easymtl.checkpoints.weights import entries_of
 from easymtl.config import load_config
 from easymtl.features.encoder import batch_signature, to_tensors
@@ -20,6 +20,7 @@ from easymtl.serving.export import export
 from easymtl.serving.saved_model_scorer import SavedModelScorer
 from easymtl.tasks.build import build_tasks
 from easymtl.tasks.ranker import Ranker
+from easymtl.training.averages import Average
 from easymtl.training.inputs import TrainingInput
 from easymtl.training.optimizers import Optimizers
 from easymtl.training.step import make_train_step
