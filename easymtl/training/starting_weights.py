@@ -1,14 +1,19 @@
 """What a new training starts from when `train_config.fine_tune_checkpoint` names a checkpoint of another one."""
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
 
 from easymtl.checkpoints.meaning import difference_of_weights
 from easymtl.checkpoints.names_of_easyrec import possible_names
+from easymtl.checkpoints.publishing import write_text
 from easymtl.checkpoints.saved_variables import SavedVariables, open_checkpoint
 from easymtl.config.variable_map import MapLine, read_variable_map
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.ranker import Ranker
+from easymtl.training import events
 from easymtl.training.optimizers import Optimizers
 from easymtl.training.transfer import (
     Choices,
@@ -22,6 +27,24 @@ from easymtl.training.transfer import (
 
 STARTED_FROM = "fine_tune.json"
 """The file in the model_dir that says what was taken over."""
+
+
+def start_training(pipeline: Pipeline, ranker: Ranker, optimizers: Optimizers, listener: events.Listener) -> None:
+    """Begins a training that has no checkpoint: with the weights of another one, if the config names it.
+
+    What was taken over is told, and written into the model_dir with all names.
+
+    Raises:
+        UserError: as `start_from_checkpoint` does.
+        OSError: the model_dir cannot be written.
+    """
+    if not pipeline.train_config.fine_tune_checkpoint:
+        return
+    transfer, notes = start_from_checkpoint(pipeline, ranker, optimizers)
+    write_text(Path(pipeline.model_dir) / STARTED_FROM, json.dumps(asdict(transfer), indent=2) + "\n")
+    listener(events.StartedFrom(transfer))
+    for note in notes:
+        listener(events.Note(note))
 
 
 def start_from_checkpoint(pipeline: Pipeline, ranker: Ranker, optimizers: Optimizers) -> tuple[Transfer, list[str]]:

@@ -1,9 +1,7 @@
 """The training of a config from its first step, or from where an earlier run ended, to its last."""
 
-import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +38,7 @@ from easymtl.training.precision import dtype_of, settle_precision
 from easymtl.training.profile import Profile
 from easymtl.training.reports import Reports
 from easymtl.training.result import TrainingResult
-from easymtl.training.starting_weights import STARTED_FROM, start_from_checkpoint
+from easymtl.training.starting_weights import start_training
 from easymtl.training.step import StepValues, TrainStep, make_train_step
 
 
@@ -107,7 +105,7 @@ class Trainer:
         self._num_examples = 0
         self._reports = Reports(self.settings, self.ranker, listener)
         self._restore(new_data)
-        sweep(self._write(CONFIG_NAME, self.config.text()).parent)
+        self._write_config()
 
     @property
     def step(self) -> int:
@@ -119,7 +117,7 @@ class Trainer:
         for problem in problems:
             self._tell(events.Note(problem))
         if latest is None:
-            self._start()
+            start_training(self.pipeline, self.ranker, self._optimizers, self._tell)
             return
         state = latest.state()
         require_same_balancing(self.pipeline, latest, state)
@@ -144,23 +142,13 @@ class Trainer:
         self._interim_step = latest.step if state.get("is_interim") else None
         self._tell(events.Note(f"Continuing from {latest.path}."))
 
-    def _start(self) -> None:
-        """Begins a training that has no checkpoint: with the weights of another one, if the config names it."""
-        if not self.settings.fine_tune_checkpoint:
-            return
-        transfer, notes = start_from_checkpoint(self.pipeline, self.ranker, self._optimizers)
-        self._write(STARTED_FROM, json.dumps(asdict(transfer), indent=2) + "\n")
-        self._tell(events.StartedFrom(transfer))
-        for note in notes:
-            self._tell(events.Note(note))
-
-    def _write(self, name: str, text: str) -> Path:
-        path = Path(self.pipeline.model_dir) / name
+    def _write_config(self) -> None:
+        path = Path(self.pipeline.model_dir) / CONFIG_NAME
         try:
-            write_text(path, text)
+            write_text(path, self.config.text())
         except OSError as error:
             raise UserError(f"{path}: cannot be written: {reason(error)}. Check model_dir.") from None
-        return path
+        sweep(path.parent)
 
     def run(self) -> TrainingResult:
         """Trains to the end of the config and returns what came of it.
