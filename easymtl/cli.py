@@ -63,7 +63,7 @@ class _Parser(argparse.ArgumentParser):
         known = self._option_string_actions
         ours = COUNTERPARTS.get(flag, "")
         if ours and (ours in known or ours[:2] != "--" or " " in ours):
-            return f" What EasyRec is told by it is {ours} here."
+            return f" In place of EasyRec's {flag}: {ours}."
         others = [name for name, verb in verbs.items() if flag in verb._option_string_actions]
         if others:
             return f" It is a flag of {quoted(others)}."
