@@ -48,14 +48,26 @@ class _Parser(argparse.ArgumentParser):
             return
         if command not in self.verbs:
             self.error(f'there is no command "{command}" ({quoted(self.verbs)}).{did_you_mean(command, self.verbs)}')
-        self.verbs[command]._refuse_flags(arguments[1:])
+        self.verbs[command]._refuse_flags(arguments[1:], self.verbs)
 
-    def _refuse_flags(self, arguments: Sequence[str]) -> None:
+    def _refuse_flags(self, arguments: Sequence[str], verbs: Mapping[str, "_Parser"] | None = None) -> None:
         known = self._option_string_actions
         for flag in (text.split("=")[0] for text in arguments if text.startswith("--")):
             if flag not in known:
-                hint = did_you_mean(flag, known) or f" There are {quoted(name for name in known if name[:2] == '--')}."
-                self.error(f"unknown argument {flag}.{hint}")
+                self.error(f"unknown argument {flag}.{self._hint(flag, verbs or {})}")
+
+    def _hint(self, flag: str, verbs: Mapping[str, "_Parser"]) -> str:
+        """Returns what to write in the place of a flag that does not exist."""
+        from easymtl.config.easyrec_flags import COUNTERPARTS
+
+        known = self._option_string_actions
+        ours = COUNTERPARTS.get(flag, "")
+        if ours and (ours in known or ours[:2] != "--" or " " in ours):
+            return f" In place of EasyRec's {flag}: {ours}."
+        others = [name for name, verb in verbs.items() if flag in verb._option_string_actions]
+        if others:
+            return f" It is a flag of {quoted(others)}."
+        return did_you_mean(flag, known) or f" There are {quoted(name for name in known if name[:2] == '--')}."
 
     def error(self, message: str) -> NoReturn:
         """Ends with exit code 2 and one line."""
@@ -71,6 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _expand_paths(options)
     verb = importlib.import_module("easymtl.verbs." + options.verb.replace("-", "_"))
     try:
+        _take_edits(options)
         verb.run(options)
         sys.stdout.flush()
         return 0
@@ -101,6 +114,16 @@ def _expand_paths(options: argparse.Namespace) -> None:
     for name in _PATHS:
         if getattr(options, name, None):
             setattr(options, name, expand_home(getattr(options, name)))
+
+
+def _take_edits(options: argparse.Namespace) -> None:
+    """Puts what flags say of fields before what `--set` says, which has the last word."""
+    if not hasattr(options, "edit_config_json"):
+        return
+    from easymtl.config.edits import FLAGS, overrides_of
+
+    flags = {name: getattr(options, name, None) for name in FLAGS}
+    options.overrides = [*overrides_of(flags, options.edit_config_json), *options.overrides]
 
 
 def build_parser() -> _Parser:
@@ -134,7 +157,34 @@ def _verb(verbs, name: str, description: str, takes_config: bool = True) -> argp
             metavar="PATH=VALUE",
             help="override a field, e.g. --set train_config.num_steps=100; may be repeated",
         )
+        parser.add_argument(
+            "--edit_config_json",
+            metavar="JSON",
+            help="override fields as EasyRec's flag does, before --set: "
+            """'{"train_config.num_steps": 10, "feature_configs[:].embedding_dim": 8}'""",
+        )
+        _add_field(parser, "model_dir", "DIR")
     return parser
+
+
+def _add_field(parser: argparse.ArgumentParser, field: str, metavar: str) -> None:
+    """Adds a flag that is a field of the config, as EasyRec's commands have it."""
+    parser.add_argument(f"--{field}", metavar=metavar, help=f"{field} in place of that of the config")
+
+
+def _add_training_fields(parser: argparse.ArgumentParser) -> None:
+    for field, metavar in (
+        ("train_input_path", "PATHS"),
+        ("eval_input_path", "PATHS"),
+        ("fine_tune_checkpoint", "PATH"),
+    ):
+        _add_field(parser, field, metavar)
+
+
+def _true_or_false(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f'"{text}" is neither true nor false')
+    return text.lower() == "true"
 
 
 def _add_tasks(parser: argparse.ArgumentParser) -> None:
@@ -162,12 +212,23 @@ def _add_train(verbs) -> None:
         action="store_true",
         help="train on with other files than those of the checkpoint, from their beginning",
     )
+    _add_training_fields(parser)
+    parser.add_argument(
+        "--continue_train",
+        nargs="?",
+        const=True,
+        default=True,
+        type=_true_or_false,
+        metavar="BOOL",
+        help="true (default) goes on from the newest checkpoint in model_dir; false refuses a model_dir that has one",
+    )
 
 
 def _add_eval(verbs) -> None:
     parser = _verb(verbs, "eval", "Evaluate a checkpoint or a SavedModel.")
     _add_tasks(parser)
     _add_model_choice(parser)
+    _add_field(parser, "eval_input_path", "PATHS")
     parser.add_argument("--input", metavar="PATHS", help="data to evaluate on; default: the config's eval input")
     parser.add_argument(
         "--output",
@@ -200,6 +261,7 @@ def _add_predict(verbs) -> None:
 def _add_check(verbs) -> None:
     parser = _verb(verbs, "check", "Check a config, and the data against it, without training.")
     _add_tasks(parser)
+    _add_training_fields(parser)
     parser.add_argument("--network", action="store_true", help="also build the model and print it")
 
 
@@ -230,6 +292,7 @@ def _add_import(verbs) -> None:
     parser.add_argument(
         "--fresh_optimizer", action="store_true", help="leave the optimizer slots there, and begin at step 0"
     )
+    parser.add_argument("--partial", action="store_true", help="import what fits; the rest starts as in a new model")
 
 
 def _add_convert(verbs) -> None:

@@ -218,3 +218,71 @@ def test_reader_that_closes_early_ends_the_command_quietly():
         process.stdout.read(10)
         process.stdout.close()
         assert process.stderr.read() == b""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["eval", "--checkpoint_path", "x"], "In place of EasyRec's --checkpoint_path: --checkpoint."),
+        (["export", "--clear_export"], "--clear_export: nothing; each export is a folder of its own."),
+        (["predict", "--reserved_cols", "user"], "--reserved_cols: --keep."),
+        (["export", "--fine_tune_checkpoint", "x"], 'It is a flag of "train", "check".'),
+        (["predict", "--continue_train"], 'It is a flag of "train".'),
+        # Only where the counterpart exists.
+        (["train", "--checkpoint_path", "x"], 'Did you mean "--eval_input_path"?'),
+    ],
+)
+def test_a_flag_of_easyrec_is_answered_with_ours(capsys, arguments, says):
+    verb, *flags = arguments
+    assert says in refused(capsys, verb, "--pipeline_config", CONFIG, *flags)
+
+
+class Overrides(Exception):
+    """Carries what a verb was told to override."""
+
+
+@pytest.fixture
+def overrides_of(monkeypatch):
+    """Returns what a command line comes to, as `load_config` is told it."""
+
+    def caught(path, overrides, tasks=None):
+        raise Overrides(list(overrides))
+
+    def overrides_of(verb, *flags):
+        monkeypatch.setattr(f"easymtl.verbs.{verb}.load_config", caught)
+        with pytest.raises(Overrides) as found:
+            main([verb, "--pipeline_config", CONFIG, *flags])
+        return found.value.args[0]
+
+    return overrides_of
+
+
+def test_flags_of_fields_come_before_edits_and_set_has_the_last_word(overrides_of):
+    edits = '{"train_config.num_steps": 10, "model_dir": "b"}'
+    flags = ("--set", "model_dir=c", "--edit_config_json", edits, "--model_dir", "a")
+    files = ("--train_input_path", "t", "--eval_input_path", "e", "--fine_tune_checkpoint", "f")
+    fields = ['model_dir="a"', 'train_input_path="t"', 'eval_input_path="e"', 'train_config.fine_tune_checkpoint="f"']
+    expected = [*fields, "train_config.num_steps=10", "model_dir=b", "model_dir=c"]
+    for verb in ("train", "check"):
+        assert overrides_of(verb, *flags, *files) == expected
+    assert overrides_of("eval", "--eval_input_path", "e", "--model_dir", "a") == [fields[0], fields[2]]
+    assert overrides_of("export", "--model_dir", "a") == fields[:1]
+    assert overrides_of("predict", "--model_dir", "a", "--input", "x", "--output", "y") == fields[:1]
+
+
+def test_edits_that_are_no_json_end_the_command(capsys):
+    message = refused(capsys, "train", "--pipeline_config", CONFIG, "--edit_config_json", "num_steps: 3")
+    assert message.startswith("easymtl train: --edit_config_json: this is no JSON")
+
+
+@pytest.mark.parametrize("flags", [["--continue_train=false"], ["--continue_train", "False"]])
+def test_a_training_that_is_to_begin_finds_no_checkpoint(capsys, tmp_path, flags):
+    folder = tmp_path / "checkpoints" / "step-000000003"
+    folder.mkdir(parents=True)
+    (folder / "state.json").write_text("{}")
+    message = refused(capsys, "train", "--pipeline_config", CONFIG, "--model_dir", str(tmp_path), *flags)
+    assert "has checkpoints of an earlier training" in message
+    # Without the flag the next thing that is missing is told.
+    message = refused(capsys, "train", "--pipeline_config", CONFIG, "--model_dir", str(tmp_path), "--continue_train")
+    assert "has checkpoints" not in message
+    assert "neither true nor false" in refused(capsys, "train", "--pipeline_config", CONFIG, "--continue_train=maybe")

@@ -65,6 +65,37 @@ def require_same_meaning(
     )
 
 
+def difference_of_weights(pipeline: Pipeline, state: Mapping[str, Any], is_reshaping: bool = False) -> str:
+    """Returns how weights that two models have in common mean something else in the config than in a training.
+
+    Args:
+        pipeline: the config.
+        state: of a checkpoint of the training; the answer is empty for one that does not tell its meaning.
+        is_reshaping: whether kernels of another number of inputs are taken over too, from their first row on.
+    """
+    there, here = state.get("meaning"), meaning_of(pipeline)
+    if not there:
+        return ""
+    both = {
+        "towers": here["towers"],
+        "label_transforms": {},
+        "groups": {
+            name: names[: len(here["groups"][name])]
+            for name, names in there["groups"].items()
+            if name in here["groups"] and (is_reshaping or len(names) == len(here["groups"][name]))
+        },
+        "features": {name: fields for name, fields in there["features"].items() if name in here["features"]},
+        "vocabularies": there.get("vocabularies", {}),
+    }
+    groups = {name: here["groups"][name][: len(names)] for name, names in both["groups"].items()}
+    here = {**here, "label_transforms": {}, "groups": groups}
+    here["features"] = {name: here["features"][name] for name in both["features"]}
+    shared = both["vocabularies"].keys() & here["vocabularies"].keys()
+    for side in (both, here):
+        side["vocabularies"] = {name: side["vocabularies"][name] for name in shared}
+    return _difference(both, here) if both != here else ""
+
+
 def optimizers_of(pipeline: Pipeline) -> list[str]:
     """Returns the optimizers of a config, such as `["adam_optimizer"]`."""
     return [str(entry.WhichOneof("optimizer")) for entry in pipeline.train_config.optimizer_config]

@@ -14,6 +14,8 @@ _TABLE_NAMES = (
     "{feature}_weighted_by_{feature}_raw_proj_val_embedding",
     "{feature}_bucketized_embedding",
 )
+# With weight decay an optimizer gives its slots another name, of the same numbers.
+_SLOTS = {"Adam": "AdamW", "Adam_1": "AdamW_1", "Momentum": "MomentumW"}
 _COUNT = re.compile(r"/bn/count$")
 _BOOKKEEPING = re.compile(r"^(global_step|beta[12]_power(_\d+)?)$")
 
@@ -25,6 +27,14 @@ def possible_names(name: str) -> list[str]:
     """
     if is_count_of_norm(name):
         return []
+    of_table = _names_of_table(name)
+    parameter, _, slot = name.rpartition("/")
+    if slot in _SLOTS:
+        of_table += _names_of_table(f"{parameter}/{_SLOTS[slot]}")
+    return of_table
+
+
+def _names_of_table(name: str) -> list[str]:
     table = _TABLE.match(name)
     if table is None:
         return [name]

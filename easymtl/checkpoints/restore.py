@@ -4,6 +4,7 @@ from pathlib import Path
 
 from easymtl.checkpoints.folder import Checkpoint, CheckpointFolder
 from easymtl.checkpoints.meaning import require_same_meaning
+from easymtl.checkpoints.saved_averages import take_averages
 from easymtl.checkpoints.weights import Weights
 from easymtl.errors import UserError, quoted
 from easymtl.features.memory import require_scoring_memory
@@ -46,7 +47,7 @@ def find_checkpoint(pipeline: Pipeline, choice: str = "latest") -> Checkpoint:
 
 
 def load_ranker(pipeline: Pipeline, checkpoint: Checkpoint) -> Ranker:
-    """Builds the model of a config and fills it from a checkpoint.
+    """Builds the model of a config and fills it from a checkpoint, with moving averages where the config has them.
 
     Raises:
         UserError: the model does not fit in memory, or the checkpoint is damaged or of another model.
@@ -54,5 +55,7 @@ def load_ranker(pipeline: Pipeline, checkpoint: Checkpoint) -> Ranker:
     require_scoring_memory(pipeline)
     ranker = Ranker(pipeline)
     Weights(ranker).read(checkpoint.path)
-    require_same_meaning(pipeline, checkpoint, checkpoint.state())
+    state = checkpoint.state()
+    require_same_meaning(pipeline, checkpoint, state)
+    take_averages(pipeline, ranker, checkpoint.path, state)
     return ranker

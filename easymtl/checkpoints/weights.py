@@ -7,13 +7,12 @@ its own name.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from easymtl.checkpoints.publishing import reason
-from easymtl.checkpoints.slots import Slots
+from easymtl.checkpoints.slots import AVERAGE, UPDATED_AT, Slots
 from easymtl.errors import UserError, quoted
 from easymtl.layers.context import Parameter
 from easymtl.tasks.ranker import Ranker
@@ -29,7 +28,7 @@ def prefix_of(folder: Path) -> str:
 
 
 @dataclass(frozen=True)
-class _Entry:
+class Entry:
     """One tensor of a checkpoint, or some of its rows: how to read it and how to overwrite it.
 
     Attributes:
@@ -45,6 +44,11 @@ class _Entry:
     variable: tf.Variable
     begin: int = 0
     num_rows: int | None = None
+
+    @property
+    def is_of_average(self) -> bool:
+        """Returns whether it belongs to a moving average."""
+        return self.name.endswith((f"/{AVERAGE}", f"/{UPDATED_AT}"))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -65,7 +69,7 @@ class _Entry:
         ranges = [f"{self.begin},{self.num_rows}", *(f"0,{size}" for size in self.shape[1:])]
         return f"{' '.join(map(str, self.shape))} {':'.join(ranges)}"
 
-    def pieces(self) -> Iterator["_Entry"]:
+    def pieces(self) -> Iterator["Entry"]:
         """Yields itself, a large table as runs of rows, so that no copy of a whole one is ever held."""
         is_table = self.shape == (self.parameter.num_rows, *self.variable.shape[1:])
         if not is_table or self.num_bytes <= _SHARD_BYTES:
@@ -82,13 +86,30 @@ class _Entry:
     def assign(self, value: tf.Tensor) -> None:
         """Overwrites its rows."""
         part = self._part
-        is_whole = part.num_rows == self.variable.shape[0]
-        if is_whole or len(self.variable.shape) != 2:
+        if part.num_rows == self.variable.shape[0]:
             part.assign(value, self.variable)
             return
-        # Tables are written row by row, as training does: assigning to a slice copies the whole variable.
+        # Parts are written row by row, as training does: assigning to a slice copies the whole variable.
         numbers = tf.range(part.begin, part.begin + part.num_rows)
-        tf.raw_ops.ResourceScatterUpdate(resource=self.variable.handle, indices=numbers, updates=value)
+        rows = tf.reshape(value, [part.num_rows, *self.variable.shape[1:]])
+        tf.raw_ops.ResourceScatterUpdate(resource=self.variable.handle, indices=numbers, updates=rows)
+
+    def load(self, folder: Path) -> tf.Tensor:
+        """Returns its rows as the folder of a checkpoint has them.
+
+        Raises:
+            UserError: they cannot be read.
+        """
+        try:
+            [value] = tf.raw_ops.RestoreV2(
+                prefix=prefix_of(folder),
+                tensor_names=[self.name],
+                shape_and_slices=[self.slice_text],
+                dtypes=[self.variable.dtype],
+            )
+        except _READ_ERRORS as error:
+            raise UserError(f"{folder}: {self.name} cannot be read: {error}") from None
+        return value
 
     @property
     def _part(self) -> Parameter:
@@ -107,10 +128,10 @@ def advice_for_another_config(folder: Path, is_training: bool) -> str:
 
 
 class Weights:
-    """Everything of a model that a checkpoint holds: parameters, and slots when it is being trained."""
+    """Everything of a model that a checkpoint holds: parameters, and slots and averages when it is being trained."""
 
     def __init__(self, ranker: Ranker, optimizers: Slots | None = None):
-        self._entries = list(_entries(ranker.parameters, optimizers))
+        self._entries = list(entries_of(ranker.parameters, optimizers))
         self._is_training = optimizers is not None
 
     def write(self, folder: Path) -> None:
@@ -127,36 +148,32 @@ class Weights:
             )
         tf.raw_ops.MergeV2Checkpoints(checkpoint_prefixes=prefixes, destination_prefix=prefix, delete_old_dirs=False)
 
-    def read(self, folder: Path) -> None:
+    def read(self, folder: Path, with_averages: bool = True) -> None:
         """Overwrites all weights with those in the folder of a checkpoint.
+
+        Args:
+            folder: of the checkpoint.
+            with_averages: whether moving averages are, too; else they stay as they are.
 
         Raises:
             UserError: it does not fit the model, and nothing has been overwritten; or it is damaged.
         """
-        self.check(folder)
-        for piece in (piece for entry in self._entries for piece in entry.pieces()):
-            try:
-                [value] = tf.raw_ops.RestoreV2(
-                    prefix=prefix_of(folder),
-                    tensor_names=[piece.name],
-                    shape_and_slices=[piece.slice_text],
-                    dtypes=[piece.variable.dtype],
-                )
-            except _READ_ERRORS as error:
-                raise UserError(f"{folder}: {piece.name} cannot be read: {error}") from None
-            piece.assign(value)
+        self.check(folder, with_averages)
+        for piece in (piece for entry in self._chosen(with_averages) for piece in entry.pieces()):
+            piece.assign(piece.load(folder))
 
-    def check(self, folder: Path) -> None:
+    def check(self, folder: Path, with_averages: bool = True) -> None:
         """Compares the names and shapes in the folder of a checkpoint with those of the model; reads no weights.
 
         Raises:
             UserError: it does not fit, or cannot be read.
         """
-        shapes = _reader(folder).get_variable_to_shape_map()
-        missing = [entry.name for entry in self._entries if entry.name not in shapes]
+        entries = self._chosen(with_averages)
+        shapes = shapes_in(folder)
+        missing = [entry.name for entry in entries if entry.name not in shapes]
         changed = [
             f"{entry.name} is {tuple(shapes[entry.name])} there and {entry.shape} in the config"
-            for entry in self._entries
+            for entry in entries
             if entry.name in shapes and tuple(shapes[entry.name]) != entry.shape
         ]
         if not missing and not changed:
@@ -167,17 +184,31 @@ class Weights:
             f"{advice_for_another_config(folder, self._is_training)}"
         )
 
+    def _chosen(self, with_averages: bool) -> list[Entry]:
+        return [entry for entry in self._entries if with_averages or not entry.is_of_average]
 
-def _entries(parameters: Mapping[str, Parameter], optimizers: Slots | None) -> Iterator[_Entry]:
+
+def entries_of(parameters: Mapping[str, Parameter], optimizers: Slots | None = None) -> Iterator[Entry]:
+    """Yields what a checkpoint holds of some parameters: with optimizers also their slots and averages."""
     for name, parameter in parameters.items():
-        yield _Entry(name, parameter, parameter.variable)
+        yield Entry(name, parameter, parameter.variable)
         slots = optimizers.slots_of(parameter.variable) if optimizers else {}
         for slot_name, slot in slots.items():
-            yield _Entry(f"{name}/{slot_name}", parameter, slot)
+            yield Entry(f"{name}/{slot_name}", parameter, slot)
+        average = optimizers.average_of(parameter.variable) if optimizers else None
+        if average:
+            yield Entry(f"{name}/{AVERAGE}", parameter, average.value)
+        if average and average.updated_at is not None:
+            yield updated_at_of(parameter, average.updated_at)
 
 
-def _shards(entries: Iterable[_Entry]) -> Iterator[list[_Entry]]:
-    shard: list[_Entry] = []
+def updated_at_of(table: Parameter, variable: tf.Variable) -> Entry:
+    """Returns the numbers of the updates that have last touched the rows of a table, int64 `[rows]`."""
+    return Entry(f"{table.name}/{UPDATED_AT}", replace(table, shape=(table.num_rows,)), variable)
+
+
+def _shards(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    shard: list[Entry] = []
     num_bytes = 0
     for entry in entries:
         if shard and num_bytes + entry.num_bytes > _SHARD_BYTES:
@@ -189,8 +220,13 @@ def _shards(entries: Iterable[_Entry]) -> Iterator[list[_Entry]]:
         yield shard
 
 
-def _reader(folder: Path) -> Any:
+def shapes_in(folder: Path) -> dict[str, list[int]]:
+    """Returns the shape of each tensor in the folder of a checkpoint.
+
+    Raises:
+        UserError: it cannot be read.
+    """
     try:
-        return tf.train.load_checkpoint(prefix_of(folder))
+        return tf.train.load_checkpoint(prefix_of(folder)).get_variable_to_shape_map()
     except _READ_ERRORS as error:
         raise UserError(f"{folder}: the weights cannot be read: {reason(error)}") from None

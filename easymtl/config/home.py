@@ -8,6 +8,7 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 
 _HOME = re.compile(r"(^|,)(\s*)(~[^/,]*)(?=/|,|$)")
 _FIELDS = ("train_input_path", "eval_input_path", "parquet_train_input", "parquet_eval_input", "model_dir")
+_STARTING_WEIGHTS = ("fine_tune_checkpoint", "fine_tune_ckpt_var_map")
 
 
 def expand_home(paths: str) -> str:
@@ -23,6 +24,9 @@ def expand_home_of(pipeline: Pipeline) -> None:
     for name in _FIELDS:
         if pipeline.HasField(name):
             setattr(pipeline, name, expand_home(getattr(pipeline, name)))
+    for name in _STARTING_WEIGHTS:
+        if pipeline.train_config.HasField(name):
+            setattr(pipeline.train_config, name, expand_home(getattr(pipeline.train_config, name)))
     for feature in view.features(pipeline):
         if feature.vocab_file:
             feature.vocab_file = expand_home(feature.vocab_file)

@@ -6,6 +6,7 @@ r"""Applies `--set path=value` to a message that was read from a config.
     data_config.label_fields[2]=buy                    replaces item 2, or appends it to a list of two
     train_config.optimizer_config[0]={adam_optimizer {learning_rate {constant_learning_rate {}}}}
     model_config.mmoe.num_expert=4                     sets the model to mmoe when it was another one
+    feature_configs[:].embedding_dim=8                 of several items, see `edit_paths`
 
 Texts may stand without quotes: `model_dir=runs/1`. Messages on the way are made when they are missing. A value
 in braces replaces the message, it does not merge into it. What is wrong with a field in the text is of no account once
@@ -23,6 +24,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from easymtl.config.cursor import Cursor
+from easymtl.config.edit_paths import PathError, written_paths
 from easymtl.config.parser import Parser
 from easymtl.config.problems import SET_POSITION, Findings, Places, Problem, join, oneof_path
 from easymtl.config.scalars import ScalarError, read_scalar
@@ -49,16 +51,27 @@ def apply_overrides(message: Message, overrides: Sequence[str], findings: Findin
     """Applies each `path=value` in order; what is wrong is added to `findings.problems`."""
     for override in overrides:
         try:
-            _apply(message, override, findings)
-        except OverrideError as error:
-            findings.problems.append(Problem("--set", str(error), SET_POSITION))
+            path, value = _parts(override)
+            for written in written_paths(message, path):
+                _apply(message, written, value, findings)
+        except (OverrideError, PathError) as error:
+            findings.problems.append(Problem(getattr(override, "flag", "--set"), str(error), SET_POSITION))
 
 
-def _apply(message: Message, override: str, findings: Findings) -> None:
-    path, equals, value = override.partition("=")
-    path = path.strip()
-    if not equals or not path:
-        raise OverrideError(f'"{override}" is no path=value, for example train_config.num_steps=1000.')
+def _parts(override: str) -> tuple[str, str]:
+    """Returns path and value: what stands before the first "=" that is in no brackets, and behind it."""
+    depth = 0
+    for place, sign in enumerate(override):
+        depth += (sign == "[") - (sign == "]")
+        if sign == "=" and depth <= 0:
+            path, value = override[:place].strip(), override[place + 1 :]
+            if path:
+                return path, value
+            break
+    raise OverrideError(f'"{override}" is no path=value, for example train_config.num_steps=1000.')
+
+
+def _apply(message: Message, path: str, value: str, findings: Findings) -> None:
     steps = _steps(path)
     walked = ""
     replaced: list[str] = []

@@ -70,6 +70,8 @@ RULES: tuple[Callable[[Review], None], ...] = (
     metrics.check_best_metric,
     training.check_length,
     training.check_optimizers,
+    training.note_averages,
+    training.note_starting_weights,
     training.check_schedules,
     training.check_patterns,
     training.check_export,

@@ -13,6 +13,7 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 # What a feed holds when it shuffles (`window_bytes` of `Feed`), about.
 WINDOW_BYTES = 512 << 20
 _FLOAT_BYTES = 4
+_NUMBER_BYTES = 8
 _GIB = 1 << 30
 _MOST_TABLES = 5
 _GPU_DEVICE = Path("/dev/nvidia0")
@@ -58,10 +59,12 @@ class TableRule:
     Attributes:
         num_slots: numbers that it keeps for each weight.
         moves_untouched_rows: whether it moves every row in every step.
+        has_averages: whether there is a moving average of each weight.
     """
 
     num_slots: int
     moves_untouched_rows: bool
+    has_averages: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,17 +76,19 @@ class Needs:
         slots: what the optimizer keeps for them.
         gradients: of all rows, where the optimizer moves every row in every step.
         window: encoded rows, which are shuffled in memory.
+        averages: their moving averages, with the number of an update for each row.
     """
 
     tables: int
     slots: int = 0
     gradients: int = 0
     window: int = 0
+    averages: int = 0
 
     @property
     def total(self) -> int:
         """Returns the sum."""
-        return self.tables + self.slots + self.gradients + self.window
+        return self.tables + self.slots + self.averages + self.gradients + self.window
 
 
 def require_training_memory(pipeline: Pipeline) -> None:
@@ -125,7 +130,8 @@ def tables_rule(pipeline: Pipeline) -> TableRule:
     """Returns what the optimizer of the tables needs."""
     config = pipeline.train_config.optimizer_config[0]
     kind = str(config.WhichOneof("optimizer"))
-    return TableRule(NUM_SLOTS[kind], getattr(getattr(config, kind), "dense_embedding_update", False))
+    is_dense = getattr(getattr(config, kind), "dense_embedding_update", False)
+    return TableRule(NUM_SLOTS[kind], is_dense, config.use_moving_average)
 
 
 def needs_of(tables: Sequence[Table], rule: TableRule | None, window: int = 0) -> Needs:
@@ -133,7 +139,14 @@ def needs_of(tables: Sequence[Table], rule: TableRule | None, window: int = 0) -
     size = sum(_size(table) for table in tables)
     if rule is None:
         return Needs(size)
-    return Needs(size, size * rule.num_slots, size if rule.moves_untouched_rows else 0, window)
+    numbers = 0 if rule.moves_untouched_rows else _NUMBER_BYTES * sum(table.rows for table in tables)
+    return Needs(
+        size,
+        slots=size * rule.num_slots,
+        averages=size + numbers if rule.has_averages else 0,
+        gradients=size if rule.moves_untouched_rows else 0,
+        window=window,
+    )
 
 
 def available_memory(root: Path = Path("/")) -> int | None:
@@ -168,6 +181,8 @@ def _needed(needs: Needs, rule: TableRule | None) -> str:
     parts = [f"tables {_gib(needs.tables)}"]
     if needs.slots:
         parts.append(f"{rule.num_slots if rule else 0} optimizer slots of the same size {_gib(needs.slots)}")
+    if needs.averages:
+        parts.append(f"moving averages (use_moving_average) {_gib(needs.averages)}")
     if needs.gradients:
         parts.append(f"gradients of all rows (dense_embedding_update) {_gib(needs.gradients)}")
     if needs.window:

@@ -12,6 +12,7 @@ from easymtl.reporting.formats import counted, seconds_text
 from easymtl.reporting.progress import ProgressLine
 from easymtl.reporting.tables import print_counts, print_metrics
 from easymtl.reporting.terminal import open_terminal, print_line
+from easymtl.reporting.transfer_table import print_transfer
 from easymtl.training import events
 from easymtl.training.result import TrainingResult
 
@@ -51,6 +52,7 @@ class Console:
             events.GradientConflict: self._conflict,
             events.Evaluated: self._evaluated,
             events.Saved: self._saved,
+            events.StartedFrom: self._started_from,
             events.Note: self._note,
         }
 
@@ -89,6 +91,10 @@ class Console:
     def _saved(self, event: events.Saved) -> None:
         self._line.flush()
         print_line(self.terminal, f"Saved {event.path}", "dim")
+
+    def _started_from(self, event: events.StartedFrom) -> None:
+        self._line.pause()
+        print_transfer(event.transfer, self.terminal, "Starting from the weights of")
 
     def _note(self, event: events.Note) -> None:
         self._line.pause()

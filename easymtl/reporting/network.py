@@ -91,7 +91,7 @@ class Memory:
 
     Attributes:
         weights: of all parameters.
-        slots: of the optimizers.
+        slots: of the optimizers, moving averages of the weights among them.
         gradients: of dense variables, and of tables when their optimizer moves every row.
     """
 
@@ -112,7 +112,9 @@ def training_memory(ranker: Ranker, pipeline: Pipeline) -> Memory:
     num_all = sum(math.prod(parameter.shape) for parameter in ranker.parameters.values())
     configs = pipeline.train_config.optimizer_config
     of_tables, of_dense = _rule(configs[0]), _rule(configs[-1])
-    num_slots = num_dense * len(of_dense.slots) + num_embedding * len(of_tables.slots)
+    kept_of_dense = len(of_dense.slots) + configs[-1].use_moving_average
+    kept_of_tables = len(of_tables.slots) + configs[0].use_moving_average
+    num_slots = num_dense * kept_of_dense + num_embedding * kept_of_tables
     num_gradients = num_dense + (num_embedding if of_tables.moves_untouched_rows else 0)
     return Memory(num_all * _FLOAT_BYTES, num_slots * _FLOAT_BYTES, num_gradients * _FLOAT_BYTES)
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 import tensorflow as tf
 
 from easymtl.data.rows import Rows
+from easymtl.features.embeddings import Lookup
 from easymtl.features.encoder import KEEP_PREFIX, Encoder, batch_signature, to_tensors
 from easymtl.features.labels import RowEncoder
 from easymtl.features.numbers import NumberColumn
@@ -19,6 +20,7 @@ from easymtl.tasks.reach import EACH_ROW
 from easymtl.tasks.sums import Sum
 
 Scores = dict[str, np.ndarray]
+RowLookup = Callable[[Mapping[str, tf.Tensor]], Mapping[int, Lookup]]
 
 
 class Scorer(Protocol):
@@ -39,10 +41,18 @@ class RankerScorer:
     The transform and the graph are those of the exported form.
     """
 
-    def __init__(self, ranker: Ranker, dtype: tf.DType):
+    def __init__(self, ranker: Ranker, dtype: tf.DType, lookup: RowLookup | None = None):
+        """Traces nothing yet.
+
+        Args:
+            ranker: what scores.
+            dtype: the precision of activations.
+            lookup: of the rows that are scored with; None for those of the tables.
+        """
         self.number_columns: Sequence[NumberColumn] = ranker.number_columns
         self._ranker = ranker
         self._dtype = dtype
+        self._lookup = lookup or ranker.embeddings.lookup
         self._graphs: dict[bool, Callable] = {}
 
     def encoder(self, keep: Sequence[str], with_numbers: bool = True) -> Encoder:
@@ -68,7 +78,7 @@ class RankerScorer:
         def score(batch: Mapping[str, tf.Tensor]) -> tuple[Mapping, ...]:
             found: dict[str, tf.Tensor] = {}
             call = Call(dtype=self._dtype, losses=found)
-            logits, _ = ranker.logits(batch, ranker.embeddings.lookup(batch), call)
+            logits, _ = ranker.logits(batch, self._lookup(batch), call)
             predictions = ranker.predictions(logits)
             if "numbers" not in batch:
                 return predictions, {}, {}, {}, {}, {}

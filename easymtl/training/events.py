@@ -6,6 +6,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from easymtl.training.transfer import Transfer
+
 
 @dataclass(frozen=True)
 class Started:
@@ -123,11 +125,22 @@ class Saved:
 
 
 @dataclass(frozen=True)
+class StartedFrom:
+    """A new training starts from the weights of another one.
+
+    Attributes:
+        transfer: what was taken over, and what was not.
+    """
+
+    transfer: Transfer
+
+
+@dataclass(frozen=True)
 class Note:
     """Something to know: one sentence."""
 
     text: str
 
 
-Event = Started | Progress | Summary | GradientConflict | Evaluated | Saved | Note
+Event = Started | Progress | Summary | GradientConflict | Evaluated | Saved | StartedFrom | Note
 Listener = Callable[[Event], None]

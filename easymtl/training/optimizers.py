@@ -1,11 +1,15 @@
 """Optimizers of the config: who updates what, at which rate."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
 
 import tensorflow as tf
 
+from easymtl.features.embeddings import Lookup
 from easymtl.protos.optimizer_pb2 import Optimizer as OptimizerConfig
+from easymtl.training.averages import Average
 from easymtl.training.schedules import Schedule, make_schedule
 from easymtl.training.update_rules import UPDATE_RULES, Moment, UpdateRule
 
@@ -30,9 +34,16 @@ class RowGradient:
 
 
 class Optimizer(tf.Module):
-    """An update rule with its slots for a fixed list of variables."""
+    """An update rule with its slots, and with moving averages if they are asked for, for a fixed list of variables.
 
-    def __init__(self, config: OptimizerConfig, variables: Sequence[tf.Variable]):
+    Attributes:
+        rule: the arithmetic.
+        schedule: the learning rate by step.
+        slots: of each variable, by name.
+        averages: of each variable; empty without `use_moving_average`.
+    """
+
+    def __init__(self, config: OptimizerConfig, variables: Sequence[tf.Variable], are_tables: bool = False):
         super().__init__()
         kind = config.WhichOneof("optimizer")
         message = getattr(config, kind)
@@ -42,6 +53,9 @@ class Optimizer(tf.Module):
         self._index = {variable.ref(): index for index, variable in enumerate(variables)}
         for variable in variables:
             self.slots.append({name: self._slot(variable, name) for name in self.rule.slots})
+        averaged = variables if config.use_moving_average else []
+        by_rows = are_tables and not self.rule.moves_untouched_rows
+        self.averages = [Average(variable, config.moving_average_decay, by_rows) for variable in averaged]
 
     def _slot(self, variable: tf.Variable, name: str) -> tf.Variable:
         value = tf.fill(variable.shape, tf.constant(self.rule.slots[name], tf.float32))
@@ -51,6 +65,11 @@ class Optimizer(tf.Module):
         """Returns the slots of a variable by name; empty for one that the optimizer does not know."""
         index = self._index.get(variable.ref())
         return {} if index is None else self.slots[index]
+
+    def average_of(self, variable: tf.Variable) -> Average | None:
+        """Returns the moving average of a variable; None without one."""
+        index = self._index.get(variable.ref())
+        return None if index is None or not self.averages else self.averages[index]
 
     def moment(self, learning_rate: tf.Tensor, step: tf.Tensor) -> Moment:
         """Returns what all updates of a step need: its learning rate, corrected, and its number."""
@@ -62,10 +81,12 @@ class Optimizer(tf.Module):
             if self.rule.weight_decay:
                 variable.assign_sub(self.rule.weight_decay * variable)
             self.rule.apply_dense(variable, self.slots_of(variable), gradient, moment)
+        for average in self.averages:
+            average.follow()
 
     def apply_rows(self, change: RowGradient, moment: Moment) -> None:
         """Updates the touched rows of a table variable, or all of it where the rule asks for that."""
-        slots = self.slots_of(change.variable)
+        slots, average = self.slots_of(change.variable), self.average_of(change.variable)
         numbers = change.row_numbers
         rows = change.rows
         if self.rule.weight_decay:
@@ -79,12 +100,16 @@ class Optimizer(tf.Module):
             self.rule.apply_dense(change.variable, slots, _dense(change), moment)
             for variable, numbers, rows in kept:
                 _write_rows(variable, numbers, rows)
+            if average:
+                average.follow()
             return
         before = {name: tf.gather(slot, numbers) for name, slot in slots.items()}
         moved, after = self.rule.rows(rows, before, change.gradient, moment)
         _write_rows(change.variable, numbers, moved)
         for name, slot in slots.items():
             _write_rows(slot, numbers, after[name])
+        if average:
+            average.follow_rows(numbers, change.rows, moved, moment.step)
 
 
 def _dense(change: RowGradient) -> tf.Tensor:
@@ -107,7 +132,7 @@ class Optimizers(tf.Module):
         dense: Sequence[tf.Variable],
     ):
         super().__init__()
-        self.embedding = Optimizer(configs[0], tables)
+        self.embedding = Optimizer(configs[0], tables, are_tables=True)
         self.dense = Optimizer(configs[-1], dense)
         first = configs[0]
         has_multiplier = first.HasField("embedding_learning_rate_multiplier")
@@ -140,3 +165,47 @@ class Optimizers(tf.Module):
     def slots_of(self, variable: tf.Variable) -> Mapping[str, tf.Variable]:
         """Returns the slots of a variable by name; empty for one that is not trained."""
         return self.embedding.slots_of(variable) or self.dense.slots_of(variable)
+
+    def initial_slot(self, variable: tf.Variable, slot: str) -> float:
+        """Returns what a slot of a variable holds before the first step."""
+        optimizer = self.embedding if self.embedding.slots_of(variable) else self.dense
+        return optimizer.rule.slots[slot]
+
+    def average_of(self, variable: tf.Variable) -> Average | None:
+        """Returns the moving average of a variable; None without one."""
+        return self.embedding.average_of(variable) or self.dense.average_of(variable)
+
+    def averaging(self) -> dict[str, Any]:
+        """Returns which averages there are, as JSON can hold it: those of two trainings can be told apart by it."""
+        decays = {"embedding": self.embedding.averages, "dense": self.dense.averages}
+        found: dict[str, Any] = {name: averages[0].decay for name, averages in decays.items() if averages}
+        if any(average.updated_at is not None for average in self.embedding.averages):
+            found["by_rows"] = True
+        return found
+
+    def begin_averages(self, step: int) -> None:
+        """Starts all moving averages anew, at the weights as they are after `step` updates."""
+        for average in (*self.embedding.averages, *self.dense.averages):
+            average.begin(step)
+
+    def averaged_rows(self, lookups: Mapping[int, Lookup], step: tf.Variable) -> Mapping[int, Lookup]:
+        """Returns lookups with the moving averages of their rows after `step` updates; as they are without averages."""
+        averages = {average.variable.shape[1]: average for average in self.embedding.averages}
+        return {
+            width: replace(found, rows=averages[width].rows(found.row_numbers, found.rows, step.read_value()))
+            if width in averages
+            else found
+            for width, found in lookups.items()
+        }
+
+    @contextmanager
+    def averaged_dense_weights(self) -> Iterator[None]:
+        """Puts the moving averages in the place of the dense weights for a while: for an evaluation."""
+        kept = [(average.variable, tf.identity(average.variable)) for average in self.dense.averages]
+        try:
+            for average in self.dense.averages:
+                average.variable.assign(average.value)
+            yield
+        finally:
+            for variable, value in kept:
+                variable.assign(value)

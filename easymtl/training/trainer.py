@@ -12,10 +12,12 @@ from easymtl.checkpoints.meaning import meaning_of, optimizers_of, require_same_
 from easymtl.checkpoints.publishing import reason, sweep, write_text
 from easymtl.checkpoints.restore import CONFIG_NAME
 from easymtl.checkpoints.same_data import DataIdentity, evaluation_files
+from easymtl.checkpoints.saved_averages import STATE
 from easymtl.checkpoints.weights import Weights
 from easymtl.config import Config, view
 from easymtl.data.feed import Batch, Cursor
 from easymtl.errors import UserError
+from easymtl.features.embeddings import Lookup
 from easymtl.features.encoder import batch_signature, to_tensors
 from easymtl.features.memory import require_training_memory
 from easymtl.models.backbone import located
@@ -24,6 +26,7 @@ from easymtl.scoring.evaluation import EvaluationStopped, evaluate
 from easymtl.scoring.scorer import RankerScorer
 from easymtl.tasks.ranker import Ranker
 from easymtl.training import events
+from easymtl.training.averages import continue_averages
 from easymtl.training.balancing.choice import balancing_name, make_descent, require_same_balancing
 from easymtl.training.best import Best
 from easymtl.training.diagnosis import bad_step, require_finite_weights
@@ -36,6 +39,7 @@ from easymtl.training.precision import dtype_of, settle_precision
 from easymtl.training.profile import Profile
 from easymtl.training.reports import Reports
 from easymtl.training.result import TrainingResult
+from easymtl.training.starting_weights import start_training
 from easymtl.training.step import StepValues, TrainStep, make_train_step
 
 
@@ -91,7 +95,7 @@ class Trainer:
         self._weights = Weights(self.ranker, self._optimizers)
         self._folder = CheckpointFolder(self.pipeline.model_dir)
         self._best = Best.from_pipeline(self.pipeline)
-        self._scorer = RankerScorer(self.ranker, self._dtype)
+        self._scorer = RankerScorer(self.ranker, self._dtype, self._scored_rows)
         self._cursor: Cursor | None = None
         self._data = DataIdentity.of(self.pipeline)
         self._evaluation_files = evaluation_files(self.pipeline)
@@ -115,15 +119,19 @@ class Trainer:
         for problem in problems:
             self._tell(events.Note(problem))
         if latest is None:
+            start_training(self.pipeline, self.ranker, self._optimizers, self._tell)
             return
         state = latest.state()
         require_same_balancing(self.pipeline, latest, state)
+        has_same_averages = state.get(STATE, {}) == self._optimizers.averaging()
         try:
-            self._weights.read(latest.path)
+            self._weights.read(latest.path, with_averages=has_same_averages)
         except UserError:
             require_same_optimizers(self.pipeline, latest, state)
             raise
         require_same_meaning(self.pipeline, latest, state, is_training=True)
+        if not has_same_averages:
+            continue_averages(self.ranker.parameters, self._optimizers.average_of, latest.path, state)
         self._step.assign(latest.step)
         position = position_of(self.pipeline, self._data, latest, state, new_data)
         self._cursor, self._data_step = position.cursor, position.data_step
@@ -245,6 +253,7 @@ class Trainer:
             "meaning": self._meaning,
             "balancing": balancing_name(self.pipeline),
             "optimizers": optimizers_of(self.pipeline),
+            STATE: self._optimizers.averaging(),
         }
         checkpoint = self._folder.at(step)
         if checkpoint:
@@ -261,7 +270,8 @@ class Trainer:
     def _evaluate(self, step: int) -> bool:
         """Evaluates, and returns whether it came to an end: a training that is to stop has no time for it."""
         try:
-            result = evaluate(self.pipeline, self.ranker.tasks, self._scorer, is_stopping=self._is_stopping)
+            with self._optimizers.averaged_dense_weights():
+                result = evaluate(self.pipeline, self.ranker.tasks, self._scorer, is_stopping=self._is_stopping)
         except EvaluationStopped:
             return False
         self._metrics, self._evaluated_step = result.metrics, step
@@ -283,6 +293,10 @@ class Trainer:
             )
         )
         return True
+
+    def _scored_rows(self, batch: Mapping[str, tf.Tensor]) -> Mapping[int, Lookup]:
+        """Returns the rows that evaluations score with: their moving averages, where there are such."""
+        return self._optimizers.averaged_rows(self.ranker.embeddings.lookup(batch), self._step)
 
     def _is_stale(self, step: int) -> bool:
         reason_to_stop = why_stale(self.pipeline.export_config, self._best, step, self._data_step)

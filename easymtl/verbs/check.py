@@ -1,8 +1,10 @@
 """`easymtl check`: everything that can be told of a config without training."""
 
 from argparse import Namespace
+from typing import TYPE_CHECKING
 
 from easymtl.config import Config, load_config, view
+from easymtl.config.starting_weights import has_checkpoint, require_starting_weights
 from easymtl.data.text_form import text_forms
 from easymtl.errors import UserError, quoted
 from easymtl.features.memory import memory_report
@@ -11,6 +13,9 @@ from easymtl.verbs.data_check import data_problems, quote_problems, unread_colum
 from easymtl.verbs.data_notes import feature_notes, label_notes
 from easymtl.verbs.first_rows import first_rows
 from easymtl.verbs.value_check import default_problems, label_problems
+
+if TYPE_CHECKING:
+    from easymtl.tasks.ranker import Ranker
 
 
 def run(options: Namespace) -> None:
@@ -22,6 +27,7 @@ def run(options: Namespace) -> None:
     config = load_config(options.pipeline_config, options.overrides, options.tasks)
     for note in config.notes:
         print(f"note: {note}")
+    require_starting_weights(config)
     pipeline = config.pipeline
     if pipeline.model_config.HasField("backbone"):
         _check_graph(config)
@@ -88,4 +94,20 @@ def _print_network(config: Config) -> None:
     from easymtl.tasks.ranker import Ranker
 
     print()
-    print_network(Ranker(config.pipeline), config.pipeline)
+    ranker = Ranker(config.pipeline)
+    print_network(ranker, config.pipeline)
+    if config.pipeline.train_config.fine_tune_checkpoint and not has_checkpoint(config.pipeline):
+        _print_start(config, ranker)
+
+
+def _print_start(config: Config, ranker: "Ranker") -> None:
+    """Prints what a training would take over from `fine_tune_checkpoint`, optimizer slots left out."""
+    from easymtl.reporting.terminal import open_terminal
+    from easymtl.reporting.transfer_table import print_transfer
+    from easymtl.training.starting_weights import preview_start
+
+    transfer, notes = preview_start(config.pipeline, ranker)
+    print()
+    print_transfer(transfer, open_terminal(), "A training would start from the weights of")
+    for note in notes:
+        print(f"note: {note}")

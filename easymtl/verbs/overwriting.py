@@ -12,7 +12,16 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 
 CONFIG_NAME = "pipeline.config"
 # What a training writes into its model_dir, and the folders of these that it keeps in order, removing files.
-_ENTRIES = ("eval_result.json", "input_oddities.json", "import.json", "checkpoints", "summaries", "export", "profile")
+_ENTRIES = (
+    "eval_result.json",
+    "input_oddities.json",
+    "import.json",
+    "fine_tune.json",
+    "checkpoints",
+    "summaries",
+    "export",
+    "profile",
+)
 _KEPT_FOLDERS = ("checkpoints", "summaries", "profile")
 
 
@@ -100,6 +109,9 @@ def _files_of(config: Config) -> dict[str, str]:
     for feature in view.features(config.pipeline):
         if feature.vocab_file:
             files[f'vocab_file of "{view.feature_name(feature)}"'] = feature.vocab_file
+    settings = config.pipeline.train_config
+    if settings.fine_tune_ckpt_var_map:
+        files["fine_tune_ckpt_var_map"] = settings.fine_tune_ckpt_var_map
     for asset in config.pipeline.export_config.asset_files:
         files[f'asset_files "{os.path.basename(asset)}"'] = asset
     return files

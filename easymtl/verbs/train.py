@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from easymtl.checkpoints.lock import TrainingLock
 from easymtl.config import Config, load_config, view
-from easymtl.errors import Interrupted
+from easymtl.config.starting_weights import has_checkpoint, require_starting_weights
+from easymtl.errors import Interrupted, UserError
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.verbs.data_files import require_files
 from easymtl.verbs.overwriting import require_apart_from_training
@@ -30,9 +31,20 @@ def run(options: Namespace) -> None:
     """
     config = load_config(options.pipeline_config, options.overrides, options.tasks)
     require_apart_from_training(config)
+    if not options.continue_train:
+        _require_no_checkpoint(config)
+    require_starting_weights(config)
     require_files(view.train_input(config.pipeline), view.eval_input(config.pipeline))
     with TrainingLock(config.pipeline.model_dir):
         _train(config, options.new_data)
+
+
+def _require_no_checkpoint(config: Config) -> None:
+    if has_checkpoint(config.pipeline):
+        raise UserError(
+            f"--continue_train=false: {config.pipeline.model_dir} has checkpoints of an earlier training, which would "
+            "go on from the newest. Name another folder, --model_dir ..., or move this one away."
+        )
 
 
 def _train(config: Config, new_data: bool = False) -> None:

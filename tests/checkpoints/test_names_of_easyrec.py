@@ -39,3 +39,11 @@ def test_a_table_is_found_under_the_name_of_its_kind(scope, there, slot):
 def test_what_easyrec_does_not_have_has_no_name():
     assert possible_names("ctr/dnn_0/bn/count") == []
     assert name_there("ctr/dnn_0/kernel", {"cvr/dnn_0/kernel"}) is None
+
+
+def test_slots_beside_weight_decay_have_names_of_their_own_there():
+    table = "input_layer/tags_weighted_by_tags_w_embedding/embedding_weights"
+    there = {"a/kernel/AdamW", "a/kernel/AdamW_1", f"{table}/MomentumW"}
+    assert name_there("a/kernel/Adam", there) == "a/kernel/AdamW"
+    assert name_there("a/kernel/Adam_1", there) == "a/kernel/AdamW_1"
+    assert name_there("input_layer/tags_embedding/embedding_weights/Momentum", there) == f"{table}/MomentumW"

@@ -155,8 +155,8 @@ def test_sentences_and_docstrings_do_not_count_as_reading():
 @pytest.mark.parametrize(
     ("text", "problems"),
     [
-        ("train_config { optimizer_config { use_moving_average: false } fine_tune_checkpoint: '' }", 0),
-        ("train_config { optimizer_config { use_moving_average: true } fine_tune_checkpoint: 'x' }", 2),
+        ("data_config { input_fields { ignore_val: '' } } export_config { early_stop_func: '' }", 0),
+        ("data_config { input_fields { ignore_val: 'x' } } export_config { early_stop_func: 'stop' }", 2),
         ("export_config { early_stop_func: '' }", 0),
         ("export_config { early_stop_func: 'stop' }", 1),
         ("data_config { input_fields { input_dim: 1 } input_fields { input_dim: 2 } }", 1),

@@ -466,6 +466,17 @@ NOTES = [
         "task_towers[2].loss_type CLASSIFICATION has no effect: losses { } is set.",
     ),
     ('label_name: "seconds"', 'label_name: "order"', 'data_config.label_fields[2] "seconds" is learned by no tower.'),
+    (
+        "optimizer_config {",
+        "optimizer_config { moving_average_decay: 0.5",
+        "optimizer_config[0].moving_average_decay has no effect without use_moving_average.",
+    ),
+    (
+        "optimizer_config {",
+        "optimizer_config { use_moving_average: true",
+        "use_moving_average keeps 100% of the weights before the first step: moving_average_decay 0.9999 looks back "
+        "over about 10,000 steps, and num_steps is 5.",
+    ),
     ("num_steps: 5", "num_steps: 5 sync_replicas: true", "x.config:8: sync_replicas is ignored. "),
 ]
 

@@ -128,7 +128,7 @@ _COMMANDS = [
         "A flag of another command",
         "train --pipeline_config x.config --checkpoint best",
         "easymtl train: unknown argument --checkpoint",
-        '"--pipeline_config"',
+        'It is a flag of "eval", "export", "predict".',
     ),
     command("The config is not named", "train", "easymtl train:", "required: --pipeline_config"),
     command(
@@ -235,6 +235,21 @@ _COMMANDS = [
         "train_config..num_steps=5",
         "the path train_config..num_steps",
         "is no field name such as",
+    ),
+    command(
+        "A flag of EasyRec's command",
+        f"{EVAL} --checkpoint_path model.ckpt-9",
+        *("unknown argument --checkpoint_path", "In place of EasyRec's --checkpoint_path: --checkpoint."),
+    ),
+    command(
+        "Edits that are no JSON",
+        f"{CHECK} --edit_config_json {{num_steps:3}}",
+        *("--edit_config_json: this is no JSON", 'such as {"train_config.num_steps": 10'),
+    ),
+    override(
+        "A condition that no feature meets",
+        "feature_config.features[input_names[0]=usr].embedding_dim=8",
+        *("features[input_names[0]=usr] stands for nothing", '"user", "tags", "price"'),
     ),
 ]
 _CONVERT = [
@@ -837,6 +852,33 @@ _MEANING = [
         "x.config:12:3:",
         "x.config:13:",
         "x.config:32:",
+    ),
+    config(
+        "A checkpoint to start from that is not there",
+        "num_steps: 2",
+        'num_steps: 2\n  fine_tune_checkpoint: "old/model.ckpt-900"',
+        *("x.config:9: train_config.fine_tune_checkpoint", "old/model.ckpt-900.index does not exist", "or a model_dir"),
+    ),
+    config(
+        "A filter that would leave every weight alone",
+        "model_config {",
+        'model_config {\n  restore_filters: ""',
+        *("restore_filters[0] is empty", "leave every weight alone"),
+    ),
+    data(
+        "A map of variables with one name in a line",
+        "ctr/dnn_0/kernel",
+        lambda project: (
+            project.write("old/model.ckpt-900.index", b""),
+            project.write("names.txt", "ctr/dnn_0/kernel\n"),
+        ),
+        *("x.config:10: train_config.fine_tune_ckpt_var_map", 'names.txt:1: "ctr/dnn_0/kernel" is not the name of'),
+        edits=(
+            (
+                "num_steps: 2",
+                'num_steps: 2\n  fine_tune_checkpoint: "old"\n  fine_tune_ckpt_var_map: "names.txt"',
+            ),
+        ),
     ),
 ]
 
@@ -1463,6 +1505,29 @@ _MODELS = [
         "import-checkpoint --pipeline_config x.config --from model.ckpt-9",
         *("there is no checkpoint", "model.ckpt-9.index does not exist"),
         needs_model=False,
+    ),
+    with_model(
+        "An import that does not fit the config",
+        "import-checkpoint --pipeline_config x.config --model_dir new --from model/checkpoints/step-000000002/weights",
+        *("not in the checkpoint: click_rate/", "with no place in this model: ctr/", "Did you mean", "--partial"),
+        edits=(('tower_name: "ctr"', 'tower_name: "click_rate"'), ('names: "ctr"', 'names: "click_rate"')),
+    ),
+    with_model(
+        "A map that names no weight of the model",
+        f"{TRAIN} --model_dir new --fine_tune_checkpoint model --set train_config.fine_tune_ckpt_var_map=names.txt",
+        *('names.txt:1: "ctr/dnn_O/kernel" is no weight of the model', 'Did you mean "ctr/dnn/dnn_0/kernel"?'),
+        edit=written("names.txt", "ctr/dnn_O/kernel ctr/dnn/dnn_0/kernel\n"),
+        shown="ctr/dnn_O/kernel ctr/dnn/dnn_0/kernel",
+    ),
+    with_model(
+        "A checkpoint to start from of which nothing is taken over",
+        f"{TRAIN} --model_dir new --fine_tune_checkpoint model --set model_config.restore_filters=[/]",
+        *("nothing of this checkpoint fits the model", "left alone by model_config.restore_filters"),
+    ),
+    with_model(
+        "A new training in a model_dir that has one",
+        f"{TRAIN} --continue_train=false",
+        *("--continue_train=false: model has checkpoints", "--model_dir"),
     ),
 ]
 

@@ -76,8 +76,9 @@ def test_a_system_that_does_not_tell_refuses_nothing(tmp_path, folder, monkeypat
         ("adagrad_optimizer { }", 1, 0),
     ],
 )
-def test_what_tables_need(folder, optimizer, slots, gradients):
-    config = small_config(folder)
+@pytest.mark.parametrize("averages", [False, True])
+def test_what_tables_need(folder, optimizer, slots, gradients, averages):
+    config = small_config(folder, f"train_config.optimizer_config[0].use_moving_average={str(averages).lower()}")
     kind = optimizer.split()[0]
     pipeline = config.pipeline
     rate = pipeline.train_config.optimizer_config[0].adam_optimizer.learning_rate
@@ -88,7 +89,9 @@ def test_what_tables_need(folder, optimizer, slots, gradients):
     tables = table_sizes(pipeline)
     size = (40 + 20) * 4 * 4
     needs = memory.needs_of(tables, memory.tables_rule(pipeline), window=10)
-    assert needs == memory.Needs(size, slots * size, gradients * size, 10)
+    # A row that is not moved in every step has the number, of 8 bytes, of the last update that has.
+    averaged = averages * (size + (1 - gradients) * (40 + 20) * 8)
+    assert needs == memory.Needs(size, slots * size, gradients * size, 10, averaged)
     assert memory.needs_of(tables, None) == memory.Needs(size)
 
 

@@ -8,12 +8,15 @@ import pytest
 import tensorflow as tf
 
 from easymtl.checkpoints.restore import find_checkpoint, load_ranker
+from easymtl.checkpoints.saved_variables import find_prefix
+from easymtl.checkpoints.slots import AVERAGE
 from easymtl.config import load_config
 from easymtl.errors import UserError
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.scoring.feed import evaluation_feed
 from easymtl.scoring.scorer import RankerScorer
-from easymtl.training.import_checkpoint import find_prefix, import_checkpoint
+from easymtl.tasks.ranker import Ranker
+from easymtl.training.import_checkpoint import import_checkpoint
 from easymtl.training.trainer import Trainer
 from tests.training.easyrec_checkpoints import GOLDEN, golden_values, save, write_index
 
@@ -126,35 +129,86 @@ def test_parts_under_names_of_their_own_are_put_together(tmp_path):
         np.testing.assert_array_equal(reader.get_tensor(f"{table}{slot}"), value)
 
 
-def test_what_one_side_lacks_is_named(tmp_path):
-    values = golden_values(SMALL, "step5")
-    missing = values.pop(KERNEL)
-    values["ctr/old/kernel"] = missing
-    report = import_checkpoint(pipeline_of(SMALL, tmp_path / "model"), save(tmp_path / "model.ckpt-5", values))
+def without(values: dict[str, np.ndarray], name: str, renamed: str) -> dict[str, np.ndarray]:
+    return {renamed + key[len(name) :] if key.startswith(name) else key: value for key, value in values.items()}
+
+
+def test_what_one_side_lacks_is_an_error_that_names_both(tmp_path):
+    prefix = save(tmp_path / "model.ckpt-5", without(golden_values(SMALL, "step5"), KERNEL, "ctr/dnn_0/kernels"))
+    with pytest.raises(UserError) as caught:
+        import_checkpoint(pipeline_of(SMALL, tmp_path / "model"), prefix)
+    text = str(caught.value)
+    assert "1 not in the checkpoint: ctr/dnn_0/kernel." in text
+    assert 'For ctr/dnn_0/kernel: Did you mean "ctr/dnn_0/kernels"?' in text
+    assert "1 in the checkpoint, with no place in this model: ctr/dnn_0/kernels." in text
+    assert "--partial" in text
+    assert not (tmp_path / "model").exists()
+
+
+def test_what_fits_is_imported_where_that_is_enough(tmp_path):
+    values = without(golden_values(SMALL, "step5"), KERNEL, "ctr/old/kernel")
+    pipeline = pipeline_of(SMALL, tmp_path / "model")
+    report = import_checkpoint(pipeline, save(tmp_path / "model.ckpt-5", values), is_partial=True)
     assert report.fresh == [KERNEL]
+    assert report.fresh_slots == [f"{KERNEL}/Adagrad"]
     assert report.unused == ["ctr/old/kernel"]
+    assert report.unused_slots == ["ctr/old/kernel/Adagrad"]
+    reader = tf.train.load_checkpoint(find_checkpoint(pipeline).prefix)
+    np.testing.assert_array_equal(reader.get_tensor("dnn_output_0/kernel"), values["dnn_output_0/kernel"])
+    np.testing.assert_array_equal(reader.get_tensor(KERNEL), Ranker(pipeline).parameters[KERNEL].read())
 
 
-def test_norms_that_were_not_there_are_not_taken_as_converged(tmp_path):
+def test_the_checkpoint_of_another_architecture_is_refused(tmp_path):
+    prefix = save(tmp_path / "model.ckpt-5", golden_values("02b_dbmtl_nobn_adam", "step5"))
+    with pytest.raises(
+        UserError, match=r"variables fit\.\n(.|\n)*not in the checkpoint: mmoe/expert_0(.|\n)*and \d+ more"
+    ):
+        import_checkpoint(pipeline_of("04b_mmoe_expert_nobn", tmp_path / "model"), prefix)
+
+
+@pytest.mark.parametrize("lost", ["moving_mean", "moving_variance"])
+def test_half_of_the_statistics_of_a_norm_are_none(tmp_path, lost):
     values = golden_values(ADAM, "step5")
-    values = {name: value for name, value in values.items() if not name.startswith("ctr/dnn_0/bn/moving")}
-    report = import_checkpoint(pipeline_of(ADAM, tmp_path / "model"), save(tmp_path / "model.ckpt-5", values))
+    del values[f"ctr/dnn_0/bn/{lost}"]
+    pipeline = pipeline_of(ADAM, tmp_path / "model")
+    report = import_checkpoint(pipeline, save(tmp_path / "model.ckpt-5", values), is_partial=True)
     assert "ctr/dnn_1/bn" in report.converged
     assert "ctr/dnn_0/bn" not in report.converged
+    assert sorted(report.fresh) == ["ctr/dnn_0/bn/moving_mean", "ctr/dnn_0/bn/moving_variance"]
+    assert len(report.unused) == 1
 
 
 def test_other_shapes_are_refused_and_nothing_is_written(tmp_path):
     values = golden_values(SMALL, "step5")
     values[KERNEL] = values[KERNEL][:-1]
+    pipeline = pipeline_of(SMALL, tmp_path / "model")
+    prefix = save(tmp_path / "model.ckpt-5", values)
     with pytest.raises(UserError, match=r"ctr/dnn_0/kernel is \(8, 4\) there, ctr/dnn_0/kernel is \(9, 4\) in the"):
-        import_checkpoint(pipeline_of(SMALL, tmp_path / "model"), save(tmp_path / "model.ckpt-5", values))
+        import_checkpoint(pipeline, prefix)
     assert not (tmp_path / "model").exists()
+    report = import_checkpoint(pipeline, prefix, is_partial=True)
+    assert list(report.misfits) == [KERNEL]
+    assert report.fresh_slots == [f"{KERNEL}/Adagrad"]
 
 
 def test_another_model_altogether_is_refused(tmp_path):
     prefix = save(tmp_path / "model.ckpt-5", {"global_step": np.int64(5), "bert/kernel": np.zeros(3, np.float32)})
-    with pytest.raises(UserError, match='none of the names of this model; it has "bert/kernel"'):
-        import_checkpoint(pipeline_of(SMALL, tmp_path / "model"), prefix)
+    for is_partial in (False, True):
+        with pytest.raises(UserError, match=r'nothing of this checkpoint fits.*The checkpoint has "bert/kernel"'):
+            import_checkpoint(pipeline_of(SMALL, tmp_path / "model"), prefix, is_partial=is_partial)
+
+
+def test_an_import_begins_the_averages_of_a_training_at_its_weights(tmp_path):
+    values = golden_values(SMALL, "step5")
+    table = next(name for name in values if name.endswith("embedding_weights"))
+    values[f"{KERNEL}/{AVERAGE}"] = values[KERNEL] + 1
+    averaged = "train_config.optimizer_config[0].use_moving_average=true"
+    pipeline = pipeline_of(SMALL, tmp_path / "model", averaged)
+    report = import_checkpoint(pipeline, save(tmp_path / "model.ckpt-5", values))
+    assert report.slots[f"{KERNEL}/{AVERAGE}"] == f"{KERNEL}/{AVERAGE}"
+    scored = load_ranker(pipeline, find_checkpoint(pipeline))
+    np.testing.assert_array_equal(scored.parameters[KERNEL].read(), values[KERNEL] + 1)
+    np.testing.assert_array_equal(scored.parameters[table].read(), values[table])
 
 
 def test_a_model_dir_in_use_is_refused_and_an_empty_one_taken(tmp_path):
@@ -179,10 +233,16 @@ class TestPaths:
         write_index(folder, "model.ckpt-5")
         assert find_prefix(str(folder)) == f"{folder}/model.ckpt-5"
 
+    def test_a_folder_that_does_not_tell_has_its_highest_step(self, folder):
+        for step in (10, 9):
+            save(folder / f"model.ckpt-{step}", {"global_step": np.int64(step)})
+        assert find_prefix(str(folder)) == f"{folder}/model.ckpt-10"
+
     def test_what_is_not_there_is_told_with_what_is(self, folder):
         with pytest.raises(UserError, match=r'model\.ckpt-6\.index does not exist\. In .* there is "model\.ckpt-5"'):
             find_prefix(f"{folder}/model.ckpt-6")
-        with pytest.raises(UserError, match=r'no file "checkpoint".*Name one of "model\.ckpt-5"'):
+        (folder / "best.index").write_bytes(b"")
+        with pytest.raises(UserError, match=r'no file "checkpoint".*Name one of "best", "model\.ckpt-5"'):
             find_prefix(str(folder))
         with pytest.raises(UserError, match=r'no file "checkpoint".*Name one by its path'):
             find_prefix(str(folder.parent))

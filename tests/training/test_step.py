@@ -165,9 +165,10 @@ def test_the_order_of_label_fields_changes_nothing(folder, update):
     assert Update(folder, 'data_config.label_fields=["buy", "click"]').losses == update.losses
 
 
-@pytest.mark.parametrize("precision", ["FLOAT32", "BFLOAT16"])
-def test_every_operation_of_a_step_has_a_gpu_kernel(folder, precision):
-    step = Update(folder, f"train_config.mixed_precision={precision}").train_step
+@pytest.mark.parametrize(("precision", "averages"), [("FLOAT32", "true"), ("BFLOAT16", "false")])
+def test_every_operation_of_a_step_has_a_gpu_kernel(folder, precision, averages):
+    optimizer = f"train_config.optimizer_config[0].use_moving_average={averages}"
+    step = Update(folder, f"train_config.mixed_precision={precision}", optimizer).train_step
     graph = step.graph.as_graph_def()
     nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
     assert len(nodes) > 100

@@ -36,14 +36,14 @@ def there(tmp_path):
 def test_after_an_import_eval_export_and_train_work(run, there, tmp_path):
     code, text = run("import-checkpoint", "--from", there)
     assert code == 0, text
-    lines = {line.split("  ")[0]: line for line in text.splitlines()}
-    assert lines["from"].endswith("model.ckpt-5")
-    assert lines["checkpoint"].endswith("checkpoints/step-000000005 (step 5)")
-    assert "taken over, 0 fresh" in lines["parameters"]
-    assert "taken over, 0 fresh" in lines["optimizer slots"]
-    assert lines["norms"].endswith("4, their statistics count as converged")
+    lines = {line.split("  ")[0].strip(): line for line in text.splitlines()}
+    assert lines[f"Imported {there}/model.ckpt-5"]
+    assert f"Checkpoint: {tmp_path}/model/checkpoints/step-000000005 (step 5)" in lines
+    assert {"loaded", "slots loaded"} < set(lines)
+    assert not {"new: not in the checkpoint", "slots new", "no place in this model"} & set(lines)
+    assert lines["norms, taken as converged"].split()[4] == "4"
     # A bias in front of a norm is not trained here.
-    assert '"ctr/dnn_0/bias/Adam"' in lines["slots not used there"]
+    assert "ctr/dnn_0/bias/Adam, " in lines["slots not used"]
     assert "Warning" not in text
     report = json.loads((tmp_path / "model" / "import.json").read_text())
     assert report["parameters"]["ctr/dnn_0/kernel"] == "ctr/dnn_0/kernel"
@@ -69,12 +69,17 @@ def test_after_an_import_eval_export_and_train_work(run, there, tmp_path):
 def test_what_a_user_should_know_is_a_warning(run, tmp_path):
     values = {name: value for name, value in golden_values(CASE, "step5").items() if "/Adam" not in name}
     values["other/kernel"] = values.pop("ctr/dnn_0/kernel")
-    code, text = run("import-checkpoint", "--from", save(tmp_path / "model.ckpt-5", values))
+    prefix = save(tmp_path / "model.ckpt-5", values)
+    code, text = run("import-checkpoint", "--from", prefix)
+    assert code == 2
+    assert "1 not in the checkpoint: ctr/dnn_0/kernel." in text
+    assert not (tmp_path / "model").exists()
+    code, text = run("import-checkpoint", "--from", prefix, "--partial")
     assert code == 0, text
     text = " ".join(text.split())
-    assert 'fresh here "ctr/dnn_0/kernel"' in text
-    assert 'not used there "other/kernel"' in text
-    assert "Warning: 1 of the parameters is not in the checkpoint" in text
+    assert "new: not in the checkpoint 1 ctr/dnn_0/kernel " in text
+    assert "no place in this model 1 other/kernel " in text
+    assert "Warning: 1 parameter starts as in a new model" in text
     assert "Warning: 1 of its variables has no place in this model" in text
     assert "--fresh_optimizer, which begins at step 0" in text
 

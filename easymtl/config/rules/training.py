@@ -18,6 +18,7 @@ from easymtl.protos.optimizer_pb2 import (
 )
 
 _OPTIMIZER_EXAMPLE = "adam_optimizer { learning_rate { constant_learning_rate { learning_rate: 0.001 } } }"
+_MOST_OF_THE_START = 0.05
 _DEAD_LINE = "%Y%m%d %H:%M:%S"
 
 
@@ -38,6 +39,43 @@ def check_optimizers(review: Review) -> None:
         review.problem("train_config.optimizer_config", text)
     for index, optimizer in enumerate(optimizers):
         _check_optimizer(review, f"train_config.optimizer_config[{index}]", optimizer)
+
+
+def note_averages(review: Review) -> None:
+    """A moving average that has not left the first weights behind, or a decay that nothing reads, is noted."""
+    num_steps = review.pipeline.train_config.num_steps
+    for index, optimizer in enumerate(review.pipeline.train_config.optimizer_config):
+        path = f"train_config.optimizer_config[{index}]"
+        decay = optimizer.moving_average_decay
+        if not optimizer.use_moving_average:
+            if optimizer.HasField("moving_average_decay"):
+                review.note(f"{path}.moving_average_decay", "has no effect without use_moving_average.")
+        elif num_steps and _MOST_OF_THE_START ** (1 / num_steps) < decay < 1:
+            window = float(f"{1 / (1 - decay):.2g}")
+            text = (
+                f"keeps {decay**num_steps:.0%} of the weights before the first step: moving_average_decay "
+                f"{decay:.6g} looks back over about {window:,.0f} steps, and num_steps is {num_steps:,}. "
+                "Evaluations and exports use that average: lower the decay, or train longer."
+            )
+            review.note(f"{path}.use_moving_average", text)
+
+
+def note_starting_weights(review: Review) -> None:
+    """What only speaks of `fine_tune_checkpoint` is noted where nothing reads it."""
+    settings, filters = review.pipeline.train_config, review.pipeline.model_config.restore_filters
+    of_both = {
+        "train_config.fine_tune_ckpt_var_map": bool(settings.fine_tune_ckpt_var_map),
+        "train_config.force_restore_shape_compatible": settings.force_restore_shape_compatible,
+        "model_config.restore_filters": bool(filters),
+    }
+    for path, is_set in of_both.items():
+        if is_set and not settings.fine_tune_checkpoint:
+            review.note(path, "has no effect without train_config.fine_tune_checkpoint.")
+    if filters and settings.fine_tune_checkpoint and settings.fine_tune_ckpt_var_map:
+        review.note("model_config.restore_filters", "has no effect beside train_config.fine_tune_ckpt_var_map.")
+    for index, part in enumerate(filters):
+        if not part:
+            review.problem(f"model_config.restore_filters[{index}]", "is empty, and would leave every weight alone.")
 
 
 def _check_optimizer(review: Review, path: str, optimizer: Optimizer) -> None:

@@ -1,0 +1,108 @@
+"""The flags by which EasyRec's commands change a config, as the overrides of `--set` that they stand for."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from google.protobuf import text_encoding
+
+from easymtl.errors import UserError
+
+FLAGS = {
+    "model_dir": "model_dir",
+    "train_input_path": "train_input_path",
+    "eval_input_path": "eval_input_path",
+    "fine_tune_checkpoint": "train_config.fine_tune_checkpoint",
+}
+"""The flags that set one field -> its path."""
+
+_EXAMPLE = '{"train_config.num_steps": 10, "feature_configs[0].hash_bucket_size": 100}'
+_SPECIAL = set("[]{}<>,\"'")
+
+
+class Override(str):
+    """One `path=value`, with the flag that messages name."""
+
+    flag = "--set"
+
+    @classmethod
+    def of(cls, flag: str, path: str, value: str) -> "Override":
+        """Returns what a flag stands for."""
+        override = cls(f"{path}={value}")
+        override.flag = flag
+        return override
+
+
+def overrides_of(flags: Mapping[str, str | None], edit_config_json: str | None) -> list[str]:
+    """Returns the overrides that flags of a command stand for: first those of one field, then the edits.
+
+    Args:
+        flags: names of `FLAGS` -> what the command line gives them, or None.
+        edit_config_json: an object of paths and values.
+
+    Raises:
+        UserError: it is no such object.
+    """
+    found: list[str] = [
+        Override.of(f"--{name}", FLAGS[name], _quoted(value)) for name, value in flags.items() if value is not None
+    ]
+    if edit_config_json is not None:
+        found += [Override.of("--edit_config_json", path, value) for path, value in _edits(edit_config_json)]
+    return found
+
+
+def _edits(text: str) -> Iterator[tuple[str, str]]:
+    try:
+        # Pairs, not a dict: of a path that stands there twice, both count, in their order.
+        document = json.loads(text, object_pairs_hook=_Pairs)
+    except ValueError as error:
+        raise UserError(
+            f"--edit_config_json: this is no JSON: {error}. It takes an object such as {_EXAMPLE}"
+        ) from None
+    if not isinstance(document, _Pairs):
+        raise UserError(f"--edit_config_json: this is no object of paths and values, such as {_EXAMPLE}")
+    for path, value in document:
+        yield from _edit(path, value)
+
+
+class _Pairs(list):
+    """The members of a JSON object."""
+
+
+def _edit(path: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Yields the paths and values of one member: a path may stand for several (`a;b`), an object for its fields."""
+    if isinstance(value, _Pairs):
+        for name, inner in value:
+            yield from _edit(f"{path}.{name}", inner)
+        return
+    paths = [part.strip() for part in path.split(";")]
+    values = [value] if len(paths) == 1 else str(value).split(";")
+    if len(values) != len(paths):
+        raise UserError(f'--edit_config_json: "{path}" has {len(paths)} paths and {len(values)} values; give each one.')
+    for one_path, one_value in zip(paths, values):
+        yield one_path, _text(one_path, one_value)
+
+
+def _text(path: str, value: Any) -> str:
+    """Returns a value as `--set` takes it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, str):
+        return value if value == value.strip() else _quoted(value)
+    is_plain = isinstance(value, list) and not isinstance(value, _Pairs)
+    if is_plain and all(isinstance(item, (str, int, float)) for item in value):
+        return f"[{', '.join(_item(path, item) for item in value)}]"
+    example = "a text, a number, true, false, or a list of such"
+    raise UserError(f'--edit_config_json: "{path}" is {json.dumps(value)}; a value is {example}.')
+
+
+def _item(path: str, item: Any) -> str:
+    if isinstance(item, str) and (not item or item != item.strip() or _SPECIAL & set(item)):
+        return _quoted(item)
+    return _text(path, item)
+
+
+def _quoted(text: str) -> str:
+    return f'"{text_encoding.CEscape(text, True)}"'
