@@ -42,7 +42,10 @@ class Parameter:
         """Overwrites the value, or the like part of a variable of the same shape."""
         target = self.variable if variable is None else variable
         rows = tf.reshape(value, [self.num_rows, *target.shape[1:]])
-        target[self.begin : self.begin + self.num_rows].assign(rows)
+        if self.num_rows == target.shape[0]:
+            target.assign(rows)
+        else:
+            target[self.begin : self.begin + self.num_rows].assign(rows)
 
 
 @dataclass
@@ -63,7 +66,8 @@ class Build:
 
     def variable(self, names: Sequence[str], value: tf.Tensor, trainable: bool = True) -> tf.Variable:
         """Makes a variable whose first axis is shared out evenly among the named parameters."""
-        variable = tf.Variable(value, trainable=trainable, name=names[0])
+        # Without a name: for each name TensorFlow prepares a kernel of its own, seven times the time.
+        variable = tf.Variable(value, trainable=trainable)
         num_rows = variable.shape[0] // len(names)
         shape = tuple(variable.shape[1:]) if len(variable.shape) == 3 else (num_rows, *variable.shape[1:])
         for index, name in enumerate(names):

@@ -53,42 +53,44 @@ class BatchNorm(tf.Module):
         mean that evaluation uses, as it would if it had been added. The activation maps each value alone: it is handed
         `[batch, 1, 1, width]` in training.
         """
-        shift = tf.zeros_like(self.mean) if bias is None else bias
         if call.training:
             width = x.shape[-1]
             is_wanted = x.dtype == tf.float32 or width % _COLUMNS_IN_BFLOAT16 == 0
             taken = x if is_wanted else tf.cast(x, tf.float32)
-            return tf.cast(tf.reshape(activation(self._normalize_batch(taken, shift, call)), [-1, width]), x.dtype)
-        return activation(self._normalize_moving(x, shift))
+            return tf.cast(tf.reshape(activation(self._normalize_batch(taken, bias, call)), [-1, width]), x.dtype)
+        return activation(self._normalize_moving(x, bias))
 
     def statistics(self) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the mean `[width]` and the biased variance `[width]` that evaluation uses."""
         if not self.debias:
             return self.mean.read_value(), self.variance.read_value()
-        count = self.count[0]
+        # A slice is five ops to trace; the count of a norm alone broadcasts as it is.
+        count = self.count.read_value() if self.count.shape[0] == 1 else self.count[0]
         # Not 1 - momentum^t, in which the first ones lose the digits that float32 has.
-        share = tf.math.divide_no_nan(1.0, -tf.math.expm1(count * math.log(MOMENTUM)))
+        share = tf.math.divide_no_nan(-1.0, tf.math.expm1(count * math.log(MOMENTUM)))
         is_new = tf.cast(count < 0.5, tf.float32)
         return self.mean * share, self.variance * share + is_new
 
-    def _normalize_moving(self, x: tf.Tensor, shift: tf.Tensor) -> tf.Tensor:
+    def _normalize_moving(self, x: tf.Tensor, bias: tf.Tensor | None) -> tf.Tensor:
         mean, variance = self.statistics()
         scale = self.scale * tf.math.rsqrt(variance + EPSILON)
-        return x * tf.cast(scale, x.dtype) + tf.cast(self.offset - (mean - shift) * scale, x.dtype)
+        middle = mean if bias is None else mean - bias
+        return x * tf.cast(scale, x.dtype) + tf.cast(self.offset - middle * scale, x.dtype)
 
-    def _normalize_batch(self, x: tf.Tensor, shift: tf.Tensor, call: Call) -> tf.Tensor:
+    def _normalize_batch(self, x: tf.Tensor, bias: tf.Tensor | None, call: Call) -> tf.Tensor:
         """Returns `[batch, 1, 1, width]`."""
-        batch = tf.shape(x)[0]
+        none = tf.zeros([0])
         result = tf.raw_ops.FusedBatchNormV3(
-            x=tf.reshape(x, [batch, 1, 1, x.shape[-1]]),
+            x=tf.reshape(x, [-1, 1, 1, x.shape[-1]]),
             scale=self.scale,
             offset=self.offset,
-            mean=tf.zeros([0]),
-            variance=tf.zeros([0]),
+            mean=none,
+            variance=none,
             epsilon=EPSILON,
             is_training=True,
         )
-        self._update(call, result.batch_mean + shift, result.batch_variance, tf.cast(batch, tf.float32))
+        mean = result.batch_mean if bias is None else result.batch_mean + bias
+        self._update(call, mean, result.batch_variance, tf.cast(tf.shape(x)[0], tf.float32))
         return result.y
 
     def _update(self, call: Call, mean: tf.Tensor, variance: tf.Tensor, batch: tf.Tensor) -> None:
