@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -179,7 +180,7 @@ def badly_indented(source: str) -> list[str]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and (text := ast.get_docstring(node)):
             lines = text.split("\n")
-            for line, following in zip(lines, lines[1:]):
+            for line, following in pairwise(lines):
                 if line in SECTIONS and not re.match(r" {4}\S", following):
                     found.append(following)
     return found
