@@ -1,11 +1,11 @@
 """The house: what may import what, and what an architecture consists of."""
 
 import ast
-import itertools
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -184,7 +184,7 @@ def badly_indented(source: str) -> list[str]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and (text := ast.get_docstring(node)):
             lines = text.split("\n")
-            for line, following in itertools.pairwise(lines):
+            for line, following in pairwise(lines):
                 if line in SECTIONS and not re.match(r" {4}\S", following):
                     found.append(following)
     return found

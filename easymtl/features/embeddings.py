@@ -42,8 +42,7 @@ class Embeddings(tf.Module):
         self._columns = list(feature_set.layout.columns.values())
         self.variables_by_width: dict[str, tf.Variable] = {}
         for width, num_rows in feature_set.rows_by_width.items():
-            variable = tf.Variable(tf.zeros([num_rows, width]), name=f"embedding/{width}")
-            self.variables_by_width[str(width)] = variable
+            self.variables_by_width[str(width)] = tf.Variable(tf.zeros([num_rows, width]))
         for table in feature_set.tables:
             _fill(self.variable(table.width), table, seed)
 

@@ -87,6 +87,11 @@ class FeatureSet(tf.Module):
         return dict(self._types)
 
     @property
+    def defaults(self) -> dict[str, str | float]:
+        """Returns what `filled` puts in place of a missing value, by field, where there is something."""
+        return dict(self._defaults)
+
+    @property
     def groups(self) -> dict[str, GroupSlots]:
         """Returns the slots of each group, in the order of the config."""
         return self._layout.groups

@@ -1,5 +1,7 @@
-"""The transforms of a feature set as traced functions, made once for all encoders of it."""
+"""The transforms of a feature set as traced functions, made once for all encoders of its declarations."""
 
+from collections import OrderedDict
+from collections.abc import Hashable
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -51,13 +53,34 @@ class TracedTransforms:
 
 
 def traced_transforms(feature_set: FeatureSet) -> TracedTransforms:
-    """Returns the functions of a feature set, traced when they are first asked for."""
+    """Returns the functions of a feature set, traced when its declarations are first met.
+
+    A training and the export behind it have a feature set each, of the same declarations: the few that were met last
+    are kept.
+    """
     if feature_set not in _TRACED:
-        _TRACED[feature_set] = TracedTransforms(feature_set)
+        _TRACED[feature_set] = _of_declarations(feature_set)
     return _TRACED[feature_set]
 
 
 _TRACED: WeakKeyDictionary[FeatureSet, TracedTransforms] = WeakKeyDictionary()
+_LAST: OrderedDict[Hashable, TracedTransforms] = OrderedDict()
+_MOST_KEPT = 4
+
+
+def _of_declarations(feature_set: FeatureSet) -> TracedTransforms:
+    features = [transform.feature for transform in feature_set.transforms.values()]
+    if any(feature.vocab_file for feature in features):
+        # The file may hold other words by now.
+        return TracedTransforms(feature_set)
+    declarations = tuple(feature.SerializeToString(deterministic=True) for feature in features)
+    key = declarations, tuple(feature_set.field_types.items()), tuple(feature_set.defaults.items())
+    if key not in _LAST:
+        _LAST[key] = TracedTransforms(feature_set)
+    _LAST.move_to_end(key)
+    if len(_LAST) > _MOST_KEPT:
+        _LAST.popitem(last=False)
+    return _LAST[key]
 
 
 def _rows_like(tensor: tf.Tensor) -> tf.TensorSpec:

@@ -44,7 +44,10 @@ class Parameter:
         """Overwrites the value, or the like part of a variable of the same shape."""
         target = self.variable if variable is None else variable
         rows = tf.reshape(value, [self.num_rows, *target.shape[1:]])
-        target[self.begin : self.begin + self.num_rows].assign(rows)
+        if self.num_rows == target.shape[0]:
+            target.assign(rows)
+        else:
+            target[self.begin : self.begin + self.num_rows].assign(rows)
 
 
 @dataclass
@@ -78,7 +81,8 @@ class Build:
             is_stacked: whether the first axis counts the parameters, and is none of theirs.
         """
         is_scalar = not value.shape.rank
-        variable = tf.Variable(tf.reshape(value, [1]) if is_scalar else value, trainable=trainable, name=names[0])
+        # Without a name: for each name TensorFlow prepares a kernel of its own, seven times the time.
+        variable = tf.Variable(tf.reshape(value, [1]) if is_scalar else value, trainable=trainable)
         num_rows = variable.shape[0] // len(names)
         shape = tuple(variable.shape[1:]) if is_stacked or is_scalar else (num_rows, *variable.shape[1:])
         for index, name in enumerate(names):

@@ -82,53 +82,57 @@ class BatchNorm(tf.Module):
         if len(x.shape) > 2:
             flat = self(tf.reshape(x, [-1, x.shape[-1]]), call, bias, activation)
             return tf.reshape(flat, tf.shape(x))
-        shift = tf.zeros_like(self.mean) if bias is None else bias
         if call.training:
             is_wanted = x.dtype == tf.float32 or x.shape[-1] % _COLUMNS_IN_BFLOAT16 == 0
             taken = x if is_wanted else tf.cast(x, tf.float32)
-            return tf.cast(self._activate_batch(taken, shift, call, activation), x.dtype)
-        return activation(self._normalize_moving(x, shift))
+            return tf.cast(self._activate_batch(taken, bias, call, activation), x.dtype)
+        return activation(self._normalize_moving(x, bias))
 
     def statistics(self) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the mean `[width]` and the biased variance `[width]` that evaluation uses."""
         if not self.debias:
             return self.mean.read_value(), self.variance.read_value()
-        count = self.count[0]
+        # A slice is five ops to trace; the count of a norm alone broadcasts as it is.
+        count = self.count.read_value() if self.count.shape[0] == 1 else self.count[0]
         # Not 1 - momentum^t, in which the first ones lose the digits that float32 has.
-        share = tf.math.divide_no_nan(1.0, -tf.math.expm1(count * math.log(self.momentum)))
+        share = tf.math.divide_no_nan(-1.0, tf.math.expm1(count * math.log(self.momentum)))
         is_new = tf.cast(count < 0.5, tf.float32)
         return self.mean * share, self.variance * share + is_new
 
-    def _normalize_moving(self, x: tf.Tensor, shift: tf.Tensor) -> tf.Tensor:
+    def _normalize_moving(self, x: tf.Tensor, bias: tf.Tensor | None) -> tf.Tensor:
         mean, variance = self.statistics()
         scale = self.scale * tf.math.rsqrt(variance + self.epsilon)
-        return x * tf.cast(scale, x.dtype) + tf.cast(self.offset - (mean - shift) * scale, x.dtype)
+        middle = mean if bias is None else mean - bias
+        return x * tf.cast(scale, x.dtype) + tf.cast(self.offset - middle * scale, x.dtype)
 
     def _activate_batch(
-        self, x: tf.Tensor, shift: tf.Tensor, call: Call, activation: Callable[[tf.Tensor], tf.Tensor]
+        self, x: tf.Tensor, bias: tf.Tensor | None, call: Call, activation: Callable[[tf.Tensor], tf.Tensor]
     ) -> tf.Tensor:
         """Returns the activation of the norm, `[batch, width]`, by the kernel that is fastest for the width."""
         width = x.shape[-1]
         if width % _COLUMNS_WITH_RELU == 0:
-            return tf.reshape(activation(self._normalize_batch(x, shift, call)), [-1, width])
-        normalized = self._normalize_batch(x, shift, call, padding=-width % _COLUMNS_WITHOUT)
+            return tf.reshape(activation(self._normalize_batch(x, bias, call)), [-1, width])
+        normalized = self._normalize_batch(x, bias, call, padding=-width % _COLUMNS_WITHOUT)
         # The reshape stands between the norm and the activation: each gets a kernel of its own.
         return activation(tf.reshape(normalized, [-1, width]))
 
-    def _normalize_batch(self, x: tf.Tensor, shift: tf.Tensor, call: Call, padding: int = 0) -> tf.Tensor:
+    def _normalize_batch(self, x: tf.Tensor, bias: tf.Tensor | None, call: Call, padding: int = 0) -> tf.Tensor:
         """Returns `[batch, 1, 1, width]`; so many columns of zeros are added on the way."""
-        batch, width = tf.shape(x)[0], x.shape[-1]
+        width, none = x.shape[-1], tf.zeros([0])
         result = tf.raw_ops.FusedBatchNormV3(
-            x=tf.reshape(tf.pad(x, [[0, 0], [0, padding]]) if padding else x, [batch, 1, 1, width + padding]),
+            x=tf.reshape(tf.pad(x, [[0, 0], [0, padding]]) if padding else x, [-1, 1, 1, width + padding]),
             scale=tf.pad(self.scale, [[0, padding]]) if padding else self.scale,
             offset=tf.pad(self.offset, [[0, padding]]) if padding else self.offset,
-            mean=tf.zeros([0]),
-            variance=tf.zeros([0]),
+            mean=none,
+            variance=none,
             epsilon=self.epsilon,
             is_training=True,
         )
-        mean, variance = result.batch_mean[:width] + shift, result.batch_variance[:width]
-        self._update(call, mean, variance, tf.cast(batch, tf.float32))
+        mean, variance = result.batch_mean, result.batch_variance
+        if padding:
+            mean, variance = mean[:width], variance[:width]
+        mean = mean if bias is None else mean + bias
+        self._update(call, mean, variance, tf.cast(tf.shape(x)[0], tf.float32))
         return result.y[..., :width] if padding else result.y
 
     def _update(self, call: Call, mean: tf.Tensor, variance: tf.Tensor, batch: tf.Tensor) -> None:

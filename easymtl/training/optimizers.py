@@ -59,7 +59,7 @@ class Optimizer(tf.Module):
 
     def _slot(self, variable: tf.Variable, name: str) -> tf.Variable:
         value = tf.fill(variable.shape, tf.constant(self.rule.slots[name], tf.float32))
-        return tf.Variable(value, trainable=False, name=f"{variable.name.split(':')[0]}/{name}")
+        return tf.Variable(value, trainable=False)
 
     def slots_of(self, variable: tf.Variable) -> dict[str, tf.Variable]:
         """Returns the slots of a variable by name; empty for one that the optimizer does not know."""

@@ -1,4 +1,5 @@
 import threading
+from collections import OrderedDict
 
 import numpy as np
 import pyarrow as pa
@@ -156,11 +157,56 @@ def test_texts_of_any_length(size):
     assert case.ids("y") == [-1, 1, 0, 0]
 
 
-def test_encoders_of_one_feature_set_share_its_traced_functions(monkeypatch):
-    features = FeatureSet(make_pipeline(FIELDS, FEATURES))
-    made = []
-    monkeypatch.setattr(traced, "TracedTransforms", lambda one: made.append(one) or TracedTransforms(one))
-    Encoder(features), Encoder(features)
-    assert made == [features]
-    Encoder(FeatureSet(make_pipeline(FIELDS, FEATURES)))
+@pytest.fixture
+def made(monkeypatch):
+    """The feature sets that functions were traced for; none has been met before."""
+    found = []
+    monkeypatch.setattr(traced, "_LAST", OrderedDict())
+    monkeypatch.setattr(traced, "TracedTransforms", lambda one: found.append(one) or TracedTransforms(one))
+    return found
+
+
+def test_encoders_of_equal_declarations_share_their_traced_functions(made):
+    first, again = (FeatureSet(make_pipeline(FIELDS, FEATURES)) for _ in range(2))
+    Encoder(first), Encoder(first), Encoder(again)
+    assert made == [first]
+
+
+@pytest.mark.parametrize(
+    ("fields", "default", "feature"),
+    [
+        ("INT64", "", "hash_bucket_size: 10"),
+        ("STRING", "b", "hash_bucket_size: 10"),
+        ("STRING", "", "hash_bucket_size: 11"),
+        ("STRING", "", 'vocab_list: "b"'),
+    ],
+)
+def test_other_declarations_have_functions_of_their_own(made, fields, default, feature):
+    declared = 'input_names: "x" embedding_dim: 4 '
+    first = make_pipeline({"x": "STRING"}, [declared + "hash_bucket_size: 10"])
+    other = make_pipeline({"x": fields}, [declared + feature])
+    other.data_config.input_fields[0].default_val = default
+    Encoder(FeatureSet(first)), Encoder(FeatureSet(other)), Encoder(FeatureSet(first))
     assert len(made) == 2
+
+
+def test_a_vocabulary_file_is_read_again(made, tmp_path):
+    words = tmp_path / "words.txt"
+    pipeline = make_pipeline({"x": "STRING"}, [f'input_names: "x" embedding_dim: 4 vocab_file: "{words}"'])
+    rows = make_batch(pipeline, {"x": ["a", "b"]})
+    ids = []
+    for text in ("a\nb\n", "b\na\n"):
+        words.write_text(text)
+        ids.append(Encoder(FeatureSet(pipeline))(rows)["ids_4"][:, 0].tolist())
+    assert ids[0] == ids[1][::-1]
+    assert ids[0][0] != ids[0][1]
+
+
+def test_only_the_declarations_that_were_met_last_are_kept(made):
+    body = 'input_names: "x" embedding_dim: 4 hash_bucket_size: {}'
+    first, *others, last = (
+        FeatureSet(make_pipeline({"x": "STRING"}, [body.format(size)])) for size in (10, 11, 12, 13, 14, 14, 10)
+    )
+    for one in (first, *others, last):
+        Encoder(one)
+    assert made == [first, *others[:-1], last]

@@ -74,8 +74,10 @@ def test_dice_gates_by_the_sigmoid_of_the_normalized_value():
 
 
 def test_the_norm_of_dice_has_no_weights_to_learn():
-    activation = make_activation(Build(), ["layer"], "dice", 4)
-    assert [variable.name.split(":")[0] for variable in activation.trainable_variables] == ["layer/dice/slope"]
+    build = Build()
+    activation = make_activation(build, ["layer"], "dice", 4)
+    [trained] = activation.trainable_variables
+    assert trained is build.parameters["layer/dice/slope"].variable
 
 
 @pytest.mark.parametrize("name", ["relu", "gelu", "swish", "prelu", "dice", "tanh"])

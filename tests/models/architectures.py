@@ -50,9 +50,13 @@ def copy_weights(source: Build, target: Build, names: dict[str, str] | None = No
 
 def randomize(build: Build) -> None:
     """Gives every weight a random value, so that no term is hidden by zeros and ones."""
-    for index, (name, parameter) in enumerate(build.parameters.items()):
-        if not name.endswith(("count", "moving_mean", "moving_variance")):
-            parameter.assign(tf.random.stateless_uniform(parameter.shape, [index, 7], -0.5, 1.0))
+    random = np.random.default_rng(7)
+    done = set()
+    for name, parameter in build.parameters.items():
+        variable = parameter.variable
+        if variable.ref() not in done and not name.endswith(("count", "moving_mean", "moving_variance")):
+            done.add(variable.ref())
+            variable.assign(random.uniform(-0.5, 1.0, variable.shape).astype(np.float32))
 
 
 def gradients_by_name(

@@ -67,12 +67,47 @@ TEXTS = {
     "aitm_linear": f"aitm {{ {TOWERS} }}",
     "dbmtl_experts": f"dbmtl {{ bottom_dnn {{ {DNN} }} expert_dnn {{ {DNN} }} num_expert: 2 {RELATED} }}",
 }
-everyone = pytest.mark.parametrize("name", TEXTS)
 
 
-@everyone
-def test_the_norms_of_every_sub_block_move_in_training_and_only_there(name):
-    model, build = make_model(TEXTS[name])
+class Made:
+    """A model with its initial weights, which it can have back: to make it anew takes longer than most tests."""
+
+    def __init__(self, name: str):
+        self.name = name
+        self.model, self.build = make_model(TEXTS[name])
+        variables = {parameter.variable.ref(): parameter.variable for parameter in self.build.parameters.values()}
+        self._initial = [(variable, variable.numpy()) for variable in variables.values()]
+
+    def reset(self) -> None:
+        for variable, value in self._initial:
+            variable.assign(value)
+
+
+@pytest.fixture(scope="module", params=TEXTS)
+def made(request):
+    return Made(request.param)
+
+
+@pytest.fixture
+def new(made):
+    """Returns a model and its build as they are made."""
+    made.reset()
+    return made.model, made.build
+
+
+@pytest.fixture
+def random(new):
+    """Returns a model with random weights, and its build."""
+    randomize(new[1])
+    return new
+
+
+def kernels_of(build):
+    return {name: p.read().numpy().tobytes() for name, p in build.parameters.items() if name.endswith("kernel")}
+
+
+def test_the_norms_of_every_sub_block_move_in_training_and_only_there(new):
+    model, build = new
     counts = [parameter for name, parameter in build.parameters.items() if name.endswith("bn/count")]
     assert counts
     model(groups_of(), EVALUATION)
@@ -83,80 +118,58 @@ def test_the_norms_of_every_sub_block_move_in_training_and_only_there(name):
     assert all(np.any(mean.read().numpy() != 0) for mean in means)
 
 
-@everyone
-def test_every_weight_gets_a_gradient(name):
-    model, build = make_model(TEXTS[name])
-    randomize(build)
-    found = gradients_by_name(model, build, list(logits(model)))
+def test_every_weight_gets_a_gradient(random):
+    model, build = random
+    found = gradients_by_name(model, build, list(model(groups_of(), EVALUATION)))
     without = {name for name, gradient in found.items() if not np.any(gradient)}
     # A bias in front of a norm cancels out; rounding may leave exactly nothing.
     assert {name for name in without if not name.endswith("/bias")} == set()
 
 
-@everyone
-def test_dropout_is_a_function_of_the_step(name):
-    model, build = make_model(TEXTS[name])
-    randomize(build)
+def test_dropout_is_a_function_of_the_step(random):
+    model, _ = random
     steps = [Call(training=True, seed=tf.constant([0, step], tf.int64)) for step in (3, 3, 4)]
     first, again, other = (logits(model, step)["cvr"] for step in steps)
     np.testing.assert_array_equal(first, again)
     assert not np.allclose(first, other)
 
 
-@everyone
-def test_initial_weights_are_a_function_of_the_seed(name):
-    text = TEXTS[name]
-    first, again, other = (logits(make_model(text, seed=seed)[0])["ctr"] for seed in (1, 1, 2))
-    np.testing.assert_array_equal(first, again)
-    assert not np.allclose(first, other)
+def test_initial_weights_are_a_function_of_the_seed_and_of_the_name(made, new):
+    text = TEXTS[made.name]
+    first, again, other = kernels_of(new[1]), *(kernels_of(make_model(text, seed=seed)[1]) for seed in (1, 2))
+    assert first == again
+    assert not first.items() & other.items()
+    assert len(set(first.values())) == len(first), "two kernels start alike"
 
 
-@everyone
-def test_no_two_kernels_start_alike(name):
-    _, build = make_model(TEXTS[name])
-    kernels = [parameter.read().numpy() for name, parameter in build.parameters.items() if name.endswith("kernel")]
-    assert len({kernel.tobytes() for kernel in kernels}) == len(kernels)
-
-
-@everyone
-def test_regularization_covers_every_kernel_once_and_nothing_else(name):
-    _, build = make_model(TEXTS[name])
+def test_regularization_covers_every_kernel_once_and_nothing_else(made):
+    build = made.build
     references = [variable.ref() for variable in build.regularized]
     kernels = {p.variable.ref() for name, p in build.parameters.items() if name.endswith("/kernel")}
     assert len(references) == len(set(references))
     assert set(references) == kernels
 
 
-@everyone
-def test_a_row_does_not_depend_on_the_rest_of_its_batch_in_evaluation(name):
-    model, build = make_model(TEXTS[name])
-    randomize(build)
+def test_a_row_does_not_depend_on_the_rest_of_its_batch_in_evaluation(random):
+    model, _ = random
     model(groups_of(), TRAINING)
     whole, part = logits(model), logits(model, x=X[5:6])
     for task, value in part.items():
         np.testing.assert_allclose(value, whole[task][5:6], rtol=1e-4, atol=1e-5)
 
 
-@everyone
-def test_a_batch_of_one_row_trains(name):
-    model, _ = make_model(TEXTS[name])
+def test_a_batch_of_one_row_trains(new):
+    model, _ = new
     assert all(np.all(np.isfinite(value)) for value in logits(model, TRAINING, X[:1]).values())
 
 
-@everyone
-def test_bfloat16_is_close_to_float32(name):
-    model, _ = make_model(TEXTS[name])
+def test_bfloat16_is_close_to_float32_and_its_logits_are_float32(new):
+    model, _ = new
     low, high = logits(model, Call(dtype=tf.bfloat16)), logits(model)
     for task, value in high.items():
         np.testing.assert_allclose(low[task], value, atol=0.05 * np.abs(value).max())
-
-
-@everyone
-def test_logits_are_float32_even_when_the_rest_is_not(name):
-    model, _ = make_model(TEXTS[name])
-    for value in logits(model, Call(dtype=tf.bfloat16)).values():
-        assert value.dtype == np.float32
-        assert np.any(value != tf.cast(tf.cast(value, tf.bfloat16), tf.float32).numpy())
+        assert low[task].dtype == np.float32
+        assert np.any(low[task] != tf.cast(tf.cast(low[task], tf.bfloat16), tf.float32).numpy())
 
 
 def test_every_architecture_is_in_this_list():

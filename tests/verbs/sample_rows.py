@@ -15,6 +15,7 @@ from easymtl.protos.data_pb2 import DatasetConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 
 CONFIGS = sorted((Path(__file__).parents[2] / "samples" / "configs").glob("*.config"))
+_TEXTS = 90
 _TINY = {
     "hidden_units": "[8, 4]",
     "dropout_ratio": "[0.1, 0.1]",
@@ -50,8 +51,8 @@ def _column(random: np.random.Generator, kind: pa.DataType, num_rows: int, is_la
         return pa.array(values.astype(kind.to_pandas_dtype()))
     gone = random.random(num_rows) < 0.1
     if kind == pa.string():
-        texts = ["|".join(map(str, random.integers(0, 40, random.integers(1, 4)))) for _ in range(num_rows)]
-        return pa.array(texts, mask=gone)
+        texts = ["|".join(map(str, random.integers(0, 40, 1 + number % 3))) for number in range(_TEXTS)]
+        return pa.array(np.array(texts, object)[random.integers(0, _TEXTS, num_rows)], mask=gone)
     values = random.integers(-1, 40, num_rows) if pa.types.is_integer(kind) else random.gamma(2.0, 20.0, num_rows)
     return pa.array(values.astype(kind.to_pandas_dtype()), mask=gone)
 
