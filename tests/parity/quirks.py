@@ -1,9 +1,17 @@
 """What EasyRec does and easymtl does not: the cases that show it, what holds in them all the same, and our test."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from google.protobuf import text_format
+
+from easymtl.config import view
+from easymtl.protos.feature_pb2 import FeatureConfig, SeqAttGroupConfig
+from easymtl.protos.pipeline_pb2 import Pipeline
+
 BEFORE_TRAINING = ("forward_eval:init/", "losses:eval_init", "metrics:init", "own_init:")
+NOTHING = ("own_init:",)
 UNTIL_THE_LOSS = (*BEFORE_TRAINING, "forward_eval:train_step1/")
 WITHOUT_LOSSES = ("forward_eval:init/", "forward_eval:train_step1/", "metrics:init", "own_init:")
 UNTIL_THE_UPDATE = (*UNTIL_THE_LOSS, "losses:step 1", "gradients_step1:", "grads_step1:")
@@ -26,7 +34,7 @@ class Quirk:
     @property
     def is_trained(self) -> bool:
         """Returns whether anything of the training can be compared."""
-        return self.holds != BEFORE_TRAINING
+        return self.holds not in (BEFORE_TRAINING, NOTHING)
 
 
 _FROZEN = Quirk(
@@ -85,8 +93,66 @@ QUIRKS: dict[str, Quirk] = {
 """Beginning of a case's name -> the behaviour."""
 
 
+def _has_padding_in_norms(pipeline: Pipeline) -> bool:
+    """The network of attention to histories has batch norm."""
+    return any(not block.HasField("seq_dnn") or block.seq_dnn.use_bn for block in _attention(pipeline))
+
+
+def _has_cut_histories(pipeline: Pipeline) -> bool:
+    return bool(_attention(pipeline)) and any(feature.max_seq_len for feature in view.features(pipeline))
+
+
+def _has_numbers_as_steps(pipeline: Pipeline) -> bool:
+    return any(
+        feature.feature_type == FeatureConfig.SequenceFeature
+        and feature.sub_feature_type == FeatureConfig.RawFeature
+        and not view.number_boundaries(feature)
+        for feature in view.features(pipeline)
+    )
+
+
+def _attention(pipeline: Pipeline) -> list[SeqAttGroupConfig]:
+    return [block for group in pipeline.model_config.feature_groups for block in group.sequence_features]
+
+
+OF_CONFIGS: tuple[tuple[Callable[[Pipeline], bool], Quirk], ...] = (
+    (lambda pipeline: pipeline.model_config.HasField("esmm"), QUIRKS["06"]),
+    (
+        _has_numbers_as_steps,
+        Quirk(
+            "a history of numbers has the steps that it has here, and sequence_length steps there",
+            "tests/features/test_sequence_feature.py::test_numbers_have_real_lengths",
+            NOTHING,
+        ),
+    ),
+    (
+        _has_cut_histories,
+        Quirk(
+            "max_seq_len keeps the first steps wherever a history is read here, and not in sequence_features there",
+            "tests/features/test_sequence_feature.py::test_max_seq_len_keeps_the_first_steps",
+            NOTHING,
+        ),
+    ),
+    (
+        _has_padding_in_norms,
+        Quirk(
+            "batch norm over the steps of histories counts those that exist here, and padding there",
+            "tests/layers/test_target_attention.py::test_batch_norm_counts_real_steps_only",
+            BEFORE_TRAINING,
+        ),
+    ),
+)
+"""What a config has -> the behaviour that follows."""
+
+
 def quirk_of(folder: Path) -> Quirk | None:
     """Returns the quirk that the case in a folder shows."""
+    config = folder / "pipeline.config"
+    if config.exists():
+        pipeline = text_format.Parse(config.read_text(encoding="utf-8"), Pipeline(), allow_unknown_field=True)
+        for is_shown, quirk in OF_CONFIGS:
+            if is_shown(pipeline):
+                return quirk
     grouped = f"{folder.parent.name}/{folder.name}"
     for begin, quirk in QUIRKS.items():
         if (grouped if "/" in begin else folder.name).startswith(begin):
