@@ -175,6 +175,13 @@ def num_number_rows(feature: FeatureConfig) -> int:
     return len(boundaries) + 1 if boundaries else max(int(feature.raw_input_dim), 1)
 
 
+def further_history_names(group: FeatureGroupConfig) -> set[str]:
+    """Returns the histories that a group only sums with the attention to others: `aux_hist_seq` alone."""
+    maps = [one for block in group.sequence_features for one in block.seq_att_map]
+    attended = {name for one in maps for name in one.hist_seq}
+    return {name for one in maps for name in one.aux_hist_seq} - attended
+
+
 def feature_width(feature: FeatureConfig) -> int:
     """Returns the width of the vector of a feature, or of each step of it."""
     return int(feature.embedding_dim) or max(int(feature.raw_input_dim), 1)

@@ -64,7 +64,8 @@ class FeatureSet(tf.Module):
             for name in names:
                 layout.add(group.group_name, transforms[name])
             for name in view.attention_feature_names(group):
-                layout.add(group.group_name, transforms[name], is_attention=True)
+                slot = layout.add(group.group_name, transforms[name], is_attention=True)
+                slot.columns.is_regularized = name not in view.further_history_names(group)
         self.transforms: dict[str, Transform] = transforms
         self._layout = layout
         self._types = types

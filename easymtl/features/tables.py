@@ -50,8 +50,8 @@ class Layout:
     tables: list[Table] = field(default_factory=list)
     rows_by_width: dict[int, int] = field(default_factory=dict)
 
-    def add(self, group: str, transform: Transform, is_attention: bool = False) -> None:
-        """Adds a feature to a group.
+    def add(self, group: str, transform: Transform, is_attention: bool = False) -> Slot:
+        """Adds a feature to a group and returns its slot.
 
         Raises:
             UserError: it shares a table that has other rows or another width.
@@ -69,6 +69,7 @@ class Layout:
             slots.sequences.append(slot)
         else:
             slots.plain.append(slot)
+        return slot
 
     def id_type(self, width: int) -> tf.DType:
         """Returns int32, or int64 where the variable of a width has 2^31 rows or more."""

@@ -86,6 +86,7 @@ class PackedColumns(ABC):
         name: of the column of `Rows`, such as `ids_16`.
         width: width of the vectors.
         is_weighted: whether a bag can hold weights other than 1.
+        is_regularized: whether `embedding_regularization` reaches the vectors; further histories it does not.
         slots: the features, in the order of their index.
     """
 
@@ -96,6 +97,7 @@ class PackedColumns(ABC):
         self.name = name
         self.width = width
         self.is_weighted = False
+        self.is_regularized = True
         self.slots: list[Slot] = []
 
     @property
