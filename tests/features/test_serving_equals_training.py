@@ -28,6 +28,8 @@ FIELDS = {
     "tags": "STRING",
     "kv": "STRING",
     "w": "STRING",
+    "history": "STRING",
+    "watched": "STRING",
 }
 TABLE = "embedding_dim: 4 hash_bucket_size: 1009"
 WIDE = "embedding_dim: 8 num_buckets: 20"
@@ -58,6 +60,17 @@ FEATURES = [
     f'feature_name: "combo_join" input_names: ["s", "n32"] feature_type: ComboFeature combo_join_sep: "_" {TABLE}',
     f'feature_name: "combo_many" input_names: ["tags", "t"] feature_type: ComboFeature combo_input_seps: ["|", ""] '
     f"{TABLE}",
+    f'feature_name: "hist" input_names: "history" feature_type: SequenceFeature max_seq_len: 3 {TABLE}',
+    'feature_name: "hist_items" input_names: "history" feature_type: SequenceFeature seq_multi_sep: ";" '
+    f'combiner: "mean" {TABLE}',
+    'feature_name: "hist_vocab" input_names: "history" feature_type: SequenceFeature embedding_dim: 4 '
+    'vocab_list: ["a", "b"]',
+    'feature_name: "seconds" input_names: "watched" feature_type: SequenceFeature sub_feature_type: RawFeature '
+    'raw_input_dim: 2 seq_multi_sep: ";" embedding_dim: 4',
+    'feature_name: "second_buckets" input_names: "watched" feature_type: SequenceFeature '
+    'sub_feature_type: RawFeature boundaries: [0, 5] seq_multi_sep: ";" embedding_dim: 8',
+    'feature_name: "plain_seconds" input_names: "watched" feature_type: SequenceFeature '
+    'sub_feature_type: RawFeature raw_input_dim: 2 seq_multi_sep: ";"',
 ]
 
 TEXT = st.one_of(st.none(), st.sampled_from(["", "a", "你好", " ", "\x00", "x" * 5000]), st.text(max_size=8))
@@ -85,6 +98,10 @@ ROW = st.fixed_dictionaries(
         "tags": st.one_of(st.none(), st.lists(st.one_of(st.just(""), TAG), max_size=5).map("|".join)),
         "kv": st.lists(st.tuples(TAG, WEIGHT).map(":".join), max_size=4).map("|".join),
         "w": st.one_of(st.none(), st.lists(WEIGHT, max_size=5).map("|".join)),
+        "history": st.one_of(st.none(), st.text("ab;|é", max_size=9)),
+        "watched": st.one_of(
+            st.none(), st.lists(st.lists(DECIMAL, max_size=3).map(";".join), max_size=4).map("|".join)
+        ),
     }
 )
 
@@ -117,6 +134,7 @@ def test_any_rows(rooms, rows):
 
 
 DEFAULTS = {"s": "a", "t": "é|", "digits": "7", "vec": "1|2", "tags": "x|y", "kv": "x:2", "w": "3"}
+DEFAULTS |= {"history": "a|b;a", "watched": "1;2|3"}
 DEFAULTS |= {"n32": "5", "n64": "-7", "f32": "2.5", "f64": "-0.25", "b": "true", "text_number": "1700000050000"}
 
 
@@ -153,5 +171,6 @@ def test_rows_that_repeat(rooms):
     row = {
         "s": "a b a", "t": "é|", "n32": 7, "n64": -1, "f32": 2.5, "f64": 0.5, "b": True, "digits": "3",
         "text_number": "7", "vec": "1|2|3", "tags": "x|y|x", "kv": "x:2|y:0.5", "w": "1|2",
+        "history": "a|b;a|b", "watched": "1;2|3",
     }  # fmt: skip
     assert_equal(rooms, [row, dict.fromkeys(FIELDS), row, row] * 50)
