@@ -1,6 +1,6 @@
 """The rows on which an export is proved: as a client would send them, and as training reads them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -76,19 +76,34 @@ def _batches(reader: Source, raw_reader: Source, encode: Encoder) -> Iterator[tu
 
 
 def _blanked(raw: pa.RecordBatch, fields: dict[str, Field], encode: Encoder) -> tuple[pa.RecordBatch, pa.RecordBatch]:
-    """Returns the rows once for each field, null in it; and as a reader that fills in defaults would have read them."""
-    blank = list(fields)
+    """Returns the rows once for each field, null in it; and as a reader that fills in defaults would have read them.
+
+    Histories that are read side by side are null together: they have to have equal lengths.
+    """
+    blank = _blanked_together(fields, encode)
     while True:
-        blanked = _joined([raw.slice(0, 0), *(_without(raw, name) for name in blank)])
+        blanked = _joined([raw.slice(0, 0), *(_without(raw, names) for names in blank)])
         columns = [fill_empty(blanked.column(name), default_scalar(field)) for name, field in fields.items()]
         filled = pa.RecordBatch.from_arrays(columns, schema=raw.schema)
         try:
             encode(filled)
         except BadValues as error:
             # No row with such a default could be trained on either.
-            blank.remove(error.field)
+            blank = [names for names in blank if error.field not in names]
             continue
         return blanked, filled
+
+
+def _blanked_together(fields: Iterable[str], encode: Encoder) -> list[set[str]]:
+    """Returns all fields, in sets of those that are null together."""
+    transforms = encode.feature_set.transforms
+    sets: list[set[str]] = []
+    for names in encode.feature_set.parallel:
+        joined = {field for name in names for field in transforms[name].inputs}
+        apart = [one for one in sets if not one & joined]
+        sets = [*apart, joined.union(*(one for one in sets if one & joined))]
+    together = set().union(*sets)
+    return [*({name} for name in fields if name not in together), *sets]
 
 
 def _compact(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -102,10 +117,12 @@ def _compact(batch: pa.RecordBatch) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
 
 
-def _without(raw: pa.RecordBatch, name: str) -> pa.RecordBatch:
-    """Returns the rows with null in a field."""
-    place = raw.schema.get_field_index(name)
-    return raw.set_column(place, raw.schema.field(place), pa.nulls(raw.num_rows, raw.schema.field(place).type))
+def _without(raw: pa.RecordBatch, names: Iterable[str]) -> pa.RecordBatch:
+    """Returns the rows with null in some fields."""
+    for name in names:
+        place = raw.schema.get_field_index(name)
+        raw = raw.set_column(place, raw.schema.field(place), pa.nulls(raw.num_rows, raw.schema.field(place).type))
+    return raw
 
 
 def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
