@@ -18,6 +18,7 @@ _TABLE_NAMES = (
 _SLOTS = {"Adam": "AdamW", "Adam_1": "AdamW_1", "Momentum": "MomentumW"}
 _COUNT = re.compile(r"/bn/count$")
 _BOOKKEEPING = re.compile(r"^(global_step|beta[12]_power(_\d+)?)$")
+_SHIFT_OF_LISTS = re.compile(r"^listwise_loss/scale_b(/[^/]+)?$")
 
 
 def possible_names(name: str) -> list[str]:
@@ -54,5 +55,8 @@ def is_count_of_norm(name: str) -> bool:
 
 
 def is_bookkeeping(name: str) -> bool:
-    """Returns whether EasyRec keeps this beside the weights: the step, and powers that follow from it."""
-    return bool(_BOOKKEEPING.match(name))
+    """Returns whether EasyRec keeps this and nothing depends on it.
+
+    That is the step, powers that follow from it, and a shift of all logits of a list, which its softmax takes out.
+    """
+    return bool(_BOOKKEEPING.match(name) or _SHIFT_OF_LISTS.match(name))

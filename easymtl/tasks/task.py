@@ -93,7 +93,8 @@ class Task:
         """Makes what the losses train themselves: the scale of the logits in those with `scale_logits`."""
         for name, (entry, kind) in self._losses.items():
             if getattr(_parameters(entry, kind), "scale_logits", False):
-                self._scales[name] = build.variable([f"{name}/scale_w"], tf.ones([1]))
+                # EasyRec's name for it; it has one such loss at most.
+                self._scales[name] = build.variable([f"{build.numbered('listwise_loss')}/scale_w"], tf.ones([1]))
         return list(self._scales.values())
 
     @property
