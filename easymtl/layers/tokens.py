@@ -1,0 +1,72 @@
+"""Tokens of an encoder: vectors that are told apart by where they stand and of which kind they are."""
+
+import tensorflow as tf
+
+from easymtl.layers.context import Build, Call
+from easymtl.layers.dense import Dropout
+from easymtl.layers.initializers import truncated_normal
+from easymtl.layers.norm import LayerNorm
+from easymtl.layers.transformer import DEVIATION, EPSILON
+
+
+class TokenEmbedding(tf.Module):
+    """LN(x + type + position) of tokens of one kind, then dropout (Devlin et al. 2019, figure 2)."""
+
+    def __init__(
+        self,
+        build: Build,
+        name: str,
+        width: int,
+        num_positions: int,
+        dropout: float,
+        token_type: tuple[tf.Variable, int] | None = None,
+    ):
+        """Makes the weights `position_embedding/<name>` and `LayerNorm[_<i>]/..`, numbered over the whole model.
+
+        Args:
+            build: takes the weights.
+            name: of the positions.
+            width: of a token.
+            num_positions: rows of the table of positions; 0 means that positions do not count.
+            dropout: share of the outputs that is dropped while training.
+            token_type: the table of types `[types, width]`, and the type of these tokens.
+        """
+        super().__init__()
+        self.token_type = token_type
+        self.positions: tf.Variable | None = None
+        if num_positions:
+            initializer = truncated_normal(DEVIATION)
+            self.positions = build.weight(f"position_embedding/{name}", [num_positions, width], initializer)
+        self.norm = LayerNorm(build, build.numbered("LayerNorm"), width, EPSILON)
+        self.dropout = Dropout(f"position_embedding/{name}", dropout)
+
+    def __call__(self, x: tf.Tensor, call: Call, positions: tf.Tensor | None = None) -> tf.Tensor:
+        """Maps tokens `[batch, tokens, width]` to the same shape.
+
+        Args:
+            x: the tokens; there are no more than positions.
+            call: how the model is run.
+            positions: int32 `[tokens]`, the place of each; None numbers them from 0 on.
+        """
+        if self.token_type is not None:
+            table, number = self.token_type
+            x += tf.cast(table[number], x.dtype)
+        if self.positions is not None:
+            places = tf.range(tf.shape(x)[1]) if positions is None else positions
+            x += tf.cast(tf.gather(self.positions, places), x.dtype)
+        return self.dropout(self.norm(x, call), call)
+
+
+def token_types(build: Build, num_types: int, width: int) -> tf.Variable:
+    """Makes the table `token_type/token_type_embeddings`, `[num_types, width]`."""
+    return build.weight("token_type/token_type_embeddings", [num_types, width], truncated_normal(DEVIATION))
+
+
+def require_steps(longest: tf.Tensor, limit: int, text: str) -> tf.Tensor:
+    """Returns the longest history of a batch, a scalar, once it is checked.
+
+    Raises:
+        InvalidArgumentError: in the graph, with the text; the history is longer than the limit.
+    """
+    with tf.control_dependencies([tf.debugging.assert_less_equal(longest, limit, message=text)]):
+        return tf.identity(longest)
