@@ -8,6 +8,7 @@ from easymtl.features.feature_set import FeatureSet
 from easymtl.features.kinds import Slot, StepColumns
 from easymtl.features.tables import GroupSlots
 from easymtl.layers.context import Build, Call
+from easymtl.layers.sequence_combiners import Combiner, make_combiner
 from easymtl.layers.steps import Steps
 from easymtl.layers.target_attention import TargetAttention
 from easymtl.models.inputs import GroupInput, GroupShape, Inputs, InputShapes
@@ -56,13 +57,11 @@ class _Group(tf.Module):
         self.slots = slots
         self.runs = list(_runs(slots.plain))
         scope = f"input_layer_{index}" if index else "input_layer"
-        self.combiners: dict = {}
+        self.combiners: dict[str, Combiner] = {}
         for slot in sorted(slots.sequences, key=lambda slot: _column_name(slot, features)):
             message = features.transforms[slot.feature].feature.sequence_combiner
             if message.WhichOneof("combiner"):
                 name = f"{scope}/{_column_name(slot, features)}"
-                from easymtl.layers.sequence_combiners import make_combiner
-
                 self.combiners[slot.feature] = make_combiner(build, name, message, slot.width)
         self.blocks = [_Attention(build, block, slots) for block in config.sequence_features]
         widths = {slot.feature: slot.width for slot in slots.plain}
