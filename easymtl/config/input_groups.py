@@ -26,6 +26,7 @@ class InputGroup:
         config: its features and their attention.
         scope: what the parameters of its tables begin with: `input_layer`, `input_layer_1`, ...
         has_steps: whether its histories are read step by step.
+        joins_steps: whether they are read side by side, so that they have equal lengths.
         is_plain: whether its columns are read as they are, without embeddings.
         table: the parameter that all its tables are one of; empty where each is one of its own.
         changes: what its features have in place of what they declare.
@@ -35,6 +36,7 @@ class InputGroup:
     config: FeatureGroupConfig
     scope: str
     has_steps: bool = False
+    joins_steps: bool = False
     is_plain: bool = False
     table: str = ""
     changes: FeatureConfig = field(default_factory=FeatureConfig)
@@ -69,6 +71,21 @@ def input_groups(pipeline: Pipeline) -> list[InputGroup]:
     return list(_Groups(pipeline, graph, declared).groups())
 
 
+def groups_of_vectors(pipeline: Pipeline) -> set[str]:
+    """Returns the groups of a config that are read as one vector by what is no block.
+
+    What blocks read is checked when their shapes are walked.
+    """
+    declared = {group.group_name for group in pipeline.model_config.feature_groups}
+    return declared if graph_of(pipeline) is None else declared & set(_outside_of_graph(pipeline))
+
+
+def _outside_of_graph(pipeline: Pipeline) -> list[str]:
+    """Returns the groups that towers and architectures name, but for the one that the graph takes the place of."""
+    replaced = "" if view.model_name(pipeline) == "model_params" else INPUT_GROUP
+    return [name for _, name in group_references(pipeline) if name != replaced]
+
+
 def columns_group(group: str) -> str:
     """Returns the name of a group's columns as they are."""
     return f"{group}/columns"
@@ -98,9 +115,7 @@ class _Groups:
         self.pipeline, self.graph, self.declared = pipeline, graph, declared
         self.reads = list(graph.reading_order())
         self.with_steps = _with_steps(graph)
-        # What comes out of the graph takes the place of the group "all" beside an architecture of the zoo.
-        replaced = "" if view.model_name(pipeline) == "model_params" else INPUT_GROUP
-        self.others = [name for _, name in group_references(pipeline) if name in declared and name != replaced]
+        self.others = [name for name in _outside_of_graph(pipeline) if name in declared]
         names = dict.fromkeys([*(group_read(*read) for read in self.reads), *self.others])
         # What has no tables takes a number too.
         self.scopes = {name: _scope(index) for index, name in enumerate(names)}
@@ -124,7 +139,8 @@ class _Groups:
         changes = FeatureConfig()
         if config.wide_deep == WideOrDeep.WIDE:
             changes = FeatureConfig(embedding_dim=self._wide_width(), combiner="sum")
-        return InputGroup(name, config, self.scopes[name], name in self.with_steps, changes=changes)
+        has_steps, joins_steps = name in self.with_steps, self.with_steps.get(name, False)
+        return InputGroup(name, config, self.scopes[name], has_steps, joins_steps, changes=changes)
 
     def _wide_width(self) -> int:
         nodes = (node for scope in self.graph.scopes for node in scope.nodes.values())
@@ -141,16 +157,16 @@ class _Groups:
         return InputGroup(name, _without_attention(config), self.scopes[name], table=table, changes=changes)
 
 
-def _with_steps(graph: Graph) -> set[str]:
-    """Returns the names of the input groups whose histories are read step by step."""
-    found = set()
+def _with_steps(graph: Graph) -> dict[str, bool]:
+    """Returns the input groups whose histories are read step by step, each with whether they are joined."""
+    found: dict[str, bool] = {}
     for scope in graph.scopes:
         resets = graph.resets(scope.name)
-        for node in scope.nodes.values():
-            if node.kind == "input_layer":
-                forms = [node.block.input_layer, *resets]
-                if any(form.output_seq_and_normal_feature for form in forms):
-                    found.add(group_read(scope, node))
+        for node in (node for node in scope.nodes.values() if node.kind == "input_layer"):
+            forms = [form for form in [node.block.input_layer, *resets] if form.output_seq_and_normal_feature]
+            if forms:
+                name = group_read(scope, node)
+                found[name] = found.get(name, False) or any(form.concat_seq_feature for form in forms)
     return found
 
 

@@ -53,21 +53,32 @@ class Embeddings(tf.Module):
     def parameters(self) -> dict[str, Parameter]:
         """Returns each table as a parameter, named as EasyRec names its variable."""
         names = self._names()
-        return {
-            names[table.name]: Parameter(
-                names[table.name], self.variable(table.width), table.offset, table.rows, (table.rows, table.width)
-            )
-            for table in self.feature_set.tables
-        }
+        result: dict[str, Parameter] = {}
+        for table in self.feature_set.tables:
+            name, begin, rows = names[table.name], table.offset, table.rows
+            if name in result:
+                # The features of an embedding layer share one parameter: their tables lie one behind the other.
+                assert begin == result[name].begin + result[name].num_rows, name
+                begin, rows = result[name].begin, rows + result[name].num_rows
+            result[name] = Parameter(name, self.variable(table.width), begin, rows, (rows, table.width))
+        return result
 
     def _names(self) -> dict[str, str]:
         """Returns the name of the parameter of each table."""
         names: dict[str, str] = {}
-        for index, (group, slots) in enumerate(self.feature_set.groups.items()):
-            scope = f"input_layer_{index}" if index else "input_layer"
+        for group, slots in self.feature_set.groups.items():
+            read = self.feature_set.input_groups[group]
             for slot in [*slots.plain, *slots.sequences]:
-                if slot.table and slot.table.name == f"{group}/{slot.feature}":
-                    names[slot.table.name] = f"{scope}/{slot.feature}_embedding/embedding_weights"
+                feature = read.plain_name(slot.feature)
+                if slot.table and read.table:
+                    names[slot.table.name] = read.table
+                elif slot.table and slot.table.name == f"{group}/{slot.feature}":
+                    name = f"{read.scope}/{feature}_embedding/embedding_weights"
+                    if read.has_steps and slot in slots.sequences:
+                        # There histories that are read step by step have one table in all groups.
+                        alone = f"input_layer/{feature}/embedding_weights"
+                        name = f"{read.scope}/{feature}/embedding_weights" if alone in names.values() else alone
+                    names[slot.table.name] = name
                 elif slot.table:
                     names[slot.table.name] = f"input_layer/{slot.table.name}/embedding_weights"
         for group, slots in self.feature_set.groups.items():
@@ -151,6 +162,8 @@ def _initial_rows(table: Table, count: int, seed: tf.Tensor) -> tf.Tensor:
         # Glorot and Bengio 2010: variance 2 / (rows + width); truncation takes away the factor 0.8796.
         stddev = (2.0 / (table.rows + table.width)) ** 0.5 / 0.87962566103423978
         return tf.random.stateless_truncated_normal(shape, seed, 0.0, stddev)
+    if kind == "random_uniform_initializer":
+        return tf.random.stateless_uniform(shape, seed, message.minval, message.maxval)
     if kind == "constant_initializer":
         return tf.broadcast_to(tf.constant(list(message.consts) or [0.0], tf.float32), shape)
     raise AssertionError(f"no such initializer: {kind}")

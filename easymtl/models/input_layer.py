@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import tensorflow as tf
 
+from easymtl.config.input_groups import InputGroup
 from easymtl.features.feature_set import FeatureSet
 from easymtl.features.kinds import Slot, StepColumns
 from easymtl.features.tables import GroupSlots
@@ -11,7 +12,6 @@ from easymtl.layers.context import Build, Call
 from easymtl.layers.steps import Steps
 from easymtl.layers.target_attention import TargetAttention
 from easymtl.models.inputs import GroupInput, GroupShape, Inputs, InputShapes
-from easymtl.protos.feature_pb2 import FeatureGroupConfig
 
 Vectors = Mapping[str, tf.Tensor]
 
@@ -23,18 +23,17 @@ class InputLayer(tf.Module):
     them as one vector each, and what `sequence_features` attend to comes last.
     """
 
-    def __init__(self, build: Build, groups: Sequence[FeatureGroupConfig], feature_set: FeatureSet):
+    def __init__(self, build: Build, feature_set: FeatureSet):
         """Makes the layers.
 
         Args:
             build: seed and norms of the layers.
-            groups: the feature groups of the config.
-            feature_set: has the same groups.
+            feature_set: has the groups.
         """
         super().__init__()
         self._groups = {
-            group.group_name: _Group(build, index, group, feature_set.groups[group.group_name], feature_set)
-            for index, group in enumerate(groups)
+            name: _Group(build, group, feature_set.groups[name], feature_set)
+            for name, group in feature_set.input_groups.items()
         }
         self._runs = _runs_by_columns(self._groups.values())
         self.shapes = InputShapes({name: group.shape for name, group in self._groups.items()})
@@ -51,20 +50,19 @@ class InputLayer(tf.Module):
 class _Group(tf.Module):
     """The layers of one group."""
 
-    def __init__(self, build: Build, index: int, config: FeatureGroupConfig, slots: GroupSlots, features: FeatureSet):
+    def __init__(self, build: Build, group: InputGroup, slots: GroupSlots, features: FeatureSet):
         super().__init__()
         self.slots = slots
         self.runs = list(_runs(slots.plain))
-        scope = f"input_layer_{index}" if index else "input_layer"
         self.combiners: dict = {}
         for slot in sorted(slots.sequences, key=lambda slot: _column_name(slot, features)):
             message = features.transforms[slot.feature].feature.sequence_combiner
             if message.WhichOneof("combiner"):
-                name = f"{scope}/{_column_name(slot, features)}"
+                name = f"{group.scope}/{_column_name(slot, features)}"
                 from easymtl.layers.sequence_combiners import make_combiner
 
                 self.combiners[slot.feature] = make_combiner(build, name, message, slot.width)
-        self.blocks = [_Attention(build, block, slots) for block in config.sequence_features]
+        self.blocks = [_Attention(build, block, slots) for block in group.config.sequence_features]
         widths = {slot.feature: slot.width for slot in slots.plain}
         widths |= {name: combiner.width for name, combiner in self.combiners.items()}
         sequences = {slot.feature: slot.width for slot in slots.sequences}

@@ -91,7 +91,7 @@ class Ranker(tf.Module):
         def model_of(shapes: InputShapes) -> MultiTaskModel:
             return make_model(pipeline, build, shapes, num_outputs)
 
-        return Network(build, pipeline.model_config.feature_groups, self.feature_set, model_of)
+        return Network(build, self.feature_set, model_of)
 
     @property
     def model(self) -> MultiTaskModel:
