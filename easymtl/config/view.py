@@ -187,11 +187,6 @@ def feature_width(feature: FeatureConfig) -> int:
     return int(feature.embedding_dim) or max(int(feature.raw_input_dim), 1)
 
 
-def groups_of_steps(pipeline: Pipeline) -> set[str]:
-    """Returns the groups whose histories are read step by step, and not as one vector."""
-    return set()
-
-
 def group_feature_names(group: FeatureGroupConfig) -> list[str]:
     """Returns the feature names of a group in order, ranges such as `f[1-3]` expanded."""
     return [name for pattern in group.feature_names for name in expand_range(pattern)]

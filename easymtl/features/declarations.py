@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from easymtl.config import view
+from easymtl.config.input_groups import input_groups
 from easymtl.config.vocabulary import inspect_vocabulary
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.protos.feature_pb2 import FeatureConfig
@@ -61,16 +62,16 @@ def table_sizes(pipeline: Pipeline) -> list[TableSize]:
     """
     declared = declared_features(pipeline)
     tables: dict[str, TableSize] = {}
-    for group in pipeline.model_config.feature_groups:
-        attention = view.attention_feature_names(group)
-        plain = view.group_feature_names(group)
-        owners = [(name, f"{group.group_name}/{name}") for name in plain]
-        owners += [(name, f"{group.group_name}/attention/{name}") for name in attention]
-        for name, owner in owners:
-            feature = find_feature(declared, name, group.group_name)
+    for group in input_groups(pipeline):
+        if group.is_plain:
+            continue
+        owners = [(name, "") for name in view.group_feature_names(group.config)]
+        owners += [(name, "attention/") for name in view.attention_feature_names(group.config)]
+        for name, place in owners:
+            feature = group.feature(find_feature(declared, name, group.config.group_name))
             rows = _num_rows(feature)
             if rows and feature.embedding_dim:
-                table = feature.embedding_name or owner
+                table = feature.embedding_name or f"{group.name}/{place}{view.feature_name(feature)}"
                 tables.setdefault(table, TableSize(table, rows, int(feature.embedding_dim)))
     return list(tables.values())
 

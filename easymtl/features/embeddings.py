@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from easymtl.features.feature_set import FeatureSet, Table
+from easymtl.features.feature_set import FeatureSet, Slot, Table
 from easymtl.features.kinds.base import Tensors
 from easymtl.layers.context import Parameter
 
@@ -53,21 +53,35 @@ class Embeddings(tf.Module):
     def parameters(self) -> dict[str, Parameter]:
         """Returns each table as a parameter, named as EasyRec names its variable."""
         names = self._names()
-        return {
-            names[table.name]: Parameter(
-                names[table.name], self.variable(table.width), table.offset, table.rows, (table.rows, table.width)
-            )
-            for table in self.feature_set.tables
-        }
+        result: dict[str, Parameter] = {}
+        for table in self.feature_set.tables:
+            name, begin, rows = names[table.name], table.offset, table.rows
+            if name in result:
+                # The features of an embedding layer share one parameter: their tables lie one behind the other.
+                assert begin == result[name].begin + result[name].num_rows, name
+                begin, rows = result[name].begin, rows + result[name].num_rows
+            result[name] = Parameter(name, self.variable(table.width), begin, rows, (rows, table.width))
+        return result
 
     def _names(self) -> dict[str, str]:
         """Returns the name of the parameter of each table."""
         names: dict[str, str] = {}
-        for index, (group, slots) in enumerate(self.feature_set.groups.items()):
-            scope = f"input_layer_{index}" if index else "input_layer"
+        scopes = combined_scopes(self.feature_set)
+        for group, slots in self.feature_set.groups.items():
+            read = self.feature_set.input_groups[group]
             for slot in [*slots.plain, *slots.sequences]:
-                if slot.table and slot.table.name == f"{group}/{slot.feature}":
-                    names[slot.table.name] = f"{scope}/{slot.feature}_embedding/embedding_weights"
+                feature = read.plain_name(slot.feature)
+                if slot.table and read.table:
+                    names[slot.table.name] = read.table
+                elif slot.table and slot.table.name == f"{group}/{slot.feature}":
+                    name = f"{read.scope}/{feature}_embedding/embedding_weights"
+                    if (combined := scopes.get((group, slot.feature))) is not None:
+                        name = f"{combined}/embedding_weights"
+                    if read.has_steps and slot in slots.sequences:
+                        # There histories that are read step by step have one table in all groups.
+                        alone = f"input_layer/{feature}/embedding_weights"
+                        name = f"{read.scope}/{feature}/embedding_weights" if alone in names.values() else alone
+                    names[slot.table.name] = name
                 elif slot.table:
                     names[slot.table.name] = f"input_layer/{slot.table.name}/embedding_weights"
         for group, slots in self.feature_set.groups.items():
@@ -126,6 +140,30 @@ class Embeddings(tf.Module):
         return tf.add_n([tf.nn.l2_loss(value) for value in looked_up] or [tf.constant(0.0)])
 
 
+def combined_scopes(feature_set: FeatureSet) -> dict[tuple[str, str], str]:
+    """Returns the scope of each history that a `sequence_combiner` makes one vector of, by group and feature.
+
+    EasyRec names table and layers of it after its column, with a number where another group has it too.
+    """
+    result: dict[tuple[str, str], str] = {}
+    seen: dict[str, int] = {}
+    for group, slots in feature_set.groups.items():
+        if feature_set.input_groups[group].has_steps:
+            continue
+        for slot in sorted(slots.sequences, key=lambda slot: column_name(slot, feature_set)):
+            if feature_set.transforms[slot.feature].feature.sequence_combiner.WhichOneof("combiner"):
+                name = column_name(slot, feature_set)
+                result[group, slot.feature] = f"{name}_{seen[name]}" if name in seen else name
+                seen[name] = seen.get(name, 0) + 1
+    return result
+
+
+def column_name(slot: Slot, feature_set: FeatureSet) -> str:
+    """Returns how EasyRec names, and sorts, the column of a history."""
+    has_buckets = bool(getattr(feature_set.transforms[slot.feature], "boundaries", ()))
+    return f"{slot.feature}_{'bucketized_' if has_buckets else ''}embedding"
+
+
 def _fill(variable: tf.Variable, table: Table, seed: int) -> None:
     """Writes the initial values of one table, block by block: a function of (seed, table name, block) alone."""
     salt = zlib.crc32(table.name.encode())
@@ -151,6 +189,8 @@ def _initial_rows(table: Table, count: int, seed: tf.Tensor) -> tf.Tensor:
         # Glorot and Bengio 2010: variance 2 / (rows + width); truncation takes away the factor 0.8796.
         stddev = (2.0 / (table.rows + table.width)) ** 0.5 / 0.87962566103423978
         return tf.random.stateless_truncated_normal(shape, seed, 0.0, stddev)
+    if kind == "random_uniform_initializer":
+        return tf.random.stateless_uniform(shape, seed, message.minval, message.maxval)
     if kind == "constant_initializer":
         return tf.broadcast_to(tf.constant(list(message.consts) or [0.0], tf.float32), shape)
     raise AssertionError(f"no such initializer: {kind}")

@@ -6,6 +6,7 @@ import pyarrow as pa
 import tensorflow as tf
 
 from easymtl.config import view
+from easymtl.config.input_groups import input_groups
 from easymtl.data.convert import default_scalar
 from easymtl.data.fields import Field, input_fields
 from easymtl.errors import UserError, did_you_mean
@@ -52,20 +53,25 @@ class FeatureSet(tf.Module):
         layout, transforms = Layout(), {}
         fields = input_fields(pipeline.data_config)
         types: dict[str, tf.DType] = {}
-        for group in pipeline.model_config.feature_groups:
-            layout.groups.setdefault(group.group_name, GroupSlots())
-            names = view.group_feature_names(group)
-            for name in [*names, *view.attention_feature_names(group)]:
-                feature = find_feature(declared, name, group.group_name)
-                if name not in transforms:
+        self.input_groups = {group.name: group for group in input_groups(pipeline)}
+        for group in self.input_groups.values():
+            layout.groups.setdefault(group.name, GroupSlots())
+            names = view.group_feature_names(group.config)
+            attention = view.attention_feature_names(group.config)
+            made: dict[str, Transform] = {}
+            for name in [*names, *attention]:
+                feature = group.feature(find_feature(declared, name, group.config.group_name))
+                own_name = view.feature_name(feature)
+                if own_name not in transforms:
                     inputs = _input_fields(feature, fields)
-                    transforms[name] = make_transform(feature, [one.type_name for one in inputs])
+                    transforms[own_name] = make_transform(feature, [one.type_name for one in inputs])
                     types |= {one.name: TENSOR_TYPES[one.type] for one in inputs}
+                made[name] = transforms[own_name]
             for name in names:
-                layout.add(group.group_name, transforms[name])
-            for name in view.attention_feature_names(group):
-                slot = layout.add(group.group_name, transforms[name], is_attention=True)
-                slot.columns.is_regularized = name not in view.further_history_names(group)
+                layout.add(group.name, made[name])
+            for name in attention:
+                slot = layout.add(group.name, made[name], is_attention=True)
+                slot.columns.is_regularized = name not in view.further_history_names(group.config)
         self.transforms: dict[str, Transform] = transforms
         self._layout = layout
         self._types = types

@@ -6,21 +6,30 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
+from easymtl.config import view
+from easymtl.config.input_groups import input_groups
 from easymtl.data.bad_values import BadValues
 from easymtl.features import pieces
 from easymtl.features.encoded import Encoded
 from easymtl.features.pieces import Piece, expect
 from easymtl.features.transform import Transform
+from easymtl.protos.feature_pb2 import FeatureConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 
 
 def parallel_histories(pipeline: Pipeline) -> list[tuple[str, ...]]:
-    """Returns the features of each block of sequence_features that have to have equal lengths."""
-    blocks = [block for group in pipeline.model_config.feature_groups for block in group.sequence_features]
+    """Returns the features that have to have equal lengths: of a block of sequence_features, or a group read so."""
+    groups = input_groups(pipeline)
     names = [
         tuple(dict.fromkeys(name for one in block.seq_att_map for name in [*one.hist_seq, *one.aux_hist_seq]))
-        for block in blocks
+        for group in groups
+        for block in group.config.sequence_features
     ]
+    declared = {view.feature_name(feature): feature for feature in view.features_in_groups(pipeline)}
+    for group in (group for group in groups if group.joins_steps):
+        features = view.group_feature_names(group.config)
+        is_history = {name: declared[name].feature_type == FeatureConfig.SequenceFeature for name in features}
+        names.append(tuple(name for name in features if is_history[name]))
     return list(dict.fromkeys(one for one in names if len(one) > 1))
 
 

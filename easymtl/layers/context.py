@@ -168,6 +168,7 @@ class Call:
         seed: int64 `[2]`, the seed of this step; None when `training` is false.
         pending: takes what the pass would move (statistics), for a step that may be refused; None moves it at once.
         losses: takes the losses that layers add to those of the tasks, by name; None drops them.
+        norms: takes the vectors besides those of tables that `embedding_regularization` counts; None drops them.
     """
 
     training: bool = False
@@ -175,6 +176,12 @@ class Call:
     seed: tf.Tensor | None = None
     pending: Pending | None = None
     losses: dict[str, tf.Tensor] | None = None
+    norms: list[tf.Tensor] | None = None
+
+    def add_norm(self, value: tf.Tensor) -> None:
+        """Has `embedding_regularization` count vectors that were made of those of tables."""
+        if self.norms is not None:
+            self.norms.append(value)
 
     def add_loss(self, name: str, value: tf.Tensor) -> None:
         """Adds a scalar to the losses of the batch, under a name that no other loss has."""

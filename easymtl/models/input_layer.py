@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import tensorflow as tf
 
+from easymtl.config.input_groups import InputGroup
+from easymtl.features.embeddings import column_name, combined_scopes
 from easymtl.features.feature_set import FeatureSet
 from easymtl.features.kinds import Slot, StepColumns
 from easymtl.features.tables import GroupSlots
@@ -12,7 +14,6 @@ from easymtl.layers.sequence_combiners import Combiner, make_combiner
 from easymtl.layers.steps import Steps
 from easymtl.layers.target_attention import TargetAttention
 from easymtl.models.inputs import GroupInput, GroupShape, Inputs, InputShapes
-from easymtl.protos.feature_pb2 import FeatureGroupConfig
 
 Vectors = Mapping[str, tf.Tensor]
 
@@ -24,18 +25,17 @@ class InputLayer(tf.Module):
     them as one vector each, and what `sequence_features` attend to comes last.
     """
 
-    def __init__(self, build: Build, groups: Sequence[FeatureGroupConfig], feature_set: FeatureSet):
+    def __init__(self, build: Build, feature_set: FeatureSet):
         """Makes the layers.
 
         Args:
             build: seed and norms of the layers.
-            groups: the feature groups of the config.
-            feature_set: has the same groups.
+            feature_set: has the groups.
         """
         super().__init__()
         self._groups = {
-            group.group_name: _Group(build, index, group, feature_set.groups[group.group_name], feature_set)
-            for index, group in enumerate(groups)
+            name: _Group(build, group, feature_set.groups[name], feature_set)
+            for name, group in feature_set.input_groups.items()
         }
         self._runs = _runs_by_columns(self._groups.values())
         self.shapes = InputShapes({name: group.shape for name, group in self._groups.items()})
@@ -52,18 +52,17 @@ class InputLayer(tf.Module):
 class _Group(tf.Module):
     """The layers of one group."""
 
-    def __init__(self, build: Build, index: int, config: FeatureGroupConfig, slots: GroupSlots, features: FeatureSet):
+    def __init__(self, build: Build, group: InputGroup, slots: GroupSlots, features: FeatureSet):
         super().__init__()
         self.slots = slots
         self.runs = list(_runs(slots.plain))
-        scope = f"input_layer_{index}" if index else "input_layer"
         self.combiners: dict[str, Combiner] = {}
-        for slot in sorted(slots.sequences, key=lambda slot: _column_name(slot, features)):
-            message = features.transforms[slot.feature].feature.sequence_combiner
-            if message.WhichOneof("combiner"):
-                name = f"{scope}/{_column_name(slot, features)}"
-                self.combiners[slot.feature] = make_combiner(build, name, message, slot.width)
-        self.blocks = [_Attention(build, block, slots) for block in config.sequence_features]
+        scopes = combined_scopes(features)
+        for slot in sorted(slots.sequences, key=lambda slot: column_name(slot, features)):
+            if (scope := scopes.get((slot.group, slot.feature))) is not None:
+                message = features.transforms[slot.feature].feature.sequence_combiner
+                self.combiners[slot.feature] = make_combiner(build, scope, message, slot.width)
+        self.blocks = [_Attention(build, block, slots) for block in group.config.sequence_features]
         widths = {slot.feature: slot.width for slot in slots.plain}
         widths |= {name: combiner.width for name, combiner in self.combiners.items()}
         sequences = {slot.feature: slot.width for slot in slots.sequences}
@@ -76,7 +75,9 @@ class _Group(tf.Module):
     def __call__(self, vectors: Vectors, pieces: Mapping[tuple[str, int], tf.Tensor], call: Call) -> GroupInput:
         sequences = {slot.feature: steps_of(slot, vectors) for slot in self.slots.sequences}
         parts = [pieces[_key(run[0])] for run in self.runs]
-        parts += [combiner(sequences[name], call) for name, combiner in self.combiners.items()]
+        for name, combiner in self.combiners.items():
+            parts.append(combiner(sequences[name], call))
+            call.add_norm(parts[-1])
         joined = tf.concat(parts, axis=1) if len(parts) > 1 else (parts[0] if parts else None)
         group = GroupInput(self.shape, joined, sequences)
         if not self.blocks:
@@ -126,12 +127,6 @@ def steps_of(slot: Slot, vectors: Vectors) -> Steps:
     """Returns the history of a feature."""
     assert isinstance(slot.columns, StepColumns), f"{slot.feature} is no history"
     return slot.columns.steps(vectors)
-
-
-def _column_name(slot: Slot, features: FeatureSet) -> str:
-    """Returns how EasyRec names, and sorts, the column of a history."""
-    transform = features.transforms[slot.feature]
-    return f"{slot.feature}_{'bucketized_' if getattr(transform, 'boundaries', ()) else ''}embedding"
 
 
 def _runs(slots: list[Slot]) -> Iterator[list[Slot]]:

@@ -1,6 +1,6 @@
 """Everything between the vectors of features and the logits of tasks."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
@@ -9,7 +9,6 @@ from easymtl.layers.context import Build, Call
 from easymtl.models.base import MultiTaskModel
 from easymtl.models.input_layer import InputLayer
 from easymtl.models.inputs import InputShapes
-from easymtl.protos.feature_pb2 import FeatureGroupConfig
 
 
 class Network(tf.Module):
@@ -23,7 +22,6 @@ class Network(tf.Module):
     def __init__(
         self,
         build: Build,
-        groups: Sequence[FeatureGroupConfig],
         feature_set: FeatureSet,
         make_model: Callable[[InputShapes], MultiTaskModel],
     ):
@@ -31,12 +29,11 @@ class Network(tf.Module):
 
         Args:
             build: seed and norms of the layers.
-            groups: the feature groups of the config.
-            feature_set: has the same groups.
+            feature_set: has the groups.
             make_model: returns the architecture, given the shapes of the groups.
         """
         super().__init__()
-        self.input_layer = InputLayer(build, groups, feature_set)
+        self.input_layer = InputLayer(build, feature_set)
         self.model: MultiTaskModel = make_model(self.input_layer.shapes)
 
     @property

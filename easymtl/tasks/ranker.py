@@ -91,7 +91,7 @@ class Ranker(tf.Module):
         def model_of(shapes: InputShapes) -> MultiTaskModel:
             return make_model(pipeline, build, shapes, num_outputs)
 
-        return Network(build, pipeline.model_config.feature_groups, self.feature_set, model_of)
+        return Network(build, self.feature_set, model_of)
 
     @property
     def model(self) -> MultiTaskModel:
@@ -106,8 +106,11 @@ class Ranker(tf.Module):
     def logits(self, batch: Batch, lookups: Mapping[int, Lookup], call: Call) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         """Returns the logits `[batch, num_outputs]` of each task, and half the squared norm of the embeddings."""
         vectors = self.embeddings.vectors(batch, lookups)
-        norm = self.embeddings.squared_norm(vectors) if self._embedding_regularization else tf.constant(0.0)
-        return self.network(vectors, call), norm
+        if not self._embedding_regularization:
+            return self.network(vectors, call), tf.constant(0.0)
+        combined: list[tf.Tensor] = []
+        logits = self.network(vectors, replace(call, norms=combined))
+        return logits, tf.add_n([self.embeddings.squared_norm(vectors), *map(tf.nn.l2_loss, combined)])
 
     def losses(self, batch: Batch, lookups: Mapping[int, Lookup], call: Call) -> LossParts:
         """Returns the losses of a batch; `call.training` decides whether regularization counts."""

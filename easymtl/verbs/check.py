@@ -81,7 +81,7 @@ def _check_graph(config: Config) -> None:
     from easymtl.models.making import plan_model
 
     pipeline = config.pipeline
-    groups = InputLayer(Build(), pipeline.model_config.feature_groups, FeatureSet(pipeline))
+    groups = InputLayer(Build(), FeatureSet(pipeline))
     with located(config):
         plan_model(pipeline, groups.shapes)
 

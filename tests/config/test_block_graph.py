@@ -3,7 +3,7 @@
 import pytest
 from google.protobuf import text_format
 
-from easymtl.config.block_graph import block_outputs, graph_of, keras_layers, read_graph, wide_output_dim
+from easymtl.config.block_graph import block_outputs, graph_of, keras_layers, read_graph
 from easymtl.config.block_graph.ordering import circle, sort
 from easymtl.protos.backbone_pb2 import BackboneTower
 from easymtl.protos.pipeline_pb2 import Pipeline
@@ -211,7 +211,6 @@ def test_layers_have_the_names_of_their_places():
 def test_a_config_without_a_backbone_has_no_graph():
     assert graph_of(Pipeline()) is None
     assert block_outputs(Pipeline()) == {}
-    assert wide_output_dim(Pipeline()) == 0
 
 
 def test_outputs_are_told_by_either_form_of_parameters():
@@ -219,14 +218,12 @@ def test_outputs_are_told_by_either_form_of_parameters():
         blocks { name: "a" keras_layer { class_name: "MLP" mlp { add_to_outputs: true } } }
         blocks { name: "b" keras_layer { class_name: "MLP" mlp { } } }
         blocks { name: "c" layers { keras_layer { class_name: "MLP" st_params {
-            fields { key: "add_to_outputs" value { bool_value: true } } } } } }
-        blocks { name: "w" input_layer { wide_output_dim: 3 } } } }"""
+            fields { key: "add_to_outputs" value { bool_value: true } } } } } } } }"""
     pipeline = text_format.Parse(text, Pipeline())
     assert block_outputs(pipeline) == {
         "a": "model_config.backbone.blocks[0].keras_layer",
         "c_l0": "model_config.backbone.blocks[2].layers[0].keras_layer",
     }
-    assert wide_output_dim(pipeline) == 3
 
 
 def test_sorting_leaves_out_circles_and_what_needs_them():

@@ -39,7 +39,7 @@ def make_embeddings(names_by_group: dict[str, list[str]], seed: int = 1, **bodie
     for group, names in names_by_group.items():
         pipeline.model_config.feature_groups.add(group_name=group, feature_names=names)
     embeddings = Embeddings(FeatureSet(pipeline), seed)
-    embeddings.input_layer = InputLayer(Build(), pipeline.model_config.feature_groups, embeddings.feature_set)
+    embeddings.input_layer = InputLayer(Build(), embeddings.feature_set)
     return embeddings
 
 

@@ -26,7 +26,8 @@ TRAINING = Call(training=True, seed=np.array([0, 3]))
 
 def make_shapes() -> InputShapes:
     """Returns the widths of the made-up features."""
-    return InputShapes({name: GroupShape(widths, HISTORIES.get(name, {})) for name, widths in GROUPS.items()})
+    shapes = {name: GroupShape(widths, HISTORIES.get(name, {})) for name, widths in GROUPS.items()}
+    return InputShapes(shapes | {f"{package}/{name}": shape for package in "pq" for name, shape in shapes.items()})
 
 
 def make_inputs() -> Inputs:

@@ -78,7 +78,7 @@ def test_a_norm_counts_every_call():
 
 
 def test_a_package_may_be_called_with_a_function_of_a_block_or_with_a_package():
-    maker = package("maker", block("made", OTHER))
+    maker = package("q", block("made", OTHER))
     text = (
         A
         + maker
@@ -86,7 +86,7 @@ def test_a_package_may_be_called_with_a_function_of_a_block_or_with_a_package():
     )
     one = called("double", "a", 'package_input_fn: "lambda x: x[:, :2]" input_slice: "[:, 1:]"')
     np.testing.assert_allclose(value_of("j", text + block("j", one)), 2 * make_inputs()["all"][:, 1:2])
-    np.testing.assert_allclose(value_of("j", text + block("j", called("double", "maker"))), 2 * make_inputs()["other"])
+    np.testing.assert_allclose(value_of("j", text + block("j", called("double", "q"))), 2 * make_inputs()["other"])
 
 
 def test_packages_read_blocks_of_the_backbone_and_call_other_packages():

@@ -7,7 +7,7 @@ from easymtl.config.block_graph.fault import Fault
 from easymtl.config.block_graph.ordering import circle, sort
 from easymtl.config.block_graph.scope import Node, Scope, Source
 from easymtl.errors import did_you_mean, quoted
-from easymtl.protos.backbone_pb2 import BackboneTower, BlockPackage, KerasLayer
+from easymtl.protos.backbone_pb2 import BackboneTower, BlockPackage, InputLayer, KerasLayer
 
 MAIN = "backbone"
 _LOSSES = ("AuxiliaryLoss",)
@@ -63,6 +63,32 @@ class Graph:
             waiting += [name for name in self.calls(scope) if name not in seen]
             seen.update(waiting)
         return found
+
+    def reading_order(self) -> Iterator[tuple[Scope, Node]]:
+        """Yields scope and block of each read of a feature group, in the order in which they are run first."""
+        yield from self._reads(self.main, set())
+
+    def _reads(self, scope: Scope, called: set[str]) -> Iterator[tuple[Scope, Node]]:
+        for name in scope.order:
+            node = scope.nodes[name]
+            if node.group:
+                yield scope, node
+            for source in self._calls_first(scope, node):
+                if source not in called:
+                    called.add(source)
+                    yield from self._reads(self.packages[source], called)
+
+    def _calls_first(self, scope: Scope, node: Node) -> Iterator[str]:
+        """Yields the packages that a block calls, each behind those that it is called with."""
+        for _, one in scope.inputs(node):
+            source, given = scope.source(one), scope.package_input(one) if one.package_input else None
+            yield from (found.name for found in (given, source) if found is not None and found.kind == "package")
+
+    def resets(self, package: str) -> list[InputLayer]:
+        """Returns the ways of reading groups that calls of a package ask for."""
+        nodes = [node for scope in self.scopes for node in scope.nodes.values()]
+        inputs = [one for node in nodes for one in node.block.inputs if one.package_name == package]
+        return [one.reset_input for one in inputs if one.HasField("reset_input")]
 
     def needs(self, scope: Scope) -> dict[str, list[str]]:
         """Returns the blocks of the scope that have to run before each of its blocks."""

@@ -26,13 +26,6 @@ def block_outputs(pipeline: Pipeline) -> dict[str, str]:
     return {name: path for name, path, layer in layers if _is_output(layer)}
 
 
-def wide_output_dim(pipeline: Pipeline) -> int:
-    """Returns the width of the vectors of wide groups, 0 if no block says it."""
-    graph = graph_of(pipeline)
-    nodes = [node for scope in graph.scopes for node in scope.nodes.values()] if graph else []
-    return max((node.block.input_layer.wide_output_dim for node in nodes), default=0)
-
-
 def keras_layers(node: Node) -> Iterator[tuple[str, str, KerasLayer]]:
     """Yields name, path and config of each layer of a block: its own, `<b>_l<i>` of a chain, `<b>_<i>` of copies."""
     if not node.block.layers:

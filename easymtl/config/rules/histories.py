@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from easymtl.config import view
+from easymtl.config.input_groups import groups_of_vectors
 from easymtl.config.rules.review import FEATURES, Review, feature_name
 from easymtl.errors import quoted
 from easymtl.protos.feature_pb2 import FeatureConfig, SeqAttGroupConfig
@@ -28,9 +29,9 @@ def check_attention(review: Review) -> None:
 def check_histories_in_groups(review: Review) -> None:
     """A history in a group that is read as one vector says how its steps become one."""
     features = {feature_name(feature): feature for _, feature in review.written_features()}
-    read_as_steps = view.groups_of_steps(review.pipeline)
+    read_as_vectors = groups_of_vectors(review.pipeline)
     for index, group in enumerate(review.pipeline.model_config.feature_groups):
-        if group.group_name in read_as_steps:
+        if group.group_name not in read_as_vectors:
             continue
         for place, pattern in enumerate(group.feature_names):
             if (view.range_size(pattern) or 1) > view.LONGEST_RANGE:

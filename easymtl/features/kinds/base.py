@@ -86,7 +86,7 @@ class PackedColumns(ABC):
         name: of the column of `Rows`, such as `ids_16`.
         width: width of the vectors.
         is_weighted: whether a bag can hold weights other than 1.
-        is_regularized: whether `embedding_regularization` reaches the vectors; further histories it does not.
+        is_regularized: whether `embedding_regularization` counts the vectors; those of further histories it does not.
         slots: the features, in the order of their index.
     """
 

@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 
 import tensorflow as tf
 
+from easymtl.errors import quoted
 from easymtl.layers.context import Build, Call
 from easymtl.layers.dense import Dropout
 from easymtl.layers.merging import merged, merged_shape, of_one_type
@@ -63,7 +64,7 @@ class Histories:
     shape: Shape
 
     @staticmethod
-    def plan(shapes: InputShapes, group: str, is_joined: bool) -> Histories:
+    def plan(shapes: InputShapes, group: str, title: str, is_joined: bool) -> Histories:
         """Returns the block.
 
         Raises:
@@ -71,7 +72,7 @@ class Histories:
         """
         widths = list(shapes.sequences(group).values())
         if not widths:
-            text = f'reads histories (output_seq_and_normal_feature), and the group "{group}" has no SequenceFeature'
+            text = f'reads histories (output_seq_and_normal_feature), and the group "{title}" has no SequenceFeature'
             raise ShapeFault(text)
         others = [vector(width) for width in plain(shapes.vectors(group), shapes.sequences(group))]
         histories: list[Shape] = [History(width) for width in widths]
@@ -104,12 +105,14 @@ class Vectors:
 
     Attributes:
         group: what it reads.
+        title: of the group in the config.
         options: the norms, dropouts and the form of the result.
         name: of its dropout.
         widths: of the features.
     """
 
     group: str
+    title: str
     options: InputLayer
     name: str
     widths: list[int]
@@ -118,7 +121,7 @@ class Vectors:
     _joined_norm: Norm | None = None
 
     @staticmethod
-    def plan(shapes: InputShapes, group: str, options: InputLayer, name: str) -> Vectors:
+    def plan(shapes: InputShapes, group: str, title: str, options: InputLayer, name: str) -> Vectors:
         """Returns the block.
 
         Raises:
@@ -126,8 +129,14 @@ class Vectors:
         """
         widths = [*in_order(shapes.vectors(group), shapes.sequences(group)), *shapes.attended(group)]
         joined, parts = vector(shapes[group]), [vector(width) for width in widths]
+        alone = [feature for feature in shapes.sequences(group) if feature not in shapes.vectors(group)]
+        if alone:
+            raise ShapeFault(
+                f'reads the group "{title}" as vectors, and {quoted(alone)} in it has no sequence_combiner; give it one, '
+                "or read histories step by step: output_seq_and_normal_feature: true"
+            )
         if not widths:
-            raise ShapeFault(f'reads the group "{group}", which has no feature that is one vector')
+            raise ShapeFault(f'reads the group "{title}", which has no feature that is one vector')
         shape: Shape = joined
         if options.only_output_feature_list:
             shape = list(parts)
@@ -135,12 +144,12 @@ class Vectors:
             if len(set(widths)) > 1:
                 raise ShapeFault(
                     "stacks the features (only_output_3d_tensor), which takes vectors of one width, but the group "
-                    f'"{group}" has {describe(list(parts))}; give its features one embedding_dim'
+                    f'"{title}" has {describe(list(parts))}; give its features one embedding_dim'
                 )
             shape = Array((None, len(widths), widths[0]))
         elif options.output_2d_tensor_and_feature_list:
             shape = (joined, list(parts))
-        return Vectors(group, options, name, widths, shape)
+        return Vectors(group, title, options, name, widths, shape)
 
     @property
     def _has_parts(self) -> bool:
@@ -158,7 +167,7 @@ class Vectors:
 
     def make(self, build: Build) -> list[tf.Module]:
         """Makes the norms: that of the joined tensor first."""
-        make_norm = _norm_maker(build, self.options, self.group)
+        make_norm = _norm_maker(build, self.options, self.title)
         if make_norm is None:
             return []
         # Names are counted for norms that nothing reads too, as EasyRec does.

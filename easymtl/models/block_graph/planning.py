@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from easymtl.config.block_graph import INPUT_KINDS, MAIN, Graph, Node, Scope, Source
+from easymtl.config.input_groups import group_read
 from easymtl.config.expressions import Function, parse_lambda, parse_slice
 from easymtl.layers.block_functions import function_shape
 from easymtl.layers.merging import merged_shape
@@ -210,12 +211,14 @@ class _Walk:
         return InputPlan(node, blocks[key])
 
     def planned_input(self, node: Node, options: InputLayer) -> InputBlock:
-        shapes, group = self.planner.shapes, node.group
+        shapes, group = self.planner.shapes, group_read(self.scope, node)
         if node.kind == "raw_input":
             return Columns(group, list(shapes.columns(group).values()))
+        if node.kind == "embedding_layer":
+            options = InputLayer(only_output_feature_list=not node.block.embedding_layer.concat)
         if options.output_seq_and_normal_feature:
-            return Histories.plan(shapes, group, options.concat_seq_feature)
-        return Vectors.plan(shapes, group, options, f"{self.scope.name}/{node.name}")
+            return Histories.plan(shapes, group, node.group, options.concat_seq_feature)
+        return Vectors.plan(shapes, group, node.group, options, f"{self.scope.name}/{node.name}")
 
     def block(self, node: Node) -> BlockPlan:
         reads = [self.read(path, one) for path, one in self.scope.inputs(node)]
