@@ -122,9 +122,12 @@ def _targets(parameters: Mapping[str, Parameter], optimizers: Optimizers | None)
 def plan_transfer(targets: Sequence[Target], there: SavedVariables, choices: Choices) -> Transfer:
     """Returns what would become of everything; overwrites nothing."""
     transfer = Transfer(there.prefix)
+    skipped: set[str] = set()
     for target in targets:
         if not target.slot and not is_count_of_norm(target.name):
-            _place(target, there, choices, transfer)
+            found = _place(target, there, choices, transfer)
+            if found and target.name not in transfer.parameters:
+                skipped.add(found)
     _settle_norms([target.name for target in targets], there, transfer)
     slots: dict[str, list[Target]] = {}
     for target in targets:
@@ -136,12 +139,13 @@ def plan_transfer(targets: Sequence[Target], there: SavedVariables, choices: Cho
     for name in sorted(there.shapes.keys() - taken):
         if name.rpartition("/")[0] in there.shapes:
             transfer.unused_slots.append(name)
-        elif not is_bookkeeping(name):
+        elif name not in skipped and not is_bookkeeping(name):
             transfer.unused.append(name)
     return transfer
 
 
-def _place(target: Target, there: SavedVariables, choices: Choices, transfer: Transfer) -> None:
+def _place(target: Target, there: SavedVariables, choices: Choices, transfer: Transfer) -> str | None:
+    """Writes down what becomes of a parameter, and returns the name of its counterpart, taken over or not."""
     name, shape = target.name, target.parameter.shape
     found = _counterpart(target, there.shapes, choices.renamed)
     if any(part in name or part in (found or "") for part in choices.filters):
@@ -155,6 +159,7 @@ def _place(target: Target, there: SavedVariables, choices: Choices, transfer: Tr
         transfer.reshaped[name] = f"{there.shapes[found]} there, {shape} here"
     else:
         transfer.misfits[name] = f"{found} is {there.shapes[found]} there, {name} is {shape} in the config"
+    return found
 
 
 def _place_slots(slots: Sequence[Target], there: SavedVariables, choices: Choices, transfer: Transfer) -> None:
@@ -209,15 +214,15 @@ def require_any(transfer: Transfer, there: SavedVariables) -> None:
     """
     if transfer.parameters:
         return
-    reasons = [
-        f"{len(transfer.misfits)} have another shape: {_some(transfer.misfits.values())}" if transfer.misfits else "",
-        f"{len(transfer.filtered)} are left alone by model_config.restore_filters" if transfer.filtered else "",
-        f"{len(transfer.fresh)} are not in it: {_some(transfer.fresh)}" if transfer.fresh else "",
+    kinds = [
+        (transfer.misfits.values(), "of another shape"),
+        (transfer.filtered, "left alone by model_config.restore_filters"),
+        (transfer.fresh, "not in it"),
     ]
+    reasons = [f"{len(names)} {what}: {_some(names)}" for names, what in kinds if names]
     raise UserError(
-        f"{there.prefix}: nothing of this checkpoint fits the model: of its parameters "
-        f"{'; '.join(filter(None, reasons))}. The checkpoint has {quoted(sorted(there.shapes), limit=5)}."
-        f"{_nearest(transfer.fresh, there.shapes)}"
+        f"{there.prefix}: nothing of this checkpoint fits the model: of its parameters {'; '.join(reasons)}. The "
+        f"checkpoint has {quoted(sorted(there.shapes), limit=5)}.{_nearest(transfer.fresh, there.shapes)}"
     )
 
 

@@ -1522,7 +1522,7 @@ _MODELS = [
     with_model(
         "A checkpoint to start from of which nothing is taken over",
         f"{TRAIN} --model_dir new --fine_tune_checkpoint model --set model_config.restore_filters=[/]",
-        *("nothing of this checkpoint fits the model", "left alone by model_config.restore_filters"),
+        *("nothing of this checkpoint fits the model", "32 left alone by model_config.restore_filters"),
     ),
     with_model(
         "A new training in a model_dir that has one",

@@ -112,6 +112,7 @@ class TestWhatIsTakenOver:
         model = started(folder, other)
         model.assert_only_moved({name: value for name, value in ours(values).items() if not name.startswith(KERNEL)})
         assert "is (5, 4) there" in model.transfer.misfits[KERNEL]
+        assert model.transfer.unused == []
         assert set(model.transfer.fresh_slots) == {f"{KERNEL}/Adam", f"{KERNEL}/Adam_1"}
 
     @pytest.mark.parametrize("axis", [0, 1])
@@ -169,13 +170,17 @@ class TestWhatIsTakenOver:
         )
         filtered = {name for name in kept if "/Adam" not in name and TAGS_THERE not in name}
         assert set(model.transfer.filtered) == filtered
+        assert model.transfer.unused == []
 
     def test_a_filter_that_matches_nothing_is_told(self, folder, values):
         model = started(folder, values, f"{FILTER}=['mmeo']")
         assert model.notes == ['model_config.restore_filters: no name of a weight holds "mmeo". Did you mean "mmoe"?']
 
     def test_nothing_that_fits_is_an_error(self, folder):
-        with pytest.raises(UserError, match=r"nothing of this checkpoint fits the model: .*are not in it: input_layer"):
+        with pytest.raises(
+            UserError,
+            match=r"nothing of this checkpoint fits the model: .*of its parameters \d+ not in it: input_layer",
+        ):
             started(folder, {"other/kernel": np.zeros([2, 2], np.float32)})
 
     def test_values_are_cut_and_padded_at_their_ends(self):
