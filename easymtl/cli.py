@@ -267,7 +267,7 @@ def _add_check(verbs) -> None:
 
 def _add_synth(verbs) -> None:
     parser = _verb(verbs, "synth", "Make data whose best reachable quality is known.", takes_config=False)
-    parser.add_argument("name", metavar="NAME", help="livestream, tenrec, taobao, funnel or mmoe_paper")
+    parser.add_argument("name", metavar="NAME", help="livestream, tenrec, taobao, funnel, feed or mmoe_paper")
     parser.add_argument("--rows", type=_whole_number, default=1_000_000, metavar="N", help="rows of the training file")
     parser.add_argument(
         "--eval_rows", type=_whole_number, metavar="N", help="default: a fifth of --rows, at most 200,000"
@@ -278,6 +278,9 @@ def _add_synth(verbs) -> None:
     parser.add_argument("--out", metavar="DIR", help="default: samples/data/NAME, where the sample configs read")
     parser.add_argument("--format", metavar="FORMAT", help="parquet or csv; default: what the sample configs read")
     parser.add_argument("--header", action="store_true", help="begin CSV files with the names of the columns")
+    parser.add_argument(
+        "--histories", metavar="FORM", help="of feed: lists (default in parquet) or text (default in csv): a|b|c"
+    )
 
 
 def _add_import(verbs) -> None:

@@ -34,6 +34,7 @@ class DataSet(Protocol):
     Attributes:
         name: its name on the command line.
         format: the file format that its sample configs read.
+        block_rows: rows that are made at once.
         outcomes: its labels in the order of the columns; a parent comes before its children.
         effects: the columns that the hidden model sees.
     """
@@ -43,6 +44,9 @@ class DataSet(Protocol):
 
     @property
     def format(self) -> str: ...  # noqa: D102
+
+    @property
+    def block_rows(self) -> int: ...  # noqa: D102
 
     @property
     def outcomes(self) -> Mapping[str, Outcome]: ...  # noqa: D102
@@ -61,9 +65,10 @@ def block_random(name: str, seed: int, part: str, index: int) -> np.random.Gener
 
 
 class Blocks:
-    """Blocks of 65,536 rows; block i of a part is a pure function of (seed, part, i)."""
+    """Blocks of rows; block i of a part is a pure function of (seed, part, i)."""
 
     def __init__(self, data_set: DataSet, seed: int):
+        self.block_rows = data_set.block_rows
         self._data_set = data_set
         self._seed = seed
         num_scores = len(data_set.outcomes)
@@ -76,7 +81,7 @@ class Blocks:
     def block(self, part: str, index: int) -> pa.RecordBatch:
         """Returns block `index` of the part `train` or `eval`: labels, features, then `true_<label>`."""
         random = self._random(part, index)
-        features = self._data_set.features(self._seed, random, BLOCK_ROWS)
+        features = self._data_set.features(self._seed, random, self.block_rows)
         values, truths = self._labels(features, random)
         return _batch(self._data_set, values, features.columns, truths)
 
@@ -97,7 +102,7 @@ class Blocks:
 
     def _calibrate(self) -> None:
         """Scales and shifts the scores to the declared spreads and rates, on a block of its own."""
-        features = self._data_set.features(self._seed, self._random("calibration", 0), BLOCK_ROWS)
+        features = self._data_set.features(self._seed, self._random("calibration", 0), self.block_rows)
         scores = self._model.scores(features.inputs)
         self._correlate(scores)
         scores = scores @ self._mixing

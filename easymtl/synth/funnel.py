@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pyarrow as pa
 
-from easymtl.synth.data_set import Features
+from easymtl.synth.data_set import BLOCK_ROWS, Features
 from easymtl.synth.hidden import Effect, Ids, Numbers
 from easymtl.synth.outcomes import Event, Outcome
 from easymtl.synth.sampling import Shares, Zipf, mix, normal_of, scatter, standard_log
@@ -32,6 +32,7 @@ class Funnel:
 
     name = "funnel"
     format = "parquet"
+    block_rows = BLOCK_ROWS
     outcomes: Mapping[str, Outcome] = {
         "click": Event(rate=0.04, spread=1.5),
         "order": Event(rate=0.2, spread=1.3, parent="click", correlation=0.8),

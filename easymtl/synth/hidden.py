@@ -64,7 +64,35 @@ class Numbers:
         return np.stack([values, np.sin(2 * values)], axis=1).astype(np.float32) @ table
 
 
-Effect = Ids | Numbers
+@dataclass(frozen=True)
+class Pull:
+    """A column of numbers, already scaled to about unit deviation, that acts on each score by a declared weight.
+
+    The other effects have random weights, and with some seeds one that is next to nothing.
+
+    Attributes:
+        weights: relative standard deviation of its contribution to each score.
+    """
+
+    weights: tuple[float, ...]
+
+    @property
+    def weight(self) -> float:
+        """The root of the mean square of the weights."""
+        return float(np.sqrt(np.mean(np.square(self.weights))))
+
+    def table(self, random: np.random.Generator) -> np.ndarray:
+        """Returns the direction, `[1, width]`: nothing is random, nothing goes through the hidden layer."""
+        direction = np.zeros([1, _WIDTH], np.float32)
+        direction[0, -len(self.weights) :] = self.weights
+        return direction
+
+    def contribution(self, table: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Returns the contribution of numbers `[rows]`, `[rows, width]`."""
+        return values[:, None].astype(np.float32) * table
+
+
+Effect = Ids | Numbers | Pull
 
 
 class HiddenModel:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pyarrow as pa
 
-from easymtl.synth.data_set import Features
+from easymtl.synth.data_set import BLOCK_ROWS, Features
 from easymtl.synth.hidden import Effect, Ids, Numbers
 from easymtl.synth.outcomes import Duration, Event, Outcome
 from easymtl.synth.sampling import (
@@ -52,6 +52,7 @@ class Livestream:
 
     name = "livestream"
     format = "parquet"
+    block_rows = BLOCK_ROWS
     outcomes: Mapping[str, Outcome] = {
         "is_click": Event(rate=0.3, spread=1.1),
         "is_view": Event(rate=0.5, spread=1.1, parent="is_click"),

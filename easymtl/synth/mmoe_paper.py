@@ -64,6 +64,8 @@ class Waves:
 class MMoEPaperBlocks:
     """Blocks of 65,536 rows; block i of a part is a pure function of (seed, part, i)."""
 
+    block_rows = BLOCK_ROWS
+
     def __init__(self, seed: int):
         self._seed = seed
         self.waves = Waves.draw(block_random(MMoEPaper.name, seed, "model", 0))

@@ -98,4 +98,37 @@ class Times:
         return 1 + tries.sum(axis=0)
 
 
-Outcome = Event | Duration | Times
+@dataclass(frozen=True)
+class Seconds:
+    """A number of seconds where the parent happened, else 0.
+
+    The noise is a factor with a triangular distribution around 1, so values stay positive and the mean is exact.
+
+    Attributes:
+        parent: the event that has a duration.
+        least: the least mean, in seconds.
+        most: the greatest mean, in seconds.
+        noise: half the width of the factor's distribution, below 1.
+        spread: standard deviation of the logit of the place between `least` and `most`, on a logarithmic scale.
+    """
+
+    parent: str
+    least: float = 2.0
+    most: float = 120.0
+    noise: float = 0.6
+    spread: float = 1.2
+    rate = 0.5
+    correlation = 0.0
+    type = pa.float32()
+
+    def mean(self, scores: np.ndarray) -> np.ndarray:
+        """Returns the true mean where the parent happened, in seconds, `[rows]`."""
+        return self.least * np.exp(np.float32(np.log(self.most / self.least)) * sigmoid(scores))
+
+    def draw(self, scores: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """Draws values where the parent happened, in seconds, `[rows]`."""
+        noise = random.random([2, len(scores)], dtype=np.float32)
+        return self.mean(scores) * (1 + (noise[0] + noise[1] - 1) * np.float32(self.noise))
+
+
+Outcome = Event | Duration | Times | Seconds

@@ -108,17 +108,27 @@ def named(categories: np.ndarray, names: Sequence[str]) -> pa.Array:
     return pa.array(names, pa.string()).take(pa.array(categories))
 
 
-def joined(tags: np.ndarray, counts: np.ndarray) -> pa.Array:
-    """Joins the first `counts[row]` tags of each row with `|`.
+def joined(tags: np.ndarray, counts: np.ndarray, separator: str = "|") -> pa.Array:
+    """Joins the first `counts[row]` tags of each row.
 
     Args:
         tags: ids, `[rows, most]`.
         counts: number of tags of each row, `[rows]`; 0 gives an empty text.
+        separator: what stands between two tags.
     """
     kept = np.arange(tags.shape[1]) < counts[:, None]
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
     lists = pa.ListArray.from_arrays(pa.array(offsets), text(tags[kept]))
-    return pc.binary_join(lists, "|")
+    return pc.binary_join(lists, separator)
+
+
+def with_texts(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Returns rows whose lists are text: items joined with `|`, empty for a list that is null."""
+    for place, field in enumerate(batch.schema):
+        if pa.types.is_list(field.type):
+            texts = pc.binary_join(pc.cast(batch.column(place), pa.list_(pa.string())), "|")
+            batch = batch.set_column(place, pa.field(field.name, pa.string()), pc.fill_null(texts, ""))
+    return batch
 
 
 def padded(tags: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pyarrow as pa
 
-from easymtl.synth.data_set import Features
+from easymtl.synth.data_set import BLOCK_ROWS, Features
 from easymtl.synth.hidden import Effect, Ids, Numbers
 from easymtl.synth.outcomes import Event, Outcome
 from easymtl.synth.sampling import (
@@ -51,6 +51,7 @@ class Taobao:
 
     name = "taobao"
     format = "csv"
+    block_rows = BLOCK_ROWS
     outcomes: Mapping[str, Outcome] = {
         "clk": Event(rate=0.15, spread=1.1),
         "buy": Event(rate=0.25, spread=1.1, parent="clk"),

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pyarrow as pa
 
-from easymtl.synth.data_set import Features
+from easymtl.synth.data_set import BLOCK_ROWS, Features
 from easymtl.synth.hidden import Effect, Ids
 from easymtl.synth.outcomes import Event, Outcome, Times
 from easymtl.synth.sampling import Shares, Zipf, mix, scatter
@@ -22,6 +22,7 @@ class Tenrec:
 
     name = "tenrec"
     format = "parquet"
+    block_rows = BLOCK_ROWS
     outcomes: Mapping[str, Outcome] = {
         "click": Event(rate=0.25, spread=1.1),
         "follow": Event(rate=0.2, spread=1.2, parent="click"),

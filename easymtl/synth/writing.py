@@ -9,19 +9,22 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from easymtl.errors import UserError, did_you_mean, quoted
-from easymtl.synth.data_set import BLOCK_ROWS, TRUTH_PREFIX, Blocks, DataSet
+from easymtl.synth.data_set import TRUTH_PREFIX, Blocks, DataSet
+from easymtl.synth.feed import Feed
 from easymtl.synth.funnel import Funnel
 from easymtl.synth.livestream import Livestream
 from easymtl.synth.mmoe_paper import MMoEPaper, MMoEPaperBlocks
+from easymtl.synth.sampling import with_texts
 from easymtl.synth.taobao import Taobao
 from easymtl.synth.tenrec import Tenrec
 
-HIDDEN_MODELS: tuple[DataSet, ...] = (Livestream(), Taobao(), Tenrec(), Funnel())
+HIDDEN_MODELS: tuple[DataSet, ...] = (Livestream(), Taobao(), Tenrec(), Funnel(), Feed())
 DATA_SETS: dict[str, DataSet | MMoEPaper] = {
     **{data_set.name: data_set for data_set in HIDDEN_MODELS},
     MMoEPaper.name: MMoEPaper(),
 }
 FORMATS = ("parquet", "csv")
+HISTORIES = ("lists", "text")
 _MOST_EVAL_ROWS = 200_000
 
 
@@ -39,6 +42,7 @@ def write(
     eval_rows: int | None = None,
     header: bool = False,
     truth: bool | None = None,
+    histories: str | None = None,
 ) -> dict[str, Path]:
     """Writes `train.<format>` and `eval.<format>` of a synthetic data set.
 
@@ -54,12 +58,16 @@ def write(
         header: whether CSV files begin with the names of the columns.
         truth: whether to write the `true_<label>` columns; when not given, all but CSV files without a
             header have them (their columns are the labels and features alone, as in a log).
+        histories: how columns with the steps of a history are written: `lists`, of Parquet, null where there is no
+            step; or `text`, the steps joined with `|`, empty where there is none. When not given, `lists` in Parquet
+            and `text` in CSV, which has no lists.
 
     Returns:
         The paths written, by the keys `train` and `eval`.
 
     Raises:
-        UserError: the name, the format, the seed or a number of rows is not allowed, or other data would be replaced.
+        UserError: the name, the format, the seed or a number of rows is not allowed, the data set has no histories or
+            CSV was to hold lists, or other data would be replaced.
     """
     data_set = _data_set(name)
     format = data_set.format if format is None else format
@@ -73,22 +81,38 @@ def write(
             raise UserError(f"{option} is {number}: it must be at least {least}.")
     if truth is None:
         truth = header or format == "parquet"
+    blocks = _blocks(data_set, seed)
+    if histories is not None:
+        _require_histories(name, blocks, format, histories)
+    as_text = format == "csv" or histories == "text"
     folder = Path(default_folder(name) if out is None else out)
     folder.mkdir(parents=True, exist_ok=True)
-    blocks = _blocks(data_set, seed)
     paths = {part: folder / f"{part}.{format}" for part in ("train", "eval")}
     existing = [path for path in paths.values() if os.path.lexists(path)]
     if existing:
         names = next(_batches(blocks, "eval", 1, truth=True)).schema.names
         _require_replaceable(existing, names, format)
     for part, rows in (("train", num_rows), ("eval", eval_rows)):
-        _write_file(paths[part], _batches(blocks, part, rows, truth), format, header)
+        batches = _batches(blocks, part, rows, truth)
+        _write_file(paths[part], map(with_texts, batches) if as_text else batches, format, header)
     return paths
 
 
 def read_batches(name: str, num_rows: int, seed: int = 0, part: str = "train") -> Iterator[pa.RecordBatch]:
     """Yields the rows that `write` would write, truth included, in batches of at most 65,536 rows."""
     yield from _batches(_blocks(_data_set(name), seed), part, num_rows, truth=True)
+
+
+def _require_histories(name: str, blocks: Blocks | MMoEPaperBlocks, format: str, histories: str) -> None:
+    if histories not in HISTORIES:
+        raise UserError(
+            f'histories "{histories}" are not known: choose from {quoted(HISTORIES)}.'
+            f"{did_you_mean(histories, HISTORIES)}"
+        )
+    if not any(pa.types.is_list(field.type) for field in next(_batches(blocks, "eval", 1, truth=False)).schema):
+        raise UserError(f'The data set "{name}" has no histories: leave --histories {histories} out.')
+    if format == "csv" and histories == "lists":
+        raise UserError("CSV has no lists: use --histories text, or --format parquet.")
 
 
 def _data_set(name: str) -> DataSet | MMoEPaper:
@@ -102,7 +126,7 @@ def _blocks(data_set: DataSet | MMoEPaper, seed: int) -> Blocks | MMoEPaperBlock
 
 
 def _batches(blocks: Blocks | MMoEPaperBlocks, part: str, num_rows: int, truth: bool) -> Iterator[pa.RecordBatch]:
-    for index, start in enumerate(range(0, num_rows, BLOCK_ROWS)):
+    for index, start in enumerate(range(0, num_rows, blocks.block_rows)):
         batch = blocks.block(part, index).slice(0, num_rows - start)
         if not truth:
             batch = batch.select([name for name in batch.schema.names if not name.startswith(TRUTH_PREFIX)])

@@ -11,7 +11,7 @@ def run(options: Namespace) -> None:
     """Writes the training and evaluation files of a synthetic data set, and says how good a model of it can be.
 
     Raises:
-        UserError: there is no such data set or format, or the number of rows is not allowed.
+        UserError: there is no such data set, format or form of histories, or the number of rows is not allowed.
     """
     paths = write(
         options.name,
@@ -21,6 +21,7 @@ def run(options: Namespace) -> None:
         format=options.format,
         eval_rows=options.eval_rows,
         header=options.header,
+        histories=options.histories,
     )
     for part, path in paths.items():
         print(f"{part}: {path} ({path.stat().st_size / 2**20:,.1f} MiB)")

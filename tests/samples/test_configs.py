@@ -31,7 +31,10 @@ def test_config_loads_without_a_note(path):
 def test_every_feature_is_in_a_group_and_no_label_or_truth_is_a_feature(path):
     pipeline = parse(path.stem)
     names = {view.feature_name(feature) for feature in view.features(pipeline)}
-    grouped = {name for group in pipeline.model_config.feature_groups for name in view.group_feature_names(group)}
+    groups = pipeline.model_config.feature_groups
+    grouped = {name for group in groups for name in view.group_feature_names(group)}
+    attended = [pairs for group in groups for block in group.sequence_features for pairs in block.seq_att_map]
+    grouped |= {name for pairs in attended for name in (*pairs.key, *pairs.hist_seq, *pairs.aux_hist_seq)}
     assert names == grouped
     assert not names & set(pipeline.data_config.label_fields)
     assert not [field for field in pipeline.data_config.input_fields if field.input_name.startswith("true_")]
@@ -55,7 +58,12 @@ def test_synthetic_data_fits_the_config(path):
         field.input_name: TYPES[pipeline.data_config.FieldType.Name(field.input_type)]
         for field in pipeline.data_config.input_fields
     }
-    written = {field.name: field.type for field in schema if not field.name.startswith("true_")}
+    # A field that lists feed is declared STRING.
+    written = {
+        field.name: pa.string() if pa.types.is_list(field.type) else field.type
+        for field in schema
+        if not field.name.startswith("true_")
+    }
     assert fields == written
     if suffix == "csv":
         assert list(fields) == list(written), "a CSV without a header is read by position"

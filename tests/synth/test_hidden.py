@@ -1,6 +1,7 @@
 import numpy as np
+import pytest
 
-from easymtl.synth.hidden import HiddenModel, Ids, Numbers
+from easymtl.synth.hidden import HiddenModel, Ids, Numbers, Pull
 
 EFFECTS = {"user": Ids(5, 1.0, head=2), "tags": Ids(7, 1.0), "price": Numbers(0.5)}
 
@@ -41,3 +42,18 @@ def test_columns_interact():
         return scores[1] - scores[0]
 
     assert np.abs(effect_of_user(2.0) - effect_of_user(-2.0)).max() > 0.05
+
+
+def test_a_pull_moves_each_score_by_its_weight_and_nothing_else():
+    effects = {"fit": Pull((2.0, 0.5)), "price": Numbers(0.5)}
+    model = HiddenModel(effects, 2, np.random.default_rng(0))
+
+    def scores(fit, price):
+        return model.scores({"fit": np.array([fit]), "price": np.array([price])})[0]
+
+    moved = scores(1.5, 0.3) - scores(0.0, 0.3)
+    assert moved[0] / moved[1] == pytest.approx(4, rel=1e-4)
+    np.testing.assert_allclose(moved, scores(0.0, -1.0) - scores(-1.5, -1.0), rtol=1e-4)
+    np.testing.assert_allclose(scores(-1.5, 0.3) - scores(0.0, 0.3), -moved, rtol=1e-4)
+    # Relative to the root of the sum of squared weights, of which a pull has the mean square.
+    assert moved[0] == pytest.approx(1.5 * 2.0 / np.sqrt((2.0**2 + 0.5**2) / 2 + 0.5**2), rel=1e-4)

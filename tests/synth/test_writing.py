@@ -8,6 +8,7 @@ import pytest
 from easymtl.errors import UserError
 from easymtl.synth import DATA_SETS, read_batches, write
 from easymtl.synth.data_set import BLOCK_ROWS, Blocks
+from easymtl.synth.sampling import with_texts
 
 NAMES = sorted(DATA_SETS)
 
@@ -57,7 +58,7 @@ def test_train_and_eval_share_ids_and_no_rows():
 def test_csv_and_parquet_hold_the_same_content(name, tmp_path):
     parquet = write(name, 2_000, seed=1, out=tmp_path, format="parquet")
     csv = write(name, 2_000, seed=1, out=tmp_path, format="csv", header=True)
-    expected = pq.read_table(parquet["train"])
+    expected = pa.Table.from_batches(map(with_texts, pq.read_table(parquet["train"]).to_batches()))
     types = {field.name: field.type for field in expected.schema}
     found = pyarrow.csv.read_csv(
         csv["train"], convert_options=pyarrow.csv.ConvertOptions(column_types=types, strings_can_be_null=False)
@@ -73,6 +74,46 @@ def test_csv_without_a_header_has_the_log_columns_alone(tmp_path):
     lines = path.read_text().splitlines()
     assert len(lines) == 10
     assert all(line.count(",") == 19 and '"' not in line for line in lines)
+
+
+def test_histories_as_text_are_their_steps_joined_and_empty_without_any(tmp_path):
+    lists = pq.read_table(write("feed", 300, out=tmp_path / "lists")["train"])
+    texts = pq.read_table(write("feed", 300, out=tmp_path / "texts", histories="text")["train"])
+    assert lists.schema.names == texts.schema.names
+    names = [field.name for field in lists.schema if pa.types.is_list(field.type)]
+    assert len(names) == 11
+    assert lists.drop_columns(names).equals(texts.drop_columns(names))
+    for name in names:
+        for steps, text in zip(lists[name].to_pylist(), texts[name].to_pylist(), strict=True):
+            pieces = text.split("|") if text else None
+            if name.endswith(("seconds", "hours")):
+                pieces = pieces and [float(np.float32(piece)) for piece in pieces]
+            assert pieces == steps
+    assert lists["watched_items"].null_count > 0
+    assert any(";" in step for steps in lists["watched_tags"].to_pylist() if steps for step in steps)
+
+
+def test_a_csv_has_histories_as_text_whether_asked_for_or_not(tmp_path):
+    plain = write("feed", 50, out=tmp_path / "plain", format="csv")["train"].read_bytes()
+    asked = write("feed", 50, out=tmp_path / "asked", format="csv", histories="text")["train"].read_bytes()
+    assert plain == asked
+    assert b'"' not in plain
+    assert {line.count(b",") for line in plain.splitlines()} == {27}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": "feed", "histories": "list"}, 'Did you mean "lists"'),
+        ({"name": "tenrec", "histories": "text"}, '"tenrec" has no histories'),
+        ({"name": "mmoe_paper", "histories": "lists"}, '"mmoe_paper" has no histories'),
+        ({"name": "feed", "histories": "lists", "format": "csv"}, "CSV has no lists: use --histories text"),
+    ],
+)
+def test_histories_that_cannot_be_written_so_are_refused_before_anything_is_made(arguments, message, tmp_path):
+    with pytest.raises(UserError, match=message):
+        write(num_rows=10, out=tmp_path / "new", **arguments)
+    assert not list(tmp_path.iterdir())
 
 
 def test_eval_rows_are_a_fifth_unless_given(tmp_path):
