@@ -13,13 +13,14 @@ from easymtl.layers.dense import Dense, Dropout
 from easymtl.layers.initializers import truncated_normal
 from easymtl.layers.mlp import require_activation, require_rate
 from easymtl.layers.norm import LayerNorm
-from easymtl.layers.segments import NOTHING
 from easymtl.layers.shapes import ShapeFault
 from easymtl.protos.backbone_pb2 import BSTEncoder
 from easymtl.protos.model_pb2 import UniterTower
 
 EPSILON = 1e-12
 DEVIATION = 0.02
+MASKED = 10000.0
+"""Is taken off the scores of tokens that do not exist."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ class AttentionHeads(tf.Module):
             self.value(other, call),
         )
         scores = tf.matmul(query, key, transpose_b=True) / tf.cast(math.sqrt(self.head_size), query.dtype)
-        weights = masked_softmax(scores, None if mask is None else mask[:, tf.newaxis, tf.newaxis, :])
+        weights = tf.nn.softmax(_without(tf.cast(scores, tf.float32), mask))
         attended = tf.matmul(tf.cast(self.dropout(weights, call), call.dtype), self._heads(value))
         joined = tf.transpose(attended, [0, 2, 1, 3])
         return tf.reshape(joined, tf.concat([tf.shape(joined)[:2], [self.num_heads * self.head_size]], axis=0))
@@ -211,17 +212,14 @@ class FeedForward(tf.Module):
         return self.norm(x + self.dropout(hidden, call), call)
 
 
-def masked_softmax(scores: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
-    """Returns weights float32 along the last axis that sum to 1 over what the mask leaves, and to 0 if that is nothing.
+def _without(scores: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
+    """Returns scores `[batch, heads, own tokens, other tokens]` that leave out what the mask does.
 
-    Args:
-        scores: of any shape.
-        mask: bool, of a shape that can be broadcast to it; None leaves everything.
+    Where it leaves out all, the weights are those of the scores as they were.
     """
-    scores = tf.cast(scores, tf.float32)
     if mask is None:
-        return tf.nn.softmax(scores)
-    return tf.where(mask, tf.nn.softmax(tf.where(mask, scores, NOTHING)), 0.0)
+        return scores
+    return scores - MASKED * tf.cast(tf.logical_not(mask), tf.float32)[:, tf.newaxis, tf.newaxis, :]
 
 
 def _dense(build: Build, name: str, num_inputs: int, num_outputs: int, deviation: float) -> Dense:

@@ -76,7 +76,8 @@ class BST(NamedLayer):
         """Returns the steps `[batch, tokens, width]`, which of them exist, bool `[batch, tokens]`, and their places.
 
         They are padded to the limit if all are wanted. If the last one is, it stands last, whether it exists or not,
-        and nothing attends to it there: where it exists it is among the others too.
+        and nothing attends to it there: where it exists it is among the others too. A row without steps attends to
+        what is wanted of it, and not to as much padding as its batch happens to have.
         """
         longest = require_steps(
             tf.reduce_max(tf.concat([[0], rectangle.lengths], axis=0)),
@@ -84,16 +85,19 @@ class BST(NamedLayer):
             f"{self.block}: a history has more steps than max_position_embeddings {self.limit}. "
             f"Set max_seq_len: {self.limit} in the feature_config of its features, or raise max_position_embeddings.",
         )
-        length = self.limit if self.gives_all else longest
+        length = self.limit if self.gives_all else tf.maximum(longest, 1)
         values = rectangle.values[:, :length]
         values = tf.pad(values, [[0, 0], [0, length - tf.shape(values)[1]], [0, 0]])
         mask, places = tf.sequence_mask(rectangle.lengths, length), tf.range(length)
-        if self.gives_all or self.has_query or self.is_head:
+        if self.gives_all or self.has_query:
             return values, mask, places
+        is_empty = tf.equal(rectangle.lengths, 0)[:, tf.newaxis]
+        if self.is_head:
+            return values, tf.concat([mask[:, :1] | is_empty, mask[:, 1:]], axis=1), places
         padded = tf.pad(rectangle.values, [[0, 0], [0, tf.maximum(self.limit - rectangle.longest, 0)], [0, 0]])
         return (
             tf.concat([values, padded[:, self.limit - 1 : self.limit]], axis=1),
-            tf.pad(mask, [[0, 0], [0, 1]]),
+            tf.concat([mask, is_empty], axis=1),
             tf.concat([places, [self.limit - 1]], axis=0),
         )
 
