@@ -7,6 +7,7 @@ in the process that collects, and shared by all. A test that is marked `alone` h
 
 import builtins
 import gc
+import importlib
 import json
 import os
 import signal
@@ -17,6 +18,10 @@ from collections.abc import Generator, Iterator
 from typing import IO, Any
 
 import pytest
+
+
+# What a training imports on its way: 250 modules, which every process would read anew.
+_IMPORTED_ON_THE_WAY = ("tensorboard.plugins.scalar.summary_v2", "tensorboard.plugins.histogram.summary_v2")
 
 
 @pytest.hookimpl(trylast=True)
@@ -82,6 +87,9 @@ class Forks:
         if self._has_shared:
             return
         self._has_shared = True
+        if "tensorflow" in sys.modules:
+            for name in _IMPORTED_ON_THE_WAY:
+                importlib.import_module(name)
         # Otherwise each process would number a folder of its own, and remove those of others.
         session.config._tmp_path_factory.getbasetemp()
         # What is there now stays; nobody has to look through it for garbage.

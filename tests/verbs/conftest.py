@@ -1,7 +1,7 @@
 """Commands as a user gives them, run in this process."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,10 +48,10 @@ class Project:
 
 
 @pytest.fixture(scope="session")
-def make_project(tmp_path_factory) -> Callable[[Path], Project]:
+def make_project(tmp_path_factory) -> Callable[..., Project]:
     """Makes a project of a sample config."""
 
-    def make(config: Path) -> Project:
+    def make(config: Path, hidden_units: Sequence[int] = (8, 4)) -> Project:
         folder = tmp_path_factory.mktemp(config.stem)
         pipeline = text_format.Parse(config.read_text(), Pipeline())
         suffix = "parquet" if pipeline.data_config.input_type == DatasetConfig.ParquetInput else "csv"
@@ -61,7 +61,7 @@ def make_project(tmp_path_factory) -> Callable[[Path], Project]:
         }
         overrides = [f"{part}_input_path={path}" for part, path in inputs.items()]
         overrides += [f"model_dir={folder}/model_dir", "data_config.batch_size=200", "train_config.num_steps=2"]
-        return Project(config, folder, (*overrides, "data_config.num_epochs=0", *tiny(pipeline)))
+        return Project(config, folder, (*overrides, "data_config.num_epochs=0", *tiny(pipeline, hidden_units)))
 
     return make
 

@@ -1,6 +1,6 @@
 """Rows made up for any config, and the overrides that make its model tiny."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +17,11 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 CONFIGS = sorted((Path(__file__).parents[2] / "samples" / "configs").glob("*.config"))
 _TEXTS = 90
 _TINY = {
-    "hidden_units": "[8, 4]",
-    "dropout_ratio": "[0.1, 0.1]",
     "embedding_dim": "4",
     "hash_bucket_size": "50",
     # Of the integers from -1 to 39 that are made up, some are out of this range.
     "num_buckets": "30",
-    # Without batch norm all four units of a tiny layer may be 0 for every row.
+    # Without batch norm all units of a tiny layer may be 0 for every row.
     "use_bn": "true",
 }
 
@@ -57,18 +55,19 @@ def _column(random: np.random.Generator, kind: pa.DataType, num_rows: int, is_la
     return pa.array(values.astype(kind.to_pandas_dtype()), mask=gone)
 
 
-def tiny(pipeline: Pipeline) -> list[str]:
-    """Returns the overrides that shrink every layer and table."""
-    return [f"{path}={_TINY[path.rpartition('.')[2]]}" for path in _paths(pipeline, "")]
+def tiny(pipeline: Pipeline, hidden_units: Sequence[int]) -> list[str]:
+    """Returns the overrides that shrink every table, and every DNN to layers of these widths."""
+    values = _TINY | {"hidden_units": str(list(hidden_units)), "dropout_ratio": str([0.1] * len(hidden_units))}
+    return [f"{path}={values[path.rpartition('.')[2]]}" for path in _paths(pipeline, values, "")]
 
 
-def _paths(message: Message, prefix: str) -> Iterator[str]:
+def _paths(message: Message, names: Container[str], prefix: str) -> Iterator[str]:
     for field, value in message.ListFields():
         path = f"{prefix}{field.name}"
-        if field.name in _TINY:
+        if field.name in names:
             yield path
         elif field.type == FieldDescriptor.TYPE_MESSAGE and field.is_repeated:
             for place, item in enumerate(value):
-                yield from _paths(item, f"{path}[{place}].")
+                yield from _paths(item, names, f"{path}[{place}].")
         elif field.type == FieldDescriptor.TYPE_MESSAGE:
-            yield from _paths(value, f"{path}.")
+            yield from _paths(value, names, f"{path}.")
