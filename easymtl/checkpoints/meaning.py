@@ -30,7 +30,11 @@ def meaning_of(pipeline: Pipeline) -> dict[str, Any]:
     The names of some layers count the towers, so that another choice or order of them would fit and be wrong.
     """
     groups = {group.group_name: view.group_feature_names(group) for group in pipeline.model_config.feature_groups}
-    used = {name for names in groups.values() for name in names}
+    for group in pipeline.model_config.feature_groups:
+        for block in group.sequence_features:
+            names = [name for one in block.seq_att_map for name in [*one.key, "over", *one.hist_seq, *one.aux_hist_seq]]
+            groups[f"{group.group_name}, attention {block.group_name}"] = names
+    used = view.grouped_names(pipeline)
     features = {view.feature_name(feature): _fields(feature) for feature in view.features(pipeline)}
     towers = [tower.tower_name for tower in view.task_towers(pipeline)]
     return {

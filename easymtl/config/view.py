@@ -154,10 +154,15 @@ def written_out(feature: FeatureConfig) -> list[FeatureConfig]:
     return written
 
 
+def grouped_names(pipeline: Pipeline) -> set[str]:
+    """Returns the names of the features that a group reads, by itself or in its sequence_features."""
+    groups = pipeline.model_config.feature_groups
+    return {name for group in groups for name in [*group_feature_names(group), *attention_feature_names(group)]}
+
+
 def features_in_groups(pipeline: Pipeline) -> list[FeatureConfig]:
     """Returns the features that a group reads, each once, `shared_names` written out."""
-    groups = pipeline.model_config.feature_groups
-    grouped = {name for group in groups for name in [*group_feature_names(group), *attention_feature_names(group)]}
+    grouped = grouped_names(pipeline)
     written = (one for feature in features(pipeline) for one in written_out(feature))
     return [one for one in written if feature_name(one) in grouped]
 
@@ -241,7 +246,7 @@ def used_fields(pipeline: Pipeline) -> dict[str, str]:
 
 def _feature_readers(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
     base = "feature_config.features" if pipeline.feature_config.features else "feature_configs"
-    grouped = {name for group in pipeline.model_config.feature_groups for name in group_feature_names(group)}
+    grouped = grouped_names(pipeline)
     for index, feature in enumerate(features(pipeline)):
         for one in written_out(feature):
             if feature_name(one) in grouped:
