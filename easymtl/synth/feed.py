@@ -108,8 +108,9 @@ def _user(seed: int, user: np.ndarray) -> Features:
 
 def _history(catalog: Catalog, watched: Histories, liked: Histories, request: np.ndarray) -> dict[str, pa.Array]:
     """Returns the columns of the histories; those of a request are repeated for each of its rows."""
-    columns = _steps("watched", catalog, watched) | _steps("liked", catalog, liked)
+    columns = _steps("watched", catalog, watched)
     columns["watched_tags"] = watched.lists(joined(*catalog.tags(watched.item), ";"))
+    columns |= _steps("liked", catalog, liked)
     rows = pa.array(request)
     return {name: lists.take(rows) for name, lists in columns.items()}
 
