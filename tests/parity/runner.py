@@ -278,8 +278,8 @@ def weights_of(ranker: Ranker, optimizers: Optimizers) -> Iterator[tuple[str, np
 
 
 def group_values(ranker: Ranker, rows: Rows) -> dict[str, np.ndarray]:
-    """Returns the input of every feature group, `[rows, width]`."""
+    """Returns the input of every feature group that has vectors, `[rows, width]`."""
     batch = {name: tf.constant(value) for name, value in to_tensors(rows).items()}
     embeddings = ranker.embeddings
     groups = ranker.network.input_layer(embeddings.looked_up(batch), Call())
-    return {name: value.numpy() for name, value in groups.items()}
+    return {name: groups[name].numpy() for name, width in ranker.network.shapes.items() if width}
