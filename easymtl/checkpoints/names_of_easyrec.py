@@ -16,7 +16,7 @@ _TABLE_NAMES = (
 )
 # With weight decay an optimizer gives its slots another name, of the same numbers.
 _SLOTS = {"Adam": "AdamW", "Adam_1": "AdamW_1", "Momentum": "MomentumW"}
-_COUNT = re.compile(r"/bn/count$")
+_COUNT = re.compile(r"/count$")
 _BOOKKEEPING = re.compile(r"^(global_step|beta[12]_power(_\d+)?)$")
 _SHIFT_OF_LISTS = re.compile(r"^listwise_loss/scale_b(/[^/]+)?$")
 

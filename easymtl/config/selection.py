@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from google.protobuf.message import Message
 
 from easymtl.config import view
+from easymtl.config.block_graph import graph_of
 from easymtl.config.names import INPUT_GROUP
 from easymtl.config.problems import SET_POSITION, Findings, Problem
 from easymtl.config.rules.groups import group_references
@@ -122,6 +123,7 @@ class _Selection:
         names = {tower.tower_name for tower in left_out}
         groups = {tower.feature_group for tower in left_out}
         labels = self._labels_of(names)
+        self._drop_outputs()
         self._keep(view.model_message(self._pipeline), self._path, "task_towers", self._is_kept)
         self._drop_names(names)
         model = self._pipeline.model_config
@@ -131,6 +133,8 @@ class _Selection:
         path = "train_config.task_balancing.pareto"
         self._keep(pareto, path, "floors", lambda floor: floor.tower_name not in names)
         groups -= {INPUT_GROUP, *(name for _, name in group_references(self._pipeline))}
+        graph = graph_of(self._pipeline)
+        groups -= graph.groups_read() if graph else set()
         self._keep(model, "model_config", "feature_groups", lambda group: group.group_name not in groups)
         self._findings.unremarkable |= labels
 
@@ -140,6 +144,15 @@ class _Selection:
         towers = [(index, tower) for index, tower in enumerate(self._towers) if tower.tower_name in names]
         learned = {tower.label_name or "".join(labels[index : index + 1]) for index, tower in towers}
         return {f"data_config.label_fields[{index}]" for index, label in enumerate(labels) if label in learned}
+
+    def _drop_outputs(self) -> None:
+        """Takes the values of the other towers out of the list that a block graph gives, one for each tower."""
+        backbone = self._pipeline.model_config.backbone
+        if view.model_name(self._pipeline) != "model_params" or len(backbone.output_blocks) != len(self._towers):
+            return
+        places = [index for index, tower in enumerate(self._towers) if self._is_kept(tower)]
+        backbone.output_blocks[:] = [backbone.output_blocks[index] for index in places]
+        self._findings.renumber("model_config.backbone.output_blocks", places)
 
     def _drop_names(self, names: set[str]) -> None:
         """Takes towers out of the lists of towers that an architecture has, as the task groups of HoME."""

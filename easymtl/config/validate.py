@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from easymtl.config.problems import Findings, Problem
 from easymtl.config.rules import (
     balancing,
+    block_features,
     block_graphs,
     data,
     features,
@@ -54,6 +55,8 @@ RULES: tuple[Callable[[Review], None], ...] = (
     block_graphs.check_outputs,
     input_blocks.check_input_layers,
     input_blocks.check_wide_groups,
+    block_features.check_block_features,
+    block_features.check_passed_through,
     tasks.check_tower_labels,
     tasks.check_unused_labels,
     tasks.check_losses,

@@ -11,7 +11,7 @@ from easymtl.data.convert import default_scalar
 from easymtl.data.fields import Field, input_fields
 from easymtl.errors import UserError, did_you_mean
 from easymtl.features.declarations import declared_features, find_feature
-from easymtl.features.declared import make_transform
+from easymtl.features.declared import make_plain, make_transform
 from easymtl.features.hashing import hash_together, hashed_features
 from easymtl.features.lookups import is_missing
 from easymtl.features.parallel import parallel_histories, require_parallel
@@ -64,7 +64,9 @@ class FeatureSet(tf.Module):
                 own_name = view.feature_name(feature)
                 if own_name not in transforms:
                     inputs = _input_fields(feature, fields)
-                    transforms[own_name] = make_transform(feature, [one.type_name for one in inputs])
+                    names_of_types = [one.type_name for one in inputs]
+                    make = make_plain if group.is_plain else make_transform
+                    transforms[own_name] = make(feature, names_of_types)
                     types |= {one.name: TENSOR_TYPES[one.type] for one in inputs}
                 made[name] = transforms[own_name]
             for name in names:

@@ -66,6 +66,18 @@ class Sequence(NamedTuple):
     counts: Counts
 
 
+class Plain(NamedTuple):
+    """A value as it is, for blocks that read no embeddings.
+
+    Attributes:
+        values: `[n]` or `[n, width]`, float32, int64 or string.
+        counts: odd values.
+    """
+
+    values: tf.Tensor
+    counts: Counts
+
+
 class Text(NamedTuple):
     """Text per value: an intermediate of features that join their inputs.
 
@@ -78,8 +90,8 @@ class Text(NamedTuple):
     counts: Counts
 
 
-Piece = Ids | Bags | Dense | Sequence | Text
-_Kind = TypeVar("_Kind", Ids, Bags, Dense, Sequence, Text)
+Piece = Ids | Bags | Dense | Sequence | Plain | Text
+_Kind = TypeVar("_Kind", Ids, Bags, Dense, Sequence, Plain, Text)
 
 
 def expect(piece: Piece, kind: type[_Kind]) -> _Kind:

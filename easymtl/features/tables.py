@@ -6,8 +6,9 @@ import tensorflow as tf
 
 from easymtl.errors import UserError
 from easymtl.features import pieces
-from easymtl.features.kinds import BagColumns, DenseColumns, IdColumns, PackedColumns, Slot, StepColumns, Table
+from easymtl.features.kinds import BagColumns, DenseColumns, IdColumns, PackedColumns, PlainColumns, Slot, StepColumns, Table
 from easymtl.features.pieces import Bags, Ids
+from easymtl.features.plain_feature import PlainFeature
 from easymtl.features.transform import Transform
 
 __all__ = ["GroupSlots", "Layout", "Slot", "Table"]
@@ -22,16 +23,18 @@ class GroupSlots:
         sequences: histories that stand among the group's feature_names, in the order of the config.
         attention: what `sequence_features` read and feature_names do not hold: histories, and keys with tables of their
             own; by feature.
+        columns: features of which the values are read, without embeddings.
     """
 
     plain: list[Slot] = field(default_factory=list)
     sequences: list[Slot] = field(default_factory=list)
     attention: dict[str, Slot] = field(default_factory=dict)
+    columns: list[Slot] = field(default_factory=list)
 
     @property
     def all(self) -> list[Slot]:
         """Returns all slots."""
-        return [*self.plain, *self.sequences, *self.attention.values()]
+        return [*self.plain, *self.sequences, *self.attention.values(), *self.columns]
 
 
 @dataclass
@@ -65,6 +68,8 @@ class Layout:
         columns.is_weighted |= transform.is_weighted
         if is_attention:
             slots.attention[slot.feature] = slot
+        elif isinstance(columns, PlainColumns):
+            slots.columns.append(slot)
         elif isinstance(columns, StepColumns):
             slots.sequences.append(slot)
         else:
@@ -81,6 +86,9 @@ class Layout:
         if transform.kind is pieces.Sequence:
             number = sum(isinstance(columns, StepColumns) for columns in made.values())
             return made.setdefault(f"steps_{number}", StepColumns(f"steps_{number}", width, transform.kind_of_steps))
+        if isinstance(transform, PlainFeature):
+            name = f"plain_{sum(isinstance(columns, PlainColumns) for columns in made.values())}"
+            return made.setdefault(name, PlainColumns(name, width, transform.dtype))
         if transform.kind is Ids:
             return made.setdefault(f"ids_{width}", IdColumns(f"ids_{width}", width))
         if transform.kind is Bags:

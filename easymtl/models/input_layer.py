@@ -11,6 +11,7 @@ from easymtl.features.kinds import Slot, StepColumns
 from easymtl.features.tables import GroupSlots
 from easymtl.layers.context import Build, Call
 from easymtl.layers.sequence_combiners import Combiner, make_combiner
+from easymtl.layers.shapes import Array
 from easymtl.layers.steps import Steps
 from easymtl.layers.target_attention import TargetAttention
 from easymtl.models.inputs import GroupInput, GroupShape, Inputs, InputShapes
@@ -66,7 +67,8 @@ class _Group(tf.Module):
         widths = {slot.feature: slot.width for slot in slots.plain}
         widths |= {name: combiner.width for name, combiner in self.combiners.items()}
         sequences = {slot.feature: slot.width for slot in slots.sequences}
-        self.shape = GroupShape(widths, sequences, tuple(block.attention.width for block in self.blocks))
+        columns = {slot.feature: _column_shape(slot) for slot in slots.columns}
+        self.shape = GroupShape(widths, sequences, tuple(block.attention.width for block in self.blocks), columns)
 
     def attention_runs(self) -> list[list[Slot]]:
         """Returns the slots that only attention reads and that are no histories, each alone."""
@@ -79,7 +81,8 @@ class _Group(tf.Module):
             parts.append(combiner(sequences[name], call))
             call.add_norm(parts[-1])
         joined = tf.concat(parts, axis=1) if len(parts) > 1 else (parts[0] if parts else None)
-        group = GroupInput(self.shape, joined, sequences)
+        columns = {slot.feature: vectors[slot.columns.name] for slot in self.slots.columns}
+        group = GroupInput(self.shape, joined, sequences, columns=columns)
         if not self.blocks:
             return group
         known = dict(group.vectors())
@@ -127,6 +130,11 @@ def steps_of(slot: Slot, vectors: Vectors) -> Steps:
     """Returns the history of a feature."""
     assert isinstance(slot.columns, StepColumns), f"{slot.feature} is no history"
     return slot.columns.steps(vectors)
+
+
+def _column_shape(slot: Slot) -> Array:
+    (spec,) = slot.columns.vector_specs().values()
+    return Array(tuple(spec.shape.as_list()), spec.dtype)
 
 
 def _runs(slots: list[Slot]) -> Iterator[list[Slot]]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import tensorflow as tf
 
+from easymtl.layers.shapes import Array
 from easymtl.layers.steps import Steps
 
 
@@ -16,11 +17,13 @@ class GroupShape:
         vectors: of each feature that is one vector of a row, in the order in which they are joined.
         sequences: of a step of each history.
         attended: of what each block of sequence_features makes.
+        columns: shapes of the values of features that are read without embeddings.
     """
 
     vectors: Mapping[str, int]
     sequences: Mapping[str, int] = field(default_factory=dict)
     attended: tuple[int, ...] = ()
+    columns: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def width(self) -> int:
@@ -55,6 +58,10 @@ class InputShapes(Mapping[str, int]):
         """Returns the width of each block of sequence_features of a group."""
         return self.groups[group].attended
 
+    def columns(self, group: str) -> Mapping[str, Array]:
+        """Returns the shape of the values of each feature of a group that is read without embeddings."""
+        return self.groups[group].columns
+
 
 @dataclass(frozen=True)
 class GroupInput:
@@ -65,12 +72,14 @@ class GroupInput:
         joined: `[batch, width]`, the vectors of all features; None where there are none.
         sequences: the history of each feature that is one and stands in the group's feature_names, in their order.
         attended: `[batch, width]` of each block of sequence_features.
+        columns: the values of features that are read without embeddings.
     """
 
     shape: GroupShape
     joined: tf.Tensor | None
     sequences: Mapping[str, Steps] = field(default_factory=dict)
     attended: tuple[tf.Tensor, ...] = ()
+    columns: Mapping[str, tf.Tensor] = field(default_factory=dict)
 
     @property
     def flat(self) -> tf.Tensor:
@@ -116,3 +125,7 @@ class Inputs(Mapping[str, tf.Tensor]):
     def attended(self, group: str) -> tuple[tf.Tensor, ...]:
         """Returns `[batch, width]` of each block of sequence_features of a group."""
         return self.groups[group].attended
+
+    def columns(self, group: str) -> Mapping[str, tf.Tensor]:
+        """Returns the values of the features of a group that is read without embeddings, in the order of the config."""
+        return self.groups[group].columns

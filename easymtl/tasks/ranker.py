@@ -64,6 +64,7 @@ class Ranker(tf.Module):
         number_columns: the columns of `numbers` in a batch that has labels.
         key_fields: the columns of `keys` in a batch that has labels; mostly none.
         parameters: every weight by name.
+        unread: names of layers that EasyRec makes and whose results nothing reads; they have no parameters here.
     """
 
     def __init__(self, pipeline: Pipeline):
@@ -78,6 +79,7 @@ class Ranker(tf.Module):
         build = Build(seed=seed, bn_debias=config.bn_debias)
         message = view.model_message(pipeline)
         self.network = self.make_network(pipeline, build)
+        self.unread = tuple(build.unread)
         self._regularized = build.regularized
         self._l2_regularization = message.l2_regularization
         self._embedding_regularization = config.embedding_regularization

@@ -50,7 +50,7 @@ def import_checkpoint(
     dense = [*ranker.dense_variables, *descent.trained]
     optimizers = Optimizers(pipeline.train_config.optimizer_config, tables, dense)
     targets = targets_of(ranker, optimizers)
-    transfer = plan_transfer(targets, there, Choices(with_slots=not fresh_optimizer))
+    transfer = plan_transfer(targets, there, Choices(with_slots=not fresh_optimizer, unread=ranker.unread))
     require_any(transfer, there)
     if not is_partial:
         _require_whole(transfer)

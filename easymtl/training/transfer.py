@@ -70,12 +70,14 @@ class Choices:
         filters: parts of names that are left alone.
         is_reshaping: whether what has another shape, of as many axes, is cut or padded.
         with_slots: whether optimizer slots and moving averages are taken over.
+        unread: names of layers there that have no place here because nothing reads what they give.
     """
 
     renamed: Mapping[str, str] = field(default_factory=dict)
     filters: Sequence[str] = ()
     is_reshaping: bool = False
     with_slots: bool = True
+    unread: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -135,11 +137,12 @@ def plan_transfer(targets: Sequence[Target], there: SavedVariables, choices: Cho
             slots.setdefault(target.parameter.name, []).append(target)
     for group in slots.values():
         _place_slots(group, there, choices, transfer)
+    unread = tuple(f"{name}/" for name in choices.unread)
     taken = {*transfer.parameters.values(), *transfer.slots.values()}
     for name in sorted(there.shapes.keys() - taken):
         if name.rpartition("/")[0] in there.shapes:
             transfer.unused_slots.append(name)
-        elif name not in skipped and not is_bookkeeping(name):
+        elif name not in skipped and not (is_bookkeeping(name) or name.startswith(unread)):
             transfer.unused.append(name)
     return transfer
 

@@ -143,6 +143,8 @@ def test_the_list_of_fields_is_whole():
 def test_a_field_without_a_status_is_read_by_the_code():
     read = names_read()
     fields = [field for field in open_fields() if status(field).standing == "implemented" and has_choice(field)]
+    # The parameters of layers are found by their type, which the table of layers names.
+    fields = [field for field in fields if getattr(field.containing_oneof, "name", "") != "params"]
     unread = sorted(field.full_name.removeprefix("easymtl.") for field in fields if field.name not in read)
     assert not unread, f"{len(unread)} fields have no status, and no code reads them: {', '.join(unread)}"
 
@@ -172,7 +174,8 @@ def test_a_field_that_is_refused_may_be_written_with_its_default(text, problems)
 def test_a_message_stands_as_the_best_path_that_leads_to_it():
     found = {message.full_name.removeprefix("easymtl."): standing for message, standing in reachable().items()}
     assert found["DNN"] == "implemented"
-    assert found["BackboneTower"] == "later"
+    assert found["BackboneTower"] == "implemented"
+    assert found["VariationalDropoutLayer"] == "later"
     assert found["KafkaServer"] == "refused"
     assert set(found.values()) <= set(STANDINGS)
 

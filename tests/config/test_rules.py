@@ -425,8 +425,8 @@ LATER_MODELS = {
     "esmm group": ('esmm { groups { input: "user" } }', 'groups[0].input "user" is not in the feature groups ("all").'),
     "no backbone": ("model_params { %s }", "model_config has model_params and no backbone { } that feeds them."),
     "backbone group": (
-        'backbone { blocks { inputs { feature_group_name: "al" } } } model_params { %s }',
-        'inputs[0].feature_group_name "al" is not in the feature groups ("all"). Did you mean "all"?',
+        'backbone { blocks { name: "a" inputs { feature_group_name: "al" } } } model_params { %s }',
+        'inputs[0].feature_group_name "al" is not in the feature groups or blocks ("all", "a"). Did you mean "all"?',
     ),
 }
 

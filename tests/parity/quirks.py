@@ -83,11 +83,25 @@ QUIRKS: dict[str, Quirk] = {
         "tests/training/test_optimizers.py::test_the_multiplier_works_with_adam_too",
         UNTIL_THE_UPDATE,
     ),
-    "11": Quirk("l2_regularization reaches all kernels here, and there the towers only", "", UNTIL_THE_LOSS),
+    "11": Quirk(
+        "l2_regularization reaches all kernels here, and there the towers only",
+        "tests/models/test_model_params.py::test_the_l2_penalty_reaches_the_kernels_of_blocks",
+        UNTIL_THE_LOSS,
+    ),
     "13": Quirk(
         "dropout draws other numbers",
         "tests/layers/test_dense.py::test_dropout_drops_its_share_and_keeps_the_expectation",
         BEFORE_TRAINING,
+    ),
+    "29b_": Quirk(
+        "the activation softmax is one here, and linear there",
+        "tests/layers/test_mlp.py::test_no_activation_is_taken_for_another_one",
+        ("own_init:",),
+    ),
+    "34b_": Quirk(
+        "an empty value has no vector in an embedding layer here, and there that of the value ''",
+        "tests/models/test_embedding_layers.py::test_an_empty_value_has_no_vector",
+        ("own_init:",),
     ),
 }
 """Beginning of a case's name -> the behaviour."""

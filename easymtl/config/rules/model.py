@@ -52,7 +52,9 @@ def check_model(review: Review) -> None:
 def _available_models() -> list[str]:
     members = ModelConfig.DESCRIPTOR.oneofs_by_name["model"].fields
     unavailable = (options_pb2.refused, options_pb2.later)
-    return [m.name for m in members if not any(m.GetOptions().Extensions[option] for option in unavailable)]
+    available = [m.name for m in members if not any(m.GetOptions().Extensions[option] for option in unavailable)]
+    # It is one with a backbone alone.
+    return [name for name in available if name != "model_params"]
 
 
 def check_towers(review: Review) -> None:

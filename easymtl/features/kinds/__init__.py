@@ -1,4 +1,4 @@
-"""The kinds of packed columns: ids, bags, numbers and steps; one file per kind.
+"""The kinds of packed columns: ids, bags, numbers, steps and plain values; one file per kind.
 
 A kind owns the way of its features from pieces to vectors: packed in NumPy from distinct values (training), packed in
 TensorFlow from the rows of a request (serving), looked up, and written out for messages.
@@ -8,6 +8,7 @@ from easymtl.features.kinds.bags import BagColumns
 from easymtl.features.kinds.base import Numbers, PackedColumns, Slot, Table
 from easymtl.features.kinds.ids import IdColumns
 from easymtl.features.kinds.numbers import DenseColumns
+from easymtl.features.kinds.plain import PlainColumns
 from easymtl.features.kinds.steps import StepColumns
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "IdColumns",
     "Numbers",
     "PackedColumns",
+    "PlainColumns",
     "Slot",
     "StepColumns",
     "Table",
@@ -27,5 +29,6 @@ KINDS: dict[str, type[PackedColumns]] = {
     "bags": BagColumns,
     "dense": DenseColumns,
     "steps": StepColumns,
+    "plain": PlainColumns,
 }
 """Beginning of the name of a column of `Rows` -> its kind."""
