@@ -39,7 +39,9 @@ class MultiHeadAttention(tf.Module):
         widths = (shapes.query.width, shapes.key.width, shapes.value.width)
         kernels = [[width, heads, part] for width, part in zip(widths, (size, size, of_value))]
         kernels.append([heads, of_value, self.width])
-        make_kernel, make_bias = (named_initializer(text) for text in (config.kernel_initializer, config.bias_initializer))
+        make_kernel, make_bias = (
+            named_initializer(text) for text in (config.kernel_initializer, config.bias_initializer)
+        )
         self.kernels = [
             build.weight(f"{name}/kernel{part}", shape, make_kernel) for part, shape in zip(_PARTS, kernels)
         ]
@@ -95,7 +97,7 @@ class TransformerBlock(tf.Module):
     """a = LN(x + heads(x)), LN(a + dense(act(dense(a)))) (Vaswani et al. 2017, section 3.1)."""
 
     def __init__(self, build: Build, name: str, config: Transformer, shapes: AttentionShapes):
-        """Makes the weights `<name>/multi_head_attn/..`, `<name>/dense[_<i>]/..`, `<name>/layer_normalization[_<i>]/..`.
+        """Makes the weights `<name>/{multi_head_attn,dense[_<i>],layer_normalization[_<i>]}/..`.
 
         Args:
             build: takes the weights and numbers the layers without names.

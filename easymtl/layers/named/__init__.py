@@ -6,11 +6,14 @@ from google.protobuf.message import Message
 
 from easymtl.layers.named import keras_activations, keras_layers, keras_merge, keras_shape
 from easymtl.layers.named.aitm import AITMTower
+from easymtl.layers.named.attention import Attention
 from easymtl.layers.named.auxiliary_loss import AuxiliaryLoss
 from easymtl.layers.named.base import NamedLayer
 from easymtl.layers.named.bilinear import BiLinear
+from easymtl.layers.named.bst import BST
 from easymtl.layers.named.cin import CIN
 from easymtl.layers.named.cross import Cross
+from easymtl.layers.named.din import DIN
 from easymtl.layers.named.dot_interaction import DotInteraction
 from easymtl.layers.named.fibinet import FiBiNet
 from easymtl.layers.named.fm import FM
@@ -19,9 +22,13 @@ from easymtl.layers.named.highway import Highway
 from easymtl.layers.named.mask_net import MaskBlock, MaskNet
 from easymtl.layers.named.mlp import MLPLayer
 from easymtl.layers.named.mmoe import MMoE
+from easymtl.layers.named.multi_head_attention import MultiHeadAttention
 from easymtl.layers.named.number_embeddings import AutoDisEmbedding, NaryDisEmbedding, PeriodicEmbedding
 from easymtl.layers.named.ppnet import PPNet
 from easymtl.layers.named.senet import SENet
+from easymtl.layers.named.seq_augment import SeqAugment
+from easymtl.layers.named.text_cnn import TextCNN
+from easymtl.layers.named.transformer import TextEncoder, TransformerBlock, TransformerEncoder
 from easymtl.protos import backbone_pb2, keras_pb2, layer_pb2
 
 __all__ = ["LAYERS", "NamedLayer", "Row"]
@@ -60,6 +67,15 @@ LAYERS: dict[str, Row] = {
     "AutoDisEmbedding": Row(AutoDisEmbedding, backbone_pb2.AutoDisEmbedding),
     "NaryDisEmbedding": Row(NaryDisEmbedding, backbone_pb2.NaryDisEmbedding),
     "AuxiliaryLoss": Row(AuxiliaryLoss, keras_pb2.AuxiliaryLoss),
+    "DIN": Row(DIN, backbone_pb2.DINEncoder),
+    "BST": Row(BST, backbone_pb2.BSTEncoder),
+    "TextCNN": Row(TextCNN, backbone_pb2.TextCNN),
+    "SeqAugment": Row(SeqAugment, backbone_pb2.SequenceAugment),
+    "Attention": Row(Attention, backbone_pb2.Attention),
+    "MultiHeadAttention": Row(MultiHeadAttention, backbone_pb2.MultiHeadAttention),
+    "TransformerBlock": Row(TransformerBlock, backbone_pb2.Transformer),
+    "TransformerEncoder": Row(TransformerEncoder, backbone_pb2.Transformer),
+    "TextEncoder": Row(TextEncoder, backbone_pb2.TextEncoder),
     "Dense": Row(keras_layers.KerasDense, keras_pb2.Dense),
     "Dropout": Row(keras_layers.KerasDropout, keras_pb2.Dropout),
     "GaussianNoise": Row(keras_layers.GaussianNoise, keras_pb2.GaussianNoise),

@@ -20,7 +20,7 @@ class BST(NamedLayer):
 
     The result is the encoded target, or all tokens side by side. The target stands at position 0 or at that behind
     `max_position_embeddings` steps; without one the result is what stands at the last position for a step, which is
-    padding in shorter histories. Nothing attends to padding, and no row depends on how long the others of its batch are.
+    padding in shorter histories. Nothing attends to padding, and no row depends on how long the others are.
     """
 
     def __init__(self, build: Build, name: str, config: BSTEncoder, inputs: Shape):

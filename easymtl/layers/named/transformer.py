@@ -2,9 +2,10 @@
 
 import tensorflow as tf
 
+from easymtl.layers import multi_head
 from easymtl.layers.attended import AttentionShapes, Items
 from easymtl.layers.context import Build, Call
-from easymtl.layers.multi_head import TransformerBlock, check_transformer
+from easymtl.layers.multi_head import check_transformer
 from easymtl.layers.named.base import NamedLayer
 from easymtl.layers.shapes import Array, History, Shape, ShapeFault, Value, describe, vector
 from easymtl.layers.steps import Rectangle, Steps
@@ -16,7 +17,7 @@ from easymtl.protos.backbone_pb2 import Transformer
 _OF_ENCODERS = ("vocab_size", "num_hidden_layers", "max_position_embeddings", "output_all_token_embeddings")
 
 
-class Block(NamedLayer):
+class TransformerBlock(NamedLayer):
     """One block of attention and dense layers (Vaswani et al. 2017, section 3.1).
 
     Takes (items `[batch, items, hidden_size]`, mask `[batch, items]`), or a history, whose padding it masks.
@@ -25,7 +26,7 @@ class Block(NamedLayer):
     def __init__(self, build: Build, name: str, config: Transformer, inputs: Shape):
         super().__init__(build, name, config, inputs)
         items = _masked_items(inputs)
-        self.block = TransformerBlock(build, name, config, AttentionShapes(items, items, items))
+        self.block = multi_head.TransformerBlock(build, name, config, AttentionShapes(items, items, items))
 
     @staticmethod
     def shape(config: Transformer, inputs: Shape) -> Shape:
@@ -57,7 +58,7 @@ class TransformerEncoder(NamedLayer):
 
     def __init__(self, build: Build, name: str, config: Transformer, inputs: Shape):
         super().__init__(build, name, config, inputs)
-        self.encoder = TokenEncoder(build, name, config, config.vocab_size)
+        self.encoder = TokenEncoder(build, name, config, config.vocab_size, config.output_all_token_embeddings)
 
     @staticmethod
     def shape(config: Transformer, inputs: Shape) -> Shape:
@@ -90,9 +91,8 @@ class TextEncoder(NamedLayer):
     def __init__(self, build: Build, name: str, config: TextEncoderConfig, inputs: Shape):
         super().__init__(build, name, config, inputs)
         self.text = TextEncoding(config)
-        self.encoder = TokenEncoder(
-            build, f"{name}/transformer", config.transformer, self.text.vocab_size, gives_all=_gives_all(config)
-        )
+        scope = f"{name}/transformer"
+        self.encoder = TokenEncoder(build, scope, config.transformer, self.text.vocab_size, gives_all=False)
 
     @staticmethod
     def shape(config: TextEncoderConfig, inputs: Shape) -> Shape:
@@ -102,7 +102,10 @@ class TextEncoder(NamedLayer):
             raise ShapeFault(f"takes texts, one for each row, as raw_input gives them, but is given {describe(inputs)}")
         TextEncoding.check(config)
         TokenEncoder.check(config.transformer)
-        if _gives_all(config):
+        if (
+            config.transformer.HasField("output_all_token_embeddings")
+            and config.transformer.output_all_token_embeddings
+        ):
             raise ShapeFault(
                 "sets transformer.output_all_token_embeddings, but texts have different numbers of tokens: leave it out"
             )
@@ -113,3 +116,23 @@ class TextEncoder(NamedLayer):
         texts = list(x) if isinstance(x, list | tuple) else [x]
         ids, mask = self.text([tf.reshape(text, [-1]) for text in texts], self.encoder.limit)
         return self.encoder(ids, mask, call)
+
+
+def _masked_items(shape: Shape) -> Items:
+    parts: list[Shape] = list(shape) if isinstance(shape, list | tuple) else [shape]
+    first = parts[0] if parts else None
+    if isinstance(first, History) and len(parts) <= 2:
+        return Items(None, first.width, is_history=True)
+    is_tensor = isinstance(first, Array) and len(first.sizes) == 3 and first.dtype != tf.string
+    if is_tensor and len(parts) == 2 and _is_matrix(parts[1]):
+        return Items(first.sizes[1], first.width, is_history=False)  # type: ignore[union-attr]
+    text = "takes [items, mask], [batch, items, width] and [batch, items], or a history"
+    raise ShapeFault(f"{text}, but is given {describe(shape)}")
+
+
+def _is_matrix(shape: Shape) -> bool:
+    return isinstance(shape, Array) and len(shape.sizes) == 2 and shape.dtype != tf.string
+
+
+def _is_text(shape: Shape) -> bool:
+    return isinstance(shape, Array) and shape.dtype == tf.string and shape.sizes in ((None,), (None, 1))

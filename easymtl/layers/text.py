@@ -1,0 +1,81 @@
+"""Texts as ids of their tokens, inside the graph."""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from easymtl.config.vocabulary import read_vocabulary
+from easymtl.layers.shapes import ShapeFault
+from easymtl.protos.backbone_pb2 import TextEncoder
+
+_BEGIN, _END = "[CLS]", "[SEP]"
+
+
+class TextEncoding(tf.Module):
+    """The ids of `[CLS] a [SEP] b [SEP]` for the texts a, b of a row (Devlin et al. 2019, section 3).
+
+    A token's id is its place in the vocabulary, or its Fingerprint64 modulo the number of ids. What stands between two
+    separators, nothing too, is a token with a place; nobody attends to an empty one, nor, with a vocabulary, to one
+    that has the id of unknown tokens.
+
+    Attributes:
+        vocab_size: number of ids.
+    """
+
+    def __init__(self, config: TextEncoder):
+        """Makes the table; `check` has accepted the config."""
+        super().__init__()
+        self.separator = config.separator
+        self.default, self.table = config.default_token_id, None
+        words = read_vocabulary(config.vocab_file).words if config.vocab_file else ()
+        self.vocab_size = len(words) or config.transformer.vocab_size
+        if words:
+            pairs = tf.lookup.KeyValueTensorInitializer(tf.constant(words), tf.range(len(words), dtype=tf.int64))
+            self.table = tf.lookup.StaticHashTable(pairs, default_value=self.default)
+
+    @staticmethod
+    def check(config: TextEncoder) -> None:
+        """Checks what a config says of tokens.
+
+        Raises:
+            ShapeFault: they cannot be made; the text goes on from the name of the layer.
+        """
+        if not config.separator:
+            raise ShapeFault('has an empty separator; tokens need one, such as " "')
+        size = config.transformer.vocab_size
+        if not config.vocab_file:
+            if not size:
+                raise ShapeFault(
+                    "needs vocab_file, or transformer.vocab_size, the number of ids that tokens are hashed to"
+                )
+            if config.HasField("default_token_id"):
+                raise ShapeFault("sets default_token_id, which only a vocab_file gives to unknown tokens; leave it out")
+            return
+        words, problems = read_vocabulary(config.vocab_file)
+        if problems:
+            raise ShapeFault(f"has a vocab_file that cannot be used: {problems[0]}")
+        if size not in (0, len(words)):
+            raise ShapeFault(
+                f"has transformer.vocab_size {size}, but {config.vocab_file} has {len(words)} tokens; leave it out"
+            )
+        if not 0 <= config.default_token_id < len(words):
+            raise ShapeFault(
+                f"has default_token_id {config.default_token_id}, which is no place in the {len(words)} tokens of "
+                f"{config.vocab_file}"
+            )
+
+    def __call__(self, texts: Sequence[tf.Tensor], limit: int) -> tuple[tf.Tensor, tf.Tensor]:
+        """Maps texts `[batch]` to ids int64 and to whether they count, bool, both `[batch, tokens]`.
+
+        Args:
+            texts: the texts of each row, in their order.
+            limit: the most tokens; those behind are left out.
+        """
+        parts = [f"{_BEGIN}{self.separator}"]
+        for text in texts:
+            parts += [text, f"{self.separator}{_END}{self.separator}"]
+        tokens = tf.strings.split(tf.strings.join(parts), self.separator).to_tensor("")[:, :limit]
+        if self.table is None:
+            return tf.strings.to_hash_bucket_fast(tokens, self.vocab_size), tf.not_equal(tokens, "")
+        ids = self.table.lookup(tokens)
+        return ids, tf.not_equal(ids, self.default)
