@@ -1,10 +1,12 @@
 """From the vectors of features to the inputs of a model: joins, combiners of histories, attention to a target."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import tensorflow as tf
 
 from easymtl.config.input_groups import InputGroup
+from easymtl.config.names import INPUT_GROUP
 from easymtl.features.embeddings import column_name, combined_scopes
 from easymtl.features.feature_set import FeatureSet
 from easymtl.features.kinds import Slot, StepColumns
@@ -14,7 +16,9 @@ from easymtl.layers.sequence_combiners import Combiner, make_combiner
 from easymtl.layers.shapes import Array
 from easymtl.layers.steps import Steps
 from easymtl.layers.target_attention import TargetAttention
+from easymtl.layers.variational_dropout import VariationalDropout
 from easymtl.models.inputs import GroupInput, GroupShape, Inputs, InputShapes
+from easymtl.protos.model_pb2 import VariationalDropoutLayer
 
 Vectors = Mapping[str, tf.Tensor]
 
@@ -26,16 +30,18 @@ class InputLayer(tf.Module):
     them as one vector each, and what `sequence_features` attend to comes last.
     """
 
-    def __init__(self, build: Build, feature_set: FeatureSet):
+    def __init__(self, build: Build, feature_set: FeatureSet, dropout: VariationalDropoutLayer | None = None):
         """Makes the layers.
 
         Args:
             build: seed and norms of the layers.
             feature_set: has the groups.
+            dropout: how rates of dropping features are learnt; None for no such dropout.
         """
         super().__init__()
+        self._dropout = dropout
         self._groups = {
-            name: _Group(build, group, feature_set.groups[name], feature_set)
+            name: _Group(build, group, feature_set.groups[name], feature_set, dropout)
             for name, group in feature_set.input_groups.items()
         }
         self._runs = _runs_by_columns(self._groups.values())
@@ -47,13 +53,30 @@ class InputLayer(tf.Module):
         for runs in self._runs.values():
             parts = runs[0][0].columns.split(vectors, runs)
             pieces |= {_key(run[0]): part for run, part in zip(runs, parts)}
-        return Inputs({name: group(vectors, pieces, call) for name, group in self._groups.items()})
+        inputs = Inputs({name: group(vectors, pieces, call) for name, group in self._groups.items()})
+        dropouts = [group.dropout for group in self._groups.values() if group.dropout]
+        if self._dropout is not None and dropouts and call.training:
+            batch_size = tf.cast(next(iter(inputs.groups.values())).num_rows, tf.float32)
+            penalty = tf.add_n([dropout.penalty() for dropout in dropouts])
+            call.add_loss("variational_dropout_loss", self._dropout.regularization_lambda * penalty / batch_size)
+        return inputs
+
+    def dropout_rates(self) -> dict[str, dict[str, float]]:
+        """Returns the learnt rate of each feature, by group; empty without such dropout."""
+        return {name: group.dropout.rates() for name, group in self._groups.items() if group.dropout}
 
 
 class _Group(tf.Module):
     """The layers of one group."""
 
-    def __init__(self, build: Build, group: InputGroup, slots: GroupSlots, features: FeatureSet):
+    def __init__(
+        self,
+        build: Build,
+        group: InputGroup,
+        slots: GroupSlots,
+        features: FeatureSet,
+        dropout: VariationalDropoutLayer | None,
+    ):
         super().__init__()
         self.slots = slots
         self.runs = list(_runs(slots.plain))
@@ -66,6 +89,10 @@ class _Group(tf.Module):
         self.blocks = [_Attention(build, block, slots) for block in group.config.sequence_features]
         widths = {slot.feature: slot.width for slot in slots.plain}
         widths |= {name: combiner.width for name, combiner in self.combiners.items()}
+        self.dropout: VariationalDropout | None = None
+        if dropout is not None and widths:
+            name = "logit_p" if group.name == INPUT_GROUP else f"logit_p_{group.name}"
+            self.dropout = VariationalDropout(build, name, widths, dropout.embedding_wise_variational_dropout)
         sequences = {slot.feature: slot.width for slot in slots.sequences}
         columns = {slot.feature: _column_shape(slot) for slot in slots.columns}
         self.shape = GroupShape(widths, sequences, tuple(block.attention.width for block in self.blocks), columns)
@@ -82,10 +109,12 @@ class _Group(tf.Module):
             call.add_norm(parts[-1])
         joined = tf.concat(parts, axis=1) if len(parts) > 1 else (parts[0] if parts else None)
         columns = {slot.feature: vectors[slot.columns.name] for slot in self.slots.columns}
-        group = GroupInput(self.shape, joined, sequences, columns=columns)
+        kept = joined if self.dropout is None or joined is None else self.dropout(joined, call)
+        group = GroupInput(self.shape, kept, sequences, columns=columns)
         if not self.blocks:
             return group
-        known = dict(group.vectors())
+        # What is attended with is whole: a key has its own vector there.
+        known = dict(replace(group, joined=joined).vectors())
         for slot in self.slots.attention.values():
             if not isinstance(slot.columns, StepColumns):
                 known[slot.feature] = pieces[_key(slot)]
@@ -95,7 +124,7 @@ class _Group(tf.Module):
             if isinstance(slot.columns, StepColumns)
         }
         attended = tuple(block(known, histories, call) for block in self.blocks)
-        return GroupInput(self.shape, joined, sequences, attended)
+        return replace(group, attended=attended)
 
 
 class _Attention(tf.Module):

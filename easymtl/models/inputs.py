@@ -82,6 +82,12 @@ class GroupInput:
     columns: Mapping[str, tf.Tensor] = field(default_factory=dict)
 
     @property
+    def num_rows(self) -> tf.Tensor:
+        """Returns the rows of the batch, a scalar."""
+        parts = [*([] if self.joined is None else [self.joined]), *self.attended]
+        return tf.shape(parts[0])[0] if parts else next(iter(self.sequences.values())).batch_size
+
+    @property
     def flat(self) -> tf.Tensor:
         """Returns the group as one vector `[batch, width]`: features in the order of the config, then attention."""
         parts = [*([] if self.joined is None else [self.joined]), *self.attended]

@@ -9,6 +9,7 @@ from easymtl.layers.context import Build, Call
 from easymtl.models.base import MultiTaskModel
 from easymtl.models.input_layer import InputLayer
 from easymtl.models.inputs import InputShapes
+from easymtl.protos.model_pb2 import VariationalDropoutLayer
 
 
 class Network(tf.Module):
@@ -24,6 +25,7 @@ class Network(tf.Module):
         build: Build,
         feature_set: FeatureSet,
         make_model: Callable[[InputShapes], MultiTaskModel],
+        dropout: VariationalDropoutLayer | None = None,
     ):
         """Makes the layers.
 
@@ -31,9 +33,10 @@ class Network(tf.Module):
             build: seed and norms of the layers.
             feature_set: has the groups.
             make_model: returns the architecture, given the shapes of the groups.
+            dropout: how rates of dropping features are learnt; None for no such dropout.
         """
         super().__init__()
-        self.input_layer = InputLayer(build, feature_set)
+        self.input_layer = InputLayer(build, feature_set, dropout)
         self.model: MultiTaskModel = make_model(self.input_layer.shapes)
 
     @property

@@ -93,7 +93,9 @@ class Ranker(tf.Module):
         def model_of(shapes: InputShapes) -> MultiTaskModel:
             return make_model(pipeline, build, shapes, num_outputs)
 
-        return Network(build, self.feature_set, model_of)
+        config = pipeline.model_config
+        dropout = config.variational_dropout if config.HasField("variational_dropout") else None
+        return Network(build, self.feature_set, model_of, dropout)
 
     @property
     def model(self) -> MultiTaskModel:

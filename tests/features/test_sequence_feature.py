@@ -230,7 +230,7 @@ def test_the_steps_of_a_history_are_the_rows_of_its_table(pair):
 
 def test_numbers_of_histories_widen_the_attention(pair):
     """c of width 4 is padded to the 4 + 1 of h and w; what is attended has their width, and so has the query."""
-    layer = InputLayer(Build(), pair.model_config.feature_groups, FeatureSet(pair))
+    layer = InputLayer(Build(), FeatureSet(pair))
     assert dict(layer.shapes) == {"all": 4 + 5 + 5}
 
 

@@ -135,6 +135,14 @@ def _attention(pipeline: Pipeline) -> list[SeqAttGroupConfig]:
 
 
 OF_CONFIGS: tuple[tuple[Callable[[Pipeline], bool], Quirk], ...] = (
+    (
+        lambda pipeline: pipeline.model_config.HasField("variational_dropout"),
+        Quirk(
+            "variational dropout draws other numbers",
+            "tests/layers/test_variational_dropout.py::test_training_is_the_formula_of_the_noise_that_was_drawn",
+            BEFORE_TRAINING,
+        ),
+    ),
     (lambda pipeline: pipeline.model_config.HasField("esmm"), QUIRKS["06"]),
     (
         _has_decoupled_decay,

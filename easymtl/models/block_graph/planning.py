@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from easymtl.config.block_graph import INPUT_KINDS, MAIN, Graph, Node, Scope, Source
-from easymtl.config.input_groups import group_read
 from easymtl.config.expressions import Function, parse_lambda, parse_slice
+from easymtl.config.input_groups import group_read
 from easymtl.layers.block_functions import function_shape
 from easymtl.layers.merging import merged_shape
 from easymtl.layers.shapes import Array, Shape, ShapeFault, describe

@@ -1,0 +1,58 @@
+"""Dropout whose rates are learnt, one for each feature: what a model can do without is dropped more and more."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from easymtl.layers.context import Build, Call, name_seed
+
+TEMPERATURE = 0.1
+_LEAST = 1e-7
+"""Keeps the noise away from 0 and 1, whose logits are infinite."""
+
+
+class VariationalDropout(tf.Module):
+    """x (1 - z) with z = sigmoid((logit p + logit u) / 0.1) and u uniform for each row (Ma et al. 2021, FSCD).
+
+    p = sigmoid of the weight `logit_p` is the rate at which a feature, or each number of its vector, is dropped. The
+    loss Σ (1 - p) pulls all rates to 1 against what the tasks lose by it. Evaluation takes x (1 - p).
+    """
+
+    def __init__(self, build: Build, name: str, widths: Mapping[str, int], is_elementwise: bool):
+        """Makes the weight, `[features]` or `[Σ width]`.
+
+        Args:
+            build: takes the weight.
+            name: of the weight.
+            widths: of the features, in the order in which they are joined.
+            is_elementwise: whether each number has a rate of its own.
+        """
+        super().__init__()
+        self.widths = dict(widths)
+        self.is_elementwise = is_elementwise
+        self.salt = name_seed(0, name)
+        self.logits = build.weight(name, [sum(widths.values()) if is_elementwise else len(widths)])
+
+    def __call__(self, x: tf.Tensor, call: Call) -> tf.Tensor:
+        """Maps the joined features `[batch, Σ width]` to the same shape."""
+        if not call.training:
+            return x * self._spread(1.0 - tf.nn.sigmoid(self.logits))
+        shape = tf.stack([tf.shape(x)[0], self.logits.shape[0]])
+        uniform = tf.random.stateless_uniform(shape, call.seed + self.salt, _LEAST, 1.0 - _LEAST)
+        noise = tf.math.log(uniform) - tf.math.log1p(-uniform)
+        return x * self._spread(1.0 - tf.nn.sigmoid((self.logits + noise) / TEMPERATURE))
+
+    def penalty(self) -> tf.Tensor:
+        """Returns Σ (1 - p), a scalar."""
+        return tf.reduce_sum(1.0 - tf.nn.sigmoid(self.logits))
+
+    def rates(self) -> dict[str, float]:
+        """Returns the rate p of each feature, the mean over its numbers: the lower, the more it is needed."""
+        rates = tf.nn.sigmoid(self.logits).numpy()
+        parts = np.split(rates, np.cumsum([*self.widths.values()])[:-1]) if self.is_elementwise else rates
+        return {name: float(np.mean(part)) for name, part in zip(self.widths, parts)}
+
+    def _spread(self, factors: tf.Tensor) -> tf.Tensor:
+        """Returns factors `[.., features]` as those of the numbers of each feature, `[.., Σ width]`."""
+        return factors if self.is_elementwise else tf.repeat(factors, [*self.widths.values()], axis=-1)
