@@ -1,7 +1,7 @@
 """The feature groups as the layers read them: those of the config, and what block graphs read of them in other ways.
 
-A package has tables of its own for the groups that its blocks read. An embedding layer has one table for all features of
-a group. A raw input reads columns that have no tables. A group that is read in none of the usual ways has none either.
+A package has tables of its own for the groups that its blocks read. An embedding layer has one table for all features
+of a group. A raw input reads columns that have no tables. A group that is read in none of these ways has none either.
 """
 
 from collections.abc import Iterator
@@ -116,20 +116,22 @@ class _Groups:
         self.reads = list(graph.reading_order())
         self.with_steps = _with_steps(graph)
         self.others = [name for name in _outside_of_graph(pipeline) if name in declared]
-        names = dict.fromkeys([*(group_read(*read) for read in self.reads), *self.others])
-        # What has no tables takes a number too.
-        self.scopes = {name: _scope(index) for index, name in enumerate(names)}
+        usual = [group_read(scope, node) for scope, node in self.reads if node.kind == "input_layer"]
+        # A group without tables takes a number too.
+        self.scopes = {name: _scope(index) for index, name in enumerate(dict.fromkeys([*usual, *self.others]))}
 
     def groups(self) -> Iterator[InputGroup]:
         """Yields each read once: groups of the config in its order, then those of packages and of other kinds."""
-        reads = {group_read(*read): read for read in reversed(self.reads)}
+        reads: dict[str, tuple[Scope, Node]] = {}
+        for read in self.reads:
+            reads.setdefault(group_read(*read), read)
         for name in self.declared:
             if name in reads or name in self.others:
                 yield self._usual(name, name, self.declared[name])
-        for name, (scope, node) in sorted(reads.items(), key=lambda read: list(self.scopes).index(read[0])):
+        for name, (scope, node) in reads.items():
             config = self.declared[node.group]
             if node.kind == "raw_input":
-                yield InputGroup(name, _without_attention(config), self.scopes[name], is_plain=True)
+                yield InputGroup(name, _without_attention(config), name, is_plain=True)
             elif node.kind == "embedding_layer":
                 yield self._one_table(name, node, config)
             elif scope.outer is not None:
@@ -154,7 +156,7 @@ class _Groups:
         initializer.random_uniform_initializer.maxval = _SPREAD
         changes = FeatureConfig(embedding_dim=options.embedding_dim, combiner=combiner, initializer=initializer)
         table = f"{name}/embedding/embeddings"
-        return InputGroup(name, _without_attention(config), self.scopes[name], table=table, changes=changes)
+        return InputGroup(name, _without_attention(config), name, table=table, changes=changes)
 
 
 def _with_steps(graph: Graph) -> dict[str, bool]:

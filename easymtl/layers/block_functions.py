@@ -19,7 +19,7 @@ _SOFTMAX_AXIS = -1
 def call_function(function: Function, arguments: Sequence[Value | int], dtype: tf.DType) -> Value:
     """Returns what a function makes of values.
 
-    Steps that are only handed on stay steps; what computes with them is given tensors, padded with 0 to the longest row.
+    Steps that are only handed on stay steps; what computes with them is given tensors, padded with 0 to the longest.
 
     Args:
         function: of a config.
@@ -137,7 +137,7 @@ def _item(value: Any, keys: tuple[Any, ...]) -> Any:
         return _of_list(value, keys)
     if value is None or isinstance(value, int | float):
         raise ShapeFault("an index is applied to what is no list or tensor")
-    tensor = padded(value)
+    tensor: tf.Tensor = padded(value)
     if isinstance(keys[0], int) and tensor.shape.rank and tensor.shape[0] is None:
         raise ShapeFault(f"[{keys[0]}] of a tensor is a row of the batch; columns are [:, {keys[0]}]")
     return tensor[keys if len(keys) > 1 else keys[0]]
@@ -159,6 +159,15 @@ def _softmax(logits: tf.Tensor, axis: int = _SOFTMAX_AXIS) -> tf.Tensor:
 
 def _l2_normalize(x: tf.Tensor, axis: int | Sequence[int] | None = None) -> tf.Tensor:
     return tf.cast(tf.math.l2_normalize(tf.cast(x, tf.float32), axis=axis), x.dtype)
+
+
+def _of_x(function: Callable[..., tf.Tensor]) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns a function of one tensor with the name that it has in the grammar."""
+
+    def call(x: tf.Tensor) -> tf.Tensor:
+        return function(x)
+
+    return call
 
 
 def _gather(params: tf.Tensor, indices: tf.Tensor, axis: int = 0) -> tf.Tensor:
@@ -211,24 +220,24 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "tf.cos": tf.cos,
     "tf.exp": tf.exp,
     "tf.floor": tf.floor,
-    "tf.identity": lambda x: tf.identity(x),
+    "tf.identity": _of_x(tf.identity),
     "tf.log": tf.math.log,
     "tf.log1p": tf.math.log1p,
     "tf.logical_not": tf.logical_not,
     "tf.negative": tf.negative,
-    "tf.ones_like": lambda x: tf.ones_like(x),
-    "tf.relu": lambda x: tf.nn.relu(x),
+    "tf.ones_like": _of_x(tf.ones_like),
+    "tf.relu": _of_x(tf.nn.relu),
     "tf.round": tf.round,
     "tf.rsqrt": tf.math.rsqrt,
     "tf.sigmoid": tf.sigmoid,
     "tf.sign": tf.sign,
     "tf.sin": tf.sin,
-    "tf.softplus": lambda x: tf.math.softplus(x),
+    "tf.softplus": _of_x(tf.math.softplus),
     "tf.sqrt": tf.sqrt,
     "tf.square": tf.square,
-    "tf.stop_gradient": lambda x: tf.stop_gradient(x),
+    "tf.stop_gradient": _of_x(tf.stop_gradient),
     "tf.tanh": tf.tanh,
-    "tf.zeros_like": lambda x: tf.zeros_like(x),
+    "tf.zeros_like": _of_x(tf.zeros_like),
     "tf.add": tf.add,
     "tf.subtract": tf.subtract,
     "tf.multiply": tf.multiply,

@@ -96,11 +96,15 @@ def _joined_arrays(shapes: Sequence[Array], axis: int) -> Array:
     result = sizes[0]
     for index in range(rank):
         found = [size[index] for size in sizes]
-        known = {size for size in found if size is not None}
+        known = set(_known(found))
         if index == place:
-            result[index] = None if None in found else sum(found)
+            result[index] = sum(_known(found)) if None not in found else None
         elif len(known) > 1:
             raise ShapeFault(f"cannot join {shown} along axis {axis}: axis {index} differs")
         else:
             result[index] = next(iter(known), None)
     return Array(tuple(result), shapes[0].dtype)
+
+
+def _known(sizes: Sequence[int | None]) -> list[int]:
+    return [size for size in sizes if size is not None]

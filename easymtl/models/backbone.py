@@ -105,7 +105,7 @@ class Backbone(tf.Module):
             self._top_mlp = MLP(build, TOP_MLP, sum(require_vectors(plan.main.shape)), config.top_mlp)
 
     def __call__(self, inputs: Inputs, call: Call) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
-        """Maps the features of a batch to the results, `[batch, width]` each, and its outputs by the names of blocks."""
+        """Maps the features of a batch to results, `[batch, width]` each, and outputs by the names of blocks."""
         run = GraphCall.of(call)
         result = Run(self.plan.main, inputs, run).result()
         results = list(result) if isinstance(result, list) else [result]

@@ -23,8 +23,8 @@ _PATH = "model_config.model_params"
 class OverBackbone(MultiTaskModel):
     """A model whose inputs are what a block graph makes of the features.
 
-    `model_params` puts a tower for each task on the results: on one each if the graph gives a list, else all on the same.
-    Any other architecture reads the results, joined, as the group `all`.
+    `model_params` puts a tower for each task on the results: on one each if the graph gives a list, else all on the
+    same one. Any other architecture reads the results, joined, as the group `all`.
 
     Attributes:
         output_names: of the blocks whose values the model returns beside the logits, `[batch, width]` each.
@@ -94,8 +94,8 @@ def tower_inputs(results: Results, tasks: list[str]) -> dict[str, int]:
         return dict.fromkeys(tasks, results.widths[0])
     if len(results.widths) != len(tasks):
         text = (
-            f"has {len(tasks)} task_towers ({', '.join(tasks)}), and the backbone gives a list of {len(results.widths)}: "
-            "give one value for each tower, in their order, or one tensor for all of them."
+            f"has {len(tasks)} task_towers ({', '.join(tasks)}), and the backbone gives a list of "
+            f"{len(results.widths)}: give one value for each tower, in their order, or one tensor for all of them."
         )
         raise GraphError([BlockFault(_PATH, text)])
     return dict(zip(tasks, results.widths))

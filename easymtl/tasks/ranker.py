@@ -141,7 +141,7 @@ class Ranker(tf.Module):
         return {task.name: task.sums(logits, labelled, reach) for task in self.tasks}
 
     def predictions(self, logits: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Returns the named predictions of all tasks, each `[batch]` or `[batch, num_class]`, and the model's outputs."""
+        """Returns the named predictions of all tasks, `[batch]` or `[batch, num_class]`, and the model's outputs."""
         result: dict[str, tf.Tensor] = {}
         for task in self.tasks:
             result |= task.predictions(logits)

@@ -9,7 +9,11 @@ GRAPH = """  feature_groups { group_name: "numbers" feature_names: "price" }
   backbone {
     packages {
       name: "enc"
-      blocks { name: "net" inputs { use_package_input: true } keras_layer { class_name: "MLP" mlp { hidden_units: 4 } } }
+      blocks {
+        name: "net"
+        inputs { use_package_input: true }
+        keras_layer { class_name: "MLP" mlp { hidden_units: 4 } }
+      }
     }
     blocks {
       name: "fea"
@@ -65,7 +69,7 @@ CASES = {
         "",
     ),
     "empty layer": (
-        (f"{DEEP}\n      keras_layer {{ class_name: \"MLP\" mlp {{ hidden_units: [8] }} }}", f"{DEEP} layers {{ }}"),
+        (f'{DEEP}\n      keras_layer {{ class_name: "MLP" mlp {{ hidden_units: [8] }} }}', f"{DEEP} layers {{ }}"),
         "layers[0] is empty; it needs a keras_layer, lambda, repeat or recurrent.",
         "",
     ),
@@ -110,7 +114,11 @@ CASES = {
         'inputs[0].input_fn "lambda x: tf.concat(y, axis=1)", column 21: "y" is not in the parameters of the lambda',
         "",
     ),
-    "slice": ((DEEP, 'inputs { block_name: "fea" input_slice: "0" }'), 'input_slice "0", column 1: a slice such as', ""),
+    "slice": (
+        (DEEP, 'inputs { block_name: "fea" input_slice: "0" }'),
+        'input_slice "0", column 1: a slice such as',
+        "",
+    ),
     "ignored function": (
         (DEEP, f"{DEEP} inputs {{ block_name: 'fea' ignore_input: true input_slice: '[0]' }}"),
         "inputs[1].input_slice has no effect with ignore_input.",
@@ -250,7 +258,10 @@ def test_two_layers_of_one_name_are_told(problems_of):
             'has no concat_blocks: the blocks that no other reads are joined, "join", "side".',
         ),
         (
-            ('    concat_blocks: "join"\n', '    blocks { name: "side" inputs { block_name: "deep" } }\n    concat_blocks: "join"\n'),
+            (
+                '    concat_blocks: "join"\n',
+                '    blocks { name: "side" inputs { block_name: "deep" } }\n    concat_blocks: "join"\n',
+            ),
             '"side" is read by nothing.',
         ),
         ((CALL, 'inputs { block_name: "deep" }'), '"enc" is called by no block: it has no effect.'),

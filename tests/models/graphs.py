@@ -21,6 +21,7 @@ ROWS = 6
 LENGTHS = np.array([2, 0, 3, 1, 2, 3], np.int32)
 GROUPS = {"all": {"a": 4, "b": 4, "c": 4}, "other": {"d": 3, "e": 2}, "seq": {"item": 4}}
 HISTORIES = {"seq": {"items": 4, "times": 2}}
+EVALUATION = Call()
 TRAINING = Call(training=True, seed=np.array([0, 3]))
 
 
@@ -64,13 +65,13 @@ def make_backbone(text: str, seed: int = 1) -> tuple[Backbone, Build]:
     return Backbone(build, pipeline.model_config.backbone, plan_backbone(graph, make_shapes())), build
 
 
-def run(text: str, call: Call = Call()) -> Value:
+def run(text: str, call: Call = EVALUATION) -> Value:
     """Returns what comes out of the blocks of a text, tensors as arrays."""
     backbone, _ = make_backbone(text)
     return arrays(Run(backbone.plan.main, make_inputs(), call).result())
 
 
-def value_of(name: str, text: str, call: Call = Call()) -> Value:
+def value_of(name: str, text: str, call: Call = EVALUATION) -> Value:
     """Returns the value of a block that is no result."""
     result = 'blocks { name: "result" inputs { feature_group_name: "all" } } concat_blocks: "result"'
     backbone, _ = make_backbone(text + result)

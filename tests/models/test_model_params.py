@@ -134,8 +134,8 @@ def test_a_list_of_another_length_than_there_are_towers_is_told():
     with pytest.raises(GraphError) as caught:
         make(text('output_blocks: ["side", "deep", "side"]'))
     assert str(caught.value) == (
-        "model_config.model_params has 2 task_towers (ctr, cvr), and the backbone gives a list of 3: give one value for "
-        "each tower, in their order, or one tensor for all of them."
+        "model_config.model_params has 2 task_towers (ctr, cvr), and the backbone gives a list of 3: give one value "
+        "for each tower, in their order, or one tensor for all of them."
     )
 
 

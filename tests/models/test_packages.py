@@ -146,8 +146,8 @@ def test_calls_with_inputs_of_two_widths_are_told():
     with pytest.raises(GraphError) as caught:
         make_backbone(text + 'concat_blocks: "j"')
     assert str(caught.value) == (
-        'model_config.backbone.packages[0].blocks[0].keras_layer "enc/net" (MLP) is given [batch, 5] by one call of its '
-        "package and [batch, 12] by another: all calls share its weights, so that their inputs have one shape."
+        'model_config.backbone.packages[0].blocks[0].keras_layer "enc/net" (MLP) is given [batch, 5] by one call of '
+        "its package and [batch, 12] by another: all calls share its weights, so that their inputs have one shape."
     )
 
 

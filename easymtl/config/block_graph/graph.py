@@ -47,7 +47,7 @@ class Graph:
         return list(dict.fromkeys(source.name for source in sources if source.kind == "package"))
 
     def sources(self, scope: Scope, node: Node) -> Iterator[Source]:
-        """Yields what a block reads, what it calls packages with included; names that stand for nothing are left out."""
+        """Yields what a block reads, what it calls packages with included, but for names that stand for nothing."""
         for _, one in scope.inputs(node):
             sources = [scope.source(one), scope.package_input(one) if one.package_input else None]
             yield from (source for source in sources if source is not None)
@@ -124,7 +124,8 @@ def read_graph(config: BackboneTower, path: str, groups: Collection[str]) -> Gra
     for scope in graph.scopes:
         graph.faults += scope.faults()
     graph.faults += _circles(graph)
-    for scope, message in zip(graph.scopes, [config, *_named(config)]):
+    messages: list[BackboneTower | BlockPackage] = [config, *_named(config)]
+    for scope, message in zip(graph.scopes, messages):
         _order(graph, scope, message)
     return graph
 

@@ -32,8 +32,8 @@ def check_passed_through(review: Review) -> None:
             for name, feature in _features(review, [pattern]):
                 if feature.feature_type == FeatureConfig.PassThroughFeature:
                     text = (
-                        f'"{name}" is a PassThroughFeature, which has no vector: put it into a group of its own, which a '
-                        "block with raw_input { } reads, or make it a RawFeature."
+                        f'"{name}" is a PassThroughFeature, which has no vector: put it into a group of its own, which '
+                        "a block with raw_input { } reads, or make it a RawFeature."
                     )
                     path = f"model_config.feature_groups[{index}].feature_names[{place}]"
                     review.problem(path, text, *FEATURES)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from easymtl.config.expressions import Function, parse_lambda, parse_slice
 from easymtl.layers.block_functions import call_function, function_shape
@@ -193,7 +192,7 @@ def _require_element(inputs: Shape, index: int) -> None:
         raise ShapeFault(f"keeps element {index} of a list of {len(inputs)}: there are 0 to {len(inputs) - 1}")
 
 
-def _with_fixed(inputs, result, fixed: int):
+def _with_fixed(inputs: Any, result: Any, fixed: int) -> Any:
     """Returns the next input list, of values or of shapes: the fixed element, and the result in the other places."""
     rest = list(result) if isinstance(result, list | tuple) else [result] * (len(inputs) - 1)
     if len(rest) != len(inputs) - 1:
@@ -201,6 +200,6 @@ def _with_fixed(inputs, result, fixed: int):
     return [*rest[:fixed], inputs[fixed], *rest[fixed:]]
 
 
-def _without_fixed(values: Sequence, fixed: int):
+def _without_fixed(values: Any, fixed: int) -> Any:
     rest = [value for index, value in enumerate(values) if index != fixed]
     return rest[0] if len(rest) == 1 else rest

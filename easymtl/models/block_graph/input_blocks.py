@@ -132,8 +132,8 @@ class Vectors:
         alone = [feature for feature in shapes.sequences(group) if feature not in shapes.vectors(group)]
         if alone:
             raise ShapeFault(
-                f'reads the group "{title}" as vectors, and {quoted(alone)} in it has no sequence_combiner; give it one, '
-                "or read histories step by step: output_seq_and_normal_feature: true"
+                f'reads the group "{title}" as vectors, and {quoted(alone)} in it has no sequence_combiner; give it '
+                "one, or read histories step by step: output_seq_and_normal_feature: true"
             )
         if not widths:
             raise ShapeFault(f'reads the group "{title}", which has no feature that is one vector')
