@@ -9,6 +9,7 @@ from easymtl.models.escm2 import ESCM2
 from easymtl.models.esmm import ESMM
 from easymtl.models.home import HoME
 from easymtl.models.mmoe import MMoE
+from easymtl.models.model_params import ModelParams
 from easymtl.models.omoe import OMoE
 from easymtl.models.pepnet import PEPNet
 from easymtl.models.ple import PLE
@@ -31,4 +32,5 @@ MODELS: dict[str, type[MultiTaskModel]] = {
     "stem": STEM,
     "home": HoME,
     "pepnet": PEPNet,
+    "model_params": ModelParams,
 }

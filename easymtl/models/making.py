@@ -10,7 +10,8 @@ from easymtl.models import MODELS
 from easymtl.models.backbone import Results, plan_backbone
 from easymtl.models.base import MultiTaskModel
 from easymtl.models.block_graph import Plan
-from easymtl.models.model_params import OverBackbone, tower_inputs
+from easymtl.models.model_params import require_a_result_each
+from easymtl.models.over_backbone import OverBackbone
 from easymtl.protos.pipeline_pb2 import Pipeline
 
 
@@ -26,14 +27,12 @@ def make_model(pipeline: Pipeline, build: Build, shapes: Any, num_outputs: Mappi
     Raises:
         GraphError: blocks do not fit together.
     """
-    message = view.model_message(pipeline)
-    architecture = MODELS.get(view.model_name(pipeline))
+    architecture, message = MODELS[view.model_name(pipeline)], view.model_message(pipeline)
     plan = plan_model(pipeline, shapes)
     if plan is None:
-        assert architecture is not None, view.model_name(pipeline)
         return architecture(build, message, shapes, num_outputs)
-    backbone = pipeline.model_config.backbone
-    return OverBackbone(build, backbone, plan, architecture, message, shapes, num_outputs)
+    backbone = pipeline.model_config.backbone, plan
+    return OverBackbone(build, backbone, architecture, message, shapes, num_outputs)
 
 
 def plan_model(pipeline: Pipeline, shapes: Any) -> Plan | None:
@@ -53,5 +52,5 @@ def plan_model(pipeline: Pipeline, shapes: Any) -> Plan | None:
     plan = plan_backbone(graph, shapes)
     results = Results(backbone, plan)
     if view.model_name(pipeline) == "model_params":
-        tower_inputs(results, [tower.tower_name for tower in view.task_towers(pipeline)])
+        require_a_result_each(results, [tower.tower_name for tower in view.task_towers(pipeline)])
     return plan

@@ -10,7 +10,7 @@ from rich.console import Console
 from easymtl.config import view
 from easymtl.features.kinds import KINDS, StepColumns
 from easymtl.layers.context import Parameter
-from easymtl.models.model_params import OverBackbone
+from easymtl.models.over_backbone import OverBackbone
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.reporting.block_graph import print_graph
 from easymtl.reporting.formats import bytes_text, counted

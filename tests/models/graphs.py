@@ -28,6 +28,7 @@ TRAINING = Call(training=True, seed=np.array([0, 3]))
 def make_shapes() -> InputShapes:
     """Returns the widths of the made-up features."""
     shapes = {name: GroupShape(widths, HISTORIES.get(name, {})) for name, widths in GROUPS.items()}
+    # Packages have tables of their own; here they have the same vectors.
     return InputShapes(shapes | {f"{package}/{name}": shape for package in "pq" for name, shape in shapes.items()})
 
 
@@ -35,9 +36,11 @@ def make_inputs() -> Inputs:
     """Returns a batch of the made-up features."""
     random = np.random.default_rng(5)
     shapes, groups = make_shapes(), {}
-    for name, shape in shapes.groups.items():
+    for name in GROUPS:
+        shape = shapes.groups[name]
         joined = tf.constant(random.normal(size=[ROWS, shape.width]), tf.float32)
         groups[name] = GroupInput(shape, joined, {one: history(width) for one, width in shape.sequences.items()})
+    groups |= {name: groups[name.rpartition("/")[2]] for name in shapes.groups}
     return Inputs(groups)
 
 
