@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from rich.console import Console
 
 from easymtl.config import view
-from easymtl.features.kinds import KINDS, StepColumns
+from easymtl.features.kinds import KINDS, PlainColumns, StepColumns
 from easymtl.layers.context import Parameter
 from easymtl.models.over_backbone import OverBackbone
 from easymtl.protos.pipeline_pb2 import Pipeline
@@ -140,7 +140,8 @@ def _print_inputs(ranker: Ranker, terminal: Console) -> None:
     rows = []
     labels = [kind.label for kind in KINDS.values()]
     used = {slot.columns.label for slot in ranker.feature_set.slots}
-    shown = [label for label in labels if label in used or label != StepColumns.label]
+    rare = (StepColumns.label, PlainColumns.label)
+    shown = [label for label in labels if label in used or label not in rare]
     for group, slots in ranker.feature_set.groups.items():
         counts = [sum(slot.columns.label == label for slot in slots.all) for label in shown]
         rows.append([group, *map(str, counts), str(ranker.network.shapes[group])])

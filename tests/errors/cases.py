@@ -951,14 +951,6 @@ _DIALECT = [
         "use simple_multi_task with one tower",
     ),
     config(
-        "An architecture that is still to come",
-        "  dbmtl {\n    bottom_dnn { hidden_units: [8, 6] }",
-        "  model_params {",
-        "x.config:28:3:",
-        "model_params is not supported yet",
-        "Use simple_multi_task, mmoe or dbmtl until",
-    ),
-    config(
         "A loss of several outputs for a tower with one",
         "loss_type: L2_LOSS",
         "loss_type: ZILN_LOSS",
@@ -1550,11 +1542,96 @@ _MODELS = [
     ),
 ]
 
+_DBMTL = "  dbmtl {\n    bottom_dnn { hidden_units: [8, 6] }\n"
+
+
+def _graph(*blocks: str, rest: str = "") -> str:
+    """Returns a config's backbone of some blocks, and the beginning of the towers over it."""
+    lines = [f"    blocks {{ {block} }}" for block in blocks]
+    return "\n".join(["  backbone {", *lines, *([f"    {rest}"] if rest else []), "  }", "  model_params {", ""])
+
+
+def graph(name: str, block: str, *says: str, before: tuple[str, ...] = (), rest: str = "", walks: bool = False) -> Case:
+    edits = ((_DBMTL, _graph(*before, block, rest=rest)),)
+    return Case(name, says, edits, shown=f"{rest or 'blocks { ' + block + ' }'}", needs_tensorflow=walks)
+
+
+_FEA = 'name: "fea" inputs { feature_group_name: "all" }'
+_MLP = 'keras_layer { class_name: "MLP" mlp { hidden_units: 4 } }'
+_GRAPHS = [
+    graph(
+        "A block that reads one that is not there",
+        f'name: "deep" inputs {{ block_name: "fae" }} {_MLP}',
+        *("x.config:30:", 'inputs[0].block_name "fae" is not in the blocks', 'Did you mean "fea"?'),
+        before=(_FEA,),
+    ),
+    graph(
+        "A feature group read as a block",
+        f'name: "deep" inputs {{ block_name: "all" }} {_MLP}',
+        *("x.config:29:", '"all" is none of the blocks. Write feature_group_name: "all".'),
+    ),
+    graph(
+        "Blocks that read each other",
+        'name: "b" inputs { block_name: "a" }',
+        *("x.config:29:", '"a" reads itself: a -> b -> a (each is read by the next one)'),
+        before=('name: "a" inputs { block_name: "b" }',),
+    ),
+    graph(
+        "A function that does not keep to the grammar",
+        'name: "sum" inputs { feature_group_name: "all" input_fn: "lambda x: tf.addn(x)" }',
+        *("x.config:29:", 'column 11: "tf.addn" is no function of expressions.', 'Did you mean "tf.add_n"?'),
+    ),
+    graph(
+        "A result that is no block",
+        _FEA,
+        *("x.config:30:", 'concat_blocks[0] "deep" is not in the blocks ("fea", "all").'),
+        rest='concat_blocks: "deep"',
+    ),
+    graph(
+        "A layer that there is not",
+        'name: "deep" inputs { feature_group_name: "all" } keras_layer { class_name: "HighWay" }',
+        *("x.config:29:", 'keras_layer.class_name "HighWay" is no layer. Did you mean "Highway"?'),
+        walks=True,
+    ),
+    graph(
+        "A layer that cannot take what it is given",
+        f'name: "deep" inputs {{ block_name: "fea" }} {_MLP}',
+        *("x.config:30:", 'blocks[1].keras_layer "deep" (MLP) takes', "is given a list ([batch, 4], "),
+        before=(f"{_FEA} input_layer {{ only_output_feature_list: true }}",),
+        walks=True,
+    ),
+    graph(
+        "A parameter that a layer does not have",
+        'name: "deep" inputs { feature_group_name: "all" } keras_layer { class_name: "Dense" '
+        'st_params { fields { key: "unit" value { number_value: 8 } } } }',
+        *("x.config:29:", 'st_params "unit" is no parameter of this layer', 'Did you mean "units"?'),
+        walks=True,
+    ),
+    graph(
+        "Values that cannot be joined",
+        'name: "join" inputs { block_name: "deep" } inputs { block_name: "cube" }',
+        *("x.config:31:", '"join" cannot join [batch, 4], [batch, 2, 4]: they have different numbers of axes.'),
+        before=(
+            f'name: "deep" inputs {{ feature_group_name: "all" }} {_MLP}',
+            'name: "cube" inputs { block_name: "deep" input_fn: "lambda x: tf.stack([x, x], axis=1)" }',
+        ),
+        walks=True,
+    ),
+    graph(
+        "Another number of results than of towers",
+        _FEA,
+        *("x.config:32:", "has 3 task_towers (ctr, cvr, stay), and the backbone gives a list of 2"),
+        rest='output_blocks: ["fea", "fea"]',
+        walks=True,
+    ),
+]
+
 SECTIONS = {
     "The command": _COMMANDS,
     "A config of TorchEasyRec": _CONVERT,
     "The text of the config": _TEXT,
     "What the config means": _MEANING,
+    "Block graphs": _GRAPHS,
     "What EasyRec has and easymtl has not": _DIALECT,
     "The data": _DATA,
     "The model": _MODELS,

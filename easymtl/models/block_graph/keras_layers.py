@@ -122,7 +122,7 @@ def layer_config(path: str, keras_layer: KerasLayer, row: Row) -> Message:
     if member == "st_params":
         faults = read_struct(keras_layer.st_params, config)
         if faults:
-            raise BlockFault(f"{path}.st_params", "; ".join(fault.rstrip(".") for fault in faults) + ".")
+            raise BlockFault(f"{path}.st_params", " ".join(faults))
     elif member is not None:
         given = getattr(keras_layer, member)
         if not isinstance(given, row.message):
