@@ -6,6 +6,7 @@ from easymtl.layers.context import Build, Call
 from easymtl.layers.dense import Dropout
 from easymtl.layers.initializers import truncated_normal
 from easymtl.layers.norm import LayerNorm
+from easymtl.layers.steps import Rectangle
 from easymtl.layers.transformer import DEVIATION, EPSILON
 
 
@@ -62,11 +63,23 @@ def token_types(build: Build, num_types: int, width: int) -> tf.Variable:
     return build.weight("token_type/token_type_embeddings", [num_types, width], truncated_normal(DEVIATION))
 
 
-def require_steps(longest: tf.Tensor, limit: int, text: str) -> tf.Tensor:
-    """Returns the longest history of a batch, a scalar, once it is checked.
+def within_positions(steps: Rectangle, num_positions: int, subject: str) -> Rectangle:
+    """Returns the same steps with no more padding than the longest row needs, once that row is known to have places.
+
+    Args:
+        steps: of a history.
+        num_positions: the most steps there can be; 0 means any number.
+        subject: of the sentence that says what is wrong.
 
     Raises:
-        InvalidArgumentError: in the graph, with the text; the history is longer than the limit.
+        InvalidArgumentError: in the graph; a row has more steps.
     """
-    with tf.control_dependencies([tf.debugging.assert_less_equal(longest, limit, message=text)]):
-        return tf.identity(longest)
+    longest = tf.reduce_max(tf.concat([[1], steps.lengths], axis=0))
+    if num_positions:
+        text = (
+            f"{subject} has more steps than max_position_embeddings {num_positions}. Set max_seq_len: {num_positions} "
+            "in the feature_config of the history, or raise max_position_embeddings."
+        )
+        with tf.control_dependencies([tf.debugging.assert_less_equal(longest, num_positions, message=text)]):
+            longest = tf.identity(longest)
+    return Rectangle(steps.values[:, :longest], steps.lengths)

@@ -8,7 +8,7 @@ from easymtl.layers.histories import history_of, history_shape
 from easymtl.layers.named.base import NamedLayer, scope_of_block
 from easymtl.layers.shapes import Shape, ShapeFault, Value, vector
 from easymtl.layers.steps import Rectangle
-from easymtl.layers.tokens import TokenEmbedding, require_steps
+from easymtl.layers.tokens import TokenEmbedding, within_positions
 from easymtl.layers.transformer import Encoder, EncoderSizes, check_encoder
 from easymtl.protos.backbone_pb2 import BSTEncoder
 
@@ -79,14 +79,8 @@ class BST(NamedLayer):
         and nothing attends to it there: where it exists it is among the others too. A row without steps attends to
         what is wanted of it, and not to as much padding as its batch happens to have.
         """
-        longest = require_steps(
-            tf.reduce_max(tf.concat([[0], rectangle.lengths], axis=0)),
-            self.limit,
-            f"{self.block}: a history has more steps than max_position_embeddings {self.limit}. "
-            f"Set max_seq_len: {self.limit} in the feature_config of its features, or raise max_position_embeddings.",
-        )
-        length = self.limit if self.gives_all else tf.maximum(longest, 1)
-        values = rectangle.values[:, :length]
+        rectangle = within_positions(rectangle, self.limit, f"{self.block}: a history")
+        values, length = rectangle.values, self.limit if self.gives_all else rectangle.longest
         values = tf.pad(values, [[0, 0], [0, length - tf.shape(values)[1]], [0, 0]])
         mask, places = tf.sequence_mask(rectangle.lengths, length), tf.range(length)
         if self.gives_all or self.has_query:
