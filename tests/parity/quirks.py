@@ -34,7 +34,7 @@ class Quirk:
     @property
     def is_trained(self) -> bool:
         """Returns whether anything of the training can be compared."""
-        return self.holds not in (BEFORE_TRAINING, NOTHING)
+        return not set(self.holds) <= set(BEFORE_TRAINING)
 
 
 _FROZEN = Quirk(
@@ -181,14 +181,21 @@ OF_CONFIGS: tuple[tuple[Callable[[Pipeline], bool], Quirk], ...] = (
 """What a config has -> the behaviour that follows."""
 
 
+def _together(quirks: list[Quirk]) -> Quirk:
+    """Returns several behaviours as one: what holds is what holds in spite of each."""
+    first, *others = quirks
+    holds = [name for name in first.holds if all(name.startswith(other.holds) for other in others)]
+    return Quirk("; and ".join(quirk.reason for quirk in quirks), first.test, tuple(holds))
+
+
 def quirk_of(folder: Path) -> Quirk | None:
     """Returns the quirk that the case in a folder shows."""
     config = folder / "pipeline.config"
     if config.exists():
         pipeline = text_format.Parse(config.read_text(encoding="utf-8"), Pipeline(), allow_unknown_field=True)
-        for is_shown, quirk in OF_CONFIGS:
-            if is_shown(pipeline):
-                return quirk
+        shown = [quirk for is_shown, quirk in OF_CONFIGS if is_shown(pipeline)]
+        if shown:
+            return _together(shown)
     grouped = f"{folder.parent.name}/{folder.name}"
     for begin, quirk in QUIRKS.items():
         if (grouped if "/" in begin else folder.name).startswith(begin):
