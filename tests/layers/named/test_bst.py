@@ -153,7 +153,7 @@ def test_dropout_drops_while_training():
 def test_a_history_that_is_too_long_says_what_to_do():
     made = make_bst("")
     lengths = (LIMIT + 1,)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="max_position_embeddings 4. Set max_seq_len: 4"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"max_position_embeddings 4\. Set max_seq_len: 4"):
         made.layer(with_lengths(segments(numbers(3, 5, WIDTH), lengths), QUERY[:1]), evaluation())
 
 
