@@ -167,6 +167,19 @@ def features_in_groups(pipeline: Pipeline) -> list[FeatureConfig]:
     return [one for one in written if feature_name(one) in grouped]
 
 
+def is_number(feature: FeatureConfig) -> bool:
+    """Returns whether a feature, or each step of a history, is made of numbers and not of ids."""
+    is_history = feature.feature_type == FeatureConfig.SequenceFeature
+    kind = feature.sub_feature_type if is_history else feature.feature_type
+    return kind in (FeatureConfig.RawFeature, FeatureConfig.ExprFeature)
+
+
+def has_parts(feature: FeatureConfig) -> bool:
+    """Returns whether a RawFeature is what its `combiner` makes of several numbers in a text, see `seq_multi_sep`."""
+    is_raw = feature.feature_type == FeatureConfig.RawFeature
+    return is_raw and bool(feature.seq_multi_sep) and feature.HasField("combiner")
+
+
 def number_boundaries(feature: FeatureConfig) -> tuple[float, ...]:
     """Returns the borders between the buckets of numbers, those of `num_buckets` as shares of the range."""
     if not feature.boundaries and feature.num_buckets > 1 and feature.max_val > feature.min_val:

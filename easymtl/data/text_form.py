@@ -128,11 +128,17 @@ def _of_feature(feature: FeatureConfig, position: int, name: str) -> _Reader:
         if position == 0:
             return _Reader(precision=precision, separator=feature.separator)
         return _Reader(is_number=True, separator=feature.separator, tags=feature.input_names[0])
+    if feature.feature_type == FeatureConfig.LookupFeature and position == 1:
+        return _Reader(precision=precision, separator=feature.separator)
     if feature.feature_type == FeatureConfig.RawFeature:
         if feature.raw_input_dim > 1:
             return _Reader(is_number=True, separator=feature.separator)
+        if view.has_parts(feature):
+            return _Reader(is_number=True, separator=feature.seq_multi_sep)
         advice = "set its raw_input_dim to the number of items, or write the number itself"
         return _Reader(is_number=True, single=f"{reader}: {advice}.")
+    if feature.feature_type == FeatureConfig.ExprFeature:
+        return _Reader(is_number=True, single=f"{reader.replace('a Expr', 'an Expr')}: write the number itself.")
     if feature.feature_type == FeatureConfig.SequenceFeature:
         is_number = feature.sub_feature_type == FeatureConfig.RawFeature
         digits = None if is_number else precision

@@ -78,8 +78,7 @@ def table_sizes(pipeline: Pipeline) -> list[TableSize]:
 
 def _num_rows(feature: FeatureConfig) -> int:
     """Returns the rows of a feature's table, 0 without one."""
-    is_history = feature.feature_type == FeatureConfig.SequenceFeature
-    if (feature.sub_feature_type if is_history else feature.feature_type) == FeatureConfig.RawFeature:
+    if view.is_number(feature):
         return view.num_number_rows(feature)
     if feature.hash_bucket_size or feature.vocab_list:
         return int(feature.hash_bucket_size) or len(feature.vocab_list)

@@ -6,7 +6,9 @@ from easymtl.config import view
 from easymtl.config.rules.feature_faults import feature_faults
 from easymtl.errors import UserError, quoted
 from easymtl.features.combo_feature import ComboFeature
+from easymtl.features.expr_feature import ExprFeature
 from easymtl.features.id_feature import IdFeature
+from easymtl.features.lookup_feature import LookupFeature
 from easymtl.features.plain_feature import PlainFeature
 from easymtl.features.raw_feature import RawFeature
 from easymtl.features.sequence_feature import SequenceFeature
@@ -19,6 +21,8 @@ TRANSFORMS: dict[int, type[Transform]] = {
     FeatureConfig.RawFeature: RawFeature,
     FeatureConfig.TagFeature: TagFeature,
     FeatureConfig.ComboFeature: ComboFeature,
+    FeatureConfig.ExprFeature: ExprFeature,
+    FeatureConfig.LookupFeature: LookupFeature,
     FeatureConfig.SequenceFeature: SequenceFeature,
 }
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from easymtl.features.pieces import Bags, Dense, Ids, Piece, Text, expect
+from easymtl.features.pieces import Bags, Dense, Ids, Number, Piece, Text, expect
 
 
 class Encoded(NamedTuple):
@@ -32,6 +32,8 @@ def take_rows(encoded: Encoded) -> Piece:
         return Text(tf.gather(piece.text, indices), counts)
     if isinstance(piece, Dense):
         return Dense(tf.gather(piece.values, indices), counts)
+    if isinstance(piece, Number):
+        return Number(tf.gather(piece.values, indices), counts)
     bags = expect(piece, Bags)
     lengths = bags.lengths.numpy()
     taken = positions((np.cumsum(lengths) - lengths)[indices], lengths[indices])

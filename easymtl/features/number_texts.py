@@ -45,8 +45,8 @@ class NumberTexts:
     """A field whose values a feature reads as numbers, also where they are texts.
 
     Attributes:
-        feature: a RawFeature, or one whose rows are `num_buckets`.
-        field: its first input.
+        feature: a RawFeature, an ExprFeature, or one whose rows are `num_buckets`.
+        field: its first input, or one of those of an expression.
     """
 
     feature: FeatureConfig
@@ -65,7 +65,7 @@ class NumberTexts:
             # A tag is a text, also that of a number; other features take numbers as they are.
             is_tag = self.feature.feature_type == FeatureConfig.TagFeature
             return not is_tag or value != value or spells_whole(self._text(value))
-        spells = spells_decimal if self.feature.feature_type == FeatureConfig.RawFeature else spells_whole
+        spells = spells_decimal if view.is_number(self.feature) else spells_whole
         return all(spells(piece) for piece in self._pieces(value) if piece)
 
     def _text(self, number: int | float) -> str:
@@ -73,6 +73,8 @@ class NumberTexts:
 
     def _pieces(self, text: str) -> list[str]:
         feature = self.feature
+        if view.has_parts(feature):
+            return _split(text, feature.seq_multi_sep)
         if feature.feature_type == FeatureConfig.RawFeature:
             return _split(text, feature.separator)[: feature.raw_input_dim] if feature.raw_input_dim > 1 else [text]
         if feature.feature_type != FeatureConfig.TagFeature:
@@ -84,9 +86,12 @@ class NumberTexts:
 def number_texts(pipeline: Pipeline) -> Iterator[NumberTexts]:
     """Yields the fields that features in groups read as numbers."""
     for feature in view.features_in_groups(pipeline):
-        is_raw = feature.feature_type == FeatureConfig.RawFeature
         is_id = feature.feature_type in (FeatureConfig.IdFeature, FeatureConfig.TagFeature)
-        if is_raw or (is_id and table_sources(feature)[:1] == ["num_buckets"]):
+        if feature.feature_type == FeatureConfig.ExprFeature:
+            yield from (NumberTexts(feature, name) for name in dict.fromkeys(feature.input_names))
+        elif feature.feature_type == FeatureConfig.RawFeature:
+            yield NumberTexts(feature, feature.input_names[0])
+        elif is_id and table_sources(feature)[:1] == ["num_buckets"]:
             yield NumberTexts(feature, feature.input_names[0])
 
 

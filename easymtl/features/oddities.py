@@ -6,6 +6,7 @@ _SENTENCES = {
     "unknown": "{number:,} values are not in the vocabulary and took row 0",
     "out_of_range": "{number:,} values are out of the range of num_buckets and took row 0",
     "unpaired": "{number:,} tags had no weight (taken as 1) or weights no tag (dropped)",
+    "no_value": "{number:,} entries of its maps had no value and were left out",
     "surplus": "{number:,} numbers beyond raw_input_dim were dropped",
     "not_finite": "{number:,} numbers were not finite, as they came or after scaling, and count as missing",
 }

@@ -90,8 +90,20 @@ class Text(NamedTuple):
     counts: Counts
 
 
-Piece = Ids | Bags | Dense | Sequence | Plain | Text
-_Kind = TypeVar("_Kind", Ids, Bags, Dense, Sequence, Plain, Text)
+class Number(NamedTuple):
+    """A number per value: an intermediate of features that compute with their inputs.
+
+    Attributes:
+        values: `[n]` float64.
+        counts: odd values.
+    """
+
+    values: tf.Tensor
+    counts: Counts
+
+
+Piece = Ids | Bags | Dense | Sequence | Plain | Text | Number
+_Kind = TypeVar("_Kind", Ids, Bags, Dense, Sequence, Plain, Text, Number)
 
 
 def expect(piece: Piece, kind: type[_Kind]) -> _Kind:

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from easymtl.config.view import number_boundaries
+from easymtl.config.view import has_parts, number_boundaries
 from easymtl.features.combiners import fold
 from easymtl.features.lookups import is_missing
 from easymtl.features.normalizers import normalizer
@@ -11,12 +11,20 @@ from easymtl.features.text import as_numbers, split
 from easymtl.features.transform import Transform
 from easymtl.protos.feature_pb2 import FeatureConfig
 
+_COMBINERS = {
+    "max": tf.math.unsorted_segment_max,
+    "min": tf.math.unsorted_segment_min,
+    "sum": tf.math.unsorted_segment_sum,
+    "mean": tf.math.unsorted_segment_mean,
+}
+
 
 class RawFeature(Transform):
     """A number x, or `raw_input_dim` numbers in one text, scaled to (x - min) / (max - min) and normalized.
 
     Then one of three: `boundaries` (or `num_buckets`, equal steps) pick a row of a table, bucket i being
     `[boundaries[i-1], boundaries[i])`; `embedding_dim` alone makes Σ x_i·E_i; else the numbers are the feature.
+    With `seq_multi_sep` and `combiner` the number is the max, min, sum or mean of those in a text, before it is scaled.
     An empty value is 0 before scaling. NaN, and what scaling or normalizing makes not finite, contributes nothing:
     0.0 for numbers, the zero vector for buckets.
     """
@@ -35,7 +43,10 @@ class RawFeature(Transform):
 
     def per_value(self, position: int, column: tf.Tensor) -> Piece:
         """Returns the bucket, the weighted bag or the numbers of values `[n]`."""
-        numbers, counts = self._read(column)
+        return self._made_of(*self._read(column))
+
+    def _made_of(self, numbers: tf.Tensor, counts: Counts) -> Piece:
+        """Returns the feature of numbers `[n, dimension]` before scaling."""
         numbers = self._scale(numbers)
         # A double may be finite and yet too large for the float32 that the model computes in; buckets take any.
         finite = tf.math.is_finite(numbers if self.kind is Ids else tf.cast(numbers, tf.float32))
@@ -58,6 +69,8 @@ class RawFeature(Transform):
 
     def _parse(self, column: tf.Tensor) -> tuple[tf.Tensor, Counts]:
         num_values = tf.shape(column, out_type=tf.int64)[0]
+        if has_parts(self.feature):
+            return self._combined(column)
         if self.dimension == 1:
             pieces = column[:, tf.newaxis]
             surplus = tf.zeros_like(column, tf.int64)
@@ -71,6 +84,14 @@ class RawFeature(Transform):
             surplus = tf.maximum(parts.lengths - self.dimension, 0)
         return numbers, {"missing": count(is_missing(column)), "surplus": surplus}
 
+    def _combined(self, column: tf.Tensor) -> tuple[tf.Tensor, Counts]:
+        """Returns the one number that the parts of each text make, `[n, 1]`; 0 where there are none."""
+        parts = split(column, self.feature.seq_multi_sep)
+        combine = _COMBINERS[self.feature.combiner]
+        made = combine(as_numbers(parts.pieces, tf.float64), parts.rows, tf.size(column, tf.int64))
+        is_empty = tf.equal(parts.lengths, 0)
+        return tf.where(is_empty, tf.zeros_like(made), made)[:, tf.newaxis], {"missing": count(is_empty)}
+
     def _scale(self, numbers: tf.Tensor) -> tf.Tensor:
         low, high = self.feature.min_val, self.feature.max_val
         if high > low:
@@ -82,4 +103,6 @@ class RawFeature(Transform):
         rows, ids = tf.meshgrid(tf.range(num_values), tf.range(self.dimension, dtype=tf.int64), indexing="ij")
         lengths = tf.fill([num_values], tf.constant(self.dimension, tf.int64))
         bags = Bags(tf.reshape(ids, [-1]), lengths, tf.reshape(numbers, [-1]), counts)
-        return fold(bags, tf.reshape(rows, [-1]), self.feature.combiner)
+        # Where the combiner is that of the parts, what it made is one number.
+        combiner = "sum" if has_parts(self.feature) else self.feature.combiner
+        return fold(bags, tf.reshape(rows, [-1]), combiner)

@@ -172,3 +172,37 @@ def test_text_beyond_any_double_is_infinite():
     case = Case({"x": "STRING"}, 'input_names: "x" feature_type: RawFeature', {"x": ["1e400", "-1e400", "2"]})
     assert case.dense("x") == [[0.0], [0.0], [2.0]]
     assert case.counts["x"]["not_finite"] == 2
+
+
+@pytest.mark.parametrize(
+    ("combiner", "expected"),
+    [("max", [5, 7, 0, -1]), ("min", [-2, 7, 0, -3]), ("sum", [4, 7, 0, -4]), ("mean", [4 / 3, 7, 0, -2])],
+)
+def test_a_number_made_of_the_parts_of_a_text(combiner, expected):
+    feature = raw_feature(f'seq_multi_sep: ";" combiner: "{combiner}"')
+    case = Case({"x": "STRING"}, feature, {"x": ["1;5;-2", ";7;", "", "-1;-3"]})
+    np.testing.assert_allclose(case.dense("x"), np.array(expected)[:, None], rtol=1e-6)
+    assert case.counts["x"] == {"missing": 1, "not_finite": 0}
+
+
+def test_parts_are_combined_before_they_are_scaled():
+    feature = raw_feature('seq_multi_sep: ";" combiner: "sum" min_val: 2 max_val: 4')
+    assert Case({"x": "STRING"}, feature, {"x": ["1;5", "2"]}).dense("x") == [[2.0], [0.0]]
+
+
+def test_what_parts_make_is_one_factor_of_a_vector():
+    feature = raw_feature('seq_multi_sep: ";" combiner: "mean" embedding_dim: 4')
+    assert Case({"x": "STRING"}, feature, {"x": ["1;5", "-2"]}).bags("x") == [[(0, 3.0)], [(0, -2.0)]]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ('seq_multi_sep: ";" combiner: "sqrtn"', '"sqrtn" makes no number of several'),
+        ('seq_multi_sep: ";" combiner: "max" raw_input_dim: 2', "exclude each other"),
+        ('combiner: "max" raw_input_dim: 2 embedding_dim: 4', '"max" is for numbers'),
+    ],
+)
+def test_what_makes_no_number_of_parts(options, says):
+    with pytest.raises(UserError, match=says):
+        FeatureSet(make_pipeline({"x": "STRING"}, [raw_feature(options)]))

@@ -30,6 +30,8 @@ FIELDS = {
     "w": "STRING",
     "history": "STRING",
     "watched": "STRING",
+    "map": "STRING",
+    "parts": "STRING",
 }
 TABLE = "embedding_dim: 4 hash_bucket_size: 1009"
 WIDE = "embedding_dim: 8 num_buckets: 20"
@@ -60,6 +62,20 @@ FEATURES = [
     f'feature_name: "combo_join" input_names: ["s", "n32"] feature_type: ComboFeature combo_join_sep: "_" {TABLE}',
     f'feature_name: "combo_many" input_names: ["tags", "t"] feature_type: ComboFeature combo_input_seps: ["|", ""] '
     f"{TABLE}",
+    'feature_name: "expr" input_names: ["n64", "f32", "text_number"] feature_type: ExprFeature '
+    'expression: "(n64 + f32) / text_number > 2 | f32 <= 0" ',
+    'feature_name: "expr_one" input_names: "f64" feature_type: ExprFeature expression: "f64 * 2 - 1 / f64"',
+    'feature_name: "expr_bnd" input_names: ["f64", "b"] feature_type: ExprFeature expression: "f64 * b" '
+    "boundaries: [0, 1] embedding_dim: 4",
+    'feature_name: "expr_emb" input_names: ["n32", "text_number"] feature_type: ExprFeature '
+    'expression: "n32 - text_number" embedding_dim: 4',
+    f'feature_name: "lookup" input_names: ["t", "map"] feature_type: LookupFeature kv_separator: ":" {TABLE} '
+    'lookup_max_sel_elem_num: 2 combiner: "mean"',
+    'feature_name: "lookup_vocab" input_names: ["n32", "map"] feature_type: LookupFeature kv_separator: ":" '
+    'embedding_dim: 8 vocab_list: ["a", "0"]',
+    'feature_name: "raw_max" input_names: "parts" feature_type: RawFeature seq_multi_sep: ";" combiner: "max"',
+    'feature_name: "raw_mean" input_names: "parts" feature_type: RawFeature seq_multi_sep: ";" combiner: "mean" '
+    "boundaries: [0, 1] embedding_dim: 4",
     f'feature_name: "hist" input_names: "history" feature_type: SequenceFeature max_seq_len: 3 {TABLE}',
     'feature_name: "hist_items" input_names: "history" feature_type: SequenceFeature seq_multi_sep: ";" '
     f'combiner: "mean" {TABLE}',
@@ -97,6 +113,8 @@ ROW = st.fixed_dictionaries(
         "vec": st.one_of(st.none(), st.lists(DECIMAL, max_size=5).map("|".join)),
         "tags": st.one_of(st.none(), st.lists(st.one_of(st.just(""), TAG), max_size=5).map("|".join)),
         "kv": st.lists(st.tuples(TAG, WEIGHT).map(":".join), max_size=4).map("|".join),
+        "map": st.one_of(st.none(), st.text("a0|:é", max_size=9)),
+        "parts": st.one_of(st.none(), st.lists(DECIMAL, max_size=4).map(";".join)),
         "w": st.one_of(st.none(), st.lists(WEIGHT, max_size=5).map("|".join)),
         "history": st.one_of(st.none(), st.text("ab;|é", max_size=9)),
         "watched": st.one_of(
@@ -134,7 +152,7 @@ def test_any_rows(rooms, rows):
 
 
 DEFAULTS = {"s": "a", "t": "é|", "digits": "7", "vec": "1|2", "tags": "x|y", "kv": "x:2", "w": "3"}
-DEFAULTS |= {"history": "a|b;a", "watched": "1;2|3"}
+DEFAULTS |= {"history": "a|b;a", "watched": "1;2|3", "map": "a:0|0:a", "parts": "2;5"}
 DEFAULTS |= {"n32": "5", "n64": "-7", "f32": "2.5", "f64": "-0.25", "b": "true", "text_number": "1700000050000"}
 
 
@@ -171,6 +189,6 @@ def test_rows_that_repeat(rooms):
     row = {
         "s": "a b a", "t": "é|", "n32": 7, "n64": -1, "f32": 2.5, "f64": 0.5, "b": True, "digits": "3",
         "text_number": "7", "vec": "1|2|3", "tags": "x|y|x", "kv": "x:2|y:0.5", "w": "1|2",
-        "history": "a|b;a|b", "watched": "1;2|3",
+        "history": "a|b;a|b", "watched": "1;2|3", "map": "7:a|é|:0", "parts": "1;2",
     }  # fmt: skip
     assert_equal(rooms, [row, dict.fromkeys(FIELDS), row, row] * 50)

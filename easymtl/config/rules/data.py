@@ -9,6 +9,7 @@ from easymtl.config.rules.review import FieldType, Review
 from easymtl.protos.data_pb2 import DatasetConfig
 from easymtl.protos.feature_pb2 import FeatureConfig
 
+_OF_NUMBERS = (FeatureConfig.RawFeature, FeatureConfig.ExprFeature)
 _LARGEST_FLOAT = (2 - 2.0**-23) * 2.0**127
 
 
@@ -47,14 +48,15 @@ def check_input_fields(review: Review) -> None:
 
 
 def check_defaults_of_numbers(review: Review) -> None:
-    """The default of a text that a RawFeature reads as numbers is made of numbers."""
+    """The default of a text that a feature reads as numbers is made of numbers."""
     texts = {field.input_name: field for field in review.data.input_fields if field.input_type == FieldType.STRING}
     for path, feature in review.features():
         for field in (texts[name] for name in feature.input_names if name in texts):
-            if feature.feature_type != FeatureConfig.RawFeature or not field.default_val:
+            if feature.feature_type not in _OF_NUMBERS or not field.default_val:
                 continue
-            several = feature.raw_input_dim > 1 and feature.separator
-            parts = field.default_val.split(feature.separator) if several else [field.default_val]
+            separator = feature.seq_multi_sep if view.has_parts(feature) else feature.separator
+            several = view.has_parts(feature) or (feature.raw_input_dim > 1 and feature.separator)
+            parts = field.default_val.split(separator) if several else [field.default_val]
             if not all(_is_number(part.strip()) for part in parts if part.strip()):
                 text = f'reads numbers, and data_config.input_fields "{field.input_name}" has default_val '
                 review.problem(path, f'{text}"{field.default_val}". Write a number there.')

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from easymtl.config import view
+from easymtl.config.expressions import COMPARISONS, ExpressionFault, names_in, parse_expression
 from easymtl.config.names import NORMALIZERS, normalizer_name
 from easymtl.config.rules.review import INPUT_TYPES
 from easymtl.config.vocabulary import inspect_vocabulary, list_problems
@@ -16,6 +18,9 @@ from easymtl.protos.feature_pb2 import FeatureConfig
 
 TABLE_SOURCES = ("hash_bucket_size", "vocab_list", "vocab_file", "num_buckets")
 _MOST_INPUTS = 1000
+_EXTREMES = ("max", "min")
+_OF_VECTORS = ("sum", "mean", "sqrtn")
+_OF_PARTS = ("sum", "mean", "max", "min")
 _FLOATS = ("FLOAT", "DOUBLE")
 _WIDTH = "needs embedding_dim, for example embedding_dim: 16."
 
@@ -96,9 +101,46 @@ def _of_tags(feature: FeatureConfig, input_types: Sequence[str]) -> Iterator[Fau
             "Declare the field as INT64, or set hash_bucket_size instead."
         )
         yield Fault("num_buckets", text, (INPUT_TYPES,))
+    yield from _of_bags(feature)
+
+
+def _of_map(feature: FeatureConfig, input_types: Sequence[str]) -> Iterator[Fault]:
+    yield from _of_table(feature, ())
+    yield from _precision(feature, input_types[:1])
+    yield from _separator("separator", feature.separator)
+    if not feature.kv_separator:
+        yield Fault(
+            "", 'needs kv_separator, which stands between key and value in a map, for example kv_separator: ":".'
+        )
+    elif set(feature.kv_separator) & set(feature.separator):
+        yield Fault("kv_separator", f'"{feature.kv_separator}" splits at the same character as separator.')
+    if any(kind not in ("STRING", "") for kind in input_types[1:]):
+        text = f'needs a STRING field of maps, such as "a:x|b:y"; "{feature.input_names[1]}" is {input_types[1]}.'
+        yield Fault("input_names[1]", text, (INPUT_TYPES,))
+    yield from _of_bags(feature)
+
+
+def _of_bags(feature: FeatureConfig) -> Iterator[Fault]:
+    """Vectors are combined by weights."""
+    if feature.combiner in _EXTREMES:
+        yield Fault("combiner", f'"{feature.combiner}" is for numbers; vectors take {quoted(_OF_VECTORS)}.')
+
+
+def _of_parts(feature: FeatureConfig) -> Iterator[Fault]:
+    yield from _separator("seq_multi_sep", feature.seq_multi_sep)
+    if feature.combiner not in _OF_PARTS:
+        text = f'"{feature.combiner}" makes no number of several (seq_multi_sep); allowed are {quoted(_OF_PARTS)}.'
+        yield Fault("combiner", text)
+    if feature.raw_input_dim > 1:
+        text = f"{feature.raw_input_dim} and seq_multi_sep exclude each other: the parts of a text make one number."
+        yield Fault("raw_input_dim", text)
 
 
 def _of_numbers(feature: FeatureConfig, input_types: Sequence[str]) -> Iterator[Fault]:
+    if view.has_parts(feature):
+        yield from _of_parts(feature)
+    elif feature.embedding_dim and not feature.boundaries:
+        yield from _of_bags(feature)
     boundaries = list(feature.boundaries)
     has_scale = feature.max_val > feature.min_val
     if any(not low < high for low, high in pairwise(boundaries)):
@@ -122,6 +164,26 @@ def _of_numbers(feature: FeatureConfig, input_types: Sequence[str]) -> Iterator[
         yield Fault("normalizer_fn", text)
 
 
+def _of_expression(feature: FeatureConfig, input_types: Sequence[str]) -> Iterator[Fault]:
+    if not feature.expression:
+        example = f"{(*feature.input_names, 'age')[0]} >= 18"
+        yield Fault("", f'needs expression, a formula over its input_names, for example expression: "{example}".')
+        return
+    try:
+        names = names_in(parse_expression(feature.expression, COMPARISONS, list(feature.input_names)))
+    except ExpressionFault as fault:
+        yield Fault("expression", str(fault))
+        return
+    if not names:
+        yield Fault(
+            "expression", f'"{feature.expression}" names none of its input_names, so it is the same in all rows.'
+        )
+    if feature.raw_input_dim > 1:
+        yield Fault("raw_input_dim", f"{feature.raw_input_dim} has no meaning: an expression is one number.")
+    else:
+        yield from _of_numbers(feature, ())
+
+
 def _of_history(feature: FeatureConfig, input_types: Sequence[str]) -> Iterator[Fault]:
     yield from _separator("separator", feature.separator)
     if feature.seq_multi_sep:
@@ -139,6 +201,7 @@ def _of_history(feature: FeatureConfig, input_types: Sequence[str]) -> Iterator[
         name = FeatureConfig.FeatureType.Name(feature.sub_feature_type)
         yield Fault("sub_feature_type", f"{name} is no kind of step; allowed are IdFeature and RawFeature.")
     yield from _of_combiner(feature)
+    yield from _of_bags(feature)
 
 
 def _of_number_steps(feature: FeatureConfig) -> Iterator[Fault]:
@@ -186,6 +249,8 @@ def _of_combination(feature: FeatureConfig, input_types: Sequence[str]) -> Itera
             yield from _separator(f"combo_input_seps[{place}]", separator)
     if any(separators) and feature.combo_join_sep:
         yield Fault("combo_join_sep", "and combo_input_seps exclude each other; keep one of them.")
+    if any(separators):
+        yield from _of_bags(feature)
     yield from _precision(feature, input_types)
 
 
@@ -215,8 +280,8 @@ _TYPES = {
     FeatureConfig.TagFeature: _Type(1, 2, _of_tags),
     FeatureConfig.RawFeature: _Type(1, 1, _of_numbers),
     FeatureConfig.ComboFeature: _Type(1, _MOST_INPUTS, _of_combination),
-    FeatureConfig.LookupFeature: _Type(2, 2, _of_table),
+    FeatureConfig.LookupFeature: _Type(2, 2, _of_map),
     FeatureConfig.SequenceFeature: _Type(1, 1, _of_history),
-    FeatureConfig.ExprFeature: _Type(1, _MOST_INPUTS, _of_inputs_alone),
+    FeatureConfig.ExprFeature: _Type(1, _MOST_INPUTS, _of_expression),
     FeatureConfig.PassThroughFeature: _Type(1, 1, _of_inputs_alone),
 }

@@ -1,6 +1,7 @@
 """Rules of the features: names, inputs, tables, and what each type needs."""
 
 from easymtl.config import view
+from easymtl.config.expressions import COMPARISONS, ExpressionFault, names_in, parse_expression
 from easymtl.config.rules.feature_faults import TABLE_SOURCES, feature_faults, table_sources
 from easymtl.config.rules.groups import grouped_names
 from easymtl.config.rules.review import FEATURES, Review, feature_name
@@ -100,11 +101,13 @@ def _input_types(review: Review, feature: FeatureConfig) -> list[str]:
 
 
 def _note_what_has_no_effect(review: Review, path: str, feature: FeatureConfig) -> None:
-    if feature.feature_type == FeatureConfig.RawFeature:
+    if feature.feature_type == FeatureConfig.ExprFeature:
+        _note_unread_inputs(review, path, feature)
+    if feature.feature_type in (FeatureConfig.RawFeature, FeatureConfig.ExprFeature):
         if feature.num_buckets and feature.max_val == feature.min_val:
             review.note(f"{path}.num_buckets", "has no effect without min_val and max_val.")
         if feature.hash_bucket_size:
-            review.note(f"{path}.hash_bucket_size", "has no effect: a RawFeature holds numbers.")
+            review.note(f"{path}.hash_bucket_size", f"has no effect: {_kind(feature)} holds numbers.")
         return
     sources = table_sources(feature)
     if len(sources) > 1 and feature.feature_type != FeatureConfig.ComboFeature:
@@ -113,6 +116,20 @@ def _note_what_has_no_effect(review: Review, path: str, feature: FeatureConfig) 
     if with_blanks:
         text = f"holds {quoted(with_blanks, limit=5)} with blanks around: only values with the same blanks match."
         review.note(f"{path}.vocab_list", text)
+
+
+def _note_unread_inputs(review: Review, path: str, feature: FeatureConfig) -> None:
+    try:
+        read = names_in(parse_expression(feature.expression, COMPARISONS, list(feature.input_names)))
+    except ExpressionFault:
+        return
+    for index, name in enumerate(feature.input_names):
+        if name not in read:
+            review.note(f"{path}.input_names[{index}]", f'"{name}" has no effect: the expression does not name it.')
+
+
+def _kind(feature: FeatureConfig) -> str:
+    return "an ExprFeature" if feature.feature_type == FeatureConfig.ExprFeature else "a RawFeature"
 
 
 def _table(feature: FeatureConfig) -> dict[str, object]:
@@ -126,7 +143,7 @@ def _damage_of_tables(*paths: str) -> list[str]:
 
 
 def _rows(feature: FeatureConfig) -> object:
-    if feature.feature_type == FeatureConfig.RawFeature:
+    if view.is_number(feature):
         return view.num_number_rows(feature)
     if table_sources(feature)[:1] == ["vocab_file"]:
         return inspect_vocabulary(feature.vocab_file).num_words
