@@ -19,7 +19,6 @@ from typing import IO, Any
 
 import pytest
 
-
 # What a training imports on its way: 250 modules, which every process would read anew.
 _IMPORTED_ON_THE_WAY = ("tensorboard.plugins.scalar.summary_v2", "tensorboard.plugins.histogram.summary_v2")
 

@@ -24,6 +24,8 @@ from easymtl.tasks.build import build_tasks
 from easymtl.training.evaluation import RankerScorer, evaluate
 from easymtl.training.restore import load_ranker
 
+pytestmark = pytest.mark.usefixtures("op_by_op")
+
 
 def scores_of(table):
     names = [name for name in table.column_names if name.startswith(("probs_", "logits_", "y_"))]

@@ -12,6 +12,8 @@ import tensorflow as tf
 from easymtl.errors import UserError
 from easymtl.serving.scoring import SavedModelScorer, check_keep, newest_export, predict, step_of_export
 
+pytestmark = pytest.mark.usefixtures("op_by_op")
+
 
 def test_tensorflows_own_tool_gives_the_scores_of_predict(trained, exported, tmp_path):
     pipeline = trained.pipeline()

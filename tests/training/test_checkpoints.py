@@ -16,6 +16,8 @@ from easymtl.training.restore import find_checkpoint, load_ranker
 from easymtl.training.weights import Weights
 from tests.training.small_runs import small_config
 
+pytestmark = pytest.mark.usefixtures("op_by_op")
+
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):

@@ -14,6 +14,8 @@ from easymtl.training.inputs import evaluation_feed
 from easymtl.training.restore import find_checkpoint, load_ranker
 from tests.training.small_runs import small_config, train, write_data
 
+pytestmark = pytest.mark.usefixtures("op_by_op")
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
