@@ -8,23 +8,25 @@ settings.register_profile("repeatable", derandomize=True)
 settings.load_profile("repeatable")
 
 
+@pytest.fixture(scope="module")
+def op_by_op():
+    """Runs the steps and scores of a file op by op, not traced: a training of few steps takes a third of the time.
+
+    For tests of what is around a step. What is traced, and learns and scores the same, is looked at in
+    tests/training/test_step.py, test_trainer.py and balancing, tests/parity and tests/verbs/test_sample_configs.py.
+    """
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 @pytest.fixture
 def score_here(monkeypatch):
     """Scores a SavedModel in this process where its being another one does not matter: it saves seconds."""
-    import tensorflow as tf
-
-    from easymtl.features.columns import text_tensor
     from easymtl.serving import parity
+    from tests.serving.scoring_here import score_here
 
-    def score(folder, columns):
-        serve = tf.saved_model.load(str(folder)).signatures["serving_default"]
-        tensors = {
-            keyword: text_tensor(columns[spec.name])
-            if spec.dtype == tf.string
-            else tf.constant(columns[spec.name].to_pylist(), spec.dtype)
-            for keyword, spec in serve.structured_input_signature[1].items()
-        }
-        return {name: value.numpy() for name, value in serve(**tensors).items()}
-
-    monkeypatch.setattr(parity, "score_apart", score)
-    return score
+    monkeypatch.setattr(parity, "score_apart", score_here)
+    return score_here

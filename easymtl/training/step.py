@@ -120,8 +120,10 @@ class _Steps:
                 return self._update(batch, learning_rates, kind)
 
             traced = tf.function(train_step, input_signature=self._signature, autograph=False)
-            # Concrete: a step of a small model is so short that looking for the right trace each time shows.
-            self._traced[kind] = traced.get_concrete_function()
+            # Concrete: a step of a small model is so short that looking for the right trace each time shows. Where
+            # TensorFlow is told to run functions op by op, to debug or to test what is around a step, it does.
+            is_traced = not tf.config.functions_run_eagerly()
+            self._traced[kind] = traced.get_concrete_function() if is_traced else traced
         return self._traced[kind]
 
     def __call__(self, batch: Mapping[str, np.ndarray], learning_rates: np.ndarray) -> Values:

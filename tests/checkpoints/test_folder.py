@@ -16,6 +16,8 @@ from easymtl.tasks.ranker import Ranker
 from easymtl.training.optimizers import Optimizers
 from tests.training.small_runs import small_config
 
+pytestmark = pytest.mark.usefixtures("op_by_op")
+
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):

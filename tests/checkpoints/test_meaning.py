@@ -5,6 +5,8 @@ from easymtl.errors import UserError
 from easymtl.training.trainer import Trainer
 from tests.training.small_runs import CONFIG, load_config, write_data
 
+pytestmark = pytest.mark.usefixtures("op_by_op")
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

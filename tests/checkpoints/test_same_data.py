@@ -10,6 +10,8 @@ from easymtl.training import events
 from easymtl.training.trainer import Trainer
 from tests.training.small_runs import of_kind, small_config, train, write_data, write_rows
 
+pytestmark = pytest.mark.usefixtures("op_by_op")
+
 QUICK = ("eval_input_path=", "train_config.save_checkpoints_steps=0")
 SEVERAL = "data_config.num_epochs=4"
 

@@ -19,7 +19,7 @@ from easymtl.verbs.stop_signals import StopSignals
 from tests.faults.runs import differences, small_disk, state_of_training
 from tests.training.small_runs import of_kind, small_config, train, write_data
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("op_by_op")]
 
 
 @pytest.fixture(scope="module")

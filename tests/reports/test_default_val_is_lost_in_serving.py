@@ -5,7 +5,10 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
+pytestmark = pytest.mark.usefixtures("op_by_op")
 
+
+@pytest.mark.usefixtures("score_here")
 @pytest.mark.slow
 def test_the_savedmodel_scores_missing_values_as_predict_does(report):
     case = report("default-val-is-lost-in-serving")

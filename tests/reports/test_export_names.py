@@ -7,7 +7,10 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
+pytestmark = pytest.mark.usefixtures("op_by_op")
 
+
+@pytest.mark.usefixtures("score_here")
 @pytest.mark.slow
 @pytest.mark.parametrize("name, column", [("export-upper-case-name", "UserId"), ("export-name-with-blank", "user id")])
 def test_the_model_is_exported_with_the_name_of_the_column(report, name, column):

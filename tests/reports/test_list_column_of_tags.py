@@ -5,6 +5,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+pytestmark = pytest.mark.usefixtures("op_by_op")
+
 NAME = "list-column-of-tags"
 WEIGHTS = """
   features { input_names: ["tags", "weights"] feature_name: "weighted" feature_type: TagFeature hash_bucket_size: 50
@@ -17,6 +19,7 @@ def test_check_reads_it(report):
     assert report(NAME).run("check --pipeline_config x.config").code == 0
 
 
+@pytest.mark.usefixtures("score_here")
 @pytest.mark.slow
 def test_lists_and_the_same_rows_as_text_train_and_score_alike(report):
     project = report(NAME)

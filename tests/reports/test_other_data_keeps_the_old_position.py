@@ -1,5 +1,9 @@
 """A position in the files of day 1 says nothing of those of day 2."""
 
+import pytest
+
+pytestmark = pytest.mark.usefixtures("op_by_op")
+
 TRAIN = "train --pipeline_config x.config"
 
 

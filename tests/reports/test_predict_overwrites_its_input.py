@@ -1,6 +1,9 @@
 """Scores are not written over the rows that are scored, nor over the training data."""
 
 import pyarrow.parquet as pq
+import pytest
+
+pytestmark = pytest.mark.usefixtures("op_by_op")
 
 
 def test_rows_that_are_scored_are_there_afterwards(report):

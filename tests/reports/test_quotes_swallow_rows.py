@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("op_by_op")
+
 CHECK = "check --pipeline_config x.config"
 LINES = "train.csv:6: a quoted field starts here and ends on line 101"
 

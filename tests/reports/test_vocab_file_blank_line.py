@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("op_by_op")
+
 CHECK = "check --pipeline_config x.config"
 
 
@@ -22,6 +24,7 @@ def test_an_empty_line_in_the_middle_is_an_error_of_check(project):
     assert "vocab_file vocab.txt:7: the line is empty" in outcome.message
 
 
+@pytest.mark.usefixtures("score_here")
 @pytest.mark.slow
 def test_training_exports_the_vocabulary_without_it(project):
     outcome = project.run("train --pipeline_config x.config")

@@ -10,6 +10,8 @@ from easymtl.cli import build_parser, main
 from easymtl.config import load_config, view
 from easymtl.synth import write
 
+pytestmark = pytest.mark.usefixtures("op_by_op")
+
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "samples/merlin.sh"
 GUIDE = ROOT / "docs/guides/from-merlin.md"

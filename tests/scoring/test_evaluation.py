@@ -15,6 +15,8 @@ from easymtl.scoring.scorer import RankerScorer
 from easymtl.tasks.ranker import Ranker
 from tests.training.small_runs import small_config, train, write_data
 
+pytestmark = pytest.mark.usefixtures("op_by_op")
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

@@ -131,7 +131,7 @@ class Trained:
         return find_checkpoint(self.pipeline())
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Trained:
     """The small model after 4 steps."""
     from easymtl.training.trainer import Trainer
@@ -148,9 +148,13 @@ def trained(tmp_path_factory) -> Trained:
     return case
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def exported(trained, tmp_path_factory):
-    """An export that was proved in a process of its own."""
+    """An export that was proved in this process."""
+    from easymtl.serving import parity
     from easymtl.serving.export import export
+    from tests.serving.scoring_here import score_here
 
-    return export(trained.pipeline(), trained.checkpoint, tmp_path_factory.mktemp("exported"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parity, "score_apart", score_here)
+        return export(trained.pipeline(), trained.checkpoint, tmp_path_factory.mktemp("exported"))

@@ -26,6 +26,8 @@ from easymtl.serving.proof_rows import proof_rows
 from easymtl.serving.saved_model_scorer import SavedModelScorer, newest_export, step_of_export
 from easymtl.tasks.build import build_tasks
 
+pytestmark = pytest.mark.usefixtures("op_by_op")
+
 
 def scores_of(table):
     names = [name for name in table.column_names if name.startswith(("probs_", "logits_", "y_"))]

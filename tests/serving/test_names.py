@@ -11,6 +11,8 @@ from google.protobuf import text_encoding
 
 from tests.errors.project import Project
 
+pytestmark = pytest.mark.usefixtures("op_by_op")
+
 TEXTS = [
     "UserId", "uid", "UID", "user id", "用户", "用户 id", "self", "item.id", "item/id", "item", "1st", "_x", "class",
     "it's", 'a"b', "a,b", "a\tb", "🙂", "x" * 300, "keep_user", "ids_4", "numbers", "batch_size", "..", "a:0",

@@ -11,6 +11,8 @@ from easymtl.serving.placement import check_placement, has_gpu_kernel
 from easymtl.serving.signatures import SIGNATURE
 from easymtl.tasks.ranker import Ranker
 
+pytestmark = pytest.mark.usefixtures("op_by_op")
+
 
 def node(op, **types):
     made = NodeDef(name=op, op=op)

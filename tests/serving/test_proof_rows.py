@@ -15,6 +15,8 @@ from easymtl.serving.export import export, missing_values
 from easymtl.serving.proof_rows import _compact, proof_rows
 from easymtl.serving.signatures import Signature
 
+pytestmark = pytest.mark.usefixtures("op_by_op")
+
 FIELDS = ["user", "city", "level", "tags", "price", "age"]
 DEFAULTS = {"city": "cairo", "user": "u3", "tags": "t1:2", "price": "1.5", "age": "40"}
 

@@ -13,6 +13,8 @@ from easymtl.errors import UserError
 from easymtl.scoring.predictions import predict
 from easymtl.serving.saved_model_scorer import SavedModelScorer, newest_export, step_of_export
 
+pytestmark = pytest.mark.usefixtures("op_by_op")
+
 
 def test_tensorflows_own_tool_gives_the_scores_of_predict(trained, exported, tmp_path):
     pipeline = trained.pipeline()

@@ -4,6 +4,8 @@ import pytest
 
 from tests.training.small_runs import NUM_ROWS, train, write_data
 
+pytestmark = pytest.mark.usefixtures("op_by_op")
+
 QUIET = ("eval_input_path=", "train_config.save_checkpoints_steps=0", "data_config.ignore_error=true")
 IN_ORDER = "data_config.shuffle=false"
 

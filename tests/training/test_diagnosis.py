@@ -12,6 +12,8 @@ from easymtl.training.diagnosis import require_finite_weights
 from easymtl.training.trainer import Trainer
 from tests.training.small_runs import small_config, train, write_data
 
+pytestmark = pytest.mark.usefixtures("op_by_op")
+
 NO_EVALUATION = "eval_input_path="
 IN_ORDER = "data_config.shuffle=false"
 REGRESSION = (

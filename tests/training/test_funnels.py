@@ -20,7 +20,7 @@ from easymtl.training.result import TrainingResult
 from tests.training import small_runs
 from tests.training.small_runs import of_kind, small_config, train, write_data
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("op_by_op")]
 
 DNN = "dnn { hidden_units: 4 dropout_ratio: 0.2 } metrics_set { auc { } }"
 PAIR = f"""

@@ -20,6 +20,8 @@ from easymtl.training.import_checkpoint import import_checkpoint
 from easymtl.training.trainer import Trainer
 from tests.training.easyrec_checkpoints import GOLDEN, golden_values, save, write_index
 
+pytestmark = pytest.mark.usefixtures("op_by_op")
+
 ADAM = "01_simple_multi_task_bn_adam"
 SMALL = "09_optimizers/adagrad"
 KERNEL = "ctr/dnn_0/kernel"

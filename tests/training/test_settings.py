@@ -14,6 +14,8 @@ from easymtl.training.profile import Profile
 from easymtl.verbs import train as train_verb
 from tests.training.small_runs import of_kind, small_config, train, write_data
 
+pytestmark = pytest.mark.usefixtures("op_by_op")
+
 QUIET = ("eval_input_path=", "train_config.save_checkpoints_steps=0")
 
 

@@ -47,7 +47,7 @@ class Project:
         return json.loads(target.read_text())
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def make_project(tmp_path_factory) -> Callable[..., Project]:
     """Makes a project of a sample config."""
 
@@ -66,13 +66,13 @@ def make_project(tmp_path_factory) -> Callable[..., Project]:
     return make
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def untrained(make_project) -> Project:
     """The livestream sample before its training."""
     return make_project(next(path for path in CONFIGS if path.stem == "dbmtl_on_livestream"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def project(untrained) -> Project:
     """The livestream sample after two steps, exported by the training."""
     assert untrained("train") == 0

@@ -8,7 +8,7 @@ import pytest
 from easymtl.cli import main
 from tests.training.small_runs import CONFIG, write_data
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("op_by_op")]
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from easymtl.serving import export as exporting
 from easymtl.serving.parity import Parity
 from tests.errors.project import CONFIG, Project, replaced, rows
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("op_by_op")]
 
 OWN = replaced(
     CONFIG,

@@ -7,7 +7,7 @@ import pytest
 from easymtl.cli import main
 from tests.training.easyrec_checkpoints import GOLDEN, golden_values, save, write_index
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("op_by_op")]
 CASE = "01_simple_multi_task_bn_adam"
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from tests.errors.project import CONFIG, Project, replaced
 
+pytestmark = pytest.mark.usefixtures("op_by_op")
+
 NUM_ROWS = 64
 WORDS = ["yes", "no", "true", "", "no"]
 VALUES = """
@@ -89,6 +91,7 @@ def test_check_tells_a_space_that_no_row_is_in(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("score_here")
 def test_scores_are_in_the_units_of_the_label_everywhere(project):
     out = run(project, "train --set train_config.num_steps=40")
     assert "has learnt nothing" not in out

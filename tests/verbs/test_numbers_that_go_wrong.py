@@ -6,7 +6,7 @@ from google.protobuf import text_format
 
 from easymtl.config import load_config
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("op_by_op")]
 
 
 def refused(capsys, project, verb, *flags):

@@ -11,7 +11,7 @@ from easymtl.cli import main
 from tests.data.s3_server import s3, s3_client, s3_server  # noqa: F401
 from tests.training.small_runs import CONFIG, write_data
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("op_by_op")]
 
 
 @pytest.fixture

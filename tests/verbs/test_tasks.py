@@ -13,7 +13,7 @@ from easymtl.serving import export as exporting
 from easymtl.serving.parity import Parity
 from tests.errors.project import CONFIG, Project, replaced
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("op_by_op")]
 
 MMOE = replaced(
     CONFIG,

@@ -16,7 +16,7 @@ FLAGS = (
     "--set export_config.exporter_type={}"
 )
 FINAL, BEST, NONE = (FLAGS.format(kind) for kind in ("final", "best", "none"))
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("op_by_op")]
 BETTER = "Step 3 was exported. The evaluation of step 1 was better (loss "
 
 
