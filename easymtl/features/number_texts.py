@@ -89,9 +89,9 @@ def number_texts(pipeline: Pipeline) -> Iterator[NumberTexts]:
         is_id = feature.feature_type in (FeatureConfig.IdFeature, FeatureConfig.TagFeature)
         if feature.feature_type == FeatureConfig.ExprFeature:
             yield from (NumberTexts(feature, name) for name in dict.fromkeys(feature.input_names))
-        elif feature.feature_type == FeatureConfig.RawFeature:
-            yield NumberTexts(feature, feature.input_names[0])
-        elif is_id and table_sources(feature)[:1] == ["num_buckets"]:
+            continue
+        has_number_ids = is_id and table_sources(feature)[:1] == ["num_buckets"]
+        if feature.feature_type == FeatureConfig.RawFeature or has_number_ids:
             yield NumberTexts(feature, feature.input_names[0])
 
 

@@ -170,6 +170,14 @@ OF_CONFIGS: tuple[tuple[Callable[[Pipeline], bool], Quirk], ...] = (
         ),
     ),
     (
+        lambda pipeline: any({"&", "|"} <= set(feature.expression) for feature in view.features(pipeline)),
+        Quirk(
+            "parentheses and precedence count in expressions here; there & and | are taken from left to right",
+            "tests/features/test_expr_feature.py::test_usual_precedence_in_float64",
+            NOTHING,
+        ),
+    ),
+    (
         _has_padding_in_norms,
         Quirk(
             "batch norm over the steps of histories counts those that exist here, and padding there",
