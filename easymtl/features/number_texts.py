@@ -89,9 +89,9 @@ def number_texts(pipeline: Pipeline) -> Iterator[NumberTexts]:
         is_id = feature.feature_type in (FeatureConfig.IdFeature, FeatureConfig.TagFeature)
         if feature.feature_type == FeatureConfig.ExprFeature:
             yield from (NumberTexts(feature, name) for name in dict.fromkeys(feature.input_names))
-        elif feature.feature_type == FeatureConfig.RawFeature:
-            yield NumberTexts(feature, feature.input_names[0])
-        elif is_id and table_sources(feature)[:1] == ["num_buckets"]:
+            continue
+        is_raw = feature.feature_type == FeatureConfig.RawFeature
+        if is_raw or (is_id and table_sources(feature)[:1] == ["num_buckets"]):
             yield NumberTexts(feature, feature.input_names[0])
 
 

@@ -1,6 +1,6 @@
 """From the vectors of features to the inputs of a model: joins, combiners of histories, attention to a target."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 
 import tensorflow as tf
 
