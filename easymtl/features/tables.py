@@ -6,7 +6,16 @@ import tensorflow as tf
 
 from easymtl.errors import UserError
 from easymtl.features import pieces
-from easymtl.features.kinds import BagColumns, DenseColumns, IdColumns, PackedColumns, PlainColumns, Slot, StepColumns, Table
+from easymtl.features.kinds import (
+    BagColumns,
+    DenseColumns,
+    IdColumns,
+    PackedColumns,
+    PlainColumns,
+    Slot,
+    StepColumns,
+    Table,
+)
 from easymtl.features.pieces import Bags, Ids
 from easymtl.features.plain_feature import PlainFeature
 from easymtl.features.transform import Transform

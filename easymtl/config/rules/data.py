@@ -10,7 +10,6 @@ from easymtl.protos.data_pb2 import DatasetConfig
 from easymtl.protos.feature_pb2 import FeatureConfig
 
 _OF_NUMBERS = (FeatureConfig.RawFeature, FeatureConfig.ExprFeature)
-_OF_NUMBERS = (FeatureConfig.RawFeature, FeatureConfig.ExprFeature)
 _LARGEST_FLOAT = (2 - 2.0**-23) * 2.0**127
 
 
