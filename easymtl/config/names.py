@@ -40,6 +40,9 @@ INITIALIZERS = (
     "ones",
 )
 
+NARY_BASES = (2, 9)
+"""The bases of a nary_dis_embedding that names none."""
+
 NORMALIZERS = (
     "abs",
     "atan",

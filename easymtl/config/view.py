@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from google.protobuf.message import Message
 
-from easymtl.config.names import JOINT_OF_ESMM, metric_result
+from easymtl.config.names import JOINT_OF_ESMM, NARY_BASES, metric_result
 from easymtl.protos.data_pb2 import DatasetConfig
 from easymtl.protos.feature_pb2 import FeatureConfig, FeatureGroupConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
@@ -202,7 +202,18 @@ def further_history_names(group: FeatureGroupConfig) -> set[str]:
 
 def feature_width(feature: FeatureConfig) -> int:
     """Returns the width of the vector of a feature, or of each step of it."""
-    return int(feature.embedding_dim) or max(int(feature.raw_input_dim), 1)
+    return int(feature.embedding_dim) or max(int(feature.raw_input_dim), 1) * (number_embedding_width(feature) or 1)
+
+
+def number_embedding_width(feature: FeatureConfig) -> int:
+    """Returns the width of the vector that a layer makes of each number of a feature, 0 where none does."""
+    kind = feature.WhichOneof("number_embedding")
+    if kind is None:
+        return 0
+    config = getattr(feature, kind)
+    if kind != "nary_dis_embedding":
+        return int(config.embedding_dim)
+    return int(config.embedding_dim) * int(config.num_replicas) * (len(config.carries) or len(NARY_BASES))
 
 
 def group_feature_names(group: FeatureGroupConfig) -> list[str]:

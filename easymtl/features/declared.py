@@ -50,15 +50,15 @@ def make_transform(feature: FeatureConfig, input_types: Sequence[str]) -> Transf
     """Returns the transform of a feature whose inputs are declared with these types, such as `FLOAT`.
 
     Raises:
-        UserError: its type is not supported, or its declaration does not hold.
+        UserError: it has no vector, or its declaration does not hold.
     """
     kind = TRANSFORMS.get(feature.feature_type)
     if kind is None:
         found = FeatureConfig.FeatureType.Name(feature.feature_type)
         allowed = quoted(FeatureConfig.FeatureType.Name(number) for number in TRANSFORMS)
         raise UserError(
-            f'feature "{view.feature_name(feature)}": feature_type {found} is not supported yet; '
-            f"allowed are {allowed}. Remove the feature, or compute it when the files are written."
+            f'feature "{view.feature_name(feature)}": a {found} has no vector; allowed are {allowed}. '
+            "A block with raw_input { } reads it."
         )
     for fault in feature_faults(feature, input_types):
         raise UserError(f'feature "{view.feature_name(feature)}": {fault}')

@@ -5,12 +5,13 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
+from easymtl.config.names import NARY_BASES
 from easymtl.errors import did_you_mean, quoted
 from easymtl.layers.context import Build, Call
 from easymtl.layers.shapes import ShapeFault
 from easymtl.protos.backbone_pb2 import NaryDisEmbedding
 
-BASES = (2, 9)
+BASES = NARY_BASES
 """The bases where a config names none."""
 _LARGEST = 2**32 - 1
 _LARGEST_BASE = 2**16

@@ -1,6 +1,6 @@
 """From the vectors of features to the inputs of a model: joins, combiners of histories, attention to a target."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 import tensorflow as tf
@@ -12,6 +12,7 @@ from easymtl.features.feature_set import FeatureSet
 from easymtl.features.kinds import Slot, StepColumns
 from easymtl.features.tables import GroupSlots
 from easymtl.layers.context import Build, Call
+from easymtl.layers.feature_numbers import NumberVectors
 from easymtl.layers.sequence_combiners import Combiner, make_combiner
 from easymtl.layers.shapes import Array
 from easymtl.layers.steps import Steps
@@ -79,15 +80,21 @@ class _Group(tf.Module):
     ):
         super().__init__()
         self.slots = slots
-        self.runs = list(_runs(slots.plain))
+        self.numbers = {
+            slot.feature: NumberVectors(build, f"{group.scope}/{group.plain_name(slot.feature)}", message, slot.width)
+            for slot in [*slots.plain, *slots.attention.values()]
+            if (message := features.transforms[slot.feature].feature).WhichOneof("number_embedding")
+        }
+        self.runs = list(_runs(slots.plain, self.numbers))
         self.combiners: dict[str, Combiner] = {}
         scopes = combined_scopes(features)
         for slot in sorted(slots.sequences, key=lambda slot: column_name(slot, features)):
             if (scope := scopes.get((slot.group, slot.feature))) is not None:
                 message = features.transforms[slot.feature].feature.sequence_combiner
                 self.combiners[slot.feature] = make_combiner(build, scope, message, slot.width)
-        self.blocks = [_Attention(build, block, slots) for block in group.config.sequence_features]
+        self.blocks = [_Attention(build, block, slots, self.numbers) for block in group.config.sequence_features]
         widths = {slot.feature: slot.width for slot in slots.plain}
+        widths |= {name: numbers.width for name, numbers in self.numbers.items() if name in widths}
         widths |= {name: combiner.width for name, combiner in self.combiners.items()}
         self.dropout: VariationalDropout | None = None
         if dropout is not None and widths:
@@ -103,7 +110,7 @@ class _Group(tf.Module):
 
     def __call__(self, vectors: Vectors, pieces: Mapping[tuple[str, int], tf.Tensor], call: Call) -> GroupInput:
         sequences = {slot.feature: steps_of(slot, vectors) for slot in self.slots.sequences}
-        parts = [pieces[_key(run[0])] for run in self.runs]
+        parts = [self._vector(run[0], pieces, call) for run in self.runs]
         for name, combiner in self.combiners.items():
             parts.append(combiner(sequences[name], call))
             call.add_norm(parts[-1])
@@ -117,7 +124,7 @@ class _Group(tf.Module):
         known = dict(replace(group, joined=joined).vectors())
         for slot in self.slots.attention.values():
             if not isinstance(slot.columns, StepColumns):
-                known[slot.feature] = pieces[_key(slot)]
+                known[slot.feature] = self._vector(slot, pieces, call)
         histories = {
             slot.feature: steps_of(slot, vectors)
             for slot in self.slots.attention.values()
@@ -126,11 +133,20 @@ class _Group(tf.Module):
         attended = tuple(block(known, histories, call) for block in self.blocks)
         return replace(group, attended=attended)
 
+    def _vector(self, slot: Slot, pieces: Mapping[tuple[str, int], tf.Tensor], call: Call) -> tf.Tensor:
+        """Returns the vector of a feature, or of those that lie behind it in the packed columns, too."""
+        part = pieces[_key(slot)]
+        if slot.feature not in self.numbers:
+            return part
+        part = self.numbers[slot.feature](part, call)
+        call.add_norm(part)
+        return part
+
 
 class _Attention(tf.Module):
     """One block of sequence_features."""
 
-    def __init__(self, build: Build, config, slots: GroupSlots):
+    def __init__(self, build: Build, config, slots: GroupSlots, numbers: Mapping[str, NumberVectors]):
         super().__init__()
         maps = config.seq_att_map
         self.keys = [name for one in maps for name in one.key]
@@ -138,6 +154,7 @@ class _Attention(tf.Module):
         self.others = [name for one in maps for name in one.aux_hist_seq]
         widths = {slot.feature: slot.width for slot in slots.plain}
         widths |= {name: slot.width for name, slot in slots.attention.items()}
+        widths |= {name: layer.width for name, layer in numbers.items()}
         self.attention = TargetAttention(
             build,
             config,
@@ -166,11 +183,12 @@ def _column_shape(slot: Slot) -> Array:
     return Array(tuple(spec.shape.as_list()), spec.dtype)
 
 
-def _runs(slots: list[Slot]) -> Iterator[list[Slot]]:
-    """Splits the slots of a group into runs that lie side by side in the packed columns."""
+def _runs(slots: list[Slot], alone: Collection[str]) -> Iterator[list[Slot]]:
+    """Splits the slots of a group into runs that lie side by side in the packed columns; some features stay alone."""
     run: list[Slot] = []
     for slot in slots:
-        if run and not slot.columns.follows(run[-1], slot):
+        is_alone = slot.feature in alone or (bool(run) and run[-1].feature in alone)
+        if run and (is_alone or not slot.columns.follows(run[-1], slot)):
             yield run
             run = []
         run.append(slot)

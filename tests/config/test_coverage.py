@@ -60,7 +60,7 @@ def test_the_counts_are_those_of_the_fields(text):
         ("TrainConfig", "sync_replicas", "ignored"),
         ("Pipeline", "kafka_train_input", "refused"),
         ("KafkaServer", "topic", "refused"),
-        ("DatasetConfig", "label_dim", "later"),
+        ("DatasetConfig", "label_dim", "refused"),
     ],
 )
 def test_how_a_field_stands(owner, name, standing):

@@ -125,7 +125,9 @@ SITES: dict[str, list[Found | str]] = {
         found('vocab_file "nowhere.txt" is no file', (USER, 'vocab_file: "nowhere.txt" embedding_dim: 4')),
     ],
     "features/declared.py make_transform": [
-        found("SequenceFeature is not supported yet", ("feature_type: TagFeature", "feature_type: SequenceFeature")),
+        found(
+            "PassThroughFeature, which has no vector", ("feature_type: TagFeature", "feature_type: PassThroughFeature")
+        ),
         found("needs embedding_dim", (USER, "hash_bucket_size: 50")),
     ],
     "features/encoder.py Encoder._pieces": [IN_DATA],

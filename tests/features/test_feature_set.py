@@ -88,10 +88,9 @@ def test_an_unknown_feature_of_a_group_is_named():
         FeatureSet(make_pipeline(FIELDS, [ID.format("a", 4, 10)], {"all": ["aa"]}))
 
 
-def test_a_feature_type_still_to_come_is_refused():
-    body = 'input_names: ["a", "b"] feature_type: LookupFeature embedding_dim: 4 hash_bucket_size: 4'
-    with pytest.raises(UserError, match="LookupFeature is not supported yet"):
-        FeatureSet(make_pipeline(FIELDS, [body]))
+def test_a_feature_without_a_vector_is_refused():
+    with pytest.raises(UserError, match="PassThroughFeature has no vector"):
+        FeatureSet(make_pipeline(FIELDS, ['input_names: "a" feature_type: PassThroughFeature']))
 
 
 def test_features_that_no_group_uses_cost_nothing():

@@ -7,6 +7,8 @@ from pathlib import Path
 from google.protobuf import text_format
 
 from easymtl.config import view
+from easymtl.config.expressions import COMPARISONS, Tree, parse_expression
+from easymtl.config.expressions.tree import Binary
 from easymtl.protos.feature_pb2 import FeatureConfig, SeqAttGroupConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 
@@ -125,6 +127,18 @@ def _has_numbers_as_steps(pipeline: Pipeline) -> bool:
     )
 
 
+def _has_nested_conditions(pipeline: Pipeline) -> bool:
+    written = [feature.expression for feature in view.features(pipeline) if feature.expression]
+    return any(map(_is_nested, (parse_expression(text, COMPARISONS) for text in written)))
+
+
+def _is_nested(tree: Tree) -> bool:
+    if not isinstance(tree, Binary):
+        return False
+    joined = tree.operator in "&|" and isinstance(tree.right, Binary) and tree.right.operator in "&|"
+    return joined or _is_nested(tree.left) or _is_nested(tree.right)
+
+
 def _has_decoupled_decay(pipeline: Pipeline) -> bool:
     rules = [entry.WhichOneof("optimizer") for entry in pipeline.train_config.optimizer_config]
     return bool({"momentumw_optimizer", "adamw_optimizer", "adam_asyncw_optimizer"} & set(rules))
@@ -151,6 +165,14 @@ OF_CONFIGS: tuple[tuple[Callable[[Pipeline], bool], Quirk], ...] = (
             "the backward pass runs later reads another weight",
             "tests/training/test_update_rules.py::test_kernel_rows_and_numpy_agree_on_every_gradient",
             UNTIL_THE_UPDATE,
+        ),
+    ),
+    (
+        _has_nested_conditions,
+        Quirk(
+            "parentheses around conditions count here; there & and | go from the left: x & (y | z) is (x & y) | z",
+            "tests/features/test_expr_feature.py::test_usual_precedence_in_float64",
+            NOTHING,
         ),
     ),
     (

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from easymtl.config import view
 from easymtl.config.expressions import COMPARISONS, ExpressionFault, names_in, parse_expression
 from easymtl.config.names import NORMALIZERS, normalizer_name
+from easymtl.config.rules.number_embeddings import Fault, number_embedding_faults
 from easymtl.config.rules.review import INPUT_TYPES
 from easymtl.config.vocabulary import inspect_vocabulary, list_problems
 from easymtl.errors import did_you_mean, quoted
@@ -23,23 +24,6 @@ _OF_VECTORS = ("sum", "mean", "sqrtn")
 _OF_PARTS = ("sum", "mean", "max", "min")
 _FLOATS = ("FLOAT", "DOUBLE")
 _WIDTH = "needs embedding_dim, for example embedding_dim: 16."
-
-
-class Fault(NamedTuple):
-    """A mistake in a feature.
-
-    Attributes:
-        field: the field that is wrong; empty for the feature as a whole.
-        text: what is wrong; goes on after the name of the field, or of the feature.
-        reads: paths outside of the feature that were looked at.
-    """
-
-    field: str
-    text: str
-    reads: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return f"{self.field} {self.text}".strip()
 
 
 class _Type(NamedTuple):
@@ -65,6 +49,7 @@ def feature_faults(feature: FeatureConfig, input_types: Sequence[str] = ()) -> I
         name = FeatureConfig.FeatureType.Name(feature.feature_type)
         yield Fault("", f"has {count} input_names; {name} takes {wanted}.")
     yield from kind.faults(feature, input_types)
+    yield from number_embedding_faults(feature)
 
 
 def table_sources(feature: FeatureConfig) -> list[str]:
