@@ -1,5 +1,6 @@
 """TFRecord files of tf.train.Example, plain or gzip: one record is one row, several values of a column are a list."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -63,7 +64,7 @@ class TFRecordSource(Source):
                 blocks.append(Block(file, 0, file.size, None, True))
             else:
                 ends = borders(file, block_bytes)
-                blocks += [Block(file, start, end - start) for start, end in zip(ends, ends[1:])]
+                blocks += [Block(file, start, end - start) for start, end in itertools.pairwise(ends)]
         super().__init__(fields, blocks, ignore_error)
 
     def read(self, block: Block) -> Iterator[pa.RecordBatch]:
@@ -84,9 +85,7 @@ class TFRecordSource(Source):
         default = self._defaults[list(self.fields).index(name)]
         for first, records in self._records(block):
             bad: dict[int, str] = {}
-            column = fill_empty(
-                self._column(block, self._parse(records, bad), self.fields[name], first, bad), default
-            )
+            column = fill_empty(self._column(block, self._parse(records, bad), self.fields[name], first, bad), default)
             texts = column.cast(pa.string()) if isinstance(value, str) else column
             place = pc.index(pc.is_in(texts, pa.array([value], texts.type)), True).as_py()
             if place >= 0:
@@ -122,14 +121,12 @@ class TFRecordSource(Source):
             examples.append(example)
         return examples
 
-    def _column(
-        self, block: Block, examples: list[Example], field: Field, first: int, bad: dict[int, str]
-    ) -> pa.Array:
+    def _column(self, block: Block, examples: list[Example], field: Field, first: int, bad: dict[int, str]) -> pa.Array:
         """Returns a column as declared; values of each kind, and lists apart from single ones, become it alike."""
         empty = pa.nulls(len(examples), pa.string() if field.type == pa.string() else field.type)
         result = empty
         tags = {name: _values(examples, name) for name in field.form.tags}
-        for (kind, is_list), column in _values(examples, field.name).items():
+        for (_kind, _is_list), column in _values(examples, field.name).items():
             problem = type_problem(column.type, field)
             if problem:
                 row = int(np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))[0])
