@@ -4,6 +4,8 @@ import struct
 import pytest
 
 from easymtl.data.record_frames import checksums
+from easymtl.data.sources import open_source
+from easymtl.data.text_form import TextForm
 from easymtl.errors import UserError
 from easymtl.protos.example_pb2 import Example
 
@@ -89,3 +91,23 @@ def test_other_files_and_columns_are_refused(read_records):
         read_records(b"a,b,c\n" * 10)
     with pytest.raises(UserError, match=r'"aeg" is in none of the first .*Did you mean "age"'):
         read_records(framed(rows(2)), "aeg:INT32")
+
+
+def test_lists_become_text_with_their_separator_and_lose_weights_of_empty_tags(tmp_path, make_config):
+    records = [
+        example(tags=["a", "", "b"], weights=[1.0, 2.0, 3.0]),
+        example(tags=["c|d"], weights=["5|6"]),
+        example(tags=[7, 8], weights=[1, 2]),
+        example(tags=[]),
+        example(tags=["e"], weights=[4.0]),
+    ]
+    (tmp_path / "a.tfrecord").write_bytes(framed(records))
+    forms = {
+        "tags": TextForm(separators=("|",)),
+        "weights": TextForm(separators=("|",), tags=("tags",), only_weighs=True, is_number=True),
+    }
+    message = make_config("tags weights", input_type="TFRecordInput")
+    source = open_source(str(tmp_path / "a.tfrecord"), message, ["tags", "weights"], forms=forms)
+    (batch,) = source.read(source.blocks[0])
+    assert batch.column("tags").to_pylist() == ["a||b", "c|d", "7|8", None, "e"]
+    assert batch.column("weights").to_pylist() == ["1|3", "5|6", "1|2", None, "4"]
