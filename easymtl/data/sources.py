@@ -15,12 +15,13 @@ from easymtl.data.partitions import partition_texts
 from easymtl.data.paths import DataFile, expand
 from easymtl.data.strays import has_data_name, require_no_stray
 from easymtl.data.text_form import UNREAD, TextForm
+from easymtl.data.tfrecord import TFRecordSource, names_in
 from easymtl.errors import UserError, did_you_mean
 from easymtl.protos.data_pb2 import DatasetConfig
 
 __all__ = ["Block", "SkippedRows", "Source", "describe", "open_source"]
 
-_CSV, _PARQUET = "CSV", "Parquet"
+_CSV, _PARQUET, _TFRECORD = "CSV", "Parquet", "TFRecord"
 _FORMATS = {
     DatasetConfig.CSVInput: _CSV,
     DatasetConfig.CSVInputV2: _CSV,
@@ -28,6 +29,7 @@ _FORMATS = {
     DatasetConfig.ParquetInput: _PARQUET,
     DatasetConfig.ParquetInputV2: _PARQUET,
     DatasetConfig.ParquetInputV3: _PARQUET,
+    DatasetConfig.TFRecordInput: _TFRECORD,
 }
 
 
@@ -72,6 +74,8 @@ def open_source(
     source: Source
     if kind == _PARQUET:
         source = ParquetSource(files, declared, columns, data_config.ignore_error, batch_rows)
+    elif kind == _TFRECORD:
+        source = TFRecordSource(files, declared, columns, data_config.ignore_error, block_bytes, batch_rows)
     else:
         source = CsvSource(
             files,
@@ -105,6 +109,8 @@ def describe(paths: str, data_config: DatasetConfig) -> list[tuple[str, str | No
         with open_parquet(files[0]) as opened:
             columns: list[tuple[str, str | None]] = [(field.name, str(field.type)) for field in opened.schema_arrow]
         return columns + [(name, "name of a folder") for name in folders if name not in dict(columns)]
+    if kind == _TFRECORD:
+        return list(names_in(files[0]).items())
     names, _ = read_header(files[0], Dialect.of(data_config))
     if not data_config.with_header:
         return [(str(place + 1), None) for place in range(len(names))]
@@ -121,7 +127,7 @@ def _files(paths: str, data_config: DatasetConfig) -> tuple[list[DataFile], str]
     """Returns the files behind `paths` and their format."""
     files = expand(paths)
     kind = _format(files, data_config)
-    require_no_stray(files, kind == _PARQUET)
+    require_no_stray(files, kind)
     return files, kind
 
 
@@ -133,5 +139,5 @@ def _format(files: list[DataFile], data_config: DatasetConfig) -> str:
         return _PARQUET if head(file, 4) == b"PAR1" else _CSV
     if data_config.input_type not in _FORMATS:
         name = DatasetConfig.InputType.Name(data_config.input_type)
-        raise UserError(f"data_config.input_type {name} cannot be read. Use CSVInput or ParquetInput.")
+        raise UserError(f"data_config.input_type {name} cannot be read. Use CSVInput, ParquetInput or TFRecordInput.")
     return _FORMATS[data_config.input_type]

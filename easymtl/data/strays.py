@@ -13,21 +13,24 @@ from easymtl.errors import UserError, quoted
 
 _PARQUET = {"parquet", "pq", "parq"}
 _TEXT = {"csv", "tsv", "txt", "psv", "dat", "data", "log", "gz", "gzip"}
+_RECORDS = {"tfrecord", "tfrecords", "tfrec", "record", "records", "gz", "gzip"}
+_ENDINGS = {"CSV": _TEXT, "Parquet": _PARQUET, "TFRecord": _RECORDS}
 _NOTES = {"README", "LICENSE", "NOTICE", "CHANGELOG", "MANIFEST", "MAKEFILE", "DOCKERFILE"}
 _ENDING = re.compile(r"\.([^./]*)$")
 
 
-def require_no_stray(files: Sequence[DataFile], is_parquet: bool) -> None:
+def require_no_stray(files: Sequence[DataFile], kind: str) -> None:
     """Checks the names of files that were found by a folder or pattern.
 
     Args:
         files: all of the input.
-        is_parquet: whether they are read as Parquet, else as CSV.
+        kind: what they are read as: CSV, Parquet or TFRecord.
 
     Raises:
         UserError: one of them is no data, by its name, and others are.
     """
-    wanted, others = (_PARQUET, _TEXT) if is_parquet else (_TEXT, _PARQUET)
+    wanted = _ENDINGS[kind]
+    others = (_PARQUET | _TEXT) - wanted
     endings = [_ending(file) for file in files]
     has_wanted = any(ending in wanted for ending in endings)
     has_plain = any(ending == "" for ending in endings)
@@ -35,7 +38,7 @@ def require_no_stray(files: Sequence[DataFile], is_parquet: bool) -> None:
         is_other = has_wanted and ending in others
         is_none = (has_wanted or has_plain) and ending is not None and ending not in {"", *wanted, *others}
         if file.found_in and (is_other or is_none or (ending is None and (has_wanted or has_plain))):
-            raise UserError(stray_problem(file, "Parquet" if is_parquet else "CSV", _pattern(endings, wanted)))
+            raise UserError(stray_problem(file, kind, _pattern(endings, wanted)))
 
 
 def has_data_name(file: DataFile) -> bool:

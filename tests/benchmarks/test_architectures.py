@@ -3,7 +3,8 @@ from easymtl.models import MODELS
 
 
 def test_every_architecture_is_measured():
-    assert set(architectures.models()) == set(MODELS)
+    # What model_params costs is what its block graph does.
+    assert set(architectures.models()) == set(MODELS) - {"model_params"}
 
 
 def test_a_network_steps_and_tells_its_size(capsys):

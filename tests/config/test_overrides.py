@@ -162,7 +162,6 @@ OPTIMIZER = "adam_optimizer { learning_rate { constant_learning_rate { learning_
     "change, override",
     [
         (INPUT, "data_config.input_type=CSVInput"),
-        (("batch_size: 64", "batch_size: 64 input_type: TFRecordInput"), "data_config.input_type=CSVInput"),
         (("batch_size: 64", "batch_size: 64 input_type: CSVInputs"), "data_config.input_type=CSVInput"),
         (("batch_size: 64", "batch_size: 0"), "data_config.batch_size=64"),
         (("batch_size: 64", "batch_size: -1"), "data_config.batch_size=64"),

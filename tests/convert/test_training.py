@@ -74,7 +74,6 @@ def test_adagrad_cannot_start_at_zero(small):
         ("adam_optimizer { lr: 1 eps: 0.001 }", Kind.LEFT_OUT, "adam_optimizer.eps: epsilon is 1e-08 here"),
         ("sgd_optimizer { lr: 1 nesterov: true }", Kind.LEFT_OUT, "sgd_optimizer.nesterov: momentum is plain"),
         ("adadelta_optimizer { lr: 1 }", Kind.CHANGED, "adadelta_optimizer: there is no Adadelta here"),
-        ("adam_optimizer { lr: 1 } ema { decay: 0.9 }", Kind.LEFT_OUT, "ema.decay: no average of the weights"),
         (
             'adam_optimizer { lr: 1 } part_optimizers { regex_pattern: "x" }',
             Kind.LEFT_OUT,

@@ -24,8 +24,8 @@ def test_the_format_is_that_of_the_file_unless_declared(folder, make_config):
     assert isinstance(open_source("a.parquet", make_config("i:INT64"), ["i"]), ParquetSource)
     with pytest.raises(UserError, match="this is a Parquet file"):
         open_source("a.parquet", make_config("i:INT64", input_type="CSVInput"), ["i"])
-    with pytest.raises(UserError, match="TFRecordInput cannot be read"):
-        open_source("a.parquet", make_config("i:INT64", input_type="TFRecordInput"), ["i"])
+    with pytest.raises(UserError, match="KafkaInput cannot be read"):
+        open_source("a.parquet", make_config("i:INT64", input_type="KafkaInput"), ["i"])
 
 
 def test_a_column_that_is_not_declared(folder, make_config):

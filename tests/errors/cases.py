@@ -919,12 +919,11 @@ _DIALECT = [
         "export the table to Parquet",
     ),
     config(
-        "TFRecord as input",
+        "A text file as TFRecord",
         "batch_size: 8",
         "batch_size: 8 input_type: TFRecordInput",
-        "x.config:12:29:",
-        "TFRecordInput is not supported yet",
-        "Convert the records to Parquet",
+        "this is no TFRecord file",
+        "Set data_config.input_type to what it is",
     ),
     config(
         "A label computed by code",

@@ -86,6 +86,10 @@ SITES: dict[str, list[Found | str]] = {
     "data/parquet.py ParquetSource._report": [IN_DATA],
     "data/parquet.py open_parquet": [IN_FILE],
     "data/parquet.py _check_columns": [IN_FILE],
+    "data/record_frames.py frames": [IN_FILE, IN_FILE],
+    "data/tfrecord.py TFRecordSource._column": [IN_FILE],
+    "data/tfrecord.py TFRecordSource._report": [IN_DATA],
+    "data/tfrecord.py _require_columns": [IN_FILE],
     "data/partitions.py _value": [IN_FILE],
     "data/paths.py DataFile.open": [CHANGES, MACHINE],
     "data/paths.py read_open": [MACHINE],
@@ -124,6 +128,11 @@ SITES: dict[str, list[Found | str]] = {
     "features/declarations.py _num_words": [
         found('vocab_file "nowhere.txt" is no file', (USER, 'vocab_file: "nowhere.txt" embedding_dim: 4')),
     ],
+    "features/declared.py make_plain": [
+        "rules.block_features refuses what raw_input cannot read, in tests/config/test_block_graph_rules.py",
+        "rules.features refuses the fault, see the faults below",
+    ],
+    "features/parallel.py require_parallel_rows": [IN_DATA],
     "features/declared.py make_transform": [
         found(
             "PassThroughFeature, which has no vector", ("feature_type: TagFeature", "feature_type: PassThroughFeature")

@@ -1,0 +1,113 @@
+import gzip
+import struct
+
+import pytest
+
+from easymtl.data.record_frames import checksums
+from easymtl.data.sources import open_source
+from easymtl.data.text_form import TextForm
+from easymtl.errors import UserError
+from easymtl.protos.example_pb2 import Example
+
+FIELDS = "user age:INT32 price:FLOAT=1.5"
+
+
+def example(**columns):
+    message = Example()
+    for name, values in columns.items():
+        kind = {str: "bytes_list", int: "int64_list", float: "float_list"}[type(values[0])] if values else None
+        feature = message.features.feature[name]
+        if kind:
+            getattr(feature, kind).value.extend(v.encode() if isinstance(v, str) else v for v in values)
+    return message.SerializeToString()
+
+
+def framed(records):
+    parts = []
+    for data in records:
+        head = struct.pack("<Q", len(data))
+        parts += [head, struct.pack("<I", checksums([head])[0]), data, struct.pack("<I", checksums([data])[0])]
+    return b"".join(parts)
+
+
+def rows(count):
+    return [example(user=[f"u{n}"], age=[n], price=[n / 2]) for n in range(count)]
+
+
+@pytest.fixture
+def read_records(read):
+    def read_all(content, fields=FIELDS, **settings):
+        return read(content, fields, name="a.tfrecord", input_type="TFRecordInput", **settings)
+
+    return read_all
+
+
+def test_checksum_is_that_of_the_public_vectors():
+    # CRC-32C of "123456789" is E3069283, of 32 zero bytes 8A9136AA (RFC 3720, B.4); masked as TFRecord does.
+    for data, crc in ((b"123456789", 0xE3069283), (bytes(32), 0x8A9136AA), (b"", 0)):
+        masked = (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+        assert checksums([b"other", data, b"x" * 50])[1] == masked
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_values_and_missing_ones(read_records, pack):
+    records = [example(user=["a"], age=[3], price=[0.5]), example(user=[], price=[2.0]), example(age=[-1])]
+    values, _ = read_records(pack(framed(records)))
+    assert values == {"user": ["a", None, None], "age": [3, None, -1], "price": [0.5, 2.0, 1.5]}
+
+
+def test_blocks_hold_each_record_once_in_order(read_records):
+    values, source = read_records(framed(rows(500)), block_bytes=2000, batch_rows=7)
+    assert len(source.blocks) > 5
+    assert values["age"] == list(range(500))
+    assert [block.start for block in source.blocks[1:]] == [block.start + block.size for block in source.blocks[:-1]]
+    assert source.find(source.blocks[3], "user", "u499") is None
+    assert source.find(source.blocks[-1], "user", "u499").endswith("a.tfrecord: record 500")
+
+
+def test_a_damaged_record_is_named_or_left_out(read_records):
+    content = framed(rows(3)).replace(b"u1", b"uX")
+    with pytest.raises(UserError, match=r"a\.tfrecord: record 2: the record does not fit its checksum"):
+        read_records(content)
+    values, source = read_records(content, ignore_error="true")
+    assert values["age"] == [0, 2]
+    assert source.skipped_rows == 1
+
+
+def test_a_value_that_does_not_fit_names_its_record(read_records):
+    records = [example(user=["a"], age=["4"], price=[1]), example(user=["b"], age=["x"], price=[1])]
+    with pytest.raises(UserError, match=r'record 2: column "age" holds .*x.*which is no INT32'):
+        read_records(framed(records))
+
+
+@pytest.mark.parametrize("content", [framed(rows(2))[:-3], framed(rows(2))[:-60]])
+def test_a_file_that_is_cut_short_is_refused(read_records, content):
+    with pytest.raises(UserError, match="cut short"):
+        read_records(content)
+
+
+def test_other_files_and_columns_are_refused(read_records):
+    with pytest.raises(UserError, match="this is no TFRecord file"):
+        read_records(b"a,b,c\n" * 10)
+    with pytest.raises(UserError, match=r'"aeg" is in none of the first .*Did you mean "age"'):
+        read_records(framed(rows(2)), "aeg:INT32")
+
+
+def test_lists_become_text_with_their_separator_and_lose_weights_of_empty_tags(tmp_path, make_config):
+    records = [
+        example(tags=["a", "", "b"], weights=[1.0, 2.0, 3.0]),
+        example(tags=["c|d"], weights=["5|6"]),
+        example(tags=[7, 8], weights=[1, 2]),
+        example(tags=[]),
+        example(tags=["e"], weights=[4.0]),
+    ]
+    (tmp_path / "a.tfrecord").write_bytes(framed(records))
+    forms = {
+        "tags": TextForm(separators=("|",)),
+        "weights": TextForm(separators=("|",), tags=("tags",), only_weighs=True, is_number=True),
+    }
+    message = make_config("tags weights", input_type="TFRecordInput")
+    source = open_source(str(tmp_path / "a.tfrecord"), message, ["tags", "weights"], forms=forms)
+    (batch,) = source.read(source.blocks[0])
+    assert batch.column("tags").to_pylist() == ["a||b", "c|d", "7|8", None, "e"]
+    assert batch.column("weights").to_pylist() == ["1|3", "5|6", "1|2", None, "4"]
