@@ -50,9 +50,7 @@ class ImageTower(tf.Module):
         """
         if not config.image_self_attention_layer_num:
             if not config.image_cross_head_size:
-                raise ShapeFault(
-                    "needs image_cross_head_size, the width of a head, as images have no layers of their own"
-                )
+                raise ShapeFault("needs image_cross_head_size, the width of a head, where images have no own layers")
             return
         for field in ("image_head_size", "image_multi_head_num"):
             if not getattr(config, field):

@@ -39,9 +39,7 @@ class ModalityShapes:
         widths = {"image": list(self.image), "general": list(self.general), "text": list(self.text.values())}
         for group, found in widths.items():
             if len(set(found)) > 1:
-                text = (
-                    f"needs features of one width in group {group}, but they have widths {', '.join(map(str, found))}"
-                )
+                text = f"needs features of one width in group {group}, but is given {', '.join(map(str, found))}"
                 raise ShapeFault(f"{text}; {_REMEDY[group]}")
 
 

@@ -99,9 +99,7 @@ def check_uniter(config: UniterTower, shapes: ModalityShapes) -> None:
     if config.use_position_embeddings and (shapes.text or shapes.image) and not limit:
         raise ShapeFault("has max_position_embeddings 0; it is the number of steps of the longest text")
     if config.use_position_embeddings and len(shapes.image) > limit:
-        raise ShapeFault(
-            f"reads {len(shapes.image)} features of group image, more than max_position_embeddings {limit}"
-        )
+        raise ShapeFault(f"reads {len(shapes.image)} images, more than max_position_embeddings {limit}")
     if config.HasField("other_feature_dnn") and not shapes.other:
         raise ShapeFault("has other_feature_dnn, but there is no feature group other; leave it out")
 
