@@ -54,7 +54,9 @@ class TokenEmbedding(tf.Module):
             x += tf.cast(table[number], x.dtype)
         if self.positions is not None:
             places = tf.range(tf.shape(x)[1]) if positions is None else positions
-            x += tf.cast(tf.gather(self.positions, places), x.dtype)
+            # The reshape makes the gradient of the table a dense one.
+            table = tf.reshape(self.positions, self.positions.shape)
+            x += tf.cast(tf.gather(table, places), x.dtype)
         return self.dropout(self.norm(x, call), call)
 
 
