@@ -2,13 +2,12 @@
 
 import tensorflow as tf
 
+from easymtl.config.modalities import ModalityShapes, cmbf_faults
 from easymtl.layers.cmbf_towers import ImageTower, TextTower
 from easymtl.layers.context import Build, Call
 from easymtl.layers.dense import Dropout
-from easymtl.layers.mlp import require_rate
-from easymtl.layers.modalities import Modalities, ModalityShapes, OtherFeatures, joined
+from easymtl.layers.modalities import Modalities, OtherFeatures, joined, require_none
 from easymtl.layers.norm import LayerNorm
-from easymtl.layers.shapes import ShapeFault
 from easymtl.layers.transformer import EPSILON, AttentionHeads, EncoderSizes, FeedForward
 from easymtl.protos.model_pb2 import CMBFTower
 
@@ -96,21 +95,7 @@ def check_cmbf(config: CMBFTower, shapes: ModalityShapes) -> None:
     Raises:
         ShapeFault: it cannot be built; the text goes on from the name of the network.
     """
-    shapes.check()
-    if not config.multi_head_num:
-        raise ShapeFault("has multi_head_num 0; it is 1 or more")
-    for field in ("hidden_dropout_prob", "attention_probs_dropout_prob", "text_seq_emb_dropout_prob"):
-        require_rate(getattr(config, field), field)
-    if shapes.image:
-        ImageTower.check(config, shapes)
-    if shapes.general or shapes.text:
-        TextTower.check(config, shapes)
-    if shapes.image and (shapes.general or shapes.text) and config.cross_modal_layer_num:
-        for field in ("image_cross_head_size", "text_cross_head_size"):
-            if not getattr(config, field):
-                raise ShapeFault(f"needs {field}, the width of a head of the layers between images and texts")
-    if config.HasField("other_feature_dnn") and not shapes.other:
-        raise ShapeFault("has other_feature_dnn, but there is no feature group other; leave it out")
+    require_none(cmbf_faults(config, shapes))
 
 
 def _cross_layers(

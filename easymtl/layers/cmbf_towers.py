@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 import tensorflow as tf
 
+from easymtl.config.modalities import ModalityShapes, image_width, text_width
 from easymtl.layers.context import Build, Call
-from easymtl.layers.modalities import Modalities, ModalityShapes, Projection, all_exist
-from easymtl.layers.shapes import ShapeFault
+from easymtl.layers.modalities import Modalities, Projection, all_exist
 from easymtl.layers.tokens import TokenEmbedding, token_types, within_positions
-from easymtl.layers.transformer import Encoder, EncoderSizes, require_heads
+from easymtl.layers.transformer import Encoder, EncoderSizes
 from easymtl.protos.model_pb2 import CMBFTower
 
 _WIDENING = 4
@@ -29,7 +29,7 @@ class ImageTower(tf.Module):
         super().__init__()
         [inputs, *others] = shapes.image
         self.num_layers = config.image_self_attention_layer_num
-        self.width = _image_width(config)
+        self.width = image_width(config)
         self.num_patches = config.image_feature_patch_num if self.num_layers and not others else 1
         self.numbers: tf.Variable | None = None
         outputs = self.width
@@ -40,35 +40,6 @@ class ImageTower(tf.Module):
         else:
             self.project = Projection(build, "img_projection", inputs // self.num_patches, outputs)
         self.encoder = Encoder(build, "image_self_attention", _sizes(config, self.width, self.num_layers))
-
-    @staticmethod
-    def check(config: CMBFTower, shapes: ModalityShapes) -> None:
-        """Checks what a config says of images.
-
-        Raises:
-            ShapeFault: it does not fit together.
-        """
-        if not config.image_self_attention_layer_num:
-            if not config.image_cross_head_size:
-                raise ShapeFault("needs image_cross_head_size, the width of a head, where images have no own layers")
-            return
-        for field in ("image_head_size", "image_multi_head_num"):
-            if not getattr(config, field):
-                raise ShapeFault(f"has {field} 0; it is 1 or more")
-        require_heads(
-            _image_width(config), config.multi_head_num, "image_head_size * image_multi_head_num", "multi_head_num"
-        )
-        patches = config.image_feature_patch_num
-        if not patches:
-            raise ShapeFault("has image_feature_patch_num 0; it is 1 or more")
-        if patches > 1 and len(shapes.image) > 1:
-            raise ShapeFault(
-                f"has image_feature_patch_num {patches}, but group image has {len(shapes.image)} features, each of "
-                "which is a patch; leave it out"
-            )
-        if shapes.image[0] % patches:
-            text = f"has image_feature_patch_num {patches}, but its feature has {shapes.image[0]} numbers"
-            raise ShapeFault(f"{text}, which is no multiple of it")
 
     def __call__(self, images: Sequence[tf.Tensor], call: Call) -> tf.Tensor:
         """Maps vectors, each `[batch, width of a feature]`, to tokens `[batch, tokens, width]`."""
@@ -91,7 +62,7 @@ class TextTower(tf.Module):
 
     def __init__(self, build: Build, config: CMBFTower, shapes: ModalityShapes):
         super().__init__()
-        self.width = config.text_head_size * config.text_multi_head_num
+        self.width = text_width(config)
         self.limit = config.max_position_embeddings if config.use_position_embeddings else 0
         self.of_general: Projection | None = None
         if shapes.general:
@@ -107,23 +78,6 @@ class TextTower(tf.Module):
             self.texts.append(TokenEmbedding(build, name, self.width, self.limit, rate, kind))
         layers = config.text_self_attention_layer_num
         self.encoder = Encoder(build, "text_self_attention", _sizes(config, self.width, layers))
-
-    @staticmethod
-    def check(config: CMBFTower, shapes: ModalityShapes) -> None:
-        """Checks what a config says of texts.
-
-        Raises:
-            ShapeFault: it does not fit together.
-        """
-        for field in ("text_head_size", "text_multi_head_num"):
-            if not getattr(config, field):
-                raise ShapeFault(f"needs {field}, 1 or more")
-        width = config.text_head_size * config.text_multi_head_num
-        require_heads(width, config.multi_head_num, "text_head_size * text_multi_head_num", "multi_head_num")
-        if shapes.text and config.use_position_embeddings and not config.max_position_embeddings:
-            raise ShapeFault(
-                "needs max_position_embeddings, the steps of the longest text, or use_position_embeddings: false"
-            )
 
     def read(self, x: Modalities, call: Call) -> TextTokens:
         """Maps features to tokens."""
@@ -175,12 +129,6 @@ class TextTokens:
             number = tf.cast(lengths, tf.float32)[:, tf.newaxis]
             parts.append(tf.math.divide_no_nan(tf.reduce_sum(text * exist, axis=1), number))
         return parts
-
-
-def _image_width(config: CMBFTower) -> int:
-    if config.image_self_attention_layer_num:
-        return config.image_head_size * config.image_multi_head_num
-    return config.multi_head_num * config.image_cross_head_size
 
 
 def _sizes(config: CMBFTower, width: int, num_layers: int) -> EncoderSizes:

@@ -1,6 +1,6 @@
 """Features of several kinds that an encoder reads as tokens: images, general features, texts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import tensorflow as tf
@@ -10,44 +10,6 @@ from easymtl.layers.dense import DNN, Dense
 from easymtl.layers.shapes import ShapeFault
 from easymtl.layers.steps import Steps
 from easymtl.protos.layer_pb2 import DNN as DNNConfig
-
-
-@dataclass(frozen=True)
-class ModalityShapes:
-    """The widths of features by their kind; kinds may be missing.
-
-    Attributes:
-        image: of vectors that stand for images.
-        general: of other vectors that are tokens.
-        text: of the steps of histories, by the name of their feature.
-        other: of a vector that is no token; 0 if there is none.
-    """
-
-    image: Sequence[int] = ()
-    general: Sequence[int] = ()
-    text: Mapping[str, int] = field(default_factory=dict)
-    other: int = 0
-
-    def check(self) -> None:
-        """Checks that there are features, and that those of one kind are equally wide.
-
-        Raises:
-            ShapeFault: it is not so; the text goes on from the name of the network.
-        """
-        if not (self.image or self.general or self.text or self.other):
-            raise ShapeFault("reads the feature groups image, general, text and other, but there is none of them")
-        widths = {"image": list(self.image), "general": list(self.general), "text": list(self.text.values())}
-        for group, found in widths.items():
-            if len(set(found)) > 1:
-                text = f"needs features of one width in group {group}, but is given {', '.join(map(str, found))}"
-                raise ShapeFault(f"{text}; {_REMEDY[group]}")
-
-
-_REMEDY = {
-    "image": "give them one raw_input_dim",
-    "general": "give them one embedding_dim",
-    "text": "give them one embedding_dim",
-}
 
 
 @dataclass(frozen=True)
@@ -92,8 +54,6 @@ class OtherFeatures(tf.Module):
     def __init__(self, build: Build, width: int, config: DNNConfig | None):
         """Makes the layers of the config, if there is one."""
         super().__init__()
-        if config is not None and not width:
-            raise ShapeFault("has other_feature_dnn, but there is no feature group other; leave it out")
         self.dnn = DNN(build, "other_dnn", width, config) if config is not None else None
         self.width = self.dnn.width if self.dnn else width
 
@@ -102,6 +62,16 @@ class OtherFeatures(tf.Module):
         if x is None:
             return []
         return [x if self.dnn is None else self.dnn(x, call)]
+
+
+def require_none(faults: Iterable[str]) -> None:
+    """Checks that there are no faults.
+
+    Raises:
+        ShapeFault: with the first one.
+    """
+    for text in faults:
+        raise ShapeFault(text)
 
 
 def all_exist(batch: tf.Tensor, number: int) -> tf.Tensor:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
+from easymtl.config.modalities import encoder_faults
 from easymtl.layers.activation import make_block_activation
 from easymtl.layers.context import Build, Call
 from easymtl.layers.dense import Dense, Dropout
 from easymtl.layers.initializers import truncated_normal
-from easymtl.layers.mlp import require_activation, require_rate
 from easymtl.layers.norm import LayerNorm
 from easymtl.layers.shapes import ShapeFault
 from easymtl.protos.backbone_pb2 import BSTEncoder
@@ -68,25 +68,8 @@ def check_encoder(config: BSTEncoder | UniterTower) -> None:
     Raises:
         ShapeFault: it cannot be built; the text goes on from the name of the layer.
     """
-    for field in ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"):
-        if not getattr(config, field):
-            raise ShapeFault(f"needs {field}, 1 or more")
-    require_heads(config.hidden_size, config.num_attention_heads)
-    require_activation(config.hidden_act, "hidden_act")
-    for field in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
-        require_rate(getattr(config, field), field)
-
-
-def require_heads(
-    width: int, num_heads: int, field: str = "hidden_size", of_heads: str = "num_attention_heads"
-) -> None:
-    """Checks that heads share a width evenly.
-
-    Raises:
-        ShapeFault: they do not; the text names the fields.
-    """
-    if width % num_heads:
-        raise ShapeFault(f"has {field} {width}, which is no multiple of {of_heads} {num_heads}")
+    for text in encoder_faults(config):
+        raise ShapeFault(text)
 
 
 class AttentionHeads(tf.Module):

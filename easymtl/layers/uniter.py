@@ -2,11 +2,11 @@
 
 import tensorflow as tf
 
+from easymtl.config.modalities import ModalityShapes, uniter_faults
 from easymtl.layers.context import Build, Call
-from easymtl.layers.modalities import Modalities, ModalityShapes, OtherFeatures, Projection, all_exist, joined
-from easymtl.layers.shapes import ShapeFault
+from easymtl.layers.modalities import Modalities, OtherFeatures, Projection, all_exist, joined, require_none
 from easymtl.layers.tokens import TokenEmbedding, token_types, within_positions
-from easymtl.layers.transformer import Encoder, EncoderSizes, check_encoder
+from easymtl.layers.transformer import Encoder, EncoderSizes
 from easymtl.protos.model_pb2 import UniterTower
 
 
@@ -93,15 +93,7 @@ def check_uniter(config: UniterTower, shapes: ModalityShapes) -> None:
     Raises:
         ShapeFault: it cannot be built; the text goes on from the name of the network.
     """
-    shapes.check()
-    check_encoder(config)
-    limit = config.max_position_embeddings
-    if config.use_position_embeddings and (shapes.text or shapes.image) and not limit:
-        raise ShapeFault("has max_position_embeddings 0; it is the number of steps of the longest text")
-    if config.use_position_embeddings and len(shapes.image) > limit:
-        raise ShapeFault(f"reads {len(shapes.image)} images, more than max_position_embeddings {limit}")
-    if config.HasField("other_feature_dnn") and not shapes.other:
-        raise ShapeFault("has other_feature_dnn, but there is no feature group other; leave it out")
+    require_none(uniter_faults(config, shapes))
 
 
 def _other_dnn(config: UniterTower):

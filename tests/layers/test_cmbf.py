@@ -5,9 +5,10 @@ import pytest
 import tensorflow as tf
 from google.protobuf import text_format
 
+from easymtl.config.modalities import ModalityShapes
 from easymtl.layers.cmbf import CMBF, check_cmbf
 from easymtl.layers.context import Build
-from easymtl.layers.modalities import Modalities, ModalityShapes
+from easymtl.layers.modalities import Modalities
 from easymtl.layers.shapes import ShapeFault
 from easymtl.protos.model_pb2 import CMBFTower
 from tests.layers.histories import (
@@ -201,7 +202,7 @@ def test_every_weight_learns_but_biases_that_softmax_takes_away():
 def test_a_text_that_is_too_long_says_what_to_do():
     layer, _, _ = make("text_head_size: 4 max_position_embeddings: 2", texts=TEXTS)
     with pytest.raises(
-        tf.errors.InvalidArgumentError, match="bottom_cmbf: title has more steps than .* max_seq_len: 2"
+        tf.errors.InvalidArgumentError, match=r"bottom_cmbf: title has more steps than .* max_seq_len: 2"
     ):
         run(layer, texts=TEXTS)
 
@@ -212,18 +213,18 @@ ALL = ModalityShapes([8, 8], [5], {"title": 4}, 2)
 @pytest.mark.parametrize(
     ("text", "shapes", "message"),
     [
-        (SIZES, ModalityShapes(), "reads the feature groups image, general, text and other, but there is none of them"),
+        (SIZES, ModalityShapes(), 'reads the feature groups "image", "general", "text", "other", but there is none'),
         (
             SIZES,
             ModalityShapes(general=[4, 6]),
-            "needs features of one width in group general, but is given 4, 6; give",
+            "needs features of one width in the group general, but they have widths 4, 6; give",
         ),
-        (SIZES, ModalityShapes(image=[4, 6]), "needs features of one width in group image"),
-        (SIZES, ModalityShapes(text={"a": 4, "b": 6}), "needs features of one width in group text"),
+        (SIZES, ModalityShapes(image=[4, 6]), "needs features of one width in the group image"),
+        (SIZES, ModalityShapes(text={"a": 4, "b": 6}), "needs features of one width in the group text"),
         ("multi_head_num: 0", ALL, "has multi_head_num 0; it is 1 or more"),
         ("hidden_dropout_prob: 1", ALL, "has hidden_dropout_prob 1"),
         ("text_seq_emb_dropout_prob: 1", ALL, "has text_seq_emb_dropout_prob 1"),
-        (SIZES, ALL, "needs image_cross_head_size, the width of a head, where images have no own layers"),
+        (SIZES, ALL, "needs image_cross_head_size, the width of a head, where images have no layers of their own"),
         ("image_self_attention_layer_num: 1", ALL, "needs text_head_size, 1 or more"),
         (
             SIZES + "image_self_attention_layer_num: 1 max_position_embeddings: 4",
@@ -233,12 +234,12 @@ ALL = ModalityShapes([8, 8], [5], {"title": 4}, 2)
         (
             SIZES + "image_self_attention_layer_num: 1 image_feature_patch_num: 3",
             ALL,
-            "has image_feature_patch_num 3, but group image has 2",
+            "has image_feature_patch_num 3, but the group image has 2",
         ),
         (
             SIZES + "image_feature_patch_num: 3 image_self_attention_layer_num: 1",
             ModalityShapes([8]),
-            "has image_feature_patch_num 3, but its feature has 8 numbers, which is no multiple of it",
+            "has image_feature_patch_num 3, but the feature of the group image has 8 numbers",
         ),
         (
             "text_head_size: 4",

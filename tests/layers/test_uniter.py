@@ -5,8 +5,9 @@ import pytest
 import tensorflow as tf
 from google.protobuf import text_format
 
+from easymtl.config.modalities import ModalityShapes
 from easymtl.layers.context import Build
-from easymtl.layers.modalities import Modalities, ModalityShapes
+from easymtl.layers.modalities import Modalities
 from easymtl.layers.shapes import ShapeFault
 from easymtl.layers.uniter import Uniter, check_uniter
 from easymtl.protos.model_pb2 import UniterTower
@@ -148,7 +149,7 @@ def test_every_weight_learns_but_biases_that_softmax_takes_away():
 def test_a_text_that_is_too_long_says_what_to_do():
     layer, _, _ = make(SIZES.replace("embeddings: 5", "embeddings: 2"), texts=TEXTS)
     with pytest.raises(
-        tf.errors.InvalidArgumentError, match="bottom_uniter: title has more steps than .* max_seq_len: 2"
+        tf.errors.InvalidArgumentError, match=r"bottom_uniter: title has more steps than .* max_seq_len: 2"
     ):
         run(layer, texts=TEXTS)
 
@@ -156,7 +157,7 @@ def test_a_text_that_is_too_long_says_what_to_do():
 @pytest.mark.parametrize(
     ("text", "shapes", "message"),
     [
-        (SIZES, ModalityShapes(), "reads the feature groups image, general, text and other, but there is none of them"),
+        (SIZES, ModalityShapes(), 'reads the feature groups "image", "general", "text", "other", but there is none'),
         ("hidden_size: 6", ModalityShapes(general=[4]), "needs num_hidden_layers, 1 or more"),
         (
             SIZES.replace("heads: 2", "heads: 4"),
