@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 from easymtl.config import view
 from easymtl.config.block_graph import MAIN, Graph, Node, Scope, graph_of
+from easymtl.config.modalities import GROUPS as MODAL_GROUPS
+from easymtl.config.modalities import TEXT, modal_bottom
 from easymtl.config.names import INPUT_GROUP
 from easymtl.config.rules.groups import group_references
 from easymtl.protos.feature_pb2 import FeatureConfig, FeatureGroupConfig, Initializer, WideOrDeep
@@ -66,6 +68,8 @@ def input_groups(pipeline: Pipeline) -> list[InputGroup]:
     """Returns the groups as the layers read them, those of the config first and in its order."""
     declared = {group.group_name: group for group in pipeline.model_config.feature_groups}
     graph = graph_of(pipeline)
+    if modal_bottom(pipeline):
+        return _of_modalities(declared)
     if graph is None or graph.faults:
         return [InputGroup(name, group, _scope(index)) for index, (name, group) in enumerate(declared.items())]
     return list(_Groups(pipeline, graph, declared).groups())
@@ -77,7 +81,17 @@ def groups_of_vectors(pipeline: Pipeline) -> set[str]:
     What blocks read is checked when their shapes are walked.
     """
     declared = {group.group_name for group in pipeline.model_config.feature_groups}
+    if modal_bottom(pipeline):
+        return declared - {TEXT}
     return declared if graph_of(pipeline) is None else declared & set(_outside_of_graph(pipeline))
+
+
+def _of_modalities(declared: dict[str, FeatureGroupConfig]) -> list[InputGroup]:
+    """Returns the groups of a network over images and texts, numbered as EasyRec makes their inputs."""
+    first = [name for name in MODAL_GROUPS if name in declared and name != TEXT]
+    order = [*first, *(name for name in declared if name not in first)]
+    scopes = {name: _scope(index) for index, name in enumerate(order)}
+    return [InputGroup(name, group, scopes[name], has_steps=name == TEXT) for name, group in declared.items()]
 
 
 def _outside_of_graph(pipeline: Pipeline) -> list[str]:

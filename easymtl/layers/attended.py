@@ -1,12 +1,15 @@
 """What layers of attention take: a query, values and keys, each a tensor `[batch, items, width]` or a history."""
 
+import functools
 from dataclasses import dataclass
 
 import tensorflow as tf
 
-from easymtl.layers.segments import NOTHING
 from easymtl.layers.shapes import Array, History, Shape, ShapeFault, Value, describe
 from easymtl.layers.steps import Rectangle, Steps
+
+_MASKED = 1e9
+"""Is taken off the scores of what may not be attended to."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,6 @@ class AttentionInputs:
             is_causal: whether an item attends to none behind it.
             mask: bool `[batch, items]`, of the query and the values, where they are the same ones.
         """
-        scores = tf.cast(scores, tf.float32)
         masks = [] if mask is None else [mask[:, tf.newaxis, :] & mask[:, :, tf.newaxis]]
         if self._value is not None:
             masks.append(self._value.mask()[:, tf.newaxis, :])
@@ -103,8 +105,10 @@ class AttentionInputs:
         if is_causal:
             queries, values = tf.shape(scores)[-2], tf.shape(scores)[-1]
             masks.append(tf.range(queries)[:, tf.newaxis] >= tf.range(values))
-        for one in masks:
-            scores = tf.where(one, scores, NOTHING)
+        scores = tf.cast(scores, tf.float32)
+        if masks:
+            # Taken off, and not put in their place: where none may be attended to, the scores still learn.
+            scores -= _MASKED * tf.cast(tf.logical_not(functools.reduce(tf.logical_and, masks)), tf.float32)
         return tf.nn.softmax(scores)
 
     def like_query(self, values: tf.Tensor) -> Value:

@@ -114,6 +114,9 @@ class Inputs(Mapping[str, tf.Tensor]):
     def __getitem__(self, group: str) -> tf.Tensor:
         return self.groups[group].flat
 
+    def __contains__(self, group: object) -> bool:
+        return group in self.groups
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.groups)
 

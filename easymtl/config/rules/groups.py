@@ -6,6 +6,9 @@ from google.protobuf.message import Message
 
 from easymtl.config import view
 from easymtl.config.block_graph import graph_of
+from easymtl.config.modalities import FIELDS as MODAL_FIELDS
+from easymtl.config.modalities import GROUPS as MODAL_GROUPS
+from easymtl.config.modalities import modal_bottom
 from easymtl.config.names import INPUT_GROUP
 from easymtl.config.rules.review import Review, feature_name, walk
 from easymtl.errors import quoted
@@ -48,12 +51,15 @@ def check_model_groups(review: Review) -> None:
     known = [*defined, INPUT_GROUP] if graph and view.model_name(review.pipeline) != "model_params" else defined
     for path, name in references:
         review.check_known(path, name, known, "the feature groups", *_GROUP_NAMES)
-    reads_groups = graph is not None or any(".groups[" in path for path, _ in references)
+    is_modal = bool(modal_bottom(review.pipeline))
+    reads_groups = graph is not None or is_modal or any(".groups[" in path for path, _ in references)
     if not reads_groups and defined and INPUT_GROUP not in defined:
         kind = model[0].rpartition(".")[2]
         text = f'lacks the group "{INPUT_GROUP}", which {kind} reads; its groups are {quoted(defined)}.'
         review.problem("model_config.feature_groups", text, *_GROUP_NAMES)
     read = {name for _, name in references} | (set() if reads_groups else {INPUT_GROUP})
+    if is_modal:
+        read |= set(MODAL_GROUPS)
     if graph:
         read = (read - ({INPUT_GROUP} - set(defined))) | graph.groups_read()
     for index, name in enumerate(defined):
@@ -113,7 +119,7 @@ def _tables(review: Review) -> Iterator[tuple[str, str, tuple[str, str]]]:
 def _hands_on_its_input(model: Message) -> bool:
     """Returns whether the towers read the features themselves, not what layers or experts make of them."""
     if isinstance(model, DBMTL):
-        return not (model.HasField("bottom_dnn") or model.HasField("expert_dnn"))
+        return not any(model.HasField(name) for name in ("bottom_dnn", "expert_dnn", *MODAL_FIELDS))
     return isinstance(model, SimpleMultiTask)
 
 
