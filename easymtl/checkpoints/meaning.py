@@ -13,6 +13,7 @@ from google.protobuf import text_format
 from easymtl.checkpoints.folder import Checkpoint
 from easymtl.checkpoints.weights import advice_for_another_config
 from easymtl.config import view
+from easymtl.config.block_graph import wiring
 from easymtl.config.rules.feature_faults import table_sources
 from easymtl.config.vocabulary import read_vocabulary
 from easymtl.errors import UserError, quoted
@@ -47,6 +48,7 @@ def meaning_of(pipeline: Pipeline) -> dict[str, Any]:
             for tower in view.task_towers(pipeline)
             if tower.HasField("label_transform")
         },
+        "blocks": wiring(pipeline),
     }
 
 
@@ -60,7 +62,7 @@ def require_same_meaning(
     """
     there, here = state.get("meaning"), meaning_of(pipeline)
     # Checkpoints from before there were such transforms do not speak of them.
-    there = {"label_transforms": {}, **there} if there else there
+    there = {"label_transforms": {}, "blocks": {}, **there} if there else there
     if not there or all(there[part] == here.get(part) for part in there):
         return
     raise UserError(
@@ -90,6 +92,7 @@ def difference_of_weights(pipeline: Pipeline, state: Mapping[str, Any], is_resha
         },
         "features": {name: fields for name, fields in there["features"].items() if name in here["features"]},
         "vocabularies": there.get("vocabularies", {}),
+        "blocks": here["blocks"],
     }
     groups = {name: here["groups"][name][: len(names)] for name, names in both["groups"].items()}
     here = {**here, "label_transforms": {}, "groups": groups}
@@ -146,6 +149,10 @@ def _difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
             f'the vocab_file of feature "{changed[0]}" has not the values, in the order, that it had in the training, '
             "so that they would take each other's rows"
         )
+    for block in sorted({*here["blocks"], *there.get("blocks", here["blocks"])}):
+        before, now = (part.get("blocks", {}).get(block, "nothing") for part in (there, here))
+        if "blocks" in there and before != now:
+            return f'the block "{block}" is {now or "{ }"} in the config and {before or "{ }"} in the training'
     return "its feature groups are not those of the config"
 
 

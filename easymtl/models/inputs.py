@@ -84,7 +84,7 @@ class GroupInput:
     @property
     def num_rows(self) -> tf.Tensor:
         """Returns the rows of the batch, a scalar."""
-        parts = [*([] if self.joined is None else [self.joined]), *self.attended]
+        parts = [*([] if self.joined is None else [self.joined]), *self.attended, *self.columns.values()]
         return tf.shape(parts[0])[0] if parts else next(iter(self.sequences.values())).batch_size
 
     @property

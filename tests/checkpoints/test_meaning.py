@@ -31,6 +31,24 @@ def test_weights_are_not_read_with_another_meaning(folder, override, message):
         Trainer(config, lambda event: None)
 
 
+@pytest.mark.slow
+def test_blocks_are_not_joined_in_another_order(tmp_path):
+    write_data(tmp_path)
+    graph = """backbone {
+        blocks { name: "a" inputs { feature_group_name: "all" } keras_layer { class_name: "MLP" mlp { hidden_units: 3 } } }
+        blocks { name: "b" inputs { feature_group_name: "all" } keras_layer { class_name: "MLP" mlp { hidden_units: 3 } } }
+        concat_blocks: ["a", "b"] }"""
+    text = CONFIG.format(folder=tmp_path)
+    (tmp_path / "x.config").write_text(text.replace("model_config {", f"model_config {{ {graph}", 1))
+    path = str(tmp_path / "x.config")
+    Trainer(load_config(path, ["train_config.num_steps=1"]), lambda event: None).run()
+    load_ranker(load_config(path).pipeline, find_checkpoint(load_config(path).pipeline))
+    config = load_config(path, ['model_config.backbone.concat_blocks=["b", "a"]'])
+    says = 'the block "backbone results" is b, a in the config and a, b in the training'
+    with pytest.raises(UserError, match=says):
+        load_ranker(config.pipeline, find_checkpoint(config.pipeline))
+
+
 def test_layers_are_not_read_by_another_tower_at_their_place(folder):
     tower = 'tower_name: "%s" label_name: "%s" dnn { hidden_units: 4 }'
     overrides = [

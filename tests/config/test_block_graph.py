@@ -3,7 +3,7 @@
 import pytest
 from google.protobuf import text_format
 
-from easymtl.config.block_graph import block_outputs, graph_of, keras_layers, read_graph
+from easymtl.config.block_graph import block_outputs, graph_of, keras_layers, read_graph, wiring
 from easymtl.config.block_graph.ordering import circle, sort
 from easymtl.protos.backbone_pb2 import BackboneTower
 from easymtl.protos.pipeline_pb2 import Pipeline
@@ -224,6 +224,22 @@ def test_outputs_are_told_by_either_form_of_parameters():
         "a": "model_config.backbone.blocks[0].keras_layer",
         "c_l0": "model_config.backbone.blocks[2].layers[0].keras_layer",
     }
+
+
+def test_the_wiring_of_a_graph_is_all_but_its_layers_and_dropout():
+    text = """model_config { feature_groups { group_name: "all" } backbone {
+        blocks { name: "a" inputs { feature_group_name: "all" } input_layer { dropout_rate: %s do_batch_norm: true } }
+        blocks { name: "b" inputs { block_name: "a" input_slice: "%s" }
+                 repeat { num_repeat: 2 keras_layer { class_name: "%s" } } } } }"""
+
+    def of(*parts: str) -> dict[str, str]:
+        return wiring(text_format.Parse(text % parts, Pipeline()))
+
+    first = of("0.1", "[:, 1:]", "A")
+    assert first == of("0.2", "[:, 1:]", "B")
+    assert first["backbone/b"] != of("0.1", "[:, :1]", "A")["backbone/b"]
+    assert first["backbone results"] == "b"
+    assert "do_batch_norm: true" in first["backbone/a"] and "num_repeat: 2" in first["backbone/b"]
 
 
 def test_sorting_leaves_out_circles_and_what_needs_them():

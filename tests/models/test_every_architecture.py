@@ -63,6 +63,7 @@ TEXTS = {
     "esmm": f"esmm {{ {FUNNEL} }}",
     "escm2_ips": f"escm2 {{ {FUNNEL} }}",
     "escm2_dr": f"escm2 {{ {FUNNEL} counterfactual: DR }}",
+    "model_params": f"model_params {{ {RELATED} }}",
     "aitm": f"aitm {{ bottom_dnn {{ {DNN} }} transfer_dnn {{ {DNN} }} {TOWERS} }}",
     "aitm_linear": f"aitm {{ {TOWERS} }}",
     "dbmtl_experts": f"dbmtl {{ bottom_dnn {{ {DNN} }} expert_dnn {{ {DNN} }} num_expert: 2 {RELATED} }}",

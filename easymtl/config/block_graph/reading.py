@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from google.protobuf import text_format
+
 from easymtl.config.block_graph.graph import MAIN, Graph, read_graph
 from easymtl.config.block_graph.scope import Node
 from easymtl.protos.backbone_pb2 import Block, KerasLayer, Layer
@@ -24,6 +26,35 @@ def block_outputs(pipeline: Pipeline) -> dict[str, str]:
     graph = graph_of(pipeline)
     layers = (layer for node in graph.main.nodes.values() for layer in keras_layers(node)) if graph else ()
     return {name: path for name, path, layer in layers if _is_output(layer)}
+
+
+def wiring(pipeline: Pipeline) -> dict[str, str]:
+    """Returns what each block reads and makes of it before its layers, and what comes out, as text by block.
+
+    Weights would fit where any of this is changed, and mean something else.
+    """
+    graph = graph_of(pipeline)
+    found: dict[str, str] = {}
+    for scope in graph.scopes if graph else ():
+        for node in scope.nodes.values():
+            found[f"{scope.name}/{node.name}"] = text_format.MessageToString(_wires(node.block), as_one_line=True)
+        found[f"{scope.name} results"] = f"{'a list of ' if scope.is_list else ''}{', '.join(scope.results)}"
+    return found
+
+
+def _wires(block: Block) -> Block:
+    """Returns a block without its layers and without what counts in training alone."""
+    wires = Block()
+    wires.CopyFrom(block)
+    for body in (wires, *wires.layers):
+        for several in ("keras_layer", "repeat", "recurrent"):
+            if body.WhichOneof("layer") == several:
+                (body if several == "keras_layer" else getattr(body, several)).ClearField("keras_layer")
+    forms = [one.reset_input for one in wires.inputs if one.HasField("reset_input")]
+    for options in [*forms, *([wires.input_layer] if wires.HasField("input_layer") else [])]:
+        for rate in ("dropout_rate", "feature_dropout_rate"):
+            options.ClearField(rate)
+    return wires
 
 
 def keras_layers(node: Node) -> Iterator[tuple[str, str, KerasLayer]]:

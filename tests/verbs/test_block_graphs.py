@@ -1,0 +1,90 @@
+"""A block graph on its whole way: checked, trained, continued, exported, and scored by checkpoint and SavedModel."""
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from tests.errors.project import CONFIG, Project, replaced
+
+GRAPH = """
+  feature_groups { group_name: "ids" feature_names: ["user", "tags"] }
+  feature_groups { group_name: "plain" feature_names: ["user_text", "price"] }
+  backbone {
+    packages {
+      name: "enc"
+      blocks {
+        name: "net"
+        inputs { use_package_input: true }
+        keras_layer { class_name: "MLP" mlp { hidden_units: 6 dropout_ratio: 0.2 } }
+      }
+    }
+    blocks { name: "table" inputs { feature_group_name: "ids" } embedding_layer { embedding_dim: 3 combiner: "mean" } }
+    blocks { name: "raw" inputs { feature_group_name: "plain" } raw_input { } }
+    blocks { name: "price" inputs { block_name: "raw" input_slice: "[1]" input_fn: "lambda x: tf.expand_dims(x, 1)" } }
+    blocks {
+      name: "fea"
+      inputs { feature_group_name: "all" }
+      input_layer { do_batch_norm: true feature_dropout_rate: 0.1 output_2d_tensor_and_feature_list: true }
+    }
+    blocks { name: "first" inputs { block_name: "fea" input_slice: "[0]" } }
+    blocks {
+      name: "score"
+      inputs { block_name: "first" }
+      keras_layer { class_name: "MLP" mlp { hidden_units: 1 use_final_bn: false add_to_outputs: true } }
+    }
+    blocks { name: "other" inputs { package_name: "enc" package_input: "first" package_input_fn: "lambda x: x * 0.5" } }
+    blocks { name: "same" inputs { package_name: "enc" package_input: "first" } }
+    blocks {
+      name: "near"
+      inputs { block_name: "same" }
+      inputs { block_name: "other" }
+      merge_inputs_into_list: true
+      keras_layer {
+        class_name: "AuxiliaryLoss"
+        st_params { fields { key: "loss_type" value { string_value: "info_nce" } } }
+      }
+    }
+    blocks {
+      name: "join"
+      inputs { block_name: "same" }
+      inputs { block_name: "table" }
+      inputs { block_name: "price" }
+      inputs { block_name: "score" }
+      inputs { block_name: "near" ignore_input: true }
+    }
+    concat_blocks: "join"
+    top_mlp { hidden_units: 8 }
+  }
+  model_params {
+    outputs: "score"
+"""
+USER = 'features { feature_name: "user_text" input_names: "user" hash_bucket_size: 5 embedding_dim: 2 }'
+TEXT = replaced(
+    CONFIG,
+    ("  dbmtl {\n    bottom_dnn { hidden_units: [8, 6] }\n", GRAPH),
+    (
+        "feature_config {\n",
+        f"feature_config {{\n  {USER}\n",
+    ),
+    ('export_config { exporter_type: "none" }', 'export_config { exporter_type: "final" }'),
+)
+
+
+@pytest.mark.slow
+def test_a_graph_goes_all_the_way(tmp_path):
+    project = Project(tmp_path, TEXT)
+    command = "--pipeline_config x.config"
+    drawn = project.run(f"check {command} --network")
+    assert drawn.code == 0, drawn.message
+    assert "enc(first | lambda x: x * 0.5)" in " ".join(drawn.out.split())
+    for steps in (2, 4):
+        trained = project.run(f"train {command} --set train_config.num_steps={steps}")
+        assert trained.code == 0, trained.message
+        assert "near_info_nce_loss" in trained.out
+    for name, where in (("a", ""), ("b", "--saved_model model/export/final")):
+        scored = project.run(f"predict {command} --input eval.csv --output {name}.parquet {where}")
+        assert scored.code == 0, scored.message
+    first, second = (pq.read_table(tmp_path / f"{name}.parquet") for name in "ab")
+    assert {"score", "probs_ctr", "probs_cvr", "y_stay"} <= set(first.column_names) == set(second.column_names)
+    for name in first.column_names:
+        np.testing.assert_allclose(first[name].to_numpy(), second[name].to_numpy(), rtol=1e-5, atol=1e-6)
