@@ -7,6 +7,8 @@ import tensorflow as tf
 from easymtl.layers.shapes import Array, History, Shape, ShapeFault, Value, describe
 from easymtl.layers.steps import Steps, joined
 
+_UNEQUAL = "histories that a block joins have different numbers of steps in a row"
+
 
 def merged_shape(shapes: Sequence[Shape], axis: int = -1) -> Shape:
     """Returns the shape of `merged`.
@@ -68,7 +70,12 @@ def of_one_type(tensors: Sequence[tf.Tensor], dtype: tf.DType) -> list[tf.Tensor
 
 
 def _joined_steps(steps: Sequence[Steps], dtype: tf.DType) -> Steps:
-    flats = of_one_type([one.flat for one in steps], dtype)
+    first, *others = steps
+    different = [one.lengths for one in others if one.lengths is not first.lengths]
+    # Segments of other lengths might have as many steps in all, and would be put together wrongly.
+    checks = [tf.debugging.assert_equal(first.lengths, lengths, _UNEQUAL) for lengths in different]
+    with tf.control_dependencies([check for check in checks if check is not None]):
+        flats = of_one_type([tf.identity(one.flat) for one in steps], dtype)
     return joined([one.replaced(flat) for one, flat in zip(steps, flats)])
 
 

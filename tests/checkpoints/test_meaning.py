@@ -34,10 +34,9 @@ def test_weights_are_not_read_with_another_meaning(folder, override, message):
 @pytest.mark.slow
 def test_blocks_are_not_joined_in_another_order(tmp_path):
     write_data(tmp_path)
-    graph = """backbone {
-        blocks { name: "a" inputs { feature_group_name: "all" } keras_layer { class_name: "MLP" mlp { hidden_units: 3 } } }
-        blocks { name: "b" inputs { feature_group_name: "all" } keras_layer { class_name: "MLP" mlp { hidden_units: 3 } } }
-        concat_blocks: ["a", "b"] }"""
+    block = """blocks {
+        name: "%s" inputs { feature_group_name: "all" } keras_layer { class_name: "MLP" mlp { hidden_units: 3 } } }"""
+    graph = f'backbone {{ {block % "a"} {block % "b"} concat_blocks: ["a", "b"] }}'
     text = CONFIG.format(folder=tmp_path)
     (tmp_path / "x.config").write_text(text.replace("model_config {", f"model_config {{ {graph}", 1))
     path = str(tmp_path / "x.config")

@@ -241,6 +241,15 @@ def test_a_mistake_has_the_line_of_its_block(problems_of):
     assert problems_of((DEEP, 'inputs { block_name: "fae" }'))[0].startswith(f"x.config:{line}: ")
 
 
+def test_rates_of_features_do_not_go_with_histories(problems_of):
+    changes = (
+        (FEA, FEA.replace("only_output_feature_list: true", "output_seq_and_normal_feature: true")),
+        ("  model_params {\n", "  variational_dropout { }\n  model_params {\n"),
+    )
+    says = "output_seq_and_normal_feature and model_config.variational_dropout, which learns rates"
+    assert any(says in line for line in problems_of(*changes))
+
+
 def test_two_layers_of_one_name_are_told(problems_of):
     layer = 'keras_layer { class_name: "Dense" }'
     extra = f'name: "join_0" inputs {{ block_name: "deep" }} {layer} }} blocks {{ name: "join" repeat {{ {layer} }}'

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from easymtl.layers.merging import merged, merged_shape, padded
 from easymtl.layers.shapes import Array, History, ShapeFault, vector
-from easymtl.layers.steps import Rectangle, Steps
+from easymtl.layers.steps import Rectangle, Segments, Steps
 
 LENGTHS = np.array([2, 0, 3], np.int32)
 
@@ -81,6 +81,19 @@ def test_steps_are_joined_as_steps_and_padding_stays_out():
         assert isinstance(joined, Steps) and joined.width == 5
         expected = np.concatenate([part.rectangle().values for part in parts], axis=2)
         np.testing.assert_array_equal(joined.rectangle().values, expected)
+
+
+@pytest.mark.parametrize("is_traced", [False, True])
+def test_histories_of_other_lengths_are_not_joined(is_traced):
+    first, second = steps(2).segments(), steps(3).segments()
+    second.lengths = tf.constant(LENGTHS[::-1].copy())
+
+    def join(lengths: tf.Tensor) -> tf.Tensor:
+        return merged([first, Segments(second.flat, second.rows, lengths)], -1, tf.float32).flat
+
+    function = tf.function(join, autograph=False) if is_traced else join
+    with pytest.raises(tf.errors.InvalidArgumentError, match="different numbers of steps in a row"):
+        function(second.lengths)
 
 
 def test_steps_are_padded_where_they_meet_a_tensor():

@@ -54,6 +54,9 @@ def check_input_layers(review: Review) -> None:
             for field in ("do_batch_norm", "do_layer_norm", "dropout_rate", "feature_dropout_rate"):
                 if getattr(config, field):
                     review.problem(f"{path}.{field}", "has no effect with output_seq_and_normal_feature. Remove it.")
+            if review.pipeline.model_config.HasField("variational_dropout"):
+                text = "and model_config.variational_dropout, which learns rates of features that are one vector."
+                review.problem(f"{path}.output_seq_and_normal_feature", f"{text} Remove one of them.")
         elif not config.concat_seq_feature:
             text = "goes with output_seq_and_normal_feature: true alone. Remove it."
             review.problem(f"{path}.concat_seq_feature", text)
