@@ -14,7 +14,7 @@ from easymtl.layers.mlp import MLP, mlp_width
 from easymtl.models.block_graph import Plan, plan_graph
 from easymtl.models.block_graph.calls import GraphCall
 from easymtl.models.block_graph.faults import BlockFault, at_block
-from easymtl.models.block_graph.planning import require_vectors
+from easymtl.models.block_graph.plans import require_vectors
 from easymtl.models.block_graph.running import Run
 from easymtl.models.inputs import Inputs, InputShapes
 from easymtl.protos.backbone_pb2 import BackboneTower

@@ -7,7 +7,7 @@ from rich.console import Console
 from easymtl.config.block_graph import MAIN
 from easymtl.layers.shapes import describe
 from easymtl.models.block_graph import Plan
-from easymtl.models.block_graph.planning import BlockPlan, InputPlan, PackageCall, Read, ScopePlan
+from easymtl.models.block_graph.plans import BlockPlan, InputPlan, PackageCall, Read, ScopePlan
 from easymtl.protos.backbone_pb2 import Block, InputLayer, Layer
 from easymtl.reporting.tables import make_table
 from easymtl.reporting.terminal import print_line

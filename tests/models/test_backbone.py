@@ -143,6 +143,12 @@ def test_a_recurrent_layer_keeps_its_fixed_input(given):
     np.testing.assert_allclose(backbone(make_inputs(), Call())[0][0], x, rtol=1e-4, atol=1e-4)
 
 
+def test_the_fixed_input_stays_at_its_place(given):
+    inputs = 'feature_group_name: "all" input_fn: "lambda x: [x, x * 0.25]"'
+    recurrent = 'recurrent { num_steps: 2 fixed_input_index: 1 keras_layer { class_name: "Subtract" } }'
+    np.testing.assert_allclose(run(block("a", inputs, rest=recurrent)), given["all"] * 0.5, rtol=1e-5)
+
+
 def test_several_values_may_go_around_beside_the_fixed_one():
     rest = """recurrent { num_steps: 2 fixed_input_index: 1
         keras_layer { class_name: "MMoE" mmoe { num_task: 2 } } }"""

@@ -7,8 +7,10 @@ import tensorflow as tf
 from google.protobuf import text_format
 
 from easymtl.features.encoder import Encoder, to_tensors
+from easymtl.features.plain_feature import PlainFeature
 from easymtl.layers.context import Call
 from easymtl.models.block_graph.running import Run
+from easymtl.protos.feature_pb2 import FeatureConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.ranker import Ranker
 
@@ -151,6 +153,12 @@ def test_columns_are_the_values_before_they_are_looked_up():
     np.testing.assert_allclose(pair, [[1, 2], [0, 0], [3, 0]])
     assert (passed.dtype, passed.numpy().tolist()) == (tf.int64, [7, 0, 99])
     assert list(ranker.embeddings.parameters()) == ["input_layer/user_embedding/embedding_weights"]
+
+
+def test_numbers_in_text_are_whole_numbers_and_missing_ones_below_all():
+    feature = PlainFeature(FeatureConfig(input_names=["a"], num_buckets=9), "STRING")
+    assert feature.per_value(0, tf.constant(["3", ""])).values.numpy().tolist() == [3, -1]
+    assert feature.dtype == tf.int64
 
 
 def test_columns_of_training_equal_those_of_the_graph():

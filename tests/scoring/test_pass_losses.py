@@ -13,6 +13,7 @@ from easymtl.tasks.build import build_tasks
 from easymtl.tasks.labelled import Labelled
 from easymtl.tasks.losses import LOSSES, reach_of
 from easymtl.tasks.reach import EACH_ROW, ROWS_OF_A_BLOCK, Reach, Together
+from easymtl.tasks.sums import Sum
 from easymtl.tasks.task import Task
 from tests.tasks import test_losses, test_losses_pairwise
 from tests.tasks.loss_checks import Rows, random_rows, task_of
@@ -169,3 +170,10 @@ def test_parts_of_sessions_are_whole_and_hold_every_row_once(monkeypatch, at_onc
 
 def test_without_a_batch_there_is_no_loss():
     assert PassLosses([task_of("losses { loss_type: CLASSIFICATION }")]).result() == {}
+
+
+def test_losses_of_layers_are_the_mean_over_the_rows_of_all_batches():
+    losses = PassLosses([])
+    for value, count in ((1.0, 6.0), (3.0, 2.0)):
+        losses.add(BatchLosses({}, {}, Labelled({}, {}), {"aux_l2_loss": Sum(value * count, count, count)}))
+    assert losses.result() == {"aux_l2_loss": 1.5, "loss": 1.5}

@@ -9,7 +9,7 @@ from easymtl.layers.block_functions import call_function
 from easymtl.layers.context import Call, name_seed
 from easymtl.layers.merging import merged
 from easymtl.layers.shapes import Value
-from easymtl.models.block_graph.planning import BlockPlan, InputPlan, PackageCall, Read, ScopePlan
+from easymtl.models.block_graph.plans import BlockPlan, InputPlan, PackageCall, Read, ScopePlan
 from easymtl.models.inputs import Inputs
 
 
