@@ -12,14 +12,13 @@ settings.load_profile("repeatable")
 def op_by_op():
     """Runs the steps and scores of a file op by op, not traced: a training of few steps takes a third of the time.
 
-    For tests of what is around a step. What is traced, and learns and scores the same, is looked at in
-    tests/training/test_step.py, test_trainer.py and balancing, tests/parity and tests/verbs/test_sample_configs.py.
+    For tests of what is around a step. What is traced, and learns and scores the same, is looked at in tests/parity,
+    tests/verbs/test_sample_configs.py and, of tests/training, test_step.py, test_trainer.py, balancing/test_resume.py.
     """
-    import tensorflow as tf
+    from tests.tracing import op_by_op
 
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+    with op_by_op():
+        yield
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -157,20 +158,27 @@ def test_every_architecture_that_a_config_may_name_is_built_and_no_other():
     assert sorted(MODELS) == sorted(built_architectures())
 
 
+SAMPLES = sorted(ROOT.glob("samples/configs/*.config"))
+
+
+@cache
+def parsed(path: Path) -> Pipeline:
+    return text_format.Parse(path.read_text(), Pipeline())
+
+
 @pytest.mark.parametrize("member", built_architectures())
 def test_every_architecture_has_one_file_one_test_and_a_sample_config(member):
     from easymtl.models import MODELS
 
-    configs = [text_format.Parse(path.read_text(), Pipeline()) for path in ROOT.glob("samples/configs/*.config")]
-    assert member in {config.model_config.WhichOneof("model") for config in configs}
+    assert member in {view.model_name(parsed(path)) for path in SAMPLES}
     assert MODELS[member].__name__.lower() == member.replace("_", "")
     assert MODELS[member].__module__ == f"easymtl.models.{member}"
     assert (ROOT / "tests" / "models" / f"test_{member}.py").is_file()
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("samples/configs/*.config")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
 def test_sample_configs_are_named_after_model_and_data(path):
-    pipeline = text_format.Parse(path.read_text(), Pipeline())
+    pipeline = parsed(path)
     # Those of the guide for users of Merlin say so in front, and what reads histories stands behind the model.
     name, model = path.stem.removeprefix("merlin_").split("_on_")[0], view.model_name(pipeline)
     # A block graph is named after what it is.

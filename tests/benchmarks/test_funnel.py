@@ -10,6 +10,8 @@ from benchmarks import funnel
 from easymtl.config import load_config
 from easymtl.synth import read_batches
 
+pytestmark = pytest.mark.usefixtures("op_by_op")
+
 
 def test_the_expected_auc_is_the_mean_over_drawn_labels():
     random = np.random.default_rng(0)

@@ -5,6 +5,8 @@ import pytest
 from benchmarks import mmoe_paper
 from easymtl.config import load_config
 
+pytestmark = pytest.mark.usefixtures("op_by_op")
+
 
 def row(seed, p, model, rate, error):
     names = {"error_1": error, "error_2": error + 0.02, "reachable_1": 0.005, "reachable_2": 0.007}

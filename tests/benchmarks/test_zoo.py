@@ -7,6 +7,8 @@ from easymtl.reporting.terminal import open_terminal
 from easymtl.serving import export as exporting
 from easymtl.serving.parity import Parity
 
+pytestmark = pytest.mark.usefixtures("op_by_op")
+
 NAME = "dbmtl_on_funnel"
 TINY = ("data_config.batch_size=64", "data_config.eval_batch_size=200")
 

@@ -1,4 +1,4 @@
-"""A config that is damaged anyhow is read or refused: never a crash, never a hang. 10,000 of them, from fixed seeds."""
+"""A config that is damaged anyhow is read or refused: never a crash, never a hang. 5,000 of them, from fixed seeds."""
 
 import random
 import re
@@ -13,9 +13,14 @@ from easymtl.config import load_config
 from easymtl.errors import UserError
 
 ROOT = Path(__file__).parents[2]
-CONFIGS = sorted([*ROOT.glob("samples/configs/*.config"), *ROOT.glob("tests/data/easyrec_golden/**/pipeline.config")])
+SAMPLES = [
+    # Those on census are the longest, and have one data part.
+    *(path for path in ROOT.glob("samples/configs/*.config") if "_on_census" not in path.stem),
+    ROOT / "samples/configs/mmoe_on_census.config",
+]
+CONFIGS = sorted([*SAMPLES, *ROOT.glob("tests/data/easyrec_golden/**/pipeline.config")])
 TEXTS = [path.read_bytes() for path in CONFIGS]
-CHUNKS, CONFIGS_A_CHUNK = 40, 250
+CHUNKS, CONFIGS_A_CHUNK = 20, 250
 SECONDS_TO_A_HANG = 20
 MOST_MUTATIONS = 6
 
@@ -106,7 +111,7 @@ def test_a_mutated_config_is_read_or_refused(chunk, tmp_path, monkeypatch):
     assert list(Path().iterdir()) == [path]
 
 
-def test_there_are_ten_thousand_of_them_and_all_configs_take_part():
-    assert CHUNKS * CONFIGS_A_CHUNK == 10_000
+def test_there_are_five_thousand_of_them_and_all_configs_are_whole():
+    assert CHUNKS * CONFIGS_A_CHUNK == 5_000
     assert len(CONFIGS) >= 15
     assert all(load_config(str(path)).pipeline.IsInitialized() for path in ROOT.glob("samples/configs/*.config"))

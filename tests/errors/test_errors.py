@@ -7,6 +7,8 @@ import pytest
 from tests.errors.cases import CASES, SECTIONS, Case
 from tests.errors.document import Runner, main, row
 
+pytestmark = pytest.mark.usefixtures("op_by_op")
+
 DOCUMENT = Path(__file__).parents[2] / "docs" / "errors.md"
 COMMAND = "python -m tests.errors.document --out docs/errors.md"
 

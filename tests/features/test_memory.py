@@ -20,6 +20,8 @@ from easymtl.training.trainer import Trainer
 from easymtl.training.update_rules import UPDATE_RULES
 from tests.training.small_runs import small_config, train, write_data
 
+pytestmark = pytest.mark.usefixtures("op_by_op")
+
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted([*ROOT.glob("samples/configs/*.config"), *ROOT.glob("tests/data/easyrec_golden/**/pipeline.config")])
 MIB = 1 << 20

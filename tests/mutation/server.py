@@ -33,6 +33,8 @@ def main() -> None:
     import pyarrow.parquet  # noqa: F401
     import pytest  # noqa: F401
     import sklearn.metrics  # noqa: F401
+    import tensorboard.plugins.histogram.summary_v2
+    import tensorboard.plugins.scalar.summary_v2  # noqa: F401
     import tensorflow  # noqa: F401
 
     for line in sys.stdin:

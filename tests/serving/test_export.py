@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -27,6 +28,32 @@ from easymtl.serving.saved_model_scorer import SavedModelScorer, newest_export, 
 from easymtl.tasks.build import build_tasks
 
 pytestmark = pytest.mark.usefixtures("op_by_op")
+
+
+@pytest.fixture
+def quick(trained, exported, monkeypatch):
+    """An export of the trained model takes no time: what it writes is a copy of one that is there.
+
+    For tests of folders and files around the SavedModel.
+    """
+    pipeline = trained.pipeline()
+    ranker = load_ranker(pipeline, trained.checkpoint)
+    signature = signatures.Signature(lambda columns: {}, {name: tf.TensorSpec([None]) for name in exported.inputs})
+    model = SimpleNamespace(fields=list(exported.inputs), signature=lambda: signature)
+    rows = proof_rows(pipeline, model.fields, Encoder(ranker.feature_set))
+
+    def save(model, draft, functions):
+        shutil.copytree(exported.path, draft)
+        shutil.rmtree(draft / "assets.extra")
+        return {signatures.SIGNATURE: exported.outputs}
+
+    monkeypatch.setattr(exporting, "load_ranker", lambda *_: ranker)
+    monkeypatch.setattr(exporting, "ServingModel", lambda *_: model)
+    monkeypatch.setattr(exporting, "save", save)
+    monkeypatch.setattr(exporting, "proof_rows", lambda *_: rows)
+    monkeypatch.setattr(exporting, "_expected", lambda *_: {})
+    monkeypatch.setattr(exporting, "check_parity", lambda *_: exported.parity)
+    monkeypatch.setattr(exporting, "check_placement", lambda _: exported.placement)
 
 
 def scores_of(table):
@@ -144,13 +171,13 @@ def test_assets_go_into_the_export(trained, tmp_path, score_here):
     assert (done.path / "assets.extra" / "thresholds.json").read_text() == "{}"
 
 
-def test_missing_asset_is_named_and_nothing_is_left(trained, tmp_path, score_here):
+def test_missing_asset_is_named_and_nothing_is_left(trained, tmp_path, quick):
     with pytest.raises(UserError, match=r"asset_files.*nowhere\.txt"):
         export(trained.pipeline("export_config.asset_files=nowhere.txt"), trained.checkpoint, tmp_path)
     assert not list(tmp_path.iterdir())
 
 
-def test_only_the_newest_exports_are_kept(trained, tmp_path, score_here):
+def test_only_the_newest_exports_are_kept(trained, tmp_path, quick):
     (tmp_path / "notes").mkdir()
     for number in ("7", "11", "101"):
         (tmp_path / number).mkdir()
@@ -194,7 +221,7 @@ def test_another_model_than_the_checkpoint_is_refused_and_not_published(trained,
 
 
 @pytest.mark.parametrize("failure", [KeyboardInterrupt(), OSError(28, "No space left on device")])
-def test_interrupted_export_leaves_nothing(trained, tmp_path, monkeypatch, failure):
+def test_interrupted_export_leaves_nothing(trained, tmp_path, quick, monkeypatch, failure):
     def fail(*_):
         raise failure
 
@@ -204,7 +231,7 @@ def test_interrupted_export_leaves_nothing(trained, tmp_path, monkeypatch, failu
     assert not list(tmp_path.iterdir())
 
 
-def test_killed_export_leaves_nothing_that_looks_like_one(trained, exported, tmp_path, score_here):
+def test_killed_export_leaves_nothing_that_looks_like_one(trained, exported, tmp_path, quick):
     sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     draft = tmp_path / f".writing-1700000000-{sleeper.pid}"
     shutil.copytree(exported.path, draft)
@@ -220,7 +247,7 @@ def test_killed_export_leaves_nothing_that_looks_like_one(trained, exported, tmp
     assert int(again.path.name) > int(done.path.name)
 
 
-def test_two_exports_in_one_second_have_two_names(trained, tmp_path, score_here, monkeypatch):
+def test_two_exports_in_one_second_have_two_names(trained, tmp_path, quick, monkeypatch):
     monkeypatch.setattr(time, "time", lambda: 1_700_000_000.5)
     (tmp_path / "1700000000").mkdir()
     assert export(trained.pipeline(), trained.checkpoint, tmp_path).path.name == "1700000001"
@@ -233,7 +260,7 @@ def test_without_data_there_is_nothing_to_compare_with(trained, tmp_path):
     assert export(pipeline, trained.checkpoint, tmp_path).parity is None
 
 
-def test_folder_that_cannot_be_written_is_named(trained, tmp_path, score_here, monkeypatch):
+def test_folder_that_cannot_be_written_is_named(trained, tmp_path, quick, monkeypatch):
     make = os.mkdir
 
     def refuse(path, *options, **more):
@@ -247,7 +274,7 @@ def test_folder_that_cannot_be_written_is_named(trained, tmp_path, score_here, m
         export(trained.pipeline(), trained.checkpoint, tmp_path / "to")
 
 
-def test_file_where_the_folder_should_be_is_named(trained, tmp_path):
+def test_file_where_the_folder_should_be_is_named(trained, tmp_path, quick):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="could not be written"):
         export(trained.pipeline(), trained.checkpoint, tmp_path / "file")

@@ -10,11 +10,15 @@ from easymtl.checkpoints.folder import CheckpointFolder
 from easymtl.errors import UserError
 from easymtl.training import events
 from easymtl.training.trainer import Trainer
+from tests.tracing import traced
 from tests.training.small_runs import NUM_ROWS, of_kind, small_config, train, write_data, write_rows
 
 NO_EVALUATION = "eval_input_path="
 NO_DROPOUT = " ".join(f"model_config.mmoe.expert_dnn.dropout_ratio[{layer}]=0" for layer in (0, 1))
 ADAM = "train_config.optimizer_config[0].adam_optimizer"
+
+
+pytestmark = pytest.mark.usefixtures("op_by_op")
 
 
 @pytest.fixture
@@ -28,7 +32,8 @@ def done(tmp_path_factory):
     """A training of six steps that has ended, to be read only: folder, result, what was told."""
     folder = tmp_path_factory.mktemp("done")
     write_data(folder)
-    return folder, *train(folder)
+    with traced():
+        return folder, *train(folder)
 
 
 def arrays(checkpoint) -> dict[str, np.ndarray]:
@@ -42,8 +47,9 @@ def losses(told: list[events.Event]) -> dict[int, dict[str, float]]:
 
 def test_a_resumed_training_is_bit_identical_to_an_uninterrupted_one(folder, done):
     _, whole, told = done
-    _, first = train(folder, "train_config.num_steps=3")
-    parts, second = train(folder)
+    with traced():
+        _, first = train(folder, "train_config.num_steps=3")
+        parts, second = train(folder)
     assert whole.step == parts.step == 6
     assert losses(told) == losses(first) | losses(second)
     assert dict(whole.metrics) == dict(parts.metrics)
@@ -130,7 +136,8 @@ def test_one_epoch_more_goes_on_where_the_data_ended(folder):
 
 
 def test_the_model_learns(folder):
-    result, told = train(folder, "train_config.num_steps=60", "train_config.save_checkpoints_steps=60")
+    with traced():
+        result, told = train(folder, "train_config.num_steps=60", "train_config.save_checkpoints_steps=60")
     steps = losses(told)
     assert steps[60]["loss"] < steps[1]["loss"]
     assert result.metrics["auc_ctr"] > 0.6

@@ -20,6 +20,9 @@ from tests.training.balancing.balanced_runs import (
 from tests.training.balancing.test_combinations import pcgrad_by_hand
 from tests.training.small_runs import write_data
 
+# One update each; traced ones are in test_resume.py.
+pytestmark = pytest.mark.usefixtures("op_by_op")
+
 WEIGHING_LOSSES = ("uncertainty", "random", "dwa", "gradnorm", "pareto")
 
 

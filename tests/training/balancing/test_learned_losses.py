@@ -18,6 +18,8 @@ from tests.training.balancing.balanced_runs import Update, config_of
 from tests.training.easyrec_checkpoints import golden_values, save
 from tests.training.small_runs import write_data
 
+pytestmark = pytest.mark.usefixtures("op_by_op")
+
 GOLDEN = Path(__file__).parents[2] / "data" / "easyrec_golden" / "08_losses" / "uncertainty"
 TOWER = "model_config.dbmtl.task_towers[0]"
 LEARNED = (f"{TOWER}.losses=[{{ loss_type: CLASSIFICATION weight: 5 learn_loss_weight: true }}]", f"{TOWER}.weight=2")
