@@ -73,7 +73,8 @@ def _joined_steps(steps: Sequence[Steps], dtype: tf.DType) -> Steps:
     first, *others = steps
     different = [one.lengths for one in others if one.lengths is not first.lengths]
     # Segments of other lengths might have as many steps in all, and would be put together wrongly.
-    checks = [tf.debugging.assert_equal(first.lengths, lengths, _UNEQUAL) for lengths in different]
+    with tf.device("/CPU:0"):  # Their message is a text, which no GPU has a kernel for.
+        checks = [tf.debugging.assert_equal(first.lengths, lengths, _UNEQUAL) for lengths in different]
     with tf.control_dependencies([check for check in checks if check is not None]):
         flats = of_one_type([tf.identity(one.flat) for one in steps], dtype)
     return joined([one.replaced(flat) for one, flat in zip(steps, flats)])

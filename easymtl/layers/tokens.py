@@ -82,6 +82,8 @@ def within_positions(steps: Rectangle, num_positions: int, subject: str) -> Rect
             f"{subject} has more steps than max_position_embeddings {num_positions}. Set max_seq_len: {num_positions} "
             "in the feature_config of the history, or raise max_position_embeddings."
         )
-        with tf.control_dependencies([tf.debugging.assert_less_equal(longest, num_positions, message=text)]):
+        with tf.device("/CPU:0"):  # Its message is a text, which no GPU has a kernel for.
+            is_short = tf.debugging.assert_less_equal(longest, num_positions, message=text)
+        with tf.control_dependencies([] if is_short is None else [is_short]):
             longest = tf.identity(longest)
     return Rectangle(steps.values[:, :longest], steps.lengths)

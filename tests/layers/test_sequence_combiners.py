@@ -27,7 +27,7 @@ def test_attention_weighs_steps_by_a_trained_vector(layout, call):
     build = Build()
     combiner = make_combiner(build, "clicks_embedding", config("attention {}"), WIDTH)
     kernel = build.parameters["clicks_embedding/attention/kernel"]
-    kernel.assign(numbers(2, WIDTH, 1))
+    kernel.assign(numbers(2, WIDTH, 1).astype(np.float32))
     assert list(build.parameters) == ["clicks_embedding/attention/kernel"] and combiner.width == WIDTH
     assert len(build.regularized) == 1
     expected = np.zeros([len(LENGTHS), WIDTH])

@@ -39,9 +39,8 @@ def _is_fault(review: Review, path: str, group: FeatureGroupConfig, features: di
     """Reports features of the wrong kind; returns whether there are any, or features that do not exist."""
     name, is_fault = group.group_name, False
     if group.sequence_features and name in _TOKENS:
-        review.problem(
-            f"{path}.sequence_features[0]", f'belongs to the group "{name}", whose features are tokens. Remove it.'
-        )
+        text = f'belongs to the group "{name}", of which each feature is a token. Remove it.'
+        review.problem(f"{path}.sequence_features[0]", text)
         is_fault = True
     for place, own in _names(group):
         feature = features.get(own)

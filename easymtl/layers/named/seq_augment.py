@@ -68,7 +68,8 @@ class SeqAugment(NamedLayer):
         number = tf.where(is_chosen, _share(steps.lengths, self.config.mask_rate), 0)
         order = _sorted_within_rows(steps, draws.of_steps)
         # The first places of each row, taken by its steps in a random order.
-        is_masked = tf.scatter_nd(order[:, tf.newaxis], steps.positions() < _of_steps(steps, number), tf.shape(order))
+        is_first = steps.positions() < _of_steps(steps, number)
+        is_masked = tf.gather(is_first, tf.math.invert_permutation(order))
         return steps.replaced(tf.where(is_masked[:, tf.newaxis], tf.cast(self.mask, steps.flat.dtype), steps.flat))
 
     def _cropped(self, steps: Segments, is_chosen: tf.Tensor, draws: "_Draws") -> Segments:

@@ -114,7 +114,7 @@ class TextEncoder(NamedLayer):
     def __call__(self, x: tf.Tensor | list[tf.Tensor], call: Call) -> tf.Tensor:
         """Maps texts to `[batch, hidden_size]`."""
         texts = list(x) if isinstance(x, list | tuple) else [x]
-        ids, mask = self.text([tf.reshape(text, [-1]) for text in texts], self.encoder.limit)
+        ids, mask = self.text(texts, self.encoder.limit)
         return self.encoder(ids, mask, call)
 
 

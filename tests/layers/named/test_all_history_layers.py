@@ -1,12 +1,15 @@
 """What holds for every layer of block graphs that reads histories: layouts, gradients, precisions, batches."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from easymtl.layers.named import LAYERS
-from easymtl.layers.shapes import History, Shape, ShapeFault, vector
+from easymtl.layers.shapes import Array, History, Shape, ShapeFault, vector
 from easymtl.layers.steps import Rectangle, Segments, Steps
+from easymtl.serving.placement import has_gpu_kernel
 from tests.layers.histories import LENGTHS, LENGTHS_SHAPE, inputs, numbers, rectangle, rows_of, segments
 from tests.layers.named.building import evaluation, make, refusal, training
 from tests.layers.named.test_all_layers import EXAMPLES
@@ -50,8 +53,10 @@ def real(result: object) -> np.ndarray:
     return tf.cast(first, tf.float32).numpy()
 
 
-def test_every_layer_has_its_examples():
+def test_every_layer_has_its_examples_and_its_place_in_the_guide():
     assert set(LAYERS) == set(EXAMPLES) | {name for name, _, _ in CASES} | OF_TOKENS
+    guide = (Path(__file__).parents[3] / "docs/guides/block-layers.md").read_text(encoding="utf-8")
+    assert [name for name in LAYERS if f"`{name}`" not in guide] == []
 
 
 @pytest.mark.parametrize(("name", "text", "shape"), CASES)
@@ -135,9 +140,7 @@ def test_a_graph_takes_any_number_of_rows_and_steps(name, text, shape):
 
     def run(flat, rows, lengths, query):
         steps = Segments(tf.ensure_shape(flat, [None, WIDTH]), rows, lengths)
-        result = made.layer(values_of(shape, steps, query), evaluation())
-        result = result[0] if isinstance(result, tuple) else result
-        return result.segments().flat if isinstance(result, Steps) else result
+        return real_of(made.layer(values_of(shape, steps, query), evaluation()))
 
     specs = [([None, WIDTH], tf.float32), ([None], tf.int32), ([None], tf.int32), ([None, WIDTH], tf.float32)]
     graph = tf.function(run, input_signature=[tf.TensorSpec(*one) for one in specs])
@@ -146,6 +149,39 @@ def test_a_graph_takes_any_number_of_rows_and_steps(name, text, shape):
     np.testing.assert_allclose(found, run(steps.flat, steps.rows, steps.lengths, query), rtol=1e-4, atol=1e-5)
     declared = made.shape[0] if isinstance(made.shape, tuple) else made.shape
     assert found.shape[-1] == declared.width
+
+
+@pytest.mark.parametrize(("name", "text", "shape"), CASES)
+def test_a_gpu_has_a_kernel_for_all_that_is_not_pinned_to_the_cpu(name, text, shape):
+    made = make(name, text, shape)
+
+    def run(flat, rows, lengths, query):
+        steps = Segments(tf.ensure_shape(flat, [None, WIDTH]), rows, lengths)
+        return real_of(made.layer(values_of(shape, steps, query), evaluation()))
+
+    specs = [([None, WIDTH], tf.float32), ([None], tf.int32), ([None], tf.int32), ([None, WIDTH], tf.float32)]
+    graph = tf.function(run, input_signature=[tf.TensorSpec(*one) for one in specs]).get_concrete_function().graph
+    assert without_gpu_kernel(graph) == []
+
+
+@pytest.mark.parametrize("text", ["transformer { %s vocab_size: 20 }", "vocab_file: 'vocab' transformer { %s }"])
+def test_texts_are_read_on_the_cpu(text, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("vocab").write_text("[CLS]\n[SEP]\nred\n")
+    made = make("TextEncoder", text % f"{BLOCK} max_position_embeddings: 8", [Array((None,), tf.string)])
+    spec = tf.TensorSpec([None], tf.string)
+    function = tf.function(lambda x: made.layer([x], evaluation()), input_signature=[spec]).get_concrete_function()
+    assert without_gpu_kernel(function.graph) == []
+
+
+def without_gpu_kernel(graph: tf.Graph) -> list[str]:
+    nodes = [node for node in graph.as_graph_def().node if "CPU" not in node.device and node.op != "Placeholder"]
+    return [node.op for node in nodes if not has_gpu_kernel(node)]
+
+
+def real_of(result):
+    first = result[0] if isinstance(result, tuple) else result
+    return first.segments().flat if isinstance(first, Steps) else first
 
 
 def values_of(shape: Shape, steps: Steps, query: tf.Tensor):
