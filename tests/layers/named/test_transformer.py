@@ -58,6 +58,15 @@ def test_a_block_attends_to_items_that_exist(call):
     np.testing.assert_allclose(result, block(made.weights, "", ITEMS, MASK), rtol=1e-3, atol=1e-4)
 
 
+def test_scores_of_items_that_attend_to_nothing_learn_as_they_do_in_keras():
+    """Their weights are equal, and have the gradient of a softmax of equal scores."""
+    made = make("TransformerBlock", SIZES, [Array((None, 5, WIDTH)), Array((None, 5), tf.bool)])
+    with tf.GradientTape() as tape:
+        result = made.layer([tf.constant(ITEMS[2:], tf.float32), tf.constant(MASK[2:])], training())
+        loss = tf.reduce_sum(result * numbers(8, 1, 5, WIDTH))
+    assert np.abs(tape.gradient(loss, made.layer.block.heads.kernels[0])).max() > 1e-3
+
+
 @pytest.mark.parametrize("layout", [segments, rectangle])
 def test_a_block_masks_the_padding_of_a_history(layout):
     steps = numbers(2, sum(LENGTHS), WIDTH)
