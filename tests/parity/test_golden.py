@@ -13,12 +13,13 @@ import pytest
 from tests.parity.cases import find_cases, run_case
 from tests.parity.comparison import Comparison
 from tests.parity.metric_values import auc_of_thresholds
-from tests.parity.quirks import QUIRKS, quirk_of
+from tests.parity.quirks import OF_CONFIGS, QUIRKS, quirk_of
 from tests.tracing import op_by_op
 
 HERE = Path(__file__).parents[1]
 ROOT = Path(os.environ.get("EASYMTL_GOLDEN", HERE / "data" / "easyrec_golden")).resolve()
 CASES = find_cases(ROOT)
+ALL_QUIRKS = [*QUIRKS.values(), *(quirk for _, quirk in OF_CONFIGS)]
 
 
 def test_there_are_cases():
@@ -45,7 +46,7 @@ def test_training_goes_as_it_does_in_easyrec(case):
     assert quirk is None or quirk.test, f"name the test of ours that shows: {quirk.reason}"
 
 
-@pytest.mark.parametrize("test", sorted({quirk.test for quirk in QUIRKS.values() if quirk.test}))
+@pytest.mark.parametrize("test", sorted({quirk.test for quirk in ALL_QUIRKS if quirk.test}))
 def test_the_test_that_a_quirk_names_is_there(test):
     file, name = test.split("::")
     tree = ast.parse((HERE.parent / file).read_text())
