@@ -103,10 +103,10 @@ class SequenceFeature(Transform):
             is_none = missing | tf.math.is_nan(numbers)
             ids = tf.where(is_none, tf.constant(-1, tf.int64), tf.cast(buckets, tf.int64))
             return ids, {"not_finite": count(is_none & ~missing)}
+        if isinstance(self.lookup, HashLookup):
+            return tf.strings.to_hash_bucket_fast(texts, self.num_rows), {}
         found = self.lookup(texts)
         counts = {kind: flags for kind, flags in found.counts.items() if kind != "missing"}
-        if isinstance(self.lookup, HashLookup):
-            return tf.strings.to_hash_bucket_fast(texts, self.num_rows), counts
         is_number = not self.feature.vocab_list and not self.feature.vocab_file
         return found.ids if is_number else tf.maximum(found.ids, 0), counts
 

@@ -70,4 +70,4 @@ def test_a_row_holds_type_default_meaning_and_notes(text):
     assert "`sum` `mean` `sqrtn` `max` `min` |" in rows["FeatureConfig.combiner"]
     assert "`1e-06`" in rows["AdamWOptimizer.weight_decay"]
     assert "\\|label - prediction\\|" in rows["EvalMetrics.mean_absolute_error"]
-    assert "**later**: " in rows["DatasetConfig.InputType.TFRecordInput"]
+    assert "**later**: " in rows["TrainConfig.MixedPrecision.FLOAT16"]

@@ -945,14 +945,14 @@ _DIALECT = [
         "An expression of a field that is none of its inputs",
         _PRICE,
         'features { input_names: "price" feature_type: ExprFeature expression: "prize > 10" }',
-        'features[2] "price".expression',
+        'features[2].expression "prize > 10", ',
         'column 1: "prize" is not in the values ("price"). Did you mean "price"?',
     ),
     config(
         "An expression that ends too early",
         _PRICE,
         'features { input_names: "price" feature_type: ExprFeature expression: "(price > 10" }',
-        'features[2] "price".expression',
+        'features[2].expression "(price > 10", column 12: ")" is needed ',
         'to close the "(" of column 1',
     ),
     config(
