@@ -223,6 +223,8 @@ def _precision_conflict(head: str, found: pa.DataType, form: TextForm) -> str:
 
 def _list_problem(head: str, found: pa.DataType, field: Field) -> str:
     form, items = field.form, plain_type(found.value_type)
+    if is_list(items) and form.inner:
+        items = plain_type(items.value_type)
     kind = kind_of(items)
     if is_list(items) or pa.types.is_struct(items) or pa.types.is_map(items) or kind is None:
         return f"{head}, and no input_type reads that. {_NESTED}"
@@ -240,11 +242,12 @@ def _list_problem(head: str, found: pa.DataType, field: Field) -> str:
             f"{head}. A list is read as the text of its items with the separator of its feature between them: "
             "set its input_type in data_config.input_fields to STRING."
         )
-    if len(form.separators) > 1:
-        return (
-            f"{head}, and features that read it differ in separator ({quoted(form.separators)}). "
-            "Give them the same one: the items are joined with it."
-        )
+    for name, separators in (("separator", form.separators), ("seq_multi_sep", form.inner)):
+        if len(separators) > 1:
+            return (
+                f"{head}, and features that read it differ in {name} ({quoted(separators)}). "
+                "Give them the same one: the items are joined with it."
+            )
     return _precision_conflict(head, items, form)
 
 
@@ -323,7 +326,11 @@ def _value(column: pa.Array, row: int) -> Any:
 
 
 def _why_no_item(items: list, found: pa.DataType, field: Field) -> str:
-    values = pa.array(items, plain_type(found.value_type))
+    kind, separators = plain_type(found.value_type), field.form.separators
+    if is_list(kind):
+        kind, separators = plain_type(kind.value_type), (*separators, *field.form.inner)
+        items = [item for inner in items if inner is not None for item in inner]
+    values = pa.array(items, kind)
     _, bad = to_texts(values, field.form)
     if len(bad):
         _, _, reason = why_not(values, int(bad[0]), field).partition(" holds ")
@@ -331,7 +338,7 @@ def _why_no_item(items: list, found: pa.DataType, field: Field) -> str:
     if field.form.tags and any(item != item for item in items):
         return "a weight of which is NaN. Write null for a weight of 1, or leave out the tag."
     return (
-        f"with an item that holds {quoted(field.form.separators)}, the separator of its feature: a request could not "
+        f"with an item that holds {quoted(separators)}, the separator of its feature: a request could not "
         "say it. Set another separator in the feature."
     )
 
