@@ -38,7 +38,7 @@ feature_config {{
              sequence_combiner {{ text_cnn {{ filter_sizes: 2 num_filters: 3 pad_sequence_length: 4 }} }} }}
 }}
 model_config {{
-  feature_groups {{ group_name: "all" feature_names: ["item", "tags"]
+  feature_groups {{ group_name: "all" feature_names: ["tags", "item"]
     sequence_features {{ group_name: "seq" allow_key_transform: true
       seq_att_map {{ key: "item" hist_seq: ["seen", "seconds"] }} seq_dnn {{ hidden_units: [4, 1] activation: "tanh" }} }} }}
   dbmtl {{ bottom_dnn {{ hidden_units: 4 activation: "tanh" }}
