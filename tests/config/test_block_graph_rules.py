@@ -256,6 +256,9 @@ def test_two_layers_of_one_name_are_told(problems_of):
     says = 'has a layer "join_0", and so has the block "join_0". Rename one of them.'
     found = problems_of(('name: "join"', extra))
     assert any(says in line for line in found), found
+    # The block "net" of the package "enc" and this one would share their weights.
+    found = problems_of(('name: "deep"', 'name: "enc/net"'), ('package_input: "deep"', 'package_input: "enc/net"'))
+    assert any('packages[0].blocks[0] has a layer "enc/net", and so has the block "enc/net".' in line for line in found)
 
 
 @pytest.mark.parametrize(
@@ -279,6 +282,10 @@ def test_two_layers_of_one_name_are_told(problems_of):
             ("mlp { hidden_units: [8] }", "mlp { hidden_units: [8] add_to_outputs: true }"),
             '"deep" has add_to_outputs, and model_config.model_params.outputs does not name it: it has no effect.',
         ),
+        (
+            ("mlp { hidden_units: 4 }", "mlp { hidden_units: 4 add_to_outputs: true }"),
+            '"net" has add_to_outputs, and is in a package, whose blocks are no outputs: it has no effect.',
+        ),
     ],
 )
 def test_what_has_no_effect_is_noted(load, change, says):
@@ -290,6 +297,8 @@ def test_what_has_no_effect_is_noted(load, change, says):
 def test_an_architecture_over_a_backbone_needs_no_group_all(load):
     zoo = ("  model_params {\n", "  dbmtl {\n")
     assert load(zoo, text=BASE).notes == []
+    notes = load(zoo, ("mlp { hidden_units: [8] }", "mlp { hidden_units: [8] add_to_outputs: true }"), text=BASE).notes
+    assert len(notes) == 1 and "model_params.outputs does not name it: it has no effect." in notes[0]
     renamed = ('group_name: "all"', 'group_name: "most"'), (FEA, FEA.replace('"all"', '"most"'))
     assert load(zoo, *renamed, text=BASE).notes == []
 
