@@ -73,6 +73,11 @@ CASES = {
         "layers[0] is empty; it needs a keras_layer, lambda, repeat or recurrent.",
         "",
     ),
+    "package called with one that takes an input": (
+        (CALL, CALL.replace('"deep"', '"enc"')),
+        'inputs[0].package_input calls "enc", which has a block with use_package_input, with nothing: call it in a',
+        "",
+    ),
     "two groups": (
         (FEA, FEA.replace("inputs", 'inputs { feature_group_name: "numbers" } inputs', 1)),
         "inputs[1] is one too many: input_layer reads one feature group.",

@@ -234,6 +234,10 @@ FAULTS = {
         block("a", ALL, rest='keras_layer { class_name: "MLP" highway { } }'),
         ["keras_layer.highway holds the parameters of another layer; MLP takes mlp { ... }."],
     ),
+    "activation": (
+        block("a", ALL, rest='keras_layer { class_name: "MLP" mlp { hidden_units: 2 activation: "rulu" } }'),
+        ['keras_layer "a" (MLP) has activation "rulu", which is none of '],
+    ),
     "parameters by keys alone": (
         block("a", ALL, rest='keras_layer { class_name: "Dense" mlp { } }'),
         ["keras_layer.mlp holds the parameters of another layer; Dense takes st_params { ... }."],
@@ -301,3 +305,4 @@ def test_what_does_not_fit_is_told_with_its_place(case):
     assert len(found) == len(says), found
     for wanted in says:
         assert any(wanted in line for line in found), found
+    assert all(line[-1] in ".?" and not line.endswith("?.") for line in found), found

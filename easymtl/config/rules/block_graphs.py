@@ -102,6 +102,7 @@ def _check_block(review: Review, graph: Graph, scope: Scope, node: Node) -> None
     else:
         for input_path, one in scope.inputs(node):
             _check_input(review, graph, input_path, one)
+            _check_package_input(review, graph, scope, input_path, one)
         _check_merge(review, node)
     _check_body(review, path, block)
     for index, layer in enumerate(block.layers):
@@ -135,6 +136,17 @@ def _check_input(review: Review, graph: Graph, path: str, one: Input) -> None:
         node.kind == "input_layer" for node in graph.packages[name].nodes.values()
     ):
         review.problem(f"{path}.reset_input", f'has no effect: no block of "{name}" reads a feature group.')
+
+
+def _check_package_input(review: Review, graph: Graph, scope: Scope, path: str, one: Input) -> None:
+    """A package that another one is called with is called itself, and has nothing that it could be called with."""
+    given = scope.package_input(one) if one.package_input else None
+    if given is not None and given.kind == "package" and graph.takes_input(given.name):
+        text = (
+            f'calls "{given.name}", which has a block with use_package_input, with nothing: call it in a block of its '
+            "own, and name that block here."
+        )
+        review.problem(f"{path}.package_input", text)
 
 
 def _check_merge(review: Review, node: Node) -> None:
