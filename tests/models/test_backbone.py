@@ -115,6 +115,14 @@ def test_copies_have_weights_of_their_own_and_see_their_number(given):
     np.testing.assert_array_equal(joined, np.concatenate(arrays(results), axis=1))
 
 
+def test_copies_are_joined_along_their_axis():
+    fields = 'inputs { feature_group_name: "all" } input_layer { only_output_3d_tensor: true }'
+    copies = 'repeat { num_repeat: 2 output_concat_axis: 1 keras_layer { class_name: "ReLU" } }'
+    value = value_of("rep", f'blocks {{ name: "fea" {fields} }}' + block("rep", 'block_name: "fea"', rest=copies))
+    one = np.maximum(make_inputs()["all"].numpy().reshape(ROWS, 3, 4), 0)
+    np.testing.assert_array_equal(arrays(value), np.concatenate([one, one], axis=1))
+
+
 def test_one_copy_is_no_list():
     assert run(block("rep", ALL, rest=f"repeat {{ {MLP % '2'} }}")).shape == (ROWS, 2)
 
