@@ -255,6 +255,19 @@ def test_rates_of_features_do_not_go_with_histories(problems_of):
     assert any(says in line for line in problems_of(*changes))
 
 
+def test_a_look_up_has_several_values_as_tags_have(problems_of):
+    changes = (
+        ("input_layer { only_output_feature_list: true }", 'embedding_layer { embedding_dim: 3 combiner: "min" }'),
+        (
+            'input_names: "tags" feature_type: TagFeature',
+            'feature_name: "found" input_names: ["tags", "user"] feature_type: LookupFeature',
+        ),
+        ('["user", "tags", "price"]', '["user", "found"]'),
+    )
+    found = problems_of(*changes)
+    assert any('"min" is not supported for features of several values ("found")' in line for line in found), found
+
+
 def test_two_layers_of_one_name_are_told(problems_of):
     layer = 'keras_layer { class_name: "Dense" }'
     extra = f'name: "join_0" inputs {{ block_name: "deep" }} {layer} }} blocks {{ name: "join" repeat {{ {layer} }}'
