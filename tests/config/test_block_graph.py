@@ -105,6 +105,7 @@ def test_a_package_that_is_called_by_a_package_brings_its_reads_along():
     graph = read(block("j", 'package_name: "p"') + block("z", group("all")) + inner + outer)
     assert graph.faults == []
     assert graph.main.order == ["all", "z", "j"]
+    assert graph.outer_reads("p") == {"z"}
 
 
 def test_what_a_package_alone_reads_is_no_result():

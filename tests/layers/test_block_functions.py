@@ -134,6 +134,7 @@ def test_shapes_are_known_before_there_is_a_batch(text, given, expected):
         ("lambda x: x[0.5]", [vector(4)], "an index is no whole number"),
         ("lambda x: 1", vector(4), "its result is 1, which depends on no input"),
         ("lambda x: x + 9**9**9", vector(4), "9**387420489 is too large a number"),
+        ("lambda x: x + (2**1000)**1000", vector(4), "**1000 is too large a number"),
         ("lambda x: x + (-2)**1000000", vector(4), "-2**1000000 is too large a number"),
         ("lambda x: tf.add_n(x)", [vector(4), vector(3)], 'cannot compute "lambda x: tf.add_n(x)": '),
         ("lambda x: x[0] + [x[1]]", [vector(4), vector(3)], 'a list has no "+"; stack or add up its values before'),
