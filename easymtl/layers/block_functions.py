@@ -14,6 +14,8 @@ from easymtl.layers.shapes import Array, History, Shape, ShapeFault, Value
 from easymtl.layers.steps import Rectangle, Steps
 
 _SOFTMAX_AXIS = -1
+_MOST_BITS = 1024
+"""Of whole numbers; floating ones end there too."""
 
 
 def call_function(function: Function, arguments: Sequence[Value | int], dtype: tf.DType) -> Value:
@@ -170,6 +172,13 @@ def _of_x(function: Callable[..., tf.Tensor]) -> Callable[[tf.Tensor], tf.Tensor
     return call
 
 
+def _power(base: Any, exponent: Any) -> Any:
+    if isinstance(base, int) and isinstance(exponent, int) and exponent * base.bit_length() > _MOST_BITS:
+        # Python would compute all digits of 9**9**9, for hours.
+        raise ShapeFault(f"{base}**{exponent} is too large a number")
+    return operator.pow(base, exponent)
+
+
 def _gather(params: tf.Tensor, indices: tf.Tensor, axis: int = 0) -> tf.Tensor:
     return tf.gather(params, indices, axis=axis)
 
@@ -181,7 +190,7 @@ _OPERATORS: dict[str, Callable[..., Any]] = {
     "-": operator.sub,
     "*": operator.mul,
     "/": operator.truediv,
-    "**": operator.pow,
+    "**": _power,
     "-x": operator.neg,
     "==": tf.equal,
     "!=": tf.not_equal,

@@ -10,7 +10,7 @@ import tensorflow as tf
 from easymtl.config.modalities import ModalityShapes, image_width, text_width
 from easymtl.layers.context import Build, Call
 from easymtl.layers.modalities import Modalities, Projection, all_exist
-from easymtl.layers.tokens import TokenEmbedding, token_types, within_positions
+from easymtl.layers.tokens import TokenEmbedding, first_if_none, token_types, within_positions
 from easymtl.layers.transformer import Encoder, EncoderSizes
 from easymtl.protos.model_pb2 import CMBFTower
 
@@ -90,7 +90,7 @@ class TextTower(tf.Module):
         mask = None
         if texts:
             exist = all_exist(tf.shape(tokens[0])[0], len(x.general))
-            mask = tf.concat([exist, *(text.mask() for text in texts)], axis=1)
+            mask = first_if_none(tf.concat([exist, *(text.mask() for text in texts)], axis=1))
         encoded = self.encoder(tf.concat(tokens, axis=1), mask, call)
         lengths, longest = tuple(text.lengths for text in texts), tuple(text.longest for text in texts)
         return TextTokens(encoded, mask, len(x.general), lengths, longest)

@@ -56,11 +56,6 @@ def history_of(x: Value) -> tuple[Steps, tf.Tensor | None]:
     return Rectangle(parts[0], tf.cast(tf.reshape(parts[1], [-1]), tf.int32)), query
 
 
-def as_values(x: Value) -> tf.Tensor:
-    """Returns `[batch, steps, width]` of a tensor, or of a history, which is padded with 0."""
-    return x.rectangle().values if isinstance(x, Steps) else x
-
-
 def _step_width(shape: Shape, fault: ShapeFault) -> int:
     if isinstance(shape, History):
         return shape.width

@@ -6,9 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 from easymtl.config.names import NARY_BASES
-from easymtl.errors import did_you_mean, quoted
 from easymtl.layers.context import Build, Call
-from easymtl.layers.shapes import ShapeFault
+from easymtl.layers.shapes import ShapeFault, require_choice
 from easymtl.protos.backbone_pb2 import NaryDisEmbedding
 
 BASES = NARY_BASES
@@ -82,10 +81,7 @@ class NaryDis(tf.Module):
             raise ShapeFault("has num_replicas 0; it must be 1 or more")
         if not config.multiplier:
             raise ShapeFault("has multiplier 0, which makes all numbers the same")
-        if config.intra_ary_pooling not in _POOLINGS:
-            hint = did_you_mean(config.intra_ary_pooling, _POOLINGS)
-            text = f'has intra_ary_pooling "{config.intra_ary_pooling}", which is none of {quoted(_POOLINGS)}.{hint}'
-            raise ShapeFault(text)
+        require_choice(config.intra_ary_pooling, "intra_ary_pooling", _POOLINGS)
         if config.inter_ary_pooling != "concat":
             raise ShapeFault(f'has inter_ary_pooling "{config.inter_ary_pooling}"; the bases are joined: leave it out')
 

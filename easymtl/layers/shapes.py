@@ -6,11 +6,13 @@ results of one layer). A shape says the same before anything is built.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import tensorflow as tf
 
+from easymtl.errors import did_you_mean, quoted
 from easymtl.layers.steps import Steps
 
 Value: TypeAlias = "tf.Tensor | Steps | list[Value] | tuple[Value, ...] | None"
@@ -106,6 +108,16 @@ def require_list(shape: Shape, least: int = 1) -> list[Shape]:
     if isinstance(shape, list) and len(shape) >= least:
         return shape
     raise ShapeFault(f"takes a list of {least} or more values, but is given {describe(shape)}")
+
+
+def require_choice(text: str, field: str, known: Collection[str]) -> None:
+    """Checks that what a config says is one of a few names.
+
+    Raises:
+        ShapeFault: it is none of them.
+    """
+    if text not in known:
+        raise ShapeFault(f'has {field} "{text}", which is none of {quoted(known)}.{did_you_mean(text, known)}')
 
 
 def fixed_sizes(shape: Shape) -> tuple[int, ...]:

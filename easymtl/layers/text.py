@@ -18,7 +18,7 @@ class TextEncoding(tf.Module):
 
     A token's id is its place in the vocabulary, or its Fingerprint64 modulo the number of ids. What stands between two
     separators, nothing too, is a token with a place; nobody attends to an empty one, nor, with a vocabulary, to one
-    that has the id of unknown tokens.
+    that has the id of unknown tokens. The first token always counts: what it attends to is the result.
 
     Attributes:
         vocab_size: number of ids.
@@ -79,9 +79,9 @@ class TextEncoding(tf.Module):
                 parts += [tf.reshape(text, [-1]), f"{self.separator}{_END}{self.separator}"]
             tokens = tf.strings.split(tf.strings.join(parts), self.separator).to_tensor("")[:, :limit]
             if not len(self.prints):
-                return tf.strings.to_hash_bucket_fast(tokens, self.vocab_size), tf.not_equal(tokens, "")
+                return tf.strings.to_hash_bucket_fast(tokens, self.vocab_size), _counts(tokens, "")
             ids = self._places_of(tokens)
-            return ids, tf.not_equal(ids, self.default)
+            return ids, _counts(ids, self.default)
 
     def _places_of(self, tokens: tf.Tensor) -> tf.Tensor:
         """Returns the place of each token in the vocabulary, int64 `[batch, tokens]`; unknown ones have the default."""
@@ -89,6 +89,10 @@ class TextEncoding(tf.Module):
         places = tf.minimum(tf.searchsorted(self.prints, prints), len(self.prints) - 1)
         ids = tf.where(tf.equal(tf.gather(self.prints, places), prints), tf.gather(self.places, places), self.default)
         return tf.reshape(ids, tf.shape(tokens))
+
+
+def _counts(tokens: tf.Tensor, nothing: str | int) -> tf.Tensor:
+    return tf.not_equal(tokens, nothing) | tf.equal(tf.range(tf.shape(tokens)[1]), 0)
 
 
 def _fingerprints(tokens: tf.Tensor) -> tf.Tensor:

@@ -60,6 +60,15 @@ class TokenEmbedding(tf.Module):
         return self.dropout(self.norm(x, call), call)
 
 
+def first_if_none(mask: tf.Tensor) -> tf.Tensor:
+    """Returns a mask of tokens, bool `[batch, tokens]`, to which the first token of rows without any is added.
+
+    Attention that may go nowhere goes everywhere: to as much padding as the batch of the row happens to have.
+    """
+    is_empty = tf.logical_not(tf.reduce_any(mask, axis=1, keepdims=True))
+    return tf.concat([mask[:, :1] | is_empty, mask[:, 1:]], axis=1)
+
+
 def token_types(build: Build, num_types: int, width: int) -> tf.Variable:
     """Makes the table `token_type/token_type_embeddings`, `[num_types, width]`."""
     return build.weight("token_type/token_type_embeddings", [num_types, width], truncated_normal(DEVIATION))

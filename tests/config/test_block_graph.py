@@ -105,6 +105,20 @@ def test_a_package_that_is_called_by_a_package_brings_its_reads_along():
     graph = read(block("j", 'package_name: "p"') + block("z", group("all")) + inner + outer)
     assert graph.faults == []
     assert graph.main.order == ["all", "z", "j"]
+    assert graph.outer_reads("p") == {"z"}
+
+
+def test_what_a_package_alone_reads_is_no_result():
+    package = f'packages {{ name: "p" {block("inner", from_block("a"))} }}'
+    assert read(package + A + block("b", group("user"))).main.results == ["b"]
+
+
+def test_groups_are_read_first_by_the_package_that_another_one_is_called_with():
+    packages = (
+        f'packages {{ name: "p" {block("x", group("all"))} }} packages {{ name: "q" {block("y", group("user"))} }}'
+    )
+    graph = read(packages + block("b", 'package_name: "p" package_input: "q"'))
+    assert [(scope.name, node.group) for scope, node in graph.reading_order()] == [("q", "user"), ("p", "all")]
 
 
 def test_a_package_may_be_called_with_what_a_call_of_it_gave():
@@ -239,6 +253,7 @@ def test_the_wiring_of_a_graph_is_all_but_its_layers_and_dropout():
     assert first == of("0.2", "[:, 1:]", "B")
     assert first["backbone/b"] != of("0.1", "[:, :1]", "A")["backbone/b"]
     assert first["backbone results"] == "b"
+    assert first == of("0.1 feature_dropout_rate: 0.3", "[:, 1:]", "A")
     assert "do_batch_norm: true" in first["backbone/a"] and "num_repeat: 2" in first["backbone/b"]
 
 

@@ -73,6 +73,11 @@ CASES = {
         "layers[0] is empty; it needs a keras_layer, lambda, repeat or recurrent.",
         "",
     ),
+    "package called with one that takes an input": (
+        (CALL, CALL.replace('"deep"', '"enc"')),
+        'inputs[0].package_input calls "enc", which has a block with use_package_input, with nothing: call it in a',
+        "",
+    ),
     "two groups": (
         (FEA, FEA.replace("inputs", 'inputs { feature_group_name: "numbers" } inputs', 1)),
         "inputs[1] is one too many: input_layer reads one feature group.",
@@ -250,12 +255,28 @@ def test_rates_of_features_do_not_go_with_histories(problems_of):
     assert any(says in line for line in problems_of(*changes))
 
 
+def test_a_look_up_has_several_values_as_tags_have(problems_of):
+    changes = (
+        ("input_layer { only_output_feature_list: true }", 'embedding_layer { embedding_dim: 3 combiner: "min" }'),
+        (
+            'input_names: "tags" feature_type: TagFeature',
+            'feature_name: "found" input_names: ["tags", "user"] feature_type: LookupFeature',
+        ),
+        ('["user", "tags", "price"]', '["user", "found"]'),
+    )
+    found = problems_of(*changes)
+    assert any('"min" is not supported for features of several values ("found")' in line for line in found), found
+
+
 def test_two_layers_of_one_name_are_told(problems_of):
     layer = 'keras_layer { class_name: "Dense" }'
     extra = f'name: "join_0" inputs {{ block_name: "deep" }} {layer} }} blocks {{ name: "join" repeat {{ {layer} }}'
     says = 'has a layer "join_0", and so has the block "join_0". Rename one of them.'
     found = problems_of(('name: "join"', extra))
     assert any(says in line for line in found), found
+    # The block "net" of the package "enc" and this one would share their weights.
+    found = problems_of(('name: "deep"', 'name: "enc/net"'), ('package_input: "deep"', 'package_input: "enc/net"'))
+    assert any('packages[0].blocks[0] has a layer "enc/net", and so has the block "enc/net".' in line for line in found)
 
 
 @pytest.mark.parametrize(
@@ -279,6 +300,10 @@ def test_two_layers_of_one_name_are_told(problems_of):
             ("mlp { hidden_units: [8] }", "mlp { hidden_units: [8] add_to_outputs: true }"),
             '"deep" has add_to_outputs, and model_config.model_params.outputs does not name it: it has no effect.',
         ),
+        (
+            ("mlp { hidden_units: 4 }", "mlp { hidden_units: 4 add_to_outputs: true }"),
+            '"net" has add_to_outputs, and is in a package, whose blocks are no outputs: it has no effect.',
+        ),
     ],
 )
 def test_what_has_no_effect_is_noted(load, change, says):
@@ -290,6 +315,8 @@ def test_what_has_no_effect_is_noted(load, change, says):
 def test_an_architecture_over_a_backbone_needs_no_group_all(load):
     zoo = ("  model_params {\n", "  dbmtl {\n")
     assert load(zoo, text=BASE).notes == []
+    notes = load(zoo, ("mlp { hidden_units: [8] }", "mlp { hidden_units: [8] add_to_outputs: true }"), text=BASE).notes
+    assert len(notes) == 1 and "model_params.outputs does not name it: it has no effect." in notes[0]
     renamed = ('group_name: "all"', 'group_name: "most"'), (FEA, FEA.replace('"all"', '"most"'))
     assert load(zoo, *renamed, text=BASE).notes == []
 

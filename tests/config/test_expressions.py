@@ -142,6 +142,16 @@ def test_expressions_without_end_are_refused_and_not_followed(text):
         parse_expression(text, COMPARISONS)
 
 
+def test_chains_of_indices_and_numbers_without_end_are_refused():
+    indices = "[0]" * 3000
+    with pytest.raises(ExpressionFault, match="it has more than 10 indices in a row"):
+        parse_lambda(f"lambda x: x{indices}")
+    with pytest.raises(ExpressionFault, match="it has more than 10 indices in a row"):
+        parse_slice(indices)
+    with pytest.raises(ExpressionFault, match="is too large a number"):
+        parse_lambda(f"lambda x: x + {'9' * 5000}")
+
+
 @pytest.mark.parametrize(
     ("text", "given", "expected"),
     [
@@ -186,6 +196,8 @@ def test_arguments_are_known_by_place_name_and_older_name():
         ("lambda x, i: x[i]", 'it takes 2 values where there are 1: "lambda x: ...".'),
         ("lambda : 1", 'the name of a parameter is needed, found ":".'),
         ("lambda x, x: x", 'the name of a parameter is needed, found "x".'),
+        ("lambda None: None", 'the name of a parameter is needed, found "None".'),
+        ("lambda x: tf.math.add_n", "tf.math.add_n is a function: call it, tf.math.add_n(inputs)."),
         ("lambda x tf", '":" is needed behind the parameters, found "tf".'),
         ("lambda x: y", '"y" is not in the parameters of the lambda ("x").'),
         ("lambda x: x.shape", '"x.shape" reads an attribute, which expressions cannot.'),

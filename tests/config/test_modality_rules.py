@@ -1,7 +1,10 @@
 """Rules of networks over images and texts: each mistake with its line, and none where a config is right."""
 
 import pytest
+from google.protobuf import text_format
 
+from easymtl.config.modalities import ModalityShapes, uniter_faults
+from easymtl.protos.model_pb2 import UniterTower
 from tests.errors.project import CONFIG, replaced
 
 GROUPS = """  feature_groups { group_name: "image" feature_names: "img" }
@@ -116,3 +119,11 @@ def test_mistakes_are_told_with_their_place(problems_of, name):
 def test_a_bad_name_is_told_once(problems_of):
     [found] = problems_of((TEXT, 'feature_names: ["titel", "genre"]'))
     assert 'Did you mean "title"?' in found
+
+
+def test_there_may_be_as_many_images_as_positions():
+    sizes = "hidden_size: 4 num_attention_heads: 2 num_hidden_layers: 1 intermediate_size: 5 max_position_embeddings: 3"
+    config = text_format.Parse(sizes, UniterTower())
+    assert list(uniter_faults(config, ModalityShapes(image=[4] * 3))) == []
+    faults = list(uniter_faults(config, ModalityShapes(image=[4] * 4)))
+    assert faults == ["reads 4 images, more than max_position_embeddings 3"]

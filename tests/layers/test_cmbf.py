@@ -116,6 +116,16 @@ def test_images_and_texts_attend_to_themselves_and_then_to_each_other(layout, ca
     assert [variable.shape for variable in build.regularized] == [(2, 3)], "l2 reaches the DNN of other features alone"
 
 
+@pytest.mark.parametrize("layout", [segments, rectangle])
+def test_a_row_without_texts_does_not_depend_on_how_long_those_of_its_batch_are(layout):
+    text = SIZES + CROSS + "image_self_attention_layer_num: 1 text_self_attention_layer_num: 1 cross_modal_layer_num: 1"
+    layer, _, _ = make(text, IMAGES, texts=TEXTS)
+    in_batch, row = run(layer, IMAGES, texts=TEXTS, layout=layout), LENGTHS.index(0)
+    nothing = {name: np.zeros([0, 4]) for name in TEXTS}
+    alone = run(layer, [one[row:][:1] for one in IMAGES], texts=nothing, layout=lambda flat: layout(flat, (0,)))
+    np.testing.assert_allclose(alone[0], in_batch[row], rtol=1e-5, atol=1e-6)
+
+
 def test_weights_bear_the_names_of_checkpoints():
     _, weights, _ = make(SIZES + CROSS + "image_self_attention_layer_num: 1", IMAGES, GENERAL, TEXTS)
     names = encoder_names("image_self_attention_layer_0") | encoder_names("text_self_attention_layer_0")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from easymtl.layers.steps import Rectangle, Segments, Steps, joined
+from easymtl.layers.steps import Rectangle, Segments, Steps, alike, joined
 
 LENGTHS = [2, 0, 3, 1]
 ROWS = np.repeat(np.arange(len(LENGTHS), dtype=np.int32), LENGTHS)
@@ -94,3 +94,17 @@ def test_histories_of_equal_lengths_are_joined(flat):
         both = joined([first, second]).segments()
         np.testing.assert_array_equal(both.flat[:, :4], flat)
         np.testing.assert_array_equal(both.flat[:, 4:], second.segments().flat)
+
+
+def test_rectangles_padded_to_different_lengths_are_joined(flat):
+    wide = in_rectangle(flat)
+    narrow = Rectangle(wide.values[:, :4], wide.lengths)
+    assert [part.longest for part in alike([wide, narrow])] == [3, 3]
+    for parts in ([wide, narrow], [narrow, wide], [wide, in_segments(flat)]):
+        np.testing.assert_array_equal(joined(parts).segments().flat, np.concatenate([flat, flat], axis=1))
+
+
+def test_rectangles_without_rows_or_steps_have_none():
+    for shape in ([0, 3, 4], [2, 0, 4]):
+        steps = Rectangle(tf.zeros(shape), tf.zeros(shape[:1], tf.int32)).segments()
+        assert steps.flat.shape == (0, 4) and steps.rows.shape == (0,)

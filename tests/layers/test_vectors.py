@@ -48,6 +48,7 @@ def test_fields_come_as_a_list_or_in_one_tensor():
     [
         (vector(4), 1, r"\[batch, 4\]"),
         ([], 1, r"a list \(\)"),
+        (Array((None, 3, 4), tf.string), 1, r"\[batch, 3, 4\] of texts"),
         ([vector(4)], 2, r"a list \(\[batch, 4\]\)"),
         (Array((None, None, 4)), 1, r"\[batch, \?, 4\]"),
         ([vector(4), History(4)], 1, r"a list \(\[batch, 4\], \[batch, steps, 4\]\)"),

@@ -115,6 +115,14 @@ def test_copies_have_weights_of_their_own_and_see_their_number(given):
     np.testing.assert_array_equal(joined, np.concatenate(arrays(results), axis=1))
 
 
+def test_copies_are_joined_along_their_axis():
+    fields = 'inputs { feature_group_name: "all" } input_layer { only_output_3d_tensor: true }'
+    copies = 'repeat { num_repeat: 2 output_concat_axis: 1 keras_layer { class_name: "ReLU" } }'
+    value = value_of("rep", f'blocks {{ name: "fea" {fields} }}' + block("rep", 'block_name: "fea"', rest=copies))
+    one = np.maximum(make_inputs()["all"].numpy().reshape(ROWS, 3, 4), 0)
+    np.testing.assert_array_equal(arrays(value), np.concatenate([one, one], axis=1))
+
+
 def test_one_copy_is_no_list():
     assert run(block("rep", ALL, rest=f"repeat {{ {MLP % '2'} }}")).shape == (ROWS, 2)
 
@@ -234,6 +242,10 @@ FAULTS = {
         block("a", ALL, rest='keras_layer { class_name: "MLP" highway { } }'),
         ["keras_layer.highway holds the parameters of another layer; MLP takes mlp { ... }."],
     ),
+    "activation": (
+        block("a", ALL, rest='keras_layer { class_name: "MLP" mlp { hidden_units: 2 activation: "rulu" } }'),
+        ['keras_layer "a" (MLP) has activation "rulu", which is none of '],
+    ),
     "parameters by keys alone": (
         block("a", ALL, rest='keras_layer { class_name: "Dense" mlp { } }'),
         ["keras_layer.mlp holds the parameters of another layer; Dense takes st_params { ... }."],
@@ -301,3 +313,4 @@ def test_what_does_not_fit_is_told_with_its_place(case):
     assert len(found) == len(says), found
     for wanted in says:
         assert any(wanted in line for line in found), found
+    assert all(line[-1] in ".?" and not line.endswith("?.") for line in found), found

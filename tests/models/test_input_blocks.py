@@ -101,6 +101,7 @@ def test_feature_dropout_drops_whole_features_for_all_rows():
         close(joined, np.concatenate(listed, axis=1))
         seen.add(tuple(float(factor[0]) for factor in factors))
     assert len(seen) > 1
+    assert any(len(set(factors)) > 1 for factors in seen), "features are dropped one by one"
     close(value_of("f", read("feature_dropout_rate: 0.4")), whole())
 
 

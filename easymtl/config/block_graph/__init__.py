@@ -5,7 +5,7 @@ Reading one needs no TensorFlow; `easymtl.models.backbone` makes the layers.
 
 from easymtl.config.block_graph.fault import Fault
 from easymtl.config.block_graph.graph import MAIN, Graph, read_graph
-from easymtl.config.block_graph.reading import block_outputs, graph_of, keras_layers, wiring
+from easymtl.config.block_graph.reading import block_outputs, graph_of, keras_layers, scope_outputs, wiring
 from easymtl.config.block_graph.scope import INPUT_KINDS, Node, Scope, Source
 
 __all__ = [
@@ -20,5 +20,6 @@ __all__ = [
     "graph_of",
     "keras_layers",
     "read_graph",
+    "scope_outputs",
     "wiring",
 ]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from google.protobuf import text_format
 
 from easymtl.config.block_graph.graph import MAIN, Graph, read_graph
-from easymtl.config.block_graph.scope import Node
+from easymtl.config.block_graph.scope import Node, Scope
 from easymtl.protos.backbone_pb2 import Block, KerasLayer, Layer
 from easymtl.protos.pipeline_pb2 import Pipeline
 
@@ -24,7 +24,12 @@ def graph_of(pipeline: Pipeline) -> Graph | None:
 def block_outputs(pipeline: Pipeline) -> dict[str, str]:
     """Returns the layers of the backbone with `add_to_outputs`, by name, each with its path."""
     graph = graph_of(pipeline)
-    layers = (layer for node in graph.main.nodes.values() for layer in keras_layers(node)) if graph else ()
+    return scope_outputs(graph.main) if graph else {}
+
+
+def scope_outputs(scope: Scope) -> dict[str, str]:
+    """Returns the layers of a scope with `add_to_outputs`, by name, each with its path."""
+    layers = (layer for node in scope.nodes.values() for layer in keras_layers(node))
     return {name: path for name, path, layer in layers if _is_output(layer)}
 
 

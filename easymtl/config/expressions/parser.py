@@ -22,6 +22,8 @@ from easymtl.errors import did_you_mean, quoted
 
 _DEEPEST = 30
 _MOST_OPERATORS = 100
+_MOST_INDICES = 10
+_LARGEST = 1e308
 _INSTEAD = {"&&": "&", "||": "|", "and": "&", "or": "|", "=": "=="}
 _CONSTANTS = {"True": True, "False": False, "None": None}
 _VALUE = 'a name, a number or a "("'
@@ -82,7 +84,7 @@ class Parser:
         names: list[str] = []
         while not names or self._take_if(","):
             name = self._take()
-            if name.kind != "name" or "." in name.text or name.text in names:
+            if name.kind != "name" or "." in name.text or name.text in (*names, *_CONSTANTS):
                 raise self._fault(name.position, f"the name of a parameter is needed, found {name.shown}.")
             names.append(name.text)
         if len(names) != number:
@@ -94,8 +96,7 @@ class Parser:
         """Takes `[..][..]`, and nothing else."""
         if self._token.text != "[":
             raise self._fault(self._token.position, f'a slice such as "[0]" is needed, found {self._token.shown}.')
-        while self._token.text == "[":
-            tree = self._index(tree)
+        tree = self._indices(tree)
         if self._token.kind != "end":
             raise self._fault(self._token.position, f"the slice ends here, found {self._token.shown}.")
         return tree
@@ -162,16 +163,13 @@ class Parser:
             tree = Items(self._items("]"), is_tuple=False, position=token.position)
         else:
             raise self._fault(token.position, f"{_VALUE} is needed, found {token.shown}.")
-        while self.vocabulary.has_lists and self._token.text == "[":
-            tree = self._index(tree)
-        return tree
+        return self._indices(tree) if self.vocabulary.has_lists else tree
 
     def _number(self, token: Token) -> int | float:
-        is_whole = token.text.isdigit() and not self.vocabulary.in_floats
-        value = int(token.text) if is_whole else float(token.text)
-        if abs(value) > 1e308:
+        number = float(token.text)  # First: Python reads no whole number of thousands of digits.
+        if number > _LARGEST:
             raise self._fault(token.position, f"{token.shown} is too large a number.")
-        return value
+        return int(token.text) if token.text.isdigit() and not self.vocabulary.in_floats else number
 
     def _parentheses(self, opening: Token) -> Tree:
         if self.vocabulary.has_lists and self._take_if(")"):
@@ -206,6 +204,8 @@ class Parser:
     def _unknown(self, name: str) -> str:
         if name.split(".")[0] in (self.names or ()):
             return f'"{name}" reads an attribute, which expressions cannot.'
+        if function := self.vocabulary.function(name):
+            return f"{name} is a function: call it, {self.vocabulary.functions[function].shown(name)}."
         hint = did_you_mean(name, [*(self.names or ()), *self.vocabulary.constants])
         return f'"{name}" is not in {self.called} ({quoted(self.names or ())}).{hint}'
 
@@ -263,6 +263,15 @@ class Parser:
             return f"more_{index}"
         shown = signature.shown(function.text)
         raise self._fault(self._token.position, f"{function.text} takes {len(signature.parameters)} values: {shown}.")
+
+    def _indices(self, tree: Tree) -> Tree:
+        number = 0
+        while self._token.text == "[":
+            number += 1
+            if number > _MOST_INDICES:
+                raise self._fault(self._token.position, f"it has more than {_MOST_INDICES} indices in a row.")
+            tree = self._index(tree)
+        return tree
 
     def _index(self, tree: Tree) -> Tree:
         opening = self._take()

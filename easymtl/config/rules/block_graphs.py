@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 from google.protobuf.message import Message
 
-from easymtl.config import view
-from easymtl.config.block_graph import INPUT_KINDS, Graph, Node, Scope, block_outputs, graph_of, keras_layers
+from easymtl.config.block_graph import INPUT_KINDS, Graph, Node, Scope, graph_of, keras_layers, scope_outputs
 from easymtl.config.expressions import ExpressionFault, parse_lambda, parse_slice
 from easymtl.config.rules.input_blocks import check_input_block
 from easymtl.config.rules.review import Review, walk
@@ -13,6 +12,7 @@ from easymtl.errors import quoted
 from easymtl.protos.backbone_pb2 import Block, Input, Lambda, Layer, RecurrentLayer, RepeatLayer
 
 BACKBONE = "model_config.backbone"
+_OUTPUTS = "model_config.model_params.outputs"
 _GROUPS = ("model_config.feature_groups", "model_config.feature_groups.group_name")
 
 
@@ -44,14 +44,14 @@ def check_expressions(review: Review) -> None:
 
 def check_outputs(review: Review) -> None:
     """`model_params.outputs` names blocks whose values the model returns."""
-    model = review.model()
     graph = graph_of(review.pipeline)
-    if model is None or graph is None or view.model_name(review.pipeline) != "model_params":
+    if graph is None:
         return
-    available = block_outputs(review.pipeline)
+    names = list(review.pipeline.model_config.model_params.outputs)
+    available = scope_outputs(graph.main)
     taken = {tower.tower_name for _, tower in review.towers()}
-    for index, name in enumerate(view.model_message(review.pipeline).outputs):
-        path = f"{model[0]}.outputs[{index}]"
+    for index, name in enumerate(names):
+        path = f"{_OUTPUTS}[{index}]"
         if name in taken:
             review.problem(path, f'"{name}" is a tower, whose predictions come out anyway. Rename the block.')
         elif name not in available and name in graph.main.nodes:
@@ -61,10 +61,12 @@ def check_outputs(review: Review) -> None:
             where = "the blocks with add_to_outputs"
             review.check_known(path, name, available, where, f"{BACKBONE}.blocks", f"{BACKBONE}.packages")
     for name, path in available.items():
-        if name not in view.model_message(review.pipeline).outputs:
-            review.note(
-                path, f'"{name}" has add_to_outputs, and {model[0]}.outputs does not name it: it has no effect.'
-            )
+        if name not in names:
+            review.note(path, f'"{name}" has add_to_outputs, and {_OUTPUTS} does not name it: it has no effect.')
+    for scope in graph.packages.values():
+        for name, path in scope_outputs(scope).items():
+            text = f'"{name}" has add_to_outputs, and is in a package, whose blocks are no outputs: it has no effect.'
+            review.note(path, text)
 
 
 def _expressions(message: Message) -> Iterator[tuple[str, str, bool, tuple[str, ...]]]:
@@ -100,6 +102,7 @@ def _check_block(review: Review, graph: Graph, scope: Scope, node: Node) -> None
     else:
         for input_path, one in scope.inputs(node):
             _check_input(review, graph, input_path, one)
+            _check_package_input(review, graph, scope, input_path, one)
         _check_merge(review, node)
     _check_body(review, path, block)
     for index, layer in enumerate(block.layers):
@@ -135,6 +138,17 @@ def _check_input(review: Review, graph: Graph, path: str, one: Input) -> None:
         review.problem(f"{path}.reset_input", f'has no effect: no block of "{name}" reads a feature group.')
 
 
+def _check_package_input(review: Review, graph: Graph, scope: Scope, path: str, one: Input) -> None:
+    """A package that another one is called with is called itself, and has nothing that it could be called with."""
+    given = scope.package_input(one) if one.package_input else None
+    if given is not None and given.kind == "package" and graph.takes_input(given.name):
+        text = (
+            f'calls "{given.name}", which has a block with use_package_input, with nothing: call it in a block of its '
+            "own, and name that block here."
+        )
+        review.problem(f"{path}.package_input", text)
+
+
 def _check_merge(review: Review, node: Node) -> None:
     block, path = node.block, node.path
     if block.inputs and all(one.ignore_input for one in block.inputs):
@@ -156,13 +170,13 @@ def _check_body(review: Review, path: str, body: Block | Layer) -> None:
 
 def _note_results(review: Review, graph: Graph) -> None:
     """Notes what is joined because nothing says what the result is, and blocks that lead nowhere."""
+    outputs = scope_outputs(graph.main)
     for scope in graph.scopes:
         config = review.pipeline.model_config.backbone if scope is graph.main else None
         is_told = config is None or config.concat_blocks or config.output_blocks
         if not is_told and len(scope.results) > 1:
             text = f"has no concat_blocks: the blocks that no other reads are joined, {quoted(scope.results)}."
             review.note(scope.path, text)
-        outputs = block_outputs(review.pipeline)
         for name in graph.unread(scope):
             if name not in scope.results and name not in outputs:
                 review.note(scope.nodes[name].path, f'"{name}" is read by nothing.')
@@ -173,12 +187,13 @@ def _note_results(review: Review, graph: Graph) -> None:
 
 
 def _check_names(review: Review, graph: Graph) -> None:
-    """No two layers have one name: it is that of their weights."""
+    """No two layers have one name: it is that of their weights, in a package `<package>/<layer>`."""
+    owners: dict[str, Node] = {}
     for scope in graph.scopes:
-        owners: dict[str, str] = {}
+        prefix = f"{scope.name}/" if scope.outer else ""
         for node in scope.nodes.values():
-            for name, _, _ in keras_layers(node):
-                if name in owners and owners[name] != node.name:
-                    text = f'has a layer "{name}", and so has the block "{owners[name]}". Rename one of them.'
+            for layer, _, _ in keras_layers(node):
+                owner = owners.setdefault(prefix + layer, node)
+                if owner is not node:
+                    text = f'has a layer "{prefix}{layer}", and so has the block "{owner.name}". Rename one of them.'
                     review.problem(node.path, text)
-                owners.setdefault(name, node.name)

@@ -4,11 +4,10 @@ from itertools import combinations
 
 import tensorflow as tf
 
-from easymtl.errors import did_you_mean, quoted
 from easymtl.layers.context import Build, Call
 from easymtl.layers.dense import Dense
 from easymtl.layers.named.base import NamedLayer
-from easymtl.layers.shapes import Shape, ShapeFault, vector
+from easymtl.layers.shapes import Shape, ShapeFault, require_choice, vector
 from easymtl.layers.vectors import equal_field_widths, field_list, field_widths
 from easymtl.protos.backbone_pb2 import Bilinear
 
@@ -42,10 +41,7 @@ class BiLinear(NamedLayer):
     @staticmethod
     def shape(config: Bilinear, inputs: Shape) -> Shape:
         """Returns `[batch, num_output_units]`."""
-        if config.type not in _TYPES:
-            raise ShapeFault(
-                f'has type "{config.type}", which is none of {quoted(_TYPES)}.{did_you_mean(config.type, _TYPES)}'
-            )
+        require_choice(config.type, "type", _TYPES)
         if config.type == "interaction":
             field_widths(inputs, least=2)
         else:

@@ -8,7 +8,7 @@ from easymtl.layers.histories import history_of, history_shape
 from easymtl.layers.named.base import NamedLayer, scope_of_block
 from easymtl.layers.shapes import Shape, ShapeFault, Value, vector
 from easymtl.layers.steps import Rectangle
-from easymtl.layers.tokens import TokenEmbedding, within_positions
+from easymtl.layers.tokens import TokenEmbedding, first_if_none, within_positions
 from easymtl.layers.transformer import Encoder, EncoderSizes, check_encoder
 from easymtl.protos.backbone_pb2 import BSTEncoder
 
@@ -85,9 +85,9 @@ class BST(NamedLayer):
         mask, places = tf.sequence_mask(rectangle.lengths, length), tf.range(length)
         if self.gives_all or self.has_query:
             return values, mask, places
-        is_empty = tf.equal(rectangle.lengths, 0)[:, tf.newaxis]
         if self.is_head:
-            return values, tf.concat([mask[:, :1] | is_empty, mask[:, 1:]], axis=1), places
+            return values, first_if_none(mask), places
+        is_empty = tf.equal(rectangle.lengths, 0)[:, tf.newaxis]
         padded = tf.pad(rectangle.values, [[0, 0], [0, tf.maximum(self.limit - rectangle.longest, 0)], [0, 0]])
         return (
             tf.concat([values, padded[:, self.limit - 1 : self.limit]], axis=1),

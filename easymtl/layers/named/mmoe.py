@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from easymtl.layers.context import Build, Call
 from easymtl.layers.dense import Dense
+from easymtl.layers.experts import mix_all
 from easymtl.layers.mlp import MLP, mlp_width
 from easymtl.layers.named.base import NamedLayer
 from easymtl.layers.shapes import Shape, ShapeFault, describe, require_vector, vector
@@ -52,11 +53,7 @@ class MMoE(NamedLayer):
         else:
             *outputs, read = field_list(x, call.dtype)
         stacked = tf.stack(outputs, axis=1)  # [batch, num_expert, width]
-        return [self._mixture(gate, stacked, read, call) for gate in self.gates]
-
-    def _mixture(self, gate: Dense, experts: tf.Tensor, read: tf.Tensor, call: Call) -> tf.Tensor:
-        shares = tf.nn.softmax(tf.cast(gate(read, call), tf.float32))
-        return tf.squeeze(tf.matmul(tf.cast(shares, experts.dtype)[:, tf.newaxis, :], experts), axis=1)
+        return mix_all([tf.nn.softmax(tf.cast(gate(read, call), tf.float32)) for gate in self.gates], stacked)
 
 
 def _is_identity(config: MMoELayer) -> bool:

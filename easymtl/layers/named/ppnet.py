@@ -2,7 +2,6 @@
 
 import tensorflow as tf
 
-from easymtl.errors import did_you_mean, quoted
 from easymtl.layers.activation import make_block_activation, normalize_and_activate
 from easymtl.layers.context import Build, Call
 from easymtl.layers.dense import Dense, Dropout
@@ -10,7 +9,7 @@ from easymtl.layers.initializers import he_uniform
 from easymtl.layers.mlp import MLP, mlp_width, require_activation, require_rate
 from easymtl.layers.named.base import NamedLayer
 from easymtl.layers.norm import BatchNorm
-from easymtl.layers.shapes import Shape, ShapeFault, vector
+from easymtl.layers.shapes import Shape, ShapeFault, require_choice, vector
 from easymtl.layers.vectors import require_pair
 from easymtl.protos.backbone_pb2 import GateNN
 from easymtl.protos.backbone_pb2 import PPNet as PPNetConfig
@@ -43,9 +42,7 @@ class PPNet(NamedLayer):
     def shape(config: PPNetConfig, inputs: Shape) -> Shape:
         """Returns `[batch, last of hidden_units]`."""
         width, _ = require_pair(inputs)
-        if config.mode not in _MODES:
-            hint = did_you_mean(config.mode, _MODES)
-            raise ShapeFault(f'has mode "{config.mode}", which is none of {quoted(_MODES)}.{hint}')
+        require_choice(config.mode, "mode", _MODES)
         gate = config.gate_params
         require_activation(gate.activation, "gate_params.activation")
         require_rate(gate.dropout_rate, "gate_params.dropout_rate")

@@ -25,4 +25,5 @@ def at_block(path: str, called: str) -> Iterator[None]:
     try:
         yield
     except ShapeFault as fault:
-        raise BlockFault(path, f"{called} {fault}".strip().rstrip(".") + ".") from None
+        text = f"{called} {fault}".strip()
+        raise BlockFault(path, text if text.endswith((".", "?")) else f"{text}.") from None

@@ -96,6 +96,7 @@ def test_dropout_drops_weights_while_training():
         ("", [Array((None, 4)), shape(KEY)], "takes [query, value] or [query, value, key]"),
         ("", [shape(QUERY), shape(VALUE)], "takes queries as wide as keys, but is given 4 and 6"),
         ("", [shape(QUERY), shape(VALUE), shape(QUERY)], "takes a key for each value, but is given [batch, 3, 6] and"),
+        ("", [shape(QUERY), History(6), Array((None, None, 4))], "takes a key for each value, but is given"),
         ("score_mode: 'dat'", [shape(QUERY), shape(KEY)], 'has score_mode "dat", which is none of dot, concat'),
         (
             "use_scale: true scale_by_dim: true",

@@ -4,12 +4,25 @@ import math
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from easymtl.layers.norm import EPSILON
-from tests.layers.histories import LENGTHS, inputs, numbers, rectangle, rows_of, segments, softmax, with_lengths
+from easymtl.layers.shapes import Array, History
+from tests.layers.histories import (
+    LENGTHS,
+    LENGTHS_SHAPE,
+    inputs,
+    numbers,
+    rectangle,
+    rows_of,
+    segments,
+    softmax,
+    with_lengths,
+)
 from tests.layers.named.building import evaluation, make, refusal, relu, sigmoid, training
 
 LAYERS = "attention_dnn { hidden_units: [6, 1] use_bn: false }"
+TEXTS = Array((None, 8), tf.string)
 HISTORY, QUERY = numbers(1, sum(LENGTHS), 8), numbers(2, len(LENGTHS), 8)
 
 
@@ -83,6 +96,7 @@ def test_norms_count_the_steps_that_exist(layout):
     ("text", "shape", "message"),
     [
         (LAYERS, inputs(8), "needs a target: put the features of the candidate into the group of the history"),
+        (LAYERS, (History(8), LENGTHS_SHAPE, TEXTS), "takes (history, lengths, target) as an input_layer with"),
         (LAYERS, inputs(4, 6), "is given a target of width 6 and a history of width 4; the target must not be wider"),
         (f"{LAYERS} attention_normalizer: 'max'", inputs(4, 4), 'has attention_normalizer "max", which is none of'),
         ("attention_dnn { hidden_units: [6, 2] }", inputs(4, 4), "has attention_dnn.hidden_units [6, 2]; the last one"),

@@ -40,6 +40,11 @@ def test_activations_follow_their_formulas(name, text, formula):
     np.testing.assert_allclose(make(name, text, FIELDS)(x), formula(x), rtol=1e-5, atol=1e-6)
 
 
+def test_a_rectifier_begins_at_its_threshold():
+    made = make("ReLU", "threshold: 0.5 negative_slope: 0.1", vector(3))
+    np.testing.assert_allclose(made(np.array([[0.25, 0.5, 0.75]])), [[-0.025, 0.5, 0.75]], rtol=1e-6)
+
+
 def test_prelu_has_a_slope_for_each_value_of_a_row():
     made = make("PReLU", "", FIELDS)
     assert made.weights["alpha"].shape == (3, 4)

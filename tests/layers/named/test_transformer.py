@@ -146,6 +146,18 @@ def test_tokens_of_a_vocabulary_have_their_places_as_ids(tmp_path):
     np.testing.assert_allclose(result, expected, rtol=1e-3, atol=1e-4)
 
 
+def test_the_first_token_reads_those_that_are_known_in_a_vocabulary_without_it(tmp_path):
+    (tmp_path / "vocab").write_text("[PAD]\nred\nhat")
+    text = f"vocab_file: '{tmp_path}/vocab' separator: ',' transformer {{ {SIZES} }}"
+    made = make("TextEncoder", text, Array((None,), tf.string))
+    ids = np.array([[0, 1, 0, 2, 0, 0], [0, 0, 0, 0, 0, 0]])
+    expected = encoded(made.weights, "transformer/", ids, (ids != 0) | (np.arange(6) == 0), 1)[:, 0]
+    result = made.layer(tf.constant(["red,green,hat", "green"]), evaluation())
+    np.testing.assert_allclose(result, expected, rtol=1e-3, atol=1e-4)
+    alone = made.layer(tf.constant(["green"]), evaluation())
+    np.testing.assert_allclose(alone[0], expected[1], rtol=1e-3, atol=1e-4)
+
+
 def test_a_graph_reads_texts_of_any_batch():
     text = f"transformer {{ {SIZES} vocab_size: 20 max_position_embeddings: 8 }}"
     made = make("TextEncoder", text, [Array((None,), tf.string)])
