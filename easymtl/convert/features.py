@@ -51,6 +51,11 @@ def convert_features(configs: list[Node], inputs: Inputs, columns: Columns) -> d
     features: dict[str, Feature] = {}
     for node, sequence in _all(configs):
         feature = _convert(node, sequence, inputs, columns)
+        if feature.name in features:
+            text = (
+                f"another feature has this name (line {features[feature.name].node.line()}): the last of them counts."
+            )
+            node.changed("feature_name", text)
         features[feature.name] = feature
     _remark_on_lists(features, inputs)
     return features

@@ -1,5 +1,7 @@
 """What becomes of each kind of feature."""
 
+import re
+
 import pytest
 from google.protobuf import text_format
 
@@ -257,7 +259,29 @@ def test_an_input_that_is_no_column_is_told(small, said):
 
 def test_a_table_that_is_not_trained_is_frozen(small):
     conversion = small.with_feature(ID % "hash_bucket_size: 9 value_dim: 1 trainable: false")
-    assert list(conversion.pipeline.train_config.freeze_gradient) == ["/f_embedding(/|$)"]
+    assert list(conversion.pipeline.train_config.freeze_gradient) == ["/f_embedding/embedding_weights$"]
+
+
+def test_a_name_of_dense_layers_freezes_the_table_alone(small):
+    conversion = small.with_feature(ID % 'hash_bucket_size: 9 value_dim: 1 trainable: false embedding_name: "dnn"')
+    (pattern,) = conversion.pipeline.train_config.freeze_gradient
+    assert re.search(pattern, "input_layer/dnn/embedding_weights")
+    assert not re.search(pattern, "ctr/dnn/dnn_0/kernel")
+
+
+def test_tables_that_share_a_name_are_frozen_once(small):
+    frozen = 'hash_bucket_size: 10 value_dim: 1 trainable: false embedding_name: "s"'
+    conversion = small.with_feature(ID % frozen, ("hash_bucket_size: 10 value_dim: 1 }", f"{frozen} }}"))
+    assert list(conversion.pipeline.train_config.freeze_gradient) == ["/s/embedding_weights$"]
+
+
+def test_a_second_feature_of_a_name_is_told(small, said):
+    text = ID.replace('"f"', '"user"') % "hash_bucket_size: 9 value_dim: 1"
+    conversion = small.with_feature(text, group=" ")
+    assert [one.hash_bucket_size for one in conversion.pipeline.feature_config.features] == [9]
+    assert said(conversion, Kind.CHANGED) == [
+        '13 id_feature.feature_name of "user": another feature has this name (line 11): the last of them counts.'
+    ]
 
 
 def test_lists_are_expected_where_nothing_says_otherwise(small, said):

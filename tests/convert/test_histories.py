@@ -9,6 +9,7 @@ from easymtl.convert.report import Kind
 from easymtl.convert.supported import is_supported
 from easymtl.protos.feature_pb2 import FeatureConfig, FeatureGroupConfig
 from tests.convert.conftest import CONFIGS
+from tests.convert.test_models import MODEL, TOWERS
 
 SEQUENCE = (
     'feature_configs { sequence_feature { sequence_name: "clicks" sequence_length: 30 sequence_delim: "," '
@@ -131,8 +132,6 @@ def test_a_key_outside_of_the_group_shares_its_table_with_other_groups(small):
     )
     text = with_history(small, GROUP % '["user", "clicks__user"]' + DIN).pipeline
     assert text.feature_config.features[0].embedding_name == ""
-    from tests.convert.test_models import MODEL
-
     changes = (MODEL, f"{groups % 'domain'} {pepnet}\n")
     shared = with_history(small, GROUP % '["user", "clicks__user"]' + DIN, changes).pipeline
     assert shared.feature_config.features[0].embedding_name == "user_emb"
@@ -164,6 +163,62 @@ def test_a_history_that_is_pooled_and_attended_has_one_table(small):
     found = features_of(with_history(small, GROUP % '["user", "clicks__user"]' + encoders))
     assert found["clicks__user"].embedding_name == "clicks__user_emb"
     assert found["clicks__user_pooled"].embedding_name == "clicks__user_emb"
+
+
+def test_a_history_that_is_pooled_in_two_ways_is_two_features_over_one_table(small):
+    encoders = "".join(POOL % f'pooling_type: "{kind}"' for kind in ("sum", "mean", "sum"))
+    conversion = with_history(small, GROUP % '"clicks__user"' + encoders)
+    found = features_of(conversion)
+    names = ["clicks__user_pooled", "clicks__user_pooled_2"]
+    assert list(conversion.pipeline.model_config.feature_groups[0].feature_names) == ["user", *names]
+    assert [found[name].combiner for name in names] == ["sum", "mean"]
+    assert {found[name].embedding_name for name in names} == {"clicks__user_emb"}
+    check(conversion)
+
+
+def test_a_history_that_two_groups_pool_is_one_feature(small):
+    pooled = GROUP % '"clicks__user"' + POOL % ""
+    domain = f'feature_groups {{ group_name: "domain" feature_names: "user" group_type: DEEP {pooled} }}'
+    pepnet = (MODEL, f"{domain} pepnet {{ {TOWERS} }}\n")
+    conversion = with_history(small, pooled, pepnet)
+    names = [feature.feature_name for feature in conversion.pipeline.feature_config.features]
+    assert names.count("clicks__user_pooled") == 1
+    for group in conversion.pipeline.model_config.feature_groups:
+        assert list(group.feature_names) == ["user", "clicks__user_pooled"]
+    assert features_of(conversion)["clicks__user_pooled"].embedding_name == "clicks__user_emb"
+    check(conversion)
+
+
+@pytest.mark.parametrize(
+    ("encoders", "table"),
+    [
+        (DIN, "clicks__user_embedding"),
+        (POOL % "", "clicks__user_pooled_embedding"),
+        (DIN + POOL % "", "clicks__user_emb"),
+    ],
+)
+def test_the_table_of_a_history_is_frozen_under_the_name_that_it_has(small, encoders, table):
+    features = SEQUENCE.replace("hash_bucket_size: 10 }", "hash_bucket_size: 10 trainable: false }")
+    conversion = with_history(small, GROUP % '["user", "clicks__user"]' + encoders, features=features)
+    assert list(conversion.pipeline.train_config.freeze_gradient) == [f"/{table}/embedding_weights$"]
+
+
+def test_a_sequence_group_without_a_name_has_that_of_its_group_there(small):
+    renamed = ('group_name: "all"', 'group_name: "deep"')
+    part = (GROUP % '["user", "clicks__user"]').replace('group_name: "g" ', "")
+    other = (GROUP % '["user", "clicks__age"]').replace('"g"', '"h"')
+    conversion = with_history(small, part + other + DIN.replace('"g"', '"deep"'), renamed)
+    (attention,) = conversion.pipeline.model_config.feature_groups[0].sequence_features
+    assert list(attention.seq_att_map[0].hist_seq) == ["clicks__user"]
+
+
+def test_attention_groups_have_names_of_their_own(small):
+    group = GROUP % '["user", "clicks__user"]'
+    encoders = DIN + DIN + DIN.replace('"g"', '"g_2"')
+    conversion = with_history(small, group + group.replace('"g"', '"g_2"') + encoders)
+    attentions = conversion.pipeline.model_config.feature_groups[0].sequence_features
+    assert [attention.group_name for attention in attentions] == ["g", "g_2", "g_2_2"]
+    check(conversion)
 
 
 def test_simple_attention_gets_a_network(small, said):

@@ -120,6 +120,28 @@ def test_pepnet(small, said):
     assert conversion.check("out.config") == []
 
 
+@pytest.mark.parametrize(
+    ("group", "ours", "without"),
+    [
+        ("domain", 'domain_group: "domain" gate_hidden_units: 8', "ppnet_hidden_units"),
+        ("uia", 'personal_group: "uia"', "epnet_hidden_unit"),
+    ],
+)
+def test_what_pepnet_does_not_read_without_a_group_is_not_converted(small, said, group, ours, without):
+    more = f' feature_groups {{ group_name: "{group}" feature_names: "user" group_type: DEEP }}'
+    pepnet = f"pepnet {{ epnet_hidden_unit: 8 ppnet_hidden_units: [6, 5] ppnet_dropout_ratio: 0.5 {TOWERS} }}"
+    conversion = with_model(small, f"{more} {pepnet}")
+    model = conversion.pipeline.model_config.pepnet
+    layers = [6, 5] if group == "uia" else []
+    assert [list(tower.dnn.hidden_units) for tower in model.task_towers] == [layers, layers]
+    model.ClearField("task_towers")
+    assert model == text_format.Parse(f"{ours} l2_regularization: 0", type(model)())
+    assert [remark.split(": ")[0] for remark in said(conversion, Kind.NOT_NEEDED)] == [f"15 pepnet.{without}"]
+    assert [remark for remark in said(conversion, Kind.LEFT_OUT) if "pepnet" in remark] == []
+    assert not any("epnet_hidden_unit" in remark for remark in said(conversion, Kind.CHANGED))
+    assert conversion.check("out.config") == []
+
+
 def test_the_first_group_is_what_a_model_reads(small, said):
     conversion = small(
         ('feature_groups { group_name: "all"', 'feature_groups { group_name: "deep"'),
