@@ -6,7 +6,7 @@ import pytest
 from google.protobuf import text_format
 
 from easymtl.convert.report import Kind
-from easymtl.protos.feature_pb2 import FeatureConfig
+from easymtl.protos.feature_pb2 import FeatureConfig, Initializer
 
 ID = 'id_feature { feature_name: "f" expression: "item:col" embedding_dim: 4 %s }'
 RAW = 'raw_feature { feature_name: "f" expression: "item:col" %s }'
@@ -45,6 +45,22 @@ def message(text):
             'feature_type: IdFeature vocab_list: ["b", "a", "c"]',
         ),
         (
+            'vocab_list: ["a", "b"] value_dim: 1 default_bucketize_value: 2',
+            'feature_type: IdFeature vocab_list: ["<OOV>", "a", "b"]',
+        ),
+        (
+            'vocab_list: ["a", "b"] value_dim: 1 embedding_name: "s"',
+            'feature_type: IdFeature vocab_list: ["<OOV>", "<default>", "a", "b"] embedding_name: "s"',
+        ),
+        (
+            'vocab_dict: [{ key: "b" value: 1 }, { key: "a" value: 0 }] value_dim: 1 default_bucketize_value: 1',
+            'feature_type: IdFeature vocab_list: ["b", "a"]',
+        ),
+        (
+            'vocab_dict: [{ key: "b" value: 1 }, { key: "a" value: 0 }] value_dim: 1 default_bucketize_value: 2',
+            'feature_type: IdFeature vocab_list: ["<OOV>", "a", "b"]',
+        ),
+        (
             'vocab_dict: [{ key: "b" value: 3 }, { key: "a" value: 2 }] value_dim: 1',
             'feature_type: IdFeature vocab_list: ["<OOV>", "a", "b"]',
         ),
@@ -68,6 +84,29 @@ def test_ids(small, theirs, ours):
 
 
 @pytest.mark.parametrize(
+    ("theirs", "ours", "is_told"),
+    [
+        ("zeros_", "constant_initializer { consts: 0 }", False),
+        ("ones_", "constant_initializer { consts: 1 }", False),
+        ("uniform_,a=1,b=4", "random_normal_initializer { mean: 2.5 stddev: 0.8660254 }", True),
+        ("trunc_normal_,std=0.25", "random_normal_initializer { mean: 0 stddev: 0.25 }", False),
+        (
+            "trunc_normal_,mean=1,std=0.25,a=0.5,b=1.5",
+            "truncated_normal_initializer { mean: 1 stddev: 0.25 }",
+            False,
+        ),
+        ("trunc_normal_,std=0.25,a=-0.5,b=1", "truncated_normal_initializer { mean: 0 stddev: 0.25 }", True),
+        ("trunc_normal_,std=0.25,a=-1,b=0.5", "truncated_normal_initializer { mean: 0 stddev: 0.25 }", True),
+        ("xavier_normal_", "glorot_normal_initializer { }", True),
+    ],
+)
+def test_how_a_table_starts(small, said, theirs, ours, is_told):
+    text = ID % f'hash_bucket_size: 9 value_dim: 1 init_fn: "nn.init.{theirs}"'
+    assert small.feature(text).initializer == text_format.Parse(ours, Initializer())
+    assert any("init_fn" in remark for remark in said(small.with_feature(text), Kind.CHANGED)) == is_told
+
+
+@pytest.mark.parametrize(
     ("theirs", "ours"),
     [
         ("", ""),
@@ -80,6 +119,10 @@ def test_ids(small, theirs, ours):
         ('normalizer: "method=minmax,min=2.5,max=3"', "min_val: 2.5 max_val: 3"),
         ('normalizer: "method=expression,expr=log(x + 1)"', 'normalizer_fn: "log1p"'),
         ('normalizer: "method=expression,expr=sqrt(x)"', 'normalizer_fn: "sqrt"'),
+        ('normalizer: "method=expression,expr=ln(x)"', 'normalizer_fn: "log"'),
+        ('normalizer: "method=expression,expr=rint(x)"', 'normalizer_fn: "round"'),
+        ('normalizer: "method=expression,expr=exp(x)-1"', 'normalizer_fn: "expm1"'),
+        ('normalizer: "method=expression,expr=1/sqrt(x)"', 'normalizer_fn: "rsqrt"'),
         ('normalizer: "method=expression,expr=x^2"', 'normalizer_fn: "square"'),
     ],
 )
@@ -89,7 +132,12 @@ def test_numbers(small, theirs, ours):
 
 @pytest.mark.parametrize(
     "normalizer",
-    ["method=log10,threshold=1e-10,default=-10", "method=expression,expr=round(x)", "method=zscore,mean=a"],
+    [
+        "method=log10,threshold=1e-10,default=-10",
+        "method=expression,expr=round(x)",
+        "method=zscore,mean=a",
+        "method=minmax,min=3,max=3",
+    ],
 )
 def test_a_normalizer_without_counterpart_is_told(small, said, normalizer):
     conversion = small.with_feature(RAW % f'normalizer: "{normalizer}"')
@@ -120,6 +168,14 @@ def test_a_cross_over_a_vocabulary_is_hashed(small, said):
     [
         (ID % "hash_bucket_size: 9 value_dim: 1", "feature_type: IdFeature num_buckets: 9 embedding_dim: 4"),
         (ID % 'vocab_list: ["a", "b"] value_dim: 1', "feature_type: IdFeature num_buckets: 4 embedding_dim: 4"),
+        (
+            ID % 'vocab_dict: [{ key: "b" value: 3 }, { key: "a" value: 6 }] value_dim: 1',
+            "feature_type: IdFeature num_buckets: 7 embedding_dim: 4",
+        ),
+        (
+            ID % 'vocab_list: ["a", "b"] value_dim: 1 default_bucketize_value: 1',
+            "feature_type: IdFeature num_buckets: 2 embedding_dim: 4",
+        ),
         (ID % "num_buckets: 9", 'feature_type: TagFeature num_buckets: 9 embedding_dim: 4 separator: "\\003"'),
         (
             RAW % "boundaries: [1, 2] embedding_dim: 4 value_dim: 1",
