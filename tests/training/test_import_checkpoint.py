@@ -221,6 +221,17 @@ def test_a_model_dir_in_use_is_refused_and_an_empty_one_taken(tmp_path):
     assert import_checkpoint(pipeline_of(SMALL, tmp_path / "model"), prefix).step == 5
 
 
+def test_a_checkpoint_of_ours_is_told_as_such(tmp_path):
+    values = golden_values(SMALL, "step5")
+    pipeline = pipeline_of(SMALL, tmp_path / "ours", "train_config.optimizer_config[0].use_moving_average=true")
+    ours = import_checkpoint(pipeline, save(tmp_path / "model.ckpt-5", values)).path
+    pipeline.model_dir = str(tmp_path / "model")
+    for source in (tmp_path / "ours", Path(ours).parent, ours, f"{ours}/weights", f"{ours}/weights.index"):
+        with pytest.raises(UserError, match=f"{source}: this is a checkpoint of easymtl.*--fine_tune_checkpoint"):
+            import_checkpoint(pipeline, str(source))
+    assert not (tmp_path / "model").exists()
+
+
 class TestPaths:
     @pytest.fixture
     def folder(self, tmp_path):

@@ -13,7 +13,7 @@ from easymtl.errors import UserError
 from easymtl.tasks.ranker import Ranker
 from easymtl.training import events
 from easymtl.training.optimizers import Optimizers
-from easymtl.training.starting_weights import start_from_checkpoint
+from easymtl.training.starting_weights import preview_start, start_from_checkpoint
 from easymtl.training.transfer import reshaped
 from tests.training.easyrec_checkpoints import save, write_index
 from tests.training.small_runs import of_kind, small_config, train, write_data
@@ -219,6 +219,15 @@ class TestMapOfVariables:
         )
         assert second.startswith(f'{folder}/names.txt:3: "cvr/dnn_O/kernel" is not in the checkpoint')
         assert second.endswith('Did you mean "cvr/dnn_0/kernel"?')
+
+    def test_a_preview_without_slots_takes_the_map_that_a_training_takes(self, folder, values):
+        slot = f"{KERNEL}/Adam cvr/dnn_0/kernel/Adam\n"
+        model = self.started(folder, values, slot)
+        assert model.transfer.slots[f"{KERNEL}/Adam"] == "cvr/dnn_0/kernel/Adam"
+        assert preview_start(model.pipeline, model.ranker)[0].parameters == model.transfer.parameters
+        (folder / "names.txt").write_text(f"{slot}{KERNEL}s {KERNEL}\n")
+        with pytest.raises(UserError, match=r'names\.txt:2: "ctr/dnn_0/kernels" is no weight of the model'):
+            preview_start(model.pipeline, model.ranker)
 
 
 AVERAGED = (f"{OPTIMIZER}.use_moving_average=true", f"{OPTIMIZER}.moving_average_decay=0.7")
