@@ -117,8 +117,8 @@ def open_easyrec_checkpoint(source: str) -> SavedVariables:
     """
     if is_own(source):
         raise UserError(
-            f"{source}: this is a checkpoint of easymtl, so there is nothing to import. Name its model_dir in the config "
-            f"to evaluate, export or train on, or begin a new training with --fine_tune_checkpoint {source}"
+            f"{source}: this is a checkpoint of easymtl, so there is nothing to import. Name its model_dir in "
+            f"the config to evaluate, export or train on, or begin a new training with --fine_tune_checkpoint {source}"
         )
     return SavedVariables(find_prefix(source))
 

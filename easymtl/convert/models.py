@@ -6,7 +6,6 @@ from typing import Any
 from easymtl.convert.groups import Groups
 from easymtl.convert.networks import activation, dnn
 from easymtl.convert.source import Node
-from easymtl.convert.supported import is_supported
 from easymtl.convert.towers import Tasks, convert_tower
 from easymtl.errors import UserError
 from easymtl.protos.model_pb2 import ModelConfig
@@ -100,13 +99,9 @@ def _variational_dropout(model_config: Node, ours: ModelConfig) -> None:
     theirs = model_config.node("variational_dropout")
     if theirs is None:
         return
-    if is_supported(ours.DESCRIPTOR.fields_by_name["variational_dropout"]):
-        ours.variational_dropout.regularization_lambda = float(f"{theirs.take('regularization_lambda'):.7g}")
-        if theirs.take("embedding_wise_variational_dropout"):
-            ours.variational_dropout.embedding_wise_variational_dropout = True
-    else:
-        theirs.left_out("", "this version does not learn which features to drop.")
-        theirs.mark_all()
+    ours.variational_dropout.regularization_lambda = float(f"{theirs.take('regularization_lambda'):.7g}")
+    if theirs.take("embedding_wise_variational_dropout"):
+        ours.variational_dropout.embedding_wise_variational_dropout = True
 
 
 def _pareto(model_config: Node, towers: list[Node], pipeline: Pipeline) -> None:

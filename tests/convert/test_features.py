@@ -112,6 +112,10 @@ def test_how_a_table_starts(small, said, theirs, ours, is_told):
         ("", ""),
         ("embedding_dim: 8", ""),
         ("embedding_dim: 8 mlp { }", "embedding_dim: 8"),
+        (
+            "embedding_dim: 8 autodis { num_channels: 5 keep_prob: 0.5 }",
+            "auto_dis_embedding { embedding_dim: 8 num_bins: 5 keep_prob: 0.5 temperature: 0.1 }",
+        ),
         ("value_dim: 3", 'raw_input_dim: 3 separator: "\\035"'),
         ('value_dim: 3 separator: ","', 'raw_input_dim: 3 separator: ","'),
         ("boundaries: [0.1, 0.7] embedding_dim: 4", "boundaries: [0.1, 0.7] embedding_dim: 4"),

@@ -3,11 +3,9 @@
 import pytest
 from google.protobuf import text_format
 
-from easymtl.config import ConfigError
 from easymtl.convert import convert
 from easymtl.convert.report import Kind
-from easymtl.convert.supported import is_supported
-from easymtl.protos.feature_pb2 import FeatureConfig, FeatureGroupConfig
+from easymtl.protos.feature_pb2 import FeatureConfig
 from tests.convert.conftest import CONFIGS
 from tests.convert.test_models import MODEL, TOWERS
 
@@ -20,10 +18,6 @@ SEQUENCE = (
 GROUP = 'sequence_groups { group_name: "g" feature_names: %s }'
 DIN = 'sequence_encoders { din_encoder { input: "g" attn_mlp { hidden_units: [8, 4] } } }'
 POOL = 'sequence_encoders { pooling_encoder { input: "g" %s } }'
-KINDS = FeatureConfig.DESCRIPTOR.enum_types_by_name["FeatureType"].values_by_name
-IS_SUPPORTED = is_supported(KINDS["SequenceFeature"]) and is_supported(
-    FeatureGroupConfig.DESCRIPTOR.fields_by_name["sequence_features"]
-)
 
 
 def with_history(small, group, *changes, features=SEQUENCE):
@@ -43,14 +37,9 @@ def message(name, text):
 
 
 def check(conversion):
-    """Checks what was converted; a version without histories refuses them and nothing else."""
-    if IS_SUPPORTED:
-        notes = conversion.check("out.config")
-        assert [note for note in notes if "is in no feature group" not in str(note)] == []
-        return
-    with pytest.raises(ConfigError) as error:
-        conversion.check("out.config")
-    assert all("is not supported yet" in problem.text for problem in error.value.problems)
+    """Checks what was converted."""
+    notes = conversion.check("out.config")
+    assert [note for note in notes if "is in no feature group" not in str(note)] == []
 
 
 def test_parts_of_a_sequence(small):

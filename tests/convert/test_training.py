@@ -83,7 +83,7 @@ def test_adagrad_cannot_start_at_zero(small):
         ("adam_optimizer { lr: 1 eps: 0.001 }", Kind.LEFT_OUT, "adam_optimizer.eps: epsilon is 1e-08 here"),
         ("sgd_optimizer { lr: 1 nesterov: true }", Kind.LEFT_OUT, "sgd_optimizer.nesterov: momentum is plain"),
         ("sgd_optimizer { lr: 1 dampening: 0.5 }", Kind.LEFT_OUT, "sgd_optimizer.dampening: momentum is plain"),
-        ("adam_optimizer { lr: 1 } ema { }", Kind.CHANGED, "ema.decay: the average is taken of the embeddings, too"),
+        ("adam_optimizer { lr: 1 } ema { }", Kind.CHANGED, "ema: evaluations and exports read the averages"),
         ("adadelta_optimizer { lr: 1 }", Kind.CHANGED, "adadelta_optimizer: there is no Adadelta here"),
         (
             'adam_optimizer { lr: 1 } part_optimizers { regex_pattern: "x" }',
@@ -111,6 +111,16 @@ def test_decay_of_weights_follows_the_rate_there(small, said, schedule, text):
     assert "adamw_optimizer.weight_decay: it is 0.125 = weight_decay * lr here" in remark
     assert remark.endswith(text)
     assert said(conversion, Kind.LEFT_OUT) == []
+
+
+def test_one_optimizer_averages_the_embeddings_too(small, said):
+    averaged = (DENSE, "dense_optimizer { adam_optimizer { lr: 1 } ema { } }")
+    for changes, is_told in ([averaged], False), ([averaged, (SPARSE, "")], True):
+        remarks = said(small(*changes), Kind.CHANGED)
+        assert (
+            any("dense_optimizer: its ema is the average of the embeddings" in remark for remark in remarks) == is_told
+        )
+    assert not small(averaged).pipeline.train_config.optimizer_config[0].use_moving_average
 
 
 def test_clipping_of_embeddings_one_by_one_is_told(small, said):
