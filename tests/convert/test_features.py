@@ -167,6 +167,13 @@ def test_a_cross_over_a_vocabulary_is_hashed(small, said):
     assert any("combinations are hashed here" in remark for remark in said(conversion, Kind.CHANGED))
 
 
+@pytest.mark.parametrize(("words", "size"), [(11, 120), (3, 100), (0, 100000)])
+def test_a_hashed_vocabulary_has_room(small, words, size):
+    vocabulary = f"vocab_list: [{', '.join(f'{chr(34)}{word}{chr(34)}' for word in range(words))}]" if words else ""
+    text = f'combo_feature {{ feature_name: "f" expression: ["a:x", "b:y"] embedding_dim: 4 {vocabulary} }}'
+    assert small.feature(text).hash_bucket_size == size
+
+
 @pytest.mark.parametrize(
     ("theirs", "ours"),
     [

@@ -237,10 +237,54 @@ def test_a_candidate_wider_than_a_step_is_told(small, said):
     assert any("are 4 wide and those of a step 2" in remark for remark in said(conversion, Kind.LEFT_OUT))
 
 
-def test_a_shorter_history_of_an_encoder_is_told(small, said):
+@pytest.mark.parametrize("length", ["sequence_length: 30", ""])
+def test_a_shorter_history_of_an_encoder_is_told(small, said, length):
     din = DIN.replace('input: "g"', 'input: "g" max_seq_length: 10')
-    conversion = with_history(small, GROUP % '["user", "clicks__user"]' + din)
+    features = SEQUENCE.replace("sequence_length: 30", length)
+    conversion = with_history(small, GROUP % '["user", "clicks__user"]' + din, features=features)
     assert any("set sequence_length of the features to 10" in remark for remark in said(conversion, Kind.LEFT_OUT))
+
+
+@pytest.mark.parametrize(
+    ("feature", "text"),
+    [
+        ("weighted: true", "the items of a history have no weights"),
+        ('sequence_fields: "other"', '"col" is no history'),
+    ],
+)
+def test_what_an_item_of_a_history_cannot_be_is_told(small, said, feature, text):
+    features = SEQUENCE.replace('"user:uid" embedding', f'"user:col" {feature} embedding')
+    conversion = with_history(small, GROUP % '["user", "clicks__user"]' + DIN, features=features)
+    assert any(text in remark for remark in said(conversion, Kind.LEFT_OUT))
+    assert not features_of(conversion)["clicks__user"].HasField("kv_separator")
+
+
+def test_numbers_of_a_history_are_not_scaled(small, said):
+    features = SEQUENCE.replace("value_dim: 2", 'normalizer: "method=zscore,mean=1,standard_deviation=2"')
+    conversion = with_history(small, GROUP % '["user", "clicks__price"]' + DIN, features=features)
+    found = features_of(conversion)["clicks__price"]
+    assert not (found.HasField("min_val") or found.HasField("max_val"))
+    assert any("numbers of a history stay as they are" in remark for remark in said(conversion, Kind.LEFT_OUT))
+
+
+@pytest.mark.parametrize(
+    ("group", "text"),
+    [
+        ('["clicks__user"]', "are 0 wide and those of a step 4"),
+        ('["user", "clicks__user"] embedding_name_suffix: "s"', "tables are apart by embedding_name"),
+        ('["user", "clicks__user", "clicks__usr"]', '"clicks__usr" is no feature. Did you mean "clicks__user"?'),
+    ],
+)
+def test_remarks_on_sequence_groups(small, said, group, text):
+    (remark,) = said(with_history(small, GROUP % group + DIN), Kind.LEFT_OUT)
+    assert text in remark
+
+
+def test_a_history_without_encoder_is_told(small, said):
+    conversion = with_history(small, "", ('feature_names: ["user"', 'feature_names: ["user", "clicks__user"'))
+    assert any(
+        '"clicks__user" is a history: it needs a sequence encoder' in text for text in said(conversion, Kind.LEFT_OUT)
+    )
 
 
 def test_keys_for_a_server_are_not_needed(small, said):

@@ -142,6 +142,59 @@ def test_what_pepnet_does_not_read_without_a_group_is_not_converted(small, said,
     assert conversion.check("out.config") == []
 
 
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ('domain_input_name: "user" task_domain_num: 3', "pepnet.domain_input_name: a task has one tower"),
+        ("epnet_gamma: 1.5", "pepnet.epnet_gamma: a gate gives factors"),
+        ("ppnet_gamma: 1.5", "pepnet.ppnet_gamma: a gate gives factors"),
+    ],
+)
+def test_what_pepnet_has_no_counterpart_for_is_told(small, said, field, text):
+    conversion = with_model(small, f"pepnet {{ {field} {TOWERS} }}")
+    assert [remark.startswith(f"15 {text}") for remark in said(conversion, Kind.LEFT_OUT)] == [True]
+
+
+def test_a_mask_net_is_told(small, said):
+    mask = "mask_net { n_mask_blocks: 2 mask_block { hidden_dim: 4 } }"
+    conversion = with_model(small, f"dbmtl {{ {mask} bottom_mlp {NET} {TOWERS} }}")
+    (remark,) = said(conversion, Kind.LEFT_OUT)
+    assert "mask_net: the towers read the features without it" in remark
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("", "regularization_lambda: 0.01"),
+        (
+            "regularization_lambda: 0.25 embedding_wise_variational_dropout: true",
+            "regularization_lambda: 0.25 embedding_wise_variational_dropout: true",
+        ),
+    ],
+)
+def test_variational_dropout(small, theirs, ours):
+    conversion = small(("  mmoe {", f"  variational_dropout {{ {theirs} }}\n  mmoe {{"))
+    found = conversion.pipeline.model_config.variational_dropout
+    assert found == text_format.Parse(ours, type(found)())
+    assert conversion.check("out.config") == []
+
+
+def test_a_group_that_is_not_deep_is_told(small, said):
+    (remark,) = said(small(("group_type: DEEP", "group_type: WIDE")), Kind.CHANGED)
+    assert "feature_groups[0].group_type: WIDE groups are for other models there" in remark
+
+
+@pytest.mark.parametrize(("name", "is_told"), [("", False), ('embedding_name: "e"', True)])
+def test_tables_of_a_group_with_a_suffix_are_its_own(small, said, name, is_told):
+    suffix = 'feature_groups { group_name: "domain" feature_names: "user" group_type: DEEP embedding_name_suffix: "d" }'
+    conversion = with_model(
+        small, f"{suffix} pepnet {{ {TOWERS} }}", ("hash_bucket_size: 10", f"hash_bucket_size: 10 {name}")
+    )
+    assert conversion.pipeline.feature_config.features[0].embedding_name == ("e" if is_told else "")
+    told = ['"user" has an embedding_name, and so one table' in remark for remark in said(conversion, Kind.LEFT_OUT)]
+    assert told == [True] * is_told
+
+
 def test_the_first_group_is_what_a_model_reads(small, said):
     conversion = small(
         ('feature_groups { group_name: "all"', 'feature_groups { group_name: "deep"'),

@@ -241,6 +241,7 @@ def test_what_a_schedule_does_not_take_over_is_told(small, said, schedule, kind,
         ("", "log_step_count_steps", 100),
         ("is_profiling: true", "is_profiling", True),
         ("use_tensorboard: false", "save_summary_steps", 0),
+        ("save_checkpoints_timestamp_interval: 60", "save_checkpoints_secs", 60),
         ('mixed_precision: "BF16"', "mixed_precision", 2),
         ('grad_clipping { clipping_type: "norm" max_gradient: 5 }', "gradient_clipping_by_norm", 5),
     ],
@@ -258,6 +259,10 @@ def test_fields_of_train_config(small, theirs, field, value):
         ("gradient_accumulation_steps: 4", Kind.LEFT_OUT, "multiply data_config.batch_size by 4"),
         ('fine_tune_checkpoint: "m"', Kind.LEFT_OUT, "checkpoints of PyTorch are not read"),
         ('grad_clipping { clipping_type: "value" }', Kind.LEFT_OUT, "only the Euclidean norm"),
+        ('grad_clipping { clipping_type: "norm" norm_type: 1 }', Kind.LEFT_OUT, "only the Euclidean norm"),
+        ('mixed_precision: "TF32"', Kind.LEFT_OUT, 'there is no "TF32"'),
+        ("save_checkpoints_timestamp_interval: 60", Kind.CHANGED, "seconds of the clock"),
+        ("save_checkpoints_epochs: 1", Kind.LEFT_OUT, "checkpoints are counted in steps"),
         ("delta_embedding_dump_config { }", Kind.LEFT_OUT, "changes are not streamed"),
         ("grad_scaler { }", Kind.NOT_NEEDED, "bfloat16 needs none"),
         ("cudnn_allow_tf32: false", Kind.NOT_NEEDED, "a switch of PyTorch"),
@@ -284,6 +289,15 @@ def test_a_training_ends(small, said):
             'exporter_type: "best" best_exporter_metric: "gauc_ctr" metric_bigger: true',
         ),
         (
+            'export_config { exporter_type: "best" best_exporter_metric: "grouped_auc" }',
+            'exporter_type: "best" best_exporter_metric: "gauc" metric_bigger: true',
+        ),
+        (
+            'export_config { exporter_type: "best" best_exporter_metric: "grouped_xauc_ctr" }',
+            'exporter_type: "best" metric_bigger: true',
+        ),
+        ('export_config { exporter_type: "each" }', ""),
+        (
             'export_config { exporter_type: "best" best_exporter_metric: "auc" metric_larger_is_better: false }',
             'exporter_type: "best" best_exporter_metric: "auc" metric_bigger: false',
         ),
@@ -292,6 +306,18 @@ def test_a_training_ends(small, said):
 def test_exports(small, theirs, ours):
     exported = small(("data_config {", f"{theirs}\ndata_config {{")).pipeline.export_config
     assert exported == text_format.Parse(ours, type(exported)())
+
+
+@pytest.mark.parametrize(
+    ("theirs", "text"),
+    [
+        ('exporter_type: "best" best_exporter_metric: "grouped_xauc_ctr"', 'there is no "grouped_xauc_ctr"'),
+        ('exporter_type: "each"', '"each" is neither "latest" nor "best"'),
+    ],
+)
+def test_what_an_export_cannot_be_is_told(small, said, theirs, text):
+    (remark,) = said(small(("data_config {", f"export_config {{ {theirs} }}\ndata_config {{")), Kind.LEFT_OUT)
+    assert text in remark
 
 
 def test_evaluations_count_rows_here(small):
