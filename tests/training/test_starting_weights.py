@@ -1,6 +1,7 @@
 """`fine_tune_checkpoint`: what is taken over from whom, what is not and why, and that a resumed run is left alone."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -137,6 +138,23 @@ class TestWhatIsTakenOver:
         found = started(folder, values, grown, FORCE).arrays()
         np.testing.assert_array_equal(found[ITEMS], np.pad(values[ITEMS], [(0, 10), (0, 0)]))
 
+    def test_statistics_are_padded_so_that_they_divide_by_one(self, folder, values):
+        names = [f"{NORM}/moving_mean", f"{NORM}/moving_variance"]
+        found = started(folder, {**values, **{name: values[name][:-1] for name in names}}, FORCE)
+        mean, variance = (found.arrays()[name] for name in names)
+        np.testing.assert_array_equal(mean, [*values[names[0]][:-1], 0.0])
+        np.testing.assert_array_equal(variance, [*values[names[1]][:-1], 1.0])
+        assert set(found.transfer.reshaped) == set(names)
+
+    def test_a_statistic_whose_other_half_does_not_fit_is_not_taken_over(self, folder, values):
+        mean, variance = f"{NORM}/moving_mean", f"{NORM}/moving_variance"
+        other = {mean: values[mean][:-1], variance: values[variance][np.newaxis]}
+        model = started(folder, {**values, **other}, FORCE)
+        kept = (mean, variance, f"{NORM}/count")
+        model.assert_only_moved({name: value for name, value in ours(values).items() if name not in kept})
+        assert (model.transfer.reshaped, model.transfer.fresh) == ({}, [mean])
+        assert list(model.transfer.misfits) == [variance]
+
     def test_accumulators_are_padded_with_what_new_ones_hold(self, folder, values):
         adagrad = f"{OPTIMIZER}={{adagrad_optimizer {{ learning_rate {{ constant_learning_rate {{}} }} }}}}"
         there = {name: value for name, value in values.items() if "/Adam" not in name}
@@ -272,6 +290,15 @@ class TestFromOurs:
         now = started(folder, values, *AVERAGED).arrays()
         for name in (ITEMS, KERNEL):
             np.testing.assert_array_equal(now[f"{name}/{AVERAGE}"], values[name])
+
+    def test_a_folder_gives_its_newest_that_is_whole(self, folder, trained):
+        for step, changed in (2, b""), (3, b""), (4, b"?"):
+            copy = folder / "copy" / "checkpoints" / f"step-{step:09d}"
+            shutil.copytree(trained[1].path, copy)
+            data = copy / "weights.data-00000-of-00001"
+            data.write_bytes(data.read_bytes() + changed)
+        model = Model(folder, f"{START}={folder}/copy").start()
+        assert "step-000000003" in model.transfer.source
 
     def test_a_damaged_checkpoint_is_refused(self, folder, trained):
         copy = folder / "copy"
