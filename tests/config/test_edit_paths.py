@@ -63,7 +63,10 @@ def test_values_of_conditions(condition, place):
         sequence_features { group_name: "'b" need_key_feature: false }
     } }"""
     path = "model_config.feature_groups[0].sequence_features[{}].group_name"
-    assert written_paths(text_format.Parse(text, Pipeline()), path.format(condition)) == [path.format(place)]
+    pipeline = text_format.Parse(text, Pipeline())
+    assert written_paths(pipeline, path.format(condition)) == [path.format(place)]
+    with pytest.raises(PathError, match='"maybe" is neither true nor false'):
+        written_paths(pipeline, path.format("need_key_feature=maybe"))
 
 
 @pytest.mark.parametrize(

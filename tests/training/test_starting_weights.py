@@ -291,6 +291,13 @@ class TestFromOurs:
         for name in (ITEMS, KERNEL):
             np.testing.assert_array_equal(now[f"{name}/{AVERAGE}"], values[name])
 
+    def test_averages_are_taken_over_beside_an_optimizer_of_another_kind(self, folder, values):
+        there = {name: value for name, value in values.items() if "/Adam" not in name}
+        there[f"{KERNEL}/{AVERAGE}"] = values[KERNEL] + 1
+        model = started(folder, there, *AVERAGED)
+        np.testing.assert_array_equal(model.arrays()[f"{KERNEL}/{AVERAGE}"], values[KERNEL] + 1)
+        assert f"{KERNEL}/Adam" in model.transfer.fresh_slots
+
     def test_a_folder_gives_its_newest_that_is_whole(self, folder, trained):
         for step, changed in (2, b""), (3, b""), (4, b"?"):
             copy = folder / "copy" / "checkpoints" / f"step-{step:09d}"
