@@ -138,6 +138,12 @@ class TestWhatIsTakenOver:
         found = started(folder, values, grown, FORCE).arrays()
         np.testing.assert_array_equal(found[ITEMS], np.pad(values[ITEMS], [(0, 10), (0, 0)]))
 
+    def test_slots_of_another_shape_than_their_weight_there_begin_anew(self, folder, values):
+        slot = f"{KERNEL}/Adam"
+        model = started(folder, {**values, slot: values[slot][:-1]}, FORCE)
+        assert set(model.transfer.fresh_slots) == {slot, f"{KERNEL}/Adam_1"}
+        model.assert_only_moved({name: v for name, v in ours(values).items() if not name.startswith(slot)})
+
     def test_statistics_are_padded_so_that_they_divide_by_one(self, folder, values):
         names = [f"{NORM}/moving_mean", f"{NORM}/moving_variance"]
         found = started(folder, {**values, **{name: values[name][:-1] for name in names}}, FORCE)
