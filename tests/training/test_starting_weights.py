@@ -194,7 +194,7 @@ class TestWhatIsTakenOver:
         )
         filtered = {name for name in kept if "/Adam" not in name and TAGS_THERE not in name}
         assert set(model.transfer.filtered) == filtered
-        assert model.transfer.unused == []
+        assert (model.transfer.unused, model.notes) == ([], [])
 
     def test_a_filter_that_matches_nothing_is_told(self, folder, values):
         model = started(folder, values, f"{FILTER}=['mmeo']")
