@@ -267,6 +267,14 @@ def test_numbers_of_a_history_are_not_scaled(small, said):
     assert any("numbers of a history stay as they are" in remark for remark in said(conversion, Kind.LEFT_OUT))
 
 
+def test_autodis_is_no_part_of_a_history(small, said):
+    features = SEQUENCE.replace("value_dim: 2", "embedding_dim: 8 autodis { num_channels: 5 }")
+    conversion = with_history(small, GROUP % '["user", "clicks__price"]' + DIN, features=features)
+    assert features_of(conversion)["clicks__price"].embedding_dim == 8
+    assert any("takes the place of AutoDis" in remark for remark in said(conversion, Kind.CHANGED))
+    check(conversion)
+
+
 @pytest.mark.parametrize(
     ("group", "text"),
     [
