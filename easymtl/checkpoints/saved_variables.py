@@ -17,11 +17,11 @@ import tensorflow as tf
 from easymtl.checkpoints.folder import Checkpoint, CheckpointFolder, DamagedCheckpoint
 from easymtl.checkpoints.saved_averages import STATE, caught_up
 from easymtl.checkpoints.slots import AVERAGE, UPDATED_AT
+from easymtl.config.starting_weights import is_own, without_ending
 from easymtl.errors import UserError, quoted
 
 _STEP = "global_step"
 _PART = re.compile(r"^(?P<whole>.+)/part_(?P<index>\d+)(?P<slot>/[^/]+)?$")
-_FILE = re.compile(r"\.(index|meta|data-\d+-of-\d+)$")
 _NUMBERED = re.compile(r"-(\d+)$")
 _READ_ERRORS = (tf.errors.OpError, RuntimeError, ValueError, IndexError)
 
@@ -105,8 +105,22 @@ def open_checkpoint(source: str) -> SavedVariables:
     Raises:
         UserError: there is none, or it is damaged.
     """
-    own = _own(Path(_FILE.sub("", source)))
+    own = _own(Path(without_ending(source)))
     return SavedVariables(own.prefix, own.state()) if own else SavedVariables(find_prefix(source))
+
+
+def open_easyrec_checkpoint(source: str) -> SavedVariables:
+    """Opens a checkpoint of EasyRec.
+
+    Raises:
+        UserError: there is none, it is damaged, or one of ours.
+    """
+    if is_own(source):
+        raise UserError(
+            f"{source}: this is a checkpoint of easymtl, so there is nothing to import. Name its model_dir in "
+            f"the config to evaluate, export or train on, or begin a new training with --fine_tune_checkpoint {source}"
+        )
+    return SavedVariables(find_prefix(source))
 
 
 def _own(path: Path) -> Checkpoint | None:
@@ -141,7 +155,7 @@ def find_prefix(source: str) -> str:
     Raises:
         UserError: there is none.
     """
-    prefix = _newest_in(source) if os.path.isdir(source) else _FILE.sub("", source)
+    prefix = _newest_in(source) if os.path.isdir(source) else without_ending(source)
     if os.path.exists(f"{prefix}.index"):
         return prefix
     beside = sorted(Path(prefix).parent.glob("*.index"))

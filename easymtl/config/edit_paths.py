@@ -25,6 +25,7 @@ _SIGNS: dict[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+_TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 # The two places of features; a config has one of them.
 _FEATURES = ("feature_configs", "feature_config.features")
 
@@ -153,7 +154,9 @@ def _like(value: Any, condition: re.Match[str], path: str) -> Any:
     if isinstance(value, str):
         return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
     if isinstance(value, bool):
-        return text.lower() in ("true", "1")
+        if text.lower() not in _TRUTHS:
+            raise PathError(f'{path}[{condition[0]}]: "{text}" is neither true nor false.')
+        return _TRUTHS[text.lower()]
     try:
         return float(text)
     except ValueError:

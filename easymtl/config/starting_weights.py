@@ -17,6 +17,18 @@ _OWN = ("state.json", "step-*/state.json", "checkpoints/step-*/state.json")
 _THEIRS = ("checkpoint", "*.index")
 
 
+def without_ending(source: str) -> str:
+    """Returns the path of a checkpoint that one of its files is named by."""
+    return _FILE.sub("", source)
+
+
+def is_own(source: str) -> bool:
+    """Returns whether a path names a checkpoint of easymtl, or a folder of such, and not one of EasyRec."""
+    path = Path(without_ending(source))
+    folder = path.parent if path.name == "weights" else path
+    return any(next(folder.glob(pattern), None) for pattern in _OWN)
+
+
 def require_starting_weights(config: Config) -> None:
     """Checks that the weights that a training would start from are there.
 
@@ -54,10 +66,10 @@ def _missing(source: str) -> str:
         return f'"{source}" is no local path: copy the checkpoint here first.'
     path = Path(source)
     if path.is_dir():
-        if any(next(path.glob(pattern), None) for pattern in (*_OWN, *_THEIRS)):
+        if is_own(source) or any(next(path.glob(pattern), None) for pattern in _THEIRS):
             return ""
         return f'"{source}" is a folder without a checkpoint; name {_FORMS}.'
-    prefix = _FILE.sub("", source)
+    prefix = without_ending(source)
     if Path(f"{prefix}.index").is_file():
         return ""
     beside = sorted(found.stem for found in Path(prefix).parent.glob("*.index"))

@@ -94,15 +94,11 @@ def convert(text: str, path: str) -> Conversion:
 
 
 def _fill_features(pipeline: Pipeline, features: dict[str, Feature], groups: Groups) -> None:
+    only_pooled = {pooled.history for pooled in groups.pooled} - groups.read
     for feature in features.values():
-        if feature.message is not None and (feature.name in groups.read or feature.name not in _pooled(groups)):
+        if feature.message is not None and feature.name not in only_pooled:
             pipeline.feature_config.features.append(feature.message)
-    pipeline.feature_config.features.extend(groups.pooled)
-
-
-def _pooled(groups: Groups) -> set[str]:
-    """Returns the histories that are read as pooled features."""
-    return {message.feature_name.removesuffix("_pooled") for message in groups.pooled}
+    pipeline.feature_config.features.extend(pooled.message for pooled in groups.pooled)
 
 
 def _has_rows(message: FeatureConfig) -> bool:
@@ -114,9 +110,12 @@ def _has_rows(message: FeatureConfig) -> bool:
 
 def _freeze(pipeline: Pipeline, features: dict[str, Feature], groups: Groups) -> None:
     """Keeps tables that are not trained from moving, by the names of their parameters."""
+    tables: list[str] = []
     for feature in features.values():
-        message, is_read = feature.message, feature.name in groups.read | _pooled(groups)
-        if feature.is_trainable or message is None or not is_read or not _has_rows(message):
+        if feature.is_trainable or feature.message is None:
             continue
-        table = message.embedding_name or f"{feature.name}_embedding"
-        pipeline.train_config.freeze_gradient.append(f"/{re.escape(table)}(/|$)")
+        read = [feature.message] if feature.name in groups.read else []
+        read += [pooled.message for pooled in groups.pooled if pooled.history == feature.name]
+        tables += [one.embedding_name or f"{one.feature_name}_embedding" for one in read if _has_rows(one)]
+    patterns = [f"/{re.escape(table)}/embedding_weights$" for table in dict.fromkeys(tables)]
+    pipeline.train_config.freeze_gradient.extend(patterns)

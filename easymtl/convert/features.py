@@ -43,7 +43,9 @@ class Feature:
         """Width of its vector, or of each step's."""
         if self.message is None:
             return 0
-        return int(self.message.embedding_dim or self.message.raw_input_dim)
+        return int(
+            self.message.embedding_dim or self.message.auto_dis_embedding.embedding_dim or self.message.raw_input_dim
+        )
 
 
 def convert_features(configs: list[Node], inputs: Inputs, columns: Columns) -> dict[str, Feature]:
@@ -51,6 +53,11 @@ def convert_features(configs: list[Node], inputs: Inputs, columns: Columns) -> d
     features: dict[str, Feature] = {}
     for node, sequence in _all(configs):
         feature = _convert(node, sequence, inputs, columns)
+        if feature.name in features:
+            text = (
+                f"another feature has this name (line {features[feature.name].node.line()}): the last of them counts."
+            )
+            node.changed("feature_name", text)
         features[feature.name] = feature
     _remark_on_lists(features, inputs)
     return features
@@ -200,10 +207,12 @@ def _numbers(feature: Feature, message: FeatureConfig, inputs: Inputs) -> bool:
         message.separator = inputs.separator(node)
     width = node.take("embedding_dim") or 0
     kind = node.chosen("dense_emb")
-    if kind is not None:
+    if kind is not None and kind.name == "AutoDisEmbedding" and not feature.is_sequence:
+        _soft_buckets(kind, width, message)
+    elif kind is not None:
         message.embedding_dim = width
         if kind.name == "AutoDisEmbedding":
-            kind.changed("", "AutoDis is no part of a feature yet: the number times a trained vector takes its place.")
+            kind.changed("", "in a history the number times a trained vector takes the place of AutoDis.")
             kind.mark_all()
     elif width:
         text = "without boundaries, autodis or mlp the number is the feature, and has no vector; as there."
@@ -211,6 +220,14 @@ def _numbers(feature: Feature, message: FeatureConfig, inputs: Inputs) -> bool:
     node.mark("pooling", "init_fn", "embedding_name", "data_type")
     _normalize(node, message, inputs)
     return True
+
+
+def _soft_buckets(kind: Node, width: int, message: FeatureConfig) -> None:
+    ours = message.auto_dis_embedding
+    ours.embedding_dim, ours.num_bins = width, kind.take("num_channels")
+    for field in ("temperature", "keep_prob"):
+        setattr(ours, field, float(f"{kind.take(field):.7g}"))
+    kind.changed("", "the slope below 0 of its leaky ReLU is 0.2 here and 0.01 there.")
 
 
 def _normalize(node: Node, message: FeatureConfig, inputs: Inputs) -> None:

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 from easymtl.config.names import INPUT_GROUP
 from easymtl.convert.features import Feature
-from easymtl.convert.histories import Histories
+from easymtl.convert.histories import Histories, Pooled
 from easymtl.convert.source import Node
 from easymtl.errors import did_you_mean
-from easymtl.protos.feature_pb2 import FeatureConfig, FeatureGroupConfig
+from easymtl.protos.feature_pb2 import FeatureGroupConfig
 
 _UNREAD = 'no part of {} reads the group "{}": it reads {}.'
 _TABLE = "_emb"
@@ -20,13 +20,13 @@ class Groups:
 
     Attributes:
         messages: the groups here.
-        pooled: features that pool a history.
+        pooled: histories that are pooled.
         uses: how often a table of each feature is read, over all groups with a common one.
         read: names of all features that a group reads.
     """
 
     messages: list[FeatureGroupConfig] = field(default_factory=list)
-    pooled: list[FeatureConfig] = field(default_factory=list)
+    pooled: list[Pooled] = field(default_factory=list)
     uses: Counter[str] = field(default_factory=Counter)
     read: set[str] = field(default_factory=set)
 
@@ -76,7 +76,7 @@ def _add(groups: Groups, node: Node, name: str, features: dict[str, Feature]) ->
         elif feature.message is not None:
             group.feature_names.append(feature_name)
     plain = list(group.feature_names)
-    histories = Histories(group)
+    histories = Histories(group, groups.pooled)
     histories.read(node, features)
     alone = [key for key in dict.fromkeys(histories.keys) if key not in plain]
     steps = [step for part in group.sequence_features for entry in part.seq_att_map for step in entry.hist_seq]
@@ -84,8 +84,7 @@ def _add(groups: Groups, node: Node, name: str, features: dict[str, Feature]) ->
     if node.take("embedding_name_suffix"):
         _suffix(node, features, [*plain, *alone, *steps])
     else:
-        groups.uses.update([*plain, *alone, *dict.fromkeys(steps), *histories.pooled])
-    groups.pooled += histories.pooled.values()
+        groups.uses.update([*plain, *alone, *dict.fromkeys(steps), *histories.pooled_here])
     groups.messages.append(group)
 
 
@@ -99,12 +98,11 @@ def _suffix(node: Node, features: dict[str, Feature], names: list[str]) -> None:
 
 def share_tables(features: dict[str, Feature], groups: Groups) -> None:
     """Gives the table of each feature that is read in several places a name, so that it stays one table."""
-    pooled = {message.feature_name: message for message in groups.pooled}
     for name, count in groups.uses.items():
         message = features[name].message
         if message is None or count < 2 or message.embedding_name or not message.embedding_dim:
             continue
         message.embedding_name = f"{name}{_TABLE}"
-        for other in pooled.values():
-            if list(other.input_names) == list(message.input_names) and not other.embedding_name:
-                other.embedding_name = message.embedding_name
+        for pooled in groups.pooled:
+            if pooled.history == name:
+                pooled.message.embedding_name = message.embedding_name

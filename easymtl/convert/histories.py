@@ -1,6 +1,8 @@
 """`sequence_groups` and `sequence_encoders` of a group: target attention, or the steps of a history in one vector."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain, count
 
 from easymtl.convert.features import Feature
 from easymtl.convert.networks import dnn
@@ -12,19 +14,37 @@ _POOLED = "_pooled"
 _NO_ENCODER = "there is none here: the history is left out. Use din_encoder or pooling_encoder."
 
 
+@dataclass(frozen=True)
+class Pooled:
+    """A history whose steps become one vector.
+
+    Attributes:
+        history: its name.
+        message: the feature that it becomes here.
+    """
+
+    history: str
+    message: FeatureConfig
+
+
 @dataclass
 class Histories:
     """What the encoders of one group make.
 
     Attributes:
         group: the group; pooled histories join its feature_names, attention its sequence_features.
+        pooled: histories that are pooled, in this group and in those before it.
         keys: features that attention reads beside those of the group.
-        pooled: features that pool a history, by the name of the history.
     """
 
     group: FeatureGroupConfig
+    pooled: list[Pooled]
     keys: list[str] = field(default_factory=list)
-    pooled: dict[str, FeatureConfig] = field(default_factory=dict)
+
+    @property
+    def pooled_here(self) -> list[str]:
+        """The names of the histories that this group pools, once for each way."""
+        return [one.history for one in self.pooled if one.message.feature_name in self.group.feature_names]
 
     def read(self, node: Node, features: dict[str, Feature]) -> None:
         """Adds what the encoders of a group in the source make.
@@ -35,7 +55,7 @@ class Histories:
         """
         sequences: dict[str, list[str]] = {}
         for part in node.nodes("sequence_groups"):
-            name = part.take("group_name") or self.group.group_name
+            name = part.take("group_name") or node.take("group_name")
             sequences[name] = part.values("feature_names")
             for unknown in (feature for feature in sequences[name] if feature not in features):
                 text = f'"{unknown}" is no feature.{did_you_mean(unknown, features)}'
@@ -103,17 +123,27 @@ class Histories:
             pooled.CopyFrom(message)
             for name in ("seq_multi_sep", "sub_feature_type", "max_seq_len", "combiner"):
                 pooled.ClearField(name)
-            pooled.feature_name = f"{step.name}{_POOLED}"
             pooled.feature_type = FeatureConfig.TagFeature
             pooled.separator = "".join(dict.fromkeys(step.steps + message.seq_multi_sep))
             if combiner != "sum":
                 pooled.combiner = combiner
-            self.pooled[step.name] = pooled
-            self.group.feature_names.append(pooled.feature_name)
+            self._add(step.name, pooled)
             longest = [length for length in (message.max_seq_len, encoder.take("max_seq_length")) if length > 0]
             if longest:
                 text = f'all steps of "{step.name}" are pooled, not the first {min(longest)}: cut them in the data.'
                 encoder.changed("input", text)
+
+    def _add(self, history: str, message: FeatureConfig) -> None:
+        """Adds a pooled history to the group, under one name wherever it is pooled in this way."""
+        others = {one.message.feature_name: one.message for one in self.pooled}
+        for name in _numbered(f"{history}{_POOLED}"):
+            message.feature_name = name
+            if others.get(name, message) == message:
+                break
+        if message.feature_name not in others:
+            self.pooled.append(Pooled(history, message))
+        if message.feature_name not in self.group.feature_names:
+            self.group.feature_names.append(message.feature_name)
 
     def _cut(self, encoder: Node, steps: list[Feature]) -> None:
         longest = encoder.take("max_seq_length") or 0
@@ -123,6 +153,10 @@ class Histories:
             encoder.left_out("max_seq_length", text)
 
     def _unique(self, name: str) -> str:
-        taken = [attention.group_name for attention in self.group.sequence_features]
-        number = sum(other.startswith(name) for other in taken)
-        return f"{name}_{number + 1}" if number else name
+        taken = {attention.group_name for attention in self.group.sequence_features}
+        return next(unique for unique in _numbered(name) if unique not in taken)
+
+
+def _numbered(name: str) -> Iterator[str]:
+    """Yields a name, then the same with numbers from 2 on."""
+    return chain([name], (f"{name}_{number}" for number in count(2)))

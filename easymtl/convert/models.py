@@ -6,7 +6,6 @@ from typing import Any
 from easymtl.convert.groups import Groups
 from easymtl.convert.networks import activation, dnn
 from easymtl.convert.source import Node
-from easymtl.convert.supported import is_supported
 from easymtl.convert.towers import Tasks, convert_tower
 from easymtl.errors import UserError
 from easymtl.protos.model_pb2 import ModelConfig
@@ -26,6 +25,7 @@ _REFUSED = {
     **dict.fromkeys(("sid_rqvae", "sid_rqkmeans"), "it makes semantic ids, and does not rank"),
 }
 _PEPNET_GROUPS = ("all", "domain", "uia")
+_WITHOUT_GROUP = 'without a group "{}" it has no effect there, either.'
 _HALF_OPEN = 2.0
 
 
@@ -75,7 +75,7 @@ def convert_model(name: str, node: Node, model_config: Node, groups: Groups, tas
     for theirs in towers:
         tower = convert_tower(theirs, tasks)
         _relations(theirs, tower)
-        if name == "pepnet":
+        if name == "pepnet" and model.personal_group:
             _personal_layers(node, tower)
         model.task_towers.append(tower)
     # There is no regularization of the layers there, and a little by default here.
@@ -99,13 +99,9 @@ def _variational_dropout(model_config: Node, ours: ModelConfig) -> None:
     theirs = model_config.node("variational_dropout")
     if theirs is None:
         return
-    if is_supported(ours.DESCRIPTOR.fields_by_name["variational_dropout"]):
-        ours.variational_dropout.regularization_lambda = float(f"{theirs.take('regularization_lambda'):.7g}")
-        if theirs.take("embedding_wise_variational_dropout"):
-            ours.variational_dropout.embedding_wise_variational_dropout = True
-    else:
-        theirs.left_out("", "this version does not learn which features to drop.")
-        theirs.mark_all()
+    ours.variational_dropout.regularization_lambda = float(f"{theirs.take('regularization_lambda'):.7g}")
+    if theirs.take("embedding_wise_variational_dropout"):
+        ours.variational_dropout.embedding_wise_variational_dropout = True
 
 
 def _pareto(model_config: Node, towers: list[Node], pipeline: Pipeline) -> None:
@@ -166,9 +162,15 @@ def _pepnet(node: Node, model: Any, groups: Groups) -> None:
     for ours, theirs in (("domain_group", "domain"), ("personal_group", "uia")):
         if theirs in groups.names:
             setattr(model, ours, theirs)
-    if node.has("epnet_hidden_unit"):
+    if not model.domain_group and node.has("epnet_hidden_unit"):
+        node.not_needed("epnet_hidden_unit", _WITHOUT_GROUP.format("domain"))
+    elif node.has("epnet_hidden_unit"):
         model.gate_hidden_units = node.take("epnet_hidden_unit")
-        node.changed("epnet_hidden_unit", "it is the width of the gates of the towers, too.")
+        if model.personal_group:
+            node.changed("epnet_hidden_unit", "it is the width of the gates of the towers, too.")
+    if not model.personal_group and node.has("ppnet_hidden_units"):
+        node.not_needed("ppnet_hidden_units", _WITHOUT_GROUP.format("uia"))
+        node.mark("ppnet_dropout_ratio", "ppnet_activation")
     for field in ("epnet_gamma", "ppnet_gamma"):
         if node.take(field) != _HALF_OPEN:
             node.left_out(field, "a gate gives factors between 0 and 2 here.")

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 from easymtl.convert.schedules import learning_rate
 from easymtl.convert.source import Node
-from easymtl.convert.supported import is_supported
 from easymtl.protos.optimizer_pb2 import AdamOptimizer, AdamWOptimizer, LearningRate, Optimizer
 
 _ADAM_EPSILON = 1e-8
@@ -29,7 +28,7 @@ def convert_optimizer(node: Node, what: str) -> Optimizer:
     _OPTIMIZERS[name](theirs, optimizer, rates)
     _common(theirs, name)
     _average(node, optimizer)
-    for part in node.nodes("part_optimizers") if node.has("part_optimizers") else ():
+    for part in node.nodes("part_optimizers"):
         pattern = part.take("regex_pattern")
         part.left_out("", f'the weights that "{pattern}" matches are moved by the optimizer of all dense weights.')
         part.mark_all()
@@ -50,15 +49,10 @@ def _common(theirs: Node, name: str) -> None:
 
 
 def _average(node: Node, optimizer: Optimizer) -> None:
-    average = node.node("ema") if node.has("ema") else None
-    if average is None:
-        return
-    decay = average.take("decay")
-    if is_supported(optimizer.DESCRIPTOR.fields_by_name["use_moving_average"]):
-        optimizer.use_moving_average, optimizer.moving_average_decay = True, decay
-        average.changed("decay", "the average is taken of the embeddings, too.")
-    else:
-        average.left_out("decay", "no average of the weights is kept yet: the weights themselves are evaluated.")
+    average = node.node("ema")
+    if average is not None:
+        optimizer.use_moving_average, optimizer.moving_average_decay = True, average.take("decay")
+        average.changed("", "evaluations and exports read the averages, whatever use_dense_ema says.")
 
 
 def _adam_message(optimizer: Optimizer, rates: LearningRate) -> None:

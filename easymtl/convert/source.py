@@ -190,7 +190,9 @@ def read_source(text: str, path: str) -> Node:
     config = new_config()
     Parser(text, findings).parse(config)
     if findings.problems:
-        if _is_ours(text):
+        in_ours = Findings(Places(""))
+        Parser(text, in_ours).parse(Pipeline())
+        if _num_unknown(in_ours) < _num_unknown(findings):
             raise UserError(
                 f"{path}: this is the dialect of EasyRec, which easymtl reads as it is, and not that of TorchEasyRec. "
                 f"Run: easymtl check --pipeline_config {path}"
@@ -199,8 +201,6 @@ def read_source(text: str, path: str) -> Node:
     return Node(config, "", _Record(findings.places, Report(path)))
 
 
-def _is_ours(text: str) -> bool:
-    """Returns whether all fields of a text exist in our dialect; some of them may not be supported."""
-    findings = Findings(Places(""))
-    Parser(text, findings).parse(Pipeline())
-    return not any(" has no field " in problem.text for problem in findings.problems)
+def _num_unknown(findings: Findings) -> int:
+    """Returns how many fields of a text a dialect does not have; those that are not supported it has."""
+    return sum(" has no field " in problem.text for problem in findings.problems)

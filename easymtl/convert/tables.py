@@ -142,13 +142,14 @@ def _initializer(node: Node, text: str) -> Initializer | None:
     deviation = numbers.get("std", 1.0)
     if name in ("zeros", "ones", "constant"):
         result.constant_initializer.consts.append({"zeros": 0.0, "ones": 1.0}.get(name, numbers.get("val", 0.0)))
-    elif name == "normal" or (name == "trunc_normal" and _is_wide(numbers, deviation)):
+    elif name == "normal" or (name == "trunc_normal" and min(_borders(numbers)) >= 4 * deviation):
+        # Borders that far out cut nothing.
         result.random_normal_initializer.mean = numbers.get("mean", 0.0)
         result.random_normal_initializer.stddev = deviation
     elif name == "trunc_normal":
         result.truncated_normal_initializer.mean = numbers.get("mean", 0.0)
         result.truncated_normal_initializer.stddev = deviation
-        if not math.isclose(numbers.get("b", 2.0) - numbers.get("mean", 0.0), 2 * deviation, rel_tol=1e-3):
+        if any(not math.isclose(border, 2 * deviation, rel_tol=1e-3) for border in _borders(numbers)):
             node.changed("init_fn", "the normal distribution is cut at two standard deviations.")
     elif name == "uniform":
         low, high = numbers.get("a", 0.0), numbers.get("b", 1.0)
@@ -164,7 +165,7 @@ def _initializer(node: Node, text: str) -> Initializer | None:
     return result
 
 
-def _is_wide(numbers: dict[str, float], deviation: float) -> bool:
-    """Returns whether the borders of a truncated normal are so far out that they cut nothing."""
+def _borders(numbers: dict[str, float]) -> tuple[float, float]:
+    """Returns how far below and above its mean a truncated normal ends."""
     mean = numbers.get("mean", 0.0)
-    return min(numbers.get("b", 2.0) - mean, mean - numbers.get("a", -2.0)) >= 4 * deviation
+    return mean - numbers.get("a", -2.0), numbers.get("b", 2.0) - mean

@@ -23,6 +23,8 @@ def convert_training(source: Node, pipeline: Pipeline) -> None:
             ours.optimizer_config.append(convert_optimizer(optimizer, what))
         else:
             theirs.guessed(field, f"there is none, so one optimizer moves all weights, the {what} included.")
+    if len(ours.optimizer_config) == 1 and ours.optimizer_config[0].use_moving_average:
+        theirs.changed("dense_optimizer", "its ema is the average of the embeddings, too, as one optimizer moves both.")
     _length(theirs, pipeline)
     _checkpoints(theirs, ours)
     _clipping(theirs, ours)

@@ -67,8 +67,9 @@ class Average(tf.Module):
         step = tf.cast(step, tf.int64)
         average = self.rows(numbers, before, step - 1)
         average -= (1.0 - self.decay) * (average - after)
-        _write_rows(self.value, numbers, average)
-        _write_rows(self.updated_at, numbers, tf.fill(tf.shape(numbers), step))
+        assert self.updated_at is not None
+        write_rows(self.value, numbers, average)
+        write_rows(self.updated_at, numbers, tf.fill(tf.shape(numbers), step))
 
     def rows(self, numbers: tf.Tensor, weights: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
         """Returns the average of rows after `step` updates, float32 `[distinct, width]`, given the rows themselves."""
@@ -78,8 +79,8 @@ class Average(tf.Module):
         return caught_up(average, weights, step - tf.gather(self.updated_at, numbers), self.decay)
 
 
-def _write_rows(variable: tf.Variable | None, numbers: tf.Tensor, rows: tf.Tensor) -> None:
-    assert variable is not None
+def write_rows(variable: tf.Variable, numbers: tf.Tensor, rows: tf.Tensor) -> None:
+    """Overwrites rows of a variable, all at once."""
     tf.raw_ops.ResourceScatterUpdate(resource=variable.handle, indices=numbers, updates=rows)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from easymtl.checkpoints.folder import CheckpointFolder
 from easymtl.checkpoints.meaning import meaning_of, optimizers_of
 from easymtl.checkpoints.saved_averages import STATE
-from easymtl.checkpoints.saved_variables import SavedVariables, find_prefix
+from easymtl.checkpoints.saved_variables import open_easyrec_checkpoint
 from easymtl.checkpoints.weights import Weights
 from easymtl.data.feed import Cursor
 from easymtl.errors import UserError
@@ -43,7 +43,7 @@ def import_checkpoint(
             nothing has been written then.
     """
     _require_unused(pipeline.model_dir)
-    there = SavedVariables(find_prefix(source))
+    there = open_easyrec_checkpoint(source)
     ranker = Ranker(pipeline)
     tables = list(ranker.embeddings.variables_by_width.values())
     descent = make_descent(pipeline, ranker)

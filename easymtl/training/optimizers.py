@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from easymtl.features.embeddings import Lookup
 from easymtl.protos.optimizer_pb2 import Optimizer as OptimizerConfig
-from easymtl.training.averages import Average
+from easymtl.training.averages import Average, write_rows
 from easymtl.training.schedules import Schedule, make_schedule
 from easymtl.training.update_rules import UPDATE_RULES, Moment, UpdateRule
 
@@ -93,21 +93,21 @@ class Optimizer(tf.Module):
             rows *= 1.0 - self.rule.weight_decay
         if self.rule.moves_untouched_rows:
             if self.rule.weight_decay:
-                _write_rows(change.variable, numbers, rows)
+                write_rows(change.variable, numbers, rows)
             # Moments of earlier updates would move rows that are frozen now.
             all_variables = (change.variable, *slots.values())
             kept = [(v, numbers, tf.gather(v, numbers)) for v in all_variables for numbers in change.frozen]
             self.rule.apply_dense(change.variable, slots, _dense(change), moment)
             for variable, numbers, rows in kept:
-                _write_rows(variable, numbers, rows)
+                write_rows(variable, numbers, rows)
             if average:
                 average.follow()
             return
         before = {name: tf.gather(slot, numbers) for name, slot in slots.items()}
         moved, after = self.rule.rows(rows, before, change.gradient, moment)
-        _write_rows(change.variable, numbers, moved)
+        write_rows(change.variable, numbers, moved)
         for name, slot in slots.items():
-            _write_rows(slot, numbers, after[name])
+            write_rows(slot, numbers, after[name])
         if average:
             average.follow_rows(numbers, change.rows, moved, moment.step)
 
@@ -116,10 +116,6 @@ def _dense(change: RowGradient) -> tf.Tensor:
     """Returns the gradient of the whole variable, `[rows, width]`."""
     shape = tf.constant(change.variable.shape.as_list(), tf.int64)
     return tf.scatter_nd(tf.cast(change.row_numbers, tf.int64)[:, tf.newaxis], change.gradient, shape)
-
-
-def _write_rows(variable: tf.Variable, numbers: tf.Tensor, rows: tf.Tensor) -> None:
-    tf.raw_ops.ResourceScatterUpdate(resource=variable.handle, indices=numbers, updates=rows)
 
 
 class Optimizers(tf.Module):

@@ -110,6 +110,9 @@ def _renamed(path: str, targets: Sequence[Target], there: SavedVariables) -> dic
     lines, problems = read_variable_map(path)
     ours = {name: target.name for target in targets for name in reversed([target.name, *possible_names(target.name)])}
     ours |= {target.name: target.name for target in targets}
+    if not any(target.slot for target in targets):
+        # A preview has no slots, and their lines are looked at when a training begins.
+        lines = [line for line in lines if line.name in ours or line.name.rpartition("/")[0] not in ours]
     for line in lines:
         problems += _faults(line, ours, there)
     if problems:

@@ -54,6 +54,22 @@ def test_a_selector_stands_for_items(pipeline, path, places):
 
 
 @pytest.mark.parametrize(
+    ("condition", "place"),
+    [("need_key_feature=True", 0), ("need_key_feature=false", 1), ("group_name='b", 1), ("group_name = 'a' ", 0)],
+)
+def test_values_of_conditions(condition, place):
+    text = """model_config { feature_groups {
+        sequence_features { group_name: "a" need_key_feature: true }
+        sequence_features { group_name: "'b" need_key_feature: false }
+    } }"""
+    path = "model_config.feature_groups[0].sequence_features[{}].group_name"
+    pipeline = text_format.Parse(text, Pipeline())
+    assert written_paths(pipeline, path.format(condition)) == [path.format(place)]
+    with pytest.raises(PathError, match='"maybe" is neither true nor false'):
+        written_paths(pipeline, path.format("need_key_feature=maybe"))
+
+
+@pytest.mark.parametrize(
     "path", ["train_config.num_steps", "feature_configs[0].embedding_dim", "nothing.there", "a..b"]
 )
 def test_a_plain_path_is_itself(pipeline, path):

@@ -4,6 +4,7 @@ import pytest
 
 from easymtl.convert.report import Kind
 from easymtl.protos.data_pb2 import DatasetConfig
+from easymtl.protos.feature_pb2 import FeatureConfig
 
 ID = 'id_feature { feature_name: "f" expression: "item:%s" embedding_dim: 4 hash_bucket_size: 9 value_dim: 1 %s }'
 DATA = "fg_mode: FG_DAG"
@@ -84,6 +85,56 @@ def test_readers_of_a_column_that_disagree_on_its_default_are_told(small, said, 
     assert any(
         f'a missing "uid" is "x" for all its readers, {text}' in remark for remark in said(conversion, Kind.CHANGED)
     )
+
+
+@pytest.mark.parametrize(
+    ("mode", "field"), [("fg_mode: FG_DAG", "default_value"), ("fg_mode: FG_NONE", "fg_encoded_default_value")]
+)
+def test_a_default_is_that_of_the_mode(small, mode, field):
+    other = {"default_value": "fg_encoded_default_value"}.get(field, "default_value")
+    text = ID % ("f", f'{field}: "7" {other}: "8"')
+    assert columns(small.with_feature(text, (DATA, mode)))["f"][1] == "7"
+
+
+def test_a_combination_and_a_history_have_no_default(small, said):
+    combo = (
+        'combo_feature { feature_name: "f" expression: ["a:x", "b:y"] embedding_dim: 4 hash_bucket_size: 9 '
+        'default_value: "7" }'
+    )
+    history = (
+        'sequence_id_feature { feature_name: "f" expression: "a:x" embedding_dim: 4 num_buckets: 9 default_value: "7" }'
+    )
+    for feature, text in (combo, "a missing input of a combination"), (history, "an empty history has no step"):
+        conversion = small.with_feature(feature)
+        assert columns(conversion)["x"] == ("STRING", "")
+        assert any(text in remark for remark in said(conversion, Kind.LEFT_OUT))
+
+
+@pytest.mark.parametrize(("kind", "ours"), [("INT64", FeatureConfig.IdFeature), ("STRING", FeatureConfig.TagFeature)])
+def test_a_column_of_numbers_holds_one_value_in_each_row(small, kind, ours):
+    text = (ID % ("col", "")).replace("value_dim: 1", "")
+    assert small.feature(text, declared(kind)).feature_type == ours
+
+
+def test_a_buffer_that_is_larger_than_ours_can_be(small):
+    conversion = small((DATA, f"{DATA} shuffle: true shuffle_buffer_size: 4294967295"))
+    assert conversion.pipeline.data_config.shuffle_buffer_size == 2**31 - 1
+
+
+def test_types_in_one_text_that_are_odd_are_told(small, said):
+    fields = "uid:BIGINT; buy : int32 ;tags:ARRAY<STRING>;kv:MAP<STRING,INT64>;odd"
+    conversion = small((DATA, f'{DATA} input_fields_str: "{fields}"'))
+    found = {name: kind for name, (kind, _) in columns(conversion).items()}
+    assert found == {
+        "uid": "INT64",
+        "buy": "INT32",
+        "tags": "STRING",
+        "kv": "STRING",
+        "odd": "STRING",
+        "click": "INT32",
+    }
+    assert any('"odd" names no type' in remark for remark in said(conversion, Kind.GUESSED))
+    assert any('"kv" is a MAP_' in remark for remark in said(conversion, Kind.LEFT_OUT))
 
 
 def test_a_number_that_is_missing_is_zero_in_both(small):

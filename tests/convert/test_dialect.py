@@ -56,3 +56,11 @@ def test_a_mistake_is_told_with_its_place(old, new, message):
 def test_the_dialect_of_easyrec_needs_no_conversion():
     with pytest.raises(UserError, match=r"dialect of EasyRec.*easymtl check --pipeline_config x.config"):
         convert(CONFIG, "x.config")
+    with pytest.raises(UserError, match="dialect of EasyRec"):
+        convert(f"model_dirr: 'x'\n{CONFIG}", "x.config")
+
+
+@pytest.mark.parametrize("text", ['{"a": 1}', 'model_dir: "m', 'model_dir: "m" data_config { batch_size: "3" }'])
+def test_a_mistake_that_is_one_in_both_dialects_is_told_as_it_is(text):
+    with pytest.raises(ConfigError, match=r"1 problem in x\.config"):
+        convert(text, "x.config")

@@ -1,10 +1,12 @@
 """What becomes of each kind of feature."""
 
+import re
+
 import pytest
 from google.protobuf import text_format
 
 from easymtl.convert.report import Kind
-from easymtl.protos.feature_pb2 import FeatureConfig
+from easymtl.protos.feature_pb2 import FeatureConfig, Initializer
 
 ID = 'id_feature { feature_name: "f" expression: "item:col" embedding_dim: 4 %s }'
 RAW = 'raw_feature { feature_name: "f" expression: "item:col" %s }'
@@ -43,6 +45,22 @@ def message(text):
             'feature_type: IdFeature vocab_list: ["b", "a", "c"]',
         ),
         (
+            'vocab_list: ["a", "b"] value_dim: 1 default_bucketize_value: 2',
+            'feature_type: IdFeature vocab_list: ["<OOV>", "a", "b"]',
+        ),
+        (
+            'vocab_list: ["a", "b"] value_dim: 1 embedding_name: "s"',
+            'feature_type: IdFeature vocab_list: ["<OOV>", "<default>", "a", "b"] embedding_name: "s"',
+        ),
+        (
+            'vocab_dict: [{ key: "b" value: 1 }, { key: "a" value: 0 }] value_dim: 1 default_bucketize_value: 1',
+            'feature_type: IdFeature vocab_list: ["b", "a"]',
+        ),
+        (
+            'vocab_dict: [{ key: "b" value: 1 }, { key: "a" value: 0 }] value_dim: 1 default_bucketize_value: 2',
+            'feature_type: IdFeature vocab_list: ["<OOV>", "a", "b"]',
+        ),
+        (
             'vocab_dict: [{ key: "b" value: 3 }, { key: "a" value: 2 }] value_dim: 1',
             'feature_type: IdFeature vocab_list: ["<OOV>", "a", "b"]',
         ),
@@ -66,11 +84,38 @@ def test_ids(small, theirs, ours):
 
 
 @pytest.mark.parametrize(
+    ("theirs", "ours", "is_told"),
+    [
+        ("zeros_", "constant_initializer { consts: 0 }", False),
+        ("ones_", "constant_initializer { consts: 1 }", False),
+        ("uniform_,a=1,b=4", "random_normal_initializer { mean: 2.5 stddev: 0.8660254 }", True),
+        ("trunc_normal_,std=0.25", "random_normal_initializer { mean: 0 stddev: 0.25 }", False),
+        (
+            "trunc_normal_,mean=1,std=0.25,a=0.5,b=1.5",
+            "truncated_normal_initializer { mean: 1 stddev: 0.25 }",
+            False,
+        ),
+        ("trunc_normal_,std=0.25,a=-0.5,b=1", "truncated_normal_initializer { mean: 0 stddev: 0.25 }", True),
+        ("trunc_normal_,std=0.25,a=-1,b=0.5", "truncated_normal_initializer { mean: 0 stddev: 0.25 }", True),
+        ("xavier_normal_", "glorot_normal_initializer { }", True),
+    ],
+)
+def test_how_a_table_starts(small, said, theirs, ours, is_told):
+    text = ID % f'hash_bucket_size: 9 value_dim: 1 init_fn: "nn.init.{theirs}"'
+    assert small.feature(text).initializer == text_format.Parse(ours, Initializer())
+    assert any("init_fn" in remark for remark in said(small.with_feature(text), Kind.CHANGED)) == is_told
+
+
+@pytest.mark.parametrize(
     ("theirs", "ours"),
     [
         ("", ""),
         ("embedding_dim: 8", ""),
         ("embedding_dim: 8 mlp { }", "embedding_dim: 8"),
+        (
+            "embedding_dim: 8 autodis { num_channels: 5 keep_prob: 0.5 }",
+            "auto_dis_embedding { embedding_dim: 8 num_bins: 5 keep_prob: 0.5 temperature: 0.1 }",
+        ),
         ("value_dim: 3", 'raw_input_dim: 3 separator: "\\035"'),
         ('value_dim: 3 separator: ","', 'raw_input_dim: 3 separator: ","'),
         ("boundaries: [0.1, 0.7] embedding_dim: 4", "boundaries: [0.1, 0.7] embedding_dim: 4"),
@@ -78,6 +123,10 @@ def test_ids(small, theirs, ours):
         ('normalizer: "method=minmax,min=2.5,max=3"', "min_val: 2.5 max_val: 3"),
         ('normalizer: "method=expression,expr=log(x + 1)"', 'normalizer_fn: "log1p"'),
         ('normalizer: "method=expression,expr=sqrt(x)"', 'normalizer_fn: "sqrt"'),
+        ('normalizer: "method=expression,expr=ln(x)"', 'normalizer_fn: "log"'),
+        ('normalizer: "method=expression,expr=rint(x)"', 'normalizer_fn: "round"'),
+        ('normalizer: "method=expression,expr=exp(x)-1"', 'normalizer_fn: "expm1"'),
+        ('normalizer: "method=expression,expr=1/sqrt(x)"', 'normalizer_fn: "rsqrt"'),
         ('normalizer: "method=expression,expr=x^2"', 'normalizer_fn: "square"'),
     ],
 )
@@ -87,7 +136,12 @@ def test_numbers(small, theirs, ours):
 
 @pytest.mark.parametrize(
     "normalizer",
-    ["method=log10,threshold=1e-10,default=-10", "method=expression,expr=round(x)", "method=zscore,mean=a"],
+    [
+        "method=log10,threshold=1e-10,default=-10",
+        "method=expression,expr=round(x)",
+        "method=zscore,mean=a",
+        "method=minmax,min=3,max=3",
+    ],
 )
 def test_a_normalizer_without_counterpart_is_told(small, said, normalizer):
     conversion = small.with_feature(RAW % f'normalizer: "{normalizer}"')
@@ -113,11 +167,26 @@ def test_a_cross_over_a_vocabulary_is_hashed(small, said):
     assert any("combinations are hashed here" in remark for remark in said(conversion, Kind.CHANGED))
 
 
+@pytest.mark.parametrize(("words", "size"), [(11, 120), (3, 100), (0, 100000)])
+def test_a_hashed_vocabulary_has_room(small, words, size):
+    vocabulary = f"vocab_list: [{', '.join(f'{chr(34)}{word}{chr(34)}' for word in range(words))}]" if words else ""
+    text = f'combo_feature {{ feature_name: "f" expression: ["a:x", "b:y"] embedding_dim: 4 {vocabulary} }}'
+    assert small.feature(text).hash_bucket_size == size
+
+
 @pytest.mark.parametrize(
     ("theirs", "ours"),
     [
         (ID % "hash_bucket_size: 9 value_dim: 1", "feature_type: IdFeature num_buckets: 9 embedding_dim: 4"),
         (ID % 'vocab_list: ["a", "b"] value_dim: 1', "feature_type: IdFeature num_buckets: 4 embedding_dim: 4"),
+        (
+            ID % 'vocab_dict: [{ key: "b" value: 3 }, { key: "a" value: 6 }] value_dim: 1',
+            "feature_type: IdFeature num_buckets: 7 embedding_dim: 4",
+        ),
+        (
+            ID % 'vocab_list: ["a", "b"] value_dim: 1 default_bucketize_value: 1',
+            "feature_type: IdFeature num_buckets: 2 embedding_dim: 4",
+        ),
         (ID % "num_buckets: 9", 'feature_type: TagFeature num_buckets: 9 embedding_dim: 4 separator: "\\003"'),
         (
             RAW % "boundaries: [1, 2] embedding_dim: 4 value_dim: 1",
@@ -257,7 +326,29 @@ def test_an_input_that_is_no_column_is_told(small, said):
 
 def test_a_table_that_is_not_trained_is_frozen(small):
     conversion = small.with_feature(ID % "hash_bucket_size: 9 value_dim: 1 trainable: false")
-    assert list(conversion.pipeline.train_config.freeze_gradient) == ["/f_embedding(/|$)"]
+    assert list(conversion.pipeline.train_config.freeze_gradient) == ["/f_embedding/embedding_weights$"]
+
+
+def test_a_name_of_dense_layers_freezes_the_table_alone(small):
+    conversion = small.with_feature(ID % 'hash_bucket_size: 9 value_dim: 1 trainable: false embedding_name: "dnn"')
+    (pattern,) = conversion.pipeline.train_config.freeze_gradient
+    assert re.search(pattern, "input_layer/dnn/embedding_weights")
+    assert not re.search(pattern, "ctr/dnn/dnn_0/kernel")
+
+
+def test_tables_that_share_a_name_are_frozen_once(small):
+    frozen = 'hash_bucket_size: 10 value_dim: 1 trainable: false embedding_name: "s"'
+    conversion = small.with_feature(ID % frozen, ("hash_bucket_size: 10 value_dim: 1 }", f"{frozen} }}"))
+    assert list(conversion.pipeline.train_config.freeze_gradient) == ["/s/embedding_weights$"]
+
+
+def test_a_second_feature_of_a_name_is_told(small, said):
+    text = ID.replace('"f"', '"user"') % "hash_bucket_size: 9 value_dim: 1"
+    conversion = small.with_feature(text, group=" ")
+    assert [one.hash_bucket_size for one in conversion.pipeline.feature_config.features] == [9]
+    assert said(conversion, Kind.CHANGED) == [
+        '13 id_feature.feature_name of "user": another feature has this name (line 11): the last of them counts.'
+    ]
 
 
 def test_lists_are_expected_where_nothing_says_otherwise(small, said):

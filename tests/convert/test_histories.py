@@ -3,12 +3,11 @@
 import pytest
 from google.protobuf import text_format
 
-from easymtl.config import ConfigError
 from easymtl.convert import convert
 from easymtl.convert.report import Kind
-from easymtl.convert.supported import is_supported
-from easymtl.protos.feature_pb2 import FeatureConfig, FeatureGroupConfig
+from easymtl.protos.feature_pb2 import FeatureConfig
 from tests.convert.conftest import CONFIGS
+from tests.convert.test_models import MODEL, TOWERS
 
 SEQUENCE = (
     'feature_configs { sequence_feature { sequence_name: "clicks" sequence_length: 30 sequence_delim: "," '
@@ -19,10 +18,6 @@ SEQUENCE = (
 GROUP = 'sequence_groups { group_name: "g" feature_names: %s }'
 DIN = 'sequence_encoders { din_encoder { input: "g" attn_mlp { hidden_units: [8, 4] } } }'
 POOL = 'sequence_encoders { pooling_encoder { input: "g" %s } }'
-KINDS = FeatureConfig.DESCRIPTOR.enum_types_by_name["FeatureType"].values_by_name
-IS_SUPPORTED = is_supported(KINDS["SequenceFeature"]) and is_supported(
-    FeatureGroupConfig.DESCRIPTOR.fields_by_name["sequence_features"]
-)
 
 
 def with_history(small, group, *changes, features=SEQUENCE):
@@ -42,14 +37,9 @@ def message(name, text):
 
 
 def check(conversion):
-    """Checks what was converted; a version without histories refuses them and nothing else."""
-    if IS_SUPPORTED:
-        notes = conversion.check("out.config")
-        assert [note for note in notes if "is in no feature group" not in str(note)] == []
-        return
-    with pytest.raises(ConfigError) as error:
-        conversion.check("out.config")
-    assert all("is not supported yet" in problem.text for problem in error.value.problems)
+    """Checks what was converted."""
+    notes = conversion.check("out.config")
+    assert [note for note in notes if "is in no feature group" not in str(note)] == []
 
 
 def test_parts_of_a_sequence(small):
@@ -131,8 +121,6 @@ def test_a_key_outside_of_the_group_shares_its_table_with_other_groups(small):
     )
     text = with_history(small, GROUP % '["user", "clicks__user"]' + DIN).pipeline
     assert text.feature_config.features[0].embedding_name == ""
-    from tests.convert.test_models import MODEL
-
     changes = (MODEL, f"{groups % 'domain'} {pepnet}\n")
     shared = with_history(small, GROUP % '["user", "clicks__user"]' + DIN, changes).pipeline
     assert shared.feature_config.features[0].embedding_name == "user_emb"
@@ -166,6 +154,62 @@ def test_a_history_that_is_pooled_and_attended_has_one_table(small):
     assert found["clicks__user_pooled"].embedding_name == "clicks__user_emb"
 
 
+def test_a_history_that_is_pooled_in_two_ways_is_two_features_over_one_table(small):
+    encoders = "".join(POOL % f'pooling_type: "{kind}"' for kind in ("sum", "mean", "sum"))
+    conversion = with_history(small, GROUP % '"clicks__user"' + encoders)
+    found = features_of(conversion)
+    names = ["clicks__user_pooled", "clicks__user_pooled_2"]
+    assert list(conversion.pipeline.model_config.feature_groups[0].feature_names) == ["user", *names]
+    assert [found[name].combiner for name in names] == ["sum", "mean"]
+    assert {found[name].embedding_name for name in names} == {"clicks__user_emb"}
+    check(conversion)
+
+
+def test_a_history_that_two_groups_pool_is_one_feature(small):
+    pooled = GROUP % '"clicks__user"' + POOL % ""
+    domain = f'feature_groups {{ group_name: "domain" feature_names: "user" group_type: DEEP {pooled} }}'
+    pepnet = (MODEL, f"{domain} pepnet {{ {TOWERS} }}\n")
+    conversion = with_history(small, pooled, pepnet)
+    names = [feature.feature_name for feature in conversion.pipeline.feature_config.features]
+    assert names.count("clicks__user_pooled") == 1
+    for group in conversion.pipeline.model_config.feature_groups:
+        assert list(group.feature_names) == ["user", "clicks__user_pooled"]
+    assert features_of(conversion)["clicks__user_pooled"].embedding_name == "clicks__user_emb"
+    check(conversion)
+
+
+@pytest.mark.parametrize(
+    ("encoders", "table"),
+    [
+        (DIN, "clicks__user_embedding"),
+        (POOL % "", "clicks__user_pooled_embedding"),
+        (DIN + POOL % "", "clicks__user_emb"),
+    ],
+)
+def test_the_table_of_a_history_is_frozen_under_the_name_that_it_has(small, encoders, table):
+    features = SEQUENCE.replace("hash_bucket_size: 10 }", "hash_bucket_size: 10 trainable: false }")
+    conversion = with_history(small, GROUP % '["user", "clicks__user"]' + encoders, features=features)
+    assert list(conversion.pipeline.train_config.freeze_gradient) == [f"/{table}/embedding_weights$"]
+
+
+def test_a_sequence_group_without_a_name_has_that_of_its_group_there(small):
+    renamed = ('group_name: "all"', 'group_name: "deep"')
+    part = (GROUP % '["user", "clicks__user"]').replace('group_name: "g" ', "")
+    other = (GROUP % '["user", "clicks__age"]').replace('"g"', '"h"')
+    conversion = with_history(small, part + other + DIN.replace('"g"', '"deep"'), renamed)
+    (attention,) = conversion.pipeline.model_config.feature_groups[0].sequence_features
+    assert list(attention.seq_att_map[0].hist_seq) == ["clicks__user"]
+
+
+def test_attention_groups_have_names_of_their_own(small):
+    group = GROUP % '["user", "clicks__user"]'
+    encoders = DIN + DIN + DIN.replace('"g"', '"g_2"')
+    conversion = with_history(small, group + group.replace('"g"', '"g_2"') + encoders)
+    attentions = conversion.pipeline.model_config.feature_groups[0].sequence_features
+    assert [attention.group_name for attention in attentions] == ["g", "g_2", "g_2_2"]
+    check(conversion)
+
+
 def test_simple_attention_gets_a_network(small, said):
     simple = 'sequence_encoders { simple_attention { input: "g" } }'
     conversion = with_history(small, GROUP % '["user", "clicks__user"]' + simple)
@@ -193,10 +237,62 @@ def test_a_candidate_wider_than_a_step_is_told(small, said):
     assert any("are 4 wide and those of a step 2" in remark for remark in said(conversion, Kind.LEFT_OUT))
 
 
-def test_a_shorter_history_of_an_encoder_is_told(small, said):
+@pytest.mark.parametrize("length", ["sequence_length: 30", ""])
+def test_a_shorter_history_of_an_encoder_is_told(small, said, length):
     din = DIN.replace('input: "g"', 'input: "g" max_seq_length: 10')
-    conversion = with_history(small, GROUP % '["user", "clicks__user"]' + din)
+    features = SEQUENCE.replace("sequence_length: 30", length)
+    conversion = with_history(small, GROUP % '["user", "clicks__user"]' + din, features=features)
     assert any("set sequence_length of the features to 10" in remark for remark in said(conversion, Kind.LEFT_OUT))
+
+
+@pytest.mark.parametrize(
+    ("feature", "text"),
+    [
+        ("weighted: true", "the items of a history have no weights"),
+        ('sequence_fields: "other"', '"col" is no history'),
+    ],
+)
+def test_what_an_item_of_a_history_cannot_be_is_told(small, said, feature, text):
+    features = SEQUENCE.replace('"user:uid" embedding', f'"user:col" {feature} embedding')
+    conversion = with_history(small, GROUP % '["user", "clicks__user"]' + DIN, features=features)
+    assert any(text in remark for remark in said(conversion, Kind.LEFT_OUT))
+    assert not features_of(conversion)["clicks__user"].HasField("kv_separator")
+
+
+def test_numbers_of_a_history_are_not_scaled(small, said):
+    features = SEQUENCE.replace("value_dim: 2", 'normalizer: "method=zscore,mean=1,standard_deviation=2"')
+    conversion = with_history(small, GROUP % '["user", "clicks__price"]' + DIN, features=features)
+    found = features_of(conversion)["clicks__price"]
+    assert not (found.HasField("min_val") or found.HasField("max_val"))
+    assert any("numbers of a history stay as they are" in remark for remark in said(conversion, Kind.LEFT_OUT))
+
+
+def test_autodis_is_no_part_of_a_history(small, said):
+    features = SEQUENCE.replace("value_dim: 2", "embedding_dim: 8 autodis { num_channels: 5 }")
+    conversion = with_history(small, GROUP % '["user", "clicks__price"]' + DIN, features=features)
+    assert features_of(conversion)["clicks__price"].embedding_dim == 8
+    assert any("takes the place of AutoDis" in remark for remark in said(conversion, Kind.CHANGED))
+    check(conversion)
+
+
+@pytest.mark.parametrize(
+    ("group", "text"),
+    [
+        ('["clicks__user"]', "are 0 wide and those of a step 4"),
+        ('["user", "clicks__user"] embedding_name_suffix: "s"', "tables are apart by embedding_name"),
+        ('["user", "clicks__user", "clicks__usr"]', '"clicks__usr" is no feature. Did you mean "clicks__user"?'),
+    ],
+)
+def test_remarks_on_sequence_groups(small, said, group, text):
+    (remark,) = said(with_history(small, GROUP % group + DIN), Kind.LEFT_OUT)
+    assert text in remark
+
+
+def test_a_history_without_encoder_is_told(small, said):
+    conversion = with_history(small, "", ('feature_names: ["user"', 'feature_names: ["user", "clicks__user"'))
+    assert any(
+        '"clicks__user" is a history: it needs a sequence encoder' in text for text in said(conversion, Kind.LEFT_OUT)
+    )
 
 
 def test_keys_for_a_server_are_not_needed(small, said):

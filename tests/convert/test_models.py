@@ -120,6 +120,81 @@ def test_pepnet(small, said):
     assert conversion.check("out.config") == []
 
 
+@pytest.mark.parametrize(
+    ("group", "ours", "without"),
+    [
+        ("domain", 'domain_group: "domain" gate_hidden_units: 8', "ppnet_hidden_units"),
+        ("uia", 'personal_group: "uia"', "epnet_hidden_unit"),
+    ],
+)
+def test_what_pepnet_does_not_read_without_a_group_is_not_converted(small, said, group, ours, without):
+    more = f' feature_groups {{ group_name: "{group}" feature_names: "user" group_type: DEEP }}'
+    pepnet = f"pepnet {{ epnet_hidden_unit: 8 ppnet_hidden_units: [6, 5] ppnet_dropout_ratio: 0.5 {TOWERS} }}"
+    conversion = with_model(small, f"{more} {pepnet}")
+    model = conversion.pipeline.model_config.pepnet
+    layers = [6, 5] if group == "uia" else []
+    assert [list(tower.dnn.hidden_units) for tower in model.task_towers] == [layers, layers]
+    model.ClearField("task_towers")
+    assert model == text_format.Parse(f"{ours} l2_regularization: 0", type(model)())
+    assert [remark.split(": ")[0] for remark in said(conversion, Kind.NOT_NEEDED)] == [f"15 pepnet.{without}"]
+    assert [remark for remark in said(conversion, Kind.LEFT_OUT) if "pepnet" in remark] == []
+    assert not any("epnet_hidden_unit" in remark for remark in said(conversion, Kind.CHANGED))
+    assert conversion.check("out.config") == []
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ('domain_input_name: "user" task_domain_num: 3', "pepnet.domain_input_name: a task has one tower"),
+        ("epnet_gamma: 1.5", "pepnet.epnet_gamma: a gate gives factors"),
+        ("ppnet_gamma: 1.5", "pepnet.ppnet_gamma: a gate gives factors"),
+    ],
+)
+def test_what_pepnet_has_no_counterpart_for_is_told(small, said, field, text):
+    conversion = with_model(small, f"pepnet {{ {field} {TOWERS} }}")
+    assert [remark.startswith(f"15 {text}") for remark in said(conversion, Kind.LEFT_OUT)] == [True]
+
+
+def test_a_mask_net_is_told(small, said):
+    mask = "mask_net { n_mask_blocks: 2 mask_block { hidden_dim: 4 } }"
+    conversion = with_model(small, f"dbmtl {{ {mask} bottom_mlp {NET} {TOWERS} }}")
+    (remark,) = said(conversion, Kind.LEFT_OUT)
+    assert "mask_net: the towers read the features without it" in remark
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("", "regularization_lambda: 0.01"),
+        (
+            "regularization_lambda: 0.25 embedding_wise_variational_dropout: true",
+            "regularization_lambda: 0.25 embedding_wise_variational_dropout: true",
+        ),
+    ],
+)
+def test_variational_dropout(small, theirs, ours):
+    conversion = small(("  mmoe {", f"  variational_dropout {{ {theirs} }}\n  mmoe {{"))
+    found = conversion.pipeline.model_config.variational_dropout
+    assert found == text_format.Parse(ours, type(found)())
+    assert conversion.check("out.config") == []
+
+
+def test_a_group_that_is_not_deep_is_told(small, said):
+    (remark,) = said(small(("group_type: DEEP", "group_type: WIDE")), Kind.CHANGED)
+    assert "feature_groups[0].group_type: WIDE groups are for other models there" in remark
+
+
+@pytest.mark.parametrize(("name", "is_told"), [("", False), ('embedding_name: "e"', True)])
+def test_tables_of_a_group_with_a_suffix_are_its_own(small, said, name, is_told):
+    suffix = 'feature_groups { group_name: "domain" feature_names: "user" group_type: DEEP embedding_name_suffix: "d" }'
+    conversion = with_model(
+        small, f"{suffix} pepnet {{ {TOWERS} }}", ("hash_bucket_size: 10", f"hash_bucket_size: 10 {name}")
+    )
+    assert conversion.pipeline.feature_config.features[0].embedding_name == ("e" if is_told else "")
+    told = ['"user" has an embedding_name, and so one table' in remark for remark in said(conversion, Kind.LEFT_OUT)]
+    assert told == [True] * is_told
+
+
 def test_the_first_group_is_what_a_model_reads(small, said):
     conversion = small(
         ('feature_groups { group_name: "all"', 'feature_groups { group_name: "deep"'),

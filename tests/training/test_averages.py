@@ -124,8 +124,12 @@ class Steps:
             "train_config.optimizer_config[0]={adam_optimizer { dense_embedding_update: true learning_rate { "
             "constant_learning_rate { learning_rate: 0.05 } } } use_moving_average: true moving_average_decay: 0.9}",
         ),
+        (
+            "train_config.optimizer_config[0]={adamw_optimizer { weight_decay: 0.1 learning_rate { "
+            "constant_learning_rate { learning_rate: 0.05 } } } use_moving_average: true moving_average_decay: 0.9}",
+        ),
     ],
-    ids=["adagrad", "frozen", "every row moves"],
+    ids=["adagrad", "frozen", "every row moves", "rows decay"],
 )
 def test_five_steps_of_the_golden_case_follow_the_formula(overrides):
     steps = Steps(*overrides)

@@ -203,7 +203,8 @@ def test_another_model_altogether_is_refused(tmp_path):
 def test_an_import_begins_the_averages_of_a_training_at_its_weights(tmp_path):
     values = golden_values(SMALL, "step5")
     table = next(name for name in values if name.endswith("embedding_weights"))
-    values[f"{KERNEL}/{AVERAGE}"] = values[KERNEL] + 1
+    other = next(name for name in values if name.endswith("embedding_weights") and name != table)
+    values |= {f"{name}/{AVERAGE}": values[name] + 1 for name in (KERNEL, other)}
     averaged = "train_config.optimizer_config[0].use_moving_average=true"
     pipeline = pipeline_of(SMALL, tmp_path / "model", averaged)
     report = import_checkpoint(pipeline, save(tmp_path / "model.ckpt-5", values))
@@ -211,6 +212,8 @@ def test_an_import_begins_the_averages_of_a_training_at_its_weights(tmp_path):
     scored = load_ranker(pipeline, find_checkpoint(pipeline))
     np.testing.assert_array_equal(scored.parameters[KERNEL].read(), values[KERNEL] + 1)
     np.testing.assert_array_equal(scored.parameters[table].read(), values[table])
+    # Averages are those of the step that is imported: nothing is caught up with.
+    np.testing.assert_array_equal(scored.parameters[other].read(), values[other] + 1)
 
 
 def test_a_model_dir_in_use_is_refused_and_an_empty_one_taken(tmp_path):
@@ -219,6 +222,17 @@ def test_a_model_dir_in_use_is_refused_and_an_empty_one_taken(tmp_path):
         import_checkpoint(pipeline_of(SMALL, tmp_path), prefix)
     (tmp_path / "model").mkdir()
     assert import_checkpoint(pipeline_of(SMALL, tmp_path / "model"), prefix).step == 5
+
+
+def test_a_checkpoint_of_ours_is_told_as_such(tmp_path):
+    values = golden_values(SMALL, "step5")
+    pipeline = pipeline_of(SMALL, tmp_path / "ours", "train_config.optimizer_config[0].use_moving_average=true")
+    ours = import_checkpoint(pipeline, save(tmp_path / "model.ckpt-5", values)).path
+    pipeline.model_dir = str(tmp_path / "model")
+    for source in (tmp_path / "ours", Path(ours).parent, ours, f"{ours}/weights", f"{ours}/weights.index"):
+        with pytest.raises(UserError, match=f"{source}: this is a checkpoint of easymtl.*--fine_tune_checkpoint"):
+            import_checkpoint(pipeline, str(source))
+    assert not (tmp_path / "model").exists()
 
 
 class TestPaths:

@@ -1,6 +1,7 @@
 """`fine_tune_checkpoint`: what is taken over from whom, what is not and why, and that a resumed run is left alone."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from easymtl.errors import UserError
 from easymtl.tasks.ranker import Ranker
 from easymtl.training import events
 from easymtl.training.optimizers import Optimizers
-from easymtl.training.starting_weights import start_from_checkpoint
+from easymtl.training.starting_weights import preview_start, start_from_checkpoint
 from easymtl.training.transfer import reshaped
 from tests.training.easyrec_checkpoints import save, write_index
 from tests.training.small_runs import of_kind, small_config, train, write_data
@@ -137,6 +138,29 @@ class TestWhatIsTakenOver:
         found = started(folder, values, grown, FORCE).arrays()
         np.testing.assert_array_equal(found[ITEMS], np.pad(values[ITEMS], [(0, 10), (0, 0)]))
 
+    def test_slots_of_another_shape_than_their_weight_there_begin_anew(self, folder, values):
+        slot = f"{KERNEL}/Adam"
+        model = started(folder, {**values, slot: values[slot][:-1]}, FORCE)
+        assert set(model.transfer.fresh_slots) == {slot, f"{KERNEL}/Adam_1"}
+        model.assert_only_moved({name: v for name, v in ours(values).items() if not name.startswith(slot)})
+
+    def test_statistics_are_padded_so_that_they_divide_by_one(self, folder, values):
+        names = [f"{NORM}/moving_mean", f"{NORM}/moving_variance"]
+        found = started(folder, {**values, **{name: values[name][:-1] for name in names}}, FORCE)
+        mean, variance = (found.arrays()[name] for name in names)
+        np.testing.assert_array_equal(mean, [*values[names[0]][:-1], 0.0])
+        np.testing.assert_array_equal(variance, [*values[names[1]][:-1], 1.0])
+        assert set(found.transfer.reshaped) == set(names)
+
+    def test_a_statistic_whose_other_half_does_not_fit_is_not_taken_over(self, folder, values):
+        mean, variance = f"{NORM}/moving_mean", f"{NORM}/moving_variance"
+        other = {mean: values[mean][:-1], variance: values[variance][np.newaxis]}
+        model = started(folder, {**values, **other}, FORCE)
+        kept = (mean, variance, f"{NORM}/count")
+        model.assert_only_moved({name: value for name, value in ours(values).items() if name not in kept})
+        assert (model.transfer.reshaped, model.transfer.fresh) == ({}, [mean])
+        assert list(model.transfer.misfits) == [variance]
+
     def test_accumulators_are_padded_with_what_new_ones_hold(self, folder, values):
         adagrad = f"{OPTIMIZER}={{adagrad_optimizer {{ learning_rate {{ constant_learning_rate {{}} }} }}}}"
         there = {name: value for name, value in values.items() if "/Adam" not in name}
@@ -170,7 +194,7 @@ class TestWhatIsTakenOver:
         )
         filtered = {name for name in kept if "/Adam" not in name and TAGS_THERE not in name}
         assert set(model.transfer.filtered) == filtered
-        assert model.transfer.unused == []
+        assert (model.transfer.unused, model.notes) == ([], [])
 
     def test_a_filter_that_matches_nothing_is_told(self, folder, values):
         model = started(folder, values, f"{FILTER}=['mmeo']")
@@ -220,6 +244,15 @@ class TestMapOfVariables:
         assert second.startswith(f'{folder}/names.txt:3: "cvr/dnn_O/kernel" is not in the checkpoint')
         assert second.endswith('Did you mean "cvr/dnn_0/kernel"?')
 
+    def test_a_preview_without_slots_takes_the_map_that_a_training_takes(self, folder, values):
+        slot = f"{KERNEL}/Adam cvr/dnn_0/kernel/Adam\n"
+        model = self.started(folder, values, slot)
+        assert model.transfer.slots[f"{KERNEL}/Adam"] == "cvr/dnn_0/kernel/Adam"
+        assert preview_start(model.pipeline, model.ranker)[0].parameters == model.transfer.parameters
+        (folder / "names.txt").write_text(f"{slot}{KERNEL}s {KERNEL}\n")
+        with pytest.raises(UserError, match=r'names\.txt:2: "ctr/dnn_0/kernels" is no weight of the model'):
+            preview_start(model.pipeline, model.ranker)
+
 
 AVERAGED = (f"{OPTIMIZER}.use_moving_average=true", f"{OPTIMIZER}.moving_average_decay=0.7")
 
@@ -263,6 +296,22 @@ class TestFromOurs:
         now = started(folder, values, *AVERAGED).arrays()
         for name in (ITEMS, KERNEL):
             np.testing.assert_array_equal(now[f"{name}/{AVERAGE}"], values[name])
+
+    def test_averages_are_taken_over_beside_an_optimizer_of_another_kind(self, folder, values):
+        there = {name: value for name, value in values.items() if "/Adam" not in name}
+        there[f"{KERNEL}/{AVERAGE}"] = values[KERNEL] + 1
+        model = started(folder, there, *AVERAGED)
+        np.testing.assert_array_equal(model.arrays()[f"{KERNEL}/{AVERAGE}"], values[KERNEL] + 1)
+        assert f"{KERNEL}/Adam" in model.transfer.fresh_slots
+
+    def test_a_folder_gives_its_newest_that_is_whole(self, folder, trained):
+        for step, changed in (2, b""), (3, b""), (4, b"?"):
+            copy = folder / "copy" / "checkpoints" / f"step-{step:09d}"
+            shutil.copytree(trained[1].path, copy)
+            data = copy / "weights.data-00000-of-00001"
+            data.write_bytes(data.read_bytes() + changed)
+        model = Model(folder, f"{START}={folder}/copy").start()
+        assert "step-000000003" in model.transfer.source
 
     def test_a_damaged_checkpoint_is_refused(self, folder, trained):
         copy = folder / "copy"
