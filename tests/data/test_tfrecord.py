@@ -3,8 +3,9 @@ import struct
 
 import pytest
 
-from easymtl.data.record_frames import checksums
-from easymtl.data.sources import open_source
+from easymtl.data import tfrecord
+from easymtl.data.record_frames import checksums, frames
+from easymtl.data.sources import describe, open_source
 from easymtl.data.text_form import TextForm
 from easymtl.errors import UserError
 from easymtl.protos.example_pb2 import Example
@@ -111,3 +112,36 @@ def test_lists_become_text_with_their_separator_and_lose_weights_of_empty_tags(t
     (batch,) = source.read(source.blocks[0])
     assert batch.column("tags").to_pylist() == ["a||b", "c|d", "7|8", None, "e"]
     assert batch.column("weights").to_pylist() == ["1|3", "5|6", "1|2", None, "4"]
+
+
+def test_a_column_may_be_missing_in_all_records_of_one_file(tmp_path, make_config):
+    (tmp_path / "a.tfrecord").write_bytes(framed([example(user=["a"])]))
+    (tmp_path / "b.tfrecord").write_bytes(framed([example(user=["b"], age=[5])]))
+    message = make_config("user age:INT32", input_type="TFRecordInput")
+    source = open_source(str(tmp_path), message, ["user", "age"])
+    found = [row for block in source.blocks for batch in source.read(block) for row in batch.to_pylist()]
+    assert found == [{"user": "a", "age": None}, {"user": "b", "age": 5}]
+    assert dict(describe(str(tmp_path), message)) == {"user": "binary", "age": "int64"}
+    message = make_config("user agee:INT32", input_type="TFRecordInput")
+    with pytest.raises(UserError, match=r'a\.tfrecord and 1 more: column "agee" .*Did you mean "age"'):
+        open_source(str(tmp_path), message, ["agee"])
+
+
+def test_a_record_whose_length_looks_like_gzip_is_read(read_records):
+    # The bytes of the length are 1F 8B, as those with which gzip files begin.
+    record = example(user=["x" * (0x8B1F - 26)])
+    assert len(record) == 0x8B1F
+    values, _ = read_records(framed([record]), "user")
+    assert len(values["user"][0]) == 0x8B1F - 26
+
+
+def test_records_before_a_block_are_counted_once_for_all_that_are_left_out(read_records, monkeypatch):
+    counted = []
+    monkeypatch.setattr(
+        tfrecord, "frames", lambda stream, file, size=None: counted.append(size) or frames(stream, file, size)
+    )
+    content = framed(rows(60)).replace(b"u4", b"U4")
+    _, source = read_records(content, block_bytes=len(content) // 2, ignore_error="true")
+    assert source.skipped_rows == 11
+    assert counted.count(source.blocks[1].start) == 2  # To read the first block, and to count its records.
+    assert "record 41:" in source.skipped.examples[1]
