@@ -16,7 +16,11 @@ FIELDS = "user age:INT32 price:FLOAT=1.5"
 def example(**columns):
     message = Example()
     for name, values in columns.items():
-        kind = {str: "bytes_list", int: "int64_list", float: "float_list"}[type(values[0])] if values else None
+        kind = (
+            {str: "bytes_list", bytes: "bytes_list", int: "int64_list", float: "float_list"}[type(values[0])]
+            if values
+            else None
+        )
         feature = message.features.feature[name]
         if kind:
             getattr(feature, kind).value.extend(v.encode() if isinstance(v, str) else v for v in values)
@@ -131,7 +135,8 @@ def test_a_record_whose_length_looks_like_gzip_is_read(read_records):
     # The bytes of the length are 1F 8B, as those with which gzip files begin.
     record = example(user=["x" * (0x8B1F - 26)])
     assert len(record) == 0x8B1F
-    values, _ = read_records(framed([record]), "user")
+    values, source = read_records(framed([record]), "user")
+    assert not source.blocks[0].is_stream
     assert len(values["user"][0]) == 0x8B1F - 26
 
 
@@ -145,3 +150,49 @@ def test_records_before_a_block_are_counted_once_for_all_that_are_left_out(read_
     assert source.skipped_rows == 11
     assert counted.count(source.blocks[1].start) == 2  # To read the first block, and to count its records.
     assert "record 41:" in source.skipped.examples[1]
+
+
+def test_a_record_is_found_by_a_header_that_another_one_follows(read_records):
+    # Within records stands what begins like a record, and no record is as long as a block, or as what is looked at.
+    fake = framed([b""])[:12]
+    records = [example(user=[f"u{n}"], age=[n], note=[fake * 9000]) for n in range(6)]
+    values, source = read_records(framed(records), "user age:INT32", block_bytes=1000)
+    assert values["age"] == list(range(6))
+    assert len(source.blocks) == 6
+
+
+def test_a_length_that_no_record_has_is_damage(read_records):
+    head = struct.pack("<Q", 1 << 40)
+    with pytest.raises(UserError, match="cut short or damaged behind 2 records"):
+        read_records(framed(rows(2)) + head + struct.pack("<I", checksums([head])[0]) + bytes(9))
+
+
+@pytest.mark.parametrize("damaged", [b"garbage", b"\xff" * 30])
+def test_a_record_that_is_no_example_is_named_or_left_out(read_records, damaged):
+    content = framed([*rows(1), damaged])
+    with pytest.raises(UserError, match=r"record 2: the record is no tf\.train\.Example"):
+        read_records(content)
+    assert read_records(content, ignore_error="true")[0]["age"] == [0]
+    with pytest.raises(UserError, match=r"record 1: the record is no tf\.train\.Example"):
+        read_records(framed([damaged]))
+
+
+def test_what_is_left_out_is_told_with_its_record_and_its_place_in_the_batch(read_records):
+    records = rows(10)
+    for number in (2, 6, 7):
+        records[number] = example(user=["a"], age=["x"])
+    _, source = read_records(framed(records), batch_rows=5, ignore_error="true")
+    assert [example.split(": ")[1] for example in source.skipped.examples] == ["record 3", "record 7", "record 8"]
+    source.skipped.take(7)
+    first, second = (source.skipped.take(batch.num_rows).tolist() for batch in source.read(source.blocks[0]))
+    assert (first, second) == ([2], [1, 1])
+
+
+def test_defaults_stand_for_empty_texts_and_numbers_that_are_not_there_and_are_found(read_records):
+    records = [example(user=["a"], price=[2.0]), example(user=[""], price=[float("nan")]), example(age=[1])]
+    values, source = read_records(framed(records), "user=none age:INT32 price:FLOAT=1.5")
+    assert values == {"user": ["a", "none", "none"], "age": [None, None, 1], "price": [2.0, 1.5, 1.5]}
+    assert source.find(source.blocks[0], "price", 1.5).endswith("record 2")
+    assert source.find(source.blocks[0], "user", "none").endswith("record 2")
+    _, source = read_records(framed(records), "user age:INT32 price:FLOAT")
+    assert source.find(source.blocks[0], "price", float("nan")).endswith("record 2")
