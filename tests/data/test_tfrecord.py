@@ -1,9 +1,11 @@
 import gzip
+import itertools
 import struct
 
 import pytest
 
-from easymtl.data import tfrecord
+from easymtl.data import record_frames, tfrecord
+from easymtl.data.paths import expand
 from easymtl.data.record_frames import checksums, frames
 from easymtl.data.sources import describe, open_source
 from easymtl.data.text_form import TextForm
@@ -196,3 +198,13 @@ def test_defaults_stand_for_empty_texts_and_numbers_that_are_not_there_and_are_f
     assert source.find(source.blocks[0], "user", "none").endswith("record 2")
     _, source = read_records(framed(records), "user age:INT32 price:FLOAT")
     assert source.find(source.blocks[0], "price", float("nan")).endswith("record 2")
+
+
+def test_blocks_begin_at_every_record_where_they_are_small(tmp_path, monkeypatch):
+    # As little is looked at at once as makes every place the last one of a look.
+    monkeypatch.setattr(record_frames, "_WINDOW", 5)
+    records = [bytes(length) for length in range(1, 40)]
+    path = tmp_path / "a.tfrecord"
+    path.write_bytes(framed(records))
+    starts = [0, *itertools.accumulate(len(record) + 16 for record in records)]
+    assert record_frames.borders(expand(str(path))[0], 1) == starts
