@@ -2,6 +2,7 @@ import gzip
 import itertools
 import struct
 
+import numpy as np
 import pytest
 
 from easymtl.data import record_frames, tfrecord
@@ -54,6 +55,23 @@ def test_checksum_is_that_of_the_public_vectors():
     for data, crc in ((b"123456789", 0xE3069283), (bytes(32), 0x8A9136AA), (b"", 0)):
         masked = (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
         assert checksums([b"other", data, b"x" * 50])[1] == masked
+
+
+def test_checksums_of_long_records_are_those_of_their_bytes_one_by_one():
+    random = np.random.default_rng(0)
+    lengths = [0, 1023, 5000, 1, 1024, 1025, 2048, 2049, 3, 4096]
+    records = [random.bytes(length) for length in lengths]
+    expected = []
+    for record in records:
+        crc = 0xFFFFFFFF
+        for byte in record:
+            crc ^= byte
+            for _ in range(8):
+                crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
+        crc ^= 0xFFFFFFFF
+        expected.append((((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF)
+    assert checksums(records).tolist() == expected
+    assert checksums([]).tolist() == []
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
