@@ -186,7 +186,7 @@ def test_lists_of_histories_maps_and_parts_become_the_text_that_a_request_holds(
         features { input_names: "vector" feature_type: SequenceFeature sub_feature_type: RawFeature separator: ";"
           precision: 1 }
         features { input_names: "one" input_names: "many" feature_type: LookupFeature separator: "," kv_separator: ":" }
-        features { input_names: "digits" feature_type: RawFeature seq_multi_sep: "|" combiner: "max" }
+        features { input_names: "digits" feature_type: RawFeature seq_multi_sep: ";" combiner: "max" }
     """
     columns = {
         "tags": pa.array([["a|b", "", None, "c"], ["|d"], ["", ""], None, []], pa.list_(pa.string())),
@@ -199,7 +199,7 @@ def test_lists_of_histories_maps_and_parts_become_the_text_that_a_request_holds(
         "tags": ["a|b;;;c", "|d", ";", None, None],
         "vector": ["1.5;", "0.25", "", None, None],
         "many": ["a:x,b:y", "a:z", None, None, None],
-        "digits": ["1.5|2", "0.1", "|3", None, None],
+        "digits": ["1.5;2", "0.1", ";3", None, None],
     }
     with pytest.raises(UserError, match="reads one value of each row"):
         read({"one": columns["many"]}, config=pipeline(features))
