@@ -78,6 +78,7 @@ def test_check_and_feature_agree_on_texts(feature):
     is_read = reader("STRING", feature)
     bad = [text for text in texts if not is_read(text)]
     assert bad
+    assert found.field == "x"
     assert found.bad([*texts, None]) == bad
 
 
