@@ -30,13 +30,9 @@ _WIDTH = 16
 
 def lengths_of(rows: int, mean: int, longest: int, random: np.random.Generator) -> np.ndarray:
     """Returns lengths `[rows]` with about this mean, of which none is above `longest` and one is that."""
-    # Halves of the longest are as long as means get: a beta distribution keeps within its ends.
-    share = min(mean / longest, 0.9)
-    spread = np.minimum(np.round(random.beta(2.0, 2.0 / share - 2.0, rows) * longest), longest).astype(int)
-    if longest > LONGEST:
-        spread = np.minimum(np.round(random.beta(2.0, 2.0 / (mean / LONGEST) - 2.0, rows) * LONGEST), LONGEST).astype(
-            int
-        )
+    # A beta distribution keeps within its ends; but for the longest row no length is above LONGEST.
+    most = min(longest, LONGEST)
+    spread = np.minimum(np.round(random.beta(2.0, 2.0 / min(mean / most, 0.9) - 2.0, rows) * most), most).astype(int)
     spread[0] = longest
     return spread
 

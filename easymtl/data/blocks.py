@@ -20,7 +20,7 @@ class Block:
 
     Attributes:
         file: the file it is in.
-        start: where it starts: a byte of a CSV file, the number of a Parquet row group.
+        start: where it starts: a byte of a CSV or TFRecord file, the number of a Parquet row group.
         size: its bytes in the file.
         num_rows: its rows, when that is known without reading it.
         is_stream: whether it must be read from its start on, as gzip files must, and holds many record batches.

@@ -234,8 +234,9 @@ def _list_problem(head: str, found: pa.DataType, field: Field) -> str:
         return f"{head}, a list of values, and {form.single}"
     if not form.separators:
         return (
-            f"{head}, a list of values, and no feature reads it as one. A TagFeature does, a RawFeature with "
-            "raw_input_dim, and a ComboFeature with combo_input_seps; their field is declared with input_type: STRING."
+            f"{head}, a list of values, and no feature reads it as one. A TagFeature and a SequenceFeature do, the "
+            "map of a LookupFeature, a RawFeature with raw_input_dim or seq_multi_sep, and a ComboFeature with "
+            "combo_input_seps; their field is declared with input_type: STRING."
         )
     if field.type != pa.string():
         return (

@@ -4,14 +4,12 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv
 
 from easymtl.data.blocks import Block, Source, Value
 from easymtl.data.convert import default_scalar, fill_empty, parse_text
 from easymtl.data.csv_borders import last_border, open_quote
 from easymtl.data.csv_dialect import Dialect
-from easymtl.data.csv_rows import HOW_TO_READ_QUOTES_AS_TEXT, NO_UTF8, Layout, read_carefully, read_records
+from easymtl.data.csv_rows import HOW_TO_READ_QUOTES_AS_TEXT, NO_UTF8, Layout, read_carefully, read_fast, read_records
 from easymtl.data.csv_swallowed import find_swallowed_rows
 from easymtl.data.csv_text import (
     count_line_ends,
@@ -288,7 +286,7 @@ class CsvSource(Source):
     def _parse_columns(self, data: bytes, file: DataFile, first_line: Callable[[], int]) -> list[pa.Array]:
         layout = self._layouts[file]
         try:
-            return self._parse_fast(data, layout)
+            return read_fast(data, layout)
         except pa.ArrowInvalid:
             # Reading with care is slow: halve the data until what does not parse is in a small part.
             middle = last_border(data[: len(data) // 2], self.dialect) if len(data) > _CAREFUL_BYTES else 0
@@ -301,39 +299,6 @@ class CsvSource(Source):
         right = self._parse_columns(data[middle:], file, partial(int, line))
         self.skipped.shift(num_places, len(left[0]))
         return [pa.concat_arrays(pair) for pair in zip(left, right)]
-
-    def _parse_fast(self, data: bytes, layout: Layout) -> list[pa.Array]:
-        if not data.strip(b"\r\n"):
-            return [pa.array([], field.column_type) for field in layout.fields]
-        arrays = self._read_columns(data, layout, [field.column_type for field in layout.fields])
-        has_infinite = [pa.types.is_floating(one.type) and pc.any(pc.is_inf(one)).as_py() for one in arrays]
-        if any(has_infinite):
-            # Arrow makes infinity of a number that is too large for its type; only the text tells.
-            kinds = [pa.string() if infinite else one.type for infinite, one in zip(has_infinite, arrays)]
-            for texts, one in zip(self._read_columns(data, layout, kinds), arrays):
-                if texts.type != one.type and len(parse_text(texts, one.type)[1]):
-                    raise pa.ArrowInvalid("a number is too large for its type")
-        return arrays
-
-    def _read_columns(self, data: bytes, layout: Layout, types: Sequence[pa.DataType]) -> list[pa.Array]:
-        # Columns are named by their place: names in a header may be empty or repeated where they are not read.
-        wanted = [str(position) for position in layout.positions]
-        table = pyarrow.csv.read_csv(
-            pa.BufferReader(data),
-            pyarrow.csv.ReadOptions(
-                column_names=[str(position) for position in range(layout.num_columns)],
-                # One block, so that a string column has one dictionary.
-                block_size=len(data) + 1,
-            ),
-            self.dialect.parse_options(data),
-            pyarrow.csv.ConvertOptions(
-                column_types=dict(zip(wanted, types)),
-                include_columns=wanted,
-                null_values=[""],
-                strings_can_be_null=True,
-            ),
-        )
-        return [_one_array(table.column(name)) for name in wanted]
 
 
 def _value(text: str, field: Field, default: pa.Scalar | None) -> Value | None:
@@ -362,7 +327,3 @@ def _position(file: DataFile, name: str, names: list[str]) -> int:
     raise UserError(
         f'{file.name}:1: column "{name}" is not in the header ({quoted(names)}).{did_you_mean(name, names)}'
     )
-
-
-def _one_array(column: pa.ChunkedArray) -> pa.Array:
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

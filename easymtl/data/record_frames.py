@@ -5,6 +5,7 @@ A checksum is the CRC-32C (Castagnoli), rotated right by 15 bits, plus a constan
 
 import struct
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,7 @@ from easymtl.errors import UserError
 HEADER_BYTES, FOOTER_BYTES = 12, 4
 _POLYNOMIAL, _DELTA = 0x82F63B78, 0xA282EAD8
 _WINDOW = 1 << 16
+_PIECE = 1024
 
 
 def _table() -> np.ndarray:
@@ -30,22 +32,61 @@ _ENTRIES = _TABLE.tolist()
 
 
 def checksums(records: Sequence[bytes]) -> np.ndarray:
-    """Returns the masked CRC-32C `[n]` of each record, all of them byte by byte at once."""
+    """Returns the masked CRC-32C `[n]` of each record.
+
+    All of them go byte by byte at once, and so do the pieces of long ones: as the CRC is linear, that of a record is
+    the sum of those of its pieces, each moved by as many bytes as follow it. The first piece may be a short one.
+    """
     lengths = np.array([len(record) for record in records], np.int64)
-    order = np.argsort(-lengths, kind="stable")
+    ends = np.cumsum(lengths)
+    num_later = np.maximum(lengths - 1, 0) // _PIECE
+    first_lengths = lengths - num_later * _PIECE
     data = np.frombuffer(b"".join(records), np.uint8)
-    starts = (np.cumsum(lengths) - lengths)[order]
-    falling = lengths[order]
-    crc = np.full(len(records), 0xFFFFFFFF, np.uint32)
-    count = len(records)
+    crc = _states(data, ends - lengths, first_lengths, 0xFFFFFFFF)
+    long = np.argsort(-num_later, kind="stable")[: np.count_nonzero(num_later)]
+    owner = np.repeat(long, num_later[long])
+    firsts = np.cumsum(num_later[long]) - num_later[long]
+    place = np.arange(len(owner)) - np.repeat(firsts, num_later[long])
+    starts = (ends - num_later * _PIECE)[owner] + place * _PIECE
+    pieces = _states(data, starts, np.full(len(owner), _PIECE), 0)
+    for step in range(int(num_later.max(initial=0))):
+        still = long[: np.count_nonzero(num_later[long] > step)]
+        crc[still] = _moved(crc[still]) ^ pieces[firsts[: len(still)] + step]
+    result = ~crc
+    return ((result >> 15) | (result << 17)) + np.uint32(_DELTA)
+
+
+def _states(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray, state: int) -> np.ndarray:
+    """Returns what a state becomes with the bytes of each piece, `[n]` uint32."""
+    order = np.argsort(-lengths, kind="stable")
+    starts, falling = starts[order], lengths[order]
+    crc = np.full(len(order), state, np.uint32)
+    count = len(order)
     for place in range(int(falling[0]) if len(falling) else 0):
         while falling[count - 1] <= place:
             count -= 1
         part = crc[:count]
         crc[:count] = _TABLE[(part ^ data[starts[:count] + place]) & 0xFF] ^ (part >> 8)
     result = np.empty_like(crc)
-    result[order] = ~crc
-    return ((result >> 15) | (result << 17)) + np.uint32(_DELTA)
+    result[order] = crc
+    return result
+
+
+def _moved(states: np.ndarray) -> np.ndarray:
+    """Returns what states `[n]` become with a piece of zeros."""
+    table = _moves()
+    return (
+        table[0][states & 0xFF] ^ table[1][states >> 8 & 0xFF] ^ table[2][states >> 16 & 0xFF] ^ table[3][states >> 24]
+    )
+
+
+@cache
+def _moves() -> np.ndarray:
+    """Returns what each byte at each place of a state becomes, `[4, 256]`."""
+    states = np.arange(256, dtype=np.uint32) << (np.uint32(8) * np.arange(4, dtype=np.uint32)[:, None])
+    for _ in range(_PIECE):
+        states = _TABLE[states & 0xFF] ^ (states >> 8)
+    return states
 
 
 def is_header(header: bytes) -> bool:

@@ -48,8 +48,8 @@ def open_source(
         paths: a comma list of globs, folders and files; empty for the made-up rows of DummyInput.
         data_config: declares format and columns.
         columns: the columns to read.
-        block_bytes: about how much of a CSV file is one block.
-        batch_rows: the largest number of rows of a Parquet record batch.
+        block_bytes: about how much of a CSV or TFRecord file is one block.
+        batch_rows: the largest number of rows of a record batch of Parquet or TFRecord.
         forms: what the readers of each field need its text to be, see `text_forms`: of numbers and lists in columns
             that are declared STRING. Without it they are read as if an id was made of them.
         fills_defaults: put `default_val` in the place of missing values; otherwise they stay as they are in the files.
@@ -98,7 +98,8 @@ def _texts(data_config: DatasetConfig, label: str) -> list[str]:
 def describe(paths: str, data_config: DatasetConfig) -> list[tuple[str, str | None]]:
     """Returns name and type of the columns in the first file, read from its beginning only, and those of its folders.
 
-    The type is None for CSV; the columns of a file without header are named by their place: `"1"`, `"2"`, ...
+    TFRecord files need not all have the same columns, so those of all of them are told. The type is None for CSV; the
+    columns of a file without header are named by their place: `"1"`, `"2"`, ...
 
     Raises:
         UserError: a path or a file is wrong.
@@ -110,7 +111,7 @@ def describe(paths: str, data_config: DatasetConfig) -> list[tuple[str, str | No
             columns: list[tuple[str, str | None]] = [(field.name, str(field.type)) for field in opened.schema_arrow]
         return columns + [(name, "name of a folder") for name in folders if name not in dict(columns)]
     if kind == _TFRECORD:
-        return list(names_in(files[0]).items())
+        return list(names_in(files).items())
     names, _ = read_header(files[0], Dialect.of(data_config))
     if not data_config.with_header:
         return [(str(place + 1), None) for place in range(len(names))]

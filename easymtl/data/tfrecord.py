@@ -15,7 +15,7 @@ from easymtl.data.csv_text import is_gzip, open_stream
 from easymtl.data.fields import DICTIONARY, Field
 from easymtl.data.paired_lists import pair_lists, unpaired_problem
 from easymtl.data.paths import DataFile
-from easymtl.data.record_frames import borders, checksums, frames, groups
+from easymtl.data.record_frames import HEADER_BYTES, borders, checksums, frames, groups, is_header
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.protos.example_pb2 import Example
 
@@ -50,17 +50,17 @@ class TFRecordSource(Source):
             batch_rows: the largest number of rows of a record batch.
 
         Raises:
-            UserError: a file holds no records, or none of its first ones has a column.
+            UserError: a file holds no records, or no file has a column in its first ones.
         """
         fields = {name: declared[name] for name in columns}
         self._batch_rows = min(batch_rows, _MOST_ROWS)
         self._defaults = [default_scalar(field) for field in fields.values()]
+        self._before: dict[Block, int] = {}
+        files = [file for file in files if file.size]
+        _require_columns(files, fields)
         blocks: list[Block] = []
         for file in files:
-            if not file.size:
-                continue
-            _require_columns(file, fields)
-            if is_gzip(file):
+            if _is_packed(file):
                 blocks.append(Block(file, 0, file.size, None, True))
             else:
                 ends = borders(file, block_bytes)
@@ -95,7 +95,7 @@ class TFRecordSource(Source):
     def _records(self, block: Block) -> Iterator[tuple[int, list[tuple[bytes, int]]]]:
         """Yields the records of a block in groups, each with the place of its first in the block."""
         first = 0
-        with open_stream(block.file) as stream:
+        with _open(block.file) as stream:
             if not block.is_stream:
                 stream.seek(block.start)
             size = None if block.is_stream else block.size
@@ -150,12 +150,11 @@ class TFRecordSource(Source):
             self.skipped.place([row - number])
 
     def _place(self, block: Block, row: int) -> str:
-        """Returns file and number of a record, from 1 on; those before the block are counted only for a message."""
-        before = 0
-        if block.start:
+        """Returns file and number of a record, from 1 on; those before the block are counted once, for a message."""
+        if block.start and block not in self._before:
             with block.file.open() as stream:
-                before = sum(1 for _ in frames(stream, block.file, block.start))
-        return f"{block.file.name}: record {before + row + 1}"
+                self._before[block] = sum(1 for _ in frames(stream, block.file, block.start))
+        return f"{block.file.name}: record {self._before.get(block, 0) + row + 1}"
 
 
 def _values(examples: list[Example], name: str) -> dict[tuple[str, bool], pa.Array]:
@@ -177,30 +176,41 @@ def _values(examples: list[Example], name: str) -> dict[tuple[str, bool], pa.Arr
     }
 
 
-def names_in(file: DataFile) -> dict[str, str]:
-    """Returns name and type of the columns that the first records of a file have.
+def names_in(files: Sequence[DataFile]) -> dict[str, str]:
+    """Returns name and type of the columns that the first records of each file have.
+
+    A record need not have what is missing in it, so that a file may hold a column which another one lacks.
 
     Raises:
-        UserError: the file holds no records.
+        UserError: a file holds no records.
     """
     names: dict[str, str] = {}
-    with open_stream(file) as stream:
-        for number, (data, _) in enumerate(frames(stream, file)):
-            if number == _NUM_PROBED:
-                break
-            try:
-                features = Example.FromString(data).features.feature
-            except DecodeError:
-                continue
-            names |= {name: str(_KINDS.get(features[name].WhichOneof("kind"), "null")) for name in sorted(features)}
+    for file in files:
+        with _open(file) as stream:
+            for data, _ in itertools.islice(frames(stream, file), _NUM_PROBED):
+                try:
+                    features = Example.FromString(data).features.feature
+                except DecodeError:
+                    continue
+                names |= {name: str(_KINDS.get(features[name].WhichOneof("kind"), "null")) for name in sorted(features)}
     return names
 
 
-def _require_columns(file: DataFile, names: dict[str, Field]) -> None:
-    found = names_in(file)
+def _require_columns(files: Sequence[DataFile], names: dict[str, Field]) -> None:
+    found = names_in(files)
     for name in names:
         if found and name not in found:
+            where = files[0].name if len(files) == 1 else f"{files[0].name} and {len(files) - 1} more"
             raise UserError(
-                f'{file.name}: column "{name}" is in none of the first {_NUM_PROBED} records ({quoted(found)}).'
+                f'{where}: column "{name}" is in none of the first {_NUM_PROBED:,} records ({quoted(found)}).'
                 f"{did_you_mean(name, found)}"
             )
+
+
+def _is_packed(file: DataFile) -> bool:
+    """Returns whether a file is gzip: the length of a first record may look like the beginning of one."""
+    return is_gzip(file) and not is_header(file.read_at(0, HEADER_BYTES))
+
+
+def _open(file: DataFile) -> pa.NativeFile:
+    return open_stream(file) if _is_packed(file) else file.open()

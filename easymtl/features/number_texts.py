@@ -10,6 +10,12 @@ from easymtl.errors import quoted
 from easymtl.protos.feature_pb2 import FeatureConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 
+_OF_IDS = (
+    FeatureConfig.IdFeature,
+    FeatureConfig.TagFeature,
+    FeatureConfig.LookupFeature,
+    FeatureConfig.SequenceFeature,
+)
 # What TensorFlow reads as float64 and int64, blanks around it included.
 _BLANKS = r"[ \t\n\v\f\r]*"
 _DECIMAL = re.compile(
@@ -45,8 +51,8 @@ class NumberTexts:
     """A field whose values a feature reads as numbers, also where they are texts.
 
     Attributes:
-        feature: a RawFeature, an ExprFeature, or one whose rows are `num_buckets`.
-        field: its first input, or one of those of an expression.
+        feature: one of numbers, such as a RawFeature or a history of them, or one whose rows are `num_buckets`.
+        field: its first input, the map of a LookupFeature, or one of those of an expression.
     """
 
     feature: FeatureConfig
@@ -77,6 +83,10 @@ class NumberTexts:
             return _split(text, feature.seq_multi_sep)
         if feature.feature_type == FeatureConfig.RawFeature:
             return _split(text, feature.separator)[: feature.raw_input_dim] if feature.raw_input_dim > 1 else [text]
+        if feature.feature_type == FeatureConfig.SequenceFeature:
+            return _items(feature, text)
+        if feature.feature_type == FeatureConfig.LookupFeature:
+            return [entry.partition(feature.kv_separator)[2] for entry in _split(text, feature.separator)]
         if feature.feature_type != FeatureConfig.TagFeature:
             return [text]
         tags = _split(text, feature.separator)
@@ -86,13 +96,26 @@ class NumberTexts:
 def number_texts(pipeline: Pipeline) -> Iterator[NumberTexts]:
     """Yields the fields that features in groups read as numbers."""
     for feature in view.features_in_groups(pipeline):
-        is_id = feature.feature_type in (FeatureConfig.IdFeature, FeatureConfig.TagFeature)
         if feature.feature_type == FeatureConfig.ExprFeature:
             yield from (NumberTexts(feature, name) for name in dict.fromkeys(feature.input_names))
-            continue
-        has_number_ids = is_id and table_sources(feature)[:1] == ["num_buckets"]
-        if feature.feature_type == FeatureConfig.RawFeature or has_number_ids:
-            yield NumberTexts(feature, feature.input_names[0])
+        elif view.is_number(feature) or (feature.feature_type in _OF_IDS and _are_rows_numbers(feature)):
+            is_map = feature.feature_type == FeatureConfig.LookupFeature
+            yield NumberTexts(feature, feature.input_names[1 if is_map else 0])
+
+
+def _are_rows_numbers(feature: FeatureConfig) -> bool:
+    return table_sources(feature)[:1] == ["num_buckets"]
+
+
+def _items(feature: FeatureConfig, text: str) -> list[str]:
+    """Returns the items of the steps of a history that count."""
+    limits = [int(feature.max_seq_len)]
+    if feature.HasField("sequence_length") and view.is_number(feature) and not view.number_boundaries(feature):
+        limits.append(int(feature.sequence_length))
+    steps = _split(text, feature.separator)[: min(filter(None, limits), default=None)]
+    if not feature.seq_multi_sep:
+        return steps
+    return [item for step in steps for item in _split(step, feature.seq_multi_sep)]
 
 
 def _split(text: str, separators: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from easymtl.config.rules.feature_faults import table_sources
 from easymtl.features.lookups import is_missing
 from easymtl.features.pieces import Dense, Plain, count, expect
 from easymtl.features.raw_feature import RawFeature
@@ -32,7 +33,7 @@ class PlainFeature(Transform):
         elif feature.feature_type == FeatureConfig.PassThroughFeature:
             self.dtype = {"STRING": tf.string, "FLOAT": tf.float32, "DOUBLE": tf.float32}.get(input_type, tf.int64)
         else:
-            self.dtype = tf.int64 if _is_number(feature) else tf.string
+            self.dtype = tf.int64 if table_sources(feature)[:1] == ["num_buckets"] else tf.string
 
     def per_value(self, position: int, column: tf.Tensor) -> Plain:
         """Returns the values."""
@@ -47,11 +48,6 @@ class PlainFeature(Transform):
         if column.dtype == tf.string:
             column = as_numbers(column, tf.int64, "-1")
         return tf.cast(column, self.dtype)
-
-
-def _is_number(feature: FeatureConfig) -> bool:
-    """Returns whether the id of a feature is its value."""
-    return bool(feature.num_buckets) and not (feature.hash_bucket_size or feature.vocab_list or feature.vocab_file)
 
 
 def _without_table(feature: FeatureConfig) -> FeatureConfig:

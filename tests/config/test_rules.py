@@ -455,6 +455,18 @@ NOTES = [
     (PRICE, PRICE + " num_buckets: 3", "features[2].num_buckets has no effect without min_val and max_val."),
     (PRICE, PRICE + " hash_bucket_size: 3", "hash_bucket_size has no effect: a RawFeature holds numbers."),
     (
+        PRICE,
+        PRICE + " vocab_list: 'a'",
+        "vocab_list has no effect in a RawFeature: read by IdFeature, TagFeature, Combo",
+    ),
+    (PRICE, PRICE + ' expression: "price > 1"', "expression has no effect in a RawFeature: read by ExprFeature."),
+    (PRICE, PRICE + ' seq_multi_sep: "|"', "seq_multi_sep has no effect without combiner, which makes one number of"),
+    (
+        "hash_bucket_size: 50",
+        "hash_bucket_size: 50 max_seq_len: 7 min_val: 0 raw_input_dim: 1",
+        "max_seq_len has no effect in an IdFeature: read by SequenceFeature.",
+    ),
+    (
         "  dbmtl {",
         '  feature_groups { group_name: "more" feature_names: "user" }\n  dbmtl {',
         'feature_groups[1] "more" is read by nothing in the model.',

@@ -177,3 +177,38 @@ def test_what_nothing_reads_is_handed_on_as_it_is(read):
     columns = {"unread": [["a", None], None], "one": ["x", "y"]}
     assert read(columns)[0] == columns
     assert read({"unread": [{"a": 1}, None]})[0] == {"unread": [{"a": 1}, None]}
+
+
+def test_lists_of_histories_maps_and_parts_become_the_text_that_a_request_holds(read):
+    features = """
+        features { input_names: "tags" feature_type: SequenceFeature sub_feature_type: IdFeature separator: ";"
+          seq_multi_sep: "|" precision: 1 }
+        features { input_names: "vector" feature_type: SequenceFeature sub_feature_type: RawFeature separator: ";"
+          precision: 1 }
+        features { input_names: "one" input_names: "many" feature_type: LookupFeature separator: "," kv_separator: ":" }
+        features { input_names: "digits" feature_type: RawFeature seq_multi_sep: ";" combiner: "max" }
+    """
+    columns = {
+        "tags": pa.array([["a|b", "", None, "c"], ["|d"], ["", ""], None, []], pa.list_(pa.string())),
+        "vector": pa.array([[1.5, None], [0.25], [None], None, []], pa.list_(pa.float32())),
+        "many": pa.array([["a:x", "b:y"], ["a:z"], [""], None, []], pa.list_(pa.string())),
+        "digits": pa.array([[1.5, 2.0], [0.1], [None, 3.0], None, []], pa.list_(pa.float32())),
+    }
+    values, _ = read(columns, config=pipeline(features))
+    assert values == {
+        "tags": ["a|b;;;c", "|d", ";", None, None],
+        "vector": ["1.5;", "0.25", "", None, None],
+        "many": ["a:x,b:y", "a:z", None, None, None],
+        "digits": ["1.5;2", "0.1", ";3", None, None],
+    }
+    with pytest.raises(UserError, match="reads one value of each row"):
+        read({"one": columns["many"]}, config=pipeline(features))
+
+
+def test_an_empty_step_counts_where_a_tag_reads_the_list_too(read):
+    features = """
+        features { input_names: "tags" feature_type: SequenceFeature sub_feature_type: IdFeature separator: "|" }
+        features { feature_name: "bag" input_names: "tags" feature_type: TagFeature separator: "|" }
+    """
+    columns = {"tags": pa.array([["", ""], ["a", None], []], pa.list_(pa.string()))}
+    assert read(columns, config=pipeline(features))[0] == {"tags": ["|", "a|", None]}

@@ -85,3 +85,9 @@ def test_a_taste_holds_an_author_that_is_come_back_to():
     tastes = Tastes.of(users, salt=3)
     author = Catalog(seed=0).author(draw_items(tastes, users, 1.0, np.random.default_rng(0)))
     assert 0.3 < (tastes.authors == author[:, None]).any(axis=1).mean() < 0.45
+
+
+def test_categories_of_a_topic_are_near_each_other_and_not_the_same(catalog):
+    same = np.arange(NUM_CATEGORIES)[:, None] % NUM_TOPICS == np.arange(NUM_CATEGORIES) % NUM_TOPICS
+    alike = (catalog.categories @ catalog.categories.T)[same & ~np.eye(NUM_CATEGORIES, dtype=bool)]
+    assert 0.7 < alike.min() < alike.max() < 0.99

@@ -9,6 +9,31 @@ from easymtl.config.vocabulary import has_blanks_around, inspect_vocabulary
 from easymtl.errors import quoted
 from easymtl.protos.feature_pb2 import FeatureConfig
 
+_OF_NUMBERS = ("boundaries", "min_val", "max_val", "raw_input_dim", "sequence_length")
+_WITH_TABLES = (
+    "IdFeature",
+    "RawFeature",
+    "TagFeature",
+    "ComboFeature",
+    "LookupFeature",
+    "SequenceFeature",
+    "ExprFeature",
+)
+_NUMBERS = ("RawFeature", "ExprFeature")
+# The types that read a field, of those that not all types read.
+_READ_BY: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys([*TABLE_SOURCES, "embedding_dim", "embedding_name", "initializer"], _WITH_TABLES),
+    **dict.fromkeys(["vocab_list", "vocab_file"], tuple(kind for kind in _WITH_TABLES if kind not in _NUMBERS)),
+    **dict.fromkeys(_OF_NUMBERS, ("RawFeature", "ExprFeature", "SequenceFeature")),
+    **dict.fromkeys(["max_seq_len", "sequence_combiner", "sub_feature_type", "sequence_length"], ("SequenceFeature",)),
+    **dict.fromkeys(["combo_join_sep", "combo_input_seps"], ("ComboFeature",)),
+    "normalizer_fn": _NUMBERS,
+    "seq_multi_sep": ("SequenceFeature", "RawFeature"),
+    "kv_separator": ("TagFeature", "LookupFeature"),
+    "lookup_max_sel_elem_num": ("LookupFeature",),
+    "expression": ("ExprFeature",),
+}
+
 
 def check_features(review: Review) -> None:
     """Every feature has a name of its own, inputs that exist, and what its type needs."""
@@ -101,13 +126,15 @@ def _input_types(review: Review, feature: FeatureConfig) -> list[str]:
 
 
 def _note_what_has_no_effect(review: Review, path: str, feature: FeatureConfig) -> None:
+    _note_fields_of_other_types(review, path, feature)
     if feature.feature_type == FeatureConfig.ExprFeature:
         _note_unread_inputs(review, path, feature)
     if feature.feature_type in (FeatureConfig.RawFeature, FeatureConfig.ExprFeature):
         if feature.num_buckets and feature.max_val == feature.min_val:
             review.note(f"{path}.num_buckets", "has no effect without min_val and max_val.")
         if feature.hash_bucket_size:
-            review.note(f"{path}.hash_bucket_size", f"has no effect: {_kind(feature)} holds numbers.")
+            kind = _with_article(FeatureConfig.FeatureType.Name(feature.feature_type))
+            review.note(f"{path}.hash_bucket_size", f"has no effect: {kind} holds numbers.")
         return
     sources = table_sources(feature)
     if len(sources) > 1 and feature.feature_type != FeatureConfig.ComboFeature:
@@ -116,6 +143,25 @@ def _note_what_has_no_effect(review: Review, path: str, feature: FeatureConfig) 
     if with_blanks:
         text = f"holds {quoted(with_blanks, limit=5)} with blanks around: only values with the same blanks match."
         review.note(f"{path}.vocab_list", text)
+
+
+def _note_fields_of_other_types(review: Review, path: str, feature: FeatureConfig) -> None:
+    kind = FeatureConfig.FeatureType.Name(feature.feature_type)
+    has_steps_of_ids = feature.feature_type == FeatureConfig.SequenceFeature and not view.is_number(feature)
+    for field, value in feature.ListFields():
+        readers = _READ_BY.get(field.name, (kind,))
+        if not field.is_repeated and field.message_type is None and value == field.default_value:
+            continue
+        if kind not in readers:
+            review.note(
+                f"{path}.{field.name}", f"has no effect in {_with_article(kind)}: read by {', '.join(readers)}."
+            )
+        elif has_steps_of_ids and field.name in _OF_NUMBERS:
+            review.note(
+                f"{path}.{field.name}", "has no effect: its steps are ids. sub_feature_type says what they are."
+            )
+    if feature.feature_type == FeatureConfig.RawFeature and feature.seq_multi_sep and not view.has_parts(feature):
+        review.note(f"{path}.seq_multi_sep", "has no effect without combiner, which makes one number of several.")
 
 
 def _note_unread_inputs(review: Review, path: str, feature: FeatureConfig) -> None:
@@ -128,8 +174,8 @@ def _note_unread_inputs(review: Review, path: str, feature: FeatureConfig) -> No
             review.note(f"{path}.input_names[{index}]", f'"{name}" has no effect: the expression does not name it.')
 
 
-def _kind(feature: FeatureConfig) -> str:
-    return "an ExprFeature" if feature.feature_type == FeatureConfig.ExprFeature else "a RawFeature"
+def _with_article(kind: str) -> str:
+    return f"{'an' if kind[0] in 'EI' else 'a'} {kind}"
 
 
 def _table(feature: FeatureConfig) -> dict[str, object]:
