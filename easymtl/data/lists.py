@@ -6,6 +6,7 @@ null, its weight is left out with it, as a client has to do.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -31,7 +32,10 @@ def join_items(column: pa.Array, form: TextForm, to_texts: Callable[[pa.Array], 
     """
     rows = parents(column)
     values = pc.list_flatten(column)
-    items, bad = to_texts(values)
+    if is_list(values.type):
+        items, bad = join_items(values, replace(form, separators=form.inner, inner=(), keeps_empty=False), to_texts)
+    else:
+        items, bad = to_texts(values)
     is_bad = np.zeros(len(items), bool)
     is_bad[bad] = True
     if form.tags and pa.types.is_floating(values.type):

@@ -31,6 +31,7 @@ class TextForm:
         is_number: whether all readers read the text as a number, so that any text of the same number does.
         precisions: digits behind the point of numbers, each once: `precision` of the features that say it.
         separators: what stands between the items of a list, each once.
+        inner: what stands between the items of a list in a list, each once.
         keeps_empty: whether an empty item counts, as a step of a history does.
         single: who reads one value and no list, and what to do about it: a sentence; empty where all read lists.
         tags: the fields whose tags this one weighs.
@@ -41,6 +42,7 @@ class TextForm:
     is_number: bool = False
     precisions: tuple[int, ...] = ()
     separators: tuple[str, ...] = ()
+    inner: tuple[str, ...] = ()
     keeps_empty: bool = False
     single: str = ""
     tags: tuple[str, ...] = ()
@@ -69,6 +71,7 @@ class _Reader:
     is_number: bool = False
     precision: int | None = None
     separator: str = ""
+    inner: str = ""
     keeps_empty: bool = False
     single: str = ""
     tags: str = ""
@@ -98,6 +101,7 @@ def _form(readers: list[_Reader]) -> TextForm:
         is_number=all(reader.is_number for reader in readers),
         precisions=_each_once(reader.precision for reader in readers if reader.precision is not None),
         separators=_each_once(reader.separator for reader in readers if reader.separator),
+        inner=_each_once(reader.inner for reader in readers if reader.inner),
         keeps_empty=any(reader.keeps_empty for reader in readers),
         single=next((reader.single for reader in readers if reader.single), ""),
         tags=_each_once(reader.tags for reader in readers if reader.tags),
@@ -138,7 +142,7 @@ def _of_feature(feature: FeatureConfig, position: int, name: str) -> _Reader:
     if feature.feature_type == FeatureConfig.SequenceFeature:
         is_number = feature.sub_feature_type == FeatureConfig.RawFeature
         digits = None if is_number else precision
-        return _Reader(is_number, digits, feature.separator, keeps_empty=True)
+        return _Reader(is_number, digits, feature.separator, feature.seq_multi_sep, keeps_empty=True)
     if feature.feature_type == FeatureConfig.ComboFeature:
         separators = feature.combo_input_seps
         if position < len(separators) and separators[position]:

@@ -25,7 +25,9 @@ def type_table() -> str:
         lines.append(table_row([kind.name, *cells, kind.text or "no"]))
     items = "its items as text, with the separator of the feature between them: see Lists"
     lines.append(table_row(["list of any of these", *["no"] * len(names), items]))
-    lines.append(table_row(["struct, map, list of lists or structs", *["no"] * (len(names) + 1)]))
+    steps = "of a SequenceFeature with seq_multi_sep: steps and items as text, with its two separators between them"
+    lines.append(table_row(["list of lists of any of these", *["no"] * len(names), steps]))
+    lines.append(table_row(["struct, map, list of structs", *["no"] * (len(names) + 1)]))
     return "\n".join(lines) + "\n"
 
 

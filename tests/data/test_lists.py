@@ -212,3 +212,32 @@ def test_an_empty_step_counts_where_a_tag_reads_the_list_too(read):
     """
     columns = {"tags": pa.array([["", ""], ["a", None], []], pa.list_(pa.string()))}
     assert read(columns, config=pipeline(features))[0] == {"tags": ["|", "a|", None]}
+
+
+def test_lists_of_lists_are_the_steps_and_items_of_a_history(read):
+    features = """
+        features { input_names: "tags" feature_type: SequenceFeature separator: ";" seq_multi_sep: "|" }
+        features { input_names: "vector" feature_type: SequenceFeature sub_feature_type: RawFeature separator: ";"
+          seq_multi_sep: "|" raw_input_dim: 2 }
+    """
+    columns = {
+        "tags": pa.array([[["a", "b"], [], None, ["c"]], [[]], [[], []], None, []], pa.list_(pa.list_(pa.string()))),
+        "vector": pa.array([[[1.5, 2.0], [0.25]], [[None, 3.0]], None, [], [[]]], pa.list_(pa.list_(pa.float64()))),
+    }
+    values, _ = read(columns, config=pipeline(features))
+    assert values["tags"] == ["a|b;;;c", "", ";", None, None]
+    assert values["vector"] == ["1.5|2;0.25", "|3", None, None, ""]
+
+
+@pytest.mark.parametrize("item", ["x|y", "x;y"])
+def test_an_item_of_a_list_in_a_list_that_holds_a_separator_is_refused(read, item):
+    features = 'features { input_names: "tags" feature_type: SequenceFeature separator: ";" seq_multi_sep: "|" }'
+    column = pa.array([[["a"]], [["b"], [item]]], pa.list_(pa.list_(pa.string())))
+    with pytest.raises(UserError, match=r'row 2 .*with an item that holds ";", "\|", the separator of its feature'):
+        read({"tags": column}, config=pipeline(features))
+
+
+def test_lists_of_lists_have_no_reader_without_a_separator_of_items(read):
+    features = 'features { input_names: "tags" feature_type: SequenceFeature separator: ";" }'
+    with pytest.raises(UserError, match="no input_type reads that"):
+        read({"tags": pa.array([[["a"]]], pa.list_(pa.list_(pa.string())))}, config=pipeline(features))

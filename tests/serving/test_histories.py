@@ -40,7 +40,8 @@ feature_config {{
 model_config {{
   feature_groups {{ group_name: "all" feature_names: ["tags", "item"]
     sequence_features {{ group_name: "seq" allow_key_transform: true
-      seq_att_map {{ key: "item" hist_seq: ["seen", "seconds"] }} seq_dnn {{ hidden_units: [4, 1] activation: "tanh" }} }} }}
+      seq_att_map {{ key: "item" hist_seq: ["seen", "seconds"] }}
+      seq_dnn {{ hidden_units: [4, 1] activation: "tanh" }} }} }}
   dbmtl {{ bottom_dnn {{ hidden_units: 4 activation: "tanh" }}
     task_towers {{ tower_name: "ctr" label_name: "click" }} task_towers {{ tower_name: "cvr" label_name: "buy" }} }}
 }}
