@@ -16,6 +16,7 @@ from easymtl.features.hashing import hash_together, hashed_features
 from easymtl.features.lookups import is_missing
 from easymtl.features.parallel import parallel_histories, require_parallel
 from easymtl.features.pieces import Piece
+from easymtl.features.sequence_feature import SequenceFeature
 from easymtl.features.tables import GroupSlots, Layout, Slot, Table
 from easymtl.features.transform import Transform
 from easymtl.protos.feature_pb2 import FeatureConfig
@@ -79,6 +80,10 @@ class FeatureSet(tf.Module):
         self._types = types
         self._defaults = _defaults([fields[name] for name in types])
         self.parallel = parallel_histories(pipeline)
+        for name in {name for names in self.parallel for name in names}:
+            transform = self.transforms[name]
+            assert isinstance(transform, SequenceFeature)
+            transform.is_side_by_side = True
 
     @property
     def layout(self) -> Layout:

@@ -34,15 +34,20 @@ class SequenceFeature(Transform):
 
     Steps are ids (`sub_feature_type: IdFeature`) or numbers (`RawFeature`): in buckets, times a vector, or as they are.
     An empty piece is a step: `''` has one, `x||y` three. Of two levels empty items are dropped, a step without items is
-    the zero vector, and steps without items at the end of a history are none. An empty text is hashed like any other;
-    where a number has to be, it is the zero vector. Unknown and out-of-range items take row 0.
+    the zero vector, and steps without items at the end of a history are none, unless another history is read side by
+    side with it: then they are steps like the other's. An empty text is hashed like any other; where a number has to
+    be, it is the zero vector. Unknown and out-of-range items take row 0.
 
     `max_seq_len`, and `sequence_length` of numbers, keep the first steps.
+
+    Attributes:
+        is_side_by_side: whether its steps belong to those of another history.
     """
 
     def __init__(self, feature: FeatureConfig):
         super().__init__(feature)
         self.kind = Sequence
+        self.is_side_by_side = False
         self.separators = [feature.separator, *([feature.seq_multi_sep] if feature.seq_multi_sep else [])]
         self.most_steps = int(feature.max_seq_len)
         self.is_number = feature.sub_feature_type == FeatureConfig.RawFeature
@@ -76,7 +81,7 @@ class SequenceFeature(Transform):
         if not self.has_items:
             steps, counts = self._steps(parts.pieces)
             return Sequence(steps, parts.lengths, _by_row(counts, parts.rows, parts.lengths))
-        parts, items = _items(parts, self.separators[1], keep_empty=self._are_components)
+        parts, items = _items(parts, self.separators[1], self._are_components, keep_last=self.is_side_by_side)
         steps, counts = self._numbers_of(items) if self._are_components else self._bags(items)
         rows = tf.gather(parts.rows, items.steps)
         return Sequence(steps, parts.lengths, _by_row(counts, rows, parts.lengths))
@@ -155,9 +160,11 @@ def _kept(parts: Split, kept: tf.Tensor) -> Split:
     return Split(parts.pieces[kept], rows, parts.positions[kept], lengths)
 
 
-def _items(parts: Split, separator: str, keep_empty: bool) -> tuple[Split, _Items]:
-    """Splits steps into items, and drops the steps behind the last one of each history that has any."""
+def _items(parts: Split, separator: str, keep_empty: bool, keep_last: bool) -> tuple[Split, _Items]:
+    """Splits steps into items, and unless told to keep them drops the last steps of each history that have none."""
     found = split_whole(parts.pieces, separator) if keep_empty else split(parts.pieces, separator)
+    if keep_last:
+        return parts, _Items(found.pieces, found.rows, found.positions, tf.size(parts.pieces, out_type=tf.int64))
     has_item = tf.not_equal(parts.pieces, "") if keep_empty else tf.greater(found.lengths, 0)
     num_rows = tf.shape(parts.lengths, out_type=tf.int64)[0]
     ends = tf.where(has_item, parts.positions + 1, tf.zeros_like(parts.positions))

@@ -74,7 +74,12 @@ def _of_declarations(feature_set: FeatureSet) -> TracedTransforms:
         # The file may hold other words by now.
         return TracedTransforms(feature_set)
     declarations = tuple(feature.SerializeToString(deterministic=True) for feature in features)
-    key = declarations, tuple(feature_set.field_types.items()), tuple(feature_set.defaults.items())
+    key = (
+        declarations,
+        tuple(feature_set.parallel),
+        tuple(feature_set.field_types.items()),
+        tuple(feature_set.defaults.items()),
+    )
     if key not in _LAST:
         _LAST[key] = TracedTransforms(feature_set)
     _LAST.move_to_end(key)

@@ -16,6 +16,8 @@ from easymtl.features.kinds import StepColumns
 from easymtl.features.tally import Tally
 from easymtl.layers.context import Build
 from easymtl.models.input_layer import InputLayer, steps_of
+from easymtl.protos.feature_pb2 import FeatureConfig
+from easymtl.protos.pipeline_pb2 import Pipeline
 from tests.features.feature_cases import make_batch, make_pipeline, serving_tensors
 
 ROWS = 97
@@ -193,6 +195,26 @@ def test_histories_that_are_read_side_by_side_have_equal_lengths(pair):
     assert (caught.value.field, caught.value.first, caught.value.rows.tolist()) == ("h", "x|y|z", [False, True])
     with pytest.raises(tf.errors.InvalidArgumentError, match='the histories "h" and "w" of a row'):
         features.transform(serving_tensors(features, batch))
+
+
+def test_steps_without_items_stay_beside_those_of_another_history(pair):
+    two_levels = Pipeline()
+    two_levels.CopyFrom(pair)
+    two_levels.feature_config.features[1].MergeFrom(FeatureConfig(seq_multi_sep=";", combiner="mean"))
+    features = FeatureSet(two_levels)
+    batch = make_batch(two_levels, {"c": ["a"] * 4, "h": ["x;y|z", "", "x|", "||"], "w": ["1|2", "", "1|2", "1||3"]})
+    rows = Encoder(features)(batch)
+    packed = to_tensors(rows)
+    served = features.transform(serving_tensors(features, batch))
+    for name in [name for name in packed if name.startswith("step")]:
+        np.testing.assert_array_equal(packed[name], served[name], name)
+    lengths = [values.tolist() for name, values in packed.items() if name.startswith("step_lengths")]
+    assert lengths == [[2, 1, 2, 3]] * 2
+    # The same text has fewer steps where it is read alone, and the functions of one are not those of the other.
+    del two_levels.model_config.feature_groups[0].sequence_features[0].seq_att_map[0].hist_seq[1]
+    alone = to_tensors(Encoder(FeatureSet(two_levels))(batch))
+    lengths = [values.tolist() for name, values in alone.items() if name.startswith("step_lengths")]
+    assert lengths == [[2, 0, 1, 0]]
 
 
 def test_only_the_row_that_is_wrong_is_left_out(pair):

@@ -10,12 +10,15 @@ import pyarrow.parquet as pq
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
+from easymtl.config.view import features
 from easymtl.data.fields import input_fields
 from easymtl.protos.data_pb2 import DatasetConfig
+from easymtl.protos.feature_pb2 import FeatureConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 
 CONFIGS = sorted((Path(__file__).parents[2] / "samples" / "configs").glob("*.config"))
 _TEXTS = 90
+_LONGEST = 5
 _TINY = {
     "embedding_dim": "4",
     "hash_bucket_size": "50",
@@ -34,6 +37,10 @@ def write_rows(pipeline: Pipeline, path: Path, num_rows: int, seed: int = 0) -> 
         name: _column(random, field.type, num_rows, name in labels)
         for name, field in input_fields(pipeline.data_config).items()
     }
+    lengths = random.integers(0, _LONGEST, num_rows)
+    for feature in features(pipeline):
+        if feature.feature_type == FeatureConfig.SequenceFeature:
+            columns |= {name: _history(random, lengths) for name in feature.input_names}
     if pipeline.data_config.input_type == DatasetConfig.ParquetInput:
         pq.write_table(pa.table(columns), path)
     else:
@@ -41,6 +48,11 @@ def write_rows(pipeline: Pipeline, path: Path, num_rows: int, seed: int = 0) -> 
             pa.table(columns), path, pyarrow.csv.WriteOptions(include_header=pipeline.data_config.with_header)
         )
     return path
+
+
+def _history(random: np.random.Generator, lengths: np.ndarray) -> pa.Array:
+    # Histories that are read together have equal lengths.
+    return pa.array(["|".join(map(str, random.integers(0, 40, length))) or None for length in lengths], pa.string())
 
 
 def _column(random: np.random.Generator, kind: pa.DataType, num_rows: int, is_label: bool) -> pa.Array:
@@ -66,6 +78,8 @@ def _paths(message: Message, names: Container[str], prefix: str) -> Iterator[str
         path = f"{prefix}{field.name}"
         if field.name in names:
             yield path
+        elif field.name == "seq_dnn":
+            continue  # Its last layer is the score of a step, of width 1.
         elif field.type == FieldDescriptor.TYPE_MESSAGE and field.is_repeated:
             for place, item in enumerate(value):
                 yield from _paths(item, names, f"{path}[{place}].")
