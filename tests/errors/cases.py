@@ -7,6 +7,7 @@ import gzip
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 
 from tests.errors.project import NAMES, Project, rows, to_parquet
@@ -95,6 +96,13 @@ def content(name: str, text: str | bytes, shown: str, *says: str) -> Case:
 
 def changed(file: str, old: str, new: str) -> Callable[[Project], None]:
     return lambda project: project.replace(file, (old, new))
+
+
+def _easyrec_checkpoint(project: Project) -> None:
+    from tests.training.easyrec_checkpoints import save
+
+    shapes = {"bottom_dnn/dnn_0/bias": [8], "ctr/dnn/dnn_0/kernel": [6, 4], "ctr_output/kernel": [4, 1]}
+    save(project.folder / "model.ckpt-9", {name: np.zeros(shape, np.float32) for name, shape in shapes.items()})
 
 
 def written(file: str, text: str | bytes) -> Callable[[Project], None]:
@@ -1538,9 +1546,11 @@ _MODELS = [
     ),
     with_model(
         "An import that does not fit the config",
-        "import-checkpoint --pipeline_config x.config --model_dir new --from model/checkpoints/step-000000002/weights",
-        *("not in the checkpoint: click_rate/", "with no place in this model: ctr/", "Did you mean", "--partial"),
+        "import-checkpoint --pipeline_config x.config --from model.ckpt-9",
+        *("31 not in the checkpoint: ", "with no place in this model: ctr/", "Did you mean", "--partial"),
         edits=(('tower_name: "ctr"', 'tower_name: "click_rate"'), ('names: "ctr"', 'names: "click_rate"')),
+        edit=_easyrec_checkpoint,
+        needs_model=False,
     ),
     with_model(
         "A map that names no weight of the model",

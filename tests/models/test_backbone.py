@@ -166,6 +166,12 @@ def test_several_values_may_go_around_beside_the_fixed_one():
         make_backbone(block("a", ALL, rest=rest))
 
 
+def test_a_list_within_the_list_of_output_blocks_is_refused_with_advice():
+    mmoe = 'keras_layer { class_name: "MMoE" mmoe { num_task: 2 num_expert: 2 expert_mlp { hidden_units: 3 } } }'
+    with pytest.raises(GraphError, match=r"gives a list within a list .*: a block that gives a list .* concat_blocks"):
+        make_backbone(block("a", ALL, rest=mmoe) + 'output_blocks: "a"')
+
+
 def test_the_top_mlp_reads_the_results_joined(given):
     backbone, build = make_backbone(
         A + block("b", OTHER) + 'output_blocks: ["a", "b"] top_mlp { hidden_units: [3] use_final_bn: false }'

@@ -124,6 +124,9 @@ def require_vectors(shape: Shape) -> list[int]:
     """
     parts = shape if isinstance(shape, list) else [shape]
     for part in parts:
+        if isinstance(part, list):
+            text = "output_blocks make a list of what is named: a block that gives a list is named in concat_blocks"
+            raise ShapeFault(f"gives a list within a list ({describe(part)}): {text}")
         if not isinstance(part, Array) or len(part.sizes) != 2 or part.sizes[0] is not None or not part.sizes[1]:
             raise ShapeFault(f"gives {describe(shape)}; it needs tensors [batch, width]")
         if not part.dtype.is_floating:
