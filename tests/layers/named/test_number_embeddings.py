@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from easymtl.layers.shapes import Array, describe, vector
-from tests.layers.named.building import make, refusal, relu, softmax, values, vectors
+from tests.formulas import relu, softmax
+from tests.layers.named.building import make, refusal, values, vectors
 
 NUMBERS = vector(3)
 
