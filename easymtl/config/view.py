@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 
 from google.protobuf.message import Message
 
-from easymtl.config.names import JOINT_OF_ESMM, NARY_BASES, metric_result
+from easymtl.config.names import JOINT_OF_ESMM, metric_result
+from easymtl.config.number_embeddings import num_replicas, vector_width
 from easymtl.protos.data_pb2 import DatasetConfig
 from easymtl.protos.feature_pb2 import FeatureConfig, FeatureGroupConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
@@ -206,14 +207,12 @@ def feature_width(feature: FeatureConfig) -> int:
 
 
 def number_embedding_width(feature: FeatureConfig) -> int:
-    """Returns the width of the vector that a layer makes of each number of a feature, 0 where none does."""
+    """Returns the width of what a layer makes of each number of a feature, 0 where none does."""
     kind = feature.WhichOneof("number_embedding")
     if kind is None:
         return 0
     config = getattr(feature, kind)
-    if kind != "nary_dis_embedding":
-        return int(config.embedding_dim)
-    return int(config.embedding_dim) * int(config.num_replicas) * (len(config.carries) or len(NARY_BASES))
+    return vector_width(config) * num_replicas(config)
 
 
 def group_feature_names(group: FeatureGroupConfig) -> list[str]:
