@@ -109,13 +109,14 @@ class Vectors:
         kinds: likewise, the sum over the root of their number.
     """
 
-    def __init__(self, weights: Mapping[str, np.ndarray]):
+    def __init__(self, weights: Mapping[str, np.ndarray], is_side_by_side: bool):
+        """Looks all of them up; steps that are side by side with those of another history stay, whatever they hold."""
         tables = {name: _table(weights, name) for name in ("tag", "user", "kind")}
         self.item = np.stack([_rows(tables["tag"], [item]).sum(0) for item in ITEMS])
         self.user = np.stack([_rows(tables["user"], [user]).sum(0) for user in USERS])
         self.price = np.array(PRICES)[:, np.newaxis] / 10
-        self.tags = [_steps(tables["tag"], row, lambda number: number) for row in TAGS]
-        self.kinds = [_steps(tables["kind"], row, np.sqrt) for row in KINDS]
+        self.tags = [_steps(tables["tag"], row, lambda number: number, is_side_by_side) for row in TAGS]
+        self.kinds = [_steps(tables["kind"], row, np.sqrt, is_side_by_side) for row in KINDS]
 
 
 def _table(weights: Mapping[str, np.ndarray], name: str) -> np.ndarray:
@@ -124,10 +125,10 @@ def _table(weights: Mapping[str, np.ndarray], name: str) -> np.ndarray:
     return found
 
 
-def _steps(table: np.ndarray, row: History, divisor) -> np.ndarray:
-    """The first steps, as many as there may be, up to the last one that has an item."""
-    steps = [[item for item in step if item] for step in (row or [])[:MOST_STEPS]]
-    while steps and not steps[-1]:
+def _steps(table: np.ndarray, row: History, divisor, keeps_last: bool) -> np.ndarray:
+    """The first steps, as many as there may be, up to the last one that has an item; a text is a step at least."""
+    steps = [[item for item in step if item] for step in (row or [[]])[:MOST_STEPS]]
+    while steps and not steps[-1] and not keeps_last:
         steps.pop()
     sums = [_rows(table, step).sum(0) / divisor(max(len(step), 1)) for step in steps]
     return np.stack(sums) if sums else np.zeros([0, WIDTH])

@@ -178,7 +178,7 @@ def ppnet(w: Weights, v: Vectors, is_training: bool) -> Logits:
 
 @dataclass(frozen=True)
 class Case:
-    """A model, what histories become in its groups, and its formula."""
+    """A model, its formula, and what histories become that stand in its groups alone."""
 
     model: str
     formula: Callable[[Weights, Vectors, bool], Logits]
@@ -202,7 +202,7 @@ def test_logits_are_those_of_the_formula(name, tmp_path, monkeypatch):
     pipeline, checkpoint = config.pipeline, find_checkpoint(config.pipeline)
     reader = tf.train.load_checkpoint(prefix_of(checkpoint.path))
     weights = {key: reader.get_tensor(key).astype(float) for key in reader.get_variable_to_shape_map()}
-    vectors = Vectors(weights)
+    vectors = Vectors(weights, is_side_by_side=not case.combiner)
     expected = case.formula(weights, vectors, False)
     assert all(np.ptp(logits) > 0.1 for logits in expected.values()), "rows differ"
 
