@@ -47,6 +47,11 @@ class Config:
             [Problem(self.where(path), sentence(path, text), self.places.position(path)) for path, text in faults],
         )
 
+    def remarks(self, faults: Iterable[tuple[str, str]]) -> list[str]:
+        """Returns notes that show only when the model is made, given (path, sentence) of each."""
+        found = [Problem(self.where(path), sentence(path, text), self.places.position(path)) for path, text in faults]
+        return [str(note) for note in sorted(found, key=_order)]
+
     def text(self) -> str:
         """Returns the resolved config as text that `load_config` reads back to an equal message."""
         return text_format.MessageToString(self.pipeline, as_utf8=True)

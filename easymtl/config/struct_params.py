@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct, Value
 
@@ -51,6 +51,25 @@ def _read(struct: Struct, message: Message, prefix: str) -> Iterator[str]:
             yield from _set(message, descriptor, struct.fields[key], f"{prefix}{key}")
         except _WrongValue as error:
             yield f"{prefix}{key} {error}"
+
+
+def ignored_keys(struct: Struct, message: Message) -> Iterator[str]:
+    """Yields a sentence for each key of a struct that a message takes and nothing reads; `read_struct` has read it."""
+    yield from _ignored(struct, message.DESCRIPTOR, "")
+
+
+def _ignored(struct: Struct, kind: Descriptor, prefix: str) -> Iterator[str]:
+    for key in sorted(struct.fields):
+        descriptor, value = kind.fields_by_name[key], struct.fields[key]
+        reason = descriptor.GetOptions().Extensions[options_pb2.ignored]
+        if reason:
+            yield f"{prefix}{key} is ignored. {reason}"
+        elif descriptor.message_type is not None and descriptor.is_repeated:
+            values = value.list_value.values if value.HasField("list_value") else [value]
+            for index, item in enumerate(values):
+                yield from _ignored(item.struct_value, descriptor.message_type, f"{prefix}{key}[{index}].")
+        elif descriptor.message_type is not None:
+            yield from _ignored(value.struct_value, descriptor.message_type, f"{prefix}{key}.")
 
 
 def _reason(descriptor: FieldDescriptor) -> str:

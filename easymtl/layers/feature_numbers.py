@@ -2,9 +2,10 @@
 
 import tensorflow as tf
 
+from easymtl.config.number_embeddings import num_replicas, vector_width
 from easymtl.layers.context import Build, Call
 from easymtl.layers.nary_embedding import NaryDis
-from easymtl.layers.number_embeddings import AutoDis, Periodic
+from easymtl.layers.number_embeddings import AutoDis, Periodic, require_parameters
 from easymtl.protos.feature_pb2 import FeatureConfig
 
 _LAYERS: dict[str, type[AutoDis] | type[NaryDis] | type[Periodic]] = {
@@ -29,12 +30,16 @@ class NumberVectors(tf.Module):
             scope: beginning of the names of its weights.
             feature: says which layer.
             num_numbers: of a row.
+
+        Raises:
+            ShapeFault: the layer cannot be built; the text goes on from its name.
         """
         super().__init__()
         kind = str(feature.WhichOneof("number_embedding"))
-        self.layer = _LAYERS[kind](build, f"{scope}_{kind}", num_numbers, getattr(feature, kind))
-        bases = len(self.layer.bases) if isinstance(self.layer, NaryDis) else 1
-        self.width = num_numbers * bases * self.layer.width
+        config = getattr(feature, kind)
+        require_parameters(config)
+        self.layer = _LAYERS[kind](build, f"{scope}_{kind}", num_numbers, config)
+        self.width = num_numbers * vector_width(config) * num_replicas(config)
 
     def __call__(self, numbers: tf.Tensor, call: Call) -> tf.Tensor:
         """Maps numbers `[batch, num_numbers]` to `[batch, width]`, float32 as vectors of tables are."""

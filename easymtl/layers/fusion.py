@@ -46,16 +46,3 @@ class FusionUnit(tf.Module):
         """Maps `[batch, num_inputs]` to weights `[batch, num_expert]`, in float32."""
         native = tf.ones([1]) if self.native is None else self.native
         return self.gate(x, call) + tf.pad(native, [[self.before, self.after]])
-
-
-def mix_each(weights: Sequence[tf.Tensor], experts: tf.Tensor) -> list[tf.Tensor]:
-    """Returns the weighted sum of the experts in each unit.
-
-    Args:
-        weights: of each unit, `[batch, num_expert]`.
-        experts: `[batch, num_expert, width]`, in whose precision the sums are.
-
-    Returns:
-        One `[batch, width]` per unit.
-    """
-    return tf.unstack(tf.matmul(tf.cast(tf.stack(weights, axis=1), experts.dtype), experts), axis=1)

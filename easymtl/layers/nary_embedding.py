@@ -5,16 +5,11 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
-from easymtl.config.names import NARY_BASES
+from easymtl.config.number_embeddings import nary_bases
 from easymtl.layers.context import Build, Call
-from easymtl.layers.shapes import ShapeFault, require_choice
 from easymtl.protos.backbone_pb2 import NaryDisEmbedding
 
-BASES = NARY_BASES
-"""The bases where a config names none."""
 _LARGEST = 2**32 - 1
-_LARGEST_BASE = 2**16
-_POOLINGS = ("sum", "mean")
 
 
 class NaryDis(tf.Module):
@@ -28,7 +23,7 @@ class NaryDis(tf.Module):
 
     def __init__(self, build: Build, name: str, num_features: int, config: NaryDisEmbedding):
         super().__init__()
-        self.bases = tuple(config.carries) or BASES
+        self.bases = nary_bases(config)
         self.multiplier, self.is_mean = config.multiplier, config.intra_ary_pooling == "mean"
         self.width, self.num_features = config.embedding_dim * config.num_replicas, num_features
         self.positions = [_num_digits(base) for base in self.bases]
@@ -65,25 +60,6 @@ class NaryDis(tf.Module):
         if self.is_mean:
             shares /= tf.reduce_sum(shares, axis=-1, keepdims=True)
         return tf.reduce_sum(rows * shares[:, :, :, tf.newaxis], axis=2)
-
-    @staticmethod
-    def check(config: NaryDisEmbedding) -> None:
-        """Checks the parameters.
-
-        Raises:
-            ShapeFault: they cannot be built.
-        """
-        if not config.embedding_dim:
-            raise ShapeFault("needs embedding_dim, for example embedding_dim: 16")
-        if any(not 2 <= base <= _LARGEST_BASE for base in config.carries):
-            raise ShapeFault(f"has carries {list(config.carries)}; bases of numbers are 2 to {_LARGEST_BASE}")
-        if not config.num_replicas:
-            raise ShapeFault("has num_replicas 0; it must be 1 or more")
-        if not config.multiplier:
-            raise ShapeFault("has multiplier 0, which makes all numbers the same")
-        require_choice(config.intra_ary_pooling, "intra_ary_pooling", _POOLINGS)
-        if config.inter_ary_pooling != "concat":
-            raise ShapeFault(f'has inter_ary_pooling "{config.inter_ary_pooling}"; the bases are joined: leave it out')
 
 
 def _num_digits(base: int) -> int:

@@ -4,10 +4,10 @@ import math
 
 import tensorflow as tf
 
+from easymtl.config.number_embeddings import NumberEmbedding, parameter_faults
 from easymtl.layers.activation import make_block_activation
 from easymtl.layers.context import Build, Call
 from easymtl.layers.initializers import normal, zeros
-from easymtl.layers.mlp import require_activation
 from easymtl.layers.shapes import ShapeFault
 from easymtl.protos.backbone_pb2 import AutoDisEmbedding, PeriodicEmbedding
 
@@ -42,21 +42,6 @@ class Periodic(tf.Module):
         flat = self.activation(tf.reshape(vectors, [-1, vectors.shape[1] * self.width]), call)
         return tf.reshape(flat, [-1, vectors.shape[1], self.width])
 
-    @staticmethod
-    def check(config: PeriodicEmbedding) -> None:
-        """Checks the parameters.
-
-        Raises:
-            ShapeFault: they cannot be built.
-        """
-        if config.embedding_dim < 2 or config.embedding_dim % 2:
-            raise ShapeFault(f"has embedding_dim {config.embedding_dim}; sines and cosines need an even one above 0")
-        if not config.sigma > 0:
-            raise ShapeFault("needs sigma above 0, the spread of the frequencies, for example sigma: 0.1")
-        require_activation(config.linear_activation, "linear_activation")
-        if config.HasField("linear_activation") and not config.add_linear_layer:
-            raise ShapeFault("has linear_activation, but add_linear_layer is false; leave one of them out")
-
 
 class AutoDis(tf.Module):
     """A mixture of bucket vectors (Guo et al. 2021, AutoDis, equations 6 to 9).
@@ -78,15 +63,12 @@ class AutoDis(tf.Module):
         mixed = tf.einsum("fij,bfj->bfi", self.matrix, hidden) + self.keep * hidden
         return tf.einsum("bfk,fkd->bfd", tf.nn.softmax(mixed / self.temperature), self.vectors)
 
-    @staticmethod
-    def check(config: AutoDisEmbedding) -> None:
-        """Checks the parameters.
 
-        Raises:
-            ShapeFault: they cannot be built.
-        """
-        for field in ("embedding_dim", "num_bins"):
-            if not getattr(config, field):
-                raise ShapeFault(f"needs {field}, for example {field}: 16")
-        if not config.temperature > 0:
-            raise ShapeFault("needs temperature above 0, the softness of its buckets, for example temperature: 0.8")
+def require_parameters(config: NumberEmbedding) -> None:
+    """Checks the parameters of a layer that makes vectors of numbers.
+
+    Raises:
+        ShapeFault: it cannot be built; the text goes on from the name of the layer.
+    """
+    for path, text, _ in parameter_faults(config):
+        raise ShapeFault(f"has {path} {text}" if path else text)

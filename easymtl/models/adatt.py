@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import tensorflow as tf
 
 from easymtl.layers.context import Build, Call
-from easymtl.layers.experts import StackedDNN
-from easymtl.layers.fusion import FusionUnit, mix_each
+from easymtl.layers.experts import StackedDNN, mix_all
+from easymtl.layers.fusion import FusionUnit
 from easymtl.models.base import INPUT_GROUP, MultiTaskModel, TaskTowers
 from easymtl.protos.layer_pb2 import DNN as DNNConfig
 from easymtl.protos.model_pb2 import AdaTT as AdaTTConfig
@@ -50,7 +50,7 @@ class FusionLevel(tf.Module):
         """Maps one input `[batch, num_inputs]` per unit to one output `[batch, width]` per fused unit."""
         is_shared = all(x is inputs[0] for x in inputs)
         x = inputs[0] if is_shared else tf.stack([inputs[owner] for owner in self.owners], axis=1)
-        return mix_each([unit(x, call) for unit, x in zip(self.units, inputs)], self.experts(x, call))
+        return mix_all([unit(x, call) for unit, x in zip(self.units, inputs)], self.experts(x, call))
 
 
 class AdaTT(MultiTaskModel):

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import tensorflow as tf
 
 from easymtl.config import Config
-from easymtl.config.block_graph import MAIN, Graph
+from easymtl.config.block_graph import MAIN, Graph, graph_of
 from easymtl.errors import UserError
 from easymtl.layers.context import Build, Call
 from easymtl.layers.merging import of_one_type
@@ -14,6 +14,7 @@ from easymtl.layers.mlp import MLP, mlp_width
 from easymtl.models.block_graph import Plan, plan_graph
 from easymtl.models.block_graph.calls import GraphCall
 from easymtl.models.block_graph.faults import BlockFault, at_block
+from easymtl.models.block_graph.keras_layers import ignored_parameters
 from easymtl.models.block_graph.plans import require_vectors
 from easymtl.models.block_graph.running import Run
 from easymtl.models.inputs import Inputs, InputShapes
@@ -33,6 +34,12 @@ def located(config: Config) -> Iterator[None]:
         yield
     except GraphError as error:
         raise config.error((fault.path, fault.text) for fault in error.faults) from None
+
+
+def graph_notes(config: Config) -> list[str]:
+    """Returns what deserves a word in the layers of a block graph, which have been planned; empty without one."""
+    graph = graph_of(config.pipeline)
+    return config.remarks(ignored_parameters(graph)) if graph else []
 
 
 class GraphError(UserError):

@@ -5,8 +5,7 @@ from collections.abc import Collection, Mapping
 import tensorflow as tf
 
 from easymtl.layers.context import Build, Call
-from easymtl.layers.experts import Gate, StackedDNN
-from easymtl.layers.fusion import mix_each
+from easymtl.layers.experts import Gate, StackedDNN, mix_all
 from easymtl.layers.gate_unit import FeatureGate, SelfGate
 from easymtl.models.base import INPUT_GROUP, MultiTaskModel, TaskTowers
 from easymtl.protos.layer_pb2 import DNN as DNNConfig
@@ -138,12 +137,12 @@ class HoME(MultiTaskModel):
         x = tf.cast(groups[INPUT_GROUP], call.dtype)
         experts = self.meta_experts(dict.fromkeys(self.meta_units, x), call)
         weights = [unit(x, call) for unit in self.meta_units.values()]
-        meta = dict(zip(self.meta_units, mix_each(weights, experts)))
+        meta = dict(zip(self.meta_units, mix_all(weights, experts)))
 
         inputs = meta | {_task_key(task): meta[self.group_of[task]] for task in self.task_units}
         beside = {key: tf.concat([z, meta[SHARED]], axis=1) for key, z in meta.items() if key != SHARED}
         weights = [unit(beside[self.group_of[task]], call) for task, unit in self.task_units.items()]
-        mixtures = mix_each(weights, self.task_experts(inputs, call))
+        mixtures = mix_all(weights, self.task_experts(inputs, call))
         return self.towers(dict(zip(self.task_units, mixtures)), groups, call)
 
 

@@ -76,7 +76,7 @@ def _check_graph(config: Config) -> None:
     start_tensorflow()
     from easymtl.features.feature_set import FeatureSet
     from easymtl.layers.context import Build
-    from easymtl.models.backbone import located
+    from easymtl.models.backbone import graph_notes, located
     from easymtl.models.input_layer import InputLayer
     from easymtl.models.making import plan_model
 
@@ -84,6 +84,8 @@ def _check_graph(config: Config) -> None:
     groups = InputLayer(Build(), FeatureSet(pipeline))
     with located(config):
         plan_model(pipeline, groups.shapes)
+    for note in graph_notes(config):
+        print(f"note: {note}")
 
 
 def _print_network(config: Config) -> None:

@@ -50,6 +50,7 @@ def _require_no_checkpoint(config: Config) -> None:
 def _train(config: Config, new_data: bool = False) -> None:
     settings = config.pipeline.train_config
     start_tensorflow(settings.inter_op_parallelism_threads, settings.intra_op_parallelism_threads)
+    from easymtl.models.backbone import graph_notes
     from easymtl.reporting.console import Console
     from easymtl.reporting.results import Results
     from easymtl.reporting.tensorboard import Summaries
@@ -71,6 +72,8 @@ def _train(config: Config, new_data: bool = False) -> None:
 
         with StopSignals() as stop:
             trainer = Trainer(config, listener, stop.is_received, new_data)
+            for note in graph_notes(config):
+                console(Note(note))
             first = trainer.step
             result = trainer.run()
         results.finish(result.counts, result.skipped_rows)

@@ -4,8 +4,8 @@ import pytest
 from google.protobuf import text_format
 from google.protobuf.struct_pb2 import Struct
 
-from easymtl.config.struct_params import read_struct
-from easymtl.protos.backbone_pb2 import CIN, FiBiNet, HighWayTower, MaskNet
+from easymtl.config.struct_params import ignored_keys, read_struct
+from easymtl.protos.backbone_pb2 import CIN, FiBiNet, HighWayTower, MaskNet, TextEncoder
 from easymtl.protos.layer_pb2 import MLP
 
 
@@ -43,6 +43,15 @@ def test_what_is_left_out_or_null_keeps_its_default():
     message = HighWayTower()
     assert read_struct(struct(emb_size=4, num_layers=None), message) == []
     assert (message.num_layers, message.init_gate_bias, message.HasField("num_layers")) == (1, -3, False)
+
+
+def test_what_is_taken_and_not_read_is_told_with_its_reason():
+    given = struct(transformer={"hidden_size": 4, "use_position_embeddings": True}, separator=" ")
+    message = TextEncoder()
+    assert read_struct(given, message) == []
+    [told] = ignored_keys(given, message)
+    assert told.startswith("transformer.use_position_embeddings is ignored. Tokens get sines and cosines")
+    assert list(ignored_keys(struct(mask_blocks=[{"output_size": 3}], mlp={"hidden_units": [3]}), MaskNet())) == []
 
 
 @pytest.mark.parametrize(

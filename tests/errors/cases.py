@@ -34,6 +34,11 @@ model_config {
   %s
 }
 """
+_UNITER = (
+    "bottom_uniter { hidden_size: 4 num_attention_heads: 2 num_hidden_layers: 1 intermediate_size: 5 "
+    "max_position_embeddings: 3 }"
+)
+_CMBF = "bottom_cmbf { multi_head_num: 2 text_head_size: 4 }"
 _LEVEL = "expert_num_per_task: 1 share_num: 2 task_expert_net { hidden_units: 6 } share_expert_net { hidden_units: 6 }"
 
 
@@ -88,6 +93,11 @@ def override(name: str, text: str, *says: str) -> Case:
 
 def config(name: str, old: str, new: str, *says: str) -> Case:
     return Case(name, says, edits=((old, new),))
+
+
+def modal(name: str, group: str, bottom: str, *says: str) -> Case:
+    moved = (('group_name: "all"', f'group_name: "{group}"'),) if group != "all" else ()
+    return Case(name, says, (*moved, ("bottom_dnn { hidden_units: [8, 6] }", bottom)))
 
 
 def content(name: str, text: str | bytes, shown: str, *says: str) -> Case:
@@ -854,6 +864,39 @@ _MEANING = [
         "needs bottom_dnn",
         "towers that share only the features are simple_multi_task",
     ),
+    modal(
+        "A UNITER without the groups that it reads",
+        "all",
+        _UNITER,
+        "x.config:29: dbmtl.bottom_uniter",
+        'reads the feature groups "image", "general", "text", "other", but there is none of them',
+    ),
+    modal(
+        "A UNITER whose heads do not share its width",
+        "other",
+        _UNITER.replace("heads: 2", "heads: 3"),
+        *("x.config:29:", "has hidden_size 4, which is no multiple of num_attention_heads 3"),
+    ),
+    modal(
+        "A CMBF beside a DNN",
+        "other",
+        f"{_CMBF} bottom_dnn {{ hidden_units: 8 }}",
+        *("x.config:29:", "bottom_dnn stands beside bottom_cmbf, which takes its place", "Keep one"),
+    ),
+    modal(
+        "A CMBF over features of several widths",
+        "general",
+        _CMBF,
+        *("x.config:29: dbmtl.bottom_cmbf", "needs features of one width in the group general", "4, 4, 1"),
+    ),
+    modal(
+        "A text of a CMBF that is no history",
+        "text",
+        _CMBF,
+        "x.config:27:",
+        '"user" is a feature of type IdFeature; the group "text" holds features of type SequenceFeature',
+        'Move it to "general" or "other"',
+    ),
     config(
         "A space that no row can be in",
         'label_name: "order"',
@@ -1543,6 +1586,12 @@ _MODELS = [
         "import-checkpoint --pipeline_config x.config --from model.ckpt-9",
         *("there is no checkpoint", "model.ckpt-9.index does not exist"),
         needs_model=False,
+    ),
+    with_model(
+        "An import of a checkpoint of easymtl",
+        "import-checkpoint --pipeline_config x.config --model_dir new --from model/checkpoints/step-000000002",
+        *("this is a checkpoint of easymtl, so there is nothing to import", "Name its model_dir in the config"),
+        "begin a new training with --fine_tune_checkpoint model/checkpoints/step-000000002",
     ),
     with_model(
         "An import that does not fit the config",

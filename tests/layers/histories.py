@@ -1,6 +1,4 @@
-"""Histories in both layouts, and the encoder of BERT in float64."""
-
-import math
+"""Histories in both layouts, and the names of the weights of an encoder."""
 
 import numpy as np
 import tensorflow as tf
@@ -10,7 +8,6 @@ from easymtl.layers.steps import Rectangle, Segments, Steps
 
 LENGTHS = (2, 0, 3, 1)
 LENGTHS_SHAPE = Array((None,), tf.int32)
-Weights = dict[str, np.ndarray]
 
 
 def inputs(width: int, query: int | None = None) -> Shape:
@@ -54,61 +51,6 @@ def exist(longest: int, lengths: tuple[int, ...] = LENGTHS) -> np.ndarray:
 def with_lengths(steps: Steps, *others: np.ndarray | None) -> tuple:
     """Returns (history, lengths, ..) as blocks hand it on."""
     return steps, steps.lengths, *(None if one is None else tf.constant(one, tf.float32) for one in others)
-
-
-def relu(x: np.ndarray) -> np.ndarray:
-    return np.maximum(x, 0)
-
-
-def gelu(x: np.ndarray) -> np.ndarray:
-    return x / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
-
-
-def softmax(x: np.ndarray) -> np.ndarray:
-    powers = np.exp(x - x.max(-1, keepdims=True))
-    return powers / powers.sum(-1, keepdims=True)
-
-
-def dense(weights: Weights, path: str, x: np.ndarray) -> np.ndarray:
-    return x @ weights[f"{path}/kernel"] + weights.get(f"{path}/bias", 0.0)
-
-
-def layer_norm(weights: Weights, path: str, x: np.ndarray, epsilon: float = 1e-12) -> np.ndarray:
-    mean, variance = x.mean(-1, keepdims=True), x.var(-1, keepdims=True)
-    return (x - mean) / np.sqrt(variance + epsilon) * weights[f"{path}/gamma"] + weights[f"{path}/beta"]
-
-
-def heads(weights: Weights, path: str, own: np.ndarray, other: np.ndarray, mask: np.ndarray, number: int) -> np.ndarray:
-    """Attention head by head, row by row; the mask `[rows, other tokens]` says what may be attended to."""
-    query, key, value = (
-        dense(weights, f"{path}/{part}", x) for part, x in zip(("query", "key", "value"), (own, other, other))
-    )
-    size = query.shape[-1] // number
-    result = np.zeros_like(query)
-    for row in range(len(own)):
-        for start in range(0, number * size, size):
-            part = slice(start, start + size)
-            scores = query[row][:, part] @ key[row][:, part].T / math.sqrt(size) - 10000.0 * ~mask[row]
-            result[row][:, part] = softmax(scores) @ value[row][:, part]
-    return result
-
-
-def feed_forward(weights: Weights, path: str, x: np.ndarray, activation=gelu) -> np.ndarray:
-    hidden = dense(weights, f"{path}/output/dense", activation(dense(weights, f"{path}/intermediate/dense", x)))
-    return layer_norm(weights, f"{path}/output/LayerNorm", hidden + x)
-
-
-def encode(
-    weights: Weights, name: str, x: np.ndarray, mask: np.ndarray, number: int, num_layers: int = 1, activation=gelu
-) -> np.ndarray:
-    """The encoder: each layer adds what it attends to, norms, and adds and norms once more."""
-    for index in range(num_layers):
-        path = f"{name}_layer_{index}"
-        attended = heads(weights, f"{path}/attention/self", x, x, mask, number)
-        attended = dense(weights, f"{path}/attention/output/dense", attended)
-        x = layer_norm(weights, f"{path}/attention/output/LayerNorm", x + attended)
-        x = feed_forward(weights, path, x, activation)
-    return x
 
 
 def encoder_names(name: str) -> set[str]:

@@ -7,61 +7,36 @@ from google.protobuf import text_format
 
 from easymtl.config.modalities import ModalityShapes
 from easymtl.layers.cmbf import CMBF, check_cmbf
-from easymtl.layers.context import Build
-from easymtl.layers.modalities import Modalities
 from easymtl.layers.shapes import ShapeFault
 from easymtl.protos.model_pb2 import CMBFTower
-from tests.layers.histories import (
-    LENGTHS,
-    dense,
-    encode,
-    encoder_names,
-    exist,
-    feed_forward,
-    heads,
-    layer_norm,
-    numbers,
-    padded,
-    rectangle,
-    relu,
-    segments,
+from tests.formulas import dense, encode, feed_forward, heads, relu, token_norm
+from tests.layers import modalities
+from tests.layers.histories import LENGTHS, encoder_names, exist, padded, rectangle, segments
+from tests.layers.modalities import (
+    ALL,
+    GENERAL,
+    IMAGES,
+    LONGEST,
+    OTHER,
+    ROWS,
+    TEXTS,
+    Made,
+    Parts,
+    everything,
+    require_learning,
 )
 from tests.layers.named.building import evaluation, training
 
-ROWS = len(LENGTHS)
 SIZES = "multi_head_num: 2 image_multi_head_num: 2 text_multi_head_num: 2 image_head_size: 3 text_head_size: 2 "
 CROSS = "image_cross_head_size: 3 text_cross_head_size: 2 max_position_embeddings: 5 text_seq_emb_dropout_prob: 0 "
-IMAGES = [numbers(1, ROWS, 8), numbers(2, ROWS, 8)]
-GENERAL = [numbers(3, ROWS, 5), numbers(4, ROWS, 5)]
-TEXTS = {"title": numbers(5, sum(LENGTHS), 4), "genre": numbers(6, sum(LENGTHS), 4)}
-OTHER = numbers(7, ROWS, 2)
-LONGEST = max(LENGTHS)
 
 
 def config(text: str) -> CMBFTower:
     return text_format.Parse(text, CMBFTower())
 
 
-def make(text: str, images=(), general=(), texts=None, other=None) -> tuple[CMBF, dict[str, np.ndarray], Build]:
-    texts = texts or {}
-    shapes = ModalityShapes(
-        [one.shape[1] for one in images],
-        [one.shape[1] for one in general],
-        {name: one.shape[1] for name, one in texts.items()},
-        0 if other is None else other.shape[1],
-    )
-    build, random = Build(seed=3), np.random.default_rng(8)
-    layer = CMBF(build, config(text), shapes)
-    for parameter in build.parameters.values():
-        parameter.assign(random.uniform(-0.9, 0.9, parameter.shape).astype(np.float32))
-    return layer, {name: one.read().numpy().astype(float) for name, one in build.parameters.items()}, build
-
-
-def run(layer, images=(), general=(), texts=None, other=None, layout=segments, call=evaluation) -> np.ndarray:
-    steps = {name: layout(flat) for name, flat in (texts or {}).items()}
-    vectors = [[tf.constant(one, tf.float32) for one in group] for group in (images, general)]
-    other = None if other is None else tf.constant(other, tf.float32)
-    return layer(Modalities(*vectors, steps, other), call()).numpy()
+def make(text: str, parts: Parts) -> Made:
+    return modalities.make(CMBF, config(text), parts)
 
 
 def tokens_of_texts(weights, width: int = 4, has_types: bool = False) -> tuple[list[np.ndarray], np.ndarray]:
@@ -72,7 +47,7 @@ def tokens_of_texts(weights, width: int = 4, has_types: bool = False) -> tuple[l
         x = x + weights[f"position_embedding/position_embeddings_{index}"][:LONGEST]
         if has_types:
             x = x + weights["token_type/token_type_embeddings"][index]
-        tokens.append(layer_norm(weights, f"LayerNorm{f'_{index}' if index else ''}", x))
+        tokens.append(token_norm(weights, f"LayerNorm{f'_{index}' if index else ''}", x))
     return tokens, exist(LONGEST)
 
 
@@ -83,19 +58,15 @@ def mean(x: np.ndarray, mask: np.ndarray) -> np.ndarray:
 def cross(weights, name: str, own, other, own_mask, other_mask) -> np.ndarray:
     seen = heads(weights, f"{name}/attention/cross", own, other, other_mask, 2)
     attended = heads(weights, f"{name}/attention/self", seen, seen, own_mask, 2) + seen
-    return feed_forward(weights, name, layer_norm(weights, f"{name}/attention/output/LayerNorm", attended), relu)
-
-
-def everything(number: int) -> np.ndarray:
-    return np.ones([ROWS, number], bool)
+    return feed_forward(weights, name, token_norm(weights, f"{name}/attention/output/LayerNorm", attended), relu)
 
 
 @pytest.mark.parametrize("layout", [segments, rectangle])
 @pytest.mark.parametrize("call", [evaluation, training])
 def test_images_and_texts_attend_to_themselves_and_then_to_each_other(layout, call):
     text = SIZES + CROSS + "image_self_attention_layer_num: 2 cross_modal_layer_num: 2 use_token_type: true "
-    parts = IMAGES, GENERAL, TEXTS, OTHER
-    layer, weights, build = make(text + "other_feature_dnn { hidden_units: 3 use_bn: false }", *parts)
+    made = make(text + "other_feature_dnn { hidden_units: 3 use_bn: false }", ALL)
+    weights = made.weights
     image = dense(weights, "img_projection", np.stack(IMAGES, 1))
     image = encode(weights, "image_self_attention", image, everything(2), 2, num_layers=2)
     texts, mask = tokens_of_texts(weights, has_types=True)
@@ -111,23 +82,24 @@ def test_images_and_texts_attend_to_themselves_and_then_to_each_other(layout, ca
     means = [mean(tokens[:, start : start + LONGEST], mask) for start in (2, 2 + LONGEST)]
     other = relu(dense(weights, "other_dnn/dnn_0", OTHER))
     expected = np.concatenate([image.mean(1), tokens[:, :2].reshape([ROWS, -1]), *means, other], axis=1)
-    assert layer.width == expected.shape[1] == 6 + 4 * 4 + 3
-    np.testing.assert_allclose(run(layer, *parts, layout, call), expected, rtol=1e-3, atol=1e-4)
-    assert [variable.shape for variable in build.regularized] == [(2, 3)], "l2 reaches the DNN of other features alone"
+    assert made.layer.width == expected.shape[1] == 6 + 4 * 4 + 3
+    np.testing.assert_allclose(made(layout, call), expected, rtol=1e-3, atol=1e-4)
+    assert [variable.shape for variable in made.build.regularized] == [(2, 3)], (
+        "l2 reaches the DNN of other features alone"
+    )
 
 
 @pytest.mark.parametrize("layout", [segments, rectangle])
 def test_a_row_without_texts_does_not_depend_on_how_long_those_of_its_batch_are(layout):
     text = SIZES + CROSS + "image_self_attention_layer_num: 1 text_self_attention_layer_num: 1 cross_modal_layer_num: 1"
-    layer, _, _ = make(text, IMAGES, texts=TEXTS)
-    in_batch, row = run(layer, IMAGES, texts=TEXTS, layout=layout), LENGTHS.index(0)
-    nothing = {name: np.zeros([0, 4]) for name in TEXTS}
-    alone = run(layer, [one[row:][:1] for one in IMAGES], texts=nothing, layout=lambda flat: layout(flat, (0,)))
-    np.testing.assert_allclose(alone[0], in_batch[row], rtol=1e-5, atol=1e-6)
+    made = make(text, Parts(IMAGES, texts=TEXTS))
+    row, nothing = LENGTHS.index(0), {name: np.zeros([0, 4]) for name in TEXTS}
+    alone = made.reads(Parts([one[row:][:1] for one in IMAGES], texts=nothing))(lambda flat: layout(flat, (0,)))
+    np.testing.assert_allclose(alone[0], made(layout)[row], rtol=1e-5, atol=1e-6)
 
 
 def test_weights_bear_the_names_of_checkpoints():
-    _, weights, _ = make(SIZES + CROSS + "image_self_attention_layer_num: 1", IMAGES, GENERAL, TEXTS)
+    weights = make(SIZES + CROSS + "image_self_attention_layer_num: 1", Parts(IMAGES, GENERAL, TEXTS)).weights
     names = encoder_names("image_self_attention_layer_0") | encoder_names("text_self_attention_layer_0")
     for name in ("left_to_right_cross_layer_0", "right_to_left_cross_layer_0"):
         names |= encoder_names(name) - {f"{name}/attention/output/dense/{part}" for part in ("kernel", "bias")}
@@ -141,83 +113,75 @@ def test_weights_bear_the_names_of_checkpoints():
 
 
 def test_the_patches_of_one_image_are_tokens():
-    layer, weights, _ = make(SIZES + "image_feature_patch_num: 2 image_self_attention_layer_num: 1", IMAGES[:1])
-    patches = dense(weights, "img_projection", IMAGES[0].reshape([ROWS, 2, 4]))
-    expected = encode(weights, "image_self_attention", patches, everything(2), 2).mean(1)
-    np.testing.assert_allclose(run(layer, IMAGES[:1]), expected, rtol=1e-3, atol=1e-4)
+    made = make(SIZES + "image_feature_patch_num: 2 image_self_attention_layer_num: 1", Parts(IMAGES[:1]))
+    patches = dense(made.weights, "img_projection", IMAGES[0].reshape([ROWS, 2, 4]))
+    expected = encode(made.weights, "image_self_attention", patches, everything(2), 2).mean(1)
+    np.testing.assert_allclose(made(), expected, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("width", [None, 5])
 def test_the_numbers_of_one_image_are_tokens(width):
     text = f"image_feature_dim: {width} " if width else ""
-    layer, weights, _ = make(SIZES + text + "image_self_attention_layer_num: 1", IMAGES[:1])
+    made = make(SIZES + text + "image_self_attention_layer_num: 1", Parts(IMAGES[:1]))
+    weights = made.weights
     image = dense(weights, "img_projection", IMAGES[0]) if width else IMAGES[0]
     assert weights["img_map_matrix"].shape == (1, width or 8, 6) and ("img_projection/kernel" in weights) == bool(width)
     tokens = image[:, :, np.newaxis] * weights["img_map_matrix"]
     expected = encode(weights, "image_self_attention", tokens, everything(width or 8), 2).mean(1)
-    np.testing.assert_allclose(run(layer, IMAGES[:1]), expected, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(made(), expected, rtol=1e-3, atol=1e-4)
 
 
 def test_without_layers_of_their_own_images_have_the_width_of_the_layers_between():
-    layer, weights, _ = make("multi_head_num: 2 image_cross_head_size: 3", IMAGES)
-    expected = dense(weights, "img_projection", np.stack(IMAGES, 1)).mean(1)
-    np.testing.assert_allclose(run(layer, IMAGES), expected, rtol=1e-4, atol=1e-5)
+    made = make("multi_head_num: 2 image_cross_head_size: 3", Parts(IMAGES))
+    expected = dense(made.weights, "img_projection", np.stack(IMAGES, 1)).mean(1)
+    np.testing.assert_allclose(made(), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_texts_alone_of_another_width_are_projected():
     text = "text_head_size: 3 text_multi_head_num: 2 max_position_embeddings: 5 text_seq_emb_dropout_prob: 0"
-    layer, weights, _ = make(text, texts=TEXTS)
-    texts, mask = tokens_of_texts(weights, width=6)
-    tokens = encode(weights, "text_self_attention", np.concatenate(texts, 1), np.concatenate([mask, mask], 1), 1)
+    made = make(text, Parts(texts=TEXTS))
+    texts, mask = tokens_of_texts(made.weights, width=6)
+    tokens = encode(made.weights, "text_self_attention", np.concatenate(texts, 1), np.concatenate([mask, mask], 1), 1)
     expected = [mean(tokens[:, :LONGEST], mask), mean(tokens[:, LONGEST:], mask)]
-    result = run(layer, texts=TEXTS)
+    result = made()
     np.testing.assert_allclose(result, np.concatenate(expected, 1), rtol=1e-3, atol=1e-4)
     assert not np.any(result[LENGTHS.index(0)]), "a text without steps has the mean 0"
 
 
 def test_general_features_alone_need_no_mask():
-    layer, weights, _ = make(SIZES, general=GENERAL)
-    tokens = dense(weights, "txt_projection", np.stack(GENERAL, 1))
-    expected = encode(weights, "text_self_attention", tokens, everything(2), 2)
-    np.testing.assert_allclose(run(layer, general=GENERAL), expected.reshape([ROWS, -1]), rtol=1e-3, atol=1e-4)
+    made = make(SIZES, Parts(general=GENERAL))
+    tokens = dense(made.weights, "txt_projection", np.stack(GENERAL, 1))
+    expected = encode(made.weights, "text_self_attention", tokens, everything(2), 2)
+    np.testing.assert_allclose(made(), expected.reshape([ROWS, -1]), rtol=1e-3, atol=1e-4)
 
 
 def test_other_features_alone_pass():
-    layer, weights, _ = make("", other=OTHER)
-    np.testing.assert_array_equal(run(layer, other=OTHER), OTHER.astype(np.float32))
-    assert weights == {} and layer.width == 2
+    made = make("", Parts(other=OTHER))
+    np.testing.assert_array_equal(made(), OTHER.astype(np.float32))
+    assert made.weights == {} and made.layer.width == 2
 
 
 def test_dropout_of_texts_drops_while_training():
     text = "text_head_size: 4 use_position_embeddings: false "
-    layer, weights, _ = make(text, texts=TEXTS)
-    assert not any("position" in name for name in weights)
-    assert np.abs(run(layer, texts=TEXTS, call=training) - run(layer, texts=TEXTS)).max() > 0.01
+    made = make(text, Parts(texts=TEXTS))
+    assert not any("position" in name for name in made.weights)
+    assert np.abs(made(call=training) - made()).max() > 0.01
 
 
 def test_every_weight_learns_but_biases_that_softmax_takes_away():
-    layer, _, build = make(
-        SIZES + CROSS + "image_self_attention_layer_num: 1 use_token_type: true", IMAGES, GENERAL, TEXTS
-    )
-    vectors = [[tf.constant(one, tf.float32) for one in group] for group in (IMAGES, GENERAL)]
-    with tf.GradientTape() as tape:
-        result = layer(Modalities(*vectors, {name: rectangle(flat) for name, flat in TEXTS.items()}), training())
-        loss = tf.reduce_sum(result * numbers(9, *result.shape))
-    variables = {name: one.variable for name, one in build.parameters.items()}
-    for name, gradient in tape.gradient(loss, variables).items():
-        assert gradient is not None and np.isfinite(tf.convert_to_tensor(gradient)).all(), name
-        assert name.endswith("key/bias") or np.any(tf.convert_to_tensor(gradient)), name
+    text = SIZES + CROSS + "image_self_attention_layer_num: 1 use_token_type: true"
+    require_learning(make(text, Parts(IMAGES, GENERAL, TEXTS)))
 
 
 def test_a_text_that_is_too_long_says_what_to_do():
-    layer, _, _ = make("text_head_size: 4 max_position_embeddings: 2", texts=TEXTS)
+    made = make("text_head_size: 4 max_position_embeddings: 2", Parts(texts=TEXTS))
     with pytest.raises(
         tf.errors.InvalidArgumentError, match=r"bottom_cmbf: title has more steps than .* max_seq_len: 2"
     ):
-        run(layer, texts=TEXTS)
+        made()
 
 
-ALL = ModalityShapes([8, 8], [5], {"title": 4}, 2)
+SHAPES = ModalityShapes([8, 8], [5], {"title": 4}, 2)
 
 
 @pytest.mark.parametrize(
@@ -231,19 +195,23 @@ ALL = ModalityShapes([8, 8], [5], {"title": 4}, 2)
         ),
         (SIZES, ModalityShapes(image=[4, 6]), "needs features of one width in the group image"),
         (SIZES, ModalityShapes(text={"a": 4, "b": 6}), "needs features of one width in the group text"),
-        ("multi_head_num: 0", ALL, "has multi_head_num 0; it is 1 or more"),
-        ("hidden_dropout_prob: 1", ALL, "has hidden_dropout_prob 1"),
-        ("text_seq_emb_dropout_prob: 1", ALL, "has text_seq_emb_dropout_prob 1"),
-        (SIZES, ALL, "needs image_cross_head_size, the width of a head, where images have no layers of their own"),
-        ("image_self_attention_layer_num: 1", ALL, "needs text_head_size, 1 or more"),
+        ("multi_head_num: 0", SHAPES, "has multi_head_num 0; it is 1 or more"),
+        ("hidden_dropout_prob: 1", SHAPES, "has hidden_dropout_prob 1"),
+        ("text_seq_emb_dropout_prob: 1", SHAPES, "has text_seq_emb_dropout_prob 1"),
+        (
+            SIZES,
+            SHAPES,
+            "needs image_cross_head_size, the width of a head, where images have no layers of their own",
+        ),
+        ("image_self_attention_layer_num: 1", SHAPES, "needs text_head_size, 1 or more"),
         (
             SIZES + "image_self_attention_layer_num: 1 max_position_embeddings: 4",
-            ALL,
+            SHAPES,
             "needs image_cross_head_size, the width of a head of the layers between images and texts",
         ),
         (
             SIZES + "image_self_attention_layer_num: 1 image_feature_patch_num: 3",
-            ALL,
+            SHAPES,
             "has image_feature_patch_num 3, but the group image has 2",
         ),
         (

@@ -2,11 +2,9 @@
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from easymtl.layers.context import Build, Call
-from easymtl.layers.experts import mix
-from easymtl.layers.fusion import FusionUnit, mix_each
+from easymtl.layers.fusion import FusionUnit
 
 X = np.random.default_rng(1).normal(size=[16, 5]).astype(np.float32)
 
@@ -27,11 +25,3 @@ def test_native_weights_are_trained_as_they_are():
     build.parameters["u/native"].assign([-3.0, 7.0])
     difference = unit(X, Call()) - unit.gate(X, Call())
     np.testing.assert_allclose(difference, np.tile([0, -3, 7, 0], [16, 1]), atol=1e-5)
-
-
-def test_units_together_are_units_one_by_one():
-    experts = tf.random.stateless_normal([16, 4, 3], [1, 3])
-    weights = [tf.random.stateless_normal([16, 4], [2, seed]) for seed in range(3)]
-    for weight, found in zip(weights, mix_each(weights, experts), strict=True):
-        np.testing.assert_allclose(found, mix(weight, experts), rtol=1e-5, atol=1e-6)
-    assert mix_each(weights, tf.cast(experts, tf.bfloat16))[0].dtype == tf.bfloat16

@@ -9,7 +9,8 @@ from easymtl.layers.context import Build
 from easymtl.layers.sequence_combiners import combined_width, make_combiner
 from easymtl.layers.shapes import ShapeFault
 from easymtl.protos.feature_pb2 import SequenceCombiner
-from tests.layers.histories import LENGTHS, numbers, padded, rectangle, relu, rows_of, segments, softmax
+from tests.formulas import relu, softmax
+from tests.layers.histories import LENGTHS, numbers, padded, rectangle, rows_of, segments
 from tests.layers.named.building import evaluation, training
 
 WIDTH = 4

@@ -11,6 +11,7 @@ from easymtl.layers.shapes import ShapeFault
 from easymtl.layers.steps import Rectangle, Segments, Steps
 from easymtl.layers.target_attention import TargetAttention, attention_width
 from easymtl.protos.feature_pb2 import SeqAttGroupConfig
+from tests.formulas import dense, match
 
 LENGTHS = [2, 0, 3, 1]
 ROWS = np.repeat(np.arange(len(LENGTHS), dtype=np.int32), LENGTHS)
@@ -69,12 +70,11 @@ def run(layer, keys, histories, aux=(), is_training=False, rectangles=(False, Fa
 
 def scores(weights, query, history, name="seq_dnng", is_training=False, bn=False) -> np.ndarray:
     """The DNN on [q, h, q - h, q∘h] of the steps that exist, relu between its layers."""
-    q = query[ROWS]
-    x = np.concatenate([q, history, q - history, q * history], axis=1)
+    x = match(query[ROWS], history)
     count = sum(key.startswith(name) and key.endswith("kernel") for key in weights)
     for index in range(count):
         path = f"{name}/dnn_{index}"
-        x = x @ weights[f"{path}/kernel"] + weights[f"{path}/bias"]
+        x = dense(weights, path, x)
         if index < count - 1:
             if bn:
                 mean = x.mean(0) if is_training else weights[f"{path}/bn/moving_mean"]
@@ -138,9 +138,7 @@ def test_a_layer_brings_key_and_history_to_the_width_of_the_history(key_width, t
     layer, weights, build = make(SMALL + "allow_key_transform: true " + text, keys, histories)
     names = [f"sequence_{part}_transform_layer_seq_dnng" for part in ("key", "fea")]
     assert [weights[f"{name}/kernel"].shape for name in names] == [(key_width, 5), (5, 5)]
-    query, history = (
-        x @ weights[f"{name}/kernel"] + weights[f"{name}/bias"] for x, name in zip((keys[0], histories[0]), names)
-    )
+    query, history = (dense(weights, name, x) for name, x in zip(names, (keys[0], histories[0])))
     sums = attend(scores(weights, query, history), history)
     np.testing.assert_allclose(run(layer, keys, histories), np.concatenate([*sums, query], 1), rtol=1e-5, atol=1e-5)
     assert [variable.shape[0] for variable in build.regularized] == [20, 5], "l2 does not reach the transforms"
@@ -165,8 +163,7 @@ def test_the_default_layers_have_norms_that_count_real_steps_only(is_rectangle):
         expected = np.concatenate([*attend(own, histories[0]), keys[0]], 1)
         result = run(layer, keys, histories, (), is_training, (is_rectangle, is_rectangle))
         np.testing.assert_allclose(result, expected, rtol=1e-3, atol=1e-3)
-    q, h = keys[0][ROWS], histories[0]
-    first = np.concatenate([q, h, q - h, q * h], 1) @ weights["seq_dnng/dnn_0/kernel"] + weights["seq_dnng/dnn_0/bias"]
+    first = dense(weights, "seq_dnng/dnn_0", match(keys[0][ROWS], histories[0]))
     moved = MOMENTUM * weights["seq_dnng/dnn_0/bn/moving_mean"] + (1 - MOMENTUM) * first.mean(0)
     np.testing.assert_allclose(build.parameters["seq_dnng/dnn_0/bn/moving_mean"].read(), moved, rtol=1e-5, atol=1e-6)
 

@@ -112,8 +112,11 @@ def test_the_width_that_rules_go_by_is_the_one_of_the_layer(group):
         (RAW.format("x", "x", f"embedding_dim: 4 {AUTO_DIS}"), "exclude each other"),
         (RAW.format("x", "x", f"boundaries: 1 embedding_dim: 4 {PERIODIC}"), "exclude each other"),
         (RAW.format("x", "x", "auto_dis_embedding { embedding_dim: 4 num_bins: 3 }"), "needs temperature"),
-        (RAW.format("x", "x", PERIODIC.replace("6", "5")), "5 is odd"),
+        (RAW.format("x", "x", PERIODIC.replace("6", "5")), "embedding_dim is 5; sines and cosines need an even one"),
         (RAW.format("x", "x", "periodic_embedding { embedding_dim: 4 }"), "needs sigma"),
+        (RAW.format("x", "x", PERIODIC.replace("0.3", "-0.3")), "needs sigma above 0"),
+        (RAW.format("x", "x", NARY.replace("[2, 10]", "1")), r"carries is \[1\]; bases of numbers are 2 to 65536"),
+        (RAW.format("x", "x", NARY.replace("carries", "intra_ary_pooling: 'men' carries")), 'Did you mean "mean"'),
         (RAW.format("x", "x", NARY.replace("dim: 2", "dim: 2 output_tensor_list: true")), "is for blocks"),
         (
             RAW.format("x", "x", 'periodic_embedding { embedding_dim: 4 sigma: 1 linear_activation: "rellu" }'),

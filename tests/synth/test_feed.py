@@ -120,6 +120,20 @@ def test_interests_are_scaled_to_about_unit_deviation(seed):
         assert known.std() == pytest.approx(1, abs=0.15)
 
 
+def test_each_label_goes_by_both_interests_in_a_ratio_of_its_own(table):
+    """Little follows for a click from what was liked, and more for a follow than from what was watched."""
+    inputs = Feed().features(2, block_random("feed", 2, "train", 0), Feed.block_rows).inputs
+    both = np.stack([inputs["watched"], inputs["liked"], np.ones(Feed.block_rows)], axis=1)
+    truth = {label: table[f"true_{label}"].to_numpy()[: Feed.block_rows].astype(float) for label in Feed.outcomes}
+    ratios = {}
+    for label, value in truth.items():
+        mean = value if label == "click" else value / truth["click"]
+        score = np.log(mean) if label == "watch_seconds" else np.log(mean / (1 - mean))
+        watched, liked, _ = np.linalg.lstsq(both, score, rcond=None)[0]
+        ratios[label] = liked / watched
+    assert ratios == pytest.approx({"click": 0.27, "like": 1.1, "follow": 2.0, "watch_seconds": 0.33}, rel=0.2)
+
+
 def plain_columns(table):
     """All that a model without histories can see, as categories: numbers in ten buckets."""
     columns = [numbers(table, name) for name in ("item_category", "item_author", "hour", "position")]

@@ -88,3 +88,36 @@ def test_a_graph_goes_all_the_way(tmp_path):
     assert {"score", "probs_ctr", "probs_cvr", "y_stay"} <= set(first.column_names) == set(second.column_names)
     for name in first.column_names:
         np.testing.assert_allclose(first[name].to_numpy(), second[name].to_numpy(), rtol=1e-5, atol=1e-6)
+
+
+FM = """
+  feature_groups { group_name: "ids" feature_names: ["user", "tags"] }
+  backbone {
+    blocks { name: "fea" inputs { feature_group_name: "ids" } input_layer { only_output_feature_list: true } }
+    blocks {
+      name: "fm"
+      inputs { block_name: "fea" }
+      repeat {
+        num_repeat: 2 output_concat_axis: 1
+        keras_layer {
+          class_name: "FM"
+          st_params { fields { key: "l2_regularization" value { number_value: 0.1 } } }
+        }
+      }
+    }
+    concat_blocks: "fm"
+  }
+  model_params {
+"""
+
+
+@pytest.mark.parametrize("command", ["check", pytest.param("train", marks=pytest.mark.slow)])
+def test_a_parameter_that_nothing_reads_is_noted_once_with_its_line(command, tmp_path):
+    """As `fm { l2_regularization: 0.1 }` is, whose text alone says that it is ignored."""
+    change = ("  dbmtl {\n    bottom_dnn { hidden_units: [8, 6] }\n", FM)
+    project = Project(tmp_path, replaced(CONFIG, change))
+    line = (tmp_path / "x.config").read_text().split("st_params")[0].count("\n") + 1
+    done = project.run(f"{command} --pipeline_config x.config")
+    assert done.code == 0, done.message
+    said = f"x.config:{line}: keras_layer.st_params l2_regularization is ignored. The products have no weights"
+    assert " ".join(done.out.split()).count(said) == 1, done.out

@@ -3,10 +3,10 @@
 Reading one needs no TensorFlow; `easymtl.models.backbone` makes the layers.
 """
 
-from easymtl.config.block_graph.fault import Fault
 from easymtl.config.block_graph.graph import MAIN, Graph, read_graph
 from easymtl.config.block_graph.reading import block_outputs, graph_of, keras_layers, scope_outputs, wiring
 from easymtl.config.block_graph.scope import INPUT_KINDS, Node, Scope, Source
+from easymtl.config.fault import Fault
 
 __all__ = [
     "INPUT_KINDS",

@@ -3,9 +3,9 @@
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from easymtl.config.block_graph.fault import Fault
 from easymtl.config.block_graph.ordering import circle, sort
 from easymtl.config.block_graph.scope import Node, Scope, Source
+from easymtl.config.fault import Fault
 from easymtl.errors import did_you_mean, quoted
 from easymtl.protos.backbone_pb2 import BackboneTower, BlockPackage, InputLayer, KerasLayer
 

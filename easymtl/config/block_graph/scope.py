@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from easymtl.config.block_graph.fault import Fault
+from easymtl.config.fault import Fault
 from easymtl.errors import did_you_mean, quoted
 from easymtl.protos.backbone_pb2 import BackboneTower, Block, BlockPackage, Input
 

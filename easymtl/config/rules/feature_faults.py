@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from easymtl.config import view
 from easymtl.config.expressions import COMPARISONS, ExpressionFault, names_in, parse_expression
+from easymtl.config.fault import Fault
 from easymtl.config.names import NORMALIZERS, normalizer_name
-from easymtl.config.rules.number_embeddings import Fault, number_embedding_faults
+from easymtl.config.rules.number_embeddings import number_embedding_faults
 from easymtl.config.rules.review import INPUT_TYPES
 from easymtl.config.vocabulary import inspect_vocabulary, list_problems
 from easymtl.errors import did_you_mean, quoted

@@ -118,7 +118,7 @@ def _answers(review: Review) -> dict[str, str]:
 
 def _check_faults(review: Review, path: str, feature: FeatureConfig) -> None:
     for fault in feature_faults(feature, _input_types(review, feature)):
-        review.problem(f"{path}.{fault.field}" if fault.field else path, fault.text, *fault.reads)
+        review.problem(f"{path}.{fault.path}" if fault.path else path, fault.text, *fault.reads)
 
 
 def _input_types(review: Review, feature: FeatureConfig) -> list[str]:

@@ -1,12 +1,14 @@
 """Layers that a graph calls by name: found, their parameters read, their shapes asked, and made."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import tensorflow as tf
 from google.protobuf.message import Message
 
+from easymtl.config.block_graph import Graph, keras_layers
 from easymtl.config.layer_names import unknown_layer
-from easymtl.config.struct_params import read_struct
+from easymtl.config.struct_params import ignored_keys, read_struct
 from easymtl.layers.context import Build, Call
 from easymtl.layers.named import LAYERS, NamedLayer, Row
 from easymtl.layers.shapes import Shape, Value, describe
@@ -109,6 +111,22 @@ def layer_row(path: str, class_name: str) -> Row:
     if class_name in LAYERS:
         return LAYERS[class_name]
     raise BlockFault(f"{path}.class_name", unknown_layer(class_name, LAYERS))
+
+
+def ignored_parameters(graph: Graph) -> Iterator[tuple[str, str]]:
+    """Yields path and sentence of the `st_params` of layers that are legal and have no effect, each once.
+
+    Args:
+        graph: its layers have been planned.
+    """
+    told: set[tuple[str, str]] = set()
+    for scope in graph.scopes:
+        for node in scope.nodes.values():
+            for _, path, layer in keras_layers(node):
+                for text in ignored_keys(layer.st_params, LAYERS[layer.class_name].message()):
+                    if (note := (f"{path}.st_params", text)) not in told:
+                        told.add(note)
+                        yield note
 
 
 def layer_config(path: str, keras_layer: KerasLayer, row: Row) -> Message:

@@ -73,29 +73,6 @@ def as_tensors(x: object) -> Value:
     return tf.constant(x, tf.float32) if isinstance(x, np.ndarray) else x
 
 
-def dense(made: Made, path: str, x: np.ndarray) -> np.ndarray:
-    return x @ made.weights[f"{path}/kernel"] + made.weights.get(f"{path}/bias", 0.0)
-
-
-def layer_norm(made: Made, path: str, x: np.ndarray, epsilon: float = 1e-3) -> np.ndarray:
-    mean, variance = x.mean(-1, keepdims=True), x.var(-1, keepdims=True)
-    scale, offset = made.weights.get(f"{path}/gamma", 1.0), made.weights.get(f"{path}/beta", 0.0)
-    return (x - mean) / np.sqrt(variance + epsilon) * scale + offset
-
-
-def relu(x: np.ndarray) -> np.ndarray:
-    return np.maximum(x, 0)
-
-
-def sigmoid(x: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-x))
-
-
-def softmax(x: np.ndarray) -> np.ndarray:
-    powers = np.exp(x - x.max(-1, keepdims=True))
-    return powers / powers.sum(-1, keepdims=True)
-
-
 def refusal(class_name: str, text: str, inputs: Shape) -> str:
     """Returns what a layer says of parameters or inputs that it cannot take."""
     from easymtl.layers.shapes import ShapeFault

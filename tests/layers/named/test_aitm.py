@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 
 from easymtl.layers.shapes import vector
-from tests.layers.named.building import dense, make, refusal, relu, softmax, values, vectors
+from tests.formulas import dense, relu, softmax
+from tests.layers.named.building import make, refusal, values, vectors
 
 
 @pytest.mark.parametrize("project_dim", [0, 3])
@@ -16,10 +17,10 @@ def test_the_own_tower_attends_to_itself_and_to_what_others_hand_on(project_dim)
     width = project_dim or 4
     x = values(inputs)
     towers = [x[0], *(relu(one @ made.weights["transfer/layer_0/dense/kernel"]) for one in x[1:])]
-    query = dense(made, "query_0", x[0])
-    keys = np.stack([dense(made, f"key_{i}", tower) for i, tower in enumerate(towers)], axis=1)
+    query = dense(made.weights, "query_0", x[0])
+    keys = np.stack([dense(made.weights, f"key_{i}", tower) for i, tower in enumerate(towers)], axis=1)
     shares = softmax((keys * query[:, np.newaxis]).sum(2) / np.sqrt(width))
-    hands = np.stack([dense(made, f"value_{i}", tower) for i, tower in enumerate(towers)], axis=1)
+    hands = np.stack([dense(made.weights, f"value_{i}", tower) for i, tower in enumerate(towers)], axis=1)
     assert made.shape == vector(width)
     np.testing.assert_allclose(made(x), (shares[:, :, np.newaxis] * hands).sum(1), rtol=1e-5, atol=1e-5)
 

@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 
 from easymtl.layers.shapes import Array, History
-from tests.layers.histories import LENGTHS, exist, numbers, padded, rectangle, segments, softmax
+from tests.formulas import softmax
+from tests.layers.histories import LENGTHS, exist, numbers, padded, rectangle, segments
 from tests.layers.named.building import evaluation, make, refusal, training
 
 ROWS = len(LENGTHS)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from easymtl.layers.shapes import Array, vector
-from tests.layers.named.building import evaluation, make, refusal, softmax, training, values, vectors
+from tests.formulas import softmax
+from tests.layers.named.building import evaluation, make, refusal, training, values, vectors
 
 INPUTS = vectors(4, 4)
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from easymtl.layers.shapes import Array, vector
-from tests.layers.named.building import dense, make, refusal, values, vectors
+from tests.formulas import dense
+from tests.layers.named.building import make, refusal, values, vectors
 
 
 @pytest.mark.parametrize("is_summed", [True, False])
@@ -21,10 +22,10 @@ def test_products_of_all_pairs(kind, is_summed):
     }[kind]
     assert {name.split("/")[0] for name in made.weights} == {*layers.values(), "output"}
     x = values(inputs)
-    products = [dense(made, layers[i, j], x[i]) * x[j] for i, j in combinations(range(3), 2)]
+    products = [dense(made.weights, layers[i, j], x[i]) * x[j] for i, j in combinations(range(3), 2)]
     if is_summed:
         products = [product.sum(1, keepdims=True) for product in products]
-    expected = dense(made, "output", np.concatenate(products, axis=1))
+    expected = dense(made.weights, "output", np.concatenate(products, axis=1))
     np.testing.assert_allclose(made(x), expected, rtol=1e-5, atol=1e-5)
 
 

@@ -4,19 +4,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.formulas import dense, encode, gelu, relu, token_norm
 from tests.layers.histories import (
     LENGTHS,
-    dense,
-    encode,
     encoder_names,
     exist,
-    gelu,
     inputs,
-    layer_norm,
     numbers,
     padded,
     rectangle,
-    relu,
     segments,
     with_lengths,
 )
@@ -40,7 +36,7 @@ def run(made, layout=segments, history=HISTORY, query=QUERY, call=evaluation):
 
 def encoded(weights, tokens, mask, places, activation=gelu) -> np.ndarray:
     table = weights.get("position_embedding/b")
-    x = layer_norm(weights, "LayerNorm", tokens + (0 if table is None else table[places]))
+    x = token_norm(weights, "LayerNorm", tokens + (0 if table is None else table[places]))
     return encode(weights, "b/transformer", x, mask, 2, num_layers=2, activation=activation)
 
 

@@ -6,7 +6,8 @@ from easymtl.layers.context import Build
 from easymtl.layers.named import LAYERS
 from easymtl.layers.shapes import Array, vector
 from easymtl.protos.backbone_pb2 import CIN
-from tests.layers.named.building import make, refusal, relu, values
+from tests.formulas import relu
+from tests.layers.named.building import make, refusal, values
 
 INPUTS = Array((None, 3, 4))
 

@@ -7,20 +7,23 @@ from easymtl.layers.context import Build
 from easymtl.layers.named import LAYERS
 from easymtl.layers.shapes import vector
 from easymtl.protos.keras_pb2 import Cross
-from tests.layers.named.building import dense, make, refusal, values, vectors
+from tests.formulas import dense
+from tests.layers.named.building import make, refusal, values, vectors
 
 
 def test_the_first_input_multiplies_the_layer_of_the_second():
     made = make("Cross", "", vectors(4, 4))
     first, last = values(vectors(4, 4))
     assert set(made.weights) == {"dense/kernel", "dense/bias"}
-    np.testing.assert_allclose(made([first, last]), first * dense(made, "dense", last) + last, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        made([first, last]), first * dense(made.weights, "dense", last) + last, rtol=1e-5, atol=1e-6
+    )
 
 
 def test_one_tensor_is_both():
     made = make("Cross", "", vector(4))
     x = values(vector(4))
-    np.testing.assert_allclose(made(x), x * dense(made, "dense", x) + x, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(made(x), x * dense(made.weights, "dense", x) + x, rtol=1e-5, atol=1e-6)
 
 
 def test_low_rank_with_diagonal_and_activation():
@@ -30,7 +33,7 @@ def test_low_rank_with_diagonal_and_activation():
         "dense/kernel": (4, 2),
         "dense_1/kernel": (2, 4),
     }
-    inner = np.tanh(dense(made, "dense_1", dense(made, "dense", last))) + 0.5 * last
+    inner = np.tanh(dense(made.weights, "dense_1", dense(made.weights, "dense", last))) + 0.5 * last
     np.testing.assert_allclose(made([first, last]), first * inner + last, rtol=1e-5, atol=1e-6)
 
 

@@ -8,18 +8,9 @@ import tensorflow as tf
 
 from easymtl.layers.norm import EPSILON
 from easymtl.layers.shapes import Array, History
-from tests.layers.histories import (
-    LENGTHS,
-    LENGTHS_SHAPE,
-    inputs,
-    numbers,
-    rectangle,
-    rows_of,
-    segments,
-    softmax,
-    with_lengths,
-)
-from tests.layers.named.building import evaluation, make, refusal, relu, sigmoid, training
+from tests.formulas import match, relu, sigmoid, softmax
+from tests.layers.histories import LENGTHS, LENGTHS_SHAPE, inputs, numbers, rectangle, rows_of, segments, with_lengths
+from tests.layers.named.building import evaluation, make, refusal, training
 
 LAYERS = "attention_dnn { hidden_units: [6, 1] use_bn: false }"
 TEXTS = Array((None, 8), tf.string)
@@ -37,8 +28,7 @@ def by_softmax(scores: np.ndarray) -> np.ndarray:
 
 
 def matched(query: np.ndarray) -> np.ndarray:
-    spread = query[rows_of()]
-    return np.concatenate([spread, HISTORY, spread - HISTORY, spread * HISTORY], axis=1)
+    return match(query[rows_of()], HISTORY)
 
 
 def scores(weights: dict[str, np.ndarray], query: np.ndarray) -> np.ndarray:

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from tests.layers.named.building import make, refusal, relu, values, vectors
+from tests.formulas import relu
+from tests.layers.named.building import make, refusal, values, vectors
 
 INPUTS = vectors(4, 4, 4, 4)
 TEXT = "senet { reduction_ratio: 3 num_squeeze_group: 1 } bilinear { type: 'all' num_output_units: 5 }"

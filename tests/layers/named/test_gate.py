@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from easymtl.layers.shapes import vector
-from tests.layers.named.building import make, refusal, relu, values, vectors
+from tests.formulas import relu
+from tests.layers.named.building import make, refusal, values, vectors
 
 
 @pytest.mark.parametrize("index", [0, 1, 2])

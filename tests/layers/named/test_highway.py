@@ -7,7 +7,8 @@ from easymtl.layers.context import Build
 from easymtl.layers.named import LAYERS
 from easymtl.layers.shapes import vector
 from easymtl.protos.backbone_pb2 import HighWayTower
-from tests.layers.named.building import dense, make, refusal, relu, sigmoid, training, values
+from tests.formulas import dense, relu, sigmoid
+from tests.layers.named.building import make, refusal, training, values
 
 
 def test_the_gate_mixes_the_layer_with_its_input():
@@ -20,10 +21,10 @@ def test_the_gate_mixes_the_layer_with_its_input():
         "dense_1/kernel": (6, 6),
     }
     x = values(vector(4))
-    expected = dense(made, "input_projection", x)
+    expected = dense(made.weights, "input_projection", x)
     for gate, layer in (("gate_0", "dense"), ("gate_1", "dense_1")):
-        share = sigmoid(dense(made, gate, expected))
-        expected = share * relu(dense(made, layer, expected)) + (1 - share) * expected
+        share = sigmoid(dense(made.weights, gate, expected))
+        expected = share * relu(dense(made.weights, layer, expected)) + (1 - share) * expected
     np.testing.assert_allclose(made(x), expected, rtol=1e-5, atol=1e-5)
 
 
@@ -43,7 +44,7 @@ def test_a_new_layer_hands_on_most_of_its_input():
 def test_dropout_and_activation_are_those_of_the_layer_and_not_of_the_mix():
     made = make("Highway", "dropout_rate: 0.5 activation: 'tanh'", vector(4))
     x = values(vector(4))
-    share, hidden = sigmoid(dense(made, "gate_0", x)), np.tanh(dense(made, "dense", x))
+    share, hidden = sigmoid(dense(made.weights, "gate_0", x)), np.tanh(dense(made.weights, "dense", x))
     changed = (made(x, training()).numpy() - (1 - share) * x) / share / hidden
     assert set(np.round(changed.ravel(), 3)) == {0.0, 2.0}
 

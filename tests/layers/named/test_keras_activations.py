@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from easymtl.layers.shapes import Array, vector
-from tests.layers.named.building import make, refusal, softmax, values
+from tests.formulas import softmax
+from tests.layers.named.building import make, refusal, values
 
 FIELDS = Array((None, 3, 4))
 

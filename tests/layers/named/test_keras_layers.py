@@ -7,15 +7,8 @@ from easymtl.layers.context import Build
 from easymtl.layers.named import LAYERS
 from easymtl.layers.shapes import Array, vector
 from easymtl.protos import keras_pb2
-from tests.layers.named.building import (
-    evaluation,
-    layer_norm,
-    make,
-    refusal,
-    training,
-    values,
-    vectors,
-)
+from tests.formulas import layer_norm
+from tests.layers.named.building import evaluation, make, refusal, training, values, vectors
 
 FIELDS = Array((None, 3, 4))
 
@@ -66,7 +59,7 @@ def test_layer_norm_has_the_parts_that_are_asked_for():
         assert set(made.weights) == parts
         shifted = {f"own/{name}": value for name, value in made.weights.items()}
         made.weights.update(shifted)
-        expected = layer_norm(made, "own", x, 0.1 if "epsilon" in text else 1e-3)
+        expected = layer_norm(made.weights, "own", x, 0.1 if "epsilon" in text else 1e-3)
         np.testing.assert_allclose(made(x), expected, rtol=1e-4, atol=1e-5)
 
 

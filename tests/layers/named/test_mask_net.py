@@ -4,19 +4,8 @@ import numpy as np
 import pytest
 
 from easymtl.layers.shapes import vector
-from tests.layers.named.building import Made, dense, layer_norm, make, refusal, relu, values, vectors
-
-
-def masked(made: Made, path: str, x: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The block at a path, by the weights that it has."""
-    if f"{path}input_ln/gamma" in made.weights:
-        x = layer_norm(made, f"{path}input_ln", x)
-    if f"{path}project/kernel" in made.weights:
-        mask = dense(made, f"{path}project", mask)
-    result = x * dense(made, f"{path}weights", relu(dense(made, f"{path}aggregation", mask)))
-    if f"{path}output/kernel" in made.weights:
-        result = relu(layer_norm(made, f"{path}output_ln", dense(made, f"{path}output", result)))
-    return result
+from tests.formulas import layer_norm, mask_block, relu
+from tests.layers.named.building import make, refusal, values, vectors
 
 
 @pytest.mark.parametrize(
@@ -30,10 +19,10 @@ def masked(made: Made, path: str, x: np.ndarray, mask: np.ndarray) -> np.ndarray
 def test_a_block_masks_its_input(text):
     made = make("MaskBlock", text, vectors(4, 6))
     x, mask = values(vectors(4, 6))
-    np.testing.assert_allclose(made([x, mask]), masked(made, "", x, mask), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(made([x, mask]), mask_block(made.weights, "", x, mask), rtol=1e-4, atol=1e-5)
     if "output_size" not in text:
         alone = make("MaskBlock", text, vector(4))
-        np.testing.assert_allclose(alone(x), masked(alone, "", x, x), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(alone(x), mask_block(alone.weights, "", x, x), rtol=1e-4, atol=1e-5)
 
 
 def test_weights_have_the_names_and_shapes_of_checkpoints():
@@ -61,8 +50,8 @@ def test_parallel_blocks_read_the_input(has_norm):
     text = f"input_layer_norm: {str(has_norm).lower()} mask_blocks {{ aggregation_size: 5 output_size: 3 }}"
     made = make("MaskNet", f"{text} mask_blocks {{ aggregation_size: 4 }}", vector(4))
     x = values(vector(4))
-    start = layer_norm(made, "input_ln", x) if has_norm else x
-    expected = np.concatenate([masked(made, f"block_{i}/", start, start) for i in range(2)], axis=1)
+    start = layer_norm(made.weights, "input_ln", x) if has_norm else x
+    expected = np.concatenate([mask_block(made.weights, f"block_{i}/", start, start) for i in range(2)], axis=1)
     np.testing.assert_allclose(made(x), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -74,9 +63,9 @@ def test_serial_blocks_are_masked_by_the_first_input():
     made = make("MaskNet", text, vector(4))
     assert made.weights["block_1/aggregation/kernel"].shape == (4, 3)
     x = values(vector(4))
-    start = result = layer_norm(made, "input_ln", x)
+    start = result = layer_norm(made.weights, "input_ln", x)
     for index in range(2):
-        result = masked(made, f"block_{index}/", result, start)
+        result = mask_block(made.weights, f"block_{index}/", result, start)
     expected = relu(result @ made.weights["mlp/layer_0/dense/kernel"])
     np.testing.assert_allclose(made(x), expected, rtol=1e-4, atol=1e-5)
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from easymtl.layers.shapes import describe, vector
-from tests.layers.named.building import dense, make, refusal, relu, softmax, training, values, vectors
+from tests.formulas import dense, relu, softmax
+from tests.layers.named.building import make, refusal, training, values, vectors
 
 MLP = "expert_mlp { hidden_units: [8, 6] use_bn: false use_final_bn: false }"
 
@@ -18,7 +19,7 @@ def test_each_task_has_a_mixture_of_the_experts():
         hidden = relu(x @ made.weights[f"expert_{index}/layer_0/dense/kernel"])
         experts.append(relu(hidden @ made.weights[f"expert_{index}/layer_1/dense/kernel"]))
     for task, result in enumerate(made(x)):
-        shares = softmax(dense(made, f"gate_{task}", x))
+        shares = softmax(dense(made.weights, f"gate_{task}", x))
         np.testing.assert_allclose(result, np.einsum("be,ebw->bw", shares, np.stack(experts)), rtol=1e-5, atol=1e-5)
 
 
@@ -32,7 +33,7 @@ def test_experts_may_come_from_other_blocks_with_the_input_of_the_gates_behind_t
     }
     *experts, read = x = values(vectors(6, 6, 6, 16))
     for task, result in enumerate(made(x)):
-        expected = np.einsum("be,ebw->bw", softmax(dense(made, f"gate_{task}", read)), np.stack(experts))
+        expected = np.einsum("be,ebw->bw", softmax(dense(made.weights, f"gate_{task}", read)), np.stack(experts))
         np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-5)
 
 

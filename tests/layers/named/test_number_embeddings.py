@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from easymtl.layers.shapes import Array, describe, vector
-from tests.layers.named.building import make, refusal, relu, softmax, values, vectors
+from tests.formulas import relu, softmax
+from tests.layers.named.building import make, refusal, values, vectors
 
 NUMBERS = vector(3)
 
@@ -116,7 +117,7 @@ def test_replicas_are_a_list_with_their_other_forms_behind_them():
         (
             "PeriodicEmbedding",
             "embedding_dim: 4 sigma: 1 add_linear_layer: false linear_activation: 'tanh'",
-            "has linear_activation, but add_linear_layer is false; leave one of them out",
+            'has linear_activation "tanh", but add_linear_layer is false; leave one of them out',
         ),
         ("AutoDisEmbedding", "num_bins: 4 temperature: 1", "needs embedding_dim, for example embedding_dim: 16"),
         ("AutoDisEmbedding", "embedding_dim: 4 temperature: 1", "needs num_bins, for example num_bins: 16"),

@@ -5,15 +5,11 @@ import pytest
 import tensorflow as tf
 
 from easymtl.layers.norm import EPSILON
-from tests.layers.named.building import dense, make, refusal, relu, sigmoid, training, values, vectors
+from tests.formulas import dense, gate, relu, sigmoid
+from tests.layers.named.building import make, refusal, training, values, vectors
 
 INPUTS = vectors(4, 2)
 MLP = "mlp { hidden_units: [6, 5] use_bn: false use_final_bn: false }"
-
-
-def gate(made, index: int, number: int, read: np.ndarray) -> np.ndarray:
-    layer = f"gate_{index}/dense_{number}" if number else f"gate_{index}/dense"
-    return 2 * sigmoid(dense(made, f"gate_{index}/weight", relu(dense(made, layer, read))))
 
 
 @pytest.mark.parametrize("is_full", [True, False])
@@ -31,7 +27,9 @@ def test_eager_gates_scale_the_input_of_each_layer(is_full):
         "gate_1/weight/kernel": (6, 6),
     }
     for index in range(2):
-        hidden = relu(hidden * gate(made, index, index, read) @ made.weights[f"layer_{index}/dense/kernel"])
+        hidden = relu(
+            hidden * gate(made.weights, f"gate_{index}", index, read) @ made.weights[f"layer_{index}/dense/kernel"]
+        )
     np.testing.assert_allclose(made([x, values(INPUTS)[1]]), hidden, rtol=1e-5, atol=1e-5)
 
 
@@ -42,7 +40,7 @@ def test_lazy_gates_scale_the_output_of_each_layer():
     assert made.weights["gate_2/dense_1/kernel"].shape == (6, 3)
     for index in range(2):
         hidden = relu(hidden @ made.weights[f"layer_{index}/dense/kernel"])
-        hidden = hidden * gate(made, index + 1, index, read)
+        hidden = hidden * gate(made.weights, f"gate_{index + 1}", index, read)
     np.testing.assert_allclose(made([x, prior]), hidden, rtol=1e-5, atol=1e-5)
 
 
@@ -52,13 +50,13 @@ def test_gates_are_trained_with_norm_and_dropout():
     assert "gate_1/dense/bias" not in made.weights and "gate_1/weight/bias" not in made.weights
     x, prior = values(INPUTS)
     read = np.concatenate([x, prior], axis=1)
-    hidden = dense(made, "gate_1/dense", read)
+    hidden = dense(made.weights, "gate_1/dense", read)
     hidden = (hidden - hidden.mean(0)) / np.sqrt(hidden.var(0) + EPSILON)
     hidden = relu(hidden * made.weights["gate_1/bn/gamma"] + made.weights["gate_1/bn/beta"])
     [own] = made.layer.gates
     kept = own.dropout(np.ones(hidden.shape, np.float32), training()).numpy()
     assert set(kept.ravel()) == {0.0, 2.0}
-    factor = 2 * sigmoid(dense(made, "gate_1/weight", hidden * kept))
+    factor = 2 * sigmoid(dense(made.weights, "gate_1/weight", hidden * kept))
     expected = relu(x @ made.weights["layer_0/dense/kernel"]) * factor
     before = own.norm.mean.numpy()
     np.testing.assert_allclose(made([x, prior], training()), expected, rtol=1e-4, atol=1e-5)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from easymtl.layers.shapes import vector
-from tests.layers.named.building import dense, layer_norm, make, refusal, relu, values, vectors
+from tests.formulas import dense, layer_norm, relu
+from tests.layers.named.building import make, refusal, values, vectors
 
 INPUTS = vectors(4, 6, 2)
 
@@ -27,9 +28,9 @@ def test_components_are_weighted_by_what_was_squeezed(has_skip, has_norm):
         groups = field.reshape([len(field), 2, -1])
         squeezed += [groups.max(2), groups.mean(2)]
     joined = np.concatenate(x, axis=1)
-    expected = joined * dense(made, "W2", relu(dense(made, "W1", np.concatenate(squeezed, axis=1))))
+    expected = joined * dense(made.weights, "W2", relu(dense(made.weights, "W1", np.concatenate(squeezed, axis=1))))
     expected = expected + joined if has_skip else expected
-    expected = layer_norm(made, "output_ln", expected) if has_norm else expected
+    expected = layer_norm(made.weights, "output_ln", expected) if has_norm else expected
     np.testing.assert_allclose(made(x), expected, rtol=1e-4, atol=1e-5)
 
 

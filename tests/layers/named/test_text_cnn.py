@@ -7,8 +7,9 @@ import tensorflow as tf
 from easymtl.layers.context import Build
 from easymtl.layers.text_cnn import TextCNN
 from easymtl.protos.backbone_pb2 import TextCNN as TextCNNConfig
+from tests.formulas import relu
 from tests.layers.histories import LENGTHS, inputs, numbers, padded, rectangle, segments, with_lengths
-from tests.layers.named.building import evaluation, make, refusal, relu, training
+from tests.layers.named.building import evaluation, make, refusal, training
 
 WIDTH = 4
 HISTORY = numbers(1, sum(LENGTHS), WIDTH)

@@ -7,19 +7,8 @@ import pytest
 import tensorflow as tf
 
 from easymtl.layers.shapes import Array, History, vector
-from tests.layers.histories import (
-    LENGTHS,
-    dense,
-    exist,
-    inputs,
-    layer_norm,
-    numbers,
-    padded,
-    rectangle,
-    relu,
-    segments,
-    softmax,
-)
+from tests.formulas import dense, layer_norm, relu, softmax
+from tests.layers.histories import LENGTHS, exist, inputs, numbers, padded, rectangle, segments
 from tests.layers.named.building import evaluation, make, refusal, training
 
 WIDTH, ROWS = 4, 3
