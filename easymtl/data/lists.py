@@ -102,11 +102,14 @@ def parents(column: pa.Array) -> np.ndarray:
     return pc.list_parent_indices(column).to_numpy().astype(np.int64)
 
 
-def empty_places(tags: pa.Array, to_texts: Callable[[pa.Array], Cast]) -> tuple[np.ndarray, np.ndarray]:
+def empty_places(tags: pa.Array, to_distinct: Distinct) -> tuple[np.ndarray, np.ndarray]:
     """Returns row and place of the tags that are empty or null, twice `[k]`."""
-    rows = parents(tags)
-    texts, _ = to_texts(pc.list_flatten(tags))
-    is_empty = flags(pc.equal(texts.fill_null(""), ""))
+    texts, _ = to_distinct(pc.list_flatten(tags))
+    items, indices = _filled(texts, "")
+    is_empty = flags(pc.equal(items, ""))
+    if not is_empty.any():
+        return NONE, NONE
+    rows, is_empty = parents(tags), is_empty[indices]
     return rows[is_empty], _places(rows)[is_empty]
 
 

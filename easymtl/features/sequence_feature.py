@@ -30,13 +30,13 @@ class _Items(NamedTuple):
         texts: p of them.
         steps: int64 `[p]`, the step of each.
         places: int64 `[p]`, its place in the step.
-        num_steps: int64 scalar.
+        lengths: int64 `[n]`, the items of each step.
     """
 
     texts: Pieces
     steps: tf.Tensor
     places: tf.Tensor
-    num_steps: tf.Tensor
+    lengths: tf.Tensor
 
 
 class SequenceFeature(Transform):
@@ -100,9 +100,8 @@ class SequenceFeature(Transform):
         if not self._are_components:
             ids, counts = parts.pieces.each(self._ids)
             return Ids(ids, {}), counts
-        num_steps = tf.size(parts.rows, out_type=tf.int64)
-        steps = tf.range(num_steps)
-        return self._numbers_of(_Items(parts.pieces, steps, tf.zeros_like(steps), num_steps))
+        steps = tf.range(tf.size(parts.rows, out_type=tf.int64))
+        return self._numbers_of(_Items(parts.pieces, steps, tf.zeros_like(steps), tf.ones_like(steps)))
 
     def _ids(self, texts: tf.Tensor) -> tuple[tf.Tensor, Counts]:
         """Returns the rows of items `[m]`, -1 for the zero vector."""
@@ -129,8 +128,7 @@ class SequenceFeature(Transform):
     def _bags(self, items: _Items) -> tuple[Bags, Counts]:
         """Returns the bags of items, combined."""
         ids, counts = items.texts.each(self._ids)
-        lengths = counts_by_row(tf.ones_like(items.steps), items.steps, items.num_steps)
-        bags = Bags(tf.maximum(ids, 0), lengths, None, {})
+        bags = Bags(tf.maximum(ids, 0), items.lengths, None, {})
         if self.boundaries:
             # No bucket is no row: it weighs 0.
             bags = bags._replace(weights=tf.cast(ids >= 0, tf.float32))
@@ -138,16 +136,17 @@ class SequenceFeature(Transform):
 
     def _numbers_of(self, items: _Items) -> tuple[Bags | Dense, Counts]:
         """Returns the vectors of numbers of steps, missing ones 0, as they are or as weights of rows."""
+        num_steps = tf.size(items.lengths, out_type=tf.int64)
         values, finite = items.texts.each(_finite_numbers)
         inside = tf.less(items.places, self.dimension)
         places = tf.stack([items.steps, items.places], axis=1)[inside]
-        shape = tf.stack([items.num_steps, tf.constant(self.dimension, tf.int64)])
+        shape = tf.stack([num_steps, tf.constant(self.dimension, tf.int64)])
         table = tf.ensure_shape(tf.scatter_nd(places, values[inside], shape), [None, self.dimension])
         counts = {"not_finite": count(~finite), "surplus": count(~inside)}
         if self.kind_of_steps is Dense:
             return Dense(table, {}), counts
-        ids = tf.tile(tf.range(self.dimension, dtype=tf.int64), [items.num_steps])
-        lengths = tf.fill([items.num_steps], tf.constant(self.dimension, tf.int64))
+        ids = tf.tile(tf.range(self.dimension, dtype=tf.int64), [num_steps])
+        lengths = tf.fill([num_steps], tf.constant(self.dimension, tf.int64))
         return Bags(ids, lengths, tf.reshape(table, [-1]), {}), counts
 
 
@@ -170,8 +169,8 @@ def _items(parts: Split, separator: str, keep_empty: bool) -> tuple[Split, _Item
     kept = tf.less(parts.positions, tf.gather(lengths, parts.rows))
     number = tf.cumsum(tf.cast(kept, tf.int64)) - 1
     of_kept = found.kept(tf.gather(kept, found.rows))
-    steps, num_steps = tf.gather(number, of_kept.rows), tf.reduce_sum(tf.cast(kept, tf.int64))
-    return parts.kept(kept), _Items(of_kept.pieces, steps, of_kept.positions, num_steps)
+    steps = tf.gather(number, of_kept.rows)
+    return parts.kept(kept), _Items(of_kept.pieces, steps, of_kept.positions, of_kept.lengths[kept])
 
 
 def _by_row(counts: Counts, rows: tf.Tensor, lengths: tf.Tensor) -> Counts:

@@ -68,9 +68,9 @@ class Split(NamedTuple):
 
     def kept(self, mask: tf.Tensor) -> "Split":
         """Returns the pieces at which a mask `[m]` is true, at the positions that they have."""
-        rows = self.rows[mask]
-        lengths = counts_by_row(tf.ones_like(rows), rows, tf.shape(self.lengths, out_type=tf.int64)[0])
-        return Split(self.pieces.kept(mask), rows, self.positions[mask], lengths)
+        ends, num_kept = tf.cumsum(self.lengths), tf.cumsum(tf.pad(tf.cast(mask, tf.int64), [[1, 0]]))
+        lengths = tf.gather(num_kept, ends) - tf.gather(num_kept, ends - self.lengths)
+        return Split(self.pieces.kept(mask), self.rows[mask], self.positions[mask], lengths)
 
 
 def as_text(column: tf.Tensor | Items, precision: int) -> Any:
@@ -164,7 +164,8 @@ def counts_by_row(values: tf.Tensor, rows: tf.Tensor, num_rows: tf.Tensor) -> tf
 
 def rows_and_places(lengths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the row, and the place within it, of every entry of rows of `lengths` `[n]`: twice `[m]` int64."""
-    ends = tf.cumsum(lengths)
-    entries = tf.range(tf.reduce_sum(lengths))
-    rows = tf.searchsorted(ends, entries, side="right", out_type=tf.int64)
-    return rows, entries - tf.gather(ends - lengths, rows)
+    starts, num_entries = tf.cumsum(lengths, exclusive=True), tf.reduce_sum(lengths)
+    # Rows that start at an entry or, being empty, just before it; a row at the end may start behind the last one.
+    num_starts = tf.math.unsorted_segment_sum(tf.ones_like(starts), starts, num_entries + 1)
+    rows = tf.cumsum(num_starts[:-1]) - 1
+    return rows, tf.range(num_entries) - tf.gather(starts, rows)
