@@ -1,9 +1,10 @@
-"""What histories cost: `python -m benchmarks.histories [--batch 4096] [--rounds 5] [--out FOLDER]`.
+"""What histories cost: `python -m benchmarks.histories [--units 64,32,1] [--precision FLOAT32] [--out FOLDER]`.
 
 The step of a shared bottom over 18 features (width 16 each) and two tasks, alone and with two histories that the
 candidate attends over (DIN), in turns. Then the same against the mean length of the histories, and against the longest
 row of the batch at one mean length: work should follow the first and not the second. Writes `histories.csv` and a
-picture.
+picture. Without `--units` attention is that of (64, 32, 1) units without batch norm; `--units default` is what a
+config without `seq_dnn` gets, (128, 64, 32, 1) with batch norm.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,8 @@ BAR = 1.6
 MEAN, LONGEST = 20, 50
 MEANS = (5, 10, 20, 40)
 LONGESTS = (50, 200, 1000)
+UNITS = "64,32,1"
+DEFAULT = "default"
 _WIDTH = 16
 
 
@@ -37,7 +41,12 @@ def lengths_of(rows: int, mean: int, longest: int, random: np.random.Generator) 
     return spread
 
 
-def config_text(has_histories: bool, folder: Path, batch: int) -> str:
+def attention_text(units: str) -> str:
+    """Returns the field that declares the layers of attention, of widths such as "64,32,1"; nothing for the default."""
+    return "" if units == DEFAULT else f"seq_dnn {{ hidden_units: [{units}] use_bn: false }}"
+
+
+def config_text(has_histories: bool, folder: Path, batch: int, units: str = UNITS, precision: str = "FLOAT32") -> str:
     """Returns the config of one of the models."""
     names = [f"f{place}" for place in range(NUM_FEATURES)]
     histories = ["h1", "h2"] if has_histories else []
@@ -47,7 +56,7 @@ def config_text(has_histories: bool, folder: Path, batch: int) -> str:
     features += [f'  features {{ input_names: "{name}" feature_type: SequenceFeature {table} }}' for name in histories]
     attention = "\n".join(
         f'    sequence_features {{ group_name: "{name}" seq_att_map {{ key: "f{place}" hist_seq: "{name}" }}\n'
-        "      seq_dnn { hidden_units: [64, 32, 1] use_bn: false } need_key_feature: false }"
+        f"      {attention_text(units)} need_key_feature: false }}"
         for place, name in enumerate(histories)
     )
     quoted = ", ".join(f'"{name}"' for name in names)
@@ -55,7 +64,7 @@ def config_text(has_histories: bool, folder: Path, batch: int) -> str:
     return f"""
 train_input_path: "{folder}/train.parquet"
 model_dir: "{folder}/model"
-train_config {{ mixed_precision: FLOAT32 optimizer_config {{ adam_optimizer {{ learning_rate {{
+train_config {{ mixed_precision: {precision} optimizer_config {{ adam_optimizer {{ learning_rate {{
   constant_learning_rate {{ learning_rate: 0.001 }} }} }} }} }}
 data_config {{
   input_type: ParquetInput batch_size: {batch} num_epochs: 1 label_fields: ["click", "buy"]
@@ -95,14 +104,23 @@ def write_rows(folder: Path, rows: int, mean: int, longest: int) -> None:
     pq.write_table(pa.table(columns), folder / "train.parquet")
 
 
-def make_step(has_histories: bool, batch: int, mean: int = MEAN, longest: int = LONGEST) -> Callable[[], float]:
-    """Returns a function that makes steps and tells the seconds of one."""
+def make_step(
+    config: Callable[[Path], str], batch: int, mean: int = MEAN, longest: int = LONGEST
+) -> Callable[[], float]:
+    """Returns a function that makes steps and tells the seconds of one.
+
+    Args:
+        config: returns the text of a config of data in a folder.
+        batch: rows of a step.
+        mean: mean length of the histories.
+        longest: length of the longest one.
+    """
     from benchmarks.step import Step
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_rows(folder, batch, mean, longest)
-        (folder / "x.config").write_text(config_text(has_histories, folder, batch), encoding="utf-8")
+        (folder / "x.config").write_text(config(folder), encoding="utf-8")
         step = Step(folder / "x.config", [])
 
     def seconds() -> float:
@@ -131,13 +149,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.histories", description=__doc__.split("\n", 1)[0])
     parser.add_argument("--batch", type=int, default=4096)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--units", default=UNITS, help=f"hidden units of attention, or {DEFAULT}")
+    parser.add_argument("--precision", default="FLOAT32", choices=["FLOAT32", "BFLOAT16"])
     parser.add_argument("--out", type=Path, help="folder of histories.csv and histories.svg")
     options = parser.parse_args(arguments)
     start_tensorflow()
-    plain = make_step(False, options.batch)
+    config = partial(config_text, batch=options.batch, units=options.units, precision=options.precision)
+    plain = make_step(partial(config, False), options.batch)
     rows = []
     for mean, longest in [(mean, LONGEST) for mean in MEANS] + [(MEAN, longest) for longest in LONGESTS[1:]]:
-        found = ratios(make_step(True, options.batch, mean, longest), plain, options.rounds)
+        found = ratios(make_step(partial(config, True), options.batch, mean, longest), plain, options.rounds)
         middle = statistics.median(found)
         rows.append({"mean": mean, "longest": longest, "ratio": middle, "lowest": min(found), "highest": max(found)})
         bar = f"  (bar: {BAR})" if (mean, longest) == (MEAN, LONGEST) else ""

@@ -10,17 +10,19 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from easymtl.data import casts, texts
 from easymtl.data.casts import NONE, Cast
 from easymtl.data.convert import ALLOWED, parse_text
 from easymtl.data.fields import DICTIONARY, TYPE_NAMES, Field
-from easymtl.data.lists import is_list, join_items
+from easymtl.data.lists import encode_items, is_list, join_items
 from easymtl.data.text_form import TextForm
 from easymtl.errors import quoted
 
 _WHOLE = (pa.int32(), pa.int64())
 _FLOATS = (pa.float32(), pa.float64())
+_VIEWS = (pa.string_view(), pa.binary_view())
 _NUMBERS = (*_WHOLE, *_FLOATS, pa.bool_())
 
 
@@ -263,6 +265,8 @@ def convert(column: pa.Array, field: Field) -> Cast:
         return column, NONE
     if isinstance(column.type, pa.BaseExtensionType):
         column = column.storage
+    if field.has_items:
+        return encode_items(column, field.form, partial(_texts_of_items, form=field.form))
     if field.type == pa.string():
         return _to_dictionary(column, field.form)
     values = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
@@ -283,19 +287,41 @@ def to_texts(values: pa.Array, form: TextForm) -> Cast:
     assert kind is not None and kind.to_text is not None, "types are checked when a file is opened"
     if _is_text(values.type) or pa.types.is_null(values.type):
         return kind.to_text(values, form)
-    encoded = casts.wide(values).dictionary_encode()
+    texts, is_bad = distinct_texts(values, form)
+    return texts.dictionary.take(texts.indices), np.flatnonzero(is_bad)
+
+
+def distinct_texts(values: pa.Array, form: TextForm) -> tuple[pa.DictionaryArray, np.ndarray]:
+    """Returns the texts of values `[n]` that are no lists, each made once, and which of them have none, bool `[n]`."""
+    if isinstance(values.type, pa.BaseExtensionType):
+        values = values.storage
+    if values.type in _VIEWS:
+        # Arrow makes no dictionaries of views.
+        values = values.cast(pa.binary())
+    encoded = values if pa.types.is_dictionary(values.type) else casts.wide(values).dictionary_encode()
+    kind = kind_of(values.type)
+    assert kind is not None and kind.to_text is not None, "types are checked when a file is opened"
     distinct, bad = kind.to_text(encoded.dictionary, form)
-    if not len(bad):
-        return distinct.take(encoded.indices), NONE
-    is_bad = np.zeros(len(distinct), bool)
+    texts = pa.DictionaryArray.from_arrays(encoded.indices.cast(pa.int32()), distinct.cast(pa.string()))
+    is_bad = np.zeros(len(distinct) + 1, bool)
     is_bad[bad] = True
-    rows = pa.array(is_bad).take(encoded.indices)
-    return distinct.take(encoded.indices), np.flatnonzero(casts.flags(rows))
+    if not is_bad.any():
+        return texts, np.zeros(len(texts), bool)
+    return texts, is_bad[texts.indices.fill_null(len(distinct)).to_numpy()]
+
+
+def _texts_of_items(items: pa.Array, form: TextForm) -> tuple[pa.DictionaryArray, np.ndarray]:
+    """Returns the texts of items of lists, and which have none: a weight of a tag that is NaN has none either."""
+    texts, is_bad = distinct_texts(items, form)
+    if form.tags and pa.types.is_floating(plain_type(items.type)):
+        numbers = items.dictionary_decode() if pa.types.is_dictionary(items.type) else items
+        is_bad = is_bad | casts.flags(pc.is_nan(numbers.cast(pa.float64())))
+    return texts, is_bad
 
 
 def _to_dictionary(column: pa.Array, form: TextForm) -> Cast:
     if is_list(column.type):
-        joined, bad = join_items(column, form, partial(to_texts, form=form))
+        joined, bad = join_items(column, form, partial(_texts_of_items, form=form))
         return joined.dictionary_encode().cast(DICTIONARY), bad
     if pa.types.is_dictionary(column.type) and _is_text(column.type.value_type):
         strings, bad = casts.utf8(column.dictionary)

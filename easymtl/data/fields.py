@@ -22,6 +22,9 @@ TYPE_NAMES = {kind: DatasetConfig.FieldType.Name(number) for number, kind in ARR
 # How string columns come out of a source: each distinct value of a batch is held once.
 DICTIONARY = pa.dictionary(pa.int32(), pa.string())
 
+LISTS = pa.large_list(DICTIONARY)
+"""How list columns come out of a source for whoever reads items, see `open_source`: each distinct one is held once."""
+
 
 @dataclass(frozen=True)
 class Field:
@@ -34,6 +37,7 @@ class Field:
         form: what its readers need its text to be, where it is declared STRING.
         as_found: the type of a column that is handed on as it is in the files, else None.
         is_label: whether it is one of `data_config.label_fields`.
+        has_items: whether lists come out as their items; otherwise as texts.
     """
 
     name: str
@@ -42,6 +46,7 @@ class Field:
     form: TextForm = OF_IDS
     as_found: pa.DataType | None = None
     is_label: bool = False
+    has_items: bool = False
 
     @property
     def type_name(self) -> str:
@@ -50,9 +55,11 @@ class Field:
 
     @property
     def column_type(self) -> pa.DataType:
-        """Returns the Arrow type that a source yields: a dictionary for strings, else `type`."""
+        """Returns the Arrow type that a source yields: a dictionary for strings, lists of them, else `type`."""
         if self.as_found is not None:
             return self.as_found
+        if self.has_items:
+            return LISTS
         return DICTIONARY if self.type == pa.string() else self.type
 
     def advice(self, text: str) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from easymtl.data.casts import NONE
-from easymtl.data.column_types import kind_of, plain_type, to_texts
+from easymtl.data.column_types import distinct_texts, kind_of, plain_type
 from easymtl.data.fields import Field
 from easymtl.data.lists import empty_places, is_list, without_places
 from easymtl.data.text_form import UNREAD
@@ -50,4 +50,4 @@ def _has_text(found: pa.DataType) -> bool:
 
 def _empty_places(tags: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     # Whether a tag is empty does not depend on how numbers are written.
-    return empty_places(tags, partial(to_texts, form=UNREAD))
+    return empty_places(tags, partial(distinct_texts, form=UNREAD))

@@ -11,9 +11,10 @@ import pyarrow.parquet
 
 from easymtl.data.blocks import Block, Source, Value
 from easymtl.data.casts import NONE
-from easymtl.data.column_types import TEXT_KINDS, convert, kind_of, type_problem, why_not
+from easymtl.data.column_types import TEXT_KINDS, convert, kind_of, plain_type, type_problem, why_not
 from easymtl.data.convert import default_scalar, fill_empty
 from easymtl.data.fields import Field
+from easymtl.data.lists import is_list
 from easymtl.data.paired_lists import pair_lists, unpaired_problem
 from easymtl.data.partitions import contradiction, other_value, partition_values, repeat
 from easymtl.data.paths import DataFile
@@ -101,7 +102,8 @@ class ParquetSource(Source):
 
     def find(self, block: Block, name: str, value: Value) -> str | None:
         """Returns file and row of the first row of a row group in which a column holds a value, or None."""
-        field, row = self.fields[name], self._first_row(block)
+        # A value of a list is its text.
+        field, row = replace(self.fields[name], has_items=False), self._first_row(block)
         default = self._defaults[list(self.fields).index(name)]
         for batch in self._batches(block, [name]):
             column = fill_empty(self._read_column(block.file, batch, field).values, default)
@@ -116,7 +118,12 @@ class ParquetSource(Source):
     def _found(self, field: Field) -> Field:
         """Returns a field as it is read: what nothing reads is handed on as it is, where it cannot be as declared."""
         found = {schema.field(field.name).type for schema in self._schemas.values() if field.name in schema.names}
-        if field.form.is_read or len(found) != 1 or any(field.name in values for values in self._of_folders.values()):
+        is_in_folders = any(field.name in values for values in self._of_folders.values())
+        if field.has_items:
+            # What is a text in some files, or in empty rows, is a text everywhere.
+            is_all = all(is_list(plain_type(kind)) for kind in found) and not is_in_folders
+            return replace(field, has_items=is_all and field.default is None)
+        if field.form.is_read or len(found) != 1 or is_in_folders:
             return field
         (kind,) = found
         return replace(field, as_found=kind) if type_problem(kind, field) else field
@@ -143,6 +150,7 @@ class ParquetSource(Source):
         schema = self._schemas[block.file]
         wanted = [name for name in dict.fromkeys([*names, *tags]) if name in schema.names]
         strings = [name for name in wanted if kind_of(schema.field(name).type) in TEXT_KINDS and self._is_text(name)]
+        strings += [path for name in wanted for path in self._paths_of_items(block.file, name)]
         with open_parquet(block.file, strings, self._metadata[block.file]) as opened:
             batches = opened.iter_batches(self._batch_rows, [block.start], wanted)
             while True:
@@ -153,6 +161,19 @@ class ParquetSource(Source):
                 if batch is None:
                     return
                 yield batch
+
+    def _paths_of_items(self, file: DataFile, name: str) -> list[str]:
+        """Returns where the texts lie that are items of a column, such as `name.list.element`; none of other lists."""
+        if name not in self.fields or not self.fields[name].has_items:
+            return []
+        kind = plain_type(self._schemas[file].field(name).type)
+        while is_list(kind):
+            kind = kind.value_type
+        if kind_of(kind) not in TEXT_KINDS:
+            return []
+        columns = self._metadata[file].schema
+        paths = [columns.column(place).path for place in range(len(columns))]
+        return [path for path in paths if path.startswith(f"{name}.")]
 
     def _is_text(self, name: str) -> bool:
         return name in self.fields and self.fields[name].type == pa.string()

@@ -1,6 +1,6 @@
 """Opening the data of a config."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from easymtl.config import view
@@ -41,6 +41,7 @@ def open_source(
     batch_rows: int = 65536,
     forms: Mapping[str, TextForm] | None = None,
     fills_defaults: bool = True,
+    items: Collection[str] = (),
 ) -> Source:
     """Returns the source of the columns in the files behind `paths`.
 
@@ -53,6 +54,8 @@ def open_source(
         forms: what the readers of each field need its text to be, see `text_forms`: of numbers and lists in columns
             that are declared STRING. Without it they are read as if an id was made of them.
         fills_defaults: put `default_val` in the place of missing values; otherwise they stay as they are in the files.
+        items: columns whose lists are read as their items, `fields.LISTS`, where all files hold lists of them.
+            Lists of others, of fields with a `default_val` and of TFRecord are read as texts.
 
     Raises:
         UserError: a path, a column or a file is wrong.
@@ -73,6 +76,7 @@ def open_source(
     files, kind = _files(paths, data_config)
     source: Source
     if kind == _PARQUET:
+        declared = {name: replace(field, has_items=name in items) for name, field in declared.items()}
         source = ParquetSource(files, declared, columns, data_config.ignore_error, batch_rows)
     elif kind == _TFRECORD:
         source = TFRecordSource(files, declared, columns, data_config.ignore_error, block_bytes, batch_rows)

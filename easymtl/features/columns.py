@@ -8,6 +8,8 @@ import pyarrow.compute as pc
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
 
+from easymtl.features.text import Items
+
 _SAMPLE_ROWS = 4096
 _FIRST_LONG_VARINT = 128
 
@@ -57,6 +59,36 @@ def read_column(array: pa.Array) -> Column:
         dictionary = dictionary.take(pa.array(used))
     values = text_tensor(dictionary) if is_text else tf.constant(_numbers(dictionary))
     return Column(values, places, len(array), num_nulls)
+
+
+def read_items(array: pa.Array, most: int = 0) -> Items:
+    """Returns lists as their items; a row without any has one, '', as its text has.
+
+    Args:
+        array: `[n]`, of type `LISTS`.
+        most: how many items of a row are read, from the first on; 0 for all.
+    """
+    lengths = pc.list_value_length(array).fill_null(0).to_numpy()
+    values = pc.list_flatten(array)
+    distinct, places = values.dictionary, values.indices.to_numpy()
+    if most and len(lengths) and lengths.max() > most:
+        starts = np.cumsum(lengths) - lengths
+        places = places[np.arange(len(places)) - np.repeat(starts, lengths) < most]
+        lengths = np.minimum(lengths, most)
+    # Others may be no numbers, where numbers are read.
+    is_used = np.zeros(len(distinct), bool)
+    is_used[places] = True
+    if not is_used.all():
+        distinct = distinct.filter(pa.array(is_used))
+        places = (np.cumsum(is_used) - 1)[places]
+    is_none = lengths == 0
+    if is_none.any():
+        places = np.insert(places, (np.cumsum(lengths) - lengths)[is_none], len(distinct))
+        distinct = pa.concat_arrays([distinct, pa.array([""], distinct.type)])
+        lengths = np.where(is_none, 1, lengths)
+    rows = np.repeat(np.arange(len(lengths)), lengths)
+    numbers = (tf.constant(one.astype(np.int64)) for one in (places, rows, lengths))
+    return Items(text_tensor(distinct), *numbers)
 
 
 def as_requested(array: pa.Array, default: pa.Scalar | None) -> pa.Array:

@@ -7,7 +7,7 @@ import tensorflow as tf
 from easymtl.features.combiners import fold
 from easymtl.features.lookups import is_missing
 from easymtl.features.pieces import Bags, Ids, Piece, Text, count, expect
-from easymtl.features.text import as_text, counts_by_row, rows_and_places, split
+from easymtl.features.text import Items, as_text, counts_by_row, rows_and_places, split
 from easymtl.features.transform import Transform
 from easymtl.protos.feature_pb2 import FeatureConfig
 
@@ -24,21 +24,24 @@ class ComboFeature(Transform):
 
     def __init__(self, feature: FeatureConfig):
         super().__init__(feature)
-        self.separators = list(feature.combo_input_seps)
-        self.is_multiple = any(self.separators)
+        self.is_multiple = any(feature.combo_input_seps)
         self.num_rows = int(feature.hash_bucket_size)
         self.kind = Bags if self.is_multiple else Ids
         self.is_weighted = self.is_multiple and feature.combiner != "sum"
 
-    def per_value(self, position: int, column: tf.Tensor) -> Piece:
+    def separators(self, position: int) -> str:
+        """Returns the characters at which texts of the input at `position` are split, if they are."""
+        return self.feature.combo_input_seps[position] if self.is_multiple else ""
+
+    def per_value(self, position: int, column: tf.Tensor | Items) -> Piece:
         """Returns the fingerprints of values `[n]` (of each of their parts), or their text if it is to be joined."""
         text = as_text(column, self.feature.precision)
         counts = {"missing": count(is_missing(column))}
         if self.feature.combo_join_sep:
             return Text(text, counts)
-        if self.is_multiple and self.separators[position]:
-            parts = split(text, self.separators[position])
-            return Bags(_fingerprints(parts.pieces), parts.lengths, None, counts)
+        if self.separators(position):
+            parts = split(text, self.separators(position))
+            return Bags(parts.pieces.each(_fingerprints), parts.lengths, None, counts)
         return Ids(_fingerprints(text), counts)
 
     def per_row(self, pieces: Sequence[Piece]) -> Ids | Bags:

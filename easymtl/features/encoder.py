@@ -4,12 +4,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import tensorflow as tf
 
 from easymtl.data.bad_values import BadValues
 from easymtl.data.blocks import Value
+from easymtl.data.fields import LISTS
+from easymtl.data.lists import texts_of_lists
 from easymtl.data.rows import TOLD, Column, Rows
-from easymtl.features.columns import read_column
+from easymtl.features.columns import read_column, read_items
 from easymtl.features.encoded import Encoded, take_rows
 from easymtl.features.feature_set import FeatureSet
 from easymtl.features.keys import read_keys
@@ -65,6 +68,12 @@ class Encoder:
         numbers = [column.field for column in self.number_columns]
         return list(dict.fromkeys([*self.feature_set.fields, *numbers, *self.key_fields, *self.keep]))
 
+    @property
+    def items(self) -> Sequence[str]:
+        """Returns the fields whose lists may come as their items: those that features alone read."""
+        others = {*(column.field for column in self.number_columns), *self.key_fields, *self.keep}
+        return [field for field in self.feature_set.fields if field not in others]
+
     def warnings(self, counts: Mapping[str, Mapping[str, int]]) -> list[str]:
         """Returns a sentence for each feature of which not one value so far had a row of its own.
 
@@ -101,11 +110,16 @@ class Encoder:
         inputs: dict[tuple[str, int], Encoded] = {}
         found: list[Found] = []
         for field, uses in self._traced.uses.items():
-            column = read_column(batch.column(field))
-            pieces = self._pieces(field, column.values)
-            nulls = [batch.column(field).is_null().to_numpy(zero_copy_only=False)] if column.num_nulls else []
+            array = batch.column(field)
+            nulls: list[np.ndarray] = []
+            if array.type == LISTS:
+                pieces, indices = self._items(field, array)
+            else:
+                column = read_column(array)
+                pieces, indices = self._pieces(field, column.values), column.indices
+                nulls = [array.is_null().to_numpy(zero_copy_only=False)] if column.num_nulls else []
             for (name, position), piece in zip(uses, pieces):
-                encoded = inputs[name, position] = Encoded(piece, column.indices)
+                encoded = inputs[name, position] = Encoded(piece, indices)
                 missing = self.codes.of(name, "missing")
                 found += [Found(missing, flags) for flags in nulls]
                 if name not in self._traced.per_row:
@@ -139,6 +153,26 @@ class Encoder:
             numbers = tensor.numpy()
             if (numbers if indices is None else numbers[indices]).any():
                 self._has_found.add(name)
+
+    def _items(self, field: str, lists: pa.Array) -> tuple[list[Piece], np.ndarray | None]:
+        """Returns the pieces of lists for all features that read a field, and the one of each row, see `Encoded`.
+
+        Each distinct item is encoded once, and rows take from the result.
+        """
+        try:
+            return self._traced.of_items(field)(read_items(lists, self._traced.most_items[field])), None
+        except tf.errors.InvalidArgumentError as error:
+            if _NOT_A_NUMBER not in error.message:
+                raise
+        # A message tells the whole text, by which the row is found. It may be right: not every item need be read.
+        texts = texts_of_lists(lists, self._traced.separators[field][0])
+        column = read_column(texts)
+        try:
+            return self._pieces(field, column.values), column.indices
+        except BadValues as error:
+            bad = [error.first, *error.others]
+            rows = pc.is_in(texts, pa.array(bad, pa.string())).to_numpy(zero_copy_only=False)
+            raise BadValues(field, error.first, bad[1:], error.problem, rows) from None
 
     def _pieces(self, field: str, values: tf.Tensor) -> list[Piece]:
         """Returns the pieces of values `[d]` of a field for all features that read it."""

@@ -39,6 +39,10 @@ class RowEncoder(Protocol):
     def fields(self) -> list[str]:
         """Returns the fields that a batch must hold."""
 
+    @property
+    def items(self) -> Sequence[str]:
+        """Returns those of them that may come as lists of items, see `open_source`."""
+
     def __call__(self, batch: pa.RecordBatch) -> Rows:
         """Returns the rows of a batch, one for one."""
 
@@ -218,6 +222,11 @@ class LabelCheck:
     def fields(self) -> list[str]:
         """Returns the fields that a batch must hold."""
         return self._encoder.fields
+
+    @property
+    def items(self) -> Sequence[str]:
+        """Returns those of them that may come as lists of items."""
+        return self._encoder.items
 
     def __call__(self, batch: pa.RecordBatch) -> Rows:
         """Returns the rows of a batch, whose labels and weights are all allowed, with a column that tells what counts.

@@ -7,7 +7,7 @@ import tensorflow as tf
 from easymtl.features.combiners import fold
 from easymtl.features.lookups import BucketLookup, HashLookup, VocabularyLookup, is_missing, make_lookup
 from easymtl.features.pieces import Bags, Ids, Piece, count, expect
-from easymtl.features.text import as_text, counts_by_row, rows_and_places, split
+from easymtl.features.text import Items, as_text, counts_by_row, rows_and_places, split
 from easymtl.features.transform import Transform
 from easymtl.protos.feature_pb2 import FeatureConfig
 
@@ -31,25 +31,30 @@ class LookupFeature(Transform):
         self.is_weighted = feature.combiner != "sum"
         self._kinds = _KINDS[type(self.lookup)]
 
-    def per_value(self, position: int, column: tf.Tensor) -> Piece:
+    def per_value(self, position: int, column: tf.Tensor | Items) -> Piece:
         """Returns the fingerprints of keys `[n]`, or the entries of maps `[n]`, see `_entries`."""
         if position == 0:
             return Ids(_fingerprints(as_text(column, self.feature.precision)), {"missing": count(is_missing(column))})
-        return self._entries(as_text(column, self.feature.precision))
+        return self._maps(as_text(column, self.feature.precision))
 
-    def _entries(self, maps: tf.Tensor) -> Bags:
-        """Returns bags in which each entry of a map is a run of numbers.
-
-        They are the fingerprint of its key, the row of its value, and what is odd about the value, one number for each
-        of `_kinds`: a bag has one column only.
-        """
+    def _maps(self, maps: tf.Tensor | Items) -> Bags:
+        """Returns bags in which each entry of a map is a run of numbers, see `_entries`: a bag has one column only."""
         parts = split(maps, self.feature.separator)
-        halves = tf.strings.split(parts.pieces, self.feature.kv_separator, maxsplit=1).to_tensor("", shape=[None, 2])
+        numbers, is_without = parts.pieces.each(self._entries)
+        without_value = counts_by_row(is_without, parts.rows, tf.size(parts.lengths, tf.int64))
+        size = numbers.shape[1]
+        return Bags(tf.reshape(numbers, [-1]), parts.lengths * size, None, {"no_value": without_value})
+
+    def _entries(self, entries: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the numbers of entries `[m, numbers]`, and which have no value.
+
+        The numbers are the fingerprint of the key, the row of the value, and what is odd about the value, one number
+        for each of `_kinds`.
+        """
+        halves = tf.strings.split(entries, self.feature.kv_separator, maxsplit=1).to_tensor("", shape=[None, 2])
         found = self.lookup(halves[:, 1])
         numbers = [_fingerprints(halves[:, 0]), found.ids, *(found.counts[kind] for kind in self._kinds)]
-        without_value = counts_by_row(found.counts["missing"], parts.rows, tf.size(maps, tf.int64))
-        ids = tf.reshape(tf.stack(numbers, axis=1), [-1])
-        return Bags(ids, parts.lengths * len(numbers), None, {"no_value": without_value})
+        return tf.stack(numbers, axis=1), found.counts["missing"]
 
     def per_row(self, pieces: Sequence[Piece]) -> Bags:
         """Returns the values of the keys of rows."""

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from easymtl.config.vocabulary import read_vocabulary
 from easymtl.features.pieces import Counts, count
-from easymtl.features.text import as_numbers, as_text
+from easymtl.features.text import Items, as_numbers, as_text
 from easymtl.protos.feature_pb2 import FeatureConfig
 
 
@@ -109,8 +109,11 @@ def make_lookup(feature: FeatureConfig, minus_one_is_missing: bool) -> Lookup:
     return BucketLookup(int(feature.num_buckets), minus_one_is_missing)
 
 
-def is_missing(column: tf.Tensor) -> tf.Tensor:
-    """Returns which values are missing, bool `[n]`: '' and NaN; an integer never is."""
+def is_missing(column: tf.Tensor | Items) -> tf.Tensor:
+    """Returns which values are missing, bool `[n]`: '', the list of one '', and NaN; an integer never is."""
+    if isinstance(column, Items):
+        firsts = tf.gather(column.places, tf.cumsum(column.lengths, exclusive=True))
+        return tf.equal(column.lengths, 1) & tf.equal(tf.gather(column.distinct, firsts), "")
     if column.dtype == tf.string:
         return tf.equal(column, "")
     if column.dtype.is_floating:

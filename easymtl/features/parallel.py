@@ -9,6 +9,8 @@ import tensorflow as tf
 from easymtl.config import view
 from easymtl.config.input_groups import input_groups
 from easymtl.data.bad_values import BadValues
+from easymtl.data.fields import LISTS
+from easymtl.data.lists import texts_of_lists
 from easymtl.features import pieces
 from easymtl.features.encoded import Encoded
 from easymtl.features.pieces import Piece, expect
@@ -63,8 +65,9 @@ def require_parallel_rows(
                 continue
             row = int(np.argmax(rows))
             # The longer text is the one that tells the row among others.
-            fields = [transforms[name].inputs[0] for name in (first, other)]
-            field, value = max(((field, _text(batch, field, row)) for field in fields), key=lambda one: len(one[1]))
+            histories = [transforms[name] for name in (first, other)]
+            texts = [(one.inputs[0], _text(batch, one, row)) for one in histories]
+            field, value = max(texts, key=lambda text: len(text[1]))
             problem = (
                 f'the history "{first}" has {lengths[row]} steps and "{other}" has {found[row]}. They are read side by '
                 "side, so that each step of one needs its step of the other."
@@ -77,5 +80,7 @@ def _lengths(encoded: Encoded) -> np.ndarray:
     return lengths if encoded.indices is None else lengths[encoded.indices]
 
 
-def _text(batch: pa.RecordBatch, field: str, row: int) -> str:
-    return batch.column(field)[row].as_py() or ""
+def _text(batch: pa.RecordBatch, history: Transform, row: int) -> str:
+    column = batch.column(history.inputs[0])[row : row + 1]
+    texts = texts_of_lists(column, history.feature.separator[0]) if column.type == LISTS else column
+    return texts[0].as_py() or ""

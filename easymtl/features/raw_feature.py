@@ -7,7 +7,7 @@ from easymtl.features.combiners import fold
 from easymtl.features.lookups import is_missing
 from easymtl.features.normalizers import normalizer
 from easymtl.features.pieces import Bags, Counts, Dense, Ids, Piece, count
-from easymtl.features.text import as_numbers, split
+from easymtl.features.text import Items, as_numbers, split
 from easymtl.features.transform import Transform
 from easymtl.protos.feature_pb2 import FeatureConfig
 
@@ -41,7 +41,11 @@ class RawFeature(Transform):
         else:
             self.kind, self.width = Dense, self.dimension
 
-    def per_value(self, position: int, column: tf.Tensor) -> Piece:
+    def separators(self, position: int) -> str:
+        """Returns the characters at which texts are split, if they are."""
+        return self.feature.seq_multi_sep if has_parts(self.feature) else self.feature.separator
+
+    def per_value(self, position: int, column: tf.Tensor | Items) -> Piece:
         """Returns the bucket, the weighted bag or the numbers of values `[n]`."""
         return self._made_of(*self._read(column))
 
@@ -58,37 +62,36 @@ class RawFeature(Transform):
         numbers = tf.cast(tf.where(finite, numbers, tf.zeros_like(numbers)), tf.float32)
         return Dense(numbers, counts) if self.kind is Dense else self._bags(numbers, counts)
 
-    def _read(self, column: tf.Tensor) -> tuple[tf.Tensor, Counts]:
+    def _read(self, column: tf.Tensor | Items) -> tuple[tf.Tensor, Counts]:
         """Returns the numbers of values, `[n, dimension]`."""
-        if column.dtype == tf.string:
+        if isinstance(column, Items) or column.dtype == tf.string:
             return self._parse(column)
         # 64-bit inputs (timestamps, large counts) are scaled before they lose digits, and so are numbers in text.
         dtype = tf.float32 if column.dtype.size < 8 and column.dtype != tf.int32 else tf.float64
         numbers = tf.cast(column, dtype)[:, tf.newaxis]
         return numbers, {"missing": count(is_missing(column))}
 
-    def _parse(self, column: tf.Tensor) -> tuple[tf.Tensor, Counts]:
-        num_values = tf.shape(column, out_type=tf.int64)[0]
+    def _parse(self, column: tf.Tensor | Items) -> tuple[tf.Tensor, Counts]:
         if has_parts(self.feature):
             return self._combined(column)
         if self.dimension == 1:
-            pieces = column[:, tf.newaxis]
+            assert not isinstance(column, Items), "a list is more than one number"
             surplus = tf.zeros_like(column, tf.int64)
-            numbers = as_numbers(pieces, tf.float64)
+            numbers = as_numbers(column[:, tf.newaxis], tf.float64)
         else:
             parts = split(column, self.feature.separator, keep_empty=True)
-            inside = tf.less(parts.positions, self.dimension)
-            places = tf.stack([parts.rows, parts.positions], axis=1)[inside]
-            shape = tf.stack([num_values, self.dimension])
-            numbers = tf.scatter_nd(places, as_numbers(parts.pieces[inside], tf.float64), shape)
             surplus = tf.maximum(parts.lengths - self.dimension, 0)
+            inside = parts.kept(tf.less(parts.positions, self.dimension))
+            places = tf.stack([inside.rows, inside.positions], axis=1)
+            shape = tf.stack([tf.size(parts.lengths, tf.int64), self.dimension])
+            numbers = tf.scatter_nd(places, inside.pieces.each(_doubles), shape)
         return numbers, {"missing": count(is_missing(column)), "surplus": surplus}
 
-    def _combined(self, column: tf.Tensor) -> tuple[tf.Tensor, Counts]:
+    def _combined(self, column: tf.Tensor | Items) -> tuple[tf.Tensor, Counts]:
         """Returns the one number that the parts of each text make, `[n, 1]`; 0 where there are none."""
         parts = split(column, self.feature.seq_multi_sep)
         combine = _COMBINERS[self.feature.combiner]
-        made = combine(as_numbers(parts.pieces, tf.float64), parts.rows, tf.size(column, tf.int64))
+        made = combine(parts.pieces.each(_doubles), parts.rows, tf.size(parts.lengths, tf.int64))
         is_empty = tf.equal(parts.lengths, 0)
         return tf.where(is_empty, tf.zeros_like(made), made)[:, tf.newaxis], {"missing": count(is_empty)}
 
@@ -106,3 +109,7 @@ class RawFeature(Transform):
         # Where the combiner is that of the parts, what it made is one number.
         combiner = "sum" if has_parts(self.feature) else self.feature.combiner
         return fold(bags, tf.reshape(rows, [-1]), combiner)
+
+
+def _doubles(texts: tf.Tensor) -> tf.Tensor:
+    return as_numbers(texts, tf.float64)

@@ -8,7 +8,17 @@ from easymtl.config.view import number_boundaries
 from easymtl.features.combiners import fold
 from easymtl.features.lookups import HashLookup, make_lookup
 from easymtl.features.pieces import Bags, Counts, Dense, Ids, Sequence, count
-from easymtl.features.text import Split, as_numbers, as_text, counts_by_row, split, split_whole
+from easymtl.features.text import (
+    Items,
+    Pieces,
+    Split,
+    as_numbers,
+    as_text,
+    counts_by_row,
+    split,
+    split_each,
+    split_whole,
+)
 from easymtl.features.transform import Transform
 from easymtl.protos.feature_pb2 import FeatureConfig
 
@@ -17,16 +27,16 @@ class _Items(NamedTuple):
     """Items of steps.
 
     Attributes:
-        texts: `[p]`.
+        texts: p of them.
         steps: int64 `[p]`, the step of each.
         places: int64 `[p]`, its place in the step.
-        num_steps: int64 scalar.
+        lengths: int64 `[n]`, the items of each step.
     """
 
-    texts: tf.Tensor
+    texts: Pieces
     steps: tf.Tensor
     places: tf.Tensor
-    num_steps: tf.Tensor
+    lengths: tf.Tensor
 
 
 class SequenceFeature(Transform):
@@ -48,12 +58,11 @@ class SequenceFeature(Transform):
         super().__init__(feature)
         self.kind = Sequence
         self.is_side_by_side = False
-        self.separators = [feature.separator, *([feature.seq_multi_sep] if feature.seq_multi_sep else [])]
-        self.most_steps = int(feature.max_seq_len)
+        self.most_steps = self.most_items = int(feature.max_seq_len)
         self.is_number = feature.sub_feature_type == FeatureConfig.RawFeature
         self.boundaries = number_boundaries(feature) if self.is_number else ()
         self.dimension = max(int(feature.raw_input_dim), 1)
-        self.has_items = len(self.separators) == 2
+        self.has_items = bool(feature.seq_multi_sep)
         if not self.is_number:
             self.lookup = make_lookup(feature, minus_one_is_missing=False)
             self.num_rows = self.lookup.num_rows
@@ -62,7 +71,7 @@ class SequenceFeature(Transform):
             return
         if feature.HasField("sequence_length") and not self.boundaries:
             limits = [length for length in (self.most_steps, int(feature.sequence_length)) if length]
-            self.most_steps = min(limits)
+            self.most_steps = self.most_items = min(limits)
         if self.boundaries:
             self.num_rows = len(self.boundaries) + 1
             self.kind_of_steps = Bags if self.has_items else Ids
@@ -72,16 +81,17 @@ class SequenceFeature(Transform):
         else:
             self.width, self.kind_of_steps = self.dimension, Dense
 
-    def per_value(self, position: int, column: tf.Tensor) -> Sequence:
+    def per_value(self, position: int, column: tf.Tensor | Items) -> Sequence:
         """Returns the histories of values `[n]`."""
         column = as_text(column, self.feature.precision)
-        parts = split_whole(column, self.separators[0])
+        parts = split_whole(column, self.feature.separator)
         if self.most_steps:
-            parts = _first_steps(parts, self.most_steps)
+            parts = parts.kept(tf.less(parts.positions, self.most_steps))
         if not self.has_items:
-            steps, counts = self._steps(parts.pieces)
+            steps, counts = self._steps(parts)
             return Sequence(steps, parts.lengths, _by_row(counts, parts.rows, parts.lengths))
-        parts, items = _items(parts, self.separators[1], self._are_components, keep_last=self.is_side_by_side)
+        separator, are_components = self.feature.seq_multi_sep, self._are_components
+        parts, items = _items(parts, separator, keep_empty=are_components, keep_last=self.is_side_by_side)
         steps, counts = self._numbers_of(items) if self._are_components else self._bags(items)
         rows = tf.gather(parts.rows, items.steps)
         return Sequence(steps, parts.lengths, _by_row(counts, rows, parts.lengths))
@@ -91,13 +101,13 @@ class SequenceFeature(Transform):
         """Returns whether the items of a step are the numbers of one vector."""
         return self.is_number and not self.boundaries
 
-    def _steps(self, texts: tf.Tensor) -> tuple[Ids | Bags | Dense, Counts]:
+    def _steps(self, parts: Split) -> tuple[Ids | Bags | Dense, Counts]:
         """Returns steps of one item each, and what is odd in which of them."""
         if not self._are_components:
-            ids, counts = self._ids(texts)
+            ids, counts = parts.pieces.each(self._ids)
             return Ids(ids, {}), counts
-        numbers = tf.range(tf.size(texts, out_type=tf.int64))
-        return self._numbers_of(_Items(texts, numbers, tf.zeros_like(numbers), tf.size(texts, out_type=tf.int64)))
+        steps = tf.range(tf.size(parts.rows, out_type=tf.int64))
+        return self._numbers_of(_Items(parts.pieces, steps, tf.zeros_like(steps), tf.ones_like(steps)))
 
     def _ids(self, texts: tf.Tensor) -> tuple[tf.Tensor, Counts]:
         """Returns the rows of items `[m]`, -1 for the zero vector."""
@@ -123,9 +133,8 @@ class SequenceFeature(Transform):
 
     def _bags(self, items: _Items) -> tuple[Bags, Counts]:
         """Returns the bags of items, combined."""
-        ids, counts = self._ids(items.texts)
-        lengths = counts_by_row(tf.ones_like(items.steps), items.steps, items.num_steps)
-        bags = Bags(tf.maximum(ids, 0), lengths, None, {})
+        ids, counts = items.texts.each(self._ids)
+        bags = Bags(tf.maximum(ids, 0), items.lengths, None, {})
         if self.boundaries:
             # No bucket is no row: it weighs 0.
             bags = bags._replace(weights=tf.cast(ids >= 0, tf.float32))
@@ -133,48 +142,43 @@ class SequenceFeature(Transform):
 
     def _numbers_of(self, items: _Items) -> tuple[Bags | Dense, Counts]:
         """Returns the vectors of numbers of steps, missing ones 0, as they are or as weights of rows."""
-        numbers = as_numbers(items.texts, tf.float64)
-        finite = tf.math.is_finite(tf.cast(numbers, tf.float32))
-        values = tf.where(finite, tf.cast(numbers, tf.float32), 0.0)
+        num_steps = tf.size(items.lengths, out_type=tf.int64)
+        values, finite = items.texts.each(_finite_numbers)
         inside = tf.less(items.places, self.dimension)
         places = tf.stack([items.steps, items.places], axis=1)[inside]
-        shape = tf.stack([items.num_steps, tf.constant(self.dimension, tf.int64)])
+        shape = tf.stack([num_steps, tf.constant(self.dimension, tf.int64)])
         table = tf.ensure_shape(tf.scatter_nd(places, values[inside], shape), [None, self.dimension])
         counts = {"not_finite": count(~finite), "surplus": count(~inside)}
         if self.kind_of_steps is Dense:
             return Dense(table, {}), counts
-        ids = tf.tile(tf.range(self.dimension, dtype=tf.int64), [items.num_steps])
-        lengths = tf.fill([items.num_steps], tf.constant(self.dimension, tf.int64))
+        ids = tf.tile(tf.range(self.dimension, dtype=tf.int64), [num_steps])
+        lengths = tf.fill([num_steps], tf.constant(self.dimension, tf.int64))
         return Bags(ids, lengths, tf.reshape(table, [-1]), {}), counts
 
 
-def _first_steps(parts: Split, most: int) -> Split:
-    kept = tf.less(parts.positions, most)
-    return _kept(parts, kept)
-
-
-def _kept(parts: Split, kept: tf.Tensor) -> Split:
-    rows = parts.rows[kept]
-    num_rows = tf.shape(parts.lengths, out_type=tf.int64)[0]
-    lengths = counts_by_row(tf.ones_like(rows), rows, num_rows)
-    return Split(parts.pieces[kept], rows, parts.positions[kept], lengths)
+def _finite_numbers(texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns numbers `[m]` float32, 0 for those that are not finite, and which are."""
+    numbers = tf.cast(as_numbers(texts, tf.float64), tf.float32)
+    finite = tf.math.is_finite(numbers)
+    return tf.where(finite, numbers, 0.0), finite
 
 
 def _items(parts: Split, separator: str, keep_empty: bool, keep_last: bool) -> tuple[Split, _Items]:
     """Splits steps into items, and unless told to keep them drops the last steps of each history that have none."""
-    found = split_whole(parts.pieces, separator) if keep_empty else split(parts.pieces, separator)
+    found = split_each(parts.pieces, lambda texts: (split_whole if keep_empty else split)(texts, separator))
     if keep_last:
-        return parts, _Items(found.pieces, found.rows, found.positions, tf.size(parts.pieces, out_type=tf.int64))
-    has_item = tf.not_equal(parts.pieces, "") if keep_empty else tf.greater(found.lengths, 0)
+        return parts, _Items(found.pieces, found.rows, found.positions, found.lengths)
+    has_item = tf.greater(found.lengths, 0)
+    if keep_empty:
+        has_item = parts.pieces.each(lambda texts: tf.not_equal(texts, ""))
     num_rows = tf.shape(parts.lengths, out_type=tf.int64)[0]
     ends = tf.where(has_item, parts.positions + 1, tf.zeros_like(parts.positions))
     lengths = tf.maximum(tf.math.unsorted_segment_max(ends, parts.rows, num_rows), 0)
     kept = tf.less(parts.positions, tf.gather(lengths, parts.rows))
-    of_kept = tf.gather(kept, found.rows)
     number = tf.cumsum(tf.cast(kept, tf.int64)) - 1
-    steps = tf.gather(number, found.rows)[of_kept]
-    num_steps = tf.reduce_sum(tf.cast(kept, tf.int64))
-    return _kept(parts, kept), _Items(found.pieces[of_kept], steps, found.positions[of_kept], num_steps)
+    of_kept = found.kept(tf.gather(kept, found.rows))
+    steps = tf.gather(number, of_kept.rows)
+    return parts.kept(kept), _Items(of_kept.pieces, steps, of_kept.positions, of_kept.lengths[kept])
 
 
 def _by_row(counts: Counts, rows: tf.Tensor, lengths: tf.Tensor) -> Counts:

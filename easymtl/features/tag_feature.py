@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from easymtl.features.combiners import fold
-from easymtl.features.lookups import make_lookup
+from easymtl.features.lookups import Found, make_lookup
 from easymtl.features.pieces import Bags, Piece, count, expect
-from easymtl.features.text import as_text, as_weights, counts_by_row, rows_and_places, split
+from easymtl.features.text import Items, as_text, as_weights, counts_by_row, rows_and_places, split
 from easymtl.features.transform import Transform
 from easymtl.protos.feature_pb2 import FeatureConfig
 
@@ -27,21 +27,25 @@ class TagFeature(Transform):
         self.num_rows = self.lookup.num_rows
         self.is_weighted = feature.combiner != "sum" or len(self.inputs) == 2 or bool(feature.kv_separator)
 
-    def per_value(self, position: int, column: tf.Tensor) -> Bags:
+    def per_value(self, position: int, column: tf.Tensor | Items) -> Bags:
         """Returns the tags of values `[n]`, combined; of a second input its weights, under ids of 0."""
         if position == 1:
             return self._weights(column)
         parts = split(as_text(column, self.feature.precision), self.feature.separator)
-        weights, names, unpaired = None, parts.pieces, {}
-        if self.feature.kv_separator:
-            names, weight_text = self._halves(parts.pieces)
-            weights = as_weights(weight_text)
-            unpaired = {"unpaired": _per_text(count(tf.equal(weight_text, "")), parts)}
-        found = self.lookup(names)
+        found, of_tags = parts.pieces.each(self._read)
         counts = {kind: _per_text(flags, parts) for kind, flags in found.counts.items()}
+        if self.feature.kv_separator:
+            counts["unpaired"] = _per_text(of_tags["unpaired"], parts)
         counts["missing"] = count(tf.equal(parts.lengths, 0))
-        bags = Bags(tf.maximum(found.ids, 0), parts.lengths, weights, {**counts, **unpaired})
+        bags = Bags(tf.maximum(found.ids, 0), parts.lengths, of_tags.get("weights"), counts)
         return bags if len(self.inputs) == 2 else fold(bags, parts.rows, self.feature.combiner)
+
+    def _read(self, tags: tf.Tensor) -> tuple[Found, dict[str, tf.Tensor]]:
+        """Returns the rows of tags `[m]`, and behind a kv_separator "weights", and which are "unpaired"."""
+        if not self.feature.kv_separator:
+            return self.lookup(tags), {}
+        names, weights = self._halves(tags)
+        return self.lookup(names), {"weights": as_weights(weights), "unpaired": count(tf.equal(weights, ""))}
 
     def per_row(self, pieces: Sequence[Piece]) -> Bags:
         """Returns the bags of rows, the weights of the second input put to the tags of the first."""
@@ -58,13 +62,13 @@ class TagFeature(Transform):
         counts = {**tags.counts, "unpaired": tf.abs(tags.lengths - weights.lengths)}
         return fold(Bags(tags.ids, tags.lengths, paired, counts), rows, self.feature.combiner)
 
-    def _weights(self, column: tf.Tensor) -> Bags:
+    def _weights(self, column: tf.Tensor | Items) -> Bags:
         """Returns the weights of a second input, under ids of 0."""
-        if column.dtype != tf.string:
+        if not isinstance(column, Items) and column.dtype != tf.string:
             ones = tf.ones_like(column, tf.int64)
             return Bags(tf.zeros_like(ones), ones, as_weights(column), {})
         parts = split(column, self.feature.separator)
-        return Bags(tf.zeros_like(parts.rows), parts.lengths, as_weights(parts.pieces), {})
+        return Bags(tf.zeros_like(parts.rows), parts.lengths, parts.pieces.each(as_weights), {})
 
     def _halves(self, tags: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns what stands before and behind the first kv_separator of each tag, twice `[m]`."""

@@ -1,29 +1,85 @@
 """Text operations of the transforms: numbers as text, text as numbers, splitting at separators."""
 
 import re
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import tensorflow as tf
+
+
+class Items(NamedTuple):
+    """A column of lists, each of at least one item: what splitting its texts at a separator would give.
+
+    Attributes:
+        distinct: `[d]` string, without separators.
+        places: `[m]` int64, for each item its place in `distinct`, row after row.
+        rows: `[m]` int64, the row of each item.
+        lengths: `[n]` int64, items of each row; a row whose text is '' has one item, ''.
+    """
+
+    distinct: tf.Tensor
+    places: tf.Tensor
+    rows: tf.Tensor
+    lengths: tf.Tensor
+
+
+class Pieces(NamedTuple):
+    """Texts, of which some are held once.
+
+    Attributes:
+        distinct: `[d]` string.
+        places: `[m]` int64, for each text its place in `distinct`; None where `distinct` are the texts.
+    """
+
+    distinct: tf.Tensor
+    places: tf.Tensor | None = None
+
+    def each(self, function: Callable[[tf.Tensor], Any]) -> Any:
+        """Returns what a function makes of texts, tensors `[m, ...]`; it runs once for each that is held."""
+        found = function(self.distinct)
+        return found if self.places is None else tf.nest.map_structure(self._take, found)
+
+    def texts(self) -> tf.Tensor:
+        """Returns the texts, `[m]`."""
+        return self.distinct if self.places is None else self._take(self.distinct)
+
+    def kept(self, mask: tf.Tensor) -> "Pieces":
+        """Returns the texts at which a mask `[m]` is true."""
+        return Pieces(self.distinct[mask]) if self.places is None else Pieces(self.distinct, self.places[mask])
+
+    def _take(self, found: tf.Tensor) -> tf.Tensor:
+        return tf.gather(found, self.places)
 
 
 class Split(NamedTuple):
     """Pieces of split texts.
 
     Attributes:
-        pieces: `[m]` string, row after row.
+        pieces: `[m]`, row after row.
         rows: `[m]` int64, the text that each piece comes from.
         positions: `[m]` int64, the place of the piece in its text.
         lengths: `[n]` int64, pieces per text.
     """
 
-    pieces: tf.Tensor
+    pieces: Pieces
     rows: tf.Tensor
     positions: tf.Tensor
     lengths: tf.Tensor
 
+    def kept(self, mask: tf.Tensor) -> "Split":
+        """Returns the pieces at which a mask `[m]` is true, at the positions that they have."""
+        ends, num_kept = tf.cumsum(self.lengths), tf.cumsum(tf.pad(tf.cast(mask, tf.int64), [[1, 0]]))
+        lengths = tf.gather(num_kept, ends) - tf.gather(num_kept, ends - self.lengths)
+        return Split(self.pieces.kept(mask), self.rows[mask], self.positions[mask], lengths)
 
-def as_text(column: tf.Tensor, precision: int) -> tf.Tensor:
-    """Returns a column as text: integers in decimal, floats with `precision` digits behind the point, NaN as ''."""
+
+def as_text(column: tf.Tensor | Items, precision: int) -> Any:
+    """Returns a column as text: integers in decimal, floats with `precision` digits behind the point, NaN as ''.
+
+    Items are texts.
+    """
+    if isinstance(column, Items):
+        return column
     if column.dtype == tf.string:
         return column
     if not column.dtype.is_floating:
@@ -53,23 +109,52 @@ def as_weights(column: tf.Tensor) -> tf.Tensor:
     return numbers + tf.strings.to_number(tf.where(tf.math.is_finite(numbers), "0", wrong))
 
 
-def split(text: tf.Tensor, separators: str, keep_empty: bool = False) -> Split:
+def split(text: tf.Tensor | Items, separators: str, keep_empty: bool = False) -> Split:
     """Splits texts `[n]` at any of the (one-byte) separators."""
+    if isinstance(text, Items):
+        parts = _split_items(text)
+        return parts if keep_empty else _without_empty(parts)
     parts = tf.raw_ops.StringSplit(input=text, delimiter=separators, skip_empty=not keep_empty)
-    rows, positions = parts.indices[:, 0], parts.indices[:, 1]
-    num_texts = tf.shape(text, out_type=tf.int64)[0]
-    return Split(parts.values, rows, positions, counts_by_row(tf.ones_like(rows), rows, num_texts))
+    return _split(parts, text)
 
 
-def split_whole(text: tf.Tensor, separators: str) -> Split:
+def split_whole(text: tf.Tensor | Items, separators: str) -> Split:
     """Splits texts `[n]` at each of the (one-byte) separators: n separators make n + 1 pieces, '' is one piece."""
+    if isinstance(text, Items):
+        return _split_items(text)
     first = separators[0]
     if len(separators) > 1:
         text = tf.strings.regex_replace(text, f"[{re.escape(separators)}]", first)
-    parts = tf.raw_ops.StringSplitV2(input=text, sep=first)
+    return _split(tf.raw_ops.StringSplitV2(input=text, sep=first), text)
+
+
+def split_each(pieces: Pieces, splitter: Callable[[tf.Tensor], Split]) -> Split:
+    """Splits texts `[n]` by a function of those that are held."""
+    parts = splitter(pieces.distinct)
+    if pieces.places is None:
+        return parts
+    lengths = tf.gather(parts.lengths, pieces.places)
+    starts = tf.gather(tf.cumsum(parts.lengths, exclusive=True), pieces.places)
+    rows, positions = rows_and_places(lengths)
+    return Split(Pieces(parts.pieces.distinct, tf.gather(starts, rows) + positions), rows, positions, lengths)
+
+
+def _split(parts: Any, text: tf.Tensor) -> Split:
     rows, positions = parts.indices[:, 0], parts.indices[:, 1]
     num_texts = tf.shape(text, out_type=tf.int64)[0]
-    return Split(parts.values, rows, positions, counts_by_row(tf.ones_like(rows), rows, num_texts))
+    return Split(Pieces(parts.values), rows, positions, counts_by_row(tf.ones_like(rows), rows, num_texts))
+
+
+def _split_items(items: Items) -> Split:
+    starts = tf.gather(tf.cumsum(items.lengths, exclusive=True), items.rows)
+    positions = tf.range(tf.size(items.rows, out_type=tf.int64)) - starts
+    return Split(Pieces(items.distinct, items.places), items.rows, positions, items.lengths)
+
+
+def _without_empty(parts: Split) -> Split:
+    """Returns the pieces that are not empty, at the positions that they have without the others."""
+    kept = parts.kept(parts.pieces.each(lambda texts: tf.not_equal(texts, "")))
+    return _split_items(Items(*kept.pieces, kept.rows, kept.lengths))
 
 
 def counts_by_row(values: tf.Tensor, rows: tf.Tensor, num_rows: tf.Tensor) -> tf.Tensor:
@@ -79,7 +164,8 @@ def counts_by_row(values: tf.Tensor, rows: tf.Tensor, num_rows: tf.Tensor) -> tf
 
 def rows_and_places(lengths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the row, and the place within it, of every entry of rows of `lengths` `[n]`: twice `[m]` int64."""
-    ends = tf.cumsum(lengths)
-    entries = tf.range(tf.reduce_sum(lengths))
-    rows = tf.searchsorted(ends, entries, side="right", out_type=tf.int64)
-    return rows, entries - tf.gather(ends - lengths, rows)
+    starts, num_entries = tf.cumsum(lengths, exclusive=True), tf.reduce_sum(lengths)
+    # Rows that start at an entry or, being empty, just before it; a row at the end may start behind the last one.
+    num_starts = tf.math.unsorted_segment_sum(tf.ones_like(starts), starts, num_entries + 1)
+    rows = tf.cumsum(num_starts[:-1]) - 1
+    return rows, tf.range(num_entries) - tf.gather(starts, rows)

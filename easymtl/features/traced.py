@@ -1,5 +1,6 @@
 """The transforms of a feature set as traced functions, made once for all encoders of its declarations."""
 
+import threading
 from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Any
@@ -9,6 +10,7 @@ import tensorflow as tf
 
 from easymtl.features.feature_set import FeatureSet
 from easymtl.features.pieces import Piece
+from easymtl.features.text import Items
 
 
 class TracedTransforms:
@@ -20,6 +22,8 @@ class TracedTransforms:
     Attributes:
         uses: for each field the (feature, input position) pairs that read it.
         per_value: for each field the function from values `[d]` to the pieces of all features that read it.
+        separators: for each field the characters at which its first feature splits texts; all split lists at the same.
+        most_items: for each field how many items of a list its features read, from the first on; 0 for all.
         per_row: for each feature of several fields the function from the pieces of rows of its inputs to its own.
     """
 
@@ -28,9 +32,36 @@ class TracedTransforms:
         for name, transform in feature_set.transforms.items():
             for position, field in enumerate(transform.inputs):
                 self.uses[field].append((name, position))
+        most = {
+            field: [feature_set.transforms[name].most_items for name, _ in uses] for field, uses in self.uses.items()
+        }
+        self.separators = {
+            field: feature_set.transforms[name].separators(position)
+            for field, ((name, position), *_) in self.uses.items()
+        }
+        self.most_items = {field: 0 if 0 in limits else max(limits) for field, limits in most.items()}
         self.per_value = {field: self._value_function(feature_set, field) for field in feature_set.fields}
         multiple = [name for name, transform in feature_set.transforms.items() if len(transform.inputs) > 1]
         self.per_row = {name: self._row_function(feature_set, name) for name in multiple}
+        self._transforms = dict(feature_set.transforms)
+        self._of_items: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    def of_items(self, field: str) -> Any:
+        """Returns the function from the items of a field to the pieces of all features that read it.
+
+        It is traced when it is first asked for: few columns are lists.
+        """
+        with self._lock:
+            if field not in self._of_items:
+                uses = [(self._transforms[name], position) for name, position in self.uses[field]]
+                whole = tf.TensorSpec([None], tf.int64)
+                signature = Items(tf.TensorSpec([None], tf.string), whole, whole, whole)
+                self._of_items[field] = tf.function(
+                    lambda column: [transform.per_value(position, column) for transform, position in uses],
+                    autograph=False,
+                ).get_concrete_function(signature)
+            return self._of_items[field]
 
     def _value_function(self, feature_set: FeatureSet, field: str) -> Any:
         uses = [(feature_set.transforms[name], position) for name, position in self.uses[field]]

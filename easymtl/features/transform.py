@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from easymtl.config import view
 from easymtl.features.pieces import Bags, Dense, Ids, Piece
+from easymtl.features.text import Items
 from easymtl.protos.feature_pb2 import FeatureConfig
 
 
@@ -24,6 +25,7 @@ class Transform(tf.Module):
         num_rows: rows of the table, 0 for numbers.
         width: width of the vector that the feature becomes, or each step of it.
         is_weighted: whether a bag can hold weights other than 1.
+        most_items: how many items of a list are read, from the first on; 0 for all.
     """
 
     def __init__(self, feature: FeatureConfig):
@@ -36,9 +38,19 @@ class Transform(tf.Module):
         self.num_rows = 0
         self.width = int(feature.embedding_dim)
         self.is_weighted = False
+        self.most_items = 0
 
-    def per_value(self, position: int, column: tf.Tensor) -> Piece:
-        """Returns what the values `[n]` of the input at `position` become, each on its own."""
+    def separators(self, position: int) -> str:
+        """Returns the characters at which texts of the input at `position` are split, if they are."""
+        return self.feature.separator
+
+    def per_value(self, position: int, column: tf.Tensor | Items) -> Piece:
+        """Returns what the values `[n]` of the input at `position` become, each on its own.
+
+        Args:
+            position: of the input.
+            column: its values; for features that split texts also lists of items, see `text_form`.
+        """
         raise NotImplementedError
 
     def per_row(self, pieces: Sequence[Piece]) -> Piece:

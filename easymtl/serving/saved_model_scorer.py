@@ -98,6 +98,11 @@ class RawEncoder:
         """Returns the fields that a batch must hold, each once."""
         return list(dict.fromkeys([*self._inputs, *(column.field for column in self._numbers), *self._keep]))
 
+    @property
+    def items(self) -> Sequence[str]:
+        """Returns no fields: a client sends texts."""
+        return []
+
     def __call__(self, batch: pa.RecordBatch) -> Rows:
         """Returns the rows of a batch."""
         columns: dict[str, Column] = {

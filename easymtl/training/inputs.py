@@ -32,7 +32,11 @@ class TrainingInput:
         self.tally = Tally(self.encoder.codes)
         self._first_pass: int | None = None
         self.source: Source = open_source(
-            view.train_input(pipeline), data, self.encoder.fields, forms=text_forms(pipeline)
+            view.train_input(pipeline),
+            data,
+            self.encoder.fields,
+            forms=text_forms(pipeline),
+            items=self.encoder.items,
         )
         self.feed = Feed(
             self.source,

@@ -119,6 +119,7 @@ class _NothingElse(NamedTuple):
     """An encoder of nothing, where labels and weights are all that is looked at."""
 
     fields: list[str]
+    items: tuple[str, ...] = ()
 
     def __call__(self, batch: pa.RecordBatch) -> Rows:
         return Rows({})

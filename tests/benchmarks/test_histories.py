@@ -32,11 +32,17 @@ def test_with_and_without_take_turns_in_going_first():
     assert order == ["with", "without", "without", "with"]
 
 
-@pytest.mark.parametrize("has_histories", [True, False])
-def test_the_config_is_right_and_reads_columns_of_the_rows(tmp_path: Path, has_histories):
+@pytest.mark.parametrize(
+    ("has_histories", "units", "layers"), [(True, "64,32,1", [64, 32, 1]), (True, "default", []), (False, "8,1", None)]
+)
+def test_the_config_is_right_and_reads_columns_of_the_rows(tmp_path: Path, has_histories, units, layers):
     write_rows(tmp_path, 8, 5, 50)
-    (tmp_path / "x.config").write_text(config_text(has_histories, tmp_path, 8), encoding="utf-8")
+    text = config_text(has_histories, tmp_path, 8, units, "BFLOAT16")
+    (tmp_path / "x.config").write_text(text, encoding="utf-8")
     pipeline = load_config(str(tmp_path / "x.config")).pipeline
+    assert pipeline.train_config.mixed_precision == pipeline.train_config.BFLOAT16
+    attention = pipeline.model_config.feature_groups[0].sequence_features
+    assert [list(one.seq_dnn.hidden_units) for one in attention] == ([layers] * 2 if has_histories else [])
     names = pq.read_schema(tmp_path / "train.parquet").names
     read = {field.input_name for field in pipeline.data_config.input_fields}
     assert read <= set(names)

@@ -139,6 +139,7 @@ SITES: dict[str, list[Found | str]] = {
         ),
         found("needs embedding_dim", (USER, "hash_bucket_size: 50")),
     ],
+    "features/encoder.py Encoder._items": [IN_DATA],
     "features/encoder.py Encoder._pieces": [IN_DATA],
     "features/feature_set.py _input_fields": [UNKNOWN_INPUT],
     "features/factors.py _indicator": [

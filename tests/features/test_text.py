@@ -8,12 +8,12 @@ from easymtl.features.text import as_numbers, counts_by_row, rows_and_places, sp
 
 def test_pieces_know_their_text_and_their_place_in_it():
     found = split(tf.constant(["a|b", "", "|c|", "d,e"]), "|,")
-    assert found.pieces.numpy().tolist() == [b"a", b"b", b"c", b"d", b"e"]
+    assert found.pieces.texts().numpy().tolist() == [b"a", b"b", b"c", b"d", b"e"]
     assert found.rows.numpy().tolist() == [0, 0, 2, 3, 3]
     assert found.lengths.numpy().tolist() == [2, 0, 1, 2]
     # Empty pieces are kept when they are asked for; a text without anything has none even then.
     found = split(tf.constant(["a||b", "", "|c"]), "|", keep_empty=True)
-    assert found.pieces.numpy().tolist() == [b"a", b"", b"b", b"", b"c"]
+    assert found.pieces.texts().numpy().tolist() == [b"a", b"", b"b", b"", b"c"]
     assert found.rows.numpy().tolist() == [0, 0, 0, 2, 2]
     assert found.positions.numpy().tolist() == [0, 1, 2, 0, 1]
     assert found.lengths.numpy().tolist() == [3, 0, 2]
