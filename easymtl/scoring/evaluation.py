@@ -96,6 +96,7 @@ def _unlearnt(labels: LabelCheck, tasks: Sequence[Task]) -> list[str]:
 
 
 def named_numbers(scorer: Scorer, rows: Rows) -> dict[str, np.ndarray]:
+    """Returns labels and weights of encoded rows by the name of their column, `[batch]` each."""
     numbers = np.asarray(rows["numbers"])
     return {column.name: numbers[:, index] for index, column in enumerate(scorer.number_columns)}
 

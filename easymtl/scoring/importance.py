@@ -20,17 +20,8 @@ from easymtl.tasks.evaluation import Evaluation
 from easymtl.tasks.task import Task
 
 NUM_BLOCKS = 20
-_STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228) + (
-    2.201,
-    2.179,
-    2.160,
-    2.145,
-    2.131,
-    2.120,
-    2.110,
-    2.101,
-    2.093,
-)
+_STUDENT = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228]
+_STUDENT += [2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093]
 """Student's 97.5% quantiles, by degrees of freedom less one."""
 LOSS = "loss"
 
@@ -223,7 +214,7 @@ def permutation_importance(
 
 
 def _half_width(changes: np.ndarray) -> float:
-    """Returns half the width of the interval of the mean of changes by block; NaN with fewer than 2 that are defined."""
+    """Returns half the width of the interval of the mean of changes by block; NaN with fewer than 2 of them."""
     defined = changes[np.isfinite(changes)]
     if len(defined) < 2:
         return float("nan")

@@ -20,6 +20,7 @@ def parts_of(features: FeatureSet, way: str) -> dict[str, tuple[str, ...]]:
         features: those of the model.
         way: "feature"; "input", all features that read a field; "group", all features of a feature group.
     """
+    parts: dict[str, tuple[str, ...]]
     if way == "feature":
         parts = {name: (name,) for name in features.transforms}
     elif way == "input":

@@ -1,6 +1,7 @@
 """Permutation importance: what is permuted, what it costs, and how sure that is."""
 
 import csv
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +17,8 @@ from easymtl.features.kinds import BagColumns, DenseColumns, IdColumns, Slot
 from easymtl.scoring import importance
 from easymtl.scoring.parts import exchanged, parts_of
 from easymtl.scoring.scorer import RankerScorer
-from tests.training.small_runs import CONFIG, train
+from easymtl.training.trainer import Trainer
+from tests.training.small_runs import CONFIG
 
 ORDER = np.array([2, 0, 1])
 NAMES = ("cause", "twin", "noise", "flat")
@@ -69,13 +71,13 @@ def trained(tmp_path_factory):
         f'features {{ input_names: "{name}" feature_type: IdFeature hash_bucket_size: 50 embedding_dim: 4 }}\n'
         for name in NAMES
     )
-    group = 'feature_groups { group_name: "all" feature_names: ["%s"] wide_deep: DEEP }' % '", "'.join(NAMES)
+    group = 'feature_groups {{ group_name: "all" feature_names: ["{}"] wide_deep: DEEP }}'.format('", "'.join(NAMES))
     text = f"{text[:before]}{fields}}}\nfeature_config {{ {features} }}\nmodel_config {{ {group}\n"
     text += "variational_dropout { regularization_lambda: 0.5 }\n" + CONFIG.format(folder=folder)[after:]
     path = folder / "x.config"
     path.write_text(text.replace("num_steps: 6", "num_steps: 250").replace("save_checkpoints_steps: 3", ""))
     config = load_config(str(path), [])
-    train(config)
+    Trainer(config, lambda event: None).run()
     return path, config.pipeline
 
 
@@ -123,7 +125,7 @@ def test_a_part_that_nothing_else_follows_is_what_it_says(trained, ranker, measu
     changed = [name for name in before if not np.array_equal(before[name], after[name])]
     assert changed == ["ids_4"]
     np.testing.assert_array_equal(after["ids_4"][:, 0], before["ids_4"][ORDER][:, 0])
-    with pytest.raises(UserError, match='no task tower has "acu".*Did you mean "auc"'):
+    with pytest.raises(UserError, match=r'no task tower has "acu".*Did you mean "auc"'):
         importance.chosen_results(trained[1], "acu")
 
 
@@ -132,10 +134,11 @@ def test_the_commands_write_rankings(trained, tmp_path, capsys):
     command = ["importance", "--pipeline_config", str(trained[0])]
     target = tmp_path / "ranking.csv"
     assert main([*command, "--rows", "500", "--repeats", "1", "--output", str(target)]) == 0
-    rows = list(csv.DictReader(target.open()))
+    rows = list(csv.DictReader(target.read_text().splitlines()))
     assert len(rows) == 8 and rows[0]["task"] == "ctr" and rows[0]["part"] in ("cause", "twin")
     assert main([*command, "--variational"]) == 0
-    learnt = list(csv.DictReader(open(f"{trained[1].model_dir}/feature_importance_all.csv")))
+    written = Path(trained[1].model_dir) / "feature_importance_all.csv"
+    learnt = list(csv.DictReader(written.read_text().splitlines()))
     rates = [float(row["rate"]) for row in learnt]
     assert rates == sorted(rates) and {row["feature"] for row in learnt[:2]} == {"cause", "twin"}
     assert main([*command, "--by", "featur"]) == 2

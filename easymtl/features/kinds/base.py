@@ -158,7 +158,7 @@ class PackedColumns(ABC):
 
     @abstractmethod
     def exchanged(self, column: Column, slots: Sequence[Slot], order: np.ndarray) -> Column:
-        """Returns the column with the values of some slots taken from the rows `order` `[n]`, the others as they are."""
+        """Returns the column with the values of some slots from the rows `order` `[n]`, the others as they are."""
 
     @abstractmethod
     def numbers(self, column: Column, slot: Slot) -> Numbers | None:
