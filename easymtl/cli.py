@@ -19,7 +19,18 @@ _EXIT_INTERRUPTED = 130
 # They name no file when they meet the writing, rather than the opening, of one.
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
-_PATHS = ("pipeline_config", "input", "output", "export_dir", "checkpoint", "saved_model", "source", "out", "config")
+_PATHS = (
+    "pipeline_config",
+    "input",
+    "output",
+    "plot",
+    "export_dir",
+    "checkpoint",
+    "saved_model",
+    "source",
+    "out",
+    "config",
+)
 
 _EPILOG = """\
 first steps:
@@ -274,6 +285,9 @@ def _add_importance(verbs) -> None:
     parser.add_argument("--rows", type=_whole_number, default=100_000, metavar="N", help="the first N; default: 100000")
     parser.add_argument("--seed", type=_whole_number, default=0, metavar="S", help="of the permutations")
     parser.add_argument("--output", metavar="FILE", help="a .csv or .json file to write the ranking to")
+    parser.add_argument(
+        "--plot", metavar="FILE", help="a .svg, .png or .pdf file to draw the ranking in; needs matplotlib"
+    )
     parser.add_argument(
         "--variational",
         action="store_true",

@@ -6,11 +6,10 @@ from pathlib import Path
 from easymtl.config import Config, load_config, view
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.verbs.data_files import require_all_columns, require_files
-from easymtl.verbs.overwriting import model_folders, require_apart
+from easymtl.verbs.overwriting import model_folders, rates_file, require_apart
 from easymtl.verbs.tensorflow_start import start_tensorflow
 
 _WAYS = ("feature", "input", "group")
-_SUFFIXES = (".csv", ".json")
 
 
 def run(options: Namespace) -> None:
@@ -21,12 +20,11 @@ def run(options: Namespace) -> None:
     """
     config = load_config(options.pipeline_config, options.overrides, options.tasks)
     _check_options(options)
+    writes = [(f"--{name}", path) for name in ("output", "plot") if (path := getattr(options, name))]
+    require_apart(config, writes, {"--input": options.input}, model_folders(config.pipeline, options))
     if options.variational:
         _write_rates(config, options)
         return
-    if options.output:
-        writes = [("--output", options.output)]
-        require_apart(config, writes, {"--input": options.input}, model_folders(config.pipeline, options))
     paths = options.input or view.eval_input(config.pipeline)
     require_files(paths)
     require_all_columns(paths, config.pipeline)
@@ -39,8 +37,10 @@ def _check_options(options: Namespace) -> None:
     for name, least in (("repeats", 1), ("rows", 2), ("seed", 0)):
         if getattr(options, name) < least:
             raise UserError(f"--{name}: {getattr(options, name)} is too small; the least is {least}.")
-    if options.output and Path(options.output).suffix not in _SUFFIXES:
-        raise UserError(f"--output: {options.output} has to end in one of {quoted(_SUFFIXES)}.")
+    for name, suffixes in (("output", (".csv", ".json")), ("plot", (".svg", ".png", ".pdf"))):
+        path = getattr(options, name)
+        if path and Path(path).suffix not in suffixes:
+            raise UserError(f"--{name}: {path} has to end in one of {quoted(suffixes)}.")
     if options.variational and (options.input or options.output or options.metric):
         raise UserError(
             "--variational reads no data and writes into model_dir. Leave out --input, --output and --metric."
@@ -53,6 +53,7 @@ def _permute(config: Config, options: Namespace, paths: str) -> None:
 
     from easymtl.checkpoints.restore import find_checkpoint, load_ranker
     from easymtl.reporting.importance import print_importance, write_importance
+    from easymtl.reporting.importance_plot import bars_of_tasks, draw_importance
     from easymtl.reporting.terminal import open_terminal, print_line
     from easymtl.scoring.importance import Judge, chosen_results, permutation_importance, read_rows
     from easymtl.scoring.scorer import RankerScorer
@@ -71,6 +72,9 @@ def _permute(config: Config, options: Namespace, paths: str) -> None:
     if options.output:
         write_importance(options.output, found)
         print_line(terminal, f"Wrote {options.output}")
+    if options.plot:
+        draw_importance(Path(options.plot), bars_of_tasks(found))
+        print_line(terminal, f"Wrote {options.plot}")
 
 
 def _write_rates(config: Config, options: Namespace) -> None:
@@ -83,13 +87,17 @@ def _write_rates(config: Config, options: Namespace) -> None:
     start_tensorflow()
     from easymtl.checkpoints.restore import find_checkpoint, load_ranker
     from easymtl.reporting.importance import print_rates, write_rates
+    from easymtl.reporting.importance_plot import bars_of_rates, draw_importance
     from easymtl.reporting.terminal import open_terminal, print_line
 
     rates = load_ranker(pipeline, find_checkpoint(pipeline, options.checkpoint)).network.input_layer.dropout_rates()
     terminal = open_terminal()
     for group, found in rates.items():
-        path = Path(pipeline.model_dir) / f"feature_importance_{group}.csv"
+        path = rates_file(pipeline, group)
         require_apart(config, [("The ranking", path)])
         print_rates(group, found, terminal)
         write_rates(path, found)
         print_line(terminal, f"Wrote {path}")
+    if options.plot and rates:
+        draw_importance(Path(options.plot), bars_of_rates(rates))
+        print_line(terminal, f"Wrote {options.plot}")

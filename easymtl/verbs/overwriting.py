@@ -61,6 +61,9 @@ def require_apart_from_training(config: Config) -> None:
     model_dir = Path(config.pipeline.model_dir)
     _require_resolved(config, model_dir / CONFIG_NAME)
     require_apart(config, [("model_dir:", model_dir / name) for name in _ENTRIES])
+    if config.pipeline.model_config.HasField("variational_dropout"):
+        groups = config.pipeline.model_config.feature_groups
+        require_apart(config, [("model_dir:", rates_file(config.pipeline, group.group_name)) for group in groups])
     data = [(name, path) for name, paths in _data_of(config.pipeline).items() for path in local_files(paths)]
     for name, path in [*_files_of(config).items(), *data]:
         for kept in _KEPT_FOLDERS:
@@ -69,6 +72,11 @@ def require_apart_from_training(config: Config) -> None:
                     f"{name} {path} lies in {model_dir / kept}, where a training writes and removes files. Copy it to "
                     "another folder, or train in another model_dir (--set model_dir=...)."
                 )
+
+
+def rates_file(pipeline: Pipeline, group: str) -> Path:
+    """Returns where the rates that `variational_dropout` has learnt for a group are written."""
+    return Path(pipeline.model_dir) / f"feature_importance_{group.replace('/', '_')}.csv"
 
 
 def model_folders(pipeline: Pipeline, options: Namespace) -> list[str]:

@@ -1518,6 +1518,23 @@ _MODELS = [
         edit=written("rows.parquet", b"PAR1"),
     ),
     with_model(
+        "Importance by a metric that no tower has",
+        "importance --pipeline_config x.config --metric acu",
+        *("no task tower has", '"auc"', 'Did you mean "auc"'),
+    ),
+    with_model(
+        "Importance of parts that there are not",
+        "importance --pipeline_config x.config --by featur",
+        *("--by", '"feature", "input", "group"', 'Did you mean "feature"'),
+        needs_model=False,
+    ),
+    with_model(
+        "Importance learnt by a model that learns none",
+        "importance --pipeline_config x.config --variational",
+        *("no variational_dropout", "leave --variational out"),
+        needs_model=False,
+    ),
+    with_model(
         "A result over the training data",
         f"{EVAL} --output train.csv",
         *("--output train.csv", "which train_input_path reads", "Name another one"),

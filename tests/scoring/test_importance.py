@@ -17,7 +17,6 @@ from easymtl.features.kinds import BagColumns, DenseColumns, IdColumns, Slot
 from easymtl.scoring import importance
 from easymtl.scoring.parts import exchanged, parts_of
 from easymtl.scoring.scorer import RankerScorer
-from easymtl.training.trainer import Trainer
 from tests.training.small_runs import CONFIG
 
 ORDER = np.array([2, 0, 1])
@@ -49,6 +48,20 @@ def test_bags_of_one_feature_move_with_their_lengths_and_weights():
     np.testing.assert_allclose(found.weights, np.array([4, 5, 1, 2, 0, 3]) / 10)
 
 
+class Histories:
+    """Features of which two are read side by side."""
+
+    transforms = {name: type("T", (), {"inputs": (name.split("_")[0],)}) for name in ("a", "b", "c_1", "c_2")}
+    fields = ("a", "b", "c")
+    parallel = (("a", "c_1"),)
+    groups: dict = {}
+
+
+def test_histories_that_are_read_side_by_side_stay_together():
+    assert parts_of(Histories, "feature") == {"a+c_1": ("a", "c_1"), "b": ("b",), "c_2": ("c_2",)}
+    assert parts_of(Histories, "input") == {"a+c": ("a", "c_1", "c_2"), "b": ("b",)}
+
+
 def write(path, number, seed):
     random = np.random.default_rng(seed)
     cause, noise = random.integers(0, 10, number), random.integers(0, 10, number)
@@ -77,7 +90,7 @@ def trained(tmp_path_factory):
     path = folder / "x.config"
     path.write_text(text.replace("num_steps: 6", "num_steps: 250").replace("save_checkpoints_steps: 3", ""))
     config = load_config(str(path), [])
-    Trainer(config, lambda event: None).run()
+    assert main(["train", "--pipeline_config", str(path)]) == 0
     return path, config.pipeline
 
 
@@ -133,11 +146,17 @@ def test_a_part_that_nothing_else_follows_is_what_it_says(trained, ranker, measu
 def test_the_commands_write_rankings(trained, tmp_path, capsys):
     command = ["importance", "--pipeline_config", str(trained[0])]
     target = tmp_path / "ranking.csv"
-    assert main([*command, "--rows", "500", "--repeats", "1", "--output", str(target)]) == 0
+    assert (
+        main([*command, "--rows", "500", "--repeats", "1", "--output", str(target), "--plot", f"{tmp_path}/a.png"]) == 0
+    )
+    assert (tmp_path / "a.png").stat().st_size > 1000
     rows = list(csv.DictReader(target.read_text().splitlines()))
     assert len(rows) == 8 and rows[0]["task"] == "ctr" and rows[0]["part"] in ("cause", "twin")
-    assert main([*command, "--variational"]) == 0
     written = Path(trained[1].model_dir) / "feature_importance_all.csv"
+    of_training = written.read_text()
+    written.unlink()
+    assert main([*command, "--variational"]) == 0
+    assert written.read_text() == of_training
     learnt = list(csv.DictReader(written.read_text().splitlines()))
     rates = [float(row["rate"]) for row in learnt]
     assert rates == sorted(rates) and {row["feature"] for row in learnt[:2]} == {"cause", "twin"}
