@@ -276,14 +276,10 @@ def _add_importance(verbs) -> None:
     _add_checkpoint(parser)
     parser.add_argument("--input", metavar="PATHS", help="data to measure on; default: the config's eval input")
     parser.add_argument("--metric", metavar="NAME", help="loss, or a metric of the towers; default: the first of each")
-    parser.add_argument(
-        "--by", default="feature", metavar="WAY", help="what is permuted: feature (default), input, group"
-    )
-    parser.add_argument(
-        "--repeats", type=_whole_number, default=5, metavar="N", help="permutations of each; default: 5"
-    )
-    parser.add_argument("--rows", type=_whole_number, default=100_000, metavar="N", help="the first N; default: 100000")
-    parser.add_argument("--seed", type=_whole_number, default=0, metavar="S", help="of the permutations")
+    parser.add_argument("--by", metavar="WAY", help="what is permuted: feature (default), input, group")
+    parser.add_argument("--repeats", type=_whole_number, metavar="N", help="permutations of each; default: 5")
+    parser.add_argument("--rows", type=_whole_number, metavar="N", help="the first N rows; default: 100000")
+    parser.add_argument("--seed", type=_whole_number, metavar="S", help="of the permutations; default: 0")
     parser.add_argument("--output", metavar="FILE", help="a .csv or .json file to write the ranking to")
     parser.add_argument(
         "--plot", metavar="FILE", help="a .svg, .png or .pdf file to draw the ranking in; needs matplotlib"

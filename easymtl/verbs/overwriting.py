@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from easymtl.config import Config, load_config, view
+from easymtl.config.input_groups import input_groups
 from easymtl.data.reading import is_same_file, lies_in, local_files, same_input, would_read
 from easymtl.errors import UserError
 from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.reporting.rates_files import rates_files
 
 CONFIG_NAME = "pipeline.config"
 # What a training writes into its model_dir, and the folders of these that it keeps in order, removing files.
@@ -62,8 +64,9 @@ def require_apart_from_training(config: Config) -> None:
     _require_resolved(config, model_dir / CONFIG_NAME)
     require_apart(config, [("model_dir:", model_dir / name) for name in _ENTRIES])
     if config.pipeline.model_config.HasField("variational_dropout"):
-        groups = config.pipeline.model_config.feature_groups
-        require_apart(config, [("model_dir:", rates_file(config.pipeline, group.group_name)) for group in groups])
+        groups = [group.name for group in input_groups(config.pipeline)]
+        files = [path for group in groups for path in rates_files(str(model_dir), group).values()]
+        require_apart(config, [("model_dir:", path) for path in files])
     data = [(name, path) for name, paths in _data_of(config.pipeline).items() for path in local_files(paths)]
     for name, path in [*_files_of(config).items(), *data]:
         for kept in _KEPT_FOLDERS:
@@ -72,11 +75,6 @@ def require_apart_from_training(config: Config) -> None:
                     f"{name} {path} lies in {model_dir / kept}, where a training writes and removes files. Copy it to "
                     "another folder, or train in another model_dir (--set model_dir=...)."
                 )
-
-
-def rates_file(pipeline: Pipeline, group: str) -> Path:
-    """Returns where the rates that `variational_dropout` has learnt for a group are written."""
-    return Path(pipeline.model_dir) / f"feature_importance_{group.replace('/', '_')}.csv"
 
 
 def model_folders(pipeline: Pipeline, options: Namespace) -> list[str]:

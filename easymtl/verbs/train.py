@@ -1,7 +1,6 @@
 """`easymtl train`: read, train, evaluate, checkpoint, export."""
 
 from argparse import Namespace
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ from easymtl.config.starting_weights import has_checkpoint, require_starting_wei
 from easymtl.errors import Interrupted, UserError
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.verbs.data_files import require_files
-from easymtl.verbs.overwriting import rates_file, require_apart_from_training
+from easymtl.verbs.overwriting import require_apart_from_training
 from easymtl.verbs.stop_signals import StopSignals
 from easymtl.verbs.tensorflow_start import start_tensorflow
 
@@ -52,6 +51,7 @@ def _train(config: Config, new_data: bool = False) -> None:
     settings = config.pipeline.train_config
     start_tensorflow(settings.inter_op_parallelism_threads, settings.intra_op_parallelism_threads)
     from easymtl.reporting.console import Console
+    from easymtl.reporting.learnt_rates import write_learnt_rates
     from easymtl.reporting.results import Results
     from easymtl.reporting.tensorboard import Summaries
     from easymtl.training.events import Note
@@ -78,19 +78,13 @@ def _train(config: Config, new_data: bool = False) -> None:
         if result.is_stopped:
             _tell_stop(console, stop, result)
             return
-        _write_rates(config.pipeline, trainer.ranker.network.input_layer.dropout_rates())
         if result.step == first:
             console(Note(_is_done(config.pipeline, result)))
         console.summary(result)
         exporter.finish(result, first)
-
-
-def _write_rates(pipeline: Pipeline, rates: Mapping[str, Mapping[str, float]]) -> None:
-    """Writes what `variational_dropout` has learnt; nothing without it."""
-    from easymtl.reporting.importance import write_rates
-
-    for group, found in rates.items():
-        write_rates(rates_file(pipeline, group), found)
+        written = write_learnt_rates(config.pipeline.model_dir, trainer.dropout_rates())
+        if written:
+            console(Note(f"What variational_dropout has learnt is in {', '.join(map(str, written))}."))
 
 
 def _tell_stop(console: "Console", stop: StopSignals, result: "TrainingResult") -> None:
