@@ -153,6 +153,11 @@ def normalizer_name(text: str) -> str:
     return text
 
 
+def metric_result(metric: str, tower_name: str, weighted: bool = False) -> str:
+    """Returns the name of a metric of a tower in reports: `auc_ctr`, `weighted_auc_ctr`."""
+    return f"{'weighted_' if weighted else ''}{metric}_{tower_name}"
+
+
 def numbered(names: Iterable[str]) -> list[str]:
     """Returns the names in order, with `_2`, `_3`, ... behind those that came before: `a a` becomes `a a_2`."""
     result: list[str] = []

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from google.protobuf.message import Message
 
-from easymtl.config.names import JOINT_OF_ESMM, NARY_BASES, numbered
+from easymtl.config.names import JOINT_OF_ESMM, NARY_BASES, metric_result
 from easymtl.protos.data_pb2 import DatasetConfig
 from easymtl.protos.feature_pb2 import FeatureConfig, FeatureGroupConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
@@ -341,17 +341,14 @@ def metric_results(pipeline: Pipeline) -> dict[str, str]:
 
 
 def results_of_tower(tower: TaskTower, name: str = "") -> dict[str, str]:
-    """Returns the names of a tower's metrics in reports, each with its metric: `auc_ctr`, `weighted_auc_ctr`.
-
-    A metric that a tower has twice, of other groups or parameters, is numbered: `gauc_ctr`, `gauc_2_ctr`.
+    """Returns the names of a tower's metrics in reports, each with its metric.
 
     Args:
         tower: the tower.
         name: what stands behind the metric if not the tower's own name, see `result_names`.
     """
-    metrics = [str(entry.WhichOneof("metric")) for entry in tower.metrics_set]
-    marked = (f"weighted_{metric}" if entry.weighted else metric for entry, metric in zip(tower.metrics_set, metrics))
-    return {f"{own}_{name or tower.tower_name}": metric for own, metric in zip(numbered(marked), metrics)}
+    metrics = ((str(entry.WhichOneof("metric")), entry.weighted) for entry in tower.metrics_set)
+    return {metric_result(metric, name or tower.tower_name, weighted): metric for metric, weighted in metrics}
 
 
 def results_of_metric(pipeline: Pipeline, name: str) -> list[str]:

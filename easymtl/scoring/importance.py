@@ -14,8 +14,7 @@ from easymtl.scoring.judging import Criterion, Judge, Judgement
 from easymtl.scoring.parts import exchanged, parts_of
 
 # Student's 97.5% quantiles for 1, 2, ... degrees of freedom.
-_STUDENT = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228]
-_STUDENT += [2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093]
+_STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 
 
 @dataclass(frozen=True)
@@ -66,8 +65,9 @@ def permutation_importance(
 ) -> Ranking:
     """Permutes each part of the inputs over the rows and measures again (Breiman 2001; Fisher et al. 2019).
 
-    The interval is Student's, from the differences in each block of rows, which hold what chance does both by the rows
-    and by the permutations. A part that the model does not read has exactly 0.
+    The interval is that of the jackknife (Tukey 1958): blocks of rows are left out one by one, and how the difference
+    moves holds what chance does both by the rows and by the permutations. A part that the model does not read has
+    exactly 0.
 
     Args:
         features: of the model.
@@ -110,14 +110,19 @@ def _importance(
 ) -> Importance:
     """Returns what a part is worth to the task of a criterion."""
     loss = float(np.mean([one.whole[index] - before.whole[index] for one in after]))
-    half = half_width(np.mean([one.blocks[:, index] - before.blocks[:, index] for one in after], axis=0))
+    half = half_width(loss, np.mean([one.without[:, index] - before.without[:, index] for one in after], axis=0))
     value = criterion.shown(float(before.whole[index]))
     return Importance(criterion.task, part, criterion.result, value, loss, loss - half, loss + half)
 
 
-def half_width(changes: np.ndarray) -> float:
-    """Returns half the width of the 95% interval of the mean of `[blocks]` changes; NaN with fewer than 2 of them."""
-    defined = changes[np.isfinite(changes)]
-    if len(defined) < 2:
+def half_width(value: float, without: np.ndarray) -> float:
+    """Returns half the width of the 95% interval of a value by its values `[blocks]` without a block of the rows.
+
+    A block without which it is not defined does not count; NaN with fewer than 2 others.
+    """
+    defined = without[np.isfinite(without)]
+    count = len(defined)
+    if count < 2:
         return math.nan
-    return float(_STUDENT[len(defined) - 2] * np.std(defined, ddof=1) / math.sqrt(len(defined)))
+    pseudo = count * value - (count - 1) * defined
+    return float(_STUDENT[count - 2] * np.std(pseudo, ddof=1) / math.sqrt(count))

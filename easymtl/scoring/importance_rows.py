@@ -14,9 +14,7 @@ from easymtl.scoring.scorer import RankerScorer, kept_columns
 from easymtl.tasks.evaluation import Evaluation
 from easymtl.tasks.task import Task
 
-NUM_BLOCKS = 20
-_LEAST_ROWS = 10
-"""Of a block, where there are rows enough for two of them."""
+NUM_BLOCKS = 10
 
 
 @dataclass(frozen=True)
@@ -57,13 +55,13 @@ def read_rows(pipeline: Pipeline, scorer: RankerScorer, tasks: Sequence[Task], p
 
 
 def into_blocks(rows: Rows, seed: int) -> Blocks:
-    """Sorts rows into at most 20 blocks of about 10 rows or more, drawn by the seed.
+    """Sorts rows into at most 10 blocks of about equal size, drawn by the seed.
 
     Rows of one session, or of one group of a metric, are in one block unless these are fewer than blocks.
     """
     units = _units(rows)
     num_units = int(units.max()) + 1
-    count = max(min(NUM_BLOCKS, rows.num_rows // _LEAST_ROWS), min(2, num_units))
+    count = min(NUM_BLOCKS, num_units)
     block = (np.random.default_rng(seed).permutation(num_units) % count)[units]
     starts = np.searchsorted(np.sort(block), np.arange(count + 1))
     return Blocks(rows.take(np.argsort(block, kind="stable")), tuple(starts.tolist()))

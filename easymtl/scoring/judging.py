@@ -1,6 +1,7 @@
-"""How bad the scores of rows are for each task, of all rows and of blocks of them."""
+"""How bad the scores of rows are for each task, of all rows and without blocks of them."""
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -12,12 +13,13 @@ from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.protos.task_pb2 import TaskTower
 from easymtl.scoring.evaluation import named_numbers
-from easymtl.scoring.pass_losses import PassLosses
+from easymtl.scoring.pass_losses import BatchLosses, PassLosses
 from easymtl.scoring.scorer import RankerScorer, kept_columns
 from easymtl.tasks.evaluation import Evaluation
 from easymtl.tasks.task import Task
 
 LOSS = "loss"
+BATCH_SIZE = 1024
 
 
 @dataclass(frozen=True)
@@ -87,24 +89,32 @@ class Judgement:
 
     Attributes:
         whole: `[criteria]`, of all rows; more is worse, NaN where the rows do not determine it.
-        blocks: `[blocks, criteria]`, of each block.
+        without: `[blocks, criteria]`, of all rows but those of one block.
         reasons: of each criterion that is NaN of all rows, why.
     """
 
     whole: np.ndarray
-    blocks: np.ndarray
+    without: np.ndarray
     reasons: Mapping[str, str]
 
 
 class Judge:
-    """Scores rows and measures them, all of them and block by block; each batch is scored once.
+    """Scores rows and measures them, all of them and all but one block; each row is scored once.
+
+    The size of batches is one for all configs: the last digit of a score may depend on it.
 
     Example:
-        judge = Judge(scorer, tasks, criteria(pipeline, "auc"), batch_size)
+        judge = Judge(scorer, tasks, criteria(pipeline, "auc"))
         judge(rows, [0, 500, 1000]).whole    # [-0.71] for an AUC of 0.71
     """
 
-    def __init__(self, scorer: RankerScorer, tasks: Sequence[Task], found: Sequence[Criterion], batch_size: int):
+    def __init__(
+        self,
+        scorer: RankerScorer,
+        tasks: Sequence[Task],
+        found: Sequence[Criterion],
+        batch_size: int = BATCH_SIZE,
+    ):
         self.criteria = tuple(found)
         self._scorer = scorer
         self._tasks = tasks
@@ -112,40 +122,61 @@ class Judge:
 
     def __call__(self, rows: Rows, bounds: Sequence[int]) -> Judgement:
         """Judges rows of which block i goes from row `bounds[i]` to `bounds[i + 1]`."""
-        whole = _Sums(self._tasks)
-        blocks = []
-        for low, high in pairwise(bounds):
-            block = _Sums(self._tasks)
-            for start in range(low, high, self._batch_size):
-                batch = rows.slice(start, min(self._batch_size, high - start))
-                predictions, losses = self._scorer.score(batch)
-                assert losses is not None, "rows with labels have losses"
-                numbers, keys = named_numbers(self._scorer, batch), kept_columns(batch)
-                for sums in (whole, block):
-                    sums.evaluation.add(predictions, numbers, keys)
-                    sums.losses.add(losses)
-            blocks.append(self._badness(block))
-        return Judgement(self._badness(whole), np.stack(blocks), whole.reasons(self.criteria))
+        whole = _Sums(self._tasks, self.criteria)
+        blocks = [_Sums(self._tasks, self.criteria) for _ in bounds[1:]]
+        scores: list[Mapping[str, np.ndarray]] = []
+        for low, high in self._batches(bounds):
+            predictions, losses = self._scorer.score(rows.slice(low, high - low))
+            scores.append(predictions)
+            assert losses is not None, "rows with labels have losses"
+            own = bisect(bounds, low) - 1
+            for sums in [whole, *blocks[:own], *blocks[own + 1 :]]:
+                sums.add_losses(losses)
+        predictions = {name: np.concatenate([part[name] for part in scores]) for name in scores[0]}
+        numbers, keys = named_numbers(self._scorer, rows), kept_columns(rows)
+        for sums, gap in [(whole, (0, 0)), *zip(blocks, pairwise(bounds))]:
+            for low, high in ((0, gap[0]), (gap[1], len(rows))):
+                sums.evaluation.add(
+                    {name: one[low:high] for name, one in predictions.items()},
+                    {name: one[low:high] for name, one in numbers.items()},
+                    {name: one.slice(low, high - low) for name, one in keys.items()},
+                )
+        return Judgement(whole.badness(), np.stack([block.badness() for block in blocks]), whole.reasons())
 
-    def _badness(self, sums: "_Sums") -> np.ndarray:
-        values = sums.values()
-        return np.array([one.badness(values[one.result]) for one in self.criteria])
+    def _batches(self, bounds: Sequence[int]) -> Iterator[tuple[int, int]]:
+        """Yields where batches start and end. Losses come as sums of a batch, which then is of one block."""
+        for low, high in pairwise(bounds if _has_losses(self.criteria) else (bounds[0], bounds[-1])):
+            for start in range(low, high, self._batch_size):
+                yield start, min(start + self._batch_size, high)
+
+
+def _has_losses(found: Sequence[Criterion]) -> bool:
+    return any(one.kind == LOSS for one in found)
 
 
 class _Sums:
-    """What adds up over batches."""
+    """What adds up over batches, as far as criteria need it."""
 
-    def __init__(self, tasks: Sequence[Task]):
+    def __init__(self, tasks: Sequence[Task], found: Sequence[Criterion]):
         self._tasks = tasks
-        self.evaluation = Evaluation(tasks)
-        self.losses = PassLosses(tasks)
+        self._criteria = found
+        self.evaluation = Evaluation(tasks, {one.result for one in found})
+        self._losses = PassLosses(tasks) if _has_losses(found) else None
 
-    def values(self) -> dict[str, float]:
-        """Returns metrics and losses by name, and those of each task together as `loss_<task>`."""
-        values = self.evaluation.result() | self.losses.result()
-        return values | {f"{LOSS}_{task.name}": sum(values[name] for name in task.loss_names) for task in self._tasks}
+    def add_losses(self, losses: BatchLosses) -> None:
+        """Adds those of a batch, if a criterion is a loss."""
+        if self._losses:
+            self._losses.add(losses)
 
-    def reasons(self, found: Sequence[Criterion]) -> dict[str, str]:
-        """Returns why results are not defined, after `values`."""
+    def badness(self) -> np.ndarray:
+        """Returns how bad the scores are by each criterion, `[criteria]`."""
+        values = self.evaluation.result()
+        if self._losses:
+            losses = self._losses.result()
+            values |= {f"{LOSS}_{task.name}": sum(losses[name] for name in task.loss_names) for task in self._tasks}
+        return np.array([one.badness(values[one.result]) for one in self._criteria])
+
+    def reasons(self) -> dict[str, str]:
+        """Returns why results are not defined, after `badness`."""
         said = {warning.split(" ", 1)[0]: warning for warning in self.evaluation.warnings}
-        return {one.result: said[one.result] for one in found if one.result in said}
+        return {one.result: said[one.result] for one in self._criteria if one.result in said}

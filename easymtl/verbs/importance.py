@@ -102,7 +102,7 @@ def _permute(config: Config, options: Namespace, paths: str) -> None:
     ranker = load_ranker(pipeline, checkpoint)
     scorer = RankerScorer(ranker, tf.float32)
     rows = read_rows(pipeline, scorer, ranker.tasks, paths, options.rows)
-    judge = Judge(scorer, ranker.tasks, chosen, pipeline.data_config.eval_batch_size)
+    judge = Judge(scorer, ranker.tasks, chosen)
     terminal = open_terminal()
     print_line(terminal, f"{checkpoint.path}: {len(rows):,} rows, {options.repeats} permutations of each {options.by}")
     blocks = into_blocks(rows, options.seed)

@@ -1,164 +1,193 @@
-"""Permutation importance: what is permuted, what it costs, and how sure that is."""
+"""Permutation importance is the difference of two evaluations: of the data, and of data with columns permuted."""
 
-import csv
-from pathlib import Path
+import zlib
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy import stats
 
-from easymtl.checkpoints.restore import find_checkpoint, load_ranker
-from easymtl.cli import main
-from easymtl.config import load_config
-from easymtl.data.rows import Ragged
+from easymtl.data.rows import Rows
 from easymtl.errors import UserError
-from easymtl.features.encoder import to_tensors
-from easymtl.features.kinds import BagColumns, DenseColumns, IdColumns, Slot
-from easymtl.scoring import importance
-from easymtl.scoring.parts import exchanged, parts_of
+from easymtl.scoring.evaluation import evaluate
+from easymtl.scoring.importance import half_width, permutation_importance
+from easymtl.scoring.importance_rows import into_blocks, read_rows
+from easymtl.scoring.judging import BATCH_SIZE, Judge, criteria
+from easymtl.scoring.parts import parts_of
 from easymtl.scoring.scorer import RankerScorer
-from tests.training.small_runs import CONFIG
+from easymtl.tasks.ranker import Ranker
+from tests.scoring.importance_cases import ATTENTION, GRAPH, make_rows, read, write_rows
 
-ORDER = np.array([2, 0, 1])
-NAMES = ("cause", "twin", "noise", "flat")
-
-
-def slots(columns, widths):
-    columns.slots = [Slot("g", f"f{i}", width, None, columns, sum(widths[:i])) for i, width in enumerate(widths)]
-    return columns
-
-
-def test_ids_and_numbers_of_one_feature_move_and_no_others():
-    ids = slots(IdColumns("ids_4", 4), [1, 1])
-    packed = np.array([[1, 5], [2, 6], [3, 7]])
-    np.testing.assert_array_equal(ids.exchanged(packed, ids.slots[1:], ORDER), [[1, 7], [2, 5], [3, 6]])
-    numbers = slots(DenseColumns("dense", 0), [2, 1])
-    packed = np.arange(9.0).reshape(3, 3)
-    expected = [[6, 7, 2], [0, 1, 5], [3, 4, 8]]
-    np.testing.assert_array_equal(numbers.exchanged(packed, numbers.slots[:1], ORDER), expected)
-    np.testing.assert_array_equal(packed, np.arange(9.0).reshape(3, 3), "what was given stays")
+# The fields of each part whose features read no other part's fields.
+_BY_INPUT = {"page": ["page"], "tags": ["tags"], "price": ["price"], "hist+ages": ["hist", "ages"]}
+FIELDS_OF = {
+    ("attention", "input", None): _BY_INPUT,
+    ("attention", "input", "loss"): _BY_INPUT,
+    ("attention", "feature", "gauc"): {"page": ["page"], "hist+ages": ["hist", "ages"]},
+    ("attention", "group", "session_auc"): {"all": ["item", "page", "tags", "price", "city", "hist", "ages"]},
+    ("graph", "input", None): {"page": ["page"], "tags": ["tags"], "liked": ["liked"]},
+    ("graph", "feature", "weighted_auc"): {"tags": ["tags"], "price": ["price"]},
+    ("graph", "group", "loss"): {"all": ["item", "page", "tags", "price", "city"], "numbers": ["price"]},
+}
 
 
-def test_bags_of_one_feature_move_with_their_lengths_and_weights():
-    bags = slots(BagColumns("bags_4", 4), [1, 1])
-    packed = Ragged(np.arange(6), np.array([[1, 2], [0, 1], [2, 0]], np.int32), np.arange(6, dtype=np.float32) / 10)
-    found = bags.exchanged(packed, bags.slots[:1], ORDER)
-    np.testing.assert_array_equal(found.lengths, [[2, 2], [1, 1], [0, 0]])
-    np.testing.assert_array_equal(found.values, [4, 5, 1, 2, 0, 3])
-    np.testing.assert_allclose(found.weights, np.array([4, 5, 1, 2, 0, 3]) / 10)
+class Case:
+    """A model with the weights that it starts with, and rows."""
 
+    def __init__(self, folder, text: str):
+        self.folder = folder
+        self.columns = make_rows()
+        write_rows(folder / "rows.csv", self.columns)
+        self.pipeline = read(folder, text)
+        self.ranker = Ranker(self.pipeline)
+        self.scorer = RankerScorer(self.ranker, tf.float32)
 
-class Histories:
-    """Features of which two are read side by side."""
+    def rows(self, limit: int = 1000, paths: str = "") -> Rows:
+        return read_rows(self.pipeline, self.scorer, self.ranker.tasks, paths or f"{self.folder}/rows.csv", limit)
 
-    transforms = {name: type("T", (), {"inputs": (name.split("_")[0],)}) for name in ("a", "b", "c_1", "c_2")}
-    fields = ("a", "b", "c")
-    parallel = (("a", "c_1"),)
-    groups: dict = {}
+    def evaluated(self, columns: dict[str, list[str]]) -> dict[str, float]:
+        """Returns metrics and losses of columns of texts, by a file of them."""
+        path = self.folder / "other.csv"
+        write_rows(path, columns)
+        metrics = evaluate(self.pipeline, self.ranker.tasks, self.scorer, str(path)).metrics
+        sums = {task.name: sum(metrics[name] for name in task.loss_names) for task in self.ranker.tasks}
+        return metrics | {f"loss_{name}": value for name, value in sums.items()}
 
-
-def test_histories_that_are_read_side_by_side_stay_together():
-    assert parts_of(Histories, "feature") == {"a+c_1": ("a", "c_1"), "b": ("b",), "c_2": ("c_2",)}
-    assert parts_of(Histories, "input") == {"a+c": ("a", "c_1", "c_2"), "b": ("b",)}
-
-
-def write(path, number, seed):
-    random = np.random.default_rng(seed)
-    cause, noise = random.integers(0, 10, number), random.integers(0, 10, number)
-    click = random.random(number) < 1 / (1 + np.exp(4.5 - cause))
-    buy = random.random(number) < 1 / (1 + np.exp(cause - 4.5))
-    rows = zip(click.astype(int), buy.astype(int), cause, cause, noise, [1] * number)
-    path.write_text("".join(",".join(map(str, row)) + "\n" for row in rows))
+    def measured(
+        self, way: str = "feature", metric: str | None = None, repeats=1, seed=0, batch_size=BATCH_SIZE, rows=None
+    ):
+        blocks = into_blocks(self.rows() if rows is None else rows, 0)
+        judge = Judge(self.scorer, self.ranker.tasks, criteria(self.pipeline, metric), batch_size)
+        return permutation_importance(self.ranker.feature_set, blocks, judge, way, repeats, seed)
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """A model of a cause, its twin, noise, and a feature that is always the same."""
-    folder = tmp_path_factory.mktemp("importance")
-    write(folder / "train.csv", 4000, 1)
-    write(folder / "eval.csv", 2000, 2)
-    text = CONFIG.format(folder=folder)
-    before, after = text.index('  input_fields { input_name: "item"'), text.index("  mmoe {")
-    fields = "".join(f'input_fields {{ input_name: "{name}" }}\n' for name in NAMES)
-    features = "".join(
-        f'features {{ input_names: "{name}" feature_type: IdFeature hash_bucket_size: 50 embedding_dim: 4 }}\n'
-        for name in NAMES
-    )
-    group = 'feature_groups {{ group_name: "all" feature_names: ["{}"] wide_deep: DEEP }}'.format('", "'.join(NAMES))
-    text = f"{text[:before]}{fields}}}\nfeature_config {{ {features} }}\nmodel_config {{ {group}\n"
-    text += "variational_dropout { regularization_lambda: 0.5 }\n" + CONFIG.format(folder=folder)[after:]
-    path = folder / "x.config"
-    path.write_text(text.replace("num_steps: 6", "num_steps: 250").replace("save_checkpoints_steps: 3", ""))
-    config = load_config(str(path), [])
-    assert main(["train", "--pipeline_config", str(path)]) == 0
-    return path, config.pipeline
+def cases(tmp_path_factory):
+    texts = {"attention": ATTENTION, "graph": GRAPH}
+    return {name: Case(tmp_path_factory.mktemp(name), text) for name, text in texts.items()}
 
 
-@pytest.fixture(scope="module")
-def ranker(trained):
-    return load_ranker(trained[1], find_checkpoint(trained[1]))
+def permuted(case: Case, part: str, fields: list[str], seed: int) -> dict[str, list[str]]:
+    """Returns columns of texts in which fields are those of other rows, as importance draws them."""
+    rows = case.rows()
+    numbers = into_blocks(Rows({**rows.columns, "number": np.arange(len(rows))}), 0).rows["number"]
+    order = np.random.default_rng([seed, zlib.crc32(part.encode()), 0]).permutation(len(rows))
+    source = dict(zip(numbers, numbers[order]))
+    changed = {field: [case.columns[field][source[row]] for row in range(len(rows))] for field in fields}
+    return {**case.columns, **changed}
 
 
-@pytest.fixture(scope="module")
-def measured(trained, ranker):
-    pipeline, scorer = trained[1], RankerScorer(ranker, tf.float32)
-    rows = importance.read_rows(pipeline, scorer, ranker.tasks, pipeline.eval_input_path, 2000)
+@pytest.mark.parametrize(("name", "way", "metric"), FIELDS_OF)
+def test_it_is_what_evaluating_permuted_raw_rows_gives(cases, name, way, metric):
+    case = cases[name]
+    found = {(one.task, one.part): one for one in case.measured(way, metric).found}
+    before = case.evaluated(case.columns)
+    sign = 1 if metric == "loss" else -1
+    for part, fields in FIELDS_OF[name, way, metric].items():
+        after = case.evaluated(permuted(case, part, fields, 0))
+        for criterion in criteria(case.pipeline, metric):
+            one = found[criterion.task, part]
+            assert one.value == pytest.approx(before[criterion.result], rel=1e-5)
+            wanted = sign * (after[criterion.result] - before[criterion.result])
+            assert one.loss == pytest.approx(wanted, abs=2e-6), (part, criterion)
+            assert wanted != 0 and one.low < one.loss < one.high
 
-    def measure(way="feature", metric=None, seed=0):
-        results = importance.chosen_results(pipeline, metric)
-        judge = importance.Judge(scorer, ranker.tasks, results, 512)
-        found = importance.permutation_importance(ranker.feature_set, rows, judge, results, way, 3, seed)
-        return {(one.task, one.part): one for one in found}, found
 
-    return measure, rows
+def test_parts_are_features_by_the_names_of_the_config_whatever_reads_them(cases):
+    attention, graph = (cases[name].ranker.feature_set for name in ("attention", "graph"))
+    assert parts_of(attention, "feature")["hist+ages"] == ("hist", "ages"), "histories that are read side by side"
+    assert parts_of(attention, "input")["item"] == ("item", "pair")
+    assert parts_of(attention, "input")["price"] == ("price", "price_range")
+    assert parts_of(attention, "group")["own"] == ("price", "tags", "page")
+    assert parts_of(graph, "feature") == {
+        "item": ("item", "wide/item"),
+        "page": ("page",),
+        "tags": ("tags", "wide/tags"),
+        "price": ("price", "numbers/columns/price"),
+        "pair": ("pair",),
+        "liked": ("liked",),
+    }
+    assert list(parts_of(graph, "group")) == ["all", "wide", "steps", "numbers"]
+    assert parts_of(graph, "group")["wide"] == ("item", "wide/item", "tags", "wide/tags")
+    assert parts_of(graph, "group")["numbers"] == ("price", "numbers/columns/price")
 
 
 @pytest.mark.slow
-def test_the_cause_counts_the_flat_is_exactly_0_and_noise_may_be_0(measured):
-    by_name, found = measured[0]()
+def test_what_is_the_same_in_all_rows_is_exactly_0(cases):
+    case = cases["attention"]
+    flat = {**case.columns, **{field: case.columns[field][:1] * 240 for field in ("hist", "ages", "tags", "page")}}
+    path = case.folder / "flat.csv"
+    write_rows(path, flat)
+    for metric in (None, "loss"):
+        found = case.measured(metric=metric, repeats=2, rows=case.rows(paths=str(path))).found
+        numbers = {one.part: (one.loss, one.low, one.high) for one in found}
+        for part in ("hist+ages", "tags", "tags_mean", "page"):
+            assert numbers[part] == (0.0, 0.0, 0.0)
+        assert numbers["item"] != (0.0, 0.0, 0.0)
+
+
+@pytest.mark.slow
+def test_it_is_a_function_of_the_seed_and_not_of_batches_or_of_other_parts(cases):
+    case = cases["attention"]
+    first, again, other = (case.measured(seed=seed).found for seed in (4, 4, 5))
+    assert first == again != other
+    small = case.measured(seed=4, batch_size=7, rows=case.rows()).found
+    by_name = {(one.task, one.part): one for one in small}
+    case.pipeline.data_config.eval_batch_size = 50
+    rows = case.rows()
+    case.pipeline.data_config.ClearField("eval_batch_size")
+    for one, same in zip(first, case.measured(seed=4, rows=rows).found):
+        assert same == one, "blocks do not depend on the batches that rows are read in"
+        # The last digit of a score may depend on the batch, and with it a tie.
+        assert by_name[one.task, one.part].loss == pytest.approx(one.loss, abs=2e-4)
+        assert by_name[one.task, one.part].high == pytest.approx(one.high, abs=2e-3)
+    by_input = {(one.task, one.part): one for one in case.measured("input", seed=4).found}
+    assert by_input["ctr", "page"] == next(one for one in first if (one.task, one.part) == ("ctr", "page"))
+
+
+def test_the_ranking_descends_task_by_task_and_is_told_as_it_goes(cases):
+    found = cases["attention"].measured().found
+    assert [one.task for one in found] == ["ctr"] * 8 + ["cvr"] * 8
     for task in ("ctr", "cvr"):
-        assert by_name[task, "flat"].loss == by_name[task, "flat"].low == by_name[task, "flat"].high == 0
-        assert by_name[task, "noise"].low <= 0 <= by_name[task, "noise"].high
-        assert by_name[task, "cause"].low > 0 and by_name[task, "twin"].low > 0
-        assert [one.part for one in found if one.task == task][:2] in (["cause", "twin"], ["twin", "cause"])
-        assert by_name[task, "cause"].value > 0.8, "an AUC, not its negative"
-    together = measured[0]("group")[0]
-    assert together["ctr", "all"].loss > by_name["ctr", "cause"].loss, "each twin stands in for the other"
-    assert together["ctr", "all"].loss == pytest.approx(together["ctr", "all"].value - 0.5, abs=0.05)
-    assert measured[0]()[1] == found and measured[0](seed=1)[1] != found
-    assert measured[0](metric="loss")[0]["ctr", "cause"].low > 0
+        losses = [one.loss for one in found if one.task == task]
+        assert losses == sorted(losses, reverse=True) and max(losses) > 0
 
 
 @pytest.mark.slow
-def test_a_part_that_nothing_else_follows_is_what_it_says(trained, ranker, measured):
-    rows = measured[1].slice(0, 3)
-    assert parts_of(ranker.feature_set, "input")["twin"] == ("twin",)
-    assert parts_of(ranker.feature_set, "group") == {"all": NAMES}
-    before, after = to_tensors(rows), to_tensors(exchanged(rows, ranker.feature_set, ["cause"], ORDER))
-    changed = [name for name in before if not np.array_equal(before[name], after[name])]
-    assert changed == ["ids_4"]
-    np.testing.assert_array_equal(after["ids_4"][:, 0], before["ids_4"][ORDER][:, 0])
-    with pytest.raises(UserError, match=r'no task tower has "acu".*Did you mean "auc"'):
-        importance.chosen_results(trained[1], "acu")
+def test_repeats_are_averaged(cases):
+    case = cases["graph"]
+    three = {one.part: one.loss for one in case.measured(repeats=3).found if one.task == "ctr"}
+    whole = {one.part: one for one in case.measured(repeats=1).found if one.task == "ctr"}
+    assert three.keys() == whole.keys() and all(three[part] != whole[part].loss for part in three)
 
 
 @pytest.mark.slow
-def test_the_commands_write_rankings(trained, tmp_path, capsys):
-    command = ["importance", "--pipeline_config", str(trained[0])]
-    target = tmp_path / "ranking.csv"
-    assert (
-        main([*command, "--rows", "500", "--repeats", "1", "--output", str(target), "--plot", f"{tmp_path}/a.png"]) == 0
-    )
-    assert (tmp_path / "a.png").stat().st_size > 1000
-    rows = list(csv.DictReader(target.read_text().splitlines()))
-    assert len(rows) == 8 and rows[0]["task"] == "ctr" and rows[0]["part"] in ("cause", "twin")
-    written = Path(trained[1].model_dir) / "feature_importance_all.csv"
-    of_training = written.read_text()
-    written.unlink()
-    assert main([*command, "--variational"]) == 0
-    assert written.read_text() == of_training
-    learnt = list(csv.DictReader(written.read_text().splitlines()))
-    rates = [float(row["rate"]) for row in learnt]
-    assert rates == sorted(rates) and {row["feature"] for row in learnt[:2]} == {"cause", "twin"}
-    assert main([*command, "--by", "featur"]) == 2
-    assert 'Did you mean "feature"?' in capsys.readouterr().err
+def test_labels_that_say_nothing_leave_intervals_around_0(cases):
+    """The labels are random: about 95% of the intervals hold 0."""
+    case = cases["attention"]
+    found = [one for seed in range(2) for one in case.measured(repeats=2, seed=seed).found]
+    holding = [one.low <= 0 <= one.high for one in found]
+    assert np.mean(holding) > 0.85 and len(holding) == 32
+
+
+def test_metrics_that_the_rows_do_not_determine_are_told(cases):
+    case = cases["attention"]
+    no_click = {**case.columns, "click": ["0"] * 240}
+    path = case.folder / "no_click.csv"
+    write_rows(path, no_click)
+    with pytest.raises(UserError, match=r"no task can be judged by these 240 rows.*no group has both"):
+        case.measured(metric="gauc", rows=case.rows(paths=str(path)))
+    found = case.measured(rows=case.rows(paths=str(path)))
+    assert {one.task for one in found.found} == {"cvr"}
+    assert any("auc_ctr is not defined: all 240 labelled rows are negative" in warning for warning in found.warnings)
+
+
+def test_half_a_width_is_that_of_student_of_pseudo_values():
+    for count in (2, 5, 10):
+        values = np.random.default_rng(count).normal(size=[count, 30])
+        without = np.array([np.delete(values, block, 0).mean() for block in range(count)])
+        wanted = stats.t.ppf(0.975, count - 1) * stats.sem(values.mean(axis=1))
+        found = half_width(values.mean(), without)
+        assert found == pytest.approx(wanted, rel=1e-3), "of a mean it is that of the means of blocks"
+        assert half_width(values.mean(), np.append(without, np.nan)) == found, "a block that cannot be left out"
+    assert np.isnan(half_width(1.0, np.array([1.0, np.nan])))
