@@ -48,9 +48,8 @@ def read_rows(pipeline: Pipeline, scorer: RankerScorer, tasks: Sequence[Task], p
                 break
     rows = Rows.concat(parts) if parts else Rows({})
     if rows.num_rows < 2:
-        raise UserError(
-            f"{paths}: holds {rows.num_rows} row with labels, and no values can be exchanged. Name more data: --input."
-        )
+        has = f"{rows.num_rows} row" if rows.num_rows else "no row"
+        raise UserError(f"{paths}: has {has}, and values are exchanged between rows. Name more data with --input.")
     return rows
 
 
