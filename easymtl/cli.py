@@ -19,7 +19,18 @@ _EXIT_INTERRUPTED = 130
 # They name no file when they meet the writing, rather than the opening, of one.
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
-_PATHS = ("pipeline_config", "input", "output", "export_dir", "checkpoint", "saved_model", "source", "out", "config")
+_PATHS = (
+    "pipeline_config",
+    "input",
+    "output",
+    "plot",
+    "export_dir",
+    "checkpoint",
+    "saved_model",
+    "source",
+    "out",
+    "config",
+)
 
 _EPILOG = """\
 first steps:
@@ -137,7 +148,8 @@ def build_parser() -> _Parser:
     )
     parser.add_argument("--version", action="version", version=f"easymtl {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND", parser_class=_Parser)
-    for add in (_add_train, _add_eval, _add_export, _add_predict, _add_check, _add_synth, _add_import, _add_convert):
+    scoring = (_add_train, _add_eval, _add_export, _add_predict, _add_importance)
+    for add in (*scoring, _add_check, _add_synth, _add_import, _add_convert):
         add(verbs)
     parser.verbs = verbs.choices
     return parser
@@ -256,6 +268,27 @@ def _add_predict(verbs) -> None:
     parser.add_argument("--input", required=True, metavar="PATHS", help="files, globs or folders, separated by commas")
     parser.add_argument("--output", required=True, metavar="PATH", help="a .parquet file or a folder, local or s3://")
     parser.add_argument("--keep", default="", metavar="A,B", help="input columns to keep beside the scores")
+
+
+def _add_importance(verbs) -> None:
+    parser = _verb(verbs, "importance", "Rank the features of a checkpoint by what each task loses without them.")
+    _add_tasks(parser)
+    _add_checkpoint(parser)
+    parser.add_argument("--input", metavar="PATHS", help="data to measure on; default: the config's eval input")
+    parser.add_argument("--metric", metavar="NAME", help="loss, or a metric of the towers; default: the first of each")
+    parser.add_argument("--by", metavar="WAY", help="what is permuted: feature (default), input, group")
+    parser.add_argument("--repeats", type=_whole_number, metavar="N", help="permutations of each; default: 5")
+    parser.add_argument("--rows", type=_whole_number, metavar="N", help="the first N rows; default: 100000")
+    parser.add_argument("--seed", type=_whole_number, metavar="S", help="of the permutations; default: 0")
+    parser.add_argument("--output", metavar="FILE", help="a .csv or .json file to write the ranking to")
+    parser.add_argument(
+        "--plot", metavar="FILE", help="a .svg, .png or .pdf file to draw the ranking in; needs matplotlib"
+    )
+    parser.add_argument(
+        "--variational",
+        action="store_true",
+        help="write what variational_dropout has learnt, model_dir/feature_importance_GROUP.csv; reads no data",
+    )
 
 
 def _add_check(verbs) -> None:

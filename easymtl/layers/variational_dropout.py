@@ -47,11 +47,11 @@ class VariationalDropout(tf.Module):
         """Returns Σ (1 - p), a scalar."""
         return tf.reduce_sum(1.0 - tf.nn.sigmoid(self.logits))
 
-    def rates(self) -> dict[str, float]:
-        """Returns the rate p of each feature, the mean over its numbers: the lower, the more it is needed."""
-        rates = tf.nn.sigmoid(self.logits).numpy()
-        parts = np.split(rates, np.cumsum([*self.widths.values()])[:-1]) if self.is_elementwise else rates
-        return {name: float(np.mean(part)) for name, part in zip(self.widths, parts)}
+    def rates(self) -> dict[str, np.ndarray]:
+        """Returns the rates p of each feature, `[width]` or `[1]`: the lower, the more it is needed."""
+        sizes = [*self.widths.values()] if self.is_elementwise else [1] * len(self.widths)
+        parts = np.split(tf.nn.sigmoid(self.logits).numpy(), np.cumsum(sizes)[:-1])
+        return dict(zip(self.widths, parts))
 
     def _spread(self, factors: tf.Tensor) -> tf.Tensor:
         """Returns factors `[.., features]` as those of the numbers of each feature, `[.., Σ width]`."""

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
+import numpy as np
 import tensorflow as tf
 
 from easymtl.config.input_groups import InputGroup
@@ -62,8 +63,8 @@ class InputLayer(tf.Module):
             call.add_loss("variational_dropout_loss", self._dropout.regularization_lambda * penalty / batch_size)
         return inputs
 
-    def dropout_rates(self) -> dict[str, dict[str, float]]:
-        """Returns the learnt rate of each feature, by group; empty without such dropout."""
+    def dropout_rates(self) -> dict[str, dict[str, np.ndarray]]:
+        """Returns the learnt rates of each feature, `[1]` or one for each number, by group; empty without any."""
         return {name: group.dropout.rates() for name, group in self._groups.items() if group.dropout}
 
 

@@ -70,7 +70,7 @@ def evaluate(
             if is_stopping():
                 raise EvaluationStopped
             predictions, of_batch = scorer.score(rows)
-            evaluation.add(predictions, _named_numbers(scorer, rows), kept_columns(rows))
+            evaluation.add(predictions, named_numbers(scorer, rows), kept_columns(rows))
             num_examples += rows.num_rows
             tally.add(rows)
             labels.count(rows)
@@ -95,7 +95,8 @@ def _unlearnt(labels: LabelCheck, tasks: Sequence[Task]) -> list[str]:
     ]
 
 
-def _named_numbers(scorer: Scorer, rows: Rows) -> dict[str, np.ndarray]:
+def named_numbers(scorer: Scorer, rows: Rows) -> dict[str, np.ndarray]:
+    """Returns labels and weights of encoded rows by the name of their column, `[batch]` each."""
     numbers = np.asarray(rows["numbers"])
     return {column.name: numbers[:, index] for index, column in enumerate(scorer.number_columns)}
 

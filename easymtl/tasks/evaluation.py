@@ -1,7 +1,7 @@
 """Gathers labels and predictions batch by batch and computes every metric of every task at the end."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -29,11 +29,22 @@ class Evaluation:
         warnings: after `result`, one sentence for each metric that is NaN.
     """
 
-    def __init__(self, tasks: Sequence[Task]):
-        self._measured = [(task, measure) for task in tasks if task.metrics for measure in task.measures]
-        self.metrics = {
-            f"{metric.name}_{measure.name}": metric for task, measure in self._measured for metric in task.metrics
-        }
+    def __init__(self, tasks: Sequence[Task], only: Collection[str] | None = None):
+        """Starts a pass.
+
+        Args:
+            tasks: have metrics.
+            only: full names of the metrics that are computed; None for all of them.
+        """
+        every = [
+            (task, measure, metric, f"{metric.name}_{measure.name}")
+            for task in tasks
+            for measure in (task.measures if task.metrics else ())
+            for metric in task.metrics
+        ]
+        self._computed = [one for one in every if only is None or one[3] in only]
+        self._measured = list({measure.name: (task, measure) for task, measure, *_ in self._computed}.values())
+        self.metrics = {name: metric for *_, metric, name in self._computed}
         self.key_fields = list(dict.fromkeys(m.key_field for m in self.metrics.values() if m.key_field))
         self.warnings: list[str] = []
         self._labels: dict[str, list[np.ndarray]] = {measure.name: [] for _, measure in self._measured}
@@ -70,11 +81,7 @@ class Evaluation:
             for name, chunks in gathered.items():
                 gathered[name] = [_joined(chunks)]
         self.warnings = []
-        return {
-            f"{metric.name}_{measure.name}": self._compute(task, measure, metric, groups)
-            for task, measure in self._measured
-            for metric in task.metrics
-        }
+        return {name: self._compute(task, measure, metric, groups) for task, measure, metric, name in self._computed}
 
     def _compute(self, task: Task, measure: Measure, metric: Metric, groups: dict[str, np.ndarray]) -> float:
         try:

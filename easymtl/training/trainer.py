@@ -178,6 +178,11 @@ class Trainer:
             self._best.text(),
         )
 
+    def dropout_rates(self) -> dict[str, dict[str, np.ndarray]]:
+        """Returns what `variational_dropout` has learnt, of the weights that an evaluation has: see `InputLayer`."""
+        with self._optimizers.averaged_dense_weights():
+            return self.ranker.network.input_layer.dropout_rates()
+
     def _finish(self) -> Checkpoint:
         """Returns the checkpoint of the last step, evaluated unless the training is only interrupted."""
         checkpoint = self._folder.at(self.step)

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from easymtl.config import Config, load_config, view
+from easymtl.config.input_groups import input_groups
 from easymtl.data.reading import is_same_file, lies_in, local_files, same_input, would_read
 from easymtl.errors import UserError
 from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.reporting.rates_files import rates_files
 
 CONFIG_NAME = "pipeline.config"
 # What a training writes into its model_dir, and the folders of these that it keeps in order, removing files.
@@ -61,6 +63,10 @@ def require_apart_from_training(config: Config) -> None:
     model_dir = Path(config.pipeline.model_dir)
     _require_resolved(config, model_dir / CONFIG_NAME)
     require_apart(config, [("model_dir:", model_dir / name) for name in _ENTRIES])
+    if config.pipeline.model_config.HasField("variational_dropout"):
+        groups = [group.name for group in input_groups(config.pipeline)]
+        files = [path for group in groups for path in rates_files(str(model_dir), group).values()]
+        require_apart(config, [("model_dir:", path) for path in files])
     data = [(name, path) for name, paths in _data_of(config.pipeline).items() for path in local_files(paths)]
     for name, path in [*_files_of(config).items(), *data]:
         for kept in _KEPT_FOLDERS:

@@ -52,6 +52,7 @@ def _train(config: Config, new_data: bool = False) -> None:
     start_tensorflow(settings.inter_op_parallelism_threads, settings.intra_op_parallelism_threads)
     from easymtl.models.backbone import graph_notes
     from easymtl.reporting.console import Console
+    from easymtl.reporting.learnt_rates import write_learnt_rates
     from easymtl.reporting.results import Results
     from easymtl.reporting.tensorboard import Summaries
     from easymtl.training.events import Note
@@ -84,6 +85,9 @@ def _train(config: Config, new_data: bool = False) -> None:
             console(Note(_is_done(config.pipeline, result)))
         console.summary(result)
         exporter.finish(result, first)
+        written = write_learnt_rates(config.pipeline.model_dir, trainer.dropout_rates())
+        if written:
+            console(Note(f"What variational_dropout has learnt is in {', '.join(map(str, written))}."))
 
 
 def _tell_stop(console: "Console", stop: StopSignals, result: "TrainingResult") -> None:

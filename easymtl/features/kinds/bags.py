@@ -82,6 +82,16 @@ class BagColumns(PackedColumns):
         """Returns the vectors of runs of slots, `[batch, width of the run]` each."""
         return split_slots(vectors[self._vectors], runs)
 
+    def exchanged(self, column: Column, slots: Sequence[Slot], order: np.ndarray) -> Ragged:
+        """Returns the bags with those of some slots taken from other rows."""
+        assert isinstance(column, Ragged)
+        num_rows, num_bags = column.lengths.shape
+        bags = np.arange(num_rows * num_bags).reshape(num_rows, num_bags)
+        places = [slot.index for slot in slots]
+        bags[:, places] = bags[order][:, places]
+        taken = Ragged(column.values, column.lengths.reshape(-1, 1), column.weights).take(bags.reshape(-1))
+        return Ragged(taken.values, taken.lengths.reshape(num_rows, num_bags), taken.weights)
+
     def numbers(self, column: Column, slot: Slot) -> Numbers | None:
         """Returns the weights of the bags of all rows."""
         assert isinstance(column, Ragged)

@@ -157,6 +157,10 @@ class PackedColumns(ABC):
         return first.columns is second.columns is self and second.index == first.index + 1
 
     @abstractmethod
+    def exchanged(self, column: Column, slots: Sequence[Slot], order: np.ndarray) -> Column:
+        """Returns the column with the values of some slots from the rows `order` `[n]`, the others as they are."""
+
+    @abstractmethod
     def numbers(self, column: Column, slot: Slot) -> Numbers | None:
         """Returns the numbers or weights that a feature has in a batch; None where it has none."""
 

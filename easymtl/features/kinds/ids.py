@@ -59,6 +59,13 @@ class IdColumns(PackedColumns):
         """Returns the vectors of runs of slots, `[batch, width of the run]` each."""
         return split_slots(vectors[self._vectors], runs)
 
+    def exchanged(self, column: Column, slots: Sequence[Slot], order: np.ndarray) -> np.ndarray:
+        """Returns the ids with those of some slots taken from other rows."""
+        result = np.array(column)
+        places = [slot.index for slot in slots]
+        result[:, places] = np.asarray(column)[order][:, places]
+        return result
+
     def numbers(self, column: Column, slot: Slot) -> Numbers | None:
         """Returns None: ids are no numbers."""
         return None

@@ -58,6 +58,13 @@ class DenseColumns(PackedColumns):
         """Returns whether two slots stand side by side."""
         return first.columns is second.columns is self and second.index == first.index + first.width
 
+    def exchanged(self, column: Column, slots: Sequence[Slot], order: np.ndarray) -> np.ndarray:
+        """Returns the numbers with those of some slots taken from other rows."""
+        result = np.array(column)
+        places = [slot.index + place for slot in slots for place in range(slot.width)]
+        result[:, places] = np.asarray(column)[order][:, places]
+        return result
+
     def numbers(self, column: Column, slot: Slot) -> Numbers:
         """Returns the numbers of the feature, `[n, width]`."""
         return Numbers(self._own(column, slot), True)

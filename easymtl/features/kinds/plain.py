@@ -58,6 +58,10 @@ class PlainColumns(PackedColumns):
         """Returns the values; there is one feature."""
         return [vectors[self.name]]
 
+    def exchanged(self, column: Column, slots: Sequence[Slot], order: np.ndarray) -> np.ndarray:
+        """Returns the values of other rows; there is one feature."""
+        return np.asarray(column)[order]
+
     def numbers(self, column: Column, slot: Slot) -> Numbers | None:
         """Returns the values if they are numbers with fractions; whole ones are mostly ids."""
         return Numbers(np.asarray(column), True) if self.dtype.is_floating else None

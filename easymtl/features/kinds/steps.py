@@ -146,6 +146,11 @@ class StepColumns(PackedColumns):
         """Has no meaning: a history is no vector of a row."""
         raise AssertionError(f"{self.slot.feature} is a history")
 
+    def exchanged(self, column: Column, slots: Sequence[Slot], order: np.ndarray) -> Ragged:
+        """Returns the histories of other rows, as a whole; there is one feature."""
+        assert isinstance(column, Ragged)
+        return column.take(order)
+
     def numbers(self, column: Column, slot: Slot) -> Numbers | None:
         """Returns the numbers of all steps, or the weights of their items."""
         assert isinstance(column, Ragged)

@@ -1,0 +1,164 @@
+"""`easymtl importance`: which features a model needs, by permutation or by the rates that it has learnt."""
+
+import os
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from easymtl.config import Config, load_config, view
+from easymtl.data.remote import is_remote
+from easymtl.errors import UserError, did_you_mean, quoted
+from easymtl.reporting.rates_files import rates_files
+from easymtl.verbs.data_files import require_all_columns, require_files
+from easymtl.verbs.overwriting import model_folders, require_apart
+from easymtl.verbs.tensorflow_start import start_tensorflow
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_WAYS = ("feature", "input", "group")
+_LEAST = {"repeats": 1, "rows": 2, "seed": 0}
+_ENDINGS = {"output": (".csv", ".json"), "plot": (".svg", ".png", ".pdf")}
+_OF_PERMUTATIONS = ("input", "metric", "by", "repeats", "rows", "seed", "output")
+_DEFAULTS = {"by": "feature", "repeats": 5, "rows": 100_000, "seed": 0}
+
+
+def run(options: Namespace) -> None:
+    """Ranks features of a checkpoint, prints a table per task or group, and writes it to a file.
+
+    Raises:
+        UserError: an option, the config, the checkpoint or the data are wrong.
+    """
+    _check_options(options)
+    config = load_config(options.pipeline_config, options.overrides, options.tasks)
+    writes = [(f"--{name}", path) for name in _ENDINGS if (path := getattr(options, name))]
+    require_apart(config, writes, {"--input": options.input}, model_folders(config.pipeline, options))
+    for option, path in writes:
+        _require_place(option, path)
+    if options.plot and find_spec("matplotlib") is None:
+        raise UserError("--plot needs matplotlib, which is not installed: pip install matplotlib.")
+    if options.variational:
+        _write_rates(config, options)
+        return
+    paths = options.input or view.eval_input(config.pipeline)
+    require_files(paths)
+    require_all_columns(paths, config.pipeline)
+    _permute(config, options, paths)
+
+
+def _check_options(options: Namespace) -> None:
+    """Checks what needs no config, and fills in defaults."""
+    if options.variational:
+        given = [f"--{name}" for name in _OF_PERMUTATIONS if getattr(options, name) is not None]
+        if given:
+            raise UserError(
+                f"--variational reads no data and writes into model_dir: {', '.join(given)} would have no effect. "
+                "Leave it out, or leave --variational out."
+            )
+    for name, default in _DEFAULTS.items():
+        if getattr(options, name) is None:
+            setattr(options, name, default)
+    if options.by not in _WAYS:
+        raise UserError(f'--by: "{options.by}" is none of {quoted(_WAYS)}.{did_you_mean(options.by, _WAYS)}')
+    for name, least in _LEAST.items():
+        if getattr(options, name) < least:
+            raise UserError(f"--{name}: {getattr(options, name)} is too small; the least is {least}.")
+    for name, endings in _ENDINGS.items():
+        path = getattr(options, name)
+        if path and Path(path).suffix not in endings:
+            raise UserError(f"--{name}: {path} has to end in one of {quoted(endings)}.")
+
+
+def _require_place(option: str, path: str) -> None:
+    """Refuses before the work what could not be written after it."""
+    if is_remote(path):
+        raise UserError(f"{option}: {path} is no local file. Name a local one, and copy it.")
+    if Path(path).is_dir():
+        raise UserError(f"{option}: {path} is a folder. Name a file in it.")
+    folder = next(folder for folder in Path(path).absolute().parents if folder.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise UserError(f"{option}: {path} cannot be written into {folder}. Name another place.")
+
+
+def _permute(config: Config, options: Namespace, paths: str) -> None:
+    start_tensorflow()
+    import tensorflow as tf
+
+    from easymtl.checkpoints.restore import find_checkpoint, load_ranker
+    from easymtl.reporting.importance import print_importance, write_importance
+    from easymtl.reporting.importance_plot import bars_of_tasks, draw_importance
+    from easymtl.reporting.terminal import open_terminal, print_line
+    from easymtl.scoring.importance import permutation_importance
+    from easymtl.scoring.importance_rows import into_blocks, read_rows
+    from easymtl.scoring.judging import Judge, criteria
+    from easymtl.scoring.scorer import RankerScorer
+
+    pipeline = config.pipeline
+    chosen = criteria(pipeline, options.metric)
+    checkpoint = find_checkpoint(pipeline, options.checkpoint)
+    ranker = load_ranker(pipeline, checkpoint)
+    scorer = RankerScorer(ranker, tf.float32)
+    rows = read_rows(pipeline, scorer, ranker.tasks, paths, options.rows)
+    judge = Judge(scorer, ranker.tasks, chosen)
+    terminal = open_terminal()
+    print_line(terminal, f"{checkpoint.path}: {len(rows):,} rows, {options.repeats} permutations of each {options.by}")
+    blocks = into_blocks(rows, options.seed)
+    with _progress(terminal) as tell:
+        ranking = permutation_importance(
+            ranker.feature_set, blocks, judge, options.by, options.repeats, options.seed, tell
+        )
+    print_importance(ranking, terminal)
+    judged = {criterion.task for criterion in chosen}
+    others = [tower.tower_name for tower in view.task_towers(pipeline) if tower.tower_name not in judged]
+    if others:
+        print_line(terminal, f'Without the metric "{options.metric}", and left out: {quoted(others)}.')
+    if options.output:
+        write_importance(options.output, ranking)
+        print_line(terminal, f"Wrote {options.output}")
+    if options.plot:
+        draw_importance(Path(options.plot), bars_of_tasks(ranking))
+        print_line(terminal, f"Wrote {options.plot}")
+
+
+@contextmanager
+def _progress(terminal: "Console") -> Iterator[Callable[[str], None]]:
+    """Yields what tells which part is being permuted, in a line of a terminal; a pipe is told nothing."""
+    from easymtl.reporting.terminal import is_live
+
+    if not is_live(terminal):
+        yield lambda part: None
+        return
+    with terminal.status("the rows as they are") as status:
+        yield lambda part: status.update(f"permuting {part}")
+
+
+def _write_rates(config: Config, options: Namespace) -> None:
+    pipeline = config.pipeline
+    if not pipeline.model_config.HasField("variational_dropout"):
+        raise UserError(
+            "--variational: model_config has no variational_dropout, so no rates are learnt. Add "
+            "variational_dropout { } and train, or leave --variational out to permute features."
+        )
+    start_tensorflow()
+    from easymtl.checkpoints.restore import find_checkpoint, load_ranker
+    from easymtl.reporting.importance import print_rates
+    from easymtl.reporting.importance_plot import bars_of_rates, draw_importance
+    from easymtl.reporting.learnt_rates import write_learnt_rates
+    from easymtl.reporting.terminal import open_terminal, print_line
+
+    rates = load_ranker(pipeline, find_checkpoint(pipeline, options.checkpoint)).network.input_layer.dropout_rates()
+    if not rates:
+        raise UserError("--variational: no feature group has a feature that is one vector, so no rates are learnt.")
+    files = [path for group in rates for path in rates_files(pipeline.model_dir, group).values()]
+    require_apart(config, [("The ranking", path) for path in files])
+    terminal = open_terminal()
+    for group, found in rates.items():
+        print_rates(group, found, terminal)
+    written = [str(path) for path in write_learnt_rates(pipeline.model_dir, rates)]
+    if options.plot:
+        draw_importance(Path(options.plot), bars_of_rates(rates))
+        written.append(options.plot)
+    print_line(terminal, f"Wrote {', '.join(written)}")
