@@ -210,11 +210,14 @@ def test_steps_without_items_stay_beside_those_of_another_history(pair):
         np.testing.assert_array_equal(packed[name], served[name], name)
     lengths = [values.tolist() for name, values in packed.items() if name.startswith("step_lengths")]
     assert lengths == [[2, 1, 2, 3]] * 2
-    # The same text has fewer steps where it is read alone, and the functions of one are not those of the other.
-    del two_levels.model_config.feature_groups[0].sequence_features[0].seq_att_map[0].hist_seq[1]
-    alone = to_tensors(Encoder(FeatureSet(two_levels))(batch))
-    lengths = [values.tolist() for name, values in alone.items() if name.startswith("step_lengths")]
-    assert lengths == [[2, 0, 1, 0]]
+    # The same declarations read apart: the text has fewer steps, and the functions of one are not those of the other.
+    blocks = two_levels.model_config.feature_groups[0].sequence_features
+    blocks.add().CopyFrom(blocks[0])
+    blocks[1].group_name = "other"
+    del blocks[0].seq_att_map[0].hist_seq[1], blocks[1].seq_att_map[0].hist_seq[0]
+    apart = to_tensors(Encoder(FeatureSet(two_levels))(batch))
+    lengths = [values.tolist() for name, values in apart.items() if name.startswith("step_lengths")]
+    assert lengths == [[2, 0, 1, 0], [2, 1, 2, 3]]
 
 
 def test_only_the_row_that_is_wrong_is_left_out(pair):
