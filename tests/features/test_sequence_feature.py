@@ -197,6 +197,24 @@ def test_histories_that_are_read_side_by_side_have_equal_lengths(pair):
         features.transform(serving_tensors(features, batch))
 
 
+def test_all_that_is_computed_of_a_request_waits_for_the_check_of_its_lengths(pair):
+    """What unequal lengths break further on would otherwise now and then fail first, and name nothing."""
+    features = FeatureSet(pair)
+    with tf.Graph().as_default():
+        columns = {name: tf.compat.v1.placeholder(kind, [None]) for name, kind in features.field_types.items()}
+        packed = features.transform(columns)
+    del packed["batch_size"]
+    assert len(packed) > 3
+    for name, tensor in packed.items():
+        before, left = set(), [tensor.op]
+        while left:
+            op = left.pop()
+            if op.name not in before:
+                before.add(op.name)
+                left += [*(one.op for one in op.inputs), *op.control_inputs]
+        assert any("assert_equal" in one for one in before), f"{name} waits for no check"
+
+
 def test_steps_without_items_stay_beside_those_of_another_history(pair):
     two_levels = Pipeline()
     two_levels.CopyFrom(pair)
