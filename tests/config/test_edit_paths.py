@@ -55,7 +55,11 @@ def test_a_selector_stands_for_items(pipeline, path, places):
 
 @pytest.mark.parametrize(
     ("condition", "place"),
-    [("need_key_feature=True", 0), ("need_key_feature=false", 1), ("group_name='b", 1), ("group_name = 'a' ", 0)],
+    [
+        *(("need_key_feature=True", 0), ("need_key_feature=1", 0)),
+        *(("need_key_feature=false", 1), ("need_key_feature=0", 1)),
+        *(("group_name='b", 1), ("group_name = 'a' ", 0)),
+    ],
 )
 def test_values_of_conditions(condition, place):
     text = """model_config { feature_groups {

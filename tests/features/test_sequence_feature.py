@@ -197,6 +197,24 @@ def test_histories_that_are_read_side_by_side_have_equal_lengths(pair):
         features.transform(serving_tensors(features, batch))
 
 
+def test_all_that_is_computed_of_a_request_waits_for_the_check_of_its_lengths(pair):
+    """What unequal lengths break further on would otherwise now and then fail first, and name nothing."""
+    features = FeatureSet(pair)
+    with tf.Graph().as_default():
+        columns = {name: tf.compat.v1.placeholder(kind, [None]) for name, kind in features.field_types.items()}
+        packed = features.transform(columns)
+    del packed["batch_size"]
+    assert len(packed) > 3
+    for name, tensor in packed.items():
+        before, left = set(), [tensor.op]
+        while left:
+            op = left.pop()
+            if op.name not in before:
+                before.add(op.name)
+                left += [*(one.op for one in op.inputs), *op.control_inputs]
+        assert any("assert_equal" in one for one in before), f"{name} waits for no check"
+
+
 def test_steps_without_items_stay_beside_those_of_another_history(pair):
     two_levels = Pipeline()
     two_levels.CopyFrom(pair)
@@ -210,11 +228,14 @@ def test_steps_without_items_stay_beside_those_of_another_history(pair):
         np.testing.assert_array_equal(packed[name], served[name], name)
     lengths = [values.tolist() for name, values in packed.items() if name.startswith("step_lengths")]
     assert lengths == [[2, 1, 2, 3]] * 2
-    # The same text has fewer steps where it is read alone, and the functions of one are not those of the other.
-    del two_levels.model_config.feature_groups[0].sequence_features[0].seq_att_map[0].hist_seq[1]
-    alone = to_tensors(Encoder(FeatureSet(two_levels))(batch))
-    lengths = [values.tolist() for name, values in alone.items() if name.startswith("step_lengths")]
-    assert lengths == [[2, 0, 1, 0]]
+    # The same declarations read apart: the text has fewer steps, and the functions of one are not those of the other.
+    blocks = two_levels.model_config.feature_groups[0].sequence_features
+    blocks.add().CopyFrom(blocks[0])
+    blocks[1].group_name = "other"
+    del blocks[0].seq_att_map[0].hist_seq[1], blocks[1].seq_att_map[0].hist_seq[0]
+    apart = to_tensors(Encoder(FeatureSet(two_levels))(batch))
+    lengths = [values.tolist() for name, values in apart.items() if name.startswith("step_lengths")]
+    assert lengths == [[2, 0, 1, 0], [2, 1, 2, 3]]
 
 
 def test_only_the_row_that_is_wrong_is_left_out(pair):

@@ -67,7 +67,7 @@ def feature_width(feature: FeatureConfig) -> int:
 
 
 def number_embedding_width(feature: FeatureConfig) -> int:
-    """Returns the width of what a layer makes of each number of a feature, 0 where none does."""
+    """Returns the width of the vector that a layer makes of each number of a feature, 0 where none does."""
     kind = feature.WhichOneof("number_embedding")
     if kind is None:
         return 0

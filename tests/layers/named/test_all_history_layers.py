@@ -134,33 +134,32 @@ def test_batches_without_a_step_or_a_row_leave_no_nan(name, text, shape):
     assert all(np.isfinite(variable).all() for variable in made.layer.variables)
 
 
-@pytest.mark.parametrize(("name", "text", "shape"), CASES)
-def test_a_graph_takes_any_number_of_rows_and_steps(name, text, shape):
-    made = make(name, text, shape)
+def traced(made, shape):
+    """A layer as a graph of any number of rows and steps: (flat, rows, lengths, query) to the real steps it gives."""
 
     def run(flat, rows, lengths, query):
         steps = Segments(tf.ensure_shape(flat, [None, WIDTH]), rows, lengths)
         return real_of(made.layer(values_of(shape, steps, query), evaluation()))
 
     specs = [([None, WIDTH], tf.float32), ([None], tf.int32), ([None], tf.int32), ([None, WIDTH], tf.float32)]
-    graph = tf.function(run, input_signature=[tf.TensorSpec(*one) for one in specs])
+    return tf.function(run, input_signature=[tf.TensorSpec(*one) for one in specs])
+
+
+@pytest.mark.parametrize(("name", "text", "shape"), CASES)
+def test_a_graph_takes_any_number_of_rows_and_steps(name, text, shape):
+    made = make(name, text, shape)
+    graph = traced(made, shape)
     steps, query = segments(HISTORY), tf.constant(QUERY, tf.float32)
     found = graph(steps.flat, steps.rows, steps.lengths, query)
-    np.testing.assert_allclose(found, run(steps.flat, steps.rows, steps.lengths, query), rtol=1e-4, atol=1e-5)
+    expected = graph.python_function(steps.flat, steps.rows, steps.lengths, query)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
     declared = made.shape[0] if isinstance(made.shape, tuple) else made.shape
     assert found.shape[-1] == declared.width
 
 
 @pytest.mark.parametrize(("name", "text", "shape"), CASES)
 def test_a_gpu_has_a_kernel_for_all_that_is_not_pinned_to_the_cpu(name, text, shape):
-    made = make(name, text, shape)
-
-    def run(flat, rows, lengths, query):
-        steps = Segments(tf.ensure_shape(flat, [None, WIDTH]), rows, lengths)
-        return real_of(made.layer(values_of(shape, steps, query), evaluation()))
-
-    specs = [([None, WIDTH], tf.float32), ([None], tf.int32), ([None], tf.int32), ([None, WIDTH], tf.float32)]
-    graph = tf.function(run, input_signature=[tf.TensorSpec(*one) for one in specs]).get_concrete_function().graph
+    graph = traced(make(name, text, shape), shape).get_concrete_function().graph
     assert without_gpu_kernel(graph) == []
 
 
