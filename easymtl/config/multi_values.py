@@ -115,7 +115,9 @@ def _asked_for(
 
 def _input(name: str, type_name: str, readers: list[_Reader]) -> MultiValue | str:
     if not readers:
-        return f'names "{name}", of which no feature reads several values: leave it out, and send one value for each row.'
+        return (
+            f'names "{name}", of which no feature reads several values: leave it out, and send one value for each row.'
+        )
     if type_name != STRING:
         return (
             f'names "{name}", a field of type {type_name}, which holds one value in the data: declare it as STRING, or '

@@ -46,8 +46,8 @@ def check_line(review: Review) -> None:
     for name, feature in _grouped(review):
         if separator in value_separators(feature):
             text = (
-                f"is false, so that a row is split at data_config.separator {separator!r}, and so would be the values of "
-                f'"{name}": set another data_config.separator, or leave multi_placeholder true.'
+                f"is false, so that a row is split at data_config.separator {separator!r}, and so would be the values "
+                f'of "{name}": set another data_config.separator, or leave multi_placeholder true.'
             )
             review.problem(_LINE, text, *FEATURES, "data_config.separator")
 
