@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 from easymtl.config.multi_values import FLOAT, INT64, MultiValue
+from easymtl.features.text import joined
 
 _MOST_DIGITS = 9
 """As many tell every float32 from all others."""
@@ -62,7 +63,7 @@ def _joined(name: str, values: Mapping[str, tf.Tensor], one: MultiValue) -> tf.T
                 is_kept &= ~(_is_empty(values[tags], shape) & has_tag)
     own = _without_separators(name, own, one.separators) if one.kind not in (INT64, FLOAT) else own
     rows = tf.broadcast_to(tf.range(shape[0])[:, tf.newaxis], shape)
-    return tf.strings.unsorted_segment_join(own[is_kept], rows[is_kept], shape[0], one.separators[0])
+    return joined(own[is_kept], rows[is_kept], shape[0], one.separators[0])
 
 
 def _is_empty(tags: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:

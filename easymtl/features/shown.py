@@ -11,7 +11,7 @@ from easymtl.features.padded import shortest_decimals
 from easymtl.features.pieces import Dense, Plain, expect
 from easymtl.features.plain_feature import PlainFeature, without_table
 from easymtl.features.raw_feature import RawFeature
-from easymtl.features.text import Split, as_text, split, split_whole
+from easymtl.features.text import Split, as_text, joined, split, split_whole
 from easymtl.features.transform import Transform
 from easymtl.protos.feature_pb2 import FeatureConfig
 
@@ -88,7 +88,7 @@ def _looked_up(feature: FeatureConfig, inputs: Sequence[tf.Tensor]) -> list[tf.T
     of_rows = tf.math.unsorted_segment_sum(matches, parts.rows, tf.size(key, tf.int64))
     before = tf.gather(tf.cumsum(of_rows, exclusive=True), parts.rows)
     is_taken = is_match & tf.less(tf.cumsum(matches, exclusive=True) - before, feature.lookup_max_sel_elem_num)
-    return [tf.strings.unsorted_segment_join(values[is_taken], parts.rows[is_taken], tf.size(key), _COMMA)]
+    return [joined(values[is_taken], parts.rows[is_taken], tf.size(key), _COMMA)]
 
 
 _SHOWN = {
@@ -113,7 +113,7 @@ def _of_values(values: tf.Tensor) -> tf.Tensor:
 
 def _joined(parts: Split, pieces: tf.Tensor | None = None) -> tf.Tensor:
     texts = parts.pieces if pieces is None else pieces
-    return tf.strings.unsorted_segment_join(texts, parts.rows, tf.size(parts.lengths), _COMMA)
+    return joined(texts, parts.rows, tf.size(parts.lengths), _COMMA)
 
 
 def _halves(pieces: tf.Tensor, separator: str) -> tuple[tf.Tensor, tf.Tensor]:

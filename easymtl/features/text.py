@@ -72,6 +72,13 @@ def split_whole(text: tf.Tensor, separators: str) -> Split:
     return Split(parts.values, rows, positions, counts_by_row(tf.ones_like(rows), rows, num_texts))
 
 
+def joined(pieces: tf.Tensor, rows: tf.Tensor, num_rows: tf.Tensor, separator: str) -> tf.Tensor:
+    """Returns the pieces `[m]` of each row with a separator between them, `[num_rows]`; '' where there are none."""
+    # The kernel leaves out a separator behind an empty text: each piece brings its own, and the first is taken away.
+    texts = tf.strings.unsorted_segment_join(tf.strings.join([separator, pieces]), rows, num_rows)
+    return tf.strings.regex_replace(texts, r"\A\C", "", replace_global=False)
+
+
 def counts_by_row(values: tf.Tensor, rows: tf.Tensor, num_rows: tf.Tensor) -> tf.Tensor:
     """Returns the sum of `values` `[m]` in each row, `[num_rows]`."""
     return tf.math.unsorted_segment_sum(values, rows, num_rows)

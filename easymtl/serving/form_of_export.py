@@ -75,8 +75,8 @@ def _lists(folder: Path, pipeline: Pipeline, names: Iterable[str]) -> dict[str, 
     for name in names:
         if name not in found:
             raise UserError(
-                f'{folder}: the input "{name}" of the SavedModel is a list of values, and the features of the config do '
-                f"not split the field at one separator. {_ADVICE}"
+                f'{folder}: the input "{name}" of the SavedModel is a list of values, and the features of the config '
+                f"do not split the field at one separator. {_ADVICE}"
             )
     return found
 
