@@ -1,6 +1,6 @@
 """What features have read, as text: the values before anything is looked up, so that a log can be held against data."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
@@ -29,17 +29,24 @@ def shown_features(features: FeatureSet, columns: Mapping[str, tf.Tensor]) -> di
         columns: raw columns `[rows]`, as `FeatureSet.transform` takes them.
     """
     shown: dict[str, tf.Tensor] = {}
-    for name, transform in features.transforms.items():
+    for name, transform in _by_declared_name(features).items():
         inputs = [features.filled(field, columns[field]) for field in transform.inputs]
-        texts = _show(transform)(transform.feature, inputs)
+        if isinstance(transform, PlainFeature) and transform.feature.feature_type == FeatureConfig.PassThroughFeature:
+            texts = [_of_values(expect(transform(inputs), Plain).values)]
+        else:
+            texts = _SHOWN[transform.feature.feature_type](transform.feature, inputs)
         shown |= dict(zip(feature_outputs(transform.feature, name), texts, strict=True))
     return shown
 
 
-def _show(transform: Transform) -> Callable[[FeatureConfig, Sequence[tf.Tensor]], list[tf.Tensor]]:
-    if isinstance(transform, PlainFeature):
-        return lambda feature, inputs: [_of_values(expect(transform(inputs), Plain).values)]
-    return _SHOWN[transform.feature.feature_type]
+def _by_declared_name(features: FeatureSet) -> dict[str, Transform]:
+    """Returns a transform of each feature by the name in the config: groups that are read in two ways have two."""
+    changed = [group for group in features.input_groups.values() if group.is_changed]
+    found: dict[str, Transform] = {}
+    for name, transform in features.transforms.items():
+        group = next((one for one in changed if name.startswith(f"{one.name}/")), None)
+        found.setdefault(group.plain_name(name) if group else name, transform)
+    return found
 
 
 def _ids(feature: FeatureConfig, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:

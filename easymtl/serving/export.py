@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,8 @@ class Export:
         inputs: names and types of its inputs.
         shapes: their shapes; None is any number.
         line: of a model whose rows are lines, the fields and the separator; None where each field is an input.
-        missing: what a client sends in place of a missing value, by field: '', a number, or true or false.
+        missing: what a client sends in place of a missing value, by input: '', a number, or true or false; of lines,
+            where a missing value is an empty field, nothing.
         padding: what stands behind the values of a row, by input that holds lists; None is NaN.
         keywords: the keyword of each input of the function that `tf.saved_model.load` returns, where it is not the
             name.
@@ -98,15 +99,10 @@ def export(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path, keep:
         done = Export(
             path=final,
             checkpoint=checkpoint,
-            inputs={name: spec.dtype.name for name, spec in signature.inputs.items()},
-            shapes={name: spec.shape.as_list() for name, spec in signature.inputs.items()},
-            line=_line(model.form),
-            missing=missing_values(pipeline, [name for name in model.form.fields if name not in model.form.lists]),
-            padding={name: _PADDING[one.kind] for name, one in model.form.lists.items()},
-            keywords={name: keyword for name, keyword in keywords(signature.inputs).items() if keyword != name},
             outputs=outputs,
             parity=parity,
             placement=placement,
+            **_request(pipeline, model.form, signature.inputs),
         )
         _describe(draft, done)
         publish(draft, final)
@@ -130,6 +126,18 @@ def missing_values(pipeline: Pipeline, fields: Sequence[str]) -> dict[str, Missi
         value = missing_value(declared[name].type, default)
         values[name] = (value if default is None or not pa.types.is_floating(value.type) else default).as_py()
     return values
+
+
+def _request(pipeline: Pipeline, form: RequestForm, specs: Mapping[str, tf.TensorSpec]) -> dict[str, Any]:
+    """Returns what an `Export` tells of requests."""
+    return {
+        "inputs": {name: spec.dtype.name for name, spec in specs.items()},
+        "shapes": {name: spec.shape.as_list() for name, spec in specs.items()},
+        "line": _line(form),
+        "missing": missing_values(pipeline, [name for name in specs if name in form.fields and name not in form.lists]),
+        "padding": {name: _PADDING[one.kind] for name, one in form.lists.items()},
+        "keywords": {name: keyword for name, keyword in keywords(specs).items() if keyword != name},
+    }
 
 
 def _line(form: RequestForm) -> dict[str, Any] | None:

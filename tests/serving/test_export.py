@@ -24,6 +24,7 @@ from easymtl.serving import saved_model, signatures
 from easymtl.serving.export import export
 from easymtl.serving.parity import score_apart
 from easymtl.serving.proof_rows import proof_rows
+from easymtl.serving.request_form import RequestForm
 from easymtl.serving.saved_model_scorer import SavedModelScorer, newest_export, step_of_export
 from easymtl.tasks.build import build_tasks
 
@@ -39,7 +40,8 @@ def quick(trained, exported, monkeypatch):
     pipeline = trained.pipeline()
     ranker = load_ranker(pipeline, trained.checkpoint)
     signature = signatures.Signature(lambda columns: {}, {name: tf.TensorSpec([None]) for name in exported.inputs})
-    model = SimpleNamespace(fields=list(exported.inputs), signature=lambda: signature)
+    form = RequestForm.of(pipeline, exported.inputs)
+    model = SimpleNamespace(fields=list(exported.inputs), form=form, signature=lambda: signature)
     rows = proof_rows(pipeline, model.fields, Encoder(ranker.feature_set))
 
     def save(model, draft, functions):
