@@ -65,7 +65,7 @@ def _typed(table: tf.Tensor, fields: Sequence[Field]) -> dict[str, tf.Tensor]:
     by_type: dict[pa.DataType, list[int]] = {}
     for place, field in enumerate(fields):
         by_type.setdefault(field.type, []).append(place)
-    columns = {}
+    columns: dict[str, tf.Tensor] = {}
     for kind, places in by_type.items():
         own = [fields[place] for place in places]
         texts = tf.gather(table, places, axis=1)

@@ -49,7 +49,9 @@ def unsendable(form: RequestForm, columns: Columns) -> dict[str, np.ndarray]:
     return {name: rows for name, rows in found.items() if rows.any()}
 
 
-def sendable_part(form: RequestForm, raw: pa.RecordBatch, read: pa.RecordBatch) -> tuple[pa.RecordBatch, ...]:
+def sendable_part(
+    form: RequestForm, raw: pa.RecordBatch, read: pa.RecordBatch
+) -> tuple[pa.RecordBatch, pa.RecordBatch]:
     """Returns rows as a request can hold them, without default values and with them.
 
     Rows that no line can hold are left out. Of lists of values, empty ones at the end of a text are left out, and
@@ -92,7 +94,7 @@ def _pieces(column: pa.Array, separators: str) -> Iterator[list[str]]:
     return (pattern.split(text) if text else [] for text in _texts(column).to_pylist())
 
 
-def _at_tags(weights: Sequence[str], tags: Sequence[str]) -> Sequence[str]:
+def _at_tags(weights: list[str], tags: Sequence[str]) -> list[str]:
     if not any(tags):
         return weights
     rest = iter(weights)

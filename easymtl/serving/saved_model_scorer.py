@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -59,9 +60,9 @@ class SavedModelScorer:
         Raises:
             UserError: a request cannot hold a row, or the model refuses it.
         """
-        columns = {field: rows[_INPUT_PREFIX + field] for field in self._form.fields}
+        columns: dict[str, Any] = {field: rows[_INPUT_PREFIX + field] for field in self._form.fields}
         for field, flags in unsendable(self._form, columns).items():
-            value = columns[field].filter(pa.array(flags))[0].as_py()
+            value = columns[field].take(pa.array(np.flatnonzero(flags)[:1]))[0].as_py()
             raise UserError(
                 f'The data hold "{value}" in "{field}", which no line can hold: data_config.separator '
                 f"{self._form.separator!r} ends a field. Export with export_config.multi_placeholder: true."

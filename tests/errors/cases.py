@@ -751,7 +751,7 @@ _MEANING = [
         'exporter_type: "none" multi_value_fields { input_name: "price" }',
         "x.config:10:",
         'names "price", of which no feature reads several values',
-        "send one for each row",
+        "send one value for each row",
     ),
     Case(
         "A line whose separator stands in the values of a field",
