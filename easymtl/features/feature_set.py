@@ -147,10 +147,11 @@ class FeatureSet(tf.Module):
         for name, transform in self.transforms.items():
             if name not in hashed:
                 pieces[name] = transform([columns[field] for field in transform.inputs])
-        require_parallel(pieces, self.parallel)
         packed: dict[str, tf.Tensor] = {"batch_size": num_rows}
-        for kind in self._layout.columns.values():
-            packed |= kind.transform(pieces, num_rows, self._layout.id_type(kind.width))
+        with tf.control_dependencies(require_parallel(pieces, self.parallel)):
+            for kind in self._layout.columns.values():
+                made = kind.transform(pieces, num_rows, self._layout.id_type(kind.width))
+                packed |= {name: tf.identity(tensor) for name, tensor in made.items()}
         return packed
 
 

@@ -33,14 +33,20 @@ def parallel_histories(pipeline: Pipeline) -> list[tuple[str, ...]]:
     return list(dict.fromkeys(one for one in names if len(one) > 1))
 
 
-def require_parallel(made: Mapping[str, Piece], parallel: Sequence[tuple[str, ...]]) -> None:
-    """Makes a graph refuse rows whose histories have different lengths; names the features."""
+def require_parallel(made: Mapping[str, Piece], parallel: Sequence[tuple[str, ...]]) -> list[tf.Operation]:
+    """Returns what makes a graph refuse rows whose histories have different lengths, and names the features.
+
+    What is computed of the histories has to wait for it: their unequal lengths would fail that, too, without a name.
+    """
+    checks = []
     for first, *others in parallel:
         lengths = expect(made[first], pieces.Sequence).lengths
         for other in others:
             message = f'the histories "{first}" and "{other}" of a row have different numbers of steps'
             found = expect(made[other], pieces.Sequence).lengths
-            tf.debugging.assert_equal(lengths, found, message)
+            checks.append(tf.debugging.assert_equal(lengths, found, message))
+    # There are no operations to wait for where they run one by one.
+    return [check for check in checks if check is not None]
 
 
 def require_parallel_rows(
