@@ -36,6 +36,8 @@ DEFAULT_CONFIGS = ("dbmtl_on_taobao", "mmoe_on_census")
 ROWS = 20_000
 BATCHES = (1, 128, 1024)
 _TRAINING_STEPS = 20
+# Requests have more than one number of rows here.
+_EXPORT = ["export_config.exporter_type=none", "export_config.batch_size=-1"]
 
 
 @dataclass(frozen=True)
@@ -84,21 +86,23 @@ def export_sample(name: str, folder: Path) -> dict[str, str]:
     """Trains a sample config for some steps and exports it; returns the paths that `serving_calls` wants."""
     data = data_overrides(name, 5 * ROWS, ROWS, folder / "data")
     overrides = [f"model_dir={folder}/model", f"train_config.num_steps={_TRAINING_STEPS}"]
-    config = load_config(str(CONFIGS / f"{name}.config"), [*data, *overrides, "export_config.exporter_type=none"])
+    config = load_config(str(CONFIGS / f"{name}.config"), [*data, *overrides, *_EXPORT])
     start_tensorflow()
     from easymtl.checkpoints.restore import find_checkpoint
     from easymtl.serving.export import export
+    from easymtl.serving.saved_model import ServingModel
     from easymtl.training.trainer import Trainer
 
     trainer = Trainer(config, lambda event: None)
     trainer.run()
     exported = export(config.pipeline, find_checkpoint(config.pipeline), folder / "export")
-    _save_parts(trainer.ranker, exported.outputs, folder / "parts")
-    _write_rows(config, list(exported.inputs), folder / "rows.parquet")
+    form = ServingModel(config.pipeline, trainer.ranker).form
+    _save_parts(trainer.ranker, form, exported.outputs, folder / "parts")
+    _write_rows(config, form, folder / "rows.parquet")
     return {"export": str(exported.path), "parts": str(folder / "parts"), "rows": str(folder / "rows.parquet")}
 
 
-def _save_parts(ranker, outputs: Sequence[str], folder: Path) -> None:
+def _save_parts(ranker, form, outputs: Sequence[str], folder: Path) -> None:
     """Saves what the signature is made of: the transforms, what is behind them, and the bare call."""
     import tensorflow as tf
 
@@ -107,7 +111,7 @@ def _save_parts(ranker, outputs: Sequence[str], folder: Path) -> None:
     from easymtl.serving.signatures import Signature, save
 
     features, embeddings = ranker.feature_set, ranker.embeddings
-    columns = {name: tf.TensorSpec([None], kind) for name, kind in features.field_types.items()}
+    columns = form.specs()
     network = freeze(lambda vectors: ranker.predictions(ranker.network(vectors, Call())), embeddings.vector_specs())
 
     def score(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -117,32 +121,35 @@ def _save_parts(ranker, outputs: Sequence[str], folder: Path) -> None:
         length = tf.shape(next(iter(batch.values())))
         return {name: tf.identity(length) for name in outputs}
 
-    transform = tf.function(features.transform, autograph=False).get_concrete_function(columns)
+    def encode(request: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return features.transform(form.columns(request))
+
+    transform = tf.function(encode, autograph=False).get_concrete_function(columns)
     packed = {name: tf.TensorSpec(one.shape, one.dtype) for name, one in transform.structured_outputs.items()}
     parts = tf.Module()
     parts.features, parts.embeddings = features, embeddings
     signatures = {
-        "transform": Signature(features.transform, columns),
+        "transform": Signature(encode, columns),
         "packed": Signature(score, packed),
         "nothing": Signature(nothing, columns),
     }
     save(parts, folder, signatures)
 
 
-def _write_rows(config: Config, fields: Sequence[str], path: Path) -> None:
-    """Writes the first evaluation rows as a server gets them: no null."""
+def _write_rows(config: Config, form, path: Path) -> None:
+    """Writes the first evaluation rows as a server gets them."""
     from easymtl.config import view
-    from easymtl.data.convert import default_scalar
-    from easymtl.data.fields import input_fields
     from easymtl.data.sources import open_source
-    from easymtl.features.columns import as_requested
+    from easymtl.data.text_form import text_forms
+    from easymtl.serving.request_rows import as_sent, sendable_part
 
-    data = config.pipeline.data_config
-    defaults = {name: default_scalar(field) for name, field in input_fields(data).items()}
-    source = open_source(view.eval_input(config.pipeline), data, list(fields), fills_defaults=False)
+    data, forms = config.pipeline.data_config, text_forms(config.pipeline)
+    source = open_source(view.eval_input(config.pipeline), data, list(form.fields), forms=forms, fills_defaults=False)
     batches = (batch for block in source.blocks for batch in source.read(block))
-    parts = [{name: as_requested(batch.column(name), defaults[name]) for name in fields} for batch in batches]
-    pq.write_table(pa.concat_tables([pa.table(part) for part in parts]).slice(0, ROWS), path)
+    parts = [sendable_part(form, batch, batch)[0] for batch in batches]
+    rows = pa.Table.from_batches(parts).slice(0, ROWS).unify_dictionaries().combine_chunks()
+    columns = {name: rows[name].chunk(0) if rows[name].num_chunks else rows[name] for name in form.fields}
+    pq.write_table(pa.table(as_sent(form, columns)), path)
 
 
 def call(request: Mapping[str, str], threads: str, calls: int, folder: Path) -> dict[str, dict[str, Latency]]:

@@ -32,4 +32,4 @@ def expand_home_of(pipeline: Pipeline) -> None:
             feature.vocab_file = expand_home(feature.vocab_file)
     if pipeline.HasField("export_config"):
         assets = pipeline.export_config.asset_files
-        assets[:] = [expand_home(path) for path in assets]
+        assets[:] = ["!" * path.startswith("!") + expand_home(path.removeprefix("!")) for path in assets]

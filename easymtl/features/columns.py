@@ -112,6 +112,13 @@ def missing_value(kind: pa.DataType, default: pa.Scalar | None) -> pa.Scalar:
     return pa.scalar(False if pa.types.is_boolean(kind) else 0, kind)
 
 
+def tensor_of(column: pa.Array) -> tf.Tensor:
+    """Returns a column without nulls as a tensor `[n]`, or lists of equal lengths as `[n, length]`."""
+    if pa.types.is_fixed_size_list(column.type):
+        return tf.reshape(tensor_of(column.flatten()), [len(column), column.type.list_size])
+    return text_tensor(column) if _is_text(column.type) else tf.constant(column.to_numpy(zero_copy_only=False))
+
+
 def text_tensor(strings: pa.Array) -> tf.Tensor:
     """Returns Arrow strings `[n]` as a tensor, without making a Python object of each; null is ''.
 

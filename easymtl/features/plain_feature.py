@@ -28,7 +28,7 @@ class PlainFeature(Transform):
         self.width = 1
         self._raw: RawFeature | None = None
         if feature.feature_type == FeatureConfig.RawFeature:
-            self._raw = RawFeature(_without_table(feature))
+            self._raw = RawFeature(without_table(feature))
             self.dtype, self.width = tf.float32, self._raw.width
         elif feature.feature_type == FeatureConfig.PassThroughFeature:
             self.dtype = {"STRING": tf.string, "FLOAT": tf.float32, "DOUBLE": tf.float32}.get(input_type, tf.int64)
@@ -50,7 +50,8 @@ class PlainFeature(Transform):
         return tf.cast(column, self.dtype)
 
 
-def _without_table(feature: FeatureConfig) -> FeatureConfig:
+def without_table(feature: FeatureConfig) -> FeatureConfig:
+    """Returns the declaration of the numbers of a feature, without what is made of them."""
     result = FeatureConfig()
     result.CopyFrom(feature)
     for field in ("boundaries", "num_buckets", "embedding_dim"):

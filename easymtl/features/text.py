@@ -157,6 +157,13 @@ def _without_empty(parts: Split) -> Split:
     return _split_items(Items(*kept.pieces, kept.rows, kept.lengths))
 
 
+def joined(pieces: tf.Tensor, rows: tf.Tensor, num_rows: tf.Tensor, separator: str) -> tf.Tensor:
+    """Returns the pieces `[m]` of each row with a separator between them, `[num_rows]`; '' where there are none."""
+    # The kernel leaves out a separator behind an empty text: each piece brings its own, and the first is taken away.
+    texts = tf.strings.unsorted_segment_join(tf.strings.join([separator, pieces]), rows, num_rows)
+    return tf.strings.regex_replace(texts, r"\A\C", "", replace_global=False)
+
+
 def counts_by_row(values: tf.Tensor, rows: tf.Tensor, num_rows: tf.Tensor) -> tf.Tensor:
     """Returns the sum of `values` `[m]` in each row, `[num_rows]`."""
     return tf.math.unsorted_segment_sum(values, rows, num_rows)

@@ -2,11 +2,13 @@
 
 import contextlib
 import json
+import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,21 +18,28 @@ import easymtl
 from easymtl.checkpoints.folder import Checkpoint
 from easymtl.checkpoints.publishing import draft_of, publish, reason, remove, sweep
 from easymtl.checkpoints.restore import load_ranker
+from easymtl.config import view
+from easymtl.config.export_files import asset_files, reads_vocabulary_file
+from easymtl.config.multi_values import FLOAT, INT64, STRING
 from easymtl.data.convert import default_scalar
 from easymtl.data.fields import input_fields
 from easymtl.errors import UserError
-from easymtl.features.columns import missing_value
+from easymtl.features.columns import as_requested, missing_value, tensor_of
 from easymtl.features.encoder import Encoder
+from easymtl.features.shown import shown_features
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.scoring.scorer import RankerScorer
 from easymtl.serving.parity import Parity, check_parity
 from easymtl.serving.placement import Placement, check_placement
 from easymtl.serving.proof_rows import ProofRows, proof_rows
+from easymtl.serving.request_form import RequestForm
 from easymtl.serving.saved_model import ServingModel
 from easymtl.serving.signatures import SIGNATURE, keywords, save
 from easymtl.tasks.ranker import Ranker
 
 Missing = str | float | bool
+
+_PADDING = {STRING: "", INT64: -1, FLOAT: None}
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,11 @@ class Export:
         path: its folder.
         checkpoint: what it was made from.
         inputs: names and types of its inputs.
-        missing: what a client sends in place of a missing value, by input: '', a number, or true or false.
+        shapes: their shapes; None is any number.
+        line: of a model whose rows are lines, the fields and the separator; None where each field is an input.
+        missing: what a client sends in place of a missing value, by input: '', a number, or true or false; of lines,
+            where a missing value is an empty field, nothing.
+        padding: what stands behind the values of a row, by input that holds lists; None is NaN.
         keywords: the keyword of each input of the function that `tf.saved_model.load` returns, where it is not the
             name.
         outputs: names of its scores.
@@ -52,7 +65,10 @@ class Export:
     path: Path
     checkpoint: Checkpoint
     inputs: dict[str, str]
+    shapes: dict[str, list[int | None]]
+    line: dict[str, Any] | None
     missing: dict[str, Missing]
+    padding: dict[str, str | int | None]
     keywords: dict[str, str]
     outputs: list[str]
     parity: Parity | None
@@ -78,17 +94,15 @@ def export(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path, keep:
         outputs = save(model, draft, {SIGNATURE: signature})[SIGNATURE]
         _copy_assets(pipeline, draft)
         rows = proof_rows(pipeline, model.fields, Encoder(ranker.feature_set))
-        parity = check_parity(draft, rows, _expected(ranker, rows)) if rows else None
+        parity = check_parity(draft, rows, _expected(pipeline, ranker, rows)) if rows else None
         placement = _checked_placement(draft)
         done = Export(
             path=final,
             checkpoint=checkpoint,
-            inputs={name: spec.dtype.name for name, spec in signature.inputs.items()},
-            missing=missing_values(pipeline, model.fields),
-            keywords={name: keyword for name, keyword in keywords(model.fields).items() if keyword != name},
             outputs=outputs,
             parity=parity,
             placement=placement,
+            **_request(pipeline, model.form, signature.inputs),
         )
         _describe(draft, done)
         publish(draft, final)
@@ -114,11 +128,30 @@ def missing_values(pipeline: Pipeline, fields: Sequence[str]) -> dict[str, Missi
     return values
 
 
-def _expected(ranker: Ranker, rows: ProofRows) -> dict[str, np.ndarray]:
-    """Returns the predictions of the checkpoint by the path that training and evaluation take."""
+def _request(pipeline: Pipeline, form: RequestForm, specs: Mapping[str, tf.TensorSpec]) -> dict[str, Any]:
+    """Returns what an `Export` tells of requests."""
+    return {
+        "inputs": {name: spec.dtype.name for name, spec in specs.items()},
+        "shapes": {name: spec.shape.as_list() for name, spec in specs.items()},
+        "line": _line(form),
+        "missing": missing_values(pipeline, [name for name in specs if name in form.fields and name not in form.lists]),
+        "padding": {name: _PADDING[one.kind] for name, one in form.lists.items()},
+        "keywords": {name: keyword for name, keyword in keywords(specs).items() if keyword != name},
+    }
+
+
+def _line(form: RequestForm) -> dict[str, Any] | None:
+    return None if form.separator is None else {"separator": form.separator, "fields": list(form.fields)}
+
+
+def _expected(pipeline: Pipeline, ranker: Ranker, rows: ProofRows) -> dict[str, np.ndarray]:
+    """Returns the outputs of the checkpoint by the path that training and evaluation take."""
     scorer = RankerScorer(ranker, tf.float32)
     predictions, _ = scorer.score(scorer.encoder([], with_numbers=False)(rows.read))
-    return predictions
+    if not pipeline.export_config.export_features:
+        return predictions
+    columns = {name: tensor_of(as_requested(rows.read.column(name), None)) for name in ranker.feature_set.fields}
+    return predictions | {name: text.numpy() for name, text in shown_features(ranker.feature_set, columns).items()}
 
 
 def _checked_placement(folder: Path) -> Placement:
@@ -137,13 +170,24 @@ def _new_subfolder(folder: Path) -> Path:
 
 
 def _copy_assets(pipeline: Pipeline, draft: Path) -> None:
-    extra = draft / "assets.extra"
-    extra.mkdir(exist_ok=True)
-    for asset in pipeline.export_config.asset_files:
+    """Copies files to where the vocabularies are; one of these is there already."""
+    (draft / "assets.extra").mkdir(exist_ok=True)
+    folder = draft / "assets"
+    folder.mkdir(exist_ok=True)
+    features = view.features_in_groups(pipeline)
+    vocabularies = {os.path.abspath(one.vocab_file) for one in features if reads_vocabulary_file(one)}
+    for asset in asset_files(pipeline):
         path = Path(asset)
         if not path.is_file():
             raise UserError(f'export_config.asset_files: "{asset}" is not a file.')
-        shutil.copy(path, extra / path.name)
+        if os.path.abspath(path) in vocabularies:
+            continue
+        if (folder / path.name).exists():
+            raise UserError(
+                f'export_config.asset_files: "{asset}" would replace another file of this name in the folder assets. '
+                "Give it another name."
+            )
+        shutil.copy(path, folder / path.name)
 
 
 def _describe(draft: Path, done: Export) -> None:
@@ -153,6 +197,9 @@ def _describe(draft: Path, done: Export) -> None:
         "checkpoint": str(done.checkpoint.path),
         "precision": "FLOAT32",
         "inputs": done.inputs,
+        "shapes": done.shapes,
+        "line": done.line,
+        "padding": done.padding,
         "missing": done.missing,
         "keywords": done.keywords,
         "outputs": done.outputs,

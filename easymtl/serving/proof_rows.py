@@ -8,12 +8,13 @@ import pyarrow as pa
 from easymtl.config import view
 from easymtl.data.bad_values import BadValues, usable_rows
 from easymtl.data.convert import default_scalar, fill_empty
-from easymtl.data.fields import Field, input_fields
+from easymtl.data.fields import Field
 from easymtl.data.sources import Source, open_source
 from easymtl.data.text_form import text_forms
-from easymtl.features.columns import as_requested
 from easymtl.features.encoder import Encoder
 from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.serving.request_form import RequestForm
+from easymtl.serving.request_rows import as_sent, sendable_part
 
 _MOST_ROWS = 1000
 # One field after the other is blanked in each of these: one row might have the default itself.
@@ -30,7 +31,7 @@ class ProofRows:
     graph has lost shows even where the data lack no value.
 
     Attributes:
-        sent: raw columns as a client sends them, by field: no default has been put in, see `as_requested`.
+        sent: the inputs of a request by name, as a client sends them: no default has been put in, see `as_sent`.
         read: the same rows as the reader hands them to training.
         num_rows: rows of the data; those behind them have a value blanked.
     """
@@ -43,7 +44,8 @@ class ProofRows:
 def proof_rows(pipeline: Pipeline, fields: Sequence[str], encode: Encoder) -> ProofRows | None:
     """Returns evaluation (else training) rows of a pipeline, at most 1,000 of its data; None when there are none.
 
-    Rows whose values the encoder cannot use are left out where `data_config.ignore_error` says so.
+    Rows whose values the encoder cannot use are left out where `data_config.ignore_error` says so, and rows that no
+    request can hold, see `sendable_part`.
 
     Raises:
         UserError: the data cannot be read.
@@ -51,16 +53,19 @@ def proof_rows(pipeline: Pipeline, fields: Sequence[str], encode: Encoder) -> Pr
     paths = view.eval_input(pipeline) or view.train_input(pipeline)
     if not paths:
         return None
-    declared = input_fields(pipeline.data_config)
-    used = {name: declared[name] for name in fields}
+    form = RequestForm.of(pipeline, fields)
+    used = dict(form.fields)
     forms = text_forms(pipeline)
     reader = open_source(paths, pipeline.data_config, fields, forms=forms)
     raw_reader = open_source(paths, pipeline.data_config, fields, forms=forms, fills_defaults=False)
-    for read, raw in _batches(reader, raw_reader, encode):
+    for all_read, all_raw in _batches(reader, raw_reader, encode):
+        raw, read = _encodable(*sendable_part(form, all_raw, all_read), encode)
+        if not read.num_rows:
+            continue
         blanked, filled = _blanked(raw.slice(0, _BLANKED_ROWS), used, encode)
-        all_raw = _joined([raw, blanked])
-        sent = {name: as_requested(all_raw.column(name), default_scalar(field)) for name, field in used.items()}
-        return ProofRows(sent, _joined([read, filled]), read.num_rows)
+        sent = _joined([raw, blanked])
+        columns = dict(zip(sent.schema.names, sent.columns))
+        return ProofRows(as_sent(form, columns), _joined([read, filled]), read.num_rows)
     return None
 
 
@@ -73,6 +78,20 @@ def _batches(reader: Source, raw_reader: Source, encode: Encoder) -> Iterator[tu
             usable, _ = usable_rows(encode, numbered, reader, [block])
             if usable.num_rows:
                 yield usable.remove_column(usable.num_columns - 1), _compact(raw.take(usable.column(_PLACE)))
+
+
+def _encodable(raw: pa.RecordBatch, read: pa.RecordBatch, encode: Encoder) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+    """Returns rows without those whose histories have lost their common length on the way to a request."""
+    while True:
+        try:
+            encode(read)
+        except BadValues as error:
+            if error.rows is None:
+                raise
+            keep = pa.array(~error.rows)
+            raw, read = raw.filter(keep), read.filter(keep)
+            continue
+        return raw, read
 
 
 def _blanked(raw: pa.RecordBatch, fields: dict[str, Field], encode: Encoder) -> tuple[pa.RecordBatch, pa.RecordBatch]:

@@ -5,11 +5,11 @@ from collections.abc import Iterable
 import tensorflow as tf
 
 from easymtl.data.fields import input_fields
-from easymtl.features.feature_set import TENSOR_TYPES
+from easymtl.features.shown import shown_features
 from easymtl.layers.context import Call
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.serving.equal_rows import require_equal_rows
 from easymtl.serving.freezing import freeze
+from easymtl.serving.request_form import RequestForm
 from easymtl.serving.signatures import Signature, Tensors
 from easymtl.tasks.ranker import Ranker
 
@@ -37,7 +37,7 @@ class ServingModel(tf.Module):
 
     @property
     def fields(self) -> list[str]:
-        """Returns the names of the inputs: the fields that features read, or all but labels and sample weight."""
+        """Returns the fields of a request: those that features read, or all but labels and sample weight."""
         used = self._feature_set.fields
         if self._pipeline.export_config.filter_inputs:
             return used
@@ -45,19 +45,29 @@ class ServingModel(tf.Module):
         others = [name for name in input_fields(data) if name not in {*used, *data.label_fields, data.sample_weight}]
         return [*used, *others]
 
+    @property
+    def form(self) -> RequestForm:
+        """Returns what a request looks like."""
+        return RequestForm.of(self._pipeline, self.fields)
+
     def signature(self) -> Signature:
-        """Returns the signature of raw columns: one tensor `[batch]` per field to the predictions by name."""
-        types = {name: TENSOR_TYPES[field.type] for name, field in input_fields(self._pipeline.data_config).items()}
-        embeddings, network = self._embeddings, self._network
+        """Returns the signature of raw columns: what `form` says of each field to the predictions by name.
+
+        With `export_config.export_features`, what the features have read is among the outputs.
+        """
+        form, embeddings, network = self.form, self._embeddings, self._network
+        shows = self._pipeline.export_config.export_features
         if self._is_frozen:
             network = freeze(network, embeddings.vector_specs())
 
-        def serve(columns: Tensors) -> dict[str, tf.Tensor]:
+        def serve(request: Tensors) -> dict[str, tf.Tensor]:
             with tf.device("/CPU:0"):
-                batch = self._feature_set.transform(require_equal_rows(columns))
-            return network(embeddings.looked_up(batch))
+                columns = form.columns(request)
+                batch = self._feature_set.transform(columns)
+                shown = shown_features(self._feature_set, columns) if shows else {}
+            return {**network(embeddings.looked_up(batch)), **shown}
 
-        return Signature(serve, {name: tf.TensorSpec([None], types[name]) for name in self.fields})
+        return Signature(serve, form.specs())
 
 
 def _num_bytes(variables: Iterable[tf.Variable]) -> int:

@@ -1,27 +1,30 @@
 """Scoring with a SavedModel."""
 
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
 from easymtl.data.convert import default_scalar
-from easymtl.data.fields import Field, input_fields
+from easymtl.data.fields import Field
 from easymtl.data.rows import Column, Rows
-from easymtl.errors import UserError, did_you_mean, quoted
-from easymtl.features.columns import as_requested, text_tensor
+from easymtl.errors import UserError
+from easymtl.features.columns import as_requested, tensor_of
 from easymtl.features.encoder import KEEP_PREFIX
-from easymtl.features.feature_set import TENSOR_TYPES
 from easymtl.features.numbers import NumberColumn, read_numbers
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.scoring.scorer import Scores
+from easymtl.serving.form_of_export import describe, form_of
+from easymtl.serving.request_rows import as_sent, unsendable
 from easymtl.serving.signatures import SIGNATURE, names_of
 from easymtl.tasks.build import build_tasks, number_columns
 
 _INPUT_PREFIX = "input_"
+_REFUSED = re.compile(r"assertion failed: \[(.*)\]\s+\[(?:\[|Op:)", re.DOTALL)
 _NOT_A_NUMBER = re.compile(r"could not correctly convert string: (.*?)\s+\[(?:\[|Op:)", re.DOTALL)
 
 
@@ -45,44 +48,60 @@ class SavedModelScorer:
             raise UserError(f"{folder}: cannot be loaded as a SavedModel: {error}") from None
         self.number_columns: Sequence[NumberColumn] = number_columns(build_tasks(pipeline))
         self._keywords = names_of(self._serve)
-        self._fields = input_fields(pipeline.data_config)
-        self._check_types(folder)
-
-    def _check_types(self, folder: str | Path) -> None:
-        """Compares the types of the inputs with those of the fields: TensorFlow's own message names no input."""
-        specs = self._serve.structured_input_signature[1]
-        for name, keyword in self._keywords.items():
-            field = self._fields.get(name)
-            if field is None:
-                raise UserError(
-                    f'{folder}: the SavedModel has an input "{name}", which is not in data_config.input_fields'
-                    f" ({quoted(self._fields)}).{did_you_mean(name, self._fields)}"
-                )
-            wanted, found = specs[keyword].dtype, TENSOR_TYPES[field.type]
-            if wanted != found:
-                raise UserError(
-                    f'{folder}: the input "{name}" of the SavedModel is {wanted.name}, and data_config.input_fields '
-                    f"declares it {field.type_name}. Score with the config that it was exported with, or export again."
-                )
+        self._form = form_of(Path(folder), pipeline, self._serve.structured_input_signature[1].values())
 
     def encoder(self, keep: Sequence[str], with_numbers: bool = True) -> "RawEncoder":
         """Returns an encoder that hands on the raw columns of the model's inputs."""
-        fields = {name: self._fields[name] for name in self._keywords}
-        return RawEncoder(fields, self.number_columns if with_numbers else (), keep)
+        return RawEncoder(self._form.fields, self.number_columns if with_numbers else (), keep)
 
     def score(self, rows: Rows) -> tuple[Scores, None]:
-        """Returns the scores by name; a SavedModel knows no losses."""
-        columns = {keyword: _tensor(rows[_INPUT_PREFIX + field]) for field, keyword in self._keywords.items()}
-        try:
-            return {name: value.numpy() for name, value in self._serve(**columns).items()}, None
-        except tf.errors.InvalidArgumentError as error:
-            match = _NOT_A_NUMBER.search(error.message)
-            if not match:
-                raise
+        """Returns the scores by name; a SavedModel knows no losses.
+
+        Raises:
+            UserError: a request cannot hold a row, or the model refuses it.
+        """
+        columns: dict[str, Any] = {field: rows[_INPUT_PREFIX + field] for field in self._form.fields}
+        for field, flags in unsendable(self._form, columns).items():
+            value = columns[field].take(pa.array(np.flatnonzero(flags)[:1]))[0].as_py()
             raise UserError(
-                f'The data hold "{match[1]}" where the SavedModel reads a number. Without --saved_model the message '
-                "names file and line, and data_config.ignore_error leaves out such rows."
-            ) from None
+                f'The data hold "{value}" in "{field}", which no line can hold: data_config.separator '
+                f"{self._form.separator!r} ends a field. Export with export_config.multi_placeholder: true."
+            )
+        tensors = {name: tensor_of(column) for name, column in as_sent(self._form, columns).items()}
+        try:
+            parts = [self._ask(request, count) for request, count in self._requests(tensors)]
+        except tf.errors.InvalidArgumentError as error:
+            raise _as_told(error) from None
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, None
+
+    def _ask(self, request: Mapping[str, tf.Tensor], num_rows: int) -> Scores:
+        """Returns the scores of the first rows of a request; what features have read is none."""
+        answer = self._serve(**{self._keywords[name]: tensor for name, tensor in request.items()})
+        return {name: value.numpy()[:num_rows] for name, value in answer.items() if value.dtype != tf.string}
+
+    def _requests(self, tensors: Mapping[str, tf.Tensor]) -> Iterator[tuple[Mapping[str, tf.Tensor], int]]:
+        """Yields requests of as many rows as the model takes, filled up with the last one, and the rows that count."""
+        size = self._form.num_rows
+        total = len(next(iter(tensors.values())))
+        if size is None or not total:
+            yield tensors, total
+            return
+        for first in range(0, total, size):
+            places = np.minimum(np.arange(first, first + size), total - 1)
+            yield {name: tf.gather(tensor, places) for name, tensor in tensors.items()}, min(size, total - first)
+
+
+def _as_told(error: tf.errors.InvalidArgumentError) -> Exception:
+    """Returns a request's refusal as a mistake of the user, if it is one."""
+    number, said = _NOT_A_NUMBER.search(error.message), _REFUSED.search(error.message)
+    if said:
+        return UserError(f"The SavedModel refuses rows of the data: {said[1]}")
+    if not number:
+        return error
+    return UserError(
+        f'The data hold "{number[1]}" where the SavedModel reads a number. Without --saved_model the message '
+        "names file and line, and data_config.ignore_error leaves out such rows."
+    )
 
 
 class RawEncoder:
@@ -114,12 +133,6 @@ class RawEncoder:
         return Rows(columns)
 
 
-def _tensor(column: pa.Array) -> tf.Tensor:
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        return text_tensor(column)
-    return tf.constant(column.to_numpy(zero_copy_only=False))
-
-
 def newest_export(folder: str | Path) -> Path:
     """Returns the folder of a SavedModel: itself, or the newest of the numbered ones in it.
 
@@ -137,7 +150,4 @@ def newest_export(folder: str | Path) -> Path:
 
 def step_of_export(folder: Path) -> int:
     """Returns the number of updates that the weights of an exported SavedModel have had; 0 if it does not say."""
-    description = folder / "assets.extra" / "easymtl.json"
-    if not description.is_file():
-        return 0
-    return int(json.loads(description.read_text(encoding="utf-8"))["step"])
+    return int(describe(folder).get("step", 0))

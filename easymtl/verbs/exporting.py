@@ -172,7 +172,7 @@ def print_export(done: Export, terminal: Terminal) -> None:
     values = {
         "SavedModel": done.path,
         "checkpoint": f"step {done.checkpoint.step}",
-        "inputs": ", ".join(f"{name} {dtype}" for name, dtype in done.inputs.items()),
+        "inputs": _inputs(done),
         "if missing": _instead_of_missing(done),
         "outputs": ", ".join(done.outputs),
         "scores": compared,
@@ -181,10 +181,32 @@ def print_export(done: Export, terminal: Terminal) -> None:
     key_values(values, terminal, "Exported")
 
 
+def _inputs(done: Export) -> str:
+    """Returns names and types: `city string, tags string [rows, values], age float32`, and the fields of a line."""
+    if done.line:
+        said = f"lines of {', '.join(done.line['fields'])} with {done.line['separator']!r} between them"
+        return f"{', '.join(done.inputs)} string, {said}{_fixed(done)}"
+    shown = [
+        f"{name} {kind}{'' if name not in done.padding else ' [rows, values]'}" for name, kind in done.inputs.items()
+    ]
+    return ", ".join(shown) + _fixed(done)
+
+
+def _fixed(done: Export) -> str:
+    num_rows = next(iter(done.shapes.values()))[0]
+    return "" if num_rows is None else f"; {num_rows} rows in each request"
+
+
 def _instead_of_missing(done: Export) -> str:
     """Returns what a client sends where a value is missing: `"" for user, city; 3 for level; NaN or 9.0 for price`."""
+    if done.line:
+        return "nothing between two separators"
     names: dict[str, list[str]] = {}
     for name, value in done.missing.items():
         has_default = done.inputs[name].startswith("float") and value != 0
         names.setdefault(f"NaN or {value}" if has_default else json.dumps(value), []).append(name)
+    for name, padding in done.padding.items():
+        names.setdefault(f"{'NaN' if padding is None else json.dumps(padding)}, as behind the last value,", []).append(
+            name
+        )
     return "; ".join(f"{value} for {', '.join(inputs)}" for value, inputs in names.items())

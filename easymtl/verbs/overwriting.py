@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from easymtl.config import Config, load_config, view
+from easymtl.config.export_files import asset_files
 from easymtl.config.input_groups import input_groups
 from easymtl.data.reading import is_same_file, lies_in, local_files, same_input, would_read
 from easymtl.errors import UserError
@@ -118,7 +119,7 @@ def _files_of(config: Config) -> dict[str, str]:
     settings = config.pipeline.train_config
     if settings.fine_tune_ckpt_var_map:
         files["fine_tune_ckpt_var_map"] = settings.fine_tune_ckpt_var_map
-    for asset in config.pipeline.export_config.asset_files:
+    for asset in asset_files(config.pipeline):
         files[f'asset_files "{os.path.basename(asset)}"'] = asset
     return files
 

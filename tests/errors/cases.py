@@ -764,6 +764,40 @@ _MEANING = [
         '"newest" is none of "final", "latest", "best", "none"',
     ),
     config(
+        "A list of values in an input that holds one",
+        'exporter_type: "none"',
+        'exporter_type: "none" multi_value_fields { input_name: "price" }',
+        "x.config:10:",
+        'names "price", of which no feature reads several values',
+        "send one value for each row",
+    ),
+    Case(
+        "A line whose separator stands in the values of a field",
+        (
+            "x.config:10:",
+            "multi_placeholder is false, so that a row is split at data_config.separator '|'",
+            'and so would be the values of "tags"',
+        ),
+        (
+            ('exporter_type: "none"', 'exporter_type: "none" multi_placeholder: false'),
+            ("batch_size: 8", 'batch_size: 8 separator: "|"'),
+        ),
+    ),
+    config(
+        "A file for the export that there is not",
+        'exporter_type: "none"',
+        'exporter_type: "none" asset_files: "prices.json"',
+        "x.config:10:",
+        'asset_files[0] names "prices.json", which is no file',
+    ),
+    config(
+        "An export for requests of no rows",
+        'exporter_type: "none"',
+        'exporter_type: "none" batch_size: 0',
+        "x.config:10:",
+        "export_config.batch_size is 0; it needs the number of rows that each request has, or -1",
+    ),
+    config(
         "A quote of two characters",
         "batch_size: 8",
         "batch_size: 8 quote: \"''\"",

@@ -95,3 +95,29 @@ def test_a_server_that_asks_for_one_output_is_told_too(model):
                     continue
                 with pytest.raises(tf.errors.InvalidArgumentError, match=re.escape(problem)):
                     session.run(output.name, feed)
+
+
+@pytest.mark.parametrize(
+    "shapes, num_rows, told",
+    [
+        ({"a": [2], "b": [2, 5], "c": [2, 0]}, None, None),
+        ({"a": [0], "b": [0, 5], "c": [0, 1]}, None, None),
+        ({"a": [4], "b": [4, 1], "c": [4, 9]}, 4, None),
+        ({"a": [2], "b": [3, 2], "c": [2, 1]}, None, "different numbers of rows: b 3, a 2. Each"),
+        ({"a": [2], "b": [2], "c": [2, 1]}, None, "different numbers of rows: b 2 without a second axis, a 2. Each"),
+        ({"a": [2, 1], "b": [2, 1], "c": [2, 1]}, None, "different numbers of rows: a 2x1, b 2. Each"),
+        ({"a": [], "b": [2, 1, 1], "c": [2, 1]}, None, "rows: b 2x1x1, c 2, a scalar. Each"),
+        ({"a": [2], "b": [2, 1], "c": [2, 1]}, 4, "do not have 4 rows, for which this model was exported: a 2. Each"),
+        ({"a": [4], "b": [4, 1], "c": [3, 1]}, 4, "do not have 4 rows, for which this model was exported: c 3, a 4."),
+    ],
+)
+def test_lists_have_two_axes_and_rows_may_be_fixed(shapes, num_rows, told):
+    columns = {name: tf.zeros(shape, tf.int64 if name == "b" else tf.float32) for name, shape in shapes.items()}
+    if told is None:
+        found = require_equal_rows(columns, ["b", "c"], num_rows)
+        assert {name: column.shape.as_list() for name, column in found.items()} == shapes
+        return
+    with pytest.raises(tf.errors.InvalidArgumentError) as error:
+        require_equal_rows(columns, ["b", "c"], num_rows)
+    assert told in error.value.message
+    assert "one value for each row of the request, and of b, c a list of values [rows, values]." in error.value.message

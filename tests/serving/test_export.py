@@ -24,6 +24,7 @@ from easymtl.serving import saved_model, signatures
 from easymtl.serving.export import export
 from easymtl.serving.parity import score_apart
 from easymtl.serving.proof_rows import proof_rows
+from easymtl.serving.request_form import RequestForm
 from easymtl.serving.saved_model_scorer import SavedModelScorer, newest_export, step_of_export
 from easymtl.tasks.build import build_tasks
 
@@ -39,7 +40,8 @@ def quick(trained, exported, monkeypatch):
     pipeline = trained.pipeline()
     ranker = load_ranker(pipeline, trained.checkpoint)
     signature = signatures.Signature(lambda columns: {}, {name: tf.TensorSpec([None]) for name in exported.inputs})
-    model = SimpleNamespace(fields=list(exported.inputs), signature=lambda: signature)
+    form = RequestForm.of(pipeline, exported.inputs)
+    model = SimpleNamespace(fields=list(exported.inputs), form=form, signature=lambda: signature)
     rows = proof_rows(pipeline, model.fields, Encoder(ranker.feature_set))
 
     def save(model, draft, functions):
@@ -167,13 +169,18 @@ def test_unfiltered_inputs_are_all_fields_but_labels_and_weight(trained, tmp_pat
 def test_assets_go_into_the_export(trained, tmp_path, score_here):
     asset = tmp_path / "thresholds.json"
     asset.write_text("{}")
-    done = export(trained.pipeline(f"export_config.asset_files={asset}"), trained.checkpoint, tmp_path / "to")
-    assert (done.path / "assets.extra" / "thresholds.json").read_text() == "{}"
+    marked = trained.pipeline(f"export_config.asset_files=[!{asset},{trained.folder}/cities.txt]")
+    done = export(marked, trained.checkpoint, tmp_path / "to")
+    assert (done.path / "assets" / "thresholds.json").read_text() == "{}"
+    assert {file.name for file in (done.path / "assets").iterdir()} == {"thresholds.json", "cities.txt"}
+    assert (done.path / "assets" / "cities.txt").read_bytes().count(b"\n") == 4, "the vocabulary as the graph reads it"
 
 
-def test_missing_asset_is_named_and_nothing_is_left(trained, tmp_path, quick):
+def test_an_asset_that_has_gone_is_named_and_nothing_is_left(trained, tmp_path, quick):
+    pipeline = trained.pipeline()
+    pipeline.export_config.asset_files.append("nowhere.txt")
     with pytest.raises(UserError, match=r"asset_files.*nowhere\.txt"):
-        export(trained.pipeline("export_config.asset_files=nowhere.txt"), trained.checkpoint, tmp_path)
+        export(pipeline, trained.checkpoint, tmp_path)
     assert not list(tmp_path.iterdir())
 
 

@@ -1,5 +1,7 @@
 """Histories from the lists of a file to the texts of a request: the same scores, whatever a history holds."""
 
+import math
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -8,11 +10,14 @@ import tensorflow as tf
 
 from easymtl.checkpoints.restore import find_checkpoint, load_ranker
 from easymtl.config import load_config
+from easymtl.errors import UserError
 from easymtl.features.encoder import to_tensors
 from easymtl.scoring.feed import evaluation_feed
+from easymtl.scoring.predictions import predict
 from easymtl.scoring.scorer import RankerScorer
 from easymtl.serving import parity
 from easymtl.serving.export import export
+from easymtl.serving.saved_model_scorer import SavedModelScorer
 from easymtl.training.trainer import Trainer
 from tests.serving.scoring_here import score_here
 
@@ -59,8 +64,8 @@ ITEMS = ["a", "b", "zz", "", "é", "x", "a", "c"]
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory):
-    """The scores of the checkpoint on the rows of the file, and the exported function."""
+def trained(tmp_path_factory):
+    """The config, its checkpoint, and a folder."""
     folder = tmp_path_factory.mktemp("histories")
     columns = {
         "click": pa.array([0, 1] * 4, pa.int32()),
@@ -74,15 +79,21 @@ def served(tmp_path_factory):
     (folder / "x.config").write_text(CONFIG.format(folder=folder), encoding="utf-8")
     config = load_config(str(folder / "x.config"))
     Trainer(config, lambda event: None).run()
-    checkpoint = find_checkpoint(config.pipeline)
-    scorer = RankerScorer(load_ranker(config.pipeline, checkpoint), tf.float32)
-    with evaluation_feed(config.pipeline, scorer.encoder([]), config.pipeline.eval_input_path) as feed:
+    return config.pipeline, find_checkpoint(config.pipeline), folder
+
+
+@pytest.fixture(scope="module")
+def served(trained):
+    """The scores of the checkpoint on the rows of the file, and the exported function."""
+    pipeline, checkpoint, folder = trained
+    scorer = RankerScorer(load_ranker(pipeline, checkpoint), tf.float32)
+    with evaluation_feed(pipeline, scorer.encoder([]), pipeline.eval_input_path) as feed:
         rows = next(feed).rows
     assert to_tensors(rows)["step_lengths_1"].tolist() == [2, 1, 1, 1, 3, 3, 2, 2]
     expected, _ = scorer.score(rows)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parity, "score_apart", score_here)
-        done = export(config.pipeline, checkpoint, folder / "export")
+        done = export(pipeline, checkpoint, folder / "export")
     return expected, tf.saved_model.load(str(done.path)).signatures["serving_default"]
 
 
@@ -127,3 +138,49 @@ def test_what_does_not_go_together_is_refused_by_name(served, request_, says):
     _, serve = served
     with pytest.raises(tf.errors.InvalidArgumentError, match=says):
         ask(serve, item=["a"], tags=[""], **request_)
+
+
+@pytest.fixture(scope="module")
+def asking_for_lists(trained):
+    _, checkpoint, folder = trained
+    return load_config(str(folder / "x.config"), ["export_config.auto_multi_value=true"]).pipeline, checkpoint
+
+
+def proved_here(pipeline, checkpoint, folder):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parity, "score_apart", score_here)
+        return export(pipeline, checkpoint, folder)
+
+
+def padded(rows, padding):
+    width = max(map(len, rows))
+    return tf.constant([[*row, *[padding] * (width - len(row))] for row in rows])
+
+
+def test_a_client_that_sends_lists_gets_these_scores_too(asking_for_lists, served, tmp_path):
+    done = proved_here(*asking_for_lists, tmp_path)
+    serve = tf.saved_model.load(str(done.path)).signatures["serving_default"]
+    # The last row has two steps of nothing, which no list can say: its end would be padding.
+    steps = [[[item or "" for item in step or []] for step in row or []] for row in TAGS[:-1]]
+    request = {
+        "item": tf.constant(ITEMS[:-1]),
+        "seen": padded([[item or "" for item in row or []] for row in SEEN[:-1]], ""),
+        "seconds": padded([[math.nan if x is None else x for x in row or []] for row in SECONDS[:-1]], math.nan),
+        "tags": padded([[";".join(step) for step in row] for row in steps], ""),
+    }
+    for name, values in serve(**request).items():
+        np.testing.assert_allclose(values.numpy(), served[0][name][:-1], atol=1e-6, err_msg=name)
+
+
+def test_a_row_whose_histories_cannot_be_sent_is_told_by_predict(asking_for_lists, tmp_path):
+    pipeline, checkpoint = asking_for_lists
+    table = pq.read_table(pipeline.eval_input_path)
+    seconds = pa.array([[1.5, None], *SECONDS[1:]], pa.list_(pa.float64()))
+    pq.write_table(table.set_column(table.column_names.index("seconds"), "seconds", seconds), tmp_path / "rows.parquet")
+    other = type(pipeline).FromString(pipeline.SerializeToString())
+    other.eval_input_path = str(tmp_path / "rows.parquet")
+    done = proved_here(other, checkpoint, tmp_path / "export")
+    assert done.parity.num_rows == 7, "the first row is none of the proof"
+    told = r"refuses rows of the data: the histories .*seen.* and .*seconds.* of a row have different numbers of steps"
+    with pytest.raises(UserError, match=told):
+        predict(other, SavedModelScorer(done.path, other), other.eval_input_path, tmp_path / "out", [])

@@ -72,6 +72,24 @@ def test_without_defaults_a_missing_number_is_0(trained):
     assert not any(value is None or value != value for values in rows.sent.values() for value in values.to_pylist())
 
 
+def test_rows_that_no_line_can_hold_are_left_out(trained, tmp_path):
+    pipeline = with_defaults(trained, "data_config.separator=;", "export_config.multi_placeholder=false")
+    cities = [f"{city};" if row % 3 == 0 else city for row, city in enumerate(trained.rows["city"].to_pylist())]
+    place = trained.rows.column_names.index("city")
+    pq.write_table(trained.rows.set_column(place, "city", pa.array(cities)), tmp_path / "rows.parquet")
+    pipeline.eval_input_path = str(tmp_path / "rows.parquet")
+    rows = rows_of(pipeline)
+    assert rows.num_rows == 200
+    (lines,) = rows.sent.values()
+    assert {line.count(";") for line in lines.to_pylist()} == {len(FIELDS) - 1}
+    first = trained.rows.slice(1, 1).to_pylist()[0]
+    shown = {name: "" if value is None else str(value) for name, value in first.items()}
+    shown["price"] = str(np.float32(first["price"]))
+    assert lines[0].as_py() == ";".join(shown[name] for name in FIELDS)
+    pq.write_table(trained.rows.set_column(place, "city", pa.array([";"] * 300)), tmp_path / "rows.parquet")
+    assert rows_of(pipeline) is None
+
+
 def test_a_default_that_no_feature_can_read_is_no_row_of_the_proof(trained, tmp_path):
     pipeline = with_defaults(trained, "data_config.input_fields[8].default_val=t1:much")
     assert pipeline.data_config.input_fields[8].input_name == "tags"

@@ -93,6 +93,12 @@ def test_a_training_exports_the_best_once(trained):
     assert exported_steps(project.folder / "model/export/best") == [1]
 
 
+def test_the_newest_exports_of_the_latest_are_kept(trained, tmp_path):
+    project = Project(tmp_path / "p")
+    assert project.run(f"train {FLAGS.format('latest')} --set export_config.exports_to_keep=2").code == 0
+    assert exported_steps(project.folder / "model/export/latest") == [2, 3]
+
+
 def test_without_an_evaluation_there_is_no_best(trained, tmp_path):
     project = Project(tmp_path / "p")
     plain = f"{NONE} --set eval_input_path="

@@ -1,4 +1,4 @@
-"""Rules of train_config and export_config: when training ends, optimizers, learning rates, patterns."""
+"""Rules of train_config: when training ends, optimizers, learning rates, patterns."""
 
 import re
 import time
@@ -135,12 +135,6 @@ def check_patterns(review: Review) -> None:
             time.strptime(train.dead_line, _DEAD_LINE)
         except ValueError:
             review.problem("train_config.dead_line", f'"{train.dead_line}" is no time such as "20261231 23:59:59".')
-
-
-def check_export(review: Review) -> None:
-    """Fields that the export treats specially are input fields."""
-    for index, name in enumerate(review.pipeline.export_config.multi_value_fields.input_name):
-        review.check_input_field(f"export_config.multi_value_fields.input_name[{index}]", name)
 
 
 _SCHEDULES: dict[type, Callable[[Review, str, Message], None]] = {

@@ -1,0 +1,91 @@
+"""Rules of export_config: what the inputs, outputs and further files of a SavedModel can be."""
+
+import os
+from collections.abc import Iterator
+
+from easymtl.config.export_files import asset_files, reads_vocabulary_file
+from easymtl.config.feature_outputs import feature_outputs
+from easymtl.config.multi_values import multi_value_faults, value_separators
+from easymtl.config.rules.data import dialect_problems
+from easymtl.config.rules.groups import grouped_names
+from easymtl.config.rules.review import FEATURES, INPUT_NAMES, INPUT_TYPES, Review, feature_name
+from easymtl.protos.feature_pb2 import FeatureConfig
+
+_EXPORT = "export_config"
+_LINE = f"{_EXPORT}.multi_placeholder"
+_LISTS = f"{_EXPORT}.multi_value_fields"
+_ASSETS = f"{_EXPORT}.asset_files"
+
+
+def check_inputs(review: Review) -> None:
+    """Inputs that hold several values are fields that do, and a fixed number of rows is one or more."""
+    config = review.pipeline.export_config
+    for index, name in enumerate(config.multi_value_fields.input_name):
+        review.check_input_field(f"{_LISTS}.input_name[{index}]", name)
+    features = [feature for _, feature in review.written_features()]
+    for path, text in multi_value_faults(config, features, review.input_types):
+        review.problem(path, text, *FEATURES, *INPUT_NAMES, INPUT_TYPES)
+    if config.batch_size == 0:
+        text = "is 0; it needs the number of rows that each request has, or -1 for any number."
+        review.problem(f"{_EXPORT}.batch_size", text)
+
+
+def check_line(review: Review) -> None:
+    """Where the input of a row is one line, its separator splits no field into parts."""
+    config = review.pipeline.export_config
+    if config.multi_placeholder:
+        return
+    for field in ("multi_value_fields", "auto_multi_value"):
+        if config.HasField(field):
+            review.note(f"{_EXPORT}.{field}", "has no effect with multi_placeholder: false, where a row is one line.")
+    separator = review.data.separator
+    if any(field == "separator" for field, _ in dialect_problems(review.data)):
+        text = f"is false, so that a row is one line of fields between data_config.separator, which is {separator!r}; "
+        review.problem(_LINE, f'{text}it needs one ASCII character, for example "," or "\\t" or "\\001".')
+        return
+    for name, feature in _grouped(review):
+        if separator in value_separators(feature):
+            text = (
+                f"is false, so that a row is split at data_config.separator {separator!r}, and so would be the values "
+                f'of "{name}": set another data_config.separator, or leave multi_placeholder true.'
+            )
+            review.problem(_LINE, text, *FEATURES, "data_config.separator")
+
+
+def check_outputs(review: Review) -> None:
+    """Each output has a name of its own."""
+    if not review.pipeline.export_config.export_features:
+        return
+    owners: dict[str, str] = {}
+    for own, feature in _grouped(review):
+        for name in feature_outputs(feature, own):
+            owner = owners.setdefault(name, own)
+            if owner != own:
+                text = f'makes an output "{name}" of "{owner}" and one of "{own}": rename one of these features.'
+                review.problem(f"{_EXPORT}.export_features", text, *FEATURES)
+
+
+def check_assets(review: Review) -> None:
+    """The files that go into an export are there, and have names of their own."""
+    paths = asset_files(review.pipeline)
+    if not paths:
+        return
+    vocabularies = [feature.vocab_file for _, feature in review.written_features() if reads_vocabulary_file(feature)]
+    taken = {os.path.basename(path): path for path in vocabularies}
+    for index, path in enumerate(paths):
+        where = f"{_ASSETS}[{index}]"
+        if not os.path.isfile(path):
+            review.problem(where, f'names "{path}", which is no file (relative paths start at {os.getcwd()}).')
+            continue
+        other = taken.setdefault(os.path.basename(path), path)
+        if os.path.abspath(other) != os.path.abspath(path):
+            text = f'names "{path}", which would replace "{other}" in the folder assets: give them different names.'
+            review.problem(where, text, *FEATURES)
+
+
+def _grouped(review: Review) -> Iterator[tuple[str, FeatureConfig]]:
+    """Yields name and message of each feature that a group reads."""
+    grouped = grouped_names(review)
+    for _, feature in review.written_features():
+        if (name := feature_name(feature)) in grouped:
+            yield name, feature

@@ -1,0 +1,66 @@
+"""What a request looks like: a tensor for each field, lists of values for some of them, or one line for each row."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from easymtl.config.multi_values import FLOAT, INT64, STRING, MultiValue, multi_values
+from easymtl.data.fields import Field, input_fields
+from easymtl.features import lines
+from easymtl.features.feature_set import TENSOR_TYPES
+from easymtl.features.padded import texts_of
+from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.serving.equal_rows import require_equal_rows
+
+TYPES_OF_LISTS = {STRING: tf.string, INT64: tf.int64, FLOAT: tf.float32}
+
+Tensors = Mapping[str, tf.Tensor]
+
+
+@dataclass(frozen=True)
+class RequestForm:
+    """The inputs of a signature of raw columns, and what they stand for.
+
+    Attributes:
+        fields: the fields that a request holds; of a line, in this order.
+        lists: those of them that are `[rows, values]`.
+        separator: what stands between the fields of a line; None where each field is an input.
+        num_rows: rows that a request has to have; None for any number.
+    """
+
+    fields: Mapping[str, Field]
+    lists: Mapping[str, MultiValue]
+    separator: str | None = None
+    num_rows: int | None = None
+
+    @classmethod
+    def of(cls, pipeline: Pipeline, names: Iterable[str]) -> "RequestForm":
+        """Returns the form that `export_config` asks for, of the fields that a model reads."""
+        config = pipeline.export_config
+        declared, wanted = input_fields(pipeline.data_config), set(names)
+        is_line = not config.multi_placeholder
+        ordered = [name for name in declared if name in wanted] if is_line else list(names)
+        lists = {name: one for name, one in multi_values(pipeline).items() if name in wanted}
+        separator = pipeline.data_config.separator if is_line else None
+        num_rows = config.batch_size if config.batch_size > 0 else None
+        return cls({name: declared[name] for name in ordered}, lists, separator, num_rows)
+
+    def specs(self) -> dict[str, tf.TensorSpec]:
+        """Returns the inputs by name."""
+        rows = self.num_rows
+        if self.separator is not None:
+            return {lines.INPUT: tf.TensorSpec([rows], tf.string)}
+        return {
+            name: tf.TensorSpec([rows, None], TYPES_OF_LISTS[self.lists[name].kind])
+            if name in self.lists
+            else tf.TensorSpec([rows], TENSOR_TYPES[field.type])
+            for name, field in self.fields.items()
+        }
+
+    def columns(self, request: Tensors) -> dict[str, tf.Tensor]:
+        """Returns the raw columns `[rows]` of a request, by field; the graph fails where it is none of this form."""
+        inputs = require_equal_rows(request, self.lists, self.num_rows)
+        if self.separator is not None:
+            return lines.columns_of(inputs[lines.INPUT], list(self.fields.values()), self.separator)
+        return texts_of(inputs, self.lists) if self.lists else inputs
