@@ -97,6 +97,14 @@ def test_the_reading_of_a_probability_as_its_log_is_noted(load):
     assert len([note for note in notes if "BINARY_CROSS_ENTROPY_LOSS teaches 0.5" in note]) == 1
 
 
+def test_an_order_without_towers_that_come_first_is_noted(load):
+    change = losses("losses { loss_type: CLASSIFICATION } losses { loss_type: ORDER_CALIBRATE_LOSS }")
+    kept, dropped = ('relation_tower_names: "ctr"', 'relation_tower_names: "ctr"'), ('relation_tower_names: "ctr"', "")
+    notes = [[note for note in load(change, relations).notes if "no effect" in note] for relations in (kept, dropped)]
+    assert notes[0] == []
+    assert "task_towers[1] has ORDER_CALIBRATE_LOSS, which has no effect without relation_tower_names" in notes[1][0]
+
+
 def test_a_soft_label_is_a_label_that_is_used(load):
     entry = 'pred_name: "logits_ctr" soft_label_name: "seconds" loss_type: L2_LOSS'
     assert load(kd(entry), ('label_name: "seconds"', 'label_name: "order"')).notes == []

@@ -387,7 +387,6 @@ LATER = {
     "no sample weight": ("task_towers[1]", "sample_weights { }", "sample_weights[0] needs column, label or class_"),
     "jrc": ("task_towers[1]", "losses { loss_type: JRC_LOSS }", "num_class is 1, but JRC_LOSS needs num_class: 2."),
     "ziln": ("task_towers[2]", "losses { loss_type: ZILN_LOSS }", "num_class is 1, but ZILN_LOSS needs num_class: 3."),
-    "order": ("task_towers[0]", "losses { loss_type: ORDER_CALIBRATE_LOSS }", "it needs relation_tower_names too."),
     "loss parameters": (
         "task_towers[0]",
         "losses { loss_type: CLASSIFICATION jrc_loss { } }",

@@ -61,7 +61,9 @@ def _of_table(feature: FeatureConfig, input_types: Sequence[str]) -> Iterator[Fa
     """A feature with a table says how rows are found and how wide they are."""
     sources = table_sources(feature)
     if not sources:
-        yield Fault("", f"needs one of {', '.join(TABLE_SOURCES)}, for example hash_bucket_size: 100000.")
+        is_history = feature.feature_type == FeatureConfig.SequenceFeature
+        numbers = " Steps that are numbers have sub_feature_type: RawFeature." if is_history else ""
+        yield Fault("", f"needs one of {', '.join(TABLE_SOURCES)}, for example hash_bucket_size: 100000.{numbers}")
     if not feature.embedding_dim:
         yield Fault("", _WIDTH)
     for problem in list_problems(feature.vocab_list):
