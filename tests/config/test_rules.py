@@ -67,7 +67,6 @@ RULES = {
             'x.config:12: data_config.label_fields[1] "ordr" is not in data_config.input_fields ("click", "order", '
             '"seconds", "weight", "user", "tags", "price"). Did you mean "order"?',
         ),
-        ('"seconds"]', '"tags"]', 'label_fields[2] "tags" is a STRING field; it needs a number (INT32, INT64, FLOAT'),
         ('sample_weight: "weight"', 'sample_weight: "wieght"', 'data_config.sample_weight "wieght" is not in '),
         ('sample_weight: "weight"', 'sample_weight: "user"', 'data_config.sample_weight "user" is a STRING field'),
     ],

@@ -575,15 +575,6 @@ _MEANING = [
         'Did you mean "click"?',
     ),
     config(
-        "A label is text",
-        'input_name: "click" input_type: INT32',
-        'input_name: "click" input_type: STRING',
-        "x.config:13:",
-        '"click" is a STRING field',
-        "needs a number (INT32, INT64",
-        'label_values { label_name: "click" number: 1 texts: "yes" }',
-    ),
-    config(
         "More towers than label fields",
         '["click", "order", "seconds"]',
         '["click", "order"]',
@@ -1128,6 +1119,15 @@ _DATA = [
         '"samples/data/livestream/train.parquet"',
         '"samples" is not in',
         "Make it: easymtl synth livestream",
+    ),
+    data(
+        "A label of texts that are no numbers",
+        'x.config:13: ..."click" input_type: STRING; train.csv:3: no,0,3.0,...',
+        changed("train.csv", "0,0,3.0", "no,0,3.0"),
+        "train.csv:3:",
+        'field "click" holds "no", which is not a number',
+        'label_values { label_name: "click" number: 1 texts: "no" }',
+        edits=(('"click" input_type: INT32', '"click" input_type: STRING'),),
     ),
     data(
         "Text in a whole-number column",
