@@ -80,6 +80,10 @@ RIGHT = [
     losses(
         'losses { loss_type: LISTWISE_RANK_LOSS listwise_rank_loss { session_name: "user" transform_fn: "tf.log1p" } }'
     ),
+    losses(
+        'losses { loss_type: LISTWISE_RANK_LOSS listwise_rank_loss { session_name: "user" '
+        'transform_fn: "lambda x: tf.math.log1p(x) * 2" } }'
+    ),
     losses('sample_weights { class_weights { positive: 5 } } sample_weights { label: "seconds" }'),
     kd(f'pred_name: "logits_ctr" {SOFT} label_is_logits: false loss_type: BINARY_CROSS_ENTROPY_LOSS temperature: 2'),
     kd(f'pred_name: "probs_ctr" pred_is_logits: false {SOFT} loss_type: KL_DIVERGENCE_LOSS'),

@@ -98,8 +98,13 @@ RULES = {
         (PRICE, PRICE + " boundaries: [1, 2]", "features[2] has buckets, so it needs embedding_dim"),
         (PRICE, PRICE + " min_val: 2 max_val: 1", "features[2].max_val 1 is less than min_val 2."),
         (PRICE, PRICE + " raw_input_dim: 3", "features[2].raw_input_dim 3 needs a STRING field of numbers"),
-        (PRICE, PRICE + ' normalizer_fn: "tf.math.log1"', '"tf.math.log1" is none of "abs", "atan"'),
-        (PRICE, PRICE + ' normalizer_fn: "lambda x: x"', 'normalizer_fn "lambda x: x" is none of '),
+        (PRICE, PRICE + ' normalizer_fn: "tf.math.log1"', '"tf.math.log1" is no lambda and none of "abs", "atan"'),
+        (
+            PRICE,
+            PRICE + ' normalizer_fn: "lambda x: open(x)"',
+            '"open" is no function of expressions. There are ',
+        ),
+        (PRICE, PRICE + ' normalizer_fn: "lambda x: 1"', '"lambda x: 1" does not name its parameter, so it is the sa'),
         (TAGS, 'input_names: ["tags", "user"] feature_type: ComboFeature', "needs hash_bucket_size: a ComboFeature"),
         (
             TAGS,
