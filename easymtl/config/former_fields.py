@@ -4,12 +4,17 @@ _AIT = (
     "EasyRec had it before its AITMTower: use the model aitm { }, or a block with keras_layer { class_name: "
     '"AITMTower" } whose inputs are this tower and those before it.'
 )
+_NO_VARIABLE = "Leave it out: tables have a fixed number of rows, the hash_bucket_size of the feature."
 _INSTEAD = {
     "FeatureConfig": {
+        "use_embedding_variable": _NO_VARIABLE,
         "sub_value_type": "Steps that are numbers have sub_feature_type: RawFeature now, whatever their type; steps "
         "that are ids need nothing.",
     },
-    "ModelConfig": {"grad_norm": "Write train_config { task_balancing { gradnorm { } } } instead."},
+    "ModelConfig": {
+        "grad_norm": "Write train_config { task_balancing { gradnorm { } } } instead.",
+        "use_embedding_variable": _NO_VARIABLE,
+    },
     "SeqAttGroupConfig": {
         "only_sequence_feature": "Write need_key_feature: false, which leaves the key out of the result, too.",
         "seq_model": "sequence_features are read by target attention alone: for self-attention write a backbone whose "

@@ -6,7 +6,7 @@ from easymtl.errors import did_you_mean, quoted
 
 
 def normalizer_fault(text: str) -> str:
-    """Returns what is wrong with the text of a function, a sentence that goes on after its field; empty if it is right."""
+    """Returns what is wrong with a function, a sentence that goes on after its field; empty if it is right."""
     if not is_lambda(text):
         name = normalizer_name(text)
         hint = did_you_mean(name, NORMALIZERS)
