@@ -518,10 +518,10 @@ _MEANING = [
     config(
         "A normalizer that is code",
         _PRICE,
-        _PRICE.replace(" }", ' normalizer_fn: "lambda x: x / 10" }'),
+        _PRICE.replace(" }", ' normalizer_fn: "lambda x: np.log2(x)" }'),
         "x.config:24:",
-        '"lambda x: x / 10" is none of',
-        '"log1p"',
+        '"np.log2" is no function of expressions',
+        "tf.log1p",
     ),
     config(
         "An input field is declared twice",
