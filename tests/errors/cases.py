@@ -995,7 +995,7 @@ _DIALECT = [
         'label_name: "order"',
         'label_name: "order" losses { loss_type: LISTWISE_RANK_LOSS listwise_rank_loss '
         '{ session_name: "user" transform_fn: "log1" } }',
-        'listwise_rank_loss.transform_fn "log1" is none of',
+        'listwise_rank_loss.transform_fn "log1" is no lambda and none of',
         'Did you mean "log1p"?',
     ),
     config(
