@@ -17,8 +17,13 @@ class Interrupted(KeyboardInterrupt):
 
 
 def did_you_mean(name: str, allowed: Iterable[str]) -> str:
-    """Returns ` Did you mean "x"?` for the nearest of the allowed names, or an empty string."""
-    nearest = difflib.get_close_matches(name, list(allowed), n=1, cutoff=0.6)
+    """Returns ` Did you mean "x"?` for the nearest of the allowed names, or an empty string.
+
+    One of the same words in another order is the nearest: `num_expert` of `expert_num`.
+    """
+    allowed = list(allowed)
+    reordered = [other for other in allowed if sorted(other.split("_")) == sorted(name.split("_"))]
+    nearest = reordered or difflib.get_close_matches(name, allowed, n=1, cutoff=0.6)
     return f' Did you mean "{nearest[0]}"?' if nearest else ""
 
 

@@ -146,6 +146,11 @@ def initializer_name(text: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", text).lower()
 
 
+def is_lambda(text: str) -> bool:
+    """Returns whether a `normalizer_fn` is a lambda rather than a name."""
+    return text.split(maxsplit=1)[:1] == ["lambda"]
+
+
 def normalizer_name(text: str) -> str:
     """Returns a normalizer without its prefix: `tf.math.log1p` and `tf.log1p` -> `log1p`."""
     for prefix in _PREFIXES:

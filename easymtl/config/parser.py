@@ -6,12 +6,15 @@ that carry the options `ignored`, `refused` or `later` (protos/options.proto) ar
 because the body of a refused field is not read, whatever it holds.
 """
 
+import re
+
 from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from easymtl.config.cursor import CLOSERS, OPENERS, Cursor
 from easymtl.config.field_reports import FieldReports, ManyProblems
+from easymtl.config.former_fields import instead_of
 from easymtl.config.lexer import Token
 from easymtl.config.problems import Findings, Position, join
 from easymtl.config.scalars import ScalarError, read_scalar, type_name
@@ -19,6 +22,7 @@ from easymtl.errors import did_you_mean, quoted
 from easymtl.protos import options_pb2
 
 _SEPARATORS = (",", ";")
+_WORD = re.compile(r"\w+")
 _DEEPEST = 100
 _NO_JSON = " A config is protobuf text, not JSON: its fields stand without braces around them."
 
@@ -133,8 +137,9 @@ class Parser:
             self._cursor.give_back()
             return
         allowed = list(descriptor.fields_by_name)
-        hint = did_you_mean(name.text[:60], allowed)
-        self._findings.damaged.update(join(path, field) for field in allowed if f'"{field}"' in hint)
+        instead = instead_of(descriptor.name, name.text)
+        hint = f" {instead}" if instead else did_you_mean(name.text[:60], allowed)
+        self._findings.damaged.update(join(path, field) for field in set(_WORD.findall(hint)).intersection(allowed))
         if not hint and owner is not None:
             hint = f" It is a field of {self._around[owner][0] or 'the config'}: move it there."
         elif not hint and allowed:

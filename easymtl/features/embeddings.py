@@ -136,7 +136,7 @@ class Embeddings(tf.Module):
         """Returns half the sum of the squares of all looked-up outputs of the batch, a scalar."""
         counted = [columns for columns in self._columns if columns.has_table and columns.is_regularized]
         names = [name for columns in counted for name in columns.vector_specs()]
-        looked_up = [vectors[name] for name in names if vectors[name].dtype.is_floating]
+        looked_up = [vectors[name] for name in names if tf.as_dtype(vectors[name].dtype).is_floating]
         return tf.add_n([tf.nn.l2_loss(value) for value in looked_up] or [tf.constant(0.0)])
 
 

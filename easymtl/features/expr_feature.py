@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from easymtl.config.expressions import COMPARISONS, evaluate, names_in, parse_expression
+from easymtl.features.arithmetic import OPERATIONS
 from easymtl.features.lookups import is_missing
 from easymtl.features.pieces import Number, Piece, count, expect
 from easymtl.features.raw_feature import RawFeature
@@ -41,36 +42,6 @@ class ExprFeature(RawFeature):
         values = dict(zip(self.inputs, (number.values for number in numbers), strict=True))
         # A comparison with NaN is false, which would hide it.
         is_unknown = tf.reduce_any(tf.stack([tf.math.is_nan(values[name]) for name in self.names]), axis=0)
-        result = tf.where(is_unknown, tf.constant(math.nan, tf.float64), evaluate(self.tree, values, _OPERATIONS))
+        result = tf.where(is_unknown, tf.constant(math.nan, tf.float64), evaluate(self.tree, values, OPERATIONS))
         counts = {"missing": tf.add_n([number.counts["missing"] for number in numbers])}
         return self._made_of(result[:, tf.newaxis], counts)
-
-
-def _as_number(flags: tf.Tensor) -> tf.Tensor:
-    return tf.cast(flags, tf.float64)
-
-
-def _is_true(number: tf.Tensor) -> tf.Tensor:
-    return tf.not_equal(tf.convert_to_tensor(number, tf.float64), 0.0)
-
-
-def _numbers(operation):
-    """Returns an operation of tensors as one that takes constants, too."""
-    return lambda *operands: operation(*(tf.convert_to_tensor(operand, tf.float64) for operand in operands))
-
-
-_OPERATIONS = {
-    "+": _numbers(tf.add),
-    "-": _numbers(tf.subtract),
-    "*": _numbers(tf.multiply),
-    "/": _numbers(tf.divide),
-    "-x": _numbers(tf.negative),
-    "==": _numbers(lambda x, y: _as_number(tf.equal(x, y))),
-    "!=": _numbers(lambda x, y: _as_number(tf.not_equal(x, y))),
-    ">": _numbers(lambda x, y: _as_number(tf.greater(x, y))),
-    ">=": _numbers(lambda x, y: _as_number(tf.greater_equal(x, y))),
-    "<": _numbers(lambda x, y: _as_number(tf.less(x, y))),
-    "<=": _numbers(lambda x, y: _as_number(tf.less_equal(x, y))),
-    "&": lambda x, y: _as_number(_is_true(x) & _is_true(y)),
-    "|": lambda x, y: _as_number(_is_true(x) | _is_true(y)),
-}

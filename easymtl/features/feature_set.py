@@ -14,9 +14,10 @@ from easymtl.features.declarations import declared_features, find_feature
 from easymtl.features.declared import make_plain, make_transform
 from easymtl.features.hashing import hash_together, hashed_features
 from easymtl.features.lookups import is_missing
-from easymtl.features.parallel import parallel_histories, require_parallel
+from easymtl.features.parallel import require_parallel
 from easymtl.features.pieces import Piece
 from easymtl.features.sequence_feature import SequenceFeature
+from easymtl.features.side_by_side import parallel_histories
 from easymtl.features.tables import GroupSlots, Layout, Slot, Table
 from easymtl.features.transform import Transform
 from easymtl.protos.feature_pb2 import FeatureConfig

@@ -73,7 +73,7 @@ class LabelRule:
     @property
     def column(self) -> NumberColumn:
         """Returns the column of the label."""
-        return NumberColumn(self.field, self.field, texts=self.texts)
+        return NumberColumn(self.field, self.field, texts=self.texts, is_label=True)
 
     def is_bad(self, labels: np.ndarray) -> np.ndarray:
         """Tells of labels `[n]`, NaN where missing, which are not allowed."""

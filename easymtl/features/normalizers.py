@@ -1,38 +1,23 @@
-"""The functions that `normalizer_fn` may name; nothing is ever evaluated."""
+"""What `normalizer_fn` may say: the name of a function, or a lambda of the grammar of expressions, never code."""
 
 from collections.abc import Callable
 
 import tensorflow as tf
 
-from easymtl.config.names import normalizer_name
-
-FUNCTIONS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
-    "abs": tf.abs,
-    "atan": tf.atan,
-    "ceil": tf.math.ceil,
-    "cos": tf.cos,
-    "exp": tf.exp,
-    "expm1": tf.math.expm1,
-    "floor": tf.floor,
-    "identity": tf.identity,
-    "log": tf.math.log,
-    "log1p": tf.math.log1p,
-    "log_sigmoid": tf.math.log_sigmoid,
-    "negative": tf.negative,
-    "reciprocal": tf.math.reciprocal,
-    "round": tf.round,
-    "rsqrt": tf.math.rsqrt,
-    "sigmoid": tf.sigmoid,
-    "sign": tf.sign,
-    "sin": tf.sin,
-    "softplus": tf.math.softplus,
-    "softsign": tf.math.softsign,
-    "sqrt": tf.sqrt,
-    "square": tf.square,
-    "tanh": tf.tanh,
-}
+from easymtl.config.expressions import COMPARISONS, evaluate, parse_lambda
+from easymtl.config.names import is_lambda, normalizer_name
+from easymtl.features.arithmetic import FUNCTIONS, OPERATIONS
 
 
-def normalizer(name: str) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Returns the function of a known name such as `log1p`, `tf.log1p` or `tf.math.log1p`."""
-    return FUNCTIONS[normalizer_name(name)]
+def normalizer(text: str) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns the function of a name such as `log1p` or `tf.math.log1p`, or of `lambda x: tf.math.log1p(x) / 10`."""
+    if not is_lambda(text):
+        return FUNCTIONS[normalizer_name(text)]
+    function = parse_lambda(text, vocabulary=COMPARISONS)
+    (parameter,) = function.parameters
+
+    def normalize(numbers: tf.Tensor) -> tf.Tensor:
+        result = evaluate(function.body, {parameter: tf.cast(numbers, tf.float64)}, OPERATIONS)
+        return tf.cast(result, numbers.dtype)
+
+    return normalize

@@ -24,18 +24,21 @@ class NumberColumn:
         name: the field, or "<field>==<value>".
         field: the input field it is read from.
         equals: the value to compare with, as it is written in the config; None for the numbers themselves.
-        texts: what the texts of a label stand for, see `view.label_texts`; empty where it holds numbers.
+        texts: what the texts of a label stand for, see `view.label_texts`; empty where they spell numbers.
+        is_label: whether the field is a label.
     """
 
     name: str
     field: str
     equals: str | None = None
     texts: Mapping[str | None, float] = dataclasses.field(default_factory=dict, hash=False)
+    is_label: bool = False
 
     @classmethod
     def plain(cls, data_config: DatasetConfig, field: str) -> "NumberColumn":
-        """Returns the column of the numbers of a field, or of those that its texts stand for."""
-        return cls(field, field, texts=view.label_texts(data_config, field))
+        """Returns the column of the numbers of a field, or of those that its texts spell or stand for."""
+        texts = view.label_texts(data_config, field)
+        return cls(field, field, texts=texts, is_label=field in data_config.label_fields)
 
     @classmethod
     def indicator(cls, field: str, value: str) -> "NumberColumn":
@@ -77,7 +80,11 @@ def _of_texts(texts: pa.Array, column: NumberColumn) -> np.ndarray:
     trimmed = pc.utf8_trim_whitespace(texts)
     numbers, bad = parse_text(trimmed.cast(pa.string()), pa.float64())
     if len(bad):
-        raise _bad_texts(texts, bad, column, "which is not a number, and is used as a label or weight.")
+        problem = "which is not a number, and is used as a label or weight."
+        if column.is_label:
+            entry = f'label_values {{ label_name: "{column.field}" number: 1 texts: "{texts[int(bad[0])].as_py()}" }}'
+            problem += f" If it is a word for a label, say what each word stands for: data_config {{ {entry} }}."
+        raise _bad_texts(texts, bad, column, problem)
     return _floats(numbers)
 
 

@@ -6,33 +6,13 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
-from easymtl.config import view
-from easymtl.config.input_groups import input_groups
-from easymtl.data.bad_values import BadValues
 from easymtl.data.fields import LISTS
 from easymtl.data.lists import texts_of_lists
 from easymtl.features import pieces
 from easymtl.features.encoded import Encoded
 from easymtl.features.pieces import Piece, expect
+from easymtl.features.side_by_side import uneven
 from easymtl.features.transform import Transform
-from easymtl.protos.feature_pb2 import FeatureConfig
-from easymtl.protos.pipeline_pb2 import Pipeline
-
-
-def parallel_histories(pipeline: Pipeline) -> list[tuple[str, ...]]:
-    """Returns the features that have to have equal lengths: of a block of sequence_features, or a group read so."""
-    groups = input_groups(pipeline)
-    names = [
-        tuple(dict.fromkeys(name for one in block.seq_att_map for name in [*one.hist_seq, *one.aux_hist_seq]))
-        for group in groups
-        for block in group.config.sequence_features
-    ]
-    declared = {view.feature_name(feature): feature for feature in view.features_in_groups(pipeline)}
-    for group in (group for group in groups if group.joins_steps):
-        features = view.group_feature_names(group.config)
-        is_history = {name: declared[name].feature_type == FeatureConfig.SequenceFeature for name in features}
-        names.append(tuple(name for name in features if is_history[name]))
-    return list(dict.fromkeys(one for one in names if len(one) > 1))
 
 
 def require_parallel(made: Mapping[str, Piece], parallel: Sequence[tuple[str, ...]]) -> list[tf.Operation]:
@@ -70,15 +50,9 @@ def require_parallel_rows(
             if not rows.any():
                 continue
             row = int(np.argmax(rows))
-            # The longer text is the one that tells the row among others.
             histories = [transforms[name] for name in (first, other)]
-            texts = [(one.inputs[0], _text(batch, one, row)) for one in histories]
-            field, value = max(texts, key=lambda text: len(text[1]))
-            problem = (
-                f'the history "{first}" has {lengths[row]} steps and "{other}" has {found[row]}. They are read side by '
-                "side, so that each step of one needs its step of the other."
-            )
-            raise BadValues(field, value, (), problem, rows)
+            texts = {one.inputs[0]: _text(batch, one, row) for one in histories}
+            raise uneven({first: int(lengths[row]), other: int(found[row])}, texts, rows)
 
 
 def _lengths(encoded: Encoded) -> np.ndarray:

@@ -8,6 +8,7 @@ from easymtl.config.view import number_boundaries
 from easymtl.features.combiners import fold
 from easymtl.features.lookups import HashLookup, make_lookup
 from easymtl.features.pieces import Bags, Counts, Dense, Ids, Sequence, count
+from easymtl.features.side_by_side import most_steps
 from easymtl.features.text import (
     Items,
     Pieces,
@@ -58,7 +59,7 @@ class SequenceFeature(Transform):
         super().__init__(feature)
         self.kind = Sequence
         self.is_side_by_side = False
-        self.most_steps = self.most_items = int(feature.max_seq_len)
+        self.most_steps = self.most_items = most_steps(feature)
         self.is_number = feature.sub_feature_type == FeatureConfig.RawFeature
         self.boundaries = number_boundaries(feature) if self.is_number else ()
         self.dimension = max(int(feature.raw_input_dim), 1)
@@ -69,9 +70,6 @@ class SequenceFeature(Transform):
             self.kind_of_steps = Bags if self.has_items else Ids
             self.is_weighted = self.has_items and feature.combiner != "sum"
             return
-        if feature.HasField("sequence_length") and not self.boundaries:
-            limits = [length for length in (self.most_steps, int(feature.sequence_length)) if length]
-            self.most_steps = self.most_items = min(limits)
         if self.boundaries:
             self.num_rows = len(self.boundaries) + 1
             self.kind_of_steps = Bags if self.has_items else Ids

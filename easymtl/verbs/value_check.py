@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from easymtl.config import view
 from easymtl.data.bad_values import ADVICE, BadValues, described, usable_rows
 from easymtl.data.convert import default_scalar
 from easymtl.data.fields import input_fields
@@ -14,6 +15,7 @@ from easymtl.data.text_form import text_forms
 from easymtl.errors import UserError
 from easymtl.features.labels import LabelCheck, LabelRule, checked_numbers, label_rules, number_rules
 from easymtl.features.number_texts import NumberTexts, number_texts
+from easymtl.features.side_by_side import num_steps, parallel_histories, uneven
 from easymtl.features.tag_weights import TagWeights, tag_weights
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.verbs.first_rows import rows_at_first
@@ -22,7 +24,7 @@ from easymtl.verbs.first_rows import rows_at_first
 def label_problems(paths: str, pipeline: Pipeline) -> tuple[list[str], list[str]]:
     """Returns which labels, weights and numbers of the first rows are wrong, and which towers learn nothing from them.
 
-    Weights are those of rows and of tags, numbers those that features read from texts.
+    Weights are those of rows and of tags, numbers those that features read from texts. Histories are looked at, too.
     """
     problems, notes = [], []
     for rule in [*label_rules(pipeline), *number_rules(pipeline)]:
@@ -39,6 +41,7 @@ def label_problems(paths: str, pipeline: Pipeline) -> tuple[list[str], list[str]
             except UserError as error:
                 problems.append(str(error))
     problems += _number_problems(paths, pipeline)
+    problems += _history_problems(paths, pipeline)
     return list(dict.fromkeys(problems)), notes
 
 
@@ -54,6 +57,22 @@ def _number_problems(paths: str, pipeline: Pipeline) -> Iterator[str]:
         if bad and not source.ignore_error:
             error = BadValues(reader.field, bad[0], (), reader.problem(bad[0]))
             yield f"{described(error, source, [block])} {ADVICE}"
+
+
+def _history_problems(paths: str, pipeline: Pipeline) -> Iterator[str]:
+    """Yields a sentence for each two histories that are read side by side and have no equal lengths in a first row."""
+    declared = {view.feature_name(feature): feature for feature in view.features_in_groups(pipeline)}
+    for first, *others in parallel_histories(pipeline):
+        for other in others:
+            pair = {name: declared[name] for name in (first, other)}
+            fields = list(dict.fromkeys(feature.input_names[0] for feature in pair.values()))
+            source, block, batch = rows_at_first(paths, pipeline.data_config, fields, text_forms(pipeline))
+            for row in batch.to_pylist():
+                texts = {field: row[field] or "" for field in fields}
+                steps = {name: num_steps(feature, texts[feature.input_names[0]]) for name, feature in pair.items()}
+                if len(set(steps.values())) > 1 and not source.ignore_error:
+                    yield f"{described(uneven(steps, texts), source, [block])} {ADVICE}"
+                    break
 
 
 def _number_readers(pipeline: Pipeline) -> list[NumberTexts | TagWeights]:

@@ -113,7 +113,7 @@ def test_the_names_of_an_expression_are_told_once_in_order():
         ("a = b", COMPARISONS, '"=" is no operator here. Write "==".'),
         ("a < b < c", COMPARISONS, '"<" makes a chain of comparisons. Compare two values at a time.'),
         ("a % b", COMPARISONS, 'column 3: "%" has no meaning in an expression.'),
-        ("log(a)", COMPARISONS, '"log" is no function of expressions. There are no functions here.'),
+        ("log(a)", COMPARISONS, '"log" is no function of expressions. Did you mean "tf.log"? There are'),
         ("log1(a)", SCORES, '"log1" is no function of expressions. Did you mean "log1p"? There are abs, exp, log, '),
         ("log(a, b)", SCORES, "log takes 1 values: log(x)."),
         ("pow(a)", SCORES, 'pow needs "y": pow(x, y).'),

@@ -18,10 +18,8 @@ def with_values(*entries: str) -> tuple[tuple[str, str], ...]:
 
 
 class TestLabelValues:
-    def test_a_label_of_texts_needs_them(self, problems):
-        (line,) = problems(STRING_CLICK)
-        assert 'label_fields[0] "click" is a STRING field; it needs a number' in line
-        assert 'label_values { label_name: "click" number: 1 texts: "yes" }' in line
+    def test_a_label_of_texts_needs_none_where_they_spell_numbers(self, problems):
+        assert problems(STRING_CLICK, (ORDER, f'{ORDER} task_space_indicator_label: "click"')) == []
 
     def test_with_them_it_may_be_learned_and_be_a_space(self, problems):
         space = (ORDER, f'{ORDER} task_space_indicator_label: "click" sample_weights {{ label: "click" }}')

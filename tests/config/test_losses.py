@@ -80,6 +80,10 @@ RIGHT = [
     losses(
         'losses { loss_type: LISTWISE_RANK_LOSS listwise_rank_loss { session_name: "user" transform_fn: "tf.log1p" } }'
     ),
+    losses(
+        'losses { loss_type: LISTWISE_RANK_LOSS listwise_rank_loss { session_name: "user" '
+        'transform_fn: "lambda x: tf.math.log1p(x) * 2" } }'
+    ),
     losses('sample_weights { class_weights { positive: 5 } } sample_weights { label: "seconds" }'),
     kd(f'pred_name: "logits_ctr" {SOFT} label_is_logits: false loss_type: BINARY_CROSS_ENTROPY_LOSS temperature: 2'),
     kd(f'pred_name: "probs_ctr" pred_is_logits: false {SOFT} loss_type: KL_DIVERGENCE_LOSS'),
@@ -95,6 +99,14 @@ def test_right_losses_have_no_problem(problems, change):
 def test_the_reading_of_a_probability_as_its_log_is_noted(load):
     notes = load(kd(f'pred_name: "logits_ctr" {SOFT} label_is_logits: false loss_type: CROSS_ENTROPY_LOSS')).notes
     assert len([note for note in notes if "BINARY_CROSS_ENTROPY_LOSS teaches 0.5" in note]) == 1
+
+
+def test_an_order_without_towers_that_come_first_is_noted(load):
+    change = losses("losses { loss_type: CLASSIFICATION } losses { loss_type: ORDER_CALIBRATE_LOSS }")
+    kept, dropped = ('relation_tower_names: "ctr"', 'relation_tower_names: "ctr"'), ('relation_tower_names: "ctr"', "")
+    notes = [[note for note in load(change, relations).notes if "no effect" in note] for relations in (kept, dropped)]
+    assert notes[0] == []
+    assert "task_towers[1] has ORDER_CALIBRATE_LOSS, which has no effect without relation_tower_names" in notes[1][0]
 
 
 def test_a_soft_label_is_a_label_that_is_used(load):

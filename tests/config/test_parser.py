@@ -147,6 +147,10 @@ MISTAKES = [
         "train_config {\n  num_step: 1\n}",
         'x.config:2:3: train_config has no field "num_step". Did you mean "num_steps"?',
     ),
+    (
+        "model_config { mmoe { expert_num: 4 } }",
+        'model_config.mmoe has no field "expert_num". Did you mean "num_expert"?',
+    ),
     ("train_config { zzz { a: { b: '}' } } num_steps: 3 }", 'train_config has no field "zzz". Its fields: "'),
     ("model_dir: runs", 'x.config:1:12: model_dir needs a text in quotes, found runs. Write "runs".'),
     ('model_dir "runs"', 'model_dir needs a ":" and a text in quotes, found "runs".'),

@@ -67,7 +67,6 @@ RULES = {
             'x.config:12: data_config.label_fields[1] "ordr" is not in data_config.input_fields ("click", "order", '
             '"seconds", "weight", "user", "tags", "price"). Did you mean "order"?',
         ),
-        ('"seconds"]', '"tags"]', 'label_fields[2] "tags" is a STRING field; it needs a number (INT32, INT64, FLOAT'),
         ('sample_weight: "weight"', 'sample_weight: "wieght"', 'data_config.sample_weight "wieght" is not in '),
         ('sample_weight: "weight"', 'sample_weight: "user"', 'data_config.sample_weight "user" is a STRING field'),
     ],
@@ -99,8 +98,13 @@ RULES = {
         (PRICE, PRICE + " boundaries: [1, 2]", "features[2] has buckets, so it needs embedding_dim"),
         (PRICE, PRICE + " min_val: 2 max_val: 1", "features[2].max_val 1 is less than min_val 2."),
         (PRICE, PRICE + " raw_input_dim: 3", "features[2].raw_input_dim 3 needs a STRING field of numbers"),
-        (PRICE, PRICE + ' normalizer_fn: "tf.math.log1"', '"tf.math.log1" is none of "abs", "atan"'),
-        (PRICE, PRICE + ' normalizer_fn: "lambda x: x"', 'normalizer_fn "lambda x: x" is none of '),
+        (PRICE, PRICE + ' normalizer_fn: "tf.math.log1"', '"tf.math.log1" is no lambda and none of "abs", "atan"'),
+        (
+            PRICE,
+            PRICE + ' normalizer_fn: "lambda x: open(x)"',
+            '"open" is no function of expressions. There are ',
+        ),
+        (PRICE, PRICE + ' normalizer_fn: "lambda x: 1"', '"lambda x: 1" does not name its parameter, so it is the sa'),
         (TAGS, 'input_names: ["tags", "user"] feature_type: ComboFeature', "needs hash_bucket_size: a ComboFeature"),
         (
             TAGS,
@@ -387,7 +391,6 @@ LATER = {
     "no sample weight": ("task_towers[1]", "sample_weights { }", "sample_weights[0] needs column, label or class_"),
     "jrc": ("task_towers[1]", "losses { loss_type: JRC_LOSS }", "num_class is 1, but JRC_LOSS needs num_class: 2."),
     "ziln": ("task_towers[2]", "losses { loss_type: ZILN_LOSS }", "num_class is 1, but ZILN_LOSS needs num_class: 3."),
-    "order": ("task_towers[0]", "losses { loss_type: ORDER_CALIBRATE_LOSS }", "it needs relation_tower_names too."),
     "loss parameters": (
         "task_towers[0]",
         "losses { loss_type: CLASSIFICATION jrc_loss { } }",

@@ -528,10 +528,10 @@ _MEANING = [
     config(
         "A normalizer that is code",
         _PRICE,
-        _PRICE.replace(" }", ' normalizer_fn: "lambda x: x / 10" }'),
+        _PRICE.replace(" }", ' normalizer_fn: "lambda x: np.log2(x)" }'),
         "x.config:24:",
-        '"lambda x: x / 10" is none of',
-        '"log1p"',
+        '"np.log2" is no function of expressions',
+        "tf.log1p",
     ),
     config(
         "An input field is declared twice",
@@ -583,15 +583,6 @@ _MEANING = [
         "x.config:13:",
         '"clik" is not in data_config.input_fields',
         'Did you mean "click"?',
-    ),
-    config(
-        "A label is text",
-        'input_name: "click" input_type: INT32',
-        'input_name: "click" input_type: STRING',
-        "x.config:13:",
-        '"click" is a STRING field',
-        "needs a number (INT32, INT64",
-        'label_values { label_name: "click" number: 1 texts: "yes" }',
     ),
     config(
         "More towers than label fields",
@@ -1081,7 +1072,7 @@ _DIALECT = [
         'label_name: "order"',
         'label_name: "order" losses { loss_type: LISTWISE_RANK_LOSS listwise_rank_loss '
         '{ session_name: "user" transform_fn: "log1" } }',
-        'listwise_rank_loss.transform_fn "log1" is none of',
+        'listwise_rank_loss.transform_fn "log1" is no lambda and none of',
         'Did you mean "log1p"?',
     ),
     config(
@@ -1205,6 +1196,15 @@ _DATA = [
         '"samples/data/livestream/train.parquet"',
         '"samples" is not in',
         "Make it: easymtl synth livestream",
+    ),
+    data(
+        "A label of texts that are no numbers",
+        'x.config:13: ..."click" input_type: STRING; train.csv:3: no,0,3.0,...',
+        changed("train.csv", "0,0,3.0", "no,0,3.0"),
+        "train.csv:3:",
+        'field "click" holds "no", which is not a number',
+        'label_values { label_name: "click" number: 1 texts: "no" }',
+        edits=(('"click" input_type: INT32', '"click" input_type: STRING'),),
     ),
     data(
         "Text in a whole-number column",

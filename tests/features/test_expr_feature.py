@@ -94,3 +94,12 @@ def test_a_text_that_is_no_number_is_told_with_its_field():
 def test_what_is_no_expression(text, says):
     with pytest.raises(UserError, match=says):
         FeatureSet(make_pipeline(FIELDS, [expr(text)]))
+
+
+def test_functions_of_numbers_under_their_names_in_tensorflow():
+    columns = {"x": [0.0, 3.0, 8.0]}
+    text = "tf.math.log1p(x) / 10.0 + tf.clip_by_value(x, clip_value_min=1, clip_value_max=4) * tf.math.sqrt(x + 1)"
+    case = Case({"x": "DOUBLE"}, expr(text, inputs='"x"'), columns)
+    x = np.array(columns["x"])
+    expected = np.log1p(x) / 10 + np.clip(x, 1, 4) * np.sqrt(x + 1)
+    np.testing.assert_allclose(case.dense("e"), expected[:, None], rtol=1e-6)

@@ -206,3 +206,21 @@ def test_what_parts_make_is_one_factor_of_a_vector():
 def test_what_makes_no_number_of_parts(options, says):
     with pytest.raises(UserError, match=says):
         FeatureSet(make_pipeline({"x": "STRING"}, [raw_feature(options)]))
+
+
+def test_a_lambda_normalizes_as_its_formula():
+    lambdas = [
+        "lambda x: tf.math.log1p(x) / 10.0",
+        "lambda v: tf.maximum(v - 3, 0) * (v < 6)",
+        "lambda x: tf.log(x + 1)",
+    ]
+    values = np.array([0.5, 2.0, 5.0, 7.0])
+    formulas = [np.log1p(values) / 10, np.maximum(values - 3, 0) * (values < 6), np.log(values + 1)]
+    for text, expected in zip(lambdas, formulas, strict=True):
+        case = Case({"x": "DOUBLE"}, raw_feature(f'normalizer_fn: "{text}"'), {"x": values.tolist()})
+        np.testing.assert_allclose(case.dense("x"), expected[:, None], rtol=1e-6)
+
+
+def test_a_lambda_keeps_the_type_of_what_it_normalizes():
+    case = Case({"x": "FLOAT"}, raw_feature('normalizer_fn: "lambda x: x / 4"'), {"x": [1.0, 2.0]})
+    assert case.dense("x") == [[0.25], [0.5]]

@@ -82,6 +82,16 @@ def test_words_where_numbers_are_declared_lead_to_the_field_to_set(tmp_path):
     assert 'train.csv:2: column "click" holds "yes"' in outcome.message
 
 
+def test_texts_of_numbers_are_the_numbers(tmp_path):
+    config = replaced(LABELS, *((line, "") for line in VALUES.splitlines() if "label_values" in line))
+    project = make(tmp_path, config, words=["1", "0", "1.0", "", "0"])
+    run(project, "train")
+    learned = json.loads((tmp_path / "model" / "eval_result.json").read_text())
+    run(project, "eval --set data_config.input_fields[0].input_type=FLOAT --output floats.json")
+    assert learned["auc_ctr"] is not None
+    assert json.loads((tmp_path / "floats.json").read_text())["auc_ctr"] == learned["auc_ctr"]
+
+
 def test_check_tells_a_space_that_no_row_is_in(tmp_path):
     out = run(make(tmp_path, app="false"), "check")
     warning = (

@@ -76,3 +76,28 @@ def test_labels_for_which_all_rows_are_left_out_are_refused_as_training_does(tmp
     problems, notes = label_problems(paths, pipeline)
     assert ("All rows are left out" in " ".join(problems)) == is_refused
     assert ("All of the first rows are left out" in " ".join(notes)) != is_refused
+
+
+def test_histories_that_are_read_side_by_side_and_differ_are_told(tmp_path):
+    pipeline = Pipeline(data_config=declared("with_header: true label_fields: 'click'"))
+    names = ("user_id", "items", "times")
+    for name in names[1:]:
+        pipeline.data_config.input_fields.add(input_name=name)
+    histories = "".join(
+        f'features {{ input_names: "{name}" feature_type: SequenceFeature hash_bucket_size: 9 embedding_dim: 4 }} '
+        for name in names[1:]
+    )
+    text_format.Parse(
+        f'feature_config {{ features {{ input_names: "user_id" hash_bucket_size: 9 embedding_dim: 4 }} {histories} }}'
+        'model_config { feature_groups { group_name: "all" feature_names: "user_id" sequence_features { '
+        'group_name: "h" seq_att_map { key: "user_id" hist_seq: "items" aux_hist_seq: "times" } } } '
+        'dbmtl { task_towers { tower_name: "ctr" label_name: "click" } } }',
+        pipeline,
+    )
+    head = "click,user_id,price,items,times\n"
+    assert label_problems(csv(tmp_path, f"{head}1,u,1,a|b,3|4\n0,u,1,,\n0,u,1,c,\n"), pipeline)[0] == []
+    paths = csv(tmp_path, f"{head}1,u,1,a|b,3|4\n0,u,1,c|d,5\n0,u,1,c,5|6\n")
+    (problem,), _ = label_problems(paths, pipeline)
+    assert problem.startswith(f'{paths}:3: the history "items" has 2 steps and "times" has 1.')
+    pipeline.data_config.ignore_error = True
+    assert label_problems(paths, pipeline)[0] == []

@@ -37,13 +37,13 @@ def parse_expression(text: str, vocabulary: Vocabulary, names: Collection[str] |
     return Parser(text, vocabulary, names, "the values").whole()
 
 
-def parse_lambda(text: str, num_parameters: int = 1) -> Function:
-    """Returns a function of a block graph: `lambda x: ...`, or `lambda x, i: ...`.
+def parse_lambda(text: str, num_parameters: int = 1, vocabulary: Vocabulary = BLOCKS) -> Function:
+    """Returns a function, of a block graph unless the vocabulary is another: `lambda x: ...`, or `lambda x, i: ...`.
 
     Raises:
         ExpressionFault: it is no such function.
     """
-    parser = Parser(text, BLOCKS, (), "the parameters of the lambda")
+    parser = Parser(text, vocabulary, (), "the parameters of the lambda")
     parameters = parser.parameters(num_parameters)
     parser.names = parameters
     return Function(parameters, parser.whole(), text)

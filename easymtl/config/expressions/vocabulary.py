@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from easymtl.config.names import NORMALIZERS
+
 _COMPARED = ("==", "!=", ">", ">=", "<", "<=")
 _LEVELS: tuple[tuple[str, ...], ...] = (("|",), ("&",), _COMPARED, ("+", "-"), ("*", "/"))
 _POWERS = ("**", "^")
@@ -137,8 +139,15 @@ BLOCKS = Vocabulary(
 )
 """The Python text of block graphs: `lambda x: tf.add_n(x)`, `lambda x, i: [x[0][i], x[1]]`, `[1][0]`."""
 
-COMPARISONS = Vocabulary(functions={}, operators=("+", "-", "*", "/", "&", "|", *_COMPARED))
-"""Comparisons and arithmetic over the inputs of an ExprFeature: `(age >= 18) & (age < lo + 5)`."""
+COMPARISONS = Vocabulary(
+    functions={
+        **{f"tf.{name}": Signature(("x",)) for name in NORMALIZERS},
+        **{f"tf.{name}": _pair() for name in ("maximum", "minimum", "pow")},
+        "tf.clip_by_value": Signature(("t", "clip_value_min", "clip_value_max")),
+    },
+    operators=("+", "-", "*", "/", "&", "|", *_COMPARED),
+)
+"""Comparisons and arithmetic over the inputs of an ExprFeature, `(age >= 18) & (age < lo + 5)`, and in a normalizer."""
 
 SCORES = Vocabulary(
     functions={

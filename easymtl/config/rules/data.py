@@ -63,11 +63,11 @@ def check_defaults_of_numbers(review: Review) -> None:
 
 
 def check_labels(review: Review) -> None:
-    """Labels are number fields, or texts that stand for numbers."""
+    """Labels are input fields, of numbers or of texts that spell or stand for them."""
     if not review.data.label_fields:
         review.problem("data_config", "has no label_fields: name the columns that the towers learn.")
     for index, label in enumerate(review.data.label_fields):
-        review.check_number_field(f"data_config.label_fields[{index}]", label)
+        review.check_input_field(f"data_config.label_fields[{index}]", label)
 
 
 def check_sample_weight(review: Review) -> None:

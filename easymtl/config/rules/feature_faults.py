@@ -11,11 +11,11 @@ from typing import NamedTuple
 from easymtl.config import view
 from easymtl.config.expressions import COMPARISONS, ExpressionFault, names_in, parse_expression
 from easymtl.config.fault import Fault
-from easymtl.config.names import NORMALIZERS, normalizer_name
+from easymtl.config.rules.normalizers import normalizer_fault
 from easymtl.config.rules.number_embeddings import number_embedding_faults
 from easymtl.config.rules.review import INPUT_TYPES
 from easymtl.config.vocabulary import inspect_vocabulary, list_problems
-from easymtl.errors import did_you_mean, quoted
+from easymtl.errors import quoted
 from easymtl.protos.feature_pb2 import FeatureConfig
 
 TABLE_SOURCES = ("hash_bucket_size", "vocab_list", "vocab_file", "num_buckets")
@@ -62,7 +62,9 @@ def _of_table(feature: FeatureConfig, input_types: Sequence[str]) -> Iterator[Fa
     """A feature with a table says how rows are found and how wide they are."""
     sources = table_sources(feature)
     if not sources:
-        yield Fault("", f"needs one of {', '.join(TABLE_SOURCES)}, for example hash_bucket_size: 100000.")
+        is_history = feature.feature_type == FeatureConfig.SequenceFeature
+        numbers = " Steps that are numbers have sub_feature_type: RawFeature." if is_history else ""
+        yield Fault("", f"needs one of {', '.join(TABLE_SOURCES)}, for example hash_bucket_size: 100000.{numbers}")
     if not feature.embedding_dim:
         yield Fault("", _WIDTH)
     for problem in list_problems(feature.vocab_list):
@@ -144,10 +146,9 @@ def _of_numbers(feature: FeatureConfig, input_types: Sequence[str]) -> Iterator[
             text = f"{feature.raw_input_dim} needs a STRING field of numbers with a separator between them."
             yield Fault("raw_input_dim", text, (INPUT_TYPES,))
         yield from _separator("separator", feature.separator)
-    name = normalizer_name(feature.normalizer_fn)
-    if name and name not in NORMALIZERS:
-        text = f'"{feature.normalizer_fn}" is none of {quoted(NORMALIZERS, 30)}.{did_you_mean(name, NORMALIZERS)}'
-        yield Fault("normalizer_fn", text)
+    fault = normalizer_fault(feature.normalizer_fn) if feature.normalizer_fn else ""
+    if fault:
+        yield Fault("normalizer_fn", fault)
 
 
 def _of_expression(feature: FeatureConfig, input_types: Sequence[str]) -> Iterator[Fault]:

@@ -1,11 +1,12 @@
 """Rules of losses that look beyond one row: sessions, calibration of one task against another, distillation."""
 
 from easymtl.config import view
-from easymtl.config.names import NORMALIZERS, distillation_name, normalizer_name, numbered
+from easymtl.config.names import distillation_name, numbered
+from easymtl.config.rules.normalizers import normalizer_fault
 from easymtl.config.rules.review import Review
 from easymtl.config.rules.spaces import check_indicator
 from easymtl.config.rules.tasks import LOSS_PARAMETERS, loss_names, task_kind
-from easymtl.errors import did_you_mean, quoted
+from easymtl.errors import quoted
 from easymtl.protos.loss_pb2 import Loss, LossType
 from easymtl.protos.task_pb2 import KD, TaskTower
 
@@ -124,10 +125,9 @@ def _check_fields(review: Review, path: str, parameters) -> None:
     if getattr(parameters, "session_name", ""):
         review.check_input_field(f"{path}.session_name", parameters.session_name)
     function = getattr(parameters, "transform_fn", "")
-    name = normalizer_name(function)
-    if function and name not in NORMALIZERS:
-        text = f'"{function}" is none of {quoted(NORMALIZERS, 30)}.{did_you_mean(name, NORMALIZERS)}'
-        review.problem(f"{path}.transform_fn", text)
+    fault = normalizer_fault(function) if function else ""
+    if fault:
+        review.problem(f"{path}.transform_fn", fault)
     if getattr(parameters, "scale_logits", False) and path.startswith("model_config.kd"):
         review.problem(f"{path}.scale_logits", "is for losses of a tower; leave it out.")
 

@@ -18,7 +18,6 @@ _INDEX = re.compile(r"\[\d+\]")
 _WORD = re.compile(r"[a-z]\w+")
 
 LABELS = ("data_config", "data_config.label_fields")
-LABEL_VALUES = "data_config.label_values"
 INPUT_NAMES = ("data_config", "data_config.input_fields", "data_config.input_fields.input_name")
 INPUT_TYPES = "data_config.input_fields.input_type"
 FEATURES = (
@@ -91,16 +90,13 @@ class Review:
         return False
 
     def check_number_field(self, path: str, name: str) -> None:
-        """Reports the name of an input field that does not exist or holds no numbers, nor texts that stand for them."""
+        """Reports the name of an input field that does not exist or holds no numbers; a label may hold their texts."""
         if not self.check_input_field(path, name):
             return
-        if self.input_types[name] in NUMBER_TYPES or view.label_texts(self.data, name):
+        if self.input_types[name] in NUMBER_TYPES or name in self.data.label_fields:
             return
         text = f'"{name}" is a {self.input_types[name]} field; it needs a number ({", ".join(NUMBER_TYPES)}).'
-        if name in self.data.label_fields:
-            example = f'label_values {{ label_name: "{name}" number: 1 texts: "yes" }}'
-            text += f" Or say in data_config what its texts stand for, an entry for each number: {example}."
-        self.problem(path, text, INPUT_TYPES, LABEL_VALUES)
+        self.problem(path, text, INPUT_TYPES)
 
     def check_input_field(self, path: str, name: str) -> bool:
         """Reports a name that is no input field; returns whether it is one."""

@@ -83,7 +83,11 @@ def check_relations(review: Review) -> None:
             review.check_known(item, name, names, "the towers", *review.tower_reads())
         uses_relations = "ORDER_CALIBRATE_LOSS" in loss_names(tower)
         if uses_relations and not tower.relation_tower_names:
-            review.problem(path, "has ORDER_CALIBRATE_LOSS; it needs relation_tower_names too.")
+            text = (
+                "has ORDER_CALIBRATE_LOSS, which has no effect without relation_tower_names: name the towers whose "
+                "events come first."
+            )
+            review.note(path, text)
         if (
             tower.relation_tower_names
             and not uses_relations
