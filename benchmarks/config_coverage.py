@@ -45,8 +45,6 @@ _STEPS = (FeatureConfig.IdFeature, FeatureConfig.RawFeature)
 """What the steps of a SequenceFeature can be."""
 
 FIELDS, VALUES, LAYERS, FUNCTIONS = "fields", "values", "layers", "functions and operators"
-EXCUSED: dict[str, str] = {}
-"""What no sample can set, and why."""
 
 
 class Item(NamedTuple):
@@ -89,7 +87,7 @@ def used(message: Message) -> Iterator[Item]:
 def uncovered(pipelines: Iterable[Message]) -> list[Item]:
     """Returns what none of some configs uses."""
     seen = {item for pipeline in pipelines for item in used(pipeline)}
-    return [item for item in wanted() if item not in seen and item.name not in EXCUSED]
+    return [item for item in wanted() if item not in seen]
 
 
 def layer_messages() -> dict[str, Descriptor]:
@@ -162,17 +160,19 @@ def _used_by_scalar(field: FieldDescriptor, values: Sequence) -> Iterator[Item]:
 
 def _tells(field: FieldDescriptor, value: object) -> bool:
     """Returns whether a value is another one than the default, or the only one that there is."""
-    if not field.has_default_value or len(_choices(field)) == 1 or _is_single(field):
+    if not field.has_default_value or _has_one_value(field):
         return True
     if isinstance(value, float):
         return not math.isclose(value, field.default_value, rel_tol=1e-6)
     return value != field.default_value
 
 
-def _is_single(field: FieldDescriptor) -> bool:
-    """Returns whether the range of a field holds one number, as [-1, -1] does."""
+def _has_one_value(field: FieldDescriptor) -> bool:
+    """Returns whether one value is all that a field can take: by its enum, its choices, or a range such as [-1, -1]."""
+    if field.enum_type is not None:
+        return len(_allowed(field)) == 1
     low, _, high = field.GetOptions().Extensions[options_pb2.range].strip("[]").partition(", ")
-    return bool(low) and low == high
+    return len(_choices(field)) == 1 or (bool(low) and low == high)
 
 
 def _used_by_struct(layer: KerasLayer) -> Iterator[Item]:
@@ -209,13 +209,10 @@ def print_report(paths: Sequence[Path]) -> int:
     rows = []
     for kind in (FIELDS, VALUES, LAYERS, FUNCTIONS):
         total = sum(item.kind == kind for item in items)
-        excused = sum(item.kind == kind and item.name in EXCUSED for item in items)
         num_missing = sum(item.kind == kind for item in missing)
-        rows.append([kind, f"{total:,}", f"{total - num_missing - excused:,}", f"{excused:,}", f"{num_missing:,}"])
+        rows.append([kind, f"{total:,}", f"{total - num_missing:,}", f"{num_missing:,}"])
     print_line(terminal, f"What {len(paths)} sample configs use of what a config can say:")
-    terminal.print(make_table(["", "there are", "used", "excused", "unused"], rows, num_left=1))
-    for name, reason in EXCUSED.items():
-        print_line(terminal, f"excused: {name}: {reason}")
+    terminal.print(make_table(["", "there are", "used", "unused"], rows, num_left=1))
     for item in missing:
         print_line(terminal, f"unused: {item.name}")
     return int(bool(missing))

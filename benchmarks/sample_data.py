@@ -122,12 +122,12 @@ def write_as_read(data_set: str, data: DatasetConfig, path: Path, num_rows: int,
         _write_records(path, batches)
         return
     style = "needed" if data.quote else "none"
-    options = pa.csv.WriteOptions(include_header=data.with_header, delimiter=data.separator, quoting_style=style)
-    first = next(batches)
-    with pa.csv.CSVWriter(path, first.schema, write_options=options) as writer:
-        writer.write_batch(first)
+    options = pa.csv.WriteOptions(include_header=False, delimiter=data.separator, quoting_style=style)
+    with path.open("wb") as file:
+        if data.with_header:  # By hand: Arrow quotes a header whatever the style.
+            file.write((data.separator.join(names) + "\n").encode())
         for batch in batches:
-            writer.write_batch(batch)
+            pa.csv.write_csv(batch, file, options)
 
 
 def _write_records(path: Path, batches) -> None:
