@@ -12,15 +12,15 @@ import ast
 import math
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from importlib import import_module
-from pathlib import Path
 from typing import NamedTuple
 
+from google.protobuf import text_format
 from google.protobuf.descriptor import Descriptor, EnumValueDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from benchmarks.sample_data import ROOT, sample_paths
-from easymtl.config import load_config
 from easymtl.config.expressions import BLOCKS, COMPARISONS, Tree, Vocabulary, parse_expression, parse_lambda
 from easymtl.config.expressions.tree import Binary, Call, Key, Name, children
 from easymtl.config.reference import reachable, status
@@ -28,6 +28,7 @@ from easymtl.config.struct_params import read_struct
 from easymtl.protos import options_pb2
 from easymtl.protos.backbone_pb2 import KerasLayer
 from easymtl.protos.feature_pb2 import FeatureConfig
+from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.reporting.tables import make_table
 from easymtl.reporting.terminal import open_terminal, print_line
 
@@ -90,6 +91,7 @@ def uncovered(pipelines: Iterable[Message]) -> list[Item]:
     return [item for item in wanted() if item not in seen]
 
 
+@cache
 def layer_messages() -> dict[str, Descriptor]:
     """Returns the type of the parameters of each layer.
 
@@ -202,16 +204,21 @@ def _all_of(vocabulary: Vocabulary, where: str) -> list[str]:
     return [f"{name} in {where}" for name in (*vocabulary.functions, *vocabulary.operators, *vocabulary.constants)]
 
 
-def print_report(paths: Sequence[Path]) -> int:
+def read_samples() -> list[Pipeline]:
+    """Returns all sample configs, as they are written."""
+    return [text_format.Parse(path.read_text(encoding="utf-8"), Pipeline()) for path in sample_paths()]
+
+
+def print_report(pipelines: Sequence[Pipeline]) -> int:
     """Prints how much some configs use together, and names what they do not; returns the exit code."""
     terminal = open_terminal()
-    items, missing = wanted(), uncovered(load_config(str(path)).pipeline for path in paths)
+    items, missing = wanted(), uncovered(pipelines)
     rows = []
     for kind in (FIELDS, VALUES, LAYERS, FUNCTIONS):
         total = sum(item.kind == kind for item in items)
         num_missing = sum(item.kind == kind for item in missing)
         rows.append([kind, f"{total:,}", f"{total - num_missing:,}", f"{num_missing:,}"])
-    print_line(terminal, f"What {len(paths)} sample configs use of what a config can say:")
+    print_line(terminal, f"What {len(pipelines)} sample configs use of what a config can say:")
     terminal.print(make_table(["", "there are", "used", "unused"], rows, num_left=1))
     for item in missing:
         print_line(terminal, f"unused: {item.name}")
@@ -219,4 +226,4 @@ def print_report(paths: Sequence[Path]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(print_report(sample_paths()))
+    sys.exit(print_report(read_samples()))

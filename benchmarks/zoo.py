@@ -20,7 +20,7 @@ from pathlib import Path
 
 from rich.console import Console as Terminal
 
-from benchmarks.config_coverage import print_report
+from benchmarks.config_coverage import print_report, read_samples
 from benchmarks.sample_data import ROOT, DataMissing, data_overrides, sample_path, sample_paths
 from easymtl.config import load_config, view
 from easymtl.errors import UserError
@@ -167,7 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     has_failed = any(outcome.problem and not outcome.is_skipped for outcome in outcomes)
     if not options.names:
         print_line(terminal, "")
-        has_failed |= print_report(sample_paths()) > 0
+        has_failed |= print_report(read_samples()) > 0
     return int(has_failed)
 
 

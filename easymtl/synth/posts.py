@@ -93,8 +93,9 @@ def _posts(random: np.random.Generator, liked: np.ndarray) -> np.ndarray:
     """Draws posts; some of them are of the topic that the user likes best."""
     post = _POSTS.ranks(random.random(len(liked)))
     is_taste = random.random(len(liked), dtype=np.float32) < _TASTE_SHARE
-    of_topic = np.minimum(post // len(TOPICS) * len(TOPICS) + liked, _POSTS.size - len(TOPICS) + liked)
-    return np.where(is_taste, of_topic // len(TOPICS) * len(TOPICS) + liked, post)
+    # Posts of all topics are neighbours: those of one are 24 apart.
+    place = np.minimum(post // len(TOPICS), _POSTS.size // len(TOPICS) - 1)
+    return np.where(is_taste, place * len(TOPICS) + liked, post)
 
 
 def _topics(post: np.ndarray) -> np.ndarray:
