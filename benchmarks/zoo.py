@@ -6,7 +6,8 @@ Each config trains for some steps, is evaluated, exported, and its SavedModel is
 nothing of easymtl, and scores rows as the checkpoint does. Synthetic data is made small; configs whose data cannot be
 made up and is not there are left out, in so many words. The metrics are those of a young model: `make accuracy` trains
 in earnest. Without a NAME it is every config of samples/configs and samples/tour, and what none of them uses of the
-config language is named (`benchmarks/config_coverage.py`). The exit code is 1 when a config fails, or something is unused.
+config language is named (`benchmarks/config_coverage.py`). The exit code is 1 when a config fails, or when something is
+unused.
 """
 
 import argparse

@@ -30,10 +30,16 @@ def test_the_samples_use_everything(samples):
 
 
 def test_what_is_wanted_is_what_is_built():
-    names = {kind: {item.name for item in wanted() if item.kind == kind} for kind in (FIELDS, VALUES, LAYERS, FUNCTIONS)}
-    assert {"TrainConfig.num_steps", "DatasetConfig.LabelValues.texts", "Cross.diag_scale", "KD.temperature"} <= names[FIELDS]
+    names = {
+        kind: {item.name for item in wanted() if item.kind == kind} for kind in (FIELDS, VALUES, LAYERS, FUNCTIONS)
+    }
+    assert {"TrainConfig.num_steps", "DatasetConfig.LabelValues.texts", "Cross.diag_scale", "KD.temperature"} <= names[
+        FIELDS
+    ]
     assert not {"DatasetConfig.shard", "ModelConfig.deepfm", "EVParams.use_cache", "KD.jrc_loss"} & names[FIELDS]
-    assert {"LossType: ZILN_LOSS", 'GAUC.reduction: "mean"', "FeatureConfig.sub_feature_type: RawFeature"} <= names[VALUES]
+    assert {"LossType: ZILN_LOSS", 'GAUC.reduction: "mean"', "FeatureConfig.sub_feature_type: RawFeature"} <= names[
+        VALUES
+    ]
     assert not {"LossType: CIRCLE_LOSS", "FeatureConfig.sub_feature_type: TagFeature"} & names[VALUES]
     assert {"DIN", "Dense", "AuxiliaryLoss"} <= names[LAYERS]
     assert {"tf.add_n in blocks", "** in blocks", "tf.int64 in blocks", "& in ExprFeature"} <= names[FUNCTIONS]
@@ -54,15 +60,19 @@ def test_the_only_value_of_a_field_shows_all_that_there_is():
 
 def test_values_are_told_by_the_enum_or_by_the_choices_of_a_field():
     found = of_text('data_config { input_type: CSVInputEx } export_config { exporter_type: "latest" }')
-    assert {Item(VALUES, "DatasetConfig.InputType: CSVInputEx"), Item(VALUES, 'ExportConfig.exporter_type: "latest"')} <= found
+    assert {
+        Item(VALUES, "DatasetConfig.InputType: CSVInputEx"),
+        Item(VALUES, 'ExportConfig.exporter_type: "latest"'),
+    } <= found
     steps = of_text("feature_configs { feature_type: SequenceFeature sub_feature_type: RawFeature }")
     assert Item(VALUES, "FeatureConfig.sub_feature_type: RawFeature") in steps
     assert Item(VALUES, "FeatureConfig.FeatureType: RawFeature") not in steps
 
 
 def test_parameters_as_keys_and_values_are_fields_of_the_layer():
-    units = 'st_params { fields { key: "units" value { number_value: 4 } } fields { key: "use_bias" value { bool_value: true } } }'
-    found = of_text(BLOCK % f'keras_layer {{ class_name: "Dense" {units} }}')
+    values = {"units": "number_value: 4", "use_bias": "bool_value: true"}
+    fields = " ".join(f'fields {{ key: "{key}" value {{ {value} }} }}' for key, value in values.items())
+    found = of_text(BLOCK % f'keras_layer {{ class_name: "Dense" st_params {{ {fields} }} }}')
     assert {Item(LAYERS, "Dense"), Item(FIELDS, "Dense.units")} <= found
     assert Item(FIELDS, "Dense.use_bias") not in found
 
@@ -73,7 +83,9 @@ def test_functions_are_read_from_every_text_of_a_block_and_operators_of_features
     names = {item.name for item in of_text(BLOCK % f"{inputs} {loop}") if item.kind == FUNCTIONS}
     assert names == {"tf.softmax in blocks", "** in blocks", "tf.cast in blocks", "tf.bool in blocks"}
     feature = of_text('feature_configs { input_names: "a" expression: "(a > 1) | (a == 0)" }')
-    assert {item.name for item in feature if item.kind == FUNCTIONS} == {f"{sign} in ExprFeature" for sign in (">", "|", "==")}
+    assert {item.name for item in feature if item.kind == FUNCTIONS} == {
+        f"{sign} in ExprFeature" for sign in (">", "|", "==")
+    }
 
 
 def test_what_is_unused_is_named_and_the_exit_code_is_1(samples, capsys):

@@ -84,6 +84,7 @@ def test_the_model_that_a_config_starts_from_is_trained_once(tmp_path, monkeypat
     assert seen == [("uniter_on_posts", []), ours, ours]
 
 
+@pytest.mark.slow
 def test_a_config_that_makes_its_rows_up_has_no_metrics_and_no_rows_to_compare(tmp_path, capsys):
     outcome = zoo.run_config("made_up_rows", 2, tmp_path, more=["data_config.batch_size=16"])
     assert not outcome.problem

@@ -86,7 +86,9 @@ def test_shared_names_of_vectors_of_numbers_have_no_table_to_share():
     first, second = FeatureSet(pipeline).slots
     assert (first.feature, second.feature) == ("v", "w")
     assert first.table is None and second.table is None
-    assert [fault for feature in view.written_out(pipeline.feature_config.features[0]) for fault in feature_faults(feature)] == []
+    assert [
+        fault for feature in view.written_out(pipeline.feature_config.features[0]) for fault in feature_faults(feature)
+    ] == []
 
 
 def test_a_shared_table_must_agree_in_size():

@@ -10,7 +10,7 @@ from benchmarks.sample_data import ROOT, TOUR, data_set_of, sample_names
 from easymtl.config import load_config, view
 from easymtl.config.variable_map import read_variable_map
 from easymtl.protos.data_pb2 import DatasetConfig
-from easymtl.synth import default_folder, read_batches
+from easymtl.synth import DATA_SETS, default_folder, read_batches
 from easymtl.synth.posts import TOPICS, WORDS
 
 PATHS = sorted(TOUR.glob("*.config"))
@@ -20,7 +20,9 @@ NUMBERS |= dict.fromkeys(("FLOAT", "DOUBLE"), lambda kind: pa.types.is_integer(k
 
 @cache
 def columns_of(data_set: str) -> pa.Schema:
-    return next(read_batches(data_set, 1)).schema
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(DATA_SETS[data_set]), "block_rows", 64, raising=False)
+        return next(read_batches(data_set, 1)).schema
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,7 @@
 """`posts`: titles are of their topic, maps of interests are whole, and what is clicked follows from them."""
 
+from itertools import pairwise
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -14,7 +16,9 @@ def rows():
 
 
 def interests(row) -> dict[str, float]:
-    return {topic: float(weight) for topic, _, weight in (part.partition(":") for part in row["user_interests"].split("|"))}
+    return {
+        topic: float(weight) for topic, _, weight in (part.partition(":") for part in row["user_interests"].split("|"))
+    }
 
 
 def test_a_user_cares_for_three_topics(rows):
@@ -44,11 +48,13 @@ def test_a_cover_is_a_text_of_numbers_near_those_of_its_topic(rows):
 
 
 def test_the_rows_of_a_request_stand_together_and_are_of_one_user(rows):
-    starts = [place for place, row in enumerate(rows) if not place or row["request_id"] != rows[place - 1]["request_id"]]
+    starts = [
+        place for place, row in enumerate(rows) if not place or row["request_id"] != rows[place - 1]["request_id"]
+    ]
     names = [rows[start]["request_id"] for start in starts]
     assert len(set(names)) == len(names)
     assert len(rows) / len(starts) == pytest.approx(4, rel=0.1)
-    for start, end in zip(starts, starts[1:]):
+    for start, end in pairwise(starts):
         assert len({row["user_id"] for row in rows[start:end]}) == 1
         assert [row["position"] for row in rows[start:end]] == [min(place, 19) for place in range(end - start)]
 

@@ -15,6 +15,7 @@ from easymtl.features.products import sum_rows, take_rows
 from easymtl.features.text import rows_and_places
 from easymtl.layers.steps import Rectangle, Segments, Steps
 
+
 class StepColumns(PackedColumns):
     """`steps_<k>`: the history of one feature.
 
@@ -26,7 +27,8 @@ class StepColumns(PackedColumns):
                  `item_weights_<k>` float32 `[p]` where some weigh other than 1
         numbers  `step_values_<k>` float32 `[m, width]`
 
-    `most_steps` are the steps that are kept of a row, 0 for all. Vectors have the same rows and lengths, and `steps_<k>` `[m, width]`, or `[n, longest, width]` for `Rectangle`.
+    `most_steps` are the steps that are kept of a row, 0 for all. Vectors have the same rows and lengths, and
+    `steps_<k>` `[m, width]`, or `[n, longest, width]` for `Rectangle`.
     """
 
     label = "histories"
