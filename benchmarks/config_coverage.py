@@ -128,7 +128,7 @@ def _value_name(field: FieldDescriptor, value: str) -> str:
 
 
 def _allowed(field: FieldDescriptor) -> list[str]:
-    """Returns the values that a field can take, if they can be counted; those of an enum have one name in all fields."""
+    """Returns the values that a field can take, if they can be counted; of an enum by one name for all fields."""
     if field.enum_type is not None:
         if field.name == "sub_feature_type":
             return [_value_name(field, FeatureConfig.FeatureType.Name(number)) for number in _STEPS]

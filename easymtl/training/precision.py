@@ -94,7 +94,7 @@ def resolve_precision(pipeline: Pipeline, ranker: Ranker) -> Precision:
     try:
         return decide(network_rounds(pipeline, ranker, batch_size), ruled)
     except tf.errors.InvalidArgumentError:
-        # Made-up histories can be longer than a network has places for where no max_seq_len cuts them; real ones may not.
+        # Made-up histories can be longer than a network has places for where no max_seq_len cuts them.
         return ruled
 
 
