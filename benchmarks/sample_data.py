@@ -9,7 +9,7 @@ CSV with another separator, or TFRecord, which `easymtl synth` does not write.
 import argparse
 import struct
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -73,7 +73,8 @@ def data_overrides(name: str, num_rows: int, eval_rows: int, folder: Path) -> li
     data_set = data_set_of(config)
     paths = {"train": ROOT / view.train_input(config.pipeline), "eval": ROOT / view.eval_input(config.pipeline)}
     if data_set in DATA_SETS:
-        paths = _made(data_set, config.pipeline.data_config, num_rows, eval_rows, folder / f"{data_set}_{num_rows}")
+        own = data_set if _is_as_written(data_set, config.pipeline.data_config) else name
+        paths = _made(data_set, config.pipeline.data_config, num_rows, eval_rows, folder / f"{own}_{num_rows}")
     missing = [path for path in paths.values() if not path.exists()]
     if missing:
         raise DataMissing(
@@ -115,12 +116,18 @@ def _ending(data: DatasetConfig) -> str:
 
 def write_as_read(data_set: str, data: DatasetConfig, path: Path, num_rows: int, part: str) -> None:
     """Writes rows of a synthetic data set as a data_config reads them: its columns, in its order and form."""
-    names = [field.input_name for field in data.input_fields]
+    names = [name for field in data.input_fields for name in view.expand_range(field.input_name)]
     batches = (batch.select(names) for batch in read_batches(data_set, num_rows, part=part))
     path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
     if data.input_type == DatasetConfig.TFRecordInput:
-        _write_records(path, batches)
-        return
+        _write_records(partial, batches)
+    else:
+        _write_csv(partial, data, names, batches)
+    partial.replace(path)
+
+
+def _write_csv(path: Path, data: DatasetConfig, names: Sequence[str], batches: Iterable[pa.RecordBatch]) -> None:
     style = "needed" if data.quote else "none"
     options = pa.csv.WriteOptions(include_header=False, delimiter=data.separator, quoting_style=style)
     with path.open("wb") as file:
@@ -130,7 +137,7 @@ def write_as_read(data_set: str, data: DatasetConfig, path: Path, num_rows: int,
             pa.csv.write_csv(batch, file, options)
 
 
-def _write_records(path: Path, batches) -> None:
+def _write_records(path: Path, batches: Iterable[pa.RecordBatch]) -> None:
     with path.open("wb") as file:
         for batch in batches:
             records = [_example(row) for row in batch.to_pylist()]
@@ -163,14 +170,22 @@ def num_parquet_rows(path: str) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Writes the data of a sample config to where it reads it; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", metavar="NAME", help="a config of samples/tour")
+    names = [path.stem for path in sample_paths()]
+    parser.add_argument("name", metavar="NAME", choices=names, help="a sample config")
     parser.add_argument("--rows", type=int, default=ROWS, help="of training data")
     options = parser.parse_args(arguments)
-    config = load_config(str(sample_path(options.name)))
-    paths = (view.train_input(config.pipeline), view.eval_input(config.pipeline))
-    for part, path, rows in zip(PARTS, paths, (options.rows, max(options.rows // 5, 1))):
-        write_as_read(data_set_of(config), config.pipeline.data_config, ROOT / path, rows, part)
-        print(f"{part}: {path}")
+    pipeline = load_config(str(sample_path(options.name))).pipeline
+    data, paths = pipeline.data_config, dict(zip(PARTS, (view.train_input(pipeline), view.eval_input(pipeline))))
+    data_set, num_rows = Path(paths["train"]).parent.name, dict(zip(PARTS, (options.rows, max(options.rows // 5, 1))))
+    if data_set not in DATA_SETS:
+        print(f"{options.name} reads no data that can be made up.")
+        return 1
+    if _is_as_written(data_set, data):
+        write(data_set, options.rows, out=(ROOT / paths["train"]).parent, eval_rows=num_rows["eval"])
+    else:
+        for part, path in paths.items():
+            write_as_read(data_set, data, ROOT / path, num_rows[part], part)
+    print("\n".join(f"{part}: {path}" for part, path in paths.items()))
     return 0
 
 
