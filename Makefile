@@ -61,7 +61,7 @@ test-all: setup  ## Run all tests.
 test-cost: setup  ## Run all tests, and tell their processor time and the memory of the largest process.
 	$(BIN)/python -m benchmarks.cost $(PYTEST)
 
-zoo: setup  ## Train, evaluate, export and reload every sample config for some steps; CONFIGS= names some.
+zoo: setup  ## Train, export and reload every sample config, and tell what none of them uses; CONFIGS= names some.
 	$(BIN)/python -m benchmarks.zoo $(CONFIGS)
 
 accuracy: setup  ## Train sample configs and hold their metrics against benchmarks/expected.json; CONFIGS= names some.

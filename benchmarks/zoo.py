@@ -5,7 +5,9 @@
 Each config trains for some steps, is evaluated, exported, and its SavedModel is loaded again, in a process that knows
 nothing of easymtl, and scores rows as the checkpoint does. Synthetic data is made small; configs whose data cannot be
 made up and is not there are left out, in so many words. The metrics are those of a young model: `make accuracy` trains
-in earnest. The exit code is 1 when a config fails.
+in earnest. Without a NAME it is every config of samples/configs and samples/tour, and what none of them uses of the
+config language is named (`benchmarks/config_coverage.py`). The exit code is 1 when a config fails, or when something is
+unused.
 """
 
 import argparse
@@ -19,7 +21,8 @@ from pathlib import Path
 
 from rich.console import Console as Terminal
 
-from benchmarks.sample_data import CONFIGS, ROOT, DataMissing, data_overrides, sample_names
+from benchmarks.config_coverage import print_report, read_samples
+from benchmarks.sample_data import ROOT, DataMissing, data_overrides, sample_path, sample_paths
 from easymtl.config import load_config, view
 from easymtl.errors import UserError
 from easymtl.reporting.tables import make_table
@@ -40,7 +43,7 @@ class Outcome:
         metrics: of the evaluation behind the last step, by name.
         num_parameters: trained numbers, by "dense" and "embedding".
         examples_per_second: median over the training, its first steps left out.
-        num_compared: rows that SavedModel and checkpoint have both scored.
+        num_compared: rows that SavedModel and checkpoint have both scored; 0 where the config has no rows to evaluate.
         largest_difference: between their scores.
         seconds: that all of it took.
         problem: why there is none of this.
@@ -78,9 +81,27 @@ def run_config(name: str, num_steps: int, folder: Path, num_rows: int = ROWS, mo
     settings = [f"model_dir={model_dir}", f"train_config.num_steps={num_steps}", "data_config.num_epochs=0"]
     settings += [f"train_config.log_step_count_steps={_LOG_STEPS}", "train_config.save_checkpoints_steps=0"]
     try:
+        settings += _start(name, num_steps, folder, num_rows, more)
         return _run([*data, *settings, *more], name, begin)
     except UserError as error:
         return Outcome(name, problem=str(error))
+
+
+def _start(name: str, num_steps: int, folder: Path, num_rows: int, more: Sequence[str]) -> list[str]:
+    """Trains the sample config whose model a config starts from, unless it is there; returns where it is.
+
+    Raises:
+        UserError: that training failed.
+    """
+    start = load_config(str(sample_path(name))).pipeline.train_config.fine_tune_checkpoint
+    if not start:
+        return []
+    first = Path(start).name
+    if not (folder / first / "checkpoints").is_dir():
+        problem = run_config(first, num_steps, folder, num_rows, more).problem
+        if problem:
+            raise UserError(f"{first}, which it starts from: {problem}")
+    return [f"train_config.fine_tune_checkpoint={folder / first}"]
 
 
 def _run(overrides: Sequence[str], name: str, begin: float) -> Outcome:
@@ -88,21 +109,23 @@ def _run(overrides: Sequence[str], name: str, begin: float) -> Outcome:
     from easymtl.training import events
     from easymtl.training.trainer import Trainer
 
-    config = load_config(str(CONFIGS / f"{name}.config"), overrides)
+    config = load_config(str(sample_path(name)), overrides)
     seen: list[events.Event] = []
     result = Trainer(config, seen.append).run()
     exported = export(config.pipeline, result.checkpoint, Path(config.pipeline.model_dir) / "export" / "final")
-    assert exported.parity, "there are evaluation rows"
+    parity = exported.parity
+    has_rows = bool(view.eval_input(config.pipeline))
+    assert parity or not has_rows
     (started,) = (event for event in seen if isinstance(event, events.Started))
     rates = {event.step: event.examples_per_second for event in seen if isinstance(event, events.Progress)}
     warm = [rate for step, rate in rates.items() if step > _WARM_UP_STEPS] or list(rates.values()) or [0.0]
     return Outcome(
         name,
-        {metric: result.metrics[metric] for metric in view.metric_results(config.pipeline)},
+        {metric: result.metrics[metric] for metric in view.metric_results(config.pipeline)} if has_rows else {},
         started.num_parameters,
         statistics.median(warm),
-        exported.parity.num_rows,
-        exported.parity.largest_difference,
+        parity.num_rows if parity else 0,
+        parity.largest_difference if parity else 0.0,
         time.monotonic() - begin,
     )
 
@@ -136,13 +159,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     start_tensorflow()
     terminal = open_terminal()
     outcomes = []
-    for name in options.names or sample_names():
+    for name in options.names or [path.stem for path in sample_paths()]:
         outcome = run_config(name, options.steps, options.out.resolve(), options.rows)
         outcomes.append(outcome)
         print_line(terminal, f"{name}: {outcome.problem or f'{outcome.seconds:.0f} s'}")
     print_line(terminal, "")
     print_outcomes(outcomes, terminal)
-    return int(any(outcome.problem and not outcome.is_skipped for outcome in outcomes))
+    has_failed = any(outcome.problem and not outcome.is_skipped for outcome in outcomes)
+    if not options.names:
+        print_line(terminal, "")
+        has_failed |= print_report(read_samples()) > 0
+    return int(has_failed)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -300,7 +300,7 @@ def _add_check(verbs) -> None:
 
 def _add_synth(verbs) -> None:
     parser = _verb(verbs, "synth", "Make data whose best reachable quality is known.", takes_config=False)
-    parser.add_argument("name", metavar="NAME", help="livestream, tenrec, taobao, funnel, feed or mmoe_paper")
+    parser.add_argument("name", metavar="NAME", help="livestream, tenrec, taobao, funnel, feed, posts or mmoe_paper")
     parser.add_argument("--rows", type=_whole_number, default=1_000_000, metavar="N", help="rows of the training file")
     parser.add_argument(
         "--eval_rows", type=_whole_number, metavar="N", help="default: a fifth of --rows, at most 200,000"

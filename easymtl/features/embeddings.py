@@ -11,10 +11,12 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from easymtl.features.feature_set import FeatureSet, Slot, Table
+from easymtl.features.kinds import StepColumns
 from easymtl.features.kinds.base import Tensors
 from easymtl.layers.context import Parameter
 
 _ROWS_PER_FILL = 1 << 18
+_MADE_UP_STEPS = 20
 
 
 @dataclass(frozen=True)
@@ -126,10 +128,12 @@ class Embeddings(tf.Module):
         return {name: spec for columns in self._columns for name, spec in columns.vector_specs().items()}
 
     def made_up_vectors(self, batch_size: int) -> dict[str, tf.Tensor]:
-        """Returns random vectors of so many rows, as of a batch."""
+        """Returns random vectors of so many rows, as of a batch; histories are no longer than any of them may be."""
+        limits = [columns.most_steps for columns in self._columns if isinstance(columns, StepColumns)]
+        num_steps = min([_MADE_UP_STEPS, *(limit for limit in limits if limit)])
         result: dict[str, tf.Tensor] = {}
         for seed, columns in enumerate(self._columns):
-            result |= columns.made_up(batch_size, seed)
+            result |= columns.made_up(batch_size, seed, num_steps)
         return result
 
     def squared_norm(self, vectors: Tensors) -> tf.Tensor:

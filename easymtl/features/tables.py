@@ -18,6 +18,7 @@ from easymtl.features.kinds import (
 )
 from easymtl.features.pieces import Bags, Ids
 from easymtl.features.plain_feature import PlainFeature
+from easymtl.features.sequence_feature import SequenceFeature
 from easymtl.features.transform import Transform
 
 __all__ = ["GroupSlots", "Layout", "Slot", "Table"]
@@ -94,7 +95,9 @@ class Layout:
         width, made = transform.width, self.columns
         if transform.kind is pieces.Sequence:
             number = sum(isinstance(columns, StepColumns) for columns in made.values())
-            return made.setdefault(f"steps_{number}", StepColumns(f"steps_{number}", width, transform.kind_of_steps))
+            assert isinstance(transform, SequenceFeature)
+            columns = StepColumns(f"steps_{number}", width, transform.kind_of_steps, transform.most_steps)
+            return made.setdefault(columns.name, columns)
         if isinstance(transform, PlainFeature):
             name = f"plain_{sum(isinstance(columns, PlainColumns) for columns in made.values())}"
             return made.setdefault(name, PlainColumns(name, width, transform.dtype))

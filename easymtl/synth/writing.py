@@ -14,11 +14,12 @@ from easymtl.synth.feed import Feed
 from easymtl.synth.funnel import Funnel
 from easymtl.synth.livestream import Livestream
 from easymtl.synth.mmoe_paper import MMoEPaper, MMoEPaperBlocks
+from easymtl.synth.posts import Posts
 from easymtl.synth.sampling import with_texts
 from easymtl.synth.taobao import Taobao
 from easymtl.synth.tenrec import Tenrec
 
-HIDDEN_MODELS: tuple[DataSet, ...] = (Livestream(), Taobao(), Tenrec(), Funnel(), Feed())
+HIDDEN_MODELS: tuple[DataSet, ...] = (Livestream(), Taobao(), Tenrec(), Funnel(), Feed(), Posts())
 DATA_SETS: dict[str, DataSet | MMoEPaper] = {
     **{data_set.name: data_set for data_set in HIDDEN_MODELS},
     MMoEPaper.name: MMoEPaper(),

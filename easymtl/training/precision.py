@@ -90,7 +90,12 @@ def resolve_precision(pipeline: Pipeline, ranker: Ranker) -> Precision:
     operations = 6 * batch_size * sum(variable.shape.num_elements() for variable in ranker.dense_variables)
     if operations < MIN_OPERATIONS:
         return Precision(TrainConfig.FLOAT32, "the network is so small that casts would cost more than they save")
-    return decide(network_rounds(pipeline, ranker, batch_size), rule(operations, _has_matrix_units()))
+    ruled = rule(operations, _has_matrix_units())
+    try:
+        return decide(network_rounds(pipeline, ranker, batch_size), ruled)
+    except tf.errors.InvalidArgumentError:
+        # Made-up histories can be longer than a network has places for where no max_seq_len cuts them.
+        return ruled
 
 
 def rule(operations: float, has_matrix_units: bool) -> Precision:

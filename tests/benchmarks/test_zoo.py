@@ -54,4 +54,40 @@ def test_without_names_it_is_every_sample_config(tmp_path, monkeypatch):
         zoo, "run_config", lambda name, *_: seen.append(name) or zoo.Outcome(name, problem="x", is_skipped=True)
     )
     assert zoo.main(["--out", str(tmp_path)]) == 0
-    assert seen == sorted(path.stem for path in sample_data.CONFIGS.glob("*.config"))
+    assert seen == [
+        path.stem for folder in (sample_data.CONFIGS, sample_data.TOUR) for path in sorted(folder.glob("*.config"))
+    ]
+
+
+def test_what_no_config_uses_is_a_failure_where_all_are_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(zoo, "run_config", lambda name, *_: zoo.Outcome(name, problem="x", is_skipped=True))
+    samples = [one for one in zoo.read_samples() if one.model_dir != "model_dir/made_up_rows"]
+    monkeypatch.setattr(zoo, "read_samples", lambda: samples)
+    assert zoo.main(["--out", str(tmp_path)]) == 1
+    assert "unused: DatasetConfig.InputType: DummyInput" in capsys.readouterr().out
+    assert zoo.main([NAME, "--out", str(tmp_path)]) == 0
+
+
+def test_the_model_that_a_config_starts_from_is_trained_once(tmp_path, monkeypatch):
+    seen = []
+
+    def run(overrides, name, begin):
+        seen.append((name, [one for one in overrides if "fine_tune" in one]))
+        (tmp_path / name / "checkpoints").mkdir(parents=True)
+        return zoo.Outcome(name)
+
+    monkeypatch.setattr(zoo, "_run", run)
+    monkeypatch.setattr(zoo, "data_overrides", lambda *_: [])
+    for _ in range(2):
+        assert not zoo.run_config("more_tasks_from_uniter_on_posts", 3, tmp_path, num_rows=20).problem
+    ours = ("more_tasks_from_uniter_on_posts", [f"train_config.fine_tune_checkpoint={tmp_path / 'uniter_on_posts'}"])
+    assert seen == [("uniter_on_posts", []), ours, ours]
+
+
+@pytest.mark.slow
+def test_a_config_that_makes_its_rows_up_has_no_metrics_and_no_rows_to_compare(tmp_path, capsys):
+    outcome = zoo.run_config("made_up_rows", 2, tmp_path, more=["data_config.batch_size=16"])
+    assert not outcome.problem
+    assert not outcome.metrics and outcome.num_compared == 0
+    zoo.print_outcomes([outcome], open_terminal())
+    assert "0 rows" in capsys.readouterr().out

@@ -186,7 +186,7 @@ _COMMANDS = [
         "A data set that synth does not make",
         "synth livstream",
         '"livstream"',
-        '"livestream", "taobao", "tenrec", "funnel", "feed", "mmoe_paper"',
+        '"livestream", "taobao", "tenrec", "funnel", "feed", "posts", "mmoe_paper"',
         "Did you mean",
     ),
     command("A number that is none", "synth taobao --rows many", "--rows", '"many" is no whole number'),

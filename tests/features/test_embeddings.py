@@ -23,10 +23,12 @@ FEATURES = {
     "y": 'input_names: "y" feature_type: RawFeature',
     "tags": 'input_names: "tags" feature_type: TagFeature hash_bucket_size: 6 embedding_dim: 2 kv_separator: ":"',
     "more": 'input_names: "more" feature_type: TagFeature hash_bucket_size: 3 embedding_dim: 2',
+    "cut": 'input_names: "cut" feature_type: SequenceFeature hash_bucket_size: 9 embedding_dim: 2 max_seq_len: 3',
+    "whole": 'input_names: "whole" feature_type: SequenceFeature hash_bucket_size: 9 embedding_dim: 2',
     "plain": 'input_names: "plain" feature_type: TagFeature hash_bucket_size: 3 embedding_dim: 4',
 }
 KINDS = dict.fromkeys("abcst", "INT32") | dict.fromkeys("xy", "FLOAT")
-KINDS |= dict.fromkeys(["tags", "more", "plain"], "STRING")
+KINDS |= dict.fromkeys(["tags", "more", "cut", "whole", "plain"], "STRING")
 
 
 def make_embeddings(names_by_group: dict[str, list[str]], seed: int = 1, **bodies: str) -> Embeddings:
@@ -239,3 +241,13 @@ def test_a_parameter_reads_and_assigns_its_own_rows_alone():
     slot = tf.Variable(tf.zeros_like(embeddings.variable(2)))
     parameter.assign(tf.ones([4, 2]), slot)
     np.testing.assert_array_equal(slot, np.repeat([[0, 0], [1, 1]], [5, 4], axis=0))
+
+
+@pytest.mark.parametrize(("names", "length"), [(["cut", "whole"], 3), (["whole"], 20)])
+def test_made_up_histories_are_as_long_as_all_of_them_may_be(names, length):
+    """Histories that are read together are equally long, and a network may have places for so many steps only."""
+    vectors = make_embeddings({"all": names}).made_up_vectors(4)
+    for number in range(len(names)):
+        np.testing.assert_array_equal(vectors[f"step_lengths_{number}"], [length] * 4)
+        np.testing.assert_array_equal(vectors[f"step_rows_{number}"], np.repeat(np.arange(4), length))
+        assert vectors[f"steps_{number}"].shape == (4 * length, 2)

@@ -1,6 +1,8 @@
 import pytest
 import tensorflow as tf
 
+from easymtl.config import view
+from easymtl.config.rules.feature_faults import feature_faults
 from easymtl.errors import UserError
 from easymtl.features.feature_set import FeatureSet
 from tests.features.feature_cases import make_pipeline
@@ -75,6 +77,18 @@ def test_shared_names_are_features_of_one_table():
     assert [slot.table.name for slot in features.slots] == ["first"] * 3
     ids = features.transform({name: tf.constant(["q"]) for name in ("a", "b", "v")})["ids_4"].numpy()
     assert len(set(ids[0])) == 1
+
+
+def test_shared_names_of_vectors_of_numbers_have_no_table_to_share():
+    of_number = "auto_dis_embedding { embedding_dim: 4 num_bins: 3 temperature: 0.8 }"
+    body = f'input_names: "v" feature_type: RawFeature {of_number} shared_names: "w"'
+    pipeline = make_pipeline({"v": "FLOAT", "w": "FLOAT"}, [body], {"all": ["v", "w"]})
+    first, second = FeatureSet(pipeline).slots
+    assert (first.feature, second.feature) == ("v", "w")
+    assert first.table is None and second.table is None
+    assert [
+        fault for feature in view.written_out(pipeline.feature_config.features[0]) for fault in feature_faults(feature)
+    ] == []
 
 
 def test_a_shared_table_must_agree_in_size():

@@ -119,6 +119,17 @@ def test_auto_asks_the_rounds_and_then_the_rule(tmp_path, monkeypatch, has_bfloa
         assert settled(tmp_path).name == expected
 
 
+def test_a_network_that_refuses_made_up_rows_leaves_it_to_the_rule(tmp_path, monkeypatch, has_bfloat16):
+    def refuse(*arguments):
+        raise tf.errors.InvalidArgumentError(None, None, "a history has more steps than there are places")
+
+    monkeypatch.setattr(precision, "MIN_OPERATIONS", 0)
+    monkeypatch.setattr(precision, "network_rounds", refuse)
+    monkeypatch.setattr(precision, "_has_matrix_units", lambda: False)
+    found = settled(tmp_path)
+    assert (found.name, found.reason) == ("FLOAT32", precision.rule(0, False).reason)
+
+
 def test_a_measurement_runs_both_and_leaves_the_model_as_it_is(tmp_path):
     pipeline = small_config(tmp_path).pipeline
     ranker = Ranker(pipeline)

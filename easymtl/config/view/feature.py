@@ -30,7 +30,8 @@ def written_out(feature: FeatureConfig) -> list[FeatureConfig]:
         one.input_names[:] = [name]
         if position >= len(feature.input_names):
             one.ClearField("feature_name")
-        one.embedding_name = feature.embedding_name or feature.feature_name or names[0]
+        if not feature.WhichOneof("number_embedding"):
+            one.embedding_name = feature.embedding_name or feature.feature_name or names[0]
         written.append(one)
     return written
 

@@ -141,8 +141,8 @@ class PackedColumns(ABC):
     def vector_specs(self) -> dict[str, tf.TensorSpec]:
         """Returns the specs of `vectors`."""
 
-    def made_up(self, batch_size: int, seed: int) -> dict[str, tf.Tensor]:
-        """Returns random `vectors` of so many rows."""
+    def made_up(self, batch_size: int, seed: int, num_steps: int) -> dict[str, tf.Tensor]:
+        """Returns random `vectors` of so many rows; a history has `num_steps` in each."""
         return {
             name: tf.random.stateless_normal([batch_size, *spec.shape[1:]], [0, seed])
             for name, spec in self.vector_specs().items()

@@ -50,7 +50,7 @@ class PlainColumns(PackedColumns):
         """Returns the spec of `vectors`."""
         return {self.name: tf.TensorSpec([None] if self.width == 1 else [None, self.width], self.dtype)}
 
-    def made_up(self, batch_size: int, seed: int) -> dict[str, tf.Tensor]:
+    def made_up(self, batch_size: int, seed: int, num_steps: int) -> dict[str, tf.Tensor]:
         """Returns values of so many rows: 0 or empty."""
         return {name: tf.zeros([batch_size, *spec.shape[1:]], spec.dtype) for name, spec in self.vector_specs().items()}
 

@@ -15,8 +15,6 @@ from easymtl.features.products import sum_rows, take_rows
 from easymtl.features.text import rows_and_places
 from easymtl.layers.steps import Rectangle, Segments, Steps
 
-_MADE_UP_STEPS = 20
-
 
 class StepColumns(PackedColumns):
     """`steps_<k>`: the history of one feature.
@@ -29,14 +27,16 @@ class StepColumns(PackedColumns):
                  `item_weights_<k>` float32 `[p]` where some weigh other than 1
         numbers  `step_values_<k>` float32 `[m, width]`
 
-    Vectors have the same rows and lengths, and `steps_<k>` `[m, width]`, or `[n, longest, width]` for `Rectangle`.
+    `most_steps` are the steps that are kept of a row, 0 for all. Vectors have the same rows and lengths, and
+    `steps_<k>` `[m, width]`, or `[n, longest, width]` for `Rectangle`.
     """
 
     label = "histories"
 
-    def __init__(self, name: str, width: int, of: type[Ids] | type[Bags] | type[Dense]):
+    def __init__(self, name: str, width: int, of: type[Ids] | type[Bags] | type[Dense], most_steps: int = 0):
         super().__init__(name, width)
         self.of = of
+        self.most_steps = most_steps
 
     @property
     def key(self) -> str:
@@ -128,11 +128,11 @@ class StepColumns(PackedColumns):
         flat = tf.TensorSpec([None, self.width], tf.float32)
         return {self.name: flat, f"step_rows_{self.key}": whole, f"step_lengths_{self.key}": whole}
 
-    def made_up(self, batch_size: int, seed: int) -> dict[str, tf.Tensor]:
+    def made_up(self, batch_size: int, seed: int, num_steps: int) -> dict[str, tf.Tensor]:
         """Returns random `vectors` of so many rows, each with the same number of steps."""
-        rows = tf.repeat(tf.range(batch_size), _MADE_UP_STEPS)
-        flat = tf.random.stateless_normal([batch_size * _MADE_UP_STEPS, self.width], [0, seed])
-        lengths = tf.fill([batch_size], _MADE_UP_STEPS)
+        rows = tf.repeat(tf.range(batch_size), num_steps)
+        flat = tf.random.stateless_normal([batch_size * num_steps, self.width], [0, seed])
+        lengths = tf.fill([batch_size], num_steps)
         return {self.name: flat, f"step_rows_{self.key}": rows, f"step_lengths_{self.key}": lengths}
 
     def steps(self, vectors: Tensors) -> Steps:

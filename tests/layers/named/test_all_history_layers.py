@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from benchmarks.config_coverage import layer_messages
 from easymtl.layers.named import LAYERS
 from easymtl.layers.shapes import Array, History, Shape, ShapeFault, vector
 from easymtl.layers.steps import Rectangle, Segments, Steps
@@ -57,6 +58,10 @@ def test_every_layer_has_its_examples_and_its_place_in_the_guide():
     assert set(LAYERS) == set(EXAMPLES) | {name for name, _, _ in CASES} | OF_TOKENS
     guide = (Path(__file__).parents[3] / "docs/guides/block-layers.md").read_text(encoding="utf-8")
     assert [name for name in LAYERS if f"`{name}`" not in guide] == []
+
+
+def test_the_table_that_is_read_as_text_is_this_one():
+    assert layer_messages() == {name: row.message.DESCRIPTOR for name, row in LAYERS.items()}
 
 
 @pytest.mark.parametrize(("name", "text", "shape"), CASES)
