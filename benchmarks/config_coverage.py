@@ -170,11 +170,8 @@ def _tells(field: FieldDescriptor, value: object) -> bool:
 
 
 def _has_one_value(field: FieldDescriptor) -> bool:
-    """Returns whether one value is all that a field can take: by its enum, its choices, or a range such as [-1, -1]."""
-    if field.enum_type is not None:
-        return len(_allowed(field)) == 1
-    low, _, high = field.GetOptions().Extensions[options_pb2.range].strip("[]").partition(", ")
-    return len(_choices(field)) == 1 or (bool(low) and low == high)
+    """Returns whether one value is all that a field can take: by its enum or its choices."""
+    return len(_allowed(field) if field.enum_type is not None else _choices(field)) == 1
 
 
 def _used_by_struct(layer: KerasLayer) -> Iterator[Item]:

@@ -66,7 +66,7 @@ def _tags(feature: FeatureConfig, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor
         return [_joined(parts), _joined(split(weights, feature.separator))]
     if not feature.kv_separator:
         return [_joined(parts)]
-    names, weights = _halves(parts.pieces, feature.kv_separator)
+    names, weights = _halves(parts.pieces.texts(), feature.kv_separator)
     return [_joined(parts, names), _joined(parts, tf.where(tf.equal(weights, ""), "1", weights))]
 
 
@@ -89,7 +89,7 @@ def _looked_up(feature: FeatureConfig, inputs: Sequence[tf.Tensor]) -> list[tf.T
     """Returns the values of the map that belong to the key, the first `lookup_max_sel_elem_num` of them."""
     key = as_text(inputs[0], feature.precision)
     parts = split(as_text(inputs[1], feature.precision), feature.separator)
-    names, values = _halves(parts.pieces, feature.kv_separator)
+    names, values = _halves(parts.pieces.texts(), feature.kv_separator)
     is_match = tf.equal(names, tf.gather(key, parts.rows)) & tf.not_equal(values, "")
     matches = tf.cast(is_match, tf.int64)
     of_rows = tf.math.unsorted_segment_sum(matches, parts.rows, tf.size(key, tf.int64))
@@ -119,7 +119,7 @@ def _of_values(values: tf.Tensor) -> tf.Tensor:
 
 
 def _joined(parts: Split, pieces: tf.Tensor | None = None) -> tf.Tensor:
-    texts = parts.pieces if pieces is None else pieces
+    texts = parts.pieces.texts() if pieces is None else pieces
     return joined(texts, parts.rows, tf.size(parts.lengths), _COMMA)
 
 

@@ -54,7 +54,6 @@ def test_a_default_shows_nothing():
 
 
 def test_the_only_value_of_a_field_shows_all_that_there_is():
-    assert "ExportConfig.batch_size" in fields_of("export_config { batch_size: -1 }")
     assert "TrainConfig.nan_policy" in fields_of("train_config { nan_policy: STOP }")
 
 
