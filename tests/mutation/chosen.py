@@ -11,6 +11,10 @@ CHOSEN = (
     "easymtl/data/chunks.py",
     "easymtl/tasks/losses_*.py",
     "easymtl/features/*.py",
+    "easymtl/features/kinds/*.py",
+    "easymtl/layers/steps.py",
+    "easymtl/layers/segments.py",
+    "easymtl/layers/target_attention.py",
     "easymtl/scoring/*.py",
     "easymtl/serving/*.py",
 )
@@ -36,7 +40,15 @@ _ALSO = {
         "tests/data/test_reader_properties.py",
     ),
     "easymtl/tasks/losses_*.py": ("tests/tasks/test_losses.py", "tests/tasks/test_golden_losses.py"),
+    "easymtl/features/kinds/*.py": ("tests/features/test_kinds.py", "tests/features/test_embeddings.py"),
     "easymtl/features/*.py": ("tests/features/test_*.py",),
+    "easymtl/layers/*.py": (
+        "tests/layers/test_steps.py",
+        "tests/layers/test_target_attention.py",
+        "tests/layers/test_sequence_combiners.py",
+        "tests/layers/named/test_all_history_layers.py",
+        "tests/features/test_kinds.py",
+    ),
     "easymtl/scoring/*.py": ("tests/scoring/test_*.py", "tests/serving/test_saved_model_scorer.py"),
     "easymtl/serving/*.py": ("tests/serving/test_*.py",),
 }
