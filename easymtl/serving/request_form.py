@@ -64,3 +64,46 @@ class RequestForm:
         if self.separator is not None:
             return lines.columns_of(inputs[lines.INPUT], list(self.fields.values()), self.separator)
         return texts_of(inputs, self.lists) if self.lists else inputs
+
+
+@dataclass(frozen=True)
+class UserForm:
+    """The inputs of a signature of one user and many items.
+
+    Attributes:
+        user: the fields that are sent once, `[1]`, or `[1, values]`.
+        items: all others.
+    """
+
+    user: RequestForm
+    items: RequestForm
+
+    @classmethod
+    def of(cls, pipeline: Pipeline, form: RequestForm) -> "UserForm | None":
+        """Returns the form of the same fields with `export_config.user_fields` apart; None where there are none."""
+        names = {name for name in pipeline.export_config.user_fields if name in form.fields}
+        if not names or form.separator is not None:
+            return None
+
+        def part(is_user: bool) -> RequestForm:
+            fields = {name: field for name, field in form.fields.items() if (name in names) is is_user}
+            lists = {name: one for name, one in form.lists.items() if name in fields}
+            return RequestForm(fields, lists, None, 1 if is_user else form.num_rows)
+
+        return cls(part(True), part(False))
+
+    def specs(self) -> dict[str, tf.TensorSpec]:
+        """Returns the inputs by name."""
+        return {**self.user.specs(), **self.items.specs()}
+
+    def columns(self, request: Tensors) -> dict[str, tf.Tensor]:
+        """Returns the raw columns, `[1]` of the user and `[rows]` of items; the graph fails where it has other shapes."""
+        parts = [{name: request[name] for name in part.fields} for part in (self.user, self.items)]
+        user, items = parts
+        return {**self.user.columns(user), **(self.items.columns(items) if items else {})}
+
+    def repeated(self, columns: Tensors) -> dict[str, tf.Tensor]:
+        """Returns all columns `[rows]`."""
+        items = [columns[name] for name in self.items.fields]
+        num_rows = tf.shape(items[0]) if items else tf.constant([1])
+        return {name: tf.tile(column, num_rows) if name in self.user.fields else column for name, column in columns.items()}

@@ -19,6 +19,10 @@ from tensorflow.core.protobuf import saved_model_pb2, saved_object_graph_pb2
 from tensorflow.python.saved_model import fingerprinting_utils
 
 SIGNATURE = "serving_default"
+ENCODE = "encode"
+ENCODED = "encoded"
+TF_EXAMPLE = "tf_example"
+USER_ONCE = "user_once"
 
 Tensors = Mapping[str, tf.Tensor]
 
