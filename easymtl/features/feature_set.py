@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from easymtl.config import view
 from easymtl.config.input_groups import input_groups
+from easymtl.config.parallel_histories import parallel_histories
 from easymtl.data.convert import default_scalar
 from easymtl.data.fields import Field, input_fields
 from easymtl.errors import UserError, did_you_mean
@@ -18,7 +19,6 @@ from easymtl.features.packing import Packing
 from easymtl.features.parallel import require_parallel
 from easymtl.features.pieces import Piece, repeated
 from easymtl.features.sequence_feature import SequenceFeature
-from easymtl.features.side_by_side import parallel_histories
 from easymtl.features.tables import GroupSlots, Layout, Slot, Table
 from easymtl.features.transform import Transform
 from easymtl.protos.feature_pb2 import FeatureConfig

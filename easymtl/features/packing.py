@@ -110,7 +110,8 @@ class Packing:
         }
         for one in self._columns:
             forms = [form for form in one.packed_forms() if not form.is_weight or form.name in weighted]
-            names, slots = set(), {}
+            names: set[str] = set()
+            slots: dict[str, Slot] = {}
             for form in forms:
                 is_first = form.name not in self.tensors
                 tensor = self.tensors.setdefault(form.name, PackedTensor(form))
@@ -131,8 +132,10 @@ class Packing:
         for columns, slots, names in self._fills:
             for name, part in columns.packed(pieces, slots, names).items():
                 parts[name].append(part)
-        return {name: tf.ensure_shape(tensor.joined(parts[name]), self.tensors[name].spec(None).shape)
-                for name, tensor in self.tensors.items()}
+        return {
+            name: tf.ensure_shape(tensor.joined(parts[name]), self.tensors[name].spec(None).shape)
+            for name, tensor in self.tensors.items()
+        }
 
     def vectors(self, packed: Tensors, tables: Mapping[int, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Returns the vectors of all features.

@@ -117,14 +117,16 @@ def count(flags: tf.Tensor) -> tf.Tensor:
     return tf.cast(flags, tf.int64)
 
 
-def repeated(piece: _Kind, num_rows: tf.Tensor) -> _Kind:
+def repeated(piece: Piece, num_rows: tf.Tensor) -> Piece:
     """Returns a piece of one value as that of so many rows, without its counts: of a history, its steps follow, too."""
 
     def tiled(tensor: tf.Tensor) -> tf.Tensor:
         return tf.tile(tensor, tf.stack([num_rows, *[1] * (len(tensor.shape) - 1)]))
 
     if isinstance(piece, Sequence):
-        return Sequence(repeated(piece.steps, num_rows), tiled(piece.lengths), {})
+        steps = repeated(piece.steps, num_rows)
+        assert isinstance(steps, Ids | Bags | Dense)
+        return Sequence(steps, tiled(piece.lengths), {})
     return piece._replace(
         **{name: tiled(value) for name, value in piece._asdict().items() if tf.is_tensor(value)}, counts={}
     )

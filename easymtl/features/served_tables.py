@@ -1,11 +1,8 @@
 """The tables of a model as a server has them: a zero row in front, so that no id needs a mask."""
 
-from collections.abc import Mapping
-
 import tensorflow as tf
 
 from easymtl.features.embeddings import Embeddings
-from easymtl.features.feature_set import FeatureSet
 
 
 class ServedTables(tf.Module):

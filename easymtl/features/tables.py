@@ -95,7 +95,7 @@ class Layout:
         """Numbers the histories, those alike that are read side by side: they are packed together.
 
         Args:
-            parallel: features that have to have equal lengths, see `side_by_side.parallel_histories`.
+            parallel: features that have to have equal lengths, see `config.parallel_histories`.
         """
         of_feature: dict[str, set[str]] = {}
         for names in map(set, parallel):

@@ -1,4 +1,4 @@
-"""Refuses packed requests whose tensors do not fit together: what runs a graph does not compare shapes with signatures."""
+"""Refuses packed requests whose tensors do not fit together: no server compares all shapes with the signature."""
 
 from collections.abc import Mapping
 
@@ -29,17 +29,13 @@ def require_packed(
     axes = {name: _axes(name, tensors) for name in tensors}
     # Behind this operation no shape is known: that of the signature need not be that of a request.
     unknown = tf.TensorShape(None)
-    shapes = {
-        name: tf.shape(tf.raw_ops.PlaceholderWithDefault(input=packed[name], shape=unknown)) for name in tensors
-    }
+    shapes = {name: tf.shape(tf.raw_ops.PlaceholderWithDefault(input=packed[name], shape=unknown)) for name in tensors}
     found = tf.concat([part for shape in shapes.values() for part in (shape, [_END])], axis=0)
     marked = [axis for name in tensors for axis in (*axes[name], _END)]
     seen = tf.pad(found, [[0, len(marked)]], constant_values=_NOTHING)[: len(marked)]
     wanted = _wanted(marked, seen, num_rows)
     is_right = tf.reduce_all(tf.equal(seen, wanted)) & tf.equal(tf.size(found), len(marked))
-    checked = tf.cond(
-        is_right, tf.no_op, lambda: tf.debugging.Assert(False, [_message(shapes, axes, num_rows)])
-    )
+    checked = tf.cond(is_right, tf.no_op, lambda: tf.debugging.Assert(False, [_message(shapes, axes, num_rows)]))
     with tf.control_dependencies([checked]):
         kept = dict(zip(packed, tf.identity_n(list(packed.values()))))
     return kept | {name: _bounded(name, kept, tensors) for name, tensor in tensors.items() if tensor.form.is_length}
@@ -67,7 +63,7 @@ def _wanted(marked: Axes, seen: tf.Tensor, num_rows: int | None) -> tf.Tensor:
 
 
 def _bounded(name: str, packed: Mapping[str, tf.Tensor], tensors: Mapping[str, PackedTensor]) -> tf.Tensor:
-    steps = tf.shape(packed[tensors[name].form.of], out_type=tf.int64)[1]
+    steps = tf.shape(packed[tensors[name].form.of or name], out_type=tf.int64)[1]
     return tf.clip_by_value(packed[name], tf.constant(0, tf.int64), steps)
 
 

@@ -17,6 +17,8 @@ TYPES_OF_LISTS = {STRING: tf.string, INT64: tf.int64, FLOAT: tf.float32}
 
 Tensors = Mapping[str, tf.Tensor]
 
+_OF_USER = "inputs of export_config.user_fields do not have the 1 row of the user, whom all items share"
+
 
 @dataclass(frozen=True)
 class RequestForm:
@@ -58,9 +60,14 @@ class RequestForm:
             for name, field in self.fields.items()
         }
 
-    def columns(self, request: Tensors) -> dict[str, tf.Tensor]:
-        """Returns the raw columns `[rows]` of a request, by field; the graph fails where it is none of this form."""
-        inputs = require_equal_rows(request, self.lists, self.num_rows)
+    def columns(self, request: Tensors, problem: str = "") -> dict[str, tf.Tensor]:
+        """Returns the raw columns `[rows]` of a request, by field; the graph fails where it is none of this form.
+
+        Args:
+            request: the inputs.
+            problem: what to say of a wrong number of rows, see `require_equal_rows`.
+        """
+        inputs = require_equal_rows(request, self.lists, self.num_rows, problem)
         if self.separator is not None:
             return lines.columns_of(inputs[lines.INPUT], list(self.fields.values()), self.separator)
         return texts_of(inputs, self.lists) if self.lists else inputs
@@ -97,13 +104,14 @@ class UserForm:
         return {**self.user.specs(), **self.items.specs()}
 
     def columns(self, request: Tensors) -> dict[str, tf.Tensor]:
-        """Returns the raw columns, `[1]` of the user and `[rows]` of items; the graph fails where it has other shapes."""
-        parts = [{name: request[name] for name in part.fields} for part in (self.user, self.items)]
-        user, items = parts
-        return {**self.user.columns(user), **(self.items.columns(items) if items else {})}
+        """Returns the raw columns, `[1]` of the user and `[rows]` of items; the graph fails where they are none."""
+        user, items = ({name: request[name] for name in part.fields} for part in (self.user, self.items))
+        return {**self.user.columns(user, _OF_USER), **(self.items.columns(items) if items else {})}
 
     def repeated(self, columns: Tensors) -> dict[str, tf.Tensor]:
         """Returns all columns `[rows]`."""
         items = [columns[name] for name in self.items.fields]
         num_rows = tf.shape(items[0]) if items else tf.constant([1])
-        return {name: tf.tile(column, num_rows) if name in self.user.fields else column for name, column in columns.items()}
+        return {
+            name: tf.tile(column, num_rows) if name in self.user.fields else column for name, column in columns.items()
+        }

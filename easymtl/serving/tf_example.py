@@ -18,6 +18,7 @@ from easymtl.serving.request_form import RequestForm
 INPUT = "examples"
 
 _LISTS = {STRING: (tf.string, ""), INT64: (tf.int64, -1), FLOAT: (tf.float32, float("nan"))}
+_KINDS = {tf.string: "bytes_list", tf.int64: "int64_list", tf.float32: "float_list"}
 _SMALLEST, _LARGEST = -(1 << 31), (1 << 31) - 1
 
 
@@ -45,6 +46,10 @@ class ExampleForm:
         asked.export_config.multi_value_fields.input_name[:] = texts
         split = {name: replace(one, kind=STRING) for name, one in multi_values(asked).items() if name in texts}
         return cls(form.fields, split | dict(form.lists))
+
+    def kind(self, name: str) -> str:
+        """Returns what the feature of a field is, such as `bytes_list`."""
+        return _KINDS[self._type(name)]
 
     def columns(self, serialized: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns the raw columns `[rows]` by field; the graph fails where an example is none of this form.
@@ -89,7 +94,7 @@ def _value(field: Field, values: tf.RaggedTensor) -> tf.Tensor:
 
 
 def _checked(fields: Mapping[str, Field], parsed: Mapping[str, tf.RaggedTensor]) -> tf.Operation:
-    """Returns what fails, with row and name, where a field has several values, or a number that its type cannot hold."""
+    """Returns what fails, with the name, where a field has several values, or a number that its type cannot hold."""
     counts = tf.stack([parsed[name].row_lengths() for name in fields], axis=1)
     whole = [name for name, field in fields.items() if field.type == pa.int32()]
     numbers = tf.concat([parsed[name].flat_values for name in whole] or [tf.constant([], tf.int64)], axis=0)

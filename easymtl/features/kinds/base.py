@@ -153,7 +153,7 @@ class PackedColumns(ABC):
 
     @abstractmethod
     def packed_forms(self) -> list[PackedForm]:
-        """Returns the tensors of a packed request in which the features stand; where none has weights, those are not."""
+        """Returns the tensors of a packed request in which the features stand; those of weights need not be."""
 
     def packed_size(self, slot: Slot) -> int:
         """Returns how many places a feature has in each of these tensors."""

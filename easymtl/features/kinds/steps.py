@@ -129,10 +129,10 @@ class StepColumns(PackedColumns):
             axes = (ROWS, STEPS, NUMBERS)
             data = [PackedForm(self._data, tf.float32, axes, "number as the network reads it, scaled", padding=0.0)]
         else:
-            axes, weight = (ROWS, STEPS, ITEMS, FEATURES), "weight of the id at this place, the combiner in it"
+            of_items, weight = (ROWS, STEPS, ITEMS, FEATURES), "weight of the id at this place, the combiner in it"
             data = [
-                PackedForm(self._data, tf.int64, axes, row, padding=-1),
-                PackedForm(self._weights, tf.float32, axes, weight, padding=0.0, of=self._data, is_weight=True),
+                PackedForm(self._data, tf.int64, of_items, row, padding=-1),
+                PackedForm(self._weights, tf.float32, of_items, weight, padding=0.0, of=self._data, is_weight=True),
             ]
         meaning = "how many steps of the row there are; those behind them are padding"
         return [*data, PackedForm(self._lengths, tf.int64, (ROWS,), meaning, of=self._data, is_length=True)]
