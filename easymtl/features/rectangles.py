@@ -16,14 +16,15 @@ def padded(
     """Returns values `[m, ...]` as `[n, *sizes, ...]`.
 
     Args:
-        values: those of one row behind those of another.
+        values: those of one row behind those of another; of further axes the sizes are known.
         lengths: int64 `[n]`, the values of each row; of two levels the steps of each row, and the values of each step.
         sizes: scalars, no smaller than the largest of each of `lengths`.
         padding: what stands behind them.
     """
     starts = [tf.pad(tf.cumsum(one), [[1, 0]]) for one in lengths]
+    whole = [tf.constant(size, tf.int64) for size in (-1, *values.shape[1:])]
     return tf.raw_ops.RaggedTensorToTensor(
-        shape=tf.stack([tf.constant(-1, tf.int64), *sizes]),
+        shape=tf.stack([whole[0], *sizes, *whole[1:]]),
         values=values,
         default_value=tf.constant(padding, values.dtype),
         row_partition_tensors=starts,

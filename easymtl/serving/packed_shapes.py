@@ -27,10 +27,10 @@ def require_packed(
         num_rows: how many rows there have to be; None for any number.
     """
     axes = {name: _axes(name, tensors) for name in tensors}
-    # Behind this operation no shape is known: that of the signature need not be that of a request.
-    unknown = tf.TensorShape(None)
-    shapes = {name: tf.shape(tf.raw_ops.PlaceholderWithDefault(input=packed[name], shape=unknown)) for name in tensors}
+    shapes = {name: tf.shape(packed[name]) for name in tensors}
+    # Behind this operation nothing is known of the values: how many axes there are, optimizers take from the signature.
     found = tf.concat([part for shape in shapes.values() for part in (shape, [_END])], axis=0)
+    found = tf.raw_ops.PlaceholderWithDefault(input=found, shape=[None])
     marked = [axis for name in tensors for axis in (*axes[name], _END)]
     seen = tf.pad(found, [[0, len(marked)]], constant_values=_NOTHING)[: len(marked)]
     wanted = _wanted(marked, seen, num_rows)
@@ -38,6 +38,8 @@ def require_packed(
     checked = tf.cond(is_right, tf.no_op, lambda: tf.debugging.Assert(False, [_message(shapes, axes, num_rows)]))
     with tf.control_dependencies([checked]):
         kept = dict(zip(packed, tf.identity_n(list(packed.values()))))
+    for name, tensor in tensors.items():
+        kept[name].set_shape(tensor.spec(None).shape)
     return kept | {name: _bounded(name, kept, tensors) for name, tensor in tensors.items() if tensor.form.is_length}
 
 

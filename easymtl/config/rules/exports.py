@@ -8,7 +8,7 @@ from easymtl.config.feature_outputs import feature_outputs
 from easymtl.config.multi_values import multi_value_faults, multi_values, value_separators
 from easymtl.config.parallel_histories import parallel_histories
 from easymtl.config.rules.data import dialect_problems
-from easymtl.config.rules.groups import grouped_names
+from easymtl.config.rules.groups import read_names
 from easymtl.config.rules.review import FEATURES, INPUT_NAMES, INPUT_TYPES, Review, feature_name
 from easymtl.protos.feature_pb2 import FeatureConfig
 
@@ -132,7 +132,7 @@ def check_assets(review: Review) -> None:
 
 def _grouped(review: Review) -> Iterator[tuple[str, FeatureConfig]]:
     """Yields name and message of each feature that a group reads."""
-    grouped = grouped_names(review)
+    read = read_names(review)
     for _, feature in review.written_features():
-        if (name := feature_name(feature)) in grouped:
+        if (name := feature_name(feature)) in read:
             yield name, feature
