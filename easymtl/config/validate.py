@@ -84,6 +84,7 @@ RULES: tuple[Callable[[Review], None], ...] = (
     exports.check_line,
     exports.check_outputs,
     exports.check_assets,
+    exports.check_users,
     balancing.check_task_balancing,
     balancing.check_learned_losses,
 )

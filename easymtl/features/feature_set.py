@@ -1,12 +1,13 @@
 """All features of a pipeline: their fields, tables and slots, and the transform from raw columns to packed ids."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import pyarrow as pa
 import tensorflow as tf
 
 from easymtl.config import view
 from easymtl.config.input_groups import input_groups
+from easymtl.config.parallel_histories import parallel_histories
 from easymtl.data.convert import default_scalar
 from easymtl.data.fields import Field, input_fields
 from easymtl.errors import UserError, did_you_mean
@@ -14,10 +15,10 @@ from easymtl.features.declarations import declared_features, find_feature
 from easymtl.features.declared import make_plain, make_transform
 from easymtl.features.hashing import hash_together, hashed_features
 from easymtl.features.lookups import is_missing
+from easymtl.features.packing import Packing
 from easymtl.features.parallel import require_parallel
-from easymtl.features.pieces import Piece
+from easymtl.features.pieces import Piece, repeated
 from easymtl.features.sequence_feature import SequenceFeature
-from easymtl.features.side_by_side import parallel_histories
 from easymtl.features.tables import GroupSlots, Layout, Slot, Table
 from easymtl.features.transform import Transform
 from easymtl.protos.feature_pb2 import FeatureConfig
@@ -85,11 +86,18 @@ class FeatureSet(tf.Module):
             transform = self.transforms[name]
             assert isinstance(transform, SequenceFeature)
             transform.is_side_by_side = True
+        layout.name_histories(self.parallel)
+        self._packing = Packing(layout.columns.values())
 
     @property
     def layout(self) -> Layout:
         """Returns the packed layout."""
         return self._layout
+
+    @property
+    def packing(self) -> Packing:
+        """Returns the form of packed requests."""
+        return self._packing
 
     @property
     def fields(self) -> list[str]:
@@ -147,18 +155,55 @@ class FeatureSet(tf.Module):
             The tensors of each of the packed columns, see `easymtl.features.kinds`, and the scalar `batch_size`.
         """
         num_rows = tf.shape(columns[self.fields[0]])[0]
-        columns = {field: self.filled(field, columns[field]) for field in self.fields}
-        hashed = hashed_features(self.transforms)
-        pieces: dict[str, Piece] = {**hash_together(hashed, columns)}
-        for name, transform in self.transforms.items():
-            if name not in hashed:
-                pieces[name] = transform([columns[field] for field in transform.inputs])
+        pieces = self.pieces(columns)
         packed: dict[str, tf.Tensor] = {"batch_size": num_rows}
         with tf.control_dependencies(require_parallel(pieces, self.parallel)):
             for kind in self._layout.columns.values():
                 made = kind.transform(pieces, num_rows, self._layout.id_type(kind.width))
                 packed |= {name: tf.identity(tensor) for name, tensor in made.items()}
         return packed
+
+    def packed(self, columns: Mapping[str, tf.Tensor], of_all: Collection[str] = ()) -> dict[str, tf.Tensor]:
+        """Turns raw columns into a packed request, see `easymtl.features.packing`.
+
+        Args:
+            columns: each of `fields`, as `transform` takes them.
+            of_all: the fields whose column is `[1]`: one value, which all rows have.
+        """
+        pieces = self.pieces(columns, of_all)
+        with tf.control_dependencies(require_parallel(pieces, self.parallel)):
+            # Also what is not computed of histories has to wait.
+            return {name: tf.identity(tensor) for name, tensor in self._packing.pack(pieces).items()}
+
+    def pieces(self, columns: Mapping[str, tf.Tensor], of_all: Collection[str] = ()) -> dict[str, Piece]:
+        """Returns each feature of rows, of raw columns.
+
+        What is made of fields that have one value for all rows is made once and repeated; where a feature reads such
+        fields and others, what it makes of each of these values.
+
+        Args:
+            columns: each of `fields`, as `transform` takes them.
+            of_all: the fields whose column is `[1]`.
+        """
+        num_rows = tf.shape(next((column for field, column in columns.items() if field not in of_all), [0]))[0]
+        columns = {field: self.filled(field, columns[field]) for field in self.fields}
+        hashed = hashed_features(self.transforms)
+        pieces: dict[str, Piece] = {}
+        for is_of_all in (False, True):
+            own = {name: one for name, one in hashed.items() if (one.inputs[0] in of_all) is is_of_all}
+            pieces |= hash_together(own, columns)
+        for name, transform in self.transforms.items():
+            if name not in hashed:
+                made = [transform.per_value(place, columns[field]) for place, field in enumerate(transform.inputs)]
+                if not set(transform.inputs) <= set(of_all):
+                    made = [
+                        repeated(piece, num_rows) if field in of_all else piece
+                        for field, piece in zip(transform.inputs, made)
+                    ]
+                pieces[name] = transform.per_row(made)
+            if of_all and set(transform.inputs) <= set(of_all):
+                pieces[name] = repeated(pieces[name], num_rows)
+        return {name: pieces[name] for name in self.transforms}
 
 
 def _input_fields(feature: FeatureConfig, declared: Mapping[str, Field]) -> list[Field]:

@@ -115,3 +115,18 @@ def expect(piece: Piece, kind: type[_Kind]) -> _Kind:
 def count(flags: tf.Tensor) -> tf.Tensor:
     """Returns boolean flags `[n]` as numbers to add up, int64."""
     return tf.cast(flags, tf.int64)
+
+
+def repeated(piece: Piece, num_rows: tf.Tensor) -> Piece:
+    """Returns a piece of one value as that of so many rows; of a history, its steps are repeated with it."""
+
+    def tiled(tensor: tf.Tensor) -> tf.Tensor:
+        return tf.tile(tensor, tf.stack([num_rows, *[1] * (len(tensor.shape) - 1)]))
+
+    counts = {kind: tiled(numbers) for kind, numbers in piece.counts.items()}
+    if isinstance(piece, Sequence):
+        steps = repeated(piece.steps, num_rows)
+        assert isinstance(steps, Ids | Bags | Dense)
+        return Sequence(steps, tiled(piece.lengths), counts)
+    values = {name: tiled(value) for name, value in piece._asdict().items() if tf.is_tensor(value)}
+    return piece._replace(**values, counts=counts)

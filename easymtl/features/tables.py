@@ -1,5 +1,6 @@
 """Where every feature of every group finds its vector: its slot in the packed columns and its table."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import tensorflow as tf
@@ -89,6 +90,23 @@ class Layout:
     def id_type(self, width: int) -> tf.DType:
         """Returns int32, or int64 where the variable of a width has 2^31 rows or more."""
         return tf.int64 if self.rows_by_width.get(width, 0) >= 2**31 else tf.int32
+
+    def name_histories(self, parallel: Iterable[Iterable[str]]) -> None:
+        """Numbers the histories, those alike that are read side by side: they are packed together.
+
+        Args:
+            parallel: features that have to have equal lengths, see `config.parallel_histories`.
+        """
+        of_feature: dict[str, set[str]] = {}
+        for names in map(set, parallel):
+            together = names.union(*(of_feature.get(name, ()) for name in names))
+            of_feature |= dict.fromkeys(together, together)
+        numbers: dict[str, int] = {}
+        for columns in self.columns.values():
+            if isinstance(columns, StepColumns):
+                feature = columns.slot.feature
+                first = min(of_feature.get(feature, {feature}))
+                columns.history = f"history_{numbers.setdefault(first, len(numbers))}"
 
     def _columns(self, transform: Transform) -> PackedColumns:
         """Returns the packed columns that a feature goes to."""

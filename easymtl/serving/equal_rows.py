@@ -13,7 +13,7 @@ _NOTHING = -2
 
 
 def require_equal_rows(
-    columns: Mapping[str, tf.Tensor], lists: Collection[str] = (), num_rows: int | None = None
+    columns: Mapping[str, tf.Tensor], lists: Collection[str] = (), num_rows: int | None = None, problem: str = ""
 ) -> dict[str, tf.Tensor]:
     """Returns the columns, which cannot be computed from unless all of them have the same number of rows.
 
@@ -24,7 +24,12 @@ def require_equal_rows(
         columns: `[rows]` each.
         lists: those that are `[rows, values]`.
         num_rows: how many rows there have to be; None for any number.
+        problem: the beginning of the sentence, where it is not the usual one.
     """
+    if not problem:
+        problem = "inputs have different numbers of rows"
+        if num_rows is not None:
+            problem = f"inputs do not have {num_rows} rows, for which this model was exported"
     axes = [2 if name in lists else 1 for name in columns]
     sizes = _ends_marked(_shapes(columns))
     # Of the values alone: how long the list is, optimizers take from the signature, which a request need not keep to.
@@ -37,7 +42,7 @@ def require_equal_rows(
     if num_rows is not None:
         is_right &= tf.equal(rows[0], num_rows)
     checked = tf.cond(
-        is_right, tf.no_op, lambda: tf.debugging.Assert(False, [_message(list(columns), lists, num_rows, sizes)])
+        is_right, tf.no_op, lambda: tf.debugging.Assert(False, [_message(list(columns), lists, problem, sizes)])
     )
     with tf.control_dependencies([checked]):
         return dict(zip(columns, tf.identity_n(list(columns.values()))))
@@ -68,7 +73,7 @@ def _ends_marked(shapes: list[tf.Tensor]) -> tf.Tensor:
     return tf.raw_ops.PlaceholderWithDefault(input=marked, shape=[None])
 
 
-def _message(names: list[str], lists: Collection[str], num_rows: int | None, sizes: tf.Tensor) -> tf.Tensor:
+def _message(names: list[str], lists: Collection[str], problem: str, sizes: tf.Tensor) -> tf.Tensor:
     """Returns the sentence, a scalar: the inputs whose shape is not that of most, and one that has it."""
     texts = tf.strings.reduce_join(tf.strings.as_string(sizes), separator=" ")
     found = tf.strings.strip(tf.strings.split(texts, str(_END))[: len(names)])
@@ -83,9 +88,6 @@ def _message(names: list[str], lists: Collection[str], num_rows: int | None, siz
     is_usual = tf.equal(places, tf.argmax(counts, output_type=tf.int32))
     told = tf.strings.join([names, found], separator=" ")
     told = tf.concat([tf.boolean_mask(told, ~is_usual), tf.boolean_mask(told, is_usual)[:1]], axis=0)
-    problem = "inputs have different numbers of rows"
-    if num_rows is not None:
-        problem = f"inputs do not have {num_rows} rows, for which this model was exported"
     of_lists = f", and of {', '.join(name for name in names if name in lists)} a list of values [rows, values]"
     return tf.strings.join(
         [

@@ -31,9 +31,11 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.scoring.scorer import RankerScorer
 from easymtl.serving.parity import Parity, check_parity
 from easymtl.serving.placement import Placement, check_placement
+from easymtl.serving.proof_of_signatures import with_further
 from easymtl.serving.proof_rows import ProofRows, proof_rows
 from easymtl.serving.request_form import RequestForm
 from easymtl.serving.saved_model import ServingModel
+from easymtl.serving.signature_listing import list_signatures
 from easymtl.serving.signatures import SIGNATURE, keywords, save
 from easymtl.tasks.ranker import Ranker
 
@@ -89,11 +91,12 @@ def export(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path, keep:
     final = _new_subfolder(Path(folder))
     draft = draft_of(final)
     try:
-        signature = model.signature()
+        signatures = model.signatures()
         draft.parent.mkdir(parents=True, exist_ok=True)
-        outputs = save(model, draft, {SIGNATURE: signature})[SIGNATURE]
+        outputs = save(model, draft, signatures)[SIGNATURE]
         _copy_assets(pipeline, draft)
         rows = proof_rows(pipeline, model.fields, Encoder(ranker.feature_set))
+        rows = with_further(rows, pipeline, model.form, signatures) if rows else None
         parity = check_parity(draft, rows, _expected(pipeline, ranker, rows)) if rows else None
         placement = _checked_placement(draft)
         done = Export(
@@ -102,9 +105,13 @@ def export(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path, keep:
             outputs=outputs,
             parity=parity,
             placement=placement,
-            **_request(pipeline, model.form, signature.inputs),
+            **_request(pipeline, model.form, signatures[SIGNATURE].inputs),
         )
         _describe(draft, done)
+        _write_json(
+            draft / "assets.extra" / "signatures.json",
+            list_signatures(draft, ranker.feature_set.packing, model.form, done.missing, done.padding),
+        )
         publish(draft, final)
     except (OSError, tf.errors.OpError) as error:
         raise UserError(f"{final}: could not be written: {reason(error)}") from None
@@ -204,8 +211,11 @@ def _describe(draft: Path, done: Export) -> None:
         "keywords": done.keywords,
         "outputs": done.outputs,
     }
-    text = json.dumps(document, indent=2, ensure_ascii=False)
-    (draft / "assets.extra" / "easymtl.json").write_text(text, encoding="utf-8")
+    _write_json(draft / "assets.extra" / "easymtl.json", document)
+
+
+def _write_json(path: Path, document: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(document, indent=2, ensure_ascii=False), encoding="utf-8")
 
 
 def _prune(folder: Path, keep: int) -> None:

@@ -1,6 +1,10 @@
-"""Networks whose weights are constants: TensorFlow folds what follows from them when it loads the model."""
+"""Functions that stand once in a SavedModel, and networks whose weights are constants.
+
+What follows from constants TensorFlow folds when it loads the model.
+"""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
@@ -15,14 +19,31 @@ def freeze(network: Callable[[Tensors], dict[str, tf.Tensor]], specs: Mapping[st
         network: maps tensors by name to outputs by name.
         specs: the names that it takes and what stands under each.
     """
+    traced, outputs = _traced(network, specs)
+    constant = convert_variables_to_constants_v2(traced, lower_control_flow=False)
+    return lambda tensors: dict(zip(outputs, constant(*(tensors[name] for name in specs))))
+
+
+def traced_once(function: Callable[[Tensors], Tensors], specs: Mapping[str, tf.TensorSpec]) -> Callable:
+    """Returns a function of the same values that is a single one in the graphs of all functions that call it.
+
+    Args:
+        function: maps tensors by name to outputs by name.
+        specs: the names that it takes and what stands under each.
+    """
+    traced, outputs = _traced(function, specs)
+    return lambda tensors: dict(zip(outputs, traced(*(tensors[name] for name in specs))))
+
+
+def _traced(function: Callable[[Tensors], Tensors], specs: Mapping[str, tf.TensorSpec]) -> tuple[Any, list[str]]:
+    """Returns a concrete function of tensors in the order of the specs, and the names of its outputs."""
     names = list(specs)
     outputs: list[str] = []
 
     def flat(*values: tf.Tensor) -> list[tf.Tensor]:
-        result = network(dict(zip(names, values)))
+        result = function(dict(zip(names, values)))
         outputs[:] = list(result)
         return [result[name] for name in outputs]
 
     traced = tf.function(flat, input_signature=list(specs.values()), autograph=False).get_concrete_function()
-    constant = convert_variables_to_constants_v2(traced, lower_control_flow=False)
-    return lambda tensors: dict(zip(outputs, constant(*(tensors[name] for name in names))))
+    return traced, outputs

@@ -12,7 +12,9 @@ import numpy as np
 import pyarrow as pa
 
 from easymtl.errors import UserError
+from easymtl.serving import tf_example
 from easymtl.serving.proof_rows import ProofRows
+from easymtl.serving.signatures import ENCODED, SIGNATURE, TF_EXAMPLE, USER_ONCE
 
 TOLERANCE = 1e-5
 """How much a score may differ, next to 1 or the largest score of its output: float32 beside a logit of 7 is that exact.
@@ -45,14 +47,17 @@ def check_parity(folder: Path, rows: ProofRows, expected: Mapping[str, np.ndarra
         expected: predictions of the checkpoint on the same rows, by name.
 
     Raises:
-        UserError: the SavedModel cannot be loaded, lacks a prediction, or scores differ by more than `TOLERANCE`.
+        UserError: the SavedModel cannot be loaded, a signature lacks a prediction, or scores of one differ by more
+            than `TOLERANCE`.
     """
-    scores = score_apart(folder, rows.sent)
-    if set(scores) != set(expected):
-        raise UserError(f"{folder}: the SavedModel gives {sorted(scores)}, the checkpoint {sorted(expected)}.")
+    further = (rows.examples, rows.num_users) if rows.signatures else ()
+    scores = score_apart(folder, rows.sent, *further)
+    wanted = {**expected, **_of_signatures(rows, expected)}
+    if set(scores) != set(wanted):
+        raise UserError(f"{folder}: the SavedModel gives {sorted(scores)}, the checkpoint {sorted(wanted)}.")
     largest = 0.0
-    for name, values in expected.items():
-        difference = _difference(name, scores[name], expected)
+    for name, values in wanted.items():
+        difference = _difference(name, scores[name], wanted)
         if not np.all(difference <= TOLERANCE * _size(values)):
             row = int(np.argmax(np.max(difference.reshape(len(values), -1), axis=1)))
             raise UserError(
@@ -60,7 +65,29 @@ def check_parity(folder: Path, rows: ProofRows, expected: Mapping[str, np.ndarra
                 "checkpoint. It was not published; please report this with the config."
             )
         largest = max(largest, float(difference.max(initial=0.0)))
-    return Parity(rows.num_rows, largest, rows.read.num_rows - rows.num_rows)
+    return Parity(rows.num_rows, largest, rows.num_blanked)
+
+
+def of_signature(signature: str, name: str) -> str:
+    """Returns what an output is called where several signatures have it."""
+    return name if signature == SIGNATURE else f"{signature}: {name}"
+
+
+def _of_signatures(rows: ProofRows, expected: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns what the further signatures have to give, by `of_signature`."""
+    end = rows.read.num_rows - rows.num_users
+    asked = {
+        ENCODED: slice(None),
+        TF_EXAMPLE: slice(end - len(rows.examples or ()), end),
+        USER_ONCE: slice(end, None),
+    }
+    return {
+        of_signature(signature, name): values[asked[signature]]
+        for signature in rows.signatures
+        for name, values in expected.items()
+        # Packed tensors hold nothing of what features have read.
+        if signature != ENCODED or values.dtype.kind != "O"
+    }
 
 
 def _difference(name: str, scores: np.ndarray, expected: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -100,26 +127,52 @@ def _size(values: np.ndarray) -> float:
     return float(np.max(np.abs(values[np.isfinite(values)]), initial=1.0))
 
 
-def score_apart(folder: Path, columns: Mapping[str, pa.Array]) -> dict[str, np.ndarray]:
+def score_apart(
+    folder: Path, columns: Mapping[str, pa.Array], examples: pa.Array | None = None, num_users: int = 0
+) -> dict[str, np.ndarray]:
     """Returns the scores of a SavedModel, computed in a new process that does not import easymtl.
+
+    Args:
+        folder: the SavedModel.
+        columns: the inputs of `serving_default`.
+        examples: the input of `tf_example`; None if it is not to be asked.
+        num_users: how many of the last rows are asked of `user_once`.
+
+    Returns:
+        Scores by `of_signature`.
 
     Raises:
         UserError: that process failed; the message ends with what it said.
     """
     with tempfile.TemporaryDirectory() as work:
-        source, target = Path(work) / "columns.arrow", Path(work) / "scores.arrow"
-        table = pa.table(dict(columns))
-        with pa.OSFile(str(source), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
-            writer.write_table(table)
+        source, serialized, target = (Path(work) / name for name in ("columns.arrow", "examples.arrow", "scores"))
+        target.mkdir()
+        _write(source, columns)
+        _write(serialized, {} if examples is None else {tf_example.INPUT: examples})
         program = Path(__file__).with_name("reload.py")
         # -I: neither the current folder nor PYTHONPATH is searched for modules.
-        command = [sys.executable, "-I", str(program), str(folder), str(source), str(target)]
+        paths = [folder, source, serialized, num_users, target]
+        command = [sys.executable, "-I", str(program), *map(str, paths)]
         run = subprocess.run(command, capture_output=True, text=True, check=False)
         if run.returncode != 0:
             raise UserError(f"{folder}: the SavedModel could not be loaded and run:\n{run.stderr[-2000:]}")
-        with pa.OSFile(str(target), "rb") as file:
-            result = pa.ipc.open_file(file).read_all()
-    return {name: _of_arrow(result[name]) for name in result.column_names}
+        return {
+            of_signature(path.name, name): _of_arrow(column)
+            for path in sorted(target.iterdir())
+            for name, column in _read(path).items()
+        }
+
+
+def _write(path: Path, columns: Mapping[str, pa.Array]) -> None:
+    table = pa.table(dict(columns))
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+
+
+def _read(path: Path) -> dict[str, pa.ChunkedArray]:
+    with pa.OSFile(str(path), "rb") as file:
+        table = pa.ipc.open_file(file).read_all()
+    return dict(zip(table.column_names, table.columns))
 
 
 def _of_arrow(column: pa.ChunkedArray) -> np.ndarray:

@@ -33,12 +33,26 @@ class ProofRows:
     Attributes:
         sent: the inputs of a request by name, as a client sends them: no default has been put in, see `as_sent`.
         read: the same rows as the reader hands them to training.
-        num_rows: rows of the data; those behind them have a value blanked.
+        num_rows: rows of the data; those behind them have a value blanked, and those at the end are for further
+            signatures, see `with_further`.
+        raw: what is sent, by field and with null.
+        examples: serialized, for `tf_example`: of the rows in front of those of one user.
+        num_users: rows at the end, all of one user, for `user_once`.
+        signatures: those that are proved beside `serving_default`.
     """
 
     sent: dict[str, pa.Array]
     read: pa.RecordBatch
     num_rows: int
+    raw: pa.RecordBatch | None = None
+    examples: pa.Array | None = None
+    num_users: int = 0
+    signatures: tuple[str, ...] = ()
+
+    @property
+    def num_blanked(self) -> int:
+        """Returns how many rows have a value blanked."""
+        return self.read.num_rows - self.num_rows - self.num_users - len(self.examples or ())
 
 
 def proof_rows(pipeline: Pipeline, fields: Sequence[str], encode: Encoder) -> ProofRows | None:
@@ -65,7 +79,7 @@ def proof_rows(pipeline: Pipeline, fields: Sequence[str], encode: Encoder) -> Pr
         blanked, filled = _blanked(raw.slice(0, _BLANKED_ROWS), used, encode)
         sent = _joined([raw, blanked])
         columns = dict(zip(sent.schema.names, sent.columns))
-        return ProofRows(as_sent(form, columns), _joined([read, filled]), read.num_rows)
+        return ProofRows(as_sent(form, columns), _joined([read, filled]), read.num_rows, sent)
     return None
 
 

@@ -17,6 +17,8 @@ TYPES_OF_LISTS = {STRING: tf.string, INT64: tf.int64, FLOAT: tf.float32}
 
 Tensors = Mapping[str, tf.Tensor]
 
+_OF_USER = "inputs of export_config.user_fields do not have the 1 row of the user, whom all items share"
+
 
 @dataclass(frozen=True)
 class RequestForm:
@@ -58,9 +60,58 @@ class RequestForm:
             for name, field in self.fields.items()
         }
 
-    def columns(self, request: Tensors) -> dict[str, tf.Tensor]:
-        """Returns the raw columns `[rows]` of a request, by field; the graph fails where it is none of this form."""
-        inputs = require_equal_rows(request, self.lists, self.num_rows)
+    def columns(self, request: Tensors, problem: str = "") -> dict[str, tf.Tensor]:
+        """Returns the raw columns `[rows]` of a request, by field; the graph fails where it is none of this form.
+
+        Args:
+            request: the inputs.
+            problem: what to say of a wrong number of rows, see `require_equal_rows`.
+        """
+        inputs = require_equal_rows(request, self.lists, self.num_rows, problem)
         if self.separator is not None:
             return lines.columns_of(inputs[lines.INPUT], list(self.fields.values()), self.separator)
         return texts_of(inputs, self.lists) if self.lists else inputs
+
+
+@dataclass(frozen=True)
+class UserForm:
+    """The inputs of a signature of one user and many items.
+
+    Attributes:
+        user: the fields that are sent once, `[1]`, or `[1, values]`.
+        items: all others.
+    """
+
+    user: RequestForm
+    items: RequestForm
+
+    @classmethod
+    def of(cls, pipeline: Pipeline, form: RequestForm) -> "UserForm | None":
+        """Returns the form of the same fields with `export_config.user_fields` apart; None where there are none."""
+        names = {name for name in pipeline.export_config.user_fields if name in form.fields}
+        if not names or form.separator is not None:
+            return None
+
+        def part(is_user: bool) -> RequestForm:
+            fields = {name: field for name, field in form.fields.items() if (name in names) is is_user}
+            lists = {name: one for name, one in form.lists.items() if name in fields}
+            return RequestForm(fields, lists, None, 1 if is_user else form.num_rows)
+
+        return cls(part(True), part(False))
+
+    def specs(self) -> dict[str, tf.TensorSpec]:
+        """Returns the inputs by name."""
+        return {**self.user.specs(), **self.items.specs()}
+
+    def columns(self, request: Tensors) -> dict[str, tf.Tensor]:
+        """Returns the raw columns, `[1]` of the user and `[rows]` of items; the graph fails where they are none."""
+        user, items = ({name: request[name] for name in part.fields} for part in (self.user, self.items))
+        return {**self.user.columns(user, _OF_USER), **(self.items.columns(items) if items else {})}
+
+    def repeated(self, columns: Tensors) -> dict[str, tf.Tensor]:
+        """Returns all columns `[rows]`."""
+        items = [columns[name] for name in self.items.fields]
+        num_rows = tf.shape(items[0]) if items else tf.constant([1])
+        return {
+            name: tf.tile(column, num_rows) if name in self.user.fields else column for name, column in columns.items()
+        }

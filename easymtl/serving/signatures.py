@@ -19,6 +19,10 @@ from tensorflow.core.protobuf import saved_model_pb2, saved_object_graph_pb2
 from tensorflow.python.saved_model import fingerprinting_utils
 
 SIGNATURE = "serving_default"
+ENCODE = "encode"
+ENCODED = "encoded"
+TF_EXAMPLE = "tf_example"
+USER_ONCE = "user_once"
 
 Tensors = Mapping[str, tf.Tensor]
 
@@ -58,8 +62,9 @@ def save(model: tf.Module, folder: str | Path, signatures: Mapping[str, Signatur
     loaded = _loaded_functions(graph.object_graph_def)
     for name, signature in signatures.items():
         arguments = _arguments(signature.inputs)
+        _declare_shapes(graph.signature_def[name].inputs, arguments, signature.inputs)
         _rename_keys(graph.signature_def[name].inputs, arguments)
-        _rename_arguments(graph.object_graph_def, loaded[name], arguments)
+        _rename_arguments(graph.object_graph_def, loaded[name], arguments, signature.inputs)
     path.write_bytes(saved.SerializeToString(deterministic=True))
     # It holds checksums of the file.
     fingerprinting_utils.write_fingerprint(str(folder))
@@ -90,8 +95,10 @@ def names_of(function: tf.types.experimental.ConcreteFunction) -> dict[str, str]
 
 def _trace(signature: Signature) -> tf.types.experimental.ConcreteFunction:
     arguments = _arguments(signature.inputs)
+    # A request need not keep to the sizes that are declared, and what looks at its sizes would be left out of a graph
+    # in which they are known.
     specs = [
-        tf.TensorSpec(signature.inputs[name].shape, signature.inputs[name].dtype, name=argument)
+        tf.TensorSpec([None] * len(signature.inputs[name].shape), signature.inputs[name].dtype, name=argument)
         for argument, name in arguments.items()
     ]
 
@@ -144,6 +151,12 @@ def _loaded_functions(graph: saved_object_graph_pb2.SavedObjectGraph) -> dict[st
     return {child.local_name: child.node_id for child in graph.nodes[root].children}
 
 
+def _declare_shapes(infos: MutableMapping, names: Mapping[str, str], inputs: Mapping[str, tf.TensorSpec]) -> None:
+    """Writes the shapes of inputs into a SignatureDef."""
+    for argument, info in infos.items():
+        info.tensor_shape.CopyFrom(inputs[names[argument]].shape.as_proto())
+
+
 def _rename_keys(fields: MutableMapping, names: Mapping[str, str]) -> None:
     """Renames the keys of a map of messages."""
     values = {names[key]: value.SerializeToString() for key, value in fields.items()}
@@ -152,8 +165,13 @@ def _rename_keys(fields: MutableMapping, names: Mapping[str, str]) -> None:
         fields[name].ParseFromString(value)
 
 
-def _rename_arguments(graph: saved_object_graph_pb2.SavedObjectGraph, node: int, names: Mapping[str, str]) -> None:
-    """Renames the arguments of a function where Python's loader reads them."""
+def _rename_arguments(
+    graph: saved_object_graph_pb2.SavedObjectGraph,
+    node: int,
+    names: Mapping[str, str],
+    inputs: Mapping[str, tf.TensorSpec],
+) -> None:
+    """Renames the arguments of a function where Python's loader reads them, and declares their shapes."""
     bare = graph.nodes[node].bare_concrete_function
     parameters = _parameters(names.values())
     called = keywords(names.values())
@@ -166,4 +184,5 @@ def _rename_arguments(graph: saved_object_graph_pb2.SavedObjectGraph, node: int,
     fields = structure.tuple_value.values[1].dict_value.fields
     for argument, value in fields.items():
         value.tensor_spec_value.name = names[argument]
+        value.tensor_spec_value.shape.CopyFrom(inputs[names[argument]].shape.as_proto())
     _rename_keys(fields, {argument: parameters[name] for argument, name in names.items()})

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from easymtl.config import view
+from easymtl.config.parallel_histories import parallel_histories
 from easymtl.data.bad_values import ADVICE, BadValues, described, usable_rows
 from easymtl.data.convert import default_scalar
 from easymtl.data.fields import input_fields
@@ -15,7 +16,7 @@ from easymtl.data.text_form import text_forms
 from easymtl.errors import UserError
 from easymtl.features.labels import LabelCheck, LabelRule, checked_numbers, label_rules, number_rules
 from easymtl.features.number_texts import NumberTexts, number_texts
-from easymtl.features.side_by_side import num_steps, parallel_histories, uneven
+from easymtl.features.side_by_side import num_steps, uneven
 from easymtl.features.tag_weights import TagWeights, tag_weights
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.verbs.first_rows import rows_at_first

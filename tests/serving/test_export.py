@@ -40,8 +40,8 @@ def quick(trained, exported, monkeypatch):
     pipeline = trained.pipeline()
     ranker = load_ranker(pipeline, trained.checkpoint)
     signature = signatures.Signature(lambda columns: {}, {name: tf.TensorSpec([None]) for name in exported.inputs})
-    form = RequestForm.of(pipeline, exported.inputs)
-    model = SimpleNamespace(fields=list(exported.inputs), form=form, signature=lambda: signature)
+    form, functions = RequestForm.of(pipeline, exported.inputs), {signatures.SIGNATURE: signature}
+    model = SimpleNamespace(fields=list(exported.inputs), form=form, signatures=lambda: functions)
     rows = proof_rows(pipeline, model.fields, Encoder(ranker.feature_set))
 
     def save(model, draft, functions):

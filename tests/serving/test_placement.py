@@ -122,7 +122,7 @@ def test_branches_that_are_not_served_are_not_looked_at(tmp_path):
 
 
 def test_export_that_cannot_run_on_a_gpu_is_refused(trained, tmp_path, score_here, monkeypatch):
-    signature = exporting.ServingModel.signature
+    signatures = exporting.ServingModel.signatures
 
     def with_ragged_range(model):
         predictions = Ranker.predictions
@@ -135,9 +135,9 @@ def test_export_that_cannot_run_on_a_gpu_is_refused(trained, tmp_path, score_her
 
         with monkeypatch.context() as patch:
             patch.setattr(Ranker, "predictions", spoiled)
-            return signature(model)
+            return signatures(model)
 
-    monkeypatch.setattr(exporting.ServingModel, "signature", with_ragged_range)
+    monkeypatch.setattr(exporting.ServingModel, "signatures", with_ragged_range)
     with pytest.raises(UserError, match=r"no GPU kernel is registered for \S+ \(RaggedRange\)\. It was not published"):
         export(trained.pipeline(), trained.checkpoint, tmp_path)
     assert not list(tmp_path.iterdir())

@@ -13,7 +13,6 @@ from easymtl.features.feature_set import FeatureSet
 from easymtl.serving import export as exporting
 from easymtl.serving.export import export, missing_values
 from easymtl.serving.proof_rows import _compact, proof_rows
-from easymtl.serving.signatures import Signature
 
 pytestmark = pytest.mark.usefixtures("op_by_op")
 
@@ -127,21 +126,16 @@ def test_with_its_defaults_the_graph_is_proved(trained, without_nulls, tmp_path,
 def test_a_lost_default_fails_the_proof_though_no_row_lacks_a_value(
     trained, without_nulls, tmp_path, score_here, monkeypatch, lost
 ):
-    signature = exporting.ServingModel.signature
+    signatures = exporting.ServingModel.signatures
 
     def without_default(model):
-        made = signature(model)
         filled = FeatureSet.filled
+        with monkeypatch.context() as patch:
+            patch.setattr(FeatureSet, "filled", lambda features, name, column: (
+                column if name == lost else filled(features, name, column)))  # fmt: skip
+            return signatures(model)
 
-        def serve(columns):
-            with monkeypatch.context() as patch:
-                patch.setattr(FeatureSet, "filled", lambda features, name, column: (
-                    column if name == lost else filled(features, name, column)))  # fmt: skip
-                return made.function(columns)
-
-        return Signature(serve, made.inputs)
-
-    monkeypatch.setattr(exporting.ServingModel, "signature", without_default)
+    monkeypatch.setattr(exporting.ServingModel, "signatures", without_default)
     with pytest.raises(UserError, match=r"of row 3\d\d is .* It was not published"):
         export(without_nulls, trained.checkpoint, tmp_path / "to")
 

@@ -5,15 +5,17 @@ from collections.abc import Iterator
 
 from easymtl.config.export_files import asset_files, reads_vocabulary_file
 from easymtl.config.feature_outputs import feature_outputs
-from easymtl.config.multi_values import multi_value_faults, value_separators
+from easymtl.config.multi_values import multi_value_faults, multi_values, value_separators
+from easymtl.config.parallel_histories import parallel_histories
 from easymtl.config.rules.data import dialect_problems
-from easymtl.config.rules.groups import grouped_names
+from easymtl.config.rules.groups import read_names
 from easymtl.config.rules.review import FEATURES, INPUT_NAMES, INPUT_TYPES, Review, feature_name
 from easymtl.protos.feature_pb2 import FeatureConfig
 
 _EXPORT = "export_config"
 _LINE = f"{_EXPORT}.multi_placeholder"
 _LISTS = f"{_EXPORT}.multi_value_fields"
+_USERS = f"{_EXPORT}.user_fields"
 _ASSETS = f"{_EXPORT}.asset_files"
 
 
@@ -52,6 +54,51 @@ def check_line(review: Review) -> None:
             review.problem(_LINE, text, *FEATURES, "data_config.separator")
 
 
+def check_users(review: Review) -> None:
+    """The fields of the user exist and are inputs, and what belongs together is not torn apart."""
+    config = review.pipeline.export_config
+    names = [(f"{_USERS}[{index}]", name) for index, name in enumerate(config.user_fields)]
+    review.check_unique(names, "Leave one of them out.")
+    users = set(config.user_fields)
+    read = {name for _, feature in _grouped(review) for name in feature.input_names}
+    labels = {*review.data.label_fields, review.data.sample_weight} - {""}
+    for path, name in names:
+        if not review.check_input_field(path, name):
+            continue
+        if name not in read and (config.filter_inputs or name in labels):
+            text = f'names "{name}", which no feature reads, so that it is no input of the SavedModel: leave it out.'
+            review.problem(path, text, *FEATURES)
+    if not names:
+        return
+    if not config.multi_placeholder:
+        text = "needs an input for each field, and with multi_placeholder: false a row is one line: leave out one."
+        review.problem(_USERS, text, _LINE)
+    elif read and read <= users:
+        text = "names all fields that features read, so that items would have none: leave out those of the items."
+        review.problem(_USERS, text, *FEATURES)
+    if review.problems:
+        # What stands side by side can be told of a config that is right.
+        return
+    for first, second, why in _belonging_together(review):
+        if (first in users) is not (second in users):
+            text = f'names one of "{first}" and "{second}", and not the other: {why}, so name both or none.'
+            review.problem(_USERS, text, *FEATURES)
+
+
+def _belonging_together(review: Review) -> Iterator[tuple[str, str, str]]:
+    """Yields pairs of fields that are of the user both or not at all, and why."""
+    fields = {name: feature.input_names for name, feature in _grouped(review)}
+    for histories in parallel_histories(review.pipeline):
+        found = list(dict.fromkeys(fields[name][0] for name in histories if fields.get(name)))
+        for other in found[1:]:
+            yield found[0], other, "histories that are read side by side have equal lengths"
+    lists = multi_values(review.pipeline)
+    for name, one in lists.items():
+        for tags in one.tags:
+            if tags in lists:
+                yield tags, name, "weights of a list stand at the places of its tags"
+
+
 def check_outputs(review: Review) -> None:
     """Each output has a name of its own."""
     if not review.pipeline.export_config.export_features:
@@ -85,7 +132,7 @@ def check_assets(review: Review) -> None:
 
 def _grouped(review: Review) -> Iterator[tuple[str, FeatureConfig]]:
     """Yields name and message of each feature that a group reads."""
-    grouped = grouped_names(review)
+    read = read_names(review)
     for _, feature in review.written_features():
-        if (name := feature_name(feature)) in grouped:
+        if (name := feature_name(feature)) in read:
             yield name, feature

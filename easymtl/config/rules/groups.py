@@ -152,11 +152,16 @@ def grouped_names(review: Review) -> set[str]:
     return {name for pattern, short in zip(patterns, is_short) if short for name in view.expand_range(pattern)}
 
 
-def _used_names(review: Review) -> set[str]:
-    spaces = [*(tower for _, tower in review.towers()), *review.pipeline.model_config.kd]
-    used = {message.task_space_indicator_name for message in spaces} | grouped_names(review)
+def read_names(review: Review) -> set[str]:
+    """Returns the names that groups read, those of their attention over histories among them."""
+    read = grouped_names(review)
     for group in review.pipeline.model_config.feature_groups:
         for _, message in walk(group):
             if message.DESCRIPTOR.name == "SeqAttMap":
-                used.update([*message.key, *message.hist_seq, *message.aux_hist_seq])
-    return used
+                read.update([*message.key, *message.hist_seq, *message.aux_hist_seq])
+    return read
+
+
+def _used_names(review: Review) -> set[str]:
+    spaces = [*(tower for _, tower in review.towers()), *review.pipeline.model_config.kd]
+    return {message.task_space_indicator_name for message in spaces} | read_names(review)

@@ -1,6 +1,6 @@
 """Bags: any number of weighted rows of a table per row, summed."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -8,10 +8,23 @@ import tensorflow as tf
 
 from easymtl.data.rows import Column, Ragged
 from easymtl.features.encoded import Encoded, positions
-from easymtl.features.kinds.base import Numbers, PackedColumns, Slot, Tensors, own_rows
+from easymtl.features.kinds.base import (
+    FEATURES,
+    ROWS,
+    VALUES,
+    Numbers,
+    PackedColumns,
+    PackedForm,
+    Slot,
+    Tensors,
+    own_rows,
+    served_rows,
+    served_sums,
+)
 from easymtl.features.kinds.ids import split_slots
 from easymtl.features.pieces import Bags, Piece, expect
 from easymtl.features.products import sum_rows
+from easymtl.features.rectangles import longest, padded
 
 
 class BagColumns(PackedColumns):
@@ -57,6 +70,32 @@ class BagColumns(PackedColumns):
         ids, segments, weights = interleave(bags, [slot.offset for slot in self.slots], self.is_weighted)
         packed = {f"bag_ids_{self.width}": tf.cast(ids, id_type), f"bag_segments_{self.width}": segments}
         return packed if weights is None else {**packed, f"bag_weights_{self.width}": weights}
+
+    def packed_forms(self) -> list[PackedForm]:
+        """Returns `bag_ids`, and `bag_weights` at the same places."""
+        axes = (ROWS, FEATURES, VALUES)
+        weight = "weight of the id at this place, the combiner in it"
+        return [
+            PackedForm("bag_ids", tf.int64, axes, "row of the feature's table", padding=-1),
+            PackedForm("bag_weights", tf.float32, axes, weight, padding=0.0, of="bag_ids", is_weight=True),
+        ]
+
+    def packed(
+        self, pieces: Mapping[str, Piece], slots: Sequence[Slot], names: Collection[str]
+    ) -> dict[str, tf.Tensor]:
+        """Returns `bag_ids`, and `bag_weights`, `[n, slots, longest]`."""
+        bags = [expect(pieces[slot.feature], Bags) for slot in slots]
+        size = longest([bag.lengths for bag in bags])
+        ids = [padded(bag.ids, [bag.lengths], [size], -1) for bag in bags]
+        if "bag_weights" not in names:
+            return {"bag_ids": tf.stack(ids, axis=1)}
+        weights = [padded(weights_of(bag), [bag.lengths], [size], 0.0) for bag in bags]
+        return {"bag_ids": tf.stack(ids, axis=1), "bag_weights": tf.stack(weights, axis=1)}
+
+    def served_vectors(self, parts: Tensors, table: tf.Tensor | None) -> dict[str, tf.Tensor]:
+        """Returns the weighted sums `[n, K, width]`."""
+        rows = served_rows(parts["bag_ids"], self.slots)
+        return {self._vectors: served_sums(table, rows, parts.get("bag_weights"))}
 
     def ids(self, batch: Tensors) -> tf.Tensor:
         """Returns the ids of all bags."""
@@ -111,6 +150,11 @@ class BagColumns(PackedColumns):
         return f"bag_{self.width}"
 
 
+def weights_of(bags: Bags) -> tf.Tensor:
+    """Returns the weights of all ids, `[m]`."""
+    return tf.ones_like(bags.ids, tf.float32) if bags.weights is None else bags.weights
+
+
 def interleave(
     bags: Sequence[Bags], offsets: Sequence[int], is_weighted: bool
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
@@ -137,8 +181,8 @@ def interleave(
     segments = tf.searchsorted(tf.cumsum(lengths), tf.range(tf.reduce_sum(lengths)), side="right")
     if not is_weighted:
         return tf.gather(ids, taken), segments, None
-    weights = [tf.ones_like(bag.ids, tf.float32) if bag.weights is None else bag.weights for bag in bags]
-    return tf.gather(ids, taken), segments, tf.gather(tf.concat(weights, axis=0), taken)
+    weights = tf.concat([weights_of(bag) for bag in bags], axis=0)
+    return tf.gather(ids, taken), segments, tf.gather(weights, taken)
 
 
 def _of_bag(bags: Ragged, index: int, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
 
@@ -62,6 +62,34 @@ class Slot:
     def offset(self) -> int:
         """Returns where the rows of its table start in the variable of its width."""
         return self.table.offset if self.table else 0
+
+
+ROWS, FEATURES, NUMBERS, VALUES, STEPS, ITEMS = "rows", "features", "numbers", "values", "steps", "items"
+"""Axes of packed tensors. Parts of several columns stand side by side along `FEATURES` and `NUMBERS`."""
+
+
+class PackedForm(NamedTuple):
+    """A tensor of a packed request, of which packed columns fill a part, or all.
+
+    Attributes:
+        name: of the tensor.
+        dtype: of its values.
+        axes: what each of its axes counts.
+        meaning: what a value of it is, in words.
+        padding: what stands where there is nothing.
+        of: the tensor whose axes of the same names are as long; itself if None.
+        is_weight: whether it holds weights of ids, which a model in which all weigh 1 does not have.
+        is_length: whether it counts the steps of `of`.
+    """
+
+    name: str
+    dtype: tf.DType
+    axes: tuple[str, ...]
+    meaning: str
+    padding: int | float | None = None
+    of: str | None = None
+    is_weight: bool = False
+    is_length: bool = False
 
 
 class Numbers(NamedTuple):
@@ -123,6 +151,41 @@ class PackedColumns(ABC):
     def transform(self, pieces: Mapping[str, Piece], num_rows: tf.Tensor, id_type: tf.DType) -> dict[str, tf.Tensor]:
         """Returns the same tensors, in TensorFlow, of features as pieces of rows."""
 
+    @abstractmethod
+    def packed_forms(self) -> list[PackedForm]:
+        """Returns the tensors of a packed request in which the features stand; those of weights need not be."""
+
+    def packed_size(self, slot: Slot) -> int:
+        """Returns how many places a feature has in each of these tensors."""
+        return 1
+
+    @abstractmethod
+    def packed(
+        self, pieces: Mapping[str, Piece], slots: Sequence[Slot], names: Collection[str]
+    ) -> dict[str, tf.Tensor]:
+        """Returns the part of a packed request that some of the features fill, of pieces of rows.
+
+        Ids are rows of the feature's own table, -1 for none.
+
+        Args:
+            pieces: by feature.
+            slots: of the features.
+            names: of the tensors that are wanted.
+        """
+
+    @abstractmethod
+    def served_vectors(self, parts: Tensors, table: tf.Tensor | None) -> dict[str, tf.Tensor]:
+        """Returns the vectors of the features of a packed request; the ops on them may run on a GPU.
+
+        Args:
+            parts: the places of all slots, in their order, in each of the packed tensors.
+            table: `[1 + rows, width]`, a zero vector and the rows of all tables of the width.
+        """
+
+    def served_specs(self) -> dict[str, tf.TensorSpec]:
+        """Returns the specs of `served_vectors`."""
+        return self.vector_specs()
+
     def ids(self, batch: Tensors) -> tf.Tensor | None:
         """Returns the rows to look up in the variable of the width, `[m]`, -1 for none; None without a table."""
         return None
@@ -172,3 +235,32 @@ class PackedColumns(ABC):
 def own_rows(ids: np.ndarray, slot: Slot) -> pa.Array:
     """Returns rows of the variable as rows of the feature's own table, null for none."""
     return pa.array(ids - slot.offset, mask=ids < 0)
+
+
+def served_rows(ids: tf.Tensor, slots: Sequence[Slot], axis: int = 1) -> tf.Tensor:
+    """Returns the rows of the served table of ids of features; one that is no row of its own table is the zero vector.
+
+    Args:
+        ids: int64; those of a slot are rows of its own table.
+        slots: of the features.
+        axis: along which they stand.
+    """
+    shape = [1] * len(ids.shape)
+    shape[axis] = len(slots)
+    tables = [slot.table for slot in slots if slot.table]
+    ends = tf.reshape(tf.constant([table.rows for table in tables], tf.int64), shape)
+    firsts = tf.reshape(tf.constant([1 + table.offset for table in tables], tf.int64), shape)
+    is_row = tf.greater_equal(ids, tf.constant(0, tf.int64)) & tf.less(ids, ends)
+    return tf.where(is_row, ids + firsts, tf.constant(0, tf.int64))
+
+
+def served_sums(table: tf.Tensor, rows: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
+    """Returns the weighted sums `[..., width]` of rows `[..., values]` of a served table.
+
+    Row 0 adds nothing, whatever its weight is.
+    """
+    vectors = tf.gather(table, rows)
+    if weights is None:
+        return tf.reduce_sum(vectors, axis=-2)
+    weights = tf.where(tf.equal(rows, tf.constant(0, tf.int64)), tf.constant(0.0), weights)
+    return tf.squeeze(tf.matmul(weights[..., tf.newaxis, :], vectors), axis=-2)

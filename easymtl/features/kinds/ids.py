@@ -1,6 +1,6 @@
 """Ids: one row of a table per row."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -8,7 +8,17 @@ import tensorflow as tf
 
 from easymtl.data.rows import Column
 from easymtl.features.encoded import Encoded
-from easymtl.features.kinds.base import Numbers, PackedColumns, Slot, Tensors, own_rows
+from easymtl.features.kinds.base import (
+    FEATURES,
+    ROWS,
+    Numbers,
+    PackedColumns,
+    PackedForm,
+    Slot,
+    Tensors,
+    own_rows,
+    served_rows,
+)
 from easymtl.features.pieces import Ids, Piece, expect
 from easymtl.features.products import take_rows
 
@@ -42,6 +52,20 @@ class IdColumns(PackedColumns):
         ids = tf.stack([expect(pieces[slot.feature], Ids).ids for slot in self.slots], axis=1)
         offsets = tf.constant([slot.offset for slot in self.slots], tf.int64)
         return {self.name: tf.cast(tf.where(tf.less(ids, 0), ids, ids + offsets), id_type)}
+
+    def packed_forms(self) -> list[PackedForm]:
+        """Returns `ids`."""
+        return [PackedForm("ids", tf.int64, (ROWS, FEATURES), "row of the feature's table", padding=-1)]
+
+    def packed(
+        self, pieces: Mapping[str, Piece], slots: Sequence[Slot], names: Collection[str]
+    ) -> dict[str, tf.Tensor]:
+        """Returns `ids` `[n, slots]`."""
+        return {"ids": tf.stack([expect(pieces[slot.feature], Ids).ids for slot in slots], axis=1)}
+
+    def served_vectors(self, parts: Tensors, table: tf.Tensor | None) -> dict[str, tf.Tensor]:
+        """Returns the vectors `[n, K, width]`."""
+        return {self._vectors: tf.gather(table, served_rows(parts["ids"], self.slots))}
 
     def ids(self, batch: Tensors) -> tf.Tensor:
         """Returns the ids row by row."""

@@ -1,6 +1,6 @@
 """Numbers: what needs no table."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from easymtl.data.rows import Column
 from easymtl.features.encoded import Encoded
-from easymtl.features.kinds.base import Numbers, PackedColumns, Slot, Tensors
+from easymtl.features.kinds.base import NUMBERS, ROWS, Numbers, PackedColumns, PackedForm, Slot, Tensors
 from easymtl.features.pieces import Dense, Piece, expect
 
 
@@ -39,6 +39,24 @@ class DenseColumns(PackedColumns):
     def transform(self, pieces: Mapping[str, Piece], num_rows: tf.Tensor, id_type: tf.DType) -> dict[str, tf.Tensor]:
         """Returns the numbers `[n, W]`."""
         return {self.name: tf.concat([expect(pieces[slot.feature], Dense).values for slot in self.slots], axis=1)}
+
+    def packed_forms(self) -> list[PackedForm]:
+        """Returns `dense`."""
+        return [PackedForm("dense", tf.float32, (ROWS, NUMBERS), "number as the network reads it, scaled")]
+
+    def packed_size(self, slot: Slot) -> int:
+        """Returns how many numbers a feature has."""
+        return slot.width
+
+    def packed(
+        self, pieces: Mapping[str, Piece], slots: Sequence[Slot], names: Collection[str]
+    ) -> dict[str, tf.Tensor]:
+        """Returns `dense` `[n, numbers of the slots]`."""
+        return {"dense": tf.concat([expect(pieces[slot.feature], Dense).values for slot in slots], axis=1)}
+
+    def served_vectors(self, parts: Tensors, table: tf.Tensor | None) -> dict[str, tf.Tensor]:
+        """Returns the numbers as they are."""
+        return {self.name: parts["dense"]}
 
     def vectors(self, batch: Tensors, rows: tf.Tensor | None, positions: tf.Tensor | None) -> dict[str, tf.Tensor]:
         """Returns the numbers as they are."""

@@ -1,6 +1,6 @@
 """Plain columns: values as they come, for blocks that read no embeddings."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from easymtl.data.rows import Column
 from easymtl.features.encoded import Encoded
-from easymtl.features.kinds.base import Numbers, PackedColumns, Slot, Tensors
+from easymtl.features.kinds.base import NUMBERS, ROWS, Numbers, PackedColumns, PackedForm, Slot, Tensors
 from easymtl.features.pieces import Piece, Plain, expect
 
 
@@ -41,6 +41,26 @@ class PlainColumns(PackedColumns):
         """Returns the values."""
         (slot,) = self.slots
         return {self.name: expect(pieces[slot.feature], Plain).values}
+
+    def packed_forms(self) -> list[PackedForm]:
+        """Returns a tensor of its own."""
+        axes = (ROWS,) if self.width == 1 else (ROWS, NUMBERS)
+        return [PackedForm(self.name, self.dtype, axes, "value as the network reads it")]
+
+    def packed_size(self, slot: Slot) -> int:
+        """Returns how many values a row has."""
+        return self.width
+
+    def packed(
+        self, pieces: Mapping[str, Piece], slots: Sequence[Slot], names: Collection[str]
+    ) -> dict[str, tf.Tensor]:
+        """Returns the values."""
+        (slot,) = slots
+        return {self.name: expect(pieces[slot.feature], Plain).values}
+
+    def served_vectors(self, parts: Tensors, table: tf.Tensor | None) -> dict[str, tf.Tensor]:
+        """Returns the values as they are."""
+        return {self.name: parts[self.name]}
 
     def vectors(self, batch: Tensors, rows: tf.Tensor | None, positions: tf.Tensor | None) -> dict[str, tf.Tensor]:
         """Returns the values as they are."""

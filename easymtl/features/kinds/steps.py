@@ -1,6 +1,6 @@
 """Steps: a history per row, its vectors not combined."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -9,9 +9,25 @@ import tensorflow as tf
 from easymtl.data.rows import Column, Ragged
 from easymtl.features import pieces
 from easymtl.features.encoded import Encoded
-from easymtl.features.kinds.base import Numbers, PackedColumns, Slot, Tensors, own_rows
+from easymtl.features.kinds.bags import weights_of
+from easymtl.features.kinds.base import (
+    FEATURES,
+    ITEMS,
+    NUMBERS,
+    ROWS,
+    STEPS,
+    Numbers,
+    PackedColumns,
+    PackedForm,
+    Slot,
+    Tensors,
+    own_rows,
+    served_rows,
+    served_sums,
+)
 from easymtl.features.pieces import Bags, Dense, Ids, Piece, expect
 from easymtl.features.products import sum_rows, take_rows
+from easymtl.features.rectangles import longest, padded
 from easymtl.features.text import rows_and_places
 from easymtl.layers.steps import Rectangle, Segments, Steps
 
@@ -27,6 +43,7 @@ class StepColumns(PackedColumns):
                  `item_weights_<k>` float32 `[p]` where some weigh other than 1
         numbers  `step_values_<k>` float32 `[m, width]`
 
+    A packed request has the tensors of `history`: those that are read side by side stand in the same ones.
     `most_steps` are the steps that are kept of a row, 0 for all. Vectors have the same rows and lengths, and
     `steps_<k>` `[m, width]`, or `[n, longest, width]` for `Rectangle`.
     """
@@ -37,6 +54,7 @@ class StepColumns(PackedColumns):
         super().__init__(name, width)
         self.of = of
         self.most_steps = most_steps
+        self.history = name
 
     @property
     def key(self) -> str:
@@ -101,6 +119,77 @@ class StepColumns(PackedColumns):
             ones = tf.ones_like(steps.ids, tf.float32)
             result[f"item_weights_{key}"] = ones if steps.weights is None else steps.weights
         return result
+
+    def packed_forms(self) -> list[PackedForm]:
+        """Returns `<history>_lengths` and `_ids`, `_values`, or `_item_ids` and `_item_weights`."""
+        row = "row of the feature's table"
+        if self.of is Ids:
+            data = [PackedForm(self._data, tf.int64, (ROWS, STEPS, FEATURES), row, padding=-1)]
+        elif self.of is Dense:
+            axes = (ROWS, STEPS, NUMBERS)
+            data = [PackedForm(self._data, tf.float32, axes, "number as the network reads it, scaled", padding=0.0)]
+        else:
+            of_items, weight = (ROWS, STEPS, ITEMS, FEATURES), "weight of the id at this place, the combiner in it"
+            data = [
+                PackedForm(self._data, tf.int64, of_items, row, padding=-1),
+                PackedForm(self._weights, tf.float32, of_items, weight, padding=0.0, of=self._data, is_weight=True),
+            ]
+        meaning = "how many steps of the row there are; those behind them are padding"
+        return [*data, PackedForm(self._lengths, tf.int64, (ROWS,), meaning, of=self._data, is_length=True)]
+
+    def packed_size(self, slot: Slot) -> int:
+        """Returns the numbers of a step, or 1 for its ids."""
+        return self.width if self.of is Dense else 1
+
+    def packed(
+        self, pieces_: Mapping[str, Piece], slots: Sequence[Slot], names: Collection[str]
+    ) -> dict[str, tf.Tensor]:
+        """Returns the steps of each row, padded to the longest one."""
+        sequence = expect(pieces_[self.slot.feature], pieces.Sequence)
+        steps, lengths = sequence.steps, sequence.lengths
+        size = longest([lengths])
+        result = {self._lengths: lengths} if self._lengths in names else {}
+        if isinstance(steps, Dense):
+            return {**result, self._data: padded(steps.values, [lengths], [size], 0.0)}
+        if isinstance(steps, Ids):
+            return {**result, self._data: padded(steps.ids, [lengths], [size], -1)[..., tf.newaxis]}
+        both, sizes = [lengths, steps.lengths], [size, longest([steps.lengths])]
+        result[self._data] = padded(steps.ids, both, sizes, -1)[..., tf.newaxis]
+        if self._weights in names:
+            result[self._weights] = padded(weights_of(steps), both, sizes, 0.0)[..., tf.newaxis]
+        return result
+
+    def served_vectors(self, parts: Tensors, table: tf.Tensor | None) -> dict[str, tf.Tensor]:
+        """Returns the vectors `[n, longest, width]`, and the lengths: a `Rectangle`."""
+        data = parts[self._data]
+        if self.of is Ids:
+            data = tf.gather(table, served_rows(data, self.slots, axis=2)[..., 0])
+        elif self.of is Bags:
+            rows, weights = served_rows(data, self.slots, axis=3)[..., 0], parts.get(self._weights)
+            data = served_sums(table, rows, None if weights is None else weights[..., 0])
+        # Layers compare them with sizes of tensors, which live on the CPU.
+        with tf.device("/CPU:0"):
+            lengths = tf.cast(parts[self._lengths], tf.int32)
+        return {self.name: data, f"step_lengths_{self.key}": lengths}
+
+    def served_specs(self) -> dict[str, tf.TensorSpec]:
+        """Returns the specs of `served_vectors`."""
+        return {
+            self.name: tf.TensorSpec([None, None, self.width], tf.float32),
+            f"step_lengths_{self.key}": tf.TensorSpec([None], tf.int32),
+        }
+
+    @property
+    def _data(self) -> str:
+        return f"{self.history}_{'ids' if self.of is Ids else 'values' if self.of is Dense else 'item_ids'}"
+
+    @property
+    def _weights(self) -> str:
+        return f"{self.history}_item_weights"
+
+    @property
+    def _lengths(self) -> str:
+        return f"{self.history}_lengths"
 
     def ids(self, batch: Tensors) -> tf.Tensor | None:
         """Returns the ids of all steps, or of all items of all steps."""
