@@ -56,6 +56,7 @@ RULES: tuple[Callable[[Review], None], ...] = (
     block_graphs.check_graph,
     block_graphs.check_expressions,
     block_graphs.check_outputs,
+    block_graphs.note_gates,
     input_blocks.check_input_layers,
     input_blocks.check_wide_groups,
     block_features.check_block_features,

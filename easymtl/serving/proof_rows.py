@@ -116,7 +116,9 @@ def _blanked(raw: pa.RecordBatch, fields: dict[str, Field], encode: Encoder) -> 
     blank = _blanked_together(fields, encode)
     while True:
         blanked = _joined([raw.slice(0, 0), *(_without(raw, names) for names in blank)])
-        columns = [fill_empty(blanked.column(name), default_scalar(field)) for name, field in fields.items()]
+        # Fields of a line are in the order of `input_fields`, and columns are not.
+        names = raw.schema.names
+        columns = [fill_empty(blanked.column(name), default_scalar(fields[name])) for name in names]
         filled = pa.RecordBatch.from_arrays(columns, schema=raw.schema)
         try:
             encode(filled)

@@ -304,6 +304,14 @@ def test_two_layers_of_one_name_are_told(problems_of):
             ("mlp { hidden_units: 4 }", "mlp { hidden_units: 4 add_to_outputs: true }"),
             '"net" has add_to_outputs, and is in a package, whose blocks are no outputs: it has no effect.',
         ),
+        (
+            (
+                f'{DEEP}\n      keras_layer {{ class_name: "MLP" mlp {{ hidden_units: [8] }} }}',
+                'inputs { block_name: "fea" input_slice: "[:2]" }\n      keras_layer { class_name: "PPNet" ppnet { '
+                'mlp { hidden_units: [8] } mode: "lazy" gate_params { output_dim: 16 } } }',
+            ),
+            'output_dim has no effect with mode: "lazy", where each gate is as wide as the layer that it scales.',
+        ),
     ],
 )
 def test_what_has_no_effect_is_noted(load, change, says):

@@ -89,6 +89,16 @@ def test_rows_that_no_line_can_hold_are_left_out(trained, tmp_path):
     assert rows_of(pipeline) is None
 
 
+def test_the_order_in_which_features_read_fields_changes_nothing_of_lines(trained):
+    pipeline = with_defaults(trained, "export_config.multi_placeholder=false")
+    rows = rows_of(pipeline)
+    turned = proof_rows(pipeline, FIELDS[::-1], Encoder(FeatureSet(pipeline)))
+    assert turned.sent == rows.sent
+    assert {name: turned.read.column(name).to_pylist() for name in ("city", "user", "price")} == {
+        name: rows.read.column(name).to_pylist() for name in ("city", "user", "price")
+    }
+
+
 def test_a_default_that_no_feature_can_read_is_no_row_of_the_proof(trained, tmp_path):
     pipeline = with_defaults(trained, "data_config.input_fields[8].default_val=t1:much")
     assert pipeline.data_config.input_fields[8].input_name == "tags"

@@ -9,7 +9,7 @@ from easymtl.config.expressions import ExpressionFault, parse_lambda, parse_slic
 from easymtl.config.rules.input_blocks import check_input_block
 from easymtl.config.rules.review import Review, walk
 from easymtl.errors import quoted
-from easymtl.protos.backbone_pb2 import Block, Input, Lambda, Layer, RecurrentLayer, RepeatLayer
+from easymtl.protos.backbone_pb2 import Block, Input, Lambda, Layer, PPNet, RecurrentLayer, RepeatLayer
 
 BACKBONE = "model_config.backbone"
 _OUTPUTS = "model_config.model_params.outputs"
@@ -40,6 +40,14 @@ def check_expressions(review: Review) -> None:
                 parse_slice(text, names) if is_slice else parse_lambda(text, 1 + len(names))
             except ExpressionFault as fault:
                 review.problem(f"{path}.{field}", str(fault))
+
+
+def note_gates(review: Review) -> None:
+    """The gates of a lazy PPNet are as wide as its layers, whatever else is written, in EasyRec too."""
+    for path, message in walk(review.pipeline.model_config.backbone, BACKBONE):
+        if isinstance(message, PPNet) and message.mode == "lazy" and message.gate_params.HasField("output_dim"):
+            text = 'has no effect with mode: "lazy", where each gate is as wide as the layer that it scales.'
+            review.note(f"{path}.gate_params.output_dim", text)
 
 
 def check_outputs(review: Review) -> None:

@@ -46,12 +46,10 @@ class PPNet(NamedLayer):
         gate = config.gate_params
         require_activation(gate.activation, "gate_params.activation")
         require_rate(gate.dropout_rate, "gate_params.dropout_rate")
-        if gate.HasField("output_dim"):
-            if config.mode == "lazy":
-                raise ShapeFault("has gate_params.output_dim; gates are as wide as what they scale, so leave it out")
-            if gate.output_dim != width:
-                text = f"has gate_params.output_dim {gate.output_dim}, but the gate scales its input of width {width}"
-                raise ShapeFault(f"{text}; leave it out")
+        # EasyRec needs it with "eager", for the gate of the input, and reads it nowhere else.
+        if gate.HasField("output_dim") and config.mode == "eager" and gate.output_dim != width:
+            text = f"has gate_params.output_dim {gate.output_dim}, but the gate scales its input of width {width}"
+            raise ShapeFault(f"{text}; leave it out")
         return vector(mlp_width(config.mlp, "mlp"))
 
     def __call__(self, x: list[tf.Tensor], call: Call) -> tf.Tensor:

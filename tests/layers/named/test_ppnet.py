@@ -91,10 +91,6 @@ def test_l2_reaches_the_layers_alone():
             f"{MLP} gate_params {{ output_dim: 7 }}",
             "has gate_params.output_dim 7, but the gate scales its input of width 4; leave it out",
         ),
-        (
-            f"{MLP} mode: 'lazy' gate_params {{ output_dim: 4 }}",
-            "has gate_params.output_dim; gates are as wide as what they scale, so leave it out",
-        ),
         (f"{MLP} gate_params {{ dropout_rate: 1 }}", "has gate_params.dropout_rate 1, outside of [0, 1)"),
     ],
 )
@@ -104,4 +100,5 @@ def test_what_cannot_be_built_is_refused(text, message):
 
 def test_output_dim_may_say_what_is_so():
     assert refusal("PPNet", f"{MLP} gate_params {{ output_dim: 4 }}", INPUTS) == "nothing"
+    assert refusal("PPNet", f"{MLP} mode: 'lazy' gate_params {{ output_dim: 7 }}", INPUTS) == "nothing"
     assert "takes a list of two tensors" in refusal("PPNet", MLP, vectors(4)[0])
