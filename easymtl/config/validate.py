@@ -11,6 +11,7 @@ from easymtl.config.rules import (
     data,
     exports,
     features,
+    final_scores,
     funnels,
     groups,
     histories,
@@ -84,6 +85,7 @@ RULES: tuple[Callable[[Review], None], ...] = (
     exports.check_line,
     exports.check_outputs,
     exports.check_assets,
+    final_scores.check_final_scores,
     balancing.check_task_balancing,
     balancing.check_learned_losses,
 )

@@ -94,7 +94,7 @@ def export(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path, keep:
         outputs = save(model, draft, {SIGNATURE: signature})[SIGNATURE]
         _copy_assets(pipeline, draft)
         rows = proof_rows(pipeline, model.fields, Encoder(ranker.feature_set))
-        parity = check_parity(draft, rows, _expected(pipeline, ranker, rows)) if rows else None
+        parity = _proved(pipeline, ranker, draft, rows) if rows else None
         placement = _checked_placement(draft)
         done = Export(
             path=final,
@@ -142,6 +142,10 @@ def _request(pipeline: Pipeline, form: RequestForm, specs: Mapping[str, tf.Tenso
 
 def _line(form: RequestForm) -> dict[str, Any] | None:
     return None if form.separator is None else {"separator": form.separator, "fields": list(form.fields)}
+
+
+def _proved(pipeline: Pipeline, ranker: Ranker, draft: Path, rows: ProofRows) -> Parity:
+    return check_parity(draft, rows, _expected(pipeline, ranker, rows), ranker.final_scores)
 
 
 def _expected(pipeline: Pipeline, ranker: Ranker, rows: ProofRows) -> dict[str, np.ndarray]:

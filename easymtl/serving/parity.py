@@ -4,9 +4,10 @@ import math
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -36,13 +37,20 @@ class Parity:
     num_blanked: int = 0
 
 
-def check_parity(folder: Path, rows: ProofRows, expected: Mapping[str, np.ndarray]) -> Parity:
+def check_parity(
+    folder: Path,
+    rows: ProofRows,
+    expected: Mapping[str, np.ndarray],
+    derive: Callable[[Mapping[str, np.ndarray]], Mapping[str, Any]] = lambda scores: {},
+) -> Parity:
     """Compares the scores of a SavedModel with those of its checkpoint, both in float32.
 
     Args:
         folder: the SavedModel.
         rows: some rows; what a client would send of them is scored.
         expected: predictions of the checkpoint on the same rows, by name.
+        derive: makes outputs that follow from others, by name. They are held against what follows from the outputs of
+            the SavedModel: a formula may make much of a difference that is small enough.
 
     Raises:
         UserError: the SavedModel cannot be loaded, lacks a prediction, or scores differ by more than `TOLERANCE`.
@@ -50,9 +58,14 @@ def check_parity(folder: Path, rows: ProofRows, expected: Mapping[str, np.ndarra
     scores = score_apart(folder, rows.sent)
     if set(scores) != set(expected):
         raise UserError(f"{folder}: the SavedModel gives {sorted(scores)}, the checkpoint {sorted(expected)}.")
+    derived = {name: np.asarray(values) for name, values in derive(scores).items()}
+    expected = {**expected, **derived}
     largest = 0.0
     for name, values in expected.items():
         difference = _difference(name, scores[name], expected)
+        if name in derived:
+            # A formula may have no value.
+            difference = np.where(np.isnan(scores[name]) & np.isnan(values), 0.0, difference)
         if not np.all(difference <= TOLERANCE * _size(values)):
             row = int(np.argmax(np.max(difference.reshape(len(values), -1), axis=1)))
             raise UserError(

@@ -32,6 +32,7 @@ from easymtl.config.view.result import (
     result_rows,
     results_of_metric,
     results_of_tower,
+    scored_for,
 )
 from easymtl.config.view.tower import (
     chain,
@@ -77,6 +78,7 @@ __all__ = [
     "result_rows",
     "results_of_metric",
     "results_of_tower",
+    "scored_for",
     "task_tower_paths",
     "task_towers",
     "train_input",
