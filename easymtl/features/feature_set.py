@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from easymtl.config import view
 from easymtl.config.input_groups import input_groups
-from easymtl.data.convert import default_scalar
+from easymtl.data.convert import default_scalar, serving_scalar
 from easymtl.data.fields import Field, input_fields
 from easymtl.errors import UserError, did_you_mean
 from easymtl.features.declarations import declared_features, find_feature
@@ -17,6 +17,7 @@ from easymtl.features.lookups import is_missing
 from easymtl.features.parallel import require_parallel
 from easymtl.features.pieces import Piece
 from easymtl.features.sequence_feature import SequenceFeature
+from easymtl.features.served import require_servable
 from easymtl.features.side_by_side import parallel_histories
 from easymtl.features.tables import GroupSlots, Layout, Slot, Table
 from easymtl.features.transform import Transform
@@ -42,6 +43,9 @@ class FeatureSet(tf.Module):
         features = FeatureSet(pipeline)
         packed = features.transform({"user_id": tf.constant(["a", "b"]), ...})
         packed["ids_16"]  # [2, number of id slots of width 16]
+
+    Attributes:
+        constants: the `serving_value` of each field that has one.
     """
 
     def __init__(self, pipeline: Pipeline):
@@ -80,6 +84,9 @@ class FeatureSet(tf.Module):
         self._layout = layout
         self._types = types
         self._defaults = _defaults([fields[name] for name in types])
+        scalars = {name: serving_scalar(fields[name]) for name in types}
+        self.constants: dict[str, pa.Scalar] = {name: one for name, one in scalars.items() if one is not None}
+        require_servable(pipeline, types, self.constants)
         self.parallel = parallel_histories(pipeline)
         for name in {name for names in self.parallel for name in names}:
             transform = self.transforms[name]
@@ -95,6 +102,11 @@ class FeatureSet(tf.Module):
     def fields(self) -> list[str]:
         """Returns the names of the input fields that the features read, each once."""
         return list(self._types)
+
+    @property
+    def request_fields(self) -> list[str]:
+        """Returns those of the fields whose values come with the rows that are scored: all without `serving_value`."""
+        return [name for name in self._types if name not in self.constants]
 
     @property
     def field_types(self) -> dict[str, tf.DType]:
@@ -126,6 +138,16 @@ class FeatureSet(tf.Module):
         """Returns the rows of the variable of each width."""
         return self._layout.rows_by_width
 
+    def with_constants(self, columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns columns `[n]` with the `serving_value` of each field that is not among them and has one."""
+        num_rows = tf.shape(next(iter(columns.values())))[0]
+        absent = {field: value for field, value in self.constants.items() if field not in columns}
+        made = {
+            field: tf.fill([num_rows], tf.constant(value.as_py(), self._types[field]))
+            for field, value in absent.items()
+        }
+        return {**columns, **made}
+
     def filled(self, field: str, column: tf.Tensor) -> tf.Tensor:
         """Returns the values `[n]` of a field with its `default_val` in place of '' and NaN, as the reader fills them.
 
@@ -141,11 +163,12 @@ class FeatureSet(tf.Module):
 
         Args:
             columns: each of `fields`, `[n]`, of its declared type; a missing text is '', a missing number NaN where
-                there is a `default_val` and else 0.
+                there is a `default_val` and else 0. A field that is not there is its `serving_value`.
 
         Returns:
             The tensors of each of the packed columns, see `easymtl.features.kinds`, and the scalar `batch_size`.
         """
+        columns = self.with_constants(columns)
         num_rows = tf.shape(columns[self.fields[0]])[0]
         columns = {field: self.filled(field, columns[field]) for field in self.fields}
         hashed = hashed_features(self.transforms)

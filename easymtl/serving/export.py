@@ -93,7 +93,7 @@ def export(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path, keep:
         draft.parent.mkdir(parents=True, exist_ok=True)
         outputs = save(model, draft, {SIGNATURE: signature})[SIGNATURE]
         _copy_assets(pipeline, draft)
-        rows = proof_rows(pipeline, model.fields, Encoder(ranker.feature_set))
+        rows = proof_rows(pipeline, model.fields, Encoder(ranker.feature_set, as_served=True))
         parity = _proved(pipeline, ranker, draft, rows) if rows else None
         placement = _checked_placement(draft)
         done = Export(
@@ -154,8 +154,9 @@ def _expected(pipeline: Pipeline, ranker: Ranker, rows: ProofRows) -> dict[str, 
     predictions, _ = scorer.score(scorer.encoder([], with_numbers=False)(rows.read))
     if not pipeline.export_config.export_features:
         return predictions
-    columns = {name: tensor_of(as_requested(rows.read.column(name), None)) for name in ranker.feature_set.fields}
-    return predictions | {name: text.numpy() for name, text in shown_features(ranker.feature_set, columns).items()}
+    features = ranker.feature_set
+    columns = {name: tensor_of(as_requested(rows.read.column(name), None)) for name in features.request_fields}
+    return predictions | {name: text.numpy() for name, text in shown_features(features, columns).items()}
 
 
 def _checked_placement(folder: Path) -> Placement:

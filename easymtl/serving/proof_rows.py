@@ -1,6 +1,6 @@
 """The rows on which an export is proved: as a client would send them, and as training reads them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -113,16 +113,16 @@ def _blanked(raw: pa.RecordBatch, fields: dict[str, Field], encode: Encoder) -> 
         return blanked, filled
 
 
-def _blanked_together(fields: Iterable[str], encode: Encoder) -> list[set[str]]:
+def _blanked_together(fields: Collection[str], encode: Encoder) -> list[set[str]]:
     """Returns all fields, in sets of those that are null together."""
     transforms = encode.feature_set.transforms
     sets: list[set[str]] = []
     for names in encode.feature_set.parallel:
-        joined = {field for name in names for field in transforms[name].inputs}
+        joined = {field for name in names for field in transforms[name].inputs if field in fields}
         apart = [one for one in sets if not one & joined]
         sets = [*apart, joined.union(*(one for one in sets if one & joined))]
     together = set().union(*sets)
-    return [*({name} for name in fields if name not in together), *sets]
+    return [*({name} for name in fields if name not in together), *(one for one in sets if one)]
 
 
 def _compact(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -37,12 +37,17 @@ class ServingModel(tf.Module):
 
     @property
     def fields(self) -> list[str]:
-        """Returns the fields of a request: those that features read, or all but labels and sample weight."""
-        used = self._feature_set.fields
+        """Returns the fields of a request: those that features read, or all but labels and sample weight.
+
+        Fields with a `serving_value` are none of them.
+        """
+        used = self._feature_set.request_fields
         if self._pipeline.export_config.filter_inputs:
             return used
         data = self._pipeline.data_config
-        others = [name for name in input_fields(data) if name not in {*used, *data.label_fields, data.sample_weight}]
+        left_out = {*used, *data.label_fields, data.sample_weight}
+        declared = input_fields(data).items()
+        others = [name for name, field in declared if name not in left_out and field.serving is None]
         return [*used, *others]
 
     @property

@@ -6,7 +6,10 @@ from easymtl.config import view
 from easymtl.config.final_scores import score_names
 
 AT = "feature_config {"
-OF_KIND = ('tower_name: "stay"\n      label_name: "seconds"\n      loss_type: L2_LOSS', 'tower_name: "stay" num_class: 3')
+OF_KIND = (
+    'tower_name: "stay"\n      label_name: "seconds"\n      loss_type: L2_LOSS',
+    'tower_name: "stay" num_class: 3',
+)
 NO_ERROR_METRIC = ("metrics_set { mean_squared_error { } }", "metrics_set { accuracy { } }")
 
 
@@ -29,7 +32,8 @@ def test_a_name_of_a_task_is_its_main_score_and_outputs_are_themselves(load):
 
 
 @pytest.mark.parametrize(
-    "expression", ["ctr^1.2 * cvr * log1p(y_stay)", "max(ctr, probs_cvr, 0.1)", "-sigmoid(logits_ctr) ** 2 / (1 + stay)"]
+    "expression",
+    ["ctr^1.2 * cvr * log1p(y_stay)", "max(ctr, probs_cvr, 0.1)", "-sigmoid(logits_ctr) ** 2 / (1 + stay)"],
 )
 def test_formulas_over_scores_are_right(load, expression):
     assert load(score(expression)).pipeline.export_config.final_score[0].expression == expression
@@ -59,7 +63,10 @@ def test_a_later_one_reads_an_earlier_one(load, problems):
         (score("ctr", "probs_cvr"), '"probs_cvr" is the name of an output already.'),
         (score("ctr", "user"), '"user" is a column (data_config.input_fields) already.'),
         (score("ctr", "feature_user", "export_features: true"), '"feature_user" is the name of an output already.'),
-        (score("ctr", further='final_score { name: "rank" expression: "cvr" }'), '"rank" is the final_score of x.config:22 already.'),
+        (
+            score("ctr", further='final_score { name: "rank" expression: "cvr" }'),
+            '"rank" is the final_score of x.config:22 already.',
+        ),
     ],
 )
 def test_what_cannot_be_a_final_score_is_told_with_its_line(problems, change, says):

@@ -31,7 +31,10 @@ ALL_KINDS = """simple_multi_task {
     task_towers { tower_name: "both" label_name: "order" num_class: 2
       losses { loss_type: JRC_LOSS jrc_loss { session_name: "s" } } }
 }"""
-ESMM = """esmm { ctr_tower { tower_name: "ctr" label_name: "click" } cvr_tower { tower_name: "cvr" label_name: "order" } }"""
+ESMM = """esmm {
+    ctr_tower { tower_name: "ctr" label_name: "click" }
+    cvr_tower { tower_name: "cvr" label_name: "order" }
+}"""
 
 
 def pipeline_of(model: str, **formulas: str) -> Pipeline:
@@ -137,5 +140,5 @@ class TestEvaluation:
         )
 
     def test_a_model_without_the_output_is_told(self):
-        with pytest.raises(UserError, match='The SavedModel has no output "rank", which export_config.final_score'):
+        with pytest.raises(UserError, match='has no output "rank", which'):
             self.evaluation().add({"probs_ctr": np.zeros(1), "y_watch": np.zeros(1)}, {})
