@@ -57,6 +57,7 @@ class Export:
         padding: what stands behind the values of a row, by input that holds lists; None is NaN.
         keywords: the keyword of each input of the function that `tf.saved_model.load` returns, where it is not the
             name.
+        constants: the value of each field that has a `serving_value`, and so is no input.
         outputs: names of its scores.
         parity: how near its scores are to the checkpoint's, or None when there was no row to compare on.
         placement: which of its nodes can run on a GPU.
@@ -70,6 +71,7 @@ class Export:
     missing: dict[str, Missing]
     padding: dict[str, str | int | None]
     keywords: dict[str, str]
+    constants: dict[str, Missing]
     outputs: list[str]
     parity: Parity | None
     placement: Placement
@@ -99,6 +101,7 @@ def export(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path, keep:
         done = Export(
             path=final,
             checkpoint=checkpoint,
+            constants={name: value.as_py() for name, value in ranker.feature_set.constants.items()},
             outputs=outputs,
             parity=parity,
             placement=placement,
@@ -207,6 +210,7 @@ def _describe(draft: Path, done: Export) -> None:
         "padding": done.padding,
         "missing": done.missing,
         "keywords": done.keywords,
+        "constants": done.constants,
         "outputs": done.outputs,
     }
     text = json.dumps(document, indent=2, ensure_ascii=False)
