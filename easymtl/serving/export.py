@@ -27,14 +27,18 @@ from easymtl.errors import UserError
 from easymtl.features.columns import as_requested, missing_value, tensor_of
 from easymtl.features.encoder import Encoder
 from easymtl.features.shown import shown_features
+from easymtl.protos.export_pb2 import ExportConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.scoring.scorer import RankerScorer
 from easymtl.serving.parity import Parity, check_parity
 from easymtl.serving.placement import Placement, check_placement
-from easymtl.serving.proof_rows import ProofRows, proof_rows
+from easymtl.serving.proof_rows import ProofRows, missing_row, proof_rows
 from easymtl.serving.request_form import RequestForm
 from easymtl.serving.saved_model import ServingModel
+from easymtl.serving.server_configs import served_name, write_configs
+from easymtl.serving.server_files import write_server_files
 from easymtl.serving.signatures import SIGNATURE, keywords, save
+from easymtl.serving.warmup_file import FILE as WARMUP
 from easymtl.tasks.ranker import Ranker
 
 Missing = str | float | bool
@@ -95,7 +99,8 @@ def export(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path, keep:
         draft.parent.mkdir(parents=True, exist_ok=True)
         outputs = save(model, draft, {SIGNATURE: signature})[SIGNATURE]
         _copy_assets(pipeline, draft)
-        rows = proof_rows(pipeline, model.fields, Encoder(ranker.feature_set, as_served=True))
+        encode = Encoder(ranker.feature_set, as_served=True)
+        rows = proof_rows(pipeline, model.fields, encode)
         parity = _proved(pipeline, ranker, draft, rows) if rows else None
         placement = _checked_placement(draft)
         done = Export(
@@ -107,8 +112,11 @@ def export(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path, keep:
             placement=placement,
             **_request(pipeline, model.form, signature.inputs),
         )
-        _describe(draft, done)
+        facts = _describe(draft, done)
+        examples = _examples(pipeline, rows) or missing_row(pipeline, model.fields, encode)
+        write_server_files(pipeline, draft, done.checkpoint.state(), facts, parity, examples, signature.inputs)
         publish(draft, final)
+        write_configs(final.parent, served_name(pipeline), model.form.num_rows, model.form.lists)
     except (OSError, tf.errors.OpError) as error:
         raise UserError(f"{final}: could not be written: {reason(error)}") from None
     finally:
@@ -145,6 +153,13 @@ def _request(pipeline: Pipeline, form: RequestForm, specs: Mapping[str, tf.Tenso
 
 def _line(form: RequestForm) -> dict[str, Any] | None:
     return None if form.separator is None else {"separator": form.separator, "fields": list(form.fields)}
+
+
+def _examples(pipeline: Pipeline, rows: ProofRows | None) -> dict[str, pa.Array] | None:
+    """Returns the rows of the data that are shipped with the export, as a client sends them; None for none."""
+    if rows is None or pipeline.export_config.warmup_rows == ExportConfig.NONE:
+        return None
+    return {name: column.slice(0, rows.num_rows) for name, column in rows.sent.items()}
 
 
 def _proved(pipeline: Pipeline, ranker: Ranker, draft: Path, rows: ProofRows) -> Parity:
@@ -188,7 +203,7 @@ def _copy_assets(pipeline: Pipeline, draft: Path) -> None:
         path = Path(asset)
         if not path.is_file():
             raise UserError(f'export_config.asset_files: "{asset}" is not a file.')
-        if os.path.abspath(path) in vocabularies:
+        if os.path.abspath(path) in vocabularies or path.name == WARMUP:
             continue
         if (folder / path.name).exists():
             raise UserError(
@@ -198,8 +213,9 @@ def _copy_assets(pipeline: Pipeline, draft: Path) -> None:
         shutil.copy(path, folder / path.name)
 
 
-def _describe(draft: Path, done: Export) -> None:
-    document = {
+def _describe(draft: Path, done: Export) -> dict[str, Any]:
+    """Writes what the export tells of itself, and returns it."""
+    document: dict[str, Any] = {
         "easymtl": easymtl.__version__,
         "step": done.checkpoint.step,
         "checkpoint": str(done.checkpoint.path),
@@ -215,6 +231,7 @@ def _describe(draft: Path, done: Export) -> None:
     }
     text = json.dumps(document, indent=2, ensure_ascii=False)
     (draft / "assets.extra" / "easymtl.json").write_text(text, encoding="utf-8")
+    return document
 
 
 def _prune(folder: Path, keep: int) -> None:

@@ -69,6 +69,21 @@ def proof_rows(pipeline: Pipeline, fields: Sequence[str], encode: Encoder) -> Pr
     return None
 
 
+def missing_row(pipeline: Pipeline, fields: Sequence[str], encode: Encoder) -> dict[str, pa.Array] | None:
+    """Returns a row in which every value is missing, as a client sends it; None when none can be scored.
+
+    That is so where the defaults of histories that are read side by side have different lengths.
+    """
+    form = RequestForm.of(pipeline, fields)
+    nulls = {name: pa.nulls(1, field.column_type) for name, field in form.fields.items()}
+    read = {name: fill_empty(nulls[name], default_scalar(field)) for name, field in form.fields.items()}
+    try:
+        encode(pa.RecordBatch.from_arrays([*read.values()], names=[*read]))
+    except BadValues:
+        return None
+    return as_sent(form, nulls)
+
+
 def _batches(reader: Source, raw_reader: Source, encode: Encoder) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
     """Yields the usable rows of record batches as two readers of the same files read them."""
     for block, raw_block in zip(reader.blocks, raw_reader.blocks):
