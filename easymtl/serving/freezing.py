@@ -24,5 +24,7 @@ def freeze(network: Callable[[Tensors], dict[str, tf.Tensor]], specs: Mapping[st
         return [result[name] for name in outputs]
 
     traced = tf.function(flat, input_signature=list(specs.values()), autograph=False).get_concrete_function()
+    # A list of initializers, empty but for None, comes with vocabularies. Nothing reads it, and TensorFlow warns of it.
+    traced.graph.clear_collection(tf.compat.v1.GraphKeys.TABLE_INITIALIZERS)
     constant = convert_variables_to_constants_v2(traced, lower_control_flow=False)
     return lambda tensors: dict(zip(outputs, constant(*(tensors[name] for name in names))))

@@ -108,7 +108,8 @@ def _metrics(pipeline: Pipeline, state: Mapping[str, Any], step: int) -> str:
 def _data(pipeline: Pipeline, state: Mapping[str, Any]) -> str:
     files = state.get("data", {}).get("files", [])
     size = sum(entry[1] for entry in files)
-    text = f"Training data: `{view.train_input(pipeline)}`, {len(files)} {'file' if len(files) == 1 else 'files'} of {size:,} bytes."
+    number = "1 file" if len(files) == 1 else f"{len(files)} files"
+    text = f"Training data: `{view.train_input(pipeline)}`, {number} of {size:,} bytes."
     shown = [(entry[0], f"{entry[1]:,}", entry[2]) for entry in files[:_MOST_FILES]]
     more = f"\n\nand {len(files) - _MOST_FILES} more." if len(files) > _MOST_FILES else ""
     table = _table(("file", "bytes", "digest of its first and last bytes"), shown)

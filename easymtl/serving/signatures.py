@@ -15,10 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tensorflow as tf
+from tensorflow.core.framework import graph_pb2
 from tensorflow.core.protobuf import saved_model_pb2, saved_object_graph_pb2
 from tensorflow.python.saved_model import fingerprinting_utils
 
 SIGNATURE = "serving_default"
+
+_GRADIENT = "_gradient_op_type"
 
 Tensors = Mapping[str, tf.Tensor]
 
@@ -60,6 +63,7 @@ def save(model: tf.Module, folder: str | Path, signatures: Mapping[str, Signatur
         arguments = _arguments(signature.inputs)
         _rename_keys(graph.signature_def[name].inputs, arguments)
         _rename_arguments(graph.object_graph_def, loaded[name], arguments)
+    _forget_gradients(graph.graph_def)
     path.write_bytes(saved.SerializeToString(deterministic=True))
     # It holds checksums of the file.
     fingerprinting_utils.write_fingerprint(str(folder))
@@ -142,6 +146,13 @@ def _loaded_functions(graph: saved_object_graph_pb2.SavedObjectGraph) -> dict[st
     """Returns the node of the function of each signature."""
     (root,) = (child.node_id for child in graph.nodes[0].children if child.local_name == "signatures")
     return {child.local_name: child.node_id for child in graph.nodes[root].children}
+
+
+def _forget_gradients(graph: graph_pb2.GraphDef) -> None:
+    """Removes the names of gradients that are not saved, at the sight of which TensorFlow warns whoever loads it."""
+    for nodes in (graph.node, *(function.node_def for function in graph.library.function)):
+        for node in nodes:
+            node.attr.pop(_GRADIENT, None)
 
 
 def _rename_keys(fields: MutableMapping, names: Mapping[str, str]) -> None:
