@@ -1,6 +1,8 @@
 """Reading a file of requests with which TensorFlow Serving warms a model up; no TensorFlow."""
 
 import os
+from collections.abc import Sequence
+from itertools import islice
 
 from google.protobuf.message import DecodeError
 
@@ -41,15 +43,10 @@ def read_warmup(path: str) -> list[PredictionLog]:
         UserError: it is no TFRecord file, a record is no request of the predict API, or there are none or too many.
     """
     (file,) = expand(path)
-    logs: list[PredictionLog] = []
     try:
         with file.open() as stream:
-            for record, stored in frames(stream, file):
-                if int(checksums([record])[0]) != int(stored):
-                    raise UserError(f"{path}: record {len(logs)} (the first is 0) does not have its checksum.")
-                logs.append(_parsed(record, f"{path}: record {len(logs)} (the first is 0)"))
-                if len(logs) > MOST_RECORDS:
-                    raise UserError(f"{path}: it has more than {MOST_RECORDS} records, which no server loads.")
+            found = list(islice(frames(stream, file), MOST_RECORDS + 1))
+        logs = _logs(path, [record for record, _ in found], [stored for _, stored in found])
     except UserError as error:
         raise UserError(
             f"export_config.asset_files: {error} A warm-up file is a TFRecord file of PredictionLog messages; leave it "
@@ -58,6 +55,15 @@ def read_warmup(path: str) -> list[PredictionLog]:
     if not logs:
         raise UserError(f"export_config.asset_files: {path}: it holds no request. Leave it out, or add some.")
     return logs
+
+
+def _logs(path: str, records: Sequence[bytes], stored: Sequence[int]) -> list[PredictionLog]:
+    if len(records) > MOST_RECORDS:
+        raise UserError(f"{path}: it has more than {MOST_RECORDS} records, which no server loads.")
+    for place, (found, wanted) in enumerate(zip(checksums(records), stored)):
+        if int(found) != int(wanted):
+            raise UserError(f"{path}: record {place} (the first is 0) does not have its checksum.")
+    return [_parsed(record, f"{path}: record {place} (the first is 0)") for place, record in enumerate(records)]
 
 
 def _parsed(record: bytes, where: str) -> PredictionLog:

@@ -15,6 +15,7 @@ from easymtl.scoring.scorer import RankerScorer
 from easymtl.serving.request_form import RequestForm
 from easymtl.serving.saved_model import ServingModel
 from easymtl.serving.saved_model_scorer import SavedModelScorer
+from easymtl.serving.warmup_file import read_warmup
 from easymtl.tasks.build import build_tasks
 
 pytestmark = pytest.mark.slow
@@ -34,6 +35,7 @@ def pipeline(trained):
     )
     pipeline.export_config.final_score.add(name="often_none", expression="log(logits_click)")
     pipeline.export_config.export_features = True
+    pipeline.export_config.warmup_rows = pipeline.export_config.NONE
     return pipeline
 
 
@@ -71,6 +73,15 @@ def test_constants_are_no_inputs_and_are_told(exported):
     served = tf.saved_model.load(str(exported.path)).signatures["serving_default"]
     answer = served(user=tf.constant(["u1", "u2"]), price=tf.constant([1.0, 2.0]))
     assert answer["feature_city"].numpy().tolist() == ["北京".encode()] * 2
+
+
+def test_no_value_of_a_row_is_shipped_where_none_is_wanted(trained, exported):
+    (only,) = json.loads((exported.path / "assets.extra" / "request.json").read_text())["instances"][:1]
+    assert only == {"user": "", "price": 0.0}
+    content = (exported.path / "assets.extra" / "tf_serving_warmup_requests").read_bytes()
+    assert len(content) > 1000 and b"u1" not in content
+    logs = read_warmup(str(exported.path / "assets.extra" / "tf_serving_warmup_requests"))
+    assert sorted(logs[0].predict_log.request.inputs) == sorted(INPUTS)
 
 
 @pytest.mark.parametrize("text", ["multi_placeholder: false", "auto_multi_value: true", "filter_inputs: false"])
