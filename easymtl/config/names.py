@@ -107,17 +107,19 @@ class Metric(NamedTuple):
         tasks: kinds of tasks: `binary` (one probability), `classes` (several), `value` (a regression).
         most_classes: largest num_class, 0 for any.
         is_error: whether smaller is better.
+        is_of_order: whether it depends on nothing but the order of the predictions, so that any score has it.
     """
 
     tasks: tuple[str, ...]
     most_classes: int = 0
     is_error: bool = False
+    is_of_order: bool = False
 
 
 METRICS = {
-    "auc": Metric(("binary", "classes"), most_classes=2),
-    "gauc": Metric(("binary", "classes"), most_classes=2),
-    "session_auc": Metric(("binary", "classes"), most_classes=2),
+    "auc": Metric(("binary", "classes"), most_classes=2, is_of_order=True),
+    "gauc": Metric(("binary", "classes"), most_classes=2, is_of_order=True),
+    "session_auc": Metric(("binary", "classes"), most_classes=2, is_of_order=True),
     "accuracy": Metric(("binary", "classes")),
     "precision": Metric(("binary",)),
     "recall": Metric(("binary",)),
@@ -130,10 +132,13 @@ METRICS = {
     "log_loss": Metric(("binary", "classes"), is_error=True),
     "normalized_entropy": Metric(("binary",), is_error=True),
     "calibration": Metric(("binary", "value")),
-    "pr_auc": Metric(("binary",)),
-    "xauc": Metric(("value",)),
+    "pr_auc": Metric(("binary",), is_of_order=True),
+    "xauc": Metric(("value",), is_of_order=True),
 }
 """Members of `EvalMetrics`."""
+
+SUMMARIES = ("mean", "min", "max")
+"""What an evaluation tells of a `final_score` whatever the labels are: `mean_<name>` and so on."""
 
 
 def activation_name(text: str) -> str:

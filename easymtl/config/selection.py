@@ -1,9 +1,9 @@
 """`--tasks click,like`: the config with those towers alone, as if it had been written so.
 
 What belongs to the other towers goes with them: their label names, metrics and losses, the feature groups that only
-they read, and their places in `task_groups`, `kd` and the floors of `pareto`. Fields that a kept tower reads stay,
-whoever learns them: the label fields are left as they are. A kept tower that depends on one that is left out is a
-problem.
+they read, the final scores that read them, and their places in `task_groups`, `kd` and the floors of `pareto`. Fields
+that a kept tower reads stay, whoever learns them: the label fields are left as they are. A kept tower that depends on
+one that is left out is a problem.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 
 from easymtl.config import view
 from easymtl.config.block_graph import graph_of
+from easymtl.config.final_scores import without_towers
 from easymtl.config.names import INPUT_GROUP
 from easymtl.config.problems import SET_POSITION, Findings, Problem
 from easymtl.config.rules.groups import group_references
@@ -124,6 +125,7 @@ class _Selection:
         groups = {tower.feature_group for tower in left_out}
         labels = self._labels_of(names)
         self._drop_outputs()
+        self._drop_final_scores()
         self._keep(view.model_message(self._pipeline), self._path, "task_towers", self._is_kept)
         self._drop_names(names)
         model = self._pipeline.model_config
@@ -153,6 +155,11 @@ class _Selection:
         places = [index for index, tower in enumerate(self._towers) if self._is_kept(tower)]
         backbone.output_blocks[:] = [backbone.output_blocks[index] for index in places]
         self._findings.renumber("model_config.backbone.output_blocks", places)
+
+    def _drop_final_scores(self) -> None:
+        """Takes away the formulas that read a score of the other towers."""
+        kept = iter(without_towers(self._pipeline, self._is_kept))
+        self._keep(self._pipeline.export_config, "export_config", "final_score", lambda _: next(kept))
 
     def _drop_names(self, names: set[str]) -> None:
         """Takes towers out of the lists of towers that an architecture has, as the task groups of HoME."""

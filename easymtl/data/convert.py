@@ -24,14 +24,29 @@ def default_scalar(field: Field) -> pa.Scalar | None:
     Raises:
         UserError: the text is no value of the type.
     """
-    if field.default is None:
+    return None if field.default is None else _scalar(field, "default_val", field.default)
+
+
+def serving_scalar(field: Field) -> pa.Scalar | None:
+    """Returns the value of `serving_value` in the declared type, or None when there is none.
+
+    An empty text stands for a missing one, and so for `default_val` where there is that.
+
+    Raises:
+        UserError: the text is no value of the type.
+    """
+    if field.serving is None:
         return None
+    return _scalar(field, "serving_value", field.serving or field.default or "")
+
+
+def _scalar(field: Field, option: str, text: str) -> pa.Scalar:
     if field.type == pa.string():
-        return pa.scalar(field.default)
-    values, bad = parse_text(pa.array([field.default]), field.type)
-    if len(bad):
+        return pa.scalar(text)
+    values, bad = parse_text(pa.array([text]), field.type)
+    if len(bad) or not values[0].is_valid:
         raise UserError(
-            f'data_config.input_fields "{field.name}": default_val "{field.default}" is no {field.type_name}. '
+            f'data_config.input_fields "{field.name}": {option} "{text}" is no {field.type_name}. '
             f"Allowed is {ALLOWED[field.type]}."
         )
     return values[0]

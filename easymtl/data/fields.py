@@ -38,6 +38,7 @@ class Field:
         as_found: the type of a column that is handed on as it is in the files, else None.
         is_label: whether it is one of `data_config.label_fields`.
         has_items: whether lists come out as their items; otherwise as texts.
+        serving: the text of `serving_value`, which features read where rows are scored; None where they read the data.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Field:
     as_found: pa.DataType | None = None
     is_label: bool = False
     has_items: bool = False
+    serving: str | None = None
 
     @property
     def type_name(self) -> str:
@@ -85,8 +87,10 @@ def input_fields(data_config: DatasetConfig) -> dict[str, Field]:
         kind = ARROW_TYPES[message.input_type]
         if default == "" and kind != pa.string():
             default = None
+        serving = message.serving_value if message.HasField("serving_value") else None
         for name in view.input_field_names(data_config, message):
             if name in fields:
                 raise UserError(f'data_config.input_fields declares "{name}" twice. Keep one of the two.')
-            fields[name] = Field(name, kind, default, is_label=name in data_config.label_fields)
+            is_label = name in data_config.label_fields
+            fields[name] = Field(name, kind, default, is_label=is_label, serving=serving)
     return fields

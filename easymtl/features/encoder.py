@@ -1,6 +1,7 @@
 """The encoder: Arrow record batches to packed rows, each transform run once per distinct value."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +23,7 @@ from easymtl.features.numbers import NumberColumn, read_numbers
 from easymtl.features.oddities import describe_unknown
 from easymtl.features.parallel import require_parallel_rows
 from easymtl.features.pieces import Piece
+from easymtl.features.served import constant_column
 from easymtl.features.tally import ODDITIES, Codes, Found, pack_oddities
 from easymtl.features.traced import traced_transforms
 
@@ -43,6 +45,7 @@ class Encoder:
         number_columns: Sequence[NumberColumn] = (),
         keep: Sequence[str] = (),
         key_fields: Sequence[str] = (),
+        as_served: bool = False,
     ):
         """Prepares the functions of each column.
 
@@ -51,12 +54,14 @@ class Encoder:
             number_columns: columns of `numbers`.
             keep: fields to hand on as they are, under "keep_<field>".
             key_fields: columns of `keys`: fields that tell sessions apart, for losses that compare rows of one.
+            as_served: whether features read the `serving_value` of a field that has one, and not its column.
         """
         self.feature_set = feature_set
         self.number_columns = tuple(number_columns)
         self.keep = tuple(keep)
         self.key_fields = tuple(key_fields)
         self.codes = Codes()
+        self._constants = feature_set.constants if as_served else {}
         # The features that look values up, and those of them that have found one; changed one entry at a time.
         self._looks_up: set[str] = set()
         self._has_found: set[str] = set()
@@ -66,13 +71,17 @@ class Encoder:
     def fields(self) -> list[str]:
         """Returns the fields that a batch must hold, each once."""
         numbers = [column.field for column in self.number_columns]
-        return list(dict.fromkeys([*self.feature_set.fields, *numbers, *self.key_fields, *self.keep]))
+        return list(dict.fromkeys([*self._read_fields, *numbers, *self.key_fields, *self.keep]))
+
+    @property
+    def _read_fields(self) -> list[str]:
+        return self.feature_set.request_fields if self._constants else self.feature_set.fields
 
     @property
     def items(self) -> Sequence[str]:
         """Returns the fields whose lists may come as their items: those that features alone read."""
         others = {*(column.field for column in self.number_columns), *self.key_fields, *self.keep}
-        return [field for field in self.feature_set.fields if field not in others]
+        return [field for field in self._read_fields if field not in others]
 
     def warnings(self, counts: Mapping[str, Mapping[str, int]]) -> list[str]:
         """Returns a sentence for each feature of which not one value so far had a row of its own.
@@ -94,7 +103,9 @@ class Encoder:
         # Distinct values are few and most of them text: a GPU would only add copies.
         with tf.device("/CPU:0"):
             features, found = self._encode(batch)
-        require_parallel_rows(batch, features, self.feature_set.transforms, self.feature_set.parallel)
+        require_parallel_rows(
+            partial(self._column, batch), features, self.feature_set.transforms, self.feature_set.parallel
+        )
         columns = self._pack(features, batch.num_rows)
         columns[ODDITIES] = pack_oddities(found, batch.num_rows)
         if self.number_columns:
@@ -110,7 +121,7 @@ class Encoder:
         inputs: dict[tuple[str, int], Encoded] = {}
         found: list[Found] = []
         for field, uses in self._traced.uses.items():
-            array = batch.column(field)
+            array = self._column(batch, field)
             nulls: list[np.ndarray] = []
             if array.type == LISTS:
                 pieces, indices = self._items(field, array)
@@ -133,6 +144,11 @@ class Encoder:
                 found += self._oddities(name, encoded)
             features[name] = encoded
         return features, found
+
+    def _column(self, batch: pa.RecordBatch, field: str) -> pa.Array:
+        """Returns what features read of a field."""
+        constant = self._constants.get(field)
+        return batch.column(field) if constant is None else constant_column(constant, batch.num_rows)
 
     def _oddities(self, name: str, encoded: Encoded) -> list[Found]:
         """Returns what is odd in the rows of a feature; hardly any work where nothing is."""

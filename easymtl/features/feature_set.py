@@ -8,7 +8,7 @@ import tensorflow as tf
 from easymtl.config import view
 from easymtl.config.input_groups import input_groups
 from easymtl.config.parallel_histories import parallel_histories
-from easymtl.data.convert import default_scalar
+from easymtl.data.convert import default_scalar, serving_scalar
 from easymtl.data.fields import Field, input_fields
 from easymtl.errors import UserError, did_you_mean
 from easymtl.features.declarations import declared_features, find_feature
@@ -19,6 +19,7 @@ from easymtl.features.packing import Packing
 from easymtl.features.parallel import require_parallel
 from easymtl.features.pieces import Piece, repeated
 from easymtl.features.sequence_feature import SequenceFeature
+from easymtl.features.served import require_servable
 from easymtl.features.tables import GroupSlots, Layout, Slot, Table
 from easymtl.features.transform import Transform
 from easymtl.protos.feature_pb2 import FeatureConfig
@@ -43,6 +44,9 @@ class FeatureSet(tf.Module):
         features = FeatureSet(pipeline)
         packed = features.transform({"user_id": tf.constant(["a", "b"]), ...})
         packed["ids_16"]  # [2, number of id slots of width 16]
+
+    Attributes:
+        constants: the `serving_value` of each field that has one.
     """
 
     def __init__(self, pipeline: Pipeline):
@@ -81,6 +85,9 @@ class FeatureSet(tf.Module):
         self._layout = layout
         self._types = types
         self._defaults = _defaults([fields[name] for name in types])
+        scalars = {name: serving_scalar(fields[name]) for name in types}
+        self.constants: dict[str, pa.Scalar] = {name: one for name, one in scalars.items() if one is not None}
+        require_servable(pipeline, types, self.constants)
         self.parallel = parallel_histories(pipeline)
         for name in {name for names in self.parallel for name in names}:
             transform = self.transforms[name]
@@ -103,6 +110,11 @@ class FeatureSet(tf.Module):
     def fields(self) -> list[str]:
         """Returns the names of the input fields that the features read, each once."""
         return list(self._types)
+
+    @property
+    def request_fields(self) -> list[str]:
+        """Returns those of the fields whose values come with the rows that are scored: all without `serving_value`."""
+        return [name for name in self._types if name not in self.constants]
 
     @property
     def field_types(self) -> dict[str, tf.DType]:
@@ -134,6 +146,21 @@ class FeatureSet(tf.Module):
         """Returns the rows of the variable of each width."""
         return self._layout.rows_by_width
 
+    def with_constants(self, columns: Mapping[str, tf.Tensor], of_all: Collection[str] = ()) -> dict[str, tf.Tensor]:
+        """Returns columns `[n]` with the `serving_value` of each field that is not among them and has one.
+
+        Args:
+            columns: some of `fields`.
+            of_all: those whose column is `[1]`, whatever n is.
+        """
+        num_rows = _num_rows(columns, of_all)
+        absent = {field: value for field, value in self.constants.items() if field not in columns}
+        made = {
+            field: tf.fill([num_rows], tf.constant(value.as_py(), self._types[field]))
+            for field, value in absent.items()
+        }
+        return {**columns, **made}
+
     def filled(self, field: str, column: tf.Tensor) -> tf.Tensor:
         """Returns the values `[n]` of a field with its `default_val` in place of '' and NaN, as the reader fills them.
 
@@ -149,13 +176,13 @@ class FeatureSet(tf.Module):
 
         Args:
             columns: each of `fields`, `[n]`, of its declared type; a missing text is '', a missing number NaN where
-                there is a `default_val` and else 0.
+                there is a `default_val` and else 0. A field that is not there is its `serving_value`.
 
         Returns:
             The tensors of each of the packed columns, see `easymtl.features.kinds`, and the scalar `batch_size`.
         """
-        num_rows = tf.shape(columns[self.fields[0]])[0]
         pieces = self.pieces(columns)
+        num_rows = _num_rows(columns)
         packed: dict[str, tf.Tensor] = {"batch_size": num_rows}
         with tf.control_dependencies(require_parallel(pieces, self.parallel)):
             for kind in self._layout.columns.values():
@@ -185,7 +212,8 @@ class FeatureSet(tf.Module):
             columns: each of `fields`, as `transform` takes them.
             of_all: the fields whose column is `[1]`.
         """
-        num_rows = tf.shape(next((column for field, column in columns.items() if field not in of_all), [0]))[0]
+        columns = self.with_constants(columns, of_all)
+        num_rows = _num_rows(columns, of_all)
         columns = {field: self.filled(field, columns[field]) for field in self.fields}
         hashed = hashed_features(self.transforms)
         pieces: dict[str, Piece] = {}
@@ -204,6 +232,10 @@ class FeatureSet(tf.Module):
             if of_all and set(transform.inputs) <= set(of_all):
                 pieces[name] = repeated(pieces[name], num_rows)
         return {name: pieces[name] for name in self.transforms}
+
+
+def _num_rows(columns: Mapping[str, tf.Tensor], of_all: Collection[str] = ()) -> tf.Tensor:
+    return tf.shape(next((column for field, column in columns.items() if field not in of_all), [0]))[0]
 
 
 def _input_fields(feature: FeatureConfig, declared: Mapping[str, Field]) -> list[Field]:

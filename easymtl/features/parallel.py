@@ -1,6 +1,6 @@
 """Histories that are read side by side: step t of one belongs to step t of the other, so they have equal lengths."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -32,12 +32,18 @@ def require_parallel(made: Mapping[str, Piece], parallel: Sequence[tuple[str, ..
 
 
 def require_parallel_rows(
-    batch: pa.RecordBatch,
+    column_of: Callable[[str], pa.Array],
     features: Mapping[str, Encoded],
     transforms: Mapping[str, Transform],
     parallel: Sequence[tuple[str, ...]],
 ) -> None:
     """Checks the same of encoded rows.
+
+    Args:
+        column_of: returns what the features have read of a field.
+        features: encoded.
+        transforms: of the features.
+        parallel: names of features that have to have equal lengths.
 
     Raises:
         BadValues: lengths differ; it names the features, their lengths and, once it is located, file and row.
@@ -51,7 +57,7 @@ def require_parallel_rows(
                 continue
             row = int(np.argmax(rows))
             histories = [transforms[name] for name in (first, other)]
-            texts = {one.inputs[0]: _text(batch, one, row) for one in histories}
+            texts = {one.inputs[0]: _text(column_of(one.inputs[0]), one, row) for one in histories}
             raise uneven({first: int(lengths[row]), other: int(found[row])}, texts, rows)
 
 
@@ -60,7 +66,7 @@ def _lengths(encoded: Encoded) -> np.ndarray:
     return lengths if encoded.indices is None else lengths[encoded.indices]
 
 
-def _text(batch: pa.RecordBatch, history: Transform, row: int) -> str:
-    column = batch.column(history.inputs[0])[row : row + 1]
+def _text(column: pa.Array, history: Transform, row: int) -> str:
+    column = column[row : row + 1]
     texts = texts_of_lists(column, history.feature.separator[0]) if column.type == LISTS else column
     return texts[0].as_py() or ""

@@ -28,6 +28,7 @@ def shown_features(features: FeatureSet, columns: Mapping[str, tf.Tensor]) -> di
         features: the features of a model.
         columns: raw columns `[rows]`, as `FeatureSet.transform` takes them.
     """
+    columns = features.with_constants(columns)
     shown: dict[str, tf.Tensor] = {}
     for name, transform in _by_declared_name(features).items():
         inputs = [features.filled(field, columns[field]) for field in transform.inputs]

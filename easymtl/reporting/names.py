@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 
-from easymtl.config.names import METRICS
+from easymtl.config.names import METRICS, SUMMARIES
 
 _NUMBER = re.compile(r"^(?P<name>.+)(?P<number>_\d+)$")
 
@@ -31,7 +31,7 @@ def is_metric(kind: str) -> bool:
     """Returns whether the first part of a result's name is a metric, and not a loss."""
     plain = kind.removeprefix("weighted_")
     numbered = _NUMBER.match(plain)
-    return plain in METRICS or bool(numbered and numbered["name"] in METRICS)
+    return plain in (*METRICS, *SUMMARIES) or bool(numbered and numbered["name"] in METRICS)
 
 
 def by_tower(results: Mapping[str, float], towers: Iterable[str]) -> dict[str, dict[str, float]]:

@@ -58,7 +58,7 @@ def evaluate(
         EvaluationStopped: `is_stopping`, which is asked before each batch, said so.
     """
     begin = time.perf_counter()
-    evaluation = Evaluation(tasks)
+    evaluation = Evaluation(tasks, scores=[score.name for score in pipeline.export_config.final_score])
     encoder = scorer.encoder(evaluation.key_fields)
     losses = PassLosses(tasks)
     num_examples = 0

@@ -56,10 +56,11 @@ class RankerScorer:
         self._graphs: dict[bool, Callable] = {}
 
     def encoder(self, keep: Sequence[str], with_numbers: bool = True) -> Encoder:
-        """Returns the encoder of training; without numbers, data need not have labels."""
+        """Returns the encoder of training, on fields as they are served; without numbers, data need not have labels."""
+        features = self._ranker.feature_set
         if not with_numbers:
-            return Encoder(self._ranker.feature_set, keep=keep)
-        return Encoder(self._ranker.feature_set, self.number_columns, keep, self._ranker.key_fields)
+            return Encoder(features, keep=keep, as_served=True)
+        return Encoder(features, self.number_columns, keep, self._ranker.key_fields, as_served=True)
 
     def score(self, rows: Rows) -> tuple[Scores, BatchLosses | None]:
         """Returns the predictions of encoded rows by name and, if the rows have labels, what they add to the losses."""

@@ -27,16 +27,20 @@ from easymtl.errors import UserError
 from easymtl.features.columns import as_requested, missing_value, tensor_of
 from easymtl.features.encoder import Encoder
 from easymtl.features.shown import shown_features
+from easymtl.protos.export_pb2 import ExportConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.scoring.scorer import RankerScorer
 from easymtl.serving.parity import Parity, check_parity
 from easymtl.serving.placement import Placement, check_placement
 from easymtl.serving.proof_of_signatures import with_further
-from easymtl.serving.proof_rows import ProofRows, proof_rows
+from easymtl.serving.proof_rows import ProofRows, missing_row, proof_rows
 from easymtl.serving.request_form import RequestForm
 from easymtl.serving.saved_model import ServingModel
+from easymtl.serving.server_configs import served_name, write_configs
+from easymtl.serving.server_files import write_server_files
 from easymtl.serving.signature_listing import list_signatures
 from easymtl.serving.signatures import SIGNATURE, keywords, save
+from easymtl.serving.warmup_file import FILE as WARMUP
 from easymtl.tasks.ranker import Ranker
 
 Missing = str | float | bool
@@ -59,6 +63,7 @@ class Export:
         padding: what stands behind the values of a row, by input that holds lists; None is NaN.
         keywords: the keyword of each input of the function that `tf.saved_model.load` returns, where it is not the
             name.
+        constants: the value of each field that has a `serving_value`, and so is no input.
         outputs: names of its scores.
         parity: how near its scores are to the checkpoint's, or None when there was no row to compare on.
         placement: which of its nodes can run on a GPU.
@@ -72,6 +77,7 @@ class Export:
     missing: dict[str, Missing]
     padding: dict[str, str | int | None]
     keywords: dict[str, str]
+    constants: dict[str, Missing]
     outputs: list[str]
     parity: Parity | None
     placement: Placement
@@ -95,24 +101,30 @@ def export(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path, keep:
         draft.parent.mkdir(parents=True, exist_ok=True)
         outputs = save(model, draft, signatures)[SIGNATURE]
         _copy_assets(pipeline, draft)
-        rows = proof_rows(pipeline, model.fields, Encoder(ranker.feature_set))
+        encode = Encoder(ranker.feature_set, as_served=True)
+        rows = proof_rows(pipeline, model.fields, encode)
         rows = with_further(rows, pipeline, model.form, signatures) if rows else None
-        parity = check_parity(draft, rows, _expected(pipeline, ranker, rows)) if rows else None
+        parity = _proved(pipeline, ranker, draft, rows) if rows else None
         placement = _checked_placement(draft)
         done = Export(
             path=final,
             checkpoint=checkpoint,
+            constants={name: value.as_py() for name, value in ranker.feature_set.constants.items()},
             outputs=outputs,
             parity=parity,
             placement=placement,
             **_request(pipeline, model.form, signatures[SIGNATURE].inputs),
         )
-        _describe(draft, done)
+        facts = _describe(draft, done)
         _write_json(
             draft / "assets.extra" / "signatures.json",
             list_signatures(draft, ranker.feature_set.packing, model.form, done.missing, done.padding),
         )
+        examples = _examples(pipeline, rows) or missing_row(pipeline, model.fields, encode)
+        state, inputs = done.checkpoint.state(), signatures[SIGNATURE].inputs
+        write_server_files(pipeline, draft, state, facts, parity, examples, inputs)
         publish(draft, final)
+        write_configs(final.parent, served_name(pipeline), model.form.num_rows, model.form.lists)
     except (OSError, tf.errors.OpError) as error:
         raise UserError(f"{final}: could not be written: {reason(error)}") from None
     finally:
@@ -151,14 +163,26 @@ def _line(form: RequestForm) -> dict[str, Any] | None:
     return None if form.separator is None else {"separator": form.separator, "fields": list(form.fields)}
 
 
+def _examples(pipeline: Pipeline, rows: ProofRows | None) -> dict[str, pa.Array] | None:
+    """Returns the rows of the data that are shipped with the export, as a client sends them; None for none."""
+    if rows is None or pipeline.export_config.warmup_rows == ExportConfig.NONE:
+        return None
+    return {name: column.slice(0, rows.num_rows) for name, column in rows.sent.items()}
+
+
+def _proved(pipeline: Pipeline, ranker: Ranker, draft: Path, rows: ProofRows) -> Parity:
+    return check_parity(draft, rows, _expected(pipeline, ranker, rows), ranker.final_scores)
+
+
 def _expected(pipeline: Pipeline, ranker: Ranker, rows: ProofRows) -> dict[str, np.ndarray]:
     """Returns the outputs of the checkpoint by the path that training and evaluation take."""
     scorer = RankerScorer(ranker, tf.float32)
     predictions, _ = scorer.score(scorer.encoder([], with_numbers=False)(rows.read))
     if not pipeline.export_config.export_features:
         return predictions
-    columns = {name: tensor_of(as_requested(rows.read.column(name), None)) for name in ranker.feature_set.fields}
-    return predictions | {name: text.numpy() for name, text in shown_features(ranker.feature_set, columns).items()}
+    features = ranker.feature_set
+    columns = {name: tensor_of(as_requested(rows.read.column(name), None)) for name in features.request_fields}
+    return predictions | {name: text.numpy() for name, text in shown_features(features, columns).items()}
 
 
 def _checked_placement(folder: Path) -> Placement:
@@ -187,7 +211,7 @@ def _copy_assets(pipeline: Pipeline, draft: Path) -> None:
         path = Path(asset)
         if not path.is_file():
             raise UserError(f'export_config.asset_files: "{asset}" is not a file.')
-        if os.path.abspath(path) in vocabularies:
+        if os.path.abspath(path) in vocabularies or path.name == WARMUP:
             continue
         if (folder / path.name).exists():
             raise UserError(
@@ -197,8 +221,9 @@ def _copy_assets(pipeline: Pipeline, draft: Path) -> None:
         shutil.copy(path, folder / path.name)
 
 
-def _describe(draft: Path, done: Export) -> None:
-    document = {
+def _describe(draft: Path, done: Export) -> dict[str, Any]:
+    """Writes what the export tells of itself, and returns it."""
+    document: dict[str, Any] = {
         "easymtl": easymtl.__version__,
         "step": done.checkpoint.step,
         "checkpoint": str(done.checkpoint.path),
@@ -209,9 +234,11 @@ def _describe(draft: Path, done: Export) -> None:
         "padding": done.padding,
         "missing": done.missing,
         "keywords": done.keywords,
+        "constants": done.constants,
         "outputs": done.outputs,
     }
     _write_json(draft / "assets.extra" / "easymtl.json", document)
+    return document
 
 
 def _write_json(path: Path, document: Mapping[str, Any]) -> None:

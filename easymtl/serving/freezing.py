@@ -46,4 +46,6 @@ def _traced(function: Callable[[Tensors], Tensors], specs: Mapping[str, tf.Tenso
         return [result[name] for name in outputs]
 
     traced = tf.function(flat, input_signature=list(specs.values()), autograph=False).get_concrete_function()
+    # A list of initializers, empty but for None, comes with vocabularies. Nothing reads it, and TensorFlow warns of it.
+    traced.graph.clear_collection(tf.compat.v1.GraphKeys.TABLE_INITIALIZERS)
     return traced, outputs

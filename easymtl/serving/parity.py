@@ -4,9 +4,10 @@ import math
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +16,8 @@ from easymtl.errors import UserError
 from easymtl.serving import tf_example
 from easymtl.serving.proof_rows import ProofRows
 from easymtl.serving.signatures import ENCODED, SIGNATURE, TF_EXAMPLE, USER_ONCE
+
+Derive = Callable[[Mapping[str, np.ndarray]], Mapping[str, Any]]
 
 TOLERANCE = 1e-5
 """How much a score may differ, next to 1 or the largest score of its output: float32 beside a logit of 7 is that exact.
@@ -38,13 +41,20 @@ class Parity:
     num_blanked: int = 0
 
 
-def check_parity(folder: Path, rows: ProofRows, expected: Mapping[str, np.ndarray]) -> Parity:
+def check_parity(
+    folder: Path,
+    rows: ProofRows,
+    expected: Mapping[str, np.ndarray],
+    derive: Derive = lambda scores: {},
+) -> Parity:
     """Compares the scores of a SavedModel with those of its checkpoint, both in float32.
 
     Args:
         folder: the SavedModel.
         rows: some rows; what a client would send of them is scored.
         expected: predictions of the checkpoint on the same rows, by name.
+        derive: makes outputs that follow from others, by name. They are held against what follows from the outputs of
+            the SavedModel: a formula may make much of a difference that is small enough.
 
     Raises:
         UserError: the SavedModel cannot be loaded, a signature lacks a prediction, or scores of one differ by more
@@ -55,9 +65,14 @@ def check_parity(folder: Path, rows: ProofRows, expected: Mapping[str, np.ndarra
     wanted = {**expected, **_of_signatures(rows, expected)}
     if set(scores) != set(wanted):
         raise UserError(f"{folder}: the SavedModel gives {sorted(scores)}, the checkpoint {sorted(wanted)}.")
+    derived = _derived(rows, scores, expected, derive)
+    wanted |= derived
     largest = 0.0
     for name, values in wanted.items():
         difference = _difference(name, scores[name], wanted)
+        if name in derived:
+            # A formula may have no value.
+            difference = np.where(np.isnan(scores[name]) & np.isnan(values), 0.0, difference)
         if not np.all(difference <= TOLERANCE * _size(values)):
             row = int(np.argmax(np.max(difference.reshape(len(values), -1), axis=1)))
             raise UserError(
@@ -88,6 +103,18 @@ def _of_signatures(rows: ProofRows, expected: Mapping[str, np.ndarray]) -> dict[
         # Packed tensors hold nothing of what features have read.
         if signature != ENCODED or values.dtype.kind != "O"
     }
+
+
+def _derived(
+    rows: ProofRows, scores: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray], derive: Derive
+) -> dict[str, np.ndarray]:
+    """Returns what follows from the outputs of each signature, by `of_signature`."""
+    result: dict[str, np.ndarray] = {}
+    for signature in (SIGNATURE, *rows.signatures):
+        names = {name: of_signature(signature, name) for name in expected}
+        own = {name: scores[full] for name, full in names.items() if full in scores}
+        result |= {names[name]: np.asarray(values) for name, values in derive(own).items()}
+    return result
 
 
 def _difference(name: str, scores: np.ndarray, expected: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -1,6 +1,6 @@
 """The rows on which an export is proved: as a client would send them, and as training reads them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -83,6 +83,21 @@ def proof_rows(pipeline: Pipeline, fields: Sequence[str], encode: Encoder) -> Pr
     return None
 
 
+def missing_row(pipeline: Pipeline, fields: Sequence[str], encode: Encoder) -> dict[str, pa.Array] | None:
+    """Returns a row in which every value is missing, as a client sends it; None when none can be scored.
+
+    That is so where the defaults of histories that are read side by side have different lengths.
+    """
+    form = RequestForm.of(pipeline, fields)
+    nulls = {name: pa.nulls(1, field.column_type) for name, field in form.fields.items()}
+    read = {name: fill_empty(nulls[name], default_scalar(field)) for name, field in form.fields.items()}
+    try:
+        encode(pa.RecordBatch.from_arrays([*read.values()], names=[*read]))
+    except BadValues:
+        return None
+    return as_sent(form, nulls)
+
+
 def _batches(reader: Source, raw_reader: Source, encode: Encoder) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
     """Yields the usable rows of record batches as two readers of the same files read them."""
     for block, raw_block in zip(reader.blocks, raw_reader.blocks):
@@ -129,16 +144,16 @@ def _blanked(raw: pa.RecordBatch, fields: dict[str, Field], encode: Encoder) -> 
         return blanked, filled
 
 
-def _blanked_together(fields: Iterable[str], encode: Encoder) -> list[set[str]]:
+def _blanked_together(fields: Collection[str], encode: Encoder) -> list[set[str]]:
     """Returns all fields, in sets of those that are null together."""
     transforms = encode.feature_set.transforms
     sets: list[set[str]] = []
     for names in encode.feature_set.parallel:
-        joined = {field for name in names for field in transforms[name].inputs}
+        joined = {field for name in names for field in transforms[name].inputs if field in fields}
         apart = [one for one in sets if not one & joined]
         sets = [*apart, joined.union(*(one for one in sets if one & joined))]
     together = set().union(*sets)
-    return [*({name} for name in fields if name not in together), *sets]
+    return [*({name} for name in fields if name not in together), *(one for one in sets if one)]
 
 
 def _compact(batch: pa.RecordBatch) -> pa.RecordBatch:

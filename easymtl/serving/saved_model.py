@@ -45,12 +45,17 @@ class ServingModel(tf.Module):
 
     @property
     def fields(self) -> list[str]:
-        """Returns the fields of a request: those that features read, or all but labels and sample weight."""
-        used = self._feature_set.fields
+        """Returns the fields of a request: those that features read, or all but labels and sample weight.
+
+        Fields with a `serving_value` are none of them.
+        """
+        used = self._feature_set.request_fields
         if self._pipeline.export_config.filter_inputs:
             return used
         data = self._pipeline.data_config
-        others = [name for name in input_fields(data) if name not in {*used, *data.label_fields, data.sample_weight}]
+        left_out = {*used, *data.label_fields, data.sample_weight}
+        declared = input_fields(data).items()
+        others = [name for name, field in declared if name not in left_out and field.serving is None]
         return [*used, *others]
 
     @property
@@ -70,7 +75,7 @@ class ServingModel(tf.Module):
         With `export_config.export_features`, what the features have read is among the outputs of raw columns.
         """
         form, packing = self.form, self._feature_set.packing
-        specs = {name: tf.TensorSpec([None], kind) for name, kind in self._feature_set.field_types.items()}
+        specs = self._column_specs()
         encoder = traced_once(self._packed, specs)
         scores = self._scores()
         examples = ExampleForm.of(self._pipeline, form)
@@ -122,6 +127,10 @@ class ServingModel(tf.Module):
     def _shown(self, columns: Tensors) -> dict[str, tf.Tensor]:
         shows = self._pipeline.export_config.export_features
         return shown_features(self._feature_set, columns) if shows else {}
+
+    def _column_specs(self) -> dict[str, tf.TensorSpec]:
+        types = self._feature_set.field_types
+        return {name: tf.TensorSpec([None], types[name]) for name in self._feature_set.request_fields}
 
     def _scores(self) -> Callable[[Tensors], dict[str, tf.Tensor]]:
         """Returns the function from packed tensors to the predictions by name."""

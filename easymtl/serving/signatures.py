@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tensorflow as tf
+from tensorflow.core.framework import graph_pb2
 from tensorflow.core.protobuf import saved_model_pb2, saved_object_graph_pb2
 from tensorflow.python.saved_model import fingerprinting_utils
 
@@ -23,6 +24,8 @@ ENCODE = "encode"
 ENCODED = "encoded"
 TF_EXAMPLE = "tf_example"
 USER_ONCE = "user_once"
+
+_GRADIENT = "_gradient_op_type"
 
 Tensors = Mapping[str, tf.Tensor]
 
@@ -65,6 +68,7 @@ def save(model: tf.Module, folder: str | Path, signatures: Mapping[str, Signatur
         _declare_shapes(graph.signature_def[name].inputs, arguments, signature.inputs)
         _rename_keys(graph.signature_def[name].inputs, arguments)
         _rename_arguments(graph.object_graph_def, loaded[name], arguments, signature.inputs)
+    _forget_gradients(graph.graph_def)
     path.write_bytes(saved.SerializeToString(deterministic=True))
     # It holds checksums of the file.
     fingerprinting_utils.write_fingerprint(str(folder))
@@ -155,6 +159,13 @@ def _declare_shapes(infos: MutableMapping, names: Mapping[str, str], inputs: Map
     """Writes the shapes of inputs into a SignatureDef."""
     for argument, info in infos.items():
         info.tensor_shape.CopyFrom(inputs[names[argument]].shape.as_proto())
+
+
+def _forget_gradients(graph: graph_pb2.GraphDef) -> None:
+    """Removes the names of gradients that are not saved, at the sight of which TensorFlow warns whoever loads it."""
+    for nodes in (graph.node, *(function.node_def for function in graph.library.function)):
+        for node in nodes:
+            node.attr.pop(_GRADIENT, None)
 
 
 def _rename_keys(fields: MutableMapping, names: Mapping[str, str]) -> None:

@@ -6,6 +6,9 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import pyarrow as pa
 
+from easymtl.config import view
+from easymtl.config.names import SUMMARIES
+from easymtl.errors import UserError
 from easymtl.tasks.measures import Measure
 from easymtl.tasks.metrics import Metric, MetricInputs, UndefinedMetric
 from easymtl.tasks.task import Task
@@ -24,17 +27,20 @@ class Evaluation:
     and each key.
 
     Attributes:
-        metrics: every metric by its full name, `<metric>_<task>`; of a task with a parent see `view.result_names`.
+        metrics: every metric by its full name, `<metric>_<task>`; of a task with a parent see `view.result_names`,
+            of a final score `view.scored_for`.
         key_fields: fields whose values `add` needs beside the predictions.
         warnings: after `result`, one sentence for each metric that is NaN.
     """
 
-    def __init__(self, tasks: Sequence[Task], only: Collection[str] | None = None):
+    def __init__(self, tasks: Sequence[Task], only: Collection[str] | None = None, scores: Sequence[str] = ()):
         """Starts a pass.
 
         Args:
             tasks: have metrics.
             only: full names of the metrics that are computed; None for all of them.
+            scores: names of final scores. Each has those metrics of every task that depend on the order of rows
+                alone, `auc_<score>_for_<task>`, and its own `mean_<score>`, `min_<score>` and `max_<score>`.
         """
         every = [
             (task, measure, metric, f"{metric.name}_{measure.name}")
@@ -42,6 +48,15 @@ class Evaluation:
             for measure in (task.measures if task.metrics else ())
             for metric in task.metrics
         ]
+        every += [
+            (task, measure, metric, f"{metric.name}_{measure.name}")
+            for score in scores
+            for task in tasks
+            for metric in task.metrics
+            for measure in (_of_score(score, task),)
+            if metric.is_of_order
+        ]
+        self._scores: dict[str, list[np.ndarray]] = {score: [] for score in scores}
         self._computed = [one for one in every if only is None or one[3] in only]
         self._measured = list({measure.name: (task, measure) for task, measure, *_ in self._computed}.values())
         self.metrics = {name: metric for *_, metric, name in self._computed}
@@ -65,6 +80,13 @@ class Evaluation:
             numbers: the number columns by name, `[batch]` each, NaN where missing.
             keys: the key fields by name, `[batch]` each; a null is a key like any other.
         """
+        for score, values in self._scores.items():
+            if score not in predictions:
+                raise UserError(
+                    f'The SavedModel has no output "{score}", which export_config.final_score of the config makes: '
+                    "export again, or evaluate with the config that it was exported with."
+                )
+            values.append(np.asarray(predictions[score], np.float32))
         for task, measure in self._measured:
             prediction = predictions[_prediction_name(task, measure)]
             self._labels[measure.name].append(np.asarray(measure.labels(numbers), np.float32))
@@ -81,7 +103,22 @@ class Evaluation:
             for name, chunks in gathered.items():
                 gathered[name] = [_joined(chunks)]
         self.warnings = []
-        return {name: self._compute(task, measure, metric, groups) for task, measure, metric, name in self._computed}
+        metrics = {name: self._compute(task, measure, metric, groups) for task, measure, metric, name in self._computed}
+        return metrics | self._summaries()
+
+    def _summaries(self) -> dict[str, float]:
+        """Returns mean, least and largest of each final score; NaN, with a warning, where some row has no number."""
+        result: dict[str, float] = {}
+        for score, chunks in self._scores.items():
+            numbers = _joined(chunks).astype(np.float64)
+            names = [f"{summary}_{score}" for summary in SUMMARIES]
+            try:
+                values = [*_summary(_finite(numbers))]
+            except UndefinedMetric as reason:
+                self.warnings.append(f"{', '.join(names)} are not defined: {reason}.")
+                values = [math.nan] * len(names)
+            result |= dict(zip(names, values))
+        return result
 
     def _compute(self, task: Task, measure: Measure, metric: Metric, groups: dict[str, np.ndarray]) -> float:
         try:
@@ -118,7 +155,22 @@ class Evaluation:
         )
 
 
+def _of_score(score: str, task: Task) -> Measure:
+    """Returns a final score as it is held against the labels of a task over all rows."""
+    own = task.measures[0]
+    return Measure(view.scored_for(score, own.name), own.output, own.labels, prediction=score)
+
+
+def _summary(numbers: np.ndarray) -> tuple[float, ...]:
+    """Returns what `SUMMARIES` name of numbers `[n]`."""
+    if not len(numbers):
+        raise UndefinedMetric("there is no row")
+    return float(numbers.mean()), float(numbers.min()), float(numbers.max())
+
+
 def _prediction_name(task: Task, measure: Measure) -> str:
+    if measure.prediction:
+        return measure.prediction
     return f"probs_{measure.output}" if task.output.is_probability else f"y_{measure.output}"
 
 

@@ -14,8 +14,10 @@ class Measure:
         name: what stands behind the metric in reports: `auc_<name>`.
         output: what stands behind the kind in the predictions: `probs_<output>`.
         labels: number columns by name to the labels `[batch]`, NaN in the rows that do not count.
+        prediction: name of the prediction; empty where it follows from what the task predicts and `output`.
     """
 
     name: str
     output: str
     labels: Callable[[Mapping[str, tf.Tensor]], tf.Tensor]
+    prediction: str = ""

@@ -229,6 +229,7 @@ class Metric:
         parameters: its own message.
         weighted: whether rows count by the task's sample weights and space, or one each.
         of_second_class: of a task with two classes, whether it takes the probability of the second one only.
+        is_of_order: whether it depends on nothing but the order of the predictions.
     """
 
     name: str
@@ -236,6 +237,7 @@ class Metric:
     parameters: Message
     weighted: bool
     of_second_class: bool
+    is_of_order: bool = False
 
     @property
     def key_field(self) -> str:
@@ -276,6 +278,7 @@ def _build_metric(entry: EvalMetrics, predicted: str, num_class: int, where: str
         parameters=getattr(entry, name),
         weighted=entry.weighted,
         of_second_class=config_names.METRICS[name].most_classes == 2,
+        is_of_order=config_names.METRICS[name].is_of_order,
     )
     _check_groups(metric, where)
     return metric

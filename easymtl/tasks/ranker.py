@@ -15,6 +15,7 @@ from easymtl.models.making import make_model
 from easymtl.models.network import Network
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.build import build_tasks, key_fields, number_columns
+from easymtl.tasks.final_scores import FinalScores
 from easymtl.tasks.labelled import Labelled
 from easymtl.tasks.reach import Reach
 from easymtl.tasks.sums import Sums
@@ -61,6 +62,7 @@ class Ranker(tf.Module):
         embeddings: the tables.
         network: the layers; maps the vectors of features to logits.
         tasks: what becomes of the logits, one `Task` per tower.
+        final_scores: the formulas over what the tasks predict.
         number_columns: the columns of `numbers` in a batch that has labels.
         key_fields: the columns of `keys` in a batch that has labels; mostly none.
         parameters: every weight by name.
@@ -73,6 +75,7 @@ class Ranker(tf.Module):
         seed = pipeline.train_config.seed
         self.feature_set = FeatureSet(pipeline)
         self.tasks: list[Task] = build_tasks(pipeline)
+        self.final_scores = FinalScores(pipeline)
         self.number_columns = number_columns(self.tasks)
         self.key_fields = key_fields(self.tasks)
         self.embeddings = Embeddings(self.feature_set, seed)
@@ -141,13 +144,16 @@ class Ranker(tf.Module):
         return {task.name: task.sums(logits, labelled, reach) for task in self.tasks}
 
     def predictions(self, logits: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Returns the named predictions of all tasks, `[batch]` or `[batch, num_class]`, and the model's outputs."""
+        """Returns the named predictions of all tasks, `[batch]` or `[batch, num_class]`, and what else comes out.
+
+        That is the model's own outputs and the final scores.
+        """
         result: dict[str, tf.Tensor] = {}
         for task in self.tasks:
             result |= task.predictions(logits)
         for name in self.model.output_names:
             result[name] = tf.squeeze(logits[name], axis=1) if logits[name].shape[1] == 1 else logits[name]
-        return result
+        return result | self.final_scores(result)
 
     def labelled(self, batch: Batch) -> Labelled:
         """Returns what losses need beside the logits: labels, weights, indicators and keys by name."""

@@ -9,6 +9,7 @@ from easymtl.data.text_form import text_forms
 from easymtl.errors import UserError, quoted
 from easymtl.features.memory import memory_report
 from easymtl.reporting.formats import counted
+from easymtl.serving.warmup_file import require_own_warmup
 from easymtl.verbs.data_check import data_problems, quote_problems, unread_columns
 from easymtl.verbs.data_notes import feature_notes, label_notes
 from easymtl.verbs.first_rows import first_rows
@@ -29,6 +30,7 @@ def run(options: Namespace) -> None:
         print(f"note: {note}")
     require_starting_weights(config)
     pipeline = config.pipeline
+    require_own_warmup(pipeline)
     if pipeline.model_config.HasField("backbone"):
         _check_graph(config)
     inputs = {"train": view.train_input(pipeline), "eval": view.eval_input(pipeline)}
@@ -46,14 +48,14 @@ def run(options: Namespace) -> None:
 
 def check_data(config: Config, part: str, paths: str) -> list[str]:
     """Returns what is wrong with the training or evaluation data; prints a line when nothing is."""
-    data_config = config.pipeline.data_config
-    fields = list(view.used_fields(config.pipeline))
+    pipeline, data_config = config.pipeline, config.pipeline.data_config
+    fields = list(view.used_fields(pipeline)) if part == "train" else view.scored_fields(pipeline)
     notes: list[str] = []
-    problems = data_problems(paths, data_config, fields, text_forms(config.pipeline))
+    problems = data_problems(paths, data_config, fields, text_forms(pipeline))
     if not problems:
-        problems, notes = label_problems(paths, config.pipeline)
-        problems += default_problems(config.pipeline) if part == "train" else []
-        more_problems, more_notes = quote_problems(paths, config.pipeline, fields)
+        problems, notes = label_problems(paths, pipeline, fields)
+        problems += default_problems(pipeline) if part == "train" else []
+        more_problems, more_notes = quote_problems(paths, pipeline, fields)
         problems, notes = [*problems, *more_problems], [*notes, *more_notes]
     if problems:
         return [f"{part} input: {problem}" for problem in problems]
@@ -63,8 +65,8 @@ def check_data(config: Config, part: str, paths: str) -> list[str]:
     for note in notes:
         print(f"warning: {part} input: {note}")
     if part == "train":
-        batch = first_rows(paths, config.pipeline, fields)
-        for note in [*label_notes(batch, config.pipeline), *feature_notes(batch, config.pipeline)]:
+        batch = first_rows(paths, pipeline, fields)
+        for note in [*label_notes(batch, pipeline), *feature_notes(batch, pipeline)]:
             print(f"note: {note}")
     return []
 

@@ -174,6 +174,7 @@ def print_export(done: Export, terminal: Terminal) -> None:
         "checkpoint": f"step {done.checkpoint.step}",
         "inputs": _inputs(done),
         "if missing": _instead_of_missing(done),
+        **({"constants": _constants(done)} if done.constants else {}),
         "outputs": ", ".join(done.outputs),
         "scores": compared,
         "GPU": f"{placement.on_gpu} nodes have a GPU kernel, {placement.pinned} of the encoder stay on the CPU",
@@ -190,6 +191,10 @@ def _inputs(done: Export) -> str:
         f"{name} {kind}{'' if name not in done.padding else ' [rows, values]'}" for name, kind in done.inputs.items()
     ]
     return ", ".join(shown) + _fixed(done)
+
+
+def _constants(done: Export) -> str:
+    return ", ".join(f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in done.constants.items())
 
 
 def _fixed(done: Export) -> str:

@@ -9,6 +9,7 @@ from easymtl.config import Config, load_config, view
 from easymtl.config.starting_weights import has_checkpoint, require_starting_weights
 from easymtl.errors import Interrupted, UserError
 from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.serving.warmup_file import require_own_warmup
 from easymtl.verbs.data_files import require_files
 from easymtl.verbs.overwriting import require_apart_from_training
 from easymtl.verbs.stop_signals import StopSignals
@@ -34,6 +35,7 @@ def run(options: Namespace) -> None:
     if not options.continue_train:
         _require_no_checkpoint(config)
     require_starting_weights(config)
+    require_own_warmup(config.pipeline)
     require_files(view.train_input(config.pipeline), view.eval_input(config.pipeline))
     with TrainingLock(config.pipeline.model_dir):
         _train(config, options.new_data)

@@ -1,6 +1,6 @@
 """Labels, weights and numbers of the first rows that a training would refuse, or learn nothing from."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from typing import NamedTuple
 
@@ -9,24 +9,33 @@ import pyarrow as pa
 from easymtl.config import view
 from easymtl.config.parallel_histories import parallel_histories
 from easymtl.data.bad_values import ADVICE, BadValues, described, usable_rows
-from easymtl.data.convert import default_scalar
-from easymtl.data.fields import input_fields
+from easymtl.data.convert import default_scalar, serving_scalar
+from easymtl.data.fields import Field, input_fields
 from easymtl.data.rows import Rows
 from easymtl.data.text_form import text_forms
 from easymtl.errors import UserError
 from easymtl.features.labels import LabelCheck, LabelRule, checked_numbers, label_rules, number_rules
 from easymtl.features.number_texts import NumberTexts, number_texts
+from easymtl.features.served import uneven_constants
 from easymtl.features.side_by_side import num_steps, uneven
 from easymtl.features.tag_weights import TagWeights, tag_weights
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.verbs.first_rows import rows_at_first
 
 
-def label_problems(paths: str, pipeline: Pipeline) -> tuple[list[str], list[str]]:
+def label_problems(
+    paths: str, pipeline: Pipeline, fields: Collection[str] | None = None
+) -> tuple[list[str], list[str]]:
     """Returns which labels, weights and numbers of the first rows are wrong, and which towers learn nothing from them.
 
     Weights are those of rows and of tags, numbers those that features read from texts. Histories are looked at, too.
+
+    Args:
+        paths: of the data.
+        pipeline: the config.
+        fields: those that are read of these data; None for all that the config uses.
     """
+    fields = view.used_fields(pipeline) if fields is None else fields
     problems, notes = [], []
     for rule in [*label_rules(pipeline), *number_rules(pipeline)]:
         source, block, batch = rows_at_first(paths, pipeline.data_config, [rule.column.field], text_forms(pipeline))
@@ -41,14 +50,14 @@ def label_problems(paths: str, pipeline: Pipeline) -> tuple[list[str], list[str]
                 notes += _learns_nothing(paths, pipeline, rule)
             except UserError as error:
                 problems.append(str(error))
-    problems += _number_problems(paths, pipeline)
-    problems += _history_problems(paths, pipeline)
+    problems += _number_problems(paths, pipeline, fields)
+    problems += _history_problems(paths, pipeline, fields)
     return list(dict.fromkeys(problems)), notes
 
 
-def _number_problems(paths: str, pipeline: Pipeline) -> Iterator[str]:
+def _number_problems(paths: str, pipeline: Pipeline, read: Collection[str]) -> Iterator[str]:
     """Yields what is wrong with values that features read as numbers or as weights of tags."""
-    readers = _number_readers(pipeline)
+    readers = [reader for reader in _number_readers(pipeline) if reader.field in read]
     if not readers:
         return
     fields = [reader.field for reader in readers]
@@ -60,13 +69,15 @@ def _number_problems(paths: str, pipeline: Pipeline) -> Iterator[str]:
             yield f"{described(error, source, [block])} {ADVICE}"
 
 
-def _history_problems(paths: str, pipeline: Pipeline) -> Iterator[str]:
+def _history_problems(paths: str, pipeline: Pipeline, read: Collection[str]) -> Iterator[str]:
     """Yields a sentence for each two histories that are read side by side and have no equal lengths in a first row."""
     declared = {view.feature_name(feature): feature for feature in view.features_in_groups(pipeline)}
     for first, *others in parallel_histories(pipeline):
         for other in others:
             pair = {name: declared[name] for name in (first, other)}
             fields = list(dict.fromkeys(feature.input_names[0] for feature in pair.values()))
+            if not set(fields) <= set(read):
+                continue
             source, block, batch = rows_at_first(paths, pipeline.data_config, fields, text_forms(pipeline))
             for row in batch.to_pylist():
                 texts = {field: row[field] or "" for field in fields}
@@ -81,16 +92,16 @@ def _number_readers(pipeline: Pipeline) -> list[NumberTexts | TagWeights]:
 
 
 def default_problems(pipeline: Pipeline) -> list[str]:
-    """Returns which `default_val` no reader of its field takes, whether the first rows need it or not.
+    """Returns which `default_val` or `serving_value` no reader of its field takes, whether rows need it or not.
 
     Raises:
         UserError: one is no value of its type.
     """
-    if pipeline.data_config.ignore_error:
-        return []
     fields = input_fields(pipeline.data_config)
+    problems = _of_constants(pipeline, fields)
+    if pipeline.data_config.ignore_error:
+        return problems
     defaults = {name: default_scalar(field) for name, field in fields.items()}
-    problems = []
     for reader in _number_readers(pipeline):
         default = defaults[reader.field]
         bad = reader.bad([default.as_py()]) if default is not None else []
@@ -103,6 +114,18 @@ def default_problems(pipeline: Pipeline) -> list[str]:
             except BadValues as error:
                 problems.append(_of_default(name, error.problem))
     return list(dict.fromkeys(problems))
+
+
+def _of_constants(pipeline: Pipeline, fields: Mapping[str, Field]) -> list[str]:
+    """Returns which `serving_value` no reader of its field takes."""
+    constants = {name: serving_scalar(field) for name, field in fields.items()}
+    problems = [*uneven_constants(pipeline)]
+    for reader in _number_readers(pipeline):
+        constant = constants[reader.field]
+        bad = reader.bad([constant.as_py()]) if constant is not None else []
+        head = f'data_config.input_fields "{reader.field}": with its serving_value,'
+        problems += [f"{head} {reader.problem(value)} Set another serving_value." for value in bad]
+    return problems
 
 
 def _of_default(name: str, problem: str) -> str:

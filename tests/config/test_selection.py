@@ -212,3 +212,16 @@ def test_a_choice_does_not_balance_what_the_config_does_not_balance():
     towers = "".join(f'task_towers {{ tower_name: "{name}" label_name: "{name}" }} ' for name in "ab")
     pipeline = select(f"model_config {{ mmoe {{ {towers} }} }}", ["b"])
     assert not pipeline.train_config.HasField("task_balancing")
+
+
+def test_final_scores_of_other_towers_go_with_them(load):
+    scores = [
+        'final_score { name: "a" expression: "ctr * probs_cvr" }',
+        'final_score { name: "b" expression: "ctr * y_stay" }',
+        'final_score { name: "c" expression: "b + a" }',
+        'final_score { name: "d" expression: "log(b)" }',
+    ]
+    text = f"export_config {{ {' '.join(scores)} }}\nfeature_config {{"
+    kept = chosen(load, ["ctr", "stay"], ("feature_config {", text)).export_config.final_score
+    assert [score.name for score in kept] == ["b", "d"]
+    assert "2:" in refusal(load, ["ctr", "stay"], ("feature_config {", text.replace("log(b)", "log(bb)")))

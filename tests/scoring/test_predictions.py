@@ -1,10 +1,12 @@
 """Scores in a file: written whole or not at all, beside columns that the data have."""
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
 from easymtl.errors import UserError
+from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.scoring.predictions import check_keep, predict
 from easymtl.scoring.scorer import RankerScorer
 from easymtl.tasks.ranker import Ranker
@@ -38,6 +40,17 @@ def test_kept_columns_come_first_and_scores_by_name(folder, pipeline, scorer, tm
     assert {"probs_ctr", "probs_cvr"} <= set(table.column_names)
     lines = (folder / "eval.csv").read_text().splitlines()
     assert table["item"].to_pylist() == [line.split(",")[2] for line in lines]
+
+
+def test_final_scores_are_columns_too(folder, pipeline, tmp_path):
+    of_scores = Pipeline()
+    of_scores.CopyFrom(pipeline)
+    of_scores.export_config.final_score.add(name="rank", expression="ctr^1.2 * cvr")
+    scorer = RankerScorer(Ranker(of_scores), tf.float32)
+    target, _ = predict(of_scores, scorer, f"{folder}/eval.csv", tmp_path, [])
+    table = pq.read_table(target)
+    ctr, cvr = (table[name].to_numpy().astype(np.float64) for name in ("probs_ctr", "probs_cvr"))
+    np.testing.assert_allclose(table["rank"].to_numpy(), (ctr**1.2 * cvr).astype(np.float32), rtol=1.2e-7)
 
 
 def test_failed_prediction_leaves_no_file(folder, pipeline, scorer, tmp_path):

@@ -30,6 +30,8 @@ from easymtl.tasks.build import build_tasks
 
 pytestmark = pytest.mark.usefixtures("op_by_op")
 
+CONFIGS = ("models.config", "batching.config")
+
 
 @pytest.fixture
 def quick(trained, exported, monkeypatch):
@@ -189,9 +191,9 @@ def test_only_the_newest_exports_are_kept(trained, tmp_path, quick):
     for number in ("7", "11", "101"):
         (tmp_path / number).mkdir()
     done = export(trained.pipeline(), trained.checkpoint, tmp_path, keep=5)
-    assert {entry.name for entry in tmp_path.iterdir()} == {"notes", "7", "11", "101", done.path.name}
+    assert {entry.name for entry in tmp_path.iterdir()} == {"notes", "7", "11", "101", done.path.name, *CONFIGS}
     done = export(trained.pipeline(), trained.checkpoint, tmp_path, keep=2)
-    assert len(list(tmp_path.iterdir())) == 3
+    assert len(list(tmp_path.iterdir())) == 5
     assert newest_export(tmp_path) == done.path
 
 
@@ -250,7 +252,7 @@ def test_killed_export_leaves_nothing_that_looks_like_one(trained, exported, tmp
     sleeper.wait()
     again = export(trained.pipeline(), trained.checkpoint, tmp_path)
     assert not draft.exists()
-    assert {entry.name for entry in tmp_path.iterdir()} == {done.path.name, again.path.name}
+    assert {entry.name for entry in tmp_path.iterdir()} == {done.path.name, again.path.name, *CONFIGS}
     assert int(again.path.name) > int(done.path.name)
 
 

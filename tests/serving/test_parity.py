@@ -10,10 +10,10 @@ from easymtl.serving.proof_rows import ProofRows
 EXPECTED = {"probs": np.array([0.5, 0.25], np.float32), "classes": np.array([[0.1, 0.9], [0.3, 0.7]], np.float32)}
 
 
-def check(monkeypatch, scores, expected=EXPECTED):
+def check(monkeypatch, scores, expected=EXPECTED, **options):
     monkeypatch.setattr(parity, "score_apart", lambda folder, columns: scores)
     read = pa.RecordBatch.from_pydict({"x": range(len(next(iter(expected.values()))))})
-    return check_parity("somewhere", ProofRows({}, read, 1), expected)
+    return check_parity("somewhere", ProofRows({}, read, 1), expected, **options)
 
 
 def test_equal_scores_pass(monkeypatch):
@@ -74,6 +74,21 @@ def test_the_row_that_differs_is_named(monkeypatch, name, row):
 def test_nan_is_no_match(monkeypatch):
     with pytest.raises(UserError, match="probs of row"):
         check(monkeypatch, {**EXPECTED, "probs": np.array([0.5, np.nan])})
+
+
+def test_what_follows_from_other_outputs_is_held_against_those_of_the_model(monkeypatch):
+    """A formula may blow up a difference that is small enough, and may have no value."""
+    expected = {**EXPECTED, "rank": np.array([1e5, 5.0], np.float32)}
+    scores = {**EXPECTED, "probs": np.array([0.500002, 0.25], np.float32)}
+
+    def derive(found):
+        assert found["probs"][0] == scores["probs"][0]
+        return {"rank": [5e5, np.nan]}
+
+    check(monkeypatch, {**scores, "rank": np.array([5e5, np.nan], np.float32)}, expected, derive=derive)
+    for rank in ([1e5, np.nan], [5e5, 5.0], [np.nan, np.nan]):
+        with pytest.raises(UserError, match="rank of row"):
+            check(monkeypatch, {**scores, "rank": np.array(rank, np.float32)}, expected, derive=derive)
 
 
 def test_missing_and_extra_outputs_are_named(monkeypatch):

@@ -34,7 +34,7 @@ class Project:
 
     @property
     def exports(self) -> list[Path]:
-        return sorted((self.folder / "model_dir" / "export" / "final").iterdir())
+        return sorted((self.folder / "model_dir" / "export" / "final").glob("[0-9]*"))
 
     def scores(self, name: str, *flags: object) -> pa.Table:
         target = self.folder / f"{name}.parquet"

@@ -47,7 +47,7 @@ def test_a_savedmodel_says_what_it_cannot_read(config, capsys):
     assert main(["train", *flags]) == 0
     (config.parent / "bad.csv").write_text("0,1,soon,a,1\n")
     (config.parent / "good.csv").write_text("0,1,7,a,1\n")
-    models = sorted((config.parent / "model/export/final").iterdir())
+    models = sorted((config.parent / "model/export/final").glob("[0-9]*"))
     predict = ["predict", *flags, "--output", str(config.parent / "scores.parquet"), "--saved_model", str(models[-1])]
     assert main([*predict, "--input", str(config.parent / "good.csv")]) == 0
     assert pq.read_table(config.parent / "scores.parquet").num_rows == 1

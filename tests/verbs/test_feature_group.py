@@ -52,7 +52,7 @@ def test_only_its_tower_reads_it(project):
 
 
 def test_the_savedmodel_reads_it_too(project):
-    (folder,) = (project.folder / "model" / "export" / "final").iterdir()
+    (folder,) = (project.folder / "model" / "export" / "final").glob("[0-9]*")
     before = scores(project, "other_tags")
     by_model = scores(project, "other_tags", f"--saved_model {folder}")
     np.testing.assert_allclose(before["logits_cvr"], by_model["logits_cvr"], rtol=1e-5, atol=1e-6)

@@ -89,7 +89,7 @@ def test_evaluation_has_those_tasks_alone(project):
 def test_scores_and_savedmodel_have_those_tasks_alone(project):
     run(project, f"export {TASKS}")
     run(project, f"predict {TASKS} --input eval.csv --output scores.parquet")
-    folder = max((project.folder / "model" / "export" / "final").iterdir())
+    folder = max((project.folder / "model" / "export" / "final").glob("[0-9]*"))
     run(project, f"predict {TASKS} --input eval.csv --output by_model.parquet --saved_model {folder}")
     scores, by_model = (pq.read_table(project.folder / f"{name}.parquet") for name in ("scores", "by_model"))
     assert scores.column_names == by_model.column_names == ["logits_cvr", "probs_cvr", "y_stay"]

@@ -31,7 +31,7 @@ def trained(tmp_path_factory):
 
 
 def exported_steps(folder: Path) -> list[int]:
-    paths = sorted(folder.iterdir(), key=lambda path: int(path.name))
+    paths = sorted(folder.glob("[0-9]*"), key=lambda path: int(path.name))
     return [json.loads((path / "assets.extra/easymtl.json").read_text())["step"] for path in paths]
 
 

@@ -7,7 +7,7 @@ and arithmetic over named numbers (`(age >= 18) & (age < lo + 5)`, `ctr^1.2 * lo
 from easymtl.config.expressions.evaluation import evaluate, evaluate_keys
 from easymtl.config.expressions.faults import ExpressionFault
 from easymtl.config.expressions.reading import Function, parse_expression, parse_lambda, parse_slice
-from easymtl.config.expressions.tree import Tree, names_in
+from easymtl.config.expressions.tree import Tree, names_in, positions
 from easymtl.config.expressions.vocabulary import BLOCKS, COMPARISONS, SCORES, Signature, Vocabulary
 
 __all__ = [
@@ -25,4 +25,5 @@ __all__ = [
     "parse_expression",
     "parse_lambda",
     "parse_slice",
+    "positions",
 ]

@@ -23,18 +23,21 @@ class Function:
     text: str
 
 
-def parse_expression(text: str, vocabulary: Vocabulary, names: Collection[str] | None = None) -> Tree:
+def parse_expression(
+    text: str, vocabulary: Vocabulary, names: Collection[str] | None = None, called: str = "the values"
+) -> Tree:
     """Returns the tree of a formula.
 
     Args:
         text: the formula.
         vocabulary: what it may say.
         names: the values that there are; None if any name will do.
+        called: what messages call these values.
 
     Raises:
         ExpressionFault: it says something else.
     """
-    return Parser(text, vocabulary, names, "the values").whole()
+    return Parser(text, vocabulary, names, called).whole()
 
 
 def parse_lambda(text: str, num_parameters: int = 1, vocabulary: Vocabulary = BLOCKS) -> Function:

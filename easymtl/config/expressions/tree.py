@@ -113,13 +113,21 @@ def children(tree: Key) -> list[Key]:
 
 def names_in(tree: Key) -> list[str]:
     """Returns the names that an expression reads, each once, in the order of the text."""
-    return list(dict.fromkeys(_names(tree)))
+    return list(positions(tree))
 
 
-def _names(tree: Key) -> Iterator[str]:
+def positions(tree: Key) -> dict[str, int]:
+    """Returns the names that an expression reads, in the order of the text, each with the place of the first one."""
+    found: dict[str, int] = {}
+    for node in _name_nodes(tree):
+        found.setdefault(node.name, node.position)
+    return found
+
+
+def _name_nodes(tree: Key) -> Iterator[Name]:
     waiting = [tree]
     while waiting:
         node = waiting.pop()
         if isinstance(node, Name):
-            yield node.name
+            yield node
         waiting += reversed(children(node))

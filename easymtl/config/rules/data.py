@@ -39,10 +39,10 @@ def check_input_fields(review: Review) -> None:
         if review.data.auto_expand_input_fields:
             review.check_range(f"{path}.input_name", field.input_name)
         type_name = FieldType.Name(field.input_type)
-        if field.default_val and not _parses(field):
+        if field.default_val and not parses(type_name, field.default_val):
             text = f'"{field.default_val}" is no {type_name}.'
             review.problem(f"{path}.default_val", text, f"{path}.input_type")
-        elif field.default_val and not _is_finite(field):
+        elif field.default_val and not is_finite(type_name, field.default_val):
             text = f'"{field.default_val}" is no number that can stand for a missing value: no finite {type_name}.'
             review.problem(f"{path}.default_val", text, f"{path}.input_type")
 
@@ -57,7 +57,7 @@ def check_defaults_of_numbers(review: Review) -> None:
             separator = feature.seq_multi_sep if view.has_parts(feature) else feature.separator
             several = view.has_parts(feature) or (feature.raw_input_dim > 1 and feature.separator)
             parts = field.default_val.split(separator) if several else [field.default_val]
-            if not all(_is_number(part.strip()) for part in parts if part.strip()):
+            if not all(is_number(part.strip()) for part in parts if part.strip()):
                 text = f'reads numbers, and data_config.input_fields "{field.input_name}" has default_val '
                 review.problem(path, f'{text}"{field.default_val}". Write a number there.')
 
@@ -95,24 +95,27 @@ def dialect_problems(data: DatasetConfig) -> Iterator[tuple[str, str]]:
         yield "quote", f"is {quote!r}; {text}"
 
 
-def _is_finite(field: DatasetConfig.Field) -> bool:
-    if field.input_type not in (FieldType.FLOAT, FieldType.DOUBLE):
+def is_finite(type_name: str, text: str) -> bool:
+    """Returns whether a text that is a value of a type is a finite one, where that is a type of decimal numbers."""
+    if type_name not in ("FLOAT", "DOUBLE"):
         return True
-    largest = _LARGEST_FLOAT if field.input_type == FieldType.FLOAT else math.inf
-    value = abs(float(field.default_val))
+    largest = _LARGEST_FLOAT if type_name == "FLOAT" else math.inf
+    value = abs(float(text))
     return value <= largest and value < math.inf
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Returns whether a text is a finite number."""
     try:
         return math.isfinite(float(parse_value("DOUBLE", text)))
     except ValueError:
         return False
 
 
-def _parses(field: DatasetConfig.Field) -> bool:
+def parses(type_name: str, text: str) -> bool:
+    """Returns whether a text is a value of a type, such as `INT32`."""
     try:
-        parse_value(FieldType.Name(field.input_type), field.default_val)
+        parse_value(type_name, text)
     except ValueError:
         return False
     return True

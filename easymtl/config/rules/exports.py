@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 
+from easymtl.config import view
 from easymtl.config.export_files import asset_files, reads_vocabulary_file
 from easymtl.config.feature_outputs import feature_outputs
 from easymtl.config.multi_values import multi_value_faults, multi_values, value_separators
@@ -60,12 +61,13 @@ def check_users(review: Review) -> None:
     names = [(f"{_USERS}[{index}]", name) for index, name in enumerate(config.user_fields)]
     review.check_unique(names, "Leave one of them out.")
     users = set(config.user_fields)
-    read = {name for _, feature in _grouped(review) for name in feature.input_names}
+    served = view.constant_fields(review.pipeline)
+    read = {name for _, feature in _grouped(review) for name in feature.input_names if name not in served}
     labels = {*review.data.label_fields, review.data.sample_weight} - {""}
     for path, name in names:
         if not review.check_input_field(path, name):
             continue
-        if name not in read and (config.filter_inputs or name in labels):
+        if name not in {*read, *served} and (config.filter_inputs or name in labels):
             text = f'names "{name}", which no feature reads, so that it is no input of the SavedModel: leave it out.'
             review.problem(path, text, *FEATURES)
     if not names:
@@ -80,7 +82,7 @@ def check_users(review: Review) -> None:
         # What stands side by side can be told of a config that is right.
         return
     for first, second, why in _belonging_together(review):
-        if (first in users) is not (second in users):
+        if (first in users) is not (second in users) and not served & {first, second}:
             text = f'names one of "{first}" and "{second}", and not the other: {why}, so name both or none.'
             review.problem(_USERS, text, *FEATURES)
 

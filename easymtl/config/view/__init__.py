@@ -4,7 +4,15 @@ Every room reads the config through these functions, so that a rule of the diale
 feature, the label of a tower without `label_name`, a range in a feature group) is written once.
 """
 
-from easymtl.config.view.data import eval_input, indicator_field, input_field_names, train_input, used_fields
+from easymtl.config.view.data import (
+    constant_fields,
+    eval_input,
+    indicator_field,
+    input_field_names,
+    scored_fields,
+    train_input,
+    used_fields,
+)
 from easymtl.config.view.feature import (
     feature_name,
     feature_width,
@@ -32,6 +40,7 @@ from easymtl.config.view.result import (
     result_rows,
     results_of_metric,
     results_of_tower,
+    scored_for,
 )
 from easymtl.config.view.tower import (
     chain,
@@ -77,6 +86,9 @@ __all__ = [
     "result_rows",
     "results_of_metric",
     "results_of_tower",
+    "constant_fields",
+    "scored_fields",
+    "scored_for",
     "task_tower_paths",
     "task_towers",
     "train_input",

@@ -35,6 +35,22 @@ def _declared(pipeline: Pipeline, entry: DatasetConfig.Field) -> Iterable[str]:
     return input_field_names(pipeline.data_config, entry) if is_short else ()
 
 
+def constant_fields(pipeline: Pipeline) -> set[str]:
+    """Returns the fields that have a `serving_value`."""
+    declared = (field for field in pipeline.data_config.input_fields if field.HasField("serving_value"))
+    return {name for field in declared for name in _declared(pipeline, field)}
+
+
+def scored_fields(pipeline: Pipeline) -> list[str]:
+    """Returns the used fields that rows have to have where they are evaluated.
+
+    Those with a `serving_value` are left out, unless something else than features reads them.
+    """
+    served = constant_fields(pipeline)
+    others = {name for name, _ in _task_readers(pipeline)}
+    return [name for name in used_fields(pipeline) if name not in served or name in others]
+
+
 def used_fields(pipeline: Pipeline) -> dict[str, str]:
     """Returns the input fields that something reads, each with the path of its first reader.
 

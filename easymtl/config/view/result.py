@@ -1,6 +1,6 @@
 """How a config has results of tasks and metrics named in reports."""
 
-from easymtl.config.names import JOINT_OF_ESMM, metric_result
+from easymtl.config.names import JOINT_OF_ESMM, METRICS, metric_result
 from easymtl.config.view.tower import FUNNEL_MODELS, model_name, parents, task_towers
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.protos.task_pb2 import TaskTower
@@ -27,20 +27,36 @@ def result_names(pipeline: Pipeline) -> dict[str, tuple[str, ...]]:
 
 
 def result_rows(pipeline: Pipeline) -> list[str]:
-    """Returns what a table of results has a row for: the towers, and their other results, see `result_names`."""
+    """Returns what a table of results has a row for: the towers, their other results, and the final scores.
+
+    See `result_names` and `scored_for`.
+    """
     names = result_names(pipeline)
-    return list(dict.fromkeys(name for tower, results in names.items() for name in (tower, *results)))
+    rows = [name for tower, results in names.items() for name in (tower, *results)]
+    for score in pipeline.export_config.final_score:
+        rows += [score.name, *(scored_for(score.name, results[0]) for results in names.values())]
+    return list(dict.fromkeys(rows))
+
+
+def scored_for(score: str, result: str) -> str:
+    """Returns what stands behind a metric of a final score on the labels of a task: `auc_rank_for_ctr`."""
+    return f"{score}_for_{result}"
 
 
 def metric_results(pipeline: Pipeline) -> dict[str, str]:
     """Returns the names of all metrics in reports, tower by tower, each with its metric: `auc_ctr` is an `auc`."""
     names = result_names(pipeline)
-    return {
+    results = {
         result: metric
         for tower in task_towers(pipeline)
         for name in names[tower.tower_name]
         for result, metric in results_of_tower(tower, name).items()
     }
+    for score in pipeline.export_config.final_score:
+        for tower in task_towers(pipeline):
+            of_score = results_of_tower(tower, scored_for(score.name, names[tower.tower_name][0]))
+            results |= {result: metric for result, metric in of_score.items() if METRICS[metric].is_of_order}
+    return results
 
 
 def results_of_tower(tower: TaskTower, name: str = "") -> dict[str, str]:
