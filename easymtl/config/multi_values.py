@@ -29,11 +29,15 @@ class MultiValue:
         kind: the type of the input: STRING, padded with ''; INT64, padded with -1; FLOAT, padded with NaN.
         separators: the characters at which features split the text of the field, the first of which joins it.
         tags: the fields whose tags it weighs, and nothing else.
+        most: how many values are read; 0 for all.
+        is_history: whether an empty value at the end of a text counts, as a step of a history does.
     """
 
     kind: str
     separators: str
     tags: tuple[str, ...] = ()
+    most: int = 0
+    is_history: bool = False
 
 
 class Fault(NamedTuple):
@@ -53,6 +57,8 @@ class _Reader(NamedTuple):
     separators: str
     tags: str = ""
     is_found: bool = True
+    most: int = 0
+    is_history: bool = False
 
 
 def multi_values(pipeline: Pipeline) -> dict[str, MultiValue]:
@@ -131,7 +137,10 @@ def _input(name: str, type_name: str, readers: list[_Reader]) -> MultiValue | st
         )
     kinds = {reader.kind for reader in readers}
     tags = tuple(dict.fromkeys(reader.tags for reader in readers))
-    return MultiValue(kinds.pop() if len(kinds) == 1 else STRING, separators[0], tags if all(tags) else ())
+    histories = [reader for reader in readers if reader.is_history]
+    most = 0 if any(not one.most for one in histories) else max((one.most for one in histories), default=0)
+    kind = kinds.pop() if len(kinds) == 1 else STRING
+    return MultiValue(kind, separators[0], tags if all(tags) else (), most, bool(histories))
 
 
 def _reader(feature: FeatureConfig, position: int) -> _Reader | None:
@@ -142,9 +151,12 @@ def _reader(feature: FeatureConfig, position: int) -> _Reader | None:
             return _Reader(FLOAT, feature.separator, feature.input_names[0])
         return _Reader(_kind_of_ids(feature, feature.kv_separator), feature.separator)
     if kind == FeatureConfig.SequenceFeature:
-        if feature.sub_feature_type != FeatureConfig.RawFeature:
-            return _Reader(_kind_of_ids(feature, feature.seq_multi_sep), feature.separator)
-        return _Reader(STRING if feature.seq_multi_sep else FLOAT, feature.separator)
+        is_number = feature.sub_feature_type == FeatureConfig.RawFeature
+        number = STRING if feature.seq_multi_sep else FLOAT
+        kind_of_steps = number if is_number else _kind_of_ids(feature, feature.seq_multi_sep)
+        # The last steps of two levels are none if they have no items.
+        is_history = not feature.seq_multi_sep
+        return _Reader(kind_of_steps, feature.separator, most=int(feature.max_seq_len), is_history=is_history)
     if kind == FeatureConfig.RawFeature:
         if view.has_parts(feature):
             return _Reader(FLOAT, feature.seq_multi_sep, is_found=False)

@@ -41,12 +41,36 @@ def as_sent(form: RequestForm, columns: Columns) -> dict[str, pa.Array]:
 
 
 def unsendable(form: RequestForm, columns: Columns) -> dict[str, np.ndarray]:
-    """Returns, by field, which rows `[n]` no line can hold, as they hold its separator; only fields that have some."""
+    """Returns, by field, which rows `[n]` no request can hold; only fields that have some.
+
+    No line can hold its separator, and no list of values what pads it: an empty value at its end, -1 for whole numbers.
+    """
     if form.separator is None:
-        return {}
+        ends = {name: _loses_its_end(form, name, columns[name]) for name in form.lists}
+        return {name: rows for name, rows in ends.items() if rows.any()}
     texts = {name: columns[name] for name, field in form.fields.items() if field.type == pa.string()}
     found = {name: flags(pc.match_substring(_texts(column), form.separator)) for name, column in texts.items()}
     return {name: rows for name, rows in found.items() if rows.any()}
+
+
+def _loses_its_end(form: RequestForm, name: str, column: pa.Array) -> np.ndarray:
+    """Returns which texts `[n]` are read as something else than the list of their values.
+
+    These are histories that end with an empty step; texts of separators alone, of which the list is a missing one,
+    where that has a default; and -1 in whole numbers.
+    """
+    one, texts = form.lists[name], _texts(column).fill_null("")
+    separator = f"[{re.escape(one.separators)}]"
+    is_other = np.zeros(len(texts), bool)
+    if one.is_history:
+        is_other = flags(pc.match_substring_regex(texts, f"{separator}$"))
+    if one.most and is_other.any():
+        is_other &= flags(pc.less(pc.count_substring_regex(texts, separator), one.most))
+    if default_scalar(form.fields[name]) is not None:
+        is_other |= flags(pc.match_substring_regex(texts, f"^{separator}+$"))
+    if one.kind == INT64:
+        is_other |= flags(pc.match_substring_regex(texts, rf"(^|{separator})\s*-1\s*({separator}|$)"))
+    return is_other
 
 
 def sendable_part(
@@ -57,7 +81,7 @@ def sendable_part(
     Rows that no line can hold are left out. Of lists of values, empty ones at the end of a text are left out, and
     numbers are those that a float32 holds, as they would be on their way to a server.
     """
-    found = unsendable(form, dict(zip(raw.schema.names, raw.columns)))
+    found = unsendable(form, dict(zip(raw.schema.names, raw.columns))) if form.separator is not None else {}
     if found:
         keep = pa.array(~np.any(list(found.values()), axis=0))
         raw, read = raw.filter(keep), read.filter(keep)

@@ -63,10 +63,16 @@ class SavedModelScorer:
         columns: dict[str, Any] = {field: rows[_INPUT_PREFIX + field] for field in self._form.fields}
         for field, flags in unsendable(self._form, columns).items():
             value = columns[field].take(pa.array(np.flatnonzero(flags)[:1]))[0].as_py()
-            raise UserError(
-                f'The data hold "{value}" in "{field}", which no line can hold: data_config.separator '
-                f"{self._form.separator!r} ends a field. Export with export_config.multi_placeholder: true."
+            why = (
+                "which no list of values can hold: an empty one at its end, and -1 among whole numbers, are padding. Export "
+                "the field as text, without export_config.multi_value_fields and auto_multi_value."
             )
+            if self._form.separator is not None:
+                why = (
+                    f"which no line can hold: data_config.separator {self._form.separator!r} ends a field. Export with "
+                    "export_config.multi_placeholder: true."
+                )
+            raise UserError(f'The data hold "{value}" in "{field}", {why}')
         tensors = {name: tensor_of(column) for name, column in as_sent(self._form, columns).items()}
         try:
             parts = [self._ask(request, count) for request, count in self._requests(tensors)]

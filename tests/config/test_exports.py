@@ -40,7 +40,8 @@ def tags(rest, name="tags"):
 )
 def test_inputs_with_several_values_are_found_by_their_features(load, declared, kind):
     config = load(features(tags(declared)), export("auto_multi_value: true"))
-    assert multi_values(config.pipeline) == {"tags": MultiValue(kind, "|")}
+    is_history = "SequenceFeature" in declared and "seq_multi_sep" not in declared
+    assert multi_values(config.pipeline) == {"tags": MultiValue(kind, "|", is_history=is_history)}
     assert not multi_values(load(features(tags(declared))).pipeline)
 
 
@@ -60,6 +61,10 @@ def test_readers_of_two_types_take_texts(load):
     names = ('"user", "tags", "price"', '"user", "tags", "t", "price"')
     found = multi_values(load(features(*both), names, export("auto_multi_value: true")).pipeline)
     assert found == {"tags": MultiValue(STRING, "|")}
+    limited = [tags(f"feature_type: SequenceFeature hash_bucket_size: 9 max_seq_len: {n} {ATTENTION}", name)
+               for n, name in ((3, "tags"), (5, "t"))]  # fmt: skip
+    found = multi_values(load(features(*limited), names, export("auto_multi_value: true")).pipeline)
+    assert found == {"tags": MultiValue(STRING, "|", most=5, is_history=True)}
 
 
 @pytest.mark.parametrize(
