@@ -96,44 +96,29 @@ def export_sample(name: str, folder: Path) -> dict[str, str]:
     trainer = Trainer(config, lambda event: None)
     trainer.run()
     exported = export(config.pipeline, find_checkpoint(config.pipeline), folder / "export")
-    form = ServingModel(config.pipeline, trainer.ranker).form
-    _save_parts(trainer.ranker, form, exported.outputs, folder / "parts")
-    _write_rows(config, form, folder / "rows.parquet")
+    model = ServingModel(config.pipeline, trainer.ranker)
+    _save_parts(model, exported.outputs, folder / "parts")
+    _write_rows(config, model.form, folder / "rows.parquet")
     return {"export": str(exported.path), "parts": str(folder / "parts"), "rows": str(folder / "rows.parquet")}
 
 
-def _save_parts(ranker, form, outputs: Sequence[str], folder: Path) -> None:
+def _save_parts(model, outputs: Sequence[str], folder: Path) -> None:
     """Saves what the signature is made of: the transforms, what is behind them, and the bare call."""
     import tensorflow as tf
 
-    from easymtl.layers.context import Call
-    from easymtl.serving.freezing import freeze
-    from easymtl.serving.signatures import Signature, save
-
-    features, embeddings = ranker.feature_set, ranker.embeddings
-    columns = form.specs()
-    network = freeze(lambda vectors: ranker.predictions(ranker.network(vectors, Call())), embeddings.vector_specs())
-
-    def score(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        return network(embeddings.looked_up(batch))
+    from easymtl.serving.signatures import ENCODE, ENCODED, Signature, save
 
     def nothing(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         length = tf.shape(next(iter(batch.values())))
         return {name: tf.identity(length) for name in outputs}
 
-    def encode(request: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        return features.transform(form.columns(request))
-
-    transform = tf.function(encode, autograph=False).get_concrete_function(columns)
-    packed = {name: tf.TensorSpec(one.shape, one.dtype) for name, one in transform.structured_outputs.items()}
-    parts = tf.Module()
-    parts.features, parts.embeddings = features, embeddings
+    made = model.signatures()
     signatures = {
-        "transform": Signature(encode, columns),
-        "packed": Signature(score, packed),
-        "nothing": Signature(nothing, columns),
+        "transform": made[ENCODE],
+        "packed": made[ENCODED],
+        "nothing": Signature(nothing, model.form.specs()),
     }
-    save(parts, folder, signatures)
+    save(model, folder, signatures)
 
 
 def _write_rows(config: Config, form, path: Path) -> None:

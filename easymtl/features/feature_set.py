@@ -1,4 +1,4 @@
-"""All features of a pipeline: their fields, tables and slots, and the transform from raw columns to packed ids."""
+"""All features of a pipeline: their fields, tables and slots, and the way from raw columns to packed requests."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -42,8 +42,8 @@ class FeatureSet(tf.Module):
 
     Example:
         features = FeatureSet(pipeline)
-        packed = features.transform({"user_id": tf.constant(["a", "b"]), ...})
-        packed["ids_16"]  # [2, number of id slots of width 16]
+        packed = features.packed({"user_id": tf.constant(["a", "b"]), ...})
+        packed["ids"]  # [2, number of features of one value]
 
     Attributes:
         constants: the `serving_value` of each field that has one.
@@ -171,30 +171,12 @@ class FeatureSet(tf.Module):
             return column
         return tf.where(is_missing(column), tf.constant(self._defaults[field], column.dtype), column)
 
-    def transform(self, columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Turns raw columns into what a model reads.
-
-        Args:
-            columns: each of `fields`, `[n]`, of its declared type; a missing text is '', a missing number NaN where
-                there is a `default_val` and else 0. A field that is not there is its `serving_value`.
-
-        Returns:
-            The tensors of each of the packed columns, see `easymtl.features.kinds`, and the scalar `batch_size`.
-        """
-        pieces = self.pieces(columns)
-        num_rows = _num_rows(columns)
-        packed: dict[str, tf.Tensor] = {"batch_size": num_rows}
-        with tf.control_dependencies(require_parallel(pieces, self.parallel)):
-            for kind in self._layout.columns.values():
-                made = kind.transform(pieces, num_rows, self._layout.id_type(kind.width))
-                packed |= {name: tf.identity(tensor) for name, tensor in made.items()}
-        return packed
-
     def packed(self, columns: Mapping[str, tf.Tensor], of_all: Collection[str] = ()) -> dict[str, tf.Tensor]:
         """Turns raw columns into a packed request, see `easymtl.features.packing`.
 
         Args:
-            columns: each of `fields`, as `transform` takes them.
+            columns: each of `fields`, `[n]`, of its declared type; a missing text is '', a missing number NaN where
+                there is a `default_val` and else 0.
             of_all: the fields whose column is `[1]`: one value, which all rows have.
         """
         pieces = self.pieces(columns, of_all)
@@ -209,7 +191,7 @@ class FeatureSet(tf.Module):
         fields and others, what it makes of each of these values.
 
         Args:
-            columns: each of `fields`, as `transform` takes them.
+            columns: each of `fields`, as `packed` takes them.
             of_all: the fields whose column is `[1]`.
         """
         columns = self.with_constants(columns, of_all)

@@ -26,7 +26,7 @@ def shown_features(features: FeatureSet, columns: Mapping[str, tf.Tensor]) -> di
 
     Args:
         features: the features of a model.
-        columns: raw columns `[rows]`, as `FeatureSet.transform` takes them.
+        columns: raw columns `[rows]`, as `FeatureSet.packed` takes them.
     """
     columns = features.with_constants(columns)
     shown: dict[str, tf.Tensor] = {}

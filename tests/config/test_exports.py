@@ -74,6 +74,11 @@ def test_readers_of_two_types_take_texts(load):
         ('multi_value_fields { input_name: "user" }', 'names "user", of which no feature reads several values'),
         ('multi_value_fields { input_name: ["tags", "price"] }', 'input_name[1] names "price", of which no feature'),
         ("batch_size: 0", "is 0; it needs the number of rows that each request has, or -1"),
+        ('user_fields: "usr"', 'user_fields[0] "usr" is not in data_config.input_fields ('),
+        ('user_fields: ["user", "user"]', 'user_fields[1] "user" is taken'),
+        ('user_fields: "click"', 'names "click", which no feature reads, so that it is no input of the SavedModel'),
+        ('user_fields: "user" multi_placeholder: false', "with multi_placeholder: false a row is one line"),
+        ('user_fields: ["user", "tags", "price"]', "names all fields that features read, so that items would have"),
         ('asset_files: ["!x.config", "nowhere.txt"]', 'asset_files[1] names "nowhere.txt", which is no file'),
         ('asset_files: ["x.config", "a/x.config"]', 'names "a/x.config", which would replace "x.config"'),
     ],
@@ -156,3 +161,15 @@ def test_what_means_nothing_here_is_ignored(load):
     notes = " ".join(str(note) for note in config.notes)
     assert "Only BatchTFRecordInput reads it" in notes
     assert "called as their fields" in notes
+
+
+def test_weights_that_are_a_list_belong_to_the_user_if_their_tags_do(problems, load):
+    weighted = features(
+        'features { input_names: ["tags", "user"] feature_type: TagFeature hash_bucket_size: 9 embedding_dim: 4 }'
+    )
+    names = ('"user", "tags", "price"', '"tags", "price"')
+    apart = export('auto_multi_value: true user_fields: "tags"')
+    [found] = problems(weighted, names, apart)
+    assert 'names one of "tags" and "user", and not the other: weights of a list stand at the places of its' in found
+    assert load(weighted, names, export('auto_multi_value: true user_fields: ["tags", "user"]'))
+    assert load(weighted, names, export('user_fields: "tags"')), "texts are paired by features, whoever has them"

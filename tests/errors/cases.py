@@ -789,6 +789,14 @@ _MEANING = [
         "export_config.batch_size is 0; it needs the number of rows that each request has, or -1",
     ),
     config(
+        "A field of the user that there is not",
+        'exporter_type: "none"',
+        'exporter_type: "none" user_fields: ["usr"]',
+        "x.config:10:",
+        'export_config.user_fields[0] "usr" is not in data_config.input_fields',
+        'Did you mean "user"?',
+    ),
+    config(
         "A quote of two characters",
         "batch_size: 8",
         "batch_size: 8 quote: \"''\"",

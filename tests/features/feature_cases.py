@@ -96,3 +96,51 @@ def read_bags(rows: Rows, slot: Slot) -> list[list[tuple[int, float]]]:
         places = range(end - length, end)
         result.append([(int(ragged.values[i]) - slot.table.offset, float(weights[i])) for i in places])
     return result
+
+
+def as_trained(features: FeatureSet, packed: dict) -> dict[str, np.ndarray]:
+    """Returns a packed request as the tensors of a batch of training, which have the same values in another form."""
+    arrays = {name: np.asarray(tensor) for name, tensor in packed.items()}
+    result = {"batch_size": np.array(len(next(iter(arrays.values()))), np.int32)}
+    for name, columns in features.layout.columns.items():
+        forms = [form for form in columns.packed_forms() if form.name in arrays]
+        parts = {
+            form.name: features.packing.tensors[form.name].part(arrays[form.name], columns.slots) for form in forms
+        }
+        weights = next((parts[form.name] for form in forms if form.is_weight and columns.is_weighted), None)
+        data = np.asarray(next(parts[form.name] for form in forms if not form.is_weight and not form.is_length))
+        offsets = np.array([slot.offset for slot in columns.slots])
+        kind = features.layout.id_type(columns.width).as_numpy_dtype
+        if name.startswith(("dense", "plain")):
+            result[name] = data
+        elif name.startswith("ids"):
+            result[name] = np.where(data < 0, -1, data + offsets).astype(kind)
+        elif name.startswith("bags"):
+            exists = data >= 0
+            result |= _entries("bag", columns.width, (data + offsets[:, np.newaxis]).astype(kind), weights, exists)
+        else:
+            lengths = next(parts[form.name] for form in forms if form.is_length)
+            result |= _steps(columns, data, weights, lengths, offsets, kind)
+    return result
+
+
+def _entries(name: str, key: object, ids: np.ndarray, weights, exists: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns what is there of rectangles, one behind the other, and the bag (all but the last axis) of each."""
+    segments = np.repeat(np.arange(exists[..., 0].size, dtype=np.int32), exists.sum(axis=-1).reshape(-1))
+    where = "segments" if name == "bag" else "steps"
+    found = {f"{name}_ids_{key}": ids[exists], f"{name}_{where}_{key}": segments}
+    return found if weights is None else {**found, f"{name}_weights_{key}": np.asarray(weights)[exists]}
+
+
+def _steps(columns, data: np.ndarray, weights, lengths: np.ndarray, offsets: np.ndarray, kind) -> dict[str, np.ndarray]:
+    key, lengths = columns.key, lengths.astype(np.int32)
+    rows = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
+    result = {f"step_rows_{key}": rows, f"step_lengths_{key}": lengths}
+    is_step = np.arange(data.shape[1]) < lengths[:, np.newaxis]
+    steps = data[is_step]
+    if data.dtype == np.float32:
+        return {**result, f"step_values_{key}": steps}
+    ids = np.where(steps < 0, -1, steps + offsets).astype(kind)[..., 0]
+    if data.ndim == 3:
+        return {**result, f"step_ids_{key}": ids}
+    return result | _entries("item", key, ids, None if weights is None else weights[is_step][..., 0], ids >= 0)

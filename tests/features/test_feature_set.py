@@ -4,8 +4,9 @@ import tensorflow as tf
 from easymtl.config import view
 from easymtl.config.rules.feature_faults import feature_faults
 from easymtl.errors import UserError
+from easymtl.features.encoder import Encoder, to_tensors
 from easymtl.features.feature_set import FeatureSet
-from tests.features.feature_cases import make_pipeline
+from tests.features.feature_cases import as_trained, make_batch, make_pipeline
 
 FIELDS = {"a": "STRING", "b": "STRING", "x": "FLOAT", "v": "STRING"}
 ID = 'input_names: "{0}" embedding_dim: {1} hash_bucket_size: {2}'
@@ -57,7 +58,9 @@ def test_slots_number_the_columns_of_their_kind_and_width():
 
 def test_a_feature_in_two_groups_has_two_tables_and_one_id():
     features = FeatureSet(make_pipeline(FIELDS, [ID.format("a", 4, 10)], {"all": ["a"], "side": ["a"]}))
-    [[first, second]] = features.transform({"a": tf.constant(["q"])})["ids_4"].numpy()
+    packed = features.packed({"a": tf.constant(["q"])})
+    assert packed["ids"].shape == [1, 1]
+    [[first, second]] = as_trained(features, packed)["ids_4"]
     assert second == first + 10
 
 
@@ -75,7 +78,7 @@ def test_shared_names_are_features_of_one_table():
     body = 'shared_names: ["b", "v"] feature_name: "first" ' + ID.format("a", 4, 10)
     features = FeatureSet(make_pipeline(FIELDS, [body], {"all": ["first", "b", "v"]}))
     assert [slot.table.name for slot in features.slots] == ["first"] * 3
-    ids = features.transform({name: tf.constant(["q"]) for name in ("a", "b", "v")})["ids_4"].numpy()
+    ids = features.packed({name: tf.constant(["q"]) for name in ("a", "b", "v")})["ids"].numpy()
     assert len(set(ids[0])) == 1
 
 
@@ -113,8 +116,8 @@ def test_features_that_no_group_uses_cost_nothing():
 
 
 def test_ids_are_64_bit_where_a_table_needs_it():
-    features = FeatureSet(make_pipeline(FIELDS, [ID.format("a", 4, 2**33), ID.format("b", 8, 2**30)]))
-    packed = features.transform({"a": tf.constant(["q"]), "b": tf.constant(["q"])})
+    pipeline = make_pipeline(FIELDS, [ID.format("a", 4, 2**33), ID.format("b", 8, 2**30)])
+    packed = to_tensors(Encoder(FeatureSet(pipeline))(make_batch(pipeline, {"a": ["q"], "b": ["q"]})))
     assert packed["ids_4"].dtype == tf.int64
     assert packed["ids_8"].dtype == tf.int32
 
@@ -131,9 +134,9 @@ def test_a_saved_model_carries_its_vocabularies(tmp_path):
     module = tf.Module()
     module.features = features
     signature = {name: tf.TensorSpec([None], dtype, name) for name, dtype in features.field_types.items()}
-    module.serve = tf.function(features.transform, input_signature=[signature])
+    module.serve = tf.function(features.packed, input_signature=[signature])
     columns = {"a": tf.constant(["z", "?", ""]), "b": tf.constant(["q", "", "p"]), "v": tf.constant(["m|n", "", "m"])}
-    expected = features.transform(columns)
+    expected = features.packed(columns)
     tf.saved_model.save(module, str(tmp_path / "model"))
     words.unlink()
     (tmp_path / "model").rename(tmp_path / "moved")

@@ -11,7 +11,7 @@ from easymtl.data.sources import open_source
 from easymtl.features.encoder import Encoder, to_tensors
 from easymtl.features.feature_set import FeatureSet
 from easymtl.protos.pipeline_pb2 import Pipeline
-from tests.features.feature_cases import serving_tensors
+from tests.features.feature_cases import as_trained, serving_tensors
 
 FOLDER = Path(__file__).parents[1] / "data" / "golden_features"
 TABLE_NAMES = (
@@ -71,8 +71,8 @@ def test_training_sees_what_easyrec_saw(golden):
 
 def test_serving_sees_what_easyrec_saw(golden):
     features, batch, expected = golden
-    packed = tf.function(features.transform)(serving_tensors(features, batch))
-    found = group_tensor(features, {name: tensor.numpy() for name, tensor in packed.items()})
+    packed = tf.function(features.packed)(serving_tensors(features, batch))
+    found = group_tensor(features, as_trained(features, packed))
     np.testing.assert_allclose(found, expected, atol=1e-6, rtol=0)
 
 

@@ -119,12 +119,12 @@ def test_a_vocabulary_is_the_cleaned_one_in_training_in_the_size_of_its_table_an
     module = tf.Module()
     module.features = case.features
     module.serve = tf.function(
-        case.features.transform, input_signature=[{"x": tf.TensorSpec([None], tf.string, "x")}], autograph=False
+        case.features.packed, input_signature=[{"x": tf.TensorSpec([None], tf.string, "x")}], autograph=False
     )
     tf.saved_model.save(module, str(tmp_path / "model"))
     assert (tmp_path / "model" / "assets" / "words.txt").read_bytes() == "bj\n北京\n".encode()
     served = tf.saved_model.load(str(tmp_path / "model")).serve({"x": tf.constant(["北京", "bj"])})
-    assert served["ids_4"].numpy().tolist() == [[1], [0]]
+    assert served["ids"].numpy().tolist() == [[1], [0]]
 
 
 def test_a_vocabulary_file_that_is_not_there_is_named():

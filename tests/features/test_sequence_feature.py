@@ -18,7 +18,7 @@ from easymtl.layers.context import Build
 from easymtl.models.input_layer import InputLayer, steps_of
 from easymtl.protos.feature_pb2 import FeatureConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
-from tests.features.feature_cases import make_batch, make_pipeline, serving_tensors
+from tests.features.feature_cases import as_trained, make_batch, make_pipeline, serving_tensors
 
 ROWS = 97
 
@@ -36,7 +36,7 @@ class History:
         batch = make_batch(self.pipeline, {"h": texts})
         self.rows = Encoder(self.features)(batch)
         self.trained = to_tensors(self.rows)
-        served = self.features.transform(serving_tensors(self.features, batch))
+        served = as_trained(self.features, self.features.packed(serving_tensors(self.features, batch)))
         assert set(served) == set(self.trained)
         for name, array in self.trained.items():
             np.testing.assert_array_equal(served[name], array, name)
@@ -194,7 +194,7 @@ def test_histories_that_are_read_side_by_side_have_equal_lengths(pair):
         Encoder(features)(batch)
     assert (caught.value.field, caught.value.first, caught.value.rows.tolist()) == ("h", "x|y|z", [False, True])
     with pytest.raises(tf.errors.InvalidArgumentError, match='the histories "h" and "w" of a row'):
-        features.transform(serving_tensors(features, batch))
+        features.packed(serving_tensors(features, batch))
 
 
 def test_all_that_is_computed_of_a_request_waits_for_the_check_of_its_lengths(pair):
@@ -202,8 +202,7 @@ def test_all_that_is_computed_of_a_request_waits_for_the_check_of_its_lengths(pa
     features = FeatureSet(pair)
     with tf.Graph().as_default():
         columns = {name: tf.compat.v1.placeholder(kind, [None]) for name, kind in features.field_types.items()}
-        packed = features.transform(columns)
-    del packed["batch_size"]
+        packed = features.packed(columns)
     assert len(packed) > 3
     for name, tensor in packed.items():
         before, left = set(), [tensor.op]
@@ -223,7 +222,7 @@ def test_steps_without_items_stay_beside_those_of_another_history(pair):
     batch = make_batch(two_levels, {"c": ["a"] * 4, "h": ["x;y|z", "", "x|", "||"], "w": ["1|2", "", "1|2", "1||3"]})
     rows = Encoder(features)(batch)
     packed = to_tensors(rows)
-    served = features.transform(serving_tensors(features, batch))
+    served = as_trained(features, features.packed(serving_tensors(features, batch)))
     for name in [name for name in packed if name.startswith("step")]:
         np.testing.assert_array_equal(packed[name], served[name], name)
     lengths = [values.tolist() for name, values in packed.items() if name.startswith("step_lengths")]

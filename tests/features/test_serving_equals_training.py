@@ -1,4 +1,4 @@
-"""The exported transform and the encoder make the same tensors of the same rows, whatever the rows hold."""
+"""The exported encoder and that of training make the same of the same rows, whatever the rows hold."""
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +12,7 @@ from easymtl.data.fields import input_fields
 from easymtl.features.columns import as_requested, text_tensor
 from easymtl.features.encoder import Encoder, to_tensors
 from easymtl.features.feature_set import FeatureSet
-from tests.features.feature_cases import make_batch, make_pipeline, serving_tensors
+from tests.features.feature_cases import as_trained, make_batch, make_pipeline, serving_tensors
 
 FIELDS = {
     "s": "STRING",
@@ -129,14 +129,14 @@ def rooms():
     pipeline = make_pipeline(FIELDS, FEATURES)
     features = FeatureSet(pipeline)
     signature = {name: tf.TensorSpec([None], dtype) for name, dtype in features.field_types.items()}
-    return pipeline, features, tf.function(features.transform, input_signature=[signature]), Encoder(features)
+    return pipeline, features, tf.function(features.packed, input_signature=[signature]), Encoder(features)
 
 
 def assert_equal(rooms, rows: list[dict]) -> None:
     pipeline, features, transform, encoder = rooms
     batch = make_batch(pipeline, {name: [row[name] for row in rows] for name in FIELDS})
     trained = to_tensors(encoder(batch))
-    served = {name: tensor.numpy() for name, tensor in transform(serving_tensors(features, batch)).items()}
+    served = as_trained(features, transform(serving_tensors(features, batch)))
     assert set(served) == set(trained)
     for name, array in trained.items():
         assert served[name].dtype == array.dtype
@@ -162,7 +162,7 @@ def rooms_with_defaults():
     pipeline = make_pipeline(fields, FEATURES)
     features = FeatureSet(pipeline)
     signature = {name: tf.TensorSpec([None], dtype) for name, dtype in features.field_types.items()}
-    return pipeline, features, tf.function(features.transform, input_signature=[signature]), Encoder(features)
+    return pipeline, features, tf.function(features.packed, input_signature=[signature]), Encoder(features)
 
 
 @settings(max_examples=40, deadline=None)
@@ -180,9 +180,9 @@ def test_what_a_client_sends_and_what_the_reader_fills_in_are_one(rooms_with_def
         name: text_tensor(sent[name]) if kind == tf.string else tf.constant(sent[name].to_pylist(), kind)
         for name, kind in features.field_types.items()
     }
-    served = transform(columns)
+    served = as_trained(features, transform(columns))
     for name, array in trained.items():
-        np.testing.assert_allclose(served[name].numpy(), array, rtol=3e-7, atol=0, err_msg=name)
+        np.testing.assert_allclose(served[name], array, rtol=3e-7, atol=0, err_msg=name)
 
 
 def test_rows_that_repeat(rooms):

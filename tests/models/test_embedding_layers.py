@@ -13,6 +13,7 @@ from easymtl.models.block_graph.running import Run
 from easymtl.protos.feature_pb2 import FeatureConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.ranker import Ranker
+from tests.features.feature_cases import as_trained
 
 COMMON = """
     data_config {
@@ -56,7 +57,8 @@ def group(name: str, *features: str, rest: str = "") -> str:
 def value_of(ranker: Ranker, block: str):
     """Returns the value of a block for the rows of COLUMNS."""
     columns = {name: tf.constant(COLUMNS[name]) for name in ranker.feature_set.fields}
-    batch = ranker.feature_set.transform(columns)
+    packed = as_trained(ranker.feature_set, ranker.feature_set.packed(columns))
+    batch = {name: tf.constant(array) for name, array in packed.items()}
     inputs = ranker.network.input_layer(ranker.embeddings.looked_up(batch), Call())
     run = Run(ranker.model.backbone.plan.main, inputs, Call())
     run.result()
@@ -166,7 +168,7 @@ def test_columns_of_training_equal_those_of_the_graph():
     types = {"age": pa.int64(), "price": pa.float32()}
     batch = pa.record_batch({name: pa.array(values, types.get(name)) for name, values in COLUMNS.items()})
     packed = to_tensors(Encoder(ranker.feature_set)(batch))
-    expected = ranker.feature_set.transform({name: tf.constant(COLUMNS[name]) for name in ranker.feature_set.fields})
+    expected = ranker.feature_set.packed({name: tf.constant(COLUMNS[name]) for name in ranker.feature_set.fields})
     names = [name for name in packed if name.startswith("plain_")]
     assert len(names) == 4
     for name in names:

@@ -193,11 +193,11 @@ def test_each_place_of_a_packed_request_counts(served, expected):
 
 def test_padding_and_rows_of_no_table_are_the_zero_vector(served, expected):
     packed = served.packed(ROWS)
-    wider = {
-        name: tf.pad(one, [[0, 0], *[[0, 2 * (size is None)] for size in served.signatures["encoded"].inputs[name].shape[1:]]],
-                     constant_values=-1 if one.dtype == tf.int64 else 0.0)
-        for name, one in packed.items()
-    }  # fmt: skip
+    wider = {}
+    for name, one in packed.items():
+        ends = [[0, 2 * (size is None)] for size in served.signatures["encoded"].inputs[name].shape[1:]]
+        padding = -1 if one.dtype == tf.int64 else 0.0
+        wider[name] = tf.pad(one, [[0, 0], *ends], constant_values=padding)
     spoiled = tf.where(tf.equal(wider["bag_ids"], -1), float("nan"), wider["bag_weights"])
     assert_scores(served.ask("encoded", {**wider, "bag_weights": spoiled}), expected)
     tables = {slot.feature: slot.table.rows for slot in served.ranker.feature_set.slots if slot.table}
@@ -270,7 +270,7 @@ def test_examples_that_cannot_be_read_are_refused_by_name(served):
         served.ask("tf_example", two)
     example = Example()
     example.features.feature["level"].int64_list.value.append(2**40)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="a number of level is not from .*: 1099511627776"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"a number of level is not from .*: 1099511627776"):
         served.ask("tf_example", {"examples": tf.constant([example.SerializeToString()])})
 
 
@@ -283,14 +283,14 @@ def test_a_user_who_is_sent_once_has_the_scores_of_the_user_repeated(served, use
 
 def test_two_users_at_once_are_refused_by_name(served):
     sent = {name: one[:1] if name in USER_FIELDS else one for name, one in served.sent(ROWS).items()}
-    with pytest.raises(tf.errors.InvalidArgumentError, match="do not have the 1 row of the user.*: city 2, user 1"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"do not have the 1 row of the user.*: city 2, user 1"):
         served.ask("user_once", {**sent, "city": tf.constant(["delhi", "cairo"])})
     with pytest.raises(tf.errors.InvalidArgumentError, match="different numbers of rows: tags 5, "):
         served.ask("user_once", {**sent, "tags": sent["tags"][1:]})
 
 
 def test_no_rows_have_no_scores(served):
-    rows = dict.fromkeys(ROWS, [])
+    rows = {name: [] for name in ROWS}
     packed = served.packed(rows)
     one = {name: one[:1] for name, one in served.sent(ROWS).items()}
     answers = [
@@ -352,7 +352,7 @@ def test_a_fixed_number_of_rows_holds_for_all_and_lists_are_lists(tmp_path):
     assert_scores(served.ask("encoded", packed), expected)
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"ids \[1, 7\] of \[2, 7\]"):
         served.ask("encoded", {name: one[:1] for name, one in packed.items()})
-    with pytest.raises(tf.errors.InvalidArgumentError, match="do not have 2 rows, for which .*: examples 1"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"do not have 2 rows, for which .*: examples 1"):
         served.ask("tf_example", {"examples": tf.constant([b""])})
     examples = []
     for row in range(2):

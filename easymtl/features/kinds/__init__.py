@@ -1,7 +1,7 @@
 """The kinds of packed columns: ids, bags, numbers, steps and plain values; one file per kind.
 
 A kind owns the way of its features from pieces to vectors: packed in NumPy from distinct values (training), packed in
-TensorFlow from the rows of a request (serving), looked up, and written out for messages.
+TensorFlow from the rows of a request (serving), looked up in both forms, and written out for messages.
 """
 
 from easymtl.features.kinds.bags import BagColumns

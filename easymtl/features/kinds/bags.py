@@ -56,20 +56,13 @@ class BagColumns(PackedColumns):
 
     @staticmethod
     def tensors(name: str, column: Column) -> dict[str, np.ndarray]:
-        """Returns ids, segments and weights of packed bags, each `[m]`, as `transform` does."""
+        """Returns ids, segments and weights of packed bags, each `[m]`."""
         assert isinstance(column, Ragged)
         width = name.removeprefix("bags_")
         lengths = column.lengths.reshape(-1)
         segments = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
         weights = {} if column.weights is None else {f"bag_weights_{width}": column.weights}
         return {f"bag_ids_{width}": np.asarray(column.values), f"bag_segments_{width}": segments, **weights}
-
-    def transform(self, pieces: Mapping[str, Piece], num_rows: tf.Tensor, id_type: tf.DType) -> dict[str, tf.Tensor]:
-        """Returns ids, segments and weights, each `[m]`."""
-        bags = [expect(pieces[slot.feature], Bags) for slot in self.slots]
-        ids, segments, weights = interleave(bags, [slot.offset for slot in self.slots], self.is_weighted)
-        packed = {f"bag_ids_{self.width}": tf.cast(ids, id_type), f"bag_segments_{self.width}": segments}
-        return packed if weights is None else {**packed, f"bag_weights_{self.width}": weights}
 
     def packed_forms(self) -> list[PackedForm]:
         """Returns `bag_ids`, and `bag_weights` at the same places."""
@@ -153,36 +146,6 @@ class BagColumns(PackedColumns):
 def weights_of(bags: Bags) -> tf.Tensor:
     """Returns the weights of all ids, `[m]`."""
     return tf.ones_like(bags.ids, tf.float32) if bags.weights is None else bags.weights
-
-
-def interleave(
-    bags: Sequence[Bags], offsets: Sequence[int], is_weighted: bool
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
-    """Interleaves the bags of K features row by row.
-
-    Args:
-        bags: K pieces of the same n rows.
-        offsets: of the table of each.
-        is_weighted: whether to return weights.
-
-    Returns:
-        Ids `[m]` int64, segments `[m]` int32 (row · K + bag, ascending), weights `[m]` float32 or None.
-    """
-    lengths = tf.stack([bag.lengths for bag in bags], axis=1)
-    starts = tf.stack([tf.cumsum(bag.lengths, exclusive=True) for bag in bags], axis=1)
-    sizes = tf.stack([tf.size(bag.ids, out_type=tf.int64) for bag in bags])
-    firsts = tf.cumsum(sizes, exclusive=True)
-    starts = tf.reshape(starts + firsts, [-1])
-    lengths = tf.reshape(lengths, [-1])
-    taken = tf.raw_ops.RaggedRange(
-        starts=starts, limits=starts + lengths, deltas=tf.constant(1, tf.int64)
-    ).rt_dense_values
-    ids = tf.concat([bag.ids + offset for bag, offset in zip(bags, offsets)], axis=0)
-    segments = tf.searchsorted(tf.cumsum(lengths), tf.range(tf.reduce_sum(lengths)), side="right")
-    if not is_weighted:
-        return tf.gather(ids, taken), segments, None
-    weights = tf.concat([weights_of(bag) for bag in bags], axis=0)
-    return tf.gather(ids, taken), segments, tf.gather(weights, taken)
 
 
 def _of_bag(bags: Ragged, index: int, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

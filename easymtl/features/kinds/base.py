@@ -107,8 +107,9 @@ class Numbers(NamedTuple):
 class PackedColumns(ABC):
     """The columns of one kind and width, of all features in all groups, as one packed array.
 
-    It is packed in NumPy from distinct values (training) and in TensorFlow from the rows of a request (the exported
-    graph); both give the same tensors of a batch. Rows of tables are looked up for all kinds of a width together.
+    It is packed in NumPy from distinct values (training), and in TensorFlow, together with columns of other widths,
+    from the rows of a request (the exported graph, see `easymtl.features.packing`); both give the same vectors. In
+    training, rows of tables are looked up for all kinds of a width together.
 
     Attributes:
         name: of the column of `Rows`, such as `ids_16`.
@@ -146,10 +147,6 @@ class PackedColumns(ABC):
     @abstractmethod
     def tensors(name: str, column: Column) -> dict[str, np.ndarray]:
         """Returns the tensors of a batch that a column of `Rows` is fed as."""
-
-    @abstractmethod
-    def transform(self, pieces: Mapping[str, Piece], num_rows: tf.Tensor, id_type: tf.DType) -> dict[str, tf.Tensor]:
-        """Returns the same tensors, in TensorFlow, of features as pieces of rows."""
 
     @abstractmethod
     def packed_forms(self) -> list[PackedForm]:

@@ -47,12 +47,6 @@ class IdColumns(PackedColumns):
         """Returns the ids under the name of the column."""
         return {name: np.asarray(column)}
 
-    def transform(self, pieces: Mapping[str, Piece], num_rows: tf.Tensor, id_type: tf.DType) -> dict[str, tf.Tensor]:
-        """Returns ids `[n, K]`."""
-        ids = tf.stack([expect(pieces[slot.feature], Ids).ids for slot in self.slots], axis=1)
-        offsets = tf.constant([slot.offset for slot in self.slots], tf.int64)
-        return {self.name: tf.cast(tf.where(tf.less(ids, 0), ids, ids + offsets), id_type)}
-
     def packed_forms(self) -> list[PackedForm]:
         """Returns `ids`."""
         return [PackedForm("ids", tf.int64, (ROWS, FEATURES), "row of the feature's table", padding=-1)]

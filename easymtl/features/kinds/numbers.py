@@ -36,10 +36,6 @@ class DenseColumns(PackedColumns):
         """Returns the numbers under the name of the column."""
         return {name: np.asarray(column)}
 
-    def transform(self, pieces: Mapping[str, Piece], num_rows: tf.Tensor, id_type: tf.DType) -> dict[str, tf.Tensor]:
-        """Returns the numbers `[n, W]`."""
-        return {self.name: tf.concat([expect(pieces[slot.feature], Dense).values for slot in self.slots], axis=1)}
-
     def packed_forms(self) -> list[PackedForm]:
         """Returns `dense`."""
         return [PackedForm("dense", tf.float32, (ROWS, NUMBERS), "number as the network reads it, scaled")]

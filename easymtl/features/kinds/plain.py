@@ -37,11 +37,6 @@ class PlainColumns(PackedColumns):
         """Returns the values under the name of the column."""
         return {name: np.asarray(column)}
 
-    def transform(self, pieces: Mapping[str, Piece], num_rows: tf.Tensor, id_type: tf.DType) -> dict[str, tf.Tensor]:
-        """Returns the values."""
-        (slot,) = self.slots
-        return {self.name: expect(pieces[slot.feature], Plain).values}
-
     def packed_forms(self) -> list[PackedForm]:
         """Returns a tensor of its own."""
         axes = (ROWS,) if self.width == 1 else (ROWS, NUMBERS)

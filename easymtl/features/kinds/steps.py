@@ -28,7 +28,6 @@ from easymtl.features.kinds.base import (
 from easymtl.features.pieces import Bags, Dense, Ids, Piece, expect
 from easymtl.features.products import sum_rows, take_rows
 from easymtl.features.rectangles import longest, padded
-from easymtl.features.text import rows_and_places
 from easymtl.layers.steps import Rectangle, Segments, Steps
 
 
@@ -98,27 +97,6 @@ class StepColumns(PackedColumns):
         result[f"item_ids_{key}"] = np.asarray(values.values)
         result[f"item_steps_{key}"] = np.repeat(np.arange(len(values), dtype=np.int32), values.lengths[:, 0])
         return result if values.weights is None else {**result, f"item_weights_{key}": values.weights}
-
-    def transform(self, pieces_: Mapping[str, Piece], num_rows: tf.Tensor, id_type: tf.DType) -> dict[str, tf.Tensor]:
-        """Returns the same tensors of pieces of rows."""
-        sequence, key = expect(pieces_[self.slot.feature], pieces.Sequence), self.key
-        rows, _ = rows_and_places(sequence.lengths)
-        result = {
-            f"step_rows_{key}": tf.cast(rows, tf.int32),
-            f"step_lengths_{key}": tf.cast(sequence.lengths, tf.int32),
-        }
-        steps, offset = sequence.steps, self.slot.offset
-        if isinstance(steps, Ids):
-            ids = tf.where(tf.less(steps.ids, 0), steps.ids, steps.ids + offset)
-            return {**result, f"step_ids_{key}": tf.cast(ids, id_type)}
-        if isinstance(steps, Dense):
-            return {**result, f"step_values_{key}": steps.values}
-        result[f"item_ids_{key}"] = tf.cast(steps.ids + offset, id_type)
-        result[f"item_steps_{key}"] = tf.cast(rows_and_places(steps.lengths)[0], tf.int32)
-        if self.is_weighted:
-            ones = tf.ones_like(steps.ids, tf.float32)
-            result[f"item_weights_{key}"] = ones if steps.weights is None else steps.weights
-        return result
 
     def packed_forms(self) -> list[PackedForm]:
         """Returns `<history>_lengths` and `_ids`, `_values`, or `_item_ids` and `_item_weights`."""

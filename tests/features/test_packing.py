@@ -1,0 +1,77 @@
+"""Which feature stands where in a packed request, and what is looked up there."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from easymtl.features.embeddings import Embeddings
+from easymtl.features.feature_set import FeatureSet
+from easymtl.features.kinds.base import FEATURES, ROWS, VALUES, PackedForm, Slot, Table, served_rows, served_sums
+from easymtl.features.packing import PackedTensor
+from easymtl.features.served_tables import ServedTables
+from tests.features.feature_cases import make_pipeline
+
+FIELDS = {"a": "STRING", "b": "STRING", "t": "STRING", "x": "FLOAT"}
+FEATURES_OF_TWO_WIDTHS = [
+    'input_names: "a" hash_bucket_size: 10 embedding_dim: 4',
+    'input_names: "b" hash_bucket_size: 20 embedding_dim: 8',
+    'feature_name: "c" input_names: "b" hash_bucket_size: 30 embedding_dim: 4',
+    'input_names: "x" feature_type: RawFeature',
+]
+GROUPS = {"all": ["a", "b", "c", "x"], "side": ["c", "a"]}
+
+
+def slot(rows: int, offset: int, feature: str = "f") -> Slot:
+    return Slot("all", feature, 4, Table(feature, rows, 4, None, offset), None, 0)
+
+
+def test_a_feature_stands_once_in_the_tensor_of_all_widths_and_is_looked_up_by_each_group():
+    features = FeatureSet(make_pipeline(FIELDS, FEATURES_OF_TWO_WIDTHS, GROUPS))
+    tensors = features.packing.tensors
+    assert {name: [one.feature for one in tensor.slots] for name, tensor in tensors.items()} == {
+        "ids": ["a", "c", "b"],
+        "dense": ["x"],
+    }
+    assert {name: spec.shape.as_list() for name, spec in features.packing.specs(5).items()} == {
+        "ids": [5, 3],
+        "dense": [5, 1],
+    }
+    embeddings = Embeddings(features, 7)
+    tables = ServedTables(embeddings).by_width()
+    assert {width: table.shape[0] for width, table in tables.items()} == {4: 81, 8: 21}
+    packed = {"ids": tf.constant([[3, 29, 19], [-1, 30, 20]], tf.int64), "dense": tf.constant([[0.5], [2.0]])}
+    vectors = features.packing.vectors(packed, tables)
+    # In each width: a and c of "all", c and a of "side", each in a table of its own.
+    rows = [slot.offset + row for slot, row in zip(features.layout.columns["ids_4"].slots, [3, 29, 29, 3])]
+    np.testing.assert_array_equal(vectors["id_4"][0], embeddings.variable(4).numpy()[rows])
+    np.testing.assert_array_equal(vectors["id_8"][0], embeddings.variable(8).numpy()[[19]])
+    assert not vectors["id_4"][1].numpy().any() and not vectors["id_8"][1].numpy().any(), "no rows of these tables"
+    assert {name: spec.shape.rank for name, spec in features.packing.vector_specs().items()} == {
+        name: vector.shape.rank for name, vector in vectors.items()
+    }
+
+
+def test_parts_of_unequal_lengths_are_padded_to_the_longest():
+    tensor = PackedTensor(PackedForm("bag_ids", tf.int64, (ROWS, FEATURES, VALUES), "", padding=-1))
+    slots = [slot(9, 0, name) for name in "pqr"]
+    assert [tensor.add(one, 1) for one in (*slots, slots[0])] == [True, True, True, False]
+    joined = tensor.joined(
+        [tf.constant([[[1, 2]], [[3, -1]]], tf.int64), tf.constant([[[4], [5]], [[6], [7]]], tf.int64)]
+    )
+    assert joined.numpy().tolist() == [[[1, 2], [4, -1], [5, -1]], [[3, -1], [6, -1], [7, -1]]]
+    assert tensor.part(joined, slots[1:]).numpy().tolist() == joined.numpy()[:, 1:].tolist()
+    assert tensor.part(joined, [slots[2], slots[0]]).numpy().tolist() == joined.numpy()[:, [2, 0]].tolist()
+
+
+@pytest.mark.parametrize(("row", "served"), [(0, 6), (8, 14), (9, 0), (-1, 0), (-2, 0), (2**62, 0), (-(2**63), 0)])
+def test_only_rows_of_its_own_table_are_found(row, served):
+    ids = tf.constant([[row, 0]], tf.int64)
+    assert served_rows(ids, [slot(9, 5), slot(3, 14)]).numpy().tolist() == [[served, 15]]
+
+
+def test_sums_are_weighted_and_what_is_no_row_weighs_nothing():
+    table = tf.constant([[0.0, 0.0], [1.0, 10.0], [2.0, 20.0]])
+    rows = tf.constant([[[1, 2, 0], [0, 0, 0]]], tf.int64)
+    weights = tf.constant([[[0.5, 2.0, np.nan], [np.inf, 1.0, 3.0]]])
+    assert served_sums(table, rows, None).numpy().tolist() == [[[3.0, 30.0], [0.0, 0.0]]]
+    assert served_sums(table, rows, weights).numpy().tolist() == [[[4.5, 45.0], [0.0, 0.0]]]
