@@ -108,7 +108,7 @@ class Evaluation:
 
     def _summaries(self) -> dict[str, float]:
         """Returns mean, least and largest of each final score; NaN, with a warning, where some row has no number."""
-        result = {}
+        result: dict[str, float] = {}
         for score, chunks in self._scores.items():
             numbers = _joined(chunks).astype(np.float64)
             names = [f"{summary}_{score}" for summary in SUMMARIES]
