@@ -21,7 +21,7 @@ from google.protobuf.descriptor import Descriptor, EnumValueDescriptor, FieldDes
 from google.protobuf.message import Message
 
 from benchmarks.sample_data import ROOT, sample_paths
-from easymtl.config.expressions import BLOCKS, COMPARISONS, Tree, Vocabulary, parse_expression, parse_lambda
+from easymtl.config.expressions import BLOCKS, COMPARISONS, SCORES, Tree, Vocabulary, parse_expression, parse_lambda
 from easymtl.config.expressions.tree import Binary, Call, Key, Name, children
 from easymtl.config.reference import reachable, status
 from easymtl.config.struct_params import read_struct
@@ -45,6 +45,9 @@ _FUNCTIONS = {
 _STEPS = (FeatureConfig.IdFeature, FeatureConfig.RawFeature)
 """What the steps of a SequenceFeature can be."""
 
+_OTHER_POWER = "^"
+"""Of two ways to write a power one stands in the tree, `**`."""
+
 FIELDS, VALUES, LAYERS, FUNCTIONS = "fields", "values", "layers", "functions and operators"
 
 
@@ -66,6 +69,7 @@ def wanted() -> list[Item]:
     items += [Item(VALUES, name) for field in fields for name in _allowed(field)]
     items += [Item(LAYERS, name) for name in layers]
     items += [Item(FUNCTIONS, name) for name in (*_all_of(BLOCKS, "blocks"), *_all_of(COMPARISONS, "ExprFeature"))]
+    items += [Item(FUNCTIONS, name) for name in _all_of(SCORES, "final_score") if not name.startswith(_OTHER_POWER)]
     return list(dict.fromkeys(items))
 
 
@@ -158,6 +162,8 @@ def _used_by_scalar(field: FieldDescriptor, values: Sequence) -> Iterator[Item]:
             yield from _used_by_tree(parse_lambda(value, number).body, BLOCKS, "blocks")
         elif _name(field) == "FeatureConfig.expression":
             yield from _used_by_tree(parse_expression(value, COMPARISONS), COMPARISONS, "ExprFeature")
+        elif _name(field) == "FinalScore.expression":
+            yield from _used_by_tree(parse_expression(value, SCORES), SCORES, "final_score")
 
 
 def _tells(field: FieldDescriptor, value: object) -> bool:

@@ -1,7 +1,6 @@
 """Reading a file of requests with which TensorFlow Serving warms a model up; no TensorFlow."""
 
 import os
-from collections.abc import Sequence
 from itertools import islice
 
 from google.protobuf.message import DecodeError
@@ -18,6 +17,12 @@ FILE = "tf_serving_warmup_requests"
 
 MOST_RECORDS = 1000
 """A server refuses to load a model that has more."""
+
+_OPTION = "export_config.asset_files:"
+_ADVICE = (
+    "A warm-up file is a TFRecord file of PredictionLog messages; leave it out, and the export makes one of evaluation "
+    "rows."
+)
 
 
 def own_warmup(pipeline: Pipeline) -> str | None:
@@ -42,37 +47,35 @@ def read_warmup(path: str) -> list[PredictionLog]:
     Raises:
         UserError: it is no TFRecord file, a record is no request of the predict API, or there are none or too many.
     """
-    (file,) = expand(path)
     try:
+        (file,) = expand(path)
         with file.open() as stream:
             found = list(islice(frames(stream, file), MOST_RECORDS + 1))
-        logs = _logs(path, [record for record, _ in found], [stored for _, stored in found])
-    except UserError as error:
+    except UserError:
+        # What it says is for readers of data.
+        raise UserError(f"{_OPTION} {path} is no TFRecord file, or a damaged one. {_ADVICE}") from None
+    if not found:
+        raise UserError(f"{_OPTION} {path} holds no request. {_ADVICE}")
+    if len(found) > MOST_RECORDS:
         raise UserError(
-            f"export_config.asset_files: {error} A warm-up file is a TFRecord file of PredictionLog messages; leave it "
-            "out, and the export makes one."
-        ) from None
-    if not logs:
-        raise UserError(f"export_config.asset_files: {path}: it holds no request. Leave it out, or add some.")
-    return logs
+            f"{_OPTION} {path} has more than {MOST_RECORDS} records, and no server loads a model with more."
+        )
+    records = [record for record, _ in found]
+    return [
+        _parsed(record, f"{_OPTION} {path}: record {place} (the first is 0)", is_whole=int(wanted) == int(stored))
+        for place, ((record, stored), wanted) in enumerate(zip(found, checksums(records)))
+    ]
 
 
-def _logs(path: str, records: Sequence[bytes], stored: Sequence[int]) -> list[PredictionLog]:
-    if len(records) > MOST_RECORDS:
-        raise UserError(f"{path}: it has more than {MOST_RECORDS} records, which no server loads.")
-    for place, (found, wanted) in enumerate(zip(checksums(records), stored)):
-        if int(found) != int(wanted):
-            raise UserError(f"{path}: record {place} (the first is 0) does not have its checksum.")
-    return [_parsed(record, f"{path}: record {place} (the first is 0)") for place, record in enumerate(records)]
-
-
-def _parsed(record: bytes, where: str) -> PredictionLog:
+def _parsed(record: bytes, where: str, is_whole: bool) -> PredictionLog:
+    if not is_whole:
+        raise UserError(f"{where} does not have its checksum. {_ADVICE}")
     try:
         log = PredictionLog.FromString(record)
     except DecodeError:
-        raise UserError(f"{where} is no PredictionLog.") from None
+        raise UserError(f"{where} is no PredictionLog. {_ADVICE}") from None
     kind = log.WhichOneof("log_type")
     if kind != "predict_log":
         found = f"holds a {kind}" if kind else "is no PredictionLog"
-        raise UserError(f"{where} {found}; the signatures of an export answer predict_log alone.")
+        raise UserError(f"{where} {found}; the signatures of an export answer a predict_log alone. {_ADVICE}")
     return log

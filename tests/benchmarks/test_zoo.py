@@ -16,7 +16,7 @@ TINY = ("data_config.batch_size=64", "data_config.eval_batch_size=200")
 @pytest.fixture
 def no_other_process(monkeypatch):
     """What a process of its own finds is tested in tests/serving, and costs seconds."""
-    monkeypatch.setattr(exporting, "check_parity", lambda folder, columns, expected: Parity(7, 0.25))
+    monkeypatch.setattr(exporting, "check_parity", lambda *_: Parity(7, 0.25))
 
 
 def test_a_config_is_trained_evaluated_exported_and_reloaded(tmp_path, no_other_process, capsys):

@@ -54,9 +54,10 @@ INPUT_TYPE = found(
     "input_type OdpsInput is not supported", ("batch_size: 8", "batch_size: 8 input_type: OdpsInput")
 )  # fmt: skip
 NO_FILES = found("no data file is there", ('"train.csv"', '"nothing*.csv"'))
+INPUTS = (("user", "STRING"), ("tags", "STRING"), ("price", "FLOAT"))
 SITES: dict[str, list[Found | str]] = {
     "data/bad_values.py usable_rows": [IN_DATA],
-    "data/convert.py default_scalar": [
+    "data/convert.py _scalar": [
         found(
             'default_val "x" is no FLOAT', ('"price" input_type: FLOAT', '"price" input_type: FLOAT default_val: "x"')
         )
@@ -142,6 +143,16 @@ SITES: dict[str, list[Found | str]] = {
     "features/encoder.py Encoder._items": [IN_DATA],
     "features/encoder.py Encoder._pieces": [IN_DATA],
     "features/feature_set.py _input_fields": [UNKNOWN_INPUT],
+    "features/served.py require_servable": [
+        found(
+            "serving_value is set, as of all other fields that features read",
+            *(
+                (f'"{name}" input_type: {kind}', f'"{name}" input_type: {kind} serving_value: "1"')
+                for name, kind in INPUTS
+            ),
+        ),
+        "check says the same of the histories, whose steps features alone tell: tests/features/test_served.py",
+    ],
     "features/factors.py _indicator": [
         found(
             '"noon" is not in the features or data_config.input_fields',

@@ -85,7 +85,7 @@ def test_what_is_no_warmup_file_is_refused(written, tmp_path):
     with pytest.raises(UserError, match=r"record 0 \(the first is 0\) does not have its checksum"):
         read_warmup(damaged(written, path, 40))
     path.write_bytes(b"")
-    with pytest.raises(UserError, match="it holds no request"):
+    with pytest.raises(UserError, match="holds no request"):
         read_warmup(str(path))
     with pytest.raises(UserError, match=r"record 0 \(the first is 0\) is no PredictionLog"):
         read_warmup(records(path, b"hi"))
