@@ -35,6 +35,7 @@ def pipeline(trained):
     )
     pipeline.export_config.final_score.add(name="often_none", expression="log(logits_click)")
     pipeline.export_config.export_features = True
+    pipeline.export_config.user_fields.append("user")
     pipeline.export_config.warmup_rows = pipeline.export_config.NONE
     return pipeline
 
