@@ -14,6 +14,7 @@ from easymtl.checkpoints.folder import Checkpoint
 from easymtl.checkpoints.weights import advice_for_another_config
 from easymtl.config import view
 from easymtl.config.block_graph import wiring
+from easymtl.config.names import is_lambda, normalizer_name
 from easymtl.config.rules.feature_faults import table_sources
 from easymtl.config.vocabulary import read_vocabulary
 from easymtl.errors import UserError, quoted
@@ -63,7 +64,7 @@ def require_same_meaning(
     there, here = state.get("meaning"), meaning_of(pipeline)
     # Checkpoints from before there were such transforms do not speak of them.
     there = {"label_transforms": {}, "blocks": {}, **there} if there else there
-    if not there or all(there[part] == here.get(part) for part in there):
+    if not there or all(_settled(there)[part] == _settled(here).get(part) for part in there):
         return
     raise UserError(
         f"{checkpoint.path}: {_difference(there, here)}. The weights would fit and mean something else. "
@@ -100,7 +101,22 @@ def difference_of_weights(pipeline: Pipeline, state: Mapping[str, Any], is_resha
     shared = both["vocabularies"].keys() & here["vocabularies"].keys()
     for side in (both, here):
         side["vocabularies"] = {name: side["vocabularies"][name] for name in shared}
-    return _difference(both, here) if both != here else ""
+    return _difference(both, here) if _settled(both) != _settled(here) else ""
+
+
+def _settled(meaning: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a meaning in which functions that are the same are written in the same way."""
+    features = {
+        name: {field: _written_once(field, text) for field, text in fields.items()}
+        for name, fields in meaning["features"].items()
+    }
+    return {**meaning, "features": features}
+
+
+def _written_once(field: str, text: str) -> str:
+    if field == "normalizer_fn" and not is_lambda(text):
+        return normalizer_name(text)
+    return "".join(text.split()) if field in ("normalizer_fn", "expression") else text
 
 
 def optimizers_of(pipeline: Pipeline) -> list[str]:
@@ -138,9 +154,14 @@ def _difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
             return f'feature group "{group}" is not that of the training: feature number {place + 1} is another one'
     for name, fields in here["features"].items():
         before = there["features"].get(name, {})
-        changed = sorted(field for field in {*before, *fields} if before.get(field) != fields.get(field))
+        changed = sorted(
+            field
+            for field in {*before, *fields}
+            if _written_once(field, str(before.get(field))) != _written_once(field, str(fields.get(field)))
+        )
         if changed:
-            new, old = fields.get(changed[0]), before.get(changed[0])
+            # Messages are written over several lines.
+            new, old = (" ".join(str(side.get(changed[0])).split()) for side in (fields, before))
             return f'feature "{name}" has {changed[0]} {new} in the config and {old} in the training'
     words = here["vocabularies"]
     changed = sorted(name for name, digest in there.get("vocabularies", words).items() if words.get(name) != digest)

@@ -1,5 +1,6 @@
 import pytest
 
+from easymtl.checkpoints.meaning import difference_of_weights, meaning_of, require_same_meaning
 from easymtl.checkpoints.restore import find_checkpoint, load_ranker
 from easymtl.errors import UserError
 from easymtl.training.trainer import Trainer
@@ -31,6 +32,32 @@ def test_weights_are_not_read_with_another_meaning(folder, override, message):
         load_ranker(config.pipeline, find_checkpoint(config.pipeline))
     with pytest.raises(UserError, match=message):
         Trainer(config, lambda event: None)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_same"),
+    [
+        ("log1p", "tf.math.log1p", True),
+        ("lambda x: tf.sqrt(x) / 10", "lambda x:tf.sqrt(x)/10", True),
+        ("lambda x: tf.sqrt(x) / 10", "lambda x: tf.sqrt(x) / 11", False),
+        ("log1p", "sqrt", False),
+    ],
+)
+def test_one_function_may_be_written_in_two_ways(folder, before, after, is_same):
+    first, second = (
+        load_config(str(folder / "x.config"), [f"feature_config.features[2].normalizer_fn={text}"]).pipeline
+        for text in (before, after)
+    )
+    found = difference_of_weights(second, {"meaning": meaning_of(first)})
+    assert found == (
+        "" if is_same else f'feature "price" has normalizer_fn {after} in the config and {before} in the training'
+    )
+    checkpoint = find_checkpoint(second)
+    if is_same:
+        require_same_meaning(second, checkpoint, {"meaning": meaning_of(first)})
+    else:
+        with pytest.raises(UserError, match="has normalizer_fn"):
+            require_same_meaning(second, checkpoint, {"meaning": meaning_of(first)})
 
 
 @pytest.mark.slow
