@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
@@ -26,10 +27,13 @@ from easymtl.serving.parity import score_apart
 from easymtl.serving.proof_rows import proof_rows
 from easymtl.serving.request_form import RequestForm
 from easymtl.serving.saved_model_scorer import SavedModelScorer, newest_export, step_of_export
+from easymtl.serving.warmup import write_warmup
 from easymtl.tasks.build import build_tasks
 
 pytestmark = pytest.mark.usefixtures("op_by_op")
 
+TYPES = {"string": pa.string(), "int32": pa.int32(), "int64": pa.int64(), "float32": pa.float32()}
+TYPES |= {"float64": pa.float64(), "bool": pa.bool_()}
 CONFIGS = ("models.config", "batching.config")
 
 
@@ -168,14 +172,36 @@ def test_unfiltered_inputs_are_all_fields_but_labels_and_weight(trained, tmp_pat
     assert done.inputs["row"] == "int64"
 
 
-def test_assets_go_into_the_export(trained, tmp_path, score_here):
+def test_assets_go_into_the_export(trained, exported, tmp_path, score_here):
     asset = tmp_path / "thresholds.json"
     asset.write_text("{}")
-    marked = trained.pipeline(f"export_config.asset_files=[!{asset},{trained.folder}/cities.txt]")
+    warmup = tmp_path / "tf_serving_warmup_requests"
+    write_warmup(warmup, "mine", read_rows(exported), [3])
+    marked = trained.pipeline(f"export_config.asset_files=[!{asset},{trained.folder}/cities.txt,{warmup}]")
     done = export(marked, trained.checkpoint, tmp_path / "to")
     assert (done.path / "assets" / "thresholds.json").read_text() == "{}"
     assert {file.name for file in (done.path / "assets").iterdir()} == {"thresholds.json", "cities.txt"}
     assert (done.path / "assets" / "cities.txt").read_bytes().count(b"\n") == 4, "the vocabulary as the graph reads it"
+    assert (done.path / "assets.extra" / warmup.name).read_bytes() == warmup.read_bytes(), "where servers look for it"
+
+
+def read_rows(exported):
+    """Returns a row of no values, as a client sends it."""
+    return {name: pa.array([value], TYPES[exported.inputs[name]]) for name, value in exported.missing.items()}
+
+
+@pytest.mark.parametrize("is_of_another_model", [False, True])
+def test_a_warm_up_file_is_read_before_it_is_taken(trained, exported, tmp_path, quick, is_of_another_model):
+    """The model of this fixture has other types of inputs than the exported one."""
+    file = tmp_path / "tf_serving_warmup_requests"
+    file.write_text("hi")
+    if is_of_another_model:
+        shutil.copy(exported.path / "assets.extra" / file.name, file)
+    says = r"record 0 .* holds string \[1\] in the input" if is_of_another_model else "is no TFRecord file"
+    pipeline = trained.pipeline(f"export_config.asset_files=[{file}]")
+    with pytest.raises(UserError, match=says):
+        export(pipeline, trained.checkpoint, tmp_path / "to")
+    assert not list((tmp_path / "to").iterdir())
 
 
 def test_an_asset_that_has_gone_is_named_and_nothing_is_left(trained, tmp_path, quick):
