@@ -19,6 +19,15 @@ def main() -> None:
     folder, source, target = sys.argv[1:]
     with pa.OSFile(source, "rb") as file:
         table = pa.ipc.open_file(file).read_all()
+    arrays = {name: pa.array(list(value)) for name, value in scores_of(folder, table).items()}
+    assert "easymtl" not in sys.modules, "a SavedModel must not need easymtl"
+    result = pa.table(arrays)
+    with pa.OSFile(target, "wb") as file, pa.ipc.new_file(file, result.schema) as writer:
+        writer.write_table(result)
+
+
+def scores_of(folder: str, table: pa.Table) -> dict[str, np.ndarray]:
+    """Returns the outputs of a SavedModel by name, of all rows of the columns of a request."""
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         model = tf.compat.v1.saved_model.load(session, ["serve"], folder)
         signature = model.signature_def["serving_default"]
@@ -29,12 +38,7 @@ def main() -> None:
             {name: value[:count] for name, value in session.run(outputs, request).items()}
             for count, request in requests(inputs, num_rows)
         ]
-    scores = {name: np.concatenate([part[name] for part in parts]) for name in outputs}
-    arrays = {name: pa.array(list(value)) for name, value in scores.items()}
-    assert "easymtl" not in sys.modules, "a SavedModel must not need easymtl"
-    result = pa.table(arrays)
-    with pa.OSFile(target, "wb") as file, pa.ipc.new_file(file, result.schema) as writer:
-        writer.write_table(result)
+    return {name: np.concatenate([part[name] for part in parts]) for name in outputs}
 
 
 def tensor_of(column: pa.ChunkedArray) -> np.ndarray:
