@@ -129,7 +129,12 @@ def rooms():
     pipeline = make_pipeline(FIELDS, FEATURES)
     features = FeatureSet(pipeline)
     signature = {name: tf.TensorSpec([None], dtype) for name, dtype in features.field_types.items()}
-    return pipeline, features, tf.function(features.transform, input_signature=[signature]), Encoder(features)
+    return (
+        pipeline,
+        features,
+        tf.function(features.transform, input_signature=[signature], autograph=False),
+        Encoder(features),
+    )
 
 
 def assert_equal(rooms, rows: list[dict]) -> None:
@@ -162,7 +167,12 @@ def rooms_with_defaults():
     pipeline = make_pipeline(fields, FEATURES)
     features = FeatureSet(pipeline)
     signature = {name: tf.TensorSpec([None], dtype) for name, dtype in features.field_types.items()}
-    return pipeline, features, tf.function(features.transform, input_signature=[signature]), Encoder(features)
+    return (
+        pipeline,
+        features,
+        tf.function(features.transform, input_signature=[signature], autograph=False),
+        Encoder(features),
+    )
 
 
 @settings(max_examples=40, deadline=None)
