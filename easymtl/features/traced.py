@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -57,10 +57,9 @@ class TracedTransforms:
                 uses = [(self._transforms[name], position) for name, position in self.uses[field]]
                 whole = tf.TensorSpec([None], tf.int64)
                 signature = Items(tf.TensorSpec([None], tf.string), whole, whole, whole)
-                self._of_items[field] = tf.function(
-                    lambda column: [transform.per_value(position, column) for transform, position in uses],
-                    autograph=False,
-                ).get_concrete_function(signature)
+                self._of_items[field] = _traced(
+                    lambda column: [transform.per_value(position, column) for transform, position in uses], signature
+                )
             return self._of_items[field]
 
     def _value_function(self, feature_set: FeatureSet, field: str) -> Any:
@@ -71,16 +70,18 @@ class TracedTransforms:
             return [transform.per_value(position, filled) for transform, position in uses]
 
         signature = [tf.TensorSpec([None], feature_set.field_types[field])]
-        return tf.function(per_value, autograph=False).get_concrete_function(*signature)
+        return _traced(per_value, *signature)
 
     def _row_function(self, feature_set: FeatureSet, name: str) -> Any:
         transform = feature_set.transforms[name]
+        if tf.config.functions_run_eagerly():
+            return transform.per_row
         made = [
             self.per_value[field].structured_outputs[self.uses[field].index((name, position))]
             for position, field in enumerate(transform.inputs)
         ]
         signature = tf.nest.map_structure(lambda piece: None if piece is None else _rows_like(piece), made)
-        return tf.function(transform.per_row, autograph=False).get_concrete_function(signature)
+        return _traced(transform.per_row, signature)
 
 
 def traced_transforms(feature_set: FeatureSet) -> TracedTransforms:
@@ -110,6 +111,7 @@ def _of_declarations(feature_set: FeatureSet) -> TracedTransforms:
         tuple(feature_set.parallel),
         tuple(feature_set.field_types.items()),
         tuple(feature_set.defaults.items()),
+        tf.config.functions_run_eagerly(),
     )
     if key not in _LAST:
         _LAST[key] = TracedTransforms(feature_set)
@@ -117,6 +119,13 @@ def _of_declarations(feature_set: FeatureSet) -> TracedTransforms:
     if len(_LAST) > _MOST_KEPT:
         _LAST.popitem(last=False)
     return _LAST[key]
+
+
+def _traced(function: Callable, *signature: Any) -> Callable:
+    """Returns a concrete function; the function itself where TensorFlow is told to run functions op by op."""
+    if tf.config.functions_run_eagerly():
+        return function
+    return tf.function(function, autograph=False).get_concrete_function(*signature)
 
 
 def _rows_like(tensor: tf.Tensor) -> tf.TensorSpec:

@@ -41,18 +41,20 @@ class RankerScorer:
     The transform and the graph are those of the exported form.
     """
 
-    def __init__(self, ranker: Ranker, dtype: tf.DType, lookup: RowLookup | None = None):
+    def __init__(self, ranker: Ranker, dtype: tf.DType, lookup: RowLookup | None = None, is_traced: bool = True):
         """Traces nothing yet.
 
         Args:
             ranker: what scores.
             dtype: the precision of activations.
             lookup: of the rows that are scored with; None for those of the tables.
+            is_traced: whether there is a graph; what scores a single batch is done sooner op by op.
         """
         self.number_columns: Sequence[NumberColumn] = ranker.number_columns
         self._ranker = ranker
         self._dtype = dtype
         self._lookup = lookup or ranker.embeddings.lookup
+        self._is_traced = is_traced
         self._graphs: dict[bool, Callable] = {}
 
     def encoder(self, keep: Sequence[str], with_numbers: bool = True) -> Encoder:
@@ -92,7 +94,7 @@ class RankerScorer:
             kept = {task.name: tf.cast(logits[task.name], tf.float32) for task in ranker.tasks}
             return predictions, sums, kept, labelled.numbers, labelled.keys, of_layers
 
-        return tf.function(score, input_signature=[signature], autograph=False)
+        return tf.function(score, input_signature=[signature], autograph=False) if self._is_traced else score
 
 
 def kept_columns(rows: Rows) -> dict[str, pa.Array]:

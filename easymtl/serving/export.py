@@ -176,7 +176,7 @@ def _proved(pipeline: Pipeline, ranker: Ranker, draft: Path, rows: ProofRows) ->
 
 def _expected(pipeline: Pipeline, ranker: Ranker, rows: ProofRows) -> dict[str, np.ndarray]:
     """Returns the outputs of the checkpoint by the path that training and evaluation take."""
-    scorer = RankerScorer(ranker, tf.float32)
+    scorer = RankerScorer(ranker, tf.float32, is_traced=False)
     predictions, _ = scorer.score(scorer.encoder([], with_numbers=False)(rows.read))
     if not pipeline.export_config.export_features:
         return predictions

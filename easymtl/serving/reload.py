@@ -26,8 +26,22 @@ Arrays = dict[str, np.ndarray]
 def main() -> None:
     """Loads the model and scores all rows."""
     folder, source, examples, num_users, target = sys.argv[1:]
-    columns = {name: tensor_of(column) for name, column in read(source).items()}
-    serialized = {name: column.to_numpy() for name, column in read(examples).items()}
+    scores = scores_of(folder, read(source), read(examples), int(num_users))
+    assert "easymtl" not in sys.modules, "a SavedModel must not need easymtl"
+    for name, arrays in scores.items():
+        result = pa.table({key: pa.array(list(value)) for key, value in arrays.items()})
+        with pa.OSFile(str(Path(target) / name), "wb") as file, pa.ipc.new_file(file, result.schema) as writer:
+            writer.write_table(result)
+
+
+def read(path: str) -> pa.Table:
+    """Returns the columns of a file."""
+    with pa.OSFile(path, "rb") as file:
+        return pa.ipc.open_file(file).read_all()
+
+
+def scores_of(folder: str, columns: pa.Table, examples: pa.Table, num_users: int) -> dict[str, Arrays]:
+    """Returns the outputs of each signature of a SavedModel that is asked, see `scores_of_all`."""
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         model = tf.compat.v1.saved_model.load(session, ["serve"], folder)
 
@@ -43,19 +57,9 @@ def main() -> None:
             }
             for name, signature in model.signature_def.items()
         }
-        scores = scores_of_all(ask, shapes, columns, serialized, int(num_users))
-    assert "easymtl" not in sys.modules, "a SavedModel must not need easymtl"
-    for name, arrays in scores.items():
-        result = pa.table({key: pa.array(list(value)) for key, value in arrays.items()})
-        with pa.OSFile(str(Path(target) / name), "wb") as file, pa.ipc.new_file(file, result.schema) as writer:
-            writer.write_table(result)
-
-
-def read(path: str) -> dict[str, pa.ChunkedArray]:
-    """Returns the columns of a file."""
-    with pa.OSFile(path, "rb") as file:
-        table = pa.ipc.open_file(file).read_all()
-    return dict(zip(table.column_names, table.columns))
+        values = {name: tensor_of(column) for name, column in zip(columns.column_names, columns.columns)}
+        serialized = {name: column.to_numpy() for name, column in zip(examples.column_names, examples.columns)}
+        return scores_of_all(ask, shapes, values, serialized, num_users)
 
 
 def tensor_of(column: pa.ChunkedArray) -> np.ndarray:

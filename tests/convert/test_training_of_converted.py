@@ -11,7 +11,7 @@ import pytest
 from easymtl.cli import main
 from tests.convert.conftest import CONFIGS
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("op_by_op", "score_here")]
 
 
 def raw_rows(rows, seed):

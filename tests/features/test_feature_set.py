@@ -134,7 +134,7 @@ def test_a_saved_model_carries_its_vocabularies(tmp_path):
     module = tf.Module()
     module.features = features
     signature = {name: tf.TensorSpec([None], dtype, name) for name, dtype in features.field_types.items()}
-    module.serve = tf.function(features.packed, input_signature=[signature])
+    module.serve = tf.function(features.packed, input_signature=[signature], autograph=False)
     columns = {"a": tf.constant(["z", "?", ""]), "b": tf.constant(["q", "", "p"]), "v": tf.constant(["m|n", "", "m"])}
     expected = features.packed(columns)
     tf.saved_model.save(module, str(tmp_path / "model"))

@@ -71,7 +71,7 @@ def test_training_sees_what_easyrec_saw(golden):
 
 def test_serving_sees_what_easyrec_saw(golden):
     features, batch, expected = golden
-    packed = tf.function(features.packed)(serving_tensors(features, batch))
+    packed = tf.function(features.packed, autograph=False)(serving_tensors(features, batch))
     found = group_tensor(features, as_trained(features, packed))
     np.testing.assert_allclose(found, expected, atol=1e-6, rtol=0)
 

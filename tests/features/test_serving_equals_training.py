@@ -129,7 +129,8 @@ def rooms():
     pipeline = make_pipeline(FIELDS, FEATURES)
     features = FeatureSet(pipeline)
     signature = {name: tf.TensorSpec([None], dtype) for name, dtype in features.field_types.items()}
-    return pipeline, features, tf.function(features.packed, input_signature=[signature]), Encoder(features)
+    packed = tf.function(features.packed, input_signature=[signature], autograph=False)
+    return pipeline, features, packed, Encoder(features)
 
 
 def assert_equal(rooms, rows: list[dict]) -> None:
@@ -162,7 +163,8 @@ def rooms_with_defaults():
     pipeline = make_pipeline(fields, FEATURES)
     features = FeatureSet(pipeline)
     signature = {name: tf.TensorSpec([None], dtype) for name, dtype in features.field_types.items()}
-    return pipeline, features, tf.function(features.packed, input_signature=[signature]), Encoder(features)
+    packed = tf.function(features.packed, input_signature=[signature], autograph=False)
+    return pipeline, features, packed, Encoder(features)
 
 
 @settings(max_examples=40, deadline=None)

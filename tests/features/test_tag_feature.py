@@ -160,7 +160,8 @@ def test_a_weight_in_a_column_of_numbers_is_finite_too(kind, weight):
 
 def test_the_exported_transform_refuses_a_weight_that_is_not_finite():
     features = FeatureSet(make_pipeline({"x": "STRING"}, [tag_feature('kv_separator: ":"')]))
-    transform = tf.function(features.packed, input_signature=[{"x": tf.TensorSpec([None], tf.string)}])
+    signature = {"x": tf.TensorSpec([None], tf.string)}
+    transform = tf.function(features.packed, input_signature=[signature], autograph=False)
     transform({"x": tf.constant(["a:1"])})
     with pytest.raises(tf.errors.InvalidArgumentError, match="weight nan"):
         transform({"x": tf.constant(["a:1", "b:nan"])})

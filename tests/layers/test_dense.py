@@ -132,7 +132,11 @@ def test_bfloat16_computes_low_and_keeps_weights_in_float32():
 @pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
 def test_a_relu_stands_right_behind_its_norm_so_that_they_can_be_one_kernel(dtype):
     net = DNN(Build(), "net", 5, config("hidden_units: [16, 8]"))
-    graph = tf.function(lambda x: net(x, training(dtype=dtype))).get_concrete_function(tf.TensorSpec([None, 5])).graph
+    graph = (
+        tf.function(lambda x: net(x, training(dtype=dtype)), autograph=False)
+        .get_concrete_function(tf.TensorSpec([None, 5]))
+        .graph
+    )
     relus = [operation for operation in graph.get_operations() if operation.type == "Relu"]
     assert [relu.inputs[0].op.type for relu in relus] == ["FusedBatchNormV3"] * 2
     for relu in relus:

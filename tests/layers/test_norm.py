@@ -125,7 +125,9 @@ def test_the_gradient_is_that_of_the_formula():
 def test_whole_vectors_of_bfloat16_columns_take_the_kernel_of_bfloat16_and_other_widths_that_of_float32(width):
     norm = BatchNorm(Build(), ["bn"], width)
     graph = (
-        tf.function(lambda x: norm(x, TRAINING)).get_concrete_function(tf.TensorSpec([None, width], tf.bfloat16)).graph
+        tf.function(lambda x: norm(x, TRAINING), autograph=False)
+        .get_concrete_function(tf.TensorSpec([None, width], tf.bfloat16))
+        .graph
     )
     [kernel] = [operation for operation in graph.get_operations() if operation.type == "FusedBatchNormV3"]
     assert kernel.get_attr("T") == (tf.bfloat16 if width == 16 else tf.float32)

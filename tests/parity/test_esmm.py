@@ -10,6 +10,8 @@ from tests.parity.quirks import Quirk
 from tests.parity.runner import GoldenRun, load_golden_config
 from tests.parity.test_golden import CASES, ROOT
 
+# What is traced of this architecture is compared in test_golden.py.
+pytestmark = pytest.mark.usefixtures("op_by_op")
 BATCH = 64
 # Evaluation ends with a batch of 8 rows.
 _ALL_BUT_EVALUATION_LOSSES = ("losses:step", "forward_eval:", "metrics:", "grads_", "weights_", "own_init:")

@@ -23,7 +23,7 @@ def test_the_report_of_the_guide_is_that_of_the_command():
 
 
 @pytest.mark.slow
-def test_the_commands_of_the_guide_run(tmp_path, monkeypatch):
+def test_the_commands_of_the_guide_run(tmp_path, monkeypatch, op_by_op, score_here):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "samples/torcheasyrec").mkdir(parents=True)
     (tmp_path / CONFIG).write_text((ROOT / CONFIG).read_text(encoding="utf-8"))

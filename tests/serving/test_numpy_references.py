@@ -40,7 +40,7 @@ from tests.formulas import (
 from tests.serving.raw_histories import NUM_ROWS, Vectors, joined, padded, request, write
 from tests.serving.scoring_here import score_here
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("op_by_op")]
 TOWERS = """task_towers { tower_name: "ctr" label_name: "click" dnn { hidden_units: 3 use_bn: false } }
     task_towers { tower_name: "cvr" label_name: "buy" }"""
 ALL = 'feature_groups { group_name: "all" feature_names: ["tags", "user", "price", "kinds"] }'

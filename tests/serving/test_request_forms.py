@@ -1,6 +1,7 @@
 """Every form of a request scores alike: separated texts, lists of values, lines, and a fixed number of rows."""
 
 import json
+from functools import cache
 
 import numpy as np
 import pyarrow as pa
@@ -157,8 +158,8 @@ def lists(case):
 
 @pytest.fixture(scope="module")
 def lined(case):
-    """The model that takes lines, proved in a process of its own."""
-    return case[2]("multi_placeholder=false", apart=True)
+    """The model that takes lines."""
+    return case[2]("multi_placeholder=false")
 
 
 def singles(rows=slice(None)):
@@ -169,9 +170,15 @@ def in_lists(rows=slice(None)):
     return {name: tf.constant(values[rows], TYPES.get(name, tf.string)) for name, values in LISTS.items()}
 
 
-def ask(folder, **request):
+@cache
+def loaded(folder):
+    # The function alone does not hold its variables.
     model = tf.saved_model.load(str(folder))
-    return {name: value.numpy() for name, value in model.signatures["serving_default"](**request).items()}
+    return model, model.signatures["serving_default"]
+
+
+def ask(folder, **request):
+    return {name: value.numpy() for name, value in loaded(folder)[1](**request).items()}
 
 
 def assert_alike(found, expected, rows=slice(None)):

@@ -26,6 +26,7 @@ from easymtl.training.optimizers import Optimizers
 from easymtl.training.step import make_train_step
 from tests.training.small_runs import small_config, train, write_data
 
+pytestmark = pytest.mark.usefixtures("op_by_op")
 GOLDEN = Path(__file__).parents[1] / "data" / "easyrec_golden" / "40_moving_average"
 OPTIMIZER = "train_config.optimizer_config[0]"
 AVERAGED = (f"{OPTIMIZER}.use_moving_average=true", f"{OPTIMIZER}.moving_average_decay=0.7")
@@ -258,7 +259,7 @@ def test_a_training_can_go_on_without_them(folder):
 
 
 @pytest.mark.slow
-def test_an_export_scores_with_the_averages(done, tmp_path):
+def test_an_export_scores_with_the_averages(done, tmp_path, score_here):
     folder, result = done
     pipeline = small_config(folder, *AVERAGED).pipeline
     scorer = SavedModelScorer(export(pipeline, result.checkpoint, tmp_path).path, pipeline)

@@ -19,6 +19,7 @@ from easymtl.training.transfer import reshaped
 from tests.training.easyrec_checkpoints import save, write_index
 from tests.training.small_runs import of_kind, small_config, train, write_data
 
+pytestmark = pytest.mark.usefixtures("op_by_op")
 START = "train_config.fine_tune_checkpoint"
 MAP = "train_config.fine_tune_ckpt_var_map"
 FILTER = "model_config.restore_filters"

@@ -1,10 +1,15 @@
 """A block graph on its whole way: checked, trained, continued, exported, and scored by checkpoint and SavedModel."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from tests.errors.project import CONFIG, Project, replaced
+from tests.tracing import traced
+
+pytestmark = pytest.mark.usefixtures("op_by_op", "score_here")
 
 GRAPH = """
   feature_groups { group_name: "ids" feature_names: ["user", "tags"] }
@@ -66,7 +71,6 @@ TEXT = replaced(
         "feature_config {\n",
         f"feature_config {{\n  {USER}\n",
     ),
-    ('export_config { exporter_type: "none" }', 'export_config { exporter_type: "final" }'),
 )
 
 
@@ -77,8 +81,12 @@ def test_a_graph_goes_all_the_way(tmp_path):
     drawn = project.run(f"check {command} --network")
     assert drawn.code == 0, drawn.message
     assert "enc(first | lambda x: x * 0.5)" in " ".join(drawn.out.split())
-    for steps in (2, 4):
-        trained = project.run(f"train {command} --set train_config.num_steps={steps}")
+    for steps, exporter in ((2, "none"), (4, "final")):
+        # Steps are traced on the way to the first checkpoint.
+        with traced() if steps == 2 else nullcontext():
+            trained = project.run(
+                f"train {command} --set train_config.num_steps={steps} --set export_config.exporter_type={exporter}"
+            )
         assert trained.code == 0, trained.message
         assert "near_info_nce_loss" in trained.out
     for name, where in (("a", ""), ("b", "--saved_model model/export/final")):

@@ -37,6 +37,7 @@ def write_config(folder: Path, rest: str, num_steps: int) -> Path:
     group = 'feature_groups {{ group_name: "all" feature_names: ["{}"] wide_deep: DEEP }}'.format('", "'.join(NAMES))
     text = (
         f"{text[:before]}{fields}}}\nfeature_config {{ {features} }}\nmodel_config {{ {group}\n{rest}\n{text[after:]}"
+        'export_config { exporter_type: "none" }\n'
     )
     path = folder / "x.config"
     path.write_text(text.replace("num_steps: 6", f"num_steps: {num_steps}").replace("save_checkpoints_steps: 3", ""))

@@ -147,7 +147,7 @@ def traced(made, shape):
         return real_of(made.layer(values_of(shape, steps, query), evaluation()))
 
     specs = [([None, WIDTH], tf.float32), ([None], tf.int32), ([None], tf.int32), ([None, WIDTH], tf.float32)]
-    return tf.function(run, input_signature=[tf.TensorSpec(*one) for one in specs])
+    return tf.function(run, input_signature=[tf.TensorSpec(*one) for one in specs], autograph=False)
 
 
 @pytest.mark.parametrize(("name", "text", "shape"), CASES)
@@ -174,7 +174,9 @@ def test_texts_are_read_on_the_cpu(text, tmp_path, monkeypatch):
     Path("vocab").write_text("[CLS]\n[SEP]\nred\n")
     made = make("TextEncoder", text % f"{BLOCK} max_position_embeddings: 8", [Array((None,), tf.string)])
     spec = tf.TensorSpec([None], tf.string)
-    function = tf.function(lambda x: made.layer([x], evaluation()), input_signature=[spec]).get_concrete_function()
+    function = tf.function(
+        lambda x: made.layer([x], evaluation()), input_signature=[spec], autograph=False
+    ).get_concrete_function()
     assert without_gpu_kernel(function.graph) == []
 
 

@@ -10,6 +10,7 @@ from easymtl.checkpoints.folder import CheckpointFolder
 from easymtl.checkpoints.restore import find_checkpoint, load_ranker
 from easymtl.errors import UserError
 from easymtl.training import events
+from tests.tracing import op_by_op
 from tests.training.balancing.balanced_runs import METHODS, TOWERS, balanced, config_of, train
 from tests.training.small_runs import of_kind, write_data
 
@@ -56,6 +57,7 @@ def test_bfloat16_trains_as_well(folder, method):
     assert all(np.all(np.isfinite(value)) for value in arrays(result.checkpoint).values())
 
 
+@op_by_op()
 def test_what_a_method_learns_is_in_the_checkpoint_with_its_slots_and_scoring_needs_none_of_it(folder):
     result, _ = train(folder, balanced("uncertainty"), "train_config.num_steps=2")
     found = arrays(result.checkpoint)
@@ -68,6 +70,7 @@ def test_what_a_method_learns_is_in_the_checkpoint_with_its_slots_and_scoring_ne
     assert not any(name.startswith("task_balancing") for name in ranker.parameters)
 
 
+@op_by_op()
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
