@@ -35,7 +35,7 @@ def check_names(signature: Signature, given: Iterable[str]) -> None:
     given = set(given)
     strange = sorted(given - set(signature.inputs))
     absent = [name for name in signature.inputs if name not in given]
-    of_signature = f'of signature "{signature.name}"'
+    of_signature = f'of the signature "{signature.name}"'
     if strange:
         hint = did_you_mean(strange[0], absent or signature.inputs)
         raise invalid(
@@ -44,8 +44,8 @@ def check_names(signature: Signature, given: Iterable[str]) -> None:
         )
     if absent:
         first = signature.inputs[absent[0]]
-        told = quoted(absent, _SHOWN)
-        raise invalid(f"input {told} {of_signature} is not there.{expected(first)}")
+        told = f"inputs {quoted(absent, _SHOWN)} are" if len(absent) > 1 else f"input {quoted(absent)} is"
+        raise invalid(f"{told} not there, {of_signature}.{expected(first)}")
 
 
 def check_shapes(signature: Signature, shapes: Mapping[str, tuple[int, ...]], limits: Limits) -> int:

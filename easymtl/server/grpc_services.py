@@ -4,12 +4,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn
 
 import grpc
+from google.protobuf.message import DecodeError, Message
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
-    model_service_pb2_grpc,
     predict_pb2,
-    prediction_service_pb2_grpc,
 )
 
 from easymtl.server import proto_requests
@@ -18,12 +17,6 @@ from easymtl.server.refusal import Refusal, invalid, refusal_of
 from easymtl.server.status import signatures, status
 
 _METADATA = "signature_def"
-
-
-def add_services(server: grpc.aio.Server, desk: Desk) -> None:
-    """Lets a server answer for a desk."""
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(PredictionService(desk), server)
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(desk), server)
 
 
 def server_of(desk: Desk) -> grpc.aio.Server:
@@ -36,17 +29,49 @@ def server_of(desk: Desk) -> grpc.aio.Server:
             ("grpc.so_reuseport", 0),
         ]
     )
-    add_services(server, desk)
+    prediction, models = _Prediction(desk), _Models(desk)
+    metadata = get_model_metadata_pb2.GetModelMetadataRequest
+    services = {
+        "PredictionService": {
+            "Predict": _method(predict_pb2.PredictRequest, prediction.predict),
+            "GetModelMetadata": _method(metadata, prediction.metadata),
+        },
+        "ModelService": {"GetModelStatus": _method(get_model_status_pb2.GetModelStatusRequest, models.status)},
+    }
+    server.add_generic_rpc_handlers(
+        [
+            grpc.method_handlers_generic_handler(f"tensorflow.serving.{name}", methods)
+            for name, methods in services.items()
+        ]
+    )
     return server
 
 
-class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """Scores, and tells the signatures."""
+def _method(kind: type[Message], answer: Callable[[Any, Any], Awaitable[Message]]) -> grpc.RpcMethodHandler:
+    """Returns the method that answers messages of a kind, and refuses bytes that are none.
+
+    Generated code leaves such bytes to grpc, which answers UNKNOWN and logs a traceback.
+    """
+
+    async def answer_bytes(body: bytes, context: grpc.aio.ServicerContext) -> Message:
+        try:
+            request = kind.FromString(body)
+        except DecodeError as error:
+            await _abort(context, invalid(f"the body is no {kind.__name__}: {error}"))
+        return await answer(request, context)
+
+    return grpc.unary_unary_rpc_method_handler(
+        answer_bytes, response_serializer=lambda response: response.SerializeToString()
+    )
+
+
+class _Prediction:
+    """PredictionService: scores, and tells the signatures."""
 
     def __init__(self, desk: Desk):
         self._desk = desk
 
-    async def Predict(
+    async def predict(
         self, request: predict_pb2.PredictRequest, context: grpc.aio.ServicerContext
     ) -> predict_pb2.PredictResponse:
         """Returns the outputs that the request asks for."""
@@ -77,7 +102,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         response.model_spec.signature_name = signature.name
         return rows
 
-    async def GetModelMetadata(
+    async def metadata(
         self, request: get_model_metadata_pb2.GetModelMetadataRequest, context: grpc.aio.ServicerContext
     ) -> get_model_metadata_pb2.GetModelMetadataResponse:
         """Returns the SignatureDefs."""
@@ -94,13 +119,13 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         return response
 
 
-class ModelService(model_service_pb2_grpc.ModelServiceServicer):
-    """Tells the state of versions."""
+class _Models:
+    """ModelService: tells the state of versions."""
 
     def __init__(self, desk: Desk):
         self._desk = desk
 
-    async def GetModelStatus(
+    async def status(
         self, request: get_model_status_pb2.GetModelStatusRequest, context: grpc.aio.ServicerContext
     ) -> get_model_status_pb2.GetModelStatusResponse:
         """Returns the state of one version, or of all."""

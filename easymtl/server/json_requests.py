@@ -68,8 +68,10 @@ def arrays_of(request: JsonRequest, signature: Signature, limits: Limits) -> tup
     Raises:
         Refusal: they are not what the signature takes; the text names the input.
     """
-    columns = _columns_of_rows(request.content, signature, limits) if request.is_rows else None
-    if columns is None:
+    columns: Mapping[str, Any]
+    if request.is_rows:
+        columns = _columns_of_rows(request.content, signature, limits)
+    else:
         columns = _columns(request.content, signature)
     arrays = {name: _array(tensor, columns[name]) for name, tensor in signature.inputs.items()}
     return arrays, check_shapes(signature, {name: array.shape for name, array in arrays.items()}, limits)

@@ -96,7 +96,8 @@ def _array(tensor: Tensor, message: tensor_pb2.TensorProto, shape: tuple[int, ..
         others = [name for name in _FIELDS.values() if name != field and len(getattr(message, name))]
         hint = f" Its values stand in {others[0]}, and belong in {field}." if others else ""
         raise invalid(
-            f'input "{tensor.name}" holds {len(values)} values in {field}, and its shape {list(shape)} says {size}.{hint}'
+            f'input "{tensor.name}" holds {len(values)} values in {field}, and its shape {list(shape)} says {size}.'
+            f"{hint}"
         )
     array = np.empty(len(values), object if tensor.dtype == tf.string else tensor.dtype.as_numpy_dtype)
     array[:] = values

@@ -8,9 +8,9 @@ from typing import Any, NoReturn
 import numpy as np
 import tensorflow as tf
 
+from easymtl.server.checks import expected
 from easymtl.server.refusal import invalid
 from easymtl.server.signature import Tensor
-from easymtl.server.checks import expected
 
 Place = Callable[[int], str]
 
@@ -86,7 +86,7 @@ def _whole_numbers(tensor: Tensor, values: Sequence[Any], place: Place) -> np.nd
         return not is_number or not limits.min <= value <= limits.max
 
     types = set(map(type, values))
-    if not types <= _NUMBERS or (types == _NUMBERS or float in types) and any(map(is_wrong, values)):
+    if not types <= _NUMBERS or (float in types and any(map(is_wrong, values))):
         refuse(tensor, values, place, is_wrong)
     if values and not (limits.min <= min(values) and max(values) <= limits.max):
         refuse(tensor, values, place, is_wrong)
