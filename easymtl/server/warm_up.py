@@ -79,12 +79,17 @@ def _requests(model: Model, tell: Callable[[str], None]) -> Iterator[tuple[str, 
     path = model.folder / REQUESTS
     if not path.is_file():
         return
+    num_records = 0
     try:
         for record in tf.data.TFRecordDataset(str(path)).take(_MOST_REQUESTS).as_numpy_iterator():
+            num_records += 1
             log = prediction_log_pb2.PredictionLog.FromString(record)
             with contextlib.suppress(Refusal):
                 request = log.predict_log.request
                 signature = model.signature(request.model_spec.signature_name)
                 yield signature.name, arrays_of(request.inputs, signature, _NO_LIMITS)[0]
     except (tf.errors.OpError, DecodeError) as error:
-        tell(f"{path}: is not read: {' '.join(str(error).split())}")
+        tell(f"{path}: is not read on: {' '.join(str(error).split())}")
+        return
+    if not num_records:
+        tell(f"{path}: holds no warm-up request.")
