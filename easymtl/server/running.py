@@ -63,7 +63,7 @@ async def serve(folder: Path, options: Options, address: Address, ready: Ready, 
         await versions.load()
         desk.batcher.start()
         await grpc_server.start()
-        rest_server = _Uvicorn(_config(desk))
+        rest_server = Server(_config(desk))
         rest = asyncio.create_task(rest_server.serve(sockets=[listener]))
         watching = asyncio.create_task(versions.watch())
         ready(desk, Address(address.host, listener.getsockname()[1], grpc_port))
@@ -77,11 +77,12 @@ async def serve(folder: Path, options: Options, address: Address, ready: Ready, 
         versions.close()
 
 
-class _Uvicorn(uvicorn.Server):
+class Server(uvicorn.Server):
     """uvicorn without its own handling of signals: two protocols end together."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
+        """Leaves signals to others."""
         yield
 
 
