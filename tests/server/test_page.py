@@ -112,7 +112,9 @@ def shown(address):
 
 def cells(tab, table):
     """Returns the texts of a table, row by row."""
-    return tab.eval_on_selector_all(f"{table} tr", "rows => rows.map(row => [...row.cells].map(cell => cell.innerText))")
+    return tab.eval_on_selector_all(
+        f"{table} tr", "rows => rows.map(row => [...row.cells].map(cell => cell.innerText))"
+    )
 
 
 def score(tab, name):
