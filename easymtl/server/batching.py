@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -35,14 +36,21 @@ class Job:
     rows: int
     answer: asyncio.Future[Arrays]
 
+    @cached_property
+    def widths(self) -> tuple[tuple[int, ...], ...]:
+        """Returns the further axes of inputs that cannot be padded: those of a batch have to be the same."""
+        if self.signature.is_flat:
+            return ()
+        return tuple(
+            self.arrays[name].shape[1:]
+            for name, tensor in self.signature.inputs.items()
+            if tensor.padding is NO_PADDING
+        )
+
     def goes_with(self, other: "Job") -> bool:
         """Returns whether two requests can be computed at once."""
-        if self.model is not other.model or self.signature is not other.signature or not self.signature.is_batched:
-            return False
-        return all(
-            tensor.padding is not NO_PADDING or self.arrays[name].shape[1:] == other.arrays[name].shape[1:]
-            for name, tensor in self.signature.inputs.items()
-        )
+        is_same = self.model is other.model and self.signature is other.signature
+        return is_same and self.signature.is_batched and self.widths == other.widths
 
 
 class Batcher:
@@ -100,10 +108,11 @@ class Batcher:
         self._waiting.append(job)
         self._waiting_rows += max(1, rows)
         self._has_work.set()
+        limit = asyncio.get_running_loop().call_later(seconds, _give_up, job, seconds)
         try:
-            return await asyncio.wait_for(job.answer, seconds)
-        except asyncio.TimeoutError:
-            raise Refusal(Code.DEADLINE_EXCEEDED, f"no answer within {seconds:g} seconds.") from None
+            return await job.answer
+        finally:
+            limit.cancel()
 
     async def _work(self) -> None:
         while True:
@@ -142,6 +151,11 @@ class Batcher:
         finally:
             for job, answer in zip(batch, answers):
                 _finish(job, answer)
+
+
+def _give_up(job: Job, seconds: float) -> None:
+    if not job.answer.done():
+        job.answer.set_exception(Refusal(Code.DEADLINE_EXCEEDED, f"no answer within {seconds:g} seconds."))
 
 
 def _finish(job: Job, answer: Arrays | Exception) -> None:

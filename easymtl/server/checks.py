@@ -54,16 +54,22 @@ def check_shapes(signature: Signature, shapes: Mapping[str, tuple[int, ...]], li
     Raises:
         Refusal: they do not; the text names the input.
     """
+    first = next(iter(shapes.values()), ())
+    if not (signature.is_flat and len(first) == 1 and all(shape == first for shape in shapes.values())):
+        _check_one_by_one(signature, shapes)
+    num_rows = signature.num_rows(shapes)
+    if num_rows > limits.rows:
+        raise invalid(f"the request has {num_rows:,} rows, and one may have {limits.rows:,} (--max_rows).")
+    return num_rows
+
+
+def _check_one_by_one(signature: Signature, shapes: Mapping[str, tuple[int, ...]]) -> None:
     for name, tensor in signature.inputs.items():
         if not _fits(tensor, shapes[name]):
             raise invalid(f'input "{name}" has the shape {list(shapes[name])}.{expected(tensor)}')
     sizes = {name: shapes[name][0] for name, tensor in signature.inputs.items() if tensor.is_by_row}
     if len(set(sizes.values())) > 1:
         raise invalid(_unequal(sizes))
-    num_rows = signature.num_rows(shapes)
-    if num_rows > limits.rows:
-        raise invalid(f"the request has {num_rows:,} rows, and one may have {limits.rows:,} (--max_rows).")
-    return num_rows
 
 
 def expected(tensor: Tensor) -> str:

@@ -120,14 +120,18 @@ def _is_named(value: Any, names: Collection[str]) -> bool:
 
 def _array(tensor: Tensor, column: Any) -> np.ndarray:
     """Returns a column of nested lists as an array."""
-    rank = None if tensor.shape is None else len(tensor.shape)
-    if rank == 1 and isinstance(column, list):
+    if type(column) is list and tensor.shape is not None and len(tensor.shape) == 1:
         # Nearly all are this: nothing to walk through.
-        return array_of(tensor, column, lambda index: f"row {index} (the first is 0) holds")
+        return array_of(tensor, column, _place_of_row)
+    rank = None if tensor.shape is None else len(tensor.shape)
     shape = _shape(tensor, column, rank)
     flat = _flat(tensor, column, shape)
     size = max(1, len(flat) // shape[0] if shape and shape[0] else 1)
-    return array_of(tensor, flat, lambda index: f"row {index // size} (the first is 0) holds").reshape(shape)
+    return array_of(tensor, flat, lambda index: _place_of_row(index // size)).reshape(shape)
+
+
+def _place_of_row(index: int) -> str:
+    return f"row {index} (the first is 0) holds"
 
 
 def _shape(tensor: Tensor, column: Any, rank: int | None) -> tuple[int, ...]:

@@ -15,6 +15,14 @@ from easymtl.server.signature import Tensor
 Place = Callable[[int], str]
 
 _NUMBERS = {int, float}
+_WHOLE = {
+    tf.int32: (np.int32, -(1 << 31), (1 << 31) - 1),
+    tf.int64: (np.int64, -(1 << 63), (1 << 63) - 1),
+}
+_DECIMAL = {
+    tf.float32: (np.float32, float(np.finfo(np.float32).max)),
+    tf.float64: (np.float64, float(np.finfo(np.float64).max)),
+}
 
 
 def array_of(tensor: Tensor, values: Sequence[Any], place: Place) -> np.ndarray:
@@ -79,22 +87,22 @@ def _booleans(tensor: Tensor, values: Sequence[Any], place: Place) -> np.ndarray
 
 
 def _whole_numbers(tensor: Tensor, values: Sequence[Any], place: Place) -> np.ndarray:
-    limits = np.iinfo(tensor.dtype.as_numpy_dtype)
+    kind, least, most = _WHOLE[tensor.dtype]
 
     def is_wrong(value: Any) -> bool:
         is_number = type(value) is int or (type(value) is float and value.is_integer())
-        return not is_number or not limits.min <= value <= limits.max
+        return not is_number or not least <= value <= most
 
     types = set(map(type, values))
     if not types <= _NUMBERS or (float in types and any(map(is_wrong, values))):
         refuse(tensor, values, place, is_wrong)
-    if values and not (limits.min <= min(values) and max(values) <= limits.max):
+    if values and not (least <= min(values) and max(values) <= most):
         refuse(tensor, values, place, is_wrong)
-    return np.array([int(value) for value in values] if float in types else values, tensor.dtype.as_numpy_dtype)
+    return np.array([int(value) for value in values] if float in types else values, kind)
 
 
 def _decimals(tensor: Tensor, values: Sequence[Any], place: Place) -> np.ndarray:
-    largest = float(np.finfo(tensor.dtype.as_numpy_dtype).max)
+    kind, largest = _DECIMAL[tensor.dtype]
 
     def is_wrong(value: Any) -> bool:
         if type(value) not in _NUMBERS:
@@ -108,9 +116,9 @@ def _decimals(tensor: Tensor, values: Sequence[Any], place: Place) -> np.ndarray
         wide = np.array(values, np.float64)
     except OverflowError:
         refuse(tensor, values, place, is_wrong)
-    if (np.abs(wide[np.isfinite(wide)]) > largest).any():
+    if kind is not np.float64 and (np.abs(wide[np.isfinite(wide)]) > largest).any():
         refuse(tensor, values, place, is_wrong)
-    return wide.astype(tensor.dtype.as_numpy_dtype)
+    return wide.astype(kind)
 
 
 _MAKERS: dict[tf.DType, Callable[[Tensor, Sequence[Any], Place], np.ndarray]] = {

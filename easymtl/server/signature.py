@@ -73,8 +73,15 @@ class Signature:
         of_rows = all(tensor.is_by_row for tensor in (*self.inputs.values(), *self.outputs.values()))
         return of_rows and all(None not in (output.shape or ())[1:] for output in self.outputs.values())
 
+    @cached_property
+    def is_flat(self) -> bool:
+        """Returns whether each input is one value for each row, as nearly all are: what is checked quickest."""
+        return all(tensor.shape == (None,) for tensor in self.inputs.values())
+
     def num_rows(self, shapes: Mapping[str, tuple[int, ...]]) -> int:
         """Returns the rows of a request, from the shapes of its inputs."""
+        if self.is_flat:
+            return next(iter(shapes.values()))[0]
         sizes = [shape[0] for name, shape in shapes.items() if shape and self.inputs[name].is_by_row]
         return max(sizes or [shape[0] for shape in shapes.values() if shape], default=1)
 
