@@ -43,7 +43,7 @@ def description(desk: Desk) -> dict[str, Any]:
             "version": str(model.version),
             "step": model.description.get("step"),
             "signature": signature.name,
-            "signatures": list(model.signatures),
+            "rows": signature.fixed_rows,
             "line": model.description.get("line") if signature.name == SIGNATURE else None,
             "inputs": [_input(tensor, example[name]) for name, tensor in signature.inputs.items()],
             "outputs": [{"name": name, "type": tensor.dtype.name} for name, tensor in signature.outputs.items()],
@@ -62,11 +62,11 @@ def example_row(model: Model, signature: Signature) -> dict[str, Any]:
     return {name: _json_value(tensor, row.get(name)) for name, tensor in signature.inputs.items()}
 
 
-def request_body(model: Model, signature: Signature, example: dict[str, Any]) -> str:
-    """Returns a request of one row in the shortest form, as a line of JSON."""
+def request_body(signature: Signature, example: dict[str, Any]) -> str:
+    """Returns a request in the shortest form, as a line of JSON: one row, or as many as there have to be."""
     document: dict[str, Any] = {} if signature.name == SIGNATURE else {"signature_name": signature.name}
     short = next(iter(example.values())) if len(example) == 1 else example
-    return json.dumps(document | {"instances": [short]}, ensure_ascii=False)
+    return json.dumps(document | {"instances": [short] * (signature.fixed_rows or 1)}, ensure_ascii=False)
 
 
 def _json_value(tensor: Tensor, value: Any) -> Any:

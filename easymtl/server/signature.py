@@ -78,6 +78,12 @@ class Signature:
         """Returns whether each input is one value for each row, as nearly all are: what is checked quickest."""
         return all(tensor.shape == (None,) for tensor in self.inputs.values())
 
+    @property
+    def fixed_rows(self) -> int | None:
+        """Returns how many rows each request has to have; None for any number."""
+        sizes = {tensor.shape[0] if tensor.shape else None for tensor in self.inputs.values()}
+        return sizes.pop() if len(sizes) == 1 else None
+
     def num_rows(self, shapes: Mapping[str, tuple[int, ...]]) -> int:
         """Returns the rows of a request, from the shapes of its inputs."""
         if self.is_flat:

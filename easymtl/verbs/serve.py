@@ -108,7 +108,7 @@ def _print_ready(desk: "Desk", address: "Address") -> None:
         "signatures": ", ".join(model.signatures),
     }
     key_values(values, terminal, "Serving")
-    body = request_body(model, signature, example_row(model, signature))
+    body = request_body(signature, example_row(model, signature))
     print_line(terminal, "A request:", "bold")
     # As it is, on one line: it is there to be copied.
     print(f"curl -d {shlex.quote(body)} {url}/v1/models/{desk.options.name}:predict", flush=True)

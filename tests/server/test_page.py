@@ -9,7 +9,10 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
+from easymtl.server.checks import Limits
+from easymtl.server.json_requests import arrays_of, read
 from easymtl.server.page import description, example_row, page, request_body
+from easymtl.server.signature import Signature, Tensor
 from easymtl.server.warm_up import REQUESTS
 from tests.server.tiny_export import INPUTS, ROW, open_desk
 
@@ -51,10 +54,18 @@ def test_the_example_is_the_first_row_of_the_warm_up_requests(loop, desk, folder
     model = warmed.versions.get()
     example = example_row(model, model.signatures["serving_default"])
     assert example == ROW | {"user": "u7", "id": 2**60, "tags": ["a"]}
-    assert '"instances": [{"user": "u7"' in request_body(model, model.signatures["serving_default"], example)
+    assert '"instances": [{"user": "u7"' in request_body(model.signatures["serving_default"], example)
     # A script would lose the last digits of a long number.
     assert description(warmed)["inputs"][2]["example"] == str(2**60)
     loop.run_until_complete(warmed.batcher.stop())
+
+
+def test_a_request_has_the_rows_that_it_must_have():
+    x, y = Tensor("x", "x:0", tf.string, (3,)), Tensor("y", "y:0", tf.float32, (3,))
+    signature = Signature("other", {"x": x}, {"y": y})
+    body = '{"signature_name": "other", "instances": ["a", "a", "a"]}'
+    assert request_body(signature, {"x": "a"}) == body
+    assert arrays_of(read(body.encode()), signature, Limits(9, 999, 1.0))[1] == 3
 
 
 def chromium() -> str:
