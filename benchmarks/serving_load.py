@@ -5,12 +5,14 @@
 A sample config trains for a few steps and is exported. `easymtl serve` runs in a process of its own on this machine;
 each client sends one row at a time and waits for its answer. Two parts for each protocol:
   swap      all clients for `--seconds`; halfway, version 2 is renamed into the folder. No request may fail
-  batching  the same with and without batches (`--max_batch_rows 1`), in turns: throughput and its ratio
+  batching  the same with and without batches (`--max_batch_rows 1`), in turns: throughput and its ratio, and the
+            processor's milliseconds of the server for each request, which other work on the machine disturbs less
 """
 
 import argparse
 import asyncio
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -95,7 +97,7 @@ def measure_swap(export: Path, folder: Path, protocol: str, bodies: Sequence[byt
         await clients
         return load
 
-    with server(folder, protocol) as port:
+    with server(folder, protocol) as (port, _):
         load = asyncio.run(run())
     figures = load.figures(_WARM_UP)
     return figures | {"failed": len(load.failed), "told": load.failed[:3], "versions": sorted(load.versions)}
@@ -109,20 +111,28 @@ def measure_batching(export: Path, folder: Path, protocol: str, bodies: Sequence
     with server(folder, protocol) as batches, server(folder, protocol, *flags["none"]) as none:
         for _ in range(options.rounds):
             one: dict[str, dict[str, float]] = {}
-            for name, port in (("batches", batches), ("none", none)):
-                load = Load()
+            for name, (port, process) in (("batches", batches), ("none", none)):
+                load, before = Load(), processor_seconds(process)
                 asyncio.run(run_clients(port, protocol, bodies, options.clients, _STRETCH, load))
                 if load.failed:
                     raise SystemExit(f"{len(load.failed)} requests failed: {load.failed[0]}")
-                one[name] = load.figures(_WARM_UP)
+                spent = (processor_seconds(process) - before) / len(load.seconds)
+                one[name] = load.figures(_WARM_UP) | {"processor": spent * 1e3}
             rounds.append(one)
     ratios = [one["batches"]["rate"] / one["none"]["rate"] for one in rounds]
-    return {"rounds": rounds, "ratio": float(np.median(ratios))}
+    cheaper = [one["none"]["processor"] / one["batches"]["processor"] for one in rounds]
+    return {"rounds": rounds, "ratio": float(np.median(ratios)), "cheaper": float(np.median(cheaper))}
+
+
+def processor_seconds(process: int) -> float:
+    """Returns what a process has had of the processor, over all threads."""
+    words = Path(f"/proc/{process}/stat").read_text().rsplit(") ", 1)[1].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
-def server(folder: Path, protocol: str, *flags: str) -> Iterator[int]:
-    """Gives the port of `easymtl serve` in a process of its own, which ends with the block."""
+def server(folder: Path, protocol: str, *flags: str) -> Iterator[tuple[int, int]]:
+    """Gives port and process of `easymtl serve`, which ends with the block."""
     command = [sys.executable, "-m", "easymtl", "serve", str(folder), "--rest_port", "0", "--grpc_port", "0", *flags]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -135,7 +145,8 @@ def server(folder: Path, protocol: str, *flags: str) -> Iterator[int]:
         else:
             raise SystemExit(f"{' '.join(command)} did not start.")
         text = "".join(said)
-        yield int(re.search(r"REST +http://[^:]+:(\d+)" if protocol == "rest" else r"gRPC +[^:]+:(\d+)", text)[1])
+        pattern = r"REST +http://[^:]+:(\d+)" if protocol == "rest" else r"gRPC +[^:]+:(\d+)"
+        yield int(re.search(pattern, text)[1]), process.pid
     finally:
         process.terminate()
         process.wait()
@@ -232,9 +243,15 @@ def text_of(protocol: str, clients: int, found: Mapping[str, Any]) -> str:
         *(f"             {told}" for told in swap["told"]),
     ]
     for one in batching["rounds"]:
-        told = [f"{name} {of['rate']:.0f}/s p50 {of['p50']:.0f} p99 {of['p99']:.0f} ms" for name, of in one.items()]
-        lines.append(f"  batching   {', '.join(told)}")
-    return "\n".join([*lines, f"  batching   {batching['ratio']:.1f} times the throughput of none"])
+        told = [
+            f"{name} {of['rate']:.0f}/s, p50 {of['p50']:.0f} ms, p99 {of['p99']:.0f} ms, processor {of['processor']:.2f} ms"
+            for name, of in one.items()
+        ]
+        lines.append(f"  batching   {'; '.join(told)}")
+    last = (
+        f"{batching['ratio']:.1f} times the requests of none, and {batching['cheaper']:.1f} times fewer ms of processor"
+    )
+    return "\n".join([*lines, f"  batching   {last}"])
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -3,8 +3,6 @@
 import asyncio
 import shlex
 from argparse import Namespace
-from collections.abc import Callable, Coroutine
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,12 +45,7 @@ def run(options: Namespace) -> None:
     limits = Limits(options.max_rows, options.max_bytes, options.timeout)
     served = Options(options.model_name, options.max_batch_rows, limits)
     address = Address(options.host, options.rest_port, options.grpc_port)
-    _run_loop()(serve(folder, served, address, _print_ready, _tell))
-
-
-def _run_loop() -> Callable[[Coroutine], None]:
-    """Returns what runs the loop of events: uvloop where there is one, which is quicker."""
-    return import_module("uvloop").run if find_spec("uvloop") else asyncio.run
+    asyncio.run(serve(folder, served, address, _print_ready, _tell))
 
 
 def _check_options(options: Namespace) -> None:
