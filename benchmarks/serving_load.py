@@ -243,15 +243,17 @@ def text_of(protocol: str, clients: int, found: Mapping[str, Any]) -> str:
         *(f"             {told}" for told in swap["told"]),
     ]
     for one in batching["rounds"]:
-        told = [
-            f"{name} {of['rate']:.0f}/s, p50 {of['p50']:.0f} ms, p99 {of['p99']:.0f} ms, processor {of['processor']:.2f} ms"
-            for name, of in one.items()
-        ]
+        told = [_told(name, figures) for name, figures in one.items()]
         lines.append(f"  batching   {'; '.join(told)}")
     last = (
-        f"{batching['ratio']:.1f} times the requests of none, and {batching['cheaper']:.1f} times fewer ms of processor"
+        f"{batching['ratio']:.1f} times the requests of none, for {batching['cheaper']:.1f} times less of the processor"
     )
     return "\n".join([*lines, f"  batching   {last}"])
+
+
+def _told(name: str, figures: Mapping[str, float]) -> str:
+    times = "p50 {p50:.0f} ms, p99 {p99:.0f} ms, {processor:.2f} ms of the processor each".format(**figures)
+    return f"{name} {figures['rate']:.0f}/s, {times}"
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -21,6 +21,7 @@ _FIELDS = {
     tf.float32: "float_val",
     tf.float64: "double_val",
 }
+_KINDS = {dtype: object if dtype == tf.string else dtype.as_numpy_dtype for dtype in _FIELDS}
 
 
 def arrays_of(inputs: Mapping[str, tensor_pb2.TensorProto], signature: Signature, limits: Limits) -> tuple[Arrays, int]:
@@ -99,8 +100,10 @@ def _array(tensor: Tensor, message: tensor_pb2.TensorProto, shape: tuple[int, ..
             f'input "{tensor.name}" holds {len(values)} values in {field}, and its shape {list(shape)} says {size}.'
             f"{hint}"
         )
-    array = np.empty(len(values), object if tensor.dtype == tf.string else tensor.dtype.as_numpy_dtype)
+    array = np.empty(len(values), _KINDS[tensor.dtype])
     array[:] = values
+    if len(array) == size:
+        return array if len(shape) == 1 else array.reshape(shape)
     return np.concatenate([array, np.repeat(array[-1:], size - len(array))]).reshape(shape)
 
 

@@ -28,4 +28,5 @@ def test_what_was_measured_is_told_with_what_failed():
     swap = {**one, "failed": 1, "told": ["OSError: no"], "versions": [1, 2]}
     text = text_of("rest", 50, {"swap": swap, "batching": {"rounds": [{"none": one}], "ratio": 4.2, "cheaper": 4.5}})
     assert "7 requests, 1 failed" in text and "OSError: no" in text
-    assert "4.2 times the requests of none, and 4.5 times fewer" in text
+    assert "none 100/s, p50 5 ms, p99 9 ms, 1.00 ms of the processor each" in text
+    assert "4.2 times the requests of none, for 4.5 times less" in text
