@@ -29,4 +29,4 @@ def test_what_was_measured_is_told_with_what_failed():
     text = text_of("rest", 50, {"swap": swap, "batching": {"rounds": [{"none": one}], "ratio": 4.2, "cheaper": 4.5}})
     assert "7 requests, 1 failed" in text and "OSError: no" in text
     assert "none 100/s, p50 5 ms, p99 9 ms, 1.00 ms of the processor each" in text
-    assert "4.2 times the requests of none, for 4.5 times less" in text
+    assert "4.2 times the requests of none, 4.5 times less" in text
