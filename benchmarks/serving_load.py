@@ -245,7 +245,7 @@ def text_of(protocol: str, clients: int, found: Mapping[str, Any]) -> str:
     for one in batching["rounds"]:
         told = [_told(name, figures) for name, figures in one.items()]
         lines.append(f"  batching   {'; '.join(told)}")
-    last = f"{batching['ratio']:.1f} times the requests of none, {batching['cheaper']:.1f} times less of the processor each"
+    last = f"{batching['ratio']:.1f} times the requests of none, {batching['cheaper']:.1f} times less of the processor"
     return "\n".join([*lines, f"  batching   {last}"])
 
 

@@ -1,4 +1,4 @@
-"""A trained model behind the desk server, in the forms of request that are not plain columns: the scores are those of the SavedModel."""
+"""A trained model behind the desk server, whose requests are lists or lines: scores are the SavedModel's."""
 
 import asyncio
 import json
