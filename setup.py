@@ -19,17 +19,28 @@ INSTALL_REQUIRES = [
     "tensorflow>=2.21,<2.23",
 ]
 DRAWING = ["matplotlib>=3.8,<4"]
+SERVING = [
+    "grpcio>=1.73,<2",
+    "prometheus-client>=0.20,<1",
+    "starlette>=0.40,<2",
+    "tensorflow-serving-api>=2.21,<2.23",
+    "uvicorn>=0.30,<1",
+]
 EXTRAS_REQUIRE = {
     "gpu": ["tensorflow[and-cuda]>=2.21,<2.23"],
     "bench": DRAWING,
+    "serve": SERVING,
     "dev": [
         *DRAWING,
+        *SERVING,
         "boto3>=1.34,<2",
         "grpcio-tools>=1.73,<1.77",
+        "httpx>=0.27,<1",
         "hypothesis>=6.100,<7",
         "moto[server]>=5,<6",
         "mypy>=1.11",
         "pandas>=2.2,<4",
+        "playwright>=1.45,<2",
         "pre-commit>=3.7",
         "pytest>=8,<10",
         "pytest-xdist>=3.6,<4",
@@ -96,7 +107,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=["easymtl", "easymtl.*"]),
-    package_data={"easymtl": ["py.typed"], "easymtl.convert": ["*.tsv"]},
+    package_data={"easymtl": ["py.typed"], "easymtl.convert": ["*.tsv"], "easymtl.server": ["page.html"]},
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,
     entry_points={"console_scripts": ["easymtl=easymtl.cli:main"]},

@@ -30,6 +30,7 @@ _PATHS = (
     "source",
     "out",
     "config",
+    "export",
 )
 
 _EPILOG = """\
@@ -149,7 +150,7 @@ def build_parser() -> _Parser:
     parser.add_argument("--version", action="version", version=f"easymtl {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND", parser_class=_Parser)
     scoring = (_add_train, _add_eval, _add_export, _add_predict, _add_importance)
-    for add in (*scoring, _add_check, _add_synth, _add_import, _add_convert):
+    for add in (*scoring, _add_serve, _add_check, _add_synth, _add_import, _add_convert):
         add(verbs)
     parser.verbs = verbs.choices
     return parser
@@ -216,6 +217,16 @@ def _whole_number(text: str) -> int:
         raise argparse.ArgumentTypeError(f'"{text}" is no whole number') from None
 
 
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = float("nan")
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f'"{text}" is no number of seconds above 0')
+    return seconds
+
+
 def _add_train(verbs) -> None:
     parser = _verb(verbs, "train", "Train, evaluate at checkpoints, export; run again to continue.")
     _add_tasks(parser)
@@ -268,6 +279,32 @@ def _add_predict(verbs) -> None:
     parser.add_argument("--input", required=True, metavar="PATHS", help="files, globs or folders, separated by commas")
     parser.add_argument("--output", required=True, metavar="PATH", help="a .parquet file or a folder, local or s3://")
     parser.add_argument("--keep", default="", metavar="A,B", help="input columns to keep beside the scores")
+
+
+def _add_serve(verbs) -> None:
+    parser = _verb(
+        verbs, "serve", "Serve an export over REST and gRPC, with a page to try it; for the desk.", takes_config=False
+    )
+    parser.add_argument(
+        "export", metavar="EXPORT", help="an export, or a folder of numbered ones: the newest is served, and swapped"
+    )
+    parser.add_argument("--host", default="127.0.0.1", metavar="HOST", help="default: 127.0.0.1; 0.0.0.0 is everywhere")
+    for name, port in (("rest", 8501), ("grpc", 8500)):
+        parser.add_argument(
+            f"--{name}_port", type=_whole_number, default=port, metavar="N", help=f"default: {port}; 0 is any free one"
+        )
+    parser.add_argument("--model_name", default="model", metavar="NAME", help="as requests call it; default: model")
+    for name, default, text in (
+        ("max_batch_rows", 256, "most rows of several requests that are computed at once; 1 is no batching"),
+        ("max_rows", 10_000, "most rows of one request"),
+        ("max_bytes", 16 << 20, "most bytes of one request"),
+    ):
+        parser.add_argument(
+            f"--{name}", type=_whole_number, default=default, metavar="N", help=f"{text}; default: {default}"
+        )
+    parser.add_argument(
+        "--timeout", type=_seconds, default=30.0, metavar="S", help="seconds until a request is given up; default: 30"
+    )
 
 
 def _add_importance(verbs) -> None:

@@ -33,6 +33,7 @@ ROOMS = [
     "checkpoints",
     "training",
     "serving",
+    "server",
     "reporting",
     "verbs",
     "cli",

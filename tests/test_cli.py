@@ -12,7 +12,7 @@ from easymtl.errors import Interrupted
 
 ROOT = Path(__file__).parents[1]
 CONFIG = str(ROOT / "samples/configs/dbmtl_on_livestream.config")
-VERBS = ("train", "eval", "export", "predict", "check", "synth", "convert")
+VERBS = ("train", "eval", "export", "predict", "serve", "check", "synth", "convert")
 
 
 def refused(capsys, *arguments):

@@ -279,6 +279,23 @@ _COMMANDS = [
         *("unknown argument --checkpoint_path", "In place of EasyRec's --checkpoint_path: --checkpoint."),
     ),
     command(
+        "A file in place of an export",
+        "serve eval.csv",
+        "eval.csv: there is no such folder",
+    ),
+    command(
+        "Both protocols of a server at one port",
+        "serve model --grpc_port 8501",
+        "--rest_port and --grpc_port are both 8501",
+        "two ports",
+    ),
+    command(
+        "A name of a model that cannot be asked for",
+        "serve model --model_name a/b",
+        '"a/b" cannot be a part of an address',
+    ),
+    command("No time for a request", "serve model --timeout 0", '--timeout: "0" is no number of seconds above 0'),
+    command(
         "Edits that are no JSON",
         f"{CHECK} --edit_config_json {{num_steps:3}}",
         *("--edit_config_json: this is no JSON", 'such as {"train_config.num_steps": 10'),

@@ -1,0 +1,272 @@
+"""How `easymtl serve` stands many clients: latency, batching against none, and a version that is swapped meanwhile.
+
+    python -m benchmarks.serving_load [NAME] [--clients 50] [--seconds 60] [--rounds 3] [--protocols rest grpc]
+
+A sample config trains for a few steps and is exported. `easymtl serve` runs in a process of its own on this machine;
+each client sends one row at a time and waits for its answer. Two parts for each protocol:
+  swap      all clients for `--seconds`; halfway, version 2 is renamed into the folder. No request may fail
+  batching  the same with and without batches (`--max_batch_rows 1`), in turns: throughput and its ratio, and the
+            processor's milliseconds of the server for each request, which other work on the machine disturbs less
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from benchmarks.latency import export_sample
+from benchmarks.sample_data import sample_names
+
+RESULTS = Path(__file__).parent / "results" / "serving_load.json"
+_STRETCH = 8.0
+_WARM_UP = 1.0
+_REQUESTS = 500
+
+Send = Callable[[bytes], Awaitable[int]]
+"""Sends a request and returns the version that has answered, 0 where that is not told; raises if it failed."""
+
+
+@dataclass
+class Load:
+    """What clients have met.
+
+    Attributes:
+        seconds: of each request that was answered.
+        ends: when each of these was answered, seconds after the start.
+        failed: what the others were told.
+        versions: that have answered.
+    """
+
+    seconds: list[float] = field(default_factory=list)
+    ends: list[float] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    versions: set[int] = field(default_factory=set)
+
+    def figures(self, begin: float = 0.0) -> dict[str, float]:
+        """Returns requests in a second, and percentiles in milliseconds, of what was answered after `begin`."""
+        ends = np.array(self.ends)
+        kept = np.array(self.seconds)[ends >= begin] * 1e3
+        p50, p99 = np.percentile(kept, [50, 99])
+        rate = len(kept) / (ends.max() - begin)
+        return {"rate": float(rate), "p50": float(p50), "p99": float(p99), "requests": len(kept)}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measures, prints, and writes all of it as JSON."""
+    options = _options(arguments)
+    found: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        sample = export_sample(options.name, folder / "sample")
+        rows = pq.read_table(sample["rows"]).slice(0, _REQUESTS).to_pylist()
+        for protocol in options.protocols:
+            bodies = [_rest_body(row) if protocol == "rest" else _grpc_body(row, sample) for row in rows]
+            swap = measure_swap(Path(sample["export"]), folder / f"swap_{protocol}", protocol, bodies, options)
+            ratio = measure_batching(Path(sample["export"]), folder / f"one_{protocol}", protocol, bodies, options)
+            found[protocol] = {"swap": swap, "batching": ratio}
+            print(text_of(protocol, options.clients, found[protocol]))
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps({options.name: found}, indent=1) + "\n", encoding="utf-8")
+    print(f"Written to {options.out}")
+
+
+def measure_swap(export: Path, folder: Path, protocol: str, bodies: Sequence[bytes], options) -> dict[str, Any]:
+    """Returns the figures of a load during which a second version takes over."""
+    shutil.copytree(export, folder / "1")
+    draft = shutil.copytree(export, folder.with_name(folder.name + "_draft"))
+
+    async def run() -> Load:
+        load = Load()
+        clients = asyncio.create_task(run_clients(port, protocol, bodies, options.clients, options.seconds, load))
+        await asyncio.sleep(options.seconds / 2)
+        draft.rename(folder / "2")
+        await clients
+        return load
+
+    with server(folder, protocol) as (port, _):
+        load = asyncio.run(run())
+    figures = load.figures(_WARM_UP)
+    return figures | {"failed": len(load.failed), "told": load.failed[:3], "versions": sorted(load.versions)}
+
+
+def measure_batching(export: Path, folder: Path, protocol: str, bodies: Sequence[bytes], options) -> dict[str, Any]:
+    """Returns the figures of the same load with batches and without; the two servers take turns."""
+    shutil.copytree(export, folder / "1")
+    rounds: list[dict[str, dict[str, float]]] = []
+    flags = {"batches": [], "none": ["--max_batch_rows", "1"]}
+    with server(folder, protocol) as batches, server(folder, protocol, *flags["none"]) as none:
+        for _ in range(options.rounds):
+            one: dict[str, dict[str, float]] = {}
+            for name, (port, process) in (("batches", batches), ("none", none)):
+                load, before = Load(), processor_seconds(process)
+                asyncio.run(run_clients(port, protocol, bodies, options.clients, _STRETCH, load))
+                if load.failed:
+                    raise SystemExit(f"{len(load.failed)} requests failed: {load.failed[0]}")
+                spent = (processor_seconds(process) - before) / len(load.seconds)
+                one[name] = load.figures(_WARM_UP) | {"processor": spent * 1e3}
+            rounds.append(one)
+    ratios = [one["batches"]["rate"] / one["none"]["rate"] for one in rounds]
+    cheaper = [one["none"]["processor"] / one["batches"]["processor"] for one in rounds]
+    return {"rounds": rounds, "ratio": float(np.median(ratios)), "cheaper": float(np.median(cheaper))}
+
+
+def processor_seconds(process: int) -> float:
+    """Returns what a process has had of the processor, over all threads."""
+    words = Path(f"/proc/{process}/stat").read_text().rsplit(") ", 1)[1].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def server(folder: Path, protocol: str, *flags: str) -> Iterator[tuple[int, int]]:
+    """Gives port and process of `easymtl serve`, which ends with the block."""
+    command = [sys.executable, "-m", "easymtl", "serve", str(folder), "--rest_port", "0", "--grpc_port", "0", *flags]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    said = []
+    try:
+        for line in process.stdout:
+            said.append(line)
+            if line.startswith("curl "):
+                break
+        else:
+            raise SystemExit(f"{' '.join(command)} did not start.")
+        text = "".join(said)
+        pattern = r"REST +http://[^:]+:(\d+)" if protocol == "rest" else r"gRPC +[^:]+:(\d+)"
+        yield int(re.search(pattern, text)[1]), process.pid
+    finally:
+        process.terminate()
+        process.wait()
+
+
+async def run_clients(
+    port: int, protocol: str, bodies: Sequence[bytes], clients: int, seconds: float, load: Load
+) -> None:
+    """Lets clients ask one after the other, each with other rows, until the time is over."""
+    begin = time.perf_counter()
+
+    async def ask(number: int, send: Send) -> None:
+        place = number * len(bodies) // clients
+        while time.perf_counter() - begin < seconds:
+            sent = time.perf_counter()
+            try:
+                load.versions.add(await send(bodies[place % len(bodies)]))
+            except Exception as error:
+                load.failed.append(f"{type(error).__name__}: {error}"[:300])
+                continue
+            now = time.perf_counter()
+            load.seconds.append(now - sent)
+            load.ends.append(now - begin)
+            place += 1
+
+    async with AsyncExitStack() as stack:
+        sends = [await stack.enter_async_context(_rest(port)) for _ in range(clients if protocol == "rest" else 0)]
+        if protocol == "grpc":
+            # One connection carries them all: in Python, fifty cost the clients more than the server.
+            sends = [await stack.enter_async_context(_grpc(port))] * clients
+        await asyncio.gather(*(ask(number, send) for number, send in enumerate(sends)))
+    load.versions.discard(0)
+
+
+@asynccontextmanager
+async def _rest(port: int) -> AsyncIterator[Send]:
+    """Gives a client on a connection that stays; next to no work for the processor, of which the server needs all."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = "POST /v1/models/model:predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
+
+    async def send(body: bytes) -> int:
+        writer.write(f"{head}{len(body)}\r\n\r\n".encode() + body)
+        answer = await reader.readuntil(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", answer)
+        text = await reader.readexactly(int(length[1]) if length else 0)
+        if b" 200 " not in answer[:20]:
+            raise OSError(text.decode())
+        return 0
+
+    yield send
+    writer.close()
+
+
+@asynccontextmanager
+async def _grpc(port: int) -> AsyncIterator[Send]:
+    import grpc
+    from tensorflow_serving.apis import predict_pb2
+
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        predict = channel.unary_unary(
+            "/tensorflow.serving.PredictionService/Predict",
+            response_deserializer=predict_pb2.PredictResponse.FromString,
+        )
+
+        async def send(body: bytes) -> int:
+            return (await predict(body)).model_spec.version.value
+
+        yield send
+
+
+def _rest_body(row: Mapping[str, Any]) -> bytes:
+    return json.dumps({"instances": [row]}).encode()
+
+
+def _grpc_body(row: Mapping[str, Any], sample: Mapping[str, str]) -> bytes:
+    import tensorflow as tf
+    from tensorflow_serving.apis import predict_pb2
+
+    types = json.loads((Path(sample["export"]) / "assets.extra" / "easymtl.json").read_text())["inputs"]
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = "model"
+    for name, value in row.items():
+        request.inputs[name].CopyFrom(tf.make_tensor_proto([value], types[name]))
+    return request.SerializeToString()
+
+
+def text_of(protocol: str, clients: int, found: Mapping[str, Any]) -> str:
+    """Returns what was measured, in lines."""
+    swap, batching = found["swap"], found["batching"]
+    lines = [
+        f"{protocol}, {clients} clients, one row a request",
+        f"  swap       {swap['requests']:,} requests, {swap['failed']} failed, {swap['rate']:.0f}/s, "
+        f"p50 {swap['p50']:.0f} ms, p99 {swap['p99']:.0f} ms",
+        *(f"             {told}" for told in swap["told"]),
+    ]
+    for one in batching["rounds"]:
+        told = [_told(name, figures) for name, figures in one.items()]
+        lines.append(f"  batching   {'; '.join(told)}")
+    last = f"{batching['ratio']:.1f} times the requests of none, {batching['cheaper']:.1f} times less of the processor"
+    return "\n".join([*lines, f"  batching   {last}"])
+
+
+def _told(name: str, figures: Mapping[str, float]) -> str:
+    times = "p50 {p50:.0f} ms, p99 {p99:.0f} ms, {processor:.2f} ms of the processor each".format(**figures)
+    return f"{name} {figures['rate']:.0f}/s, {times}"
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", nargs="?", metavar="NAME", default="dbmtl_on_livestream", help="a sample config")
+    parser.add_argument("--clients", type=int, default=50)
+    parser.add_argument("--seconds", type=float, default=60.0, help="of the load with a swap")
+    parser.add_argument("--rounds", type=int, default=3, help="of batching against none")
+    parser.add_argument("--protocols", nargs="+", choices=["rest", "grpc"], default=["rest", "grpc"])
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    options = parser.parse_args(arguments)
+    if options.name not in sample_names():
+        parser.error(f"no such sample config: {options.name}")
+    return options
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""A version of a model in memory: its SavedModel in a session of its own, which is given back when nobody needs it."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from easymtl.errors import UserError, did_you_mean, quoted
+from easymtl.server.refusal import Code, Refusal
+from easymtl.server.signature import Arrays, Signature, signatures_of
+from easymtl.serving.form_of_export import describe
+from easymtl.serving.signatures import SIGNATURE
+
+_QUIET = tf.compat.v1.logging.ERROR
+
+
+class Model:
+    """One version.
+
+    It is called from one thread and counted from another: `take` and `give_back` belong to the thread of the event
+    loop, `run` and `close` to any.
+    """
+
+    def __init__(self, folder: Path, version: int):
+        """Loads an export.
+
+        Raises:
+            UserError: it cannot be loaded.
+        """
+        self.folder = folder
+        self.version = version
+        graph = tf.Graph()
+        before = tf.compat.v1.logging.get_verbosity()
+        try:
+            self.description: Mapping[str, Any] = describe(folder)
+            with graph.as_default():
+                tf.compat.v1.logging.set_verbosity(_QUIET)
+                self._session = tf.compat.v1.Session(graph=graph)
+                loaded = tf.compat.v1.saved_model.load(self._session, ["serve"], str(folder))
+        except (OSError, ValueError, RuntimeError, KeyError, tf.errors.OpError) as error:
+            text = " ".join(str(error).split())
+            raise UserError(f"{folder}: cannot be loaded as a SavedModel: {text}") from None
+        finally:
+            tf.compat.v1.logging.set_verbosity(before)
+        self.defined = dict(loaded.signature_def)
+        self.signatures = signatures_of(self.defined, self.description)
+        if not self.signatures:
+            raise UserError(f"{folder}: the SavedModel has no signature that takes inputs and gives outputs.")
+        self._calls = {name: self._callable(signature) for name, signature in self.signatures.items()}
+        self._num_users = 0
+        self._is_retired = False
+
+    def signature(self, name: str) -> Signature:
+        """Returns a signature by name; an empty name is `serving_default`.
+
+        Raises:
+            Refusal: there is none.
+        """
+        name = name or SIGNATURE
+        if name not in self.signatures:
+            raise Refusal(
+                Code.INVALID_ARGUMENT,
+                f'there is no signature "{name}"; there are {quoted(self.signatures)}.'
+                f"{did_you_mean(name, self.signatures)}",
+            )
+        return self.signatures[name]
+
+    def run(self, signature: Signature, arrays: Mapping[str, np.ndarray]) -> Arrays:
+        """Computes all outputs of a signature.
+
+        Raises:
+            OpError: the graph fails.
+        """
+        values = self._calls[signature.name](*(arrays[name] for name in signature.inputs))
+        return dict(zip(signature.outputs, values))
+
+    def take(self) -> None:
+        """Says that somebody needs this version."""
+        self._num_users += 1
+
+    def give_back(self) -> None:
+        """Says that somebody is done; the last one of a retired version closes it."""
+        self._num_users -= 1
+        self._close_if_unused()
+
+    def retire(self) -> None:
+        """Says that no further request will come."""
+        self._is_retired = True
+        self._close_if_unused()
+
+    def _close_if_unused(self) -> None:
+        if self._is_retired and not self._num_users:
+            self._calls = {}
+            self._session.close()
+
+    def _callable(self, signature: Signature):
+        fetches = [output.graph_name for output in signature.outputs.values()]
+        return self._session.make_callable(fetches, [one.graph_name for one in signature.inputs.values()])
+
+
+def is_export(folder: Path) -> bool:
+    """Returns whether a folder holds a SavedModel."""
+    return (folder / "saved_model.pb").is_file()
+
+
+def numbered(folder: Path) -> dict[int, Path]:
+    """Returns the versions in a folder, by number."""
+    try:
+        names = [name for name in os.listdir(folder) if name.isascii() and name.isdigit() and int(name) < 1 << 63]
+    except OSError:
+        return {}
+    return {int(name): folder / name for name in names if is_export(folder / name)}

@@ -1,0 +1,113 @@
+"""`easymtl serve`: an export over REST and gRPC, and a page to try it, for the desk and for small traffic."""
+
+import asyncio
+import shlex
+from argparse import Namespace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from easymtl.errors import UserError, quoted
+from easymtl.verbs.tensorflow_start import start_tensorflow
+
+if TYPE_CHECKING:
+    from easymtl.server.desk import Desk
+    from easymtl.server.running import Address
+
+_NEEDED = {
+    "grpc": "grpcio",
+    "prometheus_client": "prometheus-client",
+    "starlette": "starlette",
+    "tensorflow_serving": "tensorflow-serving-api",
+    "uvicorn": "uvicorn",
+}
+_LEAST = {"max_batch_rows": 1, "max_rows": 1, "max_bytes": 1}
+_MOST_BYTES = (1 << 31) - 1
+_SHOWN = 12
+
+
+def run(options: Namespace) -> None:
+    """Serves until SIGTERM or Ctrl-C.
+
+    Raises:
+        UserError: an option is wrong, the extra is not installed, a port is in use, or the folder holds no export.
+    """
+    _check_options(options)
+    folder = Path(options.export)
+    if not folder.is_dir():
+        raise UserError(f"{folder}: there is no such folder.")
+    _require_extra()
+    start_tensorflow()
+    from easymtl.server.checks import Limits
+    from easymtl.server.desk import Options
+    from easymtl.server.running import Address, serve
+
+    limits = Limits(options.max_rows, options.max_bytes, options.timeout)
+    served = Options(options.model_name, options.max_batch_rows, limits)
+    address = Address(options.host, options.rest_port, options.grpc_port)
+    asyncio.run(serve(folder, served, address, _print_ready, _tell))
+
+
+def _check_options(options: Namespace) -> None:
+    for name, least in _LEAST.items():
+        if getattr(options, name) < least:
+            raise UserError(f"--{name} is {getattr(options, name)}: it must be at least {least}.")
+    if options.max_bytes > _MOST_BYTES:
+        raise UserError(f"--max_bytes is {options.max_bytes}: it must be at most {_MOST_BYTES}.")
+    for name in ("rest_port", "grpc_port"):
+        if not 0 <= getattr(options, name) <= 65535:
+            raise UserError(f"--{name} is {getattr(options, name)}: a port is a number from 0, any free one, to 65535.")
+    if options.rest_port == options.grpc_port != 0:
+        raise UserError(f"--rest_port and --grpc_port are both {options.rest_port}: they have to be two ports.")
+    if not options.model_name or any(letter in "/: " or not letter.isprintable() for letter in options.model_name):
+        raise UserError(
+            f'--model_name: "{options.model_name}" cannot be a part of an address: leave out "/", ":" and blanks.'
+        )
+
+
+def _require_extra() -> None:
+    absent = [package for module, package in _NEEDED.items() if find_spec(module) is None]
+    if absent:
+        raise UserError(f"{quoted(absent)} is not installed. The server needs: pip install 'easymtl[serve]'")
+
+
+def _tell(text: str) -> None:
+    print(text, flush=True)
+
+
+def _print_ready(desk: "Desk", address: "Address") -> None:
+    """Prints what is served, and a request that works."""
+    from easymtl.reporting.tables import key_values
+    from easymtl.reporting.terminal import open_terminal, print_line
+    from easymtl.server.page import default_signature, example_row, request_body
+
+    model = desk.versions.get()
+    signature = default_signature(model)
+    host = {"0.0.0.0": "localhost", "::": "localhost"}.get(address.host, address.host)
+    host = f"[{host}]" if ":" in host else host
+    url = f"http://{host}:{address.rest_port}"
+    terminal = open_terminal()
+    step = model.description.get("step")
+    inputs = [f"{name} {tensor.dtype.name}" for name, tensor in signature.inputs.items()]
+    values = {
+        "model": f"{desk.options.name}, version {model.version}{'' if step is None else f' of step {step}'}",
+        "export": model.folder,
+        "REST": f"{url}/v1/models/{desk.options.name}:predict",
+        "gRPC": f"{host}:{address.grpc_port}, tensorflow.serving.PredictionService/Predict",
+        "page": f"{url}/",
+        "health": f"{url}/healthz, {url}/readyz, {url}/metrics",
+        "inputs": _cut(inputs),
+        "outputs": _cut(signature.outputs),
+        "signatures": ", ".join(model.signatures),
+    }
+    key_values(values, terminal, "Serving")
+    body = request_body(signature, example_row(model, signature))
+    print_line(terminal, "A request:", "bold")
+    # As it is, on one line: it is there to be copied.
+    print(f"curl -d {shlex.quote(body)} {url}/v1/models/{desk.options.name}:predict", flush=True)
+
+
+def _cut(items) -> str:
+    items = list(items)
+    further = f" and {len(items) - _SHOWN} more, all on the page" if len(items) > _SHOWN else ""
+    return ", ".join(items[:_SHOWN]) + further
