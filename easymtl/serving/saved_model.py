@@ -9,6 +9,7 @@ from easymtl.features.shown import shown_features
 from easymtl.layers.context import Call
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.serving.freezing import freeze
+from easymtl.serving.one_copy import scores_in_one_copy
 from easymtl.serving.request_form import RequestForm
 from easymtl.serving.signatures import Signature, Tensors
 from easymtl.tasks.ranker import Ranker
@@ -33,7 +34,7 @@ class ServingModel(tf.Module):
         self._is_frozen = _num_bytes(ranker.network.variables) <= MOST_CONSTANT_BYTES
         # What is an attribute is saved with the model: constants need not be saved again.
         self._layers = None if self._is_frozen else ranker.network
-        self._network = lambda vectors: ranker.predictions(ranker.network(vectors, Call()))
+        self._network = lambda vectors: scores_in_one_copy(ranker.predictions(ranker.network(vectors, Call())))
 
     @property
     def fields(self) -> list[str]:

@@ -18,6 +18,8 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2, saved_object_graph_pb2
 from tensorflow.python.saved_model import fingerprinting_utils
 
+from easymtl.serving.ends_on_cpu import keep_ends_on_cpu
+
 SIGNATURE = "serving_default"
 
 Tensors = Mapping[str, tf.Tensor]
@@ -60,6 +62,7 @@ def save(model: tf.Module, folder: str | Path, signatures: Mapping[str, Signatur
         arguments = _arguments(signature.inputs)
         _rename_keys(graph.signature_def[name].inputs, arguments)
         _rename_arguments(graph.object_graph_def, loaded[name], arguments)
+    keep_ends_on_cpu(graph)
     path.write_bytes(saved.SerializeToString(deterministic=True))
     # It holds checksums of the file.
     fingerprinting_utils.write_fingerprint(str(folder))
