@@ -61,6 +61,7 @@ class Crossings:
 
     def __init__(self, partitions: Sequence[graph_pb2.GraphDef]):
         self._nodes: dict[Key, node_def_pb2.NodeDef] = {}
+        self._functions = {one.signature.name for graph in partitions for one in graph.library.function}
         for number, graph in enumerate(_with_functions(partitions)):
             self._nodes |= {Key(number, node.name): node for node in graph.node}
         self._memory = {key: _memory(node) for key, node in self._nodes.items() if _is_gpu(node)}
@@ -87,20 +88,20 @@ class Crossings:
         between = [one for one in self.copies if one in returning or (one.is_up and one.tensor.key in behind)]
         rest = [one for one in self.copies if one not in between]
         sizes = [f"{self._shown(key)}, its size" for key in self.on_device if size_is_data(self._nodes[key])]
+        sizes += [f"{self._shown(key)}, which is not looked into" for key in self.on_device if self._is_closed(key)]
         return (
             [self._shown(*one.tensor) for one in rest if one.is_up],
             [self._shown(*one.tensor) for one in rest if not one.is_up],
             [self._shown(*one.tensor) for one in between] + sizes,
         )
 
-    def checks(self) -> list[Key]:
-        """Returns the nodes on the host that nothing on the GPU gets data from."""
-        device = set(self.on_device)
-        return [key for key in self.on_host if not self._behind([key], only_data=True) & device]
-
     def shown(self, keys: Iterable[Key]) -> tuple[str, ...]:
         """Returns `name (op)` of nodes."""
         return tuple(self._shown(key) for key in keys)
+
+    def _is_closed(self, key: Key) -> bool:
+        """Returns whether a node calls functions that TensorFlow has not inlined, and has optimised apart."""
+        return bool(callees(self._nodes[key]) - self._functions)
 
     def _shown(self, key: Key, output: int | None = None) -> str:
         place = "" if output is None else f":{output}"
@@ -159,28 +160,23 @@ class Crossings:
         memory = self._memory.get(reader.key)
         return memory is None or (reader.place < len(memory.inputs) and memory.inputs[reader.place])
 
-    def _behind(self, keys: Iterable[Key], only_data: bool = False) -> set[Key]:
+    def _behind(self, keys: Iterable[Key]) -> set[Key]:
         """Returns nodes and all that depends on them."""
-        following = self._following[only_data]
         waiting = list(keys)
         seen = set(waiting)
         while waiting:
-            new = following[waiting.pop()] - seen
+            new = self._following[waiting.pop()] - seen
             seen |= new
             waiting += new
         return seen
 
     @cached_property
-    def _following(self) -> tuple[dict[Key, set[Key]], dict[Key, set[Key]]]:
-        """Returns who comes next to each node, at all and by data alone."""
-        by_all: dict[Key, set[Key]] = defaultdict(set)
-        by_data: dict[Key, set[Key]] = defaultdict(set)
+    def _following(self) -> dict[Key, set[Key]]:
+        """Returns who waits for each node."""
+        result: dict[Key, set[Key]] = defaultdict(set)
         for tensor, readers in self._readers.items():
-            keys = {reader.key for reader in readers}
-            by_all[tensor.key] |= keys
-            if tensor.output >= 0:
-                by_data[tensor.key] |= keys
-        return by_all, by_data
+            result[tensor.key] |= {reader.key for reader in readers}
+        return result
 
 
 def _with_functions(partitions: Sequence[graph_pb2.GraphDef]) -> Iterator[graph_pb2.GraphDef]:

@@ -7,7 +7,7 @@ computed up and down once more.
 
 from collections.abc import Iterator
 
-from tensorflow.core.framework import graph_pb2, node_def_pb2
+from tensorflow.core.framework import function_pb2, graph_pb2, node_def_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 
 from easymtl.serving.graph_walk import callees, input_name, reachable, reading
@@ -46,6 +46,18 @@ def keep_ends_on_cpu(meta: meta_graph_pb2.MetaGraphDef) -> None:
             node.attr["T"].type = outputs[key].dtype
             outputs[key].name = f"{node.name}:0"
     _pin_identities(graph)
+    for function in graph.library.function:
+        _wait_for_checks(function)
+
+
+def _wait_for_checks(function: function_pb2.FunctionDef) -> None:
+    """Makes a function done only when what it checks is: a frozen one forgets that, and would not be inlined."""
+    waited_for = set(function.control_ret.values())
+    for node in function.node_def:
+        if node.op == "Assert" and node.name not in waited_for:
+            name = f"checked/{node.name}"
+            function.control_ret[name] = node.name
+            function.signature.control_output.append(name)
 
 
 def _pin_identities(graph: graph_pb2.GraphDef) -> None:

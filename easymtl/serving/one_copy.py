@@ -1,7 +1,8 @@
 """Tensors that cross between the GPU and the host as one."""
 
 import math
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
@@ -47,3 +48,33 @@ def _goes_along(name: str, scores: Tensors) -> bool:
         return True
     is_class = value.dtype.is_integer and name.startswith("y_")
     return probabilities is not None and is_class and probabilities.shape[-1] <= _MOST_EXACT
+
+
+def looked_up_on_cpu(look_up: Callable[[], Tensors]) -> dict[str, tf.Tensor]:
+    """Returns the vectors of a batch, looked up on the CPU; those of one width are one tensor on their way to a GPU.
+
+    Args:
+        look_up: returns the vectors by name; those that go together are float32 `[batch, features or steps, width]`.
+    """
+    with tf.device(CPU):
+        vectors = dict(look_up())
+    by_width: dict[int, list[str]] = defaultdict(list)
+    for name, value in vectors.items():
+        if value.dtype == tf.float32 and value.shape.rank == 3 and value.shape[2] is not None:
+            by_width[value.shape[2]].append(name)
+    for names in by_width.values():
+        if len(names) > 1:
+            vectors |= _split_there(names, [vectors[name] for name in names])
+    return vectors
+
+
+def _split_there(names: list[str], values: list[tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Returns tensors `[batch, any, width]` joined on the CPU and taken apart where they are used."""
+    with tf.device(CPU):
+        joined = tf.concat(values, axis=1)
+        static = [value.shape[1] for value in values]
+        sizes = static if None not in static else tf.stack([tf.shape(value)[1] for value in values])
+    parts = tf.split(joined, sizes, axis=1, num=len(values))
+    for part, value in zip(parts, values):
+        part.set_shape(value.shape)
+    return dict(zip(names, parts))

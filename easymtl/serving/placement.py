@@ -29,8 +29,8 @@ class Placement:
 
     Attributes:
         on_device: how many nodes compute in the memory of the GPU.
-        on_host: nodes that go with the GPU and whose outputs are all in the memory of the host.
-        checks: those of them that nothing on the GPU gets data from.
+        on_host: nodes that go with the GPU and whose outputs are all in the memory of the host: shapes, numbers of
+            rows, masks. What the GPU has computed is no input of theirs, or it is among `between`.
         without_kernel: nodes that no GPU has a kernel for, and that are not pinned to the CPU.
         pinned: how many nodes are pinned to the CPU: the encoder.
         up: tensors that are copied to the GPU once, at the beginning.
@@ -41,7 +41,6 @@ class Placement:
 
     on_device: int
     on_host: tuple[str, ...]
-    checks: tuple[str, ...]
     without_kernel: tuple[str, ...]
     pinned: int
     up: tuple[str, ...]
@@ -89,7 +88,6 @@ def placement_of_partitions(partitions: list[graph_pb2.GraphDef]) -> Placement:
     return Placement(
         on_device=len(found.on_device),
         on_host=found.shown(found.on_host),
-        checks=found.shown(found.checks()),
         without_kernel=found.shown(found.without_kernel),
         pinned=len(found.pinned),
         up=tuple(up),
@@ -113,23 +111,12 @@ def placements_of(folder: str | Path, texts: Mapping[str, str] | None = None) ->
         if found.without_kernel:
             nodes = _listed(found.without_kernel)
             raise UserError(f"{folder}: no GPU kernel is registered for {nodes}. It was not published.")
-        if signature in PROMISED and (broken := broken_promises(found)):
+        if signature in PROMISED and found.between:
             raise UserError(
-                f"{folder}: the signature {signature} keeps a GPU waiting: {_listed(broken)}. It was not published; "
-                "please report this with the config."
+                f"{folder}: the signature {signature} keeps a GPU waiting: {_listed(found.between)}. It was not "
+                "published; please report this with the config."
             )
     return result
-
-
-def broken_promises(placement: Placement) -> list[str]:
-    """Returns the nodes that keep a GPU waiting in a signature that is made for one, each with what it does.
-
-    There is to be no copy between the first and the last, and no work on the host whose result the GPU waits for.
-    """
-    waiting = [name for name in placement.on_host if name not in placement.checks]
-    return [f"{name} is copied between" for name in placement.between] + [
-        f"{name} runs on the host" for name in waiting
-    ]
 
 
 def _listed(names: Sequence[str]) -> str:

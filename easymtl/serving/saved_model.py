@@ -9,7 +9,7 @@ from easymtl.features.shown import shown_features
 from easymtl.layers.context import Call
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.serving.freezing import freeze
-from easymtl.serving.one_copy import scores_in_one_copy
+from easymtl.serving.one_copy import looked_up_on_cpu, scores_in_one_copy
 from easymtl.serving.request_form import RequestForm
 from easymtl.serving.signatures import Signature, Tensors
 from easymtl.tasks.ranker import Ranker
@@ -58,6 +58,7 @@ class ServingModel(tf.Module):
         """
         form, embeddings, network = self.form, self._embeddings, self._network
         shows = self._pipeline.export_config.export_features
+        is_on_cpu = tables_on_cpu(self._pipeline)
         if self._is_frozen:
             network = freeze(network, embeddings.vector_specs())
 
@@ -66,9 +67,19 @@ class ServingModel(tf.Module):
                 columns = form.columns(request)
                 batch = self._feature_set.transform(columns)
                 shown = shown_features(self._feature_set, columns) if shows else {}
-            return {**network(embeddings.looked_up(batch)), **shown}
+            vectors = (
+                looked_up_on_cpu(lambda: embeddings.looked_up(batch)) if is_on_cpu else embeddings.looked_up(batch)
+            )
+            return {**network(vectors), **shown}
 
         return Signature(serve, form.specs())
+
+
+def tables_on_cpu(pipeline: Pipeline) -> bool:
+    """Returns whether vectors are looked up on the CPU: `export_config` says so, or else EasyRec's word for it."""
+    config = pipeline.export_config
+    is_said = config.HasField("embedding_on_cpu")
+    return config.embedding_on_cpu if is_said else pipeline.feature_config.embedding_on_cpu
 
 
 def _num_bytes(variables: Iterable[tf.Variable]) -> int:

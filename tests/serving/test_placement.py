@@ -2,11 +2,13 @@ import json
 
 import pytest
 import tensorflow as tf
+from tensorflow.core.framework.graph_pb2 import GraphDef
 
 from easymtl.errors import UserError
 from easymtl.serving import export as exporting
 from easymtl.serving.export import export
-from easymtl.serving.placement import broken_promises, placement_of, placements_of
+from easymtl.serving.freezing import freeze
+from easymtl.serving.placement import placement_of, placement_of_partitions, placements_of
 from easymtl.serving.signatures import SIGNATURE, Signature, save
 from easymtl.tasks.ranker import Ranker
 
@@ -98,7 +100,6 @@ def test_whole_numbers_that_come_with_the_request_are_copied_up_and_not_between(
     assert ops(found.up) == ["ConcatV2"]
     assert ops(found.on_host) == ["AddV2", "ConcatV2"]
     assert (len(found.down), found.between) == (1, ())
-    assert ops(found.checks) == ["AddV2"]
 
 
 def test_loops_and_branches_are_looked_into(tmp_path):
@@ -161,18 +162,30 @@ def test_encoded_may_check_shapes(tmp_path):
     save(model, tmp_path / "well", {SIGNATURE: model.serve(score), "encoded": model.encoded(checked)})
     found = placements_of(tmp_path / "well")["encoded"]
     assert found.on_host
-    assert broken_promises(found) == []
     assert (len(found.up), len(found.down), found.between) == (1, 1, ())
 
 
-def test_work_on_the_host_that_a_gpu_waits_for_breaks_the_promise(tmp_path):
-    def filled(x):
-        return score(x) * tf.reduce_sum(tf.fill([tf.shape(x)[0] + 1], 1.0))
+def test_a_frozen_network_that_checks_is_inlined_and_checks(tmp_path):
+    def checked(tensors):
+        x = tensors["x"]
+        with tf.device("/CPU:0"):
+            tf.debugging.assert_less(tf.shape(x)[0], 3, message="too many")
+        return {"score": score(x)}
 
-    model = Model()
-    save(model, tmp_path, {SIGNATURE: model.serve(score), "encoded": model.encoded(filled)})
-    with pytest.raises(UserError, match=r"keeps a GPU waiting: .*\(AddV2\) runs on the host"):
-        placements_of(tmp_path)
+    network = freeze(checked, {"x": tf.TensorSpec([None, 2])})
+    found = placement(tmp_path, lambda x: network({"x": x})["score"])
+    assert (ops(found.up), len(found.down), found.between) == (["StringToHashBucketFast"], 1, ())
+    assert found.on_device >= 3
+    serve = tf.saved_model.load(str(tmp_path)).signatures[SIGNATURE]
+    assert serve(name=tf.constant(["a", "b"]))["score"].shape == (2,)
+
+
+def test_a_call_that_was_not_inlined_is_named():
+    called = GraphDef()
+    node = called.node.add(name="call", op="PartitionedCall", device="/job:localhost/replica:0/task:0/device:CPU:1")
+    node.attr["f"].func.name = "elsewhere"
+    found = placement_of_partitions([called])
+    assert found.between == ("call (PartitionedCall), which is not looked into",)
 
 
 def test_a_table_that_is_read_on_the_cpu_lies_there(tmp_path):
