@@ -88,7 +88,7 @@ class Crossings:
         between = [one for one in self.copies if one in returning or (one.is_up and one.tensor.key in behind)]
         rest = [one for one in self.copies if one not in between]
         sizes = [f"{self._shown(key)}, its size" for key in self.on_device if size_is_data(self._nodes[key])]
-        sizes += [f"{self._shown(key)}, which is not looked into" for key in self.on_device if self._is_closed(key)]
+        sizes += [f"{self._shown(key)}, which is not looked into" for key in self._memory if self._is_closed(key)]
         return (
             [self._shown(*one.tensor) for one in rest if one.is_up],
             [self._shown(*one.tensor) for one in rest if not one.is_up],
