@@ -153,6 +153,13 @@ def test_encoded_must_not_keep_a_gpu_waiting(tmp_path):
         placements_of(tmp_path / "waits")
 
 
+def test_encoded_may_go_by_the_steps_that_exist(tmp_path):
+    model = Model()
+    steps = model.encoded(lambda x: score(tf.gather(x, tf.where(x[:, 0] > 0.0)[:, 0])))
+    save(model, tmp_path, {SIGNATURE: model.serve(score), "encoded": steps})
+    assert ops(placements_of(tmp_path)["encoded"].between) == ["Where"]
+
+
 def test_encoded_may_check_shapes(tmp_path):
     def checked(x):
         with tf.control_dependencies([tf.debugging.assert_less(tf.shape(x)[0], 100)]):
