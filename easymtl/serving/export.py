@@ -31,7 +31,7 @@ from easymtl.protos.export_pb2 import ExportConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.scoring.scorer import RankerScorer
 from easymtl.serving.parity import Parity, check_parity
-from easymtl.serving.placement import Placement, check_placement
+from easymtl.serving.placement import Placement, placements_of
 from easymtl.serving.proof_of_signatures import with_further
 from easymtl.serving.proof_rows import ProofRows, missing_row, proof_rows
 from easymtl.serving.request_form import RequestForm
@@ -66,7 +66,7 @@ class Export:
         constants: the value of each field that has a `serving_value`, and so is no input.
         outputs: names of its scores.
         parity: how near its scores are to the checkpoint's, or None when there was no row to compare on.
-        placement: which of its nodes can run on a GPU.
+        placement: where the nodes of a signature run on a GPU server and what is copied, by signature.
     """
 
     path: Path
@@ -80,7 +80,7 @@ class Export:
     constants: dict[str, Missing]
     outputs: list[str]
     parity: Parity | None
-    placement: Placement
+    placement: dict[str, Placement]
 
 
 def export(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path, keep: int = 0) -> Export:
@@ -90,7 +90,7 @@ def export(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path, keep:
     and renamed into place when all is well. All but the newest `keep` are removed then; 0 keeps all.
 
     Raises:
-        UserError: it could not be written, does not score as the checkpoint, or has a node without a GPU kernel.
+        UserError: it could not be written, does not score as the checkpoint, or cannot run on a GPU as promised.
     """
     ranker = load_ranker(pipeline, checkpoint)
     model = ServingModel(pipeline, ranker)
@@ -105,7 +105,7 @@ def export(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path, keep:
         rows = proof_rows(pipeline, model.fields, encode)
         rows = with_further(rows, pipeline, model.form, signatures) if rows else None
         parity = _proved(pipeline, ranker, draft, rows) if rows else None
-        placement = _checked_placement(draft)
+        placement = _placement(draft, model.form)
         done = Export(
             path=final,
             checkpoint=checkpoint,
@@ -185,12 +185,15 @@ def _expected(pipeline: Pipeline, ranker: Ranker, rows: ProofRows) -> dict[str, 
     return predictions | {name: text.numpy() for name, text in shown_features(features, columns).items()}
 
 
-def _checked_placement(folder: Path) -> Placement:
-    placement = check_placement(folder)
-    if placement.without_kernel:
-        nodes = ", ".join(placement.without_kernel[:10])
-        raise UserError(f"{folder}: no GPU kernel is registered for {nodes}. It was not published.")
-    return placement
+def _placement(draft: Path, form: RequestForm) -> dict[str, Placement]:
+    """Looks at what a GPU server would do, and writes it beside the model."""
+    line = _line(form)
+    # A line of missing values; an empty one would be refused.
+    texts = {name: line["separator"] * (len(line["fields"]) - 1) for name in form.specs()} if line else {}
+    found = placements_of(draft, texts)
+    text = json.dumps({name: one.document() for name, one in found.items()}, indent=2, ensure_ascii=False)
+    (draft / "assets.extra" / "placement.json").write_text(text, encoding="utf-8")
+    return found
 
 
 def _new_subfolder(folder: Path) -> Path:

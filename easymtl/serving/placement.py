@@ -1,115 +1,131 @@
-"""Whether every node of a SavedModel can run on a GPU, told on any machine.
+"""Where the nodes of a signature would run if the server has a GPU, and what is copied to it and from it.
 
-The TensorFlow wheel registers its GPU kernels whether or not there is a GPU, so the registry can be asked.
+What is looked at is what TensorFlow runs (`partitions`) and what the kernels of a GPU want (`kernels`), on any machine.
 """
 
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
-from tensorflow.core.framework import graph_pb2, kernel_def_pb2, node_def_pb2
-from tensorflow.core.protobuf import saved_model_pb2
-from tensorflow.python.framework import op_def_registry
-from tensorflow.python.framework.kernels import get_registered_kernels_for_op
+from tensorflow.core.framework import graph_pb2
+from tensorflow.core.protobuf import meta_graph_pb2
 
-from easymtl.serving.signatures import SIGNATURE
+from easymtl.errors import UserError
+from easymtl.serving.crossings import Crossings
+from easymtl.serving.partitions import partitions_of, read_meta_graph
 
-# Calls of functions: what they call is looked at in its turn.
-_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
-# Where a request comes in, and the encoder's vocabularies, which are made when the model is loaded.
-_HOST_ONLY = ("Placeholder", "HashTableV2")
-# A kernel for DEFAULT serves every device that has none of its own, GPUs among them.
-_GPU_DEVICES = ("GPU", "DEFAULT")
+REPORTED = ("serving_default", "encoded")
+"""The signatures whose placement an export looks at: the one for texts, and the one for a GPU."""
+
+PROMISED = ("encoded",)
+"""The signatures that a GPU runs without waiting."""
+
+EXCEPTIONS = ("Where", "SegmentMax", "SegmentSum")
+"""Ops that may ask for the size of their output all the same: layers use them to go by the steps that exist."""
+
+_MOST_NAMED = 10
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where the nodes that answer a request can run.
+    """Where the nodes that answer a request run on a server with a GPU. Names are `node (op)`.
 
     Attributes:
-        on_gpu: nodes with a GPU kernel.
-        pinned: nodes of the encoder, which are pinned to the CPU.
-        without_kernel: `node (op)` of all others: they would make a GPU server copy tensors to and fro.
+        on_device: how many nodes compute in the memory of the GPU.
+        on_host: nodes that go with the GPU and whose outputs are all in the memory of the host: shapes, numbers of
+            rows, masks. What the GPU has computed is no input of theirs, or it is among `between`.
+        without_kernel: nodes that no GPU has a kernel for, and that are not pinned to the CPU.
+        pinned: how many nodes are pinned to the CPU: the encoder.
+        up: tensors that are copied to the GPU once, at the beginning.
+        down: tensors that are copied from it once, at the end.
+        between: tensors that are copied from it and that work on the GPU waits for, or that follow from those: each
+            is a time in which the GPU does nothing.
     """
 
-    on_gpu: int
-    pinned: int
+    on_device: int
+    on_host: tuple[str, ...]
     without_kernel: tuple[str, ...]
+    pinned: int
+    up: tuple[str, ...]
+    down: tuple[str, ...]
+    between: tuple[str, ...]
+
+    def document(self) -> dict[str, int | list[str]]:
+        """Returns what `placement.json` says."""
+        return {
+            "device": self.on_device,
+            "host": list(self.on_host),
+            "none": list(self.without_kernel),
+            "cpu": self.pinned,
+            "up": list(self.up),
+            "down": list(self.down),
+            "between": list(self.between),
+        }
 
 
-def check_placement(folder: str | Path) -> Placement:
-    """Looks at every node that the serving signature of a SavedModel runs."""
-    model = saved_model_pb2.SavedModel()
-    model.ParseFromString((Path(folder) / "saved_model.pb").read_bytes())
-    graph = model.meta_graphs[0]
-    outputs = graph.signature_def[SIGNATURE].outputs.values()
-    on_gpu = pinned = 0
-    without_kernel = []
-    for node in _reachable(graph.graph_def, {output.name.split(":")[0] for output in outputs}):
-        if node.op in _HOST_ONLY or node.op in _CALLS:
+def placement_of(folder: str | Path, signature: str, texts: Mapping[str, str] | None = None) -> Placement:
+    """Returns where the nodes of a signature of a SavedModel run, and what is copied.
+
+    Args:
+        folder: of the SavedModel.
+        signature: its name.
+        texts: what to send in inputs of texts, where `''` is refused and the number of rows is fixed.
+
+    Raises:
+        tf.errors.OpError: TensorFlow cannot run the signature.
+    """
+    return placement_in(read_meta_graph(folder), signature, folder, texts)
+
+
+def placement_in(
+    meta: meta_graph_pb2.MetaGraphDef, signature: str, folder: str | Path = "", texts: Mapping[str, str] | None = None
+) -> Placement:
+    """Returns the same of a graph that is in memory."""
+    return placement_of_partitions(partitions_of(meta, signature, folder, texts))
+
+
+def placement_of_partitions(partitions: list[graph_pb2.GraphDef]) -> Placement:
+    """Returns the same of graphs as TensorFlow runs them, with the CPU that stands in for a GPU."""
+    found = Crossings(partitions)
+    up, down, between = found.parted()
+    return Placement(
+        on_device=len(found.on_device),
+        on_host=found.shown(found.on_host),
+        without_kernel=found.shown(found.without_kernel),
+        pinned=len(found.pinned),
+        up=tuple(up),
+        down=tuple(down),
+        between=tuple(between),
+    )
+
+
+def placements_of(folder: str | Path, texts: Mapping[str, str] | None = None) -> dict[str, Placement]:
+    """Returns the placement of each of `REPORTED` that a SavedModel has, by the name of the signature.
+
+    Raises:
+        UserError: a node has no GPU kernel, or a signature breaks what it promises; the message names the nodes.
+    """
+    meta = read_meta_graph(folder)
+    result = {}
+    for signature in REPORTED:
+        if signature not in meta.signature_def:
             continue
-        if "CPU" in node.device:
-            pinned += 1
-        elif has_gpu_kernel(node):
-            on_gpu += 1
-        else:
-            without_kernel.append(f"{node.name} ({node.op})")
-    return Placement(on_gpu, pinned, tuple(without_kernel))
+        found = result[signature] = placement_in(meta, signature, folder, texts)
+        if found.without_kernel:
+            nodes = _listed(found.without_kernel)
+            raise UserError(f"{folder}: no GPU kernel is registered for {nodes}. It was not published.")
+        if signature in PROMISED and (broken := [name for name in found.between if not _is_exception(name)]):
+            raise UserError(
+                f"{folder}: the signature {signature} keeps a GPU waiting: {_listed(broken)}. It was not "
+                "published; please report this with the config."
+            )
+    return result
 
 
-def has_gpu_kernel(node: node_def_pb2.NodeDef) -> bool:
-    """Returns whether a GPU kernel is registered for the op and the types of a node."""
-    return any(_fits(kernel, node) for kernel in _gpu_kernels(node.op))
+def _is_exception(name: str) -> bool:
+    return name.endswith(tuple(f"({op}), its size" for op in EXCEPTIONS))
 
 
-@cache
-def _gpu_kernels(op: str) -> list[kernel_def_pb2.KernelDef]:
-    return [kernel for kernel in get_registered_kernels_for_op(op).kernel if kernel.device_type in _GPU_DEVICES]
-
-
-def _fits(kernel: kernel_def_pb2.KernelDef, node: node_def_pb2.NodeDef) -> bool:
-    return all(
-        _type(node, constraint.name) in constraint.allowed_values.list.type
-        for constraint in kernel.constraint
-        if constraint.allowed_values.list.type
-    )
-
-
-def _type(node: node_def_pb2.NodeDef, name: str) -> int:
-    """Returns a type attribute of a node; a SavedModel leaves out those that have their default."""
-    if name in node.attr:
-        return node.attr[name].type
-    return next(
-        attribute.default_value.type for attribute in op_def_registry.get(node.op).attr if attribute.name == name
-    )
-
-
-def _reachable(graph: graph_pb2.GraphDef, names: set[str]) -> Iterator[node_def_pb2.NodeDef]:
-    """Yields the nodes that the named ones depend on, and those of all functions called on the way."""
-    functions = {function.signature.name: function for function in graph.library.function}
-    nodes = {node.name: node for node in graph.node}
-    waiting, seen, called = list(names), set(names), set()
-    while waiting:
-        node = nodes[waiting.pop()]
-        yield node
-        called |= _callees(node)
-        for name in (_input_name(text) for text in node.input):
-            if name not in seen:
-                seen.add(name)
-                waiting.append(name)
-    done: set[str] = set()
-    while called - done:
-        name = (called - done).pop()
-        done.add(name)
-        for node in functions[name].node_def:
-            yield node
-            called |= _callees(node)
-
-
-def _callees(node: node_def_pb2.NodeDef) -> set[str]:
-    return {value.func.name for value in node.attr.values() if value.func.name}
-
-
-def _input_name(text: str) -> str:
-    return text.removeprefix("^").split(":")[0]
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return ", ".join(names[:_MOST_NAMED]) + more

@@ -12,6 +12,7 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.serving import tf_example
 from easymtl.serving.equal_rows import require_equal_rows
 from easymtl.serving.freezing import freeze, traced_once
+from easymtl.serving.one_copy import looked_up_on_cpu, scores_in_one_copy
 from easymtl.serving.packed_shapes import require_packed
 from easymtl.serving.request_form import RequestForm, UserForm
 from easymtl.serving.signatures import ENCODE, ENCODED, SIGNATURE, TF_EXAMPLE, USER_ONCE, Signature, Tensors
@@ -41,7 +42,7 @@ class ServingModel(tf.Module):
         self._is_frozen = _num_bytes(ranker.network.variables) <= MOST_CONSTANT_BYTES
         # Constants need not be saved again.
         self._layers = None if self._is_frozen else ranker.network
-        self._network = lambda vectors: ranker.predictions(ranker.network(vectors, Call()))
+        self._network = lambda vectors: scores_in_one_copy(ranker.predictions(ranker.network(vectors, Call())))
 
     @property
     def fields(self) -> list[str]:
@@ -136,12 +137,27 @@ class ServingModel(tf.Module):
         """Returns the function from packed tensors to the predictions by name."""
         packing, tables = self._feature_set.packing, self._tables
         network = (freeze if self._is_frozen else traced_once)(self._network, packing.vector_specs())
-        return lambda packed: network(packing.vectors(packed, tables.by_width()))
+        is_on_cpu = tables_on_cpu(self._pipeline)
+
+        def scores(packed: Tensors) -> dict[str, tf.Tensor]:
+            def look_up() -> Tensors:
+                return packing.vectors(packed, tables.by_width())
+
+            return network(looked_up_on_cpu(look_up) if is_on_cpu else look_up())
+
+        return scores
 
 
 def _of_fixed_size(rows: tf.Tensor, num_rows: int | None) -> tf.Tensor:
     """Returns the rows, which cannot be computed from if they are not as many as each request has to have."""
     return require_equal_rows({tf_example.INPUT: rows}, num_rows=num_rows)[tf_example.INPUT]
+
+
+def tables_on_cpu(pipeline: Pipeline) -> bool:
+    """Returns whether vectors are looked up on the CPU: `export_config` says so, or else EasyRec's word for it."""
+    config = pipeline.export_config
+    is_said = config.HasField("embedding_on_cpu")
+    return config.embedding_on_cpu if is_said else pipeline.feature_config.embedding_on_cpu
 
 
 def _num_bytes(variables: Iterable[tf.Variable]) -> int:

@@ -19,6 +19,8 @@ from tensorflow.core.framework import graph_pb2
 from tensorflow.core.protobuf import saved_model_pb2, saved_object_graph_pb2
 from tensorflow.python.saved_model import fingerprinting_utils
 
+from easymtl.serving.ends_on_cpu import keep_ends_on_cpu
+
 SIGNATURE = "serving_default"
 ENCODE = "encode"
 ENCODED = "encoded"
@@ -69,6 +71,7 @@ def save(model: tf.Module, folder: str | Path, signatures: Mapping[str, Signatur
         _rename_keys(graph.signature_def[name].inputs, arguments)
         _rename_arguments(graph.object_graph_def, loaded[name], arguments, signature.inputs)
     _forget_gradients(graph.graph_def)
+    keep_ends_on_cpu(graph)
     path.write_bytes(saved.SerializeToString(deterministic=True))
     # It holds checksums of the file.
     fingerprinting_utils.write_fingerprint(str(folder))

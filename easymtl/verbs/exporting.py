@@ -15,6 +15,7 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.reporting.tables import key_values
 from easymtl.reporting.terminal import print_line
 from easymtl.serving.export import Export, export
+from easymtl.serving.placement import Placement
 from easymtl.serving.saved_model_scorer import newest_export, step_of_export
 from easymtl.training import events
 from easymtl.training.best import Best
@@ -162,7 +163,7 @@ def _tell_better(config: Config, exported: Checkpoint, terminal: Terminal) -> No
 
 def print_export(done: Export, terminal: Terminal) -> None:
     """Prints where a SavedModel is, what it takes and gives, and how it was checked."""
-    parity, placement = done.parity, done.placement
+    parity = done.parity
     compared = "not compared: there is no data"
     if parity:
         difference = f"largest difference {parity.largest_difference:.1e}"
@@ -177,9 +178,21 @@ def print_export(done: Export, terminal: Terminal) -> None:
         **({"constants": _constants(done)} if done.constants else {}),
         "outputs": ", ".join(done.outputs),
         "scores": compared,
-        "GPU": f"{placement.on_gpu} nodes have a GPU kernel, {placement.pinned} of the encoder stay on the CPU",
     }
     key_values(values, terminal, "Exported")
+    for name, placement in done.placement.items():
+        key_values(_on_gpu(name, placement), terminal)
+
+
+def _on_gpu(signature: str, placement: Placement) -> dict[str, str]:
+    """Returns three lines on what a GPU server would do: where nodes run, what is copied, what the GPU waits for."""
+    waits = quoted(placement.between, limit=3) if placement.between else "nothing between the first copy and the last"
+    return {
+        f"GPU, {signature}": f"{placement.on_device} nodes run on a GPU, {len(placement.on_host)} beside it on the "
+        f"host, {len(placement.without_kernel)} have no kernel; {placement.pinned} are pinned to the CPU",
+        "copies": f"{len(placement.up)} tensors up, {len(placement.down)} down, {len(placement.between)} between",
+        "waits for": waits,
+    }
 
 
 def _inputs(done: Export) -> str:

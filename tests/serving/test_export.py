@@ -61,7 +61,7 @@ def quick(trained, exported, monkeypatch):
     monkeypatch.setattr(exporting, "proof_rows", lambda *_: rows)
     monkeypatch.setattr(exporting, "_expected", lambda *_: {})
     monkeypatch.setattr(exporting, "check_parity", lambda *_: exported.parity)
-    monkeypatch.setattr(exporting, "check_placement", lambda _: exported.placement)
+    monkeypatch.setattr(exporting, "placements_of", lambda *_: exported.placement)
 
 
 def scores_of(table):

@@ -1,124 +1,236 @@
+import json
+
 import pytest
 import tensorflow as tf
-from tensorflow.core.framework import types_pb2
-from tensorflow.core.framework.node_def_pb2 import NodeDef
-from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+from tensorflow.core.framework.graph_pb2 import GraphDef
 
 from easymtl.errors import UserError
 from easymtl.serving import export as exporting
 from easymtl.serving.export import export
-from easymtl.serving.placement import check_placement, has_gpu_kernel
-from easymtl.serving.signatures import SIGNATURE
+from easymtl.serving.freezing import freeze
+from easymtl.serving.placement import placement_of, placement_of_partitions, placements_of
+from easymtl.serving.signatures import SIGNATURE, Signature, save
 from easymtl.tasks.ranker import Ranker
 
 pytestmark = pytest.mark.usefixtures("op_by_op")
 
-
-def node(op, **types):
-    made = NodeDef(name=op, op=op)
-    for name, kind in types.items():
-        made.attr[name].type = kind
-    return made
+KERNEL = [[0.1], [0.2]]
 
 
-@pytest.mark.parametrize(
-    "op, types",
-    [
-        ("MatMul", {"T": types_pb2.DT_FLOAT}),
-        ("GatherV2", {"Tparams": types_pb2.DT_FLOAT, "Tindices": types_pb2.DT_INT32, "Taxis": types_pb2.DT_INT32}),
-        ("Unique", {"T": types_pb2.DT_INT32, "out_idx": types_pb2.DT_INT32}),
-        ("Identity", {"T": types_pb2.DT_FLOAT}),
-    ],
-)
-def test_ops_that_run_on_a_gpu(op, types):
-    assert has_gpu_kernel(node(op, **types))
+class Model(tf.Module):
+    """Rows of a table, then whatever a test wants."""
 
-
-@pytest.mark.parametrize(
-    "op, types",
-    [
-        ("UniqueV2", {"T": types_pb2.DT_INT64, "Taxis": types_pb2.DT_INT32, "out_idx": types_pb2.DT_INT32}),
-        ("RaggedRange", {"T": types_pb2.DT_INT32, "Tsplits": types_pb2.DT_INT64}),
-        ("StringToHashBucketFast", {}),
-        ("MatMul", {"T": types_pb2.DT_INT64}),
-        ("NoSuchOp", {}),
-    ],
-)
-def test_ops_that_do_not(op, types):
-    assert not has_gpu_kernel(node(op, **types))
-
-
-def test_an_attribute_that_is_left_out_has_its_default():
-    # Unique's out_idx is int32 unless it says otherwise; a SavedModel leaves such attributes out.
-    assert has_gpu_kernel(node("Unique", T=types_pb2.DT_INT32))
-    assert has_gpu_kernel(node("Shape", T=types_pb2.DT_FLOAT))
-
-
-class Scaled(tf.Module):
-    """Hashes on the CPU, then runs `behind` wherever the server likes."""
-
-    def __init__(self, behind, pin=True):
+    def __init__(self):
         super().__init__()
         self.table = tf.Variable(tf.ones([10, 2]))
-        self._behind = behind
-        self._pin = pin
 
-    def save(self, folder):
-        def serve(name):
-            with tf.device("/CPU:0" if self._pin else None):
-                rows = tf.strings.to_hash_bucket_fast(name, 10)
-            return {"score": self._behind(tf.gather(self.table, rows))}
+    def serve(self, behind):
+        def function(request):
+            with tf.device("/CPU:0"):
+                ids = tf.strings.to_hash_bucket_fast(request["name"], 10)
+            return {"score": behind(tf.gather(self.table, ids))}
 
-        spec = tf.TensorSpec([None], tf.string, name="name")
-        function = tf.function(serve, input_signature=[spec]).get_concrete_function()
-        tf.saved_model.save(self, str(folder), signatures={SIGNATURE: function})
-        return check_placement(folder)
+        return Signature(function, {"name": tf.TensorSpec([None], tf.string)})
 
+    def encoded(self, behind):
+        def function(request):
+            return {"score": behind(tf.gather(self.table, request["ids"]))}
 
-def test_what_is_pinned_to_the_cpu_may_lack_a_kernel(tmp_path):
-    placement = Scaled(lambda x: tf.reduce_sum(x, axis=1)).save(tmp_path)
-    assert placement.without_kernel == ()
-    assert placement.pinned > 0
-    assert placement.on_gpu > 0
+        return Signature(function, {"ids": tf.TensorSpec([None], tf.int64)})
 
 
-def test_strings_outside_of_the_encoder_are_found(tmp_path):
-    placement = Scaled(lambda x: tf.reduce_sum(x, axis=1), pin=False).save(tmp_path)
-    assert [text.split(" ")[1] for text in placement.without_kernel] == ["(StringToHashBucketFast)"]
+def score(vectors):
+    return tf.matmul(vectors, tf.constant(KERNEL))[:, 0]
+
+
+def placement(folder, behind, name=SIGNATURE):
+    model = Model()
+    save(model, folder, {SIGNATURE: model.serve(score), name: model.serve(behind)})
+    return placement_of(folder, name)
+
+
+def ops(names):
+    return sorted(name.split("(")[1].split(")")[0] for name in names)
+
+
+def test_a_request_crosses_once(tmp_path):
+    found = placement(tmp_path, score)
+    assert (found.on_host, found.without_kernel, found.between) == ((), (), ())
+    assert (ops(found.up), len(found.down)) == (["StringToHashBucketFast"], 1)
+    assert found.pinned > 0
+    assert found.on_device >= 3
 
 
 @pytest.mark.parametrize(
-    "op, behind",
+    "behind, between, host",
     [
-        ("UniqueV2", lambda x: tf.raw_ops.UniqueV2(x=x, axis=tf.constant([0], tf.int64)).y),
+        # Its size is data, and its places are sliced on the host, before work of the GPU.
         (
-            "RaggedRange",
-            lambda x: (
-                tf.raw_ops.RaggedRange(
-                    starts=tf.constant([0]), limits=tf.shape(x)[:1], deltas=tf.constant([1])
-                ).rt_dense_values
-            ),
+            lambda x: score(tf.gather(x, tf.unique(tf.cast(x[:, 0], tf.int32)).idx[1:])),
+            ["StridedSlice", "Unique", "Unique"],
+            ["StridedSlice"],
+        ),
+        # Whole numbers from the GPU are put together on the host, and go up again.
+        (
+            lambda x: score(tf.gather(x, tf.concat([tf.cast(x[:, 0], tf.int32), tf.cast(x[:, 1], tf.int32)], 0) * 0)),
+            ["Cast", "Cast", "Mul"],
+            ["ConcatV2", "Mul"],
+        ),
+        # The product of a shape is taken on the GPU, of all things, and asked of the host.
+        (lambda x: score(tf.boolean_mask(x, x[:, 0] > 0)), ["Prod", "Where"], None),
+    ],
+)
+def test_what_keeps_a_gpu_waiting_is_named(tmp_path, behind, between, host):
+    found = placement(tmp_path, behind)
+    assert ops(found.between) == between
+    assert host is None or ops(found.on_host) == host
+    assert found.without_kernel == ()
+
+
+def test_whole_numbers_that_come_with_the_request_are_copied_up_and_not_between(tmp_path):
+    def function(request):
+        places = tf.concat([request["a"], request["b"]], axis=0)
+        return {"score": tf.gather(tf.constant([1.0, 2.0]), places), "sum": request["a"] + request["b"]}
+
+    model = Model()
+    numbers = tf.TensorSpec([None], tf.int32)
+    save(model, tmp_path, {SIGNATURE: Signature(function, {"a": numbers, "b": numbers})})
+    found = placement_of(tmp_path, SIGNATURE)
+    # int32 is received, added and sent by kernels of the host: no copy. What indexes is copied.
+    assert ops(found.up) == ["ConcatV2"]
+    assert ops(found.on_host) == ["AddV2", "ConcatV2"]
+    assert (len(found.down), found.between) == (1, ())
+
+
+def test_loops_and_branches_are_looked_into(tmp_path):
+    def looped(x):
+        step = lambda number, y: (number + 1, tf.matmul(y, tf.eye(2)))  # noqa: E731
+        return score(tf.while_loop(lambda number, y: tf.reduce_sum(y) < 0.0, step, (0, x))[1])
+
+    found = placement(tmp_path, looped)
+    # Whether to go on is computed on the GPU and asked of the host.
+    assert ops(found.between) == ["Less"]
+    assert found.without_kernel == ()
+
+
+def test_a_function_that_stays_one_is_looked_into(tmp_path):
+    @tf.function(experimental_attributes={"_noinline": True})
+    def inner(x):
+        return tf.gather(x, tf.unique(tf.cast(x[:, 0], tf.int32)).y)
+
+    assert ops(placement(tmp_path, lambda x: score(inner(x))).between) == ["Unique"]
+
+
+@pytest.mark.parametrize(
+    "behind, op",
+    [
+        (lambda x: score(x) + tf.cast(tf.strings.length(tf.strings.as_string(x[:, 0])), tf.float32), "AsString"),
+        (
+            lambda x: tf.raw_ops.UniqueV2(x=x, axis=tf.constant([0], tf.int64)).y[:, 0],
+            "UniqueV2",
         ),
     ],
 )
-def test_ops_without_a_gpu_kernel_are_found(tmp_path, op, behind):
-    placement = Scaled(behind).save(tmp_path)
-    assert [text.split(" ")[1] for text in placement.without_kernel] == [f"({op})"]
+def test_nodes_without_a_kernel_are_named(tmp_path, behind, op):
+    model = Model()
+    save(model, tmp_path, {SIGNATURE: model.serve(behind)})
+    with pytest.raises(UserError, match=rf"no GPU kernel is registered for \S+ \({op}\).*It was not published"):
+        placements_of(tmp_path)
 
 
-def test_inner_functions_are_looked_into(tmp_path):
-    @tf.function
-    def inner(x):
-        return tf.raw_ops.UniqueV2(x=x, axis=tf.constant([0], tf.int64)).y
-
-    placement = Scaled(inner).save(tmp_path)
-    assert [text.split(" ")[1] for text in placement.without_kernel] == ["(UniqueV2)"]
+def test_signatures_that_are_not_reported_are_not_looked_at(tmp_path):
+    model = Model()
+    strings = model.serve(tf.strings.as_string)
+    save(model, tmp_path, {SIGNATURE: model.serve(score), "other": strings})
+    assert list(placements_of(tmp_path)) == [SIGNATURE]
 
 
-def test_branches_that_are_not_served_are_not_looked_at(tmp_path):
-    scaled = Scaled(lambda x: tf.reduce_sum(x, axis=1))
-    scaled.unused = tf.function(tf.unique_with_counts, input_signature=[tf.TensorSpec([None], tf.string)])
-    assert scaled.save(tmp_path).without_kernel == ()
+def test_encoded_must_not_keep_a_gpu_waiting(tmp_path):
+    model = Model()
+    waits = model.encoded(lambda x: score(tf.gather(x, tf.unique(tf.cast(x[:, 0], tf.int32)).idx)))
+    save(model, tmp_path / "waits", {SIGNATURE: model.serve(score), "encoded": waits})
+    with pytest.raises(UserError, match=r"the signature encoded keeps a GPU waiting: \S+ \(Unique\), its size"):
+        placements_of(tmp_path / "waits")
+
+
+def test_encoded_may_go_by_the_steps_that_exist(tmp_path):
+    model = Model()
+    steps = model.encoded(lambda x: score(tf.gather(x, tf.where(x[:, 0] > 0.0)[:, 0])))
+    save(model, tmp_path, {SIGNATURE: model.serve(score), "encoded": steps})
+    assert ops(placements_of(tmp_path)["encoded"].between) == ["Where"]
+
+
+def test_encoded_may_check_shapes(tmp_path):
+    def checked(x):
+        with tf.control_dependencies([tf.debugging.assert_less(tf.shape(x)[0], 100)]):
+            return score(x)
+
+    model = Model()
+    save(model, tmp_path / "well", {SIGNATURE: model.serve(score), "encoded": model.encoded(checked)})
+    found = placements_of(tmp_path / "well")["encoded"]
+    assert found.on_host
+    assert (len(found.up), len(found.down), found.between) == (1, 1, ())
+
+
+def test_a_frozen_network_that_checks_is_inlined_and_checks(tmp_path):
+    def checked(tensors):
+        x = tensors["x"]
+        num_rows = tf.shape(x)[0]
+        with tf.device("/CPU:0"):
+            tf.debugging.assert_less(num_rows, 3, message="too many")
+        return {"score": score(x)}
+
+    network = freeze(checked, {"x": tf.TensorSpec([None, 2])})
+    found = placement(tmp_path, lambda x: network({"x": x})["score"])
+    assert (ops(found.up), len(found.down), found.between) == (["StringToHashBucketFast"], 1, ())
+    assert found.on_device >= 3
+    serve = tf.saved_model.load(str(tmp_path)).signatures[SIGNATURE]
+    assert serve(name=tf.constant(["a", "b"]))["score"].shape == (2,)
+
+
+def test_a_call_that_was_not_inlined_is_named():
+    called = GraphDef()
+    node = called.node.add(name="call", op="PartitionedCall", device="/job:localhost/replica:0/task:0/device:CPU:1")
+    node.attr["f"].func.name = "elsewhere"
+    found = placement_of_partitions([called])
+    assert found.between == ("call (PartitionedCall), which is not looked into",)
+
+
+def test_a_table_that_is_read_on_the_cpu_lies_there(tmp_path):
+    class OnCpu(Model):
+        def serve(self, behind):
+            def function(request):
+                with tf.device("/CPU:0"):
+                    vectors = tf.gather(self.table, tf.strings.to_hash_bucket_fast(request["name"], 10))
+                return {"score": behind(vectors)}
+
+            return Signature(function, {"name": tf.TensorSpec([None], tf.string)})
+
+    model = OnCpu()
+    save(model, tmp_path, {SIGNATURE: model.serve(score)})
+    found = placement_of(tmp_path, SIGNATURE)
+    assert ops(found.up) == ["ResourceGather"]
+    assert (len(found.down), found.between) == (1, ())
+
+
+def test_what_the_cpu_computes_last_is_not_copied_up_again(tmp_path):
+    def on_cpu(x):
+        result = score(x)
+        with tf.device("/CPU:0"):
+            return tf.exp(result)
+
+    found = placement(tmp_path, on_cpu)
+    assert (len(found.up), len(found.down), found.between) == (1, 1, ())
+
+
+def test_an_export_writes_its_placement_down(exported):
+    found = exported.placement[SIGNATURE]
+    written = json.loads((exported.path / "assets.extra" / "placement.json").read_text())
+    assert written[SIGNATURE] == found.document()
+    assert found.on_device > 20
+    # All scores leave at once.
+    assert len(exported.outputs) > 3
+    assert len(found.down) == 1
 
 
 def test_export_that_cannot_run_on_a_gpu_is_refused(trained, tmp_path, score_here, monkeypatch):
@@ -141,37 +253,3 @@ def test_export_that_cannot_run_on_a_gpu_is_refused(trained, tmp_path, score_her
     with pytest.raises(UserError, match=r"no GPU kernel is registered for \S+ \(RaggedRange\)\. It was not published"):
         export(trained.pipeline(), trained.checkpoint, tmp_path)
     assert not list(tmp_path.iterdir())
-
-
-def test_nodes_are_counted_once_each_and_only_those_that_a_request_runs(tmp_path):
-    """A graph by hand: x -> a -> out, with an inner function, a control input and a part that nobody asks for."""
-    model = SavedModel()
-    meta = model.meta_graphs.add()
-    meta.signature_def[SIGNATURE].outputs["score"].name = "out:0"
-    floats = {"T": types_pb2.DT_FLOAT}
-
-    def add(target, name, op, *inputs, device=""):
-        made = node(op, **floats)
-        made.name, made.device = name, device
-        made.input.extend(inputs)
-        target.add().CopyFrom(made)
-
-    nodes = meta.graph_def.node
-    add(nodes, "x", "Placeholder")
-    add(nodes, "a", "Relu", "x")
-    add(nodes, "b", "Relu", "x", device="/device:CPU:0")
-    add(nodes, "call", "PartitionedCall", "a:0", "a", "^b")
-    add(nodes, "out", "Identity", "call:1", "a")
-    add(nodes, "unused", "StringToHashBucketFast", "x")
-    meta.graph_def.node[3].attr["f"].func.name = "inner"
-    for name, other in (("inner", "deeper"), ("deeper", "inner"), ("uncalled", "")):
-        function = meta.graph_def.library.function.add()
-        function.signature.name = name
-        add(function.node_def, f"{name}_u", "UniqueV2", "y")
-        if other:
-            add(function.node_def, "again", "StatefulPartitionedCall", "y")
-            function.node_def[1].attr["f"].func.name = other
-    (tmp_path / "saved_model.pb").write_bytes(model.SerializeToString())
-    found = check_placement(tmp_path)
-    assert (found.on_gpu, found.pinned) == (2, 1)
-    assert sorted(found.without_kernel) == ["deeper_u (UniqueV2)", "inner_u (UniqueV2)"]

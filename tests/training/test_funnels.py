@@ -93,7 +93,7 @@ def test_a_saved_model_scores_as_its_checkpoint_without_labels(whole, tmp_path, 
     pipeline = small_config(whole.folder).pipeline
     exported = exporting.export(pipeline, checkpoint, tmp_path / "export")
     assert set(exported.inputs) == {"item", "tags", "price"}
-    assert not exported.placement.without_kernel
+    assert not exported.placement["serving_default"].without_kernel
     scorers = (
         RankerScorer(load_ranker(pipeline, checkpoint), tf.float32),
         SavedModelScorer(exported.path, pipeline),

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from easymtl.features.encoder import batch_signature, to_tensors
 from easymtl.layers.context import Call
-from easymtl.serving.placement import has_gpu_kernel
+from easymtl.serving.kernels import has_gpu_kernel
 from easymtl.tasks.ranker import Ranker
 from easymtl.training.inputs import TrainingInput
 from easymtl.training.optimizers import Optimizers

@@ -112,7 +112,15 @@ def test_export_goes_where_it_is_told(project, tmp_path, capsys, monkeypatch):
     made = next((tmp_path / "here").glob("[0-9]*"))
     out = capsys.readouterr().out
     assert (made / "saved_model.pb").is_file()
-    for words in (str(made), "step 2", "user_id string", "probs_is_click", "loaded without easymtl", "GPU kernel"):
+    for words in (
+        str(made),
+        "step 2",
+        "user_id string",
+        "probs_is_click",
+        "loaded without easymtl",
+        "nodes run on a GPU",
+        "1 down",
+    ):
         assert words in out
 
 

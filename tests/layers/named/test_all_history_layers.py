@@ -10,7 +10,7 @@ from benchmarks.config_coverage import layer_messages
 from easymtl.layers.named import LAYERS
 from easymtl.layers.shapes import Array, History, Shape, ShapeFault, vector
 from easymtl.layers.steps import Rectangle, Segments, Steps
-from easymtl.serving.placement import has_gpu_kernel
+from easymtl.serving.kernels import has_gpu_kernel
 from tests.layers.histories import LENGTHS, LENGTHS_SHAPE, inputs, numbers, rectangle, rows_of, segments
 from tests.layers.named.building import evaluation, make, refusal, training
 from tests.layers.named.test_all_layers import EXAMPLES
