@@ -64,8 +64,8 @@ class SavedModelScorer:
         for field, flags in unsendable(self._form, columns).items():
             value = columns[field].take(pa.array(np.flatnonzero(flags)[:1]))[0].as_py()
             why = (
-                "which no list of values can hold: an empty one at its end, and -1 among whole numbers, are padding. Export "
-                "the field as text, without export_config.multi_value_fields and auto_multi_value."
+                "which no list of values can hold: an empty one at its end, and -1 among whole numbers, are padding. "
+                "Export the field as text, without export_config.multi_value_fields and auto_multi_value."
             )
             if self._form.separator is not None:
                 why = (
