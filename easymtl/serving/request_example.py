@@ -63,9 +63,20 @@ for output, value in sorted(answer.outputs.items()):
 
 
 def _values(column: pa.Array, missing: Any) -> list:
+    if pa.types.is_fixed_size_list(column.type):
+        width = column.type.list_size
+        flat = _values(column.flatten(), None)
+        rows = [flat[start : start + width] for start in range(0, len(flat), width)]
+        # Of rows that were padded to the widest of many.
+        used = max(place for row in rows for place, value in enumerate([None, *row]) if place < 2 or _tells(value))
+        return [row[:used] for row in rows]
+    values = column.to_pylist()
     if column.type == pa.float32():
         # The fewest digits that are this number: 0.7, not 0.699999988.
-        values = [float(str(np.float32(value))) for value in column.to_pylist()]
-    else:
-        values = column.to_pylist()
+        values = [float(str(np.float32(value))) for value in values]
     return [missing if missing is not None and value != value else value for value in values]
+
+
+def _tells(value: str | int | float) -> bool:
+    """Returns whether a value of a list is no padding."""
+    return value not in ("", -1) and value == value

@@ -56,7 +56,7 @@ def batching_config(num_rows: int | None, lists: Collection[str]) -> str:
     size = num_rows or _LARGEST_BATCH
     allowed = f"allowed_batch_sizes: {size}\n" if num_rows else ""
     return f"""\
-# How TensorFlow Serving gathers requests that come at the same time; names a batch by its rows.
+# How TensorFlow Serving gathers requests that come at the same time; sizes are numbers of rows.
 {notes}# No request waits for others (timeout 0): what came while the threads were busy is the next batch.
 # num_batch_threads: the processors of the machine. max_enqueued_batches: more are answered UNAVAILABLE.
 # An export does not write this file again once it is there.

@@ -93,6 +93,18 @@ def test_json_has_no_word_for_nan_and_short_words_for_numbers():
     ]
 
 
+def test_lists_are_as_wide_as_the_rows_need():
+    columns = {
+        "a": pa.FixedSizeListArray.from_arrays(pa.array(["p", "", "", "q", "r", ""]), 3),
+        "b": pa.FixedSizeListArray.from_arrays(pa.array([0.7, np.nan, np.nan, np.nan], pa.float32()), 2),
+        "c": pa.FixedSizeListArray.from_arrays(pa.array([-1, -1, -1, -1], pa.int64()), 2),
+    }
+    first, second = json.loads(request_body(columns, {}))["instances"]
+    assert first == {"a": ["p", ""], "b": [0.7], "c": [-1]}
+    assert (second["a"], second["c"]) == (["q", "r"], [-1])
+    assert np.isnan(second["b"]).tolist() == [True]
+
+
 def test_the_card_tells_where_the_model_is_from_and_how_good_it_is(trained, exported, extra):
     card = (extra / "model_card.md").read_text(encoding="utf-8")
     state = trained.checkpoint.state()
