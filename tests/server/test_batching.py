@@ -160,6 +160,26 @@ def test_who_waits_too_long_is_told_and_not_computed():
     assert model.users == 0
 
 
+def test_who_has_gone_is_left_out_of_the_next_batch():
+    model = Doubling(is_open=False)
+
+    async def go():
+        batcher = Batcher(10, 100)
+        batcher.start()
+        first = asyncio.ensure_future(batcher.compute(model, ONE, {"x": np.array([1])}, 1, 20))
+        await asyncio.sleep(0.02)
+        with pytest.raises(Refusal, match=r"no answer within 0\.01 seconds"):
+            await batcher.compute(model, ONE, {"x": np.array([2])}, 1, 0.01)
+        last = asyncio.ensure_future(batcher.compute(model, ONE, {"x": np.array([3])}, 1, 20))
+        await asyncio.sleep(0)
+        model.gate.set()
+        await asyncio.gather(first, last)
+        assert (model.asked, model.users) == ([[1], [3]], 0)
+        await batcher.stop()
+
+    asyncio.run(go())
+
+
 def test_at_the_end_what_is_computed_is_answered_and_what_waits_is_refused():
     model = Doubling(is_open=False)
 
