@@ -21,6 +21,9 @@ STAND_IN = "/device:CPU:1"
 _INIT_OP = "__saved_model_init_op"
 # More bytes of a variable than these are not written: memory that nobody touches costs nothing.
 _MOST_ZEROED = 1 << 20
+# Rows of a request and what whole numbers are in it. Without rows there is nothing to be wrong; where that is refused,
+# ids may have to be in a range that 0 is not in, and -1 is padding.
+_BLANKS = ((0, 0), (1, 0), (1, -1))
 
 
 def read_meta_graph(folder: str | Path) -> meta_graph_pb2.MetaGraphDef:
@@ -55,9 +58,9 @@ def partitions_of(
             session.run(assignments)
             if _INIT_OP in meta.signature_def:
                 session.run(_init_op(meta), _assets(meta, Path(folder)))
-            for number in (0, -1):
+            for num_rows, number in _BLANKS:
                 request = {
-                    one.name: _blank_input(one, (texts or {}).get(name, ""), number)
+                    one.name: _blank_input(one, (texts or {}).get(name, ""), num_rows, number)
                     for name, one in info.inputs.items()
                 }
                 metadata = config_pb2.RunMetadata()
@@ -65,8 +68,7 @@ def partitions_of(
                     session.run(outputs, request, config_pb2.RunOptions(output_partition_graphs=True), metadata)
                     return list(metadata.partition_graphs)
                 except tf.errors.InvalidArgumentError:
-                    # Where the number of rows is fixed: ids may have to be in a range that 0 is not in; -1 is none.
-                    if number:
+                    if (num_rows, number) == _BLANKS[-1]:
                         raise
     raise AssertionError("unreachable")
 
@@ -120,8 +122,10 @@ def _blank(handle: tf.Operation) -> tf.Operation:
     return tf.raw_ops.AssignVariableOp(resource=handle.outputs[0], value=value)
 
 
-def _blank_input(info: meta_graph_pb2.TensorInfo, text: str, number: int) -> np.ndarray:
-    shape = [max(dim.size, 0) for dim in info.tensor_shape.dim]
+def _blank_input(info: meta_graph_pb2.TensorInfo, text: str, num_rows: int, number: int) -> np.ndarray:
+    # Of unknown sizes the first is the number of rows; there may have to be a longest value or step in them.
+    sizes = [num_rows, *[1] * len(info.tensor_shape.dim)]
+    shape = [dim.size if dim.size >= 0 else size for dim, size in zip(info.tensor_shape.dim, sizes)]
     dtype = tf.as_dtype(info.dtype)
     if dtype == tf.string:
         return np.full(shape, text, object)

@@ -102,6 +102,24 @@ def test_whole_numbers_that_come_with_the_request_are_copied_up_and_not_between(
     assert (len(found.down), found.between) == (1, ())
 
 
+def test_a_signature_that_refuses_no_rows_and_some_numbers_is_looked_at(tmp_path):
+    def needs_padding(request):
+        with tf.device("/CPU:0"):
+            ids = request["ids"]
+            checks = [
+                tf.debugging.assert_greater(tf.shape(ids)[0], 0),
+                tf.debugging.assert_equal(ids, -tf.ones_like(ids)),
+            ]
+            with tf.control_dependencies(checks):
+                ids = tf.identity(ids)
+        return {"score": score(tf.gather(model.table, ids + 1))}
+
+    model = Model()
+    save(model, tmp_path, {SIGNATURE: Signature(needs_padding, {"ids": tf.TensorSpec([None], tf.int64)})})
+    found = placement_of(tmp_path, SIGNATURE)
+    assert (len(found.up), len(found.down), found.between) == (1, 1, ())
+
+
 def test_loops_and_branches_are_looked_into(tmp_path):
     def looped(x):
         step = lambda number, y: (number + 1, tf.matmul(y, tf.eye(2)))  # noqa: E731
