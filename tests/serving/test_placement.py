@@ -70,7 +70,7 @@ class Scaled(tf.Module):
             return {"score": self._behind(tf.gather(self.table, rows))}
 
         spec = tf.TensorSpec([None], tf.string, name="name")
-        function = tf.function(serve, input_signature=[spec]).get_concrete_function()
+        function = tf.function(serve, input_signature=[spec], autograph=False).get_concrete_function()
         tf.saved_model.save(self, str(folder), signatures={SIGNATURE: function})
         return check_placement(folder)
 
@@ -107,7 +107,7 @@ def test_ops_without_a_gpu_kernel_are_found(tmp_path, op, behind):
 
 
 def test_inner_functions_are_looked_into(tmp_path):
-    @tf.function
+    @tf.function(autograph=False)
     def inner(x):
         return tf.raw_ops.UniqueV2(x=x, axis=tf.constant([0], tf.int64)).y
 
@@ -117,7 +117,9 @@ def test_inner_functions_are_looked_into(tmp_path):
 
 def test_branches_that_are_not_served_are_not_looked_at(tmp_path):
     scaled = Scaled(lambda x: tf.reduce_sum(x, axis=1))
-    scaled.unused = tf.function(tf.unique_with_counts, input_signature=[tf.TensorSpec([None], tf.string)])
+    scaled.unused = tf.function(
+        tf.unique_with_counts, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False
+    )
     assert scaled.save(tmp_path).without_kernel == ()
 
 
