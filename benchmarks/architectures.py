@@ -125,7 +125,7 @@ def _traced(model: MultiTaskModel) -> Callable[[dict[str, tf.Tensor]], Sequence[
     """Returns the forward and backward pass; embeddings below would want the gradient of the groups, too."""
     variables = list(model.trainable_variables)
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(groups: dict[str, tf.Tensor]) -> Sequence[tf.Tensor]:
         with tf.GradientTape() as tape:
             tape.watch(groups)

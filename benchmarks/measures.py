@@ -120,7 +120,7 @@ def product_step(ranker: Ranker, batch_size: int, dtype: tf.DType) -> Callable[[
         shapes = ([batch_size, num_inputs], [num_inputs, num_outputs], [batch_size, num_outputs])
         layers.append([tf.cast(tf.random.normal(shape), dtype) for shape in shapes])
 
-    @tf.function
+    @tf.function(autograph=False)
     def products() -> tf.Tensor:
         results = []
         for x, kernel, upstream in layers:

@@ -10,7 +10,7 @@ settings.load_profile("repeatable")
 
 @pytest.fixture(scope="module")
 def op_by_op():
-    """Runs the steps and scores of a file op by op, not traced: a training of few steps takes a third of the time.
+    """Runs steps, scores and transforms of a file op by op: a training of few steps takes a third of the time.
 
     For tests of what is around a step. What is traced, and learns and scores the same, is looked at in tests/parity,
     tests/verbs/test_sample_configs.py and, of tests/training, test_step.py, test_trainer.py, balancing/test_resume.py.

@@ -6,6 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+pytestmark = pytest.mark.usefixtures("op_by_op")
+
 NAME = "large-float-id-in-exponent"
 
 

@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("op_by_op")
+
 
 @pytest.mark.slow
 def test_nan_is_missing(report):

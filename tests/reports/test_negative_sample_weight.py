@@ -4,6 +4,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+pytestmark = pytest.mark.usefixtures("op_by_op")
+
 CHECK = "check --pipeline_config x.config"
 TRAIN = "train --pipeline_config x.config"
 IGNORE = "--set data_config.ignore_error=true"

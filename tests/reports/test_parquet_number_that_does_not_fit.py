@@ -4,6 +4,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+pytestmark = pytest.mark.usefixtures("op_by_op")
+
 NAME = "parquet-number-that-does-not-fit"
 
 

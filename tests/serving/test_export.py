@@ -88,7 +88,8 @@ def test_export_tells_what_it_published(trained, exported):
         "age": "float64",
     }
     assert {"probs_click", "logits_click", "probs_kind", "logits_kind", "y_kind", "y_seconds"} <= {*exported.outputs}
-    assert not exported.placement.without_kernel
+    assert {*exported.placement} == {"serving_default", "encoded"}
+    assert not any(one.without_kernel for one in exported.placement.values())
     assert step_of_export(exported.path) == trained.checkpoint.step == 4
 
 

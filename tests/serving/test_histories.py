@@ -21,7 +21,7 @@ from easymtl.serving.saved_model_scorer import SavedModelScorer
 from easymtl.training.trainer import Trainer
 from tests.serving.scoring_here import score_here
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("op_by_op")]
 
 CONFIG = """
 train_input_path: "{folder}/rows.parquet" eval_input_path: "{folder}/rows.parquet" model_dir: "{folder}/model"

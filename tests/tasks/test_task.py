@@ -110,7 +110,9 @@ class TestLoss:
     def test_works_inside_a_traced_function_of_unknown_batch_size(self):
         task = one_task("", 'sample_weight: "sw"')
 
-        @tf.function(input_signature=[tf.TensorSpec([None, 1]), tf.TensorSpec([None]), tf.TensorSpec([None])])
+        @tf.function(
+            input_signature=[tf.TensorSpec([None, 1]), tf.TensorSpec([None]), tf.TensorSpec([None])], autograph=False
+        )
         def step(logits, click, sw):
             return task.losses({"t": logits}, Labelled({"click": click, "sw": sw}))["cross_entropy_loss_t"]
 

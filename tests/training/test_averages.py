@@ -24,6 +24,7 @@ from easymtl.training.averages import Average
 from easymtl.training.inputs import TrainingInput
 from easymtl.training.optimizers import Optimizers
 from easymtl.training.step import make_train_step
+from tests.tracing import op_by_op
 from tests.training.small_runs import small_config, train, write_data
 
 pytestmark = pytest.mark.usefixtures("op_by_op")
@@ -133,7 +134,9 @@ class Steps:
     ids=["adagrad", "frozen", "every row moves", "rows decay"],
 )
 def test_five_steps_of_the_golden_case_follow_the_formula(overrides):
-    steps = Steps(*overrides)
+    # The first of them traced, as a training does it.
+    with op_by_op(bool(overrides)):
+        steps = Steps(*overrides)
     weights, found = steps.weights(), steps.averages()
     for name, expected in steps.expected.items():
         np.testing.assert_allclose(found[name], expected, rtol=1e-5, atol=1e-6, err_msg=name)
