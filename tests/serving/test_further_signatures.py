@@ -180,6 +180,9 @@ def test_raw_columns_and_packed_tensors_give_the_scores_of_the_checkpoint(served
         "history_0_lengths": ("int64", [6]),
     }
     assert packed["history_0_lengths"].numpy().tolist() == [2, 1, 3, 1, 1, 2]
+    assert (packed["history_0_item_ids"].numpy()[[1, 3, 4]] == -1).all(), "steps without items"
+    found = packed["bag_ids"].numpy()[5, 1:] >= 0
+    assert found.tolist() == [[True, True, False]] * 2, "two tags; those that weigh nothing have no mean"
     assert_scores(served.ask("encoded", packed), expected)
 
 
