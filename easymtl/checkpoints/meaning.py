@@ -24,6 +24,9 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 
 # What does not change which row or number a value becomes.
 _FREE = ("initializer", "max_partitions", "vocab_file", "feature_name")
+_DEFAULTS = {
+    field.name: str(field.default_value) for field in FeatureConfig.DESCRIPTOR.fields if field.has_default_value
+}
 
 
 def meaning_of(pipeline: Pipeline) -> dict[str, Any]:
@@ -50,6 +53,11 @@ def meaning_of(pipeline: Pipeline) -> dict[str, Any]:
             if tower.HasField("label_transform")
         },
         "blocks": wiring(pipeline),
+        "defaults": _defaults(pipeline, used),
+        "label_values": {
+            label: {str(text): number for text, number in view.label_texts(pipeline.data_config, label).items()}
+            for label in pipeline.data_config.label_fields
+        },
     }
 
 
@@ -64,6 +72,8 @@ def require_same_meaning(
     there, here = state.get("meaning"), meaning_of(pipeline)
     # Checkpoints from before there were such transforms do not speak of them.
     there = {"label_transforms": {}, "blocks": {}, **there} if there else there
+    if there:
+        there, here = _in_common(there, here)
     if not there or all(_settled(there)[part] == _settled(here).get(part) for part in there):
         return
     raise UserError(
@@ -83,6 +93,7 @@ def difference_of_weights(pipeline: Pipeline, state: Mapping[str, Any], is_resha
     there, here = state.get("meaning"), meaning_of(pipeline)
     if not there:
         return ""
+    there, here = _in_common(there, here)
     both = {
         "towers": here["towers"],
         "label_transforms": {},
@@ -94,6 +105,8 @@ def difference_of_weights(pipeline: Pipeline, state: Mapping[str, Any], is_resha
         "features": {name: fields for name, fields in there["features"].items() if name in here["features"]},
         "vocabularies": there.get("vocabularies", {}),
         "blocks": here["blocks"],
+        "defaults": here["defaults"],
+        "label_values": here["label_values"],
     }
     groups = {name: here["groups"][name][: len(names)] for name, names in both["groups"].items()}
     here = {**here, "label_transforms": {}, "groups": groups}
@@ -102,6 +115,24 @@ def difference_of_weights(pipeline: Pipeline, state: Mapping[str, Any], is_resha
     for side in (both, here):
         side["vocabularies"] = {name: side["vocabularies"][name] for name in shared}
     return _difference(both, here) if _settled(both) != _settled(here) else ""
+
+
+def _in_common(there: Mapping[str, Any], here: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns two meanings without what is no difference: words of labels that one of them has, and said defaults."""
+    words = {
+        label: here["label_values"].get(label, {}).keys() & texts.keys()
+        for label, texts in there.get("label_values", here["label_values"]).items()
+    }
+    sides = []
+    for side in (there, here):
+        features = {
+            name: {field: text for field, text in fields.items() if text != _DEFAULTS.get(field)}
+            for name, fields in side["features"].items()
+        }
+        texts = side.get("label_values", here["label_values"])
+        shared = {label: {text: texts[label][text] for text in sorted(both)} for label, both in words.items() if both}
+        sides.append({"defaults": here["defaults"], **side, "features": features, "label_values": shared})
+    return sides[0], sides[1]
 
 
 def _settled(meaning: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,11 +201,40 @@ def _difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
             f'the vocab_file of feature "{changed[0]}" has not the values, in the order, that it had in the training, '
             "so that they would take each other's rows"
         )
+    for field in sorted({*here["defaults"], *there.get("defaults", here["defaults"])}):
+        before, now = (part.get("defaults", here["defaults"]).get(field, "none") for part in (there, here))
+        if before != now:
+            return f'the field "{field}" has the default_val {now!r} in the config and {before!r} in the training'
+    for label, texts in here.get("label_values", {}).items():
+        for text, number in texts.items():
+            before = there.get("label_values", {}).get(label, {}).get(text, number)
+            if before != number:
+                return (
+                    f'the text "{text}" of the label "{label}" stands for {number:g} in the config and for '
+                    f"{before:g} in the training"
+                )
     for block in sorted({*here["blocks"], *there.get("blocks", here["blocks"])}):
         before, now = (part.get("blocks", {}).get(block, "nothing") for part in (there, here))
         if "blocks" in there and before != now:
             return f'the block "{block}" is {now or "{ }"} in the config and {before or "{ }"} in the training'
     return "its feature groups are not those of the config"
+
+
+def _defaults(pipeline: Pipeline, used: set[str]) -> dict[str, str]:
+    """Returns the `default_val` of each field that a feature in use reads, and that has one."""
+    defaults = {
+        name: field.default_val
+        for field in pipeline.data_config.input_fields
+        if field.HasField("default_val")
+        for name in view.input_field_names(pipeline.data_config, field)
+    }
+    read = {
+        name
+        for feature in view.features(pipeline)
+        if view.feature_name(feature) in used
+        for name in feature.input_names
+    }
+    return {name: default for name, default in sorted(defaults.items()) if name in read}
 
 
 def _vocabularies(pipeline: Pipeline, used: set[str]) -> dict[str, str]:

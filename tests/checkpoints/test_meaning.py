@@ -1,8 +1,10 @@
 import pytest
+from google.protobuf import text_format
 
 from easymtl.checkpoints.meaning import difference_of_weights, meaning_of, require_same_meaning
 from easymtl.checkpoints.restore import find_checkpoint, load_ranker
 from easymtl.errors import UserError
+from easymtl.protos.data_pb2 import DatasetConfig
 from easymtl.training.trainer import Trainer
 from tests.training.small_runs import CONFIG, load_config, write_data
 
@@ -58,6 +60,66 @@ def test_one_function_may_be_written_in_two_ways(folder, before, after, is_same)
     else:
         with pytest.raises(UserError, match="has normalizer_fn"):
             require_same_meaning(second, checkpoint, {"meaning": meaning_of(first)})
+
+
+def meanings(folder, before, after):
+    first, second = (load_config(str(folder / "x.config"), overrides).pipeline for overrides in (before, after))
+    return second, {"meaning": meaning_of(first)}
+
+
+def require_refused_but_to_start_from(pipeline, state, message):
+    # A training that starts from such weights learns what is new.
+    assert difference_of_weights(pipeline, state) == ""
+    with pytest.raises(UserError, match=message):
+        require_same_meaning(pipeline, find_checkpoint(pipeline), state)
+
+
+def require_allowed(pipeline, state):
+    assert difference_of_weights(pipeline, state) == ""
+    require_same_meaning(pipeline, find_checkpoint(pipeline), state)
+
+
+def test_a_default_that_is_said_is_the_one_that_is_not(folder):
+    says = ["feature_config.features[1].combiner=sum"]
+    require_allowed(*meanings(folder, says, []))
+    require_allowed(*meanings(folder, [], says))
+
+
+def test_what_stands_for_a_missing_value_is_part_of_the_meaning(folder):
+    price = "data_config.input_fields[input_name=price].default_val"
+    says = "the field \"price\" has the default_val '2' in the config and '1' in the training"
+    require_refused_but_to_start_from(*meanings(folder, [f"{price}=1"], [f"{price}=2"]), says)
+    require_refused_but_to_start_from(
+        *meanings(folder, [], [f"{price}=2"]), "'2' in the config and 'none' in the training"
+    )
+    label = "data_config.input_fields[input_name=click].default_val"
+    require_allowed(*meanings(folder, [], [f"{label}=0"]))
+    pipeline, state = meanings(folder, [f"{price}=1"], [f"{price}=2"])
+    # Checkpoints from before this was looked at.
+    del state["meaning"]["defaults"]
+    require_allowed(pipeline, state)
+
+
+def words(**numbers):
+    entries = "".join(
+        f'label_values {{ label_name: "click" number: {number} texts: "{text}" }} ' for text, number in numbers.items()
+    )
+    return text_format.Parse(entries, DatasetConfig()).label_values
+
+
+def test_words_of_a_label_keep_their_numbers_and_others_may_come(folder):
+    pipeline, state = meanings(folder, [], [])
+    pipeline.data_config.label_values.extend(words(yes=1, no=0))
+    swapped, other = (type(pipeline).FromString(pipeline.SerializeToString()) for _ in range(2))
+    state = {"meaning": meaning_of(pipeline)}
+    require_allowed(pipeline, state)
+    del swapped.data_config.label_values[:], other.data_config.label_values[:]
+    swapped.data_config.label_values.extend(words(yes=0, no=1))
+    require_refused_but_to_start_from(
+        swapped, state, 'the text "no" of the label "click" stands for 1 in the config and for 0 in the'
+    )
+    other.data_config.label_values.extend(words(ja=1, nein=0))
+    require_allowed(other, state)
 
 
 @pytest.mark.slow
