@@ -77,7 +77,9 @@ class TextEncoding(tf.Module):
             parts = [f"{_BEGIN}{self.separator}"]
             for text in texts:
                 parts += [tf.reshape(text, [-1]), f"{self.separator}{_END}{self.separator}"]
-            tokens = tf.strings.split(tf.strings.join(parts), self.separator).to_tensor("")[:, :limit]
+            # A row more, of the first token, so that no rows have a first token, too.
+            rows = tf.concat([tf.strings.join(parts), [_BEGIN]], axis=0)
+            tokens = tf.strings.split(rows, self.separator).to_tensor("")[:-1, :limit]
             if not len(self.prints):
                 return tf.strings.to_hash_bucket_fast(tokens, self.vocab_size), _counts(tokens, "")
             ids = self._places_of(tokens)

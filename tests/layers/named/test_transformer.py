@@ -155,6 +155,7 @@ def test_a_graph_reads_texts_of_any_batch():
     )
     for texts in (TEXTS, TEXTS[:1]):
         np.testing.assert_allclose(run(tf.constant(texts)), made.layer([tf.constant(texts)], evaluation()), atol=1e-5)
+    assert run(tf.constant([], tf.string)).shape == (0, WIDTH)
 
 
 BLOCK = [Array((None, 5, WIDTH)), Array((None, 5), tf.bool)]
