@@ -9,7 +9,7 @@ from easymtl.errors import UserError
 from easymtl.features.encoder import Encoder, to_tensors
 from easymtl.features.feature_set import FeatureSet
 from easymtl.features.shown import shown_features
-from tests.features.feature_cases import make_batch, make_pipeline, serving_tensors
+from tests.features.feature_cases import as_trained, make_batch, make_pipeline, serving_tensors
 
 TYPES = {"user": "STRING", "spot": "INT32", "day": "STRING", "bid": "FLOAT", "far": "DOUBLE", "is_ad": "BOOL"}
 TYPES |= {"seen": "STRING", "places": "STRING", "word": "STRING"}
@@ -78,7 +78,7 @@ def test_rows_that_are_scored_read_the_constants_and_need_no_columns(pipeline, f
     assert served.fields == served.items == features.request_fields == ["user"]
     assert_equal(packed(served, make_batch(pipeline, {"user": ROWS["user"]})), wanted)
     assert_equal(packed(served, make_batch(pipeline, ROWS)), wanted)
-    assert_equal(features.transform({"user": tf.constant(["u", "v", ""])}), wanted)
+    assert_equal(as_trained(features, features.packed({"user": tf.constant(["u", "v", ""])})), wanted)
 
 
 def test_training_reads_the_data(pipeline, features):
@@ -91,7 +91,7 @@ def test_training_reads_the_data(pipeline, features):
     )
     # A column that is there is read, so that the transform is that of training, too.
     assert_equal(
-        features.transform(serving_tensors(features, batch)),
+        as_trained(features, features.packed(serving_tensors(features, batch))),
         packed(Encoder(features), batch.set_column(8, "word", make_batch(pipeline, changed).column("word"))),
     )
 
@@ -107,7 +107,8 @@ def test_what_is_kept_is_the_column_and_not_the_constant(pipeline, features):
 
 
 def test_no_rows_have_no_constants(features):
-    assert features.transform({"user": tf.constant([], tf.string)})["batch_size"] == 0
+    empty = features.packed({"user": tf.constant([], tf.string)})
+    assert all(tensor.shape[0] == 0 for tensor in empty.values())
 
 
 def test_outputs_of_features_show_the_constants(features):
@@ -144,7 +145,7 @@ def pair(first, second):
 def test_histories_side_by_side_are_constant_together_and_equally_long():
     features = FeatureSet(pair("a|b", "1|2"))
     encoded = packed(Encoder(features, as_served=True), make_batch(pair(None, None), {"key": ["k", "l"]}))
-    assert_equal(features.transform({"key": tf.constant(["k", "l"])}), encoded)
+    assert_equal(as_trained(features, features.packed({"key": tf.constant(["k", "l"])})), encoded)
     assert encoded["step_lengths_0"].tolist() == [2, 2]
     for texts, says in ((("a|b", None), '"items" 2, "times" as many as a request holds'), (("a|b", "1"), '"times" 1')):
         with pytest.raises(UserError, match=says):

@@ -18,7 +18,14 @@ from easymtl.serving.warmup import SIZES
 from easymtl.serving.warmup_file import read_warmup
 from tests.serving.conftest import NUM_ROWS
 
-NAMES = {"request.json", "model_card.md", "tf_serving_warmup_requests", "easymtl.json", "signatures.json"}
+NAMES = {
+    "request.json",
+    "model_card.md",
+    "tf_serving_warmup_requests",
+    "easymtl.json",
+    "signatures.json",
+    "placement.json",
+}
 
 
 @pytest.fixture(scope="module")
