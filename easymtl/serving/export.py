@@ -123,8 +123,8 @@ def export(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path, keep:
         examples = _examples(pipeline, rows) or missing_row(pipeline, model.fields, encode)
         state, inputs = done.checkpoint.state(), signatures[SIGNATURE].inputs
         write_server_files(pipeline, draft, state, facts, parity, examples, inputs)
+        write_configs(draft / "assets.extra", served_name(pipeline), model.form.num_rows, model.form.lists)
         publish(draft, final)
-        write_configs(final.parent, served_name(pipeline), model.form.num_rows, model.form.lists)
     except (OSError, tf.errors.OpError) as error:
         raise UserError(f"{final}: could not be written: {reason(error)}") from None
     finally:

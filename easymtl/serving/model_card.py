@@ -56,7 +56,7 @@ def model_card(
         _table(("input", "type", "shape", "where a value is missing"), _inputs(facts)),
         *_constants(facts["constants"]),
         "## How it is called",
-        f"`../../models.config` and `../../batching.config` are for TensorFlow Serving, and `{WARMUP}` warms it up. "
+        f"`models.config` and `batching.config` are for TensorFlow Serving, and `{WARMUP}` warms it up. "
         "From the folder of this file:",
         f"```bash\n{curl_line(name)}\n```",
         "By gRPC, with the package `tensorflow-serving-api`:",

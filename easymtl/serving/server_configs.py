@@ -1,4 +1,4 @@
-"""Files beside the versions of a model that tell TensorFlow Serving what to load and how to gather requests."""
+"""Files that tell TensorFlow Serving what to load and how to gather requests."""
 
 import re
 from collections.abc import Collection
@@ -22,11 +22,11 @@ def models_config(name: str) -> str:
     Two versions stay loaded, so that one can go back to the older one.
     """
     return f"""\
-# What TensorFlow Serving loads: the two newest versions in this folder.
+# What TensorFlow Serving loads: the two newest versions of the model. Copy this file and {BATCHING} to the
+# folder that holds the versions, and there:
 #   docker run -p 8500:8500 -p 8501:8501 -v "$PWD:/models/{name}" tensorflow/serving \\
 #     --model_config_file=/models/{name}/{MODELS} \\
 #     --enable_batching --batching_parameters_file=/models/{name}/{BATCHING}
-# An export does not write this file again once it is there.
 model_config_list {{
   config {{
     name: "{name}"
@@ -59,7 +59,6 @@ def batching_config(num_rows: int | None, lists: Collection[str]) -> str:
 # How TensorFlow Serving gathers requests that come at the same time; sizes are numbers of rows.
 {notes}# No request waits for others (timeout 0): what came while the threads were busy is the next batch.
 # num_batch_threads: the processors of the machine. max_enqueued_batches: more are answered UNAVAILABLE.
-# An export does not write this file again once it is there.
 max_batch_size {{ value: {size} }}
 {allowed}batch_timeout_micros {{ value: 0 }}
 num_batch_threads {{ value: 4 }}
@@ -67,17 +66,16 @@ max_enqueued_batches {{ value: 100 }}
 """
 
 
-def write_configs(folder: Path, name: str, num_rows: int | None, lists: Collection[str]) -> list[str]:
-    """Writes the files that are not there yet, which somebody may have changed, and returns their names.
+def write_configs(extra: Path, name: str, num_rows: int | None, lists: Collection[str]) -> None:
+    """Writes the files.
+
+    They are no neighbours of the versions: whoever looks for the newest of these finds nothing else.
 
     Args:
-        folder: that holds the versions.
+        extra: the folder `assets.extra` of a version.
         name: of the model.
         num_rows: rows that each request has to have; None for any number.
         lists: inputs that are `[rows, values]`.
     """
-    texts = {MODELS: models_config(name), BATCHING: batching_config(num_rows, lists)}
-    absent = {file: text for file, text in texts.items() if not (folder / file).exists()}
-    for file, text in absent.items():
-        write_text(folder / file, text)
-    return list(absent)
+    write_text(extra / MODELS, models_config(name))
+    write_text(extra / BATCHING, batching_config(num_rows, lists))

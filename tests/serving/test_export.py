@@ -34,7 +34,6 @@ pytestmark = pytest.mark.usefixtures("op_by_op")
 
 TYPES = {"string": pa.string(), "int32": pa.int32(), "int64": pa.int64(), "float32": pa.float32()}
 TYPES |= {"float64": pa.float64(), "bool": pa.bool_()}
-CONFIGS = ("models.config", "batching.config")
 
 
 @pytest.fixture
@@ -218,9 +217,9 @@ def test_only_the_newest_exports_are_kept(trained, tmp_path, quick):
     for number in ("7", "11", "101"):
         (tmp_path / number).mkdir()
     done = export(trained.pipeline(), trained.checkpoint, tmp_path, keep=5)
-    assert {entry.name for entry in tmp_path.iterdir()} == {"notes", "7", "11", "101", done.path.name, *CONFIGS}
+    assert {entry.name for entry in tmp_path.iterdir()} == {"notes", "7", "11", "101", done.path.name}
     done = export(trained.pipeline(), trained.checkpoint, tmp_path, keep=2)
-    assert len(list(tmp_path.iterdir())) == 5
+    assert len(list(tmp_path.iterdir())) == 3
     assert newest_export(tmp_path) == done.path
 
 
@@ -279,7 +278,7 @@ def test_killed_export_leaves_nothing_that_looks_like_one(trained, exported, tmp
     sleeper.wait()
     again = export(trained.pipeline(), trained.checkpoint, tmp_path)
     assert not draft.exists()
-    assert {entry.name for entry in tmp_path.iterdir()} == {done.path.name, again.path.name, *CONFIGS}
+    assert {entry.name for entry in tmp_path.iterdir()} == {done.path.name, again.path.name}
     assert int(again.path.name) > int(done.path.name)
 
 

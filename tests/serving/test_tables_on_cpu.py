@@ -27,7 +27,7 @@ def place(tmp_path_factory):
         pipeline = load_config(str(path), [ONE_WIDTH, *overrides]).pipeline
         model = ServingModel(pipeline, Ranker(pipeline))
         where = folder / str(number)
-        save(model, where, {SIGNATURE: model.signature()})
+        save(model, where, {SIGNATURE: model.signatures()[SIGNATURE]})
         loaded = tf.saved_model.load(str(where))
         rows = make_rows(50)
         request = {}
