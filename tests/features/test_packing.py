@@ -8,6 +8,7 @@ from easymtl.features.embeddings import Embeddings
 from easymtl.features.feature_set import FeatureSet
 from easymtl.features.kinds.base import FEATURES, ROWS, VALUES, PackedForm, Slot, Table, served_rows, served_sums
 from easymtl.features.packing import PackedTensor
+from easymtl.features.products import sum_rows
 from easymtl.features.served_tables import ServedTables
 from tests.features.feature_cases import make_pipeline
 
@@ -75,3 +76,14 @@ def test_sums_are_weighted_and_what_is_no_row_weighs_nothing():
     weights = tf.constant([[[0.5, 2.0, np.nan], [np.inf, 1.0, 3.0]]])
     assert served_sums(table, rows, None).numpy().tolist() == [[[3.0, 30.0], [0.0, 0.0]]]
     assert served_sums(table, rows, weights).numpy().tolist() == [[[4.5, 45.0], [0.0, 0.0]]]
+
+
+def test_sums_of_served_rows_are_those_of_training_to_the_bit():
+    random = np.random.default_rng(5)
+    table = random.normal(size=[50, 8]).astype(np.float32)
+    rows = np.where(random.random([40, 30]) < 0.7, random.integers(1, 51, [40, 30]), 0)
+    weights = random.random([40, 30]).astype(np.float32)
+    sums, places = np.nonzero(rows)
+    trained = sum_rows(table, weights[sums, places], sums, rows[sums, places] - 1, 40)
+    served = served_sums(np.concatenate([np.zeros([1, 8], np.float32), table]), tf.constant(rows), tf.constant(weights))
+    np.testing.assert_array_equal(served, trained)

@@ -254,10 +254,12 @@ def served_rows(ids: tf.Tensor, slots: Sequence[Slot], axis: int = 1) -> tf.Tens
 def served_sums(table: tf.Tensor, rows: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
     """Returns the weighted sums `[..., width]` of rows `[..., values]` of a served table.
 
-    Row 0 adds nothing, whatever its weight is.
+    Row 0 adds nothing, whatever its weight is. Weighted rows are rounded and then added one after the other, as
+    training does: a product with the weights themselves, or a sum in parts, would be other bits, which norms make large.
     """
     vectors = tf.gather(table, rows)
-    if weights is None:
-        return tf.reduce_sum(vectors, axis=-2)
-    weights = tf.where(tf.equal(rows, tf.constant(0, tf.int64)), tf.constant(0.0), weights)
-    return tf.squeeze(tf.matmul(weights[..., tf.newaxis, :], vectors), axis=-2)
+    is_row = tf.not_equal(rows, tf.constant(0, tf.int64))
+    if weights is not None:
+        vectors *= tf.where(is_row, weights, tf.constant(0.0))[..., tf.newaxis]
+    ones = tf.cast(is_row, vectors.dtype)
+    return tf.squeeze(tf.matmul(ones[..., tf.newaxis, :], vectors), axis=-2)
