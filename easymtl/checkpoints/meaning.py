@@ -118,7 +118,8 @@ def difference_of_weights(pipeline: Pipeline, state: Mapping[str, Any], is_resha
 
 
 def _in_common(there: Mapping[str, Any], here: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Returns two meanings without what is no difference: words of labels that one of them has, and said defaults."""
+    """Returns two meanings without what is no difference: defaults and words that one alone has, and said defaults."""
+    fields = here["defaults"].keys() & there.get("defaults", here["defaults"]).keys()
     words = {
         label: here["label_values"].get(label, {}).keys() & texts.keys()
         for label, texts in there.get("label_values", here["label_values"]).items()
@@ -131,7 +132,8 @@ def _in_common(there: Mapping[str, Any], here: Mapping[str, Any]) -> tuple[dict[
         }
         texts = side.get("label_values", here["label_values"])
         shared = {label: {text: texts[label][text] for text in sorted(both)} for label, both in words.items() if both}
-        sides.append({"defaults": here["defaults"], **side, "features": features, "label_values": shared})
+        defaults = {field: side.get("defaults", here["defaults"])[field] for field in sorted(fields)}
+        sides.append({**side, "defaults": defaults, "features": features, "label_values": shared})
     return sides[0], sides[1]
 
 
@@ -201,13 +203,13 @@ def _difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
             f'the vocab_file of feature "{changed[0]}" has not the values, in the order, that it had in the training, '
             "so that they would take each other's rows"
         )
-    for field in sorted({*here["defaults"], *there.get("defaults", here["defaults"])}):
-        before, now = (part.get("defaults", here["defaults"]).get(field, "none") for part in (there, here))
+    for field, now in here["defaults"].items():
+        before = there["defaults"][field]
         if before != now:
             return f'the field "{field}" has the default_val {now!r} in the config and {before!r} in the training'
-    for label, texts in here.get("label_values", {}).items():
+    for label, texts in here["label_values"].items():
         for text, number in texts.items():
-            before = there.get("label_values", {}).get(label, {}).get(text, number)
+            before = there["label_values"][label][text]
             if before != number:
                 return (
                     f'the text "{text}" of the label "{label}" stands for {number:g} in the config and for '

@@ -255,7 +255,8 @@ def served_sums(table: tf.Tensor, rows: tf.Tensor, weights: tf.Tensor | None) ->
     """Returns the weighted sums `[..., width]` of rows `[..., values]` of a served table.
 
     Row 0 adds nothing, whatever its weight is. Weighted rows are rounded and then added one after the other, as
-    training does: a product with the weights themselves, or a sum in parts, would be other bits, which norms make large.
+    training does. A product with the weights themselves, or a sum in parts, would have other bits, and norms make much
+    of them.
     """
     vectors = tf.gather(table, rows)
     is_row = tf.not_equal(rows, tf.constant(0, tf.int64))
