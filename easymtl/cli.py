@@ -293,7 +293,9 @@ def _add_serve(verbs) -> None:
         parser.add_argument(
             f"--{name}_port", type=_whole_number, default=port, metavar="N", help=f"default: {port}; 0 is any free one"
         )
-    parser.add_argument("--model_name", default="model", metavar="NAME", help="as requests call it; default: model")
+    parser.add_argument(
+        "--model_name", metavar="NAME", help="as requests call it; default: as in the model card, by its model_dir"
+    )
     for name, default, text in (
         ("max_batch_rows", 256, "most rows of several requests that are computed at once; 1 is no batching"),
         ("max_rows", 10_000, "most rows of one request"),

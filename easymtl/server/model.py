@@ -15,6 +15,7 @@ from easymtl.serving.form_of_export import describe
 from easymtl.serving.signatures import SIGNATURE
 
 _QUIET = tf.compat.v1.logging.ERROR
+_NO_NAME = "model"
 
 
 class Model:
@@ -113,3 +114,13 @@ def numbered(folder: Path) -> dict[int, Path]:
     except OSError:
         return {}
     return {int(name): folder / name for name in names if is_export(folder / name)}
+
+
+def name_in(folder: Path) -> str:
+    """Returns the name of a model in requests, as its newest export, or the export that a folder is, has it.
+
+    A SavedModel that does not tell one is called `model`.
+    """
+    versions = numbered(folder)
+    newest = folder if is_export(folder) or not versions else versions[max(versions)]
+    return str(describe(newest).get("name") or _NO_NAME)

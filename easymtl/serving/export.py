@@ -115,7 +115,7 @@ def export(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path, keep:
             placement=placement,
             **_request(pipeline, model.form, signatures[SIGNATURE].inputs),
         )
-        facts = _describe(draft, done)
+        facts = _describe(draft, done, served_name(pipeline))
         _write_json(
             draft / "assets.extra" / "signatures.json",
             list_signatures(draft, ranker.feature_set.packing, model.form, done.missing, done.padding),
@@ -224,10 +224,11 @@ def _copy_assets(pipeline: Pipeline, draft: Path) -> None:
         shutil.copy(path, folder / path.name)
 
 
-def _describe(draft: Path, done: Export) -> dict[str, Any]:
+def _describe(draft: Path, done: Export, name: str) -> dict[str, Any]:
     """Writes what the export tells of itself, and returns it."""
     document: dict[str, Any] = {
         "easymtl": easymtl.__version__,
+        "name": name,
         "step": done.checkpoint.step,
         "checkpoint": str(done.checkpoint.path),
         "precision": "FLOAT32",

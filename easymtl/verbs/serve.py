@@ -40,10 +40,12 @@ def run(options: Namespace) -> None:
     start_tensorflow()
     from easymtl.server.checks import Limits
     from easymtl.server.desk import Options
+    from easymtl.server.model import name_in
     from easymtl.server.running import Address, serve
 
     limits = Limits(options.max_rows, options.max_bytes, options.timeout)
-    served = Options(options.model_name, options.max_batch_rows, limits)
+    name = name_in(folder) if options.model_name is None else options.model_name
+    served = Options(name, options.max_batch_rows, limits)
     address = Address(options.host, options.rest_port, options.grpc_port)
     asyncio.run(serve(folder, served, address, _print_ready, _tell))
 
@@ -59,7 +61,8 @@ def _check_options(options: Namespace) -> None:
             raise UserError(f"--{name} is {getattr(options, name)}: a port is a number from 0, any free one, to 65535.")
     if options.rest_port == options.grpc_port != 0:
         raise UserError(f"--rest_port and --grpc_port are both {options.rest_port}: they have to be two ports.")
-    if not options.model_name or any(letter in "/: " or not letter.isprintable() for letter in options.model_name):
+    name = options.model_name
+    if name is not None and (not name or any(letter in "/: " or not letter.isprintable() for letter in name)):
         raise UserError(
             f'--model_name: "{options.model_name}" cannot be a part of an address: leave out "/", ":" and blanks.'
         )

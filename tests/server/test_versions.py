@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from easymtl.errors import UserError
+from easymtl.server.model import name_in
 from easymtl.server.refusal import Code, Refusal
 from easymtl.server.versions import Versions
 from easymtl.server.warm_up import REQUESTS
@@ -188,3 +189,16 @@ def test_no_request_fails_while_versions_are_swapped(put):
         assert set(seen) == {1, 100}
 
     asyncio.run(run())
+
+
+def test_a_model_is_called_as_its_newest_export_says(tmp_path):
+    assert name_in(tmp_path) == "model"
+    for version, name in (("2", "shop"), ("10", "new_shop")):
+        extra = tmp_path / version / "assets.extra"
+        extra.mkdir(parents=True)
+        (tmp_path / version / "saved_model.pb").write_bytes(b"")
+        (extra / "easymtl.json").write_text(json.dumps({"name": name}))
+    assert name_in(tmp_path) == "new_shop"
+    assert name_in(tmp_path / "2") == "shop"
+    (tmp_path / "10" / "assets.extra" / "easymtl.json").unlink()
+    assert name_in(tmp_path) == "model"

@@ -134,6 +134,8 @@ class TestConfigs:
         text = (exported.path / "assets.extra" / "models.config").read_text()
         (config,) = text_format.Parse(text, configs.ModelServerConfig()).model_config_list.config
         assert (config.name, config.base_path) == ("model_dir", "/models/model_dir")
+        described = json.loads((exported.path / "assets.extra" / "easymtl.json").read_text())
+        assert described["name"] == config.name, "as `easymtl serve` calls it"
         assert config.model_platform == "tensorflow" and config.model_version_policy.latest.num_versions == 2
 
     def test_batches_are_as_large_as_the_model_takes(self):
