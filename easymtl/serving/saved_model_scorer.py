@@ -61,7 +61,8 @@ class SavedModelScorer:
             UserError: a request cannot hold a row, or the model refuses it.
         """
         columns: dict[str, Any] = {field: rows[_INPUT_PREFIX + field] for field in self._form.fields}
-        for field, flags in unsendable(self._form, columns).items():
+        # A model is loaded with its inputs in any order.
+        for field, flags in sorted(unsendable(self._form, columns).items()):
             value = columns[field].take(pa.array(np.flatnonzero(flags)[:1]))[0].as_py()
             why = (
                 "which no list of values can hold: an empty one at its end, and -1 among whole numbers, are padding. "
