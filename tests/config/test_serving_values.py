@@ -14,6 +14,10 @@ def served(field, text):
     return (field, f'{field} serving_value: "{text}"')
 
 
+def export(text):
+    return ("feature_config {", f"export_config {{ {text} }}\nfeature_config {{")
+
+
 def as_number(field):
     return (field, field.replace("STRING", "INT32"))
 
@@ -52,9 +56,17 @@ def test_values_of_the_type_are_right(load, changes):
         (
             [
                 served(TAGS, "t"),
-                ("feature_config {", 'export_config { multi_value_fields { input_name: "tags" } }\nfeature_config {'),
+                export('multi_value_fields { input_name: "tags" }'),
             ],
             'multi_value_fields.input_name[0] names "tags", which has a serving_value and so is no input.',
+        ),
+        (
+            [served(TAGS, "t"), export('user_fields: ["user", "tags"]')],
+            'user_fields[1] names "tags", which has a serving_value and so is no input. Leave it out.',
+        ),
+        (
+            [served(TAGS, "t"), served(PRICE, "1"), export('user_fields: "user"')],
+            "user_fields names all fields that features read, so that items would have none",
         ),
     ],
 )
@@ -95,3 +107,10 @@ def test_rows_that_are_evaluated_need_no_such_column(load):
     assert set(view.used_fields(changed)) - set(view.scored_fields(changed)) == {"tags", "price"}
     grouped = ("metrics_set { auc { } }", 'metrics_set { auc { } } metrics_set { gauc { uid_field: "tags" } }')
     assert "tags" in view.scored_fields(load(served(TAGS, "a"), grouped).pipeline)
+
+
+def test_weights_of_constant_tags_may_be_of_the_user_alone(load):
+    tags = 'input_names: "tags" feature_type: TagFeature hash_bucket_size: 20'
+    weighted = (tags, tags.replace('"tags"', '["tags", "user"]'))
+    groups = ('"user", "tags", "price"', '"tags", "price"')
+    assert load(weighted, groups, served(TAGS, "a|b"), export('auto_multi_value: true user_fields: "user"'))
