@@ -78,3 +78,11 @@ def test_what_a_click_follows_from_is_centred_and_scaled():
     for name, number in {"fit": drawn["fit"], "user_age": drawn["user_age"], "post_hours": drawn["post_hours"]}.items():
         assert np.mean(number) == pytest.approx(0, abs=0.15), name
         assert np.std(number) == pytest.approx(1, abs=0.15), name
+
+
+def test_what_needs_a_click_is_nothing_without_one_and_stars_are_up_to_five(rows):
+    clicked, others = ([row for row in rows if row["click"] == click] for click in (1, 0))
+    assert {row["stars"] for row in clicked} == set(range(1, 6))
+    assert {row["like"] for row in clicked} == {0, 1}
+    assert min(row["read_seconds"] for row in clicked) > 0
+    assert {(row["like"], row["stars"], row["read_seconds"]) for row in others} == {(0, 0, 0)}
