@@ -142,7 +142,7 @@ def train(name: str, overrides: Sequence[str], model_dir: Path) -> dict[str, flo
     command = [
         sys.executable,
         "-m",
-        "easymtl.cli",
+        "easymtl",
         "train",
         "--pipeline_config",
         str(CONFIGS / f"{name}.config"),

@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.sample_data import CONFIGS, data_overrides, sample_names
+from benchmarks.sample_data import CONFIGS, DataMissing, data_overrides, sample_names
 from easymtl.config import Config, load_config
 from easymtl.verbs.tensorflow_start import start_tensorflow
 
@@ -67,9 +67,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with tempfile.TemporaryDirectory() as folder:
             # The memory of training is not to be that of the server.
             with multiprocessing.get_context("spawn").Pool(1) as pool:
-                request = pool.apply(export_sample, (name, Path(folder)))
+                try:
+                    request = pool.apply(export_sample, (name, Path(folder)))
+                except DataMissing as error:
+                    print(f"{name}: left out: {error}", flush=True)
+                    continue
             found[name] = {threads: call(request, threads, options.calls, Path(folder)) for threads in options.threads}
         Console(width=120).print(table(name, found[name]))
+    if not found:
+        return
     options.out.parent.mkdir(parents=True, exist_ok=True)
     document = {
         name: {

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 import easymtl
-from easymtl.cli import main
+from easymtl.cli import build_parser, main
 from easymtl.errors import Interrupted
 
 ROOT = Path(__file__).parents[1]
 CONFIG = str(ROOT / "samples/configs/dbmtl_on_livestream.config")
-VERBS = ("train", "eval", "export", "predict", "serve", "check", "synth", "convert")
+VERBS = tuple(build_parser().verbs)
 
 
 def refused(capsys, *arguments):

@@ -40,7 +40,11 @@ def meaning_of(pipeline: Pipeline) -> dict[str, Any]:
             names = [name for one in block.seq_att_map for name in [*one.key, "over", *one.hist_seq, *one.aux_hist_seq]]
             groups[f"{group.group_name}, attention {block.group_name}"] = names
     used = view.grouped_names(pipeline)
-    features = {view.feature_name(feature): _fields(feature) for feature in view.features(pipeline)}
+    features = {
+        view.feature_name(one): _fields(feature)
+        for feature in view.features(pipeline)
+        for one in view.written_out(feature)
+    }
     towers = [tower.tower_name for tower in view.task_towers(pipeline)]
     return {
         "groups": groups,
@@ -53,7 +57,7 @@ def meaning_of(pipeline: Pipeline) -> dict[str, Any]:
             if tower.HasField("label_transform")
         },
         "blocks": wiring(pipeline),
-        "defaults": _defaults(pipeline, used),
+        "defaults": _defaults(pipeline),
         "label_values": {
             label: {str(text): number for text, number in view.label_texts(pipeline.data_config, label).items()}
             for label in pipeline.data_config.label_fields
@@ -118,7 +122,11 @@ def difference_of_weights(pipeline: Pipeline, state: Mapping[str, Any], is_resha
 
 
 def _in_common(there: Mapping[str, Any], here: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Returns two meanings without what is no difference: defaults and words that one alone has, and said defaults."""
+    """Returns two meanings without what is no difference: what one alone has, and defaults that are said.
+
+    That is features, too: the groups tell which ones there are, and checkpoints from before `shared_names` were looked
+    at have them there alone.
+    """
     fields = here["defaults"].keys() & there.get("defaults", here["defaults"]).keys()
     words = {
         label: here["label_values"].get(label, {}).keys() & texts.keys()
@@ -129,6 +137,7 @@ def _in_common(there: Mapping[str, Any], here: Mapping[str, Any]) -> tuple[dict[
         features = {
             name: {field: text for field, text in fields.items() if text != _DEFAULTS.get(field)}
             for name, fields in side["features"].items()
+            if name in there["features"] and name in here["features"]
         }
         texts = side.get("label_values", here["label_values"])
         shared = {label: {text: texts[label][text] for text in sorted(both)} for label, both in words.items() if both}
@@ -222,7 +231,7 @@ def _difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
     return "its feature groups are not those of the config"
 
 
-def _defaults(pipeline: Pipeline, used: set[str]) -> dict[str, str]:
+def _defaults(pipeline: Pipeline) -> dict[str, str]:
     """Returns the `default_val` of each field that a feature in use reads, and that has one."""
     defaults = {
         name: field.default_val
@@ -230,12 +239,7 @@ def _defaults(pipeline: Pipeline, used: set[str]) -> dict[str, str]:
         if field.HasField("default_val")
         for name in view.input_field_names(pipeline.data_config, field)
     }
-    read = {
-        name
-        for feature in view.features(pipeline)
-        if view.feature_name(feature) in used
-        for name in feature.input_names
-    }
+    read = {name for feature in view.features_in_groups(pipeline) for name in feature.input_names}
     return {name: default for name, default in sorted(defaults.items()) if name in read}
 
 

@@ -137,6 +137,9 @@ METRICS = {
 }
 """Members of `EvalMetrics`."""
 
+IMPORTANCE_WAYS = ("feature", "input", "group")
+"""What `--by` of `easymtl importance` can be."""
+
 SUMMARIES = ("mean", "min", "max")
 """What an evaluation tells of a `final_score` whatever the labels are: `mean_<name>` and so on."""
 

@@ -73,7 +73,7 @@ def permutation_importance(
         features: of the model.
         blocks: encoded rows with labels.
         judge: measures them.
-        way: one of `WAYS`.
+        way: one of `names.IMPORTANCE_WAYS`.
         repeats: permutations of each part.
         seed: of the permutations; those of a part do not depend on which others there are.
         tell: is told each part before it is measured.

@@ -7,9 +7,6 @@ import numpy as np
 from easymtl.data.rows import Rows
 from easymtl.features.feature_set import FeatureSet
 
-WAYS = ("feature", "input", "group")
-"""What `--by` of `easymtl importance` can be."""
-
 Parts = dict[str, tuple[str, ...]]
 
 
@@ -21,7 +18,8 @@ def parts_of(features: FeatureSet, way: str) -> Parts:
 
     Args:
         features: those of the model.
-        way: "feature"; "input", all features that read a field; "group", all features of a feature group.
+        way: one of `names.IMPORTANCE_WAYS`: "feature"; "input", all features that read a field; "group", all features
+            of a feature group.
 
     Returns:
         The names that the feature set has for the features of each part.

@@ -10,6 +10,7 @@ from easymtl.synth.data_set import Features
 from easymtl.synth.hidden import Effect, Ids, Numbers, Pull
 from easymtl.synth.histories import Histories, draw_liked, draw_watched, num_steps
 from easymtl.synth.outcomes import Event, Outcome, Seconds
+from easymtl.synth.requests import HOURS, ages_of, draw_requests, standard_age
 from easymtl.synth.sampling import Shares, Zipf, joined, mix, named, normal_of, scatter, standard_log, text
 
 _USERS = Zipf(4_000_000, shift=400_000)
@@ -17,11 +18,8 @@ _CITIES = Zipf(300, shift=10)
 _GENDERS = ["female", "male", "unknown"]
 _NETWORKS = ["wifi", "5g", "4g", "other"]
 _USER_GENDER = Shares([45, 48, 7])
-_USER_AGE = Shares([3, 5, 6, 6, 5, 4, 3, 3, 2, 2, 1, 1])
-_HOUR = Shares([5, 3, 2, 1, 1, 1, 1, 2, 2, 3, 3, 4, 5, 4, 3, 3, 3, 4, 5, 7, 9, 10, 10, 8])
 _NETWORK = Shares([60, 18, 18, 4])
 _POSITION = Shares([1 / (place + 4) for place in range(20)])
-_NEW_REQUEST = 0.25
 _TASTE_SHARE = 0.5
 # Mean and standard deviation of the interests over rows whose user has a history.
 _WATCHED = (0.54, 0.56)
@@ -62,7 +60,7 @@ class Feed:
 
     def features(self, seed: int, random: np.random.Generator, num_rows: int) -> Features:
         """Draws requests of about four rows, the user of each request, and an item for each row."""
-        request = _requests(random, num_rows)
+        request = draw_requests(random, num_rows)
         user = _USERS.ranks(random.random(request[-1] + 1))
         keys = [mix(user, seed * 64 + salt) for salt in range(3)]
         tastes, pace = Tastes.of(user, seed * 64 + 3), np.exp(1.5 + normal_of(keys[2]))
@@ -81,13 +79,6 @@ class Feed:
         return Features(columns | _history(catalog, watched, liked, request), inputs)
 
 
-def _requests(random: np.random.Generator, num_rows: int) -> np.ndarray:
-    """Draws the request that each row belongs to, `[rows]`: 0, 0, 0, 1, 2, 2 and so on."""
-    is_new = random.random(num_rows, dtype=np.float32) < _NEW_REQUEST
-    is_new[0] = True
-    return np.cumsum(is_new) - 1
-
-
 def _standard(interest: np.ndarray, mean: float, deviation: float) -> np.ndarray:
     """Centres and scales; a user without history is as one of middling interest."""
     return np.nan_to_num((interest - mean) / deviation, nan=0.0)
@@ -96,14 +87,14 @@ def _standard(interest: np.ndarray, mean: float, deviation: float) -> np.ndarray
 def _user(seed: int, user: np.ndarray) -> Features:
     keys = [mix(user, seed * 64 + salt) for salt in range(8, 11)]
     gender = _USER_GENDER.of(keys[0])
-    age = 16 + 4 * _USER_AGE.of(keys[1]) + (keys[1] & np.uint64(3)).astype(np.int32)
+    age = ages_of(keys[1])
     columns = {
         "user_id": text(scatter(user, _USERS.size)),
         "user_age": pa.array(age),
         "user_gender": named(gender, _GENDERS),
         "user_city": named(_CITIES.ranks_of(keys[2]), [f"city_{number}" for number in range(_CITIES.size)]),
     }
-    return Features(columns, {"user_age": (age - 34) / 11, "user_gender": gender})
+    return Features(columns, {"user_age": standard_age(age), "user_gender": gender})
 
 
 def _history(catalog: Catalog, watched: Histories, liked: Histories, request: np.ndarray) -> dict[str, pa.Array]:
@@ -153,7 +144,7 @@ def _item(seed: int, catalog: Catalog, item: np.ndarray) -> Features:
 
 
 def _context(random: np.random.Generator, request: np.ndarray) -> Features:
-    hour, network = (shares.draw(random, request[-1] + 1)[request] for shares in (_HOUR, _NETWORK))
+    hour, network = (shares.draw(random, request[-1] + 1)[request] for shares in (HOURS, _NETWORK))
     position = _POSITION.draw(random, len(request))
     columns = {"hour": pa.array(hour), "network": named(network, _NETWORKS), "position": pa.array(position)}
     return Features(columns, {"hour": hour, "network": network, "position": position})

@@ -8,6 +8,7 @@ import pyarrow as pa
 from easymtl.synth.data_set import BLOCK_ROWS, Features
 from easymtl.synth.hidden import Effect, Ids, Numbers
 from easymtl.synth.outcomes import Event, Outcome
+from easymtl.synth.requests import HOURS
 from easymtl.synth.sampling import Shares, Zipf, mix, normal_of, scatter, standard_log
 
 _USERS = Zipf(20_000, shift=200)
@@ -16,7 +17,6 @@ _BRANDS = Zipf(300, shift=10)
 _USER_LEVELS = Zipf(30, shift=6)
 _USER_GENDER = Shares([45, 48, 7])
 _CATEGORY = Shares([1 / (place + 4) for place in range(24)])
-_HOUR = Shares([5, 3, 2, 1, 1, 1, 1, 2, 2, 3, 3, 4, 5, 4, 3, 3, 3, 4, 5, 7, 9, 10, 10, 8])
 _PAGE = Shares([50, 25, 15, 10])
 _POSITION = Shares([1 / (place + 3) for place in range(20)])
 
@@ -64,7 +64,7 @@ class Funnel:
             "item_category": _CATEGORY.of(mix(item, seed * 64 + 3)),
             "item_brand": _BRANDS.ranks_of(mix(item, seed * 64 + 4)),
             "item_price": standard_log(price, 4, 1.1),
-            "hour": _HOUR.draw(random, num_rows),
+            "hour": HOURS.draw(random, num_rows),
             "page": _PAGE.draw(random, num_rows),
             "position": _POSITION.draw(random, num_rows),
         }

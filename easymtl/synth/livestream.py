@@ -8,6 +8,7 @@ import pyarrow as pa
 from easymtl.synth.data_set import BLOCK_ROWS, Features
 from easymtl.synth.hidden import Effect, Ids, Numbers
 from easymtl.synth.outcomes import Duration, Event, Outcome
+from easymtl.synth.requests import HOURS, ages_of, standard_age
 from easymtl.synth.sampling import (
     Shares,
     TagLists,
@@ -37,11 +38,9 @@ _NETWORKS = ["wifi", "5g", "4g", "other"]
 _DEVICES = ["apple", "huawei", "xiaomi", "oppo", "vivo", "samsung", "honor", "other"]
 
 _USER_GENDER = Shares([45, 48, 7])
-_USER_AGE = Shares([3, 5, 6, 6, 5, 4, 3, 3, 2, 2, 1, 1])
 _ANCHOR_GENDER = Shares([60, 38, 2])
 _CATEGORY = Shares([20, 15, 14, 12, 8, 7, 6, 6, 4, 3, 3, 2])
 _ROOM_TYPE = Shares([45, 20, 15, 12, 8])
-_HOUR = Shares([5, 3, 2, 1, 1, 1, 1, 2, 2, 3, 3, 4, 5, 4, 3, 3, 3, 4, 5, 7, 9, 10, 10, 8])
 _NETWORK = Shares([60, 18, 18, 4])
 _DEVICE = Shares([22, 18, 16, 14, 14, 4, 8, 4])
 _POSITION = Shares([1 / (place + 3) for place in range(20)])
@@ -95,7 +94,7 @@ def _user(seed: int, random: np.random.Generator, num_rows: int) -> Features:
     user = _USERS.ranks(random.random(num_rows))
     keys = [mix(user, seed * 64 + salt) for salt in range(7)]
     gender = _USER_GENDER.of(keys[0])
-    age = 16 + 4 * _USER_AGE.of(keys[1]) + (keys[1] & np.uint64(3)).astype(np.int32)
+    age = ages_of(keys[1])
     level = _USER_LEVELS.ranks_of(keys[2]).astype(np.int32)
     city = _CITIES.ranks_of(keys[3])
     activity = normal_of(keys[4]) + 0.4 * random.standard_normal(num_rows, dtype=np.float32)
@@ -112,7 +111,7 @@ def _user(seed: int, random: np.random.Generator, num_rows: int) -> Features:
     }
     inputs = {
         "user_id": user,
-        "user_age": (age - 34) / 11,
+        "user_age": standard_age(age),
         "user_gender": gender,
         "user_level": (level - 14) / 13,
         "user_city": city,
@@ -151,7 +150,7 @@ def _anchor(seed: int, random: np.random.Generator, num_rows: int) -> Features:
 
 def _context(random: np.random.Generator, num_rows: int) -> Features:
     hour, network, device, position = (
-        shares.draw(random, num_rows) for shares in (_HOUR, _NETWORK, _DEVICE, _POSITION)
+        shares.draw(random, num_rows) for shares in (HOURS, _NETWORK, _DEVICE, _POSITION)
     )
     online = np.exp(5 + 1.2 * random.standard_normal(num_rows, dtype=np.float32)).astype(np.int32)
     columns = {

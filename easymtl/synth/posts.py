@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 from easymtl.synth.data_set import Features
 from easymtl.synth.hidden import Effect, Ids, Numbers, Pull
 from easymtl.synth.outcomes import Event, Outcome, Seconds, Times
-from easymtl.synth.sampling import Shares, Zipf, mix, named, normal_of, padded, scatter, standard_log, text
+from easymtl.synth.requests import HOURS, ages_of, draw_requests, standard_age
+from easymtl.synth.sampling import Zipf, joined, mix, named, normal_of, padded, scatter, standard_log, text
 
 TOPICS = ["animals", "art", "books", "cars", "cooking", "crafts", "dance", "fashion", "film", "fitness", "football"]
 TOPICS += ["gadgets", "games", "gardens", "health", "history", "humour", "music", "news", "running", "science", "space"]
@@ -26,9 +27,6 @@ _COMMON_WORDS = 50
 _WORDS_OF_TOPIC = (len(WORDS) - _COMMON_WORDS) // len(TOPICS)
 _LONGEST_TITLE = 9
 _INTERESTS = np.array([0.6, 0.3, 0.1])
-_AGE = Shares([3, 5, 6, 6, 5, 4, 3, 3, 2, 2, 1, 1])
-_HOUR = Shares([5, 3, 2, 1, 1, 1, 1, 2, 2, 3, 3, 4, 5, 4, 3, 3, 3, 4, 5, 7, 9, 10, 10, 8])
-_NEW_REQUEST = 0.25
 _TASTE_SHARE = 0.4
 _MOST_POSITION = 19
 # Mean and standard deviation of a user's interest in the topic of a post.
@@ -65,9 +63,7 @@ class Posts:
 
     def features(self, seed: int, random: np.random.Generator, num_rows: int) -> Features:
         """Draws requests of about four rows, the user of each request, and a post for each row."""
-        is_new = random.random(num_rows, dtype=np.float32) < _NEW_REQUEST
-        is_new[0] = True
-        request = np.cumsum(is_new) - 1
+        request = draw_requests(random, num_rows)
         user = _USERS.ranks(random.random(request[-1] + 1))[request]
         interests = _interests(seed, user)
         post = _posts(random, interests[:, 0])
@@ -104,7 +100,7 @@ def _topics(post: np.ndarray) -> np.ndarray:
 
 def _user(seed: int, user: np.ndarray, interests: np.ndarray) -> Features:
     key = mix(user, seed * 64 + 2)
-    age = 16 + 4 * _AGE.of(key) + (key & np.uint64(3)).astype(np.int32)
+    age = ages_of(key)
     entries = [
         pc.binary_join_element_wise(named(topics, TOPICS), str(weight), ":")
         for topics, weight in zip(interests.T, _INTERESTS)
@@ -114,7 +110,7 @@ def _user(seed: int, user: np.ndarray, interests: np.ndarray) -> Features:
         "user_age": pa.array(age),
         "user_interests": pc.binary_join_element_wise(*entries, "|"),
     }
-    return Features(columns, {"user_age": (age - 34) / 11})
+    return Features(columns, {"user_age": standard_age(age)})
 
 
 def _post(seed: int, post: np.ndarray) -> Features:
@@ -127,8 +123,8 @@ def _post(seed: int, post: np.ndarray) -> Features:
         "post_id": text(scatter(post, _POSTS.size)),
         "topic": named(topic, TOPICS),
         "author": named(author, [f"author_{number}" for number in range(_AUTHORS.size)]),
-        "title": _joined(np.array(WORDS, object)[words], counts, " "),
-        "cover": _joined(np.char.mod("%.2f", cover).astype(object), np.full(len(post), COVER_NUMBERS), "|"),
+        "title": joined(np.array(WORDS, object)[words], counts, " "),
+        "cover": joined(np.char.mod("%.2f", cover).astype(object), np.full(len(post), COVER_NUMBERS), "|"),
         "post_hours": pa.array(hours),
     }
     inputs = {
@@ -160,15 +156,7 @@ def _cover(seed: int, post: np.ndarray) -> np.ndarray:
 
 
 def _context(random: np.random.Generator, request: np.ndarray) -> Features:
-    hour = _HOUR.draw(random, request[-1] + 1)[request]
+    hour = HOURS.draw(random, request[-1] + 1)[request]
     starts = np.flatnonzero(np.diff(request, prepend=-1))
     position = np.minimum(np.arange(len(request)) - starts[request], _MOST_POSITION).astype(np.int32)
     return Features({"hour": pa.array(hour), "position": pa.array(position)}, {"hour": hour, "position": position})
-
-
-def _joined(values: np.ndarray, counts: np.ndarray, separator: str) -> pa.Array:
-    """Joins the first `counts[row]` texts of each row of `values`, `[rows, most]`."""
-    kept = np.arange(values.shape[1]) < counts[:, None]
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
-    lists = pa.ListArray.from_arrays(pa.array(offsets), pa.array(values[kept], pa.string()))
-    return pc.binary_join(lists, separator)

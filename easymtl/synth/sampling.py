@@ -112,7 +112,7 @@ def joined(tags: np.ndarray, counts: np.ndarray, separator: str = "|") -> pa.Arr
     """Joins the first `counts[row]` tags of each row.
 
     Args:
-        tags: ids, `[rows, most]`.
+        tags: ids, or texts as objects, `[rows, most]`.
         counts: number of tags of each row, `[rows]`; 0 gives an empty text.
         separator: what stands between two tags.
     """

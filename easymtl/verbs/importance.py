@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from easymtl.config import Config, load_config, view
+from easymtl.config.names import IMPORTANCE_WAYS
 from easymtl.data.remote import is_remote
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.reporting.rates_files import rates_files
@@ -19,7 +20,6 @@ from easymtl.verbs.tensorflow_start import start_tensorflow
 if TYPE_CHECKING:
     from rich.console import Console
 
-_WAYS = ("feature", "input", "group")
 _LEAST = {"repeats": 1, "rows": 2, "seed": 0}
 _ENDINGS = {"output": (".csv", ".json"), "plot": (".svg", ".png", ".pdf")}
 _OF_PERMUTATIONS = ("input", "metric", "by", "repeats", "rows", "seed", "output")
@@ -61,8 +61,10 @@ def _check_options(options: Namespace) -> None:
     for name, default in _DEFAULTS.items():
         if getattr(options, name) is None:
             setattr(options, name, default)
-    if options.by not in _WAYS:
-        raise UserError(f'--by: "{options.by}" is none of {quoted(_WAYS)}.{did_you_mean(options.by, _WAYS)}')
+    if options.by not in IMPORTANCE_WAYS:
+        raise UserError(
+            f'--by: "{options.by}" is none of {quoted(IMPORTANCE_WAYS)}.{did_you_mean(options.by, IMPORTANCE_WAYS)}'
+        )
     for name, least in _LEAST.items():
         if getattr(options, name) < least:
             raise UserError(f"--{name}: {getattr(options, name)} is too small; the least is {least}.")

@@ -51,6 +51,10 @@ def test_a_default_shows_nothing():
     assert "CAGrad.c" not in fields_of("train_config { task_balancing { cagrad { c: 0.5 } } }")
     assert "KD.loss_weight" not in fields_of("model_config { kd { loss_weight: 1 } kd { loss_weight: 1.0 } }")
     assert "KD.loss_weight" in fields_of("model_config { kd { loss_weight: 1 } kd { loss_weight: 0.1 } }")
+    initializer = "feature_config { features { initializer { random_uniform_initializer { maxval: %s } } } }"
+    name = "RandomUniformInitializer.maxval"
+    assert name not in fields_of(initializer % 0.05)
+    assert name in fields_of(initializer % 0.06)
 
 
 def test_the_only_value_of_a_field_shows_all_that_there_is():

@@ -1,8 +1,11 @@
+from multiprocessing.pool import ThreadPool
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from benchmarks import latency
+from benchmarks import latency, sample_data
 from benchmarks.serving_calls import WARM_UP, batches, measure
 
 
@@ -67,3 +70,11 @@ def test_kinds_of_call_take_turns_and_the_warm_up_does_not_count():
     assert set(found) == {"raw columns", "packed", "nothing", "conversion"}
     assert all(len(seconds) == 2 and min(min(one) for one in seconds) >= 0 for seconds in found.values())
     assert seen[:4] == [[1], [b"x"], [2], [b"yy"]]
+
+
+def test_a_config_without_data_is_left_out_and_nothing_is_written(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(latency.multiprocessing, "get_context", lambda kind: SimpleNamespace(Pool=ThreadPool))
+    monkeypatch.setattr(sample_data, "ROOT", tmp_path)
+    latency.main(["mmoe_on_census", "--out", str(tmp_path / "found.json")])
+    assert "mmoe_on_census: left out: samples/data/census/train.parquet is not there" in capsys.readouterr().out
+    assert not (tmp_path / "found.json").exists()

@@ -5,11 +5,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from google.protobuf import text_format
 
 from benchmarks import sample_data
 from benchmarks.sample_data import data_overrides, sample_path
 from easymtl.config import load_config
 from easymtl.data.sources import open_source
+from easymtl.protos.data_pb2 import DatasetConfig
+from easymtl.protos.example_pb2 import Example
 from easymtl.synth import read_batches
 from easymtl.synth.funnel import Funnel
 from easymtl.synth.posts import Posts
@@ -74,3 +77,38 @@ def test_files_that_several_configs_read_have_all_columns(tmp_path, monkeypatch)
 def test_what_cannot_be_made_is_told(name, capsys):
     assert sample_data.main([name]) == 1
     assert f"{name} reads no data" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("data_set", "text", "is_so"),
+    [
+        ("taobao", 'input_type: CSVInput separator: ","', True),
+        ("taobao", 'input_type: CSVInput separator: "," with_header: true', False),
+        ("taobao", 'input_type: CSVInput separator: ";"', False),
+        ("taobao", "input_type: TFRecordInput", False),
+        ("taobao", "input_type: ParquetInput", False),
+        ("posts", "input_type: ParquetInput", True),
+        ("posts", 'input_type: CSVInput separator: ","', False),
+    ],
+)
+def test_data_that_synth_writes_as_a_config_reads_it_is_left_to_it(data_set, text, is_so):
+    assert sample_data._is_as_written(data_set, text_format.Parse(text, DatasetConfig())) is is_so
+
+
+def test_records_hold_each_value_in_the_list_of_its_type_and_none_where_there_is_none():
+    row = {
+        "text": "é",
+        "whole": -3,
+        "number": 0.5,
+        "none": None,
+        "empty": [],
+        "texts": ["a", "b"],
+        "numbers": [1.5, 2.0],
+    }
+    features = Example.FromString(sample_data._example(row)).features.feature
+    assert list(features["text"].bytes_list.value) == ["é".encode()]
+    assert list(features["whole"].int64_list.value) == [-3]
+    assert list(features["number"].float_list.value) == [0.5]
+    assert list(features["texts"].bytes_list.value) == [b"a", b"b"]
+    assert list(features["numbers"].float_list.value) == [1.5, 2.0]
+    assert not any(features[name].WhichOneof("kind") for name in ("none", "empty"))

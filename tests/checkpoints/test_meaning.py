@@ -5,6 +5,7 @@ from easymtl.checkpoints.meaning import difference_of_weights, meaning_of, requi
 from easymtl.checkpoints.restore import find_checkpoint, load_ranker
 from easymtl.errors import UserError
 from easymtl.protos.data_pb2 import DatasetConfig
+from easymtl.protos.feature_pb2 import FeatureConfig
 from easymtl.training.trainer import Trainer
 from tests.training.small_runs import CONFIG, load_config, write_data
 
@@ -98,6 +99,30 @@ def test_what_stands_for_a_missing_value_is_part_of_the_meaning(folder):
     # Checkpoints from before this was looked at.
     del state["meaning"]["defaults"]
     require_allowed(pipeline, state)
+
+
+def shared(folder, default="1", **price):
+    """Returns a config in which a group reads `age` by the `shared_names` of a feature that no group reads."""
+    pipeline = load_config(str(folder / "x.config")).pipeline
+    declared = pipeline.feature_config.features.add(feature_name="unread", input_names=["price"], shared_names=["age"])
+    declared.MergeFrom(FeatureConfig(feature_type="RawFeature", **price))
+    pipeline.data_config.input_fields.add(input_name="age", input_type="FLOAT", default_val=default)
+    pipeline.model_config.feature_groups[0].feature_names.append("age")
+    return pipeline
+
+
+def test_features_by_shared_names_mean_what_they_did(folder):
+    before = {"meaning": meaning_of(shared(folder))}
+    require_allowed(shared(folder), before)
+    says = "the field \"age\" has the default_val '2' in the config and '1' in the training"
+    require_refused_but_to_start_from(shared(folder, default="2"), before, says)
+    changed = shared(folder, normalizer_fn="log1p")
+    assert 'feature "age" has normalizer_fn log1p in the config' in difference_of_weights(changed, before)
+    with pytest.raises(UserError, match='feature "age" has normalizer_fn log1p'):
+        require_same_meaning(changed, find_checkpoint(changed), before)
+    # Checkpoints from before these were looked at.
+    del before["meaning"]["features"]["age"], before["meaning"]["defaults"]["age"]
+    require_allowed(changed, before)
 
 
 def words(**numbers):

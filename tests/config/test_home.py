@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from easymtl.cli import main
+from easymtl.cli import build_parser, main
+from easymtl.config.edits import FLAGS
 from easymtl.config.home import expand_home
 
 
@@ -54,3 +55,13 @@ def test_paths_of_the_command_line_are_written_out(home, capsys):
     assert f"{home}/x.config: there is no such file" in capsys.readouterr().err
     assert main(["synth", "tenrec", "--rows", "20", "--eval_rows", "10", "--out=~/made"]) == 0
     assert (Path(home) / "made" / "train.parquet").exists()
+
+
+def test_every_flag_that_names_files_takes_a_path(home):
+    """Those that stand for fields of the config are written out with the config."""
+    flags = [(name, flag) for name, verb in build_parser().verbs.items() for flag in verb._actions]
+    places = ("FILE", "DIR", "PATH", "PATHS", "WHICH", "EXPORT")
+    found = [(name, flag) for name, flag in flags if flag.metavar in places and flag.dest not in FLAGS]
+    assert len(found) >= 20
+    for name, flag in found:
+        assert flag.type is not None and flag.type("~/x") == f"{home}/x", f"{name} {flag.dest}"

@@ -8,8 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 from google.protobuf import text_format
 
+from easymtl.data.column_types import distinct_texts
+from easymtl.data.lists import encode_items
 from easymtl.data.sources import open_source
-from easymtl.data.text_form import text_forms
+from easymtl.data.text_form import TextForm, text_forms
 from easymtl.errors import UserError
 from easymtl.protos.pipeline_pb2 import Pipeline
 
@@ -241,3 +243,32 @@ def test_lists_of_lists_have_no_reader_without_a_separator_of_items(read):
     features = 'features { input_names: "tags" feature_type: SequenceFeature separator: ";" }'
     with pytest.raises(UserError, match="no input_type reads that"):
         read({"tags": pa.array([[["a"]]], pa.list_(pa.list_(pa.string())))}, config=pipeline(features))
+
+
+def test_a_step_of_empty_items_is_written_as_one_without_items(read):
+    features = 'features { input_names: "tags" feature_type: SequenceFeature separator: ";" seq_multi_sep: "|" }'
+    column = pa.array([[["a"], ["", None]], [["", ""], ["b", ""]]], pa.list_(pa.list_(pa.string())))
+    assert read({"tags": column}, config=pipeline(features))[0] == {"tags": ["a;", ";b|"]}
+
+
+@pytest.mark.parametrize("item", ["b|c", "b,c"])
+def test_an_item_that_holds_any_of_the_characters_that_features_split_at_is_refused(read, item):
+    config = pipeline('features { input_names: "tags" feature_type: TagFeature separator: "|," }')
+    assert read({"tags": [["a", "b"], ["c"]]}, config=config)[0] == {"tags": ["a|b", "c"]}
+    with pytest.raises(UserError, match=r"row 2 .*with an item that holds"):
+        read({"tags": [["a"], [item]]}, config=config)
+
+
+def test_empty_tags_behind_the_last_weight_take_none_of_another_row(read):
+    columns = {"tags": [["a", "b", "c", None, ""], ["d"], ["e"]], "weights": [[1, 2], [3], [4]]}
+    assert read(columns)[0]["weights"] == ["1|2", "3", "4"]
+
+
+def test_rows_that_no_text_stands_for_are_null_and_told_once_each():
+    form = TextForm(separators=("|",))
+    column = pa.array([[b"a|b", b"c"], [b"\xff", b"x|y"], [b"d"], None, [b"e", b"f|g", b"h|i"]], pa.list_(pa.binary()))
+    lists, bad = encode_items(column, form, lambda items: distinct_texts(items, form))
+    assert bad.tolist() == [0, 1, 4]
+    assert lists.to_pylist() == [None, None, ["d"], None, None]
+    lists, bad = encode_items(pa.array([[b"\xff"], [b"a|b"]]), form, lambda items: distinct_texts(items, form))
+    assert (lists.to_pylist(), bad.tolist()) == ([None, None], [0, 1])

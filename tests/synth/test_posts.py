@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from easymtl.synth import read_batches
-from easymtl.synth.posts import COVER_NUMBERS, TOPICS, WORDS
+from easymtl.synth.posts import COVER_NUMBERS, TOPICS, WORDS, Posts
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +65,24 @@ def test_posts_of_topics_that_a_user_cares_for_are_clicked_more(rows):
     means = [truth[weights == weight].mean() for weight in (0.0, 0.1, 0.3, 0.6)]
     assert means == sorted(means)
     assert means[-1] > 1.5 * means[0]
+
+
+def test_posts_are_chosen_for_what_the_user_likes_best(rows):
+    """Two of five rows are, and others by chance."""
+    best = [max((found := interests(row)), key=found.get) == row["topic"] for row in rows]
+    assert 0.4 < np.mean(best) < 0.55
+
+
+def test_what_a_click_follows_from_is_centred_and_scaled():
+    drawn = Posts().features(3, np.random.default_rng(3), 20_000).inputs
+    for name, number in {"fit": drawn["fit"], "user_age": drawn["user_age"], "post_hours": drawn["post_hours"]}.items():
+        assert np.mean(number) == pytest.approx(0, abs=0.15), name
+        assert np.std(number) == pytest.approx(1, abs=0.15), name
+
+
+def test_what_needs_a_click_is_nothing_without_one_and_stars_are_up_to_five(rows):
+    clicked, others = ([row for row in rows if row["click"] == click] for click in (1, 0))
+    assert {row["stars"] for row in clicked} == set(range(1, 6))
+    assert {row["like"] for row in clicked} == {0, 1}
+    assert min(row["read_seconds"] for row in clicked) > 0
+    assert {(row["like"], row["stars"], row["read_seconds"]) for row in others} == {(0, 0, 0)}

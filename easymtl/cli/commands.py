@@ -1,0 +1,211 @@
+"""The commands, and what each of them takes."""
+
+import argparse
+
+from easymtl import __version__
+from easymtl.cli.options import (
+    add_checkpoint,
+    add_field,
+    add_model_choice,
+    add_tasks,
+    add_training_fields,
+    add_verb,
+    path,
+    seconds,
+    true_or_false,
+    whole_number,
+)
+from easymtl.cli.parser import Parser
+
+_EPILOG = """\
+first steps:
+  easymtl synth livestream --rows 1000000
+  easymtl train --pipeline_config samples/configs/dbmtl_on_livestream.config
+
+The config language is described in docs/config.md.
+"""
+
+
+def build_parser() -> Parser:
+    """Returns the parser of all commands."""
+    parser = Parser(
+        prog="easymtl",
+        description="Multi-task ranking models from a text config: train, evaluate, export, score.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"easymtl {__version__}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND", parser_class=Parser)
+    scoring = (_add_train, _add_eval, _add_export, _add_predict, _add_importance)
+    for add in (*scoring, _add_serve, _add_check, _add_synth, _add_import, _add_convert):
+        add(verbs)
+    parser.verbs = verbs.choices
+    return parser
+
+
+def _add_train(verbs) -> None:
+    parser = add_verb(verbs, "train", "Train, evaluate at checkpoints, export; run again to continue.")
+    add_tasks(parser)
+    parser.add_argument(
+        "--new_data",
+        action="store_true",
+        help="train on with other files than those of the checkpoint, from their beginning",
+    )
+    add_training_fields(parser)
+    parser.add_argument(
+        "--continue_train",
+        nargs="?",
+        const=True,
+        default=True,
+        type=true_or_false,
+        metavar="BOOL",
+        help="true (default) goes on from the newest checkpoint in model_dir; false refuses a model_dir that has one",
+    )
+
+
+def _add_eval(verbs) -> None:
+    parser = add_verb(verbs, "eval", "Evaluate a checkpoint or a SavedModel.")
+    add_tasks(parser)
+    add_model_choice(parser)
+    add_field(parser, "eval_input_path", "PATHS")
+    parser.add_argument(
+        "--input", type=path, metavar="PATHS", help="data to evaluate on; default: the config's eval input"
+    )
+    parser.add_argument(
+        "--output",
+        type=path,
+        metavar="FILE",
+        help="where to write the result; default: eval_result.json in model_dir, "
+        "eval_result_best.json or eval_result_step_N.json; nowhere with --input or --saved_model",
+    )
+
+
+def _add_export(verbs) -> None:
+    parser = add_verb(verbs, "export", "Write a SavedModel and prove that it scores as the checkpoint does.")
+    add_tasks(parser)
+    parser.add_argument(
+        "--checkpoint",
+        type=path,
+        metavar="WHICH",
+        help="latest, best, a step, or a checkpoint folder; default: best with exporter_type: best, else latest",
+    )
+    parser.add_argument(
+        "--export_dir", type=path, metavar="DIR", help="where to write; default: model_dir/export/final"
+    )
+
+
+def _add_predict(verbs) -> None:
+    parser = add_verb(verbs, "predict", "Score CSV, Parquet or TFRecord files into a Parquet file.")
+    add_tasks(parser)
+    add_model_choice(parser)
+    parser.add_argument(
+        "--input", type=path, required=True, metavar="PATHS", help="files, globs or folders, separated by commas"
+    )
+    parser.add_argument(
+        "--output", type=path, required=True, metavar="PATH", help="a .parquet file or a folder, local or s3://"
+    )
+    parser.add_argument("--keep", default="", metavar="A,B", help="input columns to keep beside the scores")
+
+
+def _add_serve(verbs) -> None:
+    parser = add_verb(
+        verbs, "serve", "Serve an export over REST and gRPC, with a page to try it; for the desk.", takes_config=False
+    )
+    parser.add_argument(
+        "export",
+        type=path,
+        metavar="EXPORT",
+        help="an export, or a folder of numbered ones: the newest is served, and swapped",
+    )
+    parser.add_argument("--host", default="127.0.0.1", metavar="HOST", help="default: 127.0.0.1; 0.0.0.0 is everywhere")
+    for name, port in (("rest", 8501), ("grpc", 8500)):
+        parser.add_argument(
+            f"--{name}_port", type=whole_number, default=port, metavar="N", help=f"default: {port}; 0 is any free one"
+        )
+    parser.add_argument(
+        "--model_name", metavar="NAME", help="as requests call it; default: as in the model card, by its model_dir"
+    )
+    for name, default, text in (
+        ("max_batch_rows", 256, "most rows of several requests that are computed at once; 1 is no batching"),
+        ("max_rows", 10_000, "most rows of one request"),
+        ("max_bytes", 16 << 20, "most bytes of one request"),
+    ):
+        parser.add_argument(
+            f"--{name}", type=whole_number, default=default, metavar="N", help=f"{text}; default: {default}"
+        )
+    parser.add_argument(
+        "--timeout", type=seconds, default=30.0, metavar="S", help="seconds until a request is given up; default: 30"
+    )
+
+
+def _add_importance(verbs) -> None:
+    parser = add_verb(verbs, "importance", "Rank the features of a checkpoint by what each task loses without them.")
+    add_tasks(parser)
+    add_checkpoint(parser)
+    parser.add_argument(
+        "--input", type=path, metavar="PATHS", help="data to measure on; default: the config's eval input"
+    )
+    parser.add_argument("--metric", metavar="NAME", help="loss, or a metric of the towers; default: the first of each")
+    parser.add_argument("--by", metavar="WAY", help="what is permuted: feature (default), input, group")
+    parser.add_argument("--repeats", type=whole_number, metavar="N", help="permutations of each; default: 5")
+    parser.add_argument("--rows", type=whole_number, metavar="N", help="the first N rows; default: 100000")
+    parser.add_argument("--seed", type=whole_number, metavar="S", help="of the permutations; default: 0")
+    parser.add_argument("--output", type=path, metavar="FILE", help="a .csv or .json file to write the ranking to")
+    parser.add_argument(
+        "--plot", type=path, metavar="FILE", help="a .svg, .png or .pdf file to draw the ranking in; needs matplotlib"
+    )
+    parser.add_argument(
+        "--variational",
+        action="store_true",
+        help="write what variational_dropout has learnt, model_dir/feature_importance_GROUP.csv; reads no data",
+    )
+
+
+def _add_check(verbs) -> None:
+    parser = add_verb(verbs, "check", "Check a config, and the data against it, without training.")
+    add_tasks(parser)
+    add_training_fields(parser)
+    parser.add_argument("--network", action="store_true", help="also build the model and print it")
+
+
+def _add_synth(verbs) -> None:
+    parser = add_verb(verbs, "synth", "Make data whose best reachable quality is known.", takes_config=False)
+    parser.add_argument("name", metavar="NAME", help="livestream, tenrec, taobao, funnel, feed, posts or mmoe_paper")
+    parser.add_argument("--rows", type=whole_number, default=1_000_000, metavar="N", help="rows of the training file")
+    parser.add_argument(
+        "--eval_rows", type=whole_number, metavar="N", help="default: a fifth of --rows, at most 200,000"
+    )
+    parser.add_argument(
+        "--seed", type=whole_number, default=0, metavar="S", help="another seed is another hidden model"
+    )
+    parser.add_argument(
+        "--out", type=path, metavar="DIR", help="default: samples/data/NAME, where the sample configs read"
+    )
+    parser.add_argument("--format", metavar="FORMAT", help="parquet or csv; default: what the sample configs read")
+    parser.add_argument("--header", action="store_true", help="begin CSV files with the names of the columns")
+    parser.add_argument(
+        "--histories", metavar="FORM", help="of feed: lists (default in parquet) or text (default in csv): a|b|c"
+    )
+
+
+def _add_import(verbs) -> None:
+    parser = add_verb(verbs, "import-checkpoint", "Bring a checkpoint of EasyRec into a new model_dir.")
+    parser.add_argument(
+        "--from",
+        dest="source",
+        type=path,
+        required=True,
+        metavar="PATH",
+        help='".../model.ckpt-1000", or a folder with a file "checkpoint"',
+    )
+    parser.add_argument(
+        "--fresh_optimizer", action="store_true", help="leave the optimizer slots there, and begin at step 0"
+    )
+    parser.add_argument("--partial", action="store_true", help="import what fits; the rest starts as in a new model")
+
+
+def _add_convert(verbs) -> None:
+    parser = add_verb(verbs, "convert", "Turn a config of TorchEasyRec into one of easymtl.", takes_config=False)
+    parser.add_argument("config", type=path, metavar="FILE", help="config of TorchEasyRec, in text format")
+    parser.add_argument("--out", type=path, metavar="FILE", help="where to write; default: standard output")

@@ -1,0 +1,110 @@
+"""What several commands take: values of flags, and flags."""
+
+import argparse
+
+
+def path(text: str) -> str:
+    """Writes out `~`, which a shell leaves alone behind a comma or an "="."""
+    from easymtl.config.home import expand_home
+
+    return expand_home(text)
+
+
+def true_or_false(text: str) -> bool:
+    """Reads a flag that may be said without a value."""
+    if text.lower() not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f'"{text}" is neither true nor false')
+    return text.lower() == "true"
+
+
+def names(text: str) -> list[str]:
+    """Reads a comma list; spaces around names, and empty ones, are left out."""
+    return [name for name in map(str.strip, text.split(",")) if name]
+
+
+def whole_number(text: str) -> int:
+    """Reads a whole number."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'"{text}" is no whole number') from None
+
+
+def seconds(text: str) -> float:
+    """Reads a length of time, which is finite and above 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = float("nan")
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f'"{text}" is no number of seconds above 0')
+    return number
+
+
+def add_verb(verbs, name: str, description: str, takes_config: bool = True) -> argparse.ArgumentParser:
+    """Adds a command; one that takes a config takes what overrides its fields, too."""
+    parser = verbs.add_parser(name, help=description, description=description, allow_abbrev=False)
+    if takes_config:
+        parser.add_argument(
+            "--pipeline_config",
+            "--pipeline_config_path",
+            type=path,
+            required=True,
+            metavar="FILE",
+            help="config in text format",
+        )
+        parser.add_argument(
+            "--set",
+            dest="overrides",
+            action="append",
+            default=[],
+            metavar="PATH=VALUE",
+            help="override a field, e.g. --set train_config.num_steps=100; may be repeated",
+        )
+        parser.add_argument(
+            "--edit_config_json",
+            metavar="JSON",
+            help="override fields as EasyRec's flag does, before --set: "
+            """'{"train_config.num_steps": 10, "feature_configs[:].embedding_dim": 8}'""",
+        )
+        add_field(parser, "model_dir", "DIR")
+    return parser
+
+
+def add_field(parser: argparse.ArgumentParser, field: str, metavar: str) -> None:
+    """Adds a flag that is a field of the config, as EasyRec's commands have it."""
+    parser.add_argument(f"--{field}", metavar=metavar, help=f"{field} in place of that of the config")
+
+
+def add_training_fields(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags that are fields of a training."""
+    for field, metavar in (
+        ("train_input_path", "PATHS"),
+        ("eval_input_path", "PATHS"),
+        ("fine_tune_checkpoint", "PATH"),
+    ):
+        add_field(parser, field, metavar)
+
+
+def add_tasks(parser: argparse.ArgumentParser) -> None:
+    """Adds the choice of task towers."""
+    parser.add_argument(
+        "--tasks", type=names, metavar="A,B", help="the config with these task towers alone; default: all of them"
+    )
+
+
+def add_checkpoint(parser: argparse.ArgumentParser) -> None:
+    """Adds the choice of a checkpoint."""
+    parser.add_argument(
+        "--checkpoint",
+        type=path,
+        default="latest",
+        metavar="WHICH",
+        help="latest (default), best, a step, or a checkpoint folder",
+    )
+
+
+def add_model_choice(parser: argparse.ArgumentParser) -> None:
+    """Adds the choice of what scores: a checkpoint or a SavedModel."""
+    add_checkpoint(parser)
+    parser.add_argument("--saved_model", type=path, metavar="DIR", help="use this SavedModel instead of a checkpoint")

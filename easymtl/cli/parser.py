@@ -1,0 +1,53 @@
+"""A parser that refuses what it does not know, and says what was probably meant."""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from typing import NoReturn
+
+from easymtl.errors import did_you_mean, quoted
+
+EXIT_USER_ERROR = 2
+
+
+class Parser(argparse.ArgumentParser):
+    """Refuses what it does not know, and says what was probably meant."""
+
+    verbs: Mapping[str, "Parser"] = {}
+
+    def refuse_unknown(self, arguments: Sequence[str]) -> None:
+        """Ends with exit code 2 at a command or a flag that does not exist.
+
+        A mistyped flag is named before the required one that is missing because of it.
+        """
+        if not arguments:
+            self.error(f"name a COMMAND: {quoted(self.verbs)}.")
+        command = arguments[0]
+        if command.startswith("-"):
+            self._refuse_flags(arguments[:1])
+            return
+        if command not in self.verbs:
+            self.error(f'there is no command "{command}" ({quoted(self.verbs)}).{did_you_mean(command, self.verbs)}')
+        self.verbs[command]._refuse_flags(arguments[1:], self.verbs)
+
+    def _refuse_flags(self, arguments: Sequence[str], verbs: Mapping[str, "Parser"] | None = None) -> None:
+        known = self._option_string_actions
+        for flag in (text.split("=")[0] for text in arguments if text.startswith("--")):
+            if flag not in known:
+                self.error(f"unknown argument {flag}.{self._hint(flag, verbs or {})}")
+
+    def _hint(self, flag: str, verbs: Mapping[str, "Parser"]) -> str:
+        """Returns what to write in the place of a flag that does not exist."""
+        from easymtl.config.easyrec_flags import COUNTERPARTS
+
+        known = self._option_string_actions
+        ours = COUNTERPARTS.get(flag, "")
+        if ours and (ours in known or ours[:2] != "--" or " " in ours):
+            return f" In place of EasyRec's {flag}: {ours}."
+        others = [name for name, verb in verbs.items() if flag in verb._option_string_actions]
+        if others:
+            return f" It is a flag of {quoted(others)}."
+        return did_you_mean(flag, known) or f" There are {quoted(name for name in known if name[:2] == '--')}."
+
+    def error(self, message: str) -> NoReturn:
+        """Ends with exit code 2 and one line."""
+        self.exit(EXIT_USER_ERROR, f"{self.prog}: {message}\nRun {self.prog} --help for what is allowed.\n")
