@@ -17,6 +17,9 @@ from easymtl.server.signature import NO_PADDING, Arrays, Signature
 
 Observe = Callable[[int], None]
 
+# Lists are padded to the widest of a batch: one request of a very wide row must not make as much of all others.
+_MOST_PADDED = 1 << 20
+
 
 @dataclass(frozen=True, eq=False)
 class Job:
@@ -46,6 +49,14 @@ class Job:
             for name, tensor in self.signature.inputs.items()
             if tensor.padding is NO_PADDING
         )
+
+    @cached_property
+    def width(self) -> int:
+        """Returns how wide its lists make those of others in a batch; 0 without any."""
+        if self.signature.is_flat:
+            return 0
+        padded = [name for name, tensor in self.signature.inputs.items() if tensor.padding is not NO_PADDING]
+        return max((self.arrays[name].shape[1] for name in padded), default=0)
 
     def goes_with(self, other: "Job") -> bool:
         """Returns whether two requests can be computed at once."""
@@ -125,19 +136,23 @@ class Batcher:
         """Takes from the queue the first request and those that go with it."""
         batch: list[Job] = []
         left: list[Job] = []
-        rows = 0
+        rows = width = 0
         for job in self._waiting:
             if job.answer.done():
                 # Whoever asked is gone.
                 job.model.give_back()
-            elif not batch or (job.goes_with(batch[0]) and rows + job.rows <= self._max_batch_rows):
+            elif not batch or (job.goes_with(batch[0]) and self._is_small(rows + job.rows, max(width, job.width))):
                 batch.append(job)
                 rows += job.rows
+                width = max(width, job.width)
             else:
                 left.append(job)
         self._waiting = left
         self._waiting_rows = sum(max(1, job.rows) for job in left)
         return batch
+
+    def _is_small(self, rows: int, width: int) -> bool:
+        return rows <= self._max_batch_rows and rows * width <= _MOST_PADDED
 
     async def _compute(self, batch: Sequence[Job]) -> None:
         self._observe(sum(job.rows for job in batch))

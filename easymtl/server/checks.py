@@ -1,5 +1,6 @@
 """What is checked of a request before it waits for its turn: names, types, axes and numbers of rows."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -49,13 +50,16 @@ def check_names(signature: Signature, given: Iterable[str]) -> None:
 
 
 def check_shapes(signature: Signature, shapes: Mapping[str, tuple[int, ...]], limits: Limits) -> int:
-    """Sees that the inputs have their axes and one number of rows; returns that number.
+    """Sees that the inputs have their axes, one number of rows and a size that fits; returns the number of rows.
+
+    It is asked before anything of that size is made: padding and repeated values make much of few bytes.
 
     Raises:
         Refusal: they do not; the text names the input.
     """
     first = next(iter(shapes.values()), ())
     if not (signature.is_flat and len(first) == 1 and all(shape == first for shape in shapes.values())):
+        _check_size(shapes, limits)
         _check_one_by_one(signature, shapes)
     num_rows = signature.num_rows(shapes)
     if num_rows > limits.rows:
@@ -70,6 +74,18 @@ def _check_one_by_one(signature: Signature, shapes: Mapping[str, tuple[int, ...]
     sizes = {name: shapes[name][0] for name, tensor in signature.inputs.items() if tensor.is_by_row}
     if len(set(sizes.values())) > 1:
         raise invalid(_unequal(sizes))
+
+
+def _check_size(shapes: Mapping[str, tuple[int, ...]], limits: Limits) -> None:
+    """Sees that there are no more values than a request of so many bytes could hold one by one."""
+    sizes = {name: math.prod(shape) for name, shape in shapes.items()}
+    total = sum(sizes.values())
+    if total > limits.bytes:
+        name = max(sizes, key=sizes.__getitem__)
+        raise invalid(
+            f'input "{name}" has the shape {list(shapes[name])}, and all inputs together {total:,} values: more than a '
+            f"request may hold, {limits.bytes:,} (--max_bytes)."
+        )
 
 
 def expected(tensor: Tensor) -> str:

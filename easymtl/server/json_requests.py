@@ -11,7 +11,7 @@ import numpy as np
 from easymtl.errors import did_you_mean, quoted
 from easymtl.server.checks import Limits, at_row, check_names, check_shapes, expected
 from easymtl.server.refusal import invalid
-from easymtl.server.scalars import array_of, shown
+from easymtl.server.scalars import WORDS, array_of, shown
 from easymtl.server.signature import NO_PADDING, Arrays, Signature, Tensor
 
 _KEYS = ("instances", "inputs", "signature_name")
@@ -40,7 +40,7 @@ def read(body: bytes) -> JsonRequest:
         Refusal: it is no JSON, or no request.
     """
     try:
-        said = json.loads(body)
+        said = json.loads(body, parse_constant=WORDS.__getitem__)
     except RecursionError:
         raise invalid("the body is JSON that is nested too deeply.") from None
     except ValueError as error:
@@ -73,8 +73,9 @@ def arrays_of(request: JsonRequest, signature: Signature, limits: Limits) -> tup
         columns = _columns_of_rows(request.content, signature, limits)
     else:
         columns = _columns(request.content, signature)
-    arrays = {name: _array(tensor, columns[name]) for name, tensor in signature.inputs.items()}
-    return arrays, check_shapes(signature, {name: array.shape for name, array in arrays.items()}, limits)
+    shapes = {name: _shape(tensor, columns[name]) for name, tensor in signature.inputs.items()}
+    num_rows = check_shapes(signature, shapes, limits)
+    return {name: _array(one, columns[name], shapes[name]) for name, one in signature.inputs.items()}, num_rows
 
 
 def _columns_of_rows(rows: Any, signature: Signature, limits: Limits) -> dict[str, list]:
@@ -118,13 +119,10 @@ def _is_named(value: Any, names: Collection[str]) -> bool:
     return isinstance(value, dict) and (value.keys() != {"b64"} or "b64" in names)
 
 
-def _array(tensor: Tensor, column: Any) -> np.ndarray:
+def _array(tensor: Tensor, column: Any, shape: tuple[int, ...]) -> np.ndarray:
     """Returns a column of nested lists as an array."""
-    if type(column) is list and tensor.shape is not None and len(tensor.shape) == 1:
-        # Nearly all are this: nothing to walk through.
+    if len(shape) == 1:
         return array_of(tensor, column, _place_of_row)
-    rank = None if tensor.shape is None else len(tensor.shape)
-    shape = _shape(tensor, column, rank)
     flat = _flat(tensor, column, shape)
     size = max(1, len(flat) // shape[0] if shape and shape[0] else 1)
     return array_of(tensor, flat, lambda index: _place_of_row(index // size)).reshape(shape)
@@ -134,8 +132,12 @@ def _place_of_row(index: int) -> str:
     return f"row {index} (the first is 0) holds"
 
 
-def _shape(tensor: Tensor, column: Any, rank: int | None) -> tuple[int, ...]:
+def _shape(tensor: Tensor, column: Any) -> tuple[int, ...]:
     """Returns the axes of nested lists: of each axis the longest, where rows may be padded."""
+    rank = None if tensor.shape is None else len(tensor.shape)
+    if rank == 1 and type(column) is list:
+        # Nearly all are this: nothing to walk through. Lists among the values are none of any type.
+        return (len(column),)
     shape: list[int] = []
     level = [column]
     while level and any(isinstance(value, list) for value in level) and len(shape) < _DEEPEST:

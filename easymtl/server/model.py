@@ -1,5 +1,6 @@
 """A version of a model in memory: its SavedModel in a session of its own, which is given back when nobody needs it."""
 
+import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -121,6 +122,9 @@ def name_in(folder: Path) -> str:
 
     A SavedModel that does not tell one is called `model`.
     """
-    versions = numbered(folder)
-    newest = folder if is_export(folder) or not versions else versions[max(versions)]
-    return str(describe(newest).get("name") or _NO_NAME)
+    versions = {0: folder} if is_export(folder) else numbered(folder)
+    for number in sorted(versions, reverse=True):
+        # A broken one is told when it is loaded, and one before it may be served.
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            return str(describe(versions[number]).get("name") or _NO_NAME)
+    return _NO_NAME

@@ -27,13 +27,11 @@ _KINDS = {dtype: object if dtype == tf.string else dtype.as_numpy_dtype for dtyp
 def arrays_of(inputs: Mapping[str, tensor_pb2.TensorProto], signature: Signature, limits: Limits) -> tuple[Arrays, int]:
     """Returns the inputs as arrays, checked, and the number of rows.
 
-    A shape is looked at before anything of its size is made.
-
     Raises:
         Refusal: they are not what the signature takes; the text names the input.
     """
     check_names(signature, inputs)
-    shapes = {name: _shape(tensor, inputs[name], limits) for name, tensor in signature.inputs.items()}
+    shapes = {name: _shape(tensor, inputs[name]) for name, tensor in signature.inputs.items()}
     num_rows = check_shapes(signature, shapes, limits)
     return {name: _array(one, inputs[name], shapes[name]) for name, one in signature.inputs.items()}, num_rows
 
@@ -64,8 +62,8 @@ def message_of(array: np.ndarray) -> tensor_pb2.TensorProto:
     return message
 
 
-def _shape(tensor: Tensor, message: tensor_pb2.TensorProto, limits: Limits) -> tuple[int, ...]:
-    """Returns the shape that a message says, if its type is right and it can hold that much."""
+def _shape(tensor: Tensor, message: tensor_pb2.TensorProto) -> tuple[int, ...]:
+    """Returns the shape that a message says, if its type is right."""
     if message.dtype != tensor.dtype.as_datatype_enum:
         known = types_pb2.DataType.DESCRIPTOR.values_by_number.get(message.dtype)
         found = known.name if known else message.dtype
@@ -74,10 +72,6 @@ def _shape(tensor: Tensor, message: tensor_pb2.TensorProto, limits: Limits) -> t
     shape = tuple(dim.size for dim in message.tensor_shape.dim)
     if message.tensor_shape.unknown_rank or any(size < 0 for size in shape):
         raise invalid(f'input "{tensor.name}" has no definite shape.{expected(tensor)}')
-    if math.prod(shape) > limits.bytes:
-        raise invalid(
-            f'input "{tensor.name}" says the shape {list(shape)}, more than a request may hold (--max_bytes).'
-        )
     return shape
 
 

@@ -17,7 +17,6 @@ class Code(Enum):
 
     INVALID_ARGUMENT = (400, grpc.StatusCode.INVALID_ARGUMENT)
     NOT_FOUND = (404, grpc.StatusCode.NOT_FOUND)
-    METHOD_NOT_ALLOWED = (405, grpc.StatusCode.UNIMPLEMENTED)
     TOO_LARGE = (413, grpc.StatusCode.RESOURCE_EXHAUSTED)
     ENCODING = (415, grpc.StatusCode.UNIMPLEMENTED)
     INTERNAL = (500, grpc.StatusCode.INTERNAL)

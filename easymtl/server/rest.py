@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from starlette.applications import Starlette
@@ -80,9 +80,9 @@ class _Rest:
         try:
             if not target or target["what"] not in (None, ":predict", "/metadata"):
                 raise Refusal(Code.NOT_FOUND, f"{request.method} {path}: only {_FORMS}.")
-            method = "POST" if target["what"] == ":predict" else "GET"
-            if request.method != method:
-                raise Refusal(Code.METHOD_NOT_ALLOWED, f"{path}: send it by {method}; {_FORMS}.")
+            methods = ("POST",) if target["what"] == ":predict" else ("GET", "HEAD")
+            if request.method not in methods:
+                raise HTTPException(405, f"send it by {methods[0]}", {"Allow": ", ".join(methods)})
             version = int(target["version"]) if target["version"] else None
             asked = (target["name"], version, target["label"] or "")
             if target["what"] == ":predict":
@@ -145,8 +145,8 @@ async def _body(request: Request, most: int) -> bytes:
     return b"".join(parts)
 
 
-def _json(document: Any, code: int = 200) -> Response:
-    return Response(json.dumps(document, ensure_ascii=False).encode(), code, media_type="application/json")
+def _json(document: Any, code: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(json.dumps(document, ensure_ascii=False).encode(), code, headers, "application/json")
 
 
 def _refused(refusal: Refusal) -> Response:
@@ -157,7 +157,7 @@ async def _not_there(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     path = request.scope["path"]
     text = f"{request.method} {path}: {error.detail}; {_FORMS}."
-    return _json({"error": text}, error.status_code)
+    return _json({"error": text}, error.status_code, error.headers)
 
 
 async def _failed(request: Request, error: Exception) -> Response:

@@ -14,6 +14,9 @@ from easymtl.server.signature import Tensor
 
 Place = Callable[[int], str]
 
+WORDS = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
+"""What JSON has no number for. Infinity that is not the value here was written as a number, and was too large."""
+
 _NUMBERS = {int, float}
 _WHOLE = {
     tf.int32: (np.int32, -(1 << 31), (1 << 31) - 1),
@@ -107,8 +110,8 @@ def _decimals(tensor: Tensor, values: Sequence[Any], place: Place) -> np.ndarray
     def is_wrong(value: Any) -> bool:
         if type(value) not in _NUMBERS:
             return True
-        is_finite = type(value) is int or abs(value) < float("inf")
-        return is_finite and abs(value) > largest
+        is_word = any(value is word for word in WORDS.values())
+        return not is_word and abs(value) > largest
 
     if not set(map(type, values)) <= _NUMBERS:
         refuse(tensor, values, place, is_wrong)
@@ -116,7 +119,8 @@ def _decimals(tensor: Tensor, values: Sequence[Any], place: Place) -> np.ndarray
         wide = np.array(values, np.float64)
     except OverflowError:
         refuse(tensor, values, place, is_wrong)
-    if kind is not np.float64 and (np.abs(wide[np.isfinite(wide)]) > largest).any():
+    # An infinite value is looked at once more: most have none.
+    if (np.abs(wide) > largest).any() and any(map(is_wrong, values)):
         refuse(tensor, values, place, is_wrong)
     return wide.astype(kind)
 

@@ -16,11 +16,11 @@ from easymtl.server.model import Model
 from easymtl.server.proto_requests import arrays_of
 from easymtl.server.refusal import Refusal
 from easymtl.server.signature import NO_PADDING, Arrays, Signature, Tensor
+from easymtl.serving.warmup_file import FILE, MOST_RECORDS
 
-REQUESTS = Path("assets.extra") / "tf_serving_warmup_requests"
+REQUESTS = Path("assets.extra") / FILE
 
 _SIZES = (1, 2, 64)
-_MOST_REQUESTS = 1000
 _NO_LIMITS = Limits(rows=1 << 31, bytes=1 << 31, seconds=0.0)
 
 
@@ -81,7 +81,7 @@ def _requests(model: Model, tell: Callable[[str], None]) -> Iterator[tuple[str, 
         return
     num_records = 0
     try:
-        for record in tf.data.TFRecordDataset(str(path)).take(_MOST_REQUESTS).as_numpy_iterator():
+        for record in tf.data.TFRecordDataset(str(path)).take(MOST_RECORDS).as_numpy_iterator():
             num_records += 1
             log = prediction_log_pb2.PredictionLog.FromString(record)
             with contextlib.suppress(Refusal):

@@ -6,6 +6,7 @@ from argparse import Namespace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from easymtl.errors import UserError, quoted
 from easymtl.verbs.tensorflow_start import start_tensorflow
@@ -89,13 +90,14 @@ def _print_ready(desk: "Desk", address: "Address") -> None:
     host = {"0.0.0.0": "localhost", "::": "localhost"}.get(address.host, address.host)
     host = f"[{host}]" if ":" in host else host
     url = f"http://{host}:{address.rest_port}"
+    predict = f"{url}/v1/models/{quote(desk.options.name)}:predict"
     terminal = open_terminal()
     step = model.description.get("step")
     inputs = [f"{name} {tensor.dtype.name}" for name, tensor in signature.inputs.items()]
     values = {
         "model": f"{desk.options.name}, version {model.version}{'' if step is None else f' of step {step}'}",
         "export": model.folder,
-        "REST": f"{url}/v1/models/{desk.options.name}:predict",
+        "REST": predict,
         "gRPC": f"{host}:{address.grpc_port}, tensorflow.serving.PredictionService/Predict",
         "page": f"{url}/",
         "health": f"{url}/healthz, {url}/readyz, {url}/metrics",
@@ -107,7 +109,7 @@ def _print_ready(desk: "Desk", address: "Address") -> None:
     body = request_body(signature, example_row(model, signature))
     print_line(terminal, "A request:", "bold")
     # As it is, on one line: it is there to be copied.
-    print(f"curl -d {shlex.quote(body)} {url}/v1/models/{desk.options.name}:predict", flush=True)
+    print(f"curl -d {shlex.quote(body)} {shlex.quote(predict)}", flush=True)
 
 
 def _cut(items) -> str:

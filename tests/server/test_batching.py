@@ -70,6 +70,20 @@ def run(requests, **options):
 ONE = signature()
 
 
+def asked(batcher, model, value, seconds=20):
+    """Returns the answer to come of a request of one row."""
+    return asyncio.ensure_future(batcher.compute(model, ONE, {"x": np.array([value])}, 1, seconds))
+
+
+async def at_work(model):
+    """Returns a queue whose model computes a request, and the answer to that."""
+    batcher = Batcher(10, 100)
+    batcher.start()
+    first = asked(batcher, model, 1)
+    await asyncio.sleep(0.02)
+    return batcher, first
+
+
 def test_what_came_meanwhile_is_one_batch():
     model = Doubling(is_open=False)
     answers, batches = run([(model, ONE, [1]), (model, ONE, [2, 3]), (model, ONE, []), (model, ONE, [4])])
@@ -111,6 +125,13 @@ def test_lists_are_padded_to_the_widest_only_where_something_says_with_what():
     model, lists = Doubling(is_open=False), signature((None, None), out=(None, 3))
     run([(model, lists, [[0]]), (model, lists, [[1]]), (model, lists, [[2, 3]]), (model, lists, [[4]])])
     assert model.asked == [[[0]], [[1], [4]], [[2, 3]]]
+
+
+def test_a_wide_row_does_not_make_the_rows_of_others_as_wide():
+    model, lists = Doubling(is_open=False), signature((None, None), padding=7, out=(None, 3))
+    wide = [[1] * (1 << 19)]
+    run([(model, lists, [[0]]), (model, lists, [[1]]), (model, lists, wide), (model, lists, [[2]]), (model, ONE, [3])])
+    assert [np.shape(asked) for asked in model.asked] == [(1, 1), (2, 1 << 19), (1, 1), (1,)]
 
 
 def test_a_bad_row_fails_alone():
@@ -164,13 +185,10 @@ def test_who_has_gone_is_left_out_of_the_next_batch():
     model = Doubling(is_open=False)
 
     async def go():
-        batcher = Batcher(10, 100)
-        batcher.start()
-        first = asyncio.ensure_future(batcher.compute(model, ONE, {"x": np.array([1])}, 1, 20))
-        await asyncio.sleep(0.02)
+        batcher, first = await at_work(model)
         with pytest.raises(Refusal, match=r"no answer within 0\.01 seconds"):
-            await batcher.compute(model, ONE, {"x": np.array([2])}, 1, 0.01)
-        last = asyncio.ensure_future(batcher.compute(model, ONE, {"x": np.array([3])}, 1, 20))
+            await asked(batcher, model, 2, seconds=0.01)
+        last = asked(batcher, model, 3)
         await asyncio.sleep(0)
         model.gate.set()
         await asyncio.gather(first, last)
@@ -184,11 +202,8 @@ def test_at_the_end_what_is_computed_is_answered_and_what_waits_is_refused():
     model = Doubling(is_open=False)
 
     async def end():
-        batcher = Batcher(10, 100)
-        batcher.start()
-        first = asyncio.ensure_future(batcher.compute(model, ONE, {"x": np.array([1])}, 1, 20))
-        await asyncio.sleep(0.02)
-        second = asyncio.ensure_future(batcher.compute(model, ONE, {"x": np.array([2])}, 1, 20))
+        batcher, first = await at_work(model)
+        second = asked(batcher, model, 2)
         await asyncio.sleep(0.02)
         threading.Timer(0.05, model.gate.set).start()
         await batcher.stop()

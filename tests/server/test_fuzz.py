@@ -11,7 +11,7 @@ from tensorflow_serving.apis import predict_pb2
 from easymtl.server.grpc_services import server_of
 from tests.server.tiny_export import INPUTS, ROW, client_of
 
-BODIES = 300
+BODIES = 500
 CODES = {
     grpc.StatusCode.INVALID_ARGUMENT,
     grpc.StatusCode.NOT_FOUND,

@@ -158,6 +158,15 @@ def test_an_input_of_another_form_is_refused_by_name(predict, inputs, says):
     refused(lambda: predict(request_of(columns() | inputs)), INVALID, *says)
 
 
+def test_values_that_stand_for_many_are_not_repeated_beyond_the_limit(predict):
+    """Each input alone is as large as a request may be, or smaller: it is all of them that count."""
+    tags = message("string", [64, 1019], string_val=[b"a"])
+    inputs = columns(64) | {"tags": tags}
+    assert arrays(predict(request_of(inputs)))["kinds"][0].tolist() == [32.5, 1019, 1]
+    tags.tensor_shape.dim[1].size = 1020
+    refused(lambda: predict(request_of(inputs)), INVALID, 'input "tags" has the shape [64, 1020]', "--max_bytes")
+
+
 def test_an_input_that_is_not_there_is_named(predict):
     given = columns()
     del given["age"]

@@ -94,6 +94,12 @@ def test_numbers_that_json_has_no_word_for_are_answered_as_tensorflow_serving_do
     assert said["predictions"][2]["y_seconds"] == 32.5
 
 
+@pytest.mark.parametrize("number", ["1e999", "-1e309", "1e39"])
+def test_infinity_is_a_word_and_not_a_number_that_is_too_large(predict, number):
+    body = json.dumps({"instances": [ROW, ROW]}).replace("2.5", "Infinity", 1).replace("2.5", number, 1)
+    refused(predict(body.encode()), 'input "price": row 1')
+
+
 def test_a_text_that_is_no_utf8_comes_back_as_base64(predict):
     sent = {"b64": base64.b64encode(b"\xfe\xff").decode()}
     code, said = predict({"instances": [ROW | {"user": sent}, ROW | {"user": "用户 😀"}]})
@@ -196,6 +202,12 @@ def test_rows_of_lists_are_padded_and_other_inputs_are_not(predict):
     refused(predict(ragged), 'input "tags": row 1', "1 values, and row 0 2 values")
 
 
+def test_padding_does_not_make_much_of_few_bytes(predict):
+    """A row of many values among rows of none: each alone is small."""
+    columns = {name: [value] * 100 for name, value in ROW.items()} | {"tags": [[""] * 1000, *[[]] * 99]}
+    refused(predict({"inputs": columns}), 'input "tags" has the shape [100, 1000]', "100,500 values", "--max_bytes")
+
+
 def test_what_the_graph_refuses_is_told_in_its_own_words(predict):
     refused(predict({"instances": [ROW | {"age": -1}]}), "input age: a row is below 0.")
 
@@ -218,6 +230,25 @@ def test_paths_versions_and_methods(ask, predict):
     refused(ask("DELETE", PREDICT), code=405)
     refused(ask("GET", "/elsewhere"), "/v1/models/NAME", code=404)
     refused(ask("POST", PREDICT, content=b"", headers={"content-encoding": "gzip"}), "Content-Encoding", code=415)
+
+
+def test_a_method_that_is_not_taken_is_told_those_that_are(loop, desk):
+    def allowed(method, path):
+        response = loop.run_until_complete(client_of(desk).request(method, path))
+        assert response.status_code == 405
+        return set(response.headers["allow"].split(", "))
+
+    assert allowed("GET", PREDICT) == allowed("HEAD", PREDICT) == {"POST"}
+    assert allowed("POST", "/v1/models/model") == {"GET", "HEAD"}
+    assert allowed("OPTIONS", "/") == {"GET", "HEAD"}
+    assert allowed("PUT", PREDICT) >= {"POST"}
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/v1/models/model", "/v1/models/model/metadata"])
+def test_who_asks_for_the_head_alone_is_answered_as_who_asks_for_all(loop, desk, path):
+    got, head = (loop.run_until_complete(client_of(desk).request(method, path)) for method in ("GET", "HEAD"))
+    assert got.status_code == head.status_code == 200
+    assert got.headers["content-length"] == head.headers["content-length"]
 
 
 def test_status_and_metadata(ask):

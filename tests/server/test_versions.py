@@ -200,5 +200,9 @@ def test_a_model_is_called_as_its_newest_export_says(tmp_path):
         (extra / "easymtl.json").write_text(json.dumps({"name": name}))
     assert name_in(tmp_path) == "new_shop"
     assert name_in(tmp_path / "2") == "shop"
+    # The one before is served when the newest cannot be loaded.
+    for harm in ("{", "[]", "\xff"):
+        (tmp_path / "10" / "assets.extra" / "easymtl.json").write_bytes(harm.encode("latin-1"))
+        assert name_in(tmp_path) == "shop"
     (tmp_path / "10" / "assets.extra" / "easymtl.json").unlink()
     assert name_in(tmp_path) == "model"

@@ -62,15 +62,15 @@ def write_export(folder: Path, factor: float = 1.0) -> Path:
     return folder
 
 
-def desk_of(folder: Path, **limits) -> Desk:
+def desk_of(folder: Path, name: str = "model", **limits) -> Desk:
     """Returns a desk that has loaded nothing yet."""
     given = {"rows": 100, "bytes": 1 << 16, "seconds": 20.0} | limits
-    return Desk(Versions(folder, seconds=0.02), Options("model", 256, Limits(**given)))
+    return Desk(Versions(folder, seconds=0.02), Options(name, 256, Limits(**given)))
 
 
-async def open_desk(folder: Path, **limits) -> Desk:
+async def open_desk(folder: Path, name: str = "model", **limits) -> Desk:
     """Returns a desk that serves."""
-    desk = desk_of(folder, **limits)
+    desk = desk_of(folder, name, **limits)
     await desk.versions.load()
     desk.batcher.start()
     return desk

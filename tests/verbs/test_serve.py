@@ -1,5 +1,6 @@
 """`easymtl serve` as it is started, called as it says, and stopped."""
 
+import asyncio
 import json
 import os
 import re
@@ -14,8 +15,16 @@ import urllib.request
 import pytest
 
 from easymtl.cli import main
+from easymtl.server.running import Address
 from easymtl.verbs import serve
-from tests.server.tiny_export import ROW, write_export
+from tests.server.tiny_export import ROW, client_of, open_desk, write_export
+
+
+@pytest.fixture(scope="module")
+def loop():
+    loop = asyncio.new_event_loop()
+    yield loop
+    loop.close()
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +85,18 @@ def test_help_names_what_there_is_to_set(capsys):
     said = capsys.readouterr().out
     for flag in ("EXPORT", "--host", "--rest_port", "--grpc_port", "--max_batch_rows", "--max_bytes", "--timeout"):
         assert flag in said
+
+
+@pytest.mark.parametrize("name", ["it's", "a&b", "用户", "100%", "a?b#c", "$HOME"])
+def test_the_line_that_is_printed_calls_a_model_of_any_name(loop, folder, capsys, name):
+    desk = loop.run_until_complete(open_desk(folder, name=name))
+    serve._print_ready(desk, Address("127.0.0.1", 8501, 8500))
+    curl, flag, body, url = shlex.split(capsys.readouterr().out.splitlines()[-1])
+    assert (curl, flag, url.isascii()) == ("curl", "-d", True)
+    answer = loop.run_until_complete(client_of(desk).post(url, content=body.encode()))
+    assert answer.json()["predictions"][0]["y_seconds"] == 1.5
+    loop.run_until_complete(desk.batcher.stop())
+    desk.versions.close()
 
 
 @pytest.fixture(scope="module")
