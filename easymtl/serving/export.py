@@ -36,7 +36,7 @@ from easymtl.serving.proof_of_signatures import with_further
 from easymtl.serving.proof_rows import ProofRows, missing_row, proof_rows
 from easymtl.serving.request_form import RequestForm
 from easymtl.serving.saved_model import ServingModel
-from easymtl.serving.server_configs import served_name, write_configs
+from easymtl.serving.server_configs import served_name
 from easymtl.serving.server_files import write_server_files
 from easymtl.serving.signature_listing import list_signatures
 from easymtl.serving.signatures import SIGNATURE, keywords, save
@@ -121,9 +121,7 @@ def export(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path, keep:
             list_signatures(draft, ranker.feature_set.packing, model.form, done.missing, done.padding),
         )
         examples = _examples(pipeline, rows) or missing_row(pipeline, model.fields, encode)
-        state, inputs = done.checkpoint.state(), signatures[SIGNATURE].inputs
-        write_server_files(pipeline, draft, state, facts, parity, examples, inputs)
-        write_configs(draft / "assets.extra", served_name(pipeline), model.form.num_rows, model.form.lists)
+        write_server_files(pipeline, draft, done.checkpoint.state(), facts, parity, examples, signatures)
         publish(draft, final)
     except (OSError, tf.errors.OpError) as error:
         raise UserError(f"{final}: could not be written: {reason(error)}") from None

@@ -16,7 +16,6 @@ from easymtl.config import view
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.serving.parity import Parity
 from easymtl.serving.request_example import curl_line, grpc_lines
-from easymtl.serving.server_configs import served_name
 from easymtl.serving.warmup_file import FILE as WARMUP
 
 FILE = "model_card.md"
@@ -40,7 +39,7 @@ def model_card(
         facts: what `assets.extra/easymtl.json` holds.
         parity: how it was compared with the checkpoint.
     """
-    name = served_name(pipeline)
+    name = facts["name"]
     parts = [
         f"# {name}",
         f"{view.model_name(pipeline)} with {len(view.task_towers(pipeline))} tasks, after {facts['step']:,} steps of "

@@ -1,4 +1,4 @@
-"""What a server and its users need, in `assets.extra` of an export: warm-up, an example of a request, a model card."""
+"""What a server and its users need, in `assets.extra` of an export: warm-up, configs, an example, a card."""
 
 import shutil
 from collections.abc import Mapping
@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import tensorflow as tf
 
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.serving import model_card, request_example
 from easymtl.serving.parity import Parity
-from easymtl.serving.server_configs import served_name
-from easymtl.serving.signatures import SIGNATURE
+from easymtl.serving.server_configs import write_configs
+from easymtl.serving.signatures import SIGNATURE, Signature
 from easymtl.serving.warmup import SIZES, check_warmup, write_warmup
 from easymtl.serving.warmup_file import FILE as WARMUP
 from easymtl.serving.warmup_file import own_warmup
@@ -25,33 +24,34 @@ def write_server_files(
     facts: Mapping[str, Any],
     parity: Parity | None,
     examples: Mapping[str, pa.Array] | None,
-    inputs: Mapping[str, tf.TensorSpec],
+    signatures: Mapping[str, Signature],
 ) -> None:
     """Writes the files of an export; a warm-up file that a user brings takes the place of the one that is made.
 
     Args:
         pipeline: the config.
-        folder: of the SavedModel, all other files of which are there.
+        folder: of the SavedModel, all other files of which are there: the card has their checksums.
         state: of the checkpoint.
         facts: what `easymtl.json` holds.
         parity: how it was compared with the checkpoint.
         examples: rows as a client sends them, by input; None when no row can be made, and none is written.
-        inputs: of the signature of raw columns.
+        signatures: of the model, all of which a warm-up file may ask.
 
     Raises:
         UserError: the warm-up file of the user is none of this model.
         OSError: a file cannot be written.
     """
-    extra = folder / "assets.extra"
-    num_rows = next(iter(inputs.values())).shape[0]
+    extra, name = folder / "assets.extra", facts["name"]
+    num_rows = next(iter(signatures[SIGNATURE].inputs.values())).shape[0]
     own = own_warmup(pipeline)
     if own is not None:
-        check_warmup(own, {SIGNATURE: inputs})
+        check_warmup(own, {one: signature.inputs for one, signature in signatures.items()})
         shutil.copyfile(own, extra / WARMUP)
     elif examples:
-        write_warmup(extra / WARMUP, served_name(pipeline), examples, [num_rows] if num_rows else SIZES)
+        write_warmup(extra / WARMUP, name, examples, [num_rows] if num_rows else SIZES)
     if examples:
         body = request_example.request_body(examples, facts["missing"], num_rows or request_example.NUM_ROWS)
         (extra / request_example.FILE).write_text(body, encoding="utf-8")
+    write_configs(extra, name, num_rows, facts["padding"])
     card = model_card.model_card(pipeline, folder, state, facts, parity)
     (extra / model_card.FILE).write_text(card, encoding="utf-8")
