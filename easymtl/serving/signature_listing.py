@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
+from tensorflow.core.protobuf import meta_graph_pb2
 
 from easymtl.features.packing import PackedTensor, Packing
+from easymtl.serving.partitions import read_meta_graph
 from easymtl.serving.request_form import RequestForm
 from easymtl.serving.signatures import ENCODE, ENCODED, TF_EXAMPLE, USER_ONCE
 
@@ -35,8 +36,7 @@ def list_signatures(
         missing: what a client sends in place of a missing value, by field.
         padding: what stands behind the values of a row, by field that holds lists.
     """
-    saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
-    (graph,) = saved.meta_graphs
+    graph = read_meta_graph(folder)
     packed = {name: _packed(tensor) for name, tensor in packing.tensors.items()}
     columns = {name: _column(name, form, missing, padding) for name in form.specs()}
     examples = {
