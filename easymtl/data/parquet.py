@@ -11,7 +11,7 @@ import pyarrow.parquet
 
 from easymtl.data.blocks import Block, Source, Value
 from easymtl.data.casts import NONE
-from easymtl.data.column_types import TEXT_KINDS, convert, kind_of, plain_type, type_problem, why_not
+from easymtl.data.column_types import TEXT_KINDS, convert, kind_of, plain_type
 from easymtl.data.convert import default_scalar, fill_empty
 from easymtl.data.fields import Field
 from easymtl.data.lists import is_list
@@ -19,6 +19,7 @@ from easymtl.data.paired_lists import pair_lists, unpaired_problem
 from easymtl.data.partitions import contradiction, other_value, partition_values, repeat
 from easymtl.data.paths import DataFile
 from easymtl.data.remote import explain, is_refusal
+from easymtl.data.type_problems import type_problem, why_not
 from easymtl.errors import UserError, did_you_mean, quoted
 
 _MAGIC = b"PAR1"

@@ -9,13 +9,14 @@ import pyarrow.compute as pc
 from google.protobuf.message import DecodeError
 
 from easymtl.data.blocks import Block, Source, Value
-from easymtl.data.column_types import convert, type_problem, why_not
+from easymtl.data.column_types import convert
 from easymtl.data.convert import default_scalar, fill_empty
 from easymtl.data.csv_text import is_gzip, open_stream
 from easymtl.data.fields import DICTIONARY, Field
 from easymtl.data.paired_lists import pair_lists, unpaired_problem
 from easymtl.data.paths import DataFile
 from easymtl.data.record_frames import HEADER_BYTES, borders, checksums, frames, groups, is_header
+from easymtl.data.type_problems import type_problem, why_not
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.protos.example_pb2 import Example
 

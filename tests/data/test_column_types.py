@@ -8,9 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from easymtl.data.column_types import KINDS, convert, kind_of, type_problem
+from easymtl.data.column_types import KINDS, convert, kind_of
 from easymtl.data.fields import TYPE_NAMES, Field
 from easymtl.data.text_form import TextForm
+from easymtl.data.type_problems import type_problem
 from easymtl.errors import UserError
 
 TYPES = {name: kind for kind, name in TYPE_NAMES.items()}

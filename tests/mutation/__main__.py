@@ -33,7 +33,7 @@ def main() -> int:
     """Runs what the arguments say, and returns 0: a survivor is no failure of the run."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("modules", nargs="*", help="patterns of modules, as easymtl/serving/*; all chosen ones if none")
-    parser.add_argument("--share", type=float, default=0.05, help="of each module's mutants to try, 1 for all of them")
+    parser.add_argument("--share", type=float, default=0.03, help="of each module's mutants to try, 1 for all of them")
     parser.add_argument("--seed", type=int, default=1, help="another one tries others")
     parser.add_argument("--workers", type=int, default=2, help="copies in which mutants are tried side by side")
     parser.add_argument(
