@@ -86,6 +86,7 @@ def scores_of_all(
     }
     if examples:
         scores["encoded"] = in_parts(lambda part: ask("encoded", ask("encode", part)), shapes["encode"], columns)
+    if examples and "tf_example" in shapes:
         scores["tf_example"] = in_parts(lambda part: ask("tf_example", part), shapes["tf_example"], examples)
     if num_users:
         last = {name: values[-num_users:] for name, values in columns.items()}
