@@ -97,6 +97,7 @@ def _run(job: dict, folder: Path, told: Path) -> None:
         import pytest
 
         own = ["-x", "-q", "-p", "no:cacheprovider", "--import-mode=importlib", "--override-ini=addopts="]
+        own.append("--hypothesis-profile=any_failure")
         code = pytest.main([*own, f"--basetemp={folder / 'pytest'}", *job["tests"]], plugins=[_Plugin(told)])
     finally:
         sys.stdout.flush()
