@@ -17,6 +17,8 @@ from easymtl.server.refusal import Code, Refusal, refusal_of
 from easymtl.server.signature import NO_PADDING, Arrays, Signature
 
 Observe = Callable[[int], None]
+Sides = tuple[tuple[int, ...], ...]
+"""The lengths of some inputs' axes behind the rows."""
 
 # Lists are padded to the widest of a batch: one request of a very wide row must not make as much of all others.
 _MOST_PADDED = 1 << 20
@@ -41,16 +43,16 @@ class Job:
     answer: asyncio.Future[Arrays]
 
     @cached_property
-    def widths(self) -> tuple[tuple[int, ...], ...]:
+    def widths(self) -> Sides:
         """Returns the further axes of inputs that cannot be padded: those of a batch have to be the same."""
         return self._axes(is_padded=False)
 
     @cached_property
-    def sides(self) -> tuple[tuple[int, ...], ...]:
+    def sides(self) -> Sides:
         """Returns the further axes of inputs that can be padded: those of others in a batch become as long."""
         return self._axes(is_padded=True)
 
-    def _axes(self, is_padded: bool) -> tuple[tuple[int, ...], ...]:
+    def _axes(self, is_padded: bool) -> Sides:
         if self.signature.is_flat:
             return ()
         return tuple(
@@ -137,7 +139,8 @@ class Batcher:
         """Takes from the queue the first request and those that go with it."""
         batch: list[Job] = []
         left: list[Job] = []
-        rows, sides = 0, ()
+        rows = 0
+        sides: Sides = ()
         for job in self._waiting:
             if job.answer.done():
                 # Whoever asked is gone.
@@ -154,7 +157,7 @@ class Batcher:
         self._waiting_rows = sum(max(1, job.rows) for job in left)
         return batch
 
-    def _is_small(self, rows: int, sides: Sequence[tuple[int, ...]]) -> bool:
+    def _is_small(self, rows: int, sides: Sides) -> bool:
         widest = max(map(math.prod, sides), default=0)
         return rows <= self._max_batch_rows and rows * widest <= _MOST_PADDED
 
@@ -225,7 +228,7 @@ def _padded(arrays: Sequence[np.ndarray], padding: object) -> Sequence[np.ndarra
     return result
 
 
-def _longest(sides: Sequence[tuple[tuple[int, ...], ...]]) -> tuple[tuple[int, ...], ...]:
+def _longest(sides: Sequence[Sides]) -> Sides:
     """Returns the longest of each axis of each input."""
     return tuple(tuple(map(max, *axes)) for axes in zip(*sides))
 
