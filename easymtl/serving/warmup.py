@@ -75,12 +75,9 @@ def further_requests(
         yield ENCODE, rows
         yield ENCODED, signatures[ENCODE].function(rows)
         yield TF_EXAMPLE, _tensors({tf_example.INPUT: examples}, size)
-        if USER_ONCE in signatures:
-            specs = signatures[USER_ONCE].inputs
-            yield (
-                USER_ONCE,
-                {name: rows[name][:1] if spec.shape[0] == 1 else rows[name] for name, spec in specs.items()},
-            )
+        # A server that gathers requests refuses inputs of different lengths, and would not load the model.
+        if USER_ONCE in signatures and size == 1:
+            yield USER_ONCE, {name: rows[name] for name in signatures[USER_ONCE].inputs}
 
 
 def _tensors(columns: Mapping[str, pa.Array], size: int) -> dict[str, tf.Tensor]:
