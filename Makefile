@@ -13,7 +13,7 @@ DEMO := --pipeline_config $(DEMO_CONFIG) --set model_dir=$(DEMO_DIR)
 .PHONY: help setup demo merlin test test-slow test-all test-cost zoo accuracy bench old-tensorflow paper parity faults mutate lint format proto docs clean
 
 help:  ## Show the targets.
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 setup: $(BIN)/.installed  ## Make the virtual environment and install the package with its tools.
 
