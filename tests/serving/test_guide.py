@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from easymtl.cli import parser
+from easymtl.cli.commands import build_parser
 from easymtl.server.rest import application
 from easymtl.serving.server_configs import BATCHING, MODELS
 
@@ -72,7 +72,7 @@ def test_tensorflow_serving_reads_the_files_of_an_export_where_they_are_mounted(
 def test_the_desk_takes_its_command_and_answers_its_probes():
     container, spec = container_of("shop-desk"), deployments()["shop-desk"]
     program, *arguments = container["command"]
-    options = parser.make_parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     assert program == "easymtl" and options.host == "0.0.0.0"
     assert options.export == container["volumeMounts"][0]["mountPath"]
     assert options.timeout < spec["template"]["spec"]["terminationGracePeriodSeconds"]
