@@ -20,8 +20,6 @@ from easymtl.serving.signatures import ENCODED, SIGNATURE, TF_EXAMPLE, USER_ONCE
 Derive = Callable[[Mapping[str, np.ndarray]], Mapping[str, Any]]
 
 RELOAD = Path(__file__).with_name("reload.py")
-# -I: neither the current folder nor PYTHONPATH is searched for modules.
-_PROGRAM = (sys.executable, "-I", str(RELOAD))
 
 TOLERANCE = 1e-5
 """How much a score may differ, next to 1 or the largest score of its output: float32 beside a logit of 7 is that exact.
@@ -163,7 +161,7 @@ def score_apart(
     columns: Mapping[str, pa.Array],
     examples: pa.Array | None = None,
     num_users: int = 0,
-    program: Sequence[str] = _PROGRAM,
+    program: Sequence[str] = (),
 ) -> dict[str, np.ndarray]:
     """Returns the scores of a SavedModel, computed in a new process that does not import easymtl.
 
@@ -172,7 +170,8 @@ def score_apart(
         columns: the inputs of `serving_default`.
         examples: the input of `tf_example`; None if it is not to be asked.
         num_users: how many of the last rows are asked of `user_once`.
-        program: an interpreter and what it runs, which takes the arguments of `reload.py`.
+        program: an interpreter and what it runs, which takes the arguments of `reload.py`; this one runs that if none
+            is given.
 
     Returns:
         Scores by `of_signature`.
@@ -185,6 +184,8 @@ def score_apart(
         target.mkdir()
         _write(source, columns)
         _write(serialized, {} if examples is None else {tf_example.INPUT: examples})
+        # -I: neither the current folder nor PYTHONPATH is searched for modules.
+        program = program or (sys.executable, "-I", str(RELOAD))
         command = [*program, *map(str, [folder, source, serialized, num_users, target])]
         run = subprocess.run(command, capture_output=True, text=True, check=False)
         if run.returncode != 0:

@@ -72,9 +72,11 @@ def further_requests(
     """
     for size in sizes:
         rows = _tensors(columns, size)
-        yield ENCODE, rows
-        yield ENCODED, signatures[ENCODE].function(rows)
-        yield TF_EXAMPLE, _tensors({tf_example.INPUT: examples}, size)
+        if ENCODE in signatures:
+            yield ENCODE, rows
+            yield ENCODED, signatures[ENCODE].function(rows)
+        if TF_EXAMPLE in signatures:
+            yield TF_EXAMPLE, _tensors({tf_example.INPUT: examples}, size)
         # A server that gathers requests refuses inputs of different lengths, and would not load the model.
         if USER_ONCE in signatures and size == 1:
             yield USER_ONCE, {name: rows[name] for name in signatures[USER_ONCE].inputs}
