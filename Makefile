@@ -10,10 +10,10 @@ GOLDEN ?= tests/data/easyrec_golden
 PYTEST := $(BIN)/python -m pytest -n $(JOBS)
 DEMO := --pipeline_config $(DEMO_CONFIG) --set model_dir=$(DEMO_DIR)
 
-.PHONY: help setup demo merlin test test-slow test-all test-cost zoo accuracy bench paper parity faults mutate lint format proto docs clean
+.PHONY: help setup demo merlin test test-slow test-all test-cost zoo accuracy bench old-tensorflow paper parity faults mutate lint format proto docs clean
 
 help:  ## Show the targets.
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 setup: $(BIN)/.installed  ## Make the virtual environment and install the package with its tools.
 
@@ -71,6 +71,9 @@ bench: setup  ## Measure speed beside the processor's limit and other libraries 
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	$(BIN)/python -m benchmarks.speed --peers .peers $(ARGS)
 	$(BIN)/python -m benchmarks.plot
+
+old-tensorflow: setup  ## Load and score exports in TensorFlow 2.12, 2.16 and 2.18, which are installed below build/; ARGS= passes options.
+	$(BIN)/python -m benchmarks.old_tensorflow $(ARGS)
 
 paper: setup  ## The MMoE paper's experiment in its short form: 3 seeds, fewer rows, an upper bound on the errors.
 	@rm -f model_dir/mmoe_paper.csv

@@ -44,6 +44,7 @@ EXTRAS_REQUIRE = {
         "pre-commit>=3.7",
         "pytest>=8,<10",
         "pytest-xdist>=3.6,<4",
+        "PyYAML>=6,<7",
         "ruff>=0.9",
     ],
 }

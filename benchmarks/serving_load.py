@@ -1,24 +1,28 @@
 """How `easymtl serve` stands many clients: latency, batching against none, and a version that is swapped meanwhile.
 
-    python -m benchmarks.serving_load [NAME] [--clients 50] [--seconds 60] [--rounds 3] [--protocols rest grpc]
+    python -m benchmarks.serving_load [NAME] [--clients 50] [--seconds 60] [--rounds 3] [--protocols rest grpc] [--fuzz]
 
 A sample config trains for a few steps and is exported. `easymtl serve` runs in a process of its own on this machine;
 each client sends one row at a time and waits for its answer. Two parts for each protocol:
   swap      all clients for `--seconds`; halfway, version 2 is renamed into the folder. No request may fail
   batching  the same with and without batches (`--max_batch_rows 1`), in turns: throughput and its ratio, and the
             processor's milliseconds of the server for each request, which other work on the machine disturbs less
+With `--fuzz` there is another part instead: rounds of 500 spoiled requests, and the server's memory after each. It ends
+with 1 if that grows, or if one is answered as the server's fault.
 """
 
 import argparse
 import asyncio
 import json
 import os
+import random
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +32,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
+from benchmarks import serving_fuzz
 from benchmarks.latency import export_sample
 from benchmarks.sample_data import sample_names
 
@@ -65,8 +70,8 @@ class Load:
         return {"rate": float(rate), "p50": float(p50), "p99": float(p99), "requests": len(kept)}
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Measures, prints, and writes all of it as JSON."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measures, prints, and writes all of it as JSON; returns the exit code."""
     options = _options(arguments)
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as place:
@@ -75,13 +80,37 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rows = pq.read_table(sample["rows"]).slice(0, _REQUESTS).to_pylist()
         for protocol in options.protocols:
             bodies = [_rest_body(row) if protocol == "rest" else _grpc_body(row, sample) for row in rows]
+            if options.fuzz:
+                found[protocol] = measure_fuzz(Path(sample["export"]), folder / protocol, protocol, rows, bodies)
+                print(serving_fuzz.text_of(protocol, found[protocol]), flush=True)
+                continue
             swap = measure_swap(Path(sample["export"]), folder / f"swap_{protocol}", protocol, bodies, options)
             ratio = measure_batching(Path(sample["export"]), folder / f"one_{protocol}", protocol, bodies, options)
             found[protocol] = {"swap": swap, "batching": ratio}
             print(text_of(protocol, options.clients, found[protocol]))
+    if options.fuzz:
+        grown = [serving_fuzz.growth(one["resident"]) for one in found.values()]
+        return int(any(one > serving_fuzz.MOST_GROWTH for one in grown))
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps({options.name: found}, indent=1) + "\n", encoding="utf-8")
     print(f"Written to {options.out}")
+    return 0
+
+
+def measure_fuzz(
+    export: Path, folder: Path, protocol: str, rows: Sequence[dict[str, Any]], bodies: Sequence[bytes]
+) -> dict[str, Any]:
+    """Returns how often each code was the answer to spoiled requests, and the server's memory after each round."""
+    shutil.copytree(export, folder / "1")
+    dice, codes, resident = random.Random(0), Counter[str](), []
+    with server(folder, protocol) as (port, process):
+        for _ in range(serving_fuzz.ROUNDS + 1):
+            if protocol == "rest":
+                codes += asyncio.run(serving_fuzz.send_rest(port, serving_fuzz.json_bodies(dice, rows)))
+            else:
+                codes += asyncio.run(serving_fuzz.send_grpc(port, serving_fuzz.messages(dice, bodies)))
+            resident.append(serving_fuzz.resident_bytes(process))
+    return {"codes": dict(codes), "resident": resident}
 
 
 def measure_swap(export: Path, folder: Path, protocol: str, bodies: Sequence[bytes], options) -> dict[str, Any]:
@@ -261,6 +290,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=60.0, help="of the load with a swap")
     parser.add_argument("--rounds", type=int, default=3, help="of batching against none")
     parser.add_argument("--protocols", nargs="+", choices=["rest", "grpc"], default=["rest", "grpc"])
+    parser.add_argument("--fuzz", action="store_true", help="spoiled requests, and memory, in place of the load")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args(arguments)
     if options.name not in sample_names():
@@ -269,4 +299,4 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

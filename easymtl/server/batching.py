@@ -4,6 +4,7 @@ All but the model itself runs in the thread of the event loop; one further threa
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from easymtl.server.refusal import Code, Refusal, refusal_of
 from easymtl.server.signature import NO_PADDING, Arrays, Signature
 
 Observe = Callable[[int], None]
+Sides = tuple[tuple[int, ...], ...]
+"""The lengths of some inputs' axes behind the rows."""
 
 # Lists are padded to the widest of a batch: one request of a very wide row must not make as much of all others.
 _MOST_PADDED = 1 << 20
@@ -40,23 +43,23 @@ class Job:
     answer: asyncio.Future[Arrays]
 
     @cached_property
-    def widths(self) -> tuple[tuple[int, ...], ...]:
+    def widths(self) -> Sides:
         """Returns the further axes of inputs that cannot be padded: those of a batch have to be the same."""
+        return self._axes(is_padded=False)
+
+    @cached_property
+    def sides(self) -> Sides:
+        """Returns the further axes of inputs that can be padded: those of others in a batch become as long."""
+        return self._axes(is_padded=True)
+
+    def _axes(self, is_padded: bool) -> Sides:
         if self.signature.is_flat:
             return ()
         return tuple(
             self.arrays[name].shape[1:]
             for name, tensor in self.signature.inputs.items()
-            if tensor.padding is NO_PADDING
+            if (tensor.padding is not NO_PADDING) is is_padded
         )
-
-    @cached_property
-    def width(self) -> int:
-        """Returns how wide its lists make those of others in a batch; 0 without any."""
-        if self.signature.is_flat:
-            return 0
-        padded = [name for name, tensor in self.signature.inputs.items() if tensor.padding is not NO_PADDING]
-        return max((self.arrays[name].shape[1] for name in padded), default=0)
 
     def goes_with(self, other: "Job") -> bool:
         """Returns whether two requests can be computed at once."""
@@ -136,23 +139,27 @@ class Batcher:
         """Takes from the queue the first request and those that go with it."""
         batch: list[Job] = []
         left: list[Job] = []
-        rows = width = 0
+        rows = 0
+        sides: Sides = ()
         for job in self._waiting:
             if job.answer.done():
                 # Whoever asked is gone.
                 job.model.give_back()
-            elif not batch or (job.goes_with(batch[0]) and self._is_small(rows + job.rows, max(width, job.width))):
+            elif not batch or (
+                job.goes_with(batch[0]) and self._is_small(rows + job.rows, _longest([sides, job.sides]))
+            ):
                 batch.append(job)
                 rows += job.rows
-                width = max(width, job.width)
+                sides = _longest([sides, job.sides]) if sides else job.sides
             else:
                 left.append(job)
         self._waiting = left
         self._waiting_rows = sum(max(1, job.rows) for job in left)
         return batch
 
-    def _is_small(self, rows: int, width: int) -> bool:
-        return rows <= self._max_batch_rows and rows * width <= _MOST_PADDED
+    def _is_small(self, rows: int, sides: Sides) -> bool:
+        widest = max(map(math.prod, sides), default=0)
+        return rows <= self._max_batch_rows and rows * widest <= _MOST_PADDED
 
     async def _compute(self, batch: Sequence[Job]) -> None:
         self._observe(sum(job.rows for job in batch))
@@ -209,15 +216,21 @@ def _joined(batch: Sequence[Job]) -> Mapping[str, np.ndarray]:
 
 
 def _padded(arrays: Sequence[np.ndarray], padding: object) -> Sequence[np.ndarray]:
-    """Returns lists `[rows, values]`, all as wide as the widest."""
+    """Returns lists `[rows, values]`, or of more axes, all as long as the longest."""
     if len({array.shape[1:] for array in arrays}) == 1:
         return arrays
-    widest = max(array.shape[1] for array in arrays)
-    value = padding.encode() if isinstance(padding, str) else padding
-    return [
-        np.concatenate([array, np.full((len(array), widest - array.shape[1]), value, array.dtype)], axis=1)
-        for array in arrays
-    ]
+    (axes,) = _longest([(array.shape[1:],) for array in arrays])
+    result = []
+    for array in arrays:
+        padded = np.full((len(array), *axes), padding.encode() if isinstance(padding, str) else padding, array.dtype)
+        padded[tuple(map(slice, array.shape))] = array
+        result.append(padded)
+    return result
+
+
+def _longest(sides: Sequence[Sides]) -> Sides:
+    """Returns the longest of each axis of each input."""
+    return tuple(tuple(map(max, *axes)) for axes in zip(*sides))
 
 
 def _check_rows(signature: Signature, outputs: Arrays, rows: int) -> None:

@@ -12,7 +12,7 @@ from easymtl.errors import did_you_mean, quoted
 from easymtl.server.checks import Limits, at_row, check_names, check_shapes, expected
 from easymtl.server.refusal import invalid
 from easymtl.server.scalars import WORDS, array_of, shown
-from easymtl.server.signature import NO_PADDING, Arrays, Signature, Tensor
+from easymtl.server.signature import Arrays, Signature, Tensor
 
 _KEYS = ("instances", "inputs", "signature_name")
 _DEEPEST = 8
@@ -144,7 +144,7 @@ def _shape(tensor: Tensor, column: Any) -> tuple[int, ...]:
         lists = [value for value in level if isinstance(value, list)]
         lengths = {len(value) for value in lists}
         is_even = len(lengths) == 1 and len(lists) == len(level)
-        if not is_even and (tensor.padding is NO_PADDING or len(shape) != 1 or len(lists) != len(level)):
+        if not is_even and (not tensor.may_differ(len(shape)) or len(lists) != len(level)):
             raise _uneven(tensor, level, len(shape))
         shape.append(max(lengths))
         level = [value for one in lists for value in one]
@@ -168,13 +168,15 @@ def _uneven(tensor: Tensor, level: Sequence[Any], depth: int) -> Exception:
 
 
 def _flat(tensor: Tensor, column: Any, shape: tuple[int, ...]) -> list:
-    """Returns the values of nested lists one behind the other, rows padded to the same length."""
+    """Returns the values of nested lists one behind the other, lists padded to the same length."""
     level = [column]
-    for length in shape:
+    for place, length in enumerate(shape):
+        # What stands for a list that is not there is padded in its turn.
+        filling = tensor.padding if place == len(shape) - 1 else []
         level = [
             value
             for one in level
-            for value in (one if len(one) == length else [*one, *[tensor.padding] * (length - len(one))])
+            for value in (one if len(one) == length else [*one, *[filling] * (length - len(one))])
         ]
     return level
 

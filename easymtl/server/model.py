@@ -12,7 +12,7 @@ import tensorflow as tf
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.server.refusal import Code, Refusal
 from easymtl.server.signature import Arrays, Signature, signatures_of
-from easymtl.serving.form_of_export import describe
+from easymtl.serving.form_of_export import describe, described_inputs
 from easymtl.serving.signatures import SIGNATURE
 
 _QUIET = tf.compat.v1.logging.ERROR
@@ -38,6 +38,7 @@ class Model:
         before = tf.compat.v1.logging.get_verbosity()
         try:
             self.description: Mapping[str, Any] = describe(folder)
+            told = described_inputs(folder)
             with graph.as_default():
                 tf.compat.v1.logging.set_verbosity(_QUIET)
                 self._session = tf.compat.v1.Session(graph=graph)
@@ -48,7 +49,7 @@ class Model:
         finally:
             tf.compat.v1.logging.set_verbosity(before)
         self.defined = dict(loaded.signature_def)
-        self.signatures = signatures_of(self.defined, self.description)
+        self.signatures = signatures_of(self.defined, self.description, told)
         if not self.signatures:
             raise UserError(f"{folder}: the SavedModel has no signature that takes inputs and gives outputs.")
         self._calls = {name: self._callable(signature) for name, signature in self.signatures.items()}

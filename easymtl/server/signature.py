@@ -16,6 +16,7 @@ Arrays = dict[str, np.ndarray]
 
 NO_PADDING = object()
 _NAN = float("nan")
+_TOLD = ("missing", "padding")
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Tensor:
         dtype: its type.
         shape: its axes, None for any number; None as a whole if the graph does not say.
         missing: what a client sends in place of a missing value; None if nothing is said.
-        padding: what stands behind the values of a row of a list; `NO_PADDING` if nothing may.
+        padding: what stands behind the values of a row of a list, on each axis of any length; `NO_PADDING` if
+            nothing may.
     """
 
     name: str
@@ -45,6 +47,12 @@ class Tensor:
             return "of any shape"
         names = ["rows" if place == 0 else "any" for place in range(len(self.shape))]
         return f"[{', '.join(name if size is None else str(size) for name, size in zip(names, self.shape))}]"
+
+    def may_differ(self, axis: int) -> bool:
+        """Returns whether rows may differ in the length of an axis: those that are shorter are padded."""
+        if self.padding is NO_PADDING or axis == 0:
+            return False
+        return axis == 1 if self.shape is None else axis < len(self.shape) and self.shape[axis] is None
 
     @property
     def is_by_row(self) -> bool:
@@ -93,39 +101,45 @@ class Signature:
 
 
 def signatures_of(
-    defined: Mapping[str, meta_graph_pb2.SignatureDef], description: Mapping[str, Any]
+    defined: Mapping[str, meta_graph_pb2.SignatureDef],
+    description: Mapping[str, Any],
+    told: Mapping[str, Mapping[str, Mapping[str, Any]]],
 ) -> dict[str, Signature]:
     """Returns all signatures that take and give something.
 
     Args:
         defined: the SignatureDefs by name.
         description: `assets.extra/easymtl.json`, or nothing.
+        told: what `assets.extra/signatures.json` says of the inputs of each signature, or nothing.
     """
+    result = {}
+    for name, one in defined.items():
+        if one.inputs and one.outputs:
+            inputs = {**told.get(name, {}), **(_told_of_default(description) if name == SIGNATURE else {})}
+            result[name] = Signature(name, _tensors(one.inputs, inputs), _tensors(one.outputs, {}))
+    return result
+
+
+def _told_of_default(description: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Returns what `easymtl.json` says of the inputs of `serving_default`, as `signatures.json` would."""
     return {
-        name: Signature(
-            name,
-            _tensors(one.inputs, description if name == SIGNATURE else {}),
-            _tensors(one.outputs, {}),
-        )
-        for name, one in defined.items()
-        if one.inputs and one.outputs
+        name: {key: description[key][name] for key in _TOLD if name in description.get(key, {})}
+        for name in description.get("inputs", ())
     }
 
 
-def _tensors(infos: Mapping[str, meta_graph_pb2.TensorInfo], description: Mapping[str, Any]) -> dict[str, Tensor]:
-    missing, padding = description.get("missing", {}), description.get("padding", {})
-    return {
-        name: Tensor(
-            name,
-            infos[name].name,
-            tf.as_dtype(infos[name].dtype),
-            _shape(infos[name].tensor_shape),
-            missing.get(name),
-            # NaN is null in the description.
-            NO_PADDING if name not in padding else _NAN if padding[name] is None else padding[name],
+def _tensors(
+    infos: Mapping[str, meta_graph_pb2.TensorInfo], told: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Tensor]:
+    result = {}
+    for name in _ordered(infos, told):
+        info, said = infos[name], told.get(name, {})
+        # NaN is null in JSON.
+        padding = NO_PADDING if "padding" not in said else _NAN if said["padding"] is None else said["padding"]
+        result[name] = Tensor(
+            name, info.name, tf.as_dtype(info.dtype), _shape(info.tensor_shape), said.get("missing"), padding
         )
-        for name in _ordered(infos, description.get("inputs", ()))
-    }
+    return result
 
 
 def _ordered(names: Iterable[str], first: Iterable[str]) -> list[str]:

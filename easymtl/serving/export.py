@@ -65,6 +65,7 @@ class Export:
             name.
         constants: the value of each field that has a `serving_value`, and so is no input.
         outputs: names of its scores.
+        signatures: names of its signatures.
         parity: how near its scores are to the checkpoint's, or None when there was no row to compare on.
         placement: where the nodes of a signature run on a GPU server and what is copied, by signature.
     """
@@ -79,6 +80,7 @@ class Export:
     keywords: dict[str, str]
     constants: dict[str, Missing]
     outputs: list[str]
+    signatures: list[str]
     parity: Parity | None
     placement: dict[str, Placement]
 
@@ -111,6 +113,7 @@ def export(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path, keep:
             checkpoint=checkpoint,
             constants={name: value.as_py() for name, value in ranker.feature_set.constants.items()},
             outputs=outputs,
+            signatures=list(signatures),
             parity=parity,
             placement=placement,
             **_request(pipeline, model.form, signatures[SIGNATURE].inputs),
@@ -120,8 +123,9 @@ def export(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path, keep:
             draft / "assets.extra" / "signatures.json",
             list_signatures(draft, ranker.feature_set.packing, model.form, done.missing, done.padding),
         )
-        examples = _examples(pipeline, rows) or missing_row(pipeline, model.fields, encode)
-        write_server_files(pipeline, draft, done.checkpoint.state(), facts, parity, examples, signatures)
+        examples, serialized = _examples(pipeline, rows)
+        examples = examples or missing_row(pipeline, model.fields, encode)
+        write_server_files(pipeline, draft, done.checkpoint.state(), facts, parity, examples, serialized, signatures)
         publish(draft, final)
     except (OSError, tf.errors.OpError) as error:
         raise UserError(f"{final}: could not be written: {reason(error)}") from None
@@ -161,11 +165,15 @@ def _line(form: RequestForm) -> dict[str, Any] | None:
     return None if form.separator is None else {"separator": form.separator, "fields": list(form.fields)}
 
 
-def _examples(pipeline: Pipeline, rows: ProofRows | None) -> dict[str, pa.Array] | None:
-    """Returns the rows of the data that are shipped with the export, as a client sends them; None for none."""
-    if rows is None or pipeline.export_config.warmup_rows == ExportConfig.NONE:
-        return None
-    return {name: column.slice(0, rows.num_rows) for name, column in rows.sent.items()}
+def _examples(pipeline: Pipeline, rows: ProofRows | None) -> tuple[dict[str, pa.Array] | None, pa.Array]:
+    """Returns the rows of the data that are shipped with the export, as a client sends them, and as examples.
+
+    Without any there are no columns, and an example in which every value is missing.
+    """
+    if rows is None or rows.examples is None or pipeline.export_config.warmup_rows == ExportConfig.NONE:
+        return None, pa.array([b""])
+    num_examples = len(rows.examples) - rows.num_blanked
+    return {name: column.slice(0, rows.num_rows) for name, column in rows.sent.items()}, rows.examples[:num_examples]
 
 
 def _proved(pipeline: Pipeline, ranker: Ranker, draft: Path, rows: ProofRows) -> Parity:

@@ -55,6 +55,13 @@ def describe(folder: Path) -> Mapping[str, Any]:
     return json.loads(description.read_text(encoding="utf-8")) if description.is_file() else {}
 
 
+def described_inputs(folder: Path) -> Mapping[str, Mapping[str, Any]]:
+    """Returns what an export tells of the inputs of each signature, by name; nothing if it does not."""
+    listing = folder / "assets.extra" / "signatures.json"
+    told = json.loads(listing.read_text(encoding="utf-8")) if listing.is_file() else {}
+    return {name: signature["inputs"] for name, signature in told.items()}
+
+
 def _declared(folder: Path, name: str, declared: Mapping[str, Field]) -> Field:
     if name not in declared:
         raise UserError(

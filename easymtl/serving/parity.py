@@ -4,7 +4,7 @@ import math
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from easymtl.serving.proof_rows import ProofRows
 from easymtl.serving.signatures import ENCODED, SIGNATURE, TF_EXAMPLE, USER_ONCE
 
 Derive = Callable[[Mapping[str, np.ndarray]], Mapping[str, Any]]
+
+RELOAD = Path(__file__).with_name("reload.py")
 
 TOLERANCE = 1e-5
 """How much a score may differ, next to 1 or the largest score of its output: float32 beside a logit of 7 is that exact.
@@ -155,7 +157,11 @@ def _size(values: np.ndarray) -> float:
 
 
 def score_apart(
-    folder: Path, columns: Mapping[str, pa.Array], examples: pa.Array | None = None, num_users: int = 0
+    folder: Path,
+    columns: Mapping[str, pa.Array],
+    examples: pa.Array | None = None,
+    num_users: int = 0,
+    program: Sequence[str] = (),
 ) -> dict[str, np.ndarray]:
     """Returns the scores of a SavedModel, computed in a new process that does not import easymtl.
 
@@ -164,6 +170,8 @@ def score_apart(
         columns: the inputs of `serving_default`.
         examples: the input of `tf_example`; None if it is not to be asked.
         num_users: how many of the last rows are asked of `user_once`.
+        program: an interpreter and what it runs, which takes the arguments of `reload.py`; this one runs that if none
+            is given.
 
     Returns:
         Scores by `of_signature`.
@@ -176,10 +184,9 @@ def score_apart(
         target.mkdir()
         _write(source, columns)
         _write(serialized, {} if examples is None else {tf_example.INPUT: examples})
-        program = Path(__file__).with_name("reload.py")
         # -I: neither the current folder nor PYTHONPATH is searched for modules.
-        paths = [folder, source, serialized, num_users, target]
-        command = [sys.executable, "-I", str(program), *map(str, paths)]
+        program = program or (sys.executable, "-I", str(RELOAD))
+        command = [*program, *map(str, [folder, source, serialized, num_users, target])]
         run = subprocess.run(command, capture_output=True, text=True, check=False)
         if run.returncode != 0:
             raise UserError(f"{folder}: the SavedModel could not be loaded and run:\n{run.stderr[-2000:]}")

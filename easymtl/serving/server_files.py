@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,14 @@ from easymtl.serving import model_card, request_example
 from easymtl.serving.parity import Parity
 from easymtl.serving.server_configs import write_configs
 from easymtl.serving.signatures import SIGNATURE, Signature
-from easymtl.serving.warmup import SIZES, check_warmup, write_warmup
+from easymtl.serving.warmup import (
+    FURTHER_SIZES,
+    SIZES,
+    check_warmup,
+    default_requests,
+    further_requests,
+    write_warmup,
+)
 from easymtl.serving.warmup_file import FILE as WARMUP
 from easymtl.serving.warmup_file import own_warmup
 
@@ -24,6 +32,7 @@ def write_server_files(
     facts: Mapping[str, Any],
     parity: Parity | None,
     examples: Mapping[str, pa.Array] | None,
+    serialized: pa.Array,
     signatures: Mapping[str, Signature],
 ) -> None:
     """Writes the files of an export; a warm-up file that a user brings takes the place of the one that is made.
@@ -35,6 +44,7 @@ def write_server_files(
         facts: what `easymtl.json` holds.
         parity: how it was compared with the checkpoint.
         examples: rows as a client sends them, by input; None when no row can be made, and none is written.
+        serialized: the same rows as a client of `tf_example` sends them.
         signatures: of the model, all of which a warm-up file may ask.
 
     Raises:
@@ -48,7 +58,9 @@ def write_server_files(
         check_warmup(own, {one: signature.inputs for one, signature in signatures.items()})
         shutil.copyfile(own, extra / WARMUP)
     elif examples:
-        write_warmup(extra / WARMUP, name, examples, [num_rows] if num_rows else SIZES)
+        fixed = [num_rows] if num_rows else None
+        further = further_requests(signatures, examples, serialized, fixed or FURTHER_SIZES)
+        write_warmup(extra / WARMUP, name, chain(default_requests(examples, fixed or SIZES), further))
     if examples:
         body = request_example.request_body(examples, facts["missing"], num_rows or request_example.NUM_ROWS)
         (extra / request_example.FILE).write_text(body, encoding="utf-8")

@@ -177,6 +177,7 @@ def print_export(done: Export, terminal: Terminal) -> None:
         "if missing": _instead_of_missing(done),
         **({"constants": _constants(done)} if done.constants else {}),
         "outputs": ", ".join(done.outputs),
+        "signatures": ", ".join(done.signatures),
         "scores": compared,
     }
     key_values(values, terminal, "Exported")

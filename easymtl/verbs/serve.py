@@ -2,6 +2,7 @@
 
 import asyncio
 import shlex
+import time
 from argparse import Namespace
 from importlib.util import find_spec
 from pathlib import Path
@@ -38,6 +39,8 @@ def run(options: Namespace) -> None:
     if not folder.is_dir():
         raise UserError(f"{folder}: there is no such folder.")
     _require_extra()
+    begin = time.monotonic()
+    _tell(_loading(options))
     start_tensorflow()
     from easymtl.server.checks import Limits
     from easymtl.server.desk import Options
@@ -48,7 +51,20 @@ def run(options: Namespace) -> None:
     name = name_in(folder) if options.model_name is None else options.model_name
     served = Options(name, options.max_batch_rows, limits)
     address = Address(options.host, options.rest_port, options.grpc_port)
-    asyncio.run(serve(folder, served, address, _print_ready, _tell))
+
+    def ready(desk: "Desk", address: "Address") -> None:
+        _tell(f"Ready after {time.monotonic() - begin:.0f} seconds.")
+        _print_ready(desk, address)
+
+    asyncio.run(serve(folder, served, address, ready, _tell))
+
+
+def _loading(options: Namespace) -> str:
+    """Returns what is said at once: TensorFlow alone takes seconds to start, and a large model longer."""
+    ports = [f"port {port}" if port else "any free port" for port in (options.rest_port, options.grpc_port)]
+    return (
+        f"Loading {options.export}, for REST at {options.host}, {ports[0]}, and gRPC at {ports[1]}. It takes a while."
+    )
 
 
 def _check_options(options: Namespace) -> None:

@@ -1,8 +1,10 @@
 import os
+import random
 
 import numpy as np
 import pytest
 
+from benchmarks import serving_fuzz
 from benchmarks.serving_load import Load, processor_seconds, text_of
 
 
@@ -30,3 +32,25 @@ def test_what_was_measured_is_told_with_what_failed():
     assert "7 requests, 1 failed" in text and "OSError: no" in text
     assert "none 100/s, p50 5 ms, p99 9 ms, 1.00 ms of the processor each" in text
     assert "4.2 times the requests of none, 4.5 times less" in text
+
+
+def test_memory_that_grows_is_told():
+    flat, grown = ({"codes": {"200": 7, "400": 2493}, "resident": sizes} for sizes in ([10**9] * 5, [10**9, 2 * 10**9]))
+    assert serving_fuzz.text_of("rest", flat).endswith("1000, 1000, 1000, 1000, 1000 MB after each round, +0.0%: flat")
+    assert "2,493 400, 7 200" not in serving_fuzz.text_of("rest", flat)
+    assert "7 200, 2,493 400" in serving_fuzz.text_of("rest", flat)
+    assert serving_fuzz.text_of("grpc", grown).endswith("+100.0%: NOT flat")
+    assert serving_fuzz.growth(grown["resident"]) > serving_fuzz.MOST_GROWTH
+
+
+def test_resident_memory_is_that_of_the_process():
+    before = serving_fuzz.resident_bytes(os.getpid())
+    kept = np.ones(1 << 23)
+    assert 0.9 * kept.nbytes < serving_fuzz.resident_bytes(os.getpid()) - before < 1.5 * kept.nbytes
+
+
+def test_spoiled_bodies_are_the_same_each_time_and_not_all_broken():
+    rows = [{"a": index, "b": "x"} for index in range(5)]
+    bodies = list(serving_fuzz.json_bodies(random.Random(0), rows))
+    assert bodies == list(serving_fuzz.json_bodies(random.Random(0), rows))
+    assert len(bodies) == serving_fuzz.BODIES and len(set(bodies)) > 100

@@ -127,6 +127,26 @@ def test_lists_are_padded_to_the_widest_only_where_something_says_with_what():
     assert model.asked == [[[0]], [[1], [4]], [[2, 3]]]
 
 
+def test_each_axis_is_padded_to_the_longest():
+    model, bags = Doubling(is_open=False), signature((None, None, None), padding=-1, out=(None, 2))
+    first, tall, wide = [[[1]]], [[[2], [3]]], [[[4, 5, 6]], [[7, 8, 9]]]
+    run([(model, bags, first), (model, bags, first), (model, bags, tall), (model, bags, wide)], batch=4)
+    assert model.asked[1] == [
+        [[1, -1, -1], [-1, -1, -1]],
+        [[2, -1, -1], [3, -1, -1]],
+        [[4, 5, 6], [-1, -1, -1]],
+        [[7, 8, 9], [-1, -1, -1]],
+    ]
+
+
+def test_what_two_requests_make_large_together_is_not_joined():
+    """Neither is large alone: one has many steps, the other many ids of a step."""
+    model, bags = Doubling(is_open=False), signature((None, None, None), padding=-1, out=(None, 2))
+    tall, wide = np.ones([1, 2048, 1], int).tolist(), np.ones([1, 1, 2048], int).tolist()
+    run([(model, bags, [[[0]]]), (model, bags, tall), (model, bags, wide), (model, bags, tall)])
+    assert [np.shape(asked) for asked in model.asked] == [(1, 1, 1), (2, 2048, 1), (1, 1, 2048)]
+
+
 def test_a_wide_row_does_not_make_the_rows_of_others_as_wide():
     model, lists = Doubling(is_open=False), signature((None, None), padding=7, out=(None, 3))
     wide = [[1] * (1 << 19)]

@@ -202,6 +202,16 @@ def test_rows_of_lists_are_padded_and_other_inputs_are_not(predict):
     refused(predict(ragged), 'input "tags": row 1', "1 values, and row 0 2 values")
 
 
+def test_lists_of_lists_are_padded_on_each_axis_that_may_differ(predict):
+    rows = [{"ids": [[1, 2, 3], [4]], "weight": 1}, {"ids": [[], [5]], "weight": 2}]
+    code, said = predict({"signature_name": "encoded", "instances": rows})
+    assert code == 200 and said["predictions"] == [10, 10]
+    columns = {"ids": [[[1, 2, 3]], [[5], [6]]], "weight": [1, 1]}
+    refused(predict({"signature_name": "encoded", "inputs": columns}), 'input "ids"', "2 values, and row 0 1 values")
+    flat = {"ids": [[1, 2], [3]], "weight": [1, 1]}
+    refused(predict({"signature_name": "encoded", "inputs": flat}), 'input "ids"', "takes int64 [rows, 2, any]")
+
+
 def test_padding_does_not_make_much_of_few_bytes(predict):
     """A row of many values among rows of none: each alone is small."""
     columns = {name: [value] * 100 for name, value in ROW.items()} | {"tags": [[""] * 1000, *[[]] * 99]}

@@ -21,6 +21,7 @@ DESCRIPTION = {
     "missing": {"user": "", "age": 0, "id": 0, "price": 1.5, "is_new": False},
     "padding": {"tags": ""},
 }
+SIGNATURES = {"encoded": {"inputs": {"ids": {"padding": -1}, "weight": {}}}}
 
 
 def write_export(folder: Path, factor: float = 1.0) -> Path:
@@ -45,20 +46,26 @@ def write_export(folder: Path, factor: float = 1.0) -> Path:
     def once(request):
         return {"score": scores(request["age"], tf.repeat(request["price"], tf.size(request["age"])))}
 
+    def row_sums(ids):
+        return tf.reduce_sum(tf.cast(tf.maximum(ids, tf.constant(0, tf.int64)), tf.float32), axis=[1, 2])
+
     specs = {name: tf.TensorSpec([None], kind) for name, kind in INPUTS.items()}
     specs["tags"] = tf.TensorSpec([None, None], tf.string)
     pairs = {"age": tf.TensorSpec([None], tf.int32), "price": tf.TensorSpec([1], tf.float32)}
     texts = {"examples": tf.TensorSpec([None], tf.string)}
+    bags = {"ids": tf.TensorSpec([None, 2, None], tf.int64), "weight": tf.TensorSpec([None], tf.float32)}
     model = tf.Module()
     signatures = {
         "serving_default": Signature(serve, specs),
         "user_once": Signature(once, pairs),
         "tf_example": Signature(lambda request: {"length": tf.strings.length(request["examples"])}, texts),
+        "encoded": Signature(lambda request: {"sums": row_sums(request["ids"]) * request["weight"]}, bags),
         "encode": Signature(lambda request: {"tags": request["tags"]}, {"tags": specs["tags"]}),
     }
     save(model, folder, signatures)
     (folder / "assets.extra").mkdir()
     (folder / "assets.extra" / "easymtl.json").write_text(json.dumps(DESCRIPTION))
+    (folder / "assets.extra" / "signatures.json").write_text(json.dumps(SIGNATURES))
     return folder
 
 

@@ -1,5 +1,6 @@
 import errno
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
+from rich.console import Console
 
 from easymtl.checkpoints.restore import load_ranker
 from easymtl.errors import UserError
@@ -27,8 +29,9 @@ from easymtl.serving.parity import score_apart
 from easymtl.serving.proof_rows import proof_rows
 from easymtl.serving.request_form import RequestForm
 from easymtl.serving.saved_model_scorer import SavedModelScorer, newest_export, step_of_export
-from easymtl.serving.warmup import write_warmup
+from easymtl.serving.warmup import default_requests, write_warmup
 from easymtl.tasks.build import build_tasks
+from easymtl.verbs.exporting import print_export
 
 pytestmark = pytest.mark.usefixtures("op_by_op")
 
@@ -176,13 +179,18 @@ def test_assets_go_into_the_export(trained, exported, tmp_path, score_here):
     asset = tmp_path / "thresholds.json"
     asset.write_text("{}")
     warmup = tmp_path / "tf_serving_warmup_requests"
-    write_warmup(warmup, "mine", read_rows(exported), [3])
+    write_warmup(warmup, "mine", default_requests(read_rows(exported), [3]))
     marked = trained.pipeline(f"export_config.asset_files=[!{asset},{trained.folder}/cities.txt,{warmup}]")
     done = export(marked, trained.checkpoint, tmp_path / "to")
     assert (done.path / "assets" / "thresholds.json").read_text() == "{}"
     assert {file.name for file in (done.path / "assets").iterdir()} == {"thresholds.json", "cities.txt"}
     assert (done.path / "assets" / "cities.txt").read_bytes().count(b"\n") == 4, "the vocabulary as the graph reads it"
     assert (done.path / "assets.extra" / warmup.name).read_bytes() == warmup.read_bytes(), "where servers look for it"
+
+
+def test_what_is_printed_names_the_signatures(exported, capsys):
+    print_export(exported, Console(width=200))
+    assert re.search(r"signatures +serving_default, encode, encoded, tf_example\n", capsys.readouterr().out)
 
 
 def read_rows(exported):

@@ -12,9 +12,11 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 
+from easymtl.server.batching import Job, answers_of
+from easymtl.server.model import Model
 from easymtl.serving.request_example import request_body
 from easymtl.serving.server_configs import batching_config, models_config, served_name
-from easymtl.serving.warmup import SIZES
+from easymtl.serving.warmup import FURTHER_SIZES, SIZES
 from easymtl.serving.warmup_file import read_warmup
 from tests.serving.conftest import NUM_ROWS
 
@@ -61,10 +63,51 @@ def test_the_warm_up_asks_what_a_client_asks(trained, extra, serve):
     tensors = [
         {name: tf.io.parse_tensor(value, serve_type(value)) for name, value in one.inputs.items()} for one in requests
     ]
-    assert [len(one["user"]) for one in tensors] == [*SIZES]
+    assert [len(one["user"]) for one in tensors[: len(SIZES)]] == [*SIZES]
     assert all(np.isfinite(value).all() for one in tensors[:2] for value in serve(one).values())
     users = [text or "" for text in trained.rows["user"].to_pylist()[:8]]
     assert [text.decode() for text in tensors[1]["user"].numpy()] == users
+
+
+def test_the_warm_up_asks_all_signatures_and_they_answer_alike(exported, extra):
+    """Each of the first row: a server makes a signature ready at its own first call."""
+    model, answers = tf.saved_model.load(str(exported.path)), {}
+    requests = [log.predict_log.request for log in read_warmup(str(extra / "tf_serving_warmup_requests"))]
+    for one in requests:
+        inputs = {name: tf.io.parse_tensor(value, serve_type(value)) for name, value in one.inputs.items()}
+        answers.setdefault(one.model_spec.signature_name, []).append(
+            model.signatures[one.model_spec.signature_name](**inputs)
+        )
+    assert {name: len(found) for name, found in answers.items()} == {
+        "serving_default": len(SIZES),
+        **dict.fromkeys(["encode", "encoded", "tf_example"], len(FURTHER_SIZES)),
+    }
+    for name in ("encoded", "tf_example"):
+        for output, values in answers["serving_default"][SIZES.index(FURTHER_SIZES[-1])].items():
+            np.testing.assert_allclose(answers[name][-1][output], values, atol=1e-5, err_msg=f"{name} {output}")
+
+
+def test_the_desk_joins_packed_requests_of_different_widths(exported, trained):
+    """By what `signatures.json` says of the padding."""
+    model = Model(exported.path, 1)
+    encode, encoded = model.signature("encode"), model.signature("encoded")
+    rows = {name: column.to_pylist() for name, column in zip(trained.rows.column_names, trained.rows.columns)}
+
+    def job(first):
+        inputs = {}
+        for name, tensor in encode.inputs.items():
+            values = [tensor.missing if value is None else value for value in rows[name][first : first + 3]]
+            values = [value.encode() if isinstance(value, str) else value for value in values]
+            inputs[name] = np.array(values, object if tensor.dtype == tf.string else tensor.dtype.as_numpy_dtype)
+        return Job(model, encoded, model.run(encode, inputs), 3, None)
+
+    jobs = [job(first) for first in (0, 3, 6, 9)]
+    assert len({one.sides for one in jobs}) > 1 and all(one.goes_with(jobs[0]) for one in jobs)
+    together = answers_of(jobs)
+    for one, answer in zip(jobs, together, strict=True):
+        for name, values in answers_of([one])[0].items():
+            np.testing.assert_allclose(answer[name], values, atol=1e-6)
+    model.retire()
 
 
 def serve_type(value):

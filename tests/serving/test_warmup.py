@@ -6,9 +6,11 @@ import pytest
 import tensorflow as tf
 
 from easymtl.errors import UserError
+from easymtl.features.columns import tensor_of
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.protos.prediction_log_pb2 import PredictionLog
-from easymtl.serving.warmup import SIZES, check_warmup, write_warmup
+from easymtl.serving.signatures import Signature
+from easymtl.serving.warmup import SIZES, check_warmup, default_requests, further_requests, write_warmup
 from easymtl.serving.warmup_file import FILE, MOST_RECORDS, read_warmup, require_own_warmup
 
 ROWS = {
@@ -35,7 +37,7 @@ WANTED = {
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     path = tmp_path_factory.mktemp("warm") / FILE
-    write_warmup(path, "model", ROWS)
+    write_warmup(path, "model", default_requests(ROWS))
     return path
 
 
@@ -132,6 +134,45 @@ def test_a_request_that_the_model_cannot_answer_is_named(written, tmp_path, chan
     path = records(tmp_path / FILE, first, changed(written, change))
     with pytest.raises(UserError, match=r"record 1 \(the first is 0\) " + says.replace("?", r"\?")):
         check_warmup(path, SIGNATURES)
+
+
+def test_each_further_signature_is_asked_too_in_its_own_form():
+    packed = {"ids": tf.TensorSpec([None, 1], tf.int64)}
+    once = {**SPECS, "user id": tf.TensorSpec([1], tf.string), "tags": tf.TensorSpec([1, None], tf.int64)}
+    signatures = {
+        "encode": Signature(lambda rows: {"ids": tf.strings.length(rows["user id"])[:, tf.newaxis]}, SPECS),
+        "encoded": Signature(dict, packed),
+        "tf_example": Signature(dict, {"examples": tf.TensorSpec([None], tf.string)}),
+        "user_once": Signature(dict, once),
+    }
+    found = list(further_requests(signatures, ROWS, pa.array([b"x", b"y"]), [1, 4]))
+    assert [name for name, _ in found] == [
+        "encode",
+        "encoded",
+        "tf_example",
+        "user_once",
+        "encode",
+        "encoded",
+        "tf_example",
+    ]
+    of_four = {name: {key: value.numpy().tolist() for key, value in inputs.items()} for name, inputs in found[4:]}
+    assert of_four["encode"]["user id"] == [b"u0", b"", "用户".encode(), b"u0"]
+    assert of_four["encoded"] == {"ids": [[2], [0], [6], [2]]}
+    assert of_four["tf_example"] == {"examples": [b"x", b"y", b"x", b"y"]}
+    user = {name: value.numpy().tolist() for name, value in found[3][1].items()}
+    assert user == {"user id": [b"u0"], "price": [0.5], "tags": [[1, 2]], "is_new": [True]}
+
+
+def test_one_user_and_many_items_are_right(tmp_path):
+    """Of a file that a user brings."""
+    once = {**SPECS, "user id": tf.TensorSpec([1], tf.string)}
+    rows = {name: tensor_of(column) for name, column in ROWS.items()}
+    path = tmp_path / FILE
+    write_warmup(path, "model", [("user_once", rows | {"user id": tf.constant(["u0"])})])
+    check_warmup(str(path), {"user_once": once})
+    write_warmup(path, "model", [("user_once", rows)])
+    with pytest.raises(UserError, match=r'string \[3\] in the input "user id", which takes string \[1\]'):
+        check_warmup(str(path), {"user_once": once})
 
 
 def test_a_request_without_a_signature_is_of_the_default_one(written, tmp_path):

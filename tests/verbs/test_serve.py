@@ -15,6 +15,7 @@ import urllib.request
 import pytest
 
 from easymtl.cli import main
+from easymtl.errors import UserError
 from easymtl.server.running import Address
 from easymtl.verbs import serve
 from tests.server.tiny_export import ROW, client_of, open_desk, write_export
@@ -79,6 +80,18 @@ def test_a_port_in_use_is_told_before_anything_is_loaded(capsys, folder, flag):
     assert f"{flag}: 127.0.0.1:{port} is in use. Name another port, or 0" in said
 
 
+def test_what_is_to_come_is_said_before_anything_is_loaded(folder, monkeypatch, capsys):
+    def stop():
+        said = capsys.readouterr().out
+        assert said == (
+            f"Loading {folder}, for REST at 127.0.0.1, port 8501, and gRPC at any free port. It takes a while.\n"
+        )
+        raise UserError("this is enough")
+
+    monkeypatch.setattr(serve, "start_tensorflow", stop)
+    assert "this is enough" in refused(capsys, folder, "--grpc_port", 0)
+
+
 def test_help_names_what_there_is_to_set(capsys):
     with pytest.raises(SystemExit):
         main(["serve", "--help"])
@@ -119,6 +132,7 @@ def server(folder):
 @pytest.mark.slow
 def test_what_is_printed_at_the_start_works_and_the_last_answers_come_after_sigterm(server):
     process, said = server
+    assert said.startswith("Loading ") and re.search(r"^Ready after \d+ seconds\.$", said, re.MULTILINE)
     assert "version 3 of step 7" in said and "user string" in said and "probs_click" in said
     words = shlex.split(said.splitlines()[-1])
     assert words[:2] == ["curl", "-d"]

@@ -1,0 +1,49 @@
+"""Scores rows with all signatures of a SavedModel, by one of two loaders; run as a program of its own, without easymtl.
+
+    python old_tensorflow_calls.py session|function RELOAD.PY ARGUMENTS OF RELOAD.PY
+
+`session` is what `easymtl/serving/reload.py` does: as servers load. `function` calls what `tf.saved_model.load`
+returns.
+"""
+
+import importlib.util
+import sys
+from types import ModuleType
+
+import numpy as np
+import tensorflow as tf
+
+
+def main() -> None:
+    """Scores as `reload.py` does."""
+    loader, path, *sys.argv[1:] = sys.argv[1:]
+    spec = importlib.util.spec_from_file_location("reload", path)
+    assert spec is not None and spec.loader is not None
+    program = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(program)
+    if loader == "function":
+        program.scores_of = lambda *arguments: by_functions(program, *arguments)
+    program.main()
+
+
+def by_functions(program: ModuleType, folder: str, columns, examples, num_users: int) -> dict:
+    """Returns the outputs of each signature, called as a function in Python."""
+    # The signatures hold their variables weakly: the model has to stay.
+    model = tf.saved_model.load(folder)
+    specs = {name: one.structured_input_signature[1] for name, one in model.signatures.items()}
+
+    def ask(name: str, inputs: dict) -> dict:
+        # The keyword of an input is not always its name; the spec's name is.
+        given = {keyword: tf.constant(inputs[spec.name], spec.dtype) for keyword, spec in specs[name].items()}
+        return {key: np.asarray(value) for key, value in model.signatures[name](**given).items()}
+
+    shapes = {
+        name: {spec.name: spec.shape.as_list() for spec in by_keyword.values()} for name, by_keyword in specs.items()
+    }
+    values = {name: program.tensor_of(column) for name, column in zip(columns.column_names, columns.columns)}
+    serialized = {name: column.to_numpy() for name, column in zip(examples.column_names, examples.columns)}
+    return program.scores_of_all(ask, shapes, values, serialized, num_users)
+
+
+if __name__ == "__main__":
+    main()
