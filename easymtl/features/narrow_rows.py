@@ -9,7 +9,7 @@ from easymtl.protos import export_pb2
 
 Parts = tuple[tf.Tensor, ...]
 
-_DTYPES = {
+_DTYPES: dict[int, tf.DType] = {
     export_pb2.FLOAT32: tf.float32,
     export_pb2.FLOAT16: tf.float16,
     export_pb2.BFLOAT16: tf.bfloat16,

@@ -121,10 +121,10 @@ class ServingModel(tf.Module):
         """
         form, packing = self.form, self._feature_set.packing
         embeddings = self._ranker().embeddings
-        self._tables = ServedTables(embeddings, self._precision.rows, self._gives_up_tables)
+        tables = self._tables = ServedTables(embeddings, self._precision.rows, self._gives_up_tables)
         specs = self._column_specs()
         encoder = traced_once(self._packed, specs)
-        scores = self._scores()
+        scores = self._scores(tables)
         examples = ExampleForm.of(self._pipeline, form)
 
         def encode(request: Tensors) -> Tensors:
@@ -179,9 +179,9 @@ class ServingModel(tf.Module):
         types = self._feature_set.field_types
         return {name: tf.TensorSpec([None], types[name]) for name in self._feature_set.request_fields}
 
-    def _scores(self) -> Callable[[Tensors], dict[str, tf.Tensor]]:
+    def _scores(self, served: ServedTables) -> Callable[[Tensors], dict[str, tf.Tensor]]:
         """Returns the function from packed tensors to the predictions by name."""
-        packing, tables = self._feature_set.packing, self._tables.by_width()
+        packing, tables = self._feature_set.packing, served.by_width()
         network = self._network(packing.vector_specs())
         is_on_cpu = tables_on_cpu(self._pipeline)
 

@@ -12,6 +12,7 @@ from easymtl.checkpoints.restore import find_checkpoint
 from easymtl.config import Config
 from easymtl.errors import UserError, quoted
 from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.reporting.narrowing import narrowing_lines
 from easymtl.reporting.tables import key_values
 from easymtl.reporting.terminal import print_line
 from easymtl.serving.export import Export, export
@@ -169,7 +170,8 @@ def print_export(done: Export, terminal: Terminal) -> None:
         difference = f"largest difference {parity.largest_difference:.1e}"
         blanked = f" and {parity.num_blanked:,} with a value missing" if parity.num_blanked else ""
         rows = f"{parity.num_rows:,} rows{blanked}"
-        compared = f"equal on {rows}, {difference}, loaded without easymtl"
+        allowed = f" of {parity.tolerance:.1e} allowed"
+        compared = f"equal on {rows}, {difference}{allowed}, loaded without easymtl"
     values = {
         "SavedModel": done.path,
         "checkpoint": f"step {done.checkpoint.step}",
@@ -178,10 +180,13 @@ def print_export(done: Export, terminal: Terminal) -> None:
         **({"constants": _constants(done)} if done.constants else {}),
         "outputs": ", ".join(done.outputs),
         "scores": compared,
+        **narrowing_lines(done),
     }
     key_values(values, terminal, "Exported")
     for name, placement in done.placement.items():
         key_values(_on_gpu(name, placement), terminal)
+    for warning in done.narrowing.warnings if done.narrowing else ():
+        print_line(terminal, f"Warning: {warning}", "yellow")
 
 
 def _on_gpu(signature: str, placement: Placement) -> dict[str, str]:

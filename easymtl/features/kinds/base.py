@@ -252,13 +252,14 @@ def served_rows(ids: tf.Tensor, slots: Sequence[Slot], axis: int = 1) -> tf.Tens
     return tf.where(is_row, ids + firsts, tf.constant(0, tf.int64))
 
 
-def served_sums(table: ServedTable, rows: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
+def served_sums(table: ServedTable | None, rows: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
     """Returns the weighted sums `[..., width]` of rows `[..., values]` of a served table.
 
     Row 0 adds nothing, whatever its weight is. Weighted rows are rounded and then added one after the other, as
     training does. A product with the weights themselves, or a sum in parts, would have other bits, and norms make much
     of them.
     """
+    assert table is not None, "bags have a table"
     vectors = table.take(rows)
     is_row = tf.not_equal(rows, tf.constant(0, tf.int64))
     if weights is not None:

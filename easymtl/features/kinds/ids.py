@@ -60,6 +60,7 @@ class IdColumns(PackedColumns):
 
     def served_vectors(self, parts: Tensors, table: ServedTable | None) -> dict[str, tf.Tensor]:
         """Returns the vectors `[n, K, width]`."""
+        assert table is not None, "ids have a table"
         return {self._vectors: table.take(served_rows(parts["ids"], self.slots))}
 
     def ids(self, batch: Tensors) -> tf.Tensor:

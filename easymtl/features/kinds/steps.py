@@ -142,6 +142,7 @@ class StepColumns(PackedColumns):
         """Returns the vectors `[n, longest, width]`, and the lengths: a `Rectangle`."""
         data = parts[self._data]
         if self.of is Ids:
+            assert table is not None, "ids have a table"
             data = table.take(served_rows(data, self.slots, axis=2)[..., 0])
         elif self.of is Bags:
             rows, weights = served_rows(data, self.slots, axis=3)[..., 0], parts.get(self._weights)
