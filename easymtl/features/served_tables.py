@@ -34,13 +34,13 @@ class ServedTables(tf.Module):
         self.variables_by_width: dict[str, tf.Variable] = {}
         self.scales_by_width: dict[str, tf.Variable] = {}
         for width in embeddings.feature_set.rows_by_width:
-            self.variables_by_width[str(width)], *scales = _copied(embeddings, width, precision)
+            blocks = _blocks(embeddings, width, precision)
+            if gives_up:
+                _empty(embeddings.variable(width))
+            rows, *scales = (_variable(parts) for parts in blocks)
+            self.variables_by_width[str(width)] = rows
             if scales:
                 (self.scales_by_width[str(width)],) = scales
-            if gives_up:
-                variable = embeddings.variable(width)
-                none = tf.zeros([0, width])
-                tf.raw_ops.AssignVariableOp(resource=variable.handle, value=none, validate_shape=False)
 
     def by_width(self) -> dict[int, ServedTable]:
         """Returns the tables."""
@@ -51,26 +51,33 @@ class ServedTables(tf.Module):
         }
 
 
-def _copied(embeddings: Embeddings, width: int, precision: int) -> list[tf.Variable]:
-    """Returns the rows of a width as they are served, made block by block: only they themselves are large."""
+def _blocks(embeddings: Embeddings, width: int, precision: int) -> list[list[tf.Tensor]]:
+    """Returns the rows of a width as they are served, in blocks: a list of them for each part that a row has."""
     variable = embeddings.variable(width)
     num_rows = int(variable.shape[0])
     step = max(_BLOCK_BYTES // (4 * width), 1)
-    made = [np.zeros([1 + num_rows, *part.shape[1:]], part.dtype.as_numpy_dtype) for part in _none(width, precision)]
+    found = [[part] for part in narrowed(tf.zeros([1, width]), precision)]
     for begin in range(0, num_rows, step):
         # A gather copies these rows alone; reading a table that has had sparse updates copies all of it.
         rows = tf.gather(variable, tf.range(begin, min(begin + step, num_rows)))
         parts = narrowed(rows, precision)
         if precision != export_pb2.FLOAT32:
             _require_finite(embeddings, width, begin, rows, widened(parts), precision)
-        for whole, part in zip(made, parts):
-            whole[1 + begin : 1 + begin + len(rows)] = part.numpy()
-    return [tf.Variable(made.pop(0), trainable=False) for _ in range(len(made))]
+        for blocks, part in zip(found, parts):
+            blocks.append(part)
+    return found
 
 
-def _none(width: int, precision: int) -> tuple[tf.Tensor, ...]:
-    """Returns what no rows of a width are stored in."""
-    return narrowed(tf.zeros([0, width]), precision)
+def _variable(blocks: list[tf.Tensor]) -> tf.Variable:
+    """Returns a variable of blocks, which are no longer there then: writing into a variable would copy all of it."""
+    whole = tf.concat(blocks, axis=0)
+    blocks.clear()
+    return tf.Variable(whole, trainable=False)
+
+
+def _empty(variable: tf.Variable) -> None:
+    none = tf.zeros([0, *variable.shape[1:]])
+    tf.raw_ops.AssignVariableOp(resource=variable.handle, value=none, validate_shape=False)
 
 
 def _require_finite(
