@@ -25,6 +25,11 @@ NUM_ROWS = 100_000
 """So many rows are measured, the first ones. An AUC of them is known to about .003 for other rows, but that of the same
 rows in float32 moves with it: their difference is known much better."""
 
+
+class TooNarrow(UserError):
+    """What fewer bytes change is more than is allowed; another checkpoint of the same training may be within it."""
+
+
 _GUARDED = ("auc", "gauc", "session_auc", "pr_auc", "xauc")
 
 
@@ -76,8 +81,9 @@ def measure_narrowing(pipeline: Pipeline, ranker: Ranker) -> Narrowing | None:
     """Compares metrics and scores in float32 with those in the precision of the export; None where that is float32.
 
     Raises:
-        UserError: an AUC changes by more than `export_config.max_auc_change`, which nothing may be published with; it
-            is set and there are no data; or scores are no numbers any more.
+        TooNarrow: an AUC changes by more than `export_config.max_auc_change`, which nothing may be published with, or
+            scores are no numbers any more.
+        UserError: `max_auc_change` is set and there are no data.
     """
     precision = Precision.of(pipeline)
     if not precision.is_narrow:
@@ -123,7 +129,7 @@ def _require_small(pipeline: Pipeline, found: Narrowing, precision: Precision) -
     ]
     if broken:
         products, rows = precision.names
-        raise UserError(
+        raise TooNarrow(
             f"export_config.max_auc_change: with precision {products} and row_precision {rows}, {'; '.join(broken)} on "
             f"{found.num_rows:,} rows of the {found.data} data. A change of {limit:g} is allowed, so nothing was "
             f"exported. {_advice(precision)}, or allow more by max_auc_change."
@@ -150,7 +156,7 @@ def _changes(wide: Scores, narrow: Scores, precision: Precision) -> dict[str, fl
         is_number = np.isfinite(before)
         lost = int((is_number & ~np.isfinite(after)).sum())
         if lost:
-            raise UserError(
+            raise TooNarrow(
                 f"export_config.precision: {lost:,} of {before.size:,} scores {name} are NaN or infinite in "
                 f"{precision.names[0]}, and numbers in FLOAT32. Nothing was exported; use BFLOAT16 or FLOAT32."
             )

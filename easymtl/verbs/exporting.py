@@ -16,6 +16,7 @@ from easymtl.reporting.narrowing import narrowing_lines
 from easymtl.reporting.tables import key_values
 from easymtl.reporting.terminal import print_line
 from easymtl.serving.export import Export, export
+from easymtl.serving.narrowing import TooNarrow
 from easymtl.serving.placement import Placement
 from easymtl.serving.saved_model_scorer import newest_export, step_of_export
 from easymtl.training import events
@@ -37,8 +38,13 @@ class Exporter:
     def __call__(self, event: events.Event) -> None:
         """Exports after a checkpoint, if that is asked for."""
         if isinstance(event, events.Saved) and self._kind == "latest" and not event.is_stopping:
-            self._export("latest")
-            self._exported = event.step
+            try:
+                self._export("latest")
+            except TooNarrow as error:
+                # A training is worth more than one of its exports; that of its end is tried again.
+                print_line(self._terminal, f"Step {event.step} was not exported: {error}", "yellow")
+            else:
+                self._exported = event.step
 
     def finish(self, result: TrainingResult, first_step: int) -> None:
         """Exports what a finished training is to leave, unless it is there already; tells if another step was better.
