@@ -46,13 +46,18 @@ def find_checkpoint(pipeline: Pipeline, choice: str = "latest") -> Checkpoint:
     return found
 
 
-def load_ranker(pipeline: Pipeline, checkpoint: Checkpoint) -> Ranker:
+def load_ranker(pipeline: Pipeline, checkpoint: Checkpoint, is_exported: bool = False) -> Ranker:
     """Builds the model of a config and fills it from a checkpoint, with moving averages where the config has them.
+
+    Args:
+        pipeline: the config.
+        checkpoint: the weights.
+        is_exported: whether there has to be room for what an export holds beside them.
 
     Raises:
         UserError: the model does not fit in memory, or the checkpoint is damaged or of another model.
     """
-    require_scoring_memory(pipeline)
+    require_scoring_memory(pipeline, is_exported)
     ranker = Ranker(pipeline)
     Weights(ranker).read(checkpoint.path)
     state = checkpoint.state()

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from easymtl.errors import UserError
 from easymtl.features.declarations import table_sizes
+from easymtl.protos import export_pb2
 from easymtl.protos.pipeline_pb2 import Pipeline
 
 # What a feed holds when it shuffles (`window_bytes` of `Feed`), about.
@@ -15,6 +16,13 @@ WINDOW_BYTES = 512 << 20
 _FLOAT_BYTES = 4
 _NUMBER_BYTES = 8
 _GIB = 1 << 30
+# Of each `RowPrecision`: bytes of a number, and of what a row has beside its numbers.
+_STORED_BYTES = {
+    export_pb2.FLOAT32: (4, 0),
+    export_pb2.FLOAT16: (2, 0),
+    export_pb2.BFLOAT16: (2, 0),
+    export_pb2.INT8: (1, 4),
+}
 _MOST_TABLES = 5
 _GPU_DEVICE = Path("/dev/nvidia0")
 _BESIDE = "Dense weights, activations and TensorFlow itself come on top."
@@ -77,6 +85,7 @@ class Needs:
         gradients: of all rows, where the optimizer moves every row in every step.
         window: encoded rows, which are shuffled in memory.
         averages: their moving averages, with the number of an update for each row.
+        copies: the rows of one width, as an export stores them: no more of them are there twice.
     """
 
     tables: int
@@ -84,11 +93,12 @@ class Needs:
     gradients: int = 0
     window: int = 0
     averages: int = 0
+    copies: int = 0
 
     @property
     def total(self) -> int:
         """Returns the sum."""
-        return self.tables + self.slots + self.averages + self.gradients + self.window
+        return self.tables + self.slots + self.averages + self.gradients + self.window + self.copies
 
 
 def require_training_memory(pipeline: Pipeline) -> None:
@@ -98,7 +108,7 @@ def require_training_memory(pipeline: Pipeline) -> None:
         UserError: they do not.
     """
     if not _has_gpu():
-        _require(pipeline, tables_rule(pipeline), WINDOW_BYTES)
+        _require(pipeline, _needs_of_training(pipeline))
 
 
 def memory_report(pipeline: Pipeline) -> str:
@@ -107,23 +117,45 @@ def memory_report(pipeline: Pipeline) -> str:
     Raises:
         UserError: they do not fit.
     """
-    rule = tables_rule(pipeline)
+    needs = _needs_of_training(pipeline)
     if not _GPU_DEVICE.exists():
-        _require(pipeline, rule, WINDOW_BYTES)
-    needs = needs_of(table_sizes(pipeline), rule, WINDOW_BYTES)
+        _require(pipeline, needs)
     available = available_memory()
     found = f", and {_gib(available)} are available" if available is not None else ""
-    return f"{_needed(needs, rule)}{found}. {_BESIDE}"
+    return f"{_needed(needs, tables_rule(pipeline))}{found}. {_BESIDE}"
 
 
-def require_scoring_memory(pipeline: Pipeline) -> None:
+def export_memory_report(pipeline: Pipeline) -> str:
+    """Returns what the tables of an export need, which is beside a training that exports; loads no TensorFlow."""
+    return f"{_needed(needs_of_export(pipeline), None)}. {_BESIDE}"
+
+
+def require_scoring_memory(pipeline: Pipeline, is_exported: bool = False) -> None:
     """Checks that the tables of a config fit in memory, for what does not train.
+
+    Args:
+        pipeline: the config.
+        is_exported: whether an export is made of them, which copies some.
 
     Raises:
         UserError: they do not.
     """
     if not _has_gpu():
-        _require(pipeline, None, 0)
+        _require(pipeline, needs_of_export(pipeline) if is_exported else needs_of(table_sizes(pipeline), None))
+
+
+def needs_of_export(pipeline: Pipeline) -> Needs:
+    """Returns what an export needs: all tables, and those of one width once more, in the precision of the export."""
+    tables, kind = table_sizes(pipeline), pipeline.export_config.row_precision
+    per_number, per_row = _STORED_BYTES[kind]
+    by_width: dict[int, int] = {}
+    for table in tables:
+        by_width[table.width] = by_width.get(table.width, 0) + table.rows * (table.width * per_number + per_row)
+    return replace(needs_of(tables, None), copies=max(by_width.values(), default=0))
+
+
+def _needs_of_training(pipeline: Pipeline) -> Needs:
+    return needs_of(table_sizes(pipeline), tables_rule(pipeline), WINDOW_BYTES)
 
 
 def tables_rule(pipeline: Pipeline) -> TableRule:
@@ -169,12 +201,10 @@ def _has_gpu() -> bool:
     return bool(tf.config.list_physical_devices("GPU"))
 
 
-def _require(pipeline: Pipeline, rule: TableRule | None, window: int) -> None:
+def _require(pipeline: Pipeline, needs: Needs) -> None:
     available = available_memory()
-    tables = table_sizes(pipeline)
-    needs = needs_of(tables, rule, window)
     if available is not None and needs.total > available:
-        raise UserError(_message(tables, needs, rule, available))
+        raise UserError(_message(table_sizes(pipeline), needs, tables_rule(pipeline), available))
 
 
 def _needed(needs: Needs, rule: TableRule | None) -> str:
@@ -185,6 +215,8 @@ def _needed(needs: Needs, rule: TableRule | None) -> str:
         parts.append(f"moving averages (use_moving_average) {_gib(needs.averages)}")
     if needs.gradients:
         parts.append(f"gradients of all rows (dense_embedding_update) {_gib(needs.gradients)}")
+    if needs.copies:
+        parts.append(f"those of one width once more, as they are exported {_gib(needs.copies)}")
     if needs.window:
         parts.append(f"rows in memory {_gib(needs.window)}")
     return ", ".join(parts)

@@ -20,6 +20,7 @@ import tensorflow as tf
 from easymtl.features.kinds import PackedColumns, Slot
 from easymtl.features.kinds.base import FEATURES, NUMBERS, PackedForm, Tensors
 from easymtl.features.pieces import Piece
+from easymtl.features.served_table import ServedTable
 
 
 class PackedTensor:
@@ -137,12 +138,12 @@ class Packing:
             for name, tensor in self.tensors.items()
         }
 
-    def vectors(self, packed: Tensors, tables: Mapping[int, tf.Tensor]) -> dict[str, tf.Tensor]:
+    def vectors(self, packed: Tensors, tables: Mapping[int, ServedTable]) -> dict[str, tf.Tensor]:
         """Returns the vectors of all features.
 
         Args:
             packed: the tensors.
-            tables: by width `[1 + rows, width]`, a zero vector and the rows of the width's variable.
+            tables: by width, a zero vector and the rows of the width's variable.
         """
         result: dict[str, tf.Tensor] = {}
         for columns in self._columns:

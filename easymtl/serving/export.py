@@ -1,16 +1,16 @@
 """Exporting: written beside, checked against the checkpoint, then renamed into place."""
 
 import contextlib
+import gc
 import json
 import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
@@ -24,24 +24,24 @@ from easymtl.config.multi_values import FLOAT, INT64, STRING
 from easymtl.data.convert import default_scalar
 from easymtl.data.fields import input_fields
 from easymtl.errors import UserError
-from easymtl.features.columns import as_requested, missing_value, tensor_of
+from easymtl.features.columns import missing_value
 from easymtl.features.encoder import Encoder
-from easymtl.features.shown import shown_features
 from easymtl.protos.export_pb2 import ExportConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.scoring.scorer import RankerScorer
-from easymtl.serving.parity import Parity, check_parity
+from easymtl.serving.expected import expected_outputs
+from easymtl.serving.narrowing import Narrowing, measure_narrowing
+from easymtl.serving.parity import TOLERANCE, Parity, check_parity
 from easymtl.serving.placement import Placement, placements_of
+from easymtl.serving.precision import Precision
 from easymtl.serving.proof_of_signatures import with_further
 from easymtl.serving.proof_rows import ProofRows, missing_row, proof_rows
 from easymtl.serving.request_form import RequestForm
-from easymtl.serving.saved_model import ServingModel
+from easymtl.serving.saved_model import ServingModel, Sizes, signatures_of
 from easymtl.serving.server_configs import served_name
 from easymtl.serving.server_files import write_server_files
 from easymtl.serving.signature_listing import list_signatures
-from easymtl.serving.signatures import SIGNATURE, keywords, save
+from easymtl.serving.signatures import SIGNATURE, Tensors, keywords, save
 from easymtl.serving.warmup_file import FILE as WARMUP
-from easymtl.tasks.ranker import Ranker
 
 Missing = str | float | bool
 
@@ -68,6 +68,9 @@ class Export:
         signatures: names of its signatures.
         parity: how near its scores are to the checkpoint's, or None when there was no row to compare on.
         placement: where the nodes of a signature run on a GPU server and what is copied, by signature.
+        precision: what it computes in and stores.
+        sizes: bytes of its weights.
+        narrowing: what fewer bytes than those of float32 have changed; None where there are no fewer.
     """
 
     path: Path
@@ -83,6 +86,9 @@ class Export:
     signatures: list[str]
     parity: Parity | None
     placement: dict[str, Placement]
+    precision: Precision
+    sizes: Sizes
+    narrowing: Narrowing | None = None
 
 
 def export(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path, keep: int = 0) -> Export:
@@ -91,23 +97,36 @@ def export(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path, keep:
     It is written to a temporary folder, loaded in another process, compared with the checkpoint on evaluation rows,
     and renamed into place when all is well. All but the newest `keep` are removed then; 0 keeps all.
 
+    The checkpoint gives its scores first, and its tables then: no width is in memory more than twice, and none when the
+    other process loads the model.
+
     Raises:
-        UserError: it could not be written, does not score as the checkpoint, or cannot run on a GPU as promised.
+        UserError: it could not be written, does not score as the checkpoint, changes an AUC by more than
+            `export_config.max_auc_change`, or cannot run on a GPU as promised.
     """
-    ranker = load_ranker(pipeline, checkpoint)
-    model = ServingModel(pipeline, ranker)
+    ranker = load_ranker(pipeline, checkpoint, is_exported=True)
+    model = ServingModel(pipeline, ranker, gives_up_tables=True)
     final = _new_subfolder(Path(folder))
     draft = draft_of(final)
     try:
-        signatures = model.signatures()
-        draft.parent.mkdir(parents=True, exist_ok=True)
-        outputs = save(model, draft, signatures)[SIGNATURE]
-        _copy_assets(pipeline, draft)
+        form, fields = model.form, model.fields
         encode = Encoder(ranker.feature_set, as_served=True)
-        rows = proof_rows(pipeline, model.fields, encode)
-        rows = with_further(rows, pipeline, model.form, signatures) if rows else None
-        parity = _proved(pipeline, ranker, draft, rows) if rows else None
-        placement = _placement(draft, model.form)
+        rows = proof_rows(pipeline, fields, encode)
+        rows = with_further(rows, pipeline, form, signatures_of(pipeline, form)) if rows else None
+        expected = expected_outputs(pipeline, ranker, rows.read) if rows else None
+        narrowing = measure_narrowing(pipeline, ranker)
+        draft.parent.mkdir(parents=True, exist_ok=True)
+        signatures = model.signatures()
+        outputs, sizes = save(model, draft, signatures)[SIGNATURE], model.sizes
+        # Their functions hold the weights.
+        signatures = {name: replace(one, function=_saved) for name, one in signatures.items()}
+        del model
+        gc.collect()
+        _copy_assets(pipeline, draft)
+        parity = None
+        if rows and expected:
+            parity = check_parity(draft, rows, expected[0], ranker.final_scores, expected[1])
+        placement = _placement(draft, form)
         done = Export(
             path=final,
             checkpoint=checkpoint,
@@ -116,15 +135,18 @@ def export(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path, keep:
             signatures=list(signatures),
             parity=parity,
             placement=placement,
-            **_request(pipeline, model.form, signatures[SIGNATURE].inputs),
+            precision=Precision.of(pipeline),
+            sizes=sizes,
+            narrowing=narrowing,
+            **_request(pipeline, form, signatures[SIGNATURE].inputs),
         )
         facts = _describe(draft, done, served_name(pipeline))
         _write_json(
             draft / "assets.extra" / "signatures.json",
-            list_signatures(draft, ranker.feature_set.packing, model.form, done.missing, done.padding),
+            list_signatures(draft, ranker.feature_set.packing, form, done.missing, done.padding),
         )
         examples, serialized = _examples(pipeline, rows)
-        examples = examples or missing_row(pipeline, model.fields, encode)
+        examples = examples or missing_row(pipeline, fields, encode)
         write_server_files(pipeline, draft, done.checkpoint.state(), facts, parity, examples, serialized, signatures)
         publish(draft, final)
     except (OSError, tf.errors.OpError) as error:
@@ -176,19 +198,9 @@ def _examples(pipeline: Pipeline, rows: ProofRows | None) -> tuple[dict[str, pa.
     return {name: column.slice(0, rows.num_rows) for name, column in rows.sent.items()}, rows.examples[:num_examples]
 
 
-def _proved(pipeline: Pipeline, ranker: Ranker, draft: Path, rows: ProofRows) -> Parity:
-    return check_parity(draft, rows, _expected(pipeline, ranker, rows), ranker.final_scores)
-
-
-def _expected(pipeline: Pipeline, ranker: Ranker, rows: ProofRows) -> dict[str, np.ndarray]:
-    """Returns the outputs of the checkpoint by the path that training and evaluation take."""
-    scorer = RankerScorer(ranker, tf.float32, is_traced=False)
-    predictions, _ = scorer.score(scorer.encoder([], with_numbers=False)(rows.read))
-    if not pipeline.export_config.export_features:
-        return predictions
-    features = ranker.feature_set
-    columns = {name: tensor_of(as_requested(rows.read.column(name), None)) for name in features.request_fields}
-    return predictions | {name: text.numpy() for name, text in shown_features(features, columns).items()}
+def _saved(tensors: Tensors) -> Tensors:
+    """Stands in for the function of a signature that has been saved."""
+    raise AssertionError("it was saved already")
 
 
 def _placement(draft: Path, form: RequestForm) -> dict[str, Placement]:
@@ -232,12 +244,17 @@ def _copy_assets(pipeline: Pipeline, draft: Path) -> None:
 
 def _describe(draft: Path, done: Export, name: str) -> dict[str, Any]:
     """Writes what the export tells of itself, and returns it."""
+    products, rows = done.precision.names
     document: dict[str, Any] = {
         "easymtl": easymtl.__version__,
         "name": name,
         "step": done.checkpoint.step,
         "checkpoint": str(done.checkpoint.path),
-        "precision": "FLOAT32",
+        "precision": products,
+        "row_precision": rows,
+        "tolerance": done.parity.tolerance if done.parity else TOLERANCE,
+        "bytes": done.sizes.document(),
+        "narrowing": done.narrowing.document() if done.narrowing else None,
         "inputs": done.inputs,
         "shapes": done.shapes,
         "line": done.line,

@@ -49,6 +49,7 @@ def model_card(
         *(_formulas(pipeline) if pipeline.export_config.final_score else ()),
         "## How good it is",
         _metrics(pipeline, state, facts["step"]),
+        *_narrowing(facts),
         "## What it was made from",
         _data(pipeline, state),
         "## What it takes",
@@ -104,6 +105,34 @@ def _metrics(pipeline: Pipeline, state: Mapping[str, Any], step: int) -> str:
     return f"On the evaluation data, `{paths}`:\n\n{_table(('metric', 'value'), rows)}"
 
 
+def _narrowing(facts: Mapping[str, Any]) -> list[str]:
+    """Returns what fewer bytes than those of float32 have changed; nothing where there are no fewer."""
+    found, sizes = facts["narrowing"], facts["bytes"]
+    if found is None:
+        return []
+    said = (
+        f"Products are computed in {facts['precision']}, and rows of tables stored in {facts['row_precision']}. Tables "
+        f"have {sizes['tables']:,} bytes ({sizes['tables_in_float32']:,} in float32), the network {sizes['network']:,} "
+        f"({sizes['network_in_float32']:,})."
+    )
+    if not found["rows"]:
+        return ["## What fewer bytes change", f"{said} What that changes was not measured: there were no data."]
+    pairs = ((name, value, found["after"][name]) for name, value in found["before"].items())
+    metrics = (
+        (name, "not defined", "", "")
+        if before is None or after is None
+        else (name, f"{before:.6g}", f"{after:.6g}", f"{after - before:+.1e}")
+        for name, before, after in pairs
+    )
+    scores = ((name, f"{change:.1e}") for name, change in found["score_changes"].items())
+    return [
+        "## What fewer bytes change",
+        f"{said} On {found['rows']:,} rows of the {found['data']} data:",
+        _table(("metric", "float32", "as exported", "change"), metrics),
+        _table(("score", "largest change"), scores),
+    ]
+
+
 def _data(pipeline: Pipeline, state: Mapping[str, Any]) -> str:
     files = state.get("data", {}).get("files", [])
     size = sum(entry[1] for entry in files)
@@ -140,7 +169,8 @@ def _limits(pipeline: Pipeline, facts: Mapping[str, Any], parity: Parity | None)
     else:
         yield (
             f"Its scores were compared with those of its checkpoint on {parity.num_rows:,} rows; the largest "
-            f"difference was {parity.largest_difference:.1e}."
+            f"difference was {parity.largest_difference:.1e}, and {parity.tolerance:.1e} was allowed, next to 1 or the "
+            "largest score of the output."
         )
     yield "The metrics are of the evaluation data above, and say nothing of other days, places or kinds of users."
     yield (
@@ -154,7 +184,7 @@ def _limits(pipeline: Pipeline, facts: Mapping[str, Any], parity: Parity | None)
     (num_rows, *_) = next(iter(facts["shapes"].values()))
     if num_rows is not None:
         yield f"Each request has {num_rows} rows."
-    yield f"It computes in {facts['precision']}."
+    yield f"It computes in {facts['precision']}, with rows of tables in {facts['row_precision']}."
 
 
 def _checksums(folder: Path) -> Iterator[tuple[str, str, str]]:

@@ -20,6 +20,7 @@ from easymtl.serving.signatures import ENCODED, SIGNATURE, TF_EXAMPLE, USER_ONCE
 Derive = Callable[[Mapping[str, np.ndarray]], Mapping[str, Any]]
 
 RELOAD = Path(__file__).with_name("reload.py")
+_COMPARED = (SIGNATURE, ENCODED, TF_EXAMPLE, USER_ONCE)
 
 TOLERANCE = 1e-5
 """How much a score may differ, next to 1 or the largest score of its output: float32 beside a logit of 7 is that exact.
@@ -36,11 +37,13 @@ class Parity:
         num_rows: rows of the data that were compared.
         largest_difference: the largest absolute difference over all predictions.
         num_blanked: rows behind those of the data, in which a value was taken away.
+        tolerance: the largest that any output of numbers was held to, see `TOLERANCE`.
     """
 
     num_rows: int
     largest_difference: float
     num_blanked: int = 0
+    tolerance: float = TOLERANCE
 
 
 def check_parity(
@@ -48,8 +51,9 @@ def check_parity(
     rows: ProofRows,
     expected: Mapping[str, np.ndarray],
     derive: Derive = lambda scores: {},
+    tolerances: Mapping[str, float] | None = None,
 ) -> Parity:
-    """Compares the scores of a SavedModel with those of its checkpoint, both in float32.
+    """Compares the scores of a SavedModel with those of its checkpoint, both in the precision of the SavedModel.
 
     Args:
         folder: the SavedModel.
@@ -57,10 +61,11 @@ def check_parity(
         expected: predictions of the checkpoint on the same rows, by name.
         derive: makes outputs that follow from others, by name. They are held against what follows from the outputs of
             the SavedModel: a formula may make much of a difference that is small enough.
+        tolerances: by name, how much an output may differ where that is not `TOLERANCE`.
 
     Raises:
         UserError: the SavedModel cannot be loaded, a signature lacks a prediction, or scores of one differ by more
-            than `TOLERANCE`.
+            than the tolerance.
     """
     further = (rows.examples, rows.num_users) if rows.signatures else ()
     scores = score_apart(folder, rows.sent, *further)
@@ -70,19 +75,22 @@ def check_parity(
     derived = _derived(rows, scores, expected, derive)
     wanted |= derived
     largest = 0.0
+    allowed = {of_signature(one, name): value for name, value in (tolerances or {}).items() for one in _COMPARED}
     for name, values in wanted.items():
         difference = _difference(name, scores[name], wanted)
         if name in derived:
             # A formula may have no value.
             difference = np.where(np.isnan(scores[name]) & np.isnan(values), 0.0, difference)
-        if not np.all(difference <= TOLERANCE * _size(values)):
+        tolerance = TOLERANCE if name in derived else allowed.get(name, TOLERANCE)
+        if not np.all(difference <= tolerance * size_of(values)):
             row = int(np.argmax(np.max(difference.reshape(len(values), -1), axis=1)))
             raise UserError(
                 f"{folder}: {name} of row {row} is {scores[name][row]} in the SavedModel and {values[row]} with the "
                 "checkpoint. It was not published; please report this with the config."
             )
         largest = max(largest, float(difference.max(initial=0.0)))
-    return Parity(rows.num_rows, largest, rows.num_blanked)
+    numbers = [value for name, value in (tolerances or {}).items() if expected[name].dtype.kind == "f"]
+    return Parity(rows.num_rows, largest, rows.num_blanked, max([TOLERANCE, *numbers]))
 
 
 def of_signature(signature: str, name: str) -> str:
@@ -149,8 +157,8 @@ def _are_equal(found: bytes, wanted: bytes) -> bool:
         return False
 
 
-def _size(values: np.ndarray) -> float:
-    """Returns the largest magnitude, at least 1."""
+def size_of(values: np.ndarray) -> float:
+    """Returns the largest magnitude of scores, at least 1: what a tolerance is multiplied by."""
     if values.dtype.kind == "O":
         return 1.0
     return float(np.max(np.abs(values[np.isfinite(values)]), initial=1.0))

@@ -1,6 +1,7 @@
 """The graph that serves: raw columns or packed tensors in, named scores out."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
 
 import tensorflow as tf
 
@@ -12,8 +13,10 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.serving import tf_example
 from easymtl.serving.equal_rows import require_equal_rows
 from easymtl.serving.freezing import freeze, traced_once
+from easymtl.serving.narrow_kernels import narrow_kernels
 from easymtl.serving.one_copy import looked_up_on_cpu, scores_in_one_copy
 from easymtl.serving.packed_shapes import require_packed
+from easymtl.serving.precision import Precision
 from easymtl.serving.request_form import RequestForm, UserForm
 from easymtl.serving.signatures import ENCODE, ENCODED, SIGNATURE, TF_EXAMPLE, USER_ONCE, Signature, Tensors
 from easymtl.serving.tf_example import ExampleForm
@@ -23,26 +26,67 @@ from easymtl.tasks.ranker import Ranker
 MOST_CONSTANT_BYTES = 1 << 30
 
 
+@dataclass(frozen=True)
+class Sizes:
+    """Bytes of the weights of a SavedModel.
+
+    Attributes:
+        tables: of the rows of tables, with their scales.
+        tables_in_float32: what they would be in float32.
+        network: of the weights of the network.
+        network_in_float32: what they would be in float32.
+    """
+
+    tables: int
+    tables_in_float32: int
+    network: int
+    network_in_float32: int
+
+    def document(self) -> dict[str, int]:
+        """Returns what `easymtl.json` says."""
+        return asdict(self)
+
+
 class ServingModel(tf.Module):
     """A ranker behind its own transforms.
 
     The transforms are the ones that training runs on distinct values, and are pinned to the CPU, where strings live;
     everything behind them may run on a GPU. The tables are variables; the weights of the network are constants of
-    the graph as they are when the signatures are made, unless they take more than `MOST_CONSTANT_BYTES`.
+    the graph, unless they take more than `MOST_CONSTANT_BYTES`. Both are as they are when the signatures are made.
 
     All signatures call one encoder and one network, and look up rows of the same tables.
     """
 
-    def __init__(self, pipeline: Pipeline, ranker: Ranker):
+    def __init__(self, pipeline: Pipeline, ranker: Ranker, gives_up_tables: bool = False):
+        """Copies nothing yet.
+
+        Args:
+            pipeline: the config.
+            ranker: the weights.
+            gives_up_tables: whether the ranker's tables are taken from it when the signatures are made.
+        """
         super().__init__()
         self._pipeline = pipeline
         self._feature_set = ranker.feature_set
-        # What is an attribute is saved with the model: the tables of training, without the zero row, are none.
-        self._tables = ServedTables(ranker.embeddings)
-        self._is_frozen = _num_bytes(ranker.network.variables) <= MOST_CONSTANT_BYTES
-        # Constants need not be saved again.
-        self._layers = None if self._is_frozen else ranker.network
-        self._network = lambda vectors: scores_in_one_copy(ranker.predictions(ranker.network(vectors, Call())))
+        self._gives_up_tables = gives_up_tables
+        self._precision = Precision.of(pipeline)
+        # What is an attribute and a module, or a list of variables, is saved with the model: functions are not.
+        self._tables: ServedTables | None = None
+        self._weights: list[tf.Variable] = []
+        self._network_bytes = 0
+        self._ranker = lambda: ranker
+
+    @property
+    def sizes(self) -> Sizes:
+        """Returns the bytes of the weights, after `signatures`."""
+        assert self._tables is not None, "signatures come first"
+        wide = sum(4 * width * (1 + rows) for width, rows in self._feature_set.rows_by_width.items())
+        return Sizes(
+            tables=_num_bytes(self._tables.variables),
+            tables_in_float32=wide,
+            network=self._network_bytes,
+            network_in_float32=_num_bytes(self._ranker().network.variables),
+        )
 
     @property
     def fields(self) -> list[str]:
@@ -76,9 +120,11 @@ class ServingModel(tf.Module):
         With `export_config.export_features`, what the features have read is among the outputs of raw columns.
         """
         form, packing = self.form, self._feature_set.packing
+        embeddings = self._ranker().embeddings
+        tables = self._tables = ServedTables(embeddings, self._precision.rows, self._gives_up_tables)
         specs = self._column_specs()
         encoder = traced_once(self._packed, specs)
-        scores = self._scores()
+        scores = self._scores(tables)
         examples = ExampleForm.of(self._pipeline, form)
 
         def encode(request: Tensors) -> Tensors:
@@ -133,19 +179,44 @@ class ServingModel(tf.Module):
         types = self._feature_set.field_types
         return {name: tf.TensorSpec([None], types[name]) for name in self._feature_set.request_fields}
 
-    def _scores(self) -> Callable[[Tensors], dict[str, tf.Tensor]]:
+    def _scores(self, served: ServedTables) -> Callable[[Tensors], dict[str, tf.Tensor]]:
         """Returns the function from packed tensors to the predictions by name."""
-        packing, tables = self._feature_set.packing, self._tables
-        network = (freeze if self._is_frozen else traced_once)(self._network, packing.vector_specs())
+        packing, tables = self._feature_set.packing, served.by_width()
+        network = self._network(packing.vector_specs())
         is_on_cpu = tables_on_cpu(self._pipeline)
 
         def scores(packed: Tensors) -> dict[str, tf.Tensor]:
             def look_up() -> Tensors:
-                return packing.vectors(packed, tables.by_width())
+                return packing.vectors(packed, tables)
 
             return network(looked_up_on_cpu(look_up) if is_on_cpu else look_up())
 
         return scores
+
+    def _network(self, specs: Mapping[str, tf.TensorSpec]) -> Callable[[Tensors], dict[str, tf.Tensor]]:
+        """Returns the function from vectors of features to the predictions, with the weights that there are now."""
+        ranker, dtype = self._ranker(), self._precision.products
+
+        def predict(vectors: Tensors) -> dict[str, tf.Tensor]:
+            scores = ranker.predictions(ranker.network(vectors, Call(dtype=dtype)))
+            return scores_in_one_copy({name: _of_clients(value) for name, value in scores.items()})
+
+        with narrow_kernels(ranker.network, predict, specs, dtype) as variables:
+            is_frozen = _num_bytes(variables) <= MOST_CONSTANT_BYTES
+            self._network_bytes = _num_bytes(variables)
+            # Constants need not be saved again.
+            self._weights = [] if is_frozen else variables
+            return (freeze if is_frozen else traced_once)(predict, specs)
+
+
+def _of_clients(value: tf.Tensor) -> tf.Tensor:
+    """Returns float32 of numbers that are narrower: clients are given no other."""
+    return tf.cast(value, tf.float32) if value.dtype in (tf.float16, tf.bfloat16) else value
+
+
+def signatures_of(pipeline: Pipeline, form: RequestForm) -> tuple[str, ...]:
+    """Returns the names of the signatures of a model, before there are any."""
+    return (SIGNATURE, ENCODE, ENCODED, TF_EXAMPLE, *((USER_ONCE,) if UserForm.of(pipeline, form) else ()))
 
 
 def _of_fixed_size(rows: tf.Tensor, num_rows: int | None) -> tf.Tensor:

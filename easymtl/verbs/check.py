@@ -7,7 +7,7 @@ from easymtl.config import Config, load_config, view
 from easymtl.config.starting_weights import has_checkpoint, require_starting_weights
 from easymtl.data.text_form import text_forms
 from easymtl.errors import UserError, quoted
-from easymtl.features.memory import memory_report
+from easymtl.features.memory import export_memory_report, memory_report
 from easymtl.reporting.formats import counted
 from easymtl.serving.warmup_file import require_own_warmup
 from easymtl.verbs.data_check import data_problems, quote_problems, unread_columns
@@ -39,6 +39,7 @@ def run(options: Namespace) -> None:
         title = f"{config.path}: {counted(len(problems), 'problem')} with the data:"
         raise UserError("\n".join([title, *problems]))
     print(f"memory of a training: {memory_report(pipeline)}")
+    print(f"memory of an export: {export_memory_report(pipeline)}")
     towers = view.task_towers(pipeline)
     names = ", ".join(tower.tower_name for tower in towers)
     print(f"{config.path}: ok. {view.model_name(pipeline)} with {counted(len(towers), 'task')} ({names}).")

@@ -12,9 +12,11 @@ from easymtl.checkpoints.restore import find_checkpoint
 from easymtl.config import Config
 from easymtl.errors import UserError, quoted
 from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.reporting.narrowing import narrowing_lines
 from easymtl.reporting.tables import key_values
 from easymtl.reporting.terminal import print_line
 from easymtl.serving.export import Export, export
+from easymtl.serving.narrowing import TooNarrow
 from easymtl.serving.placement import Placement
 from easymtl.serving.saved_model_scorer import newest_export, step_of_export
 from easymtl.training import events
@@ -36,8 +38,13 @@ class Exporter:
     def __call__(self, event: events.Event) -> None:
         """Exports after a checkpoint, if that is asked for."""
         if isinstance(event, events.Saved) and self._kind == "latest" and not event.is_stopping:
-            self._export("latest")
-            self._exported = event.step
+            try:
+                self._export("latest")
+            except TooNarrow as error:
+                # A training is worth more than one of its exports; that of its end is tried again.
+                print_line(self._terminal, f"Step {event.step} was not exported: {error}", "yellow")
+            else:
+                self._exported = event.step
 
     def finish(self, result: TrainingResult, first_step: int) -> None:
         """Exports what a finished training is to leave, unless it is there already; tells if another step was better.
@@ -169,7 +176,8 @@ def print_export(done: Export, terminal: Terminal) -> None:
         difference = f"largest difference {parity.largest_difference:.1e}"
         blanked = f" and {parity.num_blanked:,} with a value missing" if parity.num_blanked else ""
         rows = f"{parity.num_rows:,} rows{blanked}"
-        compared = f"equal on {rows}, {difference}, loaded without easymtl"
+        allowed = f" of {parity.tolerance:.1e} allowed"
+        compared = f"equal on {rows}, {difference}{allowed}, loaded without easymtl"
     values = {
         "SavedModel": done.path,
         "checkpoint": f"step {done.checkpoint.step}",
@@ -179,10 +187,13 @@ def print_export(done: Export, terminal: Terminal) -> None:
         "outputs": ", ".join(done.outputs),
         "signatures": ", ".join(done.signatures),
         "scores": compared,
+        **narrowing_lines(done),
     }
     key_values(values, terminal, "Exported")
     for name, placement in done.placement.items():
         key_values(_on_gpu(name, placement), terminal)
+    for warning in done.narrowing.warnings if done.narrowing else ():
+        print_line(terminal, f"Warning: {warning}", "yellow")
 
 
 def _on_gpu(signature: str, placement: Placement) -> dict[str, str]:

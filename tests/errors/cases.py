@@ -806,6 +806,20 @@ _MEANING = [
         "export_config.batch_size is 0; it needs the number of rows that each request has, or -1",
     ),
     config(
+        "An export that would compute in whole numbers",
+        'exporter_type: "none"',
+        'exporter_type: "none" precision: INT8',
+        "x.config:10:",
+        'precision is "INT8", which is none of "FLOAT32", "FLOAT16", "BFLOAT16"',
+    ),
+    config(
+        "An AUC that may change by more than there is",
+        'exporter_type: "none"',
+        'exporter_type: "none" row_precision: INT8 max_auc_change: 10',
+        "x.config:10:",
+        "export_config.max_auc_change is 10, outside of [0, 1]",
+    ),
+    config(
         "A field of the user that there is not",
         'exporter_type: "none"',
         'exporter_type: "none" user_fields: ["usr"]',

@@ -163,6 +163,7 @@ SITES: dict[str, list[Found | str]] = {
     "features/memory.py _require": [MACHINE],
     "features/numbers.py _named_numbers": [IN_DATA],
     "features/numbers.py _of_texts": [IN_DATA],
+    "features/served_tables.py _require_finite": ["only the weights of a checkpoint tell, when it is exported"],
     "features/tables.py _check_equal": [
         found(
             '"t" is shared with user',

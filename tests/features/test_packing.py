@@ -9,6 +9,7 @@ from easymtl.features.feature_set import FeatureSet
 from easymtl.features.kinds.base import FEATURES, ROWS, VALUES, PackedForm, Slot, Table, served_rows, served_sums
 from easymtl.features.packing import PackedTensor
 from easymtl.features.products import sum_rows
+from easymtl.features.served_table import ServedTable
 from easymtl.features.served_tables import ServedTables
 from tests.features.feature_cases import make_pipeline
 
@@ -39,7 +40,7 @@ def test_a_feature_stands_once_in_the_tensor_of_all_widths_and_is_looked_up_by_e
     }
     embeddings = Embeddings(features, 7)
     tables = ServedTables(embeddings).by_width()
-    assert {width: table.shape[0] for width, table in tables.items()} == {4: 81, 8: 21}
+    assert {width: table.parts[0].shape[0] for width, table in tables.items()} == {4: 81, 8: 21}
     packed = {"ids": tf.constant([[3, 29, 19], [-1, 30, 20]], tf.int64), "dense": tf.constant([[0.5], [2.0]])}
     vectors = features.packing.vectors(packed, tables)
     # In each width: a and c of "all", c and a of "side", each in a table of its own.
@@ -71,7 +72,7 @@ def test_only_rows_of_its_own_table_are_found(row, served):
 
 
 def test_sums_are_weighted_and_what_is_no_row_weighs_nothing():
-    table = tf.constant([[0.0, 0.0], [1.0, 10.0], [2.0, 20.0]])
+    table = ServedTable(tf.constant([[0.0, 0.0], [1.0, 10.0], [2.0, 20.0]]))
     rows = tf.constant([[[1, 2, 0], [0, 0, 0]]], tf.int64)
     weights = tf.constant([[[0.5, 2.0, np.nan], [np.inf, 1.0, 3.0]]])
     assert served_sums(table, rows, None).numpy().tolist() == [[[3.0, 30.0], [0.0, 0.0]]]
@@ -85,5 +86,6 @@ def test_sums_of_served_rows_are_those_of_training_to_the_bit():
     weights = random.random([40, 30]).astype(np.float32)
     sums, places = np.nonzero(rows)
     trained = sum_rows(table, weights[sums, places], sums, rows[sums, places] - 1, 40)
-    served = served_sums(np.concatenate([np.zeros([1, 8], np.float32), table]), tf.constant(rows), tf.constant(weights))
+    whole = ServedTable(tf.constant(np.concatenate([np.zeros([1, 8], np.float32), table])))
+    served = served_sums(whole, tf.constant(rows), tf.constant(weights))
     np.testing.assert_array_equal(served, trained)

@@ -49,7 +49,7 @@ def quick(trained, exported, monkeypatch):
     ranker = load_ranker(pipeline, trained.checkpoint)
     signature = signatures.Signature(lambda columns: {}, {name: tf.TensorSpec([None]) for name in exported.inputs})
     form, functions = RequestForm.of(pipeline, exported.inputs), {signatures.SIGNATURE: signature}
-    model = SimpleNamespace(fields=list(exported.inputs), form=form, signatures=lambda: functions)
+    model = SimpleNamespace(fields=list(exported.inputs), form=form, signatures=lambda: functions, sizes=exported.sizes)
     rows = proof_rows(pipeline, model.fields, Encoder(ranker.feature_set))
 
     def save(model, draft, functions):
@@ -57,11 +57,11 @@ def quick(trained, exported, monkeypatch):
         shutil.rmtree(draft / "assets.extra")
         return {signatures.SIGNATURE: exported.outputs}
 
-    monkeypatch.setattr(exporting, "load_ranker", lambda *_: ranker)
-    monkeypatch.setattr(exporting, "ServingModel", lambda *_: model)
+    monkeypatch.setattr(exporting, "load_ranker", lambda *_, **__: ranker)
+    monkeypatch.setattr(exporting, "ServingModel", lambda *_, **__: model)
     monkeypatch.setattr(exporting, "save", save)
     monkeypatch.setattr(exporting, "proof_rows", lambda *_: rows)
-    monkeypatch.setattr(exporting, "_expected", lambda *_: {})
+    monkeypatch.setattr(exporting, "expected_outputs", lambda *_: ({}, {}))
     monkeypatch.setattr(exporting, "check_parity", lambda *_: exported.parity)
     monkeypatch.setattr(exporting, "placements_of", lambda *_: exported.placement)
 

@@ -25,6 +25,7 @@ from easymtl.features.kinds.ids import split_slots
 from easymtl.features.pieces import Bags, Piece, expect
 from easymtl.features.products import sum_rows
 from easymtl.features.rectangles import longest, padded
+from easymtl.features.served_table import ServedTable
 
 
 class BagColumns(PackedColumns):
@@ -85,7 +86,7 @@ class BagColumns(PackedColumns):
         weights = [padded(weights_of(bag), [bag.lengths], [size], 0.0) for bag in bags]
         return {"bag_ids": tf.stack(ids, axis=1), "bag_weights": tf.stack(weights, axis=1)}
 
-    def served_vectors(self, parts: Tensors, table: tf.Tensor | None) -> dict[str, tf.Tensor]:
+    def served_vectors(self, parts: Tensors, table: ServedTable | None) -> dict[str, tf.Tensor]:
         """Returns the weighted sums `[n, K, width]`."""
         rows = served_rows(parts["bag_ids"], self.slots)
         return {self._vectors: served_sums(table, rows, parts.get("bag_weights"))}

@@ -14,6 +14,7 @@ import tensorflow as tf
 from easymtl.data.rows import Column
 from easymtl.features.encoded import Encoded
 from easymtl.features.pieces import Piece
+from easymtl.features.served_table import ServedTable
 from easymtl.protos.feature_pb2 import Initializer
 
 Tensors = Mapping[str, tf.Tensor]
@@ -171,7 +172,7 @@ class PackedColumns(ABC):
         """
 
     @abstractmethod
-    def served_vectors(self, parts: Tensors, table: tf.Tensor | None) -> dict[str, tf.Tensor]:
+    def served_vectors(self, parts: Tensors, table: ServedTable | None) -> dict[str, tf.Tensor]:
         """Returns the vectors of the features of a packed request; the ops on them may run on a GPU.
 
         Args:
@@ -251,14 +252,15 @@ def served_rows(ids: tf.Tensor, slots: Sequence[Slot], axis: int = 1) -> tf.Tens
     return tf.where(is_row, ids + firsts, tf.constant(0, tf.int64))
 
 
-def served_sums(table: tf.Tensor, rows: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
+def served_sums(table: ServedTable | None, rows: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
     """Returns the weighted sums `[..., width]` of rows `[..., values]` of a served table.
 
     Row 0 adds nothing, whatever its weight is. Weighted rows are rounded and then added one after the other, as
     training does. A product with the weights themselves, or a sum in parts, would have other bits, and norms make much
     of them.
     """
-    vectors = tf.gather(table, rows)
+    assert table is not None, "bags have a table"
+    vectors = table.take(rows)
     is_row = tf.not_equal(rows, tf.constant(0, tf.int64))
     if weights is not None:
         vectors *= tf.where(is_row, weights, tf.constant(0.0))[..., tf.newaxis]

@@ -21,6 +21,7 @@ from easymtl.features.kinds.base import (
 )
 from easymtl.features.pieces import Ids, Piece, expect
 from easymtl.features.products import take_rows
+from easymtl.features.served_table import ServedTable
 
 
 class IdColumns(PackedColumns):
@@ -57,9 +58,10 @@ class IdColumns(PackedColumns):
         """Returns `ids` `[n, slots]`."""
         return {"ids": tf.stack([expect(pieces[slot.feature], Ids).ids for slot in slots], axis=1)}
 
-    def served_vectors(self, parts: Tensors, table: tf.Tensor | None) -> dict[str, tf.Tensor]:
+    def served_vectors(self, parts: Tensors, table: ServedTable | None) -> dict[str, tf.Tensor]:
         """Returns the vectors `[n, K, width]`."""
-        return {self._vectors: tf.gather(table, served_rows(parts["ids"], self.slots))}
+        assert table is not None, "ids have a table"
+        return {self._vectors: table.take(served_rows(parts["ids"], self.slots))}
 
     def ids(self, batch: Tensors) -> tf.Tensor:
         """Returns the ids row by row."""

@@ -10,6 +10,7 @@ from easymtl.data.rows import Column
 from easymtl.features.encoded import Encoded
 from easymtl.features.kinds.base import NUMBERS, ROWS, Numbers, PackedColumns, PackedForm, Slot, Tensors
 from easymtl.features.pieces import Dense, Piece, expect
+from easymtl.features.served_table import ServedTable
 
 
 class DenseColumns(PackedColumns):
@@ -50,7 +51,7 @@ class DenseColumns(PackedColumns):
         """Returns `dense` `[n, numbers of the slots]`."""
         return {"dense": tf.concat([expect(pieces[slot.feature], Dense).values for slot in slots], axis=1)}
 
-    def served_vectors(self, parts: Tensors, table: tf.Tensor | None) -> dict[str, tf.Tensor]:
+    def served_vectors(self, parts: Tensors, table: ServedTable | None) -> dict[str, tf.Tensor]:
         """Returns the numbers as they are."""
         return {self.name: parts["dense"]}
 

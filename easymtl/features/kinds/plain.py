@@ -10,6 +10,7 @@ from easymtl.data.rows import Column
 from easymtl.features.encoded import Encoded
 from easymtl.features.kinds.base import NUMBERS, ROWS, Numbers, PackedColumns, PackedForm, Slot, Tensors
 from easymtl.features.pieces import Piece, Plain, expect
+from easymtl.features.served_table import ServedTable
 
 
 class PlainColumns(PackedColumns):
@@ -53,7 +54,7 @@ class PlainColumns(PackedColumns):
         (slot,) = slots
         return {self.name: expect(pieces[slot.feature], Plain).values}
 
-    def served_vectors(self, parts: Tensors, table: tf.Tensor | None) -> dict[str, tf.Tensor]:
+    def served_vectors(self, parts: Tensors, table: ServedTable | None) -> dict[str, tf.Tensor]:
         """Returns the values as they are."""
         return {self.name: parts[self.name]}
 

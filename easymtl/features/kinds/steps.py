@@ -28,6 +28,7 @@ from easymtl.features.kinds.base import (
 from easymtl.features.pieces import Bags, Dense, Ids, Piece, expect
 from easymtl.features.products import sum_rows, take_rows
 from easymtl.features.rectangles import longest, padded
+from easymtl.features.served_table import ServedTable
 from easymtl.layers.steps import Rectangle, Segments, Steps
 
 
@@ -137,11 +138,12 @@ class StepColumns(PackedColumns):
             result[self._weights] = padded(weights_of(steps), both, sizes, 0.0)[..., tf.newaxis]
         return result
 
-    def served_vectors(self, parts: Tensors, table: tf.Tensor | None) -> dict[str, tf.Tensor]:
+    def served_vectors(self, parts: Tensors, table: ServedTable | None) -> dict[str, tf.Tensor]:
         """Returns the vectors `[n, longest, width]`, and the lengths: a `Rectangle`."""
         data = parts[self._data]
         if self.of is Ids:
-            data = tf.gather(table, served_rows(data, self.slots, axis=2)[..., 0])
+            assert table is not None, "ids have a table"
+            data = table.take(served_rows(data, self.slots, axis=2)[..., 0])
         elif self.of is Bags:
             rows, weights = served_rows(data, self.slots, axis=3)[..., 0], parts.get(self._weights)
             data = served_sums(table, rows, None if weights is None else weights[..., 0])

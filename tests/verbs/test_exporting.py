@@ -1,0 +1,44 @@
+"""Exports of a training: one that fewer bytes would change too much is told of, and ends no training."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from easymtl.errors import UserError
+from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.reporting.terminal import open_terminal
+from easymtl.serving.narrowing import TooNarrow
+from easymtl.training import events
+from easymtl.verbs import exporting
+from easymtl.verbs.exporting import Exporter
+
+
+@pytest.fixture
+def exporter(monkeypatch):
+    """An exporter of each checkpoint that fails as it is told to."""
+    pipeline = Pipeline(model_dir="somewhere")
+    pipeline.export_config.exporter_type = "latest"
+    monkeypatch.setattr(exporting, "find_checkpoint", lambda *_: None)
+
+    def fail_with(error):
+        def export(*_):
+            raise error
+
+        monkeypatch.setattr(exporting, "export", export)
+        return Exporter(SimpleNamespace(pipeline=pipeline), open_terminal())
+
+    return fail_with
+
+
+def test_a_training_goes_on_when_an_export_on_its_way_would_change_too_much(exporter, capsys):
+    listen = exporter(TooNarrow("export_config.max_auc_change: auc_click is 0.6 in place of 0.7"))
+    listen(events.Saved(step=30, path=Path("x"), is_stopping=False))
+    assert "Step 30 was not exported: export_config.max_auc_change: auc_click" in " ".join(
+        capsys.readouterr().out.split()
+    )
+
+
+def test_what_is_wrong_with_an_export_ends_it_as_ever(exporter):
+    with pytest.raises(UserError, match="could not be written"):
+        exporter(UserError("could not be written"))(events.Saved(step=30, path=Path("x"), is_stopping=False))
