@@ -11,8 +11,9 @@ _CHECKSUM = "checksum"
 
 
 def fingerprints(folder: Path) -> dict[str, list[int]]:
-    """Returns size in bytes and CRC-32 of every file of a folder, by name."""
-    return {path.name: [path.stat().st_size, _checksum(path)] for path in sorted(folder.iterdir())}
+    """Returns size in bytes and CRC-32 of every file in a folder and below it, by its name from there."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): [path.stat().st_size, _checksum(path)] for path in files}
 
 
 def damage(folder: Path, expected: Mapping[str, list[int]]) -> str | None:

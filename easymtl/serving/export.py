@@ -1,12 +1,13 @@
 """Exporting: written beside, checked against the checkpoint, then renamed into place."""
 
 import contextlib
+import itertools
 import json
 import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import tensorflow as tf
 
 import easymtl
 from easymtl.checkpoints.folder import Checkpoint
+from easymtl.checkpoints.meaning import digests_of
 from easymtl.checkpoints.publishing import draft_of, publish, reason, remove, sweep
 from easymtl.checkpoints.restore import load_ranker
 from easymtl.config import view
@@ -30,6 +32,7 @@ from easymtl.features.shown import shown_features
 from easymtl.protos.export_pb2 import ExportConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.scoring.scorer import RankerScorer
+from easymtl.serving.delta_folders import entries_of, new_version, to_be_kept
 from easymtl.serving.parity import Parity, check_parity
 from easymtl.serving.placement import Placement, placements_of
 from easymtl.serving.proof_of_signatures import with_further
@@ -93,41 +96,67 @@ def export(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path, keep:
         UserError: it could not be written, does not score as the checkpoint, or cannot run on a GPU as promised.
     """
     ranker = load_ranker(pipeline, checkpoint)
-    model = ServingModel(pipeline, ranker)
-    final = _new_subfolder(Path(folder))
+    final = Path(folder) / str(new_version(Path(folder), int(time.time())))
     draft = draft_of(final)
     try:
-        signatures = model.signatures()
-        draft.parent.mkdir(parents=True, exist_ok=True)
-        outputs = save(model, draft, signatures)[SIGNATURE]
-        _copy_assets(pipeline, draft)
-        encode = Encoder(ranker.feature_set, as_served=True)
-        rows = proof_rows(pipeline, model.fields, encode)
-        rows = with_further(rows, pipeline, model.form, signatures) if rows else None
-        parity = _proved(pipeline, ranker, draft, rows) if rows else None
-        placement = _placement(draft, model.form)
-        done = Export(
-            path=final,
-            checkpoint=checkpoint,
-            constants={name: value.as_py() for name, value in ranker.feature_set.constants.items()},
-            outputs=outputs,
-            parity=parity,
-            placement=placement,
-            **_request(pipeline, model.form, signatures[SIGNATURE].inputs),
-        )
-        facts = _describe(draft, done, served_name(pipeline))
-        _write_json(
-            draft / "assets.extra" / "signatures.json",
-            list_signatures(draft, ranker.feature_set.packing, model.form, done.missing, done.padding),
-        )
-        examples = _examples(pipeline, rows) or missing_row(pipeline, model.fields, encode)
-        write_server_files(pipeline, draft, done.checkpoint.state(), facts, parity, examples, signatures)
+        done = write_export(pipeline, checkpoint, ranker, draft)
         publish(draft, final)
     except (OSError, tf.errors.OpError) as error:
         raise UserError(f"{final}: could not be written: {reason(error)}") from None
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     _prune(Path(folder), keep)
+    return replace(done, path=final)
+
+
+def write_export(
+    pipeline: Pipeline,
+    checkpoint: Checkpoint,
+    ranker: Ranker,
+    draft: Path,
+    ready: Callable[[Path], Path] = lambda draft: draft,
+) -> Export:
+    """Writes a SavedModel and what belongs to it into a folder, and compares it with the checkpoint.
+
+    Args:
+        pipeline: the config.
+        checkpoint: what is exported.
+        ranker: the model, filled from the checkpoint.
+        draft: the folder, which is made.
+        ready: is given the folder when all is in it that scores depend on, and returns the one that is compared.
+
+    Raises:
+        UserError: it does not score as the checkpoint, or cannot run on a GPU as promised.
+        OSError: it could not be written.
+        OpError: it could not be written.
+    """
+    model = ServingModel(pipeline, ranker)
+    signatures = model.signatures()
+    draft.parent.mkdir(parents=True, exist_ok=True)
+    outputs = save(model, draft, signatures)[SIGNATURE]
+    _copy_assets(pipeline, draft)
+    encode = Encoder(ranker.feature_set, as_served=True)
+    rows = proof_rows(pipeline, model.fields, encode)
+    rows = with_further(rows, pipeline, model.form, signatures) if rows else None
+    compared = ready(draft)
+    parity = _proved(pipeline, ranker, compared, rows) if rows else None
+    placement = _placement(draft, model.form)
+    done = Export(
+        path=draft,
+        checkpoint=checkpoint,
+        constants={name: value.as_py() for name, value in ranker.feature_set.constants.items()},
+        outputs=outputs,
+        parity=parity,
+        placement=placement,
+        **_request(pipeline, model.form, signatures[SIGNATURE].inputs),
+    )
+    facts = _describe(pipeline, draft, done)
+    _write_json(
+        draft / "assets.extra" / "signatures.json",
+        list_signatures(draft, ranker.feature_set.packing, model.form, done.missing, done.padding),
+    )
+    examples = _examples(pipeline, rows) or missing_row(pipeline, model.fields, encode)
+    write_server_files(pipeline, draft, done.checkpoint.state(), facts, parity, examples, signatures)
     return done
 
 
@@ -194,13 +223,6 @@ def _placement(draft: Path, form: RequestForm) -> dict[str, Placement]:
     return found
 
 
-def _new_subfolder(folder: Path) -> Path:
-    number = int(time.time())
-    while (folder / str(number)).exists():
-        number += 1
-    return folder / str(number)
-
-
 def _copy_assets(pipeline: Pipeline, draft: Path) -> None:
     """Copies files to where the vocabularies are; one of these is there already."""
     (draft / "assets.extra").mkdir(exist_ok=True)
@@ -222,11 +244,11 @@ def _copy_assets(pipeline: Pipeline, draft: Path) -> None:
         shutil.copy(path, folder / path.name)
 
 
-def _describe(draft: Path, done: Export, name: str) -> dict[str, Any]:
+def _describe(pipeline: Pipeline, draft: Path, done: Export) -> dict[str, Any]:
     """Writes what the export tells of itself, and returns it."""
     document: dict[str, Any] = {
         "easymtl": easymtl.__version__,
-        "name": name,
+        "name": served_name(pipeline),
         "step": done.checkpoint.step,
         "checkpoint": str(done.checkpoint.path),
         "precision": "FLOAT32",
@@ -238,6 +260,7 @@ def _describe(draft: Path, done: Export, name: str) -> dict[str, Any]:
         "keywords": done.keywords,
         "constants": done.constants,
         "outputs": done.outputs,
+        "meaning": digests_of(pipeline),
     }
     _write_json(draft / "assets.extra" / "easymtl.json", document)
     return document
@@ -248,10 +271,14 @@ def _write_json(path: Path, document: Mapping[str, Any]) -> None:
 
 
 def _prune(folder: Path, keep: int) -> None:
-    """Removes all but the newest `keep` exports (0 keeps all), and what killed processes left half written."""
-    published = sorted((entry for entry in folder.iterdir() if entry.name.isdigit()), key=lambda entry: int(entry.name))
-    for entry in published[:-keep] if keep > 0 else []:
-        # Another export may have been quicker.
-        with contextlib.suppress(OSError):
-            remove(entry)
+    """Removes all versions but the newest `keep` (0 keeps all), and what killed processes left half written.
+
+    Versions that deltas are made from stay as long as these do.
+    """
+    kept = to_be_kept(folder, keep)
+    for path in itertools.chain(*entries_of(folder).values()) if keep > 0 else ():
+        if path not in kept:
+            # Another export may have been quicker.
+            with contextlib.suppress(OSError):
+                remove(path)
     sweep(folder)
