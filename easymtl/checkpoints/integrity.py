@@ -10,10 +10,15 @@ _BYTES = 16 << 20
 _CHECKSUM = "checksum"
 
 
-def fingerprints(folder: Path) -> dict[str, list[int]]:
-    """Returns size in bytes and CRC-32 of every file in a folder and below it, by its name from there."""
+def fingerprints(folder: Path, root: Path | None = None) -> dict[str, list[int]]:
+    """Returns size in bytes and CRC-32 of every file in a folder and below it, by its name from there, or from `root`."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): [path.stat().st_size, _checksum(path)] for path in files}
+    return {path.relative_to(root or folder).as_posix(): fingerprint(path) for path in files}
+
+
+def fingerprint(path: Path) -> list[int]:
+    """Returns size in bytes and CRC-32 of a file."""
+    return [path.stat().st_size, _checksum(path)]
 
 
 def damage(folder: Path, expected: Mapping[str, list[int]]) -> str | None:

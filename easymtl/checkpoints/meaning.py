@@ -67,7 +67,7 @@ def meaning_of(pipeline: Pipeline) -> dict[str, Any]:
 
 
 def digests_of(pipeline: Pipeline) -> dict[str, str]:
-    """Returns a digest of each part of `meaning_of`, by a name that a person knows it by: `the vocab_file of "city"`."""
+    """Returns a digest of each part of `meaning_of`, by what a person calls it: `the vocab_file of "city"`."""
     meaning = meaning_of(pipeline)
     features = {f'the feature "{name}"': fields for name, fields in meaning.pop("features").items()}
     words = {f'the vocab_file of "{name}"': digest for name, digest in meaning.pop("vocabularies").items()}

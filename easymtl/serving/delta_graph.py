@@ -1,9 +1,9 @@
 """The graph of a SavedModel without the kernels that an older one has too.
 
-Kernels of a frozen network are constants of the graph and most of its bytes (four fifths of two sample models). Training
-changes nearly all of them with each step, and deflated, all of the graph takes less than its constants do as they are.
-So a delta has the graph, deflated, but for those constants that its base has bit by bit: those that are frozen in
-training, and all of them where only tables have changed.
+Kernels of a frozen network are constants of the graph, and most of its bytes: 71 to 82 of 100 in three sample models.
+Training changes nearly all of them with each step, and deflated, all of the graph takes fewer bytes than its constants
+do as they are. So a delta has the graph, deflated, without those constants that its base has bit by bit: layers that
+are frozen in training, and all of them where only tables have changed.
 """
 
 import zlib
@@ -30,7 +30,9 @@ def cut(new: bytes, base: bytes | None) -> tuple[bytes, Copies]:
         The rest, and for each piece that was taken out where it was, where it is in the base, and its size.
     """
     there = {content: at for at, content in _constants(base)} if base else {}
-    copies = [[at, there[content], len(content)] for at, content in _constants(new) if content in there] if there else []
+    copies = (
+        [[at, there[content], len(content)] for at, content in _constants(new) if content in there] if there else []
+    )
     rest, place = [], 0
     for at, _, size in copies:
         rest.append(new[place:at])

@@ -52,7 +52,9 @@ def joined(delta: Path, into: Path) -> Path:
     target = into / str(Delta(delta).version)
     if target.exists():
         raise UserError(f"{target} is there already. Name another folder, or remove it.")
-    join(chain_of(delta, [into]), target)
+    chain = chain_of(delta, [into])
+    into.mkdir(parents=True, exist_ok=True)
+    join(chain, target)
     return target
 
 
@@ -84,15 +86,16 @@ def join(chain: Chain, target: Path) -> None:
     draft = draft_of(target)
     shutil.rmtree(draft, ignore_errors=True)
     try:
-        (draft / "variables").mkdir(parents=True)
+        draft.mkdir()
+        (draft / "variables").mkdir()
         _write_graph(chain, draft)
         _write_variables(chain, draft)
         _copy_files(chain, draft)
         problem = damage(draft, last.record["files"])
         if problem:
             raise UserError(
-                f"{last.path}: joined with {chain.whole}, {problem}: a file of one of them is damaged. Copy them again. "
-                f"{_WAY_OUT}"
+                f"{last.path}: joined with {chain.whole}, {problem}: a file of one of them is damaged. Copy them "
+                f"again. {_WAY_OUT}"
             )
         publish(draft, target)
     except (OSError, ValueError, KeyError, IndexError, zlib.error) as error:
@@ -107,7 +110,11 @@ def identity_of(version: Path) -> dict[str, int]:
     Raises:
         UserError: it cannot be read.
     """
-    return dict(Delta(version).record["variables_checksums"]) if is_delta(version) else checksums(stored_variables(version))
+    return (
+        dict(Delta(version).record["variables_checksums"])
+        if is_delta(version)
+        else checksums(stored_variables(version))
+    )
 
 
 def _base_of(delta: Delta, places: Sequence[Path], seen: set[Path]) -> Path:
@@ -126,7 +133,11 @@ def _base_of(delta: Delta, places: Sequence[Path], seen: set[Path]) -> Path:
             problems.append(f"{path} {problem}")
     version = "an export" if wanted["version"] is None else f"version {wanted['version']}"
     missing = f"{version} of step {wanted['step']}"
-    said = f"its base was {missing}, but {problems[0]}" if problems else f"its base, {missing}, is not in {described(places)}"
+    said = (
+        f"its base was {missing}, but {problems[0]}"
+        if problems
+        else f"its base, {missing}, is not in {described(places)}"
+    )
     raise UserError(f"{delta.path}: {said}. Copy it there. {_WAY_OUT}")
 
 
@@ -190,5 +201,3 @@ def _copy_files(chain: Chain, draft: Path) -> None:
         if there and not (draft / name).exists():
             (draft / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(there[0], draft / name)
-
-

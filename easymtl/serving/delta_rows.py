@@ -50,8 +50,8 @@ def require_same_form(new: Mapping[str, Stored], base: Mapping[str, Stored]) -> 
 def write_changes(new: Mapping[str, Stored], base: Mapping[str, Stored], folder: Path) -> dict[str, dict[str, Any]]:
     """Writes the rows that differ, a bounded number of bytes at a time, and returns what stands where.
 
-    Variable number `k` has `rows/k.rows`, the bytes of its rows behind each other, and `rows/k.ids`, their numbers. Where
-    the two would take more than all rows of the variable do, all rows are written, and no numbers.
+    Variable number `k` has `rows/k.rows`, the bytes of its rows behind each other, and `rows/k.ids`, their numbers,
+    little-endian. Where the two would take more than all rows of the variable do, all rows are written, and no numbers.
 
     Args:
         new: the variables of the new version.
@@ -59,8 +59,8 @@ def write_changes(new: Mapping[str, Stored], base: Mapping[str, Stored], folder:
         folder: where to write.
 
     Returns:
-        For each variable its `number`, `rows`, how many there are, `changed`, how many of them differ, and `ids`, the type of the
-        numbers; None where all rows are written.
+        For each variable its `number`, how many `rows` there are, how many have `changed`, and the type of `ids`, the
+        numbers of these: None where all rows are written, or none.
     """
     (folder / ROWS).mkdir()
     return {
@@ -95,33 +95,34 @@ def _apply(entry: Mapping[str, Any], path: Path, rows: np.ndarray) -> None:
     if not entry["changed"]:
         return
     values = np.memmap(path.with_suffix(".rows"), np.uint8, "r").reshape(-1, rows.shape[1])
-    if entry["ids"] is None:
-        ids = np.arange(len(rows))
-    else:
-        ids = np.fromfile(path.with_suffix(".ids"), np.dtype(entry["ids"]).newbyteorder("<"))
+    kind = entry["ids"]
+    ids = None if kind is None else np.fromfile(path.with_suffix(".ids"), np.dtype(kind).newbyteorder("<"))
+    if len(values) != (len(rows) if ids is None else len(ids)):
+        raise ValueError(f"{path.with_suffix('.rows')} has {len(values)} rows")
     for begin, block in _blocks(values):
-        rows[ids[begin : begin + len(block)]] = block
+        part = slice(begin, begin + len(block))
+        rows[part if ids is None else ids[part]] = block
 
 
 def _write_one(new: Stored, base: Stored, path: Path) -> dict[str, Any]:
-    ids = _changed(new, base)
+    ids, rows = _changed(new, base), new.rows()
     kind = np.dtype("uint32" if new.num_rows <= 1 << 32 else "int64")
-    rows = new.rows()
-    is_whole = ids is None or len(ids) * (kind.itemsize + rows.shape[1]) >= new.size
-    num_changed = new.num_rows if ids is None else len(ids)
-    if num_changed:
-        with path.with_suffix(".rows").open("wb") as file:
-            for begin, block in _blocks(rows) if is_whole else ():
+    entry = {"rows": new.num_rows, "changed": new.num_rows if ids is None else len(ids), "ids": None}
+    if not entry["changed"]:
+        return entry
+    with path.with_suffix(".rows").open("wb") as file:
+        if ids is None or len(ids) * (kind.itemsize + rows.shape[1]) >= new.size:
+            for _, block in _blocks(rows):
                 file.write(block.tobytes())
-            for _, part in _blocks(ids[:, None], rows.shape[1]) if not is_whole else ():
-                file.write(rows[part[:, 0]].tobytes())
-        if not is_whole:
-            ids.astype(kind.newbyteorder("<")).tofile(path.with_suffix(".ids"))
-    return {"rows": new.num_rows, "changed": num_changed, "ids": None if is_whole else kind.name}
+            return entry
+        for _, part in _blocks(ids, rows.shape[1]):
+            file.write(rows[part].tobytes())
+    ids.astype(kind.newbyteorder("<")).tofile(path.with_suffix(".ids"))
+    return {**entry, "ids": kind.name}
 
 
 def _changed(new: Stored, base: Stored) -> np.ndarray | None:
-    """Returns the numbers of the rows that differ, in their order; None if no row of one stands for one of the other."""
+    """Returns the numbers of the rows that differ, in order; None if the two have not as many rows of equal size."""
     if (new.num_rows, new.size) != (base.num_rows, base.size):
         return None
     old = base.rows()
@@ -133,8 +134,8 @@ def _changed(new: Stored, base: Stored) -> np.ndarray | None:
 
 
 def _blocks(rows: np.ndarray, row_bytes: int = 0) -> Iterator[tuple[int, np.ndarray]]:
-    """Yields runs of rows with the number of the first."""
-    step = max(_BLOCK_BYTES // max(row_bytes or rows.shape[1] * rows.itemsize, 1), 1)
+    """Yields runs of rows, or of what stands for rows of so many bytes, with the number of the first."""
+    step = max(_BLOCK_BYTES // max(row_bytes or rows.shape[1], 1), 1)
     for begin in range(0, len(rows), step):
         yield begin, rows[begin : begin + step]
 
