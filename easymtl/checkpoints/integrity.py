@@ -11,7 +11,7 @@ _CHECKSUM = "checksum"
 
 
 def fingerprints(folder: Path, root: Path | None = None) -> dict[str, list[int]]:
-    """Returns size in bytes and CRC-32 of every file in a folder and below it, by its name from there, or from `root`."""
+    """Returns size in bytes and CRC-32 of every file in a folder and below it, by its name from `root` or there."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(root or folder).as_posix(): fingerprint(path) for path in files}
 

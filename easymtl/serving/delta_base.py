@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from easymtl.checkpoints.folder import Checkpoint, CheckpointFolder
 from easymtl.checkpoints.meaning import digests_of
@@ -29,20 +30,20 @@ class Base:
     Attributes:
         since: the word itself.
         version: of an export, or of what a delta leads to; None of a checkpoint, or if the folder has another name.
-        step: of its checkpoint.
+        step: of its checkpoint; None if the export does not say.
         path: the export or the delta; None of a checkpoint.
         checkpoint: None of an export.
     """
 
     since: str
     version: int | None
-    step: int
+    step: int | None
     path: Path | None = None
     checkpoint: Checkpoint | None = None
 
     def __str__(self) -> str:
         """Returns it for a message."""
-        return f"{self.path or 'the checkpoint'} of step {self.step}"
+        return f"{self.path or 'the checkpoint'} of step {'?' if self.step is None else self.step}"
 
 
 def find_base(pipeline: Pipeline, folder: Path, since: str) -> Base:
@@ -55,7 +56,9 @@ def find_base(pipeline: Pipeline, folder: Path, since: str) -> Base:
     named = [Path(since), *(path for number, path in versions.items() if since in (str(number), path.name))]
     exports = [path for path in named if is_whole(path) or is_delta(path)]
     if not exports:
-        exports = [path for _, path in sorted(versions.items(), reverse=True) if str(_step_of(path)) == since]
+        exports = [
+            path for _, path in sorted(versions.items(), reverse=True) if str(_said_by(path).get("step")) == since
+        ]
     if exports:
         return _of_export(pipeline, exports[0], since)
     steps = [str(one.step) for one in CheckpointFolder(pipeline.model_dir).all()]
@@ -105,17 +108,22 @@ def require_same_signatures(new: Path, base: Path) -> None:
 
 
 def _of_export(pipeline: Pipeline, path: Path, since: str) -> Base:
-    said = describe(path)
+    said = _said_by(path)
     there, here = said.get("meaning"), digests_of(pipeline)
     # Exports from before there were deltas do not tell; what cannot be joined is told of them later.
     if isinstance(there, Mapping) and there != here:
         changed = next(name for name in (*here, *there) if here.get(name) != there.get(name))
         raise UserError(f"--since {since}: {path} is another model: {changed} is not what it was. {WAY_OUT}")
-    return Base(since, version_of(path), int(said.get("step", 0)), path=path)
+    return Base(since, version_of(path), said.get("step"), path=path)
 
 
-def _step_of(path: Path) -> int:
-    return int(describe(path).get("step", -1))
+def _said_by(path: Path) -> Mapping[str, Any]:
+    """Returns what an export or a delta tells of itself; nothing where that cannot be read."""
+    try:
+        said = describe(path)
+    except (OSError, ValueError):
+        return {}
+    return said if isinstance(said, Mapping) else {}
 
 
 def _forms(folder: Path) -> dict[str, Form]:
