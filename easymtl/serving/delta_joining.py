@@ -12,7 +12,7 @@ from easymtl.checkpoints.publishing import draft_of, publish, reason
 from easymtl.errors import UserError
 from easymtl.serving.delta_folders import Delta, described, is_delta, is_whole, versions_in
 from easymtl.serving.delta_graph import whole
-from easymtl.serving.delta_rows import ROWS, checksums, is_written_whole, put_back, shown
+from easymtl.serving.delta_rows import ROWS, checksums, is_written_whole, not_as_it_was, put_back
 from easymtl.serving.tensor_bundle import INDEX, Stored, stored_variables
 
 GRAPH = "graph.deflated"
@@ -150,7 +150,7 @@ def _difference(version: Path, wanted: Mapping[str, Any]) -> str:
     expected = wanted["variables_checksums"]
     for name in sorted(found.keys() | expected.keys()):
         if found.get(name) != expected.get(name):
-            return f"has other rows: {shown(name)} are not those that the delta was made from"
+            return f"has other rows: {not_as_it_was(name)}"
     problem = damage(version, wanted["files"]) if is_whole(version) else _difference_of_files(version, wanted["files"])
     return f"is another export: {problem}" if problem else ""
 

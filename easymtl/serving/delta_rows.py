@@ -17,6 +17,12 @@ _WIDTH = re.compile(r"variables_by_width/(\d+)/")
 _ENDING = "/.ATTRIBUTES/VARIABLE_VALUE"
 
 
+def not_as_it_was(name: str) -> str:
+    """Returns what is said of a variable that is not as expected."""
+    is_are, that_those = ("are", "those") if _WIDTH.search(name) else ("is", "that")
+    return f"{shown(name)} {is_are} not {that_those} which the delta was made from"
+
+
 def shown(name: str) -> str:
     """Returns what a person calls a variable: `the tables of width 8`."""
     width = _WIDTH.search(name)
