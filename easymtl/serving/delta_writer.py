@@ -19,6 +19,8 @@ from easymtl.serving.tensor_bundle import INDEX, Stored, stored_variables
 
 Files = dict[str, list[int]]
 
+_SAID = "assets.extra/"
+
 
 @dataclass(frozen=True)
 class Places:
@@ -50,7 +52,7 @@ class DeltaWriter:
         self._step = step
         self._places = places
         self._changes: dict[str, Any] = {}
-        # Of files that scores depend on, which do not change any more: tables are not read twice.
+        # Of graph and variables, which do not change any more: tables are not read twice.
         self._fingerprints: Files = {}
         # Only an export is on a server as it is here; the graph of a checkpoint was made for this.
         self._is_export = base.path is not None
@@ -69,7 +71,7 @@ class DeltaWriter:
             raise UserError(f"--since {self._base.since}: {self._base} is another model: {error}. {WAY_OUT}") from None
         self._places.draft.mkdir()
         self._changes = self._write(whole, new, old)
-        self._fingerprints = fingerprints(whole)
+        self._fingerprints = {name: fingerprint(whole / name) for name in [MODEL, *_names_in(whole, "variables")]}
         self.seal()
         join(Chain(self._rows, [Delta(self._places.draft)]), self._places.joined)
         return self._places.joined
@@ -77,23 +79,21 @@ class DeltaWriter:
     def seal(self) -> dict[str, Any]:
         """Copies all files that are whole, writes what the delta says of itself, and returns it."""
         whole, draft = self._places.whole, self._places.draft
-        files = self._fingerprints | fingerprints(whole / "assets.extra", whole)
-        kept = self._kept(files)
-        for name in files.keys() - kept.keys() - {MODEL}:
-            if not name.startswith("variables/"):
-                (draft / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(whole / name, draft / name)
+        further = fingerprints(whole, self._fingerprints)
+        kept = {name: facts for name, facts in further.items() if self._is_kept(name, facts)}
+        for name in further.keys() - kept.keys():
+            (draft / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(whole / name, draft / name)
         if self._changes["graph"]:
             kept[MODEL] = fingerprint(self._rows / MODEL)
-        record = sealed(self._record(files, kept))
+        record = sealed(self._record(self._fingerprints | further, kept))
         (draft / RECORD).write_text(json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8")
         return record
 
-    def _kept(self, files: Files) -> Files:
-        """Returns the assets that the base has too."""
-        there = self._rows / "assets"
-        found = fingerprints(there, self._rows) if self._is_export and there.is_dir() else {}
-        return {name: facts for name, facts in found.items() if files.get(name) == facts}
+    def _is_kept(self, name: str, facts: list[int]) -> bool:
+        """Returns whether a file is taken from the base; what is said of a version is always there to be read."""
+        there = self._rows / name
+        return self._is_export and not name.startswith(_SAID) and there.is_file() and fingerprint(there) == facts
 
     def _write(self, whole: Path, new: Mapping[str, Stored], old: Mapping[str, Stored]) -> dict[str, Any]:
         draft = self._places.draft
@@ -119,3 +119,7 @@ class DeltaWriter:
             "base": base,
             "files": files,
         }
+
+
+def _names_in(folder: Path, part: str) -> list[str]:
+    return [path.relative_to(folder).as_posix() for path in sorted((folder / part).iterdir())]
