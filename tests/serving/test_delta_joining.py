@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from easymtl.checkpoints.integrity import sealed
 from easymtl.errors import UserError
 from easymtl.serving import delta_rows
 from easymtl.serving.delta_folders import Delta, is_delta, new_version, to_be_kept, versions_in
@@ -109,6 +110,18 @@ def test_rows_are_compared_and_written_in_blocks(versions, tmp_path, monkeypatch
     assert files_of(joined(delta, tmp_path / "out")) == files_of(versions / "whole_2")
 
 
+def test_where_most_rows_have_changed_all_are_written_without_numbers(tmp_path):
+    random = np.random.default_rng(0)
+    tables = [{"2": random.normal(size=(90, 2)).astype(np.float32)} for _ in range(2)]
+    tables[1]["2"][:20] = tables[0]["2"][:20]
+    one, two = (write_version(tmp_path / name, table) for name, table in zip(("1", "new"), tables))
+    delta = Delta(write_delta(one, two, tmp_path / "2.delta"))
+    entry = delta.record["variables"]["_tables/variables_by_width/2/.ATTRIBUTES/VARIABLE_VALUE"]
+    assert (entry["changed"], entry["ids"]) == (70, None)
+    assert [path.stat().st_size for path in (delta.path / "rows").iterdir()] == [tables[1]["2"].nbytes]
+    assert files_of(joined(delta.path, tmp_path / "out")) == files_of(two)
+
+
 def test_bits_are_compared_and_not_numbers(tmp_path):
     zeros = np.zeros([4, 2], np.float32)
     other = zeros.copy()
@@ -174,9 +187,12 @@ class TestRefusals:
         (copied / name).write_bytes((copied / name).read_bytes()[:-7])
         self.refused(copied / "2.delta", copied / "out", name.split("/")[0])
 
-    def test_a_record_that_was_written_to(self, copied):
+    @pytest.mark.parametrize(("part", "name"), [("base", "step"), ("files", "../../escaped"), ("files", "/escaped")])
+    def test_a_record_that_was_written_to(self, copied, part, name):
         record = json.loads((copied / "2.delta" / "delta.json").read_text())
-        record["files"]["../../../escaped"] = [0, 0]
+        record[part][name] = [0, 0]
+        # Whoever gives a file another place may write a new checksum too.
+        record = record if part == "base" else sealed({**record, "checksum": None})
         (copied / "2.delta" / "delta.json").write_text(json.dumps(record))
         with pytest.raises(UserError, match=r"2.delta/delta.json: its content has changed. Copy the folder again"):
             joined(copied / "2.delta", copied / "out")
