@@ -1623,7 +1623,6 @@ _MODELS = [
         "export --pipeline_config x.config --since 3",
         '--since "3" is no version in model/export/final (there is none), no step of a checkpoint in model ("2")',
         "no folder of an export",
-        'Did you mean "2"?',
     ),
     with_model(
         "A delta without its record",
