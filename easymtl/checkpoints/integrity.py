@@ -2,7 +2,7 @@
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,15 @@ _BYTES = 16 << 20
 _CHECKSUM = "checksum"
 
 
-def fingerprints(folder: Path) -> dict[str, list[int]]:
-    """Returns size in bytes and CRC-32 of every file of a folder, by name."""
-    return {path.name: [path.stat().st_size, _checksum(path)] for path in sorted(folder.iterdir())}
+def fingerprints(folder: Path, left_out: Collection[str] = ()) -> dict[str, list[int]]:
+    """Returns size in bytes and CRC-32 of every file in a folder and below it, by its name from there."""
+    files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {name: fingerprint(path) for name, path in files.items() if name not in left_out}
+
+
+def fingerprint(path: Path) -> list[int]:
+    """Returns size in bytes and CRC-32 of a file."""
+    return [path.stat().st_size, _checksum(path)]
 
 
 def damage(folder: Path, expected: Mapping[str, list[int]]) -> str | None:

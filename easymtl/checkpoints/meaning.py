@@ -5,6 +5,7 @@ well, and score wrongly.
 """
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -63,6 +64,17 @@ def meaning_of(pipeline: Pipeline) -> dict[str, Any]:
             for label in pipeline.data_config.label_fields
         },
     }
+
+
+def digests_of(pipeline: Pipeline) -> dict[str, str]:
+    """Returns a digest of each part of `meaning_of`, by what a person calls it: `the vocab_file of "city"`."""
+    meaning = meaning_of(pipeline)
+    features = {f'the feature "{name}"': fields for name, fields in meaning.pop("features").items()}
+    words = {f'the vocab_file of "{name}"': digest for name, digest in meaning.pop("vocabularies").items()}
+    groups = {f'the feature group "{name}"': names for name, names in meaning.pop("groups").items()}
+    others = {f"the {name.replace('_', ' ')}": part for name, part in meaning.items() if name != "label_values"}
+    parts = {**others, **groups, **features, **words}
+    return {name: _digest([json.dumps(part, sort_keys=True)]) for name, part in parts.items()}
 
 
 def require_same_meaning(

@@ -93,6 +93,12 @@ def _add_export(verbs) -> None:
     parser.add_argument(
         "--export_dir", type=path, metavar="DIR", help="where to write; default: model_dir/export/final"
     )
+    parser.add_argument(
+        "--since",
+        type=path,
+        metavar="BASE",
+        help="write what has changed since BASE alone: the number or the folder of an earlier export, or a step",
+    )
 
 
 def _add_predict(verbs) -> None:
@@ -116,7 +122,7 @@ def _add_serve(verbs) -> None:
         "export",
         type=path,
         metavar="EXPORT",
-        help="an export, or a folder of numbered ones: the newest is served, and swapped",
+        help="an export or a delta, or a folder of numbered ones: the newest is served, and swapped",
     )
     parser.add_argument("--host", default="127.0.0.1", metavar="HOST", help="default: 127.0.0.1; 0.0.0.0 is everywhere")
     for name, port in (("rest", 8501), ("grpc", 8500)):

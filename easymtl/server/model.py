@@ -1,7 +1,6 @@
 """A version of a model in memory: its SavedModel in a session of its own, which is given back when nobody needs it."""
 
 import contextlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import tensorflow as tf
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.server.refusal import Code, Refusal
 from easymtl.server.signature import Arrays, Signature, signatures_of
+from easymtl.serving.delta_folders import is_delta, is_whole, versions_in
 from easymtl.serving.form_of_export import describe, described_inputs
 from easymtl.serving.signatures import SIGNATURE
 
@@ -104,18 +104,17 @@ class Model:
         return self._session.make_callable(fetches, [one.graph_name for one in signature.inputs.values()])
 
 
-def is_export(folder: Path) -> bool:
-    """Returns whether a folder holds a SavedModel."""
-    return (folder / "saved_model.pb").is_file()
+def is_version(folder: Path) -> bool:
+    """Returns whether a folder holds a SavedModel, or leads to one."""
+    return is_whole(folder) or is_delta(folder)
 
 
 def numbered(folder: Path) -> dict[int, Path]:
-    """Returns the versions in a folder, by number."""
+    """Returns the versions in a folder, exports and deltas, by number."""
     try:
-        names = [name for name in os.listdir(folder) if name.isascii() and name.isdigit() and int(name) < 1 << 63]
+        return versions_in(folder)
     except OSError:
         return {}
-    return {int(name): folder / name for name in names if is_export(folder / name)}
 
 
 def name_in(folder: Path) -> str:
@@ -123,7 +122,7 @@ def name_in(folder: Path) -> str:
 
     A SavedModel that does not tell one is called `model`.
     """
-    versions = {0: folder} if is_export(folder) else numbered(folder)
+    versions = {0: folder} if is_version(folder) else numbered(folder)
     for number in sorted(versions, reverse=True):
         # A broken one is told when it is loaded, and one before it may be served.
         with contextlib.suppress(OSError, ValueError, AttributeError):

@@ -1,15 +1,18 @@
 """Which version of a model is served: the newest in a folder that is watched, swapped without a failed request."""
 
 import asyncio
+import itertools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from easymtl.errors import UserError
-from easymtl.server.model import Model, is_export, numbered
+from easymtl.server.joined_versions import JoinedVersions
+from easymtl.server.model import Model, is_version, numbered
 from easymtl.server.refusal import Code, Refusal
 from easymtl.server.warm_up import warm_up
+from easymtl.serving.delta_folders import is_delta, version_of
 
 Tell = Callable[[str], None]
 Print = tuple[tuple[str, int, int], ...]
@@ -40,7 +43,7 @@ class Versions:
         """Looks at a folder and loads nothing.
 
         Args:
-            folder: an export, or a folder of exports that are numbered.
+            folder: an export or a delta, or a folder of those that are numbered.
             tell: is told what a person should know.
             seconds: between two looks at the folder.
 
@@ -50,7 +53,7 @@ class Versions:
         self._folder = folder
         self._tell = tell
         self._seconds = seconds
-        self._is_one = is_export(folder)
+        self._is_one = is_version(folder)
         if not self._is_one and not numbered(folder):
             raise UserError(
                 f"{folder}: no SavedModel is in this folder, nor in a folder with a number in it. "
@@ -58,6 +61,7 @@ class Versions:
             )
         self.states: dict[int, State] = {}
         self._current: Model | None = None
+        self._joined = JoinedVersions(tell)
         # What a folder held when it could not be loaded: it is tried again when that changes.
         self._broken: dict[int, Print] = {}
         self._seen: tuple[int, Print] | None = None
@@ -121,6 +125,7 @@ class Versions:
         if self._current:
             self._current.retire()
             self._current = None
+        self._joined.close()
 
     def _choice(self) -> tuple[int, Path] | None:
         """Returns the newest version that is not known to be broken."""
@@ -135,13 +140,14 @@ class Versions:
         print_before = _print_of(folder)
         self.states[number] = State("LOADING")
         try:
-            model = await asyncio.to_thread(_loaded, folder, number, self._tell)
+            model = await asyncio.to_thread(self._loaded, folder, number)
         except Exception as error:
             # Whatever is in that folder, it must not take away the version that is served.
             error = error if isinstance(error, UserError) else UserError(f"{folder}: {type(error).__name__}: {error}")
             self._broken[number] = print_before
             self.states[number] = State("END", str(error))
             stays = f" Version {self._current.version} stays." if self._current else ""
+            self._joined.forget(self._current.version if self._current else None)
             self._tell(f"Version {number} is not served: {error}{stays}")
             return
         before, self._current = self._current, model
@@ -150,25 +156,28 @@ class Versions:
         if before:
             self.states[before.version] = State("END")
             before.retire()
+            self._joined.forget(number)
             self._tell(f"Version {number} is served now, in place of {before.version}.")
 
-
-def _loaded(folder: Path, number: int, tell: Tell) -> Model:
-    model = Model(folder, number)
-    warm_up(model, tell)
-    return model
+    def _loaded(self, folder: Path, number: int) -> Model:
+        model = Model(self._joined.folder_of(folder), number)
+        warm_up(model, self._tell)
+        return model
 
 
 def _number_of(folder: Path) -> int:
     """Returns the version of an export that is named by itself: the name of its folder, or 1."""
-    name = folder.resolve().name
-    return int(name) if name.isascii() and name.isdigit() and int(name) < 2**63 else 1
+    return version_of(folder.resolve()) or 1
 
 
 def _print_of(folder: Path) -> Print:
-    """Returns names, sizes and times of all files in a folder."""
+    """Returns names, sizes and times of all files in a folder; of a delta, in those of the versions beside it too.
+
+    Its base may be one of these, and come later.
+    """
+    beside = numbered(folder.parent).values() if is_delta(folder) else ()
     found = []
-    for place, _, names in os.walk(folder):
+    for place, _, names in itertools.chain(os.walk(folder), *map(os.walk, beside)):
         for name in names:
             path = os.path.join(place, name)
             try:

@@ -2,11 +2,12 @@
 
 import contextlib
 import gc
+import itertools
 import json
 import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import tensorflow as tf
 
 import easymtl
 from easymtl.checkpoints.folder import Checkpoint
+from easymtl.checkpoints.meaning import digests_of
 from easymtl.checkpoints.publishing import draft_of, publish, reason, remove, sweep
 from easymtl.checkpoints.restore import load_ranker
 from easymtl.config import view
@@ -28,6 +30,7 @@ from easymtl.features.columns import missing_value
 from easymtl.features.encoder import Encoder
 from easymtl.protos.export_pb2 import ExportConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.serving.delta_folders import entries_of, new_version, to_be_kept
 from easymtl.serving.expected import expected_outputs
 from easymtl.serving.narrowing import Narrowing, measure_narrowing
 from easymtl.serving.parity import TOLERANCE, Parity, check_parity
@@ -97,63 +100,84 @@ def export(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path, keep:
     It is written to a temporary folder, loaded in another process, compared with the checkpoint on evaluation rows,
     and renamed into place when all is well. All but the newest `keep` are removed then; 0 keeps all.
 
-    The checkpoint gives its scores first, and its tables then: no width is in memory more than twice, and none when the
-    other process loads the model.
-
     Raises:
-        UserError: it could not be written, does not score as the checkpoint, changes an AUC by more than
-            `export_config.max_auc_change`, or cannot run on a GPU as promised.
+        UserError: it could not be written, or see `write_export`.
     """
-    ranker = load_ranker(pipeline, checkpoint, is_exported=True)
-    model = ServingModel(pipeline, ranker, gives_up_tables=True)
-    final = _new_subfolder(Path(folder))
+    final = Path(folder) / str(new_version(Path(folder), int(time.time())))
     draft = draft_of(final)
     try:
-        form, fields = model.form, model.fields
-        encode = Encoder(ranker.feature_set, as_served=True)
-        rows = proof_rows(pipeline, fields, encode)
-        rows = with_further(rows, pipeline, form, signatures_of(pipeline, form)) if rows else None
-        expected = expected_outputs(pipeline, ranker, rows.read) if rows else None
-        narrowing = measure_narrowing(pipeline, ranker)
-        draft.parent.mkdir(parents=True, exist_ok=True)
-        signatures = model.signatures()
-        outputs, sizes = save(model, draft, signatures)[SIGNATURE], model.sizes
-        # Their functions hold the weights.
-        signatures = {name: replace(one, function=_saved) for name, one in signatures.items()}
-        del model
-        gc.collect()
-        _copy_assets(pipeline, draft)
-        parity = None
-        if rows and expected:
-            parity = check_parity(draft, rows, expected[0], ranker.final_scores, expected[1])
-        placement = _placement(draft, form)
-        done = Export(
-            path=final,
-            checkpoint=checkpoint,
-            constants={name: value.as_py() for name, value in ranker.feature_set.constants.items()},
-            outputs=outputs,
-            signatures=list(signatures),
-            parity=parity,
-            placement=placement,
-            precision=Precision.of(pipeline),
-            sizes=sizes,
-            narrowing=narrowing,
-            **_request(pipeline, form, signatures[SIGNATURE].inputs),
-        )
-        facts = _describe(draft, done, served_name(pipeline))
-        _write_json(
-            draft / "assets.extra" / "signatures.json",
-            list_signatures(draft, ranker.feature_set.packing, form, done.missing, done.padding),
-        )
-        examples, serialized = _examples(pipeline, rows)
-        examples = examples or missing_row(pipeline, fields, encode)
-        write_server_files(pipeline, draft, done.checkpoint.state(), facts, parity, examples, serialized, signatures)
+        done = write_export(pipeline, checkpoint, draft)
         publish(draft, final)
     except (OSError, tf.errors.OpError) as error:
         raise UserError(f"{final}: could not be written: {reason(error)}") from None
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     _prune(Path(folder), keep)
+    return replace(done, path=final)
+
+
+def write_export(
+    pipeline: Pipeline, checkpoint: Checkpoint, draft: Path, ready: Callable[[Path], Path] = lambda draft: draft
+) -> Export:
+    """Writes a SavedModel and what belongs to it into a folder, and compares it with the checkpoint.
+
+    Args:
+        pipeline: the config.
+        checkpoint: what is exported.
+        draft: the folder, which is made.
+        ready: is given the folder when all is in it that scores depend on, and returns the one that is compared.
+
+    The checkpoint gives its scores first, and its tables then: no width is in memory more than twice, and none when the
+    other process loads the model.
+
+    Raises:
+        UserError: it does not score as the checkpoint, changes an AUC by more than `export_config.max_auc_change`, or
+            cannot run on a GPU as promised.
+        OSError: it could not be written.
+        OpError: it could not be written.
+    """
+    ranker = load_ranker(pipeline, checkpoint, is_exported=True)
+    model = ServingModel(pipeline, ranker, gives_up_tables=True)
+    form, fields = model.form, model.fields
+    encode = Encoder(ranker.feature_set, as_served=True)
+    rows = proof_rows(pipeline, fields, encode)
+    rows = with_further(rows, pipeline, form, signatures_of(pipeline, form)) if rows else None
+    expected = expected_outputs(pipeline, ranker, rows.read) if rows else None
+    narrowing = measure_narrowing(pipeline, ranker)
+    draft.parent.mkdir(parents=True, exist_ok=True)
+    signatures = model.signatures()
+    outputs, sizes = save(model, draft, signatures)[SIGNATURE], model.sizes
+    # Their functions hold the weights.
+    signatures = {name: replace(one, function=_saved) for name, one in signatures.items()}
+    del model
+    gc.collect()
+    _copy_assets(pipeline, draft)
+    compared = ready(draft)
+    parity = None
+    if rows and expected:
+        parity = check_parity(compared, rows, expected[0], ranker.final_scores, expected[1])
+    placement = _placement(draft, form)
+    done = Export(
+        path=draft,
+        checkpoint=checkpoint,
+        constants={name: value.as_py() for name, value in ranker.feature_set.constants.items()},
+        outputs=outputs,
+        signatures=list(signatures),
+        parity=parity,
+        placement=placement,
+        precision=Precision.of(pipeline),
+        sizes=sizes,
+        narrowing=narrowing,
+        **_request(pipeline, form, signatures[SIGNATURE].inputs),
+    )
+    facts = _describe(pipeline, draft, done)
+    _write_json(
+        draft / "assets.extra" / "signatures.json",
+        list_signatures(draft, ranker.feature_set.packing, form, done.missing, done.padding),
+    )
+    examples, serialized = _examples(pipeline, rows)
+    examples = examples or missing_row(pipeline, fields, encode)
+    write_server_files(pipeline, draft, done.checkpoint.state(), facts, parity, examples, serialized, signatures)
     return done
 
 
@@ -214,13 +238,6 @@ def _placement(draft: Path, form: RequestForm) -> dict[str, Placement]:
     return found
 
 
-def _new_subfolder(folder: Path) -> Path:
-    number = int(time.time())
-    while (folder / str(number)).exists():
-        number += 1
-    return folder / str(number)
-
-
 def _copy_assets(pipeline: Pipeline, draft: Path) -> None:
     """Copies files to where the vocabularies are; one of these is there already."""
     (draft / "assets.extra").mkdir(exist_ok=True)
@@ -242,12 +259,12 @@ def _copy_assets(pipeline: Pipeline, draft: Path) -> None:
         shutil.copy(path, folder / path.name)
 
 
-def _describe(draft: Path, done: Export, name: str) -> dict[str, Any]:
+def _describe(pipeline: Pipeline, draft: Path, done: Export) -> dict[str, Any]:
     """Writes what the export tells of itself, and returns it."""
     products, rows = done.precision.names
     document: dict[str, Any] = {
         "easymtl": easymtl.__version__,
-        "name": name,
+        "name": served_name(pipeline),
         "step": done.checkpoint.step,
         "checkpoint": str(done.checkpoint.path),
         "precision": products,
@@ -263,6 +280,7 @@ def _describe(draft: Path, done: Export, name: str) -> dict[str, Any]:
         "keywords": done.keywords,
         "constants": done.constants,
         "outputs": done.outputs,
+        "meaning": digests_of(pipeline),
     }
     _write_json(draft / "assets.extra" / "easymtl.json", document)
     return document
@@ -273,10 +291,14 @@ def _write_json(path: Path, document: Mapping[str, Any]) -> None:
 
 
 def _prune(folder: Path, keep: int) -> None:
-    """Removes all but the newest `keep` exports (0 keeps all), and what killed processes left half written."""
-    published = sorted((entry for entry in folder.iterdir() if entry.name.isdigit()), key=lambda entry: int(entry.name))
-    for entry in published[:-keep] if keep > 0 else []:
-        # Another export may have been quicker.
-        with contextlib.suppress(OSError):
-            remove(entry)
+    """Removes all versions but the newest `keep` (0 keeps all), and what killed processes left half written.
+
+    Versions that deltas are made from stay as long as these do.
+    """
+    kept = to_be_kept(folder, keep)
+    for path in itertools.chain(*entries_of(folder).values()) if keep > 0 else ():
+        if path not in kept:
+            # Another export may have been quicker.
+            with contextlib.suppress(OSError):
+                remove(path)
     sweep(folder)

@@ -18,6 +18,7 @@ from easymtl.features.encoder import KEEP_PREFIX
 from easymtl.features.numbers import NumberColumn, read_numbers
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.scoring.scorer import Scores
+from easymtl.serving.delta_folders import is_delta
 from easymtl.serving.form_of_export import describe, form_of
 from easymtl.serving.request_rows import as_sent, unsendable
 from easymtl.serving.signatures import SIGNATURE, names_of
@@ -147,6 +148,11 @@ def newest_export(folder: str | Path) -> Path:
         UserError: there is none.
     """
     path = Path(folder)
+    if is_delta(path):
+        raise UserError(
+            f"{path} is a delta, which holds what has changed since another version. Join it: easymtl verify {path} "
+            "--write FOLDER, and name the folder with a number that is written there."
+        )
     if (path / "saved_model.pb").is_file():
         return path
     numbered = [entry for entry in path.glob("*/saved_model.pb") if entry.parent.name.isdigit()]

@@ -12,14 +12,17 @@ def run(options: Namespace) -> None:
     """Exports a checkpoint and prints where to, its inputs and outputs, and how it was checked.
 
     Raises:
-        UserError: the config or the checkpoint are wrong, the place is one of data, or the SavedModel does not score as
-            the checkpoint does.
+        UserError: the config, the checkpoint or the base are wrong, the place is one of data, or the SavedModel does
+            not score as the checkpoint does.
     """
     config = load_config(options.pipeline_config, options.overrides, options.tasks)
     folder = Path(options.export_dir or Path(config.pipeline.model_dir) / "export" / "final")
-    require_apart(config, [("--export_dir", folder / "0")], models=model_folders(config.pipeline, options))
+    models = model_folders(config.pipeline, options)
+    if options.since is not None and Path(options.since).is_dir():
+        models.append(options.since)
+    require_apart(config, [("--export_dir", folder / "0")], models=models)
     start_tensorflow()
     from easymtl.reporting.terminal import open_terminal
     from easymtl.verbs.exporting import export_chosen
 
-    export_chosen(config, options.checkpoint, folder, open_terminal())
+    export_chosen(config, options.checkpoint, folder, open_terminal(), options.since)

@@ -15,6 +15,7 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.reporting.narrowing import narrowing_lines
 from easymtl.reporting.tables import key_values
 from easymtl.reporting.terminal import print_line
+from easymtl.serving.delta_export import DeltaExport, export_since
 from easymtl.serving.export import Export, export
 from easymtl.serving.narrowing import TooNarrow
 from easymtl.serving.placement import Placement
@@ -82,7 +83,9 @@ class Exporter:
 _NO_BEST = "export_config.exporter_type is best, and no evaluation has determined what is best."
 
 
-def export_chosen(config: Config, choice: str | None, folder: Path, terminal: Terminal) -> None:
+def export_chosen(
+    config: Config, choice: str | None, folder: Path, terminal: Terminal, since: str | None = None
+) -> None:
     """Exports the checkpoint of a choice, and tells what was chosen, what is better, and what is there twice.
 
     Args:
@@ -90,9 +93,10 @@ def export_chosen(config: Config, choice: str | None, folder: Path, terminal: Te
         choice: as `find_checkpoint` takes it; None is the best one with `exporter_type: best`, else the latest.
         folder: where the numbered folder is made.
         terminal: where to print.
+        since: the version or step since which changes are to be exported; None exports the whole model.
 
     Raises:
-        UserError: there is no such checkpoint, or it could not be exported.
+        UserError: there is no such checkpoint or base, or it could not be exported.
     """
     pipeline = config.pipeline
     checkpoint = find_checkpoint(pipeline, choice or "latest")
@@ -103,8 +107,11 @@ def export_chosen(config: Config, choice: str | None, folder: Path, terminal: Te
             print_line(terminal, f"exporter_type is best: step {best.step} is exported.")
         else:
             print_line(terminal, f"{_NO_BEST} The latest checkpoint is exported.", "yellow")
-    older = exports_of(checkpoint, folder)
-    print_export(export(pipeline, checkpoint, folder), terminal)
+    older = exports_of(checkpoint, folder) if since is None else []
+    if since is None:
+        print_export(export(pipeline, checkpoint, folder), terminal)
+    else:
+        print_delta(export_since(pipeline, checkpoint, folder, since), terminal)
     if older:
         print_line(
             terminal,
@@ -168,8 +175,25 @@ def _tell_better(config: Config, exported: Checkpoint, terminal: Terminal) -> No
     )
 
 
-def print_export(done: Export, terminal: Terminal) -> None:
-    """Prints where a SavedModel is, what it takes and gives, and how it was checked."""
+def print_delta(done: DeltaExport, terminal: Terminal) -> None:
+    """Prints where a delta is, what has changed, and what is printed of an export."""
+    print_export(done.export, terminal, "delta")
+    parts = [f"{changed:,} of {rows:,} in {name}" for name, (changed, rows) in done.changed.items()]
+    further = f", and {len(parts) - _SHOWN} more" if len(parts) > _SHOWN else ""
+    changed, rows = (sum(counts) for counts in zip((0, 0), *done.changed.values()))
+    values = {
+        "since": done.base,
+        "rows changed": f"{changed:,} of {rows:,}: {', '.join(parts[:_SHOWN])}{further}",
+        "bytes": f"{done.num_bytes:,}, the whole export has {done.whole_bytes:,}",
+    }
+    key_values(values, terminal)
+
+
+_SHOWN = 6
+
+
+def print_export(done: Export, terminal: Terminal, kind: str = "SavedModel") -> None:
+    """Prints where a SavedModel or a delta is, what it takes and gives, and how it was checked."""
     parity = done.parity
     compared = "not compared: there is no data"
     if parity:
@@ -179,7 +203,7 @@ def print_export(done: Export, terminal: Terminal) -> None:
         allowed = f" of {parity.tolerance:.1e} allowed"
         compared = f"equal on {rows}, {difference}{allowed}, loaded without easymtl"
     values = {
-        "SavedModel": done.path,
+        kind: done.path,
         "checkpoint": f"step {done.checkpoint.step}",
         "inputs": _inputs(done),
         "if missing": _instead_of_missing(done),

@@ -1626,6 +1626,28 @@ _MODELS = [
         "Make one: easymtl export",
     ),
     with_model(
+        "A delta in place of a SavedModel",
+        f"{EVAL} --saved_model model/export/7.delta",
+        "model/export/7.delta is a delta, which holds what has changed since another version",
+        "easymtl verify model/export/7.delta --write FOLDER",
+        edit=written("model/export/7.delta/delta.json", "{}"),
+    ),
+    with_model(
+        "Changes since a version that there is not",
+        "export --pipeline_config x.config --since 3",
+        '--since "3" is no version in model/export/final (there is none), no step of a checkpoint in model ("2")',
+        "no folder of an export",
+    ),
+    with_model(
+        "A delta without its record",
+        "serve model/export --rest_port 0 --grpc_port 0",
+        "7.delta/delta.json: cannot be read",
+        "Copy the folder again",
+        edit=written("model/export/7.delta/delta.json", "{"),
+        shown="delta.json of a delta holds {",
+        needs_model=False,
+    ),
+    with_model(
         "A kept column that is not declared", f"{PREDICT} --keep usr", '--keep: "usr" is not in', 'Did you mean "user"?'
     ),
     with_model(

@@ -25,12 +25,14 @@ SIGNATURES = {"encoded": {"inputs": {"ids": {"padding": -1}, "weight": {}}}}
 
 
 def write_export(folder: Path, factor: float = 1.0) -> Path:
-    """Writes an export whose scores are `factor` times those of another."""
+    """Writes an export whose scores are `factor` times those of another; the factor is a variable."""
+    model = tf.Module()
+    model.factor = tf.Variable(factor)
 
     def scores(age, price):
         refused = tf.debugging.Assert(tf.reduce_all(age >= 0), [tf.constant("input age: a row is below 0.")])
         with tf.control_dependencies([refused]):
-            return price * factor + tf.cast(age, tf.float32)
+            return price * model.factor + tf.cast(age, tf.float32)
 
     def serve(request):
         score = scores(request["age"], request["price"])
@@ -54,7 +56,6 @@ def write_export(folder: Path, factor: float = 1.0) -> Path:
     pairs = {"age": tf.TensorSpec([None], tf.int32), "price": tf.TensorSpec([1], tf.float32)}
     texts = {"examples": tf.TensorSpec([None], tf.string)}
     bags = {"ids": tf.TensorSpec([None, 2, None], tf.int64), "weight": tf.TensorSpec([None], tf.float32)}
-    model = tf.Module()
     signatures = {
         "serving_default": Signature(serve, specs),
         "user_once": Signature(once, pairs),
