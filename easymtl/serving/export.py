@@ -30,6 +30,7 @@ from easymtl.features.shown import shown_features
 from easymtl.protos.export_pb2 import ExportConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.scoring.scorer import RankerScorer
+from easymtl.serving.formats.writing import scores_by_format, write_formats
 from easymtl.serving.parity import Parity, check_parity
 from easymtl.serving.placement import Placement, placements_of
 from easymtl.serving.proof_of_signatures import with_further
@@ -39,7 +40,7 @@ from easymtl.serving.saved_model import ServingModel
 from easymtl.serving.server_configs import served_name
 from easymtl.serving.server_files import write_server_files
 from easymtl.serving.signature_listing import list_signatures
-from easymtl.serving.signatures import SIGNATURE, keywords, save
+from easymtl.serving.signatures import ENCODE, SIGNATURE, keywords, save
 from easymtl.serving.warmup_file import FILE as WARMUP
 from easymtl.tasks.ranker import Ranker
 
@@ -65,6 +66,7 @@ class Export:
             name.
         constants: the value of each field that has a `serving_value`, and so is no input.
         outputs: names of its scores.
+        formats: the files of other formats, by format.
         parity: how near its scores are to the checkpoint's, or None when there was no row to compare on.
         placement: where the nodes of a signature run on a GPU server and what is copied, by signature.
     """
@@ -79,6 +81,7 @@ class Export:
     keywords: dict[str, str]
     constants: dict[str, Missing]
     outputs: list[str]
+    formats: dict[str, Path]
     parity: Parity | None
     placement: dict[str, Placement]
 
@@ -104,18 +107,22 @@ def export(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path, keep:
         encode = Encoder(ranker.feature_set, as_served=True)
         rows = proof_rows(pipeline, model.fields, encode)
         rows = with_further(rows, pipeline, model.form, signatures) if rows else None
-        parity = _proved(pipeline, ranker, draft, rows) if rows else None
+        name, tensors = served_name(pipeline), ranker.feature_set.packing.tensors
+        formats = write_formats(pipeline, draft, name, model.convertible, tensors)
+        further = scores_by_format(formats, signatures[ENCODE], rows.sent) if rows else {}
+        parity = _proved(pipeline, ranker, draft, rows, further) if rows else None
         placement = _placement(draft, model.form)
         done = Export(
             path=final,
             checkpoint=checkpoint,
             constants={name: value.as_py() for name, value in ranker.feature_set.constants.items()},
             outputs=outputs,
+            formats={one: final / written.path.relative_to(draft) for one, written in formats.items()},
             parity=parity,
             placement=placement,
             **_request(pipeline, model.form, signatures[SIGNATURE].inputs),
         )
-        facts = _describe(draft, done, served_name(pipeline))
+        facts = _describe(draft, done, name)
         _write_json(
             draft / "assets.extra" / "signatures.json",
             list_signatures(draft, ranker.feature_set.packing, model.form, done.missing, done.padding),
@@ -168,8 +175,14 @@ def _examples(pipeline: Pipeline, rows: ProofRows | None) -> dict[str, pa.Array]
     return {name: column.slice(0, rows.num_rows) for name, column in rows.sent.items()}
 
 
-def _proved(pipeline: Pipeline, ranker: Ranker, draft: Path, rows: ProofRows) -> Parity:
-    return check_parity(draft, rows, _expected(pipeline, ranker, rows), ranker.final_scores)
+def _proved(
+    pipeline: Pipeline,
+    ranker: Ranker,
+    draft: Path,
+    rows: ProofRows,
+    by_format: Mapping[str, Mapping[str, np.ndarray]],
+) -> Parity:
+    return check_parity(draft, rows, _expected(pipeline, ranker, rows), ranker.final_scores, by_format)
 
 
 def _expected(pipeline: Pipeline, ranker: Ranker, rows: ProofRows) -> dict[str, np.ndarray]:
@@ -230,6 +243,7 @@ def _describe(draft: Path, done: Export, name: str) -> dict[str, Any]:
         "step": done.checkpoint.step,
         "checkpoint": str(done.checkpoint.path),
         "precision": "FLOAT32",
+        "formats": {name: str(path.relative_to(done.path)) for name, path in done.formats.items()},
         "inputs": done.inputs,
         "shapes": done.shapes,
         "line": done.line,

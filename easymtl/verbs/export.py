@@ -4,6 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from easymtl.config import load_config
+from easymtl.serving.formats.packages import require_packages
 from easymtl.verbs.overwriting import model_folders, require_apart
 from easymtl.verbs.tensorflow_start import start_tensorflow
 
@@ -18,6 +19,7 @@ def run(options: Namespace) -> None:
     config = load_config(options.pipeline_config, options.overrides, options.tasks)
     folder = Path(options.export_dir or Path(config.pipeline.model_dir) / "export" / "final")
     require_apart(config, [("--export_dir", folder / "0")], models=model_folders(config.pipeline, options))
+    require_packages(config.pipeline)
     start_tensorflow()
     from easymtl.reporting.terminal import open_terminal
     from easymtl.verbs.exporting import export_chosen

@@ -177,6 +177,7 @@ def print_export(done: Export, terminal: Terminal) -> None:
         "if missing": _instead_of_missing(done),
         **({"constants": _constants(done)} if done.constants else {}),
         "outputs": ", ".join(done.outputs),
+        **({"also as": _also(done)} if done.formats else {}),
         "scores": compared,
     }
     key_values(values, terminal, "Exported")
@@ -204,6 +205,10 @@ def _inputs(done: Export) -> str:
         f"{name} {kind}{'' if name not in done.padding else ' [rows, values]'}" for name, kind in done.inputs.items()
     ]
     return ", ".join(shown) + _fixed(done)
+
+
+def _also(done: Export) -> str:
+    return ", ".join(f"{name}, {path.relative_to(done.path)}" for name, path in done.formats.items())
 
 
 def _constants(done: Export) -> str:

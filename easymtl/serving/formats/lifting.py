@@ -23,12 +23,14 @@ class Lifted:
         graph: without calls of functions, but for branches and loops.
         inputs: the tensor of the graph of each input.
         outputs: of each output.
+        specs: of the outputs.
         variables: by the name of the node that stands for its value, a placeholder.
     """
 
     graph: graph_pb2.GraphDef
     inputs: dict[str, str]
     outputs: dict[str, str]
+    specs: dict[str, tf.TensorSpec]
     variables: dict[str, tf.Variable]
 
 
@@ -62,6 +64,7 @@ def lift(function: Callable[[Tensors], Tensors], specs: Mapping[str, tf.TensorSp
         graph,
         dict(zip(names, (tensor.name for tensor in given))),
         dict(zip(outputs, (tensor.name for tensor in traced.outputs))),
+        dict(zip(outputs, (tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in traced.outputs))),
         variables,
     )
 

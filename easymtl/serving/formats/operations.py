@@ -8,7 +8,7 @@
 A handler is called by tf2onnx with its graph, the node, the name of the operation and further arguments.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -83,5 +83,10 @@ def _select(graph: Any, node: Any, name: str, args: Sequence[Any]) -> None:
     of.finish("Or", of.make("And", condition, yes), of.make("And", of.make("Not", condition), no))
 
 
-HANDLERS = {"Expm1": (_expm1, []), "Log1p": (_log1p, []), "Erfc": (_erfc, []), "SelectV2": (_select, [])}
+HANDLERS: dict[str, tuple[Callable[..., None], list[Any]]] = {
+    "Erfc": (_erfc, []),
+    "Expm1": (_expm1, []),
+    "Log1p": (_log1p, []),
+    "SelectV2": (_select, []),
+}
 """By the name of the operation, as tf2onnx takes them."""
