@@ -4,7 +4,10 @@ The server in the wheel of nvidia-pytriton has no backend for ONNX. Inputs and o
 """
 
 import os
+import sys
 
+# The Python of the backend looks in no environment by itself.
+sys.path.append(os.environ["EASYMTL_TRITON_PACKAGES"])
 import onnxruntime
 import triton_python_backend_utils as triton
 

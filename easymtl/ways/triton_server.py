@@ -20,6 +20,9 @@ from easymtl.errors import UserError
 PYTHON = "EASYMTL_TRITON_PYTHON"
 """Environment variable: the Python of an environment in which nvidia-pytriton and onnxruntime are installed."""
 
+PACKAGES = "EASYMTL_TRITON_PACKAGES"
+"""Environment variable that tells the model where these are."""
+
 _FIND = (
     "import os, sys, importlib.util as u; s = u.find_spec('pytriton'); assert s and u.find_spec('onnxruntime'); "
     "import numpy; print(os.path.dirname(s.origin)); print('%d.%d' % sys.version_info[:2]); print(numpy.__version__)"
@@ -70,7 +73,7 @@ def serving(source: Path) -> Iterator[str]:
             address = f"http://127.0.0.1:{port}"
             if not _is_ready(address, process):
                 log.seek(0)
-                raise UserError(f"tritonserver did not become ready:\n{log.read()[-2000:]}")
+                raise UserError(f"tritonserver did not become ready:\n{log.read()[-9000:]}")
             yield f"{address}/v2/models/{source.name}"
         finally:
             process.terminate()
@@ -103,7 +106,7 @@ def _environment(package: Path) -> dict[str, str]:
     site = package.parent
     libraries = [os.environ.get("LD_LIBRARY_PATH"), str(site / "nvidia_pytriton.libs")]
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONHOME"}
-    return {**kept, "LD_LIBRARY_PATH": ":".join(filter(None, libraries)), "PYTHONPATH": str(site)}
+    return {**kept, "LD_LIBRARY_PATH": ":".join(filter(None, libraries)), PACKAGES: str(site)}
 
 
 def _free_port() -> int:

@@ -100,9 +100,9 @@ def test_the_server_reads_our_configuration_and_refuses_what_it_does_not_say(mad
     packed = {name: value[:2] for name, value in made.rows.packed.items()}
     with triton_server.serving(folder) as model:
         assert len(infer(model, packed)["probs_kind"]) == 2
-        with pytest.raises(UserError, match="400.*ids"):
+        with pytest.raises(UserError, match=r"400.*ids"):
             infer(model, {**packed, "ids": packed["ids"].astype(np.float32)})
-        with pytest.raises(UserError, match="400.*ids"):
+        with pytest.raises(UserError, match=r"400.*ids"):
             infer(model, {**packed, "ids": packed["ids"][:, :1]})
         assert len(infer(model, packed)["probs_kind"]) == 2, "it lives"
 
