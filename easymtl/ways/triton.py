@@ -18,6 +18,11 @@ from easymtl.ways.triton_server import PYTHON, find_server, serving
 if TYPE_CHECKING:
     from easymtl.ways.way import Rows
 
+_ADVICE = (
+    "in an environment of its own, pip install nvidia-pytriton onnxruntime 'numpy<2', and name its Python: "
+    f"{PYTHON}=.../bin/python"
+)
+
 Arrays = dict[str, np.ndarray]
 
 
@@ -32,12 +37,14 @@ class Triton:
 
     def absent(self) -> str | None:
         """Returns why it cannot be used."""
-        if find_server() is not None:
-            return None
-        return (
-            "nvidia-pytriton is not installed: in an environment of its own, pip install nvidia-pytriton onnxruntime, "
-            f"and name its Python: {PYTHON}=.../bin/python"
-        )
+        found = find_server()
+        if found is None:
+            return f"nvidia-pytriton is not installed: {_ADVICE}"
+        # The wheel says so itself; with a newer one, tensors arrive empty.
+        _, _, numpy = found
+        if int(numpy.split(".")[0]) > 1:
+            return f"nvidia-pytriton needs NumPy 1, and beside it is {numpy}: {_ADVICE}"
+        return None
 
     def scores(self, export: Path, rows: "Rows") -> dict[str, dict[str, np.ndarray]]:
         """Returns the scores of all rows, by signature and by output.

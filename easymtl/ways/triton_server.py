@@ -73,7 +73,7 @@ def serving(source: Path) -> Iterator[str]:
             address = f"http://127.0.0.1:{port}"
             if not _is_ready(address, process):
                 log.seek(0)
-                raise UserError(f"tritonserver did not become ready:\n{log.read()[-9000:]}")
+                raise UserError(f"tritonserver did not become ready:\n{log.read()[-4000:]}")
             yield f"{address}/v2/models/{source.name}"
         finally:
             process.terminate()

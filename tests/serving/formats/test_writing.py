@@ -21,6 +21,7 @@ pytest.importorskip("tf2onnx")
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
+pytestmark = pytest.mark.slow
 FORMATS = "export_config.formats=[SAVED_MODEL, ONNX, OPENVINO]"
 
 
