@@ -26,13 +26,22 @@ SERVING = [
     "tensorflow-serving-api>=2.21,<2.23",
     "uvicorn>=0.30,<1",
 ]
+ONNX = [
+    "onnx>=1.17,<2",
+    "onnxruntime>=1.20,<2",
+    "tf2onnx>=1.17,<2",
+]
+OPENVINO = [*ONNX, "openvino>=2025.0,<2027"]
 EXTRAS_REQUIRE = {
     "gpu": ["tensorflow[and-cuda]>=2.21,<2.23"],
     "bench": DRAWING,
     "serve": SERVING,
+    "onnx": ONNX,
+    "openvino": OPENVINO,
     "dev": [
         *DRAWING,
         *SERVING,
+        *OPENVINO,
         "boto3>=1.34,<2",
         "grpcio-tools>=1.73,<1.77",
         "httpx>=0.27,<1",

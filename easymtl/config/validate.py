@@ -88,6 +88,7 @@ RULES: tuple[Callable[[Review], None], ...] = (
     exports.check_line,
     exports.check_outputs,
     exports.check_assets,
+    exports.check_formats,
     exports.check_users,
     final_scores.check_final_scores,
     balancing.check_task_balancing,

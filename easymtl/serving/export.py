@@ -32,6 +32,7 @@ from easymtl.protos.export_pb2 import ExportConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.serving.delta_folders import entries_of, new_version, to_be_kept
 from easymtl.serving.expected import expected_outputs
+from easymtl.serving.formats.writing import scores_by_format, write_formats
 from easymtl.serving.narrowing import Narrowing, measure_narrowing
 from easymtl.serving.parity import TOLERANCE, Parity, check_parity
 from easymtl.serving.placement import Placement, placements_of
@@ -43,7 +44,7 @@ from easymtl.serving.saved_model import ServingModel, Sizes, signatures_of
 from easymtl.serving.server_configs import served_name
 from easymtl.serving.server_files import write_server_files
 from easymtl.serving.signature_listing import list_signatures
-from easymtl.serving.signatures import SIGNATURE, Tensors, keywords, save
+from easymtl.serving.signatures import ENCODE, SIGNATURE, Tensors, keywords, save
 from easymtl.serving.warmup_file import FILE as WARMUP
 
 Missing = str | float | bool
@@ -69,6 +70,7 @@ class Export:
         constants: the value of each field that has a `serving_value`, and so is no input.
         outputs: names of its scores.
         signatures: names of its signatures.
+        formats: the files of other formats below `path`, by format.
         parity: how near its scores are to the checkpoint's, or None when there was no row to compare on.
         placement: where the nodes of a signature run on a GPU server and what is copied, by signature.
         precision: what it computes in and stores.
@@ -87,6 +89,7 @@ class Export:
     constants: dict[str, Missing]
     outputs: list[str]
     signatures: list[str]
+    formats: dict[str, Path]
     parity: Parity | None
     placement: dict[str, Placement]
     precision: Precision
@@ -147,15 +150,19 @@ def write_export(
     draft.parent.mkdir(parents=True, exist_ok=True)
     signatures = model.signatures()
     outputs, sizes = save(model, draft, signatures)[SIGNATURE], model.sizes
+    _copy_assets(pipeline, draft)
+    tensors = ranker.feature_set.packing.tensors
+    written = write_formats(pipeline, draft, served_name(pipeline), model.convertible, tensors)
+    by_format = scores_by_format(written, signatures[ENCODE], rows.sent) if rows else {}
+    formats = {one: made.path.relative_to(draft) for one, made in written.items()}
     # Their functions hold the weights.
     signatures = {name: replace(one, function=_saved) for name, one in signatures.items()}
-    del model
+    del model, written
     gc.collect()
-    _copy_assets(pipeline, draft)
     compared = ready(draft)
     parity = None
     if rows and expected:
-        parity = check_parity(compared, rows, expected[0], ranker.final_scores, expected[1])
+        parity = check_parity(compared, rows, expected[0], ranker.final_scores, expected[1], by_format)
     placement = _placement(draft, form)
     done = Export(
         path=draft,
@@ -163,6 +170,7 @@ def write_export(
         constants={name: value.as_py() for name, value in ranker.feature_set.constants.items()},
         outputs=outputs,
         signatures=list(signatures),
+        formats=formats,
         parity=parity,
         placement=placement,
         precision=Precision.of(pipeline),
@@ -272,6 +280,7 @@ def _describe(pipeline: Pipeline, draft: Path, done: Export) -> dict[str, Any]:
         "tolerance": done.parity.tolerance if done.parity else TOLERANCE,
         "bytes": done.sizes.document(),
         "narrowing": done.narrowing.document() if done.narrowing else None,
+        "formats": {name: str(path) for name, path in done.formats.items()},
         "inputs": done.inputs,
         "shapes": done.shapes,
         "line": done.line,

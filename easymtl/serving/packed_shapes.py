@@ -26,7 +26,7 @@ def require_packed(
         tensors: what they have to be.
         num_rows: how many rows there have to be; None for any number.
     """
-    axes = {name: _axes(name, tensors) for name in tensors}
+    axes = {name: axes_of(name, tensors) for name in tensors}
     shapes = {name: tf.shape(packed[name]) for name in tensors}
     # Behind this operation nothing is known of the values: how many axes there are, optimizers take from the signature.
     found = tf.concat([part for shape in shapes.values() for part in (shape, [_END])], axis=0)
@@ -43,7 +43,31 @@ def require_packed(
     return kept | {name: _bounded(name, kept, tensors) for name, tensor in tensors.items() if tensor.form.is_length}
 
 
-def _axes(name: str, tensors: Mapping[str, PackedTensor]) -> Axes:
+def reshaped_packed(packed: Mapping[str, tf.Tensor], tensors: Mapping[str, PackedTensor]) -> dict[str, tf.Tensor]:
+    """Returns the tensors of a packed request, each in the shape that it has to have, for formats without assertions.
+
+    A tensor that does not fit cannot be reshaped: whatever runs the graph refuses it, and names the operation, which is
+    called after the tensor. Axes are brought to their sizes one by one, or two that are exchanged would pass.
+
+    Args:
+        packed: by name.
+        tensors: what they have to be.
+    """
+    sizes: dict[str | int, tf.Tensor] = {}
+    result = {}
+    for name, tensor in tensors.items():
+        value, axes = packed[name], axes_of(name, tensors)
+        found = list(tf.unstack(tf.shape(value), num=len(axes)))
+        for place, axis in enumerate(axes):
+            if isinstance(axis, str) and sizes.setdefault(axis, found[place]) is not found[place]:
+                found[place] = sizes[axis]
+                value = tf.reshape(value, tf.stack(found), name=f"shape_of_{name}")
+        value.set_shape(tensor.spec(None).shape)
+        result[name] = value
+    return result | {name: _bounded(name, result, tensors) for name, tensor in tensors.items() if tensor.form.is_length}
+
+
+def axes_of(name: str, tensors: Mapping[str, PackedTensor]) -> Axes:
     """Returns the size of each axis, or what tells it from others that need not be as long."""
     tensor = tensors[name]
     # Histories that stand side by side have as many steps, ids and weights of a tensor as many values.

@@ -4,9 +4,10 @@ import math
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,11 @@ import pyarrow as pa
 from easymtl.errors import UserError
 from easymtl.serving import tf_example
 from easymtl.serving.proof_rows import ProofRows
-from easymtl.serving.signatures import ENCODED, SIGNATURE, TF_EXAMPLE, USER_ONCE
+from easymtl.serving.signatures import SIGNATURE, TF_EXAMPLE, USER_ONCE
 
 Derive = Callable[[Mapping[str, np.ndarray]], Mapping[str, Any]]
 
 RELOAD = Path(__file__).with_name("reload.py")
-_COMPARED = (SIGNATURE, ENCODED, TF_EXAMPLE, USER_ONCE)
 
 TOLERANCE = 1e-5
 """How much a score may differ, next to 1 or the largest score of its output: float32 beside a logit of 7 is that exact.
@@ -52,6 +52,7 @@ def check_parity(
     expected: Mapping[str, np.ndarray],
     derive: Derive = lambda scores: {},
     tolerances: Mapping[str, float] | None = None,
+    formats: Mapping[str, Mapping[str, np.ndarray]] = MappingProxyType({}),
 ) -> Parity:
     """Compares the scores of a SavedModel with those of its checkpoint, both in the precision of the SavedModel.
 
@@ -62,6 +63,7 @@ def check_parity(
         derive: makes outputs that follow from others, by name. They are held against what follows from the outputs of
             the SavedModel: a formula may make much of a difference that is small enough.
         tolerances: by name, how much an output may differ where that is not `TOLERANCE`.
+        formats: what files of other formats make of all rows, by the name of the format: as the signature `encoded`.
 
     Raises:
         UserError: the SavedModel cannot be loaded, a signature lacks a prediction, or scores of one differ by more
@@ -69,13 +71,18 @@ def check_parity(
     """
     further = (rows.examples, rows.num_users) if rows.signatures else ()
     scores = score_apart(folder, rows.sent, *further)
-    wanted = {**expected, **_of_signatures(rows, expected)}
+    scores |= {of_signature(one, name): found for one, outputs in formats.items() for name, found in outputs.items()}
+    wanted = {**expected, **_of_signatures(rows, expected, formats)}
     if set(scores) != set(wanted):
         raise UserError(f"{folder}: the SavedModel gives {sorted(scores)}, the checkpoint {sorted(wanted)}.")
-    derived = _derived(rows, scores, expected, derive)
+    derived = _derived((SIGNATURE, *rows.signatures, *formats), scores, expected, derive)
     wanted |= derived
     largest = 0.0
-    allowed = {of_signature(one, name): value for name, value in (tolerances or {}).items() for one in _COMPARED}
+    allowed = {
+        of_signature(one, name): value
+        for name, value in (tolerances or {}).items()
+        for one in (SIGNATURE, *rows.signatures, *formats)
+    }
     for name, values in wanted.items():
         difference = _difference(name, scores[name], wanted)
         if name in derived:
@@ -83,9 +90,10 @@ def check_parity(
             difference = np.where(np.isnan(scores[name]) & np.isnan(values), 0.0, difference)
         tolerance = TOLERANCE if name in derived else allowed.get(name, TOLERANCE)
         if not np.all(difference <= tolerance * size_of(values)):
+            file = next((f"the {one} file" for one in formats if name.startswith(f"{one}: ")), "the SavedModel")
             row = int(np.argmax(np.max(difference.reshape(len(values), -1), axis=1)))
             raise UserError(
-                f"{folder}: {name} of row {row} is {scores[name][row]} in the SavedModel and {values[row]} with the "
+                f"{folder}: {name} of row {row} is {scores[name][row]} in {file} and {values[row]} with the "
                 "checkpoint. It was not published; please report this with the config."
             )
         largest = max(largest, float(difference.max(initial=0.0)))
@@ -98,29 +106,30 @@ def of_signature(signature: str, name: str) -> str:
     return name if signature == SIGNATURE else f"{signature}: {name}"
 
 
-def _of_signatures(rows: ProofRows, expected: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Returns what the further signatures have to give, by `of_signature`."""
+def _of_signatures(
+    rows: ProofRows, expected: Mapping[str, np.ndarray], formats: Iterable[str]
+) -> dict[str, np.ndarray]:
+    """Returns what the further signatures have to give, and files of other formats, by `of_signature`."""
     end = rows.read.num_rows - rows.num_users
     asked = {
-        ENCODED: slice(None),
         TF_EXAMPLE: slice(end - len(rows.examples or ()), end),
         USER_ONCE: slice(end, None),
     }
     return {
-        of_signature(signature, name): values[asked[signature]]
-        for signature in rows.signatures
+        of_signature(signature, name): values[asked.get(signature, slice(None))]
+        for signature in (*rows.signatures, *formats)
         for name, values in expected.items()
         # Packed tensors hold nothing of what features have read.
-        if signature != ENCODED or values.dtype.kind != "O"
+        if signature in (TF_EXAMPLE, USER_ONCE) or values.dtype.kind != "O"
     }
 
 
 def _derived(
-    rows: ProofRows, scores: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray], derive: Derive
+    signatures: Iterable[str], scores: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray], derive: Derive
 ) -> dict[str, np.ndarray]:
     """Returns what follows from the outputs of each signature, by `of_signature`."""
     result: dict[str, np.ndarray] = {}
-    for signature in (SIGNATURE, *rows.signatures):
+    for signature in signatures:
         names = {name: of_signature(signature, name) for name in expected}
         own = {name: scores[full] for name, full in names.items() if full in scores}
         result |= {names[name]: np.asarray(values) for name, values in derive(own).items()}

@@ -15,7 +15,7 @@ from easymtl.serving.equal_rows import require_equal_rows
 from easymtl.serving.freezing import freeze, traced_once
 from easymtl.serving.narrow_kernels import narrow_kernels
 from easymtl.serving.one_copy import looked_up_on_cpu, scores_in_one_copy
-from easymtl.serving.packed_shapes import require_packed
+from easymtl.serving.packed_shapes import require_packed, reshaped_packed
 from easymtl.serving.precision import Precision
 from easymtl.serving.request_form import RequestForm, UserForm
 from easymtl.serving.signatures import ENCODE, ENCODED, SIGNATURE, TF_EXAMPLE, USER_ONCE, Signature, Tensors
@@ -157,6 +157,14 @@ class ServingModel(tf.Module):
         }
         users = UserForm.of(self._pipeline, form)
         return result | ({USER_ONCE: self._user_once(users, scores)} if users else {})
+
+    def convertible(self) -> Signature:
+        """Returns `encoded` without text and without assertions, for formats that have none."""
+        assert self._tables is not None, "signatures come first"
+        packing, scores = self._feature_set.packing, self._scores(self._tables)
+        return Signature(
+            lambda request: scores(reshaped_packed(request, packing.tensors)), packing.specs(self.form.num_rows)
+        )
 
     def _user_once(self, form: UserForm, scores: Callable[[Tensors], Tensors]) -> Signature:
         def serve(request: Tensors) -> Tensors:

@@ -9,6 +9,7 @@ from easymtl.data.text_form import text_forms
 from easymtl.errors import UserError, quoted
 from easymtl.features.memory import export_memory_report, memory_report
 from easymtl.reporting.formats import counted
+from easymtl.serving.formats.packages import require_packages
 from easymtl.serving.warmup_file import require_own_warmup
 from easymtl.verbs.data_check import data_problems, quote_problems, unread_columns
 from easymtl.verbs.data_notes import feature_notes, label_notes
@@ -31,6 +32,7 @@ def run(options: Namespace) -> None:
     require_starting_weights(config)
     pipeline = config.pipeline
     require_own_warmup(pipeline)
+    require_packages(pipeline)
     if pipeline.model_config.HasField("backbone"):
         _check_graph(config)
     inputs = {"train": view.train_input(pipeline), "eval": view.eval_input(pipeline)}

@@ -4,6 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from easymtl.config import load_config
+from easymtl.serving.formats.packages import require_packages
 from easymtl.verbs.overwriting import model_folders, require_apart
 from easymtl.verbs.tensorflow_start import start_tensorflow
 
@@ -21,6 +22,7 @@ def run(options: Namespace) -> None:
     if options.since is not None and Path(options.since).is_dir():
         models.append(options.since)
     require_apart(config, [("--export_dir", folder / "0")], models=models)
+    require_packages(config.pipeline)
     start_tensorflow()
     from easymtl.reporting.terminal import open_terminal
     from easymtl.verbs.exporting import export_chosen

@@ -210,6 +210,7 @@ def print_export(done: Export, terminal: Terminal, kind: str = "SavedModel") -> 
         **({"constants": _constants(done)} if done.constants else {}),
         "outputs": ", ".join(done.outputs),
         "signatures": ", ".join(done.signatures),
+        **({"also as": _also(done)} if done.formats else {}),
         "scores": compared,
         **narrowing_lines(done),
     }
@@ -240,6 +241,10 @@ def _inputs(done: Export) -> str:
         f"{name} {kind}{'' if name not in done.padding else ' [rows, values]'}" for name, kind in done.inputs.items()
     ]
     return ", ".join(shown) + _fixed(done)
+
+
+def _also(done: Export) -> str:
+    return ", ".join(f"{name}, {path}" for name, path in done.formats.items())
 
 
 def _constants(done: Export) -> str:

@@ -9,6 +9,7 @@ from easymtl.config import Config, load_config, view
 from easymtl.config.starting_weights import has_checkpoint, require_starting_weights
 from easymtl.errors import Interrupted, UserError
 from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.serving.formats.packages import require_packages
 from easymtl.serving.warmup_file import require_own_warmup
 from easymtl.verbs.data_files import require_files
 from easymtl.verbs.overwriting import require_apart_from_training
@@ -36,6 +37,8 @@ def run(options: Namespace) -> None:
         _require_no_checkpoint(config)
     require_starting_weights(config)
     require_own_warmup(config.pipeline)
+    if config.pipeline.export_config.exporter_type != "none":
+        require_packages(config.pipeline)
     require_files(view.train_input(config.pipeline), view.eval_input(config.pipeline))
     with TrainingLock(config.pipeline.model_dir):
         _train(config, options.new_data)

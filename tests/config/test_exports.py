@@ -79,6 +79,7 @@ def test_readers_of_two_types_take_texts(load):
         ('user_fields: "click"', 'names "click", which no feature reads, so that it is no input of the SavedModel'),
         ('user_fields: "user" multi_placeholder: false', "with multi_placeholder: false a row is one line"),
         ('user_fields: ["user", "tags", "price"]', "names all fields that features read, so that items would have"),
+        ("formats: [SAVED_MODEL, ONNX, ONNX]", 'formats[2] "ONNX" is taken'),
         ('asset_files: ["!x.config", "nowhere.txt"]', 'asset_files[1] names "nowhere.txt", which is no file'),
         ('asset_files: ["x.config", "a/x.config"]', 'names "a/x.config", which would replace "x.config"'),
     ],
@@ -88,6 +89,42 @@ def test_what_cannot_be_exported_is_told_before_training(problems, tmp_path, ask
     (tmp_path / "a" / "x.config").write_text("")
     (found,) = problems(export(asked))
     assert says in found
+
+
+def test_the_saved_model_is_written_in_any_case(load):
+    (note,) = load(export("formats: ONNX")).notes
+    assert "formats does not name SAVED_MODEL, which is written all the same" in note
+    assert not load(export("formats: [SAVED_MODEL, ONNX, OPENVINO]")).notes
+
+
+@pytest.mark.parametrize(
+    ("declared", "is_text"),
+    [
+        ('"user" feature_type: IdFeature hash_bucket_size: 9 embedding_dim: 4', True),
+        ('"user" feature_type: IdFeature vocab_list: ["a"] embedding_dim: 4', True),
+        ('"user" feature_type: PassThroughFeature', True),
+        ('"price" feature_type: PassThroughFeature', False),
+        ('"user" feature_type: IdFeature num_buckets: 9 embedding_dim: 4', False),
+    ],
+)
+def test_texts_that_blocks_read_stay_in_the_saved_model(load, problems, declared, is_text):
+    graph = """  feature_groups { group_name: "raw" feature_names: "raw" }
+      backbone {
+        blocks { name: "columns" inputs { feature_group_name: "raw" } raw_input { } }
+        blocks { name: "read" inputs { feature_group_name: "all" } input_layer { } }
+        concat_blocks: ["columns", "read"]
+      }
+      model_params {
+    """
+    changes = (
+        (TAGS, f'{TAGS}\n  features {{ feature_name: "raw" input_names: {declared} }}'),
+        ("  dbmtl {\n    bottom_dnn { hidden_units: [8, 6] }\n", graph),
+    )
+    assert not problems(*changes, export("formats: SAVED_MODEL"))
+    found = problems(*changes, export("formats: [SAVED_MODEL, OPENVINO]"))
+    assert len(found) == is_text, found
+    if is_text:
+        assert "formats[1] is OPENVINO, which has no operations of texts, and a block with raw_input" in found[0]
 
 
 def test_features_that_split_a_field_in_two_ways_leave_no_list(problems):

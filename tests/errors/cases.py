@@ -820,6 +820,14 @@ _MEANING = [
         "export_config.max_auc_change is 10, outside of [0, 1]",
     ),
     config(
+        "A format of the export twice",
+        'exporter_type: "none"',
+        'exporter_type: "none" formats: [SAVED_MODEL, ONNX, ONNX]',
+        "x.config:10:",
+        'export_config.formats[2] "ONNX" is taken',
+        "Leave one of them out.",
+    ),
+    config(
         "A field of the user that there is not",
         'exporter_type: "none"',
         'exporter_type: "none" user_fields: ["usr"]',

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from easymtl.config import view
 from easymtl.config.block_graph import Node, graph_of
 from easymtl.config.input_groups import groups_of_vectors
+from easymtl.config.rules.feature_faults import table_sources
 from easymtl.config.rules.review import FEATURES, Review, feature_name
 from easymtl.errors import quoted
 from easymtl.protos.feature_pb2 import FeatureConfig
@@ -37,6 +38,23 @@ def check_passed_through(review: Review) -> None:
                     )
                     path = f"model_config.feature_groups[{index}].feature_names[{place}]"
                     review.problem(path, text, *FEATURES)
+
+
+def texts_of_blocks(review: Review) -> set[str]:
+    """Returns the features that blocks read as the texts they are, see `easymtl.features.plain_feature`."""
+    read = {
+        name: feature
+        for node in _input_nodes(review)
+        if node.kind == "raw_input"
+        for name, feature in _group_features(review, node)
+    }
+    return {name for name, feature in read.items() if _is_text(review, feature)}
+
+
+def _is_text(review: Review, feature: FeatureConfig) -> bool:
+    if feature.feature_type == FeatureConfig.PassThroughFeature:
+        return any(review.input_types.get(name) == "STRING" for name in feature.input_names)
+    return feature.feature_type == FeatureConfig.IdFeature and table_sources(feature)[:1] != ["num_buckets"]
 
 
 def _check_columns(review: Review, node: Node) -> None:

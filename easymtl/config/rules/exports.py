@@ -8,9 +8,12 @@ from easymtl.config.export_files import asset_files, reads_vocabulary_file
 from easymtl.config.feature_outputs import feature_outputs
 from easymtl.config.multi_values import multi_value_faults, multi_values, value_separators
 from easymtl.config.parallel_histories import parallel_histories
+from easymtl.config.rules.block_features import texts_of_blocks
 from easymtl.config.rules.data import dialect_problems
 from easymtl.config.rules.groups import read_names
 from easymtl.config.rules.review import FEATURES, INPUT_NAMES, INPUT_TYPES, Review, feature_name
+from easymtl.errors import quoted
+from easymtl.protos.export_pb2 import ExportConfig
 from easymtl.protos.feature_pb2 import FeatureConfig
 
 _EXPORT = "export_config"
@@ -18,6 +21,7 @@ _LINE = f"{_EXPORT}.multi_placeholder"
 _LISTS = f"{_EXPORT}.multi_value_fields"
 _USERS = f"{_EXPORT}.user_fields"
 _ASSETS = f"{_EXPORT}.asset_files"
+_FORMATS = f"{_EXPORT}.formats"
 
 
 def check_inputs(review: Review) -> None:
@@ -130,6 +134,23 @@ def check_assets(review: Review) -> None:
         if os.path.abspath(other) != os.path.abspath(path):
             text = f'names "{path}", which would replace "{other}" in the folder assets: give them different names.'
             review.problem(where, text, *FEATURES)
+
+
+def check_formats(review: Review) -> None:
+    """The SavedModel is written in any case, and other formats hold no text."""
+    formats = list(review.pipeline.export_config.formats)
+    names = [(f"{_FORMATS}[{index}]", ExportConfig.Format.Name(one)) for index, one in enumerate(formats)]
+    review.check_unique(names, "Leave one of them out.")
+    if formats and ExportConfig.SAVED_MODEL not in formats:
+        review.note(_FORMATS, "does not name SAVED_MODEL, which is written all the same: the others stand beside it.")
+    for path, name in names:
+        texts = sorted(texts_of_blocks(review)) if name != "SAVED_MODEL" else []
+        if texts:
+            text = (
+                f"is {name}, which has no operations of texts, and a block with raw_input reads the text of "
+                f"{quoted(texts)}: leave {name} out, or give the blocks numbers or embeddings of these features."
+            )
+            review.problem(path, text, *FEATURES)
 
 
 def _grouped(review: Review) -> Iterator[tuple[str, FeatureConfig]]:

@@ -1,0 +1,1 @@
+"""The network of an export in other formats: ONNX, OpenVINO, and a folder for Triton."""

@@ -1,0 +1,64 @@
+"""Operations that ONNX has not, in onnxruntime: the numbers of TensorFlow, and NaN and infinity where it has them."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from easymtl.serving.formats.lifting import lift
+
+pytest.importorskip("tf2onnx")
+onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+
+X = np.array([0, -0.0, 1e-30, 1e-9, -1e-9, 1e-4, -1e-4, 0.3, -0.5, 0.5, 1, -1, -0.999999, 3, 60, 88, -88, 1e30,
+              np.inf, -np.inf, np.nan, -2], np.float32)  # fmt: skip
+FUNCTIONS = {
+    "expm1": lambda x, table: tf.math.expm1(x),
+    "log1p": lambda x, table: tf.math.log1p(x),
+    "erfc": lambda x, table: tf.math.erfc(x),
+    "chosen": lambda x, table: tf.where(tf.math.is_finite(x), x, 7.0),
+    "chosen_bool": lambda x, table: tf.where(x > 0, x > 1, x < -1),
+    "gathered": lambda x, table: tf.gather(table, tf.cast(tf.where(tf.abs(x) < 2, tf.abs(x), 0), tf.int64)),
+    "read": lambda x, table: x[:, tf.newaxis] * table[1],
+    "shaped": lambda x, table: tf.reshape(x, [tf.shape(x)[0], 1]),
+}
+
+
+@pytest.fixture(scope="module")
+def asked():
+    """Returns what both make of some numbers."""
+    from easymtl.serving.formats.conversion import convert
+
+    table = tf.Variable([[1.0, 2.0], [3.0, 4.0]])
+    specs = {"x": tf.TensorSpec([None], tf.float32)}
+    lifted = lift(lambda given: {name: f(given["x"], table) for name, f in FUNCTIONS.items()}, specs)
+    (name,) = lifted.variables
+    session = onnxruntime.InferenceSession(convert(lifted).SerializeToString())
+
+    def ask(x):
+        found = session.run([*FUNCTIONS], {"x": x, name: table.numpy()})
+        return dict(zip(FUNCTIONS, found)), {one: f(tf.constant(x), table).numpy() for one, f in FUNCTIONS.items()}
+
+    return ask
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_numbers_are_those_of_tensorflow(asked, name):
+    found, wanted = asked(X)
+    assert found[name].dtype == wanted[name].dtype
+    absolute = 1e-6 if name == "erfc" else 0
+    np.testing.assert_allclose(found[name], wanted[name], rtol=1e-6, atol=absolute)
+
+
+def test_no_rows_are_no_rows(asked):
+    found, wanted = asked(X[:0])
+    assert {name: value.shape for name, value in found.items()} == {n: v.shape for n, v in wanted.items()}
+
+
+def test_an_operation_without_a_form_is_named():
+    from easymtl.serving.formats.conversion import convert
+
+    specs = {"x": tf.TensorSpec([None], tf.float32)}
+    lifted = lift(lambda given: {"y": tf.math.betainc(given["x"], given["x"], given["x"])}, specs)
+    with pytest.raises(NotImplementedError, match=r"no form in ONNX for Betainc \(Betainc\)"):
+        convert(lifted)
