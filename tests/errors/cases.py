@@ -1647,6 +1647,13 @@ _MODELS = [
         "no folder of an export",
     ),
     with_model(
+        "Changes that are written into their base",
+        "export --pipeline_config x.config --since model/export/7 --export_dir model/export/7",
+        "--export_dir model/export/7/0 lies in model/export/7, which a model is read from. Name a place outside of it.",
+        edit=written("model/export/7/saved_model.pb", ""),
+        needs_model=False,
+    ),
+    with_model(
         "A delta without its record",
         "serve model/export --rest_port 0 --grpc_port 0",
         "7.delta/delta.json: cannot be read",
