@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from easymtl.serving.formats.einsum import convert_einsum
+
 # Beyond this exp(x) - 1 loses no more than a bit.
 _NEAR = 0.5
 
@@ -84,6 +86,7 @@ def _select(graph: Any, node: Any, name: str, args: Sequence[Any]) -> None:
 
 
 HANDLERS: dict[str, tuple[Callable[..., None], list[Any]]] = {
+    "Einsum": (convert_einsum, []),
     "Erfc": (_erfc, []),
     "Expm1": (_expm1, []),
     "Log1p": (_log1p, []),

@@ -25,7 +25,10 @@ SAMPLES = [
     "tour/history_layers_on_feed",
     "tour/keras_layers_on_livestream",
     "tour/product_layers_on_livestream",
+    "tour/ranking_losses_on_posts",
 ]
+# It refuses a request all of whose histories are shorter than the steps that there are.
+NOT_BY_OPENVINO = ["tour/history_layers_on_feed"]
 
 
 def files_of(pipeline, ranker, folder):
@@ -59,7 +62,8 @@ def test_samples_score_as_tensorflow_does(sample, tmp_path):
     for num_rows, num_open in ((5, 3), (1, 1), (3, 0), (0, 2)):
         packed = some_packed(network.inputs, num_rows, num_open)
         wanted = network.function({name: tf.constant(value) for name, value in packed.items()})
-        formats = made if num_rows and num_open else {"ONNX": made["ONNX"]}
+        is_for_all = num_rows and num_open and sample not in NOT_BY_OPENVINO
+        formats = made if is_for_all else {"ONNX": made["ONNX"]}
         for name, one in formats.items():
             found = one.ask(packed)
             for output, value in wanted.items():

@@ -55,6 +55,41 @@ def test_no_rows_are_no_rows(asked):
     assert {name: value.shape for name, value in found.items()} == {n: v.shape for n, v in wanted.items()}
 
 
+EQUATIONS = {
+    "bi,pir->pbr": ([None, 4], [3, 4, 2]),
+    "bp,pbi->bi": ([None, 3], [3, None, 4]),
+    "btw,wns->bnts": ([None, None, 4], [4, 2, 3]),
+    "bnts,nsw->btw": ([None, 2, None, 3], [2, 3, 4]),
+    "fij,bfj->bfi": ([2, 3, 4], [None, 2, 4]),
+    "bfk,fkd->bfd": ([None, 2, 3], [2, 3, 4]),
+    "ij,jk->ik": ([None, 3], [3, 4]),
+}
+
+
+@pytest.mark.parametrize("equation", EQUATIONS)
+def test_products_by_equation(equation):
+    from easymtl.serving.formats.conversion import convert
+
+    shapes = EQUATIONS[equation]
+    specs = {name: tf.TensorSpec(shape, tf.float32) for name, shape in zip("xy", shapes)}
+    model = convert(lift(lambda given: {"z": tf.einsum(equation, given["x"], given["y"])}, specs))
+    assert "Einsum" not in {node.op_type for node in model.graph.node}
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    random = np.random.default_rng(0)
+    for size in (5, 1, 0):
+        given = [random.random([size if one is None else one for one in shape]).astype(np.float32) for shape in shapes]
+        (found,) = session.run(["z"], dict(zip("xy", given)))
+        np.testing.assert_allclose(found, np.einsum(equation, *given), rtol=1e-5)
+
+
+def test_an_equation_that_is_no_product_is_named():
+    from easymtl.serving.formats.conversion import convert
+
+    specs = {name: tf.TensorSpec([None, 3], tf.float32) for name in "xy"}
+    with pytest.raises(NotImplementedError, match=r"no form in ONNX for Einsum bi,bj->b "):
+        convert(lift(lambda given: {"z": tf.einsum("bi,bj->b", given["x"], given["y"])}, specs))
+
+
 def test_an_operation_without_a_form_is_named():
     from easymtl.serving.formats.conversion import convert
 
