@@ -42,9 +42,9 @@ from easymtl.serving.proof_rows import ProofRows, missing_row, proof_rows
 from easymtl.serving.request_form import RequestForm
 from easymtl.serving.saved_model import ServingModel, Sizes, signatures_of
 from easymtl.serving.server_configs import served_name
-from easymtl.serving.server_files import write_server_files
+from easymtl.serving.server_files import write_server_files, write_warmup_file
 from easymtl.serving.signature_listing import list_signatures
-from easymtl.serving.signatures import ENCODE, SIGNATURE, Tensors, keywords, save
+from easymtl.serving.signatures import ENCODE, SIGNATURE, keywords, save
 from easymtl.serving.warmup_file import FILE as WARMUP
 
 Missing = str | float | bool
@@ -155,9 +155,12 @@ def write_export(
     written = write_formats(pipeline, draft, served_name(pipeline), model.convertible, tensors)
     by_format = scores_by_format(written, signatures[ENCODE], rows.sent) if rows else {}
     formats = {one: made.path.relative_to(draft) for one, made in written.items()}
-    # Their functions hold the weights.
-    signatures = {name: replace(one, function=_saved) for name, one in signatures.items()}
-    del model, written
+    examples, serialized = _examples(pipeline, rows)
+    examples = examples or missing_row(pipeline, fields, encode)
+    write_warmup_file(pipeline, draft, examples, serialized, signatures)
+    inputs = {one: signature.inputs for one, signature in signatures.items()}
+    # What is written is in memory no more when the other process loads it.
+    del model, signatures, written
     gc.collect()
     compared = ready(draft)
     parity = None
@@ -169,23 +172,21 @@ def write_export(
         checkpoint=checkpoint,
         constants={name: value.as_py() for name, value in ranker.feature_set.constants.items()},
         outputs=outputs,
-        signatures=list(signatures),
+        signatures=list(inputs),
         formats=formats,
         parity=parity,
         placement=placement,
         precision=Precision.of(pipeline),
         sizes=sizes,
         narrowing=narrowing,
-        **_request(pipeline, form, signatures[SIGNATURE].inputs),
+        **_request(pipeline, form, inputs[SIGNATURE]),
     )
     facts = _describe(pipeline, draft, done)
     _write_json(
         draft / "assets.extra" / "signatures.json",
         list_signatures(draft, ranker.feature_set.packing, form, done.missing, done.padding),
     )
-    examples, serialized = _examples(pipeline, rows)
-    examples = examples or missing_row(pipeline, fields, encode)
-    write_server_files(pipeline, draft, done.checkpoint.state(), facts, parity, examples, serialized, signatures)
+    write_server_files(pipeline, draft, done.checkpoint.state(), facts, parity, examples)
     return done
 
 
@@ -228,11 +229,6 @@ def _examples(pipeline: Pipeline, rows: ProofRows | None) -> tuple[dict[str, pa.
         return None, pa.array([b""])
     num_examples = len(rows.examples) - rows.num_blanked
     return {name: column.slice(0, rows.num_rows) for name, column in rows.sent.items()}, rows.examples[:num_examples]
-
-
-def _saved(tensors: Tensors) -> Tensors:
-    """Stands in for the function of a signature that has been saved."""
-    raise AssertionError("it was saved already")
 
 
 def _placement(draft: Path, form: RequestForm) -> dict[str, Placement]:
