@@ -49,7 +49,9 @@ def quick(trained, exported, monkeypatch):
     ranker = load_ranker(pipeline, trained.checkpoint)
     signature = signatures.Signature(lambda columns: {}, {name: tf.TensorSpec([None]) for name in exported.inputs})
     form, functions = RequestForm.of(pipeline, exported.inputs), {signatures.SIGNATURE: signature}
-    model = SimpleNamespace(fields=list(exported.inputs), form=form, signatures=lambda: functions, sizes=exported.sizes)
+    model = SimpleNamespace(
+        fields=list(exported.inputs), form=form, signatures=lambda: functions, sizes=exported.sizes, convertible=None
+    )
     rows = proof_rows(pipeline, model.fields, Encoder(ranker.feature_set))
 
     def save(model, draft, functions):
