@@ -111,7 +111,7 @@ def test_no_export_begins_for_which_there_is_no_room(folder, monkeypatch):
     pipeline = small_config(folder).pipeline
     monkeypatch.setattr(memory, "available_memory", lambda: 1500)
     memory.require_scoring_memory(pipeline)
-    with pytest.raises(UserError, match="does not fit in memory.*\n.*those of one width once more"):
+    with pytest.raises(UserError, match=r"does not fit in memory.*\n.*those of one width once more"):
         memory.require_scoring_memory(pipeline, is_exported=True)
 
 
