@@ -109,9 +109,9 @@ def test_an_output_may_have_a_tolerance_of_its_own_in_all_signatures_and_the_lar
     tolerances = {"probs": 0.01, "classes": 0.02}
     near = {"probs": EXPECTED["probs"] + np.float32(0.009), "classes": EXPECTED["classes"] - np.float32(0.019)}
     assert check(monkeypatch, near, tolerances=tolerances).tolerance == 0.02
-    with pytest.raises(UserError, match="probs of row 0"):
+    with pytest.raises(UserError, match="probs of row"):
         check(monkeypatch, {**near, "probs": EXPECTED["probs"] + np.float32(0.011)}, tolerances=tolerances)
-    with pytest.raises(UserError, match="classes of row 0"):
+    with pytest.raises(UserError, match="classes of row"):
         check(monkeypatch, near, tolerances={"probs": 0.01})
     assert check(monkeypatch, dict(EXPECTED)).tolerance == 1e-5
 
@@ -125,7 +125,7 @@ def test_what_follows_from_other_outputs_is_as_exact_as_ever(monkeypatch):
     moved = EXPECTED["probs"] + np.float32(0.009)
     found = check(monkeypatch, {"probs": moved, "double": 2 * moved}, expected, derive=double, tolerances=tolerances)
     assert found.tolerance == 0.01
-    with pytest.raises(UserError, match="double of row 0"):
+    with pytest.raises(UserError, match="double of row"):
         check(
             monkeypatch,
             {"probs": moved, "double": 2 * EXPECTED["probs"]},
