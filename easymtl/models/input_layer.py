@@ -113,7 +113,8 @@ class _Group(tf.Module):
         sequences = {slot.feature: steps_of(slot, vectors) for slot in self.slots.sequences}
         parts = [self._vector(run[0], pieces, call) for run in self.runs]
         for name, combiner in self.combiners.items():
-            parts.append(combiner(sequences[name], call))
+            # Vectors of features are float32 in any precision, and stand side by side.
+            parts.append(tf.cast(combiner(sequences[name], call), tf.float32))
             call.add_norm(parts[-1])
         joined = tf.concat(parts, axis=1) if len(parts) > 1 else (parts[0] if parts else None)
         columns = {slot.feature: vectors[slot.columns.name] for slot in self.slots.columns}

@@ -33,6 +33,11 @@ class TooNarrow(UserError):
 _GUARDED = ("auc", "gauc", "session_auc", "pr_auc", "xauc")
 
 
+_NOTHING_GUARDED = (
+    "these rows determine no AUC, so export_config.max_auc_change limits nothing: look at what has changed."
+)
+
+
 @dataclass(frozen=True)
 class Narrowing:
     """What fewer bytes change.
@@ -43,7 +48,7 @@ class Narrowing:
         before: metrics and losses in float32, as `easymtl eval` finds them.
         after: the same in the precision of the export.
         score_changes: the largest absolute change of each score, by output.
-        warnings: of metrics that the rows do not determine.
+        warnings: of metrics that the rows do not determine, and if there is no AUC among the others.
     """
 
     num_rows: int = 0
@@ -111,7 +116,7 @@ def measure_narrowing(pipeline: Pipeline, ranker: Ranker) -> Narrowing | None:
         warnings=before.warnings,
     )
     _require_small(pipeline, found, precision)
-    return found
+    return found if guarded(pipeline, found) else replace(found, warnings=(*found.warnings, _NOTHING_GUARDED))
 
 
 def guarded(pipeline: Pipeline, narrowing: Narrowing) -> list[str]:

@@ -97,7 +97,9 @@ def check_parity(
                 "checkpoint. It was not published; please report this with the config."
             )
         largest = max(largest, float(difference.max(initial=0.0)))
-    numbers = [value for name, value in (tolerances or {}).items() if expected[name].dtype.kind == "f"]
+    numbers = [
+        value for name, value in (tolerances or {}).items() if name not in derived and expected[name].dtype.kind == "f"
+    ]
     return Parity(rows.num_rows, largest, rows.num_blanked, max([TOLERANCE, *numbers]))
 
 

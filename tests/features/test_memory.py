@@ -97,6 +97,24 @@ def test_what_tables_need(folder, optimizer, slots, gradients, averages):
     assert memory.needs_of(tables, None) == memory.Needs(size)
 
 
+@pytest.mark.parametrize(("precision", "row_bytes"), [("FLOAT32", 16), ("FLOAT16", 8), ("BFLOAT16", 8), ("INT8", 8)])
+def test_an_export_needs_the_rows_of_one_width_once_more(folder, precision, row_bytes):
+    pipeline = small_config(folder, f"export_config.row_precision={precision}").pipeline
+    size = (40 + 20) * 4 * 4
+    assert memory.needs_of_export(pipeline) == memory.Needs(size, copies=(40 + 20) * row_bytes)
+    assert memory.needs_of_export(pipeline).total == size + 60 * row_bytes
+    report = memory.export_memory_report(pipeline)
+    assert report.startswith("tables 0.00 GiB, those of one width once more, as they are exported 0.00 GiB. Dense")
+
+
+def test_no_export_begins_for_which_there_is_no_room(folder, monkeypatch):
+    pipeline = small_config(folder).pipeline
+    monkeypatch.setattr(memory, "available_memory", lambda: 1500)
+    memory.require_scoring_memory(pipeline)
+    with pytest.raises(UserError, match=r"does not fit in memory.*\n.*those of one width once more"):
+        memory.require_scoring_memory(pipeline, is_exported=True)
+
+
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem if "samples" in str(path) else path.parent.name)
 def test_tables_are_known_before_they_are_built(path, monkeypatch):
     monkeypatch.chdir(path.parent)

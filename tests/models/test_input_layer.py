@@ -29,7 +29,7 @@ FEATURES = [
 ]
 
 
-def made(features: list[str], groups: dict[str, list[str]] | None = None):
+def made(features: list[str], groups: dict[str, list[str]] | None = None, dtype: tf.DType = tf.float32):
     """Returns groups, the layers' weights by name, and the shapes."""
     pipeline = make_pipeline(FIELDS, features, groups)
     feature_set, build = FeatureSet(pipeline), Build()
@@ -37,7 +37,7 @@ def made(features: list[str], groups: dict[str, list[str]] | None = None):
     batch = to_tensors(Encoder(feature_set)(make_batch(pipeline, COLUMNS)))
     embeddings = Embeddings(feature_set, 0)
     vectors = embeddings.looked_up({name: tf.constant(value) for name, value in batch.items()})
-    inputs = layer(vectors, Call(training=False))
+    inputs = layer(vectors, Call(training=False, dtype=dtype))
     weights = {name: parameter.variable.numpy().astype(np.float64) for name, parameter in build.parameters.items()}
     return inputs, weights, layer.shapes
 
@@ -128,3 +128,17 @@ def test_the_width_that_rules_go_by_is_the_one_of_the_layer(group):
 def test_what_makes_no_vectors(body, says):
     with pytest.raises(UserError, match=says):
         FeatureSet(make_pipeline(FIELDS, [body]))
+
+
+@pytest.mark.parametrize("dtype", [tf.float16, tf.bfloat16], ids=lambda one: one.name)
+def test_vectors_that_layers_make_in_a_narrow_type_stand_beside_the_others(dtype):
+    history = (
+        'feature_name: "h" input_names: "v" feature_type: SequenceFeature separator: "|" num_buckets: 9 '
+        "embedding_dim: 4 sequence_combiner { %s }"
+    )
+    cnn = "text_cnn { num_filters: [3] filter_sizes: [2] pad_sequence_length: 4 }"
+    features = [history % "attention {}", (history % cnn).replace('"h"', '"k"'), *FEATURES[:2]]
+    wide, *_ = made(features)
+    narrow, *_ = made(features, dtype=dtype)
+    assert narrow["all"].dtype == tf.float32
+    np.testing.assert_allclose(narrow["all"], wide["all"], atol=0.02)

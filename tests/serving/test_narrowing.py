@@ -50,7 +50,7 @@ def test_it_tells_bytes_precision_and_tolerance(narrow):
     assert (said["precision"], said["row_precision"]) == ("BFLOAT16", "INT8")
     assert said["tolerance"] == narrow.parity.tolerance
     assert 1e-5 < said["tolerance"] < 0.05 and narrow.parity.largest_difference < 0.06
-    rows = {4: 118, 8: 20}
+    rows = {4: 50 + 4 + 6 + 4 + 30, 8: 20}
     assert said["bytes"]["tables_in_float32"] == sum(4 * width * (1 + count) for width, count in rows.items())
     assert said["bytes"]["tables"] == sum((width + 4) * (1 + count) for width, count in rows.items())
     assert said["bytes"]["network"] < 0.7 * said["bytes"]["network_in_float32"]
@@ -151,6 +151,13 @@ def test_a_change_for_the_better_counts_too_and_what_is_allowed_passes(measured)
 def test_scores_that_are_no_numbers_any_more_are_refused(measured):
     with pytest.raises(UserError, match=r"300 of 300 scores probs_click are NaN or infinite in FLOAT32"):
         measured(lambda scores: scores * np.float32(np.inf), WIDE)
+
+
+def test_where_no_auc_is_determined_it_is_told(trained, ranker):
+    found = measure_narrowing(trained.pipeline(INT8, "eval_config.num_examples=1"), ranker)
+    assert found.num_rows == 1 and "determine no AUC" in found.warnings[-1]
+    assert found.document()["before"]["auc_click"] is None
+    assert not measure_narrowing(trained.pipeline(INT8, WIDE), ranker).warnings
 
 
 def test_the_first_rows_are_measured_as_many_as_eval_is_limited_to(trained, ranker, monkeypatch):

@@ -103,3 +103,33 @@ def test_what_the_other_process_said_is_told(monkeypatch, tmp_path):
     monkeypatch.setattr(parity.sys, "executable", str(python))
     with pytest.raises(UserError, match=r"could not be loaded and run:\nno model in .*none"):
         parity.score_apart(tmp_path / "none", {"x": pa.array([1])})
+
+
+def test_an_output_may_have_a_tolerance_of_its_own_in_all_signatures_and_the_largest_is_told(monkeypatch):
+    tolerances = {"probs": 0.01, "classes": 0.02}
+    near = {"probs": EXPECTED["probs"] + np.float32(0.009), "classes": EXPECTED["classes"] - np.float32(0.019)}
+    assert check(monkeypatch, near, tolerances=tolerances).tolerance == 0.02
+    with pytest.raises(UserError, match="probs of row"):
+        check(monkeypatch, {**near, "probs": EXPECTED["probs"] + np.float32(0.011)}, tolerances=tolerances)
+    with pytest.raises(UserError, match="classes of row"):
+        check(monkeypatch, near, tolerances={"probs": 0.01})
+    assert check(monkeypatch, dict(EXPECTED)).tolerance == 1e-5
+
+
+def test_what_follows_from_other_outputs_is_as_exact_as_ever(monkeypatch):
+    def double(scores):
+        return {"double": 2 * np.asarray(scores["probs"], np.float64)}
+
+    expected = {"probs": EXPECTED["probs"], "double": 2 * EXPECTED["probs"]}
+    tolerances = {"probs": 0.01, "double": 0.02}
+    moved = EXPECTED["probs"] + np.float32(0.009)
+    found = check(monkeypatch, {"probs": moved, "double": 2 * moved}, expected, derive=double, tolerances=tolerances)
+    assert found.tolerance == 0.01
+    with pytest.raises(UserError, match="double of row"):
+        check(
+            monkeypatch,
+            {"probs": moved, "double": 2 * EXPECTED["probs"]},
+            expected,
+            derive=double,
+            tolerances=tolerances,
+        )

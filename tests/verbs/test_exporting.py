@@ -34,9 +34,8 @@ def exporter(monkeypatch):
 def test_a_training_goes_on_when_an_export_on_its_way_would_change_too_much(exporter, capsys):
     listen = exporter(TooNarrow("export_config.max_auc_change: auc_click is 0.6 in place of 0.7"))
     listen(events.Saved(step=30, path=Path("x"), is_stopping=False))
-    assert "Step 30 was not exported: export_config.max_auc_change: auc_click" in " ".join(
-        capsys.readouterr().out.split()
-    )
+    told = " ".join(capsys.readouterr().out.split())
+    assert "Step 30 was not exported: export_config.max_auc_change: auc_click" in told
 
 
 def test_what_is_wrong_with_an_export_ends_it_as_ever(exporter):
