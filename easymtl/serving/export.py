@@ -153,7 +153,7 @@ def write_export(
     _copy_assets(pipeline, draft)
     tensors = ranker.feature_set.packing.tensors
     written = write_formats(pipeline, draft, served_name(pipeline), model.convertible, tensors)
-    by_format = scores_by_format(written, signatures[ENCODE], rows.sent) if rows else {}
+    by_format = scores_by_format(written, signatures[ENCODE], rows.sent) if rows and written else {}
     formats = {one: made.path.relative_to(draft) for one, made in written.items()}
     examples, serialized = _examples(pipeline, rows)
     examples = examples or missing_row(pipeline, fields, encode)

@@ -1,7 +1,7 @@
 """Einsum as a product of matrices: ONNX Runtime's own ends the process at a request without rows.
 
-bnt,tnw->bw   letters of both and the result stay in front, those of both alone are summed over:
-`[front, of x, summed] . [front, summed, of y]`
+Letters that both tensors and the result have stay in front, those that both have and the result has not are summed:
+`[front, of x, summed] . [front, summed, of y]`.
 """
 
 from collections.abc import Iterable, Sequence

@@ -90,6 +90,26 @@ def test_an_equation_that_is_no_product_is_named():
         convert(lift(lambda given: {"z": tf.einsum("bi,bj->b", given["x"], given["y"])}, specs))
 
 
+@pytest.mark.slow
+def test_outputs_are_called_as_they_are_whatever_is_in_the_name(tmp_path):
+    from easymtl.serving.formats.conversion import convert
+    from easymtl.serving.formats.onnx_file import FILE, write_onnx
+    from easymtl.serving.formats.onnx_network import OnnxNetwork
+    from easymtl.serving.formats.openvino_network import OpenVinoNetwork, write_openvino
+
+    pytest.importorskip("openvino")
+    names = ['p "ctr\\', "probs_类", "a/b:0", "a b", "add", "x:0", "../z", "é"]
+    specs = {"x": tf.TensorSpec([None], tf.float32)}
+    lifted = lift(lambda given: {name: given["x"] + place for place, name in enumerate(names)}, specs)
+    write_onnx(convert(lifted), {}, {name: ["rows"] for name in ("x", *names)}, tmp_path)
+    write_openvino(tmp_path / FILE, tmp_path)
+    for network in (OnnxNetwork(tmp_path / FILE), OpenVinoNetwork(tmp_path / "model.xml")):
+        found = network.ask({"x": np.float32([1, 2])})
+        assert {name: value.tolist() for name, value in found.items()} == {
+            name: [1.0 + place, 2.0 + place] for place, name in enumerate(names)
+        }
+
+
 def test_an_operation_without_a_form_is_named():
     from easymtl.serving.formats.conversion import convert
 
