@@ -69,11 +69,11 @@ def check_parity(
     wanted |= derived
     largest = 0.0
     for name, values in wanted.items():
-        difference = _difference(name, scores[name], wanted)
+        difference = difference_of(name, scores[name], wanted)
         if name in derived:
             # A formula may have no value.
             difference = np.where(np.isnan(scores[name]) & np.isnan(values), 0.0, difference)
-        if not np.all(difference <= TOLERANCE * _size(values)):
+        if not np.all(difference <= TOLERANCE * size_of(values)):
             row = int(np.argmax(np.max(difference.reshape(len(values), -1), axis=1)))
             raise UserError(
                 f"{folder}: {name} of row {row} is {scores[name][row]} in the SavedModel and {values[row]} with the "
@@ -117,7 +117,7 @@ def _derived(
     return result
 
 
-def _difference(name: str, scores: np.ndarray, expected: Mapping[str, np.ndarray]) -> np.ndarray:
+def difference_of(name: str, scores: np.ndarray, expected: Mapping[str, np.ndarray]) -> np.ndarray:
     """Returns how far the scores of an output are from those expected."""
     values = expected[name]
     if values.dtype.kind == "O":
@@ -147,7 +147,7 @@ def _are_equal(found: bytes, wanted: bytes) -> bool:
         return False
 
 
-def _size(values: np.ndarray) -> float:
+def size_of(values: np.ndarray) -> float:
     """Returns the largest magnitude, at least 1."""
     if values.dtype.kind == "O":
         return 1.0
@@ -171,22 +171,51 @@ def score_apart(
     Raises:
         UserError: that process failed; the message ends with what it said.
     """
+    requests = requests_of(columns, examples, num_users)
+    return {
+        of_signature(signature, name): values
+        for signature, scores in ask_apart(folder, requests).items()
+        for name, values in scores.items()
+    }
+
+
+def requests_of(
+    columns: Mapping[str, pa.Array], examples: pa.Array | None = None, num_users: int = 0
+) -> dict[str, Mapping[str, pa.Array]]:
+    """Returns the inputs of each signature that `score_apart` asks."""
+    requests = {SIGNATURE: columns}
+    if examples is not None:
+        requests |= {ENCODED: columns, TF_EXAMPLE: {tf_example.INPUT: examples}}
+    if num_users:
+        requests[USER_ONCE] = {name: values.slice(len(values) - num_users) for name, values in columns.items()}
+    return requests
+
+
+def ask_apart(folder: Path, requests: Mapping[str, Mapping[str, pa.Array]]) -> dict[str, dict[str, np.ndarray]]:
+    """Returns the outputs of signatures of a SavedModel, computed in a new process that does not import easymtl.
+
+    Args:
+        folder: the SavedModel.
+        requests: the inputs of each signature; see `easymtl.serving.reload`.
+
+    Raises:
+        UserError: that process failed; the message ends with what it said.
+    """
     with tempfile.TemporaryDirectory() as work:
-        source, serialized, target = (Path(work) / name for name in ("columns.arrow", "examples.arrow", "scores"))
+        source, target = (Path(work) / part for part in ("requests", "scores"))
+        source.mkdir()
         target.mkdir()
-        _write(source, columns)
-        _write(serialized, {} if examples is None else {tf_example.INPUT: examples})
+        for signature, columns in requests.items():
+            _write(source / signature, columns)
         program = Path(__file__).with_name("reload.py")
         # -I: neither the current folder nor PYTHONPATH is searched for modules.
-        paths = [folder, source, serialized, num_users, target]
-        command = [sys.executable, "-I", str(program), *map(str, paths)]
+        command = [sys.executable, "-I", str(program), str(folder), str(source), str(target)]
         run = subprocess.run(command, capture_output=True, text=True, check=False)
         if run.returncode != 0:
             raise UserError(f"{folder}: the SavedModel could not be loaded and run:\n{run.stderr[-2000:]}")
         return {
-            of_signature(path.name, name): _of_arrow(column)
+            path.name: {key: _of_arrow(column) for key, column in _read(path).items()}
             for path in sorted(target.iterdir())
-            for name, column in _read(path).items()
         }
 
 
