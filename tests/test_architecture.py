@@ -34,6 +34,7 @@ ROOMS = [
     "training",
     "serving",
     "server",
+    "ways",
     "reporting",
     "verbs",
     "cli",

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import tensorflow as tf
+from google.protobuf import text_format
 
 import easymtl
 from easymtl.checkpoints.folder import Checkpoint
@@ -44,6 +45,9 @@ from easymtl.serving.warmup_file import FILE as WARMUP
 from easymtl.tasks.ranker import Ranker
 
 Missing = str | float | bool
+
+CONFIG = "pipeline.config"
+"""The file in `assets.extra` that holds the config, from which rows are read as the export takes them."""
 
 _PADDING = {STRING: "", INT64: -1, FLOAT: None}
 
@@ -102,6 +106,9 @@ def export(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path, keep:
         outputs = save(model, draft, signatures)[SIGNATURE]
         _copy_assets(pipeline, draft)
         encode = Encoder(ranker.feature_set, as_served=True)
+        (draft / "assets.extra" / CONFIG).write_text(
+            text_format.MessageToString(pipeline, as_utf8=True), encoding="utf-8"
+        )
         rows = proof_rows(pipeline, model.fields, encode)
         rows = with_further(rows, pipeline, model.form, signatures) if rows else None
         parity = _proved(pipeline, ranker, draft, rows) if rows else None
@@ -169,17 +176,17 @@ def _examples(pipeline: Pipeline, rows: ProofRows | None) -> dict[str, pa.Array]
 
 
 def _proved(pipeline: Pipeline, ranker: Ranker, draft: Path, rows: ProofRows) -> Parity:
-    return check_parity(draft, rows, _expected(pipeline, ranker, rows), ranker.final_scores)
+    return check_parity(draft, rows, expected_outputs(pipeline, ranker, rows.read), ranker.final_scores)
 
 
-def _expected(pipeline: Pipeline, ranker: Ranker, rows: ProofRows) -> dict[str, np.ndarray]:
-    """Returns the outputs of the checkpoint by the path that training and evaluation take."""
+def expected_outputs(pipeline: Pipeline, ranker: Ranker, read: pa.RecordBatch) -> dict[str, np.ndarray]:
+    """Returns the outputs of the checkpoint for rows that a reader gives, by the path of training and evaluation."""
     scorer = RankerScorer(ranker, tf.float32, is_traced=False)
-    predictions, _ = scorer.score(scorer.encoder([], with_numbers=False)(rows.read))
+    predictions, _ = scorer.score(scorer.encoder([], with_numbers=False)(read))
     if not pipeline.export_config.export_features:
         return predictions
     features = ranker.feature_set
-    columns = {name: tensor_of(as_requested(rows.read.column(name), None)) for name in features.request_fields}
+    columns = {name: tensor_of(as_requested(read.column(name), None)) for name in features.request_fields}
     return predictions | {name: text.numpy() for name, text in shown_features(features, columns).items()}
 
 
@@ -229,6 +236,7 @@ def _describe(draft: Path, done: Export, name: str) -> dict[str, Any]:
         "name": name,
         "step": done.checkpoint.step,
         "checkpoint": str(done.checkpoint.path),
+        "checkpoint_files": done.checkpoint.state().get("files", {}),
         "precision": "FLOAT32",
         "inputs": done.inputs,
         "shapes": done.shapes,

@@ -12,6 +12,7 @@ signature that is asked, as Arrow files under its name, and SCORES gets a file o
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -50,9 +51,9 @@ def scores_of(folder: str, requests: Mapping[str, pa.Table]) -> dict[str, Arrays
             if name == "encoded":
                 found[name] = in_parts(lambda part: ask("encoded", ask("encode", part)), shapes["encode"], inputs)
             elif name == "user_once":
-                found[name] = of_one_user(lambda part: ask("user_once", part), shapes[name], inputs)
+                found[name] = of_one_user(partial(ask, name), shapes[name], inputs)
             else:
-                found[name] = in_parts(lambda part, name=name: ask(name, part), shapes[name], inputs)
+                found[name] = in_parts(partial(ask, name), shapes[name], inputs)
         return found
 
 
@@ -65,7 +66,7 @@ def opened(folder: str, session: tf.compat.v1.Session) -> tuple[Ask, dict[str, S
         feed = {signature.inputs[key].name: value for key, value in inputs.items()}
         return session.run({key: info.name for key, info in signature.outputs.items()}, feed)
 
-    shapes = {
+    shapes: dict[str, Shapes] = {
         name: {
             key: [None if dim.size < 0 else dim.size for dim in info.tensor_shape.dim]
             for key, info in signature.inputs.items()

@@ -1,0 +1,1 @@
+"""Ways to call an export, and whether all of them give the same scores."""
