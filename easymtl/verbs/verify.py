@@ -140,4 +140,9 @@ def _cells(finding: "Finding") -> list[str]:
     verdict = "not used" if finding.unsayable else "DIFFERS" if finding.problem else "same"
     verdict = "FAILED" if finding.problem and not difference.output else verdict
     numbers = [f"{difference.largest:.1e}", f"{difference.allowed:.1e}"] if difference.allowed else ["", ""]
-    return [finding.way, finding.signature, verdict, difference.output, f"{difference.num_rows:,}", *numbers]
+    if not difference.largest and not finding.problem:
+        # Of no output more than of another.
+        numbers = ["0", ""]
+    output = difference.output if difference.largest or finding.problem else ""
+    rows = "" if finding.unsayable else f"{difference.num_rows:,}"
+    return [finding.way, finding.signature, verdict, output, rows, *(numbers if finding.signature else ["", ""])]

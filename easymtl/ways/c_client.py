@@ -115,7 +115,7 @@ class _Client:
         return line[:-1]
 
     def _output(self) -> tuple[str, np.ndarray]:
-        key = self._line().decode().partition(" ")[2]
+        key = _decoded(self._line().partition(b" ")[2]).decode()
         kind, *sizes = self._line().decode().split()
         shape = [int(size) for size in sizes]
         texts = [self._line() for _ in range(int(np.prod(shape)))]
@@ -139,7 +139,7 @@ def request_lines(signature: Signature, inputs: Arrays) -> Iterator[bytes]:
         for value in values.ravel().tolist():
             yield _encoded(value) + b"\n"
     for key, output in signature.outputs.items():
-        yield f"output {output.graph_name} {key}\n".encode()
+        yield b"output %s %s\n" % (output.graph_name.encode(), _encoded(key.encode()))
     yield b"\n"
 
 

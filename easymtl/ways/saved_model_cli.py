@@ -4,19 +4,20 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from easymtl.errors import UserError, quoted
+from easymtl.errors import UserError
 from easymtl.server.signature import Signature
 from easymtl.serving.reload import Arrays
 from easymtl.ways.asking import ask_all, signatures_in
 from easymtl.ways.way import Rows, Scores, Unsayable
 
 _MOST_RUNS = 20
+# Bytes that file systems have for a name, without those of ".npy".
+_LONGEST_NAME = 251
 _PROGRAM = "saved_model_cli"
 
 
@@ -46,8 +47,12 @@ def _program() -> Path:
 
 
 def _check_sayable(signature: Signature, num_rows: int) -> None:
-    _refuse(signature.inputs, ";=\n", "its flag --inputs separates names")
-    _refuse(signature.outputs, "/", "it names the file of an output after it")
+    for name in signature.inputs:
+        if ";" in name or "=" in name:
+            raise Unsayable(f'its flag --inputs cannot name "{name}": it separates inputs by ";" and "="')
+    for name in signature.outputs:
+        if "/" in name or len(name.encode()) > _LONGEST_NAME:
+            raise Unsayable(f'it writes the output "{name}" to a file of this name, which there cannot be')
     size = signature.fixed_rows
     if size and num_rows > _MOST_RUNS * size:
         raise Unsayable(
@@ -56,17 +61,11 @@ def _check_sayable(signature: Signature, num_rows: int) -> None:
         )
 
 
-def _refuse(names: Iterable[str], letters: str, why: str) -> None:
-    found = [name for name in names if any(letter in name for letter in letters)]
-    if found:
-        raise Unsayable(f"{quoted(found, 3)} cannot be named: {why} by {letters.strip()!r}")
-
-
 def _run(export: Path, signature: Signature, inputs: Arrays) -> Arrays:
     with tempfile.TemporaryDirectory() as work:
         file, out = Path(work) / "rows.npz", Path(work) / "scores"
         keys = {name: f"input_{place}" for place, name in enumerate(inputs)}
-        named: dict[str, Any] = {keys[name]: _plain(name, values) for name, values in inputs.items()}
+        named: dict[str, Any] = {keys[name]: _plain(values) for name, values in inputs.items()}
         np.savez(file, **named)
         command = [
             *(sys.executable, _program(), "run", "--dir", export, "--tag_set", "serve"),
@@ -81,11 +80,9 @@ def _run(export: Path, signature: Signature, inputs: Arrays) -> Arrays:
         return {name: np.load(out / f"{name}.npy", allow_pickle=False) for name in numbers}
 
 
-def _plain(name: str, values: np.ndarray) -> np.ndarray:
-    """Returns texts as an array of bytes and not of objects, which a file would hold pickled."""
-    if values.dtype != object:
+def _plain(values: np.ndarray) -> np.ndarray:
+    """Returns texts as an array of bytes, which holds none that ends with a byte 0; with such ones, as it is."""
+    texts = values.ravel().tolist() if values.dtype == object else []
+    if values.dtype != object or any(text.endswith(b"\0") for text in texts):
         return values
-    texts = values.ravel().tolist()
-    if any(text.endswith(b"\0") for text in texts):
-        raise Unsayable(f'input "{name}" holds a text that ends with a byte 0, which an array of NumPy forgets')
     return np.array(texts, f"S{max([1, *map(len, texts)])}").reshape(values.shape)

@@ -116,9 +116,10 @@ def _findings(question: Question, way: Way) -> Iterator[Finding]:
     except UserError as error:
         yield Finding(way.name, "", Difference(num_rows, problem=str(error)))
         return
-    for signature, scores in found.items():
-        wanted = question.expected[signature]
-        difference = compare(scores, wanted, num_rows, question.tolerance, question.baseline.derived)
-        yield Finding(way.name, signature, difference)
-    if not found:
-        yield Finding(way.name, "", Difference(num_rows, problem="gave no scores"))
+    for signature, wanted in question.expected.items():
+        if signature in found:
+            scores, derive = found[signature], question.baseline.derived
+            yield Finding(way.name, signature, compare(scores, wanted, num_rows, question.tolerance, derive))
+    if not found.keys() & question.expected.keys():
+        problem = f"gave scores of {sorted(found)} in place of {sorted(question.expected)}"
+        yield Finding(way.name, "", Difference(num_rows, problem=problem))
