@@ -42,13 +42,13 @@ def run(options: Namespace) -> int:
     from easymtl.ways.registry import all_ways
     from easymtl.ways.verifying import question_of, verify
 
+    desk = DeskServer()
+    used, absent = choose_ways(all_ways(desk, options.rest, options.grpc, options.model_name), options)
     folder = newest_export(folder)
     pipeline = given or _config_of(folder)
     require_all_columns(options.input, pipeline)
-    terminal, desk = open_terminal(), DeskServer()
+    terminal = open_terminal()
     try:
-        ways = all_ways(desk, options.rest, options.grpc, options.model_name)
-        used, absent = choose_ways(ways, options)
         question = question_of(folder, pipeline, options.input, options.rows, options.checkpoint, given is not None)
         _print_question(question, options, terminal)
         findings = verify(question, used, lambda name: print_line(terminal, f"{name} ...", "dim"))
