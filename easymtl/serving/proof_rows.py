@@ -101,24 +101,26 @@ def missing_row(pipeline: Pipeline, fields: Sequence[str], encode: Encoder) -> d
 def usable_batches(
     reader: Source, raw_reader: Source, encode: Encoder | None, most: int = _MOST_ROWS
 ) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
-    """Yields the usable rows of record batches as two readers of the same files read them.
+    """Yields the usable rows of files as two readers of the same files read them, some at a time.
 
     Args:
         reader: puts defaults in the place of missing values.
         raw_reader: does not.
         encode: says which rows are usable; None takes all.
-        most: how many rows of a batch are looked at.
+        most: how many rows are looked at each time.
     """
     for block, raw_block in zip(reader.blocks, raw_reader.blocks):
-        for read, raw in zip(reader.read(block), raw_reader.read(raw_block)):
-            assert read.num_rows == raw.num_rows, "what is left out does not depend on defaults"
-            if encode is None:
-                yield read.slice(0, most), _compact(raw.slice(0, most))
-                continue
-            numbered = read.append_column(_PLACE, pa.array(range(read.num_rows))).slice(0, most)
-            usable, _ = usable_rows(encode, numbered, reader, [block])
-            if usable.num_rows:
-                yield usable.remove_column(usable.num_columns - 1), _compact(raw.take(usable.column(_PLACE)))
+        for all_read, all_raw in zip(reader.read(block), raw_reader.read(raw_block)):
+            assert all_read.num_rows == all_raw.num_rows, "what is left out does not depend on defaults"
+            for first in range(0, all_read.num_rows, most):
+                read, raw = all_read.slice(first, most), all_raw.slice(first, most)
+                if encode is None:
+                    yield read, _compact(raw)
+                    continue
+                numbered = read.append_column(_PLACE, pa.array(range(read.num_rows)))
+                usable, _ = usable_rows(encode, numbered, reader, [block])
+                if usable.num_rows:
+                    yield usable.remove_column(usable.num_columns - 1), _compact(raw.take(usable.column(_PLACE)))
 
 
 def encodable(raw: pa.RecordBatch, read: pa.RecordBatch, encode: Encoder) -> tuple[pa.RecordBatch, pa.RecordBatch]:

@@ -60,7 +60,7 @@ def read_rows(pipeline: Pipeline, form: RequestForm, paths: str, most: int, enco
     raw_reader = open_source(paths, pipeline.data_config, fields, forms=forms, fills_defaults=False)
     batches: list[Batch] = []
     left = most
-    for all_read, all_raw in usable_batches(reader, raw_reader, encode, most):
+    for all_read, all_raw in usable_batches(reader, raw_reader, encode, max(most, 1)):
         raw, read = sendable_part(form, all_raw, all_read)
         if encode is not None:
             raw, read = encodable(raw, read, encode)

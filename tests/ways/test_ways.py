@@ -17,7 +17,7 @@ from easymtl.ways.registry import all_ways
 from easymtl.ways.rest import Rest
 from easymtl.ways.tensorflow_apart import TensorFlow
 from easymtl.ways.verifying import question_of, verify
-from tests.ways.tiny_export import CONFIG, some_rows, write_export, write_rows
+from tests.ways.tiny_export import CONFIG, some_rows, write_export, write_lines_export, write_rows
 
 SIGNATURES = ["serving_default", "encoded", "tf_example", "user_once"]
 
@@ -110,6 +110,22 @@ def test_a_number_of_rows_that_is_fixed(tmp_path, rows, ask_here):
     assert [(one.signature, one.problem) for one in findings] == [(name, None) for name in SIGNATURES]
     with pytest.raises(UserError, match="each request has 16 rows, and there is none"):
         question_of(export, pipeline(), write_rows(tmp_path / "none.parquet", 0), 1000)
+
+
+def test_rows_that_are_lines(tmp_path, rows, ask_here):
+    """A line cannot hold what separates its fields: such rows are left out, and others take their places."""
+    export = write_lines_export(tmp_path / "3")
+    question = question_of(export, pipeline(), rows, 20)
+    assert question.rows.num_rows == 20
+    table = some_rows(40).to_pylist()
+    lines = [
+        f"{row['user id'] or ''}\t{'' if row['price'] is None else np.float32(row['price'])}\t{row['用户'] or ''}"
+        for row in table
+        if "a\tb" not in (row["user id"], row["用户"])
+    ]
+    assert question.rows.sent["features"].to_pylist() == lines[:20]
+    (finding,) = verify(question, [TensorFlow()])
+    assert (finding.signature, finding.problem) == ("serving_default", None)
 
 
 def test_packed_tensors_of_several_requests_are_padded_to_the_widest():

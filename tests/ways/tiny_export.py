@@ -182,3 +182,19 @@ def of_user(request):
     num_rows = tf.shape(request["price"])
     tiled = {name: tf.tile(values, num_rows) if name in OF_USER else values for name, values in request.items()}
     return {**scores(packed_of(tiled)), **shown(tiled)}
+
+
+def write_lines_export(folder: Path) -> Path:
+    """Writes an export whose rows are lines of three fields."""
+
+    def serve(request):
+        lengths = tf.strings.length(tf.strings.split(request["features"], "\t").to_tensor("", shape=[None, 3]))
+        return {"y_length": tf.reduce_sum(tf.cast(lengths, tf.float32) * [1.0, 10.0, 100.0], axis=1)}
+
+    save(tf.Module(), folder, {"serving_default": Signature(serve, {"features": tf.TensorSpec([None], tf.string)})})
+    extra = folder / "assets.extra"
+    extra.mkdir()
+    line = {"separator": "\t", "fields": ["user id", "price", "用户"]}
+    (extra / "easymtl.json").write_text(json.dumps({"name": "tiny", "line": line}), encoding="utf-8")
+    (extra / "pipeline.config").write_text(CONFIG, encoding="utf-8")
+    return folder
