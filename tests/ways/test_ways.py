@@ -119,7 +119,7 @@ def test_rows_that_are_lines(tmp_path, rows, ask_here):
     assert question.rows.num_rows == 20
     table = some_rows(40).to_pylist()
     lines = [
-        f"{row['user id'] or ''}\t{'' if row['price'] is None else np.float32(row['price'])}\t{row['用户'] or ''}"
+        f"{row['user id'] or ''}\t{'' if row['price'] is None else str(np.float32(row['price']))}\t{row['用户'] or ''}"
         for row in table
         if "a\tb" not in (row["user id"], row["用户"])
     ]
