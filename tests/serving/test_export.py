@@ -58,7 +58,7 @@ def quick(trained, exported, monkeypatch):
     monkeypatch.setattr(exporting, "ServingModel", lambda *_: model)
     monkeypatch.setattr(exporting, "save", save)
     monkeypatch.setattr(exporting, "proof_rows", lambda *_: rows)
-    monkeypatch.setattr(exporting, "_expected", lambda *_: {})
+    monkeypatch.setattr(exporting, "expected_outputs", lambda *_: {})
     monkeypatch.setattr(exporting, "check_parity", lambda *_: exported.parity)
     monkeypatch.setattr(exporting, "placements_of", lambda *_: exported.placement)
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 
+from easymtl.config import load_config
 from easymtl.serving.request_example import request_body
 from easymtl.serving.server_configs import batching_config, models_config, served_name
 from easymtl.serving.warmup import SIZES
@@ -27,6 +28,7 @@ NAMES = {
     "models.config",
     "batching.config",
     "placement.json",
+    "pipeline.config",
 }
 
 
@@ -54,6 +56,15 @@ def body_tensors(text, inputs):
 def test_the_files_are_there(exported, extra):
     assert {file.name for file in extra.iterdir()} == NAMES
     assert [file.name for file in exported.path.parent.iterdir()] == [exported.path.name], "versions alone"
+
+
+def test_the_config_that_the_export_holds_is_that_of_the_model(trained, extra):
+    kept = load_config(str(extra / "pipeline.config")).pipeline
+    assert kept == trained.pipeline()
+    assert (
+        json.loads((extra / "easymtl.json").read_text("utf-8"))["checkpoint_files"]
+        == trained.checkpoint.state()["files"]
+    )
 
 
 def test_the_warm_up_asks_what_a_client_asks(trained, extra, serve):
