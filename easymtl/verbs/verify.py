@@ -1,5 +1,7 @@
 """`easymtl verify`: the same rows through every way in which clients call an export."""
 
+import signal
+import sys
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +40,7 @@ def run(options: Namespace) -> int:
     start_tensorflow()
     from easymtl.reporting.terminal import open_terminal, print_line
     from easymtl.serving.saved_model_scorer import newest_export
+    from easymtl.ways.address import check_target, rest_address
     from easymtl.ways.desk_server import DeskServer
     from easymtl.ways.registry import all_ways
     from easymtl.ways.verifying import question_of, verify
@@ -47,15 +50,26 @@ def run(options: Namespace) -> int:
     folder = newest_export(folder)
     pipeline = given or _config_of(folder)
     require_all_columns(options.input, pipeline)
+    if options.rest:
+        rest_address(options.rest, folder, options.model_name)
+    if options.grpc:
+        check_target(options.grpc)
     terminal = open_terminal()
+    question = question_of(folder, pipeline, options.input, options.rows, options.checkpoint, given is not None)
+    _print_question(question, options, terminal)
+    before = signal.signal(signal.SIGTERM, _end)
     try:
-        question = question_of(folder, pipeline, options.input, options.rows, options.checkpoint, given is not None)
-        _print_question(question, options, terminal)
         findings = verify(question, used, lambda name: print_line(terminal, f"{name} ...", "dim"))
     finally:
         desk.close()
+        signal.signal(signal.SIGTERM, before)
     _refuse_unsayable(findings, options)
     return _print_findings(findings, absent, terminal)
+
+
+def _end(number: int, _: object) -> None:
+    """Ends this process in a way in which it ends its server, too."""
+    sys.exit(128 + number)
 
 
 def _config_of(folder: Path) -> Pipeline:

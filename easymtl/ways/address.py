@@ -51,6 +51,17 @@ def rest_address(url: str, export: Path, name: str | None) -> str:
     return url if "/v1/models/" in url else f"{url}/v1/models/{quote(model_name(export, name))}"
 
 
+def check_target(target: str) -> None:
+    """Sees that a server of gRPC is named by host and port.
+
+    Raises:
+        UserError: it is not.
+    """
+    host, _, port = target.rpartition(":")
+    if not host or not port.isdigit() or "//" in target:
+        raise UserError(f'--grpc: "{target}" is no host and port such as localhost:8500.')
+
+
 def missing_packages(is_server: bool) -> str | None:
     """Returns what is not installed of what a server, or else a client of gRPC, needs."""
     lost = [name for name in (_SERVER if is_server else _CLIENT) if find_spec(name) is None]

@@ -83,7 +83,7 @@ def choose_baseline(
     try:
         checkpoint = _origin(export.folder, pipeline, is_given)
         return Baseline(_told(checkpoint), export, form, pipeline, load_ranker(pipeline, checkpoint))
-    except UserError as error:
+    except (UserError, OSError) as error:
         told = f"{SIGNATURE} of the export itself, in TensorFlow. Its checkpoint is not used: {error}"
         return Baseline(told, export, form, pipeline)
 

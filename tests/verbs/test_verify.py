@@ -103,9 +103,9 @@ def test_the_tolerance_that_an_export_states(run, export, tmp_path):  # noqa: F8
     [
         (
             ["--with", "tensorflo"],
-            '--with: there is no way "tensorflo" ("tensorflow", "rest"). Did you mean "tensorflow"?',
+            '--with: there is no way "tensorflo" ("tensorflow", "rest", "grpc"). Did you mean "tensorflow"?',
         ),
-        (["--with", ","], '--with names no way ("tensorflow", "rest").'),
+        (["--with", ","], '--with names no way ("tensorflow", "rest", "grpc").'),
         (["--with", "tensorflow,rest"], '--with: the way "rest" cannot be used: it is not there.'),
         (
             ["--with", "tensorflow", "--rest", "http://x"],
@@ -114,11 +114,15 @@ def test_the_tolerance_that_an_export_states(run, export, tmp_path):  # noqa: F8
         (["--rows", "-1"], "--rows is -1: it must be at least 0."),
         (["--checkpoint", "latest"], "gone/checkpoints: there is no checkpoint."),
         (["--pipeline_config", "none.config"], "none.config: there is no such file"),
+        (["--rest", "host:8501"], '--rest: "host:8501" is no address such as http://localhost:8501.'),
+        (["--grpc", "http://host:1"], '--grpc: "http://host:1" is no host and port such as localhost:8500.'),
+        (["--grpc", "host"], '--grpc: "host" is no host and port'),
         (["--wiht", "c"], 'Did you mean "--with"?'),
     ],
 )
 def test_what_is_wrong_with_a_command(run, flags, says):
-    code, _, err = run(*flags, ways=(TensorFlow(), Stub("rest", absent="it is not there")))
+    ways = (TensorFlow(), Stub("rest", absent="it is not there"), Stub("grpc"))
+    code, _, err = run(*flags, ways=ways)
     assert code == 2 and says in err, err
 
 
