@@ -94,7 +94,7 @@ def test_what_a_person_writes_by_hand_for_the_client_in_c(export, program):
         done = run(program, export, wrong)
         assert done.returncode == 1 and says in done.stderr, wrong
     with (
-        pytest.raises(UserError, match=r"the client in C ended with 1:\n.*[cC]ould not"),
+        pytest.raises(UserError, match=r"(?s)the client in C ended with 1:\n.*[cC]ould not"),
         c_client._running(program, export.parent) as client,
     ):
         client.ask(signature, {})
