@@ -117,7 +117,12 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=["easymtl", "easymtl.*"]),
-    package_data={"easymtl": ["py.typed"], "easymtl.convert": ["*.tsv"], "easymtl.server": ["page.html"]},
+    package_data={
+        "easymtl": ["py.typed"],
+        "easymtl.convert": ["*.tsv"],
+        "easymtl.server": ["page.html"],
+        "easymtl.ways": ["client.c"],
+    },
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,
     entry_points={"console_scripts": ["easymtl=easymtl.cli:main"]},

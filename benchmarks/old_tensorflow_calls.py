@@ -22,11 +22,11 @@ def main() -> None:
     program = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(program)
     if loader == "function":
-        program.scores_of = lambda *arguments: by_functions(program, *arguments)
+        program.scores_of = lambda folder, requests: by_functions(program, folder, requests)
     program.main()
 
 
-def by_functions(program: ModuleType, folder: str, columns, examples, num_users: int) -> dict:
+def by_functions(program: ModuleType, folder: str, requests: dict) -> dict:
     """Returns the outputs of each signature, called as a function in Python."""
     # The signatures hold their variables weakly: the model has to stay.
     model = tf.saved_model.load(folder)
@@ -40,9 +40,7 @@ def by_functions(program: ModuleType, folder: str, columns, examples, num_users:
     shapes = {
         name: {spec.name: spec.shape.as_list() for spec in by_keyword.values()} for name, by_keyword in specs.items()
     }
-    values = {name: program.tensor_of(column) for name, column in zip(columns.column_names, columns.columns)}
-    serialized = {name: column.to_numpy() for name, column in zip(examples.column_names, examples.columns)}
-    return program.scores_of_all(ask, shapes, values, serialized, num_users)
+    return program.answers(ask, shapes, requests)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from easymtl.cli.options import (
     add_tasks,
     add_training_fields,
     add_verb,
+    names,
     path,
     seconds,
     true_or_false,
@@ -38,7 +39,7 @@ def build_parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"easymtl {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND", parser_class=Parser)
     scoring = (_add_train, _add_eval, _add_export, _add_predict, _add_importance)
-    for add in (*scoring, _add_serve, _add_check, _add_synth, _add_import, _add_convert):
+    for add in (*scoring, _add_serve, _add_verify, _add_check, _add_synth, _add_import, _add_convert):
         add(verbs)
     parser.verbs = verbs.choices
     return parser
@@ -143,6 +144,49 @@ def _add_serve(verbs) -> None:
     parser.add_argument(
         "--timeout", type=seconds, default=30.0, metavar="S", help="seconds until a request is given up; default: 30"
     )
+
+
+def _add_verify(verbs) -> None:
+    parser = add_verb(
+        verbs, "verify", "Score rows with an export in every way that clients call it, and compare.", takes_config=False
+    )
+    parser.add_argument(
+        "export",
+        type=path,
+        metavar="EXPORT",
+        help="an export, or a folder of numbered ones, of which the newest is taken",
+    )
+    parser.add_argument(
+        "--input", type=path, required=True, metavar="PATHS", help="files, globs or folders, separated by commas"
+    )
+    parser.add_argument(
+        "--with",
+        dest="ways",
+        type=names,
+        metavar="A,B",
+        help="tensorflow, saved_model_cli, c, rest, grpc, onnx, openvino, triton; default: all that can be used",
+    )
+    parser.add_argument(
+        "--write", type=path, metavar="FOLDER", help="join a delta and write the version into FOLDER, for other servers"
+    )
+    parser.add_argument("--rows", type=whole_number, default=1000, metavar="N", help="the first N rows; default: 1000")
+    parser.add_argument(
+        "--pipeline_config",
+        "--pipeline_config_path",
+        type=path,
+        metavar="FILE",
+        help="config in text format; default: the one that the export holds",
+    )
+    parser.add_argument(
+        "--checkpoint",
+        type=path,
+        metavar="WHICH",
+        help="what is right: latest, best, a step, or a checkpoint folder; default: what it was exported from, if "
+        "that is still there, else the export's serving_default",
+    )
+    parser.add_argument("--rest", metavar="URL", help="a server of REST that runs, such as http://localhost:8501")
+    parser.add_argument("--grpc", metavar="HOST:PORT", help="a server of gRPC that runs, such as localhost:8500")
+    parser.add_argument("--model_name", metavar="NAME", help="of the model there; default: as in the model card")
 
 
 def _add_importance(verbs) -> None:

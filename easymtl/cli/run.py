@@ -17,7 +17,10 @@ _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit code: 0, 2 for a mistake of the user's, 130 when interrupted."""
+    """Runs one command and returns its exit code.
+
+    It is 0, 1 where `verify` found other scores, 2 for a mistake of the user's, 130 when interrupted.
+    """
     parser = build_parser()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     parser.refuse_unknown(arguments)
@@ -25,9 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verb = importlib.import_module("easymtl.verbs." + options.verb.replace("-", "_"))
     try:
         _take_edits(options)
-        verb.run(options)
+        code = verb.run(options)
         sys.stdout.flush()
-        return 0
+        return code or 0
     except UserError as error:
         print(f"easymtl {options.verb}: {error}", file=sys.stderr)
         return EXIT_USER_ERROR

@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 import tensorflow as tf
+from google.protobuf import text_format
 
 import easymtl
 from easymtl.checkpoints.folder import Checkpoint
@@ -48,6 +49,9 @@ from easymtl.serving.signatures import ENCODE, SIGNATURE, keywords, save
 from easymtl.serving.warmup_file import FILE as WARMUP
 
 Missing = str | float | bool
+
+CONFIG = "pipeline.config"
+"""The file in `assets.extra` that holds the config, from which rows are read as the export takes them."""
 
 _PADDING = {STRING: "", INT64: -1, FLOAT: None}
 
@@ -151,6 +155,8 @@ def write_export(
     signatures = model.signatures()
     outputs, sizes = save(model, draft, signatures)[SIGNATURE], model.sizes
     _copy_assets(pipeline, draft)
+    config = text_format.MessageToString(pipeline, as_utf8=True)
+    (draft / "assets.extra" / CONFIG).write_text(config, encoding="utf-8")
     tensors = ranker.feature_set.packing.tensors
     written = write_formats(pipeline, draft, served_name(pipeline), model.convertible, tensors)
     by_format = scores_by_format(written, signatures[ENCODE], rows.sent) if rows and written else {}
@@ -276,6 +282,7 @@ def _describe(pipeline: Pipeline, draft: Path, done: Export) -> dict[str, Any]:
         "tolerance": done.parity.tolerance if done.parity else TOLERANCE,
         "bytes": done.sizes.document(),
         "narrowing": done.narrowing.document() if done.narrowing else None,
+        "checkpoint_files": done.checkpoint.state().get("files", {}),
         "formats": {name: str(path) for name, path in done.formats.items()},
         "inputs": done.inputs,
         "shapes": done.shapes,

@@ -16,7 +16,7 @@ import pyarrow as pa
 from easymtl.errors import UserError
 from easymtl.serving import tf_example
 from easymtl.serving.proof_rows import ProofRows
-from easymtl.serving.signatures import SIGNATURE, TF_EXAMPLE, USER_ONCE
+from easymtl.serving.signatures import ENCODED, SIGNATURE, TF_EXAMPLE, USER_ONCE
 
 Derive = Callable[[Mapping[str, np.ndarray]], Mapping[str, Any]]
 
@@ -84,7 +84,7 @@ def check_parity(
         for one in (SIGNATURE, *rows.signatures, *formats)
     }
     for name, values in wanted.items():
-        difference = _difference(name, scores[name], wanted)
+        difference = difference_of(name, scores[name], wanted)
         if name in derived:
             # A formula may have no value.
             difference = np.where(np.isnan(scores[name]) & np.isnan(values), 0.0, difference)
@@ -138,7 +138,7 @@ def _derived(
     return result
 
 
-def _difference(name: str, scores: np.ndarray, expected: Mapping[str, np.ndarray]) -> np.ndarray:
+def difference_of(name: str, scores: np.ndarray, expected: Mapping[str, np.ndarray]) -> np.ndarray:
     """Returns how far the scores of an output are from those expected."""
     values = expected[name]
     if values.dtype.kind == "O":
@@ -198,21 +198,54 @@ def score_apart(
     Raises:
         UserError: that process failed; the message ends with what it said.
     """
+    requests = requests_of(columns, examples, num_users)
+    return {
+        of_signature(signature, name): values
+        for signature, scores in ask_apart(folder, requests, program).items()
+        for name, values in scores.items()
+    }
+
+
+def requests_of(
+    columns: Mapping[str, pa.Array], examples: pa.Array | None = None, num_users: int = 0
+) -> dict[str, Mapping[str, pa.Array]]:
+    """Returns the inputs of each signature that `score_apart` asks."""
+    requests = {SIGNATURE: columns}
+    if examples is not None:
+        requests |= {ENCODED: columns, TF_EXAMPLE: {tf_example.INPUT: examples}}
+    if num_users:
+        requests[USER_ONCE] = {name: values.slice(len(values) - num_users) for name, values in columns.items()}
+    return requests
+
+
+def ask_apart(
+    folder: Path, requests: Mapping[str, Mapping[str, pa.Array]], program: Sequence[str] = ()
+) -> dict[str, dict[str, np.ndarray]]:
+    """Returns the outputs of signatures of a SavedModel, computed in a new process that does not import easymtl.
+
+    Args:
+        folder: the SavedModel.
+        requests: the inputs of each signature; see `easymtl.serving.reload`.
+        program: as `score_apart` has it.
+
+    Raises:
+        UserError: that process failed; the message ends with what it said.
+    """
     with tempfile.TemporaryDirectory() as work:
-        source, serialized, target = (Path(work) / name for name in ("columns.arrow", "examples.arrow", "scores"))
+        source, target = (Path(work) / part for part in ("requests", "scores"))
+        source.mkdir()
         target.mkdir()
-        _write(source, columns)
-        _write(serialized, {} if examples is None else {tf_example.INPUT: examples})
+        for signature, columns in requests.items():
+            _write(source / signature, columns)
         # -I: neither the current folder nor PYTHONPATH is searched for modules.
         program = program or (sys.executable, "-I", str(RELOAD))
-        command = [*program, *map(str, [folder, source, serialized, num_users, target])]
+        command = [*program, *map(str, [folder, source, target])]
         run = subprocess.run(command, capture_output=True, text=True, check=False)
         if run.returncode != 0:
             raise UserError(f"{folder}: the SavedModel could not be loaded and run:\n{run.stderr[-2000:]}")
         return {
-            of_signature(path.name, name): _of_arrow(column)
+            path.name: {key: _of_arrow(column) for key, column in _read(path).items()}
             for path in sorted(target.iterdir())
-            for name, column in _read(path).items()
         }
 
 

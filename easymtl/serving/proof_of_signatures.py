@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from easymtl.protos.example_pb2 import Example
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.serving.proof_rows import ProofRows
+from easymtl.serving.proof_rows import ProofRows, joined
 from easymtl.serving.request_form import RequestForm, UserForm
 from easymtl.serving.request_rows import as_sent
 from easymtl.serving.signatures import ENCODED, TF_EXAMPLE, USER_ONCE
@@ -34,14 +34,14 @@ def with_further(rows: ProofRows, pipeline: Pipeline, form: RequestForm, signatu
         return rows
     raw, read = rows.raw, rows.read
     chosen = pa.array(np.r_[: min(rows.num_rows, _MOST_EXAMPLES), rows.num_rows : raw.num_rows])
-    raw_parts, read_parts = ([batch, _narrowed(batch.take(chosen))] for batch in (raw, read))
-    serialized = _serialized(raw_parts[-1], form, ExampleForm.of(pipeline, form))
+    raw_parts, read_parts = ([batch, narrowed(batch.take(chosen))] for batch in (raw, read))
+    serialized = serialized_rows(raw_parts[-1], form, ExampleForm.of(pipeline, form))
     users = UserForm.of(pipeline, form)
     num_users = min(rows.num_rows, _MOST_ITEMS) if users else 0
     if users:
-        raw_parts.append(_of_first_user(raw.slice(0, num_users), users))
-        read_parts.append(_of_first_user(read.slice(0, num_users), users))
-    raw, read = _joined(raw_parts), _joined(read_parts)
+        raw_parts.append(of_first_user(raw.slice(0, num_users), users))
+        read_parts.append(of_first_user(read.slice(0, num_users), users))
+    raw, read = joined(raw_parts), joined(read_parts)
     return replace(
         rows,
         sent=as_sent(form, dict(zip(raw.schema.names, raw.columns))),
@@ -53,7 +53,7 @@ def with_further(rows: ProofRows, pipeline: Pipeline, form: RequestForm, signatu
     )
 
 
-def _narrowed(batch: pa.RecordBatch) -> pa.RecordBatch:
+def narrowed(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Returns rows with DOUBLE numbers as float32 holds them: an example has no others."""
     for place, field in enumerate(batch.schema):
         if field.type == pa.float64():
@@ -65,7 +65,7 @@ def _narrowed(batch: pa.RecordBatch) -> pa.RecordBatch:
     return batch
 
 
-def _of_first_user(batch: pa.RecordBatch, users: UserForm) -> pa.RecordBatch:
+def of_first_user(batch: pa.RecordBatch, users: UserForm) -> pa.RecordBatch:
     """Returns rows that all have the first one's values of the fields of the user."""
     first = pa.array(np.zeros(batch.num_rows, np.int64))
     columns = [
@@ -75,7 +75,7 @@ def _of_first_user(batch: pa.RecordBatch, users: UserForm) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
 
 
-def _serialized(raw: pa.RecordBatch, form: RequestForm, examples: ExampleForm) -> pa.Array:
+def serialized_rows(raw: pa.RecordBatch, form: RequestForm, examples: ExampleForm) -> pa.Array:
     """Returns the rows as examples, without what is missing: lists where a request holds such, else texts."""
     columns: Mapping[str, pa.Array] = dict(zip(raw.schema.names, raw.columns))
     lists = as_sent(replace(form, separator=None), columns) if form.lists else {}
@@ -89,8 +89,3 @@ def _serialized(raw: pa.RecordBatch, form: RequestForm, examples: ExampleForm) -
                 many = [one.encode() if kind == "bytes_list" else one for one in many]
                 getattr(example.features.feature[name], kind).value.extend(many)
     return pa.array([one.SerializeToString() for one in made], pa.binary())
-
-
-def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
-    columns = zip(*(batch.columns for batch in batches))
-    return pa.RecordBatch.from_arrays([pa.concat_arrays(parts) for parts in columns], schema=batches[0].schema)

@@ -72,14 +72,14 @@ def proof_rows(pipeline: Pipeline, fields: Sequence[str], encode: Encoder) -> Pr
     forms = text_forms(pipeline)
     reader = open_source(paths, pipeline.data_config, fields, forms=forms)
     raw_reader = open_source(paths, pipeline.data_config, fields, forms=forms, fills_defaults=False)
-    for all_read, all_raw in _batches(reader, raw_reader, encode):
-        raw, read = _encodable(*sendable_part(form, all_raw, all_read), encode)
+    for all_read, all_raw in usable_batches(reader, raw_reader, encode):
+        raw, read = encodable(*sendable_part(form, all_raw, all_read), encode)
         if not read.num_rows:
             continue
         blanked, filled = _blanked(raw.slice(0, _BLANKED_ROWS), used, encode)
-        sent = _joined([raw, blanked])
+        sent = joined([raw, blanked])
         columns = dict(zip(sent.schema.names, sent.columns))
-        return ProofRows(as_sent(form, columns), _joined([read, filled]), read.num_rows, sent)
+        return ProofRows(as_sent(form, columns), joined([read, filled]), read.num_rows, sent)
     return None
 
 
@@ -98,18 +98,32 @@ def missing_row(pipeline: Pipeline, fields: Sequence[str], encode: Encoder) -> d
     return as_sent(form, nulls)
 
 
-def _batches(reader: Source, raw_reader: Source, encode: Encoder) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
-    """Yields the usable rows of record batches as two readers of the same files read them."""
+def usable_batches(
+    reader: Source, raw_reader: Source, encode: Encoder | None, most: int = _MOST_ROWS
+) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
+    """Yields the usable rows of files as two readers of the same files read them, some at a time.
+
+    Args:
+        reader: puts defaults in the place of missing values.
+        raw_reader: does not.
+        encode: says which rows are usable; None takes all.
+        most: how many rows are looked at each time.
+    """
     for block, raw_block in zip(reader.blocks, raw_reader.blocks):
-        for read, raw in zip(reader.read(block), raw_reader.read(raw_block)):
-            assert read.num_rows == raw.num_rows, "what is left out does not depend on defaults"
-            numbered = read.append_column(_PLACE, pa.array(range(read.num_rows))).slice(0, _MOST_ROWS)
-            usable, _ = usable_rows(encode, numbered, reader, [block])
-            if usable.num_rows:
-                yield usable.remove_column(usable.num_columns - 1), _compact(raw.take(usable.column(_PLACE)))
+        for all_read, all_raw in zip(reader.read(block), raw_reader.read(raw_block)):
+            assert all_read.num_rows == all_raw.num_rows, "what is left out does not depend on defaults"
+            for first in range(0, all_read.num_rows, most):
+                read, raw = all_read.slice(first, most), all_raw.slice(first, most)
+                if encode is None:
+                    yield read, _compact(raw)
+                    continue
+                numbered = read.append_column(_PLACE, pa.array(range(read.num_rows)))
+                usable, _ = usable_rows(encode, numbered, reader, [block])
+                if usable.num_rows:
+                    yield usable.remove_column(usable.num_columns - 1), _compact(raw.take(usable.column(_PLACE)))
 
 
-def _encodable(raw: pa.RecordBatch, read: pa.RecordBatch, encode: Encoder) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+def encodable(raw: pa.RecordBatch, read: pa.RecordBatch, encode: Encoder) -> tuple[pa.RecordBatch, pa.RecordBatch]:
     """Returns rows without those whose histories have lost their common length on the way to a request."""
     while True:
         try:
@@ -130,7 +144,7 @@ def _blanked(raw: pa.RecordBatch, fields: dict[str, Field], encode: Encoder) -> 
     """
     blank = _blanked_together(fields, encode)
     while True:
-        blanked = _joined([raw.slice(0, 0), *(_without(raw, names) for names in blank)])
+        blanked = joined([raw.slice(0, 0), *(_without(raw, names) for names in blank)])
         # Fields of a line are in the order of `input_fields`, and columns are not.
         names = raw.schema.names
         columns = [fill_empty(blanked.column(name), default_scalar(fields[name])) for name in names]
@@ -175,7 +189,7 @@ def _without(raw: pa.RecordBatch, names: Iterable[str]) -> pa.RecordBatch:
     return raw
 
 
-def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+def joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
     """Returns the rows of all batches in one."""
     columns = zip(*(batch.columns for batch in batches))
     return pa.RecordBatch.from_arrays([pa.concat_arrays(parts) for parts in columns], schema=batches[0].schema)

@@ -1,32 +1,33 @@
-"""Scores rows with all signatures of a SavedModel; run as a program of its own, which imports nothing of easymtl.
+"""Scores rows with signatures of a SavedModel; run as a program of its own, which imports nothing of easymtl.
 
-python reload.py SAVED_MODEL COLUMNS.arrow EXAMPLES.arrow NUM_USERS SCORES
+python reload.py SAVED_MODEL REQUESTS SCORES
 
 It does as TensorFlow Serving does: the SignatureDef says which tensor of the graph stands behind each name, and of what
-shape it is: where that has a number of rows, each request has as many. Of each signature, SCORES gets a file:
+shape it is: where that has a number of rows, each request has as many. The folder REQUESTS holds the inputs of each
+signature that is asked, as Arrow files under its name, and SCORES gets a file of the same name for each:
 
-    serving_default    all rows
-    encoded            all rows, by way of `encode`; this and those below only if there are examples
-    tf_example         the examples
-    user_once          the last NUM_USERS rows, all with the user of the first of them
+    encoded            by way of `encode`, whose inputs these are
+    user_once          all rows hold the same in the inputs of the user
 """
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
 Arrays = dict[str, np.ndarray]
+Shapes = Mapping[str, list]
+Ask = Callable[[str, Arrays], Arrays]
 
 
 def main() -> None:
     """Loads the model and scores all rows."""
-    folder, source, examples, num_users, target = sys.argv[1:]
-    scores = scores_of(folder, read(source), read(examples), int(num_users))
+    folder, source, target = sys.argv[1:]
+    scores = scores_of(folder, {path.name: read(path) for path in sorted(Path(source).iterdir())})
     assert "easymtl" not in sys.modules, "a SavedModel must not need easymtl"
     for name, arrays in scores.items():
         result = pa.table({key: pa.array(list(value)) for key, value in arrays.items()})
@@ -34,32 +35,54 @@ def main() -> None:
             writer.write_table(result)
 
 
-def read(path: str) -> pa.Table:
+def read(path: Path) -> pa.Table:
     """Returns the columns of a file."""
-    with pa.OSFile(path, "rb") as file:
+    with pa.OSFile(str(path), "rb") as file:
         return pa.ipc.open_file(file).read_all()
 
 
-def scores_of(folder: str, columns: pa.Table, examples: pa.Table, num_users: int) -> dict[str, Arrays]:
-    """Returns the outputs of each signature of a SavedModel that is asked, see `scores_of_all`."""
+def scores_of(folder: str, requests: Mapping[str, pa.Table]) -> dict[str, Arrays]:
+    """Returns the outputs of each signature of a SavedModel that is asked."""
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        model = tf.compat.v1.saved_model.load(session, ["serve"], folder)
+        return answers(*opened(folder, session), requests)
 
-        def ask(name: str, inputs: Arrays) -> Arrays:
-            signature = model.signature_def[name]
-            feed = {signature.inputs[key].name: value for key, value in inputs.items()}
-            return session.run({key: info.name for key, info in signature.outputs.items()}, feed)
 
-        shapes = {
-            name: {
-                key: [None if dim.size < 0 else dim.size for dim in info.tensor_shape.dim]
-                for key, info in signature.inputs.items()
-            }
-            for name, signature in model.signature_def.items()
+def answers(ask: Ask, shapes: Mapping[str, Shapes], requests: Mapping[str, pa.Table]) -> dict[str, Arrays]:
+    """Returns the outputs of each signature that is asked, from what `opened` returns."""
+    found = {}
+    for name, columns in requests.items():
+        inputs = arrays_of(columns)
+        if name == "encoded":
+            found[name] = in_parts(lambda part: ask("encoded", ask("encode", part)), shapes["encode"], inputs)
+        elif name == "user_once":
+            found[name] = of_one_user(partial(ask, name), shapes[name], inputs)
+        else:
+            found[name] = in_parts(partial(ask, name), shapes[name], inputs)
+    return found
+
+
+def opened(folder: str, session: tf.compat.v1.Session) -> tuple[Ask, dict[str, Shapes]]:
+    """Returns what asks a signature of a SavedModel, and the shapes of the inputs of each, None for any size."""
+    model = tf.compat.v1.saved_model.load(session, ["serve"], folder)
+
+    def ask(name: str, inputs: Arrays) -> Arrays:
+        signature = model.signature_def[name]
+        feed = {signature.inputs[key].name: value for key, value in inputs.items()}
+        return session.run({key: info.name for key, info in signature.outputs.items()}, feed)
+
+    shapes: dict[str, Shapes] = {
+        name: {
+            key: [None if dim.size < 0 else dim.size for dim in info.tensor_shape.dim]
+            for key, info in signature.inputs.items()
         }
-        values = {name: tensor_of(column) for name, column in zip(columns.column_names, columns.columns)}
-        serialized = {name: column.to_numpy() for name, column in zip(examples.column_names, examples.columns)}
-        return scores_of_all(ask, shapes, values, serialized, num_users)
+        for name, signature in model.signature_def.items()
+    }
+    return ask, shapes
+
+
+def arrays_of(columns: pa.Table) -> Arrays:
+    """Returns values `[rows]`, or lists of equal lengths as `[rows, values]`, by name."""
+    return {name: tensor_of(column) for name, column in zip(columns.column_names, columns.columns)}
 
 
 def tensor_of(column: pa.ChunkedArray) -> np.ndarray:
@@ -69,57 +92,47 @@ def tensor_of(column: pa.ChunkedArray) -> np.ndarray:
     return column.combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(len(column), column.type.list_size)
 
 
-def scores_of_all(
-    ask: Any, shapes: Mapping[str, Mapping[str, list]], columns: Arrays, examples: Arrays, num_users: int
-) -> dict[str, Arrays]:
-    """Returns the scores of each signature that is asked.
+def of_one_user(ask: Callable[[Arrays], Arrays], shapes: Shapes, inputs: Arrays, most: int = 0) -> Arrays:
+    """Returns the outputs of `user_once` for rows that all hold the same in the inputs of the user."""
+    of_items = {name: shape for name, shape in shapes.items() if shape[0] != 1}
+    if not of_items:
+        return in_parts(ask, shapes, inputs, most)
+    user = {name: values[:1] for name, values in inputs.items() if name not in of_items}
+    return in_parts(lambda part: ask(user | part), of_items, inputs, most)
+
+
+def in_parts(ask: Callable[[Arrays], Arrays], shapes: Shapes, inputs: Arrays, most: int = 0) -> Arrays:
+    """Returns the outputs for all rows, asked in requests of as many rows as the model takes.
 
     Args:
-        ask: returns the outputs of a signature for inputs.
-        shapes: of the inputs of each signature, None for any size.
-        columns: the inputs of `serving_default`.
-        examples: the inputs of `tf_example`, by name; none if no further signature is to be asked.
-        num_users: how many of the last rows `user_once` is asked for.
+        ask: returns the outputs for inputs.
+        shapes: of the inputs.
+        inputs: all rows.
+        most: rows of a request where the model takes any number; 0 for all.
     """
-    scores = {
-        "serving_default": in_parts(lambda part: ask("serving_default", part), shapes["serving_default"], columns)
-    }
-    if examples:
-        scores["encoded"] = in_parts(lambda part: ask("encoded", ask("encode", part)), shapes["encode"], columns)
-    if examples and "tf_example" in shapes:
-        scores["tf_example"] = in_parts(lambda part: ask("tf_example", part), shapes["tf_example"], examples)
-    if num_users:
-        last = {name: values[-num_users:] for name, values in columns.items()}
-        of_items = {name: shape for name, shape in shapes["user_once"].items() if shape[0] != 1}
-        user = {name: values[:1] for name, values in last.items() if name not in of_items}
-        if of_items:
-            items = {name: last[name] for name in of_items}
-            scores["user_once"] = in_parts(lambda part: ask("user_once", user | part), of_items, items)
-        else:
-            scores["user_once"] = in_parts(lambda part: ask("user_once", part), shapes["user_once"], last)
-    return scores
-
-
-def in_parts(ask: Any, shapes: Mapping[str, list], inputs: Arrays) -> Arrays:
-    """Returns the outputs for all rows, asked in requests of as many rows as the model takes."""
     num_rows = next(iter(shapes.values()))[0] or -1
+    of_model = {name: inputs[name] for name in shapes}
     parts = [
         {name: value[:count] for name, value in ask(request).items()}
-        for count, request in requests({name: inputs[name] for name in shapes}, num_rows)
+        for count, request in requests(of_model, num_rows, most)
     ]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def requests(inputs: Arrays, num_rows: int) -> Iterator[tuple[int, Arrays]]:
-    """Yields requests of `num_rows` rows, and how many of them are rows of `inputs`; one request if it is not fixed.
+def requests(inputs: Arrays, num_rows: int, most: int = 0) -> Iterator[tuple[int, Arrays]]:
+    """Yields requests of `num_rows` rows, and how many of them are rows of `inputs`.
 
-    The last row fills up the last request.
+    If it is not fixed it is one request, or several of `most` rows. The last row fills up the last request.
     """
     total = len(next(iter(inputs.values())))
-    size = num_rows if num_rows > 0 else total
-    for first in range(0, total, size):
-        places = np.minimum(np.arange(first, first + size), total - 1)
-        yield min(size, total - first), {name: values[places] for name, values in inputs.items()}
+    if num_rows <= 0:
+        size = most or max(total, 1)
+        for first in range(0, max(total, 1), size):
+            yield min(size, total - first), {name: values[first : first + size] for name, values in inputs.items()}
+        return
+    for first in range(0, total, num_rows):
+        places = np.minimum(np.arange(first, first + num_rows), total - 1)
+        yield min(num_rows, total - first), {name: values[places] for name, values in inputs.items()}
 
 
 if __name__ == "__main__":

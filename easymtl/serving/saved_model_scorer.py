@@ -79,7 +79,7 @@ class SavedModelScorer:
         try:
             parts = [self._ask(request, count) for request, count in self._requests(tensors)]
         except tf.errors.InvalidArgumentError as error:
-            raise _as_told(error) from None
+            raise as_told(error) from None
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, None
 
     def _ask(self, request: Mapping[str, tf.Tensor], num_rows: int) -> Scores:
@@ -99,7 +99,7 @@ class SavedModelScorer:
             yield {name: tf.gather(tensor, places) for name, tensor in tensors.items()}, min(size, total - first)
 
 
-def _as_told(error: tf.errors.InvalidArgumentError) -> Exception:
+def as_told(error: tf.errors.InvalidArgumentError) -> Exception:
     """Returns a request's refusal as a mistake of the user, if it is one."""
     number, said = _NOT_A_NUMBER.search(error.message), _REFUSED.search(error.message)
     if said:

@@ -100,12 +100,14 @@ def test_both_loaders_score_the_same(tmp_path):
     for loader in old_tensorflow.LOADERS:
         target = tmp_path / loader
         target.mkdir()
-        for name, values in (("columns", columns), ("examples", {})):
-            table_of = pa.table(values)
-            with pa.OSFile(str(tmp_path / name), "wb") as file, pa.ipc.new_file(file, table_of.schema) as writer:
-                writer.write_table(table_of)
+        requests = tmp_path / "requests"
+        requests.mkdir(exist_ok=True)
+        table_of = pa.table(columns)
+        request = str(requests / "serving_default")
+        with pa.OSFile(request, "wb") as file, pa.ipc.new_file(file, table_of.schema) as writer:
+            writer.write_table(table_of)
         program = Path(old_tensorflow.__file__).with_name("old_tensorflow_calls.py")
-        arguments = [loader, RELOAD, export, tmp_path / "columns", tmp_path / "examples", 0, target]
+        arguments = [loader, RELOAD, export, requests, target]
         subprocess.run([sys.executable, "-I", str(program), *map(str, arguments)], check=True, capture_output=True)
         with pa.OSFile(str(target / "serving_default"), "rb") as file:
             found[loader] = pa.ipc.open_file(file).read_all().to_pydict()

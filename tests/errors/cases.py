@@ -146,7 +146,7 @@ _COMMANDS = [
         "A flag of another command",
         "train --pipeline_config x.config --checkpoint best",
         "easymtl train: unknown argument --checkpoint",
-        'It is a flag of "eval", "export", "predict", "importance".',
+        'It is a flag of "eval", "export", "predict", "importance", "verify".',
     ),
     command("The config is not named", "train", "easymtl train:", "required: --pipeline_config"),
     command(
@@ -295,6 +295,20 @@ _COMMANDS = [
         '"a/b" cannot be a part of an address',
     ),
     command("No time for a request", "serve model --timeout 0", '--timeout: "0" is no number of seconds above 0'),
+    command("Rows that are not there for an export", "verify . --input rows.csv", "rows.csv"),
+    command("Fewer rows than none", "verify . --input eval.csv --rows -1", "--rows is -1: it must be at least 0"),
+    Case(
+        "A way to call an export that there is none of",
+        ('--with: there is no way "openvyno"', '"saved_model_cli"'),
+        command="verify . --input eval.csv --with openvyno",
+        needs_tensorflow=True,
+    ),
+    Case(
+        "A folder without an export",
+        ("no SavedModel is in this folder", "easymtl export"),
+        command="verify . --input eval.csv",
+        needs_tensorflow=True,
+    ),
     command(
         "Edits that are no JSON",
         f"{CHECK} --edit_config_json {{num_steps:3}}",

@@ -6,15 +6,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from easymtl.serving.parity import of_signature
+from easymtl.serving.parity import of_signature, requests_of
 from easymtl.serving.reload import scores_of
-from easymtl.serving.tf_example import INPUT
 
 
 def score_here(
     folder: Path, columns: Mapping[str, pa.Array], examples: pa.Array | None = None, num_users: int = 0
 ) -> dict[str, np.ndarray]:
     """Returns what `easymtl.serving.parity.score_apart` does, without another process."""
-    asked = pa.table({} if examples is None else {INPUT: examples})
-    found = scores_of(str(folder), pa.table(dict(columns)), asked, num_users)
+    tables = {name: pa.table(dict(inputs)) for name, inputs in requests_of(columns, examples, num_users).items()}
+    found = scores_of(str(folder), tables)
     return {of_signature(one, name): value for one, scores in found.items() for name, value in scores.items()}

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 
+from easymtl.config import load_config
 from easymtl.server.batching import Job, answers_of
 from easymtl.server.model import Model
 from easymtl.serving.request_example import request_body
@@ -29,6 +30,7 @@ NAMES = {
     "models.config",
     "batching.config",
     "placement.json",
+    "pipeline.config",
 }
 
 
@@ -56,6 +58,15 @@ def body_tensors(text, inputs):
 def test_the_files_are_there(exported, extra):
     assert {file.name for file in extra.iterdir()} == NAMES
     assert [file.name for file in exported.path.parent.iterdir()] == [exported.path.name], "versions alone"
+
+
+def test_the_config_that_the_export_holds_is_that_of_the_model(trained, extra):
+    kept = load_config(str(extra / "pipeline.config")).pipeline
+    assert kept == trained.pipeline()
+    assert (
+        json.loads((extra / "easymtl.json").read_text("utf-8"))["checkpoint_files"]
+        == trained.checkpoint.state()["files"]
+    )
 
 
 def test_the_warm_up_asks_what_a_client_asks(trained, extra, serve):

@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 
 from easymtl.serving import parity
-from easymtl.serving.saved_model import ServingModel
-from easymtl.serving.signatures import TF_EXAMPLE
 from tests.tracing import op_by_op
 from tests.verbs.sample_rows import CONFIGS
 
@@ -18,8 +16,6 @@ OTHERS = [path for path in CONFIGS if path.stem != "dbmtl_on_livestream"]
 IN_PARITY = {"dbmtl", "dbmtl_din", "esmm", "mmoe", "mmoe_bst", "ple", "ple_two_histories", "simple_multi_task"}
 BY_ARCHITECTURE = {path.stem.removeprefix("merlin_").partition("_on_")[0]: path for path in OTHERS}
 TRACED = [path for architecture, path in BY_ARCHITECTURE.items() if architecture not in IN_PARITY]
-# What a signature does before the network is a matter of the columns: examples are asked for once for each data set.
-WITH_EXAMPLES = {path.stem.rpartition("_on_")[2]: path for path in OTHERS}.values()
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
@@ -31,17 +27,6 @@ def proofs(score_here, monkeypatch):
     return found
 
 
-@pytest.fixture
-def signatures(config, monkeypatch):
-    """Leaves out the signature of examples where another config of the same columns has it."""
-    of_model = ServingModel.signatures
-    left_out = set() if config in WITH_EXAMPLES else {TF_EXAMPLE}
-    monkeypatch.setattr(
-        ServingModel, "signatures", lambda self: {k: one for k, one in of_model(self).items() if k not in left_out}
-    )
-
-
-@pytest.mark.usefixtures("signatures")
 @pytest.mark.parametrize("config", OTHERS, ids=lambda path: path.stem)
 def test_from_training_to_scores(make_project, config, capsys, proofs):
     # Depth is the business of tests/models/test_every_architecture.py, and most of what there is to trace.

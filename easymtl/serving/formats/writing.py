@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -112,10 +113,14 @@ def scores_by_format(
     result = {}
     for name, one in made.items():
         try:
-            result[name] = in_parts(lambda part, ask=one.ask: ask(packed(part)), shapes, columns)
+            result[name] = in_parts(partial(_chained, packed, one.ask), shapes, columns)
         except RuntimeError as error:
             raise UserError(f"{one.path}: {name} cannot score the rows of the data: {error}") from None
     return result
+
+
+def _chained(first: Callable[[Arrays], Arrays], second: Callable[[Arrays], Arrays], part: Arrays) -> Arrays:
+    return second(first(part))
 
 
 def _write(

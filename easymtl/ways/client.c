@@ -1,0 +1,1 @@
+../../samples/clients/c/client.c
