@@ -108,8 +108,8 @@ def export(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path, keep:
         rows = proof_rows(pipeline, model.fields, encode)
         rows = with_further(rows, pipeline, model.form, signatures) if rows else None
         name, tensors = served_name(pipeline), ranker.feature_set.packing.tensors
-        formats = write_formats(pipeline, draft, name, model.convertible, tensors)
-        further = scores_by_format(formats, signatures[ENCODE], rows.sent) if rows else {}
+        formats = write_formats(pipeline, draft, name, model, tensors)
+        further = scores_by_format(formats, signatures[ENCODE], rows.sent) if formats and rows else {}
         parity = _proved(pipeline, ranker, draft, rows, further) if rows else None
         placement = _placement(draft, model.form)
         done = Export(
