@@ -158,7 +158,7 @@ def write_export(
     config = text_format.MessageToString(pipeline, as_utf8=True)
     (draft / "assets.extra" / CONFIG).write_text(config, encoding="utf-8")
     tensors = ranker.feature_set.packing.tensors
-    written = write_formats(pipeline, draft, served_name(pipeline), model.convertible, tensors)
+    written = write_formats(pipeline, draft, served_name(pipeline), model, tensors)
     by_format = scores_by_format(written, signatures[ENCODE], rows.sent) if rows and written else {}
     formats = {one: made.path.relative_to(draft) for one, made in written.items()}
     examples, serialized = _examples(pipeline, rows)

@@ -28,6 +28,7 @@ class Onnx:
         """Returns the scores of all rows, by signature and by output.
 
         Raises:
-            UserError: the export has no such file, or the file does not score the rows.
+            NoSuchFile: the export has no such file.
+            UserError: the file does not score the rows.
         """
         return {ENCODED: scores_of_packed(OnnxNetwork, file_of(export, ONNX), rows.packed)}

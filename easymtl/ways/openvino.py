@@ -28,6 +28,7 @@ class OpenVino:
         """Returns the scores of all rows, by signature and by output.
 
         Raises:
-            UserError: the export has no such files, or they do not score the rows.
+            NoSuchFile: the export has no such files.
+            UserError: they do not score the rows.
         """
         return {ENCODED: scores_of_packed(OpenVinoNetwork, file_of(export, OPENVINO), rows.packed)}

@@ -50,7 +50,8 @@ class Triton:
         """Returns the scores of all rows, by signature and by output.
 
         Raises:
-            UserError: the export has no such folder, the server does not start, or it refuses a request.
+            NoSuchFile: the export has no such folder.
+            UserError: the server does not start, or it refuses a request.
         """
         (folder,) = (path.parent for path in file_of(export, ONNX).parents[1].glob("triton/*/config.pbtxt"))
         listed = json.loads((export / "assets.extra" / "signatures.json").read_text(encoding="utf-8"))[ENCODED]

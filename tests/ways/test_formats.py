@@ -11,6 +11,7 @@ from easymtl.features.columns import tensor_of
 from easymtl.serving import parity
 from easymtl.serving.export import export
 from easymtl.serving.form_of_export import form_of
+from easymtl.serving.formats.reading import NoSuchFile
 from easymtl.serving.request_rows import as_sent
 from easymtl.ways import triton_server
 from easymtl.ways.kserve import infer
@@ -83,7 +84,7 @@ def test_a_fixed_number_of_rows_is_filled_up(fixed, way):
 
 
 def test_an_export_without_the_file_says_what_to_write(exported_alone):
-    with pytest.raises(UserError, match=r"has no ONNX file: write export_config \{ formats: \[SAVED_MODEL, ONNX\] \}"):
+    with pytest.raises(NoSuchFile, match=r"has no ONNX file: write export_config \{ formats: \[SAVED_MODEL, ONNX\] \}"):
         Onnx().scores(exported_alone, SimpleNamespace(packed={}, num_rows=0))
 
 

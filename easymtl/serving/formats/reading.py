@@ -12,15 +12,19 @@ from easymtl.serving.formats.openvino_network import OpenVinoNetwork
 from easymtl.serving.reload import in_parts
 
 
+class NoSuchFile(UserError):
+    """An export was not written in a format; the text says how it would be."""
+
+
 def file_of(export: Path, name: str) -> Path:
     """Returns the file of a format of an export.
 
     Raises:
-        UserError: the export has none.
+        NoSuchFile: the export has none.
     """
     files = describe(export).get("formats") or {}
     if name not in files:
-        raise UserError(
+        raise NoSuchFile(
             f"{export} has no {name} file: write export_config {{ formats: [SAVED_MODEL, {name}] }} and export again."
         )
     return export / files[name]

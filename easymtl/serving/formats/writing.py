@@ -25,6 +25,7 @@ from easymtl.serving.formats.packages import ONNX, OPENVINO, further_formats, re
 from easymtl.serving.formats.triton_folder import write_triton
 from easymtl.serving.packed_shapes import axes_of
 from easymtl.serving.reload import in_parts
+from easymtl.serving.saved_model import ServingModel
 from easymtl.serving.signatures import Signature
 
 EXTRA = "assets.extra"
@@ -53,7 +54,7 @@ class Written:
 
 
 def write_formats(
-    pipeline: Pipeline, folder: Path, name: str, network: Callable[[], Signature], tensors: Mapping[str, PackedTensor]
+    pipeline: Pipeline, folder: Path, name: str, model: ServingModel, tensors: Mapping[str, PackedTensor]
 ) -> dict[str, Written]:
     """Writes what `export_config.formats` names beside SAVED_MODEL, with a folder for Triton where ONNX is among them.
 
@@ -61,7 +62,7 @@ def write_formats(
         pipeline: the config.
         folder: of the SavedModel.
         name: under which the model is served.
-        network: makes the function from packed tensors to scores.
+        model: makes the function from packed tensors to scores.
         tensors: the packed ones.
 
     Returns:
@@ -76,7 +77,7 @@ def write_formats(
     require_packages(pipeline)
     paths = {one: folder / EXTRA / FOLDERS[one] for one in (ONNX, OPENVINO)}
     try:
-        _write(folder, name, network(), tensors, formats, paths)
+        _write(folder, name, model.convertible(), tensors, formats, paths)
         return {
             one: Written(path, _NETWORKS[one](path).ask)
             for one, path in ((one, paths[one] / FILES[one]) for one in formats)

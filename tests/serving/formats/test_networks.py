@@ -35,7 +35,7 @@ def files_of(pipeline, ranker, folder):
     """The network in all formats."""
     pipeline.export_config.formats[:] = [ExportConfig.SAVED_MODEL, ExportConfig.ONNX, ExportConfig.OPENVINO]
     model = ServingModel(pipeline, ranker)
-    return write_formats(pipeline, folder, "model", model.convertible, ranker.feature_set.packing.tensors), model
+    return write_formats(pipeline, folder, "model", model, ranker.feature_set.packing.tensors), model
 
 
 def some_packed(specs, num_rows, num_open):
