@@ -3,20 +3,17 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from easymtl.serving.formats.packages import ONNX
-from easymtl.serving.formats.reading import file_of
 from easymtl.serving.formats.triton_folder import LARGEST_BATCH
 from easymtl.serving.reload import in_parts
 from easymtl.serving.signatures import ENCODED
+from easymtl.ways.format_files import file_of
 from easymtl.ways.kserve import infer
 from easymtl.ways.triton_server import PYTHON, find_server, serving
-
-if TYPE_CHECKING:
-    from easymtl.ways.way import Rows
+from easymtl.ways.way import Rows
 
 _ADVICE = (
     "in an environment of its own, pip install nvidia-pytriton onnxruntime 'numpy<2', and name its Python: "
@@ -46,11 +43,11 @@ class Triton:
             return f"nvidia-pytriton needs NumPy 1, and beside it is {numpy}: {_ADVICE}"
         return None
 
-    def scores(self, export: Path, rows: "Rows") -> dict[str, dict[str, np.ndarray]]:
+    def scores(self, export: Path, rows: Rows) -> dict[str, dict[str, np.ndarray]]:
         """Returns the scores of all rows, by signature and by output.
 
         Raises:
-            NoSuchFile: the export has no such folder.
+            Unsayable: the export has no such folder.
             UserError: the server does not start, or it refuses a request.
         """
         (folder,) = (path.parent for path in file_of(export, ONNX).parents[1].glob("triton/*/config.pbtxt"))

@@ -11,13 +11,13 @@ from easymtl.features.columns import tensor_of
 from easymtl.serving import parity
 from easymtl.serving.export import export
 from easymtl.serving.form_of_export import form_of
-from easymtl.serving.formats.reading import NoSuchFile
 from easymtl.serving.request_rows import as_sent
 from easymtl.ways import triton_server
 from easymtl.ways.kserve import infer
 from easymtl.ways.onnx import Onnx
 from easymtl.ways.openvino import OpenVino
 from easymtl.ways.triton import Triton
+from easymtl.ways.way import Unsayable
 from tests.serving.conftest import trained  # noqa: F401
 from tests.serving.scoring_here import score_here
 
@@ -84,7 +84,7 @@ def test_a_fixed_number_of_rows_is_filled_up(fixed, way):
 
 
 def test_an_export_without_the_file_says_what_to_write(exported_alone):
-    with pytest.raises(NoSuchFile, match=r"has no ONNX file: write export_config \{ formats: \[SAVED_MODEL, ONNX\] \}"):
+    with pytest.raises(Unsayable, match=r"has no ONNX file: write export_config \{ formats: \[SAVED_MODEL, ONNX\] \}"):
         Onnx().scores(exported_alone, SimpleNamespace(packed={}, num_rows=0))
 
 

@@ -10,22 +10,19 @@ from easymtl.serving.form_of_export import describe
 from easymtl.serving.formats.onnx_network import OnnxNetwork
 from easymtl.serving.formats.openvino_network import OpenVinoNetwork
 from easymtl.serving.reload import in_parts
-
-
-class NoSuchFile(UserError):
-    """An export was not written in a format; the text says how it would be."""
+from easymtl.ways.way import Unsayable
 
 
 def file_of(export: Path, name: str) -> Path:
     """Returns the file of a format of an export.
 
     Raises:
-        NoSuchFile: the export has none.
+        Unsayable: the export has none.
     """
     files = describe(export).get("formats") or {}
     if name not in files:
-        raise NoSuchFile(
-            f"{export} has no {name} file: write export_config {{ formats: [SAVED_MODEL, {name}] }} and export again."
+        raise Unsayable(
+            f"the export has no {name} file: write export_config {{ formats: [SAVED_MODEL, {name}] }} and export again"
         )
     return export / files[name]
 
