@@ -47,7 +47,13 @@ def test_each_command_that_would_write_it_or_train_for_it_refuses_it(verb, absen
     absent.add("tf2onnx")
     monkeypatch.chdir(tmp_path)
     options = Namespace(
-        pipeline_config="x.config", overrides=(), tasks=None, continue_train=True, export_dir=None, checkpoint=None
+        pipeline_config="x.config",
+        overrides=(),
+        tasks=None,
+        continue_train=True,
+        export_dir=None,
+        checkpoint=None,
+        since=None,
     )
     text = CONFIG.replace('exporter_type: "none"', 'exporter_type: "final" formats: [SAVED_MODEL, ONNX]')
     (tmp_path / "x.config").write_text(text)
