@@ -834,6 +834,14 @@ _MEANING = [
         "export_config.max_auc_change is 10, outside of [0, 1]",
     ),
     config(
+        "A format of the export that has not its products",
+        'exporter_type: "none"',
+        'exporter_type: "none" formats: [SAVED_MODEL, ONNX] precision: BFLOAT16',
+        "x.config:10:",
+        "export_config.formats[1] is ONNX, and servers of it compute in no BFLOAT16",
+        "let precision be FLOAT32 or FLOAT16.",
+    ),
+    config(
         "A format of the export twice",
         'exporter_type: "none"',
         'exporter_type: "none" formats: [SAVED_MODEL, ONNX, ONNX]',

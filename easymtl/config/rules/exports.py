@@ -137,7 +137,8 @@ def check_assets(review: Review) -> None:
 
 
 def check_formats(review: Review) -> None:
-    """The SavedModel is written in any case, and other formats hold no text."""
+    """The SavedModel is written in any case, and other formats hold no text and no products in bfloat16."""
+    precision = review.pipeline.export_config.precision
     formats = list(review.pipeline.export_config.formats)
     names = [(f"{_FORMATS}[{index}]", ExportConfig.Format.Name(one)) for index, one in enumerate(formats)]
     review.check_unique(names, "Leave one of them out.")
@@ -151,6 +152,9 @@ def check_formats(review: Review) -> None:
                 f"{quoted(texts)}: leave {name} out, or give the blocks numbers or embeddings of these features."
             )
             review.problem(path, text, *FEATURES)
+        if name != "SAVED_MODEL" and precision == ExportConfig.BFLOAT16:
+            text = f"is {name}, and servers of it compute in no BFLOAT16: let precision be FLOAT32 or FLOAT16."
+            review.problem(path, text, f"{_EXPORT}.precision")
 
 
 def _grouped(review: Review) -> Iterator[tuple[str, FeatureConfig]]:

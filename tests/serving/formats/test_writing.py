@@ -58,7 +58,7 @@ PACKED = {
 
 @pytest.mark.parametrize("network", [OnnxNetwork, OpenVinoNetwork])
 def test_packed_tensors_have_the_scores_of_the_saved_model(made, saved, network):
-    path = made.formats["ONNX" if network is OnnxNetwork else "OPENVINO"]
+    path = made.path / made.formats["ONNX" if network is OnnxNetwork else "OPENVINO"]
     other = network(path)
     packed = {**PACKED, "dense": np.float32([[0.5], [0], [-3]])}
     for rows in (3, 1):
@@ -73,12 +73,12 @@ def test_packed_tensors_have_the_scores_of_the_saved_model(made, saved, network)
 
 def test_no_rows_have_no_scores(made):
     nothing = {name: value[:0] for name, value in PACKED.items()}
-    assert all(len(value) == 0 for value in OnnxNetwork(made.formats["ONNX"]).ask(nothing).values())
+    assert all(len(value) == 0 for value in OnnxNetwork(made.path / made.formats["ONNX"]).ask(nothing).values())
 
 
 def test_what_is_no_number_is_none_in_both(made, saved):
     wanted = ask(saved, "encoded", PACKED)
-    found = OnnxNetwork(made.formats["ONNX"]).ask(PACKED)
+    found = OnnxNetwork(made.path / made.formats["ONNX"]).ask(PACKED)
     for name, value in wanted.items():
         if value.dtype.kind == "f":
             assert np.array_equal(np.isnan(found[name]), np.isnan(value))
@@ -87,11 +87,11 @@ def test_what_is_no_number_is_none_in_both(made, saved):
 @pytest.mark.parametrize("name", ["bag_ids", "bag_weights", "dense"])
 def test_tensors_of_unequal_rows_are_refused_by_name(made, name):
     with pytest.raises(RuntimeError, match=f"shape_of_{name}"):
-        OnnxNetwork(made.formats["ONNX"]).ask({**PACKED, name: PACKED[name][:1]})
+        OnnxNetwork(made.path / made.formats["ONNX"]).ask({**PACKED, name: PACKED[name][:1]})
 
 
 def test_the_file_says_what_it_takes(made):
-    model = onnx.load(str(made.formats["ONNX"]))
+    model = onnx.load(str(made.path / made.formats["ONNX"]))
     shapes = {
         one.name: [dim.dim_param or dim.dim_value for dim in one.type.tensor_type.shape.dim]
         for one in (*model.graph.input, *model.graph.output)
@@ -111,17 +111,17 @@ def test_the_file_says_what_it_takes(made):
 
 def test_triton_has_the_same_file(made):
     folder = made.path / "assets.extra" / "triton" / "model_dir"
-    assert os.path.samefile(folder / "1" / "model.onnx", made.formats["ONNX"])
+    assert os.path.samefile(folder / "1" / "model.onnx", made.path / made.formats["ONNX"])
 
 
 def test_large_tables_stand_in_a_file_of_their_own(trained, tmp_path, monkeypatch, made, saved):
     monkeypatch.setattr(parity, "score_apart", score_here)
     monkeypatch.setattr(onnx_file, "MOST_INLINE_BYTES", 100)
     done = export(trained.pipeline("export_config.formats=[ONNX]"), trained.checkpoint, tmp_path)
-    folder = done.formats["ONNX"].parent
+    folder = (done.path / done.formats["ONNX"]).parent
     assert {file.name for file in folder.iterdir()} == {"model.onnx", "model.onnx.data"}
     assert (folder / "model.onnx.data").stat().st_size > 1 << 16, "the second table begins at a page"
-    wanted, found = ask(saved, "encoded", PACKED), OnnxNetwork(done.formats["ONNX"]).ask(PACKED)
+    wanted, found = ask(saved, "encoded", PACKED), OnnxNetwork(done.path / done.formats["ONNX"]).ask(PACKED)
     np.testing.assert_allclose(found["probs_kind"], wanted["probs_kind"], rtol=1e-5, atol=1e-6)
     version = done.path / "assets.extra" / "triton" / "model_dir" / "1"
     assert os.path.samefile(version / "model.onnx.data", folder / "model.onnx.data")
@@ -153,4 +153,15 @@ def test_openvino_alone_leaves_no_file_of_onnx(trained, tmp_path, monkeypatch):
     done = export(pipeline, trained.checkpoint, tmp_path)
     assert [*done.formats] == ["OPENVINO"]
     assert not {"onnx", "triton"} & {file.name for file in (done.path / "assets.extra").iterdir()}
-    assert OpenVinoNetwork(done.formats["OPENVINO"]).num_rows == 16
+    assert OpenVinoNetwork(done.path / done.formats["OPENVINO"]).num_rows == 16
+
+
+@pytest.mark.parametrize("narrow", ["row_precision=INT8", "row_precision=BFLOAT16", "precision=FLOAT16"])
+def test_files_of_fewer_bytes_are_what_the_saved_model_is(trained, tmp_path, monkeypatch, narrow):
+    monkeypatch.setattr(parity, "score_apart", score_here)
+    options = ["export_config.formats=[ONNX, OPENVINO]", f"export_config.{narrow}", "export_config.max_auc_change=1"]
+    done = export(trained.pipeline(*options), trained.checkpoint, tmp_path)
+    wanted = ask(tf.saved_model.load(str(done.path)), "encoded", PACKED)
+    found = OnnxNetwork(done.path / done.formats["ONNX"]).ask(PACKED)
+    tolerance = max(done.parity.tolerance, 1e-5)
+    np.testing.assert_allclose(found["probs_click"], wanted["probs_click"], atol=tolerance)
