@@ -1,12 +1,10 @@
 import pytest
-from hypothesis import Phase, settings
+from hypothesis import settings
 
 pytest_plugins = ["tests.processes"]
 
 # The same examples in every run: what a run of the tests finds must not depend on luck.
 settings.register_profile("repeatable", derandomize=True)
-# For `make mutate`, to which it is enough that an example fails: a smaller one takes minutes to find.
-settings.register_profile("any_failure", settings.get_profile("repeatable"), phases=[Phase.explicit, Phase.generate])
 settings.load_profile("repeatable")
 
 

@@ -120,8 +120,7 @@ class ServingModel(tf.Module):
         With `export_config.export_features`, what the features have read is among the outputs of raw columns.
         """
         form, packing = self.form, self._feature_set.packing
-        embeddings = self._ranker().embeddings
-        tables = self._tables = ServedTables(embeddings, self._precision.rows, self._gives_up_tables)
+        tables = self._served_tables()
         specs = self._column_specs()
         encoder = traced_once(self._packed, specs)
         scores = self._scores(tables)
@@ -160,11 +159,16 @@ class ServingModel(tf.Module):
 
     def convertible(self) -> Signature:
         """Returns `encoded` without text and without assertions, for formats that have none."""
-        assert self._tables is not None, "signatures come first"
-        packing, scores = self._feature_set.packing, self._scores(self._tables)
+        packing, scores = self._feature_set.packing, self._scores(self._served_tables())
         return Signature(
             lambda request: scores(reshaped_packed(request, packing.tensors)), packing.specs(self.form.num_rows)
         )
+
+    def _served_tables(self) -> ServedTables:
+        """Returns the tables, which are made when they are asked for first."""
+        if self._tables is None:
+            self._tables = ServedTables(self._ranker().embeddings, self._precision.rows, self._gives_up_tables)
+        return self._tables
 
     def _user_once(self, form: UserForm, scores: Callable[[Tensors], Tensors]) -> Signature:
         def serve(request: Tensors) -> Tensors:

@@ -94,8 +94,12 @@ def _run(job: dict, folder: Path, told: Path) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (_MOST_BYTES, _MOST_BYTES))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
+        import hypothesis
         import pytest
 
+        # It is enough that an example fails: to look for the smallest takes minutes and gigabytes.
+        phases = [hypothesis.Phase.explicit, hypothesis.Phase.generate]
+        hypothesis.settings.register_profile("any_failure", derandomize=True, phases=phases)
         own = ["-x", "-q", "-p", "no:cacheprovider", "--import-mode=importlib", "--override-ini=addopts="]
         own.append("--hypothesis-profile=any_failure")
         code = pytest.main([*own, f"--basetemp={folder / 'pytest'}", *job["tests"]], plugins=[_Plugin(told)])
