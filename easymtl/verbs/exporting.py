@@ -200,8 +200,8 @@ def print_export(done: Export, terminal: Terminal, kind: str = "SavedModel") -> 
         difference = f"largest difference {parity.largest_difference:.1e}"
         blanked = f" and {parity.num_blanked:,} with a value missing" if parity.num_blanked else ""
         rows = f"{parity.num_rows:,} rows{blanked}"
-        allowed = f" of {parity.tolerance:.1e} allowed"
-        compared = f"equal on {rows}, {difference}{allowed}, loaded without easymtl"
+        allowed = f"within {parity.tolerance:.1e} of the largest score of its output"
+        compared = f"equal on {rows}, {difference}, {allowed}, loaded without easymtl"
     values = {
         kind: done.path,
         "checkpoint": f"step {done.checkpoint.step}",

@@ -53,6 +53,8 @@ def infer(model: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]
     try:
         with urllib.request.urlopen(request, timeout=_SECONDS) as answer:
             return _outputs(answer.read(), answer.headers.get(LENGTH))
+    except ValueError as error:
+        raise UserError(f"{model} answers with tensors that cannot be read: {error}") from None
     except urllib.error.HTTPError as error:
         raise UserError(f"{model} answers {error.code}: {error.read().decode(errors='replace')[:1000]}") from None
     except OSError as error:

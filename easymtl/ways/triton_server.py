@@ -27,15 +27,20 @@ _FIND = (
     "import os, sys, importlib.util as u; s = u.find_spec('pytriton'); assert s and u.find_spec('onnxruntime'); "
     "import numpy; print(os.path.dirname(s.origin)); print('%d.%d' % sys.version_info[:2]); print(numpy.__version__)"
 )
+_OF_PYTHON = ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV")
 _SECONDS = 60
+
+
+def python() -> str:
+    """Returns the Python in whose environment the server is looked for."""
+    return os.environ.get(PYTHON, sys.executable)
 
 
 @cache
 def find_server() -> tuple[Path, str, str] | None:
     """Returns the folder of the package that has the server, the version of its Python, and that of NumPy there."""
-    python = os.environ.get(PYTHON, sys.executable)
     try:
-        run = subprocess.run([python, "-c", _FIND], capture_output=True, text=True, check=False)
+        run = subprocess.run([python(), "-c", _FIND], capture_output=True, text=True, check=False)
     except OSError:
         return None
     if run.returncode != 0:
@@ -103,10 +108,12 @@ def _lay_out(folder: Path, package: Path, version: str, source: Path) -> None:
 
 
 def _environment(package: Path) -> dict[str, str]:
+    """Returns the variables of the server, whose Python is the first on PATH: packages of another one are kept out."""
     site = package.parent
+    path = os.pathsep.join([str(Path(python()).parent), os.environ.get("PATH", os.defpath)])
     libraries = [os.environ.get("LD_LIBRARY_PATH"), str(site / "nvidia_pytriton.libs")]
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONHOME"}
-    return {**kept, "LD_LIBRARY_PATH": ":".join(filter(None, libraries)), PACKAGES: str(site)}
+    kept = {name: value for name, value in os.environ.items() if name not in _OF_PYTHON}
+    return {**kept, "PATH": path, "LD_LIBRARY_PATH": ":".join(filter(None, libraries)), PACKAGES: str(site)}
 
 
 def _free_port() -> int:
