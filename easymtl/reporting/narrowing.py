@@ -3,7 +3,7 @@
 import math
 
 from easymtl.reporting.formats import bytes_text, number_text
-from easymtl.serving.export import Export
+from easymtl.serving.exported import Export
 from easymtl.serving.narrowing import NUM_ROWS, Narrowing
 
 

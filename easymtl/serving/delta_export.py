@@ -19,7 +19,8 @@ from easymtl.serving.delta_base import Base, find_base, materialize
 from easymtl.serving.delta_folders import SUFFIX, new_version
 from easymtl.serving.delta_rows import shown
 from easymtl.serving.delta_writer import DeltaWriter, Places
-from easymtl.serving.export import Export, write_export
+from easymtl.serving.export import write_export
+from easymtl.serving.exported import Export
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from easymtl.reporting.narrowing import narrowing_lines
 from easymtl.reporting.tables import key_values
 from easymtl.reporting.terminal import print_line
 from easymtl.serving.delta_export import DeltaExport, export_since
-from easymtl.serving.export import Export, export
+from easymtl.serving.export import export
+from easymtl.serving.exported import Export
 from easymtl.serving.narrowing import TooNarrow
 from easymtl.serving.placement import Placement
 from easymtl.serving.saved_model_scorer import newest_export, step_of_export

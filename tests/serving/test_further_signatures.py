@@ -14,7 +14,7 @@ from easymtl.features.columns import as_requested, tensor_of
 from easymtl.features.encoder import Encoder
 from easymtl.protos.example_pb2 import Example
 from easymtl.scoring.scorer import RankerScorer
-from easymtl.serving.export import missing_values
+from easymtl.serving.exported import missing_values
 from easymtl.serving.saved_model import ServingModel
 from easymtl.serving.signature_listing import list_signatures
 from easymtl.serving.signatures import names_of, save

@@ -11,7 +11,8 @@ from easymtl.errors import UserError
 from easymtl.features.encoder import Encoder
 from easymtl.features.feature_set import FeatureSet
 from easymtl.serving import export as exporting
-from easymtl.serving.export import export, missing_values
+from easymtl.serving.export import export
+from easymtl.serving.exported import missing_values
 from easymtl.serving.proof_rows import _compact, proof_rows
 
 pytestmark = pytest.mark.usefixtures("op_by_op")
