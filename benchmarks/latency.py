@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.sample_data import CONFIGS, DataMissing, data_overrides, sample_names
+from benchmarks.sample_data import CONFIGS, DataMissing, data_overrides, sample_name
 from easymtl.config import Config, load_config
 from easymtl.verbs.tensorflow_start import start_tensorflow
 
@@ -194,15 +194,13 @@ def table(name: str, found: Mapping[str, Mapping[str, Mapping[str, Latency]]]) -
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", default=DEFAULT_CONFIGS, help="sample configs")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", type=sample_name, default=DEFAULT_CONFIGS, help="sample configs"
+    )
     parser.add_argument("--calls", type=int, default=1000, help="of one row")
     parser.add_argument("--threads", nargs="+", default=["1,1", "2,2"], help="between operations, within an operation")
     parser.add_argument("--out", type=Path, default=RESULTS)
-    options = parser.parse_args(arguments)
-    unknown = set(options.names) - set(sample_names())
-    if unknown:
-        parser.error(f"no such sample config: {', '.join(sorted(unknown))}")
-    return options
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.sample_data import ROOT, DataMissing, sample_paths
-from benchmarks.serving_exports import SampleExport, export_apart
+from benchmarks.sample_data import ROOT, sample_paths
+from benchmarks.serving_exports import SampleExport, sample_exports
 from easymtl.errors import UserError
 
 CONFIGS = (
@@ -69,12 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     pythons = {one: environment(one, options.environments / one, options.python) for one in options.versions}
     rows: list[tuple[str, str, str, Found]] = []
     with tempfile.TemporaryDirectory() as folder:
-        for name in options.names:
-            try:
-                made = export_apart(name, Path(folder))
-            except DataMissing as error:
-                print(f"{name}: left out: {error}", flush=True)
-                continue
+        for name, made in sample_exports(options.names, Path(folder)):
             wanted = {loader: scores_of(made, Path(sys.executable), loader) for loader in LOADERS}
             for version, python in pythons.items():
                 rows += [(name, version, loader, _tried(made, python, loader, wanted[loader])) for loader in LOADERS]

@@ -38,6 +38,17 @@ def sample_names() -> list[str]:
     return sorted(path.stem for path in CONFIGS.glob("*.config"))
 
 
+def sample_name(text: str) -> str:
+    """Returns the name of a sample config, for a parser of arguments.
+
+    Raises:
+        ArgumentTypeError: there is none of the name.
+    """
+    if text not in sample_names():
+        raise argparse.ArgumentTypeError(f"no such sample config: {text}")
+    return text
+
+
 def sample_paths() -> list[Path]:
     """Returns the paths of all sample configs, those of the tour through all fields at the end."""
     return [path for folder in (CONFIGS, TOUR) for path in sorted(folder.glob("*.config"))]

@@ -4,13 +4,13 @@ The memory and the graphs of training are not to be those of a server.
 """
 
 import multiprocessing
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
-from benchmarks.sample_data import data_overrides, sample_path
+from benchmarks.sample_data import DataMissing, data_overrides, sample_path
 from easymtl.config import load_config, view
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.verbs.tensorflow_start import start_tensorflow
@@ -40,6 +40,23 @@ class SampleExport:
     examples: pa.Array
     num_rows: int
     num_users: int
+
+
+def sample_exports(
+    names: Sequence[str], folder: Path, further: Sequence[str] = ()
+) -> Iterator[tuple[str, SampleExport]]:
+    """Yields name and export of each sample config; one whose data is not there is left out, in so many words.
+
+    Args:
+        names: of the configs.
+        folder: where they are made.
+        further: overrides of the configs.
+    """
+    for name in names:
+        try:
+            yield name, export_apart(name, folder, further)
+        except DataMissing as error:
+            print(f"{name}: left out: {error}", flush=True)
 
 
 def export_apart(name: str, folder: Path, further: Sequence[str] = ()) -> SampleExport:

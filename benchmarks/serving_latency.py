@@ -3,7 +3,7 @@
     python -m benchmarks.serving_latency [NAME ...] [--calls 300]
 
 Each sample config trains for some steps and is exported. A process of its own runs the SavedModel in a session, as
-servers do, and the ONNX file of the export, or one that is converted if `tf2onnx` is installed; each has one thread.
+servers do, and the ONNX file of the export if `easymtl[onnx]` is installed; each has one thread.
 The kinds of call take turns, with other rows each time:
 
     serving_default   raw columns to scores
@@ -16,12 +16,9 @@ are of medians of one run.
 """
 
 import argparse
-import importlib.util
 import json
 import multiprocessing
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -33,8 +30,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.latency import BATCHES, Latency, latency
-from benchmarks.sample_data import DataMissing, sample_names
-from benchmarks.serving_exports import SampleExport, export_apart
+from benchmarks.sample_data import sample_name
+from benchmarks.serving_exports import SampleExport, sample_exports
 
 RESULTS = Path(__file__).parent / "results" / "serving_latency.json"
 CONFIGS = ("dbmtl_on_livestream", "mmoe_on_census")
@@ -55,13 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
     found: dict[str, Found] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for name in options.names:
-            try:
-                made = export_apart(name, Path(folder))
-            except DataMissing as error:
-                print(f"{name}: left out: {error}", flush=True)
-                continue
-            onnx = onnx_file(made.path, Path(folder) / f"{name}.onnx")
+        for name, made in sample_exports(options.names, Path(folder), with_onnx()):
+            onnx = onnx_file(made.path)
             found[name] = in_one_thread(measure, made, onnx, options.calls)
     if not found:
         return
@@ -88,24 +80,21 @@ def in_one_thread(work: Callable, *arguments: Any) -> Any:
             os.environ.update({} if value is None else {name: value})
 
 
-def onnx_file(export: Path, converted: Path) -> Path | None:
-    """Returns the ONNX file of an export, or one that is converted; None, with a reason that is printed, without."""
+def with_onnx() -> list[str]:
+    """Returns what makes an export write an ONNX file; nothing, with a reason that is printed, where it cannot."""
+    from easymtl.serving.formats.packages import missing_packages
+
+    asked = ["export_config.formats=[SAVED_MODEL, ONNX]"]
+    absent = missing_packages("ONNX")
+    if absent:
+        print(f"onnxruntime is left out, as {', '.join(absent)} is not installed.", flush=True)
+    return [] if absent else asked
+
+
+def onnx_file(export: Path) -> Path | None:
+    """Returns the ONNX file of an export, None if it has none."""
     own = export / "assets.extra" / "onnx" / "model.onnx"
-    if importlib.util.find_spec("onnxruntime") is None:
-        print("onnxruntime is not installed: it is left out.", flush=True)
-        return None
-    if own.exists():
-        return own
-    if importlib.util.find_spec("tf2onnx") is None:
-        print("The export has no ONNX file, and tf2onnx is not installed: onnxruntime is left out.", flush=True)
-        return None
-    command = [sys.executable, "-m", "tf2onnx.convert", "--saved-model", str(export), "--signature_def", PACKED]
-    command += ["--opset", "18", "--output", str(converted)]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
-    if run.returncode:
-        print(f"onnxruntime is left out, as tf2onnx failed:\n{run.stderr[-1000:]}", flush=True)
-        return None
-    return converted
+    return own if own.exists() else None
 
 
 def measure(made: SampleExport, onnx: Path | None, calls: int) -> Found:
@@ -201,14 +190,10 @@ def table(found: Mapping[str, Found]) -> str:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", default=CONFIGS, help="sample configs")
+    parser.add_argument("names", nargs="*", metavar="NAME", type=sample_name, default=CONFIGS, help="sample configs")
     parser.add_argument("--calls", type=int, default=300, help="of one row")
     parser.add_argument("--out", type=Path, default=RESULTS)
-    options = parser.parse_args(arguments)
-    unknown = set(options.names) - set(sample_names())
-    if unknown:
-        parser.error(f"no such sample config: {', '.join(sorted(unknown))}")
-    return options
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from easymtl.cli.options import (
     add_checkpoint,
     add_field,
     add_model_choice,
+    add_rows,
     add_tasks,
     add_training_fields,
     add_verb,
@@ -106,9 +107,7 @@ def _add_predict(verbs) -> None:
     parser = add_verb(verbs, "predict", "Score CSV, Parquet or TFRecord files into a Parquet file.")
     add_tasks(parser)
     add_model_choice(parser)
-    parser.add_argument(
-        "--input", type=path, required=True, metavar="PATHS", help="files, globs or folders, separated by commas"
-    )
+    add_rows(parser)
     parser.add_argument(
         "--output", type=path, required=True, metavar="PATH", help="a .parquet file or a folder, local or s3://"
     )
@@ -156,9 +155,7 @@ def _add_verify(verbs) -> None:
         metavar="EXPORT",
         help="an export, or a folder of numbered ones, of which the newest is taken",
     )
-    parser.add_argument(
-        "--input", type=path, required=True, metavar="PATHS", help="files, globs or folders, separated by commas"
-    )
+    add_rows(parser)
     parser.add_argument(
         "--with",
         dest="ways",

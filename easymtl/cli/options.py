@@ -108,3 +108,10 @@ def add_model_choice(parser: argparse.ArgumentParser) -> None:
     """Adds the choice of what scores: a checkpoint or a SavedModel."""
     add_checkpoint(parser)
     parser.add_argument("--saved_model", type=path, metavar="DIR", help="use this SavedModel instead of a checkpoint")
+
+
+def add_rows(parser: argparse.ArgumentParser) -> None:
+    """Adds the files of the rows that are scored."""
+    parser.add_argument(
+        "--input", type=path, required=True, metavar="PATHS", help="files, globs or folders, separated by commas"
+    )

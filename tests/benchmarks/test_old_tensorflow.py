@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from benchmarks import old_tensorflow
+from benchmarks import old_tensorflow, serving_exports
 from benchmarks.old_tensorflow import CONFIGS, Found, compared, environment, main, table
 from benchmarks.serving_exports import SampleExport
 from easymtl.errors import UserError
@@ -55,7 +55,7 @@ def test_it_ends_with_1_if_a_release_does_not_score_the_same(monkeypatch, capsys
             raise answer
         return answer
 
-    monkeypatch.setattr(old_tensorflow, "export_apart", lambda name, folder: made)
+    monkeypatch.setattr(serving_exports, "export_apart", lambda name, folder, further: made)
     monkeypatch.setattr(old_tensorflow, "scores_of", scores)
     monkeypatch.setattr(old_tensorflow, "environment", lambda version, folder, python: folder / "bin" / "python")
     assert main([CONFIGS[0], "--environments", str(tmp_path)]) == code

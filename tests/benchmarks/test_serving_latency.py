@@ -1,6 +1,6 @@
-from benchmarks import serving_latency
 from benchmarks.latency import Latency
-from benchmarks.serving_latency import ENCODE, ONNX, PACKED, TEXT, in_turns, onnx_file, table
+from benchmarks.serving_latency import ENCODE, ONNX, PACKED, TEXT, in_turns, onnx_file, table, with_onnx
+from easymtl.serving.formats import packages
 
 
 def took(milliseconds):
@@ -24,15 +24,15 @@ def test_kinds_take_turns_and_the_warm_up_does_not_count():
     assert all(len(seconds) == 2 and min(min(one) for one in seconds) >= 0 for seconds in found.values())
 
 
-def test_the_onnx_file_of_the_export_is_taken_first(tmp_path, monkeypatch, capsys):
-    installed = {"onnxruntime"}
-    monkeypatch.setattr(serving_latency.importlib.util, "find_spec", lambda name: name in installed or None)
+def test_an_export_has_an_onnx_file_where_the_packages_are(tmp_path, monkeypatch, capsys):
+    absent = ["onnxruntime"]
+    monkeypatch.setattr(packages, "missing_packages", lambda name: absent)
+    assert with_onnx() == []
+    assert "onnxruntime is not installed" in capsys.readouterr().out
+    absent.clear()
+    assert with_onnx() == ["export_config.formats=[SAVED_MODEL, ONNX]"]
+    assert onnx_file(tmp_path) is None
     own = tmp_path / "assets.extra" / "onnx" / "model.onnx"
-    assert onnx_file(tmp_path, tmp_path / "x.onnx") is None
-    assert "tf2onnx is not installed" in capsys.readouterr().out
     own.parent.mkdir(parents=True)
     own.touch()
-    assert onnx_file(tmp_path, tmp_path / "x.onnx") == own
-    installed.clear()
-    assert onnx_file(tmp_path, tmp_path / "x.onnx") is None
-    assert "onnxruntime is not installed" in capsys.readouterr().out
+    assert onnx_file(tmp_path) == own

@@ -17,6 +17,11 @@ def further_formats(pipeline: Pipeline) -> list[str]:
     return sorted({ExportConfig.Format.Name(one) for one in pipeline.export_config.formats} & set(_NEEDED))
 
 
+def missing_packages(name: str) -> list[str]:
+    """Returns the packages of a format that are not installed."""
+    return [package for package in _NEEDED[name] if find_spec(package) is None]
+
+
 def require_packages(pipeline: Pipeline) -> None:
     """Looks for the packages that write the formats of an export, before a training makes what could not be written.
 
@@ -24,7 +29,7 @@ def require_packages(pipeline: Pipeline) -> None:
         UserError: one is not installed.
     """
     for one in further_formats(pipeline):
-        absent = [package for package in _NEEDED[one] if find_spec(package) is None]
+        absent = missing_packages(one)
         if absent:
             raise UserError(
                 f"export_config.formats has {one}, for which {', '.join(absent)} "
