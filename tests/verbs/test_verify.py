@@ -9,6 +9,7 @@ from easymtl.errors import UserError
 from easymtl.ways import registry
 from easymtl.ways.tensorflow_apart import TensorFlow
 from easymtl.ways.way import Unsayable
+from tests.serving.small_versions import write_delta
 from tests.ways.conftest import ask_here, export, rows  # noqa: F401
 from tests.ways.test_ways import Changed
 from tests.ways.tiny_export import CONFIG
@@ -158,3 +159,23 @@ def test_rows_that_lack_a_column(run, tmp_path):
     pq.write_table(pa.table({"user id": ["u"]}), tmp_path / "short.parquet")
     code, _, err = run(paths=str(tmp_path / "short.parquet"))
     assert code == 2 and "short.parquet" in err and '"' in err
+
+
+def test_a_delta_is_joined_and_kept_where_it_is_told_to(export, rows, tmp_path, capsys):  # noqa: F811
+    base = shutil.copytree(export, tmp_path / "1")
+    write_delta(base, shutil.copytree(export, tmp_path / "two"), tmp_path / "2.delta")
+    asked = ["verify", str(tmp_path / "2.delta"), "--input", str(rows), "--with", "tensorflow"]
+    assert main(asked) == 0
+    assert not (tmp_path / "kept").exists()
+    assert main([*asked, "--write", str(tmp_path / "kept")]) == 0
+    kept = tmp_path / "kept" / "2"
+    assert (kept / "saved_model.pb").read_bytes() == (export / "saved_model.pb").read_bytes()
+    capsys.readouterr()
+    assert main([*asked, "--write", str(tmp_path / "kept")]) == 2
+    assert "is there already" in capsys.readouterr().err
+
+
+def test_a_whole_export_has_nothing_to_be_joined(export, rows, tmp_path, capsys):  # noqa: F811
+    assert main(["verify", str(export), "--input", str(rows), "--write", str(tmp_path / "kept")]) == 2
+    assert "is no delta, and there is nothing to be joined" in capsys.readouterr().err
+    assert not (tmp_path / "kept").exists()

@@ -1,5 +1,7 @@
 """The ways through files beside a SavedModel give its scores; the server of Triton does where there is one."""
 
+import io
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +14,7 @@ from easymtl.serving import parity
 from easymtl.serving.export import export
 from easymtl.serving.form_of_export import form_of
 from easymtl.serving.request_rows import as_sent
-from easymtl.ways import triton_server
+from easymtl.ways import kserve, triton_server
 from easymtl.ways.kserve import infer
 from easymtl.ways.onnx import Onnx
 from easymtl.ways.openvino import OpenVino
@@ -113,3 +115,23 @@ def test_without_the_wheel_it_says_how_to_get_it(monkeypatch):
     triton_server.find_server.cache_clear()
     assert "pip install nvidia-pytriton" in Triton().absent()
     triton_server.find_server.cache_clear()
+
+
+def test_tritons_python_is_that_of_its_own_environment_whichever_is_active(monkeypatch, tmp_path):
+    monkeypatch.setenv(triton_server.PYTHON, "/own/bin/python")
+    for name, value in {"PATH": "/active/bin", "PYTHONPATH": "/active", "VIRTUAL_ENV": "/active"}.items():
+        monkeypatch.setenv(name, value)
+    found = triton_server._environment(tmp_path / "pytriton")
+    assert found["PATH"].split(":") == ["/own/bin", "/active/bin"]
+    assert not {"PYTHONPATH", "VIRTUAL_ENV"} & found.keys()
+
+
+def test_an_answer_without_its_values_is_told(monkeypatch):
+    header = json.dumps(
+        {"outputs": [{"name": "y", "datatype": "FP32", "shape": [2], "parameters": {"binary_data_size": 0}}]}
+    )
+    answer = io.BytesIO(header.encode())
+    answer.headers = {kserve.LENGTH: str(len(header))}
+    monkeypatch.setattr(kserve.urllib.request, "urlopen", lambda *_, **__: answer)
+    with pytest.raises(UserError, match="answers with tensors that cannot be read: cannot reshape array of size 0"):
+        infer("http://localhost/v2/models/m", {"ids": np.zeros([2, 1], np.int64)})
