@@ -136,11 +136,39 @@ class StartedFrom:
 
 
 @dataclass(frozen=True)
+class Gates:
+    """How much tasks have drawn on each expert was measured.
+
+    Attributes:
+        step: updates made.
+        weights: name of the gate, the task it is of or, between levels, its level and task -> name of the expert -> mean
+            weight over the rows that were looked at; those of a gate sum to 1.
+    """
+
+    step: int
+    weights: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Something that takes a while begins; it ends when the next event of the same source comes.
+
+    Attributes:
+        name: one of `reading`, `building`, `tracing`, `measuring precision`, `training`, `evaluating`, `saving`,
+            `exporting`, `proving the export`, or a verb's own.
+        detail: what of, one short phrase; may be empty.
+    """
+
+    name: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
 class Note:
     """Something to know: one sentence."""
 
     text: str
 
 
-Event = Started | Progress | Summary | GradientConflict | Evaluated | Saved | StartedFrom | Note
+Event = Started | Progress | Summary | GradientConflict | Gates | Evaluated | Saved | StartedFrom | Phase | Note
 Listener = Callable[[Event], None]
