@@ -13,11 +13,11 @@ from collections.abc import Callable, Sequence
 
 from google.protobuf import text_format
 
+from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.config import view
 from easymtl.errors import quoted
 from easymtl.protos.model_pb2 import ModelConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.verbs.tensorflow_start import start_tensorflow
 
 if __name__ == "__main__":
     start_tensorflow()

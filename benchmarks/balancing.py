@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.synth import write
-from easymtl.verbs.tensorflow_start import start_tensorflow
 
 if __name__ == "__main__":
     start_tensorflow()

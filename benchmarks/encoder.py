@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from google.protobuf import text_format
 
 from benchmarks.histories import LONGEST, MEAN, lengths_of
-from easymtl.verbs.tensorflow_start import start_tensorflow
+from easymtl.api.tensorflow_start import start_tensorflow
 
 _TABLE = "hash_bucket_size: 100000 embedding_dim: 16"
 _HISTORY = 'input_names: "h" feature_type: SequenceFeature'

@@ -20,8 +20,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.sample_data import DataMissing, data_overrides, sample_path
+from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.config import Config, load_config
-from easymtl.verbs.tensorflow_start import start_tensorflow
 
 DEFAULT_CONFIGS = ("dbmtl_on_livestream",)
 PRECISIONS = (

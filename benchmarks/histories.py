@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from easymtl.verbs.tensorflow_start import start_tensorflow
+from easymtl.api.tensorflow_start import start_tensorflow
 
 NUM_FEATURES = 18
 BAR = 1.6

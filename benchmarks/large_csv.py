@@ -94,7 +94,7 @@ def _source(path: str):
 
 
 def _read_all(path: str) -> None:
-    from easymtl.verbs.tensorflow_start import start_tensorflow
+    from easymtl.api.tensorflow_start import start_tensorflow
 
     start_tensorflow()
     from easymtl.data.feed import MIN_WINDOW_ROWS, Feed
@@ -114,7 +114,7 @@ def _read_all(path: str) -> None:
 
 def _move(model_dir: str, block: int) -> None:
     """Moves the position that the newest checkpoint holds to the beginning of a block."""
-    from easymtl.verbs.tensorflow_start import start_tensorflow
+    from easymtl.api.tensorflow_start import start_tensorflow
 
     start_tensorflow()
     from easymtl.checkpoints.folder import CheckpointFolder

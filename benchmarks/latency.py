@@ -28,8 +28,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.sample_data import CONFIGS, DataMissing, data_overrides, sample_name
+from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.config import Config, load_config
-from easymtl.verbs.tensorflow_start import start_tensorflow
 
 RESULTS = Path(__file__).parent / "results" / "latency.json"
 DEFAULT_CONFIGS = ("dbmtl_on_taobao", "mmoe_on_census")

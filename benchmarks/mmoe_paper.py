@@ -29,10 +29,10 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.kept_rows import KeptRows, Value
+from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.config import load_config
 from easymtl.synth import best_reachable, write
 from easymtl.synth.mmoe_paper import COSINES
-from easymtl.verbs.tensorflow_start import start_tensorflow
 
 FOLDER = Path(__file__).parent
 MODELS = ("shared_bottom", "mmoe")

@@ -31,8 +31,8 @@ from rich.table import Table
 
 from benchmarks.kept_rows import KeptRows, Value
 from benchmarks.sample_data import CONFIGS, DataMissing, data_overrides
+from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.config import load_config, view
-from easymtl.verbs.tensorflow_start import start_tensorflow
 
 RESULTS = Path(__file__).parent / "results" / "precision.csv"
 KEYS = ("config", "rows", "seed", "precision", "task")

@@ -63,7 +63,7 @@ def _own_peak() -> int | None:
 
 
 def _train_and_tell(config: str, overrides: Sequence[str]) -> None:
-    from easymtl.verbs.tensorflow_start import start_tensorflow
+    from easymtl.api.tensorflow_start import start_tensorflow
 
     start_tensorflow()
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from benchmarks.sample_data import DataMissing, data_overrides, sample_path
+from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.config import load_config, view
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.verbs.tensorflow_start import start_tensorflow
 
 TRAINING_STEPS = 20
 _ROWS, _EVAL_ROWS = 20_000, 5_000

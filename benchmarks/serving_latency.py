@@ -105,7 +105,7 @@ def measure(made: SampleExport, onnx: Path | None, calls: int) -> Found:
         onnx: its ONNX file; None for none.
         calls: of one row; larger batches have fewer.
     """
-    from easymtl.verbs.tensorflow_start import start_tensorflow
+    from easymtl.api.tensorflow_start import start_tensorflow
 
     start_tensorflow()
     from easymtl.server.model import Model

@@ -9,7 +9,7 @@ from contextlib import ExitStack, closing
 from datetime import date
 from pathlib import Path
 
-from easymtl.verbs.tensorflow_start import start_tensorflow
+from easymtl.api.tensorflow_start import start_tensorflow
 
 start_tensorflow()
 

@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def measure(made: SampleExport, items: int, calls: int) -> dict[str, Cost]:
     """Returns what both forms of request cost. For a process of its own."""
-    from easymtl.verbs.tensorflow_start import start_tensorflow
+    from easymtl.api.tensorflow_start import start_tensorflow
 
     start_tensorflow()
     from easymtl.server.model import Model

@@ -23,11 +23,11 @@ from rich.console import Console as Terminal
 
 from benchmarks.config_coverage import print_report, read_samples
 from benchmarks.sample_data import ROOT, DataMissing, data_overrides, sample_path, sample_paths
+from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.config import load_config, view
 from easymtl.errors import UserError
 from easymtl.reporting.tables import make_table
 from easymtl.reporting.terminal import open_terminal, print_line
-from easymtl.verbs.tensorflow_start import start_tensorflow
 
 ROWS, EVAL_ROWS = 100_000, 20_000
 _LOG_STEPS = 10

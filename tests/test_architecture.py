@@ -36,10 +36,11 @@ ROOMS = [
     "server",
     "ways",
     "reporting",
+    "api",
     "verbs",
     "cli",
 ]
-# In no line of the house: everyone may use `errors`, only the verbs `synth`.
+# In no line of the house: everyone may use `errors`, only the verbs and what they call `synth`.
 MODULES = sorted(
     path.relative_to(ROOT)
     for path in PACKAGE.rglob("*.py")
@@ -80,7 +81,9 @@ def test_imports_go_up_the_list_only(path):
         if not module.startswith("easymtl.") or used in ("errors", "__version__", room):
             continue
         if "synth" in (room, used):
-            assert (room, used) in {("verbs", "synth"), ("synth", "errors")}, f"{path} imports {module}"
+            assert (room, used) in {("verbs", "synth"), ("api", "synth"), ("synth", "errors")}, (
+                f"{path} imports {module}"
+            )
         else:
             assert ROOMS.index(used) < ROOMS.index(room), f"{path} imports {module}"
 

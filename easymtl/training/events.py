@@ -141,8 +141,8 @@ class Gates:
 
     Attributes:
         step: updates made.
-        weights: name of the gate, the task it is of or, between levels, its level and task -> name of the expert -> mean
-            weight over the rows that were looked at; those of a gate sum to 1.
+        weights: name of the gate, the task it is of or, between levels, its level and task -> name of the expert ->
+            mean weight over the rows that were looked at; those of a gate sum to 1.
     """
 
     step: int

@@ -76,7 +76,7 @@ def check_data(config: Config, part: str, paths: str) -> list[str]:
 
 def _check_graph(config: Config) -> None:
     """Lets the shapes of a block graph be walked, for which nothing has to be trained."""
-    from easymtl.verbs.tensorflow_start import start_tensorflow
+    from easymtl.api.tensorflow_start import start_tensorflow
 
     start_tensorflow()
     from easymtl.features.feature_set import FeatureSet
@@ -94,7 +94,7 @@ def _check_graph(config: Config) -> None:
 
 
 def _print_network(config: Config) -> None:
-    from easymtl.verbs.tensorflow_start import start_tensorflow
+    from easymtl.api.tensorflow_start import start_tensorflow
 
     start_tensorflow()
     from easymtl.reporting.network import print_network

@@ -3,12 +3,12 @@
 from argparse import Namespace
 from pathlib import Path
 
+from easymtl.api.data_files import require_files
+from easymtl.api.overwriting import model_folders, require_apart
+from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.config import load_config, view
 from easymtl.errors import UserError
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.verbs.data_files import require_files
-from easymtl.verbs.overwriting import model_folders, require_apart
-from easymtl.verbs.tensorflow_start import start_tensorflow
 
 
 def run(options: Namespace) -> None:
@@ -31,19 +31,17 @@ def run(options: Namespace) -> None:
             raise UserError(f"{output}: cannot be written: it is a folder. Name a file, such as {output}/result.json.")
     require_files(options.input or view.eval_input(config.pipeline))
     start_tensorflow()
+    from easymtl.api.opening import open_chosen
     from easymtl.reporting.formats import counted
     from easymtl.reporting.results import flat_counts, write_results
     from easymtl.reporting.tables import print_counts, print_metrics
     from easymtl.reporting.terminal import open_terminal, print_line
-    from easymtl.scoring.evaluation import evaluate
-    from easymtl.tasks.build import build_tasks
-    from easymtl.verbs.model_choice import choose_scorer
 
     pipeline = config.pipeline
-    scorer, source, step = choose_scorer(pipeline, options)
-    result = evaluate(pipeline, build_tasks(pipeline), scorer, options.input)
+    model = open_chosen(config, options.checkpoint, options.saved_model)
+    result = model.evaluate_files(options.input)
     terminal = open_terminal()
-    title = f"{source}: {counted(result.num_examples, 'row')} in {result.seconds:.1f} s"
+    title = f"{model.source}: {counted(result.num_examples, 'row')} in {result.seconds:.1f} s"
     towers = view.result_rows(pipeline)
     print_metrics(result.metrics, towers, terminal, title, result.warnings)
     print_counts(result.counts, result.num_examples, result.skipped_rows, terminal)
@@ -53,7 +51,7 @@ def run(options: Namespace) -> None:
         print_line(terminal, "Nothing was written: name a file with --output to keep this result.")
         return
     oddities = flat_counts(result.counts, result.skipped_rows)
-    write_results(output, result.metrics, step, result.num_examples, oddities)
+    write_results(output, result.metrics, model.step, result.num_examples, oddities)
     print_line(terminal, f"Wrote {output}")
 
 

@@ -3,10 +3,10 @@
 from argparse import Namespace
 from pathlib import Path
 
+from easymtl.api.overwriting import model_folders, require_apart
+from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.config import load_config
 from easymtl.serving.formats.packages import require_packages
-from easymtl.verbs.overwriting import model_folders, require_apart
-from easymtl.verbs.tensorflow_start import start_tensorflow
 
 
 def run(options: Namespace) -> None:
@@ -24,7 +24,7 @@ def run(options: Namespace) -> None:
     require_apart(config, [("--export_dir", folder / "0")], models=models)
     require_packages(config.pipeline)
     start_tensorflow()
+    from easymtl.api.exporting import export_chosen
     from easymtl.reporting.terminal import open_terminal
-    from easymtl.verbs.exporting import export_chosen
 
     export_chosen(config, options.checkpoint, folder, open_terminal(), options.since)

@@ -6,9 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from easymtl.api.overwriting import require_apart_from_training
+from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.config import load_config
-from easymtl.verbs.overwriting import require_apart_from_training
-from easymtl.verbs.tensorflow_start import start_tensorflow
 
 if TYPE_CHECKING:
     from easymtl.training.transfer import Transfer

@@ -8,14 +8,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from easymtl.api.data_files import require_all_columns, require_files
+from easymtl.api.overwriting import model_folders, require_apart
+from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.config import Config, load_config, view
 from easymtl.config.names import IMPORTANCE_WAYS
 from easymtl.data.remote import is_remote
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.reporting.rates_files import rates_files
-from easymtl.verbs.data_files import require_all_columns, require_files
-from easymtl.verbs.overwriting import model_folders, require_apart
-from easymtl.verbs.tensorflow_start import start_tensorflow
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -87,30 +87,28 @@ def _require_place(option: str, path: str) -> None:
 
 def _permute(config: Config, options: Namespace, paths: str) -> None:
     start_tensorflow()
-    import tensorflow as tf
-
-    from easymtl.checkpoints.restore import find_checkpoint, load_ranker
+    from easymtl.api.model import Model
+    from easymtl.checkpoints.restore import find_checkpoint
     from easymtl.reporting.importance import print_importance, write_importance
     from easymtl.reporting.importance_plot import bars_of_tasks, draw_importance
     from easymtl.reporting.terminal import open_terminal, print_line
-    from easymtl.scoring.importance import permutation_importance
-    from easymtl.scoring.importance_rows import into_blocks, read_rows
-    from easymtl.scoring.judging import Judge, criteria
-    from easymtl.scoring.scorer import RankerScorer
+    from easymtl.scoring.judging import criteria
 
     pipeline = config.pipeline
     chosen = criteria(pipeline, options.metric)
-    checkpoint = find_checkpoint(pipeline, options.checkpoint)
-    ranker = load_ranker(pipeline, checkpoint)
-    scorer = RankerScorer(ranker, tf.float32)
-    rows = read_rows(pipeline, scorer, ranker.tasks, paths, options.rows)
-    judge = Judge(scorer, ranker.tasks, chosen)
+    model = Model.of_checkpoint(config, find_checkpoint(pipeline, options.checkpoint))
     terminal = open_terminal()
-    print_line(terminal, f"{checkpoint.path}: {len(rows):,} rows, {options.repeats} permutations of each {options.by}")
-    blocks = into_blocks(rows, options.seed)
+    of_each = f"{options.repeats} permutations of each {options.by}"
     with _progress(terminal) as tell:
-        ranking = permutation_importance(
-            ranker.feature_set, blocks, judge, options.by, options.repeats, options.seed, tell
+        ranking = model.rank_features(
+            paths,
+            options.metric,
+            options.by,
+            options.repeats,
+            options.rows,
+            options.seed,
+            lambda num_rows: print_line(terminal, f"{model.source}: {num_rows:,} rows, {of_each}"),
+            tell,
         )
     print_importance(ranking, terminal)
     judged = {criterion.task for criterion in chosen}
@@ -133,7 +131,7 @@ def _progress(terminal: "Console") -> Iterator[Callable[[str], None]]:
     if not is_live(terminal):
         yield lambda part: None
         return
-    with terminal.status("the rows as they are") as status:
+    with terminal.status("reading") as status:
         yield lambda part: status.update(f"permuting {part}")
 
 

@@ -3,12 +3,12 @@
 import time
 from argparse import Namespace
 
+from easymtl.api.data_files import require_all_columns, require_files
+from easymtl.api.overwriting import model_folders, require_apart
+from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.config import load_config
 from easymtl.data.paths import split_commas
 from easymtl.scoring.scores_file import scores_file
-from easymtl.verbs.data_files import require_all_columns, require_files
-from easymtl.verbs.overwriting import model_folders, require_apart
-from easymtl.verbs.tensorflow_start import start_tensorflow
 
 
 def run(options: Namespace) -> None:
@@ -23,13 +23,13 @@ def run(options: Namespace) -> None:
     require_files(options.input)
     require_all_columns(options.input, config.pipeline)
     start_tensorflow()
-    from easymtl.scoring.predictions import check_keep, predict
-    from easymtl.verbs.model_choice import choose_scorer
+    from easymtl.api.opening import open_chosen
+    from easymtl.scoring.predictions import check_keep
 
     keep = split_commas(options.keep)
     check_keep(config.pipeline, keep)
-    scorer, source, _ = choose_scorer(config.pipeline, options)
+    model = open_chosen(config, options.checkpoint, options.saved_model)
     begin = time.perf_counter()
-    target, num_rows = predict(config.pipeline, scorer, options.input, target, keep)
+    target, num_rows = model.write_scores(options.input, target, keep)
     rate = num_rows / (time.perf_counter() - begin)
-    print(f"Scored {num_rows:,} rows with {source} ({rate:,.0f} rows/s): {target}")
+    print(f"Scored {num_rows:,} rows with {model.source} ({rate:,.0f} rows/s): {target}")

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.errors import UserError, quoted
-from easymtl.verbs.tensorflow_start import start_tensorflow
 
 if TYPE_CHECKING:
     from easymtl.server.desk import Desk

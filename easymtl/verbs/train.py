@@ -1,20 +1,12 @@
 """`easymtl train`: read, train, evaluate, checkpoint, export."""
 
 from argparse import Namespace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from easymtl.checkpoints.lock import TrainingLock
-from easymtl.config import Config, load_config, view
-from easymtl.config.starting_weights import has_checkpoint, require_starting_weights
-from easymtl.errors import Interrupted, UserError
-from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.serving.formats.packages import require_packages
-from easymtl.serving.warmup_file import require_own_warmup
-from easymtl.verbs.data_files import require_files
-from easymtl.verbs.overwriting import require_apart_from_training
+from easymtl.api.training import ready_to_train, run_training
+from easymtl.config import load_config, view
+from easymtl.errors import Interrupted
 from easymtl.verbs.stop_signals import StopSignals
-from easymtl.verbs.tensorflow_start import start_tensorflow
 
 if TYPE_CHECKING:
     from easymtl.reporting.console import Console
@@ -32,71 +24,17 @@ def run(options: Namespace) -> None:
         Interrupted: Ctrl-C has ended it, and a checkpoint is saved.
     """
     config = load_config(options.pipeline_config, options.overrides, options.tasks)
-    require_apart_from_training(config)
-    if not options.continue_train:
-        _require_no_checkpoint(config)
-    require_starting_weights(config)
-    require_own_warmup(config.pipeline)
-    if config.pipeline.export_config.exporter_type != "none":
-        require_packages(config.pipeline)
-    require_files(view.train_input(config.pipeline), view.eval_input(config.pipeline))
-    with TrainingLock(config.pipeline.model_dir):
-        _train(config, options.new_data)
+    with ready_to_train(config, options.continue_train):
+        from easymtl.reporting.console import Console
 
-
-def _require_no_checkpoint(config: Config) -> None:
-    if has_checkpoint(config.pipeline):
-        raise UserError(
-            f"--continue_train=false: {config.pipeline.model_dir} has checkpoints of an earlier training, which would "
-            "go on from the newest. Name another folder, --model_dir ..., or move this one away."
-        )
-
-
-def _train(config: Config, new_data: bool = False) -> None:
-    settings = config.pipeline.train_config
-    start_tensorflow(settings.inter_op_parallelism_threads, settings.intra_op_parallelism_threads)
-    from easymtl.models.backbone import graph_notes
-    from easymtl.reporting.console import Console
-    from easymtl.reporting.learnt_rates import write_learnt_rates
-    from easymtl.reporting.results import Results
-    from easymtl.reporting.tensorboard import Summaries
-    from easymtl.training.events import Note
-    from easymtl.training.trainer import Trainer
-    from easymtl.verbs.exporting import Exporter
-
-    model_dir = Path(config.pipeline.model_dir)
-    towers = view.result_rows(config.pipeline)
-    with Console(towers, str(model_dir)) as console, Summaries(model_dir, towers) as summaries:
-        for note in config.notes:
-            console(Note(note))
-        results = Results(model_dir)
-        exporter = Exporter(config, console.terminal)
-
-        def listener(event) -> None:
-            for listen in (console, summaries, results, exporter):
-                listen(event)
-
-        with StopSignals() as stop:
-            trainer = Trainer(config, listener, stop.is_received, new_data)
-            for note in graph_notes(config):
-                console(Note(note))
-            first = trainer.step
-            result = trainer.run()
-        results.finish(result.counts, result.skipped_rows)
-        if result.is_stopped:
-            _tell_stop(console, stop, result)
-            return
-        if result.step == first:
-            console(Note(_is_done(config.pipeline, result)))
-        console.summary(result)
-        exporter.finish(result, first)
-        written = write_learnt_rates(config.pipeline.model_dir, trainer.dropout_rates())
-        if written:
-            console(Note(f"What variational_dropout has learnt is in {', '.join(map(str, written))}."))
+        with Console(view.result_rows(config.pipeline), config.pipeline.model_dir) as console:
+            stop = StopSignals()
+            result = run_training(config, console, stop, new_data=options.new_data)
+            if result.is_stopped:
+                _tell_stop(console, stop, result)
 
 
 def _tell_stop(console: "Console", stop: StopSignals, result: "TrainingResult") -> None:
-    console.close()
     console.terminal.print(
         f"Stopped by {stop.name} at step {result.step}, saved in {result.checkpoint.path}. Run the same command again "
         "to go on.",
@@ -105,17 +43,3 @@ def _tell_stop(console: "Console", stop: StopSignals, result: "TrainingResult") 
     )
     if stop.is_interrupt:
         raise Interrupted
-
-
-def _is_done(pipeline: Pipeline, result: "TrainingResult") -> str:
-    settings, step = pipeline.train_config, result.step
-    patience = pipeline.export_config.max_check_steps
-    is_stale = result.best_step is not None and step - result.best_step >= patience
-    if pipeline.export_config.enable_early_stop and is_stale:
-        return f"Nothing is left to train at step {step}: it stopped early. Raise export_config.max_check_steps."
-    limit = f"train_config.num_steps is {settings.num_steps}"
-    if not 0 < settings.num_steps <= step:
-        limit = f"data_config.num_epochs is {pipeline.data_config.num_epochs}, and all of them are read"
-    if settings.dead_line:
-        limit += f" (dead_line {settings.dead_line})"
-    return f"Nothing is left to train at step {step}: {limit}. Raise it to train on."

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from google.protobuf import text_format
 
+from easymtl.api.data_files import require_all_columns, require_files
+from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.config import load_config
 from easymtl.config.config import read_text
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.verbs.data_files import require_all_columns, require_files
-from easymtl.verbs.tensorflow_start import start_tensorflow
 
 if TYPE_CHECKING:
     from rich.console import Console as Terminal

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from easymtl.verbs.tensorflow_start import start_tensorflow
+from easymtl.api.tensorflow_start import start_tensorflow
 
 _GOLDEN = Path(__file__).parents[1] / "data" / "easyrec_golden"
 

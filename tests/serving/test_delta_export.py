@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from easymtl.api.exporting import exports_of, print_delta
 from easymtl.checkpoints.restore import find_checkpoint
 from easymtl.errors import UserError
 from easymtl.serving import delta_rows, parity, saved_model
@@ -17,7 +18,6 @@ from easymtl.serving.export import export
 from easymtl.serving.saved_model_scorer import newest_export
 from easymtl.serving.tensor_bundle import stored_variables
 from easymtl.training.trainer import Trainer
-from easymtl.verbs.exporting import exports_of, print_delta
 from tests.serving.conftest import make_rows
 from tests.serving.scoring_here import score_here
 from tests.serving.small_versions import files_of, size_of

@@ -16,6 +16,7 @@ import pytest
 import tensorflow as tf
 from rich.console import Console
 
+from easymtl.api.exporting import print_export
 from easymtl.checkpoints.restore import load_ranker
 from easymtl.errors import UserError
 from easymtl.features.encoder import Encoder
@@ -31,7 +32,6 @@ from easymtl.serving.request_form import RequestForm
 from easymtl.serving.saved_model_scorer import SavedModelScorer, newest_export, step_of_export
 from easymtl.serving.warmup import default_requests, write_warmup
 from easymtl.tasks.build import build_tasks
-from easymtl.verbs.exporting import print_export
 
 pytestmark = pytest.mark.usefixtures("op_by_op")
 

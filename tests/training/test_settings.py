@@ -3,6 +3,7 @@
 import pytest
 import tensorflow as tf
 
+from easymtl.api import training
 from easymtl.config import load_config, view
 from easymtl.errors import UserError
 from easymtl.protos.loss_pb2 import ZILNLoss
@@ -11,7 +12,6 @@ from easymtl.training import events, inputs
 from easymtl.training import pace as pace_module
 from easymtl.training.pace import Pace
 from easymtl.training.profile import Profile
-from easymtl.verbs import train as train_verb
 from tests.training.small_runs import of_kind, small_config, train, write_data
 
 pytestmark = pytest.mark.usefixtures("op_by_op")
@@ -115,10 +115,10 @@ def test_numbers_of_threads_reach_tensorflow(folder, monkeypatch):
         asked.append(threads)
         raise Stop
 
-    monkeypatch.setattr(train_verb, "start_tensorflow", start)
+    monkeypatch.setattr(training, "start_tensorflow", start)
     threads = ("train_config.inter_op_parallelism_threads=3", "train_config.intra_op_parallelism_threads=5")
-    with pytest.raises(Stop):
-        train_verb._train(small_config(folder, *threads))
+    with pytest.raises(Stop), training.ready_to_train(small_config(folder, *threads)):
+        pass
     assert asked == [(3, 5)]
 
 

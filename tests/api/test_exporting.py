@@ -5,13 +5,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from easymtl.api import exporting
+from easymtl.api.exporting import Exporter
 from easymtl.errors import UserError
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.reporting.terminal import open_terminal
 from easymtl.serving.narrowing import TooNarrow
 from easymtl.training import events
-from easymtl.verbs import exporting
-from easymtl.verbs.exporting import Exporter
 
 
 @pytest.fixture

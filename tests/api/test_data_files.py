@@ -2,8 +2,8 @@
 
 import pytest
 
+from easymtl.api.data_files import require_files
 from easymtl.errors import UserError
-from easymtl.verbs.data_files import require_files
 from tests.verbs.declared_rows import ROWS, parquet
 
 

@@ -1,0 +1,1 @@
+"""What a program does with easymtl: train, open, evaluate, score, explain, export. The commands do it through this."""
