@@ -27,9 +27,9 @@ class FileMark:
 
     Attributes:
         name: without its folders, but for those that are columns.
-        size: bytes.
+        size: bytes; of a table in memory its rows.
         digest: of its first and last 64 KiB, and of the footer of a Parquet file, which holds the place, the size and
-            the statistics of each column: BLAKE2b, 16 bytes, hexadecimal.
+            the statistics of each column: BLAKE2b, 16 bytes, hexadecimal. Of a table in memory that of all its values.
     """
 
     name: str
@@ -73,6 +73,8 @@ def describe_changes(before: Sequence[FileMark], now: Sequence[FileMark]) -> str
 
 
 def _mark(file: DataFile, columns: Collection[str]) -> FileMark:
+    if file.held:
+        return FileMark(file.held.name, file.held.table.num_rows, file.held.digest)
     with file.open() as opened:
         size = opened.size()
         digest = hashlib.blake2b(digest_size=16)

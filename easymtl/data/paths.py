@@ -1,6 +1,6 @@
 """From a comma list of globs, folders and files to the data files behind it.
 
-All reading goes through a `pyarrow.fs.FileSystem`, so that remote ones need no other reader.
+All reading goes through a `pyarrow.fs.FileSystem`, so that remote ones need no other reader; but for tables in memory.
 """
 
 import glob
@@ -13,6 +13,7 @@ from functools import cached_property
 import pyarrow as pa
 from pyarrow import fs
 
+from easymtl.data.memory import HeldTable, held_table, is_in_memory
 from easymtl.data.remote import explain, is_remote, list_files, locate
 from easymtl.errors import UserError, did_you_mean
 
@@ -35,12 +36,19 @@ class DataFile:
         path: its path inside `filesystem`.
         filesystem: where it lies.
         found_in: the folder or pattern that it was found by; empty for a file that the user named.
+        held: the table, where it is one in memory and no file.
     """
 
     name: str
     path: str
     filesystem: fs.FileSystem = field(compare=False)
     found_in: str = field(default="", compare=False)
+    held: HeldTable | None = field(default=None, compare=False)
+
+    @property
+    def what(self) -> str:
+        """Returns what a message calls it."""
+        return "table" if self.held else "file"
 
     @property
     def is_remote(self) -> bool:
@@ -49,11 +57,13 @@ class DataFile:
 
     @cached_property
     def size(self) -> int:
-        """Returns the bytes of the file when first asked.
+        """Returns the bytes of the file, or of the table, when first asked.
 
         Raises:
             UserError: the file is gone or may not be read.
         """
+        if self.held:
+            return int(self.held.table.nbytes)
         with self.open() as file:
             return file.size()
 
@@ -108,7 +118,7 @@ def expand(paths: str) -> list[DataFile]:
     if not parts:
         raise UserError("The input path is empty. Set train_input_path and eval_input_path to your data files.")
     try:
-        return [file for part in parts for file in (_remote_files(part) if is_remote(part) else _local_files(part))]
+        return [file for part in parts for file in _files_of_part(part)]
     except UserError as error:
         raise UserError(f"{error}{_OF_COMMAS if len(parts) > 1 else ''}") from None
 
@@ -124,6 +134,13 @@ def split_commas(text: str) -> list[str]:
     """Returns the parts of a comma list, without blanks around them; a comma or blank behind a backslash stays."""
     parts = (_PART_ENDS.sub("", part) for part in _COMMAS.split(text))
     return [_ESCAPED.sub(r"\1", part) for part in parts if part]
+
+
+def _files_of_part(part: str) -> list[DataFile]:
+    if is_in_memory(part):
+        held = held_table(part)
+        return [DataFile(f'table "{held.name}"', part, fs.LocalFileSystem(), held=held)]
+    return _remote_files(part) if is_remote(part) else _local_files(part)
 
 
 def _remote_files(part: str) -> list[DataFile]:

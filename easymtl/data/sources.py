@@ -14,6 +14,7 @@ from easymtl.data.parquet import ParquetSource, open_parquet
 from easymtl.data.partitions import partition_texts
 from easymtl.data.paths import DataFile, expand
 from easymtl.data.strays import has_data_name, require_no_stray
+from easymtl.data.table_source import TableSource
 from easymtl.data.text_form import UNREAD, TextForm
 from easymtl.data.tfrecord import TFRecordSource, names_in
 from easymtl.errors import UserError, did_you_mean
@@ -21,7 +22,7 @@ from easymtl.protos.data_pb2 import DatasetConfig
 
 __all__ = ["Block", "SkippedRows", "Source", "describe", "open_source"]
 
-_CSV, _PARQUET, _TFRECORD = "CSV", "Parquet", "TFRecord"
+_CSV, _PARQUET, _TFRECORD, _TABLE = "CSV", "Parquet", "TFRecord", "table"
 _FORMATS = {
     DatasetConfig.CSVInput: _CSV,
     DatasetConfig.CSVInputV2: _CSV,
@@ -46,7 +47,8 @@ def open_source(
     """Returns the source of the columns in the files behind `paths`.
 
     Args:
-        paths: a comma list of globs, folders and files; empty for the made-up rows of DummyInput.
+        paths: a comma list of globs, folders, files and addresses of tables in memory; empty for the made-up rows of
+            DummyInput.
         data_config: declares format and columns.
         columns: the columns to read.
         block_bytes: about how much of a CSV or TFRecord file is one block.
@@ -75,9 +77,10 @@ def open_source(
         return MadeUpSource(declared, columns, labels, data_config.batch_size)
     files, kind = _files(paths, data_config)
     source: Source
-    if kind == _PARQUET:
+    if kind in (_PARQUET, _TABLE):
         declared = {name: replace(field, has_items=name in items) for name, field in declared.items()}
-        source = ParquetSource(files, declared, columns, data_config.ignore_error, batch_rows)
+        of_kind = ParquetSource if kind == _PARQUET else TableSource
+        source = of_kind(files, declared, columns, data_config.ignore_error, batch_rows)
     elif kind == _TFRECORD:
         source = TFRecordSource(files, declared, columns, data_config.ignore_error, block_bytes, batch_rows)
     else:
@@ -110,6 +113,8 @@ def describe(paths: str, data_config: DatasetConfig) -> list[tuple[str, str | No
     """
     files, kind = _files(paths, data_config)
     folders = partition_names(files[0], data_config)
+    if kind == _TABLE and files[0].held:
+        return [(field.name, str(field.type)) for field in files[0].held.table.schema]
     if kind == _PARQUET:
         with open_parquet(files[0]) as opened:
             columns: list[tuple[str, str | None]] = [(field.name, str(field.type)) for field in opened.schema_arrow]
@@ -131,9 +136,19 @@ def partition_names(file: DataFile, data_config: DatasetConfig) -> list[str]:
 def _files(paths: str, data_config: DatasetConfig) -> tuple[list[DataFile], str]:
     """Returns the files behind `paths` and their format."""
     files = expand(paths)
+    tables = [file for file in files if file.held]
+    if tables:
+        _require_tables(files)
+        return files, _TABLE
     kind = _format(files, data_config)
     require_no_stray(files, kind)
     return files, kind
+
+
+def _require_tables(files: list[DataFile]) -> None:
+    for file in files:
+        if not file.held:
+            raise UserError(f"{file.name}: this file stands beside a table in memory. Name files alone, or one table.")
 
 
 def _format(files: list[DataFile], data_config: DatasetConfig) -> str:

@@ -20,10 +20,16 @@ _NEVER = (
 _NESTED = "Write one list of texts or numbers for each row."
 
 
-def type_problem(found: pa.DataType, field: Field) -> str:
-    """Returns why a column of a type cannot be read as declared, and what to do; empty when it can."""
+def type_problem(found: pa.DataType, field: Field, what: str = "file") -> str:
+    """Returns why a column of a type cannot be read as declared, and what to do; empty when it can.
+
+    Args:
+        found: the type.
+        field: declares the column.
+        what: holds it, a file or a table.
+    """
     plain = plain_type(found)
-    head = f'column "{field.name}" is {plain} in the file and declared {field.type_name}'
+    head = f'column "{field.name}" is {plain} in the {what} and declared {field.type_name}'
     if is_list(plain):
         return _list_problem(head, plain, field)
     kind = kind_of(plain)

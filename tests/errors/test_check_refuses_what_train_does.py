@@ -25,6 +25,7 @@ IN_DATA = "only the values of the data tell, and check reads the first of them"
 IN_FILE = "only the file tells: check opens all files and reads the first rows"
 CHANGES = "the file changes, or fails, while it is read"
 MACHINE = "the disk, the memory, the network or the permissions of the machine tell"
+IN_MEMORY = "only a program has tables in memory, and no check comes before it, see tests/data/test_tables.py"
 CURSOR = "only a checkpoint beside the data tells"
 ROWS_GONE = "only a whole pass over the data tells that no row is left"
 
@@ -82,11 +83,7 @@ SITES: dict[str, list[Found | str]] = {
     ],
     "data/parquet.py ParquetSource.__init__": [IN_FILE],
     "data/parquet.py ParquetSource._batches": [CHANGES],
-    "data/parquet.py ParquetSource._check_types": [IN_FILE],
-    "data/parquet.py ParquetSource._check_folder": [IN_DATA],
-    "data/parquet.py ParquetSource._report": [IN_DATA],
     "data/parquet.py open_parquet": [IN_FILE],
-    "data/parquet.py _check_columns": [IN_FILE],
     "data/record_frames.py frames": [IN_FILE, IN_FILE],
     "data/tfrecord.py TFRecordSource._column": [IN_FILE],
     "data/tfrecord.py TFRecordSource._report": [IN_DATA],
@@ -118,6 +115,17 @@ SITES: dict[str, list[Found | str]] = {
     "data/sources.py open_source": [UNKNOWN_INPUT],
     "data/sources.py _format": [INPUT_TYPE],
     "data/strays.py require_no_stray": [IN_FILE],
+    "data/memory.py held_table": [
+        found('"memory://train": this was a table in the memory', ('"train.csv"', '"memory://train"')),
+    ],
+    "data/sources.py _require_tables": [IN_MEMORY],
+    "data/tables.py hold_table": [IN_MEMORY, IN_MEMORY],
+    "data/tables.py _places": [IN_MEMORY],
+    "data/tables.py _of_series": [IN_MEMORY],
+    "data/typed_columns.py TypedSource._check_types": [IN_FILE],
+    "data/typed_columns.py TypedSource._check_folder": [IN_DATA],
+    "data/typed_columns.py TypedSource._report": [IN_DATA],
+    "data/typed_columns.py check_columns": [IN_FILE],
     "data/windows.py gather_windows": [CURSOR],
     "data/windows.py cut_batches": [CURSOR],
     "features/declarations.py declared_features": [
