@@ -1,24 +1,27 @@
-"""`load_config`: the text of a config and the overrides of the command line -> a checked `Config`."""
+"""From the text or the message of a config, and overrides, to a checked `Config`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from google.protobuf import text_format
 
+from easymtl.config import view
+from easymtl.config.edits import overrides_of_values
 from easymtl.config.home import expand_home_of
 from easymtl.config.overrides import apply_overrides
 from easymtl.config.parser import Parser
 from easymtl.config.problems import ConfigError, Findings, Places, Problem, sentence
 from easymtl.config.selection import select_tasks
 from easymtl.config.validate import validate
-from easymtl.errors import UserError
+from easymtl.errors import UserError, quoted
 from easymtl.protos.pipeline_pb2 import Pipeline
 
 _LARGEST_BYTES = 64 * 2**20
+_IN_PYTHON = "the config made in Python"
 
 
-@dataclass
+@dataclass(repr=False)
 class Config:
     """A config that is right: its message, and where each of its fields is written.
 
@@ -32,6 +35,32 @@ class Config:
     path: str
     notes: list[str] = field(default_factory=list)
     places: Places = field(default_factory=lambda: Places(""))
+
+    @classmethod
+    def of(cls, pipeline: Pipeline, overrides: Sequence[str] | Mapping[str, object] = ()) -> "Config":
+        """Returns the config of a message that was made in Python, checked as a file is.
+
+        Args:
+            pipeline: The message; it is left as it is.
+            overrides: As `easymtl.load` takes them.
+
+        Raises:
+            ConfigError: It is wrong; places are lines of its text.
+
+        Example:
+            >>> pipeline = easymtl.load("shop.config").pipeline
+            >>> pipeline.train_config.num_steps = 20
+            >>> easymtl.Config.of(pipeline).pipeline.train_config.num_steps
+            20
+        """
+        return parse_config(text_format.MessageToString(pipeline, as_utf8=True), _IN_PYTHON, overrides)
+
+    def __str__(self) -> str:
+        """Returns the resolved config as text."""
+        return self.text()
+
+    def __repr__(self) -> str:
+        return f"<Config {self.path}: {view.model_name(self.pipeline)}, {quoted(view.result_rows(self.pipeline))}>"
 
     def where(self, field_path: str) -> str:
         """Returns `x.config:41` for a path such as `model_config.dbmtl.task_towers[1].label_name`.
@@ -53,7 +82,12 @@ class Config:
         return [str(note) for note in sorted(found, key=_order)]
 
     def text(self) -> str:
-        """Returns the resolved config as text that `load_config` reads back to an equal message."""
+        """Returns the resolved config as text that `load_config` reads back to an equal message.
+
+        Example:
+            >>> print(easymtl.load("shop.config").text()[:22])
+            train_input_path: "tra
+        """
         return text_format.MessageToString(self.pipeline, as_utf8=True)
 
 
@@ -69,10 +103,29 @@ def load_config(path: str, overrides: Sequence[str] = (), tasks: Sequence[str] |
         ConfigError: The config is wrong; its text lists all that was found, in the order of the file.
         UserError: There is no such file, or it is no text.
     """
-    path = str(path)
+    return parse_config(read_text(str(path)), str(path), overrides, tasks)
+
+
+def parse_config(
+    text: str, path: str, overrides: Sequence[str] | Mapping[str, object] = (), tasks: Sequence[str] | None = None
+) -> Config:
+    """Overrides and checks the text of a config, as `load_config` does that of a file.
+
+    Args:
+        text: The config.
+        path: What messages call it.
+        overrides: `path=value` each, or a map of paths and values, see `overrides_of_values`.
+        tasks: The names of the task towers to keep; None keeps all.
+
+    Raises:
+        ConfigError: The config is wrong.
+        UserError: An override has a value that no field can have.
+    """
     findings = Findings(Places(path))
     pipeline = Pipeline()
-    Parser(read_text(path), findings).parse(pipeline)
+    Parser(text, findings).parse(pipeline)
+    if isinstance(overrides, Mapping):
+        overrides = overrides_of_values(overrides)
     apply_overrides(pipeline, overrides, findings)
     expand_home_of(pipeline)
     if tasks is not None:

@@ -4,7 +4,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from google.protobuf import text_encoding
+from google.protobuf import text_encoding, text_format
+from google.protobuf.message import Message
 
 from easymtl.errors import UserError
 
@@ -51,6 +52,35 @@ def overrides_of(flags: Mapping[str, str | None], edit_config_json: str | None) 
     return found
 
 
+def overrides_of_values(values: Mapping[str, Any]) -> list[str]:
+    """Returns the overrides that paths and values of a program stand for, in their order.
+
+    Args:
+        values: `train_config.num_steps` -> a text as `--set` takes it, a number, True, False, None for an empty value, a
+            list of such, a map of the fields below, or a message.
+
+    Raises:
+        UserError: a value is none of these.
+    """
+    return [
+        Override.of("overrides", one_path, one_value)
+        for path, value in values.items()
+        for one_path, one_value in _edit(path, _as_read(value), "overrides")
+    ]
+
+
+def _as_read(value: Any) -> Any:
+    """Returns a value of a program as `_edit` takes what is read from JSON."""
+    if isinstance(value, Message):
+        return f"{{{text_format.MessageToString(value, as_one_line=True, as_utf8=True)}}}"
+    if isinstance(value, Mapping):
+        return _Pairs((str(name), _as_read(inner)) for name, inner in value.items())
+    if isinstance(value, (list, tuple)):
+        return [_as_read(item) for item in value]
+    # Numbers of NumPy are none of Python's.
+    return "" if value is None else value.item() if hasattr(value, "item") else value
+
+
 def _edits(text: str) -> Iterator[tuple[str, str]]:
     try:
         # Pairs, not a dict: of a path that stands there twice, both count, in their order.
@@ -62,28 +92,28 @@ def _edits(text: str) -> Iterator[tuple[str, str]]:
     if not isinstance(document, _Pairs):
         raise UserError(f"--edit_config_json: this is no object of paths and values, such as {_EXAMPLE}")
     for path, value in document:
-        yield from _edit(path, value)
+        yield from _edit(path, value, "--edit_config_json")
 
 
 class _Pairs(list):
     """The members of a JSON object."""
 
 
-def _edit(path: str, value: Any) -> Iterator[tuple[str, str]]:
+def _edit(path: str, value: Any, flag: str) -> Iterator[tuple[str, str]]:
     """Yields the paths and values of one member: a path may stand for several (`a;b`), an object for its fields."""
     if isinstance(value, _Pairs):
         for name, inner in value:
-            yield from _edit(f"{path}.{name}", inner)
+            yield from _edit(f"{path}.{name}", inner, flag)
         return
     paths = [part.strip() for part in path.split(";")]
     values = [value] if len(paths) == 1 else str(value).split(";")
     if len(values) != len(paths):
-        raise UserError(f'--edit_config_json: "{path}" has {len(paths)} paths and {len(values)} values; give each one.')
+        raise UserError(f'{flag}: "{path}" has {len(paths)} paths and {len(values)} values; give each one.')
     for one_path, one_value in zip(paths, values):
-        yield one_path, _text(one_path, one_value)
+        yield one_path, _text(one_path, one_value, flag)
 
 
-def _text(path: str, value: Any) -> str:
+def _text(path: str, value: Any, flag: str) -> str:
     """Returns a value as `--set` takes it."""
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -93,15 +123,15 @@ def _text(path: str, value: Any) -> str:
         return value if value == value.strip() else _quoted(value)
     is_plain = isinstance(value, list) and not isinstance(value, _Pairs)
     if is_plain and all(isinstance(item, (str, int, float)) for item in value):
-        return f"[{', '.join(_item(path, item) for item in value)}]"
+        return f"[{', '.join(_item(path, item, flag) for item in value)}]"
     example = "a text, a number, true, false, or a list of such"
-    raise UserError(f'--edit_config_json: "{path}" is {json.dumps(value)}; a value is {example}.')
+    raise UserError(f'{flag}: "{path}" is {json.dumps(value, default=repr)}; a value is {example}.')
 
 
-def _item(path: str, item: Any) -> str:
+def _item(path: str, item: Any, flag: str) -> str:
     if isinstance(item, str) and (not item or item != item.strip() or _SPECIAL & set(item)):
         return _quoted(item)
-    return _text(path, item)
+    return _text(path, item, flag)
 
 
 def _quoted(text: str) -> str:

@@ -159,7 +159,7 @@ def test_a_column_that_is_missing_is_told_with_the_names_of_all(config):
 def test_a_type_that_cannot_be_read_is_told_of_the_table(config):
     table = pa.Table.from_pandas(frame().drop(columns=["strange", "city"]), preserve_index=False)
     table = table.append_column("city", pa.array([{"a": 1}] * ROWS))
-    with pytest.raises(UserError, match='table "train": column "city" is struct.* in the table and declared STRING'):
+    with pytest.raises(UserError, match=r'table "train": column "city" is struct.* in the table and declared STRING'):
         read_table(table, config)
 
 
