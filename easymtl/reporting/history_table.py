@@ -14,7 +14,7 @@ def history_table(records: Iterable[Mapping[str, Any]]) -> pa.Table:
     The columns are `step` (int64) and, in float64, where there is something of the kind: `train_<loss>`, the losses of
     the batch of that step, by name, `train_loss` their sum; `eval_<metric>` with the metrics and losses of an
     evaluation behind that step; `learning_rate_embedding`, `learning_rate_dense`; `examples_per_second` and
-    `wait_share`; `weight_<task>` of balanced tasks; `gradient_cosine_<task>/<task>`; and `gate_<gate>_<expert>`, the
+    `wait_share`; `weight_<task>` of balanced tasks; `gradient_cosine_<task>/<task>`; and `gate_<gate>:<expert>`, the
     mean weights of experts. What is not known of a step, or was not finite, is null. Of two records of a step the later
     one counts.
 
@@ -48,7 +48,7 @@ def _values(record: Mapping[str, Any]) -> dict[str, float | None]:
         return _named("gradient_cosine", record["cosines"])
     if kind == "gates":
         return {
-            f"gate_{gate}_{expert}": weight
+            f"gate_{gate}:{expert}": weight
             for gate, weights in record["weights"].items()
             for expert, weight in weights.items()
         }
