@@ -73,7 +73,11 @@ class HomeUnit(tf.Module):
         self.num_expert = len(sets)
         self.seen = [place for place, key in enumerate(sets) if key in seen]
         self.own = [place for place, key in enumerate(sets) if key == own]
-        of, seen_names, own_names = of or name, [names[place] for place in self.seen], [names[place] for place in self.own]
+        of, seen_names, own_names = (
+            of or name,
+            [names[place] for place in self.seen],
+            [names[place] for place in self.own],
+        )
         self.gate = Gate(build, f"{name}/gate", num_inputs, len(self.seen), gate_dnn, of=of, experts=seen_names)
         self.self_gate = SelfGate(
             build, f"{name}/self_gate", num_inputs, len(self.own), of=f"{of}/self", experts=own_names

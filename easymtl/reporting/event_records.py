@@ -21,8 +21,8 @@ _UNSAID = {
 def event_record(event: events.Event, clock: Callable[[], float] = time.time) -> dict[str, Any]:
     """Returns an event as what `json.dumps` takes.
 
-    The keys are `event`, its kind (`started`, `progress`, `summary`, `gradient_conflict`, `gates`, `evaluated`, `saved`,
-    `started_from`, `phase`, `note`), `time` in seconds since 1970, and the attributes of its class in
+    The keys are `event`, its kind (`started`, `progress`, `summary`, `gradient_conflict`, `gates`, `evaluated`,
+    `saved`, `started_from`, `phase`, `note`), `time` in seconds since 1970, and the attributes of its class in
     `easymtl.training.events`. What is not finite is null.
 
     Args:

@@ -169,7 +169,7 @@ def thinned(records: Iterable[Record]) -> list[Record]:
 
 
 def _half(places: Sequence[int], steps: Sequence[int]) -> Iterator[int]:
-    """Yields at most half of the places, and the last one."""
+    """Yields at most half of the places, evenly over the steps, and the last one."""
     apart = max((steps[places[-1]] - steps[places[0]]) / (len(places) / 2), 1)
     due = 0.0
     for place in places:

@@ -148,10 +148,10 @@ class Gates:
 
     Attributes:
         step: updates made.
-        weights: name of the gate, the task it is of or, between levels, its level and task -> name of the expert -> mean
-            weight over the rows that were looked at; those of a gate sum to 1.
-        entropy: mean entropy of the weights by the name of the gate, as a share of the largest possible one: 0 where each
-            row takes one expert, 1 where it takes all of them alike.
+        weights: name of the gate, the task it is of or, between levels, its level and task -> name of the expert ->
+            mean weight over the rows that were looked at; those of a gate sum to 1.
+        entropy: mean entropy of the weights by the name of the gate, as a share of the largest possible one: 0 where
+            each row takes one expert, 1 where it takes all of them alike.
         counts: how many of the weights of all rows and experts lie in each of equal parts of 0 to 1, `[30]`, by the
             name of the gate; for those who draw.
     """

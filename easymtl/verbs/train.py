@@ -57,6 +57,7 @@ def _train(config: Config, new_data: bool = False) -> None:
     start_tensorflow(settings.inter_op_parallelism_threads, settings.intra_op_parallelism_threads)
     from easymtl.models.backbone import graph_notes
     from easymtl.reporting.console import Console
+    from easymtl.reporting.history import History
     from easymtl.reporting.learnt_rates import write_learnt_rates
     from easymtl.reporting.results import Results
     from easymtl.reporting.tensorboard import Summaries
@@ -66,14 +67,18 @@ def _train(config: Config, new_data: bool = False) -> None:
 
     model_dir = Path(config.pipeline.model_dir)
     towers = view.result_rows(config.pipeline)
-    with Console(towers, str(model_dir)) as console, Summaries(model_dir, towers) as summaries:
+    with (
+        Console(towers, str(model_dir)) as console,
+        Summaries(model_dir, towers) as summaries,
+        History(model_dir) as history,
+    ):
         for note in config.notes:
             console(Note(note))
         results = Results(model_dir)
         exporter = Exporter(config, console.terminal)
 
         def listener(event) -> None:
-            for listen in (console, summaries, results, exporter):
+            for listen in (console, summaries, history, results, exporter):
                 listen(event)
 
         with StopSignals() as stop:
