@@ -17,6 +17,7 @@ CONFIG_NAME = "pipeline.config"
 # What a training writes into its model_dir, and the folders of these that it keeps in order, removing files.
 _ENTRIES = (
     "eval_result.json",
+    "history.jsonl",
     "input_oddities.json",
     "import.json",
     "fine_tune.json",

@@ -84,16 +84,17 @@ def run_training(
     """
     from easymtl.api.exporting import Exporter
     from easymtl.models.backbone import graph_notes
+    from easymtl.reporting.history import History
     from easymtl.reporting.results import Results
     from easymtl.reporting.tensorboard import Summaries
     from easymtl.training.events import Note
     from easymtl.training.trainer import Trainer
 
     model_dir = Path(config.pipeline.model_dir)
-    with Summaries(model_dir, view.result_rows(config.pipeline)) as summaries:
+    with Summaries(model_dir, view.result_rows(config.pipeline)) as summaries, History(model_dir) as history:
         results = Results(model_dir)
         exporter = Exporter(config, console.terminal)
-        listener = _to_each([console, summaries, results, exporter, *listeners])
+        listener = _to_each([console, summaries, history, results, exporter, *listeners])
         for note in config.notes:
             listener(Note(note))
         with stop:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import tensorflow as tf
 
+from easymtl.layers.gate_weights import GateWeights
 from easymtl.layers.initializers import Initializer, glorot_uniform
 
 
@@ -169,6 +170,7 @@ class Call:
         pending: takes what the pass would move (statistics), for a step that may be refused; None moves it at once.
         losses: takes the losses that layers add to those of the tasks, by name; None drops them.
         norms: takes the vectors besides those of tables that `embedding_regularization` counts; None drops them.
+        gates: takes what gates weight their experts with; None drops it, as training does, and costs nothing.
     """
 
     training: bool = False
@@ -177,11 +179,17 @@ class Call:
     pending: Pending | None = None
     losses: dict[str, tf.Tensor] | None = None
     norms: list[tf.Tensor] | None = None
+    gates: GateWeights | None = None
 
     def add_norm(self, value: tf.Tensor) -> None:
         """Has `embedding_regularization` count vectors that were made of those of tables."""
         if self.norms is not None:
             self.norms.append(value)
+
+    def add_gate(self, gate: str, experts: Sequence[str], weights: tf.Tensor) -> None:
+        """Tells the weights `[batch, num_expert]`, 1 in all in each row, that a gate has given to its experts."""
+        if self.gates is not None:
+            self.gates.add(gate, experts, weights)
 
     def add_loss(self, name: str, value: tf.Tensor) -> None:
         """Adds a scalar to the losses of the batch, under a name that no other loss has."""

@@ -100,8 +100,30 @@ class StackedDNN(tf.Module):
 class Gate(tf.Module):
     """softmax(dense(hidden(x))): the weights of the experts for one task, `[batch, num_expert]`, in float32."""
 
-    def __init__(self, build: Build, name: str, num_inputs: int, num_expert: int, hidden: DNNConfig | None = None):
+    def __init__(
+        self,
+        build: Build,
+        name: str,
+        num_inputs: int,
+        num_expert: int,
+        hidden: DNNConfig | None = None,
+        of: str = "",
+        experts: Sequence[str] = (),
+    ):
+        """Makes the layers.
+
+        Args:
+            build: seed and norms of the layers.
+            name: of the layers.
+            num_inputs: width of what the gate reads.
+            num_expert: number of experts.
+            hidden: hidden layers.
+            of: whose gate it is, as people are told; default: its name.
+            experts: their names, as people are told; default: `expert_0`, `expert_1`, ...
+        """
         super().__init__()
+        self.of = of or name
+        self.experts = tuple(experts) or tuple(f"expert_{index}" for index in range(num_expert))
         self.hidden = DNN(build, f"{name}/hidden", num_inputs, hidden) if hidden else None
         width = self.hidden.width if self.hidden else num_inputs
         self.dense = Dense(build, f"{name}/dnn", width, num_expert)
@@ -110,7 +132,9 @@ class Gate(tf.Module):
         """Maps `[batch, num_inputs]` to weights `[batch, num_expert]` that sum to 1."""
         if self.hidden:
             x = self.hidden(x, call)
-        return tf.nn.softmax(tf.cast(self.dense(x, call), tf.float32))
+        weights = tf.nn.softmax(tf.cast(self.dense(x, call), tf.float32))
+        call.add_gate(self.of, self.experts, weights)
+        return weights
 
 
 def mix_all(weights: Sequence[tf.Tensor], experts: tf.Tensor) -> list[tf.Tensor]:

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from easymtl.layers.context import Build, Call
 from easymtl.layers.experts import Experts, Gate, mix_all
+from easymtl.layers.gate_weights import expert_names, shared_owner
 from easymtl.protos.layer_pb2 import DNN as DNNConfig
 from easymtl.protos.model_pb2 import CGC as CGCConfig
 from easymtl.protos.model_pb2 import ExtractionNetwork
@@ -28,7 +29,7 @@ class ExtractionLevel(tf.Module):
         name: str,
         config: ExtractionNetwork | CGCConfig,
         num_inputs: int,
-        num_tasks: int,
+        tasks: Sequence[str],
         gate_dnn: DNNConfig | None,
         is_first: bool,
         is_last: bool,
@@ -40,25 +41,46 @@ class ExtractionLevel(tf.Module):
             name: of the level; its layers are named as EasyRec does.
             config: numbers and layers of the experts.
             num_inputs: width of each input.
-            num_tasks: number of tasks.
+            tasks: names of the towers.
             gate_dnn: hidden layers of each gate.
             is_first: whether all inputs are one.
             is_last: whether nothing reads the shared mixture.
         """
         super().__init__()
         num_own, num_shared = config.expert_num_per_task, config.share_num
-        owners = [f"{name}_task_{task}" for task in range(num_tasks)]
+        owners = [f"{name}_task_{task}" for task in range(len(tasks))]
         names = [[f"{owner}_expert_{k}/dnn" for k in range(num_own)] for owner in owners]
         names.append([f"{name}_share/dnn_expert_{k}/dnn" for k in range(num_shared)])
-        configs = [[config.task_expert_net] * num_own] * num_tasks + [[config.share_expert_net] * num_shared]
+        configs = [[config.task_expert_net] * num_own] * len(tasks) + [[config.share_expert_net] * num_shared]
         self.counts = [len(group) for group in names]
         if is_first:
             names, configs = [list(chain(*names))], [list(chain(*configs))]
         self.experts = [Experts(build, group, num_inputs, nets) for group, nets in zip(names, configs)]
-        self.gates = [Gate(build, f"{owner}_gate", num_inputs, num_own + num_shared, gate_dnn) for owner in owners]
+        shared = shared_owner(tasks)
+        self.gates = [
+            Gate(
+                build,
+                f"{owner}_gate",
+                num_inputs,
+                num_own + num_shared,
+                gate_dnn,
+                of=task if is_last else f"{name}/{task}",
+                experts=expert_names({task: num_own, shared: num_shared}),
+            )
+            for owner, task in zip(owners, tasks)
+        ]
         self.shared_gate = None
         if not is_last:
-            self.shared_gate = Gate(build, f"{name}_share_gate", num_inputs, sum(self.counts), gate_dnn)
+            everyone = expert_names(dict.fromkeys(tasks, num_own) | {shared: num_shared})
+            self.shared_gate = Gate(
+                build,
+                f"{name}_share_gate",
+                num_inputs,
+                len(everyone),
+                gate_dnn,
+                of=f"{name}/{shared}",
+                experts=everyone,
+            )
         self.width = self.experts[0].width
 
     def __call__(self, inputs: Sequence[tf.Tensor], call: Call) -> list[tf.Tensor]:

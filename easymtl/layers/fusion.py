@@ -25,6 +25,8 @@ class FusionUnit(tf.Module):
         num_expert: int,
         own: Sequence[int],
         hidden: DNNConfig | None = None,
+        of: str = "",
+        experts: Sequence[str] = (),
     ):
         """Makes the layers.
 
@@ -35,9 +37,11 @@ class FusionUnit(tf.Module):
             num_expert: number of all experts.
             own: the places of its own experts among them, side by side.
             hidden: hidden layers of the gate.
+            of: whose unit it is, as people are told; default: the name of its gate.
+            experts: names of all experts, as people are told.
         """
         super().__init__()
-        self.gate = Gate(build, f"{name}/gate", num_inputs, num_expert, hidden)
+        self.gate = Gate(build, f"{name}/gate", num_inputs, num_expert, hidden, of=of, experts=experts)
         self.before, self.after = own[0], num_expert - own[-1] - 1
         share = tf.fill([len(own)], 1.0 / len(own))
         self.native = build.variable([f"{name}/native"], share) if len(own) > 1 else None

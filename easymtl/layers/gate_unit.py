@@ -67,12 +67,36 @@ class SelfGate(tf.Module):
     Softmax over several experts, sigmoid for a single one: [batch, num_expert], in float32.
     """
 
-    def __init__(self, build: Build, name: str, num_inputs: int, num_expert: int):
+    def __init__(
+        self,
+        build: Build,
+        name: str,
+        num_inputs: int,
+        num_expert: int,
+        of: str = "",
+        experts: Sequence[str] = (),
+    ):
+        """Makes the layer.
+
+        Args:
+            build: seed and norms of the layers.
+            name: of the layer.
+            num_inputs: width of what it reads.
+            num_expert: number of its own experts.
+            of: whose gate it is, as people are told; default: its name.
+            experts: their names, as people are told; default: `expert_0`, `expert_1`, ...
+        """
         super().__init__()
+        self.of = of or name
+        self.experts = tuple(experts) or tuple(f"expert_{index}" for index in range(num_expert))
         self.dense = Dense(build, name, num_inputs, num_expert)
         self.is_single = num_expert == 1
 
     def __call__(self, x: tf.Tensor, call: Call) -> tf.Tensor:
         """Maps `[batch, num_inputs]` to weights `[batch, num_expert]`."""
         scores = tf.cast(self.dense(x, call), tf.float32)
-        return tf.nn.sigmoid(scores) if self.is_single else tf.nn.softmax(scores)
+        if self.is_single:
+            return tf.nn.sigmoid(scores)  # It scales one expert, and weighs none against another.
+        weights = tf.nn.softmax(scores)
+        call.add_gate(self.of, self.experts, weights)
+        return weights

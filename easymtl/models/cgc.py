@@ -21,8 +21,8 @@ class CGC(MultiTaskModel):
     ):
         super().__init__(build, config, group_widths, num_outputs)
         gate_dnn = config.gate_dnn if config.HasField("gate_dnn") else None
-        width, num_tasks = group_widths[INPUT_GROUP], len(config.task_towers)
-        self.level = ExtractionLevel(build, "cgc", config, width, num_tasks, gate_dnn, is_first=True, is_last=True)
+        width, tasks = group_widths[INPUT_GROUP], [tower.tower_name for tower in config.task_towers]
+        self.level = ExtractionLevel(build, "cgc", config, width, tasks, gate_dnn, is_first=True, is_last=True)
         widths = dict.fromkeys(num_outputs, self.level.width)
         self.towers = TaskTowers(build, config.task_towers, widths, num_outputs, group_widths)
 

@@ -7,6 +7,7 @@ import tensorflow as tf
 from easymtl.layers.context import Build, Call
 from easymtl.layers.experts import Gate, StackedDNN, mix_all
 from easymtl.layers.gate_unit import FeatureGate, SelfGate
+from easymtl.layers.gate_weights import expert_names
 from easymtl.models.base import INPUT_GROUP, MultiTaskModel, TaskTowers
 from easymtl.protos.layer_pb2 import DNN as DNNConfig
 from easymtl.protos.model_pb2 import HoME as HoMEConfig
@@ -52,6 +53,7 @@ class HomeUnit(tf.Module):
         seen: Collection[str],
         own: str,
         gate_dnn: DNNConfig | None,
+        of: str = "",
     ):
         """Makes the layers.
 
@@ -63,14 +65,23 @@ class HomeUnit(tf.Module):
             seen: the sets that the unit sees.
             own: its own set.
             gate_dnn: hidden layers of the gate.
+            of: whose unit it is, as people are told; default: its name.
         """
         super().__init__()
         sets = [key for key, count in counts.items() for _ in range(count)]
+        names = expert_names(counts)
         self.num_expert = len(sets)
         self.seen = [place for place, key in enumerate(sets) if key in seen]
         self.own = [place for place, key in enumerate(sets) if key == own]
-        self.gate = Gate(build, f"{name}/gate", num_inputs, len(self.seen), gate_dnn)
-        self.self_gate = SelfGate(build, f"{name}/self_gate", num_inputs, len(self.own))
+        of, seen_names, own_names = (
+            of or name,
+            [names[place] for place in self.seen],
+            [names[place] for place in self.own],
+        )
+        self.gate = Gate(build, f"{name}/gate", num_inputs, len(self.seen), gate_dnn, of=of, experts=seen_names)
+        self.self_gate = SelfGate(
+            build, f"{name}/self_gate", num_inputs, len(self.own), of=f"{of}/self", experts=own_names
+        )
 
     def __call__(self, x: tf.Tensor, call: Call) -> tf.Tensor:
         """Maps `[batch, num_inputs]` to weights `[batch, num_expert]`, in float32."""
@@ -110,7 +121,8 @@ class HoME(MultiTaskModel):
         meta = {SHARED: config.share_num} | dict.fromkeys(keys, config.expert_num_per_group)
         self.meta_experts = ExpertSets(build, "home/meta", width, meta, config)
         self.meta_units = {
-            key: HomeUnit(build, f"home/meta/{key}", width, meta, _seen(meta, key), key, gate_dnn) for key in meta
+            key: HomeUnit(build, f"home/meta/{key}", width, meta, _seen(meta, key), key, gate_dnn, f"meta/{key}")
+            for key in meta
         }
 
         width = self.meta_experts.width
@@ -126,6 +138,7 @@ class HoME(MultiTaskModel):
                 (SHARED, self.group_of[task], key),
                 key,
                 gate_dnn,
+                task,
             )
             for task, key in own.items()
         }

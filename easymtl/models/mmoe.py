@@ -1,6 +1,6 @@
 """Multi-gate mixture of experts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
@@ -25,13 +25,24 @@ class MixtureOfExperts(tf.Module):
         num_inputs: int,
         experts: list[DNNConfig],
         tasks: list[str],
+        told_as: Sequence[str] = (),
     ):
+        """Makes the layers.
+
+        Args:
+            build: seed and norms of the layers.
+            config: has the layers of the gates.
+            num_inputs: width of the input.
+            experts: layers of each expert.
+            tasks: names of the towers.
+            told_as: names of the experts, as people are told; default: `expert_0`, `expert_1`, ...
+        """
         super().__init__()
         names = [f"mmoe/expert_{index}" for index in range(len(experts))]
         self.experts = Experts(build, names, num_inputs, experts)
         hidden = config.gate_dnn if config.HasField("gate_dnn") else None
         self.gates = {
-            task: Gate(build, f"mmoe/gate_{index}", num_inputs, len(experts), hidden)
+            task: Gate(build, f"mmoe/gate_{index}", num_inputs, len(experts), hidden, of=task, experts=told_as)
             for index, task in enumerate(tasks)
         }
         self.width = self.experts.width
@@ -50,7 +61,9 @@ class MMoE(MultiTaskModel):
     ):
         super().__init__(build, config, group_widths, num_outputs)
         experts = [expert.dnn for expert in config.experts] or [config.expert_dnn] * config.num_expert
-        self.mixture = MixtureOfExperts(build, config, group_widths[INPUT_GROUP], experts, list(num_outputs))
+        given = [expert.expert_name for expert in config.experts]
+        names = given if all(given) else []
+        self.mixture = MixtureOfExperts(build, config, group_widths[INPUT_GROUP], experts, list(num_outputs), names)
         widths = dict.fromkeys(num_outputs, self.mixture.width)
         self.towers = TaskTowers(build, config.task_towers, widths, num_outputs, group_widths)
 

@@ -24,7 +24,7 @@ class OMoE(MultiTaskModel):
         hidden = config.gate_dnn if config.HasField("gate_dnn") else None
         names = [f"omoe/expert_{index}" for index in range(config.num_expert)]
         self.experts = Experts(build, names, width, [config.expert_dnn] * config.num_expert)
-        self.gate = Gate(build, "omoe/gate", width, config.num_expert, hidden)
+        self.gate = Gate(build, "omoe/gate", width, config.num_expert, hidden, of="omoe")
         widths = dict.fromkeys(num_outputs, self.experts.width)
         self.towers = TaskTowers(build, config.task_towers, widths, num_outputs, group_widths)
 

@@ -22,12 +22,12 @@ class PLE(MultiTaskModel):
     ):
         super().__init__(build, config, group_widths, num_outputs)
         gate_dnn = config.gate_dnn if config.HasField("gate_dnn") else None
-        width, num_tasks = group_widths[INPUT_GROUP], len(config.task_towers)
+        width, tasks = group_widths[INPUT_GROUP], [tower.tower_name for tower in config.task_towers]
         self.levels: list[ExtractionLevel] = []
         last = len(config.extraction_networks) - 1
         for index, network in enumerate(config.extraction_networks):
             name = network.network_name or f"ple_{index}"
-            level = ExtractionLevel(build, name, network, width, num_tasks, gate_dnn, index == 0, index == last)
+            level = ExtractionLevel(build, name, network, width, tasks, gate_dnn, index == 0, index == last)
             self.levels.append(level)
             width = level.width
         widths = dict.fromkeys(num_outputs, width)

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from easymtl.layers.context import Build, Call
 from easymtl.layers.experts import Experts, Gate, mix
+from easymtl.layers.gate_weights import expert_names, shared_owner
 from easymtl.models.base import INPUT_GROUP, MultiTaskModel, TaskTowers
 from easymtl.protos.layer_pb2 import DNN as DNNConfig
 from easymtl.protos.model_pb2 import STEM as STEMConfig
@@ -38,13 +39,16 @@ class STEM(MultiTaskModel):
         self.shared = _experts(build, "stem/shared", shared_width, config.share_num, config.share_expert_net)
         hidden = config.gate_dnn if config.HasField("gate_dnn") else None
         count = config.expert_num_per_task
-        num_expert = config.share_num + len(self.input_groups) * count
+        shared = shared_owner(self.input_groups)
+        names = expert_names(dict.fromkeys(self.input_groups, count) | {shared: config.share_num})
         self.experts: dict[str, Experts] = {}
         self.gates: dict[str, Gate] = {}
         for task, group in self.input_groups.items():
             width, name = group_widths[group], f"stem/task_{task}"
             self.experts[task] = _experts(build, name, width, count, config.task_expert_net)
-            self.gates[task] = Gate(build, f"{name}/gate", width + shared_width, num_expert, hidden)
+            self.gates[task] = Gate(
+                build, f"{name}/gate", width + shared_width, len(names), hidden, of=task, experts=names
+            )
         widths = dict.fromkeys(num_outputs, self.shared.width)
         towers = [_without_group(tower) for tower in config.task_towers]
         self.towers = TaskTowers(build, towers, widths, num_outputs, group_widths)

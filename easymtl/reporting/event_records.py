@@ -10,7 +10,11 @@ from typing import Any
 
 from easymtl.training import events
 
-_UNSAID = {"variables"}
+_UNSAID = {
+    events.Summary: {"variables"},
+    events.Evaluated: {"thresholds", "tables"},
+    events.Gates: {"counts"},
+}
 """Fields that are for those who listen in the same process."""
 
 
@@ -26,7 +30,8 @@ def event_record(event: events.Event, clock: Callable[[], float] = time.time) ->
         clock: seconds since 1970.
     """
     kind = re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
-    names = [field.name for field in dataclasses.fields(event) if field.name not in _UNSAID]
+    unsaid = _UNSAID.get(type(event), ())
+    names = [field.name for field in dataclasses.fields(event) if field.name not in unsaid]
     return {"event": kind, "time": clock(), **{name: _plain(getattr(event, name)) for name in names}}
 
 

@@ -1,25 +1,31 @@
-"""Scalars and histograms for TensorBoard, in `model_dir/summaries/train` and `/eval`."""
+"""A training in TensorBoard: curves, histograms and texts, in `model_dir/summaries/train` and `/eval`."""
 
 import contextlib
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from easymtl.checkpoints.publishing import reason
+from easymtl.checkpoints.restore import CONFIG_NAME
 from easymtl.errors import UserError
-from easymtl.reporting.names import split_result
+from easymtl.reporting import charts
+from easymtl.reporting.event_files import EventFile
+from easymtl.reporting.names import is_metric, split_result
 from easymtl.training import events
 
+FOLDER = "summaries"
 _MOST_VALUES = 100_000
+_MOST_ROWS = 10_000
 
 
 class Summaries:
-    """A listener of training that writes TensorBoard summaries. A continued training adds to them.
+    """A listener of training that writes what TensorBoard shows. A continued training adds to it.
 
-    Metrics are tagged `eval/<metric>/<task>`, so that the charts of a metric stand side by side.
+    Losses and metrics have the same tag in the runs `train` and `eval`, so that both are lines of one chart: `loss`,
+    `loss/<task>`, where a task has several of them `loss/<task>/<kind>` too, and `<metric>/<task>`.
     """
 
     def __init__(self, model_dir: str | Path, towers: Sequence[str]):
@@ -29,16 +35,17 @@ class Summaries:
             model_dir: where the folder `summaries` is.
             towers: names of the task towers, by which results are told apart.
         """
-        self.path = Path(model_dir) / "summaries"
+        self.path = Path(model_dir) / FOLDER
         self._towers = list(towers)
         self._first_step = 0
-        self._writers: dict[str, tf.summary.SummaryWriter] = {}
+        self._files: dict[str, EventFile] = {}
         self._tell: dict[type, Callable[[Any], None]] = {
             events.Started: self._started,
             events.Progress: self._progress,
             events.Summary: self._summary,
             events.GradientConflict: self._conflict,
             events.Evaluated: self._evaluated,
+            events.Gates: self._gates,
         }
 
     def __enter__(self) -> "Summaries":
@@ -65,64 +72,79 @@ class Summaries:
 
     def close(self) -> None:
         """Closes the files; what does not fit on the disk any more is lost, and a training does not end of it."""
-        for writer in self._writers.values():
+        for file in self._files.values():
             with contextlib.suppress(OSError, tf.errors.OpError):
-                writer.close()
-        self._writers.clear()
+                file.close()
+        self._files.clear()
 
-    def _writer(self, name: str) -> tf.summary.SummaryWriter:
-        if name not in self._writers:
-            _mark_start(self.path / name, self._first_step)
-            self._writers[name] = tf.summary.create_file_writer(str(self.path / name))
-        return self._writers[name]
-
-    def _scalars(self, folder: str, step: int, values: Mapping[str, float]) -> None:
-        with self._writer(folder).as_default(step):
-            for tag, value in values.items():
-                tf.summary.scalar(tag, value)
+    def _file(self, run: str) -> EventFile:
+        if run not in self._files:
+            self._files[run] = EventFile(self.path / run, self._first_step)
+        return self._files[run]
 
     def _started(self, event: events.Started) -> None:
         self._first_step = event.first_step
+        config = self.path.parent / CONFIG_NAME
+        if config.is_file():
+            self._file("train").add(event.first_step, charts.code("config", config.read_text(encoding="utf-8")))
 
     def _progress(self, event: events.Progress) -> None:
-        speed = {"train/examples_per_second": event.examples_per_second, "train/input_wait": event.wait_share}
-        self._scalars("train", event.step, speed)
+        speed = {"speed/examples_per_second": event.examples_per_second, "speed/input_wait": event.wait_share}
+        self._file("train").add_scalars(event.step, speed)
 
     def _summary(self, event: events.Summary) -> None:
         embedding_rate, dense_rate = event.learning_rates
-        values = {f"train/{self._tag(name)}": value for name, value in event.losses.items()}
-        values |= {f"train/weight/{name}": weight for name, weight in event.weights.items()}
-        values |= {"train/learning_rate/embedding": embedding_rate, "train/learning_rate/dense": dense_rate}
-        self._scalars("train", event.step, values)
-        with self._writer("train").as_default(event.step):
-            for name, read in event.variables.items():
-                tf.summary.histogram(name, sampled(read()))
-        self._writer("train").flush()
+        values = tagged(event.losses, self._towers)
+        values |= {f"weight/{name}": weight for name, weight in event.weights.items()}
+        values |= {"learning_rate/embedding": embedding_rate, "learning_rate/dense": dense_rate}
+        self._file("train").add_scalars(event.step, values)
+        for name, read in event.variables.items():
+            self._file("train").add(event.step, charts.histogram(name, sampled(read()).numpy()))
 
     def _conflict(self, event: events.GradientConflict) -> None:
-        self._scalars("train", event.step, {f"gradient_cosine/{pair}": value for pair, value in event.cosines.items()})
+        cosines = {f"gradient_cosine/{pair}": value for pair, value in event.cosines.items()}
+        self._file("train").add_scalars(event.step, cosines)
 
     def _evaluated(self, event: events.Evaluated) -> None:
-        self._scalars("eval", event.step, {f"eval/{self._tag(n)}": value for n, value in event.metrics.items()})
-        self._writer("eval").flush()
+        self._file("eval").add_scalars(event.step, tagged(event.metrics, self._towers))
+        curves = [charts.pr_curve(f"pr_curve/{name}", counts) for name, counts in event.thresholds.items()]
+        if curves:
+            self._file("eval").add(event.step, charts.joined(curves))
+        norms = {name: np.linalg.norm(read(_MOST_ROWS), axis=1) for name, read in event.tables.items()}
+        if norms:
+            self._file("train").add(event.step, charts.histograms("embedding_norm", norms))
 
-    def _tag(self, name: str) -> str:
-        kind, tower = split_result(name, self._towers)
-        return f"{kind}/{tower}" if tower else kind
+    def _gates(self, event: events.Gates) -> None:
+        means = {f"gate/{gate}/{expert}": mean for gate, of in event.weights.items() for expert, mean in of.items()}
+        entropy = {f"gate_entropy/{gate}": value for gate, value in event.entropy.items()}
+        self._file("eval").add_scalars(event.step, means | entropy)
+        counts = [charts.histogram_of_gate(f"gate/{gate}", found) for gate, found in event.counts.items()]
+        if counts:
+            self._file("eval").add(event.step, charts.joined(counts))
 
 
-def _mark_start(folder: Path, first_step: int) -> None:
-    """Tells TensorBoard to forget what an earlier run wrote behind its last checkpoint: those steps are made anew.
+def tagged(results: Mapping[str, float], towers: Sequence[str]) -> dict[str, float]:
+    """Returns losses and metrics by their tags in TensorBoard: `auc/click`, `loss`, `loss/click`.
 
-    The marker is a file of its own, named a second older than the file it belongs to: TensorBoard goes by names.
+    Args:
+        results: `<metric or loss>_<tower>`, and what belongs to no tower.
+        towers: names of the task towers.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    now = time.time()
-    session = tf.compat.v1.SessionLog(status=tf.compat.v1.SessionLog.START)
-    with tf.io.TFRecordWriter(str(folder / f"events.out.tfevents.{int(now) - 1}.start-{first_step}")) as file:
-        file.write(tf.compat.v1.Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
-        start = tf.compat.v1.Event(wall_time=now, step=first_step + 1, session_log=session)
-        file.write(start.SerializeToString())
+    tags: dict[str, float] = {}
+    losses: dict[str, dict[str, float]] = {}
+    for name, value in results.items():
+        kind, tower = split_result(name, towers)
+        if tower is None:
+            tags[name] = value
+        elif is_metric(kind):
+            tags[f"{kind}/{tower}"] = value
+        else:
+            losses.setdefault(tower, {})[kind] = value
+    for tower, found in losses.items():
+        tags[f"loss/{tower}"] = sum(found.values())
+        if len(found) > 1:
+            tags |= {f"loss/{tower}/{kind}": value for kind, value in found.items()}
+    return tags
 
 
 def sampled(values: tf.Tensor, most: int = _MOST_VALUES) -> tf.Tensor:

@@ -17,6 +17,7 @@ from easymtl.scoring.pass_losses import PassLosses
 from easymtl.scoring.scorer import Scorer, kept_columns
 from easymtl.tasks.evaluation import Evaluation
 from easymtl.tasks.task import Task
+from easymtl.tasks.threshold_counts import ThresholdCounts
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class EvaluationResult:
         warnings: a sentence for each metric that is NaN, and for what is odd in the files.
         counts: feature -> kind of oddity -> rows of these; empty of a SavedModel, which does not tell.
         skipped_rows: rows that `data_config.ignore_error` left out between them.
+        thresholds: how each prediction of an event decides, by what stands behind the metric.
     """
 
     metrics: dict[str, float]
@@ -38,6 +40,7 @@ class EvaluationResult:
     warnings: tuple[str, ...]
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     skipped_rows: int = 0
+    thresholds: Mapping[str, ThresholdCounts] = field(default_factory=dict)
 
 
 class EvaluationStopped(Exception):
@@ -77,10 +80,11 @@ def evaluate(
             if of_batch:
                 losses.add(of_batch)
     metrics = evaluation.result() | losses.result()
+    thresholds = evaluation.thresholds()
     seconds = time.perf_counter() - begin
     of_rows = encoder.warnings(tally.counts) if isinstance(encoder, Encoder) else []
     warnings = (*evaluation.warnings, *_unlearnt(labels, tasks), *of_rows, *feed.source.warnings())
-    return EvaluationResult(metrics, num_examples, seconds, warnings, tally.counts, tally.skipped_rows)
+    return EvaluationResult(metrics, num_examples, seconds, warnings, tally.counts, tally.skipped_rows, thresholds)
 
 
 def _unlearnt(labels: LabelCheck, tasks: Sequence[Task]) -> list[str]:

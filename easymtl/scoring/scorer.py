@@ -13,6 +13,8 @@ from easymtl.features.encoder import KEEP_PREFIX, Encoder, batch_signature, to_t
 from easymtl.features.labels import RowEncoder
 from easymtl.features.numbers import NumberColumn
 from easymtl.layers.context import Call
+from easymtl.layers.gate_weights import GateWeights
+from easymtl.scoring.gate_tally import GateTally
 from easymtl.scoring.pass_losses import BatchLosses, has_wide_losses
 from easymtl.tasks.labelled import Labelled
 from easymtl.tasks.ranker import Ranker
@@ -41,7 +43,14 @@ class RankerScorer:
     The transform and the graph are those of the exported form.
     """
 
-    def __init__(self, ranker: Ranker, dtype: tf.DType, lookup: RowLookup | None = None, is_traced: bool = True):
+    def __init__(
+        self,
+        ranker: Ranker,
+        dtype: tf.DType,
+        lookup: RowLookup | None = None,
+        is_traced: bool = True,
+        gates: GateTally | None = None,
+    ):
         """Traces nothing yet.
 
         Args:
@@ -49,12 +58,14 @@ class RankerScorer:
             dtype: the precision of activations.
             lookup: of the rows that are scored with; None for those of the tables.
             is_traced: whether there is a graph; what scores a single batch is done sooner op by op.
+            gates: takes what gates weight their experts with; None does not look.
         """
         self.number_columns: Sequence[NumberColumn] = ranker.number_columns
         self._ranker = ranker
         self._dtype = dtype
         self._lookup = lookup or ranker.embeddings.lookup
         self._is_traced = is_traced
+        self._gates = gates
         self._graphs: dict[bool, Callable] = {}
 
     def encoder(self, keep: Sequence[str], with_numbers: bool = True) -> Encoder:
@@ -70,7 +81,9 @@ class RankerScorer:
         has_numbers = "numbers" in tensors
         if has_numbers not in self._graphs:
             self._graphs[has_numbers] = self._trace(batch_signature(tensors))
-        predictions, sums, logits, numbers, keys, of_layers = self._graphs[has_numbers](tensors)
+        (predictions, sums, logits, numbers, keys, of_layers), gates = self._graphs[has_numbers](tensors)
+        if self._gates is not None:
+            self._gates.add(gates)
         losses = BatchLosses(sums, logits, Labelled(numbers, keys), of_layers) if has_numbers else None
         return _to_numpy(predictions), losses
 
@@ -78,9 +91,17 @@ class RankerScorer:
         ranker = self._ranker
         is_keeping = has_wide_losses(ranker.tasks)
 
-        def score(batch: Mapping[str, tf.Tensor]) -> tuple[Mapping, ...]:
+        def score(batch: Mapping[str, tf.Tensor]) -> tuple[tuple[Mapping, ...], Mapping]:
+            if self._gates is None:
+                return compute(batch, None), {}
+            weights = GateWeights()
+            found = compute(batch, weights)
+            self._gates.name(weights.experts)
+            return found, weights.sums()
+
+        def compute(batch: Mapping[str, tf.Tensor], gates: GateWeights | None) -> tuple[Mapping, ...]:
             found: dict[str, tf.Tensor] = {}
-            call = Call(dtype=self._dtype, losses=found)
+            call = Call(dtype=self._dtype, losses=found, gates=gates)
             logits, _ = ranker.logits(batch, self._lookup(batch), call)
             predictions = ranker.predictions(logits)
             if "numbers" not in batch:

@@ -12,6 +12,7 @@ from easymtl.errors import UserError
 from easymtl.tasks.measures import Measure
 from easymtl.tasks.metrics import Metric, MetricInputs, UndefinedMetric
 from easymtl.tasks.task import Task
+from easymtl.tasks.threshold_counts import ThresholdCounts, threshold_counts
 
 
 class Evaluation:
@@ -105,6 +106,23 @@ class Evaluation:
         self.warnings = []
         metrics = {name: self._compute(task, measure, metric, groups) for task, measure, metric, name in self._computed}
         return metrics | self._summaries()
+
+    def thresholds(self) -> dict[str, ThresholdCounts]:
+        """Returns, of each prediction of an event that metrics are computed on, how it decides at every threshold.
+
+        Rows without a label do not count. What has no row that does, or a prediction that is not finite, is left out.
+        """
+        found: dict[str, ThresholdCounts] = {}
+        for task, measure in self._measured:
+            labels, predictions = _joined(self._labels[measure.name]), _joined(self._predictions[measure.name])
+            if predictions.ndim == 2 and predictions.shape[1] == 2:
+                predictions = predictions[:, 1]
+            if not task.output.is_probability or measure.prediction or predictions.ndim == 2:
+                continue
+            counted = ~np.isnan(labels)
+            if counted.any() and np.isfinite(predictions[counted]).all():
+                found[measure.name] = threshold_counts(labels[counted] > 0, predictions[counted])
+        return found
 
     def _summaries(self) -> dict[str, float]:
         """Returns mean, least and largest of each final score; NaN, with a warning, where some row has no number."""

@@ -4,8 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
+from easymtl.tasks.threshold_counts import ThresholdCounts
 from easymtl.training.transfer import Transfer
 
 
@@ -97,6 +99,9 @@ class Evaluated:
         warnings: what the metrics could not say, and why.
         counts: feature -> kind of oddity -> rows of the evaluation data.
         skipped_rows: rows of the evaluation data that were left out.
+        thresholds: how each prediction of an event decides, by what stands behind the metric; for those who draw.
+        tables: reads at most so many rows, evenly spaced, `[n, width]`, of each embedding table by name; for those
+            who draw.
     """
 
     step: int
@@ -107,6 +112,8 @@ class Evaluated:
     warnings: tuple[str, ...] = ()
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     skipped_rows: int = 0
+    thresholds: Mapping[str, ThresholdCounts] = field(default_factory=dict)
+    tables: Mapping[str, Callable[[int], np.ndarray]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -143,10 +150,16 @@ class Gates:
         step: updates made.
         weights: name of the gate, the task it is of or, between levels, its level and task -> name of the expert ->
             mean weight over the rows that were looked at; those of a gate sum to 1.
+        entropy: mean entropy of the weights by the name of the gate, as a share of the largest possible one: 0 where
+            each row takes one expert, 1 where it takes all of them alike.
+        counts: how many of the weights of all rows and experts lie in each of equal parts of 0 to 1, `[30]`, by the
+            name of the gate; for those who draw.
     """
 
     step: int
     weights: Mapping[str, Mapping[str, float]]
+    entropy: Mapping[str, float] = field(default_factory=dict)
+    counts: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

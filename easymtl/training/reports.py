@@ -1,11 +1,14 @@
 """What a training tells of its start, its steps and its labels."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
+import tensorflow as tf
 
 from easymtl.protos.train_pb2 import TrainConfig
+from easymtl.scoring.gate_tally import GateUse
 from easymtl.tasks.losses import Output
 from easymtl.tasks.ranker import Ranker
 from easymtl.tasks.task import Task
@@ -16,6 +19,8 @@ from easymtl.training.step import StepValues
 
 LARGEST_SHARE = 0.9
 """Of the loss that one of several tasks may have before it is told."""
+_ROUND = [digit * 10**power for power in range(9) for digit in (1, 2, 5)]
+_OF_GATES = ("weights", "entropy")
 
 
 class Reports:
@@ -28,6 +33,7 @@ class Reports:
         self._labels_step: int | None = None
         self._told: set[str] = set()
         self._last: tuple[int, StepValues] | None = None
+        self._unsaid: tuple[float, float] | None = None
         self._has_told_shares = False
 
     @property
@@ -50,19 +56,41 @@ class Reports:
             known = {pair: value for pair, value in cosines.items() if math.isfinite(value)}
             self._tell(events.GradientConflict(step, known))
         is_log = step % max(self._settings.log_step_count_steps, 1) == 0
-        is_summary = self._settings.save_summary_steps > 0 and step % self._settings.save_summary_steps == 0
         self._last = (step, found)
-        if not (is_log or is_summary):
-            return
-        self._shares()
-        values = {name: float(value) for name, value in found.losses.items()}
-        weights = {name: float(value) for name, value in found.weights.items()}
+        self._unsaid = None if is_summary_due(step, self._settings.save_summary_steps) else rates
         if is_log:
-            self._tell(pace.progress(step, values, rates, weights))
-        if is_summary:
-            shown = self._ranker.parameters if self._settings.summary_model_vars else {}
-            variables = {name: parameter.read for name, parameter in shown.items()}
-            self._tell(events.Summary(step, values, rates, variables, weights))
+            self._shares()
+            self._tell(pace.progress(step, _numbers(found.losses), rates, _numbers(found.weights)))
+        if not self._unsaid:
+            self._summary(step, found, rates)
+
+    def finish(self) -> None:
+        """Tells of the last step of a run what its curves end with, if that has not been told."""
+        if self._last and self._unsaid and self._settings.save_summary_steps:
+            step, found = self._last
+            self._summary(step, found, self._unsaid)
+            self._unsaid = None
+
+    def _summary(self, step: int, found: StepValues, rates: tuple[float, float]) -> None:
+        # All variables are much to read and to write: not as often as losses when a training begins.
+        is_full = self._settings.summary_model_vars and _is_round(step, self._settings.save_summary_steps)
+        shown = self._ranker.parameters if is_full else {}
+        variables = {name: parameter.read for name, parameter in shown.items()}
+        self._tell(events.Summary(step, _numbers(found.losses), rates, variables, _numbers(found.weights)))
+
+    def gates(self, step: int, used: Mapping[str, GateUse]) -> None:
+        """Tells how much of each expert was used in an evaluation, if the model has gates."""
+        if used:
+            weights, entropy = ({name: getattr(use, part) for name, use in used.items()} for part in _OF_GATES)
+            self._tell(events.Gates(step, weights, entropy, {name: use.counts for name, use in used.items()}))
+
+    def tables(self) -> dict[str, Callable[[int], np.ndarray]]:
+        """Returns what reads rows of each embedding table, see `events.Evaluated`."""
+        embeddings = self._ranker.embeddings
+        return {
+            table.name: partial(_rows_of, embeddings.variable(table.width), table.offset, table.rows)
+            for table in self._ranker.feature_set.tables
+        }
 
     def labels(self, step: int, source: TrainingInput) -> None:
         """Tells of towers that have learnt nothing so far, and of what is odd in the files, once for a step."""
@@ -95,6 +123,39 @@ class Reports:
             "train_config.task_balancing."
         )
         self._tell(events.Note(f"Warning: {text}"))
+
+
+def is_summary_due(step: int, every: int) -> bool:
+    """Returns whether curves get a point at a step, so that a training of any length has a curve.
+
+    Below `every` they are a tenth of the way apart or less, in round numbers: 1, 2, 3, ... 20, 22, ... 50, 55, ... 100,
+    110, ... 200, 220, ... 500, 550, ... 1,000. It depends on the step alone: a continued training has the same points.
+
+    Args:
+        step: updates made.
+        every: `save_summary_steps`; 0 for never.
+    """
+    if every <= 0:
+        return False
+    if step >= every:
+        return step % every == 0
+    apart = max((number for number in _ROUND if 10 * number <= step), default=1)
+    return step % apart == 0
+
+
+def _is_round(step: int, every: int) -> bool:
+    """Returns whether a step is one of `save_summary_steps`, or the first, the tenth, the hundredth, ..."""
+    return step % every == 0 or str(step).rstrip("0") == "1"
+
+
+def _numbers(values: Mapping[str, tf.Tensor]) -> dict[str, float]:
+    return {name: float(value) for name, value in values.items()}
+
+
+def _rows_of(variable: tf.Variable, begin: int, num_rows: int, most: int) -> np.ndarray:
+    """Returns at most so many rows of a table, evenly spaced, `[n, width]`."""
+    places = np.unique(np.linspace(0, num_rows - 1, min(num_rows, most)).astype(np.int64))
+    return tf.gather(variable, begin + places).numpy()
 
 
 def loss_shares(tasks: Sequence[Task], found: StepValues) -> dict[str, float]:

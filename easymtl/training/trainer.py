@@ -23,6 +23,7 @@ from easymtl.features.memory import require_training_memory
 from easymtl.models.backbone import located
 from easymtl.protos.train_pb2 import TrainConfig
 from easymtl.scoring.evaluation import EvaluationStopped, evaluate
+from easymtl.scoring.gate_tally import GateTally
 from easymtl.scoring.scorer import RankerScorer
 from easymtl.tasks.ranker import Ranker
 from easymtl.training import events
@@ -95,7 +96,8 @@ class Trainer:
         self._weights = Weights(self.ranker, self._optimizers)
         self._folder = CheckpointFolder(self.pipeline.model_dir)
         self._best = Best.from_pipeline(self.pipeline)
-        self._scorer = RankerScorer(self.ranker, self._dtype, self._scored_rows)
+        self._gates = GateTally()
+        self._scorer = RankerScorer(self.ranker, self._dtype, self._scored_rows, gates=self._gates)
         self._cursor: Cursor | None = None
         self._data = DataIdentity.of(self.pipeline)
         self._evaluation_files = evaluation_files(self.pipeline)
@@ -163,6 +165,7 @@ class Trainer:
         with source.feed as feed, Profile(self.pipeline.model_dir, self.step, self.settings.is_profiling) as profile:
             self._train(source, profile)
             self._cursor = feed.cursor
+        self._reports.finish()
         checkpoint = self._finish()
         if self._num_examples:
             self._reports.labels(self.step, source)
@@ -274,6 +277,7 @@ class Trainer:
 
     def _evaluate(self, step: int) -> bool:
         """Evaluates, and returns whether it came to an end: a training that is to stop has no time for it."""
+        self._gates.clear()
         try:
             with self._optimizers.averaged_dense_weights():
                 result = evaluate(self.pipeline, self.ranker.tasks, self._scorer, is_stopping=self._is_stopping)
@@ -295,8 +299,11 @@ class Trainer:
                 result.warnings,
                 result.counts,
                 result.skipped_rows,
+                result.thresholds,
+                self._reports.tables(),
             )
         )
+        self._reports.gates(step, self._gates.result())
         return True
 
     def _scored_rows(self, batch: Mapping[str, tf.Tensor]) -> Mapping[int, Lookup]:

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from sklearn.metrics import precision_score, recall_score
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 
 from easymtl.reporting.tensorboard import Summaries, sampled
-from easymtl.training.events import Evaluated, GradientConflict, Note, Progress, Started, Summary
+from easymtl.tasks.threshold_counts import threshold_counts
+from easymtl.training.events import Evaluated, Gates, GradientConflict, Note, Progress, Started, Summary
 
 TOWERS = ["click", "on_mic", "mic"]
 
@@ -15,6 +17,19 @@ def read(folder) -> EventAccumulator:
     accumulator = EventAccumulator(str(folder), size_guidance={"tensors": 0})
     accumulator.Reload()
     return accumulator
+
+
+def tags(folder) -> set[str]:
+    return set(read(folder).Tags()["tensors"])
+
+
+def array(folder, tag: str) -> np.ndarray:
+    (event,) = read(folder).Tensors(tag)
+    return tf.make_ndarray(event.tensor_proto)
+
+
+def plugin(folder, tag: str) -> str:
+    return read(folder).SummaryMetadata(tag).plugin_data.plugin_name
 
 
 def series(folder, tag: str) -> list[tuple[int, float]]:
@@ -41,12 +56,13 @@ def test_losses_rates_and_speed_are_scalars_of_the_train_folder(tmp_path):
         summaries(summary(20, loss=1.5))
         summaries(summary(40, loss=1.25))
     train = tmp_path / "summaries" / "train"
-    assert series(train, "train/loss") == [(20, 1.5), (40, 1.25)]
-    assert series(train, "train/l2_loss/on_mic") == [(20, 0.25), (40, 0.25)]
-    assert series(train, "train/learning_rate/embedding") == [(20, 0.1), (40, 0.1)]
-    assert series(train, "train/learning_rate/dense") == [(20, 0.2), (40, 0.2)]
-    assert series(train, "train/examples_per_second") == [(10, 5000.0)]
-    assert series(train, "train/input_wait") == [(10, 0.03)]
+    assert series(train, "loss") == [(20, 1.5), (40, 1.25)]
+    assert series(train, "loss/on_mic") == [(20, 0.25), (40, 0.25)]
+    assert series(train, "loss/click") == [(20, 0.75), (40, 0.75)]
+    assert series(train, "learning_rate/embedding") == [(20, 0.1), (40, 0.1)]
+    assert series(train, "learning_rate/dense") == [(20, 0.2), (40, 0.2)]
+    assert series(train, "speed/examples_per_second") == [(10, 5000.0)]
+    assert series(train, "speed/input_wait") == [(10, 0.03)]
 
 
 def test_metrics_are_tagged_by_metric_then_task(tmp_path):
@@ -54,10 +70,23 @@ def test_metrics_are_tagged_by_metric_then_task(tmp_path):
     with Summaries(tmp_path, TOWERS) as summaries:
         summaries(Evaluated(30, metrics, 100, 1.0))
     folder = tmp_path / "summaries" / "eval"
-    expected = {"auc/on_mic": 0.7, "auc/mic": 0.6, "weighted_auc/click": 0.8, "l2_loss_2/mic": 3.0, "loss": 2.0}
+    expected = {"auc/on_mic": 0.7, "auc/mic": 0.6, "weighted_auc/click": 0.8, "loss/mic": 3.0, "loss": 2.0}
     assert {tag: series(folder, tag)[0] for tag in read(folder).Tags()["tensors"]} == {
-        f"eval/{tag}": (30, value) for tag, value in expected.items()
+        tag: (30, value) for tag, value in expected.items()
     }
+
+
+def test_training_and_evaluation_of_a_task_are_in_one_chart(tmp_path):
+    losses = {"cross_entropy_loss_click": 0.5, "pair_wise_loss_click": 0.25, "l2_loss_mic": 2.0, "loss": 2.75}
+    with Summaries(tmp_path, TOWERS) as summaries:
+        summaries(Summary(20, losses, (0.1, 0.2)))
+        summaries(Evaluated(20, {**losses, "auc_click": 0.7}, 100, 1.0))
+    train, evaluation = (tags(tmp_path / "summaries" / run) for run in ("train", "eval"))
+    shared = {"loss", "loss/click", "loss/click/cross_entropy_loss", "loss/click/pair_wise_loss", "loss/mic"}
+    assert train & evaluation == shared
+    assert train - shared == {"learning_rate/embedding", "learning_rate/dense"} and evaluation - shared == {"auc/click"}
+    for run in ("train", "eval"):
+        assert series(tmp_path / "summaries" / run, "loss/click") == [(20, 0.75)]
 
 
 def test_variables_become_histograms(tmp_path):
@@ -88,8 +117,8 @@ def test_a_continued_training_replaces_the_steps_it_makes_anew(tmp_path):
             second(summary(step, loss=step + 0.5))
         second(Evaluated(40, {"loss": 40.0}, 1, 1.0))
     folder = tmp_path / "summaries"
-    assert series(folder / "train", "train/loss") == [(10, 10), (20, 20), (30, 30.5), (40, 40.5)]
-    assert series(folder / "eval", "eval/loss") == [(20, 20), (40, 40)]
+    assert series(folder / "train", "loss") == [(10, 10), (20, 20), (30, 30.5), (40, 40.5)]
+    assert series(folder / "eval", "loss") == [(20, 20), (40, 40)]
 
 
 def test_weights_of_tasks_and_cosines_of_their_gradients_are_scalars(tmp_path):
@@ -97,5 +126,69 @@ def test_weights_of_tasks_and_cosines_of_their_gradients_are_scalars(tmp_path):
         summaries(Summary(20, {"loss": 1.0}, (0.1, 0.2), weights={"click": 1.25, "mic": 0.75}))
         summaries(GradientConflict(30, {"click/mic": -0.5}))
     train = tmp_path / "summaries" / "train"
-    assert series(train, "train/weight/click") == [(20, 1.25)]
+    assert series(train, "weight/click") == [(20, 1.25)]
     assert series(train, "gradient_cosine/click/mic") == [(30, -0.5)]
+
+
+def test_every_event_is_a_curve_of_precision_over_recall(tmp_path):
+    random = np.random.default_rng(3)
+    probabilities = random.random(500).astype(np.float32)
+    happened = random.random(500) < probabilities
+    with Summaries(tmp_path, TOWERS) as summaries:
+        summaries(Evaluated(30, {}, 500, 1.0, thresholds={"click": threshold_counts(happened, probabilities)}))
+    folder = tmp_path / "summaries" / "eval"
+    assert plugin(folder, "pr_curve/click") == "pr_curves"
+    *_, precision, recall = array(folder, "pr_curve/click")  # [6, thresholds]
+    for threshold in (0.0, 0.25, 0.5, 0.9):
+        said, place = probabilities >= threshold, round(threshold * 200)
+        assert precision[place] == pytest.approx(precision_score(happened, said), rel=1e-6)
+        assert recall[place] == pytest.approx(recall_score(happened, said), rel=1e-6)
+
+
+def test_norms_of_embeddings_are_histograms_of_at_most_10000_rows(tmp_path):
+    asked = []
+
+    def rows(most: int) -> np.ndarray:
+        asked.append(most)
+        return np.array([[3.0, 4.0], [0.0, 1.0], [0.0, 1.0]])
+
+    with Summaries(tmp_path, TOWERS) as summaries:
+        summaries(Evaluated(30, {}, 1, 1.0, tables={"all/user": rows}))
+    assert asked == [10_000]
+    buckets = array(tmp_path / "summaries" / "train", "embedding_norm/all/user")
+    assert (buckets[0, 0], buckets[0, 2]) == (1.0, 2) and (buckets[-1, 1], buckets[-1, 2]) == (5.0, 1)
+
+
+def test_gates_are_lines_of_experts_and_a_histogram(tmp_path):
+    counts = np.zeros(30)
+    counts[[0, 29]] = 40, 10
+    with Summaries(tmp_path, TOWERS) as summaries:
+        summaries(Gates(30, {"click": {"expert_0": 0.75, "expert_1": 0.25}}, {"click": 0.5}, {"click": counts}))
+    folder = tmp_path / "summaries" / "eval"
+    assert series(folder, "gate/click/expert_1") == [(30, 0.25)]
+    assert series(folder, "gate_entropy/click") == [(30, 0.5)]
+    assert plugin(folder, "gate/click") == "histograms"
+    np.testing.assert_allclose(array(folder, "gate/click")[29], [29 / 30, 1, 10])
+
+
+def test_the_config_is_a_text(tmp_path):
+    (tmp_path / "pipeline.config").write_text('model_dir: "x"\ntrain_config { }\n')
+    with Summaries(tmp_path, TOWERS) as summaries:
+        summaries(Started(0, 100, {}, "FLOAT32"))
+    folder = tmp_path / "summaries" / "train"
+    assert plugin(folder, "config") == "text"
+    assert array(folder, "config").item() == b'    model_dir: "x"\n    train_config { }'
+
+
+def test_what_is_not_finite_is_left_out_of_histograms(tmp_path):
+    with Summaries(tmp_path, TOWERS) as summaries:
+        summaries(summary(10, bad=tf.constant([np.nan, np.inf, 1.0, 2.0]), worse=tf.constant([np.nan])))
+    train = tmp_path / "summaries" / "train"
+    assert array(train, "bad")[:, 2].sum() == 2 and array(train, "worse")[:, 2].sum() == 0
+
+
+def test_values_can_be_read_before_the_training_ends(tmp_path):
+    summaries = Summaries(tmp_path, TOWERS)
+    summaries(summary(20, loss=1.5))
+    assert series(tmp_path / "summaries" / "train", "loss") == [(20, 1.5)]
+    summaries.close()

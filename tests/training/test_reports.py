@@ -1,5 +1,7 @@
 """Which share of the loss each task has, all weights applied."""
 
+import itertools
+
 import pytest
 import tensorflow as tf
 from google.protobuf import text_format
@@ -8,7 +10,7 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.protos.train_pb2 import TrainConfig
 from easymtl.tasks.build import build_tasks
 from easymtl.training import events
-from easymtl.training.reports import Reports, loss_shares
+from easymtl.training.reports import Reports, is_summary_due, loss_shares
 from easymtl.training.step import StepValues
 
 TOWERS = """
@@ -63,3 +65,43 @@ def test_a_share_above_90_percent_is_told_at_the_first_report_and_only_there(ran
 
 def test_a_task_that_is_alone_in_having_a_loss_is_not_told(ranker):
     assert told(ranker, *[found(0, 0, 836.0)] * 2) == []
+
+
+def test_curves_of_a_short_training_have_points_and_those_of_a_long_one_are_as_configured():
+    steps = [step for step in range(1, 5001) if is_summary_due(step, 1000)]
+    assert steps[:22] == [*range(1, 21), 22, 24]
+    assert steps[-5:] == [1000, 2000, 3000, 4000, 5000] and len(steps) < 100
+    assert all(later - step <= max(1, step / 10) for step, later in itertools.pairwise(steps[:-4]))
+    assert [step for step in range(1, 40) if is_summary_due(step, 8)] == [1, 2, 3, 4, 5, 6, 7, 8, 16, 24, 32]
+    assert not any(is_summary_due(step, 0) for step in range(1, 2000))
+
+
+def summaries_of(ranker, num_steps: int, every: int, **settings) -> list[events.Summary]:
+    summaries: list[events.Event] = []
+    reports = Reports(TrainConfig(save_summary_steps=every, **settings), ranker, summaries.append)
+
+    class Pace:
+        progress = staticmethod(lambda *_: events.Note("progress"))
+
+    for step in range(1, num_steps + 1):
+        reports.step(step, found(step, 0.25, 0.5, ctr=2.0), (0.1, 0.2), Pace())
+    reports.finish()
+    return [event for event in summaries if isinstance(event, events.Summary)]
+
+
+def test_the_last_step_is_a_point_once(ranker):
+    told = summaries_of(ranker, num_steps=21, every=1000)
+    assert [event.step for event in told] == [*range(1, 21), 21]
+    assert told[-1].losses["cross_entropy_loss_ctr"] == 21 and told[-1].learning_rates == (0.1, 0.2)
+    assert told[-1].weights == {"ctr": 2.0}
+    assert [event.step for event in summaries_of(ranker, num_steps=20, every=1000)] == [*range(1, 21)]
+    assert summaries_of(ranker, num_steps=20, every=0) == []
+
+
+def test_all_variables_are_read_at_few_of_the_steps(ranker):
+    class Parameter:
+        read = staticmethod(lambda: tf.zeros([1]))
+
+    ranker.parameters = {"kernel": Parameter()}
+    told = summaries_of(ranker, num_steps=100, every=40, summary_model_vars=True)
+    assert [event.step for event in told if event.variables] == [1, 10, 40, 80, 100]

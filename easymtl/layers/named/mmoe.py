@@ -22,6 +22,7 @@ class MMoE(NamedLayer):
     def __init__(self, build: Build, name: str, config: MMoELayer, inputs: Shape):
         super().__init__(build, name, config, inputs)
         self.experts: list[MLP] = []
+        self.scope = name
         self.gates: list[Dense] = []
         if _is_identity(config):
             return
@@ -53,7 +54,11 @@ class MMoE(NamedLayer):
         else:
             *outputs, read = field_list(x, call.dtype)
         stacked = tf.stack(outputs, axis=1)  # [batch, num_expert, width]
-        return mix_all([tf.nn.softmax(tf.cast(gate(read, call), tf.float32)) for gate in self.gates], stacked)
+        weights = [tf.nn.softmax(tf.cast(gate(read, call), tf.float32)) for gate in self.gates]
+        experts = [f"expert_{index}" for index in range(len(outputs))]
+        for task, told in enumerate(weights):
+            call.add_gate(f"{self.scope}/gate_{task}", experts, told)
+        return mix_all(weights, stacked)
 
 
 def _is_identity(config: MMoELayer) -> bool:
