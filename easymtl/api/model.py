@@ -11,8 +11,9 @@ from easymtl.checkpoints.restore import load_ranker
 from easymtl.config import Config
 from easymtl.config.names import IMPORTANCE_WAYS
 from easymtl.errors import UserError, did_you_mean, quoted
+from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.scoring import predictions
-from easymtl.scoring.evaluation import EvaluationResult, evaluate
+from easymtl.scoring.evaluation import Collector, EvaluationResult, evaluate
 from easymtl.scoring.importance import Ranking, permutation_importance
 from easymtl.scoring.importance_rows import into_blocks, read_rows
 from easymtl.scoring.judging import Judge, criteria
@@ -64,13 +65,20 @@ class Model:
         """Returns the tasks, one for each tower."""
         return self._ranker.tasks if self._ranker else build_tasks(self.config.pipeline)
 
-    def evaluate_files(self, paths: str | None = None) -> EvaluationResult:
+    def evaluate_files(
+        self, paths: str | None = None, declared: Pipeline | None = None, collectors: Sequence[Collector] = ()
+    ) -> EvaluationResult:
         """Evaluates on files, by default on the config's evaluation data.
 
+        Args:
+            paths: a comma list of globs, folders and files.
+            declared: the config with further columns, which collectors ask for.
+            collectors: are shown each batch.
+
         Raises:
-            UserError: they cannot be read, or have no row.
+            UserError: the files cannot be read, or have no row.
         """
-        return evaluate(self.config.pipeline, self.tasks, self._scorer, paths)
+        return evaluate(declared or self.config.pipeline, self.tasks, self._scorer, paths, collectors=collectors)
 
     def write_scores(
         self, paths: str, output: str | Path, keep: Sequence[str] = (), tell: Callable[[str], None] = print

@@ -81,6 +81,13 @@ def _add_eval(verbs) -> None:
         help="where to write the result; default: eval_result.json in model_dir, "
         "eval_result_best.json or eval_result_step_N.json; nowhere with --input or --saved_model",
     )
+    parser.add_argument("--by", type=names, metavar="A,B", help="also tell the metrics by the values of these columns")
+    parser.add_argument(
+        "--errors", type=whole_number, metavar="N", help="also keep the N rows with the largest loss of each task"
+    )
+    parser.add_argument(
+        "--errors_output", type=path, metavar="FILE", help="where to; default: eval_errors.parquet in model_dir"
+    )
 
 
 def _add_export(verbs) -> None:

@@ -3,8 +3,10 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
+import pyarrow as pa
 
 from easymtl.config import view
 from easymtl.data.rows import Rows
@@ -43,6 +45,21 @@ class EvaluationResult:
     thresholds: Mapping[str, ThresholdCounts] = field(default_factory=dict)
 
 
+class Collector(Protocol):
+    """Something that looks at each batch of an evaluation.
+
+    Attributes:
+        fields: whose raw columns it needs.
+    """
+
+    fields: Sequence[str]
+
+    def add(
+        self, predictions: dict[str, np.ndarray], numbers: dict[str, np.ndarray], columns: dict[str, pa.Array]
+    ) -> None:
+        """Takes predictions and number columns by name, and raw columns by field, all of the same rows."""
+
+
 class EvaluationStopped(Exception):
     """An evaluation was given up because it was asked to."""
 
@@ -53,8 +70,17 @@ def evaluate(
     scorer: Scorer,
     paths: str | None = None,
     is_stopping: Callable[[], bool] = lambda: False,
+    collectors: Sequence[Collector] = (),
 ) -> EvaluationResult:
     """Evaluates on `paths`, or on the config's evaluation data, in one pass and in order.
+
+    Args:
+        pipeline: the config; `eval_config.num_examples` limits the rows.
+        tasks: have the metrics.
+        scorer: what is evaluated.
+        paths: the data; None for those of the config.
+        is_stopping: is asked before each batch.
+        collectors: are shown each batch, too.
 
     Raises:
         UserError: the data cannot be read, or has no row.
@@ -62,7 +88,8 @@ def evaluate(
     """
     begin = time.perf_counter()
     evaluation = Evaluation(tasks, scores=[score.name for score in pipeline.export_config.final_score])
-    encoder = scorer.encoder(evaluation.key_fields)
+    kept = dict.fromkeys([*evaluation.key_fields, *(name for one in collectors for name in one.fields)])
+    encoder = scorer.encoder(list(kept))
     losses = PassLosses(tasks)
     num_examples = 0
     limit = pipeline.eval_config.num_examples or None
@@ -73,7 +100,10 @@ def evaluate(
             if is_stopping():
                 raise EvaluationStopped
             predictions, of_batch = scorer.score(rows)
-            evaluation.add(predictions, named_numbers(scorer, rows), kept_columns(rows))
+            numbers, columns = named_numbers(scorer, rows), kept_columns(rows)
+            evaluation.add(predictions, numbers, columns)
+            for collector in collectors:
+                collector.add(predictions, numbers, columns)
             num_examples += rows.num_rows
             tally.add(rows)
             labels.count(rows)

@@ -89,17 +89,17 @@ class Evaluation:
                 )
             values.append(np.asarray(predictions[score], np.float32))
         for task, measure in self._measured:
-            prediction = predictions[_prediction_name(task, measure)]
+            prediction = predictions[prediction_name(task, measure)]
             self._labels[measure.name].append(np.asarray(measure.labels(numbers), np.float32))
             self._predictions[measure.name].append(np.asarray(prediction, np.float32))
             if _is_weighted(task):
                 self._weights[measure.name].append(np.asarray(task.weights(numbers)))
         for field in self.key_fields:
-            self._keys[field].append(_compact((keys or {})[field]))
+            self._keys[field].append(compact((keys or {})[field]))
 
     def result(self) -> dict[str, float]:
         """Returns every metric by its full name; NaN, with a warning, where the rows do not determine it."""
-        groups = {field: _codes(chunks) for field, chunks in self._keys.items()}
+        groups = {field: codes(chunks) for field, chunks in self._keys.items()}
         for gathered in (self._labels, self._predictions, self._weights):
             for name, chunks in gathered.items():
                 gathered[name] = [_joined(chunks)]
@@ -152,25 +152,50 @@ class Evaluation:
             UndefinedMetric: when there are none.
         """
         (labels,), (predictions,) = self._labels[measure.name], self._predictions[measure.name]
-        rows = ~np.isnan(labels)
-        if not rows.any():
-            raise UndefinedMetric(f'no row has a label "{task.label}"')
-        if predictions.ndim == 2 and metric.of_second_class:
-            predictions = predictions[:, 1]
-        weights = None
-        if metric.weighted:
-            (weights,) = self._weights[measure.name]
-            rows &= weights > 0
-            weights = weights[rows].astype(np.float64)
-            if not len(weights):
-                raise UndefinedMetric("no labelled row has a sample weight above 0")
-        return MetricInputs(
-            labels=labels[rows].astype(np.float64),
-            predictions=_finite(predictions[rows].astype(np.float64)),
-            weights=weights,
-            groups=groups[metric.key_field][rows] if metric.key_field else None,
-            parameters=metric.parameters,
-        )
+        weights = self._weights[measure.name][0] if metric.weighted else None
+        return metric_inputs(metric, task.label, labels, predictions, weights, groups.get(metric.key_field))
+
+
+def metric_inputs(
+    metric: Metric,
+    label: str,
+    labels: np.ndarray,
+    predictions: np.ndarray,
+    weights: np.ndarray | None,
+    groups: np.ndarray | None,
+) -> MetricInputs:
+    """Returns those of some rows that count for a metric.
+
+    Args:
+        metric: what is to be computed.
+        label: name of the label, for a message.
+        labels: `[n]`, NaN where missing.
+        predictions: `[n]`, or `[n, num_class]`.
+        weights: `[n]` of a weighted metric; others do not look at them.
+        groups: `[n]` of a metric with groups.
+
+    Raises:
+        UndefinedMetric: no row counts, or predictions are not finite.
+    """
+    rows = ~np.isnan(labels)
+    if not rows.any():
+        raise UndefinedMetric(f'no row has a label "{label}"')
+    if predictions.ndim == 2 and metric.of_second_class:
+        predictions = predictions[:, 1]
+    counted = None
+    if metric.weighted:
+        assert weights is not None, f"{metric.name} is weighted"
+        rows &= weights > 0
+        counted = weights[rows].astype(np.float64)
+        if not len(counted):
+            raise UndefinedMetric("no labelled row has a sample weight above 0")
+    return MetricInputs(
+        labels=labels[rows].astype(np.float64),
+        predictions=_finite(predictions[rows].astype(np.float64)),
+        weights=counted,
+        groups=groups[rows] if groups is not None and metric.key_field else None,
+        parameters=metric.parameters,
+    )
 
 
 def _of_score(score: str, task: Task) -> Measure:
@@ -186,7 +211,8 @@ def _summary(numbers: np.ndarray) -> tuple[float, ...]:
     return float(numbers.mean()), float(numbers.min()), float(numbers.max())
 
 
-def _prediction_name(task: Task, measure: Measure) -> str:
+def prediction_name(task: Task, measure: Measure) -> str:
+    """Returns the name of the prediction that a measure of a task is of."""
     if measure.prediction:
         return measure.prediction
     return f"probs_{measure.output}" if task.output.is_probability else f"y_{measure.output}"
@@ -207,7 +233,7 @@ def _joined(chunks: list[np.ndarray]) -> np.ndarray:
     return np.concatenate(chunks) if chunks else np.zeros(0, np.float32)
 
 
-def _compact(keys: pa.Array) -> pa.DictionaryArray:
+def compact(keys: pa.Array) -> pa.DictionaryArray:
     """Returns the keys with a dictionary of their own, not that of the file block that they came from."""
     if isinstance(keys, pa.ChunkedArray):
         keys = keys.combine_chunks()
@@ -216,7 +242,7 @@ def _compact(keys: pa.Array) -> pa.DictionaryArray:
     return keys.dictionary_encode()
 
 
-def _codes(chunks: list[pa.DictionaryArray]) -> np.ndarray:
+def codes(chunks: list[pa.DictionaryArray]) -> np.ndarray:
     """Returns one integer per row, equal for equal keys, -1 for null."""
     if not chunks:
         return np.zeros(0, np.int32)

@@ -9,6 +9,7 @@ from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.config import load_config, view
 from easymtl.errors import UserError
 from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.verbs.eval_details import Details
 
 
 def run(options: Namespace) -> None:
@@ -16,20 +17,25 @@ def run(options: Namespace) -> None:
 
     `eval_result.json` of the model_dir is that of its latest checkpoint on the config's evaluation data. The best one
     is written to `eval_result_best.json`, that of a step to `eval_result_step_<step>.json`; other data, a SavedModel
-    and a checkpoint of another folder only where `--output` says. A choice of tasks is that of the checkpoint, which
-    refuses others.
+    and a checkpoint of another folder only where `--output` says. `--by` adds a table of segments, which is kept beside
+    the result, and `--errors` a file of the rows with the largest losses. A choice of tasks is that of the checkpoint,
+    which refuses others.
 
     Raises:
         UserError: the config, the checkpoint or the data are wrong.
     """
     config = load_config(options.pipeline_config, options.overrides, options.tasks)
     output = options.output or _default_output(config.pipeline, options)
-    if output:
-        writes = [("--output" if options.output else "The result", output)]
-        require_apart(config, writes, {"--input": options.input}, model_folders(config.pipeline, options))
-        if Path(output).is_dir():
-            raise UserError(f"{output}: cannot be written: it is a folder. Name a file, such as {output}/result.json.")
-    require_files(options.input or view.eval_input(config.pipeline))
+    details = Details.of(options, config.pipeline, output)
+    writes = [("--output" if options.output else "The result", output)] if output else []
+    require_apart(
+        config, [*writes, *details.writes], {"--input": options.input}, model_folders(config.pipeline, options)
+    )
+    if output and Path(output).is_dir():
+        raise UserError(f"{output}: cannot be written: it is a folder. Name a file, such as {output}/result.json.")
+    paths = options.input or view.eval_input(config.pipeline)
+    require_files(paths)
+    data = details.declare(config.pipeline, paths)
     start_tensorflow()
     from easymtl.api.opening import open_chosen
     from easymtl.reporting.formats import counted
@@ -39,7 +45,7 @@ def run(options: Namespace) -> None:
 
     pipeline = config.pipeline
     model = open_chosen(config, options.checkpoint, options.saved_model)
-    result = model.evaluate_files(options.input)
+    result = model.evaluate_files(options.input, data, details.collectors(model.tasks))
     terminal = open_terminal()
     title = f"{model.source}: {counted(result.num_examples, 'row')} in {result.seconds:.1f} s"
     towers = view.result_rows(pipeline)
@@ -47,6 +53,7 @@ def run(options: Namespace) -> None:
     print_counts(result.counts, result.num_examples, result.skipped_rows, terminal)
     if options.saved_model:
         print_line(terminal, "A SavedModel tells no losses and counts no odd values: its checkpoint does.")
+    details.tell(terminal)
     if not output:
         print_line(terminal, "Nothing was written: name a file with --output to keep this result.")
         return
