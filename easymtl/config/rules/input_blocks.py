@@ -94,8 +94,8 @@ def check_feature_dropout(review: Review) -> None:
             review.problem(path, text)
         elif group.feature_dropout_rate and group.group_name in raw:
             name = raw[group.group_name]
-            text = f'drops vectors, and the block "{name}" (raw_input) reads the columns themselves. Remove it, or write'
-            review.problem(path, f"{text} a second group with these features for that block.")
+            text = f'drops vectors, and the block "{name}" (raw_input) reads the columns themselves. Remove it, or'
+            review.problem(path, f"{text} write a second group with these features for that block.")
 
 
 def input_layers(review: Review) -> Iterator[tuple[str, InputLayer]]:
