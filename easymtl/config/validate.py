@@ -68,6 +68,7 @@ RULES: tuple[Callable[[Review], None], ...] = (
     tasks.check_tower_labels,
     tasks.check_unused_labels,
     tasks.check_losses,
+    tasks.check_sampling,
     labels.check_label_transforms,
     losses.check_loss_names,
     losses.check_sessions,

@@ -23,7 +23,7 @@ class Evaluation:
         evaluation.warnings                          # metrics that the data do not determine, and why
 
     Plain metrics count every row that has a label, once each; `weighted` ones count rows by the task's sample
-    weights and space. All rows stay in memory: about 8 bytes a row for each task, 4 more for each weighted task
+    weights and space. In both a negative stands for 1 / r rows where the data kept a share r of the negatives. All rows stay in memory: about 8 bytes a row for each task, 4 more for each weighted task
     and each key.
 
     Attributes:
@@ -65,6 +65,8 @@ class Evaluation:
         self._labels: dict[str, list[np.ndarray]] = {measure.name: [] for _, measure in self._measured}
         self._predictions: dict[str, list[np.ndarray]] = {measure.name: [] for _, measure in self._measured}
         self._weights: dict[str, list[np.ndarray]] = {measure.name: [] for _, measure in self._measured}
+        sampled = [measure.name for _, measure in self._measured if measure.stands_for]
+        self._stands_for: dict[str, list[np.ndarray]] = {name: [] for name in sampled}
         self._keys: dict[str, list[pa.Array]] = {field: [] for field in self.key_fields}
 
     def add(
@@ -91,6 +93,8 @@ class Evaluation:
             prediction = predictions[_prediction_name(task, measure)]
             self._labels[measure.name].append(np.asarray(measure.labels(numbers), np.float32))
             self._predictions[measure.name].append(np.asarray(prediction, np.float32))
+            if measure.stands_for:
+                self._stands_for[measure.name].append(np.asarray(measure.stands_for(numbers), np.float32))
             if _is_weighted(task):
                 self._weights[measure.name].append(np.asarray(task.weights(numbers)))
         for field in self.key_fields:
@@ -99,7 +103,7 @@ class Evaluation:
     def result(self) -> dict[str, float]:
         """Returns every metric by its full name; NaN, with a warning, where the rows do not determine it."""
         groups = {field: _codes(chunks) for field, chunks in self._keys.items()}
-        for gathered in (self._labels, self._predictions, self._weights):
+        for gathered in (self._labels, self._predictions, self._weights, self._stands_for):
             for name, chunks in gathered.items():
                 gathered[name] = [_joined(chunks)]
         self.warnings = []
@@ -139,11 +143,10 @@ class Evaluation:
             raise UndefinedMetric(f'no row has a label "{task.label}"')
         if predictions.ndim == 2 and metric.of_second_class:
             predictions = predictions[:, 1]
-        weights = None
-        if metric.weighted:
-            (weights,) = self._weights[measure.name]
+        weights = self._row_weights(measure, metric)
+        if weights is not None:
             rows &= weights > 0
-            weights = weights[rows].astype(np.float64)
+            weights = weights[rows]
             if not len(weights):
                 raise UndefinedMetric("no labelled row has a sample weight above 0")
         return MetricInputs(
@@ -154,11 +157,17 @@ class Evaluation:
             parameters=metric.parameters,
         )
 
+    def _row_weights(self, measure: Measure, metric: Metric) -> np.ndarray | None:
+        """Returns what each row counts for in a metric, float64 `[rows]`; None where it is 1 for all of them."""
+        factors = [*(self._stands_for.get(measure.name, ())), *(self._weights[measure.name] if metric.weighted else ())]
+        return np.prod(np.asarray(factors, np.float64), axis=0) if factors else None
+
 
 def _of_score(score: str, task: Task) -> Measure:
     """Returns a final score as it is held against the labels of a task over all rows."""
     own = task.measures[0]
-    return Measure(view.scored_for(score, own.name), own.output, own.labels, prediction=score)
+    name = view.scored_for(score, own.name)
+    return Measure(name, own.output, own.labels, prediction=score, stands_for=own.stands_for)
 
 
 def _summary(numbers: np.ndarray) -> tuple[float, ...]:

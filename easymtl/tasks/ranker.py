@@ -18,6 +18,7 @@ from easymtl.tasks.build import build_tasks, key_fields, number_columns
 from easymtl.tasks.final_scores import FinalScores
 from easymtl.tasks.labelled import Labelled
 from easymtl.tasks.reach import Reach
+from easymtl.tasks.sampling import of_all_rows
 from easymtl.tasks.sums import Sums
 from easymtl.tasks.task import Task
 
@@ -146,9 +147,11 @@ class Ranker(tf.Module):
     def predictions(self, logits: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Returns the named predictions of all tasks, `[batch]` or `[batch, num_class]`, and what else comes out.
 
-        That is the model's own outputs and the final scores.
+        That is the model's own outputs and the final scores. Probabilities are those of all rows, where the data kept
+        a share of the negatives.
         """
         result: dict[str, tf.Tensor] = {}
+        logits = of_all_rows(logits, self.tasks)
         for task in self.tasks:
             result |= task.predictions(logits)
         for name in self.model.output_names:

@@ -24,6 +24,7 @@ from easymtl.tasks.measures import Measure
 from easymtl.tasks.metrics import Metric, build_metrics
 from easymtl.tasks.reach import Reach
 from easymtl.tasks.sample_weights import Factor, factor_of
+from easymtl.tasks.sampling import rate_of_metrics, rows_stood_for
 from easymtl.tasks.sums import Part, Sums
 from easymtl.tasks.terms import Joint, Term, TermInputs
 
@@ -301,8 +302,24 @@ class Task:
     @property
     def measures(self) -> list[Measure]:
         """What the metrics of the task are computed on, one by one."""
-        own = Measure(self._output_name, self._output_name, self.labels)
+        stands_for = self.stands_for if self.is_sampled else None
+        own = Measure(self._output_name, self._output_name, self.labels, stands_for=stands_for)
         return [own, *(self.joint.measures if self.joint else ())]
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether evaluation data hold a share of the negatives, of this task or of what has to happen first."""
+        return rate_of_metrics(self.tower) < 1 or (self.joint is not None and self.joint.is_sampled)
+
+    def stands_for(self, numbers: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Returns how many rows each row of evaluation data stands for in metrics, float32 `[batch]`.
+
+        Args:
+            numbers: the number columns by name, `[batch]` each, NaN where missing.
+        """
+        if self.joint is not None:
+            return self.joint.stands_for(numbers)
+        return rows_stood_for(self.tower, self.labels(numbers))
 
     @property
     def _output_name(self) -> str:

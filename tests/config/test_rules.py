@@ -276,6 +276,19 @@ RULES = {
             "feature_groups[0].feature_dropout_rate is 1, outside of [0, 1).",
         ),
     ],
+    "shares of negatives": [
+        (
+            "loss_type: L2_LOSS",
+            "loss_type: L2_LOSS negative_sampling_rate: 0.1",
+            'negative_sampling_rate is of negatives, and the tower "stay" predicts no probability of one event',
+        ),
+        (
+            "loss_type: L2_LOSS",
+            "loss_type: L2_LOSS eval_negative_sampling_rate: 0.1",
+            "eval_negative_sampling_rate is of negatives",
+        ),
+        ('label_name: "click"', 'label_name: "click" negative_sampling_rate: 0', "is 0, outside of (0, 1]."),
+    ],
     "training": [
         ("num_steps: 5", "", "x.config:4: train_config sets neither num_steps nor data_config.num_epochs"),
         (OPTIMIZER, "", "x.config:4: train_config has no optimizer; add optimizer_config { adam_optimizer {"),

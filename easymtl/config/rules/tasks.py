@@ -72,6 +72,16 @@ def check_losses(review: Review) -> None:
         _check_loss_entries(review, path, tower)
 
 
+def check_sampling(review: Review) -> None:
+    """A share of the negatives is one of a task that predicts whether one event happens, and is known of training."""
+    for path, tower in review.towers():
+        reads = [f"{path}.{field}" for field in LOSS_FIELDS]
+        for field in ("negative_sampling_rate", "eval_negative_sampling_rate"):
+            if tower.HasField(field) and task_kind(tower) != "binary":
+                text = f'is of negatives, and the tower "{tower.tower_name}" predicts no probability of one event.'
+                review.problem(f"{path}.{field}", f"{text} Remove it.", *reads)
+
+
 def check_relations(review: Review) -> None:
     """Towers depend on towers that exist, and never on themselves in a circle."""
     towers = review.towers()
