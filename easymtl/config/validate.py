@@ -69,6 +69,7 @@ RULES: tuple[Callable[[Review], None], ...] = (
     tasks.check_unused_labels,
     tasks.check_losses,
     tasks.check_sampling,
+    tasks.check_calibrations,
     labels.check_label_transforms,
     losses.check_loss_names,
     losses.check_sessions,

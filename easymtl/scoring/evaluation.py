@@ -15,6 +15,7 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.scoring.feed import evaluation_feed
 from easymtl.scoring.pass_losses import PassLosses
 from easymtl.scoring.scorer import Scorer, kept_columns
+from easymtl.scoring.uncalibrated import calibrated_tasks, without_curves
 from easymtl.tasks.evaluation import Evaluation
 from easymtl.tasks.task import Task
 
@@ -30,6 +31,7 @@ class EvaluationResult:
         warnings: a sentence for each metric that is NaN, and for what is odd in the files.
         counts: feature -> kind of oddity -> rows of these; empty of a SavedModel, which does not tell.
         skipped_rows: rows that `data_config.ignore_error` left out between them.
+        uncalibrated: the metrics of tasks with a `post_calibration` as they are before it, where that was asked for.
     """
 
     metrics: dict[str, float]
@@ -38,6 +40,7 @@ class EvaluationResult:
     warnings: tuple[str, ...]
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     skipped_rows: int = 0
+    uncalibrated: Mapping[str, float] = field(default_factory=dict)
 
 
 class EvaluationStopped(Exception):
@@ -50,8 +53,17 @@ def evaluate(
     scorer: Scorer,
     paths: str | None = None,
     is_stopping: Callable[[], bool] = lambda: False,
+    with_uncalibrated: bool = False,
 ) -> EvaluationResult:
     """Evaluates on `paths`, or on the config's evaluation data, in one pass and in order.
+
+    Args:
+        pipeline: the config.
+        tasks: of the model.
+        scorer: what scores.
+        paths: files; None for the evaluation data.
+        is_stopping: is asked before each batch whether to give up.
+        with_uncalibrated: whether tasks with a `post_calibration` are measured without it, too.
 
     Raises:
         UserError: the data cannot be read, or has no row.
@@ -59,6 +71,7 @@ def evaluate(
     """
     begin = time.perf_counter()
     evaluation = Evaluation(tasks, scores=[score.name for score in pipeline.export_config.final_score])
+    before = Evaluation(calibrated_tasks(tasks) if with_uncalibrated else ())
     encoder = scorer.encoder(evaluation.key_fields)
     losses = PassLosses(tasks)
     num_examples = 0
@@ -70,7 +83,10 @@ def evaluate(
             if is_stopping():
                 raise EvaluationStopped
             predictions, of_batch = scorer.score(rows)
-            evaluation.add(predictions, named_numbers(scorer, rows), kept_columns(rows))
+            numbers, kept = named_numbers(scorer, rows), kept_columns(rows)
+            evaluation.add(predictions, numbers, kept)
+            if before.metrics:
+                before.add(without_curves(tasks, predictions), numbers, kept)
             num_examples += rows.num_rows
             tally.add(rows)
             labels.count(rows)
@@ -80,7 +96,8 @@ def evaluate(
     seconds = time.perf_counter() - begin
     of_rows = encoder.warnings(tally.counts) if isinstance(encoder, Encoder) else []
     warnings = (*evaluation.warnings, *_unlearnt(labels, tasks), *of_rows, *feed.source.warnings())
-    return EvaluationResult(metrics, num_examples, seconds, warnings, tally.counts, tally.skipped_rows)
+    uncalibrated = before.result()
+    return EvaluationResult(metrics, num_examples, seconds, warnings, tally.counts, tally.skipped_rows, uncalibrated)
 
 
 def _unlearnt(labels: LabelCheck, tasks: Sequence[Task]) -> list[str]:

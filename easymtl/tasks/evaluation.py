@@ -23,8 +23,8 @@ class Evaluation:
         evaluation.warnings                          # metrics that the data do not determine, and why
 
     Plain metrics count every row that has a label, once each; `weighted` ones count rows by the task's sample
-    weights and space. In both a negative stands for 1 / r rows where the data kept a share r of the negatives. All rows stay in memory: about 8 bytes a row for each task, 4 more for each weighted task
-    and each key.
+    weights and space. In both a negative stands for 1 / r rows where the data kept a share r of the negatives. All
+    rows stay in memory: about 8 bytes a row for each task, 4 more for each weighted or sampled task and each key.
 
     Attributes:
         metrics: every metric by its full name, `<metric>_<task>`; of a task with a parent see `view.result_names`,

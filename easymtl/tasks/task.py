@@ -271,13 +271,13 @@ class Task:
             logits: what the model gave, by tower name.
         """
         further = {} if self.joint is None else self.joint.predictions(logits)
-        return self.named_predictions(self._output_name, self.scores(logits)) | further
+        return self.named_predictions(self.output_name, self.scores(logits)) | further
 
     @property
     def prediction_names(self) -> list[str]:
         """The names of the predictions of its scores."""
         num_outputs = self.num_outputs
-        return list(self.named_predictions(self._output_name, tf.zeros([1, num_outputs] if num_outputs > 1 else [1])))
+        return list(self.named_predictions(self.output_name, tf.zeros([1, num_outputs] if num_outputs > 1 else [1])))
 
     def named_predictions(self, name: str, scores: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns the predictions that scores, like those of `scores`, stand for: `probs_<name>` and so on."""
@@ -303,7 +303,7 @@ class Task:
     def measures(self) -> list[Measure]:
         """What the metrics of the task are computed on, one by one."""
         stands_for = self.stands_for if self.is_sampled else None
-        own = Measure(self._output_name, self._output_name, self.labels, stands_for=stands_for)
+        own = Measure(self.output_name, self.output_name, self.labels, stands_for=stands_for)
         return [own, *(self.joint.measures if self.joint else ())]
 
     @property
@@ -322,7 +322,8 @@ class Task:
         return rows_stood_for(self.tower, self.labels(numbers))
 
     @property
-    def _output_name(self) -> str:
+    def output_name(self) -> str:
+        """What stands behind the kind in the names of its predictions: `probs_<name>`."""
         return self.joint.name if self.joint else self.name
 
     def _kind(self, entry: Loss) -> LossKind:

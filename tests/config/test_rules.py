@@ -276,6 +276,18 @@ RULES = {
             "feature_groups[0].feature_dropout_rate is 1, outside of [0, 1).",
         ),
     ],
+    "calibration after training": [
+        (
+            "loss_type: L2_LOSS",
+            "loss_type: L2_LOSS post_calibration { }",
+            'post_calibration is of a probability of one event, and the tower "stay" predicts none. Remove it.',
+        ),
+        (
+            'label_name: "click"',
+            'label_name: "click" post_calibration { method: PLAT }',
+            'Did you mean "PLATT"?',
+        ),
+    ],
     "shares of negatives": [
         (
             "loss_type: L2_LOSS",
@@ -481,6 +493,11 @@ NOTES = [
         "takes hash_bucket_size; num_buckets has no effect",
     ),
     (PRICE, PRICE + " num_buckets: 3", "features[2].num_buckets has no effect without min_val and max_val."),
+    (
+        "data_config {",
+        'eval_config { calibration_input_path: "x.csv" }\ndata_config {',
+        "calibration_input_path has no effect without post_calibration in a task tower.",
+    ),
     (PRICE, PRICE + " hash_bucket_size: 3", "hash_bucket_size has no effect: a RawFeature holds numbers."),
     (
         PRICE,
