@@ -10,7 +10,7 @@ from easymtl.features.labels import LabelCheck, label_rules, number_rules
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.protos.task_pb2 import PostCalibration, TaskTower
 from easymtl.scoring.calibration_fits import fit_isotonic, fit_line, fit_temperature
-from easymtl.scoring.evaluation import named_numbers
+from easymtl.scoring.evaluation import limited, named_numbers
 from easymtl.scoring.feed import evaluation_feed
 from easymtl.scoring.scorer import RankerScorer
 from easymtl.scoring.uncalibrated import calibrated_tasks, log_odds_of
@@ -45,15 +45,10 @@ def _gather(
     """Returns log-odds, labels and weights of the labelled rows of each task, `[n]` each."""
     encoder = scorer.encoder([])
     found: dict[str, list[np.ndarray]] = {task.name: [] for task in tasks}
-    left = pipeline.eval_config.num_examples or None
     labels = LabelCheck(encoder, label_rules(pipeline), number_rules(pipeline))
     with evaluation_feed(pipeline, labels, paths) as feed:
-        for batch in feed:
-            rows = batch.rows if left is None else batch.rows.slice(0, min(left, batch.rows.num_rows))
+        for rows in limited((batch.rows for batch in feed), pipeline.eval_config.num_examples or None):
             _add(found, tasks, scorer, rows)
-            left = None if left is None else left - rows.num_rows
-            if left == 0:
-                break
     return {name: tuple(np.concatenate(parts, axis=1)) if parts else () for name, parts in found.items()}
 
 

@@ -79,7 +79,7 @@ def evaluate(
     labels = LabelCheck(encoder, label_rules(pipeline), number_rules(pipeline))
     tally = Tally(getattr(encoder, "codes", None))
     with evaluation_feed(pipeline, labels, paths or view.eval_input(pipeline)) as feed:
-        for rows in _limited((batch.rows for batch in feed), limit):
+        for rows in limited((batch.rows for batch in feed), limit):
             if is_stopping():
                 raise EvaluationStopped
             predictions, of_batch = scorer.score(rows)
@@ -100,6 +100,22 @@ def evaluate(
     return EvaluationResult(metrics, num_examples, seconds, warnings, tally.counts, tally.skipped_rows, uncalibrated)
 
 
+def gather(pipeline: Pipeline, tasks: Sequence[Task], scorer: Scorer, paths: str) -> Evaluation:
+    """Returns what the metrics of tasks are computed on, of the rows of `paths`.
+
+    Raises:
+        UserError: the data cannot be read, or has no row.
+    """
+    evaluation = Evaluation(tasks)
+    encoder = scorer.encoder(evaluation.key_fields)
+    labels = LabelCheck(encoder, label_rules(pipeline), number_rules(pipeline))
+    with evaluation_feed(pipeline, labels, paths) as feed:
+        for rows in limited((batch.rows for batch in feed), pipeline.eval_config.num_examples or None):
+            predictions, _ = scorer.score(rows)
+            evaluation.add(predictions, named_numbers(scorer, rows), kept_columns(rows))
+    return evaluation
+
+
 def _unlearnt(labels: LabelCheck, tasks: Sequence[Task]) -> list[str]:
     """Returns a sentence for each tower that no row counts for, unless its metrics have said that there is no label."""
     has_metrics = {task.name for task in tasks if task.metrics}
@@ -118,7 +134,7 @@ def named_numbers(scorer: Scorer, rows: Rows) -> dict[str, np.ndarray]:
     return {column.name: numbers[:, index] for index, column in enumerate(scorer.number_columns)}
 
 
-def _limited(batches: Iterator[Rows], limit: int | None) -> Iterator[Rows]:
+def limited(batches: Iterator[Rows], limit: int | None) -> Iterator[Rows]:
     """Yields batches of `limit` rows in all."""
     left = limit
     for rows in batches:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 
 import numpy as np
 import pyarrow as pa
@@ -100,12 +101,25 @@ class Evaluation:
         for field in self.key_fields:
             self._keys[field].append(_compact((keys or {})[field]))
 
-    def result(self) -> dict[str, float]:
-        """Returns every metric by its full name; NaN, with a warning, where the rows do not determine it."""
-        groups = {field: _codes(chunks) for field, chunks in self._keys.items()}
+    def measured(self) -> dict[str, MetricInputs]:
+        """Returns the rows that count for each metric, by its full name; those that no row counts for are left out."""
+        groups = self._gathered()
+        found = {}
+        for task, measure, metric, name in self._computed:
+            with suppress(UndefinedMetric):
+                found[name] = self._inputs(task, measure, metric, groups)
+        return found
+
+    def _gathered(self) -> dict[str, np.ndarray]:
+        """Joins what batches have brought, and returns the groups of the rows by key field."""
         for gathered in (self._labels, self._predictions, self._weights, self._stands_for):
             for name, chunks in gathered.items():
                 gathered[name] = [_joined(chunks)]
+        return {field: _codes(chunks) for field, chunks in self._keys.items()}
+
+    def result(self) -> dict[str, float]:
+        """Returns every metric by its full name; NaN, with a warning, where the rows do not determine it."""
+        groups = self._gathered()
         self.warnings = []
         metrics = {name: self._compute(task, measure, metric, groups) for task, measure, metric, name in self._computed}
         return metrics | self._summaries()
