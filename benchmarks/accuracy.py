@@ -123,7 +123,7 @@ def check_config(name: str, entry: Mapping[str, Any], folder: Path) -> Iterator[
 
 def _require_rows(data: Sequence[str], rows: Mapping[str, int]) -> None:
     """Checks that files that were not made here are those that the expectation was made with."""
-    for part, path in (override.split("_input_path=") for override in data):
+    for part, path in (override.split("_input_path=") for override in data if not override.startswith("eval_config.")):
         found = num_parquet_rows(path) if path.endswith(".parquet") else rows[part]
         if found != rows[part]:
             raise DataMissing(f"{path} has {found:,} rows; what is expected holds for data of {rows[part]:,} rows")

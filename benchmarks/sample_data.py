@@ -92,7 +92,10 @@ def data_overrides(name: str, num_rows: int, eval_rows: int, folder: Path) -> li
             f"{missing[0].relative_to(ROOT)} is not there: samples/README.md says where the {data_set} data comes from "
             "and how it is converted"
         )
-    return [f"{part}_input_path={path}" for part, path in paths.items()]
+    overrides = [f"{part}_input_path={path}" for part, path in paths.items()]
+    if config.pipeline.eval_config.calibration_input_path:
+        overrides.append(f"eval_config.calibration_input_path={paths['eval']}")
+    return overrides
 
 
 def _made(data_set: str, data: DatasetConfig, num_rows: int, eval_rows: int, folder: Path) -> dict[str, Path]:

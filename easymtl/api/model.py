@@ -66,7 +66,11 @@ class Model:
         return self._ranker.tasks if self._ranker else build_tasks(self.config.pipeline)
 
     def evaluate_files(
-        self, paths: str | None = None, declared: Pipeline | None = None, collectors: Sequence[Collector] = ()
+        self,
+        paths: str | None = None,
+        declared: Pipeline | None = None,
+        collectors: Sequence[Collector] = (),
+        with_uncalibrated: bool = False,
     ) -> EvaluationResult:
         """Evaluates on files, by default on the config's evaluation data.
 
@@ -74,11 +78,19 @@ class Model:
             paths: a comma list of globs, folders and files.
             declared: the config with further columns, which collectors ask for.
             collectors: are shown each batch.
+            with_uncalibrated: whether tasks with a `post_calibration` are measured without it, too.
 
         Raises:
             UserError: the files cannot be read, or have no row.
         """
-        return evaluate(declared or self.config.pipeline, self.tasks, self._scorer, paths, collectors=collectors)
+        return evaluate(
+            declared or self.config.pipeline,
+            self.tasks,
+            self._scorer,
+            paths,
+            collectors=collectors,
+            with_uncalibrated=with_uncalibrated,
+        )
 
     def write_scores(
         self, paths: str, output: str | Path, keep: Sequence[str] = (), tell: Callable[[str], None] = print

@@ -107,7 +107,11 @@ def _over(what: str, read: str) -> str:
 
 def _data_of(pipeline: Pipeline) -> dict[str, str]:
     """Returns the input paths of a config, by what names them."""
-    found = {"train_input_path": view.train_input(pipeline), "eval_input_path": view.eval_input(pipeline)}
+    found = {
+        "train_input_path": view.train_input(pipeline),
+        "eval_input_path": view.eval_input(pipeline),
+        "eval_config.calibration_input_path": pipeline.eval_config.calibration_input_path,
+    }
     return {name: paths for name, paths in found.items() if paths}
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from easymtl.checkpoints.calibrations import calibrate
 from easymtl.checkpoints.folder import Checkpoint, CheckpointFolder
 from easymtl.checkpoints.meaning import require_same_meaning
 from easymtl.checkpoints.saved_averages import take_averages
@@ -49,13 +50,16 @@ def find_checkpoint(pipeline: Pipeline, choice: str = "latest") -> Checkpoint:
 def load_ranker(pipeline: Pipeline, checkpoint: Checkpoint, is_exported: bool = False) -> Ranker:
     """Builds the model of a config and fills it from a checkpoint, with moving averages where the config has them.
 
+    Where the config has a `post_calibration`, probabilities go through the curves of the checkpoint.
+
     Args:
         pipeline: the config.
         checkpoint: the weights.
         is_exported: whether there has to be room for what an export holds beside them.
 
     Raises:
-        UserError: the model does not fit in memory, or the checkpoint is damaged or of another model.
+        UserError: the model does not fit in memory, the checkpoint is damaged or of another model, or a
+            `post_calibration` cannot be fitted.
     """
     require_scoring_memory(pipeline, is_exported)
     ranker = Ranker(pipeline)
@@ -63,4 +67,5 @@ def load_ranker(pipeline: Pipeline, checkpoint: Checkpoint, is_exported: bool = 
     state = checkpoint.state()
     require_same_meaning(pipeline, checkpoint, state)
     take_averages(pipeline, ranker, checkpoint.path, state)
+    calibrate(pipeline, checkpoint, ranker, state)
     return ranker

@@ -40,7 +40,7 @@ def build_parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"easymtl {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND", parser_class=Parser)
     scoring = (_add_train, _add_eval, _add_export, _add_predict, _add_importance)
-    for add in (*scoring, _add_serve, _add_verify, _add_check, _add_synth, _add_import, _add_convert):
+    for add in (*scoring, _add_compare, _add_serve, _add_verify, _add_check, _add_synth, _add_import, _add_convert):
         add(verbs)
     parser.verbs = verbs.choices
     return parser
@@ -213,6 +213,40 @@ def _add_importance(verbs) -> None:
         "--variational",
         action="store_true",
         help="write what variational_dropout has learnt, model_dir/feature_importance_GROUP.csv; reads no data",
+    )
+
+
+def _add_compare(verbs) -> None:
+    description = "Train two configs with the same seeds, and tell whether B is better than A, with an interval."
+    parser = add_verb(verbs, "compare", description, takes_config=False)
+    for side in ("a", "b"):
+        help_text = "a config, or model_dirs that were trained, separated by commas"
+        parser.add_argument(side, type=path, metavar=side.upper(), help=help_text)
+    parser.add_argument(
+        "--seeds", type=whole_number, default=5, metavar="N", help="trainings of each config; default: 5"
+    )
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="PATH=VALUE",
+        help="override a field of both; may be repeated",
+    )
+    parser.add_argument("--input", type=path, metavar="PATHS", help="rows to compare on; default: those of eval")
+    add_checkpoint(parser)
+    parser.add_argument(
+        "--work_dir",
+        type=path,
+        default="model_dir/compare",
+        metavar="DIR",
+        help="where trainings are kept: what is done is not done again; default: model_dir/compare",
+    )
+    parser.add_argument(
+        "--resamples", type=whole_number, default=200, metavar="N", help="draws of rows for the errors; default: 200"
+    )
+    parser.add_argument(
+        "--output", type=path, metavar="FILE", help="the result as JSON; default: compare.json in --work_dir"
     )
 
 

@@ -17,6 +17,7 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.scoring.feed import evaluation_feed
 from easymtl.scoring.pass_losses import PassLosses
 from easymtl.scoring.scorer import Scorer, kept_columns
+from easymtl.scoring.uncalibrated import calibrated_tasks, without_curves
 from easymtl.tasks.evaluation import Evaluation
 from easymtl.tasks.task import Task
 from easymtl.tasks.threshold_counts import ThresholdCounts
@@ -34,6 +35,7 @@ class EvaluationResult:
         counts: feature -> kind of oddity -> rows of these; empty of a SavedModel, which does not tell.
         skipped_rows: rows that `data_config.ignore_error` left out between them.
         thresholds: how each prediction of an event decides, by what stands behind the metric.
+        uncalibrated: the metrics of tasks with a `post_calibration` as they are before it, where that was asked for.
     """
 
     metrics: dict[str, float]
@@ -43,6 +45,7 @@ class EvaluationResult:
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     skipped_rows: int = 0
     thresholds: Mapping[str, ThresholdCounts] = field(default_factory=dict)
+    uncalibrated: Mapping[str, float] = field(default_factory=dict)
 
 
 class Collector(Protocol):
@@ -71,6 +74,7 @@ def evaluate(
     paths: str | None = None,
     is_stopping: Callable[[], bool] = lambda: False,
     collectors: Sequence[Collector] = (),
+    with_uncalibrated: bool = False,
 ) -> EvaluationResult:
     """Evaluates on `paths`, or on the config's evaluation data, in one pass and in order.
 
@@ -79,8 +83,9 @@ def evaluate(
         tasks: have the metrics.
         scorer: what is evaluated.
         paths: the data; None for those of the config.
-        is_stopping: is asked before each batch.
+        is_stopping: is asked before each batch whether to give up.
         collectors: are shown each batch, too.
+        with_uncalibrated: whether tasks with a `post_calibration` are measured without it, too.
 
     Raises:
         UserError: the data cannot be read, or has no row.
@@ -88,6 +93,7 @@ def evaluate(
     """
     begin = time.perf_counter()
     evaluation = Evaluation(tasks, scores=[score.name for score in pipeline.export_config.final_score])
+    before = Evaluation(calibrated_tasks(tasks) if with_uncalibrated else ())
     kept = dict.fromkeys([*evaluation.key_fields, *(name for one in collectors for name in one.fields)])
     encoder = scorer.encoder(list(kept))
     losses = PassLosses(tasks)
@@ -96,12 +102,14 @@ def evaluate(
     labels = LabelCheck(encoder, label_rules(pipeline), number_rules(pipeline))
     tally = Tally(getattr(encoder, "codes", None))
     with evaluation_feed(pipeline, labels, paths or view.eval_input(pipeline)) as feed:
-        for rows in _limited((batch.rows for batch in feed), limit):
+        for rows in limited((batch.rows for batch in feed), limit):
             if is_stopping():
                 raise EvaluationStopped
             predictions, of_batch = scorer.score(rows)
             numbers, columns = named_numbers(scorer, rows), kept_columns(rows)
             evaluation.add(predictions, numbers, columns)
+            if before.metrics:
+                before.add(without_curves(tasks, predictions), numbers, columns)
             for collector in collectors:
                 collector.add(predictions, numbers, columns)
             num_examples += rows.num_rows
@@ -114,7 +122,32 @@ def evaluate(
     seconds = time.perf_counter() - begin
     of_rows = encoder.warnings(tally.counts) if isinstance(encoder, Encoder) else []
     warnings = (*evaluation.warnings, *_unlearnt(labels, tasks), *of_rows, *feed.source.warnings())
-    return EvaluationResult(metrics, num_examples, seconds, warnings, tally.counts, tally.skipped_rows, thresholds)
+    return EvaluationResult(
+        metrics,
+        num_examples,
+        seconds,
+        warnings,
+        tally.counts,
+        tally.skipped_rows,
+        thresholds,
+        uncalibrated=before.result(),
+    )
+
+
+def gather(pipeline: Pipeline, tasks: Sequence[Task], scorer: Scorer, paths: str) -> Evaluation:
+    """Returns what the metrics of tasks are computed on, of the rows of `paths`.
+
+    Raises:
+        UserError: the data cannot be read, or has no row.
+    """
+    evaluation = Evaluation(tasks)
+    encoder = scorer.encoder(evaluation.key_fields)
+    labels = LabelCheck(encoder, label_rules(pipeline), number_rules(pipeline))
+    with evaluation_feed(pipeline, labels, paths) as feed:
+        for rows in limited((batch.rows for batch in feed), pipeline.eval_config.num_examples or None):
+            predictions, _ = scorer.score(rows)
+            evaluation.add(predictions, named_numbers(scorer, rows), kept_columns(rows))
+    return evaluation
 
 
 def _unlearnt(labels: LabelCheck, tasks: Sequence[Task]) -> list[str]:
@@ -135,7 +168,7 @@ def named_numbers(scorer: Scorer, rows: Rows) -> dict[str, np.ndarray]:
     return {column.name: numbers[:, index] for index, column in enumerate(scorer.number_columns)}
 
 
-def _limited(batches: Iterator[Rows], limit: int | None) -> Iterator[Rows]:
+def limited(batches: Iterator[Rows], limit: int | None) -> Iterator[Rows]:
     """Yields batches of `limit` rows in all."""
     left = limit
     for rows in batches:

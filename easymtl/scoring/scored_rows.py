@@ -26,6 +26,7 @@ class Scored:
         labels: `[n]` float32, NaN where missing.
         predictions: `[n]` float32: probabilities or values, or `[n, num_class]` probabilities.
         weights: `[n]` float32, of the task: 0 where a row is out of its space.
+        stands_for: `[n]` float32, how many rows each row stands for; None where each is one.
     """
 
     task: Task
@@ -33,6 +34,7 @@ class Scored:
     labels: np.ndarray
     predictions: np.ndarray
     weights: np.ndarray
+    stands_for: np.ndarray | None = None
 
     @property
     def metrics(self) -> list[Metric]:
@@ -74,7 +76,9 @@ class ScoredRows:
     ) -> None:
         """Adds a batch."""
         for task, measure in self._measured:
-            parts = (measure.labels(numbers), predictions[prediction_name(task, measure)], task.weights(numbers))
+            parts = [measure.labels(numbers), predictions[prediction_name(task, measure)], task.weights(numbers)]
+            if measure.stands_for:
+                parts.append(measure.stands_for(numbers))
             self._parts[measure.name].append(tuple(np.asarray(part, np.float32) for part in parts))
         for field, chunks in self._columns.items():
             column = columns[field]
@@ -112,7 +116,8 @@ class ScoredRows:
         chosen = slice(None) if rows is None else rows
         groups = self._groups[metric.key_field][chosen] if metric.key_field else None
         arrays = (scored.labels[chosen], scored.predictions[chosen], scored.weights[chosen])
-        return metric_inputs(metric, scored.task.label, *arrays, groups)
+        stands_for = scored.stands_for[chosen] if scored.stands_for is not None else None
+        return metric_inputs(metric, scored.task.label, *arrays, groups, stands_for)
 
     @cached_property
     def _groups(self) -> dict[str, np.ndarray]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 
 import numpy as np
 import pyarrow as pa
@@ -24,8 +25,8 @@ class Evaluation:
         evaluation.warnings                          # metrics that the data do not determine, and why
 
     Plain metrics count every row that has a label, once each; `weighted` ones count rows by the task's sample
-    weights and space. All rows stay in memory: about 8 bytes a row for each task, 4 more for each weighted task
-    and each key.
+    weights and space. In both a negative stands for 1 / r rows where the data kept a share r of the negatives. All
+    rows stay in memory: about 8 bytes a row for each task, 4 more for each weighted or sampled task and each key.
 
     Attributes:
         metrics: every metric by its full name, `<metric>_<task>`; of a task with a parent see `view.result_names`,
@@ -66,6 +67,8 @@ class Evaluation:
         self._labels: dict[str, list[np.ndarray]] = {measure.name: [] for _, measure in self._measured}
         self._predictions: dict[str, list[np.ndarray]] = {measure.name: [] for _, measure in self._measured}
         self._weights: dict[str, list[np.ndarray]] = {measure.name: [] for _, measure in self._measured}
+        sampled = [measure.name for _, measure in self._measured if measure.stands_for]
+        self._stands_for: dict[str, list[np.ndarray]] = {name: [] for name in sampled}
         self._keys: dict[str, list[pa.Array]] = {field: [] for field in self.key_fields}
 
     def add(
@@ -92,17 +95,32 @@ class Evaluation:
             prediction = predictions[prediction_name(task, measure)]
             self._labels[measure.name].append(np.asarray(measure.labels(numbers), np.float32))
             self._predictions[measure.name].append(np.asarray(prediction, np.float32))
+            if measure.stands_for:
+                self._stands_for[measure.name].append(np.asarray(measure.stands_for(numbers), np.float32))
             if _is_weighted(task):
                 self._weights[measure.name].append(np.asarray(task.weights(numbers)))
         for field in self.key_fields:
             self._keys[field].append(compact((keys or {})[field]))
 
-    def result(self) -> dict[str, float]:
-        """Returns every metric by its full name; NaN, with a warning, where the rows do not determine it."""
-        groups = {field: codes(chunks) for field, chunks in self._keys.items()}
-        for gathered in (self._labels, self._predictions, self._weights):
+    def measured(self) -> dict[str, MetricInputs]:
+        """Returns the rows that count for each metric, by its full name; those that no row counts for are left out."""
+        groups = self._gathered()
+        found = {}
+        for task, measure, metric, name in self._computed:
+            with suppress(UndefinedMetric):
+                found[name] = self._inputs(task, measure, metric, groups)
+        return found
+
+    def _gathered(self) -> dict[str, np.ndarray]:
+        """Joins what batches have brought, and returns the groups of the rows by key field."""
+        for gathered in (self._labels, self._predictions, self._weights, self._stands_for):
             for name, chunks in gathered.items():
                 gathered[name] = [_joined(chunks)]
+        return {field: codes(chunks) for field, chunks in self._keys.items()}
+
+    def result(self) -> dict[str, float]:
+        """Returns every metric by its full name; NaN, with a warning, where the rows do not determine it."""
+        groups = self._gathered()
         self.warnings = []
         metrics = {name: self._compute(task, measure, metric, groups) for task, measure, metric, name in self._computed}
         return metrics | self._summaries()
@@ -153,7 +171,9 @@ class Evaluation:
         """
         (labels,), (predictions,) = self._labels[measure.name], self._predictions[measure.name]
         weights = self._weights[measure.name][0] if metric.weighted else None
-        return metric_inputs(metric, task.label, labels, predictions, weights, groups.get(metric.key_field))
+        stands_for = self._stands_for[measure.name][0] if measure.stands_for else None
+        groups_of_rows = groups[metric.key_field] if metric.key_field else None
+        return metric_inputs(metric, task.label, labels, predictions, weights, groups_of_rows, stands_for)
 
 
 def metric_inputs(
@@ -163,6 +183,7 @@ def metric_inputs(
     predictions: np.ndarray,
     weights: np.ndarray | None,
     groups: np.ndarray | None,
+    stands_for: np.ndarray | None = None,
 ) -> MetricInputs:
     """Returns those of some rows that count for a metric.
 
@@ -173,6 +194,7 @@ def metric_inputs(
         predictions: `[n]`, or `[n, num_class]`.
         weights: `[n]` of a weighted metric; others do not look at them.
         groups: `[n]` of a metric with groups.
+        stands_for: `[n]`, how many rows each row stands for; None where it is one.
 
     Raises:
         UndefinedMetric: no row counts, or predictions are not finite.
@@ -182,11 +204,10 @@ def metric_inputs(
         raise UndefinedMetric(f'no row has a label "{label}"')
     if predictions.ndim == 2 and metric.of_second_class:
         predictions = predictions[:, 1]
-    counted = None
-    if metric.weighted:
-        assert weights is not None, f"{metric.name} is weighted"
-        rows &= weights > 0
-        counted = weights[rows].astype(np.float64)
+    counted = _row_weights(stands_for, weights if metric.weighted else None)
+    if counted is not None:
+        rows &= counted > 0
+        counted = counted[rows]
         if not len(counted):
             raise UndefinedMetric("no labelled row has a sample weight above 0")
     return MetricInputs(
@@ -198,10 +219,17 @@ def metric_inputs(
     )
 
 
+def _row_weights(*factors: np.ndarray | None) -> np.ndarray | None:
+    """Returns what each row counts for, float64 `[n]`; None where it is 1 for all of them."""
+    given = [factor for factor in factors if factor is not None]
+    return np.prod(np.asarray(given, np.float64), axis=0) if given else None
+
+
 def _of_score(score: str, task: Task) -> Measure:
     """Returns a final score as it is held against the labels of a task over all rows."""
     own = task.measures[0]
-    return Measure(view.scored_for(score, own.name), own.output, own.labels, prediction=score)
+    name = view.scored_for(score, own.name)
+    return Measure(name, own.output, own.labels, prediction=score, stands_for=own.stands_for)
 
 
 def _summary(numbers: np.ndarray) -> tuple[float, ...]:

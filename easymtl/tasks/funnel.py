@@ -17,6 +17,7 @@ from easymtl.tasks.calibration import OrderCalibration
 from easymtl.tasks.counterfactual import counterfactual_terms
 from easymtl.tasks.losses import Output
 from easymtl.tasks.measures import Measure
+from easymtl.tasks.sampling import rate_of_metrics, rows_stood_for
 from easymtl.tasks.task import Task
 
 
@@ -121,7 +122,24 @@ class Funnel:
     @property
     def measures(self) -> list[Measure]:
         """The task given its parent, measured on the rows where the parent happened."""
-        return [Measure(self._given_result, self._given_name, self._given_labels)]
+        stands_for = self._given_stands_for if rate_of_metrics(self._task.tower) < 1 else None
+        return [Measure(self._given_result, self._given_name, self._given_labels, stands_for=stands_for)]
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether evaluation data hold a share of the rows where the parent did not happen."""
+        return self._parent.is_sampled
+
+    def stands_for(self, numbers: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Returns how many rows each row stands for, `[batch]`: by the first event of the funnel that did not happen.
+
+        The sampling of later events is one of the rows where those before them happened.
+        """
+        happened = self._parent.labels(numbers) > 0
+        return tf.where(happened, self._given_stands_for(numbers), self._parent.stands_for(numbers))
+
+    def _given_stands_for(self, numbers: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        return rows_stood_for(self._task.tower, self._given_labels(numbers))
 
     def _given_labels(self, numbers: Mapping[str, tf.Tensor]) -> tf.Tensor:
         happened = self._parent.labels(numbers) > 0

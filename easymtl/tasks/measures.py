@@ -15,9 +15,11 @@ class Measure:
         output: what stands behind the kind in the predictions: `probs_<output>`.
         labels: number columns by name to the labels `[batch]`, NaN in the rows that do not count.
         prediction: name of the prediction; empty where it follows from what the task predicts and `output`.
+        stands_for: number columns by name to how many rows each row stands for, `[batch]`; None where each is one.
     """
 
     name: str
     output: str
     labels: Callable[[Mapping[str, tf.Tensor]], tf.Tensor]
     prediction: str = ""
+    stands_for: Callable[[Mapping[str, tf.Tensor]], tf.Tensor] | None = None

@@ -17,7 +17,9 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.build import build_tasks, key_fields, number_columns
 from easymtl.tasks.final_scores import FinalScores
 from easymtl.tasks.labelled import Labelled
+from easymtl.tasks.post_calibration import Curve
 from easymtl.tasks.reach import Reach
+from easymtl.tasks.sampling import of_all_rows
 from easymtl.tasks.sums import Sums
 from easymtl.tasks.task import Task
 
@@ -67,6 +69,7 @@ class Ranker(tf.Module):
         key_fields: the columns of `keys` in a batch that has labels; mostly none.
         parameters: every weight by name.
         unread: names of layers that EasyRec makes and whose results nothing reads; they have no parameters here.
+        curves: what the probability of a task goes through, by tower name: `post_calibration`, once it is fitted.
     """
 
     def __init__(self, pipeline: Pipeline):
@@ -76,6 +79,7 @@ class Ranker(tf.Module):
         self.feature_set = FeatureSet(pipeline)
         self.tasks: list[Task] = build_tasks(pipeline)
         self.final_scores = FinalScores(pipeline)
+        self.curves: dict[str, Curve] = {}
         self.number_columns = number_columns(self.tasks)
         self.key_fields = key_fields(self.tasks)
         self.embeddings = Embeddings(self.feature_set, seed)
@@ -146,11 +150,15 @@ class Ranker(tf.Module):
     def predictions(self, logits: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Returns the named predictions of all tasks, `[batch]` or `[batch, num_class]`, and what else comes out.
 
-        That is the model's own outputs and the final scores.
+        That is the model's own outputs and the final scores. Probabilities are those of all rows, where the data kept
+        a share of the negatives, and go through `curves`.
         """
         result: dict[str, tf.Tensor] = {}
+        logits = of_all_rows(logits, self.tasks)
         for task in self.tasks:
             result |= task.predictions(logits)
+            if task.name in self.curves:
+                result[f"probs_{task.output_name}"] = self.curves[task.name](task.log_odds(logits))
         for name in self.model.output_names:
             result[name] = tf.squeeze(logits[name], axis=1) if logits[name].shape[1] == 1 else logits[name]
         return result | self.final_scores(result)

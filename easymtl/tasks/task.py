@@ -24,6 +24,7 @@ from easymtl.tasks.measures import Measure
 from easymtl.tasks.metrics import Metric, build_metrics
 from easymtl.tasks.reach import Reach
 from easymtl.tasks.sample_weights import Factor, factor_of
+from easymtl.tasks.sampling import rate_of_metrics, rows_stood_for
 from easymtl.tasks.sums import Part, Sums
 from easymtl.tasks.terms import Joint, Term, TermInputs
 
@@ -270,13 +271,13 @@ class Task:
             logits: what the model gave, by tower name.
         """
         further = {} if self.joint is None else self.joint.predictions(logits)
-        return self.named_predictions(self._output_name, self.scores(logits)) | further
+        return self.named_predictions(self.output_name, self.scores(logits)) | further
 
     @property
     def prediction_names(self) -> list[str]:
         """The names of the predictions of its scores."""
         num_outputs = self.num_outputs
-        return list(self.named_predictions(self._output_name, tf.zeros([1, num_outputs] if num_outputs > 1 else [1])))
+        return list(self.named_predictions(self.output_name, tf.zeros([1, num_outputs] if num_outputs > 1 else [1])))
 
     def named_predictions(self, name: str, scores: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns the predictions that scores, like those of `scores`, stand for: `probs_<name>` and so on."""
@@ -301,11 +302,28 @@ class Task:
     @property
     def measures(self) -> list[Measure]:
         """What the metrics of the task are computed on, one by one."""
-        own = Measure(self._output_name, self._output_name, self.labels)
+        stands_for = self.stands_for if self.is_sampled else None
+        own = Measure(self.output_name, self.output_name, self.labels, stands_for=stands_for)
         return [own, *(self.joint.measures if self.joint else ())]
 
     @property
-    def _output_name(self) -> str:
+    def is_sampled(self) -> bool:
+        """Whether evaluation data hold a share of the negatives, of this task or of what has to happen first."""
+        return rate_of_metrics(self.tower) < 1 or (self.joint is not None and self.joint.is_sampled)
+
+    def stands_for(self, numbers: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Returns how many rows each row of evaluation data stands for in metrics, float32 `[batch]`.
+
+        Args:
+            numbers: the number columns by name, `[batch]` each, NaN where missing.
+        """
+        if self.joint is not None:
+            return self.joint.stands_for(numbers)
+        return rows_stood_for(self.tower, self.labels(numbers))
+
+    @property
+    def output_name(self) -> str:
+        """What stands behind the kind in the names of its predictions: `probs_<name>`."""
         return self.joint.name if self.joint else self.name
 
     def _kind(self, entry: Loss) -> LossKind:

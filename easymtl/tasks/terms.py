@@ -92,5 +92,12 @@ class Joint(Protocol):
     def labels(self, numbers: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Returns what the scores are held against in place of the task's own label, `[batch]`, NaN where missing."""
 
+    @property
+    def is_sampled(self) -> bool:
+        """Whether evaluation data hold a share of the rows where something that has to happen first did not."""
+
+    def stands_for(self, numbers: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Returns how many rows each row of evaluation data stands for in metrics, float32 `[batch]`."""
+
     def predictions(self, logits: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Returns further predictions by name, beside those that the task makes of the scores."""

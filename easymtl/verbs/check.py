@@ -35,7 +35,8 @@ def run(options: Namespace) -> None:
     require_packages(pipeline)
     if pipeline.model_config.HasField("backbone"):
         _check_graph(config)
-    inputs = {"train": view.train_input(pipeline), "eval": view.eval_input(pipeline)}
+    calibration = pipeline.eval_config.calibration_input_path
+    inputs = {"train": view.train_input(pipeline), "eval": view.eval_input(pipeline), "calibration": calibration}
     problems = [problem for part, paths in inputs.items() if paths for problem in check_data(config, part, paths)]
     if problems:
         title = f"{config.path}: {counted(len(problems), 'problem')} with the data:"

@@ -45,11 +45,16 @@ def run(options: Namespace) -> None:
 
     pipeline = config.pipeline
     model = open_chosen(config, options.checkpoint, options.saved_model)
-    result = model.evaluate_files(options.input, data, details.collectors(model.tasks))
+    result = model.evaluate_files(options.input, data, details.collectors(model.tasks), with_uncalibrated=True)
     terminal = open_terminal()
     title = f"{model.source}: {counted(result.num_examples, 'row')} in {result.seconds:.1f} s"
     towers = view.result_rows(pipeline)
     print_metrics(result.metrics, towers, terminal, title, result.warnings)
+    if result.uncalibrated:
+        print_metrics(result.uncalibrated, towers, terminal, "The same without post_calibration")
+        if not pipeline.eval_config.calibration_input_path and not options.input:
+            text = "post_calibration was fitted on these rows; on others it may gain less. Keep some for it:"
+            print_line(terminal, f"{text} eval_config.calibration_input_path.", "yellow")
     print_counts(result.counts, result.num_examples, result.skipped_rows, terminal)
     if options.saved_model:
         print_line(terminal, "A SavedModel tells no losses and counts no odd values: its checkpoint does.")
@@ -58,7 +63,8 @@ def run(options: Namespace) -> None:
         print_line(terminal, "Nothing was written: name a file with --output to keep this result.")
         return
     oddities = flat_counts(result.counts, result.skipped_rows)
-    write_results(output, result.metrics, model.step, result.num_examples, oddities)
+    before = {f"{name}_before_calibration": value for name, value in result.uncalibrated.items()}
+    write_results(output, {**result.metrics, **before}, model.step, result.num_examples, oddities)
     print_line(terminal, f"Wrote {output}")
 
 

@@ -264,6 +264,43 @@ RULES = {
         ),
         ("data_config {", 'export_config { exporter_type: "bst" }\ndata_config {', 'Did you mean "best"?'),
     ],
+    "feature dropout": [
+        (
+            "  feature_groups {",
+            "  variational_dropout { }\n  feature_groups { feature_dropout_rate: 0.1",
+            "feature_dropout_rate and model_config.variational_dropout, which learns such rates. Remove one of them.",
+        ),
+        (
+            "  feature_groups {",
+            "  feature_groups { feature_dropout_rate: 1",
+            "feature_groups[0].feature_dropout_rate is 1, outside of [0, 1).",
+        ),
+    ],
+    "calibration after training": [
+        (
+            "loss_type: L2_LOSS",
+            "loss_type: L2_LOSS post_calibration { }",
+            'post_calibration is of a probability of one event, and the tower "stay" predicts none. Remove it.',
+        ),
+        (
+            'label_name: "click"',
+            'label_name: "click" post_calibration { method: PLAT }',
+            'Did you mean "PLATT"?',
+        ),
+    ],
+    "shares of negatives": [
+        (
+            "loss_type: L2_LOSS",
+            "loss_type: L2_LOSS negative_sampling_rate: 0.1",
+            'negative_sampling_rate is of negatives, and the tower "stay" predicts no probability of one event',
+        ),
+        (
+            "loss_type: L2_LOSS",
+            "loss_type: L2_LOSS eval_negative_sampling_rate: 0.1",
+            "eval_negative_sampling_rate is of negatives",
+        ),
+        ('label_name: "click"', 'label_name: "click" negative_sampling_rate: 0', "is 0, outside of (0, 1]."),
+    ],
     "training": [
         ("num_steps: 5", "", "x.config:4: train_config sets neither num_steps nor data_config.num_epochs"),
         (OPTIMIZER, "", "x.config:4: train_config has no optimizer; add optimizer_config { adam_optimizer {"),
@@ -456,6 +493,11 @@ NOTES = [
         "takes hash_bucket_size; num_buckets has no effect",
     ),
     (PRICE, PRICE + " num_buckets: 3", "features[2].num_buckets has no effect without min_val and max_val."),
+    (
+        "data_config {",
+        'eval_config { calibration_input_path: "x.csv" }\ndata_config {',
+        "calibration_input_path has no effect without post_calibration in a task tower.",
+    ),
     (PRICE, PRICE + " hash_bucket_size: 3", "hash_bucket_size has no effect: a RawFeature holds numbers."),
     (
         PRICE,

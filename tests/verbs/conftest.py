@@ -60,6 +60,8 @@ def make_project(tmp_path_factory) -> Callable[..., Project]:
             for seed, (part, rows) in enumerate({"train": 600, "eval": 150}.items())
         }
         overrides = [f"{part}_input_path={path}" for part, path in inputs.items()]
+        if pipeline.eval_config.calibration_input_path:
+            overrides.append(f"eval_config.calibration_input_path={inputs['eval']}")
         overrides += [f"model_dir={folder}/model_dir", "data_config.batch_size=200", "train_config.num_steps=2"]
         return Project(config, folder, (*overrides, "data_config.num_epochs=0", *tiny(pipeline, hidden_units)))
 

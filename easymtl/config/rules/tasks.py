@@ -2,6 +2,7 @@
 
 from graphlib import CycleError, TopologicalSorter
 
+from easymtl.config import view
 from easymtl.config.rules.review import LABELS, Review
 from easymtl.errors import quoted
 from easymtl.protos.loss_pb2 import LossType
@@ -70,6 +71,31 @@ def check_losses(review: Review) -> None:
         if tower.losses and tower.HasField("loss_type") and LossType.Name(tower.loss_type) not in loss_names(tower):
             review.note(f"{path}.loss_type", f"{LossType.Name(tower.loss_type)} has no effect: losses {{ }} is set.")
         _check_loss_entries(review, path, tower)
+
+
+def check_sampling(review: Review) -> None:
+    """A share of the negatives is one of a task that predicts whether one event happens, and is known of training."""
+    for path, tower in review.towers():
+        reads = [f"{path}.{field}" for field in LOSS_FIELDS]
+        for field in ("negative_sampling_rate", "eval_negative_sampling_rate"):
+            if tower.HasField(field) and task_kind(tower) != "binary":
+                text = f'is of negatives, and the tower "{tower.tower_name}" predicts no probability of one event.'
+                review.problem(f"{path}.{field}", f"{text} Remove it.", *reads)
+
+
+def check_calibrations(review: Review) -> None:
+    """What is calibrated is a probability of one event, and there is data for it."""
+    pipeline, towers = review.pipeline, review.towers()
+    calibrated = {path: tower for path, tower in towers if tower.HasField("post_calibration")}
+    for path, tower in calibrated.items():
+        if task_kind(tower) != "binary":
+            text = f'is of a probability of one event, and the tower "{tower.tower_name}" predicts none. Remove it.'
+            review.problem(f"{path}.post_calibration", text, *(f"{path}.{field}" for field in LOSS_FIELDS))
+        elif not (pipeline.eval_config.calibration_input_path or view.eval_input(pipeline)):
+            text = "is fitted on evaluation data, and there are none: set eval_config.calibration_input_path or"
+            review.problem(f"{path}.post_calibration", f"{text} eval_input_path.", "eval_input_path")
+    if pipeline.eval_config.calibration_input_path and not calibrated:
+        review.note("eval_config.calibration_input_path", "has no effect without post_calibration in a task tower.")
 
 
 def check_relations(review: Review) -> None:

@@ -1,0 +1,132 @@
+"""The trainings that a comparison is made of: one for each seed of each side, each in a process of its own."""
+
+import hashlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from google.protobuf import text_format
+
+from easymtl.checkpoints.publishing import write_text
+from easymtl.config import Config, load_config
+from easymtl.data.paths import split_commas
+from easymtl.errors import UserError
+
+_STATE = "compare.json"
+_MODEL_CONFIG = "pipeline.config"
+_LAST_LINES = 12
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training of one side.
+
+    Attributes:
+        title: what it is called on the terminal: `B, seed 2`.
+        source: the file of the config.
+        overrides: with model_dir and seed.
+        model_dir: where it is.
+        is_given: whether it was trained by someone else.
+    """
+
+    title: str
+    source: str
+    overrides: tuple[str, ...]
+    model_dir: Path
+    is_given: bool = False
+
+    def config(self) -> Config:
+        """Returns the config, which is checked.
+
+        Raises:
+            UserError: it is wrong.
+        """
+        return load_config(self.source, self.overrides)
+
+
+def runs_of(side: str, source: str, seeds: Sequence[int], overrides: Sequence[str], folder: Path) -> list[Run]:
+    """Returns the runs of a side.
+
+    Args:
+        side: `A` or `B`.
+        source: a config, or model_dirs that were trained, separated by commas.
+        seeds: of the trainings of a config.
+        overrides: `path=value` each.
+        folder: where trainings are kept.
+
+    Raises:
+        UserError: there is no such config or model_dir.
+    """
+    paths = [Path(part) for part in split_commas(source)]
+    if not any(path.is_dir() for path in paths):
+        return [_to_train(side, source, seed, overrides, folder) for seed in seeds]
+    runs = []
+    for path in paths:
+        if not (path / _MODEL_CONFIG).is_file():
+            raise UserError(
+                f"{side}: {path} is no model_dir: there is no {_MODEL_CONFIG} in it. Name a config, or model_dirs that "
+                "were trained, separated by commas."
+            )
+        given = (*overrides, f"model_dir={json.dumps(str(path))}")
+        runs.append(Run(f"{side}, {path}", str(path / _MODEL_CONFIG), given, path, is_given=True))
+    return runs
+
+
+def _to_train(side: str, source: str, seed: int, overrides: Sequence[str], folder: Path) -> Run:
+    model_dir = folder / f"{side.lower()}_{Path(source).stem}" / f"seed_{seed}"
+    own = (f"model_dir={json.dumps(str(model_dir))}", f"train_config.seed={seed}", 'export_config.exporter_type="none"')
+    return Run(f"{side}, seed {seed}", source, (*overrides, *own), model_dir)
+
+
+def train(run: Run, tell: Tell) -> None:
+    """Trains a run to its end, from where it stopped; one that has ended, or was given, is left as it is.
+
+    Raises:
+        UserError: the folder holds a training of another config, or the training failed.
+    """
+    if run.is_given:
+        return
+    state = run.model_dir.with_name(f"{run.model_dir.name}.{_STATE}")
+    digest = _digest(run.config())
+    known = _read(state)
+    if known and known.get("config") != digest:
+        raise UserError(
+            f"{run.model_dir}: was trained with another config, data or --set. Remove it, or name another --work_dir."
+        )
+    if known.get("is_done"):
+        tell(f"{run.title}: trained already, {run.model_dir}")
+        return
+    write_text(state, json.dumps({"config": digest, "is_done": False}))
+    tell(f"{run.title}: training, {run.model_dir} ...")
+    begin = time.monotonic()
+    _train_apart(run)
+    write_text(state, json.dumps({"config": digest, "is_done": True}))
+    tell(f"{run.title}: trained in {time.monotonic() - begin:.0f} s")
+
+
+def _train_apart(run: Run) -> None:
+    sets = [word for override in run.overrides for word in ("--set", override)]
+    command = [sys.executable, "-m", "easymtl", "train", "--pipeline_config", run.source, *sets]
+    log = run.model_dir.with_name(f"{run.model_dir.name}.log")
+    with log.open("ab") as file:
+        code = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False).returncode
+    if code:
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-_LAST_LINES:]
+        raise UserError("\n".join([f"{run.title}: the training ended with code {code}; {log} ends with:", *lines]))
+
+
+def _digest(config: Config) -> str:
+    return hashlib.sha256(text_format.MessageToString(config.pipeline).encode()).hexdigest()
+
+
+def _read(path: Path) -> dict:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}
