@@ -36,6 +36,7 @@ ROOMS = [
     "server",
     "ways",
     "reporting",
+    "doctor",
     "verbs",
     "cli",
 ]
