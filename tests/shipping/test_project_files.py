@@ -41,6 +41,6 @@ def test_a_report_asks_for_what_doctor_says():
 def test_what_contributing_names_is_there():
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    assert {words.split()[0] for words in re.findall(r"\bmake ([a-z-]+)", text)} <= targets
+    assert {words.split()[0] for words in re.findall(r"(?:`|^ {4})make ([a-z-]+)", text, re.MULTILINE)} <= targets
     for path in re.findall(r"`((?:tests|protos|docs|\.ci|easymtl)/[\w/.*]+)`", text):
         assert list(ROOT.glob(path)), path
