@@ -106,3 +106,11 @@ def test_a_notebook_becomes_a_page(hooks):
         "# A title\ntext\n\n````python\n1 + 1\n````\n\n````text\n2\n````\n\n````text\nsaid\n````\n\n"
         '<img alt="" src="data:image/png;base64,AAAA">\n'
     )
+
+
+def test_the_readme_is_short_and_has_a_picture_near_its_top():
+    lines = text_of(ROOT / "README.md").splitlines()
+    assert len(lines) < 150
+    (place,) = [number for number, line in enumerate(lines) if line.startswith("![")]
+    assert place < 15
+    assert (ROOT / lines[place].partition("](")[2].rstrip(")")).stat().st_size > 1000
