@@ -1,6 +1,6 @@
 """A picture of what a command shows in a terminal, as it stands at its end.
 
-    python -m benchmarks.terminal_picture docs/images/training.svg [--columns 100] [--lines 40] -- easymtl train ...
+    python -m benchmarks.terminal_picture docs/images/training.svg [--columns 100] [--until SavedModel] -- easymtl train ...
 
 The command runs in a pseudo-terminal, with its colours and with what it rewrites in place. The picture is an SVG that
 fetches no font.
@@ -90,6 +90,22 @@ def picture(lines: list[str], title: str, columns: int) -> str:
     return terminal.export_svg(title=title, code_format=form, unique_id=re.sub(r"\W+", "-", title))
 
 
+def cut(lines: list[str], until: str | None) -> list[str]:
+    """Returns the lines up to the first that begins with a text, without empty ones at the end.
+
+    Raises:
+        RuntimeError: none begins so.
+    """
+    if until:
+        ends = [place for place, line in enumerate(lines) if Text.from_ansi(line).plain.startswith(until)]
+        if not ends:
+            raise RuntimeError(f'no line begins with "{until}"')
+        lines = lines[: ends[0] + 1]
+    while lines and not lines[-1]:
+        lines = lines[:-1]
+    return lines
+
+
 def folded(lines: list[str], most: int) -> list[str]:
     """Returns at most some lines: where there are more, those in the middle are left out."""
     if len(lines) <= most:
@@ -104,11 +120,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--columns", type=int, default=100)
     parser.add_argument("--lines", type=int, default=40, help="how many are shown at most")
+    parser.add_argument("--until", metavar="TEXT", help="begins the last line that is shown")
     parser.add_argument("command", nargs="+")
     flags = parser.parse_args(arguments)
     lines = screen(run(flags.command, flags.columns))
-    while lines and not lines[-1]:
-        lines.pop()
+    lines = cut(lines, flags.until)
     title = shlex.join([Path(flags.command[0]).name, *flags.command[1:]])
     flags.out.parent.mkdir(parents=True, exist_ok=True)
     flags.out.write_text(picture(folded(lines, flags.lines), title, flags.columns), encoding="utf-8")

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks.terminal_picture import folded, main, picture, screen
+from benchmarks.terminal_picture import cut, folded, main, picture, screen
 
 
 def test_what_is_rewritten_in_place_stands_once():
@@ -20,6 +20,14 @@ def test_a_line_is_written_anew_from_its_beginning_only_where_something_follows(
 def test_long_output_is_folded_in_its_middle():
     assert folded(list("abcdefgh"), 6) == ["a", "b", "...", "f", "g", "h"]
     assert folded(list("abc"), 3) == list("abc")
+
+
+def test_what_is_behind_the_last_line_is_cut():
+    lines = ["a", "\x1b[1mSaved\x1b[0m x", "Saved y", ""]
+    assert cut(lines, "Saved") == lines[:2]
+    assert cut(lines, None) == lines[:3]
+    with pytest.raises(RuntimeError, match='no line begins with "Sved"'):
+        cut(lines, "Sved")
 
 
 def test_a_picture_has_the_text_and_its_colours_and_fetches_nothing():
