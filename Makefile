@@ -10,7 +10,7 @@ GOLDEN ?= tests/data/easyrec_golden
 PYTEST := $(BIN)/python -m pytest -n $(JOBS)
 DEMO := --pipeline_config $(DEMO_CONFIG) --set model_dir=$(DEMO_DIR)
 
-.PHONY: help setup demo merlin test test-slow test-all test-cost zoo accuracy bench old-tensorflow paper parity faults mutate lint format proto docs clean
+.PHONY: help setup demo merlin test test-slow test-all test-cost zoo accuracy bench old-tensorflow paper parity faults mutate lint format proto docs docs-site wheel clean
 
 help:  ## Show the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -111,5 +111,11 @@ docs: setup  ## Write what is generated: fields from the protos, errors.md from 
 	$(BIN)/python -m tests.errors.document --out docs/errors.md
 	$(BIN)/python -m easymtl.data.type_table --out docs/guides/data.md
 
+docs-site: setup  ## Build the documentation as a site below site/; a link that leads nowhere fails.
+	$(BIN)/python -m mkdocs build --strict --quiet
+
+wheel: setup  ## Build the source distribution and the wheel below dist/, look into them, and try the wheel where there is no compiler.
+	$(BIN)/python -m tests.shipping.wheel
+
 clean:  ## Remove what the other targets made, the virtual environment included.
-	rm -rf $(VENV) build *.egg-info model_dir samples/data/livestream easymtl/protos/*_pb2.py easymtl/protos/*_pb2.pyi
+	rm -rf $(VENV) build dist site *.egg-info model_dir samples/data/livestream easymtl/protos/*_pb2.py easymtl/protos/*_pb2.pyi

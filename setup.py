@@ -1,5 +1,6 @@
 """Builds easymtl: the only step beyond copying files is compiling the .proto files."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ INSTALL_REQUIRES = [
     "pyarrow>=17,<27",
     "rich>=13.7,<16",
     "scikit-learn>=1.5,<2",
+    "shtab>=1.7.2,<2",
     "tensorboard>=2.20,<3",
     "tensorflow>=2.21,<2.23",
 ]
@@ -33,17 +35,24 @@ ONNX = [
     "tf2onnx>=1.17,<2",
 ]
 OPENVINO = [*ONNX, "openvino>=2025.0,<2027"]
+DOCS = [
+    "mkdocs>=1.6,<2",
+    "mkdocs-material>=9.6,<10",
+]
 EXTRAS_REQUIRE = {
     "gpu": ["tensorflow[and-cuda]>=2.21,<2.23"],
     "bench": DRAWING,
+    "docs": DOCS,
     "serve": SERVING,
     "onnx": ONNX,
     "openvino": OPENVINO,
     "dev": [
+        *DOCS,
         *DRAWING,
         *SERVING,
         *OPENVINO,
         "boto3>=1.34,<2",
+        "build>=1.2,<2",
         "grpcio-tools>=1.73,<1.77",
         "httpx>=0.27,<1",
         "hypothesis>=6.100,<7",
@@ -61,6 +70,13 @@ EXTRAS_REQUIRE = {
         "ruff>=0.9",
     ],
 }
+
+
+def version() -> str:
+    """Returns the version, which the package itself tells."""
+    text = (ROOT / "easymtl" / "__init__.py").read_text(encoding="utf-8")
+    found = re.search(r'^__version__ = "([^"]+)"$', text, re.MULTILINE)
+    return found[1] if found else sys.exit("setup.py: easymtl/__init__.py has no __version__")
 
 
 def compile_protos(target: Path) -> None:
@@ -114,11 +130,23 @@ class BuildProtos(Command):
 
 setup(
     name="easymtl",
-    version="0.1.0",
+    version=version(),
     description="Multi-task ranking models from a text config: train, evaluate, export and score",
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
+    author="the easymtl project",
     license="Apache-2.0",
+    license_files=["LICENSE"],
+    keywords="multi-task learning, ranking, recommender systems, TensorFlow, EasyRec",
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        *(f"Programming Language :: Python :: 3.{minor}" for minor in range(10, 14)),
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=["easymtl", "easymtl.*"]),
     package_data={

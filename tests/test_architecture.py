@@ -37,6 +37,7 @@ ROOMS = [
     "ways",
     "reporting",
     "api",
+    "doctor",
     "verbs",
     "cli",
 ]

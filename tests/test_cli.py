@@ -1,5 +1,6 @@
 """What a user meets at the command line before anything is trained."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -42,7 +43,18 @@ def test_help(capsys, arguments):
 def test_version(capsys):
     with pytest.raises(SystemExit):
         main(["--version"])
-    assert capsys.readouterr().out == f"easymtl {easymtl.__version__}\n"
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == f"easymtl {easymtl.__version__}"
+    assert re.fullmatch(r"Python 3\.\S+, TensorFlow 2\.\S+, protobuf \S+, NumPy \S+, PyArrow \S+, \S+ \S+", second)
+
+
+def test_version_imports_nothing_of_which_it_tells():
+    program = (
+        "import sys\nfrom easymtl.cli import main\n"
+        "try: main(['--version'])\nexcept SystemExit: pass\n"
+        "print([name for name in ('tensorflow', 'pyarrow', 'numpy', 'google.protobuf') if name in sys.modules])"
+    )
+    assert run(program).stdout.splitlines()[-1] == "[]"
 
 
 def test_help_needs_neither_tensorflow_nor_arrow():

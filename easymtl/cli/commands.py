@@ -2,8 +2,8 @@
 
 import argparse
 
-from easymtl import __version__
 from easymtl.cli.options import (
+    ShowVersions,
     add_checkpoint,
     add_field,
     add_model_choice,
@@ -37,10 +37,11 @@ def build_parser() -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"easymtl {__version__}")
+    parser.add_argument("--version", action=ShowVersions, help="show the versions that matter, and exit")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND", parser_class=Parser)
     scoring = (_add_train, _add_eval, _add_export, _add_predict, _add_importance)
-    for add in (*scoring, _add_compare, _add_serve, _add_verify, _add_check, _add_synth, _add_import, _add_convert):
+    around = (_add_synth, _add_import, _add_convert, _add_doctor, _add_completion)
+    for add in (*scoring, _add_compare, _add_serve, _add_verify, _add_check, *around):
         add(verbs)
     parser.verbs = verbs.choices
     return parser
@@ -297,3 +298,24 @@ def _add_convert(verbs) -> None:
     parser = add_verb(verbs, "convert", "Turn a config of TorchEasyRec into one of easymtl.", takes_config=False)
     parser.add_argument("config", type=path, metavar="FILE", help="config of TorchEasyRec, in text format")
     parser.add_argument("--out", type=path, metavar="FILE", help="where to write; default: standard output")
+
+
+def _add_doctor(verbs) -> None:
+    parser = add_verb(verbs, "doctor", "See whether this installation works, and why not.", takes_config=False)
+    parser.add_argument(
+        "--model_dir",
+        type=path,
+        default=".",
+        metavar="DIR",
+        help="whose disk is looked at; default: the current folder",
+    )
+    parser.add_argument(
+        "--seconds", type=whole_number, default=5, metavar="N", help="how long is trained; default: 5; 0 trains nothing"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object in place of text")
+
+
+def _add_completion(verbs) -> None:
+    parser = add_verb(verbs, "completion", "Print a script that completes commands in a shell.", takes_config=False)
+    parser.add_argument("shell", metavar="SHELL", help="bash, zsh or fish")
+    parser.set_defaults(parser_of_all=build_parser)

@@ -3,6 +3,20 @@
 import argparse
 
 
+class ShowVersions(argparse.Action):
+    """A flag that shows the versions that matter and ends; they are looked up when it is there, and not before."""
+
+    def __init__(self, option_strings, dest, help=None):
+        super().__init__(option_strings, dest=argparse.SUPPRESS, default=argparse.SUPPRESS, nargs=0, help=help)
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        """Prints them, and ends."""
+        from easymtl.doctor.versions import version_text
+
+        print(version_text())
+        parser.exit()
+
+
 def path(text: str) -> str:
     """Writes out `~`, which a shell leaves alone behind a comma or an "="."""
     from easymtl.config.home import expand_home

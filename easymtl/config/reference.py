@@ -23,6 +23,7 @@ from google.protobuf.descriptor_pb2 import (
 )
 
 from easymtl.config.documents import publish, table_row
+from easymtl.config.reference_examples import examples
 from easymtl.protos import options_pb2
 from easymtl.protos.pipeline_pb2 import Pipeline
 
@@ -165,7 +166,7 @@ def _enum_paths(enum: EnumDescriptorProto, path: _Path, name: str) -> Iterator[t
 
 def reference() -> str:
     """Returns the text of `docs/config.md`."""
-    said = comments()
+    said, shown = comments(), examples()
     parts = [_INTRODUCTION]
     listed: set[EnumDescriptor] = set()
     previous = STANDINGS[0]
@@ -174,6 +175,8 @@ def reference() -> str:
             parts.append(f"{_HEADINGS[standing]}\n")
             previous = standing
         parts.append(_message_section(message, said))
+        if message in shown:
+            parts.append(shown[message])
         for enum in _enums(message):
             if enum not in listed:
                 parts.append(_enum_section(enum, said))

@@ -1,5 +1,6 @@
 """docs/config.md says what the protos say."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,33 @@ def test_a_row_holds_type_default_meaning_and_notes(text):
     assert "`1e-06`" in rows["AdamWOptimizer.weight_decay"]
     assert "\\|label - prediction\\|" in rows["EvalMetrics.mean_absolute_error"]
     assert "**later**: " in rows["TrainConfig.MixedPrecision.FLOAT16"]
+
+
+def test_every_message_that_is_read_has_an_example_of_a_sample_config(text):
+    from easymtl.config.reference_examples import examples
+
+    shown = {message.name for message in examples()}
+    read = {message.name for message, standing in reference.reachable().items() if standing == "implemented"}
+    assert read - shown <= {"Pipeline"}
+    section = text.partition("\n## MMoE\n")[2].partition("\n## ")[0]
+    assert re.search(r"For example, in \[(samples/\w+/\w+\.config)\]\(\.\./\1\):\n\n```protobuf\nmmoe \{\n", section)
+
+
+def test_an_example_is_one_line_or_a_line_for_each_field():
+    from google.protobuf import text_format
+
+    from easymtl.config.reference_examples import written
+    from easymtl.protos.model_pb2 import MMoE
+
+    model = text_format.Parse("num_expert: 4 gate_dnn {} expert_dnn { hidden_units: [8, 4] }", MMoE())
+    assert written("mmoe", model) == "mmoe { expert_dnn { hidden_units: [8, 4] } num_expert: 4 gate_dnn { } }"
+    model.task_towers.add(tower_name="a" * 200)
+    model.task_towers.add(tower_name="b")
+    assert written("mmoe", model).splitlines() == [
+        "mmoe {",
+        "  expert_dnn { hidden_units: [8, 4] }",
+        "  num_expert: 4",
+        "  task_towers { ... }  # and 1 more",
+        "  gate_dnn {}",
+        "}",
+    ]

@@ -1,7 +1,5 @@
 """The commands of docs/guides/from-merlin.md are those of `make merlin`, and each of them runs."""
 
-import re
-import shlex
 from pathlib import Path
 
 import pytest
@@ -9,6 +7,7 @@ import pytest
 from easymtl.cli import build_parser, main
 from easymtl.config import load_config, view
 from easymtl.synth import write
+from tests.docs.pages import commands, commands_of
 
 pytestmark = pytest.mark.usefixtures("op_by_op")
 
@@ -24,13 +23,7 @@ SMALL = (
 )
 
 
-def commands(path: Path) -> list[list[str]]:
-    """Returns the words of each `easymtl` command in a script or in the code of a document."""
-    text = path.read_text().replace("\\\n", " ")
-    return [shlex.split(line) for line in text.splitlines() if re.match(r"( {4})?easymtl ", line)]
-
-
-COMMANDS = commands(SCRIPT)
+COMMANDS = commands(SCRIPT.read_text())
 TRAININGS = [words for words in COMMANDS if words[1] == "train"]
 
 
@@ -50,7 +43,7 @@ def at_root(monkeypatch):
 
 
 def test_the_guide_and_the_target_have_the_same_commands():
-    assert commands(GUIDE) == COMMANDS
+    assert commands_of(GUIDE) == COMMANDS
     recipe = (ROOT / "Makefile").read_text().partition("\nmerlin:")[2].partition("\n\n")[0]
     assert "samples/merlin.sh" in recipe
 

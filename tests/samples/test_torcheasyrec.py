@@ -6,14 +6,12 @@ import pytest
 
 from easymtl.cli import main
 from easymtl.convert import convert
+from tests.docs.pages import commands_of
 
 ROOT = Path(__file__).parents[2]
-GUIDE = (ROOT / "docs/guides/from-torcheasyrec.md").read_text(encoding="utf-8")
+PAGE = ROOT / "docs/guides/from-torcheasyrec.md"
+GUIDE = PAGE.read_text(encoding="utf-8")
 CONFIG = "samples/torcheasyrec/dbmtl_on_tenrec.config"
-
-
-def commands():
-    return [line.split()[1:] for line in GUIDE.split("\n") if line.startswith("    easymtl ")][1:]
 
 
 def test_the_report_of_the_guide_is_that_of_the_command():
@@ -27,7 +25,7 @@ def test_the_commands_of_the_guide_run(tmp_path, monkeypatch, op_by_op, score_he
     monkeypatch.chdir(tmp_path)
     (tmp_path / "samples/torcheasyrec").mkdir(parents=True)
     (tmp_path / CONFIG).write_text((ROOT / CONFIG).read_text(encoding="utf-8"))
-    synth, conversion, train = commands()
+    synth, conversion, train = (words[1:] for words in commands_of(PAGE)[1:])
     assert main([*synth[:-1], "5000"]) == 0
     assert main(conversion) == 0
     assert main([*train, "--set", "train_config.mixed_precision=FLOAT32"]) == 0

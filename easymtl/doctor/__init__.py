@@ -1,0 +1,1 @@
+"""Whether an installation works, and what of it does not: made to be run where nothing else runs."""

@@ -1,0 +1,30 @@
+"""`easymtl doctor`: whether this installation works, and what to do where it does not."""
+
+import json
+from argparse import Namespace
+from pathlib import Path
+
+from easymtl.doctor.examination import as_lines, as_record, examine, verdict
+from easymtl.errors import UserError
+
+_MOST_SECONDS = 600
+
+
+def run(options: Namespace) -> int:
+    """Prints what was found, as text or as one JSON object; returns 1 where something is broken.
+
+    Raises:
+        UserError: the seconds of the training are out of range.
+    """
+    if not 0 <= options.seconds <= _MOST_SECONDS:
+        raise UserError(f"--seconds is {options.seconds}: it must be from 0 to {_MOST_SECONDS}.")
+    sections = []
+    for section in examine(Path(options.model_dir), options.seconds):
+        sections.append(section)
+        if not options.json:
+            print(*as_lines(section), sep="\n", flush=True)
+            if section.title == "extras":
+                print(f"Importing TensorFlow, and training for {options.seconds} s ...", flush=True)
+    record = as_record(sections)
+    print(json.dumps(record, indent=2) if options.json else verdict(sections))
+    return 1 if record["broken"] else 0
