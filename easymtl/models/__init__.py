@@ -1,5 +1,6 @@
-"""The model zoo: one file per architecture, found by the name of its member of the model oneof."""
+"""The model zoo: one file per architecture, found by the name of its member of the model oneof, and what packages add."""
 
+from easymtl.extensions import Extension, ExtensionError, Table
 from easymtl.models.adatt import AdaTT
 from easymtl.models.aitm import AITM
 from easymtl.models.base import MultiTaskModel
@@ -17,7 +18,15 @@ from easymtl.models.shared_bottom import SharedBottom
 from easymtl.models.simple_multi_task import SimpleMultiTask
 from easymtl.models.stem import STEM
 
-MODELS: dict[str, type[MultiTaskModel]] = {
+
+def _class_of(extension: Extension) -> type[MultiTaskModel]:
+    architecture = extension.target()
+    if not (isinstance(architecture, type) and issubclass(architecture, MultiTaskModel)):
+        raise ExtensionError(f"{extension.title}: {extension.declaration.target} is no subclass of MultiTaskModel.")
+    return architecture
+
+
+_MODELS: dict[str, type[MultiTaskModel]] = {
     "esmm": ESMM,
     "escm2": ESCM2,
     "aitm": AITM,
@@ -34,3 +43,6 @@ MODELS: dict[str, type[MultiTaskModel]] = {
     "pepnet": PEPNet,
     "model_params": ModelParams,
 }
+
+MODELS: Table[type[MultiTaskModel]] = Table("architecture", _MODELS, _class_of)
+"""Member of the model oneof, or name of an architecture of an installed package -> its class."""

@@ -13,6 +13,17 @@ from easymtl.config.view.data import (
     train_input,
     used_fields,
 )
+from easymtl.config.view.extension import (
+    Named,
+    custom_loss,
+    custom_metric,
+    custom_model,
+    groups_of_extensions,
+    metric_name,
+    model_title,
+    named_extensions,
+    predicts_value,
+)
 from easymtl.config.view.feature import (
     feature_name,
     feature_width,
@@ -56,6 +67,15 @@ from easymtl.config.view.tower import (
 __all__ = [
     "LONGEST_RANGE",
     "LOSS_NAMES",
+    "Named",
+    "custom_loss",
+    "custom_metric",
+    "custom_model",
+    "groups_of_extensions",
+    "metric_name",
+    "model_title",
+    "named_extensions",
+    "predicts_value",
     "attention_feature_names",
     "chain",
     "constant_fields",
