@@ -32,7 +32,6 @@ if TYPE_CHECKING:
         require_list,
         require_vector,
         vector,
-        vectors,
     )
     from easymtl.layers.steps import Steps
     from easymtl.models.base import MultiTaskModel, TaskTowers
@@ -54,7 +53,6 @@ _LATER = {
         "require_list",
         "require_vector",
         "vector",
-        "vectors",
     ),
     "easymtl.layers.steps": ("Steps",),
     "easymtl.models.base": ("MultiTaskModel", "TaskTowers"),
@@ -96,7 +94,6 @@ __all__ = [
     "require_list",
     "require_vector",
     "vector",
-    "vectors",
 ]
 
 

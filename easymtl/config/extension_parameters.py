@@ -40,7 +40,7 @@ def parameters_of(named: view.Named) -> Message:
     return message
 
 
-def used_extensions(pipeline: Pipeline) -> dict[Extension, list[Message]]:
+def used_extensions(pipeline: Pipeline) -> list[tuple[Extension, list[Message]]]:
     """Returns the extensions that a right config uses, layers of block graphs too, each with its parameters.
 
     Raises:
@@ -61,7 +61,7 @@ def used_extensions(pipeline: Pipeline) -> dict[Extension, list[Message]]:
                     found.append((extension, message))
     for extension, message in found:
         used.setdefault(extension.title, (extension, []))[1].append(message)
-    return dict(used.values())
+    return list(used.values())
 
 
 def read_parameters(

@@ -97,10 +97,12 @@ def _permute(config: Config, options: Namespace, paths: str) -> None:
     from easymtl.scoring.importance_rows import into_blocks, read_rows
     from easymtl.scoring.judging import Judge, criteria
     from easymtl.scoring.scorer import RankerScorer
+    from easymtl.verbs.model_choice import print_versions
 
     pipeline = config.pipeline
     chosen = criteria(pipeline, options.metric)
     checkpoint = find_checkpoint(pipeline, options.checkpoint)
+    print_versions(pipeline, checkpoint)
     ranker = load_ranker(pipeline, checkpoint)
     scorer = RankerScorer(ranker, tf.float32)
     rows = read_rows(pipeline, scorer, ranker.tasks, paths, options.rows)

@@ -4,6 +4,8 @@ from argparse import Namespace
 
 import tensorflow as tf
 
+from easymtl.checkpoints.extensions import version_notes
+from easymtl.checkpoints.folder import Checkpoint
 from easymtl.checkpoints.restore import find_checkpoint, load_ranker
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.scoring.scorer import RankerScorer, Scorer
@@ -20,4 +22,11 @@ def choose_scorer(pipeline: Pipeline, options: Namespace) -> tuple[Scorer, str, 
         path = newest_export(options.saved_model)
         return SavedModelScorer(path, pipeline), str(path), step_of_export(path)
     checkpoint = find_checkpoint(pipeline, options.checkpoint)
+    print_versions(pipeline, checkpoint)
     return RankerScorer(load_ranker(pipeline, checkpoint), tf.float32), str(checkpoint.path), checkpoint.step
+
+
+def print_versions(pipeline: Pipeline, checkpoint: Checkpoint) -> None:
+    """Notes what a package brings to the model that has another major version than when the checkpoint was trained."""
+    for note in version_notes(pipeline, checkpoint.state()):
+        print(f"note: {note}")
