@@ -1,4 +1,4 @@
-"""What a checkpoint remembers of the parts of installed packages that its model is made of, and how that is compared."""
+"""What a checkpoint remembers of the parts that packages brought to its model, and how that is compared."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -65,9 +65,10 @@ def difference(there: Parts, here: Parts) -> str:
         if len(before["parameters"]) != len(now["parameters"]):
             return f"the {name} is used {len(now['parameters'])} times and was {len(before['parameters'])} times"
         for old, new in zip(before["parameters"], now["parameters"]):
-            for key in new:
-                if old[key] != new[key]:
-                    return f"the {name} has {key} {_shown(new[key])} in the config and {_shown(old[key])} in the training"
+            changed = next((key for key in new if old[key] != new[key]), None)
+            if changed:
+                values = f"{_shown(new[changed])} in the config and {_shown(old[changed])} in the training"
+                return f"the {name} has {changed} {values}"
     return ""
 
 
@@ -80,8 +81,8 @@ def version_notes(pipeline: Pipeline, state: Mapping[str, Any]) -> list[str]:
     """
     before = (state.get("meaning") or {}).get("extensions", {})
     return [
-        f"The {name} is that of {part['package']} {part['version']} here, and was that of version {old['version']} in the "
-        "training: a new major version may do something else with the same weights. Compare the metrics of an evaluation."
+        f"The {name} is that of {part['package']} {part['version']} here, and was that of version {old['version']} in "
+        "the training: a new major version may do something else with the same weights. Compare their metrics."
         for name, part in extensions_of(pipeline).items()
         if (old := before.get(name)) and _major(old["version"]) != _major(part["version"])
     ]
@@ -104,7 +105,7 @@ def _values(extension: Extension, message: Message) -> dict[str, Any]:
 
 
 def _value(message: Any, name: str) -> Any:
-    """Returns the value of a field as JSON can hold it: a network as text, None of what is left out and has no default."""
+    """Returns the value of a field as JSON can hold it: a network as text, None where there is none."""
     descriptor, value = message.DESCRIPTOR.fields_by_name[name], getattr(message, name)
     if descriptor.is_repeated:
         return [_text(item) for item in value]

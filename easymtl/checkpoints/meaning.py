@@ -160,9 +160,7 @@ def _in_common(there: Mapping[str, Any], here: Mapping[str, Any]) -> tuple[dict[
         texts = side.get("label_values", here["label_values"])
         shared = {label: {text: texts[label][text] for text in sorted(both)} for label, both in words.items() if both}
         defaults = {field: side.get("defaults", here["defaults"])[field] for field in sorted(fields)}
-        sides.append(
-            {**side, "defaults": defaults, "features": features, "label_values": shared, "extensions": parts}
-        )
+        sides.append({**side, "defaults": defaults, "features": features, "label_values": shared, "extensions": parts})
     return sides[0], sides[1]
 
 

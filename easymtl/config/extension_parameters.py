@@ -1,6 +1,6 @@
 """Parameters of parts that installed packages bring, read into the messages that the packages declare."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -17,6 +17,7 @@ from easymtl.protos.extension_pb2 import ExtensionParameter
 from easymtl.protos.pipeline_pb2 import Pipeline
 
 _LARGEST = 2**53
+_QUOTE = '"'
 _MEMBERS = ("number", "text", "flag", "dnn")
 _MEMBER = {int: "number", float: "number", bool: "flag", str: "text", DNN: "dnn"}
 _EXAMPLES = {
@@ -64,12 +65,10 @@ def used_extensions(pipeline: Pipeline) -> list[tuple[Extension, list[Message]]]
     return list(used.values())
 
 
-def read_parameters(
-    given: Iterable[ExtensionParameter], declaration: Declaration
-) -> tuple[Message, list[Fault]]:
+def read_parameters(given: Iterable[ExtensionParameter], declaration: Declaration) -> tuple[Message, list[Fault]]:
     """Returns parameters of a config as the message that a package declares, and what is wrong with them.
 
-    Paths of the faults are those of items of `parameters`, empty for what is missing.
+    Paths of the faults begin with `parameters[0]`; they are empty for what is missing.
     """
     message = declaration.message()
     declared = {parameter.name: parameter for parameter in declaration.parameters}
@@ -77,19 +76,16 @@ def read_parameters(
     faults: list[Fault] = []
     for index, entry in enumerate(given):
         path = f"parameters[{index}]"
-        text = _unknown(entry.key, declared) or (f'"{entry.key}" is given twice. Keep one.' if entry.key in places else "")
-        if not text:
-            places[entry.key] = path
-            text = _take(message, declared[entry.key], entry)
+        text = _unknown(entry.key, declared, places)
         if text:
             faults.append(Fault(path, text))
+            continue
+        parameter = declared[entry.key]
+        places[entry.key] = f"{path}.{_MEMBER[parameter.item]}"
+        faults += _take(message, parameter, entry, path)
     faults += [Fault("", _missing(declared[name])) for name in missing_parameters(declaration, places)]
     if not faults:
-        faults = [
-            Fault(places[name], f'"{name}{rest}" {text}')
-            for name, rest, text in _faults_of_values(message)
-            if name in places
-        ]
+        faults = list(_faults_of_values(message, places))
     fill_lists(message, declaration, places)
     return message, faults
 
@@ -106,16 +102,18 @@ def fill_lists(message: Message, declaration: Declaration, given: Iterable[str])
             getattr(message, parameter.name).extend(parameter.default)
 
 
-def _faults_of_values(message: Message) -> Iterator[tuple[str, str, str]]:
-    """Yields name, index and sentence of what ranges and choices do not allow."""
+def _faults_of_values(message: Message, places: Mapping[str, str]) -> Iterator[Fault]:
+    """Yields what ranges and choices do not allow."""
     for path, text in value_faults(message):
         name, bracket, index = path.partition("[")
         # What is in a network is a part of the config itself, and looked at there.
-        if "." not in path:
-            yield name, bracket + index, text
+        if name in places and "." not in path:
+            yield Fault(places[name] + bracket + index, f'of "{name}"{":" if text[0] == _QUOTE else ""} {text}')
 
 
-def _unknown(key: str, declared: dict[str, Parameter]) -> str:
+def _unknown(key: str, declared: Mapping[str, Parameter], places: Mapping[str, str]) -> str:
+    if key in places:
+        return f'gives "{key}" a second time. Keep one.'
     if key in declared:
         return ""
     there = f"there are {quoted(declared)}" if declared else "there are none"
@@ -130,20 +128,22 @@ def _missing(parameter: Parameter) -> str:
     return f'needs the parameter "{parameter.name}"{doc}: {example}.'
 
 
-def _take(message: Message, parameter: Parameter, entry: ExtensionParameter) -> str:
-    """Sets a field to what an entry holds; returns what is wrong with that."""
-    member = _MEMBER[parameter.item]
-    found = [name for name in _MEMBERS if len(getattr(entry, name))]
+def _take(message: Message, parameter: Parameter, entry: ExtensionParameter, path: str) -> Iterator[Fault]:
+    """Sets a field to what an entry holds; yields what is wrong with that."""
+    name, member, example = parameter.name, _MEMBER[parameter.item], _EXAMPLES[parameter.item]
     values = getattr(entry, member)
-    if found not in ([member], []) or not (found or parameter.is_list):
-        held = f"holds {' and '.join(found)}" if found else "holds no value"
-        return f'"{parameter.name}" {held}; it needs {_EXAMPLES[parameter.item]}.'
-    if len(values) > 1 and not parameter.is_list:
-        return f'"{parameter.name}" holds {len(values)} values; it takes one.'
-    if parameter.item is int and not all(abs(value) <= _LARGEST and value == int(value) for value in values):
-        return f'"{parameter.name}" is {", ".join(f"{value:g}" for value in values)}; it needs a whole number.'
-    _assign(message, parameter, [int(value) for value in values] if parameter.item is int else list(values))
-    return ""
+    others = [other for other in _MEMBERS if other != member and len(getattr(entry, other))]
+    if others:
+        yield Fault(f"{path}.{others[0]}", f'cannot be given to "{name}"; it needs {example}.')
+    elif not values and not parameter.is_list:
+        yield Fault(path, f'gives "{name}" no value; it needs {example}.')
+    elif len(values) > 1 and not parameter.is_list:
+        yield Fault(f"{path}.{member}", f'of "{name}" holds {len(values)} values; it takes one.')
+    elif parameter.item is int and not all(abs(value) <= _LARGEST and value == int(value) for value in values):
+        shown = ", ".join(f"{value:g}" for value in values)
+        yield Fault(f"{path}.{member}", f'of "{name}" is {shown}; it needs a whole number.')
+    else:
+        _assign(message, parameter, [int(value) for value in values] if parameter.item is int else list(values))
 
 
 def _assign(message: Message, parameter: Parameter, values: list[Any]) -> None:

@@ -117,7 +117,6 @@ class Metric(NamedTuple):
     is_of_order: bool = False
 
 
-
 def _metric_of(extension: Extension) -> Metric:
     declared = extension.declaration
     return Metric(declared.tasks, is_error=declared.is_error, is_of_order=declared.is_of_order)

@@ -11,8 +11,8 @@ from functools import cache
 from importlib.metadata import EntryPoint
 from typing import Any
 
-from easymtl.errors import UserError, did_you_mean, quoted
-from easymtl.extensions.declarations import KINDS, Declaration
+from easymtl.errors import UserError, did_you_mean
+from easymtl.extensions.declarations import KINDS
 
 GROUPS = {
     "architecture": "easymtl.architectures",

@@ -137,9 +137,8 @@ def message_type(parameters: Sequence[Parameter], is_architecture: bool = False)
     if is_architecture:
         towers = message.field.add(name="task_towers", number=len(parameters) + 1, label=_LABELS[True])
         towers.type, towers.type_name = FieldDescriptorProto.TYPE_MESSAGE, f".{TaskTower.DESCRIPTOR.full_name}"
-        message.field.add(
-            name="l2_regularization", number=len(parameters) + 2, type=FieldDescriptorProto.TYPE_FLOAT, label=_LABELS[False]
-        )  # fmt: skip
+        strength = message.field.add(name="l2_regularization", number=len(parameters) + 2, label=_LABELS[False])
+        strength.type = FieldDescriptorProto.TYPE_FLOAT
     digest = hashlib.blake2b(file.SerializeToString(deterministic=True), digest_size=16).hexdigest()
     file.package, file.name = f"easymtl.extensions.x{digest}", f"easymtl/extensions/{digest}.proto"
     pool, name = descriptor_pool.Default(), f"{file.package}.{message.name}"

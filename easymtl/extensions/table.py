@@ -1,4 +1,4 @@
-"""A table of the parts that a config may name: those of easymtl by name, and behind them those of installed packages."""
+"""A table of the parts that a config may name: those of easymtl, and behind them those of installed packages."""
 
 from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar

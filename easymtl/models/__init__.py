@@ -1,6 +1,6 @@
-"""The model zoo: one file per architecture, found by the name of its member of the model oneof, and what packages add."""
+"""The model zoo, one file per architecture, found by its member of the model oneof; and what packages add to it."""
 
-from easymtl.extensions import Extension, ExtensionError, Table
+from easymtl.extensions import Table
 from easymtl.models.adatt import AdaTT
 from easymtl.models.aitm import AITM
 from easymtl.models.base import MultiTaskModel
@@ -14,17 +14,10 @@ from easymtl.models.model_params import ModelParams
 from easymtl.models.omoe import OMoE
 from easymtl.models.pepnet import PEPNet
 from easymtl.models.ple import PLE
+from easymtl.models.promised import architecture_of
 from easymtl.models.shared_bottom import SharedBottom
 from easymtl.models.simple_multi_task import SimpleMultiTask
 from easymtl.models.stem import STEM
-
-
-def _class_of(extension: Extension) -> type[MultiTaskModel]:
-    architecture = extension.target()
-    if not (isinstance(architecture, type) and issubclass(architecture, MultiTaskModel)):
-        raise ExtensionError(f"{extension.title}: {extension.declaration.target} is no subclass of MultiTaskModel.")
-    return architecture
-
 
 _MODELS: dict[str, type[MultiTaskModel]] = {
     "esmm": ESMM,
@@ -44,5 +37,5 @@ _MODELS: dict[str, type[MultiTaskModel]] = {
     "model_params": ModelParams,
 }
 
-MODELS: Table[type[MultiTaskModel]] = Table("architecture", _MODELS, _class_of)
+MODELS: Table[type[MultiTaskModel]] = Table("architecture", _MODELS, architecture_of)
 """Member of the model oneof, or name of an architecture of an installed package -> its class."""

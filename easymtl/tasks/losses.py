@@ -130,7 +130,10 @@ def kind_of(loss: Loss) -> LossKind | None:
         result = tf.convert_to_tensor(function(replace(inputs, parameters=parameters)))
         if result.shape.rank != 1:
             # A column, or one number, would be spread over the weights of the rows and be another loss.
-            raise ExtensionError(f"{extension.title} returns {result.shape}; it has to return a loss of each row, [batch].")
+            raise ExtensionError(
+                f"{extension.title} returns a tensor of shape {result.shape}; it has to return the loss of each row, "
+                "[batch]."
+            )
         return tf.cast(result, tf.float32)
 
     return LossKind(

@@ -207,7 +207,9 @@ def _kind_of(extension: Extension) -> MetricKind:
     def compute(inputs: MetricInputs) -> float:
         result = np.asarray(function(inputs))
         if result.size != 1:
-            raise ExtensionError(f"{extension.title} returns an array of shape {result.shape}; it has to return a number.")
+            raise ExtensionError(
+                f"{extension.title} returns an array of shape {result.shape}; it has to return a number."
+            )
         return float(result.reshape(()))
 
     return MetricKind(compute, extension.declaration.groups)

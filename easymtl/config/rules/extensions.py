@@ -22,7 +22,7 @@ def check_extensions(review: Review) -> None:
             review.problem(named.name_path, str(error))
             continue
         for path, text, _ in read_parameters(named.parameters, declaration)[1]:
-            review.problem(join(named.path, path), text)
+            review.problem(join(named.path, path).rstrip("."), text)
         if declaration.field_parameter:
             path, field = named.text(declaration.field_parameter)
             # Where the config gives none, that is missing, which is said already.

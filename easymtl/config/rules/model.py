@@ -41,8 +41,7 @@ def check_model(review: Review) -> None:
     if not name:
         text = f"names no model; add one of {', '.join(_available_models())}, for example mmoe {{ ... }}."
         review.problem("model_config", text)
-    elif model_class and _class_of(review, name) not in (None, model_class):
-        own = _class_of(review, name)
+    elif model_class and (own := _class_of(review, name)) not in ("", model_class):
         hint = did_you_mean(model_class, [own])
         text = f'is "{model_class}", but the model is {name}, whose class is "{own}".{hint}'
         review.problem("model_config.model_class", text)
@@ -50,8 +49,8 @@ def check_model(review: Review) -> None:
         review.problem("model_config", "has model_params and no backbone { } that feeds them.")
 
 
-def _class_of(review: Review, name: str) -> str | None:
-    return review.pipeline.model_config.custom.class_name if name == "custom" else MODEL_CLASSES.get(name)
+def _class_of(review: Review, name: str) -> str:
+    return review.pipeline.model_config.custom.class_name if name == "custom" else MODEL_CLASSES.get(name, "")
 
 
 def _available_models() -> list[str]:

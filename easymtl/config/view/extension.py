@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from easymtl.config.names import METRICS, MODEL_CLASSES
 from easymtl.config.view.tower import task_tower_paths, task_towers
-from easymtl.extensions import ExtensionError, Extension, find_extension
+from easymtl.extensions import Extension, ExtensionError, find_extension
 from easymtl.protos.eval_pb2 import EvalMetrics
 from easymtl.protos.extension_pb2 import ExtensionParameter
 from easymtl.protos.loss_pb2 import Loss, LossType

@@ -17,6 +17,7 @@ from easymtl.layers.named import LAYERS, NamedLayer, Row
 from easymtl.layers.shapes import Shape, Value, describe
 from easymtl.models.block_graph.calls import GraphCall
 from easymtl.models.block_graph.faults import BlockFault, at_block
+from easymtl.models.promised import require_declared
 from easymtl.protos.backbone_pb2 import KerasLayer
 
 
@@ -58,6 +59,8 @@ class LayerPlan:
         """Maps a value of the shape of the inputs to one of the declared shape."""
         assert self.made is not None, self.name
         result = self.made(x, call)
+        if self.row.declaration is not None:
+            require_declared(f'the layer "{self.class_name}" ({self.name})', result, self.shape)
         if self.is_output and isinstance(call, GraphCall) and isinstance(result, tf.Tensor):
             call.outputs[self.name] = result
         return result

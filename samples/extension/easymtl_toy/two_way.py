@@ -22,9 +22,7 @@ class TwoWay(MultiTaskModel):
         self.own_share = config.own_share
         self.gates: dict[str, Dense] = {}
         if config.join == "gate":
-            self.gates = {
-                task: Dense(build, f"two_way/gate_{task}", width, self.bottoms.width) for task in num_outputs
-            }
+            self.gates = {task: Dense(build, f"two_way/gate_{task}", width, self.bottoms.width) for task in num_outputs}
         widths = dict.fromkeys(num_outputs, self.bottoms.width)
         self.towers = TaskTowers(build, config.task_towers, widths, num_outputs, group_widths)
 
