@@ -57,6 +57,6 @@ def require_declared(name: str, result: Any, declared: Shape) -> None:
     Raises:
         ExtensionError: it does not.
     """
-    if isinstance(declared, Array) and isinstance(result, tf.Tensor):
-        if not result.shape.is_compatible_with(declared.sizes):
-            raise ExtensionError(f"{name} returns {result.shape}, and declares {declared}: correct its shape().")
+    is_tensor = isinstance(declared, Array) and isinstance(result, tf.Tensor)
+    if is_tensor and not result.shape.is_compatible_with(declared.sizes):
+        raise ExtensionError(f"{name} returns {result.shape}, and declares {declared}: correct its shape().")
