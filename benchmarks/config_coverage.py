@@ -102,10 +102,10 @@ def layer_messages() -> dict[str, Descriptor]:
     The table is read as text: importing it would import TensorFlow.
     """
     for node in ast.walk(ast.parse(_TABLE_OF_LAYERS.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Dict) and _id(node.target) == "LAYERS":
+        if isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Dict) and _id(node.target) == "_LAYERS":
             rows = zip(node.value.keys, node.value.values)
             return {ast.literal_eval(key): _message(row) for key, row in rows if key is not None}
-    raise AssertionError(f"{_TABLE_OF_LAYERS} has no LAYERS")
+    raise AssertionError(f"{_TABLE_OF_LAYERS} has no _LAYERS")
 
 
 def _id(node: ast.expr) -> str:

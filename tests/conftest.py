@@ -1,11 +1,22 @@
 import pytest
 from hypothesis import settings
 
+from easymtl.extensions.installed import forget
+from tests.extensions.fake_packages import Packages
+
 pytest_plugins = ["tests.processes"]
 
 # The same examples in every run: what a run of the tests finds must not depend on luck.
 settings.register_profile("repeatable", derandomize=True)
 settings.load_profile("repeatable")
+
+
+@pytest.fixture
+def packages(monkeypatch):
+    """The packages that bring extensions, none at first; see `Packages`."""
+    yield Packages(monkeypatch)
+    monkeypatch.undo()
+    forget()
 
 
 @pytest.fixture(scope="module")

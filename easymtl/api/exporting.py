@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console as Terminal
 
+from easymtl.checkpoints.extensions import version_notes
 from easymtl.checkpoints.folder import Checkpoint, CheckpointFolder
 from easymtl.checkpoints.restore import find_checkpoint
 from easymtl.config import Config
@@ -108,6 +109,8 @@ def export_chosen(
             print_line(terminal, f"exporter_type is best: step {best.step} is exported.")
         else:
             print_line(terminal, f"{_NO_BEST} The latest checkpoint is exported.", "yellow")
+    for note in version_notes(pipeline, checkpoint.state()):
+        print_line(terminal, note, "yellow")
     older = exports_of(checkpoint, folder) if since is None else []
     if since is None:
         print_export(export(pipeline, checkpoint, folder), terminal)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from easymtl.checkpoints.extensions import version_notes
 from easymtl.checkpoints.folder import Checkpoint
 from easymtl.checkpoints.restore import load_ranker
 from easymtl.config import Config
@@ -31,9 +32,19 @@ class Model:
         config: what it is of.
         source: the folder of the checkpoint or SavedModel.
         step: updates that its weights have had.
+        notes: sentences about parts of packages that are of another major version than when it was trained.
     """
 
-    def __init__(self, config: Config, scorer: Scorer, source: Path, step: int, ranker: Ranker | None = None):
+    def __init__(
+        self,
+        config: Config,
+        scorer: Scorer,
+        source: Path,
+        step: int,
+        ranker: Ranker | None = None,
+        notes: Sequence[str] = (),
+    ):
+        self.notes = tuple(notes)
         self.config = config
         self.source = source
         self.step = step
@@ -48,7 +59,8 @@ class Model:
             UserError: it is damaged, or of another model.
         """
         ranker = load_ranker(config.pipeline, checkpoint)
-        return cls(config, RankerScorer(ranker, tf.float32), checkpoint.path, checkpoint.step, ranker)
+        notes = version_notes(config.pipeline, checkpoint.state())
+        return cls(config, RankerScorer(ranker, tf.float32), checkpoint.path, checkpoint.step, ranker, notes)
 
     @classmethod
     def of_export(cls, config: Config, folder: str | Path) -> "Model":

@@ -11,6 +11,7 @@ from typing import Any
 
 from google.protobuf import text_format
 
+from easymtl.checkpoints import extensions
 from easymtl.checkpoints.folder import Checkpoint
 from easymtl.checkpoints.weights import advice_for_another_config
 from easymtl.config import view
@@ -47,7 +48,9 @@ def meaning_of(pipeline: Pipeline) -> dict[str, Any]:
         for one in view.written_out(feature)
     }
     towers = [tower.tower_name for tower in view.task_towers(pipeline)]
+    of_packages = extensions.extensions_of(pipeline)
     return {
+        **({"extensions": of_packages} if of_packages else {}),
         "groups": groups,
         "features": {name: features[name] for name in sorted(used & set(features))},
         "towers": towers,
@@ -72,8 +75,9 @@ def digests_of(pipeline: Pipeline) -> dict[str, str]:
     features = {f'the feature "{name}"': fields for name, fields in meaning.pop("features").items()}
     words = {f'the vocab_file of "{name}"': digest for name, digest in meaning.pop("vocabularies").items()}
     groups = {f'the feature group "{name}"': names for name, names in meaning.pop("groups").items()}
+    packages = {f"the {name} of a package": part for name, part in meaning.pop("extensions", {}).items()}
     others = {f"the {name.replace('_', ' ')}": part for name, part in meaning.items() if name != "label_values"}
-    parts = {**others, **groups, **features, **words}
+    parts = {**others, **groups, **features, **words, **packages}
     return {name: _digest([json.dumps(part, sort_keys=True)]) for name, part in parts.items()}
 
 
@@ -123,6 +127,7 @@ def difference_of_weights(pipeline: Pipeline, state: Mapping[str, Any], is_resha
         "blocks": here["blocks"],
         "defaults": here["defaults"],
         "label_values": here["label_values"],
+        "extensions": here["extensions"],
     }
     groups = {name: here["groups"][name][: len(names)] for name, names in both["groups"].items()}
     here = {**here, "label_transforms": {}, "groups": groups}
@@ -139,13 +144,14 @@ def _in_common(there: Mapping[str, Any], here: Mapping[str, Any]) -> tuple[dict[
     That is features, too: the groups tell which ones there are, and checkpoints from before `shared_names` were looked
     at have them there alone.
     """
+    packages = extensions.in_common(*(side.get("extensions", {}) for side in (there, here)))
     fields = here["defaults"].keys() & there.get("defaults", here["defaults"]).keys()
     words = {
         label: here["label_values"].get(label, {}).keys() & texts.keys()
         for label, texts in there.get("label_values", here["label_values"]).items()
     }
     sides = []
-    for side in (there, here):
+    for side, parts in zip((there, here), packages):
         features = {
             name: {field: text for field, text in fields.items() if text != _DEFAULTS.get(field)}
             for name, fields in side["features"].items()
@@ -154,7 +160,7 @@ def _in_common(there: Mapping[str, Any], here: Mapping[str, Any]) -> tuple[dict[
         texts = side.get("label_values", here["label_values"])
         shared = {label: {text: texts[label][text] for text in sorted(both)} for label, both in words.items() if both}
         defaults = {field: side.get("defaults", here["defaults"])[field] for field in sorted(fields)}
-        sides.append({**side, "defaults": defaults, "features": features, "label_values": shared})
+        sides.append({**side, "defaults": defaults, "features": features, "label_values": shared, "extensions": parts})
     return sides[0], sides[1]
 
 
@@ -240,7 +246,9 @@ def _difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
         before, now = (part.get("blocks", {}).get(block, "nothing") for part in (there, here))
         if "blocks" in there and before != now:
             return f'the block "{block}" is {now or "{ }"} in the config and {before or "{ }"} in the training'
-    return "its feature groups are not those of the config"
+    return extensions.difference(there["extensions"], here["extensions"]) or (
+        "its feature groups are not those of the config"
+    )
 
 
 def _defaults(pipeline: Pipeline) -> dict[str, str]:

@@ -51,4 +51,5 @@ def unknown_layer(name: str, known: Iterable[str]) -> str:
         return f'"{name}" is no layer. Did you mean "{meant}"?'
     lower = {one.lower(): one for one in known}
     hint = f' Did you mean "{lower[name.lower()]}"?' if name.lower() in lower else did_you_mean(name, known)
-    return f'"{name}" is no layer; there are {quoted(sorted(known), limit=100)}.{hint}'
+    there = quoted(sorted(known), limit=100)
+    return f'"{name}" is no layer; there are {there}. A layer of your own comes with an installed package.{hint}'

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from easymtl.extensions import Extension, Table
 from easymtl.protos.task_pb2 import KD
 
 ACTIVATIONS = (
@@ -116,7 +117,12 @@ class Metric(NamedTuple):
     is_of_order: bool = False
 
 
-METRICS = {
+def _metric_of(extension: Extension) -> Metric:
+    declared = extension.declaration
+    return Metric(declared.tasks, is_error=declared.is_error, is_of_order=declared.is_of_order)
+
+
+_METRICS = {
     "auc": Metric(("binary", "classes"), most_classes=2, is_of_order=True),
     "gauc": Metric(("binary", "classes"), most_classes=2, is_of_order=True),
     "session_auc": Metric(("binary", "classes"), most_classes=2, is_of_order=True),
@@ -135,7 +141,9 @@ METRICS = {
     "pr_auc": Metric(("binary",), is_of_order=True),
     "xauc": Metric(("value",), is_of_order=True),
 }
-"""Members of `EvalMetrics`."""
+
+METRICS: Table[Metric] = Table("metric", _METRICS, _metric_of)
+"""Members of `EvalMetrics`, and behind them the metrics of installed packages."""
 
 IMPORTANCE_WAYS = ("feature", "input", "group")
 """What `--by` of `easymtl importance` can be."""

@@ -162,8 +162,10 @@ def label_rules(pipeline: Pipeline) -> list[LabelRule]:
 
 def _label_rule(pipeline: Pipeline, index: int, tower: TaskTower) -> LabelRule:
     losses = {loss.loss_type for loss in tower.losses} or {tower.loss_type}
-    is_classes = tower.num_class > 1 and losses & _OF_CLASSES
-    is_event = tower.num_class == 1 and losses & _OF_ONE_EVENT
+    # Losses of packages predict a probability, as these do, or a value of any size.
+    is_custom = any(view.custom_loss(loss) and not view.predicts_value(loss) for loss in tower.losses)
+    is_classes = tower.num_class > 1 and (is_custom or losses & _OF_CLASSES)
+    is_event = tower.num_class == 1 and (is_custom or losses & _OF_ONE_EVENT)
     name = view.label_name(pipeline, index)
     function = tower.label_transform.function
     # What another tower or model teaches it, it learns without its label.

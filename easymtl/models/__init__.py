@@ -1,5 +1,6 @@
-"""The model zoo: one file per architecture, found by the name of its member of the model oneof."""
+"""The model zoo, one file per architecture, found by its member of the model oneof; and what packages add to it."""
 
+from easymtl.extensions import Table
 from easymtl.models.adatt import AdaTT
 from easymtl.models.aitm import AITM
 from easymtl.models.base import MultiTaskModel
@@ -13,11 +14,12 @@ from easymtl.models.model_params import ModelParams
 from easymtl.models.omoe import OMoE
 from easymtl.models.pepnet import PEPNet
 from easymtl.models.ple import PLE
+from easymtl.models.promised import architecture_of
 from easymtl.models.shared_bottom import SharedBottom
 from easymtl.models.simple_multi_task import SimpleMultiTask
 from easymtl.models.stem import STEM
 
-MODELS: dict[str, type[MultiTaskModel]] = {
+_MODELS: dict[str, type[MultiTaskModel]] = {
     "esmm": ESMM,
     "escm2": ESCM2,
     "aitm": AITM,
@@ -34,3 +36,6 @@ MODELS: dict[str, type[MultiTaskModel]] = {
     "pepnet": PEPNet,
     "model_params": ModelParams,
 }
+
+MODELS: Table[type[MultiTaskModel]] = Table("architecture", _MODELS, architecture_of)
+"""Member of the model oneof, or name of an architecture of an installed package -> its class."""

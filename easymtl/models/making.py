@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+from google.protobuf.message import Message
+
 from easymtl.config import view
 from easymtl.config.block_graph import graph_of
+from easymtl.config.extension_parameters import parameters_of
 from easymtl.layers.context import Build
 from easymtl.models import MODELS
 from easymtl.models.backbone import Results, plan_backbone
@@ -27,12 +30,28 @@ def make_model(pipeline: Pipeline, build: Build, shapes: Any, num_outputs: Mappi
     Raises:
         GraphError: blocks do not fit together.
     """
-    architecture, message = MODELS[view.model_name(pipeline)], view.model_message(pipeline)
+    architecture, message = MODELS[_name(pipeline)], _message(pipeline)
     plan = plan_model(pipeline, shapes)
     if plan is None:
         return architecture(build, message, shapes, num_outputs)
     backbone = pipeline.model_config.backbone, plan
     return OverBackbone(build, backbone, architecture, message, shapes, num_outputs)
+
+
+def _name(pipeline: Pipeline) -> str:
+    named = view.custom_model(pipeline)
+    return named.name if named else view.model_name(pipeline)
+
+
+def _message(pipeline: Pipeline) -> Message:
+    """Returns the message that an architecture is made with: of a package, the one that it declares."""
+    named = view.custom_model(pipeline)
+    if named is None:
+        return view.model_message(pipeline)
+    message: Any = parameters_of(named)
+    message.task_towers.extend(pipeline.model_config.custom.task_towers)
+    message.l2_regularization = pipeline.model_config.custom.l2_regularization
+    return message
 
 
 def plan_model(pipeline: Pipeline, shapes: Any) -> Plan | None:

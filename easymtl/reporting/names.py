@@ -31,7 +31,7 @@ def is_metric(kind: str) -> bool:
     """Returns whether the first part of a result's name is a metric, and not a loss."""
     plain = kind.removeprefix("weighted_")
     numbered = _NUMBER.match(plain)
-    return plain in (*METRICS, *SUMMARIES) or bool(numbered and numbered["name"] in METRICS)
+    return plain in (*METRICS.names, *SUMMARIES) or bool(numbered and numbered["name"] in METRICS.names)
 
 
 def by_tower(results: Mapping[str, float], towers: Iterable[str]) -> dict[str, dict[str, float]]:

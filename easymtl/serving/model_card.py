@@ -42,7 +42,7 @@ def model_card(
     name = facts["name"]
     parts = [
         f"# {name}",
-        f"{view.model_name(pipeline)} with {len(view.task_towers(pipeline))} tasks, after {facts['step']:,} steps of "
+        f"{view.model_title(pipeline)} with {len(view.task_towers(pipeline))} tasks, after {facts['step']:,} steps of "
         f"training; exported on {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC.",
         "## What it predicts",
         _table(("task", "label", "outputs"), _tasks(pipeline, facts["outputs"])),

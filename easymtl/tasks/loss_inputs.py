@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 import tensorflow as tf
 from google.protobuf.message import Message
@@ -39,6 +40,7 @@ class LossInputs:
             for its sample weight alone is among them; see `losses_pairwise`. None stands for those of weight other
             than 0.
         scale: float32 `[1]`, the trained scale of the logits; None where there is none.
+        parameters: of a loss that a package brings, the message that it declares.
     """
 
     logits: tf.Tensor
@@ -48,6 +50,7 @@ class LossInputs:
     keys: Mapping[str, tf.Tensor] = field(default_factory=dict)
     in_space: tf.Tensor | None = None
     scale: tf.Tensor | None = None
+    parameters: Any = None
 
     @property
     def counts(self) -> tf.Tensor:

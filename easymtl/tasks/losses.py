@@ -6,8 +6,13 @@ nothing of tasks: `Task` makes the weights, divides by the counts, multiplies wi
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import tensorflow as tf
+
+from easymtl.config import view
+from easymtl.config.extension_parameters import parameters_of
+from easymtl.extensions import ExtensionError
 from easymtl.protos.loss_pb2 import Loss, LossType
 from easymtl.tasks import losses_listwise as listwise
 from easymtl.tasks import losses_pairwise as pairwise
@@ -16,7 +21,7 @@ from easymtl.tasks.loss_inputs import LossInputs, Output
 from easymtl.tasks.reach import EACH_ROW, Reach, Together
 from easymtl.tasks.sums import Part, Sum
 
-__all__ = ["LOSSES", "LossInputs", "LossKind", "Output", "reach_of"]
+__all__ = ["LOSSES", "LossInputs", "LossKind", "Output", "kind_of", "reach_of", "session_of"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,7 @@ class LossKind:
         num_class: the `num_class` that it needs, 0 for any.
         parameters: its member of the oneof `loss_param`; empty when it has none.
         needs_session: whether it means nothing without a `session_name`.
+        session: the field of sessions that the entry of a config names, of a loss that a package brings.
     """
 
     name: str
@@ -40,6 +46,7 @@ class LossKind:
     num_class: int = 1
     parameters: str = ""
     needs_session: bool = False
+    session: str = ""
 
     def sums(self, inputs: LossInputs) -> Sequence[Part]:
         """Returns the sums whose means add up to the loss of a batch."""
@@ -107,9 +114,48 @@ LOSSES: dict[int, LossKind] = {
 }
 
 
+def kind_of(loss: Loss) -> LossKind | None:
+    """Returns the loss of an entry of a config, one that a package brings included; None if there is no such loss.
+
+    Raises:
+        UserError: it is that of a package, and does not work.
+    """
+    named = view.custom_loss(loss)
+    if named is None:
+        return LOSSES.get(loss.loss_type)
+    extension, parameters = named.find(), parameters_of(named)
+    declared, function = extension.declaration, extension.target()
+
+    def per_sample(inputs: LossInputs) -> tf.Tensor:
+        result = tf.convert_to_tensor(function(replace(inputs, parameters=parameters)))
+        if result.shape.rank != 1:
+            # A column, or one number, would be spread over the weights of the rows and be another loss.
+            raise ExtensionError(
+                f"{extension.title} returns a tensor of shape {result.shape}; it has to return the loss of each row, "
+                "[batch]."
+            )
+        return tf.cast(result, tf.float32)
+
+    return LossKind(
+        named.name,
+        Output.VALUE if declared.predicts == "value" else Output.PROBABILITY,
+        per_sample,
+        num_class=declared.num_class,
+        session=getattr(parameters, declared.session) if declared.session else "",
+    )
+
+
+def session_of(loss: Loss, kind: LossKind) -> str:
+    """Returns the field that tells sessions apart for an entry of a config, empty where there is none."""
+    return kind.session or (getattr(getattr(loss, kind.parameters), "session_name", "") if kind.parameters else "")
+
+
 def reach_of(loss: Loss) -> Reach:
     """Returns which rows a loss has to see together, so that what it gives for parts of the rows adds up."""
-    kind = LOSSES[loss.loss_type]
+    kind = kind_of(loss)
+    assert kind is not None, loss
+    if kind.session:
+        return Reach(Together.SESSION, kind.session)
     if not kind.parameters:
         return EACH_ROW
     parameters = getattr(loss, kind.parameters)

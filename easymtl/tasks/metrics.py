@@ -12,7 +12,10 @@ from google.protobuf.message import Message
 from sklearn import metrics as sklearn_metrics
 
 from easymtl.config import names as config_names
+from easymtl.config import view
+from easymtl.config.extension_parameters import parameters_of
 from easymtl.errors import UserError, quoted
+from easymtl.extensions import Extension, ExtensionError, Table
 from easymtl.protos.eval_pb2 import EvalMetrics
 from easymtl.tasks.grouped_metrics import REDUCTIONS, grouped_auc, ordered_pair_share
 
@@ -198,7 +201,21 @@ class MetricKind:
     key_parameter: str = ""
 
 
-METRICS: dict[str, MetricKind] = {
+def _kind_of(extension: Extension) -> MetricKind:
+    function = extension.target()
+
+    def compute(inputs: MetricInputs) -> float:
+        result = np.asarray(function(inputs))
+        if result.size != 1:
+            raise ExtensionError(
+                f"{extension.title} returns an array of shape {result.shape}; it has to return a number."
+            )
+        return float(result.reshape(()))
+
+    return MetricKind(compute, extension.declaration.groups)
+
+
+_METRICS = {
     "auc": MetricKind(auc),
     "gauc": MetricKind(group_auc, key_parameter="uid_field"),
     "session_auc": MetricKind(group_auc, key_parameter="session_id_field"),
@@ -217,6 +234,8 @@ METRICS: dict[str, MetricKind] = {
     "calibration": MetricKind(calibration),
     "xauc": MetricKind(xauc),
 }
+
+METRICS: Table[MetricKind] = Table("metric", _METRICS, _kind_of)
 
 
 @dataclass(frozen=True)
@@ -264,8 +283,9 @@ def build_metrics(entries: Iterable[EvalMetrics], predicted: str, num_class: int
 
 def _build_metric(entry: EvalMetrics, predicted: str, num_class: int, where: str) -> Metric:
     suitable = [name for name in METRICS if _suits(name, predicted, num_class)]
-    name = entry.WhichOneof("metric")
-    if name is None:
+    name, named = view.metric_name(entry), view.custom_metric(entry)
+    suitable += [name] if named and _suits(name, predicted, num_class) else []
+    if not name:
         raise UserError(f"{where}: an entry of metrics_set names no metric; use one of {quoted(suitable)}.")
     if name not in suitable:
         raise UserError(
@@ -275,7 +295,7 @@ def _build_metric(entry: EvalMetrics, predicted: str, num_class: int, where: str
     metric = Metric(
         name=f"weighted_{name}" if entry.weighted else name,
         kind=METRICS[name],
-        parameters=getattr(entry, name),
+        parameters=parameters_of(named) if named else getattr(entry, name),
         weighted=entry.weighted,
         of_second_class=config_names.METRICS[name].most_classes == 2,
         is_of_order=config_names.METRICS[name].is_of_order,
@@ -294,6 +314,7 @@ def _check_groups(metric: Metric, where: str) -> None:
         return
     if not metric.key_field:
         raise UserError(f"{where}: metric {metric.name} needs {metric.kind.key_parameter}, the field of its groups.")
-    reduction = metric.parameters.reduction
+    # A metric of a package has a reduction of its own, or none.
+    reduction = metric.parameters.reduction if metric.kind in _METRICS.values() else REDUCTIONS[0]
     if reduction not in REDUCTIONS:
         raise UserError(f'{where}: metric {metric.name} has reduction "{reduction}"; allowed: {quoted(REDUCTIONS)}.')

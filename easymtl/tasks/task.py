@@ -18,7 +18,7 @@ from easymtl.protos.model_pb2 import ModelConfig
 from easymtl.protos.task_pb2 import TaskTower
 from easymtl.tasks.label_transform import Transform
 from easymtl.tasks.labelled import Labelled
-from easymtl.tasks.losses import LOSSES, LossInputs, LossKind, Output, reach_of
+from easymtl.tasks.losses import LOSSES, LossInputs, LossKind, Output, kind_of, reach_of, session_of
 from easymtl.tasks.losses_pointwise import lognormal_predictions
 from easymtl.tasks.measures import Measure
 from easymtl.tasks.metrics import Metric, build_metrics
@@ -132,7 +132,7 @@ class Task:
     @property
     def key_fields(self) -> list[str]:
         """The fields that tell sessions apart for the losses, each once; mostly none."""
-        sessions = [getattr(_parameters(*loss), "session_name", "") for loss in self._losses.values()]
+        sessions = [session_of(*loss) for loss in self._losses.values()]
         of_terms = [field for term in (*self.terms, *self.distillations) for field in term.key_fields]
         return list(dict.fromkeys(filter(None, [*sessions, *of_terms])))
 
@@ -328,7 +328,7 @@ class Task:
 
     def _kind(self, entry: Loss) -> LossKind:
         type_name = LossType.Name(entry.loss_type)
-        kind = LOSSES.get(entry.loss_type)
+        kind = kind_of(entry)
         available = quoted(LossType.Name(loss_type) for loss_type in LOSSES)
         if kind is None:
             raise UserError(

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from easymtl.checkpoints.extensions import version_notes
 from easymtl.checkpoints.folder import Checkpoint, CheckpointFolder
 from easymtl.checkpoints.meaning import meaning_of, optimizers_of, require_same_meaning, require_same_optimizers
 from easymtl.checkpoints.publishing import reason, sweep, write_text
@@ -144,6 +145,8 @@ class Trainer:
         self._evaluated_step = state.get("evaluated_step", latest.step)
         self._owes_evaluation = state.get("owes_evaluation", False)
         self._interim_step = latest.step if state.get("is_interim") else None
+        for note in version_notes(self.pipeline, state):
+            self._tell(events.Note(note))
         self._tell(events.Note(f"Continuing from {latest.path}."))
 
     def _write_config(self) -> None:

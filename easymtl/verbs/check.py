@@ -4,6 +4,7 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from easymtl.config import Config, load_config, view
+from easymtl.config.extension_parameters import used_extensions
 from easymtl.config.starting_weights import has_checkpoint, require_starting_weights
 from easymtl.data.text_form import text_forms
 from easymtl.errors import UserError, quoted
@@ -43,9 +44,11 @@ def run(options: Namespace) -> None:
         raise UserError("\n".join([title, *problems]))
     print(f"memory of a training: {memory_report(pipeline)}")
     print(f"memory of an export: {export_memory_report(pipeline)}")
+    for extension, _ in used_extensions(pipeline):
+        print(f"extension: {extension.title}")
     towers = view.task_towers(pipeline)
     names = ", ".join(tower.tower_name for tower in towers)
-    print(f"{config.path}: ok. {view.model_name(pipeline)} with {counted(len(towers), 'task')} ({names}).")
+    print(f"{config.path}: ok. {view.model_title(pipeline)} with {counted(len(towers), 'task')} ({names}).")
     if options.network:
         _print_network(config)
 

@@ -47,6 +47,8 @@ def run(options: Namespace) -> None:
     model = open_chosen(config, options.checkpoint, options.saved_model)
     result = model.evaluate_files(options.input, data, details.collectors(model.tasks), with_uncalibrated=True)
     terminal = open_terminal()
+    for note in model.notes:
+        print_line(terminal, note, "yellow")
     title = f"{model.source}: {counted(result.num_examples, 'row')} in {result.seconds:.1f} s"
     towers = view.result_rows(pipeline)
     print_metrics(result.metrics, towers, terminal, title, result.warnings)

@@ -98,6 +98,8 @@ def _permute(config: Config, options: Namespace, paths: str) -> None:
     chosen = criteria(pipeline, options.metric)
     model = Model.of_checkpoint(config, find_checkpoint(pipeline, options.checkpoint))
     terminal = open_terminal()
+    for note in model.notes:
+        print_line(terminal, note, "yellow")
     of_each = f"{options.repeats} permutations of each {options.by}"
     with _progress(terminal) as tell:
         ranking = model.rank_features(

@@ -29,6 +29,8 @@ def run(options: Namespace) -> None:
     keep = split_commas(options.keep)
     check_keep(config.pipeline, keep)
     model = open_chosen(config, options.checkpoint, options.saved_model)
+    for note in model.notes:
+        print(f"note: {note}")
     begin = time.perf_counter()
     target, num_rows = model.write_scores(options.input, target, keep)
     rate = num_rows / (time.perf_counter() - begin)

@@ -132,7 +132,8 @@ def test_a_field_of_the_dialect_exists_with_its_type_and_default(row):
 def test_an_enum_of_the_dialect_has_its_values(row):
     name, values = row
     enum = Pipeline.DESCRIPTOR.file.pool.FindEnumTypeByName(our_name(name))
-    assert [value.name for value in enum.values] == values.split()
+    # From 100 on they are ours.
+    assert [value.name for value in enum.values if value.number < 100] == values.split()
 
 
 def test_the_list_of_fields_is_whole():

@@ -142,7 +142,7 @@ def group_references(pipeline: Pipeline) -> list[tuple[str, str]]:
     for path, message in walk(pipeline.model_config, "model_config"):
         fields = _GROUP_REFERENCES.get(message.DESCRIPTOR.name, ())
         found += [(f"{path}.{field}", getattr(message, field)) for field in fields if getattr(message, field)]
-    return found
+    return found + view.groups_of_extensions(pipeline)
 
 
 def grouped_names(review: Review) -> set[str]:

@@ -46,7 +46,7 @@ def check_loss_names(review: Review) -> None:
     named: list[tuple[str, str, str]] = []
     for path, tower in review.towers():
         entries = [(f"{path}.losses[{index}]", loss) for index, loss in enumerate(tower.losses)]
-        names = [loss.loss_name or LossType.Name(loss.loss_type) for _, loss in entries] or loss_names(tower)
+        names = [_title(loss) for _, loss in entries] or loss_names(tower)
         ends = numbered(f"{name}_{tower.tower_name}" for name in names)
         rest = "Give it a loss_name, or rename the tower."
         named += [(name, place, rest) for name, (place, _) in zip(ends, entries or [(path, tower)])]
@@ -57,6 +57,11 @@ def check_loss_names(review: Review) -> None:
         if name in taken:
             review.problem(place, f'has a loss named "{name}", as {review.places.where(taken[name])} has. {rest}')
         taken.setdefault(name, place)
+
+
+def _title(loss: Loss) -> str:
+    named = view.custom_loss(loss)
+    return loss.loss_name or (named.name if named else LossType.Name(loss.loss_type))
 
 
 def check_order_calibration(review: Review) -> None:

@@ -4,6 +4,7 @@ from easymtl.config import view
 from easymtl.config.names import METRICS
 from easymtl.config.rules.review import Review
 from easymtl.config.rules.tasks import task_kind
+from easymtl.extensions import ExtensionError
 from easymtl.protos.eval_pb2 import EvalMetrics
 from easymtl.protos.task_pb2 import TaskTower
 
@@ -17,8 +18,8 @@ def check_metrics(review: Review) -> None:
         seen: set[tuple[str, bool]] = set()
         for index, entry in enumerate(tower.metrics_set):
             metric_path = f"{path}.metrics_set[{index}]"
-            name = entry.WhichOneof("metric")
-            if name is None:
+            name = view.metric_name(entry)
+            if entry.WhichOneof("metric") is None:
                 review.problem(metric_path, "names no metric, for example metrics_set { auc { } }.")
                 continue
             if (name, entry.weighted) in seen:
@@ -29,7 +30,11 @@ def check_metrics(review: Review) -> None:
 
 
 def _check_fit(review: Review, path: str, name: str, tower: TaskTower) -> None:
-    metric, kind = METRICS[name], task_kind(tower)
+    try:
+        metric, kind = METRICS[name], task_kind(tower)
+    except ExtensionError:
+        # It is not there, which is reported by rules.extensions.
+        return
     fits_classes = not metric.most_classes or tower.num_class <= metric.most_classes
     if kind in metric.tasks and fits_classes:
         return

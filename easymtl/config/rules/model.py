@@ -41,12 +41,16 @@ def check_model(review: Review) -> None:
     if not name:
         text = f"names no model; add one of {', '.join(_available_models())}, for example mmoe {{ ... }}."
         review.problem("model_config", text)
-    elif model_class and MODEL_CLASSES.get(name) not in (None, model_class):
-        hint = did_you_mean(model_class, [MODEL_CLASSES[name]])
-        text = f'is "{model_class}", but the model is {name}, whose class is "{MODEL_CLASSES[name]}".{hint}'
+    elif model_class and (own := _class_of(review, name)) not in ("", model_class):
+        hint = did_you_mean(model_class, [own])
+        text = f'is "{model_class}", but the model is {name}, whose class is "{own}".{hint}'
         review.problem("model_config.model_class", text)
     if name == "model_params" and not review.pipeline.model_config.HasField("backbone"):
         review.problem("model_config", "has model_params and no backbone { } that feeds them.")
+
+
+def _class_of(review: Review, name: str) -> str:
+    return review.pipeline.model_config.custom.class_name if name == "custom" else MODEL_CLASSES.get(name, "")
 
 
 def _available_models() -> list[str]:

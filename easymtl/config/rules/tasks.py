@@ -5,7 +5,7 @@ from graphlib import CycleError, TopologicalSorter
 from easymtl.config import view
 from easymtl.config.rules.review import LABELS, Review
 from easymtl.errors import quoted
-from easymtl.protos.loss_pb2 import LossType
+from easymtl.protos.loss_pb2 import Loss, LossType
 from easymtl.protos.task_pb2 import TaskTower
 
 _WITH_RELATIONS = ("dbmtl", "aitm", "model_params")
@@ -21,6 +21,7 @@ LOSS_PARAMETERS = {
     "listwise_rank_loss": "LISTWISE_RANK_LOSS",
     "listwise_distill_loss": "LISTWISE_DISTILL_LOSS",
     "ziln_loss": "ZILN_LOSS",
+    "custom": "CUSTOM",
 }
 """The loss that each member of the oneof `loss_param` belongs to."""
 
@@ -58,13 +59,15 @@ def check_unused_labels(review: Review) -> None:
 def check_losses(review: Review) -> None:
     """The losses of a tower fit its num_class, its parameters and each other."""
     for path, tower in review.towers():
-        names = [name for name in loss_names(tower) if name != "ORDER_CALIBRATE_LOSS"]
-        for name in names:
-            wanted = _NUM_CLASS.get(name, 1)
-            if name != "CLASSIFICATION" and tower.num_class != wanted:
+        losses = [loss for loss in _losses(tower) if loss.loss_type != LossType.ORDER_CALIBRATE_LOSS]
+        for loss in losses:
+            wanted = _num_class(loss)
+            if wanted and tower.num_class != wanted:
+                named = view.custom_loss(loss)
+                name = f'"{named.name}"' if named else LossType.Name(loss.loss_type)
                 text = f"is {tower.num_class}, but {name} needs num_class: {wanted}."
                 review.problem(f"{path}.num_class", text)
-        meanings = {_MEANINGS.get(name, "probability") for name in names}
+        meanings = {_meaning(loss) for loss in losses}
         if len(meanings) > 1:
             text = f"disagree on what the tower predicts ({', '.join(sorted(meanings))}); make a tower for each."
             review.problem(f"{path}.losses", text)
@@ -128,12 +131,32 @@ def check_relations(review: Review) -> None:
 
 def loss_names(tower: TaskTower) -> list[str]:
     """Returns the names of the losses of a tower."""
-    return [LossType.Name(loss.loss_type) for loss in tower.losses] or [LossType.Name(tower.loss_type)]
+    return [LossType.Name(loss.loss_type) for loss in _losses(tower)]
+
+
+def _losses(tower: TaskTower) -> list[Loss]:
+    return list(tower.losses) or [Loss(loss_type=tower.loss_type)]
+
+
+def _meaning(loss: Loss) -> str:
+    """Returns what the logits of a loss stand for: `probability`, `value` or `rate`."""
+    if loss.loss_type == LossType.CUSTOM:
+        return "value" if view.predicts_value(loss) else "probability"
+    return _MEANINGS.get(LossType.Name(loss.loss_type), "probability")
+
+
+def _num_class(loss: Loss) -> int:
+    """Returns the num_class that a loss needs, 0 for any."""
+    if loss.loss_type == LossType.CUSTOM:
+        named = view.custom_loss(loss)
+        declared = named.declaration() if named else None
+        return declared.num_class if declared else 0
+    return 0 if loss.loss_type == LossType.CLASSIFICATION else _NUM_CLASS.get(LossType.Name(loss.loss_type), 1)
 
 
 def task_kind(tower: TaskTower) -> str:
     """Returns what a tower predicts: `binary`, `classes` or `value`."""
-    if any(name in _MEANINGS for name in loss_names(tower)):
+    if any(_meaning(loss) != "probability" for loss in _losses(tower)):
         return "value"
     return "classes" if tower.num_class > 1 and "JRC_LOSS" not in loss_names(tower) else "binary"
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from google.protobuf.message import Message
 
+from easymtl.config.view.extension import fields_of_extensions
 from easymtl.config.view.feature import feature_name, features, written_out
 from easymtl.config.view.group import grouped_names
 from easymtl.config.view.ranges import LONGEST_RANGE, expand_range, range_size
@@ -96,6 +97,7 @@ def _task_readers(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
                 yield key, f"{path}.metrics_set[{i}]"
         for i, loss in enumerate(tower.losses):
             yield from _session(loss, f"{path}.losses[{i}]")
+    yield from fields_of_extensions(pipeline)
     for index, kd in enumerate(pipeline.model_config.kd):
         path = f"model_config.kd[{index}]"
         yield kd.soft_label_name, f"{path}.soft_label_name"

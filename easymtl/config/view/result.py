@@ -1,7 +1,9 @@
 """How a config has results of tasks and metrics named in reports."""
 
 from easymtl.config.names import JOINT_OF_ESMM, METRICS, metric_result
+from easymtl.config.view.extension import metric_name
 from easymtl.config.view.tower import FUNNEL_MODELS, model_name, parents, task_towers
+from easymtl.extensions import ExtensionError
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.protos.task_pb2 import TaskTower
 
@@ -55,7 +57,7 @@ def metric_results(pipeline: Pipeline) -> dict[str, str]:
     for score in pipeline.export_config.final_score:
         for tower in task_towers(pipeline):
             of_score = results_of_tower(tower, scored_for(score.name, names[tower.tower_name][0]))
-            results |= {result: metric for result, metric in of_score.items() if METRICS[metric].is_of_order}
+            results |= {result: metric for result, metric in of_score.items() if is_of_order(metric)}
     return results
 
 
@@ -66,8 +68,16 @@ def results_of_tower(tower: TaskTower, name: str = "") -> dict[str, str]:
         tower: the tower.
         name: what stands behind the metric if not the tower's own name, see `result_names`.
     """
-    metrics = ((str(entry.WhichOneof("metric")), entry.weighted) for entry in tower.metrics_set)
+    metrics = ((metric_name(entry), entry.weighted) for entry in tower.metrics_set)
     return {metric_result(metric, name or tower.tower_name, weighted): metric for metric, weighted in metrics}
+
+
+def is_of_order(metric: str) -> bool:
+    """Returns whether a metric depends on the order of the predictions alone; of one that nothing brings it is not."""
+    try:
+        return METRICS[metric].is_of_order
+    except ExtensionError:
+        return False
 
 
 def results_of_metric(pipeline: Pipeline, name: str) -> list[str]:

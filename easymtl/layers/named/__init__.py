@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from google.protobuf.message import Message
 
+from easymtl.extensions import Declaration, Extension, ExtensionError, Table
 from easymtl.layers.named import keras_activations, keras_layers, keras_merge, keras_shape
 from easymtl.layers.named.aitm import AITMTower
 from easymtl.layers.named.attention import Attention
@@ -41,13 +42,22 @@ class Row:
     Attributes:
         layer: the class.
         message: the type of its parameters, in which `st_params` are read too.
+        declaration: of the package that brings it; None for a layer of easymtl.
     """
 
     layer: type[NamedLayer]
     message: type[Message]
+    declaration: Declaration | None = None
 
 
-LAYERS: dict[str, Row] = {
+def _row_of(extension: Extension) -> Row:
+    layer = extension.target()
+    if not (isinstance(layer, type) and issubclass(layer, NamedLayer)):
+        raise ExtensionError(f"{extension.title}: {extension.declaration.target} is no subclass of NamedLayer.")
+    return Row(layer, extension.declaration.message, extension.declaration)
+
+
+_LAYERS: dict[str, Row] = {
     "MLP": Row(MLPLayer, layer_pb2.MLP),
     "Highway": Row(Highway, backbone_pb2.HighWayTower),
     "Gate": Row(Gate, backbone_pb2.WeightedGate),
@@ -100,4 +110,6 @@ LAYERS: dict[str, Row] = {
     "GlobalAveragePooling1D": Row(keras_shape.GlobalAveragePooling1D, keras_pb2.NoParameters),
     "GlobalMaxPooling1D": Row(keras_shape.GlobalMaxPooling1D, keras_pb2.NoParameters),
 }
-"""`keras_layer.class_name` -> its layer."""
+
+LAYERS: Table[Row] = Table("layer", _LAYERS, _row_of)
+"""`keras_layer.class_name` -> its layer, one of an installed package included."""

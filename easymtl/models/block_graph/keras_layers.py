@@ -7,13 +7,17 @@ import tensorflow as tf
 from google.protobuf.message import Message
 
 from easymtl.config.block_graph import Graph, keras_layers
+from easymtl.config.extension_parameters import fill_lists, missing_parameters
 from easymtl.config.layer_names import unknown_layer
 from easymtl.config.struct_params import ignored_keys, read_struct
+from easymtl.errors import quoted
+from easymtl.extensions import ExtensionError
 from easymtl.layers.context import Build, Call
 from easymtl.layers.named import LAYERS, NamedLayer, Row
 from easymtl.layers.shapes import Shape, Value, describe
 from easymtl.models.block_graph.calls import GraphCall
 from easymtl.models.block_graph.faults import BlockFault, at_block
+from easymtl.models.promised import require_declared
 from easymtl.protos.backbone_pb2 import KerasLayer
 
 
@@ -55,6 +59,8 @@ class LayerPlan:
         """Maps a value of the shape of the inputs to one of the declared shape."""
         assert self.made is not None, self.name
         result = self.made(x, call)
+        if self.row.declaration is not None:
+            require_declared(f'the layer "{self.class_name}" ({self.name})', result, self.shape)
         if self.is_output and isinstance(call, GraphCall) and isinstance(result, tf.Tensor):
             call.outputs[self.name] = result
         return result
@@ -108,9 +114,12 @@ def layer_row(path: str, class_name: str) -> Row:
     Raises:
         BlockFault: there is none.
     """
-    if class_name in LAYERS:
-        return LAYERS[class_name]
-    raise BlockFault(f"{path}.class_name", unknown_layer(class_name, LAYERS))
+    if class_name not in LAYERS.names:
+        raise BlockFault(f"{path}.class_name", unknown_layer(class_name, LAYERS.names))
+    try:
+        return LAYERS.find(class_name)
+    except ExtensionError as error:
+        raise BlockFault(f"{path}.class_name", str(error)) from error
 
 
 def ignored_parameters(graph: Graph) -> Iterator[tuple[str, str]]:
@@ -149,4 +158,10 @@ def layer_config(path: str, keras_layer: KerasLayer, row: Row) -> Message:
             text = f"holds the parameters of another layer; {keras_layer.class_name} takes {instead}."
             raise BlockFault(f"{path}.{member}", text)
         config.CopyFrom(given)
+    if row.declaration is not None:
+        given_names = set(keras_layer.st_params.fields)
+        missing = missing_parameters(row.declaration, given_names)
+        if missing:
+            raise BlockFault(path, f"needs st_params with {quoted(missing)}: {keras_layer.class_name} has no default.")
+        fill_lists(config, row.declaration, given_names)
     return config
