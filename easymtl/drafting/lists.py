@@ -19,6 +19,7 @@ from easymtl.drafting.separators import SEPARATORS
 from easymtl.protos.feature_pb2 import FeatureConfig
 
 _OVERLAP, _OVERLAP_OF_NAMESAKES = 0.5, 0.2
+_MANY = 1000
 _MOST_STEPS = 50
 
 
@@ -45,7 +46,13 @@ def find_blocks(profile: Profile, lists: Sequence[str], ids: Sequence[str]) -> t
         lists: columns of lists that something may read.
         ids: columns of ids, of which each row has one.
     """
-    about = {name: key for name in lists if (key := _key(profile, name, ids))}
+    # Tags of the row, too, may be what the tags of earlier steps are compared with.
+    tags = [name for name in lists if not names.is_history(name) and _has_ids(profile.columns[name], profile.sample[name])]
+    about = {}
+    for name in lists:
+        keys = [*ids, *tags] if names.is_history(name) else ids
+        if key := _key(profile, name, keys):
+            about[name] = key
     groups: dict[str, list[str]] = {}
     for name in lists:
         groups.setdefault(profile.lengths.get(name, name), []).append(name)
@@ -76,7 +83,7 @@ def _key(profile: Profile, name: str, ids: Sequence[str]) -> str:
         common = len(items & values)
         is_namesake = bool(names.shared_words(name, other))
         # Small numbers are in every column: 1, 2 and 3 say nothing without a name.
-        if not common or (len(values) < 50 and not is_namesake):
+        if not common or (len(values) < _MANY and not is_namesake):
             continue
         union = common / len(items | values)
         inside = common / min(len(items), len(values))
@@ -190,7 +197,7 @@ def share_tables(drafts: dict[str, Drafted], about: dict[str, str], profile: Pro
     for key in dict.fromkeys(about.values()):
         sharing = [key, *(name for name, other in about.items() if other == key)]
         count = max(profile.columns[name].num_distinct for name in sharing)
-        for name in sharing:
+        for name in filter(drafts.__contains__, sharing):
             feature = drafts[name].features[0]
             for source in ("vocab_list", "num_buckets"):
                 feature.ClearField(source)

@@ -20,7 +20,7 @@ _OF_HISTORIES = {
     *("hist", "history", "seq", "sequence", "list", "past", "last", "recent", "previous", "watched", "clicked", "liked"),
     *("bought", "viewed", "purchased", "visited", "played", "behavior", "behaviour"),
 }
-_PLAIN = _OF_HISTORIES | {"id", "ids", "user", "tag", "tags"}
+_PLAIN = _OF_HISTORIES | {"id", "ids", "user"}
 
 
 def words_of(name: str) -> list[str]:
