@@ -88,7 +88,11 @@ def _draft(column: ColumnProfile, profile: Profile, roles: Roles, width: int) ->
     sample = profile.sample[column.name]
     if column.kind is Kind.BOOL:
         return _true_or_false(column)
-    if column.name == roles.time or is_time_of_row(column):
+    if column.kind is Kind.DATE and column.name != roles.time:
+        draft = draft_number(column, sample, width)
+        draft.reason = f"days since 1970, {draft.reason}"
+        return draft
+    if column.name == roles.time or column.kind is Kind.TIME or is_time_of_row(column):
         units = 1_000_000 if column.kind is Kind.TIME else time_unit(column)[0]
         draft = draft_time(column, units, width)
         if draft is None:

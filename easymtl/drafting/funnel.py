@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from easymtl.drafting.labels import Label
+import numpy as np
+
+from easymtl.drafting.labels import Label, label_numbers
 from easymtl.drafting.profile import Profile
 
 _RARER = 0.98
@@ -11,35 +13,37 @@ _RARER = 0.98
 def find_parents(profile: Profile, labels: Sequence[Label]) -> dict[str, str]:
     """Returns the nearest event that each label needs, by the label.
 
-    A label needs an event where it is never above 0 without it, in all rows, and is rarer; a value may be as frequent.
+    A label needs an event where it is never above 0 without it, and is rarer; a value may be as frequent. All rows are
+    asked where labels are numbers, those of the sample where they are texts.
 
     Args:
         profile: of the data, with the rows where one label happened and another did not.
         labels: what is learnt.
     """
-    happened = {label.name: _times(profile, label) for label in labels}
+    happened = {label.name: label_numbers(label, profile.sample[label.name]) > 0 for label in labels}
     parents: dict[str, str] = {}
     for label in labels:
-        if label.numbers or label.kind == "classes" or not happened[label.name]:
+        own = happened[label.name]
+        if label.kind == "classes" or not own.any() or (profile.columns[label.name].low or 0) < 0 and not label.numbers:
             continue
         needed = [
             other.name
             for other in labels
             if other.name != label.name
             and other.is_event
-            and not other.numbers
-            and profile.together.get((other.name, label.name), 1) == 0
-            and happened[other.name] < profile.num_rows
-            and (not label.is_event or happened[label.name] <= _RARER * happened[other.name])
+            and _needs(profile, other, label, own & ~happened[other.name])
+            and not happened[other.name].all()
+            and (not label.is_event or own.sum() <= _RARER * happened[other.name].sum())
         ]
         if needed:
-            parents[label.name] = min(needed, key=lambda name: (happened[name], needed.index(name)))
+            parents[label.name] = min(needed, key=lambda name: (int(happened[name].sum()), needed.index(name)))
     return parents
 
 
-def _times(profile: Profile, label: Label) -> int:
-    column = profile.columns[label.name]
-    return 0 if (column.low or 0) < 0 else column.num_values - column.num_zeros
+def _needs(profile: Profile, event: Label, label: Label, without: np.ndarray) -> bool:
+    """Returns whether a label never happens without an event, given the rows of the sample where it does."""
+    is_counted = not event.numbers and not label.numbers
+    return not without.any() and (not is_counted or profile.together.get((event.name, label.name), 0) == 0)
 
 
 def ancestors(name: str, parents: Mapping[str, str]) -> list[str]:

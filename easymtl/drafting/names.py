@@ -14,6 +14,7 @@ _NOUNS = {
 }
 _NUMBER_WORDS = {"num", "count", "cnt", "amount", "price", "age", "total", "sum", "rate", "score", "size", "length", "level"}
 _OF_TIMES = {"time", "timestamp", "ts", "date", "datetime", "day", "dt", "at", "when"}
+_OF_LIVES = {"birth", "birthday", "born", "dob", "signup", "registered", "registration", "created", "joined", "expiry", "expires"}
 _OF_WEIGHTS = {"weight", "wgt", "weights"}
 _OF_ANSWERS = {"true", "pred", "prediction", "predicted", "prob", "probs", "logit", "logits", "label", "target", "truth", "y"}
 _OF_HISTORIES = {
@@ -71,6 +72,11 @@ def is_time(name: str) -> bool:
     """Returns whether a column is called as the time of a row is."""
     words = words_of(name)
     return bool(words) and (words[-1] in _OF_TIMES or words[0] in {"timestamp", "ts", "date", "datetime"})
+
+
+def is_of_life(name: str) -> bool:
+    """Returns whether a column is called as a time that belongs to somebody, not to the row: `birthday`."""
+    return bool(_OF_LIVES & set(words_of(name)))
 
 
 def is_weight(name: str) -> bool:

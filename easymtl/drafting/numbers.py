@@ -51,7 +51,7 @@ def draft_number(column: ColumnProfile, sample: pa.ChunkedArray, width: int) -> 
 
 def number_type(column: ColumnProfile) -> str:
     """Returns the type that a column of numbers is declared as."""
-    if column.kind is Kind.BOOL:
+    if column.kind in (Kind.BOOL, Kind.DATE):
         return "INT32"
     is_whole = column.is_whole and column.kind in (Kind.WHOLE, Kind.TEXT)
     if is_whole and column.num_values:

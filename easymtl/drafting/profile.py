@@ -87,6 +87,8 @@ def _columns(table: Table, arrays: Mapping[str, pa.Array], labels: Sequence[str]
         elif kind is Kind.LIST:
             inner = text_separator(pc.list_flatten(arrays[name]))
         columns[name] = ColumnProfile(name, kind, str(found), separator or "", inner or "", table.is_csv)
+        if str(found).startswith(("time", "duration")) and kind is Kind.WHOLE:
+            columns[name].told = "amounts"
     return columns
 
 

@@ -92,6 +92,8 @@ def _find_role(column: ColumnProfile, roles: Roles) -> None:
 
 def is_time_of_row(column: ColumnProfile) -> bool:
     """Returns whether a column says when its row happened."""
+    if names.is_of_life(column.name):
+        return False
     if column.kind in (Kind.TIME, Kind.DATE):
         return True
     if column.kind is Kind.TEXT and column.num_values:

@@ -13,7 +13,7 @@ from easymtl.errors import UserError, did_you_mean
 PRESETS = ("small", "strong")
 _SAMPLES = 1_000_000
 _MOST_EPOCHS, _EPOCHS_OF_IDS = 12, 2
-_BATCHES = ((0, 512), (2_000_000, 1024), (10_000_000, 4096), (100_000_000, 8192))
+_BATCHES = ((0, 64), (5_000, 128), (20_000, 256), (40_000, 512), (2_000_000, 1024), (10_000_000, 4096), (100_000_000, 8192))
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,6 @@ class Sizes:
         dropout: share of units that is dropped.
         epochs: passes over the rows.
         batch_size: rows of a step.
-        most_steps: most steps of a history that are read.
     """
 
     num_rows: int

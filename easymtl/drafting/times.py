@@ -26,12 +26,12 @@ def draft_time(column: ColumnProfile, units: int, width: int) -> Drafted | None:
     features = []
     if not is_date and column.high - column.low >= units * _HOUR:
         hour = units * _HOUR
-        expression = f"floor({name} / {hour}) - 24 * floor({name} / {day})"
+        expression = f"tf.floor({name} / {hour}) - 24 * tf.floor({name} / {day})"
         features.append(_part(name, "hour", expression, 24, width))
     if column.high - column.low >= day:
         # 1970-01-01 was a Thursday: Monday is 0.
-        days = f"floor({name} / {day}) + 3"
-        features.append(_part(name, "weekday", f"{days} - 7 * floor(({days}) / 7)", 7, width))
+        days = f"{name} + 3" if is_date else f"tf.floor({name} / {day}) + 3"
+        features.append(_part(name, "weekday", f"{days} - 7 * tf.floor(({days}) / 7)", 7, width))
     if not features:
         return None
     field = field_of(name, "INT32" if is_date else "INT64")
