@@ -61,6 +61,9 @@ def kind_of_type(found: pa.DataType) -> Kind:
     found = plain_type(found)
     if any(holds(found) for holds in _IS_LIST):
         inner = kind_of_type(found.value_type)
+        if pa.types.is_duration(plain_type(found.value_type)):
+            # Durations have no text, and lists are read as texts.
+            return Kind.NESTED
         if inner in (Kind.LIST, Kind.LISTS):
             return Kind.NESTED if inner is Kind.LISTS else Kind.LISTS
         return Kind.NESTED if inner in (Kind.NESTED, Kind.BINARY) else Kind.LIST

@@ -40,7 +40,7 @@ def is_user(name: str) -> bool:
     words = words_of(name)
     return bool(words) and (
         (words[-1] == "id" and words[-2:-1] != [] and words[-2] in _OF_USERS)
-        or (len(words) == 1 and words[0] in _USER_NAMES)
+        or name.lower() in _USER_NAMES
         or words == ["u", "id"]
     )
 

@@ -113,7 +113,7 @@ def _reason(column: ColumnProfile, roles: Roles, profile: Profile, labels: Seque
     """Returns why no feature reads a column, and an empty text where one does."""
     name = column.name
     if column.kind is Kind.NESTED:
-        return f"{column.type_name}: structs and maps are not read; write the parts that matter as columns"
+        return f"{column.type_name}: nothing reads such values; write the parts that matter as columns of their own"
     if column.is_broken:
         return "bytes that are no text"
     if not column.num_values:
@@ -158,7 +158,7 @@ def _leak(column: ColumnProfile, profile: Profile, labels: Sequence[Label], role
         if share > 0.999:
             roles.notes.append(f'"{column.name}" equals or all but equals the label "{label.name}", and is left out.')
             return f'gives the label "{label.name}" away'
-        if share > 0.985:
+        if share > 0.98:
             roles.notes.append(
                 f'"{column.name}" alone nearly tells the label "{label.name}" ({share:.3f} of 1). If it is only known '
                 f"afterwards, leave it out: --ignore {column.name}."

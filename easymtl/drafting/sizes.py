@@ -12,7 +12,7 @@ from easymtl.errors import UserError, did_you_mean
 
 PRESETS = ("small", "strong")
 _SAMPLES = 1_000_000
-_MOST_EPOCHS, _EPOCHS_OF_IDS = 12, 2
+_MOST_EPOCHS, _EPOCHS_OF_IDS = 12, 1
 _BATCHES = ((0, 64), (5_000, 128), (20_000, 256), (40_000, 512), (2_000_000, 1024), (10_000_000, 4096), (100_000_000, 8192))
 
 
