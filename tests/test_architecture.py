@@ -26,6 +26,7 @@ ROOMS = [
     "config",
     "convert",
     "data",
+    "drafting",
     "layers",
     "features",
     "models",
@@ -143,7 +144,7 @@ def test_config_data_and_synth_do_not_import_tensorflow():
     modules = [
         ".".join(path.with_suffix("").parts).removesuffix(".__init__")
         for path in MODULES
-        if path.with_suffix("").parts[1] in ("extensions", "extend", "config", "convert", "data", "synth")
+        if path.with_suffix("").parts[1] in ("extensions", "extend", "config", "convert", "data", "drafting", "synth")
     ]
     program = (
         f"import importlib, sys\nfor name in {modules}: importlib.import_module(name)\n"
