@@ -54,7 +54,7 @@ def __getattr__(name: str) -> Any:
     place = _PLACES.get(name)
     if place is None:
         raise AttributeError(f"module 'easymtl' has no attribute {name!r}")
-    if place == "api.model":
+    if place in ("api.model", "api.estimator"):
         import_module("easymtl.api.tensorflow_start").start_tensorflow()
     return getattr(import_module(f"easymtl.{place}"), name)
 
