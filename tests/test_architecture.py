@@ -25,6 +25,7 @@ ROOMS = [
     "config",
     "convert",
     "data",
+    "drafting",
     "layers",
     "features",
     "models",
@@ -143,7 +144,7 @@ def test_config_data_and_synth_do_not_import_tensorflow():
     modules = [
         ".".join(path.with_suffix("").parts).removesuffix(".__init__")
         for path in MODULES
-        if path.parts[1] in ("config", "convert", "data", "synth")
+        if path.parts[1] in ("config", "convert", "data", "drafting", "synth")
     ]
     program = (
         f"import importlib, sys\nfor name in {modules}: importlib.import_module(name)\n"

@@ -40,7 +40,7 @@ def build_parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"easymtl {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND", parser_class=Parser)
     scoring = (_add_train, _add_eval, _add_export, _add_predict, _add_importance)
-    for add in (*scoring, _add_serve, _add_verify, _add_check, _add_synth, _add_import, _add_convert):
+    for add in (*scoring, _add_serve, _add_verify, _add_check, _add_synth, _add_import, _add_convert, _add_init):
         add(verbs)
     parser.verbs = verbs.choices
     return parser
@@ -263,3 +263,32 @@ def _add_convert(verbs) -> None:
     parser = add_verb(verbs, "convert", "Turn a config of TorchEasyRec into one of easymtl.", takes_config=False)
     parser.add_argument("config", type=path, metavar="FILE", help="config of TorchEasyRec, in text format")
     parser.add_argument("--out", type=path, metavar="FILE", help="where to write; default: standard output")
+
+
+def _add_init(verbs) -> None:
+    parser = add_verb(verbs, "init", "Draft a config from a table and the names of its labels.", takes_config=False)
+    parser.add_argument(
+        "data", type=path, metavar="DATA", help="Parquet or CSV: files, globs or folders, separated by commas"
+    )
+    parser.add_argument(
+        "--labels", type=names, default=[], metavar="A,B", help="the columns to learn; default: those of --like or --schema"
+    )
+    parser.add_argument("--model", metavar="NAME", help="mmoe (default), dbmtl, ple, ...: an architecture")
+    parser.add_argument("--out", type=path, metavar="FILE", help="the config; default: a name made of that of the data")
+    parser.add_argument(
+        "--eval", type=path, metavar="DATA", help="rows to judge by; default: a tenth of the rows is kept for that"
+    )
+    parser.add_argument("--preset", default="small", metavar="SIZE", help="small (default), or strong: wider and longer")
+    parser.add_argument(
+        "--schema", type=path, metavar="FILE", help="schema.pbtxt of Merlin or TFX, which tells what columns are"
+    )
+    parser.add_argument(
+        "--like", type=path, metavar="FILE", help="a config whose features and labels are kept; new columns are added"
+    )
+    for role, what in (("user", "users"), ("session", "requests")):
+        parser.add_argument(f"--{role}", metavar="COLUMN", help=f"tells {what} apart; default: found by its name")
+    parser.add_argument("--time", metavar="COLUMN", help="when a row happened; default: found by its type or name")
+    parser.add_argument("--ignore", type=names, default=[], metavar="A,B", help="columns that nothing shall read")
+    parser.add_argument("--columns", type=names, metavar="A,B", help="names of the columns of CSV without a header")
+    parser.add_argument("--model_dir", type=path, metavar="DIR", help="default: model_dir/ and the name of the config")
+    parser.add_argument("--force", action="store_true", help="write over a config, and parts of rows, that are there")

@@ -62,6 +62,7 @@ RULES: tuple[Callable[[Review], None], ...] = (
     block_graphs.note_gates,
     input_blocks.check_input_layers,
     input_blocks.check_wide_groups,
+    input_blocks.check_feature_dropout,
     block_features.check_block_features,
     block_features.check_passed_through,
     tasks.check_tower_labels,

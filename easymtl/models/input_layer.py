@@ -19,6 +19,7 @@ from easymtl.layers.shapes import Array
 from easymtl.layers.steps import Steps
 from easymtl.layers.target_attention import TargetAttention
 from easymtl.layers.variational_dropout import VariationalDropout
+from easymtl.models.group_dropout import GroupDropout
 from easymtl.models.inputs import GroupInput, GroupShape, Inputs, InputShapes
 from easymtl.protos.model_pb2 import VariationalDropoutLayer
 
@@ -104,6 +105,9 @@ class _Group(tf.Module):
         sequences = {slot.feature: slot.width for slot in slots.sequences}
         columns = {slot.feature: _column_shape(slot) for slot in slots.columns}
         self.shape = GroupShape(widths, sequences, tuple(block.attention.width for block in self.blocks), columns)
+        self.feature_dropout: GroupDropout | None = None
+        if group.config.feature_dropout_rate:
+            self.feature_dropout = GroupDropout(group, self.shape)
 
     def attention_runs(self) -> list[list[Slot]]:
         """Returns the slots that only attention reads and that are no histories, each alone."""
@@ -118,12 +122,11 @@ class _Group(tf.Module):
             call.add_norm(parts[-1])
         joined = tf.concat(parts, axis=1) if len(parts) > 1 else (parts[0] if parts else None)
         columns = {slot.feature: vectors[slot.columns.name] for slot in self.slots.columns}
-        kept = joined if self.dropout is None or joined is None else self.dropout(joined, call)
-        group = GroupInput(self.shape, kept, sequences, columns=columns)
+        group = GroupInput(self.shape, joined, sequences, columns=columns)
         if not self.blocks:
-            return group
+            return self._dropped(group, call)
         # What is attended with is whole: a key has its own vector there.
-        known = dict(replace(group, joined=joined).vectors())
+        known = dict(group.vectors())
         for slot in self.slots.attention.values():
             if not isinstance(slot.columns, StepColumns):
                 known[slot.feature] = self._vector(slot, pieces, call)
@@ -133,7 +136,13 @@ class _Group(tf.Module):
             if isinstance(slot.columns, StepColumns)
         }
         attended = tuple(block(known, histories, call) for block in self.blocks)
-        return replace(group, attended=attended)
+        return self._dropped(replace(group, attended=attended), call)
+
+    def _dropped(self, group: GroupInput, call: Call) -> GroupInput:
+        """Returns the group with what either dropout leaves of it."""
+        if self.dropout is not None and group.joined is not None:
+            return replace(group, joined=self.dropout(group.joined, call))
+        return group if self.feature_dropout is None else self.feature_dropout(group, call)
 
     def _vector(self, slot: Slot, pieces: Mapping[tuple[str, int], tf.Tensor], call: Call) -> tf.Tensor:
         """Returns the vector of a feature, or of those that lie behind it in the packed columns, too."""

@@ -255,6 +255,21 @@ def test_rates_of_features_do_not_go_with_histories(problems_of):
     assert any(says in line for line in problems_of(*changes))
 
 
+@pytest.mark.parametrize(
+    ("block", "says"),
+    [
+        ("input_layer { only_output_feature_list: true }", ""),
+        ("raw_input { }", 'feature_dropout_rate drops vectors, and the block "fea" (raw_input) reads the columns'),
+    ],
+)
+def test_columns_that_are_read_as_they_are_have_no_feature_dropout(problems_of, block, says):
+    changes = (
+        ("input_layer { only_output_feature_list: true }", block),
+        ('group_name: "all"', 'group_name: "all" feature_dropout_rate: 0.1'),
+    )
+    assert any(says in line for line in problems_of(*changes)) if says else not problems_of(*changes)
+
+
 def test_a_look_up_has_several_values_as_tags_have(problems_of):
     changes = (
         ("input_layer { only_output_feature_list: true }", 'embedding_layer { embedding_dim: 3 combiner: "min" }'),

@@ -264,6 +264,18 @@ RULES = {
         ),
         ("data_config {", 'export_config { exporter_type: "bst" }\ndata_config {', 'Did you mean "best"?'),
     ],
+    "feature dropout": [
+        (
+            "  feature_groups {",
+            "  variational_dropout { }\n  feature_groups { feature_dropout_rate: 0.1",
+            "feature_dropout_rate and model_config.variational_dropout, which learns such rates. Remove one of them.",
+        ),
+        (
+            "  feature_groups {",
+            "  feature_groups { feature_dropout_rate: 1",
+            "feature_groups[0].feature_dropout_rate is 1, outside of [0, 1).",
+        ),
+    ],
     "training": [
         ("num_steps: 5", "", "x.config:4: train_config sets neither num_steps nor data_config.num_epochs"),
         (OPTIMIZER, "", "x.config:4: train_config has no optimizer; add optimizer_config { adam_optimizer {"),

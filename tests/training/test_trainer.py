@@ -63,6 +63,16 @@ def test_a_resumed_training_is_bit_identical_to_an_uninterrupted_one(folder, don
     assert states[0] == states[1]
 
 
+def test_features_are_dropped_in_a_resumed_training_as_in_an_uninterrupted_one(folder):
+    rate = "model_config.feature_groups[0].feature_dropout_rate=0.5"
+    train(folder, f"model_dir={folder}/parts", rate, "train_config.num_steps=3")
+    ends = [train(folder, f"model_dir={folder}/{name}", rate) for name in ("whole", "parts")]
+    ends.append(train(folder, f"model_dir={folder}/without"))
+    whole, parts, without = (arrays(result.checkpoint)["mmoe/expert_0/dnn_0/kernel"] for result, _ in ends)
+    np.testing.assert_array_equal(whole, parts)
+    assert not np.array_equal(whole, without)
+
+
 def test_a_checkpoint_names_every_parameter_and_slot(done):
     names = set(arrays(done[1].checkpoint))
     for name in ("input_layer/item_embedding/embedding_weights", "mmoe/expert_1/dnn_0/kernel", "ctr/dnn_0/bn/gamma"):

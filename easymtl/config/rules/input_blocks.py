@@ -81,6 +81,23 @@ def check_wide_groups(review: Review) -> None:
         review.problem(f"{first}.wide_output_dim", "has no effect: no feature group is wide_deep: WIDE.")
 
 
+def check_feature_dropout(review: Review) -> None:
+    """Features are dropped by one rate, that which is written or that which is learnt, and only as vectors."""
+    model = review.pipeline.model_config
+    graph = graph_of(review.pipeline)
+    nodes = [node for scope in graph.scopes for node in scope.nodes.values()] if graph else []
+    raw = {node.group: node.name for node in nodes if node.kind == "raw_input"}
+    for index, group in enumerate(model.feature_groups):
+        path = f"model_config.feature_groups[{index}].feature_dropout_rate"
+        if group.feature_dropout_rate and model.HasField("variational_dropout"):
+            text = "and model_config.variational_dropout, which learns such rates. Remove one of them."
+            review.problem(path, text)
+        elif group.feature_dropout_rate and group.group_name in raw:
+            name = raw[group.group_name]
+            text = f'drops vectors, and the block "{name}" (raw_input) reads the columns themselves. Remove it, or'
+            review.problem(path, f"{text} write a second group with these features for that block.")
+
+
 def input_layers(review: Review) -> Iterator[tuple[str, InputLayer]]:
     """Yields path and options of every input layer of the backbone, `reset_input` included."""
     graph = graph_of(review.pipeline)

@@ -1,0 +1,243 @@
+"""`draft_config`: from rows and the names of labels to a config with the reason of every choice."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from easymtl.config.parser import Parser
+from easymtl.config.problems import ConfigError, Findings, Places
+from easymtl.config.validate import validate
+from easymtl.drafting.existing import Existing, read_existing
+from easymtl.drafting.features import Features, draft_features
+from easymtl.drafting.funnel import find_parents
+from easymtl.drafting.labels import Label, find_labels
+from easymtl.drafting.models import draft_model
+from easymtl.drafting.pipeline import Places as _Paths
+from easymtl.drafting.pipeline import draft_pipeline, header
+from easymtl.drafting.profile import Profile, read_profile
+from easymtl.drafting.roles import Roles, find_roles, has_groups
+from easymtl.drafting.schema import Schema, apply_schema, read_schema
+from easymtl.drafting.seen import seen_shares
+from easymtl.drafting.sizes import Sizes, sizes_of
+from easymtl.drafting.split import Split, choose_split, require_free, write_split
+from easymtl.drafting.table import Progress, Table, open_table, stem
+from easymtl.convert.layout import config_text
+from easymtl.errors import UserError, did_you_mean, quoted
+from easymtl.protos.pipeline_pb2 import Pipeline
+
+_RARE = 50
+_MANY_IDS = 1000
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A drafted config.
+
+    Attributes:
+        text: the config, with comments.
+        notes: what was guessed or left out, for people.
+        pipeline: the same as a message.
+        files: what was written: training and evaluation rows, where they were divided.
+        path: where the config belongs: `out`, or a name made of the data's.
+    """
+
+    text: str
+    notes: tuple[str, ...]
+    pipeline: Pipeline
+    files: tuple[str, ...]
+    path: str
+
+
+def draft_config(
+    source: "str | pa.Table",
+    labels: Sequence[str],
+    *,
+    model: str | None = None,
+    preset: str = "small",
+    evaluation: "str | pa.Table | None" = None,
+    out: str | None = None,
+    schema: str | None = None,
+    like: str | None = None,
+    user: str | None = None,
+    session: str | None = None,
+    time: str | None = None,
+    ignore: Sequence[str] = (),
+    columns: Sequence[str] | None = None,
+    model_dir: str | None = None,
+    replaces: bool = False,
+    progress: Progress | None = None,
+) -> Draft:
+    """Drafts a config from rows. The config itself is not written: `Draft.text` is what a file would hold.
+
+    Files of rows are divided into training and evaluation rows where `evaluation` is not given; both parts are written
+    beside `out`. A table in memory is not divided: without `evaluation` nothing is judged by.
+
+    Args:
+        source: Parquet or CSV: files, globs and folders, separated by commas; or a table in memory.
+        labels: the columns to learn. With `like`, those of that config where there are none.
+        model: an architecture such as `mmoe`, which it is without.
+        preset: `small`, or `strong`, which is wider and trains longer.
+        evaluation: rows to judge by, as `source`.
+        out: the file that the config will be; beside it lie the parts of divided rows.
+        schema: a schema of TensorFlow Metadata as text, `schema.pbtxt` of Merlin or TFX, that tells what columns are.
+        like: a config whose features, labels and training are kept; columns that it does not have are added.
+        user: the column that tells users apart, where its name does not.
+        session: the column that tells requests apart.
+        time: the column that says when a row happened.
+        ignore: columns that nothing shall read.
+        columns: the names of the columns of CSV files without a header, in order.
+        model_dir: where the model will be trained.
+        replaces: whether parts of divided rows that are there are written over.
+        progress: is told how many bytes of how many have been read.
+
+    Returns:
+        The draft, which is right: `easymtl check` says nothing against it.
+
+    Raises:
+        UserError: data, labels or options do not fit each other, or nothing can be learnt.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> rows = pa.table({"age": [20, 30, 40, 50] * 50, "click": [0, 1, 1, 0] * 50})
+        >>> "MMoE" in draft_config(rows, ["click"]).text
+        True
+    """
+    existing = read_existing(like, labels) if like else None
+    told = read_schema(schema) if schema else None
+    wanted = list(labels or (existing.labels if existing else ()) or (told.labels if told else ()))
+    _require_labels(wanted, like, schema)
+    table = open_table(source, columns, wanted)
+    named = {"user": user, "session": session, "time": time}
+    _require_columns(table, {**{f"--{role}": [name] for role, name in named.items() if name}, "--ignore": list(ignore)})
+    path = Path(out or f"{stem(table)}.config")
+    train_path, eval_path = (path.with_suffix(f".{part}{_ending(table)}") for part in ("train", "eval"))
+    divides = bool(table.paths) and evaluation is None
+    if divides:
+        for target in (train_path, eval_path):
+            require_free(table, target, replaces)
+    profile = read_profile(table, wanted, progress)
+    if told:
+        apply_schema(told, profile, named)
+    found = find_labels(profile, wanted)
+    roles = find_roles(profile, found, named, ignore)
+    if told:
+        told.leave_out(profile, roles, wanted)
+    split, files = None, ()
+    num_rows = profile.num_rows
+    if divides:
+        split = choose_split(profile, roles)
+        num_rows, _ = write_split(table, split, train_path, eval_path, replaces, progress)
+        files = (str(train_path), str(eval_path))
+    judged = open_table(evaluation, columns, wanted) if evaluation is not None else None
+    seen = seen_shares(profile, judged, _id_columns(profile)) if judged is not None else None
+    rest = existing.rest(profile, roles) if existing else set()
+    sizes = sizes_of(preset, num_rows)
+    features = draft_features(profile, {*wanted, *rest}, roles, sizes.width, seen, existing is not None)
+    if told:
+        told.refine(features)
+    sizes = sizes_of(preset, num_rows, _has_rare_ids(features, profile), bool(features.blocks))
+    places = _Paths(
+        train=files[0] if files else table.paths,
+        evaluation=files[1] if files else (judged.paths if judged is not None else ""),
+        model_dir=model_dir or f"model_dir/{path.stem}",
+        has_header=bool(files) or table.data_config.with_header,
+    )
+    return _finish(profile, found, roles, features, sizes, places, model or "mmoe", split, files, str(path), existing)
+
+
+def _finish(
+    profile: Profile,
+    labels: list[Label],
+    roles: Roles,
+    features: Features,
+    sizes: Sizes,
+    places: _Paths,
+    model_name: str,
+    split: Split | None,
+    files: tuple[str, ...],
+    path: str,
+    existing: Existing | None,
+) -> Draft:
+    parents = find_parents(profile, labels)
+    groups = [name for name in (roles.user, roles.session) if name and has_groups(profile.columns[name])]
+    model, comments = draft_model(model_name, features, labels, parents, roles, sizes, groups)
+    pipeline, more = draft_pipeline(profile, labels, roles, features, sizes, places, model, groups)
+    comments = {**{f"model_config.{at}": text for at, text in comments.items()}, **more}
+    if existing is not None:
+        pipeline, comments = existing.joined(pipeline, comments)
+    notes = _notes(labels, roles, features, split, files, parents)
+    text = config_text(pipeline, header(profile, labels, sizes, places, notes, roles), comments)
+    return Draft(text, tuple(notes), _checked(text, path, bool(places.train)), files, path)
+
+
+def _checked(text: str, path: str, has_paths: bool) -> Pipeline:
+    """Returns the message of a text, and sees to it that the rules of a config have nothing against it."""
+    findings, pipeline = Findings(Places(path)), Pipeline()
+    Parser(text, findings).parse(pipeline)
+    problems = validate(pipeline, findings).problems
+    if not has_paths:
+        problems = [problem for problem in problems if "train_input_path" not in problem.text]
+    if problems:
+        raise ConfigError(path, problems)
+    return pipeline
+
+
+def _notes(
+    labels: list[Label],
+    roles: Roles,
+    features: Features,
+    split: Split | None,
+    files: tuple[str, ...],
+    parents: dict[str, str],
+) -> list[str]:
+    notes = [note for label in labels for note in label.notes] + roles.notes
+    notes += [note for draft in features.drafts.values() for note in draft.notes]
+    for block in features.blocks:
+        notes.append(
+            f'the histories {quoted(block.histories, 6)} are read step by step, the first steps of long ones: the '
+            "newest have to stand first."
+        )
+    if parents:
+        needs = ", ".join(f'"{name}" of "{parent}"' for name, parent in parents.items())
+        notes.append(
+            f"never without another label: {needs}. Where the chance given that one is wanted too, set parent on the "
+            "towers, see docs/guides/funnels.md."
+        )
+    if split is not None:
+        notes.append(f"the rows were divided: {split.reason} is kept to judge by, {files[1]}.")
+    return notes
+
+
+def _require_labels(wanted: Sequence[str], like: str | None, schema: str | None) -> None:
+    if not wanted:
+        where = " The schema names no targets." if schema else (" The config names none." if like else "")
+        raise UserError(f"--labels is missing: name the columns to learn, such as --labels click,like.{where}")
+    twice = sorted({name for name in wanted if list(wanted).count(name) > 1})
+    if twice:
+        raise UserError(f"--labels: {quoted(twice)} is named twice.")
+
+
+def _require_columns(table: Table, named: dict[str, list[str]]) -> None:
+    for option, names in named.items():
+        for name in names:
+            if name not in table.types:
+                raise UserError(
+                    f'{option}: there is no column "{name}".{did_you_mean(name, table.types)} '
+                    f"The columns are {quoted(table.types)}."
+                )
+
+
+def _ending(table: Table) -> str:
+    return ".csv" if table.is_csv else ".parquet"
+
+
+def _id_columns(profile: Profile) -> list[str]:
+    return [name for name, column in profile.columns.items() if not column.is_list and column.num_distinct > _RARE]
+
+
+def _has_rare_ids(features: Features, profile: Profile) -> bool:
+    """Returns whether a feature has many ids with few rows each."""
+    columns = [profile.columns[name] for name, draft in features.drafts.items() if draft.num_ids > _MANY_IDS]
+    return any(not column.is_list and column.num_values < _RARE * column.num_distinct for column in columns)

@@ -1,0 +1,166 @@
+"""The whole message of a draft: paths, training, data, features, and what is exported."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from easymtl.drafting.drafted import field_of
+from easymtl.drafting.features import Features
+from easymtl.drafting.labels import Label
+from easymtl.drafting.profile import Profile
+from easymtl.drafting.roles import Roles
+from easymtl.drafting.sizes import Sizes
+from easymtl.protos.data_pb2 import DatasetConfig
+from easymtl.protos.model_pb2 import ModelConfig
+from easymtl.protos.pipeline_pb2 import Pipeline
+
+_RATE, _WARMUP = 0.004, 0.05
+_FEWEST_EPOCHS_TO_STOP = 4
+_WIDTH = 108
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where things are.
+
+    Attributes:
+        train: paths of the training rows; empty for a table in memory.
+        evaluation: of the evaluation rows; empty where there are none.
+        model_dir: where the model will be.
+        has_header: whether CSV files begin with the names of the columns.
+    """
+
+    train: str
+    evaluation: str
+    model_dir: str
+    has_header: bool = False
+
+
+def draft_pipeline(
+    profile: Profile,
+    labels: Sequence[Label],
+    roles: Roles,
+    features: Features,
+    sizes: Sizes,
+    places: Places,
+    model: ModelConfig,
+    groups: Sequence[str],
+) -> tuple[Pipeline, dict[str, str]]:
+    """Returns the message, and comments on its fields by their paths."""
+    pipeline = Pipeline(model_dir=places.model_dir, model_config=model)
+    if places.train:
+        pipeline.train_input_path = places.train
+    if places.evaluation:
+        pipeline.eval_input_path = places.evaluation
+    comments = _set_training(pipeline, sizes, bool(places.evaluation))
+    comments |= _set_data(pipeline.data_config, profile, labels, roles, features, sizes, places, groups)
+    place = 0
+    for draft in features.drafts.values():
+        comments[f"feature_config.features[{place}]"] = draft.reason
+        pipeline.feature_config.features.extend(draft.features)
+        place += len(draft.features)
+    if places.evaluation:
+        comments |= _set_export(pipeline, labels, sizes)
+    return pipeline, comments
+
+
+def _set_training(pipeline: Pipeline, sizes: Sizes, is_judged: bool) -> dict[str, str]:
+    train = pipeline.train_config
+    schedule = train.optimizer_config.add().adam_optimizer.learning_rate.cosine_decay_learning_rate
+    schedule.learning_rate_base = _RATE
+    schedule.warmup_learning_rate = 0
+    schedule.warmup_steps = max(round(_WARMUP * sizes.steps), 1)
+    # The last, shorter batch of each pass joins the first of the next one.
+    schedule.total_steps = sizes.steps
+    train.save_checkpoints_steps = min(sizes.steps_between_checkpoints, max(sizes.steps, 1))
+    train.log_step_count_steps = max(sizes.steps // 50, 1)
+    train.save_summary_steps = max(sizes.steps // 100, 1)
+    rows = f"{sizes.num_rows:,} rows in batches of {sizes.batch_size} are {sizes.num_rows / sizes.batch_size:,.1f} steps"
+    times = f", {sizes.epochs} times over {sizes.steps:,}" if sizes.epochs > 1 else ""
+    what = "each checkpoint is evaluated" if is_judged else "each is a point to go on from"
+    return {
+        "train_config.optimizer_config[0].adam_optimizer.learning_rate.cosine_decay_learning_rate": f"{rows}{times}; "
+        "the first 5 % of them warm up",
+        "train_config.save_checkpoints_steps": what,
+    }
+
+
+def _set_data(
+    data: DatasetConfig,
+    profile: Profile,
+    labels: Sequence[Label],
+    roles: Roles,
+    features: Features,
+    sizes: Sizes,
+    places: Places,
+    groups: Sequence[str],
+) -> dict[str, str]:
+    table, comments = profile.table, {}
+    data.input_type = table.data_config.input_type
+    if table.is_csv and table.data_config.HasField("separator"):
+        data.separator = table.data_config.separator
+    if table.is_csv and places.has_header:
+        data.with_header = True
+    data.batch_size, data.num_epochs = sizes.batch_size, sizes.epochs
+    comments["data_config.num_epochs"] = _why_epochs(sizes)
+    data.label_fields.extend(label.name for label in labels)
+    if roles.sample_weight:
+        data.sample_weight = roles.sample_weight
+    fields = {label.name: field_of(label.name, label.input_type) for label in labels}
+    fields |= {name: draft.field for name, draft in features.drafts.items()}
+    if roles.sample_weight:
+        fields[roles.sample_weight] = field_of(roles.sample_weight, "DOUBLE")
+    fields |= {name: field_of(name, "STRING") for name in groups if name not in fields}
+    if table.is_csv and not places.has_header:
+        # Without a header all columns are named, in their order.
+        fields = {name: fields.get(name, field_of(name, "STRING")) for name in table.types}
+    data.input_fields.extend(fields.values())
+    for label in labels:
+        for text, number in label.numbers.items():
+            data.label_values.add(label_name=label.name, number=number, texts=[text])
+    return comments
+
+
+def _why_epochs(sizes: Sizes) -> str:
+    if sizes.epochs == 1:
+        return "one pass is enough for so many rows"
+    return f"{sizes.epochs} passes over {sizes.num_rows:,} rows"
+
+
+def _set_export(pipeline: Pipeline, labels: Sequence[Label], sizes: Sizes) -> dict[str, str]:
+    export = pipeline.export_config
+    export.exporter_type = "best"
+    kinds = {label.kind for label in labels}
+    if "event" in kinds:
+        export.best_exporter_metric = "auc"
+    elif "classes" in kinds:
+        export.best_exporter_metric = "accuracy"
+    else:
+        export.best_exporter_metric = "root_mean_squared_error"
+    comments = {"export_config.best_exporter_metric": "the mean over the tasks that have it"}
+    if sizes.epochs >= _FEWEST_EPOCHS_TO_STOP:
+        export.enable_early_stop = True
+        export.max_check_steps = max(round(0.6 * sizes.steps), sizes.steps_between_checkpoints + 1)
+        comments["export_config.max_check_steps"] = "steps without a better checkpoint: more than half of the training"
+    return comments
+
+
+def header(
+    profile: Profile, labels: Sequence[Label], sizes: Sizes, places: Places, notes: Sequence[str], roles: Roles
+) -> str:
+    """Returns the comment that the file begins with: what it was drafted from, what was left out, what is unsure."""
+    names = ", ".join(label.name for label in labels)
+    lines = [f"Drafted by easymtl init from {profile.num_rows:,} rows of {len(profile.columns)} columns, to learn {names}."]
+    if roles.left_out:
+        lines.append("Left out:")
+        lines += [f"  {name}: {reason}." for name, reason in roles.left_out.items()]
+    if notes:
+        lines.append("Please look at:")
+        lines += [f"  {note}" for note in notes]
+    return "\n".join(part for line in lines for part in _wrapped(line))
+
+
+def _wrapped(line: str) -> list[str]:
+    import textwrap
+
+    indent = "  " if line.startswith("  ") else ""
+    return textwrap.wrap(" ".join(line.split()), _WIDTH, initial_indent=indent, subsequent_indent=indent + "  ")

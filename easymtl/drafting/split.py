@@ -1,0 +1,157 @@
+"""One set of rows becomes two files: what is trained on, and later rows, or other users, to judge by."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from easymtl.data.reading import is_same_file, same_input, would_read
+from easymtl.drafting.column_profile import ColumnProfile
+from easymtl.drafting.kinds import plain
+from easymtl.drafting.profile import Profile
+from easymtl.drafting.roles import Roles, rows_per
+from easymtl.drafting.table import Progress, Table
+from easymtl.drafting.tally import hashes
+from easymtl.errors import UserError
+
+_SHARE = 0.1
+_SALT = np.uint64(0x5DEECE66D)
+
+
+@dataclass(frozen=True)
+class Split:
+    """How rows are divided.
+
+    Attributes:
+        column: by whose values; empty by the number of the row.
+        border: the first time that is judged on; None where values are drawn.
+        reason: for people.
+    """
+
+    column: str
+    border: float | str | None
+    reason: str
+
+
+def choose_split(profile: Profile, roles: Roles) -> Split:
+    """Returns how to divide rows: the last tenth of the time, else a tenth of the users, else of the rows."""
+    if roles.time:
+        border = _late(profile, profile.columns[roles.time])
+        if border is not None:
+            return Split(roles.time, border, f'the last tenth by "{roles.time}"')
+    if roles.user and 1.5 <= rows_per(profile.columns[roles.user]) and profile.columns[roles.user].num_distinct >= 50:
+        return Split(roles.user, None, f'a tenth of the users, by "{roles.user}"')
+    return Split("", None, "a tenth of the rows, drawn by their number")
+
+
+def _late(profile: Profile, column: ColumnProfile) -> float | str | None:
+    """Returns the time from which on a tenth of the rows lie, None where all lie at one time."""
+    values = profile.sample[column.name].combine_chunks().drop_null()
+    ordered = sorted(values.to_pylist())
+    if not ordered or ordered[0] == ordered[-1]:
+        return None
+    border = ordered[int((1 - _SHARE) * (len(ordered) - 1))]
+    # A day that many rows share begins the evaluation, unless training would be left without rows.
+    return border if border > ordered[0] else next(value for value in ordered if value > ordered[0])
+
+
+def _is_late(batch: pa.RecordBatch, split: Split, first_row: int) -> np.ndarray:
+    """Returns which rows of a batch are judged on, bool `[n]`."""
+    border = np.uint64(int(_SHARE * 2.0**64))
+    if not split.column:
+        keys = pa.array(np.arange(first_row, first_row + batch.num_rows) ^ np.int64(_SALT))
+        return hashes(keys) < border
+    values = plain(batch.column(split.column))
+    late = np.zeros(batch.num_rows, bool)
+    known = np.asarray(values.is_valid())
+    if split.border is not None:
+        late[known] = np.asarray([value >= split.border for value in values.drop_null().to_pylist()], bool)
+    else:
+        late[known] = (hashes(values.drop_null()) ^ _SALT) < border
+    return late
+
+
+def write_split(
+    table: Table, split: Split, train: Path, evaluation: Path, replaces: bool, progress: Progress | None
+) -> tuple[int, int]:
+    """Writes both files and returns their rows.
+
+    Args:
+        table: the rows.
+        split: how they are divided.
+        train: where the first file goes.
+        evaluation: where the second goes.
+        replaces: whether files that are there are written over. Files that are read never are.
+        progress: is told how much has been read.
+
+    Raises:
+        UserError: a file is there, or is read, or a part would be empty.
+    """
+    for target in (train, evaluation):
+        require_free(table, target, replaces)
+    counts = [0, 0]
+    beside = [path.with_name(f".{path.name}.part") for path in (train, evaluation)]
+    try:
+        with contextlib.ExitStack() as stack:
+            writers: list[pq.ParquetWriter | pyarrow.csv.CSVWriter] = []
+            for batch in _batches(table, progress):
+                if not writers:
+                    writers = [stack.enter_context(_writer(table, path, batch.schema)) for path in beside]
+                late = _is_late(batch, split, sum(counts))
+                for part, rows in enumerate((~late, late)):
+                    counts[part] += int(rows.sum())
+                    if rows.any():
+                        writers[part].write(batch.filter(pa.array(rows)))
+        if not all(counts):
+            raise UserError(f"the rows cannot be divided by {split.reason}: a part would be empty. Give --eval.")
+        for path, target in zip(beside, (train, evaluation)):
+            path.replace(target)
+    finally:
+        for path in beside:
+            path.unlink(missing_ok=True)
+    return counts[0], counts[1]
+
+
+def require_free(table: Table, target: Path, replaces: bool) -> None:
+    """Checks that a file may be written: it is none that is read, nor would be, and none that is there.
+
+    Raises:
+        UserError: it may not.
+    """
+    if table.paths:
+        read = same_input(table.paths, str(target)) or (str(target) if is_same_file(table.paths, str(target)) else None)
+        if read:
+            raise UserError(f"{target} is the file {read}, which is read: it would be written over. Name another --out.")
+        part = would_read(table.paths, str(target))
+        if part:
+            raise UserError(
+                f'{target} would lie in "{part}", of which all files are read as data. Name an --out outside of it.'
+            )
+    if target.exists() and not replaces:
+        raise UserError(f"{target} exists. Name another --out, or write over it with --force.")
+
+
+def _batches(table: Table, progress: Progress | None) -> Iterator[pa.RecordBatch]:
+    for batch in table.batches(progress):
+        if not table.is_csv:
+            yield batch
+            continue
+        columns = [_text(column) for column in batch.columns]
+        yield pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+
+
+def _text(column: pa.Array) -> pa.Array:
+    return column.dictionary_decode().cast(pa.string()) if pa.types.is_dictionary(column.type) else column
+
+
+def _writer(table: Table, path: Path, schema: pa.Schema):
+    if not table.is_csv:
+        return pq.ParquetWriter(path, schema, compression="zstd")
+    separator = table.data_config.separator
+    options = pyarrow.csv.WriteOptions(include_header=True, delimiter=separator, quoting_style="needed")
+    return pyarrow.csv.CSVWriter(path, schema, write_options=options)

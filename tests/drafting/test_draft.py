@@ -1,0 +1,274 @@
+"""From whole tables to configs: what is drafted is right, whatever the columns are."""
+
+import datetime
+import decimal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+from google.protobuf import text_format
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from easymtl.config import load_config
+from easymtl.drafting import draft_config
+from easymtl.drafting.models import ARCHITECTURES
+from easymtl.errors import UserError
+from easymtl.protos.data_pb2 import DatasetConfig
+from easymtl.protos.feature_pb2 import FeatureConfig
+from easymtl.verbs.data_check import data_problems
+from easymtl.verbs.value_check import default_problems, label_problems
+from easymtl.config import view
+from easymtl.data.text_form import text_forms
+
+RANDOM = np.random.default_rng(0)
+ROWS = 300
+CLICK = pa.array(RANDOM.integers(0, 2, ROWS))
+
+
+def features_of(draft):
+    return {view.feature_name(feature): feature for feature in draft.pipeline.feature_config.features}
+
+
+def fields_of(draft):
+    return {field.input_name: field for field in draft.pipeline.data_config.input_fields}
+
+
+def checked(draft, tmp_path):
+    """Asserts that `easymtl check` has nothing against a draft, not even a note."""
+    path = tmp_path / "drafted.config"
+    path.write_text(draft.text, encoding="utf-8")
+    config = load_config(str(path))
+    assert config.pipeline == draft.pipeline
+    assert [note for note in config.notes if "eval_input_path" not in note] == []
+    pipeline = config.pipeline
+    for paths in filter(None, (view.train_input(pipeline), view.eval_input(pipeline))):
+        fields = list(view.used_fields(pipeline))
+        assert data_problems(paths, pipeline.data_config, fields, text_forms(pipeline)) == []
+        assert label_problems(paths, pipeline, fields)[0] == []
+    assert default_problems(pipeline) == []
+    return pipeline
+
+
+SCALARS = [
+    *(pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64()),
+    *(pa.float16(), pa.float32(), pa.float64(), pa.bool_(), pa.string(), pa.large_string(), pa.string_view()),
+    *(pa.binary(), pa.binary(3), pa.large_binary(), pa.decimal128(9, 2), pa.decimal256(40, 3), pa.decimal128(12, 0)),
+    *(pa.date32(), pa.date64(), pa.timestamp("s"), pa.timestamp("ns", "Europe/Berlin"), pa.timestamp("us", "UTC")),
+    *(pa.time32("s"), pa.time64("ns"), pa.duration("ms"), pa.null(), pa.dictionary(pa.int8(), pa.string())),
+]
+
+
+def drawn(kind, count, random):
+    """Returns values of an Arrow type, in half of the columns a tenth of them null."""
+    if pa.types.is_null(kind):
+        return pa.nulls(count)
+    values = [value_of(kind, int(number)) for number in random.integers(0, 100, count)]
+    if random.random() < 0.5:
+        values = [None if gap else value for value, gap in zip(values, random.random(count) < 0.1)]
+    if pa.types.is_dictionary(kind):
+        return pa.array(values).dictionary_encode().cast(kind)
+    return pa.array(values, kind)
+
+
+def value_of(kind, number):
+    if pa.types.is_decimal(kind):
+        return decimal.Decimal(number)
+    if kind == pa.float16():
+        return np.float16(number / 8)
+    if pa.types.is_floating(kind):
+        return number / 7
+    if pa.types.is_boolean(kind):
+        return bool(number % 2)
+    if pa.types.is_date(kind):
+        return datetime.date(2026, 1, 1) + datetime.timedelta(days=number)
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
+        return f"{number:03}".encode()
+    if pa.types.is_temporal(kind):
+        # Whole microseconds, as nothing finer is read.
+        return number * (1000 if kind in (pa.time64("ns"), pa.timestamp("ns", "Europe/Berlin")) else 1)
+    is_text = pa.types.is_dictionary(kind) or "string" in str(kind)
+    return f"word {number % 30}" if is_text else number
+
+
+def listed(kind, large, random):
+    lengths = random.integers(0, 5, ROWS)
+    items = drawn(kind, int(lengths.sum()), random)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    make = pa.LargeListArray if large else pa.ListArray
+    return make.from_arrays(pa.array(offsets, pa.int64() if large else pa.int32()), items)
+
+
+def is_written(column):
+    """Arrow cannot read its own lists of nothing back from Parquet."""
+    kind, form = column
+    return form == "one" or not pa.types.is_null(kind)
+
+
+NAMES = st.sampled_from(["a", "user_id", "item", "ts", "age", "watched_items", "price", "shop_id", "day", "tags", "x y", "ü"])
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    kinds=st.dictionaries(NAMES, st.tuples(st.sampled_from(SCALARS), st.sampled_from(["one", "list", "large"])).filter(is_written), min_size=1),
+    seed=st.integers(0, 10_000),
+    model=st.sampled_from(sorted(ARCHITECTURES)),
+    preset=st.sampled_from(["small", "strong"]),
+)
+def test_a_draft_of_any_table_is_right(tmp_path, kinds, seed, model, preset):
+    random = np.random.default_rng(seed)
+    columns = {"click": CLICK}
+    for name, (kind, form) in kinds.items():
+        columns[name] = drawn(kind, ROWS, random) if form == "one" else listed(kind, form == "large", random)
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table(columns), path)
+    try:
+        draft = draft_config(str(path), ["click"], evaluation=str(path), model=model, preset=preset)
+    except UserError as error:
+        # Only where each column says nothing.
+        assert "no column is left" in str(error)
+        return
+    checked(draft, tmp_path)
+
+
+@pytest.mark.parametrize("kind", SCALARS, ids=str)
+def test_each_type_by_itself(kind, tmp_path):
+    table = pa.table({"click": CLICK, "other": RANDOM.random(ROWS), "x": drawn(kind, ROWS, np.random.default_rng(3))})
+    pq.write_table(table, tmp_path / "x.parquet")
+    draft = draft_config(str(tmp_path / "x.parquet"), ["click"], evaluation=str(tmp_path / "x.parquet"))
+    checked(draft, tmp_path)
+    has_x = any(name.startswith("x") for name in features_of(draft))
+    assert has_x or f"x: {kind}" in draft.text or "x: " in draft.text
+
+
+def test_a_table_in_memory_needs_no_file_and_none_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    draft = draft_config(pa.table({"click": CLICK, "age": RANDOM.integers(18, 80, ROWS)}), ["click"])
+    assert list(tmp_path.iterdir()) == [] and not draft.files
+    assert not draft.pipeline.HasField("train_input_path")
+    assert text_format.Parse(draft.text, type(draft.pipeline)()) == draft.pipeline
+
+
+def mixed_table():
+    """Returns what a shop may have: lists, timestamps, decimals, texts for labels, missing values."""
+    random = np.random.default_rng(1)
+    items = random.integers(0, 60, ROWS)
+    history = [[f"i{n}" for n in random.integers(0, 60, random.integers(0, 9))] for _ in range(ROWS)]
+    clicked = random.random(ROWS) < 0.4
+    return pa.table(
+        {
+            "user_id": random.integers(0, 80, ROWS),
+            "item_id": [f"i{n}" for n in items],
+            "price": pa.array([None if n % 10 == 0 else decimal.Decimal(int(n)) / 4 for n in items], pa.decimal128(8, 2)),
+            "when": pa.array(1_767_225_600 + np.arange(ROWS) * 3600, pa.timestamp("s", "UTC")),
+            "is_new": pa.array([None, True, False] * (ROWS // 3)),
+            "watched_items": history,
+            "watched_seconds": pa.array([[float(len(step)) for step in steps] for steps in history], pa.list_(pa.float32())),
+            "vector": pa.array(random.normal(size=(ROWS, 3)).tolist(), pa.list_(pa.float64(), 3)),
+            "tags": ["|".join(random.choice(list("abcdef"), random.integers(0, 4), replace=False)) for _ in range(ROWS)],
+            "nested": [{"a": 1}] * ROWS,
+            "click": np.where(clicked, "yes", "no"),
+            "like": clicked & (random.random(ROWS) < 0.5),
+            "seconds": np.where(clicked, random.lognormal(4, 1.5, ROWS), 0),
+        }
+    )
+
+
+def test_what_becomes_of_a_shop(tmp_path):
+    pq.write_table(mixed_table(), tmp_path / "shop.parquet")
+    out = tmp_path / "out" / "x.config"
+    out.parent.mkdir()
+    draft = draft_config(str(tmp_path / "shop.parquet"), ["click", "like", "seconds"], out=str(out))
+    pipeline = checked(draft, tmp_path)
+    features, fields = features_of(draft), fields_of(draft)
+    assert features["price"].boundaries[0] == float(fields["price"].default_val) + 0.5
+    assert fields["when"].input_type == DatasetConfig.INT64
+    assert {"when_hour", "when_weekday"} <= set(features)
+    assert fields["is_new"].input_type == DatasetConfig.STRING
+    assert features["vector"].raw_input_dim == 3
+    assert features["tags"].feature_type == FeatureConfig.TagFeature
+    assert features["watched_items"].embedding_name == features["item_id"].embedding_name == "item_id"
+    (block,) = pipeline.model_config.feature_groups[0].sequence_features
+    assert list(block.seq_att_map[0].hist_seq) == ["watched_items", "watched_seconds"]
+    assert "nested" not in features and "nothing reads such values" in draft.text
+    towers = pipeline.model_config.mmoe.task_towers
+    assert [metric.WhichOneof("metric") for metric in towers[0].metrics_set] == ["auc", "gauc"]
+    assert towers[2].HasField("label_transform")
+    assert 'never without "click"' in draft.text
+    assert draft.files == (str(out.with_suffix(".train.parquet")), str(out.with_suffix(".eval.parquet")))
+    late = pq.read_table(draft.files[1])["when"].to_pylist()
+    assert min(late) > max(pq.read_table(draft.files[0])["when"].to_pylist())
+
+
+def test_csv_says_the_same_as_parquet(tmp_path):
+    table = mixed_table().select(["item_id", "tags", "seconds"])
+    table = table.append_column("age", pa.array(RANDOM.integers(18, 80, ROWS))).append_column("click", CLICK)
+    pq.write_table(table, tmp_path / "x.parquet")
+    pyarrow.csv.write_csv(table, tmp_path / "x.csv")
+    one, other = (
+        draft_config(str(tmp_path / f"x.{ending}"), ["click"], evaluation=str(tmp_path / f"x.{ending}"))
+        for ending in ("parquet", "csv")
+    )
+    checked(other, tmp_path)
+    assert list(features_of(one)) == list(features_of(other))
+    for name, feature in features_of(one).items():
+        assert features_of(other)[name].feature_type == feature.feature_type
+    assert features_of(one)["age"] == features_of(other)["age"]
+
+
+def test_csv_without_a_header_declares_all_its_columns(tmp_path):
+    (tmp_path / "x.csv").write_text("".join(f"{n % 2},{n % 7},r{n}\n" for n in range(500)))
+    paths = str(tmp_path / "x.csv")
+    draft = draft_config(paths, ["click"], columns=["click", "age", "row"], evaluation=paths)
+    assert list(fields_of(draft)) == ["click", "age", "row"]
+    checked(draft, tmp_path)
+
+
+def test_ids_that_no_later_row_has_are_left_out():
+    size = 4000
+    random = np.random.default_rng(0)
+
+    def rows(first):
+        return pa.table(
+            {
+                "click": random.integers(0, 2, size),
+                "user_id": random.integers(first, first + 1000, size),
+                "shop_id": random.integers(0, 1000, size),
+            }
+        )
+
+    draft = draft_config(rows(0), ["click"], evaluation=rows(900))
+    assert "shop_id" in features_of(draft) and "user_id" not in features_of(draft)
+    assert "of the evaluation rows have a value" in draft.text
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"labels": []}, "--labels is missing"),
+        ({"labels": ["click", "click"]}, "named twice"),
+        ({"labels": ["clck"]}, 'Did you mean "click"'),
+        ({"model": "mmo"}, 'Did you mean "mmoe"'),
+        ({"preset": "larger"}, "neither small nor strong"),
+        ({"user": "usr"}, "--user: there is no column"),
+        ({"ignore": ["aeg"]}, 'Did you mean "age"'),
+        ({"ignore": ["age"]}, "no column is left"),
+    ],
+)
+def test_mistakes_are_answered(options, problem):
+    table = pa.table({"click": CLICK, "age": RANDOM.integers(18, 80, ROWS)})
+    with pytest.raises(UserError, match=problem):
+        draft_config(table, **{"labels": ["click"], **options})
+
+
+def test_a_draft_is_a_function_of_its_data():
+    table = mixed_table()
+    assert draft_config(table, ["click"]).text == draft_config(table, ["click"]).text
+
+
+def test_all_notes_are_in_the_text():
+    draft = draft_config(mixed_table(), ["click", "like", "seconds"])
+    text = " ".join(draft.text.replace("\n#", " ").split())
+    assert draft.notes and all(" ".join(note.split()) in text for note in draft.notes)

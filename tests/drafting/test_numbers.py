@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+
+from easymtl.drafting.numbers import boundaries
+
+
+def counted(values):
+    return np.unique(np.asarray(values, float), return_counts=True)
+
+
+def test_few_values_get_a_bucket_each():
+    assert boundaries(*counted([3, 1, 2, 0] * 20))[0] == [1, 2, 3]
+
+
+def test_many_values_are_cut_into_buckets_of_as_many_rows():
+    values = np.random.default_rng(0).normal(size=100_000)
+    cuts, _ = boundaries(*counted(values))
+    rows = np.bincount(np.searchsorted(cuts, values, side="right"))
+    assert len(rows) == 40
+    assert rows == pytest.approx(np.full(40, 2500), rel=0.1)
+
+
+def test_amounts_that_are_mostly_zero_are_cut_by_the_others():
+    random = np.random.default_rng(0)
+    values = np.where(random.random(50_000) < 0.95, 0, random.integers(1, 10_000, 50_000))
+    cuts, how = boundaries(*counted(values))
+    assert "95 % are 0" in how
+    # Zero has a bucket of its own, and the other values share twenty.
+    rows = np.bincount(np.searchsorted(cuts, values, side="right"))
+    assert rows[0] == (values == 0).sum() and len(rows) in (20, 21)
+    assert rows[1:].max() < 0.1 * (values > 0).sum()
+
+
+def test_borders_are_the_same_as_those_of_numpy():
+    values = np.random.default_rng(1).integers(0, 500, 40_000)
+    expected = np.unique(np.quantile(values, np.arange(1, 40) / 40, method="inverted_cdf"))
+    assert boundaries(*counted(values))[0] == expected[expected > values.min()].tolist()
+
+
+def test_few_rows_get_few_buckets():
+    assert len(boundaries(*counted(np.linspace(0, 1, 450)))[0]) <= 4

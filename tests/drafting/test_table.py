@@ -1,0 +1,86 @@
+import gzip
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from easymtl.drafting.table import open_table, stem
+from easymtl.errors import UserError
+
+
+def rows_of(table):
+    return pa.Table.from_batches(list(table.batches())).to_pylist()
+
+
+@pytest.mark.parametrize("separator", [",", "\t", ";", "|", "\x01"])
+def test_separator_and_header_of_csv_are_found(tmp_path, separator):
+    path = tmp_path / "x.csv"
+    path.write_text("\n".join(separator.join(row) for row in [("a", "click"), ("u1", "1"), ("u2", "0")]) + "\n")
+    table = open_table(str(path), None, ["click"])
+    assert table.data_config.with_header and list(table.types) == ["a", "click"]
+    assert rows_of(table) == [{"a": "u1", "click": "1"}, {"a": "u2", "click": "0"}]
+
+
+def test_csv_without_a_header_needs_names(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("1,2\n3,4\n")
+    with pytest.raises(UserError, match="no header that has the labels.*--columns"):
+        open_table(str(path), None, ["click"])
+    table = open_table(str(path), ["click", "age"], ["click"])
+    assert not table.data_config.with_header
+    assert rows_of(table) == [{"click": "1", "age": "2"}, {"click": "3", "age": "4"}]
+    with pytest.raises(UserError, match="2 columns, and 1 are named"):
+        open_table(str(path), ["click"], ["click"])
+
+
+def test_a_misspelt_label_is_answered_with_the_nearest_column(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("user,clicks\nu1,b\n")
+    with pytest.raises(UserError, match='Did you mean "clicks"'):
+        open_table(str(path), None, ["click"])
+
+
+def test_gzip_and_quotes_are_read(tmp_path):
+    path = tmp_path / "x.csv.gz"
+    path.write_bytes(gzip.compress(b'name,click\n"a,b",1\n"c\nd",0\n'))
+    assert rows_of(open_table(str(path), None, ["click"])) == [{"name": "a,b", "click": "1"}, {"name": "c\nd", "click": "0"}]
+
+
+def test_names_of_folders_are_columns(tmp_path):
+    for day in ("01", "02"):
+        (tmp_path / f"dt={day}").mkdir()
+        pq.write_table(pa.table({"click": [0, 1]}), tmp_path / f"dt={day}" / "part-0.parquet")
+    table = open_table(str(tmp_path), None, ["click"])
+    assert [row["dt"] for row in rows_of(table)] == ["01", "01", "02", "02"]
+
+
+def test_what_is_no_table_is_refused(tmp_path):
+    (tmp_path / "x.csv").write_bytes(b"\x1f\x00\x00\x01 binary")
+    with pytest.raises(UserError, match="no text, and no Parquet"):
+        open_table(str(tmp_path / "x.csv"), None, ["click"])
+    with pytest.raises(UserError, match="is there twice"):
+        open_table(pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"]), None, ["a"])
+
+
+def test_progress_ends_at_all_bytes(tmp_path):
+    pq.write_table(pa.table({"click": list(range(1000))}), tmp_path / "x.parquet", row_group_size=100)
+    told = []
+    table = open_table(str(tmp_path / "x.parquet"), None, [])
+    list(table.batches(lambda done, total: told.append((done, total))))
+    assert told[-1] == (table.num_bytes, table.num_bytes)
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("census/train.parquet", "census"), ("shop/part-0001.csv", "shop"), ("logs/clicks.csv.gz", "clicks")],
+)
+def test_a_config_is_named_after_its_data(tmp_path, path, name):
+    file = tmp_path / path
+    file.parent.mkdir()
+    if path.endswith(".parquet"):
+        pq.write_table(pa.table({"a": [1]}), file)
+    else:
+        text = b"a,click\n1,2\n"
+        file.write_bytes(gzip.compress(text) if path.endswith("gz") else text)
+    assert stem(open_table(str(file), None, [])) == name
