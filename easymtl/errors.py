@@ -16,6 +16,10 @@ class Interrupted(KeyboardInterrupt):
     """Ctrl-C has ended a command, which has said so itself."""
 
 
+class StopTraining(Exception):
+    """Raised by a callback of `easymtl.train`: the training saves a checkpoint behind the step, and ends."""
+
+
 def did_you_mean(name: str, allowed: Iterable[str]) -> str:
     """Returns ` Did you mean "x"?` for the nearest of the allowed names, or an empty string.
 

@@ -80,6 +80,9 @@ def imports(path: Path) -> Iterator[str]:
 @pytest.mark.parametrize("path", MODULES, ids=str)
 def test_imports_go_up_the_list_only(path):
     room = path.with_suffix("").parts[1]
+    if room == "__init__":
+        # It names what programs use, and imports it when it is used: see tests/api/test_lazy.py.
+        room = "verbs"
     for module in imports(path):
         used = room_of(module)
         if not module.startswith("easymtl.") or used in ("errors", "__version__", room):

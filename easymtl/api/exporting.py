@@ -9,7 +9,7 @@ from rich.console import Console as Terminal
 
 from easymtl.checkpoints.extensions import version_notes
 from easymtl.checkpoints.folder import Checkpoint, CheckpointFolder
-from easymtl.checkpoints.restore import find_checkpoint
+from easymtl.checkpoints.restore import CONFIG_NAME, find_checkpoint
 from easymtl.config import Config
 from easymtl.errors import UserError, quoted
 from easymtl.protos.pipeline_pb2 import Pipeline
@@ -87,7 +87,7 @@ _NO_BEST = "export_config.exporter_type is best, and no evaluation has determine
 
 def export_chosen(
     config: Config, choice: str | None, folder: Path, terminal: Terminal, since: str | None = None
-) -> None:
+) -> Path:
     """Exports the checkpoint of a choice, and tells what was chosen, what is better, and what is there twice.
 
     Args:
@@ -96,6 +96,9 @@ def export_chosen(
         folder: where the numbered folder is made.
         terminal: where to print.
         since: the version or step since which changes are to be exported; None exports the whole model.
+
+    Returns:
+        The folder of the SavedModel or delta.
 
     Raises:
         UserError: there is no such checkpoint or base, or it could not be exported.
@@ -113,9 +116,12 @@ def export_chosen(
         print_line(terminal, note, "yellow")
     older = exports_of(checkpoint, folder) if since is None else []
     if since is None:
-        print_export(export(pipeline, checkpoint, folder), terminal)
+        done = export(pipeline, checkpoint, folder)
+        print_export(done, terminal)
     else:
-        print_delta(export_since(pipeline, checkpoint, folder, since), terminal)
+        delta = export_since(pipeline, checkpoint, folder, since)
+        done = delta.export
+        print_delta(delta, terminal)
     if older:
         print_line(
             terminal,
@@ -125,6 +131,7 @@ def export_chosen(
         )
     if choice in (None, "latest"):
         _tell_better(config, checkpoint, terminal)
+    return done.path
 
 
 def exports_of(checkpoint: Checkpoint, folder: Path) -> list[Path]:
@@ -168,12 +175,13 @@ def _tell_better(config: Config, exported: Checkpoint, terminal: Terminal) -> No
     if best.value is None:
         # The config compares another metric than the training did.
         return
+    path = config.path if Path(config.path).is_file() else Path(pipeline.model_dir) / CONFIG_NAME
     value = best.read(exported.state().get("metrics", {}))
     against = f", against {best.text(value)} of step {exported.step}" if value == value else ""
     print_line(
         terminal,
         f"Step {exported.step} was exported. The evaluation of step {checkpoint.step} was better "
-        f"({best.text()}{against}): easymtl export --pipeline_config {config.path} --checkpoint best exports it, and "
+        f"({best.text()}{against}): easymtl export --pipeline_config {path} --checkpoint best exports it, and "
         "export_config.exporter_type: best lets a training do so.",
         "yellow",
     )

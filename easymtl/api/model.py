@@ -1,160 +1,158 @@
 """A model that is open: a checkpoint or a SavedModel, which scores, is evaluated and explained."""
 
-from collections.abc import Callable, Sequence
-from functools import cached_property
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
 
-import tensorflow as tf
+import pandas as pd
 
-from easymtl.checkpoints.extensions import version_notes
-from easymtl.checkpoints.folder import Checkpoint
-from easymtl.checkpoints.restore import load_ranker
-from easymtl.config import Config
-from easymtl.config.names import IMPORTANCE_WAYS
-from easymtl.errors import UserError, did_you_mean, quoted
-from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.scoring import predictions
-from easymtl.scoring.evaluation import Collector, EvaluationResult, evaluate
-from easymtl.scoring.importance import Ranking, permutation_importance
-from easymtl.scoring.importance_rows import into_blocks, read_rows
-from easymtl.scoring.judging import Judge, criteria
-from easymtl.scoring.scorer import RankerScorer, Scorer
-from easymtl.serving.saved_model_scorer import SavedModelScorer, newest_export, step_of_export
-from easymtl.tasks.build import build_tasks
-from easymtl.tasks.ranker import Ranker
-from easymtl.tasks.task import Task
+from easymtl.api.data_input import Data, data_as_paths
+from easymtl.api.embeddings import embedding_frame
+from easymtl.api.frames import ranking_frame, score_frame, segments_frame
+from easymtl.api.open_model import OpenModel
+from easymtl.config import view
+from easymtl.errors import UserError
+from easymtl.scoring.evaluation import EvaluationResult
+from easymtl.scoring.file_columns import declare_columns
+from easymtl.scoring.scored_rows import ScoredRows
+from easymtl.scoring.segments import segments
 
 
-class Model:
-    """A model that is open, in float32.
+@dataclass(frozen=True)
+class Evaluation(EvaluationResult):
+    """What an evaluation found.
+
+    Attributes:
+        segments: metrics by the values of columns, a row each, with 95% intervals; empty without `by`.
+    """
+
+    segments: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+
+class Model(OpenModel):
+    """A model that is open, in float32. `easymtl.open` and `Run.model` give one.
+
+    Example:
+        >>> easymtl.open("models/shop")
+        <Model models/shop/checkpoints/step-000000020: step 20, "click", "buy">
 
     Attributes:
         config: what it is of.
         source: the folder of the checkpoint or SavedModel.
         step: updates that its weights have had.
-        notes: sentences about parts of packages that are of another major version than when it was trained.
+        tables: on which it was trained and evaluated, where these are in memory, by "train" and "eval".
     """
 
-    def __init__(
-        self,
-        config: Config,
-        scorer: Scorer,
-        source: Path,
-        step: int,
-        ranker: Ranker | None = None,
-        notes: Sequence[str] = (),
-    ):
-        self.notes = tuple(notes)
-        self.config = config
-        self.source = source
-        self.step = step
-        self._scorer = scorer
-        self._ranker = ranker
-
-    @classmethod
-    def of_checkpoint(cls, config: Config, checkpoint: Checkpoint) -> "Model":
-        """Returns the model of a checkpoint.
-
-        Raises:
-            UserError: it is damaged, or of another model.
-        """
-        ranker = load_ranker(config.pipeline, checkpoint)
-        notes = version_notes(config.pipeline, checkpoint.state())
-        return cls(config, RankerScorer(ranker, tf.float32), checkpoint.path, checkpoint.step, ranker, notes)
-
-    @classmethod
-    def of_export(cls, config: Config, folder: str | Path) -> "Model":
-        """Returns the model of a SavedModel, or of the newest of a folder with numbered ones.
-
-        Raises:
-            UserError: there is none, or it cannot be loaded.
-        """
-        path = newest_export(folder)
-        return cls(config, SavedModelScorer(path, config.pipeline), path, step_of_export(path))
-
-    @cached_property
-    def tasks(self) -> Sequence[Task]:
-        """Returns the tasks, one for each tower."""
-        return self._ranker.tasks if self._ranker else build_tasks(self.config.pipeline)
-
-    def evaluate_files(
-        self,
-        paths: str | None = None,
-        declared: Pipeline | None = None,
-        collectors: Sequence[Collector] = (),
-        with_uncalibrated: bool = False,
-    ) -> EvaluationResult:
-        """Evaluates on files, by default on the config's evaluation data.
+    def predict(self, data: Data, keep: Sequence[str] = ()) -> pd.DataFrame:
+        """Returns the scores of rows, which need no labels.
 
         Args:
-            paths: a comma list of globs, folders and files.
-            declared: the config with further columns, which collectors ask for.
-            collectors: are shown each batch.
-            with_uncalibrated: whether tasks with a `post_calibration` are measured without it, too.
-
-        Raises:
-            UserError: the files cannot be read, or have no row.
-        """
-        return evaluate(
-            declared or self.config.pipeline,
-            self.tasks,
-            self._scorer,
-            paths,
-            collectors=collectors,
-            with_uncalibrated=with_uncalibrated,
-        )
-
-    def write_scores(
-        self, paths: str, output: str | Path, keep: Sequence[str] = (), tell: Callable[[str], None] = print
-    ) -> tuple[str, int]:
-        """Scores all rows in order into a Parquet file; returns the file and the number of rows.
-
-        Args:
-            paths: a comma list of globs, folders and files.
-            output: the file, local or remote.
+            data: a table or paths.
             keep: columns of the data that stand in front of the scores.
-            tell: is told of rows that have no scores.
+
+        Returns:
+            A row for each of the data, in order, under the index of a pandas DataFrame; a column for each output,
+            sorted by name. Outputs of several numbers a row are arrays. Rows that `data_config.ignore_error` leaves out
+            are NaN where the data are a table; of files they are not there.
 
         Raises:
-            UserError: the data cannot be read, a kept column does not exist, or the file cannot be written.
-        """
-        return predictions.predict(self.config.pipeline, self._scorer, paths, output, keep, tell)
+            UserError: the data cannot be read, or a kept column does not exist.
 
-    def rank_features(
+        Example:
+            >>> scores = model.predict(rows)
+            >>> list(scores), len(scores) == len(rows)
+            (['logits_buy', 'logits_click', 'probs_buy', 'probs_click'], True)
+        """
+        return score_frame(self.config.pipeline, self._scorer, data, keep)
+
+    def evaluate(self, data: Data = None, by: str | Sequence[str] = ()) -> Evaluation:
+        """Evaluates on rows with labels.
+
+        Args:
+            data: a table or paths; None for the config's evaluation data.
+            by: columns by whose values metrics are told, too; the data may have ones that the config does not declare.
+
+        Raises:
+            UserError: the data cannot be read, have no row, or lack a column.
+
+        Example:
+            >>> result = model.evaluate(rows, by="city")
+            >>> sorted(result.metrics)[:2]
+            ['auc_buy', 'auc_click']
+            >>> list(result.segments)[:4]
+            ['column', 'value', 'rows', 'task']
+        """
+        columns = [by] if isinstance(by, str) else list(by)
+        with self._paths(data, "eval", columns) as paths:
+            declared = declare_columns(self.config.pipeline, paths, columns, "by")
+            rows = ScoredRows(self.tasks, columns)
+            result = self.evaluate_files(paths, declared, [rows] if columns else [])
+            found = [segment for column in columns for segment in segments(rows, column)]
+            return Evaluation(**vars(result), segments=segments_frame(found))
+
+    def explain(
         self,
-        paths: str,
+        data: Data = None,
         metric: str | None = None,
         by: str = "feature",
         repeats: int = 5,
         rows: int = 100_000,
         seed: int = 0,
-        begin: Callable[[int], None] = lambda num_rows: None,
-        tell: Callable[[str], None] = lambda part: None,
-    ) -> Ranking:
-        """Ranks what a model reads by how much worse it scores when that is permuted over rows.
+    ) -> pd.DataFrame:
+        """Returns how much worse each task gets when a feature is that of another row: permutation importance.
 
         Args:
-            paths: the rows, with labels.
-            metric: as `criteria` takes it; None is the first metric of each tower.
-            by: one of `names.IMPORTANCE_WAYS`.
+            data: rows with labels, a table or paths; None for the config's evaluation data.
+            metric: such as "auc", "auc_click" or "loss"; None for the first of each task.
+            by: "feature", or what else is permuted: "field" or "group".
             repeats: permutations of each part.
             rows: read at most.
             seed: of the permutations.
-            begin: is told the number of rows once they are read.
-            tell: is told each part before it is measured.
+
+        Returns:
+            A row for each task and part, the most important first: `task`, `part`, `metric`, `value` of the rows as
+            they are, `loss`, how much worse it is permuted, and `low` to `high`, its 95% interval.
 
         Raises:
-            UserError: it is a SavedModel, an argument is wrong, or the data cannot be read or determine no metric.
+            UserError: the model is an export, an argument is wrong, or the data cannot be read or determine no metric.
+
+        Example:
+            >>> list(model.explain(rows, repeats=1))
+            ['task', 'part', 'metric', 'value', 'loss', 'low', 'high']
         """
-        if self._ranker is None or not isinstance(self._scorer, RankerScorer):
-            raise UserError(
-                f"{self.source}: features are permuted in a checkpoint, not in a SavedModel: open its model_dir."
-            )
-        if by not in IMPORTANCE_WAYS:
-            raise UserError(f'"{by}" is none of {quoted(IMPORTANCE_WAYS)}.{did_you_mean(by, IMPORTANCE_WAYS)}')
-        pipeline = self.config.pipeline
-        judge = Judge(self._scorer, self._ranker.tasks, criteria(pipeline, metric))
-        read = read_rows(pipeline, self._scorer, self._ranker.tasks, paths, rows)
-        begin(len(read))
-        blocks = into_blocks(read, seed)
-        return permutation_importance(self._ranker.feature_set, blocks, judge, by, repeats, seed, tell)
+        with self._paths(data, "eval") as paths:
+            return ranking_frame(self.rank_features(paths, metric, by, repeats, rows, seed))
+
+    def embeddings(self, feature: str, values: Sequence[Any] | None = None, group: str | None = None) -> pd.DataFrame:
+        """Returns the vectors that a feature has learnt for values.
+
+        Args:
+            feature: its name.
+            values: of its column; None for all of its vocabulary, or the numbers below `num_buckets`. Values that share
+                a row of a hash table have one vector.
+            group: the feature group, where the feature has tables of its own in several.
+
+        Returns:
+            The values are the index; as many columns as the vector has numbers.
+
+        Raises:
+            UserError: the model is an export, the feature has no table, or its values are not known.
+
+        Example:
+            >>> model.embeddings("city").shape
+            (3, 4)
+            >>> model.embeddings("item", values=["i1", "i2"]).index.tolist()
+            ['i1', 'i2']
+        """
+        return embedding_frame(self._checkpoint("Embeddings are read from"), feature, values, group)
+
+    @contextmanager
+    def _paths(self, data: Data, name: str, further: Sequence[str] = ()) -> Iterator[str]:
+        """Yields the path of data, of the evaluation data that the model was trained with where there are none."""
+        own = view.eval_input(self.config.pipeline)
+        if data is None and name not in self.tables and not own:
+            raise UserError(f"{self.source}: its config has no eval_input_path. Give data.")
+        given = own if data is None and name not in self.tables else data
+        with data_as_paths({name: given}, self.config.pipeline, further, self.tables) as paths:
+            yield paths[name]

@@ -1,11 +1,83 @@
 """Which model is opened: a checkpoint of a model_dir, or a SavedModel."""
 
-from easymtl.api.model import Model
-from easymtl.checkpoints.restore import find_checkpoint
-from easymtl.config import Config
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from easymtl.api.tensorflow_start import start_tensorflow
+from easymtl.config import Config, load_config
+from easymtl.data.memory import HeldTable
+from easymtl.errors import UserError
+
+if TYPE_CHECKING:
+    from easymtl.api.model import Model
+
+_CONFIG_NAME = "pipeline.config"
 
 
-def open_chosen(config: Config, checkpoint: str = "latest", saved_model: str | None = None) -> Model:
+def open(folder: str | os.PathLike[str], checkpoint: str | int = "latest") -> "Model":
+    """Opens a trained model: that of a model_dir, or an export.
+
+    Args:
+        folder: a model_dir, or the folder of an export, or of several with numbers, of which the newest is opened.
+        checkpoint: of a model_dir: "latest", "best" or a step.
+
+    Raises:
+        UserError: there is no model, or it is damaged.
+
+    Example:
+        >>> easymtl.open("models/shop").step
+        20
+        >>> easymtl.open("models/shop", checkpoint=10).step
+        10
+    """
+    path = Path(folder)
+    if (path / _CONFIG_NAME).is_file():
+        config = load_config(str(path / _CONFIG_NAME)).with_paths(model_dir=str(path))
+        return open_checkpoint(config, str(checkpoint))
+    if not path.is_dir():
+        raise UserError(f"{path}: there is no such folder. Name a model_dir or an export.")
+    if not any(path.glob("saved_model.pb")) and not any(path.glob("*/saved_model.pb")):
+        raise UserError(
+            f"{path}: neither a model_dir, which has a {_CONFIG_NAME}, nor an export, which has a saved_model.pb."
+        )
+    if checkpoint != "latest":
+        raise UserError(f"{path}: an export has one state of the weights. Leave checkpoint out, or open the model_dir.")
+    return _open_export(path)
+
+
+def _open_export(path: Path) -> "Model":
+    start_tensorflow()
+    from easymtl.api.model import Model
+    from easymtl.serving.saved_model_scorer import newest_export
+
+    export = newest_export(path)
+    config_file = export / "assets.extra" / _CONFIG_NAME
+    if not config_file.is_file():
+        raise UserError(f"{export}: there is no {config_file.name} in its assets.extra, by which rows are read.")
+    return Model.of_export(load_config(str(config_file)), export)
+
+
+def open_checkpoint(config: Config, checkpoint: str, tables: Mapping[str, HeldTable] | None = None) -> "Model":
+    """Returns the model of a checkpoint in the model_dir of a config.
+
+    Args:
+        config: names the model_dir.
+        checkpoint: as `find_checkpoint` takes it.
+        tables: on which it was trained and evaluated, where these are in memory.
+
+    Raises:
+        UserError: there is no such checkpoint.
+    """
+    start_tensorflow()
+    from easymtl.api.model import Model
+    from easymtl.checkpoints.restore import find_checkpoint
+
+    return Model.of_checkpoint(config, find_checkpoint(config.pipeline, checkpoint), tables)
+
+
+def open_chosen(config: Config, checkpoint: str = "latest", saved_model: str | None = None) -> "Model":
     """Returns the model that the options of a command choose.
 
     Args:
@@ -17,5 +89,7 @@ def open_chosen(config: Config, checkpoint: str = "latest", saved_model: str | N
         UserError: there is no such checkpoint or SavedModel.
     """
     if saved_model:
+        from easymtl.api.model import Model
+
         return Model.of_export(config, saved_model)
-    return Model.of_checkpoint(config, find_checkpoint(config.pipeline, checkpoint))
+    return open_checkpoint(config, checkpoint)

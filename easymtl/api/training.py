@@ -1,23 +1,29 @@
 """A training from its checks to its export, for commands and for programs."""
 
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
+from easymtl.api.configs import load
 from easymtl.api.data_files import require_files
+from easymtl.api.data_input import Data, data_as_paths, held_tables
 from easymtl.api.overwriting import require_apart_from_training
 from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.checkpoints.lock import TrainingLock
 from easymtl.config import Config, view
 from easymtl.config.starting_weights import has_checkpoint, require_starting_weights
-from easymtl.errors import UserError
+from easymtl.data.memory import HeldTable
+from easymtl.errors import StopTraining, UserError
+from easymtl.protos.data_pb2 import DatasetConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.serving.formats.packages import require_packages
 from easymtl.serving.warmup_file import require_own_warmup
 
 if TYPE_CHECKING:
+    from easymtl.api.run import Run
     from easymtl.reporting.console import Console
     from easymtl.training.events import Event, Listener
     from easymtl.training.result import TrainingResult
@@ -144,3 +150,101 @@ def _is_done(pipeline: Pipeline, result: "TrainingResult") -> str:
     if settings.dead_line:
         limit += f" (dead_line {settings.dead_line})"
     return f"Nothing is left to train at step {step}: {limit}. Raise it to train on."
+
+
+class Callbacks:
+    """Hands events to callbacks, and asks the training to stop when one of them raises `StopTraining`."""
+
+    def __init__(self, callbacks: Sequence["Listener"]):
+        self._callbacks = callbacks
+        self._is_received = False
+
+    def __enter__(self) -> "Callbacks":
+        """Returns itself."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Has nothing to give back."""
+
+    def __call__(self, event: "Event") -> None:
+        """Tells each of them, also those behind one that stops the training."""
+        for callback in self._callbacks:
+            try:
+                callback(event)
+            except StopTraining:
+                self._is_received = True
+
+    def is_received(self) -> bool:
+        """Returns whether one has asked to stop."""
+        return self._is_received
+
+
+def train(
+    config: Config | str | os.PathLike[str],
+    train: Data = None,
+    eval: Data = None,
+    *,
+    model_dir: str | os.PathLike[str] | None = None,
+    callbacks: Sequence["Listener"] = (),
+    continue_train: bool = True,
+    new_data: bool = False,
+    verbose: bool = True,
+) -> "Run":
+    """Trains the model of a config, or goes on with an earlier training in its model_dir.
+
+    It does what `easymtl train` does: evaluates at checkpoints, keeps a history, exports at the end what
+    `export_config.exporter_type` names. A model_dir that a table in memory has trained can be evaluated and exported by
+    commands, with files.
+
+    Args:
+        config: a `Config`, or the path of one.
+        train: training data in place of the config's: a DataFrame of pandas or polars, a table of pyarrow, or paths.
+        eval: evaluation data in place of the config's.
+        model_dir: in place of the config's.
+        callbacks: each is called with every event of `easymtl.training.events`. One that raises
+            `easymtl.StopTraining` ends the training behind the step that is being made; a checkpoint is saved.
+        continue_train: whether to go on from a checkpoint in the model_dir; otherwise there must be none.
+        new_data: whether to train on with other data than those of the checkpoint, from their beginning.
+        verbose: whether to print what `easymtl train` prints.
+
+    Raises:
+        UserError: the config or the data are wrong, or the model_dir is of another model, of other data, or in use.
+
+    Example:
+        >>> run = easymtl.train("shop.config", train=rows, eval=rows, model_dir="runs/first", verbose=False)
+        >>> run.model_dir.name, run.step
+        ('first', 20)
+    """
+    config = config if isinstance(config, Config) else load(config)
+    data = {"train": train, "eval": eval}
+    if config.pipeline.data_config.input_type == DatasetConfig.DummyInput and (train is not None or eval is not None):
+        raise UserError(
+            f"{config.where('data_config.input_type')}: data_config.input_type is DummyInput, which makes rows up: the "
+            "data would not be read. Leave input_type out, or give no data."
+        )
+    tables = held_tables(data, config.pipeline)
+    with data_as_paths(data, config.pipeline, held=tables) as paths:
+        given = {f"{name}_input_path": path for name, path in paths.items()}
+        if model_dir is not None:
+            given["model_dir"] = os.fspath(model_dir)
+        config = config.with_paths(**given)
+        with ready_to_train(config, continue_train):
+            return _train(config, Callbacks(callbacks), tables, new_data, verbose)
+
+
+def _train(
+    config: Config, callbacks: Callbacks, tables: Mapping[str, HeldTable], new_data: bool, verbose: bool
+) -> "Run":
+    from easymtl.api.run import Run
+    from easymtl.reporting.console import Console
+    from easymtl.reporting.terminal import open_terminal
+
+    terminal = open_terminal()
+    terminal.quiet = not verbose
+    with Console(view.result_rows(config.pipeline), config.pipeline.model_dir, terminal) as console:
+        result = run_training(config, console, callbacks, [callbacks], new_data)
+        if result.is_stopped:
+            console.terminal.print(
+                f"Stopped by a callback at step {result.step}, saved in {result.checkpoint.path}.", soft_wrap=True
+            )
+        return Run(config, result, tables)

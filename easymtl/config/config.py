@@ -1,7 +1,7 @@
 """From the text or the message of a config, and overrides, to a checked `Config`."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from google.protobuf import text_format
@@ -19,6 +19,8 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 
 _LARGEST_BYTES = 64 * 2**20
 _IN_PYTHON = "the config made in Python"
+IN_MEMORY = "memory://train"
+"""The path of a table that a program has yet to give."""
 
 
 @dataclass(repr=False)
@@ -29,6 +31,10 @@ class Config:
         pipeline: The message, overrides applied, with the chosen tasks alone.
         path: The file it was read from.
         notes: Sentences about what is legal and yet deserves a word: ignored fields, unused features.
+
+    Example:
+        >>> easymtl.load("shop.config")
+        <Config shop.config: mmoe, "click", "buy">
     """
 
     pipeline: Pipeline
@@ -41,7 +47,7 @@ class Config:
         """Returns the config of a message that was made in Python, checked as a file is.
 
         Args:
-            pipeline: The message; it is left as it is.
+            pipeline: The message; it is left as it is. One without train_input_path is for a table in memory.
             overrides: As `easymtl.load` takes them.
 
         Raises:
@@ -53,7 +59,33 @@ class Config:
             >>> easymtl.Config.of(pipeline).pipeline.train_config.num_steps
             20
         """
-        return parse_config(text_format.MessageToString(pipeline, as_utf8=True), _IN_PYTHON, overrides)
+        complete = Pipeline(train_input_path=IN_MEMORY) if not view.train_input(pipeline) else Pipeline()
+        complete.MergeFrom(pipeline)
+        return parse_config(text_format.MessageToString(complete, as_utf8=True), _IN_PYTHON, overrides)
+
+    def with_paths(self, **paths: str) -> "Config":
+        """Returns this config with other paths, checked again; the places of fields stay.
+
+        Args:
+            paths: `train_input_path`, `eval_input_path`, `model_dir` and what else of the message is a text.
+
+        Raises:
+            ConfigError: Something is wrong now.
+
+        Example:
+            >>> easymtl.load("shop.config").with_paths(model_dir="runs/second").pipeline.model_dir
+            'runs/second'
+        """
+        pipeline = Pipeline()
+        pipeline.CopyFrom(self.pipeline)
+        for name, path in paths.items():
+            setattr(pipeline, name, path)
+        stale = {str(note) for note in validate(self.pipeline, Findings(self.places)).notes}
+        checked = validate(pipeline, Findings(self.places))
+        if checked.problems:
+            raise ConfigError(self.path, checked.problems)
+        notes = [*(note for note in self.notes if note not in stale), *map(str, sorted(checked.notes, key=_order))]
+        return replace(self, pipeline=pipeline, notes=notes)
 
     def __str__(self) -> str:
         """Returns the resolved config as text."""
@@ -66,6 +98,10 @@ class Config:
         """Returns `x.config:41` for a path such as `model_config.dbmtl.task_towers[1].label_name`.
 
         A field that is not written answers with the message around it, an overridden one with `--set`.
+
+        Example:
+            >>> easymtl.load("shop.config").where("model_dir")
+            'shop.config:4'
         """
         return self.places.where(field_path)
 

@@ -56,8 +56,8 @@ def overrides_of_values(values: Mapping[str, Any]) -> list[str]:
     """Returns the overrides that paths and values of a program stand for, in their order.
 
     Args:
-        values: `train_config.num_steps` -> a text as `--set` takes it, a number, True, False, None for an empty value, a
-            list of such, a map of the fields below, or a message.
+        values: `train_config.num_steps` -> a text as `--set` takes it, a number, True, False, None for an empty
+            value, a list of such, a map of the fields below, or a message.
 
     Raises:
         UserError: a value is none of these.

@@ -79,7 +79,7 @@ def held_table(address: str) -> HeldTable:
         raise UserError(
             f'Input path "{address}": this was a table in the memory of the program that trained, and is not '
             f"here.{known} Name files in its place: with --input, or by train_input_path and eval_input_path "
-            "(--set eval_input_path=...)."
+            "(--set eval_input_path=...); in Python, give the data."
         )
     return held
 

@@ -114,7 +114,9 @@ def describe(paths: str, data_config: DatasetConfig) -> list[tuple[str, str | No
     files, kind = _files(paths, data_config)
     folders = partition_names(files[0], data_config)
     if kind == _TABLE and files[0].held:
-        return [(field.name, str(field.type)) for field in files[0].held.table.schema]
+        held = files[0].held
+        own: list[tuple[str, str | None]] = [(field.name, str(field.type)) for field in held.table.schema]
+        return own + [(name, "not read") for name in held.other_names]
     if kind == _PARQUET:
         with open_parquet(files[0]) as opened:
             columns: list[tuple[str, str | None]] = [(field.name, str(field.type)) for field in opened.schema_arrow]

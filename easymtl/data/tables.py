@@ -18,7 +18,7 @@ def is_table(data: object) -> bool:
     return isinstance(data, pa.Table) or any(hasattr(data, name) for name in _INTERFACES)
 
 
-def hold_table(data: Any, name: str, wanted: Collection[str]) -> HeldTable:
+def hold_table(data: Any, name: str, wanted: Collection[str] | None = None) -> HeldTable:
     """Returns a table with those columns that may be read; numbers and texts are not copied where Arrow can avoid it.
 
     The index of a pandas DataFrame is no column. NaN of pandas is a missing value, as it is when pandas writes Parquet.
@@ -26,7 +26,7 @@ def hold_table(data: Any, name: str, wanted: Collection[str]) -> HeldTable:
     Args:
         data: a DataFrame of pandas or polars, a table or record batch of Arrow, or what else has `__arrow_c_stream__`.
         name: by which messages know it.
-        wanted: the columns that may be read; what the others hold does not matter.
+        wanted: the columns that may be read, None for all; what the others hold does not matter.
 
     Raises:
         UserError: it is no table, or a wanted column has values of several types.
@@ -59,8 +59,9 @@ def is_pandas(data: object) -> bool:
     return pandas is not None and isinstance(data, pandas.DataFrame)
 
 
-def _places(names: Sequence[str], wanted: Collection[str], name: str) -> list[int]:
+def _places(names: Sequence[str], wanted: Collection[str] | None, name: str) -> list[int]:
     """Returns the places of the wanted columns."""
+    wanted = names if wanted is None else wanted
     twice = [column for column in dict.fromkeys(names) if column in wanted and names.count(column) > 1]
     if twice:
         raise UserError(f'table "{name}": has several columns of the name {quoted(twice)}. Rename all but one.')

@@ -133,11 +133,11 @@ def draft_config(
     judged = open_table(evaluation, columns, wanted) if evaluation is not None else None
     seen = seen_shares(profile, judged, _id_columns(profile)) if judged is not None else None
     rest = existing.rest(profile, roles) if existing else set()
-    sizes = sizes_of(preset, num_rows, has_rare_ids=False)
+    sizes = sizes_of(preset, num_rows)
     features = draft_features(profile, {*wanted, *rest}, roles, sizes.width, seen, existing is not None)
     if told:
         told.refine(features)
-    sizes = sizes_of(preset, num_rows, _has_rare_ids(features, profile))
+    sizes = sizes_of(preset, num_rows, _has_rare_ids(features, profile), bool(features.blocks))
     places = _Paths(
         train=files[0] if files else table.paths,
         evaluation=files[1] if files else (judged.paths if judged is not None else ""),

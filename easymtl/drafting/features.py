@@ -67,8 +67,10 @@ def draft_features(
                 features.drafts[name] = draft
     ids = [name for name, draft in features.drafts.items() if draft.num_ids]
     lists = [name for name, column in candidates.items() if column.is_list]
-    features.blocks, about = find_blocks(profile, lists, ids)
+    features.blocks, about = find_blocks(profile, lists, ids, roles.left_out)
     for name in lists:
+        if name in roles.left_out:
+            continue
         block = next((block for block in features.blocks if name in block.histories), None)
         draft = draft_list(candidates[name], profile, width, block, about.get(name, ""))
         if draft is None:

@@ -50,8 +50,8 @@ def _are_amounts(column: ColumnProfile, sample: pa.ChunkedArray) -> bool:
     Ids are spread evenly over their range, and how often one occurs says nothing of the next.
     """
     values, counts = numbers_of(column, sample)
-    middle = (float(np.median(values)) - values[0]) / max(values[-1] - values[0], 1)
-    if not _EVEN[0] < middle < _EVEN[1]:
+    low, middle, high = (np.quantile(values, [0.25, 0.5, 0.75]) - values[0]) / max(values[-1] - values[0], 1)
+    if not _EVEN[0] < middle < _EVEN[1] or high - low < _EVEN[0]:
         return True
     logs = np.log(counts)
     if counts.mean() < _FEWEST_COUNTS or np.ptp(logs) == 0:

@@ -20,6 +20,7 @@ from easymtl.protos.feature_pb2 import FeatureConfig
 
 _OVERLAP, _OVERLAP_OF_NAMESAKES = 0.5, 0.2
 _MANY = 1000
+_FEWEST_ROWS_OF_KEY = 5
 _MOST_STEPS = 50
 
 
@@ -38,13 +39,19 @@ class Block:
     keys: list[str] = field(default_factory=list)
 
 
-def find_blocks(profile: Profile, lists: Sequence[str], ids: Sequence[str]) -> tuple[list[Block], dict[str, str]]:
+def find_blocks(
+    profile: Profile, lists: Sequence[str], ids: Sequence[str], left_out: dict[str, str]
+) -> tuple[list[Block], dict[str, str]]:
     """Returns the histories that attention reads, and the id column whose values each history holds.
+
+    A history of rare ids beside one of frequent ones, items beside their categories, is left out: few candidates have
+    an id that was learnt, and attention to the others would be attention to noise.
 
     Args:
         profile: of the data.
         lists: columns of lists that something may read.
         ids: columns of ids, of which each row has one.
+        left_out: gets the columns that are left out, and why.
     """
     # Tags of the row, too, may be what the tags of earlier steps are compared with.
     tags = [
@@ -55,17 +62,40 @@ def find_blocks(profile: Profile, lists: Sequence[str], ids: Sequence[str]) -> t
         keys = [*ids, *tags] if names.is_history(name) else ids
         if key := _key(profile, name, keys):
             about[name] = key
+    about, rare = _without_rare(profile, about)
+    left_out.update(rare)
     groups: dict[str, list[str]] = {}
     for name in lists:
+        if name in rare:
+            continue
         groups.setdefault(profile.lengths.get(name, name), []).append(name)
     blocks = []
     for members in groups.values():
         keyed = [name for name in members if name in about]
         if keyed and (len(members) > 1 or names.is_history(members[0]) or profile.columns[members[0]].longest > 5):
             keys = list(dict.fromkeys(about[name] for name in keyed))
-            blocks.append(Block(_block_name(members), members, keys))
+            # Attention compares the numbers of keys and steps place by place: they stand in one order.
+            first = [name for key in keys for name in keyed if about[name] == key][: len(keys)]
+            blocks.append(Block(_block_name(members), [*first, *(one for one in members if one not in first)], keys))
     in_blocks = {name for block in blocks for name in block.histories}
     return blocks, {name: key for name, key in about.items() if name in in_blocks}
+
+
+def _without_rare(profile: Profile, about: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Returns histories with what they are about, and why others are left out."""
+    rare = {name for name, key in about.items() if _rows_per(profile.columns[key]) < _FEWEST_ROWS_OF_KEY}
+    frequent = {profile.lengths.get(name) for name in about.keys() - rare}
+    reasons = {
+        name: f'of "{about[name]}", whose values have {_rows_per(profile.columns[about[name]]):.1f} rows each: too few '
+        "to compare steps with; other columns tell of the same steps"
+        for name in about
+        if name in rare and profile.lengths.get(name) in frequent
+    }
+    return {name: key for name, key in about.items() if name not in reasons}, reasons
+
+
+def _rows_per(column: ColumnProfile) -> float:
+    return column.num_values / max(column.num_distinct, 1)
 
 
 def _block_name(members: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from easymtl.errors import UserError, did_you_mean
 
 PRESETS = ("small", "strong")
 _SAMPLES = 1_000_000
-_MOST_EPOCHS, _EPOCHS_OF_IDS = 12, 1
+_MOST_EPOCHS, _EPOCHS_OF_IDS, _EPOCHS_OF_HISTORIES = 8, 1, 4
 _BATCHES = (
     (0, 64),
     (5_000, 128),
@@ -59,13 +59,14 @@ class Sizes:
         return max(math.ceil(self.steps / max(self.epochs, 10)), 20)
 
 
-def sizes_of(preset: str, num_rows: int, has_rare_ids: bool) -> Sizes:
+def sizes_of(preset: str, num_rows: int, has_rare_ids: bool = False, has_histories: bool = False) -> Sizes:
     """Returns the sizes for a number of training rows.
 
     Args:
         preset: `small` or `strong`.
         num_rows: of the training data.
         has_rare_ids: whether there are ids with few rows each, which are learnt by heart in a second pass.
+        has_histories: whether histories are read, by which users are learnt by heart in some passes.
 
     Raises:
         UserError: there is no such preset.
@@ -77,8 +78,11 @@ def sizes_of(preset: str, num_rows: int, has_rare_ids: bool) -> Sizes:
     epochs = int(min(max(_SAMPLES / max(num_rows, 1), 1), _MOST_EPOCHS))
     if has_rare_ids:
         epochs = min(epochs, _EPOCHS_OF_IDS)
+    elif has_histories:
+        epochs = min(epochs, _EPOCHS_OF_HISTORIES)
     elif is_strong:
-        epochs = min(2 * epochs, 20)
+        epochs = min(2 * epochs, 16)
     dropout = 0.5 if epochs >= 6 else (0.2 if epochs >= 3 else 0.0)
-    units = ((256, 128), (128, 64)) if is_strong else ((128,), (64,))
-    return Sizes(num_rows, 16 if is_strong else 8, 6 if is_strong else 4, *units, dropout, epochs, batch_size)
+    units = ((512, 256), (128, 64)) if is_strong else ((256,), (64,))
+    width, experts = (16, 6) if is_strong else (8, 4)
+    return Sizes(num_rows, width, experts, units[0], units[1], dropout, epochs, batch_size)

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -101,15 +101,34 @@ def _tell_of_lost_rows(source: Source, tell: Callable[[str], None]) -> None:
         )
 
 
+def scores_of(
+    pipeline: Pipeline, scorer: Scorer, paths: str, keep: Sequence[str] = (), tell: Callable[[str], None] = print
+) -> pa.Table:
+    """Returns what `predict` writes: the kept columns and the scores of all rows, in order.
+
+    Raises:
+        UserError: the data cannot be read or have no row, or a kept column does not exist.
+    """
+    with evaluation_feed(pipeline, scorer.encoder(keep, with_numbers=False), paths) as feed:
+        tables = list(_scored(feed, scorer))
+    _tell_of_lost_rows(feed.source, tell)
+    return pa.concat_tables(tables)
+
+
+def _scored(feed: Feed, scorer: Scorer) -> Iterator[pa.Table]:
+    """Yields the kept columns and the scores of each batch."""
+    for batch in feed:
+        scores, _ = scorer.score(batch.rows)
+        kept = {field: _plain(column) for field, column in kept_columns(batch.rows).items()}
+        _check_names(kept, scores)
+        yield pa.table({**kept, **{name: _arrow(value) for name, value in sorted(scores.items())}})
+
+
 def _write(draft: Path, feed: Feed, scorer: Scorer) -> int:
     writer: pq.ParquetWriter | None = None
     num_rows = 0
     try:
-        for batch in feed:
-            scores, _ = scorer.score(batch.rows)
-            kept = {field: _plain(column) for field, column in kept_columns(batch.rows).items()}
-            _check_names(kept, scores)
-            table = pa.table({**kept, **{name: _arrow(value) for name, value in sorted(scores.items())}})
+        for table in _scored(feed, scorer):
             writer = writer or pq.ParquetWriter(draft, table.schema)
             writer.write_table(table)
             num_rows += table.num_rows

@@ -176,8 +176,9 @@ def test_rows_that_do_not_fit_are_left_out_where_the_config_says_so(config):
 
 
 def test_a_table_is_described_by_its_types(config):
-    with tables_as_paths({"x": hold_table(frame(), "train", ["age", "tags"])}) as paths:
-        assert dict(describe(paths["x"], config.data_config)) == {"tags": "list<item: string>", "age": "int64"}
+    with tables_as_paths({"x": hold_table(frame()[["age", "tags", "strange"]], "train", ["age", "tags"])}) as paths:
+        found = dict(describe(paths["x"], config.data_config))
+        assert found == {"tags": "list<item: string>", "age": "int64", "strange": "not read"}
 
 
 def test_an_address_ends_with_its_block(config):

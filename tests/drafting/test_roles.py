@@ -93,7 +93,7 @@ def test_what_is_kept(name, values):
 
 
 def test_a_column_that_nearly_tells_the_label_is_noted():
-    wrong = np.arange(ROWS) % 200 == 0
+    wrong = np.arange(ROWS) % 101 == 0
     (note,) = roles_of(hint=pa.array(np.where(wrong, 1 - CLICK, CLICK))).notes
     assert "--ignore hint" in note
 

@@ -1,0 +1,72 @@
+"""Configs for programs: read from files, or drafted for data."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from easymtl.api.data_input import Data, as_path, is_path
+from easymtl.config import Config, parse_config
+from easymtl.config.config import read_text
+from easymtl.config.edits import overrides_of_values
+from easymtl.data.memory import SCHEME
+from easymtl.data.tables import hold_table
+
+Overrides = Mapping[str, Any] | Sequence[str]
+
+
+def load(path: str | os.PathLike[str], overrides: Overrides = (), tasks: Sequence[str] | None = None) -> Config:
+    """Reads, overrides and checks a config.
+
+    Args:
+        path: a text-format file, see docs/config.md.
+        overrides: of fields: `{"train_config.num_steps": 100}`, or `["train_config.num_steps=100"]` as after `--set`. A
+            value is a text as `--set` takes it, a number, True or False, a list of such, a map of the fields below, or
+            a protobuf message.
+        tasks: the config with these task towers alone; None keeps all.
+
+    Raises:
+        UserError: the config is wrong; the text lists all that was found, by line.
+
+    Example:
+        >>> config = easymtl.load("shop.config", {"train_config.num_steps": 100})
+        >>> config.pipeline.train_config.num_steps
+        100
+    """
+    return parse_config(read_text(os.fspath(path)), os.fspath(path), overrides, tasks)
+
+
+def init(
+    data: Data, labels: Sequence[str], evaluation: Data = None, overrides: Overrides = (), **choices: Any
+) -> Config:
+    """Drafts a config for data: types, features, sizes, tasks and metrics, as `easymtl init` does.
+
+    Args:
+        data: a table or paths, with labels.
+        labels: columns that are to be predicted.
+        evaluation: rows to judge by, as `data`; a table in memory is not divided into both.
+        overrides: of fields of the draft, as `load` takes them.
+        choices: what else `easymtl.drafting.draft_config` takes, such as `model="mmoe"`.
+
+    Returns:
+        The config; its `notes` say what the draft was unsure of.
+
+    Raises:
+        UserError: the data cannot be read, or a label is not there.
+    """
+    from easymtl.drafting import draft_config
+
+    given = {"train": data, "eval": evaluation}
+    sources = {name: None if one is None else _source(one, name) for name, one in given.items()}
+    draft = draft_config(sources["train"], list(labels), evaluation=sources["eval"], **choices)
+    in_memory = [f"{name}_input_path={SCHEME}{name}" for name, one in sources.items() if isinstance(one, pa.Table)]
+    if isinstance(overrides, Mapping):
+        overrides = overrides_of_values(overrides)
+    config = parse_config(draft.text, "the drafted config", [*in_memory, *overrides])
+    config.notes.extend(str(note) for note in draft.notes)
+    return config
+
+
+def _source(data: Data, name: str) -> str | pa.Table:
+    return as_path(data) if is_path(data) else hold_table(data, name).table

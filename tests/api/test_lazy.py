@@ -1,0 +1,40 @@
+"""What `import easymtl` offers, and that it costs nothing until it is used."""
+
+import subprocess
+import sys
+
+import pytest
+
+import easymtl
+
+
+def run(program: str) -> str:
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_importing_it_imports_nothing_heavy():
+    heavy = {"tensorflow", "pandas", "pyarrow", "numpy", "sklearn", "rich", "google.protobuf", "polars", "matplotlib"}
+    assert run(f"import sys, easymtl; print(*sorted(set(sys.modules) & {heavy!r}))").split() == []
+
+
+def test_configs_and_their_errors_need_no_tensorflow():
+    program = (
+        "import sys, easymtl\n"
+        "config = easymtl.load('samples/configs/dbmtl_on_livestream.config', {'train_config.num_steps': 7})\n"
+        "assert config.pipeline.train_config.num_steps == 7\n"
+        "try: easymtl.train(config, train='nowhere/*.csv')\n"
+        "except easymtl.UserError as error: assert 'nowhere' in str(error)\n"
+        "else: raise AssertionError\n"
+        "print('tensorflow' in sys.modules)"
+    )
+    assert run(program).strip() == "False"
+
+
+def test_every_name_is_there_and_no_other():
+    assert sorted(easymtl.__all__) == easymtl.__all__ and set(easymtl.__all__) <= set(dir(easymtl))
+    for name in easymtl.__all__:
+        assert getattr(easymtl, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'trian'"):
+        _ = easymtl.trian

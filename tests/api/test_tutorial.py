@@ -1,0 +1,29 @@
+"""The notebook of the tutorial runs as it stands, here on a few made-up rows of its columns."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from google.protobuf import text_format
+from nbclient import NotebookClient
+
+from easymtl.protos.pipeline_pb2 import Pipeline
+from tests.verbs.sample_rows import write_rows
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.slow
+def test_the_tutorial_runs(tmp_path, monkeypatch):
+    config = ROOT / "samples" / "configs" / "mmoe_on_census.config"
+    pipeline = text_format.Parse(config.read_text(), Pipeline())
+    for seed, (part, rows) in enumerate({"train": 500, "eval": 200}.items()):
+        write_rows(pipeline, tmp_path / f"{part}.parquet", rows, seed)
+    monkeypatch.setenv("EASYMTL_TUTORIAL_DATA", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    notebook = nbformat.read(ROOT / "docs" / "tutorial.ipynb", 4)
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    results = [output.data for cell in notebook.cells for output in cell.get("outputs", []) if "data" in output]
+    assert sum("image/png" in data for data in results) == 1
+    assert results[-1]["text/plain"] == "True"
+    assert (tmp_path / "model_dir" / "tutorial" / "history.jsonl").is_file()

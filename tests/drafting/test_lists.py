@@ -1,0 +1,101 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from easymtl.drafting import draft_config
+from easymtl.drafting.separators import text_separator
+from easymtl.protos.feature_pb2 import FeatureConfig
+
+RANDOM = np.random.default_rng(0)
+ROWS = 1500
+
+
+def some(words, most=6):
+    return [list(RANDOM.choice(words, RANDOM.integers(1, most))) for _ in range(ROWS)]
+
+
+@pytest.mark.parametrize(
+    ("texts", "separator"),
+    [
+        (["|".join(tags) for tags in some(list("abcdefgh"))], "|"),
+        (["\x01".join(tags) for tags in some(list("abcdefgh"))], "\x01"),
+        ([",".join(tags) for tags in some(list("abcdefgh"))], ","),
+        (["Sales, retail", "Sales, other", "Other, retail"] * 500, None),
+        ([f"{n}|{n + 1}" for n in range(0, 2 * ROWS, 2)], None),
+        (["one", "two"] * 750, None),
+        (["A long sentence; with a clause" + "x" * n for n in range(100)], None),
+        ([None, ""] * 700, None),
+    ],
+)
+def test_what_separates_values(texts, separator):
+    assert text_separator(pa.array(texts, pa.string())) == separator
+
+
+def drafted(**columns):
+    table = pa.table({"click": RANDOM.integers(0, 2, ROWS), **columns})
+    draft = draft_config(table, ["click"])
+    return {feature.input_names[0]: feature for feature in draft.pipeline.feature_config.features}, draft
+
+
+def test_lists_share_the_table_of_what_they_are_about():
+    items = [f"i{n}" for n in range(200)]
+    history = some(items, 9)
+    features, draft = drafted(
+        item_id=RANDOM.choice(items, ROWS).tolist(),
+        city=RANDOM.choice([f"c{n}" for n in range(200)], ROWS).tolist(),
+        clicked_seconds=[[float(len(one)) for one in steps] for steps in history],
+        clicked_items=history,
+    )
+    (block,) = draft.pipeline.model_config.feature_groups[0].sequence_features
+    # The history of the key stands first: attention compares their numbers place by place.
+    assert list(block.seq_att_map[0].key) == ["item_id"]
+    assert list(block.seq_att_map[0].hist_seq) == ["clicked_items", "clicked_seconds"]
+    one, other = features["item_id"], features["clicked_items"]
+    assert one.embedding_name == other.embedding_name
+    assert (one.hash_bucket_size, one.embedding_dim) == (other.hash_bucket_size, other.embedding_dim)
+    assert features["clicked_seconds"].sub_feature_type == FeatureConfig.RawFeature
+    assert not features["city"].embedding_name
+
+
+def test_histories_of_other_lengths_are_blocks_of_their_own():
+    items = [f"i{n}" for n in range(200)]
+    _, draft = drafted(item_id=RANDOM.choice(items, ROWS).tolist(), seen_items=some(items, 9), liked_items=some(items, 9))
+    blocks = draft.pipeline.model_config.feature_groups[0].sequence_features
+    assert [list(block.seq_att_map[0].hist_seq) for block in blocks] == [["seen_items"], ["liked_items"]]
+
+
+def test_lists_that_are_about_nothing_are_tags():
+    features, _ = drafted(topics=some([f"t{n}" for n in range(300)]), codes=[[1, 2, 3]] * ROWS)
+    assert features["topics"].feature_type == FeatureConfig.TagFeature
+    assert features["topics"].combiner == "mean"
+
+
+def test_numbers_of_one_length_are_vectors_and_others_their_mean():
+    lengths = RANDOM.integers(0, 5, ROWS)
+    features, _ = drafted(
+        vector=RANDOM.normal(size=(ROWS, 5)).tolist(), scores=[RANDOM.normal(size=n).tolist() for n in lengths]
+    )
+    assert features["vector"].raw_input_dim == 5
+    assert (features["scores"].combiner, features["scores"].seq_multi_sep) == ("mean", "|")
+
+
+def test_what_separates_a_list_stands_in_none_of_its_items():
+    words = ["a|b", "c;d", "e", "f"]
+    features, _ = drafted(topics=some(words))
+    assert features["topics"].separator not in {"|", ";"} and features["topics"].separator
+
+
+def test_rare_ids_are_not_compared_where_others_tell_of_the_same_steps():
+    items = np.array([f"i{n}" for n in range(1500)])
+    kinds = np.array([f"k{n}" for n in range(60)])
+    places = [RANDOM.integers(0, 1500, RANDOM.integers(1, 8)) for _ in range(ROWS)]
+    own = RANDOM.integers(0, 1500, ROWS)
+    columns = {
+        "item_id": items[own].tolist(),
+        "item_kind": kinds[own % 60].tolist(),
+        "seen_items": [items[one].tolist() for one in places],
+        "seen_kinds": [kinds[one % 60].tolist() for one in places],
+    }
+    features, draft = drafted(**columns)
+    assert "seen_items" not in features and "too few to compare steps with" in draft.text
+    assert "seen_kinds" in features

@@ -1,0 +1,68 @@
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from easymtl.cli import main
+from easymtl.config import load_config
+
+RANDOM = np.random.default_rng(0)
+
+
+@pytest.fixture
+def shop(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = 600
+    age = RANDOM.integers(18, 80, rows)
+    table = {
+        "age": age,
+        "city": RANDOM.choice(["a", "b", "c"], rows),
+        "click": (RANDOM.random(rows) < np.where(age > 40, 0.8, 0.2)).astype(int),
+    }
+    (tmp_path / "shop").mkdir()
+    pq.write_table(pa.table(table), tmp_path / "shop" / "train.parquet")
+    return "shop/train.parquet"
+
+
+def test_a_config_is_named_after_the_data_and_tells_what_to_do_next(shop, tmp_path, capsys):
+    assert main(["init", shop, "--labels", "click"]) == 0
+    shown = capsys.readouterr()
+    assert "wrote shop.config: 2 features" in shown.out
+    assert "easymtl train --pipeline_config shop.config" in shown.out
+    config = load_config("shop.config")
+    assert config.notes == []
+    assert config.pipeline.model_dir == "model_dir/shop"
+    rows = [pq.read_metadata(path).num_rows for path in ("shop.train.parquet", "shop.eval.parquet")]
+    assert sum(rows) == 600 and rows[1] < 120
+    assert main(["check", "--pipeline_config", "shop.config"]) == 0
+    assert "warning" not in capsys.readouterr().out
+
+
+def test_nothing_is_written_over_without_force(shop, capsys):
+    assert main(["init", shop, "--labels", "click", "--eval", shop, "--out", "x.config"]) == 0
+    with open("x.config", "a") as file:
+        file.write("# by hand\n")
+    assert main(["init", shop, "--labels", "click", "--eval", shop, "--out", "x.config"]) == 2
+    assert "--force" in capsys.readouterr().err and "# by hand" in open("x.config").read()
+    assert main(["init", shop, "--labels", "click", "--eval", shop, "--out", "x.config", "--force"]) == 0
+    assert "# by hand" not in open("x.config").read()
+
+
+def test_data_are_never_written_over(shop, capsys):
+    before = open(shop, "rb").read()
+    assert main(["init", shop, "--labels", "click", "--out", shop, "--force"]) == 2
+    assert "would be written over" in capsys.readouterr().err
+    assert main(["init", "shop", "--labels", "click", "--out", "shop/x.config", "--force"]) == 2
+    assert "all files are read" in capsys.readouterr().err
+    assert open(shop, "rb").read() == before
+
+
+@pytest.mark.slow
+def test_from_a_table_to_a_trained_model(shop, capsys):
+    assert main(["init", shop, "--labels", "click", "--out", "x.config", "--model_dir", "model"]) == 0
+    assert main(["train", "--pipeline_config", "x.config", "--set", "export_config.exporter_type=none"]) == 0
+    result = json.load(open("model/eval_result.json"))
+    # The label is told by the age alone, with an AUC of .8.
+    assert result["auc_click"] > 0.7
