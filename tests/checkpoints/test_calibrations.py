@@ -136,6 +136,6 @@ def test_rows_that_do_not_determine_it_are_refused(inside):
     (inside.folder / "none.csv").write_text("\n".join("0,0" + line[3:] for line in lines) + "\n")
     outcome = inside.run(f"{EVAL} --set eval_config.calibration_input_path=none.csv")
     assert outcome.code == 2
-    assert 'post_calibration of the tower "ctr" on none.csv: all 600 rows with a label are of one kind' in outcome.message
+    assert 'tower "ctr" on none.csv: all 600 rows with a label are of one kind' in outcome.message
     outcome = inside.run(f"{EVAL} --set eval_input_path= --input eval.csv")
     assert outcome.code == 2 and "set eval_config.calibration_input_path or eval_input_path" in outcome.message

@@ -536,6 +536,28 @@ _TEXT = [
 
 _MEANING = [
     config(
+        "Features that are dropped by two rates",
+        "  feature_groups {",
+        "  variational_dropout { }\n  feature_groups { feature_dropout_rate: 0.1",
+        "x.config:",
+        "feature_dropout_rate and model_config.variational_dropout, which learns such rates",
+        "Remove one of them",
+    ),
+    config(
+        "Sampled negatives of a task that has none",
+        "loss_type: L2_LOSS",
+        "loss_type: L2_LOSS negative_sampling_rate: 0.1",
+        'negative_sampling_rate is of negatives, and the tower "stay" predicts no probability of one event',
+        "Remove it",
+    ),
+    config(
+        "Calibration of a task that predicts no probability",
+        "loss_type: L2_LOSS",
+        "loss_type: L2_LOSS post_calibration { }",
+        'post_calibration is of a probability of one event, and the tower "stay" predicts none',
+        "Remove it",
+    ),
+    config(
         "A shared table with the name of another table",
         'input_names: "tags" feature_type: TagFeature hash_bucket_size: 20',
         'input_names: "tags" embedding_name: "user_embedding" feature_type: TagFeature hash_bucket_size: 20',
@@ -1606,28 +1628,6 @@ _DATA = [
 ]
 
 _MODELS = [
-    config(
-        "Features that are dropped by two rates",
-        "  feature_groups {",
-        "  variational_dropout { }\n  feature_groups { feature_dropout_rate: 0.1",
-        "x.config:",
-        "feature_dropout_rate and model_config.variational_dropout, which learns such rates",
-        "Remove one of them",
-    ),
-    config(
-        "Sampled negatives of a task that has none",
-        "loss_type: L2_LOSS",
-        "loss_type: L2_LOSS negative_sampling_rate: 0.1",
-        'negative_sampling_rate is of negatives, and the tower "stay" predicts no probability of one event',
-        "Remove it",
-    ),
-    config(
-        "Calibration of a task that predicts no probability",
-        "loss_type: L2_LOSS",
-        "loss_type: L2_LOSS post_calibration { }",
-        'post_calibration is of a probability of one event, and the tower "stay" predicts none',
-        "Remove it",
-    ),
     with_model(
         "No checkpoint yet",
         EVAL,

@@ -19,7 +19,11 @@ def project(tmp_path_factory):
     """Two configs: b.config is blind to what clicks depend on."""
     result = Project(tmp_path_factory.mktemp("compared"))
     metrics = "metrics_set {{ auc {{}} }} metrics_set {{ calibration {{}} }} metrics_set {{ log_loss {{}} }} }}"
-    text = CONFIG.replace("metrics_set {{ auc {{}} }} }}", metrics).replace("num_steps: 6", "num_steps: 40")
+    text = (
+        CONFIG.replace("metrics_set {{ auc {{}} }} }}", metrics)
+        .replace("num_steps: 6", "num_steps: 40")
+        .replace("steps: 3", "steps: 100")
+    )
     text = text.replace("learning_rate: 0.01", "learning_rate: 0.1").format(folder=".")
     result.write("a.config", text)
     result.write("b.config", text.replace('"item", "tags", "price"]', '"tags", "price"]'))
