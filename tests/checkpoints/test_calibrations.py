@@ -106,6 +106,17 @@ def test_it_is_fitted_once_for_weights_data_and_methods(inside, monkeypatch):
     np.testing.assert_array_equal(scores(inside)["probs_cvr"], before["probs_cvr"])
 
 
+def test_it_is_fitted_on_probabilities_of_all_rows_with_negatives_counted_so(inside):
+    before = scores(inside)
+    found = scores(inside, "--set model_config.mmoe.task_towers[0].negative_sampling_rate=0.1")
+    np.testing.assert_allclose(found["logits_ctr"], before["logits_ctr"] + np.log(0.1), rtol=1e-5, atol=1e-5)
+    weights = np.where(found["click"] > 0, 1.0, 10.0)
+    points = fit_isotonic(found["logits_ctr"].astype(float), found["click"] > 0, weights)
+    np.testing.assert_allclose(found["probs_ctr"], np.interp(found["logits_ctr"], *points), atol=1e-5)
+    mean = np.average(found["click"], weights=weights)
+    assert np.average(found["probs_ctr"], weights=weights) == pytest.approx(mean, rel=0.05)
+
+
 def test_an_export_scores_as_its_checkpoint(inside, score_here):
     pipeline = pipeline_of(inside)
     done = export(pipeline, find_checkpoint(pipeline), inside.folder / "export")
