@@ -87,6 +87,7 @@ RULES: tuple[Callable[[Review], None], ...] = (
     training.check_length,
     training.check_optimizers,
     training.note_averages,
+    training.note_schedules,
     training.note_starting_weights,
     training.check_schedules,
     training.check_patterns,

@@ -9,6 +9,9 @@ MOST_POINTS = 200
 LEAST_ROWS = 50
 """Rows of a point of an isotonic fit: a step that fewer of them make is noise, and is steep."""
 
+STEEPEST = 10.0
+"""How fast an isotonic fit may rise, 40 times the most of a sigmoid: p must not show the last digit of a score."""
+
 _NEWTON_STEPS = 100
 _WIDEST = 7.0
 """Bound of the log of a temperature: e^7 is about 1,100."""
@@ -61,7 +64,7 @@ def fit_isotonic(log_odds: np.ndarray, positive: np.ndarray, weights: np.ndarray
     """Returns points (z, p) of which p does not fall: an isotonic regression over bins of rows that lie side by side.
 
     A bin's share of positives counts one more row, which is positive at the rate of all rows: no p is 0 or 1, and the
-    mean of all rows stays what it is.
+    mean of all rows stays what it is. Bins between which p would rise by more than `STEEPEST` are joined.
 
     Args:
         log_odds: z, `[n]`.
@@ -73,6 +76,7 @@ def fit_isotonic(log_odds: np.ndarray, positive: np.ndarray, weights: np.ndarray
     """
     places, shares, sizes = binned(log_odds, positive, weights)
     heights = IsotonicRegression().fit_transform(places, shares, sample_weight=sizes)
+    places, heights = _less_steep(places, heights, sizes)
     # Between the first and the last bin of a level nothing happens.
     ends = np.concatenate([[True], np.diff(heights) > 0, [True]])
     kept = ends[:-1] | ends[1:]
@@ -96,6 +100,20 @@ def binned(
     same = np.unique(places, return_inverse=True)[1]
     total = np.bincount(same, sums)
     return np.unique(places), np.bincount(same, sums * shares) / total, total
+
+
+def _less_steep(places: np.ndarray, heights: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns points that rise by `STEEPEST` at most: the two of the steepest rise become one, until there is none."""
+    while len(places) > 1:
+        slopes = np.diff(heights) / np.diff(places)
+        at = int(slopes.argmax())
+        if slopes[at] <= STEEPEST:
+            break
+        pair = slice(at, at + 2)
+        places[at], heights[at] = (np.average(one[pair], weights=sizes[pair]) for one in (places, heights))
+        sizes[at] += sizes[at + 1]
+        places, heights, sizes = (np.delete(one, at + 1) for one in (places, heights, sizes))
+    return places, heights
 
 
 def _targets(positive: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -83,16 +83,16 @@ def paired_difference(
         resamples: draws of rows.
         seed: of the draws.
     """
-    values = [tuple(value(None) for value in values) for values in (first, second)]
+    of_a, of_b = (tuple(value(None) for value in values) for values in (first, second))
     drawn = _resampled(first, second, units, resamples, seed)
-    by_seed = np.subtract(values[1], values[0])
+    by_seed = np.subtract(of_b, of_a)
     num_seeds = len(by_seed)
     if not np.isfinite(by_seed).all() or len(drawn) < _LEAST_RESAMPLES:
-        return Difference(*values, math.nan, math.nan, math.nan, math.nan)
+        return Difference(of_a, of_b, math.nan, math.nan, math.nan, math.nan)
     of_rows = float(drawn.mean(axis=1).var(ddof=1))
     if num_seeds == 1:
         half = _half_width(of_rows, math.inf)
-        return Difference(*values, math.sqrt(of_rows), by_seed[0] - half, by_seed[0] + half, math.nan)
+        return Difference(of_a, of_b, math.sqrt(of_rows), by_seed[0] - half, by_seed[0] + half, math.nan)
     of_seeds = float(by_seed.var(ddof=1)) / num_seeds
     # How seeds move against each other while rows change: counted by both.
     apart = drawn - drawn.mean(axis=1, keepdims=True)
@@ -101,7 +101,7 @@ def paired_difference(
     freedom = (num_seeds - 1) * (variance / of_seeds) ** 2 if of_seeds else math.inf
     half, mean = _half_width(variance, freedom), float(by_seed.mean())
     share = min(of_seeds / variance, 1.0) if variance else math.nan
-    return Difference(*values, math.sqrt(variance), mean - half, mean + half, share)
+    return Difference(of_a, of_b, math.sqrt(variance), mean - half, mean + half, share)
 
 
 def value_of(metric: Metric, inputs: MetricInputs) -> Value:

@@ -90,14 +90,14 @@ def compare(
         for inputs in (inputs for side in rows for inputs in side):
             if not np.array_equal(inputs.labels, reference.labels):
                 raise UserError(f"{name}: A and B count other rows or labels. Their towers have to be of one label.")
-        values = [
+        of_a, of_b = (
             [value_of(evaluation.metrics[name], inputs) for evaluation, inputs in zip(side, of_side)]
             for side, of_side in zip((first, second), rows)
-        ]
+        )
         units = np.arange(len(reference.labels)) if reference.groups is None else reference.groups
         metric, units = first[0].metrics[name], np.unique(units, return_inverse=True)[1]
         shown = f"|{name} - 1|" if kind_of(metric) == CALIBRATION else name
-        result[shown] = replace(paired_difference(*values, units, resamples), is_error=is_error(metric))
+        result[shown] = replace(paired_difference(of_a, of_b, units, resamples), is_error=is_error(metric))
     return result
 
 

@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from easymtl.verbs.exporting import newest_export
 from scipy.special import expit
 
 from easymtl.checkpoints.calibrations import FILE
@@ -13,6 +12,7 @@ from easymtl.checkpoints.restore import find_checkpoint, load_ranker
 from easymtl.errors import UserError
 from easymtl.scoring.calibration_fits import fit_isotonic, fit_line
 from easymtl.serving.export import export
+from easymtl.verbs.exporting import newest_export
 from tests.errors.project import Project
 from tests.training.small_runs import CONFIG, write_rows
 
@@ -106,6 +106,17 @@ def test_it_is_fitted_once_for_weights_data_and_methods(inside, monkeypatch):
     np.testing.assert_array_equal(scores(inside)["probs_cvr"], before["probs_cvr"])
 
 
+def test_it_is_fitted_on_probabilities_of_all_rows_with_negatives_counted_so(inside):
+    before = scores(inside)
+    found = scores(inside, "--set model_config.mmoe.task_towers[0].negative_sampling_rate=0.1")
+    np.testing.assert_allclose(found["logits_ctr"], before["logits_ctr"] + np.log(0.1), rtol=1e-5, atol=1e-5)
+    weights = np.where(found["click"] > 0, 1.0, 10.0)
+    points = fit_isotonic(found["logits_ctr"].astype(float), found["click"] > 0, weights)
+    np.testing.assert_allclose(found["probs_ctr"], np.interp(found["logits_ctr"], *points), atol=1e-5)
+    mean = np.average(found["click"], weights=weights)
+    assert np.average(found["probs_ctr"], weights=weights) == pytest.approx(mean, rel=0.05)
+
+
 def test_an_export_scores_as_its_checkpoint(inside, score_here):
     pipeline = pipeline_of(inside)
     done = export(pipeline, find_checkpoint(pipeline), inside.folder / "export")
@@ -136,8 +147,6 @@ def test_rows_that_do_not_determine_it_are_refused(inside):
     (inside.folder / "none.csv").write_text("\n".join("0,0" + line[3:] for line in lines) + "\n")
     outcome = inside.run(f"{EVAL} --set eval_config.calibration_input_path=none.csv")
     assert outcome.code == 2
-    assert (
-        'post_calibration of the tower "ctr" on none.csv: all 600 rows with a label are of one kind' in outcome.message
-    )
+    assert 'tower "ctr" on none.csv: all 600 rows with a label are of one kind' in outcome.message
     outcome = inside.run(f"{EVAL} --set eval_input_path= --input eval.csv")
     assert outcome.code == 2 and "set eval_config.calibration_input_path or eval_input_path" in outcome.message

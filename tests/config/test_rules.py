@@ -494,6 +494,16 @@ NOTES = [
     ),
     (PRICE, PRICE + " num_buckets: 3", "features[2].num_buckets has no effect without min_val and max_val."),
     (
+        RATE,
+        "cosine_decay_learning_rate { warmup_steps: 0 total_steps: 10 }",
+        "total_steps is 10, and training ends at num_steps: 5, before the rate has come down. Mostly both are one",
+    ),
+    (
+        RATE,
+        "poly_decay_learning_rate { learning_rate_base: 0.1 power: 1 total_steps: 4 }",
+        "total_steps is 4, and training goes on to num_steps: 5 with the rate of the end.",
+    ),
+    (
         "data_config {",
         'eval_config { calibration_input_path: "x.csv" }\ndata_config {',
         "calibration_input_path has no effect without post_calibration in a task tower.",

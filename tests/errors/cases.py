@@ -115,6 +115,10 @@ def _easyrec_checkpoint(project: Project) -> None:
     save(project.folder / "model.ckpt-9", {name: np.zeros(shape, np.float32) for name, shape in shapes.items()})
 
 
+def _without_clicks(text: str) -> str:
+    return "\n".join("0" + line[1:] for line in text.splitlines()) + "\n"
+
+
 def written(file: str, text: str | bytes) -> Callable[[Project], None]:
     return lambda project: project.write(file, text)
 
@@ -297,6 +301,16 @@ _COMMANDS = [
     command("No time for a request", "serve model --timeout 0", '--timeout: "0" is no number of seconds above 0'),
     command("Rows that are not there for an export", "verify . --input rows.csv", "rows.csv"),
     command("Fewer rows than none", "verify . --input eval.csv --rows -1", "--rows is -1: it must be at least 0"),
+    command(
+        "A comparison of no trainings",
+        "compare x.config x.config --seeds 0",
+        *("--seeds is 0", "at least 1"),
+    ),
+    command(
+        "A comparison with a folder that is no model_dir",
+        "compare x.config . --seeds 1",
+        *("B: . is no model_dir", "pipeline.config", "Name a config, or model_dirs that were trained"),
+    ),
     Case(
         "A way to call an export that there is none of",
         ('--with: there is no way "openvyno"', '"saved_model_cli"'),
@@ -521,6 +535,28 @@ _TEXT = [
 ]
 
 _MEANING = [
+    config(
+        "Features that are dropped by two rates",
+        "  feature_groups {",
+        "  variational_dropout { }\n  feature_groups { feature_dropout_rate: 0.1",
+        "x.config:",
+        "feature_dropout_rate and model_config.variational_dropout, which learns such rates",
+        "Remove one of them",
+    ),
+    config(
+        "Sampled negatives of a task that has none",
+        "loss_type: L2_LOSS",
+        "loss_type: L2_LOSS negative_sampling_rate: 0.1",
+        'negative_sampling_rate is of negatives, and the tower "stay" predicts no probability of one event',
+        "Remove it",
+    ),
+    config(
+        "Calibration of a task that predicts no probability",
+        "loss_type: L2_LOSS",
+        "loss_type: L2_LOSS post_calibration { }",
+        'post_calibration is of a probability of one event, and the tower "stay" predicts none',
+        "Remove it",
+    ),
     config(
         "A shared table with the name of another table",
         'input_names: "tags" feature_type: TagFeature hash_bucket_size: 20',
@@ -1599,6 +1635,16 @@ _MODELS = [
         "there is no checkpoint",
         "Train first: easymtl train",
         needs_model=False,
+    ),
+    with_model(
+        "Rows that do not tell how to calibrate",
+        f"{EVAL} --set eval_config.calibration_input_path=none.csv",
+        'post_calibration of the tower "ctr" on none.csv: all',
+        "are of one kind",
+        "Name other data in eval_config.calibration_input_path",
+        edits=(('label_name: "click"', 'label_name: "click" post_calibration { }'),),
+        edit=lambda project: project.write("none.csv", _without_clicks(rows(12))),
+        shown="all labels of the rows are 0",
     ),
     with_model(
         "A checkpoint that is not there",

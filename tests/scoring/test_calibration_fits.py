@@ -6,7 +6,7 @@ from scipy.special import expit
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
-from easymtl.scoring.calibration_fits import LEAST_ROWS, binned, fit_isotonic, fit_line, fit_temperature
+from easymtl.scoring.calibration_fits import LEAST_ROWS, STEEPEST, binned, fit_isotonic, fit_line, fit_temperature
 
 ROWS = 20_000
 
@@ -73,6 +73,16 @@ def test_an_isotonic_fit_is_that_of_scikit_learn_over_bins(rows):
     grid = np.linspace(-12, 12, 2_000)
     np.testing.assert_allclose(np.interp(grid, points, heights), reference.predict(grid), atol=1e-12)
     assert np.all(np.diff(points) > 0) and np.all(np.diff(heights) >= 0) and len(points) <= len(places)
+
+
+def test_an_isotonic_fit_is_nowhere_steep():
+    random = np.random.default_rng(4)
+    z = random.normal(0, 0.05, ROWS)
+    positive = random.random(ROWS) < expit(100 * z)
+    points, heights = fit_isotonic(z, positive, np.ones(ROWS))
+    assert 0 < (np.diff(heights) / np.diff(points)).max() <= STEEPEST
+    assert np.all(np.diff(np.float32(points)) > 0) and np.all(np.diff(heights) >= 0)
+    assert np.interp(z, points, heights).mean() == pytest.approx(positive.mean(), abs=0.02)
 
 
 def test_bins_hold_all_rows_once_and_equal_ones_together(rows):

