@@ -19,7 +19,7 @@ def run(options: Namespace) -> int:
     if not 0 <= options.seconds <= _MOST_SECONDS:
         raise UserError(f"--seconds is {options.seconds}: it must be from 0 to {_MOST_SECONDS}.")
     sections = []
-    for section in examine(Path(options.model_dir), options.seconds):
+    for section in examine(Path(options.model_dir).expanduser(), options.seconds):
         sections.append(section)
         if not options.json:
             print(*as_lines(section), sep="\n", flush=True)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -171,6 +172,7 @@ def installed(tmp_path, monkeypatch):
     # It is imported where requirements are read.
     import packaging.requirements  # noqa: F401
 
+    install("packaging", "25.0")
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     return install
 
@@ -185,6 +187,15 @@ def test_requirements_that_are_not_met_are_broken(installed):
     assert (absent.name, absent.text, absent.standing) == ("rich", "is not installed", BROKEN)
     assert absent.advice == "pip install 'rich<16,>=13'"
     assert (unfit.text, unfit.standing) == ("3.1, and easymtl works with <3,>=1.26", BROKEN)
+
+
+def test_where_hardly_anything_is_installed_what_is_missing_is_told(installed, tmp_path):
+    installed("easymtl", "1", *REQUIRES[:2], "Requires-Dist: uvicorn; extra == 'serve'")
+    installed("numpy", "3.1")
+    shutil.rmtree(tmp_path / "packaging-25.0.dist-info")
+    (missing,) = list(packages.find_versions())[2:]
+    assert (missing.name, missing.text, missing.standing) == ("rich", "is not installed", BROKEN)
+    assert list(packages.find_extras()) == []
 
 
 def test_requirements_that_are_met(installed):

@@ -1,6 +1,8 @@
 """`easymtl doctor` as a user runs it."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -52,6 +54,19 @@ def test_what_is_broken_ends_with_1(capsys, monkeypatch):
 def test_seconds_have_a_range(capsys, seconds):
     assert main(["doctor", "--seconds", seconds]) == 2
     assert f"--seconds is {seconds}: it must be from 0 to 600." in capsys.readouterr().err
+
+
+def test_it_runs_where_the_protos_cannot_be_imported():
+    # Neither protobuf nor anything above it may be needed on the way to the report.
+    program = (
+        "import sys\nfrom easymtl.doctor import examination\nfrom easymtl.cli import main\n"
+        "for name in ('google', 'numpy', 'pyarrow', 'tensorflow', 'rich'): sys.modules[name] = None\n"
+        "examination.try_tensorflow = lambda _: []\nsys.exit(main(['doctor']))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and done.stderr == ""
+    assert "  broken  machine: could not be looked at" in done.stdout
+    assert "  ok      processor: " in done.stdout and done.stdout.splitlines()[-1].startswith("2 are broken")
 
 
 @pytest.mark.slow
