@@ -16,7 +16,7 @@ def no_tensorflow(monkeypatch):
     """Leaves the process with TensorFlow out, and returns the seconds that it was asked to train."""
     asked = []
 
-    def trial(seconds):
+    def trial(seconds, waiting):
         asked.append(seconds)
         return iter(())
 
@@ -42,8 +42,21 @@ def test_json_is_one_object(capsys, no_tensorflow):
     assert no_tensorflow == [0]
 
 
+def test_a_terminal_is_told_how_long_it_takes_and_a_pipe_is_not(capsys, monkeypatch):
+    def trial(_, waiting):
+        waiting(1.2)
+        return [Finding("TensorFlow", "fine")]
+
+    monkeypatch.setattr(examination, "try_tensorflow", trial)
+    main(["doctor"])
+    assert "\r" not in capsys.readouterr().out
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    main(["doctor"])
+    assert "\r\x1b[K  1 s\r\x1b[KTensorFlow:\n" in capsys.readouterr().out
+
+
 def test_what_is_broken_ends_with_1(capsys, monkeypatch):
-    monkeypatch.setattr(examination, "try_tensorflow", lambda _: [Finding("training", "failed", BROKEN)])
+    monkeypatch.setattr(examination, "try_tensorflow", lambda *_: [Finding("training", "failed", BROKEN)])
     assert main(["doctor"]) == 1
     out = capsys.readouterr().out
     assert "  broken  training: failed" in out
@@ -61,7 +74,7 @@ def test_it_runs_where_the_protos_cannot_be_imported():
     program = (
         "import sys\nfrom easymtl.doctor import examination\nfrom easymtl.cli import main\n"
         "for name in ('google', 'numpy', 'pyarrow', 'tensorflow', 'rich'): sys.modules[name] = None\n"
-        "examination.try_tensorflow = lambda _: []\nsys.exit(main(['doctor']))"
+        "examination.try_tensorflow = lambda *_: []\nsys.exit(main(['doctor']))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 1 and done.stderr == ""
