@@ -79,7 +79,7 @@ def test_links_to_files_of_the_repository_become_links_to_their_pages(hooks):
         "[a](../../easymtl/models) [b](data.md#x) [c](https://x.org/y) [d](../../samples/README.md#the-tour) [e](no.md)"
     )
     expected = (
-        "[a](../easymtl/models.md) [b](data.md#x) [c](https://x.org/y) [d](../samples/README.md#the-tour) [e](no.md)"
+        "[a](../easymtl/models.md) [b](data.md#x) [c](https://x.org/y) [d](../samples/overview.md#the-tour) [e](no.md)"
     )
     assert hooks.linked(text, "docs/guides/page.md", "guides/page.md") == expected
     assert hooks.linked("[a](docs/config.md) [b](README.md)", "CHANGELOG.md", "CHANGELOG.md") == (
