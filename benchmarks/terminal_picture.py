@@ -1,6 +1,6 @@
 """A picture of what a command shows in a terminal, as it stands at its end.
 
-    python -m benchmarks.terminal_picture docs/images/training.svg [--columns 100] [--until SavedModel] -- easymtl train ...
+    python -m benchmarks.terminal_picture docs/images/training.svg [--until SavedModel] -- easymtl train ...
 
 The command runs in a pseudo-terminal, with its colours and with what it rewrites in place. The picture is an SVG that
 fetches no font.

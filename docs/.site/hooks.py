@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = "docs"
 # Pages of the repository's top folder that the site has whether or not anything links to them.
 ALWAYS = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "samples/README.md")
+_OVERVIEW = "overview.md"
 LINK = re.compile(r"(\]\()([^()\s#:]+)((?:#[^()\s]*)?\))")
 LANGUAGES = {".py": "python", ".proto": "protobuf", ".config": "protobuf", ".sh": "sh", ".json": "json", ".c": "c"}
 
@@ -70,7 +71,8 @@ def on_files(files: Files, config) -> Files:
 def on_page_markdown(markdown: str, page, config, files) -> str:
     """Turns links to files of the repository into links to their pages."""
     own = page.file.src_uri
-    path = next((path for path in (own, f"{DOCS}/{own}") if (ROOT / path).is_file()), "")
+    paths = own, f"{DOCS}/{own}", own.replace(f"/{_OVERVIEW}", "/README.md")
+    path = next((path for path in paths if (ROOT / path).is_file()), "")
     return linked(markdown, path, own) if path.endswith(".md") else markdown
 
 
@@ -111,7 +113,8 @@ def page_of(path: str) -> str:
         return f"{inner.removesuffix('.ipynb')}.md" if inner.endswith(".ipynb") else inner
     if path == "README.md":
         return "index.md"
-    return path if path.endswith(".md") else f"{path}.md"
+    # A page that is called README would be that of its section.
+    return path.replace("/README.md", f"/{_OVERVIEW}") if path.endswith(".md") else f"{path}.md"
 
 
 def as_page(path: str) -> str:

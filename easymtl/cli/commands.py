@@ -302,9 +302,9 @@ def _add_convert(verbs) -> None:
 
 def _add_doctor(verbs) -> None:
     parser = add_verb(verbs, "doctor", "See whether this installation works, and why not.", takes_config=False)
+    # Without a type that imports something: it has to run where imports fail.
     parser.add_argument(
         "--model_dir",
-        type=path,
         default=".",
         metavar="DIR",
         help="whose disk is looked at; default: the current folder",

@@ -24,19 +24,22 @@ class Section:
     findings: list[Finding]
 
 
-def examine(model_dir: Path, seconds: float) -> Iterator[Section]:
+def examine(
+    model_dir: Path, seconds: float, waiting: Callable[[float], None] = lambda elapsed: None
+) -> Iterator[Section]:
     """Yields each part as soon as it has been looked at.
 
     Args:
         model_dir: the folder whose disk is looked at.
         seconds: how long is trained; 0 leaves the training out.
+        waiting: is told every second how long TensorFlow and the training have taken.
     """
     looks: tuple[tuple[str, Callable[[], Iterable[Finding]]], ...] = (
         ("versions", find_versions),
         ("machine", lambda: find_machine(model_dir)),
         ("protobuf", find_protobuf),
         ("extras", find_extras),
-        ("TensorFlow", lambda: try_tensorflow(seconds)),
+        ("TensorFlow", lambda: try_tensorflow(seconds, waiting)),
     )
     for title, look in looks:
         yield Section(title, looked_at(title, look))

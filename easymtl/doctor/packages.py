@@ -1,6 +1,7 @@
 """Whether what easymtl requires is installed in versions that it works with, and which extras there are."""
 
 import platform
+import re
 import sys
 from collections.abc import Iterator
 from importlib import metadata
@@ -40,8 +41,24 @@ def find_versions() -> Iterator[Finding]:
         text = "unknown: easymtl runs from its sources, and is not installed"
         yield Finding("requirements", text, NOTE, "pip install --editable .")
         return
+    if not _can_judge():
+        yield from _missing()
+        return
     for name, text in requirements():
         yield _required(name, text)
+
+
+def _can_judge() -> bool:
+    """Returns whether the package is there that reads requirements, which TensorFlow brings."""
+    return version_of("packaging") is not None
+
+
+def _missing() -> Iterator[Finding]:
+    """Yields what is not installed where little else is, either."""
+    texts = [text for text in metadata.requires("easymtl") or () if "extra ==" not in text]
+    for name in (re.split(r"[^\w.-]", text)[0] for text in texts):
+        if version_of(name) is None:
+            yield Finding(name, "is not installed", BROKEN, "pip install easymtl, which brings all that it requires")
 
 
 def requirements(extra: str = "") -> list[tuple[str, str]]:
@@ -78,7 +95,7 @@ def _required(name: str, text: str) -> Finding:
 
 def find_extras() -> Iterator[Finding]:
     """Yields each extra, with what of it is missing; one that is not installed is nothing broken."""
-    if version_of("easymtl") is None:
+    if version_of("easymtl") is None or not _can_judge():
         return
     for extra in metadata.metadata("easymtl").get_all("Provides-Extra") or ():
         missing = [name for name in _names_of_extra(extra) if version_of(name) is None]

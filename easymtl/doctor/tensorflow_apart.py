@@ -6,7 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from easymtl.doctor.finding import BROKEN, Finding
@@ -23,27 +24,39 @@ _ADVICE = {
 }
 
 
-def try_tensorflow(seconds: float) -> Iterator[Finding]:
+def try_tensorflow(seconds: float, waiting: Callable[[float], None] = lambda elapsed: None) -> Iterator[Finding]:
     """Yields how TensorFlow is imported, which GPUs it sees or why not, and how a training of some seconds goes.
 
     Args:
         seconds: how long is trained; 0 leaves the training out.
+        waiting: is told every second how many seconds have passed.
     """
     command = [sys.executable, "-m", "easymtl.doctor.trial", str(seconds)]
+    begin = time.monotonic()
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_environment()
+    ) as process:
+        try:
+            while (output := _output(process)) is None:
+                elapsed = time.monotonic() - begin
+                if elapsed > _MOST_SECONDS + seconds:
+                    process.kill()
+                    told = stages(process.communicate()[0])
+                    yield from findings(told, seconds, f"it was not over after {elapsed:.0f} s", "")
+                    return
+                waiting(elapsed)
+        except BaseException:
+            process.kill()
+            raise
+    yield from findings(stages(output[0]), seconds, *why(process.returncode, output[1]))
+
+
+def _output(process: subprocess.Popen) -> tuple[str, str] | None:
+    """Returns what a process has written, or None where it is not over within a second."""
     try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_MOST_SECONDS + seconds,
-            env=_environment(),
-        )
-    except subprocess.TimeoutExpired as error:
-        told = stages(error.stdout if isinstance(error.stdout, str) else (error.stdout or b"").decode())
-        yield from findings(told, seconds, f"it was not over after {error.timeout:.0f} s", "")
-        return
-    yield from findings(stages(done.stdout), seconds, *why(done.returncode, done.stderr))
+        return process.communicate(timeout=1)
+    except subprocess.TimeoutExpired:
+        return None
 
 
 def _environment() -> dict[str, str]:

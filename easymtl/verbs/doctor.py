@@ -1,6 +1,7 @@
 """`easymtl doctor`: whether this installation works, and what to do where it does not."""
 
 import json
+import sys
 from argparse import Namespace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from easymtl.doctor.examination import as_lines, as_record, examine, verdict
 from easymtl.errors import UserError
 
 _MOST_SECONDS = 600
+_CLEAR_LINE = "\r\x1b[K"
 
 
 def run(options: Namespace) -> int:
@@ -18,11 +20,17 @@ def run(options: Namespace) -> int:
     """
     if not 0 <= options.seconds <= _MOST_SECONDS:
         raise UserError(f"--seconds is {options.seconds}: it must be from 0 to {_MOST_SECONDS}.")
+    is_live = sys.stdout.isatty() and not options.json
+
+    def waiting(elapsed: float) -> None:
+        if is_live:
+            print(f"{_CLEAR_LINE}  {elapsed:.0f} s", end="", flush=True)
+
     sections = []
-    for section in examine(Path(options.model_dir), options.seconds):
+    for section in examine(Path(options.model_dir).expanduser(), options.seconds, waiting):
         sections.append(section)
         if not options.json:
-            print(*as_lines(section), sep="\n", flush=True)
+            print((_CLEAR_LINE if is_live else "") + "\n".join(as_lines(section)), flush=True)
             if section.title == "extras":
                 print(f"Importing TensorFlow, and training for {options.seconds} s ...", flush=True)
     record = as_record(sections)

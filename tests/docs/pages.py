@@ -1,8 +1,8 @@
 """What pages of the documentation hold: links, anchors, fragments of configs, and commands.
 
 A command is a line of a block of code, indented or fenced, that begins with `easymtl`. Commands behind the comment
-`<!-- run -->` are run in their order, and `<!-- run with x.config -->` writes the first config of the page to that file
-before.
+`<!-- run -->` are run in their order; `<!-- run with x.config -->` writes a config to that file before, the first whole
+one of the page or that of the quick start, and `<!-- run after training with x.config -->` trains it, too.
 """
 
 import re
@@ -23,7 +23,7 @@ PAGES = sorted(
 _FENCE = re.compile(r"^(`{3,})\s*([\w+-]*)[^\n]*\n(.*?)^\1\s*?$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(?<!`)\]\(([^()\s]+)\)")
 _HEADING = re.compile(r"^#{1,6} (.+?)\s*#*$", re.MULTILINE)
-_COMMENT = re.compile(r"<!-- run(?: with (\S+))? -->\s*\Z")
+_COMMENT = re.compile(r"<!-- run( after training)?(?: with (\S+))? -->\s*\Z")
 # What ends a command for a shell.
 _ENDS = {"|", "||", "&&", ";", ">", ">>", "2>", "<", "&"}
 
@@ -72,12 +72,14 @@ class Block:
     Attributes:
         text: of it.
         is_run: whether its commands are run by a test.
-        config: the file that the first config of the page is written to before; empty where there is none.
+        config: the file that a config is written to before; empty where there is none.
+        is_trained: whether that is trained before.
     """
 
     text: str
     is_run: bool = False
     config: str = ""
+    is_trained: bool = False
 
 
 def blocks(text: str) -> Iterator[Block]:
@@ -85,15 +87,26 @@ def blocks(text: str) -> Iterator[Block]:
     end = 0
     for fence in _FENCE.finditer(text):
         yield from _indented(text[end : fence.start()])
-        comment = _COMMENT.search(text[end : fence.start()])
-        yield Block(fence[3], comment is not None, (comment[1] or "") if comment else "")
+        yield _block(fence[3], text[end : fence.start()])
         end = fence.end()
     yield from _indented(text[end:])
 
 
 def _indented(text: str) -> Iterator[Block]:
-    for block in re.findall(r"(?:^ {4}.*\n?)+", text, re.MULTILINE):
-        yield Block(re.sub(r"^ {4}", "", block, flags=re.MULTILINE))
+    for found in re.finditer(r"(?:^ {4}.*\n?)+", text, re.MULTILINE):
+        yield _block(re.sub(r"^ {4}", "", found[0], flags=re.MULTILINE), text[: found.start()])
+
+
+def _block(code: str, before: str) -> Block:
+    comment = _COMMENT.search(before)
+    return Block(code, True, comment[2] or "", comment[1] is not None) if comment else Block(code)
+
+
+def whole_config(text: str) -> str:
+    """Returns the first whole config of a page, or that of the quick start."""
+    own = [found for found in fragments(text) if "model_config {" in found and "data_config {" in found]
+    own = [found for found in own if "train_input_path" in found]
+    return own[0] if own else fragments(text_of(DOCS / "quick-start.md"))[0]
 
 
 def commands(text: str, program: str = "easymtl") -> list[list[str]]:

@@ -17,9 +17,9 @@ from tests.docs.pages import (
     blocks,
     commands,
     commands_of,
-    fragments,
     name_of,
     text_of,
+    whole_config,
 )
 
 COMMANDS = [(page, words) for page in PAGES for words in commands_of(page)]
@@ -39,7 +39,7 @@ def test_the_command_line_takes_it(page, words, capsys):
 
 def test_there_are_commands():
     assert len(COMMANDS) > 30
-    assert {name_of(page) for page in RUN} >= {"docs/quick-start.md"}
+    assert len(RUN) >= 4
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -63,6 +63,7 @@ def test_commands_are_found_in_all_their_forms():
     text = (
         "text `easymtl no` easymtl no\n\n    easymtl a --b 'c d' \\\n        --e   # why\n    easymtl train: said\n\n"
         "```sh\n$ easymtl f > g\nmake no\neasymtl h | i\n```\n\n<!-- run with x.config -->\n\n```sh\neasymtl j\n```\n"
+        "<!-- run after training with y.config -->\n\n    easymtl k\n\n<!-- run -->\n\n    easymtl l\n"
     )
     found = list(blocks(text))
     assert [words for block in found for words in commands(block.text)] == [
@@ -70,8 +71,15 @@ def test_commands_are_found_in_all_their_forms():
         ["easymtl", "f"],
         ["easymtl", "h"],
         ["easymtl", "j"],
+        ["easymtl", "k"],
+        ["easymtl", "l"],
     ]
-    assert [(block.is_run, block.config) for block in found] == [(False, ""), (False, ""), (True, "x.config")]
+    assert found[:2] == [Block(block.text) for block in found[:2]]
+    assert found[2:] == [
+        Block("easymtl j\n", True, "x.config"),
+        Block("easymtl k\n", True, "y.config", True),
+        Block("easymtl l\n", True),
+    ]
 
 
 def make_data(config: str) -> None:
@@ -90,7 +98,8 @@ def make_data(config: str) -> None:
             columns[field.input_name] = pa.array([f"v{number}" for number in random.integers(0, 50, 600)])
         else:
             columns[field.input_name] = pa.array(numbers if kind.startswith("INT") else numbers / 7)
-    for path in (pipeline.train_input_path, pipeline.eval_input_path):
+    further = ("eval.parquet", "logs/2026-11-27/part.parquet")
+    for path in (pipeline.train_input_path, pipeline.eval_input_path, *further):
         file = Path(path.replace("*", "01"))
         file.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.table(columns), file)
@@ -101,15 +110,19 @@ def small(words: list[str]) -> list[str]:
     if words[1] == "synth":
         place = words.index("--rows") + 1
         return [*words[1:place], "2000", *words[place + 1 :]]
-    sets = SMALL if words[1] == "train" else ()
+    sets = list(SMALL) if words[1] == "train" else []
+    if "--new_data" in words:
+        sets.append("train_config.num_steps=8")
     return [*words[1:], *(flag for text in sets for flag in ("--set", text))]
 
 
 def run_block(block: Block, page: str) -> None:
     if block.config:
-        config = fragments(page)[0]
+        config = whole_config(page)
         Path(block.config).write_text(config, encoding="utf-8")
         make_data(config)
+    if block.is_trained:
+        assert main(small(["easymtl", "train", "--pipeline_config", block.config])) == 0
     for words in commands(block.text):
         assert main(small(words)) == 0, " ".join(words)
 

@@ -71,7 +71,7 @@ def test_every_page_is_in_the_navigation_once(hooks, nav):
     assert len(set(named)) == len(named)
     pages = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
     assert pages - set(named) == set()
-    assert set(named) - pages <= {*hooks.ALWAYS, "tutorial.md"}
+    assert set(named) - pages <= {*map(hooks.page_of, hooks.ALWAYS), "tutorial.md"}
 
 
 def test_links_to_files_of_the_repository_become_links_to_their_pages(hooks):
@@ -79,7 +79,7 @@ def test_links_to_files_of_the_repository_become_links_to_their_pages(hooks):
         "[a](../../easymtl/models) [b](data.md#x) [c](https://x.org/y) [d](../../samples/README.md#the-tour) [e](no.md)"
     )
     expected = (
-        "[a](../easymtl/models.md) [b](data.md#x) [c](https://x.org/y) [d](../samples/README.md#the-tour) [e](no.md)"
+        "[a](../easymtl/models.md) [b](data.md#x) [c](https://x.org/y) [d](../samples/overview.md#the-tour) [e](no.md)"
     )
     assert hooks.linked(text, "docs/guides/page.md", "guides/page.md") == expected
     assert hooks.linked("[a](docs/config.md) [b](README.md)", "CHANGELOG.md", "CHANGELOG.md") == (

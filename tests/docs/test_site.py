@@ -34,7 +34,12 @@ def test_every_page_and_the_search_are_there(site):
     for page in DOCS.rglob("*.md"):
         assert (site / page.relative_to(DOCS)).with_suffix(".html").is_file()
     assert "hash_bucket_size" in (site / "search" / "search_index.js").read_text(encoding="utf-8")
-    assert (site / "samples" / "index.html").is_file() and (site / "CHANGELOG.html").is_file()
+    assert (site / "samples" / "overview.html").is_file() and (site / "CHANGELOG.html").is_file()
+
+
+def test_links_to_the_repository_lead_to_pages(site):
+    assert 'href="../samples/overview.html#the-tour"' in (site / "guides" / "losses.html").read_text(encoding="utf-8")
+    assert 'href="../docs/' not in (site / "samples" / "overview.html").read_text(encoding="utf-8")
 
 
 def test_the_site_shows_lists_and_tables_as_the_host_of_the_code_does(site):

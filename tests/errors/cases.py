@@ -300,6 +300,8 @@ _COMMANDS = [
     ),
     command("No time for a request", "serve model --timeout 0", '--timeout: "0" is no number of seconds above 0'),
     command("Rows that are not there for an export", "verify . --input rows.csv", "rows.csv"),
+    command("A shell that nothing completes for", "completion bahs", 'SHELL "bahs" is none of "bash", "zsh", "fish"'),
+    command("More seconds than doctor trains", "doctor --seconds 9000", "--seconds is 9000: it must be from 0 to 600"),
     command("Fewer rows than none", "verify . --input eval.csv --rows -1", "--rows is -1: it must be at least 0"),
     command(
         "A comparison of no trainings",

@@ -43,3 +43,9 @@ def test_the_wheel_answers_in_a_bare_environment(built, tmp_path):
     assert "TensorFlow not installed, protobuf not installed" in second, "nothing but the wheel is there"
     assert "usage: easymtl" in wheels.run(programs, "--help")
     assert "usage: easymtl train" in wheels.run(programs, "train", "--help")
+    # What is broken there is told, and nothing breaks on the way.
+    with pytest.raises(RuntimeError, match="ends with 1") as broken:
+        wheels.run(programs, "doctor")
+    said = str(broken.value)
+    assert "Traceback" not in said
+    assert "broken  tensorflow: is not installed" in said and "No module named 'tensorflow'" in said

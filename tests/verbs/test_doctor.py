@@ -1,6 +1,8 @@
 """`easymtl doctor` as a user runs it."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -14,7 +16,7 @@ def no_tensorflow(monkeypatch):
     """Leaves the process with TensorFlow out, and returns the seconds that it was asked to train."""
     asked = []
 
-    def trial(seconds):
+    def trial(seconds, waiting):
         asked.append(seconds)
         return iter(())
 
@@ -40,8 +42,21 @@ def test_json_is_one_object(capsys, no_tensorflow):
     assert no_tensorflow == [0]
 
 
+def test_a_terminal_is_told_how_long_it_takes_and_a_pipe_is_not(capsys, monkeypatch):
+    def trial(_, waiting):
+        waiting(1.2)
+        return [Finding("TensorFlow", "fine")]
+
+    monkeypatch.setattr(examination, "try_tensorflow", trial)
+    main(["doctor"])
+    assert "\r" not in capsys.readouterr().out
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    main(["doctor"])
+    assert "\r\x1b[K  1 s\r\x1b[KTensorFlow:\n" in capsys.readouterr().out
+
+
 def test_what_is_broken_ends_with_1(capsys, monkeypatch):
-    monkeypatch.setattr(examination, "try_tensorflow", lambda _: [Finding("training", "failed", BROKEN)])
+    monkeypatch.setattr(examination, "try_tensorflow", lambda *_: [Finding("training", "failed", BROKEN)])
     assert main(["doctor"]) == 1
     out = capsys.readouterr().out
     assert "  broken  training: failed" in out
@@ -52,6 +67,19 @@ def test_what_is_broken_ends_with_1(capsys, monkeypatch):
 def test_seconds_have_a_range(capsys, seconds):
     assert main(["doctor", "--seconds", seconds]) == 2
     assert f"--seconds is {seconds}: it must be from 0 to 600." in capsys.readouterr().err
+
+
+def test_it_runs_where_the_protos_cannot_be_imported():
+    # Neither protobuf nor anything above it may be needed on the way to the report.
+    program = (
+        "import sys\nfrom easymtl.doctor import examination\nfrom easymtl.cli import main\n"
+        "for name in ('google', 'numpy', 'pyarrow', 'tensorflow', 'rich'): sys.modules[name] = None\n"
+        "examination.try_tensorflow = lambda *_: []\nsys.exit(main(['doctor']))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and done.stderr == ""
+    assert "  broken  machine: could not be looked at" in done.stdout
+    assert "  ok      processor: " in done.stdout and done.stdout.splitlines()[-1].startswith("2 are broken")
 
 
 @pytest.mark.slow
