@@ -161,6 +161,13 @@ def test_a_parameter_of_the_command_line_is_told_as_such(load, two_way):
         load(text=two_way, overrides=(f"{path}=1",))
 
 
+def test_the_label_of_a_loss_that_predicts_a_value_can_be_transformed(load, two_way, problems):
+    transform = "label_transform { function: LOG1P }"
+    assert load((LOSS[1], f"{LOSS[1]} {transform}"), text=two_way).notes == []
+    (found,) = problems((SESSION, f"{SESSION} {transform}"), text=two_way)
+    assert 'is for L2_LOSS alone; the tower has "CUSTOM". Remove it.' in found
+
+
 def test_a_group_that_a_parameter_names_is_read(load, two_way):
     groups = 'feature_groups { group_name: "own" feature_names: ["price"] }\n  custom {'
     assert '"own" is read by nothing' in load(("custom {", groups), text=two_way).notes[0]
