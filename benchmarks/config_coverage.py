@@ -20,7 +20,7 @@ from google.protobuf import text_format
 from google.protobuf.descriptor import Descriptor, EnumValueDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from benchmarks.sample_data import ROOT, sample_paths
+from benchmarks.sample_data import EXTENSION, ROOT, sample_paths
 from easymtl.config.expressions import BLOCKS, COMPARISONS, SCORES, Tree, Vocabulary, parse_expression, parse_lambda
 from easymtl.config.expressions.tree import Binary, Call, Key, Name, children
 from easymtl.config.reference import reachable, status
@@ -208,8 +208,9 @@ def _all_of(vocabulary: Vocabulary, where: str) -> list[str]:
 
 
 def read_samples() -> list[Pipeline]:
-    """Returns all sample configs, as they are written."""
-    return [text_format.Parse(path.read_text(encoding="utf-8"), Pipeline()) for path in sample_paths()]
+    """Returns all sample configs, as they are written; that of a package, which has to be installed, among them."""
+    paths = [*sample_paths(), *sorted(EXTENSION.glob("*.config"))]
+    return [text_format.Parse(path.read_text(encoding="utf-8"), Pipeline()) for path in paths]
 
 
 def print_report(pipelines: Sequence[Pipeline]) -> int:

@@ -25,6 +25,8 @@ from easymtl.synth import DATA_SETS, read_batches, write
 ROOT = Path(__file__).parent.parent
 CONFIGS = ROOT / "samples" / "configs"
 TOUR = ROOT / "samples" / "tour"
+EXTENSION = ROOT / "samples" / "extension"
+"""Its config needs the package beside it installed: tests/samples/test_extension.py trains it."""
 PARTS = ("train", "eval")
 ROWS, EVAL_ROWS = 100_000, 20_000
 

@@ -161,6 +161,32 @@ def test_a_parameter_of_the_command_line_is_told_as_such(load, two_way):
         load(text=two_way, overrides=(f"{path}=1",))
 
 
+def test_fields_of_sessions_and_groups_are_read_from_the_data(load, two_way):
+    fields = [f'  input_fields {{ input_name: "{name}" input_type: STRING }}\n' for name in ("request", "visit")]
+    text = two_way.replace(
+        '  input_fields { input_name: "user"', f'{"".join(fields)}  input_fields {{ input_name: "user"'
+    )
+    text = text.replace('key: "request" text: "user"', 'key: "request" text: "request"')
+    used = view.used_fields(load(('key: "session" text: "user"', 'key: "session" text: "visit"'), text=text).pipeline)
+    towers = "model_config.custom.task_towers"
+    assert used["request"] == f"{towers}[0].metrics_set[0].custom.parameters[0]"
+    assert used["visit"] == f"{towers}[1].losses[0].custom.parameters[0]"
+
+
+def test_labels_of_probabilities_are_checked_as_such(load, two_way):
+    from easymtl.features.labels import label_rules
+
+    rules = {rule.tower: rule.num_classes for rule in label_rules(load(text=two_way).pipeline)}
+    assert rules == {"ctr": 1, "cvr": 1, "stay": 0}
+
+
+def test_the_label_of_a_loss_that_predicts_a_value_can_be_transformed(load, two_way, problems):
+    transform = "label_transform { function: LOG1P }"
+    assert load((LOSS[1], f"{LOSS[1]} {transform}"), text=two_way).notes == []
+    (found,) = problems((SESSION, f"{SESSION} {transform}"), text=two_way)
+    assert 'is for L2_LOSS alone; the tower has "CUSTOM". Remove it.' in found
+
+
 def test_a_group_that_a_parameter_names_is_read(load, two_way):
     groups = 'feature_groups { group_name: "own" feature_names: ["price"] }\n  custom {'
     assert '"own" is read by nothing' in load(("custom {", groups), text=two_way).notes[0]

@@ -982,6 +982,28 @@ _MEANING = [
         'is "MMoE", but the model is dbmtl',
         '"DBMTL"',
     ),
+    config(
+        "An architecture that no installed package brings",
+        "dbmtl {\n    bottom_dnn { hidden_units: [8, 6] }",
+        'custom {\n    class_name: "TwoWay"',
+        "x.config:29:",
+        'custom.class_name "TwoWay" is an architecture of no installed package',
+        "Install the package that brings it",
+    ),
+    config(
+        "A loss of a package without its name",
+        "loss_type: L2_LOSS",
+        "losses { loss_type: CUSTOM }",
+        "x.config:46:",
+        'losses[0] has loss_type CUSTOM; add custom { name: "..." }',
+    ),
+    config(
+        "A metric that no installed package brings",
+        "mean_squared_error { }",
+        'custom { name: "Coverage" }',
+        "x.config:47:",
+        'custom.name "Coverage" is a metric of no installed package',
+    ),
     Case(
         "No model",
         ("x.config:26:", "names no model; add one of"),

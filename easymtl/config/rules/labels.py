@@ -2,8 +2,9 @@
 
 from easymtl.config import view
 from easymtl.config.rules.review import INPUT_TYPES, LABELS, Review
-from easymtl.config.rules.tasks import LOSS_FIELDS, loss_names
+from easymtl.config.rules.tasks import LOSS_FIELDS, losses_of
 from easymtl.errors import quoted
+from easymtl.protos.loss_pb2 import Loss, LossType
 from easymtl.protos.task_pb2 import LabelTransform
 
 
@@ -38,7 +39,7 @@ def check_label_transforms(review: Review) -> None:
         if not tower.HasField("label_transform"):
             continue
         path, transform = f"{tower_path}.label_transform", tower.label_transform
-        others = [name for name in loss_names(tower) if name != "L2_LOSS"]
+        others = [LossType.Name(loss.loss_type) for loss in losses_of(tower) if not _is_of_numbers(loss)]
         if others:
             text = f"is for L2_LOSS alone; the tower has {quoted(others)}. {_ADVICE.get(others[0], 'Remove it.')}"
             review.problem(path, text, *(f"{tower_path}.{field}" for field in LOSS_FIELDS))
@@ -50,6 +51,11 @@ def check_label_transforms(review: Review) -> None:
             review.problem(path, text, f"{tower_path}.parent")
         elif transform.divide_by == 1 and transform.function == LabelTransform.IDENTITY:
             review.note(path, "has no effect: set divide_by or function, for example function: LOG1P.")
+
+
+def _is_of_numbers(loss: Loss) -> bool:
+    """Returns whether a loss compares the logit itself with the label: ours, or one that a package brings."""
+    return loss.loss_type == LossType.L2_LOSS or view.predicts_value(loss)
 
 
 _ADVICE = {

@@ -59,7 +59,7 @@ def check_unused_labels(review: Review) -> None:
 def check_losses(review: Review) -> None:
     """The losses of a tower fit its num_class, its parameters and each other."""
     for path, tower in review.towers():
-        losses = [loss for loss in _losses(tower) if loss.loss_type != LossType.ORDER_CALIBRATE_LOSS]
+        losses = [loss for loss in losses_of(tower) if loss.loss_type != LossType.ORDER_CALIBRATE_LOSS]
         for loss in losses:
             wanted = _num_class(loss)
             if wanted and tower.num_class != wanted:
@@ -131,10 +131,11 @@ def check_relations(review: Review) -> None:
 
 def loss_names(tower: TaskTower) -> list[str]:
     """Returns the names of the losses of a tower."""
-    return [LossType.Name(loss.loss_type) for loss in _losses(tower)]
+    return [LossType.Name(loss.loss_type) for loss in losses_of(tower)]
 
 
-def _losses(tower: TaskTower) -> list[Loss]:
+def losses_of(tower: TaskTower) -> list[Loss]:
+    """Returns the losses of a tower: `losses`, or the one of `loss_type`."""
     return list(tower.losses) or [Loss(loss_type=tower.loss_type)]
 
 
@@ -156,7 +157,7 @@ def _num_class(loss: Loss) -> int:
 
 def task_kind(tower: TaskTower) -> str:
     """Returns what a tower predicts: `binary`, `classes` or `value`."""
-    if any(_meaning(loss) != "probability" for loss in _losses(tower)):
+    if any(_meaning(loss) != "probability" for loss in losses_of(tower)):
         return "value"
     return "classes" if tower.num_class > 1 and "JRC_LOSS" not in loss_names(tower) else "binary"
 
