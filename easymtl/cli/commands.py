@@ -264,14 +264,18 @@ def _add_init(verbs) -> None:
         "data", type=path, metavar="DATA", help="Parquet or CSV: files, globs or folders, separated by commas"
     )
     parser.add_argument(
-        "--labels", type=names, default=[], metavar="A,B", help="the columns to learn; default: those of --like or --schema"
+        "--labels",
+        type=names,
+        default=[],
+        metavar="A,B",
+        help="the columns to learn; default: those of --like or --schema",
     )
     parser.add_argument("--model", metavar="NAME", help="mmoe (default), dbmtl, ple, ...: an architecture")
     parser.add_argument("--out", type=path, metavar="FILE", help="the config; default: a name made of that of the data")
     parser.add_argument(
         "--eval", type=path, metavar="DATA", help="rows to judge by; default: a tenth of the rows is kept for that"
     )
-    parser.add_argument("--preset", default="small", metavar="SIZE", help="small (default), or strong: wider and longer")
+    parser.add_argument("--preset", default="small", metavar="SIZE", help="small (default), or strong: wider, longer")
     parser.add_argument(
         "--schema", type=path, metavar="FILE", help="schema.pbtxt of Merlin or TFX, which tells what columns are"
     )

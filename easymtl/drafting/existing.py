@@ -95,7 +95,9 @@ def read_existing(path: str, labels: Sequence[str]) -> Existing:
     """
     pipeline = load_config(path).pipeline
     towers = len(view.task_towers(pipeline))
-    own = list(dict.fromkeys([*pipeline.data_config.label_fields, *(view.label_name(pipeline, n) for n in range(towers))]))
+    own = list(
+        dict.fromkeys([*pipeline.data_config.label_fields, *(view.label_name(pipeline, n) for n in range(towers))])
+    )
     strange = [name for name in labels if name not in own]
     if strange:
         raise UserError(

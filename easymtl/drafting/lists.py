@@ -40,7 +40,7 @@ class Block:
 
 
 def find_blocks(
-    profile: Profile, lists: Sequence[str], ids: Sequence[str], left_out: dict[str, str]
+    profile: Profile, lists: Sequence[str], ids: Sequence[str], rare: Sequence[str], left_out: dict[str, str]
 ) -> tuple[list[Block], dict[str, str]]:
     """Returns the histories that attention reads, and the id column whose values each history holds.
 
@@ -51,20 +51,24 @@ def find_blocks(
         profile: of the data.
         lists: columns of lists that something may read.
         ids: columns of ids, of which each row has one.
+        rare: columns of ids that were left out, as they have few rows each.
         left_out: gets the columns that are left out, and why.
     """
     # Tags of the row, too, may be what the tags of earlier steps are compared with.
-    tags = [name for name in lists if not names.is_history(name) and _has_ids(profile.columns[name], profile.sample[name])]
+    tags = [
+        name for name in lists if not names.is_history(name) and _has_ids(profile.columns[name], profile.sample[name])
+    ]
     about = {}
     for name in lists:
-        keys = [*ids, *tags] if names.is_history(name) else ids
+        keys = [*ids, *rare, *tags] if names.is_history(name) else [*ids, *rare]
         if key := _key(profile, name, keys):
             about[name] = key
-    about, rare = _without_rare(profile, about)
-    left_out.update(rare)
+    about, reasons = _without_rare(profile, about)
+    left_out.update(reasons)
+    about = {name: key for name, key in about.items() if key not in rare}
     groups: dict[str, list[str]] = {}
     for name in lists:
-        if name in rare:
+        if name in reasons:
             continue
         groups.setdefault(profile.lengths.get(name, name), []).append(name)
     blocks = []
@@ -125,7 +129,7 @@ def _key(profile: Profile, name: str, ids: Sequence[str]) -> str:
 
 
 def _distinct(profile: Profile, name: str) -> set[str]:
-    """Returns the different values of a column as texts, or items of its lists, those of the sample where they are many."""
+    """Returns the different values of a column as texts, or items of its lists; of the sample where there are many."""
     column = profile.columns[name]
     values, _ = column.tally.counted()
     if not len(values):

@@ -145,9 +145,7 @@ def _set_group(model: ModelConfig, features: Features) -> None:
         if name not in in_blocks:
             group.feature_names.extend(feature.feature_name or name for feature in draft.features)
     for block in features.blocks:
-        attention = group.sequence_features.add(
-            group_name=block.name, need_key_feature=False, allow_key_transform=True
-        )
+        attention = group.sequence_features.add(group_name=block.name, need_key_feature=False, allow_key_transform=True)
         attention.seq_att_map.add(key=block.keys, hist_seq=block.histories)
         attention.seq_dnn.CopyFrom(DNN(hidden_units=[64, 32, 1], use_bn=False))
 

@@ -12,14 +12,66 @@ _NOUNS = {
     *("category", "cate", "device", "store", "merchant", "channel", "country", "region", "state", "type", "product"),
     *("video", "movie", "article", "song", "artist", "anchor", "room", "host", "group", "class", "segment", "model"),
 }
-_NUMBER_WORDS = {"num", "count", "cnt", "amount", "price", "age", "total", "sum", "rate", "score", "size", "length", "level"}
+_NUMBER_WORDS = {
+    "num",
+    "count",
+    "cnt",
+    "amount",
+    "price",
+    "age",
+    "total",
+    "sum",
+    "rate",
+    "score",
+    "size",
+    "length",
+    "level",
+}
 _OF_TIMES = {"time", "timestamp", "ts", "date", "datetime", "day", "dt", "at", "when"}
-_OF_LIVES = {"birth", "birthday", "born", "dob", "signup", "registered", "registration", "created", "joined", "expiry", "expires"}
+_OF_LIVES = {
+    "birth",
+    "birthday",
+    "born",
+    "dob",
+    "signup",
+    "registered",
+    "registration",
+    "created",
+    "joined",
+    "expiry",
+    "expires",
+}
 _OF_WEIGHTS = {"weight", "wgt", "weights"}
-_OF_ANSWERS = {"true", "pred", "prediction", "predicted", "prob", "probs", "logit", "logits", "label", "target", "truth", "y"}
+_OF_ANSWERS = {
+    "true",
+    "pred",
+    "prediction",
+    "predicted",
+    "prob",
+    "probs",
+    "logit",
+    "logits",
+    "label",
+    "target",
+    "truth",
+    "y",
+}
 _OF_HISTORIES = {
-    *("hist", "history", "seq", "sequence", "list", "past", "last", "recent", "previous", "watched", "clicked", "liked"),
-    *("bought", "viewed", "purchased", "visited", "played", "behavior", "behaviour"),
+    *(
+        "hist",
+        "history",
+        "seq",
+        "sequence",
+        "list",
+        "past",
+        "last",
+        "recent",
+        "previous",
+        "watched",
+        "clicked",
+        "liked",
+    ),
+    *("bought", "viewed", "purchased", "visited", "played", "behavior", "behaviour", "liked"),
 }
 _PLAIN = _OF_HISTORIES | {"id", "ids", "user"}
 
@@ -80,7 +132,7 @@ def is_of_life(name: str) -> bool:
 
 
 def is_weight(name: str) -> bool:
-    """Returns whether a column is called as the weight of a row is: `sample_weight`; not `weight`, as parcels have one."""
+    """Returns whether a column is called as the weight of a row: `sample_weight`; not `weight`, as parcels have one."""
     words = words_of(name)
     return len(words) > 1 and words[-1] in _OF_WEIGHTS
 

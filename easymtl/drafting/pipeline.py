@@ -74,7 +74,9 @@ def _set_training(pipeline: Pipeline, sizes: Sizes, is_judged: bool) -> dict[str
     train.save_checkpoints_steps = min(sizes.steps_between_checkpoints, max(sizes.steps, 1))
     train.log_step_count_steps = max(sizes.steps // 50, 1)
     train.save_summary_steps = max(sizes.steps // 100, 1)
-    rows = f"{sizes.num_rows:,} rows in batches of {sizes.batch_size} are {sizes.num_rows / sizes.batch_size:,.1f} steps"
+    rows = (
+        f"{sizes.num_rows:,} rows in batches of {sizes.batch_size} are {sizes.num_rows / sizes.batch_size:,.1f} steps"
+    )
     times = f", {sizes.epochs} times over {sizes.steps:,}" if sizes.epochs > 1 else ""
     what = "each checkpoint is evaluated" if is_judged else "each is a point to go on from"
     return {
@@ -149,7 +151,9 @@ def header(
 ) -> str:
     """Returns the comment that the file begins with: what it was drafted from, what was left out, what is unsure."""
     names = ", ".join(label.name for label in labels)
-    lines = [f"Drafted by easymtl init from {profile.num_rows:,} rows of {len(profile.columns)} columns, to learn {names}."]
+    lines = [
+        f"Drafted by easymtl init from {profile.num_rows:,} rows of {len(profile.columns)} columns, to learn {names}."
+    ]
     if roles.left_out:
         lines.append("Left out:")
         lines += [f"  {name}: {reason}." for name, reason in roles.left_out.items()]

@@ -13,7 +13,15 @@ from easymtl.errors import UserError, did_you_mean
 PRESETS = ("small", "strong")
 _SAMPLES = 1_000_000
 _MOST_EPOCHS, _EPOCHS_OF_IDS, _EPOCHS_OF_HISTORIES = 8, 1, 2
-_BATCHES = ((0, 64), (5_000, 128), (20_000, 256), (40_000, 512), (2_000_000, 1024), (10_000_000, 4096), (100_000_000, 8192))
+_BATCHES = (
+    (0, 64),
+    (5_000, 128),
+    (20_000, 256),
+    (40_000, 512),
+    (2_000_000, 1024),
+    (10_000_000, 4096),
+    (100_000_000, 8192),
+)
 
 
 @dataclass(frozen=True)
@@ -76,4 +84,5 @@ def sizes_of(preset: str, num_rows: int, has_rare_ids: bool = False, has_histori
         epochs = min(2 * epochs, 16)
     dropout = 0.5 if epochs >= 6 else (0.2 if epochs >= 3 else 0.0)
     units = ((512, 256), (128, 64)) if is_strong else ((256,), (64,))
-    return Sizes(num_rows, 16 if is_strong else 8, 6 if is_strong else 4, *units, dropout, epochs, batch_size)
+    width, experts = (16, 6) if is_strong else (8, 4)
+    return Sizes(num_rows, width, experts, units[0], units[1], dropout, epochs, batch_size)

@@ -35,7 +35,9 @@ def draft_time(column: ColumnProfile, units: int, width: int) -> Drafted | None:
     if not features:
         return None
     field = field_of(name, "INT32" if is_date else "INT64")
-    return Drafted(field, features, "hour and day of the week in UTC" if len(features) > 1 else "a part of the time, UTC")
+    return Drafted(
+        field, features, "hour and day of the week in UTC" if len(features) > 1 else "a part of the time, UTC"
+    )
 
 
 def _part(name: str, part: str, expression: str, count: int, width: int):

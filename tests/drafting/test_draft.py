@@ -12,7 +12,8 @@ from google.protobuf import text_format
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from easymtl.config import load_config
+from easymtl.config import load_config, view
+from easymtl.data.text_form import text_forms
 from easymtl.drafting import draft_config
 from easymtl.drafting.models import ARCHITECTURES
 from easymtl.errors import UserError
@@ -20,8 +21,6 @@ from easymtl.protos.data_pb2 import DatasetConfig
 from easymtl.protos.feature_pb2 import FeatureConfig
 from easymtl.verbs.data_check import data_problems
 from easymtl.verbs.value_check import default_problems, label_problems
-from easymtl.config import view
-from easymtl.data.text_form import text_forms
 
 RANDOM = np.random.default_rng(0)
 ROWS = 300
@@ -107,12 +106,18 @@ def is_written(column):
     return form == "one" or not pa.types.is_null(kind)
 
 
-NAMES = st.sampled_from(["a", "user_id", "item", "ts", "age", "watched_items", "price", "shop_id", "day", "tags", "x y", "ü"])
+NAMES = st.sampled_from(
+    ["a", "user_id", "item", "ts", "age", "watched_items", "price", "shop_id", "day", "tags", "x y", "ü"]
+)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    kinds=st.dictionaries(NAMES, st.tuples(st.sampled_from(SCALARS), st.sampled_from(["one", "list", "large"])).filter(is_written), min_size=1),
+    kinds=st.dictionaries(
+        NAMES,
+        st.tuples(st.sampled_from(SCALARS), st.sampled_from(["one", "list", "large"])).filter(is_written),
+        min_size=1,
+    ),
     seed=st.integers(0, 10_000),
     model=st.sampled_from(sorted(ARCHITECTURES)),
     preset=st.sampled_from(["small", "strong"]),
@@ -161,13 +166,19 @@ def mixed_table():
         {
             "user_id": random.integers(0, 80, ROWS),
             "item_id": [f"i{n}" for n in items],
-            "price": pa.array([None if n % 10 == 0 else decimal.Decimal(int(n)) / 4 for n in items], pa.decimal128(8, 2)),
+            "price": pa.array(
+                [None if n % 10 == 0 else decimal.Decimal(int(n)) / 4 for n in items], pa.decimal128(8, 2)
+            ),
             "when": pa.array(1_767_225_600 + np.arange(ROWS) * 3600, pa.timestamp("s", "UTC")),
             "is_new": pa.array([None, True, False] * (ROWS // 3)),
             "watched_items": history,
-            "watched_seconds": pa.array([[float(len(step)) for step in steps] for steps in history], pa.list_(pa.float32())),
+            "watched_seconds": pa.array(
+                [[float(len(step)) for step in steps] for steps in history], pa.list_(pa.float32())
+            ),
             "vector": pa.array(random.normal(size=(ROWS, 3)).tolist(), pa.list_(pa.float64(), 3)),
-            "tags": ["|".join(random.choice(list("abcdef"), random.integers(0, 4), replace=False)) for _ in range(ROWS)],
+            "tags": [
+                "|".join(random.choice(list("abcdef"), random.integers(0, 4), replace=False)) for _ in range(ROWS)
+            ],
             "nested": [{"a": 1}] * ROWS,
             "click": np.where(clicked, "yes", "no"),
             "like": clicked & (random.random(ROWS) < 0.5),

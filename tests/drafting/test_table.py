@@ -24,7 +24,7 @@ def test_separator_and_header_of_csv_are_found(tmp_path, separator):
 def test_csv_without_a_header_needs_names(tmp_path):
     path = tmp_path / "x.csv"
     path.write_text("1,2\n3,4\n")
-    with pytest.raises(UserError, match="no header that has the labels.*--columns"):
+    with pytest.raises(UserError, match=r"no header that has the labels.*--columns"):
         open_table(str(path), None, ["click"])
     table = open_table(str(path), ["click", "age"], ["click"])
     assert not table.data_config.with_header
@@ -43,7 +43,10 @@ def test_a_misspelt_label_is_answered_with_the_nearest_column(tmp_path):
 def test_gzip_and_quotes_are_read(tmp_path):
     path = tmp_path / "x.csv.gz"
     path.write_bytes(gzip.compress(b'name,click\n"a,b",1\n"c\nd",0\n'))
-    assert rows_of(open_table(str(path), None, ["click"])) == [{"name": "a,b", "click": "1"}, {"name": "c\nd", "click": "0"}]
+    assert rows_of(open_table(str(path), None, ["click"])) == [
+        {"name": "a,b", "click": "1"},
+        {"name": "c\nd", "click": "0"},
+    ]
 
 
 def test_names_of_folders_are_columns(tmp_path):

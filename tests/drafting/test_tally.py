@@ -22,7 +22,9 @@ def test_few_values_are_counted_over_all_batches():
     assert tally.num_distinct == 3
 
 
-@pytest.mark.parametrize("make", [lambda n: pa.array(np.arange(n) * 7919), lambda n: pa.array([f"user_{k}" for k in range(n)])])
+@pytest.mark.parametrize(
+    "make", [lambda n: pa.array(np.arange(n) * 7919), lambda n: pa.array([f"user_{k}" for k in range(n)])]
+)
 def test_many_values_are_estimated_within_a_few_percent(make):
     count = 4 * MOST_COUNTED
     tally = tally_of(make(count))
