@@ -20,6 +20,7 @@ from easymtl.protos.feature_pb2 import FeatureConfig
 
 _OVERLAP, _OVERLAP_OF_NAMESAKES = 0.5, 0.2
 _MANY = 1000
+_UNLIKE_NUMBERS = ("timestamp", "date", "time", "bool")
 _FEWEST_ROWS_OF_KEY = 5
 _MOST_STEPS = 50
 
@@ -169,7 +170,8 @@ def draft_list(column: ColumnProfile, profile: Profile, width: int, block: Block
 
 
 def _has_ids(column: ColumnProfile, sample: pa.ChunkedArray) -> bool:
-    if not column.is_number:
+    # Times in lists are read as texts, which spell no numbers.
+    if not column.is_number or any(kind in column.type_name for kind in _UNLIKE_NUMBERS):
         return True
     if not column.is_whole or "double" in column.type_name or "float" in column.type_name:
         return False

@@ -12,7 +12,7 @@ from easymtl.errors import UserError, did_you_mean
 
 PRESETS = ("small", "strong")
 _SAMPLES = 1_000_000
-_MOST_EPOCHS, _EPOCHS_OF_IDS, _EPOCHS_OF_HISTORIES = 8, 1, 2
+_MOST_EPOCHS, _EPOCHS_OF_IDS, _EPOCHS_OF_HISTORIES = 8, 1, 4
 _BATCHES = (
     (0, 64),
     (5_000, 128),
