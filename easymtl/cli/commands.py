@@ -338,9 +338,7 @@ def _add_init(verbs) -> None:
     parser.add_argument(
         "--eval", type=path, metavar="DATA", help="rows to judge by; default: a tenth of the rows is kept for that"
     )
-    parser.add_argument(
-        "--preset", default="small", metavar="SIZE", help="small (default), or strong: wider and longer"
-    )
+    parser.add_argument("--preset", default="small", metavar="SIZE", help="small (default), or strong: wider, longer")
     parser.add_argument(
         "--schema", type=path, metavar="FILE", help="schema.pbtxt of Merlin or TFX, which tells what columns are"
     )

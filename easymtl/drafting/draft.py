@@ -9,6 +9,7 @@ import pyarrow as pa
 from easymtl.config.parser import Parser
 from easymtl.config.problems import ConfigError, Findings, Places
 from easymtl.config.validate import validate
+from easymtl.convert.layout import config_text
 from easymtl.drafting.existing import Existing, read_existing
 from easymtl.drafting.features import Features, draft_features
 from easymtl.drafting.funnel import find_parents
@@ -18,12 +19,11 @@ from easymtl.drafting.pipeline import Places as _Paths
 from easymtl.drafting.pipeline import draft_pipeline, header
 from easymtl.drafting.profile import Profile, read_profile
 from easymtl.drafting.roles import Roles, find_roles, has_groups
-from easymtl.drafting.schema import Schema, apply_schema, read_schema
+from easymtl.drafting.schema import apply_schema, read_schema
 from easymtl.drafting.seen import seen_shares
 from easymtl.drafting.sizes import Sizes, sizes_of
 from easymtl.drafting.split import Split, choose_split, require_free, write_split
 from easymtl.drafting.table import Progress, Table, open_table, stem
-from easymtl.convert.layout import config_text
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.protos.pipeline_pb2 import Pipeline
 
@@ -124,7 +124,8 @@ def draft_config(
     roles = find_roles(profile, found, named, ignore)
     if told:
         told.leave_out(profile, roles, wanted)
-    split, files = None, ()
+    split: Split | None = None
+    files: tuple[str, ...] = ()
     num_rows = profile.num_rows
     if divides:
         split = choose_split(profile, roles)

@@ -16,7 +16,7 @@ from easymtl.drafting.times import draft_time
 from easymtl.errors import UserError
 
 _SEEN = 0.2
-_FEWEST_ROWS_OF_ID = 1.5
+_FEWEST_ROWS_OF_ID = 2.0
 _MANY_IDS = 200
 
 
@@ -66,8 +66,9 @@ def draft_features(
             if draft is not None and not _is_unseen(column, draft, roles, seen):
                 features.drafts[name] = draft
     ids = [name for name, draft in features.drafts.items() if draft.num_ids]
+    rare = [name for name in candidates if name in roles.left_out and not candidates[name].is_list]
     lists = [name for name, column in candidates.items() if column.is_list]
-    features.blocks, about = find_blocks(profile, lists, ids, roles.left_out)
+    features.blocks, about = find_blocks(profile, lists, ids, rare, roles.left_out)
     for name in lists:
         if name in roles.left_out:
             continue
@@ -86,7 +87,7 @@ def draft_features(
 
 
 def _draft(column: ColumnProfile, profile: Profile, roles: Roles, width: int) -> Drafted | None:
-    """Returns the draft of a column with one value in each row; None where there is none, with the reason in `roles`."""
+    """Returns the draft of a column of one value in each row; None where there is none, with the reason in `roles`."""
     sample = profile.sample[column.name]
     if column.kind is Kind.BOOL:
         return _true_or_false(column)
@@ -96,12 +97,12 @@ def _draft(column: ColumnProfile, profile: Profile, roles: Roles, width: int) ->
         return draft
     if column.name == roles.time or column.kind is Kind.TIME or is_time_of_row(column):
         units = 1_000_000 if column.kind is Kind.TIME else time_unit(column)[0]
-        draft = draft_time(column, units, width)
-        if draft is None:
+        timed = draft_time(column, units, width)
+        if timed is None:
             roles.left_out[column.name] = "a time: it never comes again"
             if column.kind is Kind.TEXT:
                 roles.left_out[column.name] += ", and hours are computed of timestamps, not of texts"
-        return draft
+        return timed
     has_ids, is_guess = is_id(column, sample)
     draft = draft_id(column, width) if has_ids else draft_number(column, sample, width)
     if is_guess:
@@ -121,9 +122,7 @@ def _is_unseen(column: ColumnProfile, draft: Drafted, roles: Roles, seen: Mappin
     """Returns whether ids would be noise to learn from: few rows to come have one that was learnt."""
     if not draft.num_ids or draft.num_ids < _MANY_IDS:
         return False
-    if seen is not None and column.name in seen:
-        if seen[column.name] >= _SEEN:
-            return False
+    if seen is not None and seen.get(column.name, 1) < _SEEN:
         share = shown_share(seen[column.name])
         roles.left_out[column.name] = f"only {share} of the evaluation rows have a value that training rows have"
         return True

@@ -24,7 +24,11 @@ def find_parents(profile: Profile, labels: Sequence[Label]) -> dict[str, str]:
     parents: dict[str, str] = {}
     for label in labels:
         own = happened[label.name]
-        if label.kind == "classes" or not own.any() or (profile.columns[label.name].low or 0) < 0 and not label.numbers:
+        if (
+            label.kind == "classes"
+            or not own.any()
+            or ((profile.columns[label.name].low or 0) < 0 and not label.numbers)
+        ):
             continue
         needed = [
             other.name

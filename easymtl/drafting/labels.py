@@ -106,7 +106,7 @@ def _of_texts(column: ColumnProfile) -> Label:
 
 
 def _of_two_texts(name: str, texts: list[str]) -> Label:
-    """Returns the event of two texts, the more frequent first: which of them is 1 is told by their meaning, or guessed."""
+    """Returns the event of two texts, the more frequent first: which of them is 1 is told by meaning, or guessed."""
     frequent, rare = texts
     words = [text.strip().lower() for text in texts]
     label = Label(name, "event", "STRING")
@@ -135,7 +135,7 @@ def _of_numbers(column: ColumnProfile, profile: Profile) -> Label:
         return Label(name, "event", _whole_type(column), reason=f"{share} are 1")
     if len(distinct) == 2 and column.kind is Kind.WHOLE:
         return _of_two_numbers(name, numbers)
-    if column.is_whole and 0 <= low and high < _MOST_CLASSES and _CLASS_WORDS & set(names.words_of(name)):
+    if column.is_whole and low >= 0 and high < _MOST_CLASSES and _CLASS_WORDS & set(names.words_of(name)):
         label = Label(name, "classes", _whole_type(column), num_classes=int(high) + 1)
         label.reason = f"whole numbers to {high:.0f}, by its name classes"
         return label
@@ -162,7 +162,7 @@ def _of_two_numbers(name: str, numbers: np.ndarray) -> Label:
 def _whole_type(column: ColumnProfile) -> str:
     if not column.is_whole:
         return "FLOAT"
-    is_small = -(1 << 31) <= (column.low or 0) and (column.high or 0) < 1 << 31
+    is_small = (column.low or 0) >= -(1 << 31) and (column.high or 0) < 1 << 31
     if column.kind is Kind.DECIMAL:
         return "FLOAT"
     return "INT32" if is_small else "INT64"

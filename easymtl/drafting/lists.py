@@ -20,6 +20,7 @@ from easymtl.protos.feature_pb2 import FeatureConfig
 
 _OVERLAP, _OVERLAP_OF_NAMESAKES = 0.5, 0.2
 _MANY = 1000
+_UNLIKE_NUMBERS = ("timestamp", "date", "time", "bool")
 _FEWEST_ROWS_OF_KEY = 5
 _MOST_STEPS = 50
 
@@ -40,7 +41,7 @@ class Block:
 
 
 def find_blocks(
-    profile: Profile, lists: Sequence[str], ids: Sequence[str], left_out: dict[str, str]
+    profile: Profile, lists: Sequence[str], ids: Sequence[str], rare: Sequence[str], left_out: dict[str, str]
 ) -> tuple[list[Block], dict[str, str]]:
     """Returns the histories that attention reads, and the id column whose values each history holds.
 
@@ -51,6 +52,7 @@ def find_blocks(
         profile: of the data.
         lists: columns of lists that something may read.
         ids: columns of ids, of which each row has one.
+        rare: columns of ids that were left out, as they have few rows each.
         left_out: gets the columns that are left out, and why.
     """
     # Tags of the row, too, may be what the tags of earlier steps are compared with.
@@ -59,14 +61,15 @@ def find_blocks(
     ]
     about = {}
     for name in lists:
-        keys = [*ids, *tags] if names.is_history(name) else ids
+        keys = [*ids, *rare, *tags] if names.is_history(name) else [*ids, *rare]
         if key := _key(profile, name, keys):
             about[name] = key
-    about, rare = _without_rare(profile, about)
-    left_out.update(rare)
+    about, reasons = _without_rare(profile, about)
+    left_out.update(reasons)
+    about = {name: key for name, key in about.items() if key not in rare}
     groups: dict[str, list[str]] = {}
     for name in lists:
-        if name in rare:
+        if name in reasons:
             continue
         groups.setdefault(profile.lengths.get(name, name), []).append(name)
     blocks = []
@@ -127,7 +130,7 @@ def _key(profile: Profile, name: str, ids: Sequence[str]) -> str:
 
 
 def _distinct(profile: Profile, name: str) -> set[str]:
-    """Returns the different values of a column as texts, or items of its lists, those of the sample where they are many."""
+    """Returns the different values of a column as texts, or items of its lists; of the sample where there are many."""
     column = profile.columns[name]
     values, _ = column.tally.counted()
     if not len(values):
@@ -167,7 +170,8 @@ def draft_list(column: ColumnProfile, profile: Profile, width: int, block: Block
 
 
 def _has_ids(column: ColumnProfile, sample: pa.ChunkedArray) -> bool:
-    if not column.is_number:
+    # Times in lists are read as texts, which spell no numbers.
+    if not column.is_number or any(kind in column.type_name for kind in _UNLIKE_NUMBERS):
         return True
     if not column.is_whole or "double" in column.type_name or "float" in column.type_name:
         return False

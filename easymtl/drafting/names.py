@@ -71,7 +71,7 @@ _OF_HISTORIES = {
         "clicked",
         "liked",
     ),
-    *("bought", "viewed", "purchased", "visited", "played", "behavior", "behaviour"),
+    *("bought", "viewed", "purchased", "visited", "played", "behavior", "behaviour", "liked"),
 }
 _PLAIN = _OF_HISTORIES | {"id", "ids", "user"}
 
@@ -132,7 +132,7 @@ def is_of_life(name: str) -> bool:
 
 
 def is_weight(name: str) -> bool:
-    """Returns whether a column is called as the weight of a row is: `sample_weight`; not `weight`, as parcels have one."""
+    """Returns whether a column is called as the weight of a row: `sample_weight`; not `weight`, as parcels have one."""
     words = words_of(name)
     return len(words) > 1 and words[-1] in _OF_WEIGHTS
 

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -51,7 +52,8 @@ def read_profile(table: Table, labels: Sequence[str], progress: Progress | None 
         UserError: there are no rows, or a file cannot be read.
     """
     profile = Profile(table)
-    sampler, lengths = _Sampler(), {}
+    sampler = _Sampler()
+    lengths: dict[str, Any] = {}
     for batch in table.batches(progress):
         arrays = {name: plain(batch.column(name)) for name in table.types}
         if not batch.num_rows:

@@ -53,7 +53,7 @@ def find_roles(
         named: `user`, `session` and `time`, where somebody named them.
         ignore: columns that are left out because somebody said so.
     """
-    roles = Roles(**{role: name or "" for role, name in named.items()})
+    roles = Roles(named["user"] or "", named["session"] or "", named["time"] or "")
     taken = {label.name for label in labels}
     for name, column in profile.columns.items():
         if name in ignore:

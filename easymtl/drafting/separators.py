@@ -16,7 +16,8 @@ _REPEATED, _REPEATED_IN_WORDS = 0.7, 0.3
 def text_separator(values: pa.Array) -> str | None:
     """Returns what separates the values in texts `[n]`, None where each text is one value.
 
-    Texts are lists where their parts repeat in other combinations. `Sales, retail` and prose are no lists: blanks stand beside their commas.
+    Texts are lists where their parts repeat in other combinations. `Sales, retail` and prose are no lists: blanks stand
+    beside their commas.
     """
     if not pa.types.is_string(values.type):
         return None

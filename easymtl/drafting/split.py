@@ -44,7 +44,7 @@ def choose_split(profile: Profile, roles: Roles) -> Split:
         border = _late(profile, profile.columns[roles.time])
         if border is not None:
             return Split(roles.time, border, f'the last tenth by "{roles.time}"')
-    if roles.user and 1.5 <= rows_per(profile.columns[roles.user]) and profile.columns[roles.user].num_distinct >= 50:
+    if roles.user and rows_per(profile.columns[roles.user]) >= 1.5 and profile.columns[roles.user].num_distinct >= 50:
         return Split(roles.user, None, f'a tenth of the users, by "{roles.user}"')
     return Split("", None, "a tenth of the rows, drawn by their number")
 

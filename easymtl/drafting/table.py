@@ -178,7 +178,7 @@ def _open_csv(
     if not columns:
         raise UserError(
             f"{first.name}: the first line is no header that has the labels ({quoted(labels)}): it begins with "
-            f"{quoted(rows[0], 4)}.{_nearest(labels, rows[0])} Name the columns of files without a header: --columns a,b,..."
+            f"{quoted(rows[0], 4)}.{_nearest(labels, rows[0])} Name the columns of a file without one: --columns a,b"
         )
     if len(columns) != len(rows[0]):
         raise UserError(
@@ -224,7 +224,7 @@ def _nearest(labels: Sequence[str], first: Sequence[str]) -> str:
 
 
 def stem(table: Table) -> str:
-    """Returns a name for what is drafted from files: that of a file, or of its folder where it says no more than "train"."""
+    """Returns a name for what is drafted from files: that of a file, of its folder where it is no more than "train"."""
     path = table._files[0].path if table._files else "table"
     name = re.sub(r"\.(parquet|pq|csv|tsv|txt|gz)", "", os.path.basename(path))
     if re.fullmatch(r"(train|data|part|file)?[-_.0-9a-f]*", name) and os.path.dirname(path):

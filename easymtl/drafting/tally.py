@@ -49,7 +49,7 @@ class Tally:
         return round((_SMALLEST_KEPT - 1) / (float(self._smallest[-1]) / 2.0**64))
 
     def counted(self) -> tuple[pa.Array, np.ndarray]:
-        """Returns the different values, the most frequent ones first, and their counts; none where not all are known."""
+        """Returns the different values, the most frequent first, and their counts; none where not all are known."""
         if self.is_exact:
             self._merge()
         if not self.is_exact or not self._parts:

@@ -9,10 +9,11 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 from google.protobuf import text_format
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from easymtl.config import load_config
+from easymtl.config import load_config, view
+from easymtl.data.text_form import text_forms
 from easymtl.drafting import draft_config
 from easymtl.drafting.models import ARCHITECTURES
 from easymtl.errors import UserError
@@ -20,8 +21,6 @@ from easymtl.protos.data_pb2 import DatasetConfig
 from easymtl.protos.feature_pb2 import FeatureConfig
 from easymtl.verbs.data_check import data_problems
 from easymtl.verbs.value_check import default_problems, label_problems
-from easymtl.config import view
-from easymtl.data.text_form import text_forms
 
 RANDOM = np.random.default_rng(0)
 ROWS = 300
@@ -112,7 +111,13 @@ NAMES = st.sampled_from(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+# A failure is shown as it was found: making it smaller takes minutes.
+@settings(
+    phases=[Phase.explicit, Phase.generate],
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(
     kinds=st.dictionaries(
         NAMES,

@@ -83,7 +83,7 @@ def test_what_cannot_be_learnt_is_refused(values, problem):
 
 
 def test_a_label_that_is_not_there_is_answered_with_the_nearest_one():
-    with pytest.raises(UserError, match='no column "clik".*Did you mean "click"'):
+    with pytest.raises(UserError, match=r'no column "clik".*Did you mean "click"'):
         find_labels(profile_of(click=pa.array([0, 1])), ["clik"])
 
 

@@ -59,7 +59,9 @@ def test_lists_share_the_table_of_what_they_are_about():
 
 def test_histories_of_other_lengths_are_blocks_of_their_own():
     items = [f"i{n}" for n in range(200)]
-    _, draft = drafted(item_id=RANDOM.choice(items, ROWS).tolist(), seen_items=some(items, 9), liked_items=some(items, 9))
+    _, draft = drafted(
+        item_id=RANDOM.choice(items, ROWS).tolist(), seen_items=some(items, 9), liked_items=some(items, 9)
+    )
     blocks = draft.pipeline.model_config.feature_groups[0].sequence_features
     assert [list(block.seq_att_map[0].hist_seq) for block in blocks] == [["seen_items"], ["liked_items"]]
 

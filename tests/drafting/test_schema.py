@@ -62,7 +62,7 @@ def test_a_draft_goes_by_the_schema(schema):
     assert (features["user"].num_buckets, features["shop"].num_buckets) == (1000, 10)
     assert features["amount"].boundaries
     assert list(features["color"].vocab_list) == ["red", "blue", "green"]
-    (auc, gauc) = draft.pipeline.model_config.mmoe.task_towers[0].metrics_set
+    _, gauc = draft.pipeline.model_config.mmoe.task_towers[0].metrics_set
     assert gauc.gauc.uid_field == "user"
     assert "more: not in the schema" in draft.text and "buy: a target by the schema" in draft.text
 

@@ -24,7 +24,7 @@ def test_separator_and_header_of_csv_are_found(tmp_path, separator):
 def test_csv_without_a_header_needs_names(tmp_path):
     path = tmp_path / "x.csv"
     path.write_text("1,2\n3,4\n")
-    with pytest.raises(UserError, match="no header that has the labels.*--columns"):
+    with pytest.raises(UserError, match=r"no header that has the labels.*--columns"):
         open_table(str(path), None, ["click"])
     table = open_table(str(path), ["click", "age"], ["click"])
     assert not table.data_config.with_header

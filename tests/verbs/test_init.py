@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -45,24 +46,24 @@ def test_nothing_is_written_over_without_force(shop, capsys):
     with open("x.config", "a") as file:
         file.write("# by hand\n")
     assert main(["init", shop, "--labels", "click", "--eval", shop, "--out", "x.config"]) == 2
-    assert "--force" in capsys.readouterr().err and "# by hand" in open("x.config").read()
+    assert "--force" in capsys.readouterr().err and "# by hand" in Path("x.config").read_text()
     assert main(["init", shop, "--labels", "click", "--eval", shop, "--out", "x.config", "--force"]) == 0
-    assert "# by hand" not in open("x.config").read()
+    assert "# by hand" not in Path("x.config").read_text()
 
 
 def test_data_are_never_written_over(shop, capsys):
-    before = open(shop, "rb").read()
+    before = Path(shop).read_bytes()
     assert main(["init", shop, "--labels", "click", "--out", shop, "--force"]) == 2
     assert "would be written over" in capsys.readouterr().err
     assert main(["init", "shop", "--labels", "click", "--out", "shop/x.config", "--force"]) == 2
     assert "all files are read" in capsys.readouterr().err
-    assert open(shop, "rb").read() == before
+    assert Path(shop).read_bytes() == before
 
 
 @pytest.mark.slow
 def test_from_a_table_to_a_trained_model(shop, capsys):
     assert main(["init", shop, "--labels", "click", "--out", "x.config", "--model_dir", "model"]) == 0
     assert main(["train", "--pipeline_config", "x.config", "--set", "export_config.exporter_type=none"]) == 0
-    result = json.load(open("model/eval_result.json"))
+    result = json.loads(Path("model/eval_result.json").read_text())
     # The label is told by the age alone, with an AUC of .8.
     assert result["auc_click"] > 0.7
