@@ -12,7 +12,7 @@ from easymtl.checkpoints.publishing import reason, write_text
 from easymtl.checkpoints.restore import CONFIG_NAME, find_checkpoint, load_ranker
 from easymtl.config import Config, load_config, view
 from easymtl.errors import UserError, did_you_mean, quoted
-from easymtl.features.feature_set import Slot
+from easymtl.features.feature_set import Slot, Table
 from easymtl.reporting.event_files import EventFile
 from easymtl.reporting.tensorboard import FOLDER
 from easymtl.scoring.row_values import RowValues, can_tell_values, names_of_rows, row_values
@@ -42,18 +42,18 @@ def write_projector(model_dir: str | Path, feature: str, most_points: int = MOST
     config = _config_of(Path(model_dir))
     checkpoint = find_checkpoint(config.pipeline)
     ranker = load_ranker(config.pipeline, checkpoint)
-    slot = _slot(ranker, feature)
+    slot, table = _slot(ranker, feature)
     values, why = _values(config, ranker, slot)
-    points = _points(slot, values, most_points)
+    points = _points(table, values, most_points)
     rows = np.array(list(points), np.int64)
-    vectors = tf.gather(ranker.embeddings.variable(slot.table.width), rows + slot.table.offset).numpy()
+    vectors = tf.gather(ranker.embeddings.variable(table.width), rows + table.offset).numpy()
     folder = Path(model_dir) / FOLDER / "train"
     try:
         _write(folder, feature, vectors, _metadata(points, values))
     except OSError as error:
         raise UserError(f"{folder}: cannot be written: {reason(error)}. Check model_dir.") from None
     named = why or "named by the values of the evaluation data that lead to them most often"
-    return f"{len(points):,} rows of {slot.table.name} at step {checkpoint.step}, {named}"
+    return f"{len(points):,} rows of {table.name} at step {checkpoint.step}, {named}"
 
 
 def _config_of(model_dir: Path) -> Config:
@@ -65,13 +65,14 @@ def _config_of(model_dir: Path) -> Config:
     return config
 
 
-def _slot(ranker: Ranker, feature: str) -> Slot:
+def _slot(ranker: Ranker, feature: str) -> tuple[Slot, Table]:
     """Returns where a feature is looked up, by its name or by that of its table."""
-    slots = [slot for slot in ranker.feature_set.slots if slot.table]
-    by_name = {slot.table.name: slot for slot in reversed(slots)} | {slot.feature: slot for slot in reversed(slots)}
+    slots = [(slot, slot.table) for slot in ranker.feature_set.slots if slot.table]
+    by_name = {table.name: (slot, table) for slot, table in reversed(slots)}
+    by_name |= {slot.feature: (slot, table) for slot, table in reversed(slots)}
     if feature in by_name:
         return by_name[feature]
-    names = list(dict.fromkeys(slot.feature for slot in slots))
+    names = list(dict.fromkeys(slot.feature for slot, _ in slots))
     found = f"those with an embedding table are {quoted(names)}" if names else "none of its features has a table"
     raise UserError(f'--embeddings: the model has no table of "{feature}"; {found}.{did_you_mean(feature, by_name)}')
 
@@ -90,12 +91,11 @@ def _values(config: Config, ranker: Ranker, slot: Slot) -> tuple[Mapping[int, Ro
         return {}, f"by their numbers, because the evaluation data cannot be read: {str(error).rstrip('.')}"
 
 
-def _points(slot: Slot, values: Mapping[int, RowValues], most: int) -> dict[int, str]:
+def _points(table: Table, values: Mapping[int, RowValues], most: int) -> dict[int, str]:
     """Returns the rows that become points, and their names."""
     if values:
         return dict(list(names_of_rows(values).items())[:most])
-    assert slot.table
-    rows = np.linspace(0, slot.table.rows - 1, min(slot.table.rows, most)).astype(np.int64)
+    rows = np.linspace(0, table.rows - 1, min(table.rows, most)).astype(np.int64)
     return {int(row): f"row {row}" for row in rows}
 
 
@@ -103,7 +103,7 @@ def _metadata(points: Mapping[int, str], values: Mapping[int, RowValues]) -> str
     """Returns a table: the name of each point, its row, and how often its values come."""
     lines = ["value\trow\tcount"]
     for row, name in points.items():
-        count = values[row].count if row in values else 0
+        count = values[row].frequency if row in values else 0
         lines.append(f"{_in_one_cell(name)}\t{row}\t{count}")
     return "\n".join(lines) + "\n"
 

@@ -34,12 +34,12 @@ class RowValues(NamedTuple):
     Attributes:
         value: the most frequent value that leads to the row, as a text.
         num_values: how many values lead to it: more than 1 for a bucket, or where values share a hash.
-        count: how often any of them came.
+        frequency: how often any of them came.
     """
 
     value: str
     num_values: int
-    count: int
+    frequency: int
 
 
 def can_tell_values(transform: Transform) -> bool:
@@ -73,7 +73,7 @@ def row_values(
         if row >= 0:
             found.setdefault(int(row), Counter())[text.decode("utf-8", "replace")] += int(number)
     rows = {row: RowValues(of.most_common(1)[0][0], len(of), of.total()) for row, of in found.items()}
-    return dict(sorted(rows.items(), key=lambda item: -item[1].count))
+    return dict(sorted(rows.items(), key=lambda item: -item[1].frequency))
 
 
 class _Column:

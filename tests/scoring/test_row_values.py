@@ -58,13 +58,13 @@ def test_weights_of_tags_are_no_part_of_their_names(tmp_path):
 def test_numbers_lead_to_their_bucket(tmp_path):
     edits = ("feature_config.features[2].boundaries=[1.0, 2.0]", "feature_config.features[2].embedding_dim=4")
     found = values_of(tmp_path, "price", *edits)
-    assert {row: (one.num_values, one.count) for row, one in found.items()} == {0: (1, 2), 1: (1, 1), 2: (2, 2)}
+    assert {row: (one.num_values, one.frequency) for row, one in found.items()} == {0: (1, 2), 1: (1, 1), 2: (2, 2)}
     assert float(found[0].value) == 0.5
 
 
 def test_no_more_rows_are_read_than_asked_for(tmp_path):
     found = values_of(tmp_path, "item", "data_config.eval_batch_size=2", most_rows=2)
-    assert Counter({one.value: one.count for one in found.values()}) == {"a": 2}
+    assert Counter({one.value: one.frequency for one in found.values()}) == {"a": 2}
 
 
 def test_steps_of_histories_are_told_one_by_one(tmp_path):
