@@ -41,7 +41,7 @@ def build_parser() -> Parser:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND", parser_class=Parser)
     scoring = (_add_train, _add_eval, _add_export, _add_predict, _add_importance)
     around = (_add_synth, _add_import, _add_convert, _add_doctor, _add_completion)
-    for add in (_add_init, *scoring, _add_compare, _add_serve, _add_verify, _add_check, *around):
+    for add in (_add_init, *scoring, _add_compare, _add_board, _add_serve, _add_verify, _add_check, *around):
         add(verbs)
     parser.verbs = verbs.choices
     return parser
@@ -120,6 +120,16 @@ def _add_predict(verbs) -> None:
         "--output", type=path, required=True, metavar="PATH", help="a .parquet file or a folder, local or s3://"
     )
     parser.add_argument("--keep", default="", metavar="A,B", help="input columns to keep beside the scores")
+
+
+def _add_board(verbs) -> None:
+    parser = add_verb(verbs, "board", "Look at trainings in TensorBoard.", takes_config=False)
+    parser.add_argument("model_dir", type=path, metavar="MODEL_DIR", help="of a training, or a folder of several")
+    parser.add_argument("--host", default="127.0.0.1", metavar="HOST", help="default: 127.0.0.1; 0.0.0.0 is everywhere")
+    parser.add_argument("--port", type=whole_number, default=6006, metavar="N", help="default: 6006; 0 is any free one")
+    parser.add_argument(
+        "--embeddings", metavar="FEATURE", help="show the vectors of this feature's values, of the newest checkpoint"
+    )
 
 
 def _add_serve(verbs) -> None:

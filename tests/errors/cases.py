@@ -1810,6 +1810,22 @@ _MODELS = [
         edit=written("rows.parquet", b"PAR1"),
     ),
     with_model(
+        "Embeddings of a feature that there is not",
+        "board model --port 0 --embeddings usr",
+        *('--embeddings: the model has no table of "usr"', '"user", "tags"', 'Did you mean "user"'),
+    ),
+    with_model(
+        "TensorBoard on what is no training",
+        "board . --port 0",
+        *("there are no summaries", "Train first"),
+        needs_model=False,
+    ),
+    with_model(
+        "TensorBoard at an address of another machine",
+        "board model --host 192.0.2.1 --port 0",
+        "--host 192.0.2.1 --port 0: cannot be served at",
+    ),
+    with_model(
         "Importance by a metric that no tower has",
         "importance --pipeline_config x.config --metric acu",
         *("no task tower has", '"auc"', 'Did you mean "auc"'),

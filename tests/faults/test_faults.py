@@ -11,6 +11,7 @@ from easymtl.checkpoints.folder import CheckpointFolder
 from easymtl.checkpoints.lock import TrainingLock
 from easymtl.checkpoints.publishing import sweep, write_text
 from easymtl.errors import UserError
+from easymtl.reporting.history import History
 from easymtl.reporting.results import Results
 from easymtl.reporting.tensorboard import Summaries
 from easymtl.training import events
@@ -162,10 +163,12 @@ def test_a_full_disk_is_one_line_wherever_it_is_met(tmp_path):
         write_text(disk / "eval_result.json", "{}\n")
         with pytest.raises(OSError, match="No space left"), (disk / "filler").open("wb") as file:
             file.write(b"x" * (128 << 10))
+        history_begins = events.Started(0, None, {f"dense_{i}": 1 for i in range(500)}, "FLOAT32")
         event = events.Evaluated(1, {f"auc_{i}": 0.5 for i in range(500)}, 10, 0.1)
-        for listener in (Results(disk), Summaries(disk, [])):
+        history = History(disk)
+        for listener, told in ((Results(disk), event), (Summaries(disk, []), event), (history, history_begins)):
             with pytest.raises(UserError, match="No space left") as error:
-                listener(event)
+                listener(told)
             assert len(str(error.value).splitlines()) == 1
         assert (disk / "eval_result.json").read_text() == "{}\n"
 

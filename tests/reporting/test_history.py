@@ -105,6 +105,15 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
     assert len(str(error.value).splitlines()) == 1
 
 
+def test_a_disk_that_fills_up_meanwhile_is_one_line(tmp_path):
+    history = History(tmp_path)
+    history(started())
+    history._file = open("/dev/full", "a")  # noqa: SIM115
+    with pytest.raises(UserError, match=r"history.jsonl: cannot be written: No space left on device. Check model_dir"):
+        history(summary(1))
+    history.close()
+
+
 def test_a_history_stays_bounded(tmp_path):
     with History(tmp_path, most_lines=5000) as history:
         history(started())

@@ -50,7 +50,8 @@ def test_seconds_are_counted_anew_behind_each_checkpoint(folder, monkeypatch):
 def test_summaries_hold_every_parameter_when_asked(folder, is_shown):
     shown = f"train_config.summary_model_vars={str(is_shown).lower()}"
     _, told = train(folder, *QUIET, "train_config.num_steps=2", "train_config.save_summary_steps=2", shown)
-    (summary,) = of_kind(told, events.Summary)
+    first, summary = of_kind(told, events.Summary)
+    assert (first.step, summary.step) == (1, 2)
     assert any(name.endswith("/kernel") for name in summary.variables) == is_shown
     for read in summary.variables.values():
         assert read().shape.num_elements() > 0

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from easymtl.layers.context import Call
+from easymtl.layers.gate_weights import GateWeights
 from easymtl.layers.shapes import describe, vector
 from tests.formulas import dense, relu, softmax
-from tests.layers.named.building import make, refusal, training, values, vectors
+from tests.layers.named.building import NAME, make, refusal, training, values, vectors
 
 MLP = "expert_mlp { hidden_units: [8, 6] use_bn: false use_final_bn: false }"
 
@@ -35,6 +37,18 @@ def test_experts_may_come_from_other_blocks_with_the_input_of_the_gates_behind_t
     for task, result in enumerate(made(x)):
         expected = np.einsum("be,ebw->bw", softmax(dense(made.weights, f"gate_{task}", read)), np.stack(experts))
         np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("text", [MLP, ""], ids=["own experts", "experts of other blocks"])
+def test_gates_tell_how_much_of_each_expert_they_took(text):
+    inputs = vector(4) if text else vectors(6, 6, 6, 4)
+    made = make("MMoE", f"num_task: 2 num_expert: 3 {text}", inputs)
+    x, gates = values(inputs), GateWeights()
+    made(x, Call(gates=gates))
+    assert gates.experts == dict.fromkeys([f"{NAME}/gate_0", f"{NAME}/gate_1"], ("expert_0", "expert_1", "expert_2"))
+    for task, sums in enumerate(gates.sums().values()):
+        shares = softmax(dense(made.weights, f"gate_{task}", x if text else x[-1]))
+        np.testing.assert_allclose(sums.weights, shares.sum(axis=0), rtol=1e-5)
 
 
 def test_experts_start_differently_and_their_norms_and_dropout_train():
