@@ -12,7 +12,7 @@ from easymtl.features.encoder import Encoder
 from easymtl.features.labels import LabelCheck, label_rules, number_rules
 from easymtl.features.tally import Tally
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.scoring.feed import evaluation_feed
+from easymtl.scoring.feed import Told, evaluation_feed, tell_nobody
 from easymtl.scoring.pass_losses import PassLosses
 from easymtl.scoring.scorer import Scorer, kept_columns
 from easymtl.tasks.evaluation import Evaluation
@@ -50,8 +50,17 @@ def evaluate(
     scorer: Scorer,
     paths: str | None = None,
     is_stopping: Callable[[], bool] = lambda: False,
+    tell_progress: Told = tell_nobody,
 ) -> EvaluationResult:
     """Evaluates on `paths`, or on the config's evaluation data, in one pass and in order.
+
+    Args:
+        pipeline: names the data.
+        tasks: what is evaluated.
+        scorer: gives the scores.
+        paths: other data than the config's.
+        is_stopping: asked before each batch, whether to give up.
+        tell_progress: is told how far it has come.
 
     Raises:
         UserError: the data cannot be read, or has no row.
@@ -74,6 +83,7 @@ def evaluate(
             num_examples += rows.num_rows
             tally.add(rows)
             labels.count(rows)
+            tell_progress(num_examples, num_examples / limit if limit else feed.progress)
             if of_batch:
                 losses.add(of_batch)
     metrics = evaluation.result() | losses.result()

@@ -1,12 +1,14 @@
-"""What training tells whoever listens: consoles, summaries, exporters."""
+"""What training tells whoever listens: consoles, summaries, exporters. They speak before TensorFlow is imported."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import tensorflow as tf
+if TYPE_CHECKING:
+    import tensorflow as tf
 
-from easymtl.training.transfer import Transfer
+    from easymtl.training.transfer import Transfer
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Summary:
     step: int
     losses: Mapping[str, float]
     learning_rates: tuple[float, float]
-    variables: Mapping[str, Callable[[], tf.Tensor]] = field(default_factory=dict)
+    variables: "Mapping[str, Callable[[], tf.Tensor]]" = field(default_factory=dict)
     weights: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -132,7 +134,7 @@ class StartedFrom:
         transfer: what was taken over, and what was not.
     """
 
-    transfer: Transfer
+    transfer: "Transfer"
 
 
 @dataclass(frozen=True)
@@ -141,8 +143,8 @@ class Gates:
 
     Attributes:
         step: updates made.
-        weights: name of the gate, the task it is of or, between levels, its level and task -> name of the expert -> mean
-            weight over the rows that were looked at; those of a gate sum to 1.
+        weights: name of the gate, the task it is of or, between levels, its level and task -> name of the expert ->
+            mean weight over the rows that were looked at; those of a gate sum to 1.
     """
 
     step: int
@@ -151,7 +153,7 @@ class Gates:
 
 @dataclass(frozen=True)
 class Phase:
-    """Something that takes a while begins; it ends when the next event of the same source comes.
+    """Something that takes a while begins; it ends when the next event of the same source comes that is no `Note`.
 
     Attributes:
         name: one of `reading`, `building`, `tracing`, `measuring precision`, `training`, `evaluating`, `saving`,

@@ -2,8 +2,8 @@
 
 import os
 from argparse import Namespace
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,9 @@ from easymtl.config import Config, load_config, view
 from easymtl.config.names import IMPORTANCE_WAYS
 from easymtl.data.remote import is_remote
 from easymtl.errors import UserError, did_you_mean, quoted
+from easymtl.reporting.outcomes import Ranked, RatesRead
+from easymtl.reporting.output import current
+from easymtl.reporting.phases import begin
 from easymtl.reporting.rates_files import rates_files
 from easymtl.verbs.data_files import require_all_columns, require_files
 from easymtl.verbs.overwriting import model_folders, require_apart
@@ -90,51 +93,69 @@ def _permute(config: Config, options: Namespace, paths: str) -> None:
     import tensorflow as tf
 
     from easymtl.checkpoints.restore import find_checkpoint, load_ranker
+    from easymtl.reporting.bars import bar
     from easymtl.reporting.importance import print_importance, write_importance
     from easymtl.reporting.importance_plot import bars_of_tasks, draw_importance
     from easymtl.reporting.terminal import open_terminal, print_line
     from easymtl.scoring.importance import permutation_importance
     from easymtl.scoring.importance_rows import into_blocks, read_rows
     from easymtl.scoring.judging import Judge, criteria
+    from easymtl.scoring.parts import parts_of
     from easymtl.scoring.scorer import RankerScorer
 
-    pipeline = config.pipeline
+    output, pipeline = current(), config.pipeline
     chosen = criteria(pipeline, options.metric)
     checkpoint = find_checkpoint(pipeline, options.checkpoint)
+    begin("reading", str(checkpoint.path))
     ranker = load_ranker(pipeline, checkpoint)
     scorer = RankerScorer(ranker, tf.float32)
+    begin("reading", paths)
     rows = read_rows(pipeline, scorer, ranker.tasks, paths, options.rows)
     judge = Judge(scorer, ranker.tasks, chosen)
     terminal = open_terminal()
-    print_line(terminal, f"{checkpoint.path}: {len(rows):,} rows, {options.repeats} permutations of each {options.by}")
+    title = f"{checkpoint.path}: {len(rows):,} rows, {options.repeats} permutations of each {options.by}"
+    if not output.is_json and not output.is_quiet:
+        print_line(terminal, title)
     blocks = into_blocks(rows, options.seed)
-    with _progress(terminal) as tell:
+    begin("scoring", "the rows as they are")
+    parts = list(parts_of(ranker.feature_set, options.by))
+    with bar(terminal, "Permuting", len(parts), unit="of them") as advance:
+        tell = _counting(advance)
         ranking = permutation_importance(
             ranker.feature_set, blocks, judge, options.by, options.repeats, options.seed, tell
         )
-    print_importance(ranking, terminal)
+    written = [path for path in (options.output, options.plot) if path]
+    ranked = Ranked([asdict(one) for one in ranking.found], ranking.warnings, written)
+    if not output.is_json:
+        print_importance(ranking, terminal)
     judged = {criterion.task for criterion in chosen}
     others = [tower.tower_name for tower in view.task_towers(pipeline) if tower.tower_name not in judged]
     if others:
         print_line(terminal, f'Without the metric "{options.metric}", and left out: {quoted(others)}.')
     if options.output:
         write_importance(options.output, ranking)
-        print_line(terminal, f"Wrote {options.output}")
     if options.plot:
         draw_importance(Path(options.plot), bars_of_tasks(ranking))
-        print_line(terminal, f"Wrote {options.plot}")
+    output.result(ranked, lambda: _print_written(written, terminal))
 
 
-@contextmanager
-def _progress(terminal: "Console") -> Iterator[Callable[[str], None]]:
-    """Yields what tells which part is being permuted, in a line of a terminal; a pipe is told nothing."""
-    from easymtl.reporting.terminal import is_live
+def _counting(advance: Callable[[float], None]) -> Callable[[str], None]:
+    """Returns what is told each part before it is permuted, and counts those before it."""
+    told: list[str] = []
 
-    if not is_live(terminal):
-        yield lambda part: None
-        return
-    with terminal.status("the rows as they are") as status:
-        yield lambda part: status.update(f"permuting {part}")
+    def tell(part: str) -> None:
+        if told:
+            advance(1)
+        told.append(part)
+
+    return tell
+
+
+def _print_written(written: list[str], terminal: "Console") -> None:
+    from easymtl.reporting.terminal import print_line
+
+    for path in written:
+        print_line(terminal, f"Wrote {path}")
 
 
 def _write_rates(config: Config, options: Namespace) -> None:
@@ -146,7 +167,7 @@ def _write_rates(config: Config, options: Namespace) -> None:
         )
     start_tensorflow()
     from easymtl.checkpoints.restore import find_checkpoint, load_ranker
-    from easymtl.reporting.importance import print_rates
+    from easymtl.reporting.importance import print_rates, ranked_rates
     from easymtl.reporting.importance_plot import bars_of_rates, draw_importance
     from easymtl.reporting.learnt_rates import write_learnt_rates
     from easymtl.reporting.terminal import open_terminal, print_line
@@ -157,10 +178,12 @@ def _write_rates(config: Config, options: Namespace) -> None:
     files = [path for group in rates for path in rates_files(pipeline.model_dir, group).values()]
     require_apart(config, [("The ranking", path) for path in files])
     terminal = open_terminal()
-    for group, found in rates.items():
-        print_rates(group, found, terminal)
+    if not current().is_json:
+        for group, found in rates.items():
+            print_rates(group, found, terminal)
     written = [str(path) for path in write_learnt_rates(pipeline.model_dir, rates)]
     if options.plot:
         draw_importance(Path(options.plot), bars_of_rates(rates))
         written.append(options.plot)
-    print_line(terminal, f"Wrote {', '.join(written)}")
+    means = {group: ranked_rates(found) for group, found in rates.items()}
+    current().result(RatesRead(means, written), lambda: print_line(terminal, f"Wrote {', '.join(written)}"))

@@ -6,12 +6,15 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from easymtl.reporting.phases import begin
+
 
 def start_tensorflow(inter_op_threads: int = 0, intra_op_threads: int = 0) -> None:
     """Imports TensorFlow and sets it up; call this before anything that imports it.
 
     Its log lines are dropped unless `TF_CPP_MIN_LOG_LEVEL` is set. 0 threads leaves the choice to TensorFlow.
     """
+    begin("starting TensorFlow")
     is_quiet = "TF_CPP_MIN_LOG_LEVEL" not in os.environ
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with _quiet_stderr(is_quiet):
@@ -27,6 +30,7 @@ def start_tensorflow(inter_op_threads: int = 0, intra_op_threads: int = 0) -> No
         tf.constant(0)
     if is_quiet:
         tf.get_logger().setLevel("ERROR")
+    begin("loading", "what builds and reads models")
 
 
 @contextmanager

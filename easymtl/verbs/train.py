@@ -1,5 +1,6 @@
 """`easymtl train`: read, train, evaluate, checkpoint, export."""
 
+import sys
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,15 +10,20 @@ from easymtl.config import Config, load_config, view
 from easymtl.config.starting_weights import has_checkpoint, require_starting_weights
 from easymtl.errors import Interrupted, UserError
 from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.reporting.output import current
+from easymtl.reporting.phases import begin
+from easymtl.reporting.streams import say
 from easymtl.serving.formats.packages import require_packages
 from easymtl.serving.warmup_file import require_own_warmup
 from easymtl.verbs.data_files import require_files
 from easymtl.verbs.overwriting import require_apart_from_training
+from easymtl.verbs.start_hints import start_hints
 from easymtl.verbs.stop_signals import StopSignals
 from easymtl.verbs.tensorflow_start import start_tensorflow
 
 if TYPE_CHECKING:
     from easymtl.reporting.console import Console
+    from easymtl.reporting.json_training import JsonConsole
     from easymtl.training.result import TrainingResult
 
 
@@ -31,6 +37,7 @@ def run(options: Namespace) -> None:
         UserError: the config or the data are wrong, the model_dir cannot be written, or another training is in it.
         Interrupted: Ctrl-C has ended it, and a checkpoint is saved.
     """
+    begin("reading", options.pipeline_config)
     config = load_config(options.pipeline_config, options.overrides, options.tasks)
     require_apart_from_training(config)
     if not options.continue_train:
@@ -57,24 +64,32 @@ def _train(config: Config, new_data: bool = False) -> None:
     start_tensorflow(settings.inter_op_parallelism_threads, settings.intra_op_parallelism_threads)
     from easymtl.models.backbone import graph_notes
     from easymtl.reporting.console import Console
+    from easymtl.reporting.json_training import JsonConsole
     from easymtl.reporting.learnt_rates import write_learnt_rates
     from easymtl.reporting.results import Results
     from easymtl.reporting.tensorboard import Summaries
     from easymtl.training.events import Note
+    from easymtl.training.hints import Hints
     from easymtl.training.trainer import Trainer
     from easymtl.verbs.exporting import Exporter
 
     model_dir = Path(config.pipeline.model_dir)
     towers = view.result_rows(config.pipeline)
-    with Console(towers, str(model_dir)) as console, Summaries(model_dir, towers) as summaries:
+    output = current()
+    open_console = JsonConsole(output) if output.is_json else Console(towers, str(model_dir))
+    with open_console as console, Summaries(model_dir, towers) as summaries:
         for note in config.notes:
             console(Note(note))
         results = Results(model_dir)
         exporter = Exporter(config, console.terminal)
 
         def listener(event) -> None:
-            for listen in (console, summaries, results, exporter):
+            for listen in (console, summaries, results, exporter, hints):
                 listen(event)
+
+        hints = Hints(config.pipeline, listener)
+        for text in start_hints(config):
+            listener(Note(text))
 
         with StopSignals() as stop:
             trainer = Trainer(config, listener, stop.is_received, new_data)
@@ -83,6 +98,7 @@ def _train(config: Config, new_data: bool = False) -> None:
             first = trainer.step
             result = trainer.run()
         results.finish(result.counts, result.skipped_rows)
+        hints.finish(result)
         if result.is_stopped:
             _tell_stop(console, stop, result)
             return
@@ -95,14 +111,18 @@ def _train(config: Config, new_data: bool = False) -> None:
             console(Note(f"What variational_dropout has learnt is in {', '.join(map(str, written))}."))
 
 
-def _tell_stop(console: "Console", stop: StopSignals, result: "TrainingResult") -> None:
+def _tell_stop(console: "Console | JsonConsole", stop: StopSignals, result: "TrainingResult") -> None:
     console.close()
-    console.terminal.print(
+    text = (
         f"Stopped by {stop.name} at step {result.step}, saved in {result.checkpoint.path}. Run the same command again "
-        "to go on.",
-        highlight=False,
-        soft_wrap=True,
+        "to go on."
     )
+    output = current()
+    output.is_unfinished = True
+    if output.is_json:
+        console.summary(result)
+    else:
+        say(text, sys.stdout)
     if stop.is_interrupt:
         raise Interrupted
 
