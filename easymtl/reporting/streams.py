@@ -57,14 +57,20 @@ def cut(text: str, width: int) -> str:
     """Returns the beginning of a text that fits into `width` columns, of which a Chinese letter takes two."""
     if len(text) <= width and text.isascii():
         return text
-    kept: list[str] = []
-    left = width
-    for letter in text:
-        left -= 0 if unicodedata.combining(letter) else 2 if unicodedata.east_asian_width(letter) in "WF" else 1
-        if left < 0:
-            return "".join(kept[:-1]) + "…"
-        kept.append(letter)
-    return text
+    sizes = [_columns(letter) for letter in text]
+    if sum(sizes) <= width:
+        return text
+    kept, left = 0, width - 1
+    while kept < len(text) and sizes[kept] <= left:
+        left -= sizes[kept]
+        kept += 1
+    return text[:kept] + "…"
+
+
+def _columns(letter: str) -> int:
+    if unicodedata.combining(letter):
+        return 0
+    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
 
 
 def wrapped(text: str, width: int) -> str:

@@ -21,10 +21,11 @@ UNUSED_WEIGHT = 0.01
 """Mean weight of an expert, in every gate, below which nobody uses it."""
 
 _SMALLEST_GAP = 0.01
-_FEWEST_LOGS = 9
+_FEWEST_LOGS = 12
 _MOST_WINDOW = 10
-_CLEARLY = 4.0
-_LEAST_RISE = 0.05
+# Standard errors, share of the loss. The least window is one of many, so that more is asked of a rise above it.
+_ABOVE_FIRST = (5.0, 0.05)
+_ABOVE_LEAST = (6.0, 0.5)
 
 
 class Hint:
@@ -126,19 +127,19 @@ class RisingLoss(Hint):
 def rise(losses: list[float]) -> tuple[float, float] | None:
     """Returns the mean loss at the beginning, or where it was least, and the last one, if that is clearly higher.
 
-    Windows of up to 10 losses are compared. Clear is 4 standard errors, by how much successive losses differ, and one
-    twentieth; against the least window half as much again.
+    Windows of up to 10 losses are compared. Clear is 5 standard errors, by how much successive losses differ, and one
+    twentieth of the loss; against the least window 6 of them, and half of the loss.
     """
     if len(losses) < _FEWEST_LOGS or not all(map(math.isfinite, losses)):
         return None
     width = min(len(losses) // 3, _MOST_WINDOW)
     means = [statistics.fmean(losses[start : start + width]) for start in range(len(losses) - width + 1)]
-    differences = [abs(after - before) for before, after in pairwise(losses)]
-    # The median of |difference| of two normal numbers is .954 times their standard deviation.
-    error = statistics.median(differences) / 0.954 * math.sqrt(2.0 / width)
+    squares = statistics.fmean((after - before) ** 2 for before, after in pairwise(losses))
+    # The difference of two losses has twice the variance of one, and that of two windows twice that of a mean.
+    error = math.sqrt(squares / width)
     last = means[-1]
-    for before, least in ((means[0], _LEAST_RISE), (min(means), 0.5)):
-        if last - before > max(_CLEARLY * error, least * abs(before)):
+    for before, (errors, share) in ((means[0], _ABOVE_FIRST), (min(means), _ABOVE_LEAST)):
+        if last - before > max(errors * error, share * abs(before)):
             return before, last
     return None
 
