@@ -16,13 +16,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 _ROOT = Path(__file__).parents[1]
 _CONFIG = _ROOT / "samples/configs/dbmtl_on_livestream.config"
-_FOREIGN = _ROOT / "tests/convert/data"
-_SERVED_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -36,6 +34,7 @@ class Words:
         behind: the last words before that.
         seconds: that it took in all.
         code: its exit code.
+        said: all of it, control codes included.
     """
 
     command: str
@@ -44,6 +43,7 @@ class Words:
     behind: str
     seconds: float
     code: int
+    said: str = field(default="", repr=False)
 
 
 def listen(arguments: Sequence[str], is_enough: Callable[[str], bool] = lambda said: False) -> Words:
@@ -86,7 +86,7 @@ def listen(arguments: Sequence[str], is_enough: Callable[[str], bool] = lambda s
     gaps = [after - before for before, after in zip([0.0, *times], [*times, seconds])]
     longest = max(range(len(gaps)), key=gaps.__getitem__)
     return Words(
-        arguments[0], times[0] if times else seconds, gaps[longest], _last_words(behind[longest]), seconds, code
+        arguments[0], times[0] if times else seconds, gaps[longest], _last_words(behind[longest]), seconds, code, said
     )
 
 
@@ -119,6 +119,10 @@ def commands(folder: Path, rows: int) -> dict[str, list[str]]:
     }
 
 
+def _record(words: Words) -> dict:
+    return {name: value for name, value in vars(words).items() if name != "said"}
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints a row for each command, and writes them to a file of JSON where one is named."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -144,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 flush=True,
             )
     if flags.json:
-        flags.json.write_text(json.dumps([vars(one) for one in found], indent=2) + "\n", encoding="utf-8")
+        flags.json.write_text(json.dumps([_record(one) for one in found], indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

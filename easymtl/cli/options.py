@@ -98,7 +98,7 @@ def take_config(parser: argparse.ArgumentParser, options: argparse.Namespace) ->
         return
     place = getattr(options, CONFIG_PLACE)
     if place is None and options.pipeline_config is None:
-        parser.error("name a config: easymtl ... CONFIG, or --pipeline_config FILE.")
+        parser.error(f"name a config: {parser.prog} CONFIG, or --pipeline_config FILE.")
     if place is not None and options.pipeline_config not in (None, place):
         parser.error(
             f"two configs are named, {place} and --pipeline_config {options.pipeline_config}. Leave one of them out."

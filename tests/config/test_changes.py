@@ -36,9 +36,7 @@ def test_numbers_texts_and_choices():
     assert found("num_steps: 10", "num_steps: 20") == ["train_config.num_steps: 10 -> 20"]
     assert found("a.csv", "b.csv") == ['train_input_path: "a.csv" -> "b.csv"']
     assert found("FLOAT32", "BFLOAT16") == ["train_config.mixed_precision: FLOAT32 -> BFLOAT16"]
-    assert found("[1, 2.5]", "[1, 2.5, 7]") == [
-        "feature_config.features[price].boundaries: [1, 2.5] -> [1, 2.5, 7]"
-    ]
+    assert found("[1, 2.5]", "[1, 2.5, 7]") == ["feature_config.features[price].boundaries: [1, 2.5] -> [1, 2.5, 7]"]
 
 
 def test_a_field_that_was_not_set_had_its_default():

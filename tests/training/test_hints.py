@@ -10,7 +10,16 @@ from google.protobuf import text_format
 from easymtl.checkpoints.folder import Checkpoint
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.training import events
-from easymtl.training.hints import HINTS, FewSteps, Hints, RisingLoss, UnusedExperts, WorseThanChance, rise, unused_experts
+from easymtl.training.hints import (
+    HINTS,
+    FewSteps,
+    Hints,
+    RisingLoss,
+    UnusedExperts,
+    WorseThanChance,
+    rise,
+    unused_experts,
+)
 from easymtl.training.result import TrainingResult
 
 PIPELINE = """
