@@ -47,7 +47,10 @@ def print_named(terminal: Console, name: str, value: str, width: int) -> None:
     text = f"{name}{' ' * (width - Text(name).cell_len)}  {value}"
     if terminal.is_terminal:
         indent = " " * (width + 2 if width < terminal.width // 2 else 4)
-        text = hanging(text, terminal.width, indent)
+        # Each line is whole already, and is not indented once more.
+        for line in hanging(text, terminal.width, indent).split("\n"):
+            terminal.print(Text(line), soft_wrap=True)
+        return
     print_line(terminal, text)
 
 

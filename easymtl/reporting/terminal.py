@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from easymtl.reporting.status import Above, status_line_of
-from easymtl.reporting.streams import Stream
+from easymtl.reporting.streams import Stream, wrapped
 
 _PIPE_WIDTH = 500
 
@@ -47,4 +47,4 @@ def print_line(terminal: Console, text: str, style: str = "") -> None:
         terminal.print(Text(text, style=style), soft_wrap=True)
         return
     # What is longer than a line, such as a path, is left to the terminal, from which it can be copied whole.
-    terminal.print(Text(text, style=style, overflow="ignore"), overflow="ignore", crop=False)
+    terminal.print(Text(wrapped(text, terminal.width), style=style), soft_wrap=True)
