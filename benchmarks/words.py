@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _ROOT = Path(__file__).parents[1]
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 _CONFIG = _ROOT / "samples/configs/dbmtl_on_livestream.config"
 
 
@@ -96,7 +98,7 @@ def _never(said: str) -> bool:
 
 def _last_words(said: str) -> str:
     """Returns the end of what was said, without control codes."""
-    plain = "".join(letter if letter.isprintable() else " " for letter in said)
+    plain = "".join(letter if letter.isprintable() else " " for letter in _CONTROL.sub(" ", said))
     return " ".join(plain.split())[-60:]
 
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 from rich.console import Console as Terminal
 
 from easymtl.reporting.formats import counted, seconds_text
-from easymtl.reporting.output import current
+from easymtl.reporting.output import WARNINGS, current
 from easymtl.reporting.phases import LivePhases, Phases, Silent
 from easymtl.reporting.progress import ProgressLine
 from easymtl.reporting.status import status_line_of
@@ -62,7 +62,11 @@ class Console:
             events.Note: self._note,
         }
         if self._is_quiet:
-            self._tell = {events.Note: self._warning, events.Evaluated: self._warnings}
+            self._tell = {
+                events.Started: self._remember_start,
+                events.Note: self._warning,
+                events.Evaluated: self._warnings,
+            }
 
     def __enter__(self) -> "Console":
         """Returns itself."""
@@ -87,8 +91,11 @@ class Console:
         if not current().verb:
             self._phases.close()
 
-    def _started(self, event: events.Started) -> None:
+    def _remember_start(self, event: events.Started) -> None:
         self._begin = self._clock()
+
+    def _started(self, event: events.Started) -> None:
+        self._remember_start(event)
         self._line.num_steps = event.num_steps
         print_line(self.terminal, started_text(event, self._model_dir), "bold")
 
@@ -138,10 +145,6 @@ class Console:
         took = seconds_text(self._clock() - self._begin)
         print_line(self.terminal, f"Trained to step {result.step} in {took}{best}.", "bold")
         print_line(self.terminal, f"Checkpoint: {result.checkpoint.path}")
-
-
-WARNINGS = ("Warning: ", "Hint: ")
-"""Beginnings of notes that a quiet command prints, too."""
 
 
 def _phases(terminal: Terminal) -> Phases:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from rich.console import Console as Terminal
 
 from easymtl.reporting.outcomes import Trained
-from easymtl.reporting.output import Output
+from easymtl.reporting.output import WARNINGS, Output
 from easymtl.reporting.terminal import open_terminal
 from easymtl.training import events
 from easymtl.training.result import TrainingResult
@@ -62,5 +62,5 @@ class JsonConsole:
 def is_warning(event: events.Event) -> bool:
     """Returns whether an event is one that a quiet command tells."""
     if isinstance(event, events.Note):
-        return event.text.startswith(("Warning: ", "Hint: "))
+        return event.text.startswith(WARNINGS)
     return isinstance(event, events.Evaluated) and bool(event.warnings)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from easymtl.training.events import Event
 
 FORMATS = ("text", "json")
+WARNINGS = ("Warning: ", "Hint: ")
+"""Beginnings of notes that a quiet command tells, too."""
 
 
 @dataclass

@@ -1,5 +1,7 @@
 """What is said before a training begins: of numbers without a scale, and of a config that has changed."""
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -7,6 +9,7 @@ from google.protobuf import text_format
 
 from easymtl.config import load_config
 from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.synth import write
 from easymtl.verbs.data_notes import scale_notes
 from easymtl.verbs.start_hints import changed_config, start_hints
 from tests.training.small_runs import CONFIG, write_data
@@ -128,3 +131,14 @@ def test_data_that_cannot_be_read_are_the_business_of_the_training(trained):
     assert list(start_hints(trained("seed: 5", "seed: 5", "train_input_path=nowhere.csv"))) == [
         "Training on with another train_input_path."
     ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["feed", "funnel", "livestream", "taobao", "tenrec"])
+def test_the_sample_configs_give_no_cause_for_a_hint(name, tmp_path, monkeypatch):
+    configs = sorted((Path(__file__).parents[2] / "samples" / "configs").glob(f"*_on_{name}.config"))
+    assert configs
+    monkeypatch.chdir(tmp_path)
+    write(name, 2000)
+    for path in configs:
+        assert list(start_hints(load_config(str(path)))) == []
