@@ -41,13 +41,21 @@ def command_lines(words: list[str], purpose: str, width: int) -> list[str]:
     if len(whole) <= width:
         return [whole]
     lines = [f"  {quoted[0]}"]
-    for word in quoted[1:]:
-        if len(lines[-1]) + len(word) + 3 <= width:
-            lines[-1] += f" {word}"
+    for part in _with_values(quoted[1:]):
+        if len(lines[-1]) + len(part) + 3 <= width:
+            lines[-1] += f" {part}"
         else:
             lines[-1] += " \\"
-            lines.append(f"      {word}")
+            lines.append(f"      {part}")
     return lines
+
+
+def _with_values(words: list[str]) -> Iterator[str]:
+    """Yields words, flags together with their values."""
+    left = list(words)
+    while left:
+        word = left.pop(0)
+        yield f"{word} {left.pop(0)}" if word.startswith("--") and left and not left[0].startswith("--") else word
 
 
 _PLACES = ("ROWS",)
@@ -93,12 +101,20 @@ def _after_train(options: Namespace) -> Iterator[Step]:
     yield ["easymtl", "eval", *config], "its metrics; --input names other data"
     if model_dir:
         yield ["easymtl", "report", model_dir], "curves, plots and segments on one page"
-    folder = f"{model_dir}/export/final"
-    if glob(f"{glob_name(folder)}/[0-9]*"):
+    folder = next(filter(_has_exports, (f"{model_dir}/export/{kind}" for kind in _EXPORTS)), "")
+    if folder:
         yield ["easymtl", "serve", folder], "answer requests, with a page to try it"
     else:
         yield _export(options)
     yield ["easymtl", "predict", *config, "--input", "ROWS", "--output", "scores.parquet"], "score rows"
+
+
+_EXPORTS = ("final", "best", "latest")
+"""Folders of exports, by what `exporter_type` asks for."""
+
+
+def _has_exports(folder: str) -> bool:
+    return bool(glob(f"{glob_name(folder)}/[0-9]*"))
 
 
 def _after_eval(options: Namespace) -> Iterator[Step]:

@@ -41,6 +41,8 @@ def run(options: Namespace) -> None:
     from easymtl.reporting.results import flat_counts, write_results
     from easymtl.scoring.evaluation import evaluate
     from easymtl.tasks.build import build_tasks
+    from easymtl.training.events import Note
+    from easymtl.training.hints import worse_than_chance
     from easymtl.verbs.model_choice import choose_scorer
 
     pipeline = config.pipeline
@@ -48,8 +50,11 @@ def run(options: Namespace) -> None:
     with pass_bar("Evaluating") as tell_progress:
         result = evaluate(pipeline, build_tasks(pipeline), scorer, options.input, tell_progress=tell_progress)
     outcome = Evaluation(source=source, step=step, written=output, **vars(result))
+    hints = list(worse_than_chance(pipeline, result.metrics, result.num_examples, step))
+    for hint in hints:
+        current().tell(Note(hint))
     if not current().is_json:
-        _print(pipeline, outcome, is_saved_model=bool(options.saved_model))
+        _print(pipeline, outcome, hints, is_saved_model=bool(options.saved_model))
     if output:
         oddities = flat_counts(result.counts, result.skipped_rows)
         write_results(output, result.metrics, step, result.num_examples, oddities)
@@ -57,11 +62,10 @@ def run(options: Namespace) -> None:
     current().result(outcome, lambda: say(f"Wrote {output}" if output else nothing, sys.stdout))
 
 
-def _print(pipeline: Pipeline, result: Evaluation, is_saved_model: bool) -> None:
+def _print(pipeline: Pipeline, result: Evaluation, hints: list[str], is_saved_model: bool) -> None:
     from easymtl.reporting.formats import counted
     from easymtl.reporting.tables import print_counts, print_metrics
     from easymtl.reporting.terminal import open_terminal, print_line
-    from easymtl.training.hints import worse_than_chance
 
     terminal = open_terminal()
     title = f"{result.source}: {counted(result.num_examples, 'row')} in {result.seconds:.1f} s"
@@ -70,7 +74,7 @@ def _print(pipeline: Pipeline, result: Evaluation, is_saved_model: bool) -> None
     print_counts(result.counts, result.num_examples, result.skipped_rows, terminal)
     if is_saved_model:
         print_line(terminal, "A SavedModel tells no losses and counts no odd values: its checkpoint does.")
-    for hint in worse_than_chance(pipeline, result.metrics, result.num_examples, result.step):
+    for hint in hints:
         print_line(terminal, hint, "yellow")
 
 

@@ -58,8 +58,10 @@ def test_after_a_training_what_can_be_done_with_the_model(steps, tmp_path):
     lines = steps("train", "x.config")
     verbs = [line.split()[1] for line in lines[1:]]
     assert [verb for verb in verbs if verb != "report"] == ["eval", "export", "predict"]
-    (tmp_path / "models/my shop/export/final/17").mkdir(parents=True)
-    assert any(line.startswith("  easymtl serve 'models/my shop/export/final'") for line in steps("train", "x.config"))
+    for kind in ("latest", "final"):
+        (tmp_path / f"models/my shop/export/{kind}/17").mkdir(parents=True)
+        serve = f"  easymtl serve 'models/my shop/export/{kind}'"
+        assert any(line.startswith(serve) for line in steps("train", "x.config"))
 
 
 def test_after_an_export_it_is_served(steps):
@@ -103,7 +105,8 @@ def test_what_has_no_next_step_says_none(steps):
 def test_long_commands_go_on_on_the_next_line_as_a_shell_takes_it(width):
     words = ["easymtl", "eval", "x.config", "--set", "a=b c", "--set", "d=" + "e" * 30, "--model_dir", "some/where"]
     lines = command_lines(words, "its metrics", width)
-    assert all(len(line) <= max(width, 40) for line in lines)
+    assert all(len(line) <= max(width, 46) for line in lines)
+    assert not any(line.endswith("--set \\") for line in lines), "a flag is on the line of its value"
     # A shell takes a line end behind a backslash away.
     assert shlex.split("\n".join(lines).replace("\\\n", ""), comments=True) == words
     assert ("# its metrics" in lines[-1]) == (width == 200)
