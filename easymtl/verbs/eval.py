@@ -49,7 +49,17 @@ def run(options: Namespace) -> None:
     scorer, source, step = choose_scorer(pipeline, options)
     with pass_bar("Evaluating") as tell_progress:
         result = evaluate(pipeline, build_tasks(pipeline), scorer, options.input, tell_progress=tell_progress)
-    outcome = Evaluation(source=source, step=step, written=output, **vars(result))
+    outcome = Evaluation(
+        source,
+        step,
+        result.metrics,
+        result.num_examples,
+        result.seconds,
+        result.warnings,
+        result.counts,
+        result.skipped_rows,
+        output,
+    )
     hints = list(worse_than_chance(pipeline, result.metrics, result.num_examples, step))
     for hint in hints:
         current().tell(Note(hint))
