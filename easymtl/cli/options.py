@@ -2,6 +2,9 @@
 
 import argparse
 
+from easymtl.errors import did_you_mean, quoted
+from easymtl.reporting.output import FORMATS
+
 
 def path(text: str) -> str:
     """Writes out `~`, which a shell leaves alone behind a comma or an "="."""
@@ -23,6 +26,13 @@ def true_or_false(text: str) -> bool:
 def names(text: str) -> list[str]:
     """Reads a comma list; spaces around names, and empty ones, are left out."""
     return [name for name in map(str.strip, text.split(",")) if name]
+
+
+def log_format(text: str) -> str:
+    """Reads how a command speaks."""
+    if text not in FORMATS:
+        raise argparse.ArgumentTypeError(f'"{text}" is none of {quoted(FORMATS)}.{did_you_mean(text, FORMATS)}')
+    return text
 
 
 def whole_number(text: str) -> int:
@@ -77,8 +87,9 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     """Adds how a command speaks."""
     parser.add_argument(
         LOG_FORMAT,
-        choices=("text", "json"),
+        type=log_format,
         default="text",
+        metavar="FORM",
         help="text (default), or json: a line of JSON on standard output for all that happens",
     )
     parser.add_argument("--quiet", action="store_true", help="print only warnings, errors and the result")

@@ -161,7 +161,7 @@ _COMMANDS = [
         "two configs are named, x.config and --pipeline_config y.config",
         "easymtl check --help",
     ),
-    command("An unknown form of the log", "check x.config --log_format xml", "--log_format", "'text', 'json'"),
+    command("An unknown form of the log", "check x.config --log_format jsn", '"jsn" is none of', 'mean "json"?'),
     command(
         "The config file is not there",
         "check --pipeline_config y.config",
