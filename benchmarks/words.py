@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _ROOT = Path(__file__).parents[1]
+_FOREIGN = _ROOT / "samples/torcheasyrec/dbmtl_on_tenrec.config"
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 _CONFIG = _ROOT / "samples/configs/dbmtl_on_livestream.config"
 
@@ -110,6 +111,7 @@ def commands(folder: Path, rows: int) -> dict[str, list[str]]:
     inputs = ["--set", f"train_input_path={data}/train.parquet", "--set", f"eval_input_path={eval_rows}"]
     return {
         "synth": ["synth", "livestream", "--rows", str(rows), "--out", str(data)],
+        "convert": ["convert", str(_FOREIGN), "--out", str(folder / "converted.config")],
         "check": ["check", *config, *inputs],
         "train": ["train", *config, *inputs, "--set", "data_config.batch_size=256"],
         "eval": ["eval", *config, *inputs],

@@ -97,6 +97,11 @@ def test_the_same_config_is_no_word_worth(trained):
     assert list(changed_config(trained("mixed_precision: FLOAT32", "mixed_precision: AUTO"))) == [], "it stays"
 
 
+def test_the_same_folder_under_another_name_is_no_change(trained, tmp_path):
+    config = trained("seed: 5", "seed: 5", f"model_dir={tmp_path}/../{tmp_path.name}/model")
+    assert list(changed_config(config)) == []
+
+
 def test_what_has_changed_is_listed(trained):
     (text,) = changed_config(trained("learning_rate: 0.01 ", "learning_rate: 0.02 "))
     assert text.startswith("Hint: the config has changed since ")
