@@ -1,5 +1,6 @@
 """`easymtl verify` as it is called, and how it ends."""
 
+import json
 import shutil
 
 import pytest
@@ -71,6 +72,17 @@ def test_the_table_of_a_folder_of_exports(run, export):  # noqa: F811
     assert "Not used: onnx, as it is not installed: pip install x." in lines
     assert "Not used: cli, as it has no word for this." in lines
     assert lines[-1] == "The scores are the same on this way."
+
+
+def test_as_json_a_difference_is_a_finding(run):
+    broken = Changed(TensorFlow(), ("encoded", "probs_click", 11))
+    code, out, err = run("--log_format", "json", ways=(TensorFlow(), broken, Stub("onnx", absent="it is absent")))
+    assert code == 1, err
+    result = [json.loads(line) for line in out.splitlines()][-1]
+    assert (result["of"], result["is_same"], result["absent"]) == ("verified", False, {"onnx": "it is absent"})
+    (wrong,) = [finding for finding in result["findings"] if finding["problem"]]
+    assert (wrong["signature"], wrong["output"], wrong["num_rows"]) == ("encoded", "probs_click", 40)
+    assert wrong["largest"] == pytest.approx(0.01, rel=0.01)
 
 
 def test_a_difference_ends_with_1_and_tells_output_and_row(run):
