@@ -157,6 +157,6 @@ setup(
     },
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,
-    entry_points={"console_scripts": ["easymtl=easymtl.cli:main"]},
+    entry_points={"console_scripts": ["easymtl=easymtl.cli:program"]},
     cmdclass={"build_py": BuildWithProtos, "build_protos": BuildProtos},
 )

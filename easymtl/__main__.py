@@ -1,7 +1,5 @@
 """`python -m easymtl` is `easymtl`."""
 
-import sys
+from easymtl.cli import program
 
-from easymtl.cli import main
-
-sys.exit(main())
+program()

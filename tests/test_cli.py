@@ -78,9 +78,11 @@ def test_check_answers_without_tensorflow(tmp_path):
     )
     done = run(program)
     assert done.returncode == 0, done.stderr
-    *_, verdict, end = done.stdout.splitlines()
+    *_, verdict, following, command, end = done.stdout.splitlines()
     names = "is_click, is_view, view_costtime, is_on_mic, on_mic_duration"
     assert verdict == f"{CONFIG}: ok. dbmtl with 5 tasks ({names})."
+    assert following == "Next:"
+    assert command.split()[:3] == ["easymtl", "train", CONFIG]
     assert end == "0 []"
 
 

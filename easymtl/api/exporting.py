@@ -13,7 +13,11 @@ from easymtl.checkpoints.restore import CONFIG_NAME, find_checkpoint
 from easymtl.config import Config
 from easymtl.errors import UserError, quoted
 from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.reporting.formats import folded
 from easymtl.reporting.narrowing import narrowing_lines
+from easymtl.reporting.outcomes import Exported
+from easymtl.reporting.output import current
+from easymtl.reporting.phases import begin
 from easymtl.reporting.tables import key_values
 from easymtl.reporting.terminal import print_line
 from easymtl.serving.delta_export import DeltaExport, export_since
@@ -79,7 +83,13 @@ class Exporter:
     def _export(self, choice: str) -> None:
         checkpoint = find_checkpoint(self._pipeline, choice)
         keep = 0 if self._kind == "final" else self._pipeline.export_config.exports_to_keep
-        print_export(export(self._pipeline, checkpoint, self._folder, keep), self._terminal)
+        print_export(export(self._pipeline, checkpoint, self._folder, keep, told), self._terminal)
+
+
+def told(event: events.Event) -> None:
+    """Lets the command that runs say what is being done for an export."""
+    if isinstance(event, events.Phase):
+        begin(event.name, event.detail)
 
 
 _NO_BEST = "export_config.exporter_type is best, and no evaluation has determined what is best."
@@ -116,10 +126,10 @@ def export_chosen(
         print_line(terminal, note, "yellow")
     older = exports_of(checkpoint, folder) if since is None else []
     if since is None:
-        done = export(pipeline, checkpoint, folder)
+        done = export(pipeline, checkpoint, folder, listener=told)
         print_export(done, terminal)
     else:
-        delta = export_since(pipeline, checkpoint, folder, since)
+        delta = export_since(pipeline, checkpoint, folder, since, told)
         done = delta.export
         print_delta(delta, terminal)
     if older:
@@ -190,22 +200,39 @@ def _tell_better(config: Config, exported: Checkpoint, terminal: Terminal) -> No
 def print_delta(done: DeltaExport, terminal: Terminal) -> None:
     """Prints where a delta is, what has changed, and what is printed of an export."""
     print_export(done.export, terminal, "delta")
+    if current().is_json or current().is_quiet:
+        return
     parts = [f"{changed:,} of {rows:,} in {name}" for name, (changed, rows) in done.changed.items()]
-    further = f", and {len(parts) - _SHOWN} more" if len(parts) > _SHOWN else ""
     changed, rows = (sum(counts) for counts in zip((0, 0), *done.changed.values()))
     values = {
         "since": done.base,
-        "rows changed": f"{changed:,} of {rows:,}: {', '.join(parts[:_SHOWN])}{further}",
+        "rows changed": f"{changed:,} of {rows:,}: {folded(parts)}",
         "bytes": f"{done.num_bytes:,}, the whole export has {done.whole_bytes:,}",
     }
     key_values(values, terminal)
 
 
-_SHOWN = 6
-
-
 def print_export(done: Export, terminal: Terminal, kind: str = "SavedModel") -> None:
     """Prints where a SavedModel or a delta is, what it takes and gives, and how it was checked."""
+    current().result(_outcome(done, kind), lambda: _print_export(done, terminal, kind))
+
+
+def _outcome(done: Export, kind: str) -> Exported:
+    return Exported(
+        path=done.path,
+        kind=kind,
+        step=done.checkpoint.step,
+        checkpoint=done.checkpoint.path,
+        inputs=done.inputs,
+        outputs=done.outputs,
+        signatures=done.signatures,
+        compared_rows=done.parity.num_rows if done.parity else None,
+        largest_difference=done.parity.largest_difference if done.parity else None,
+        warnings=done.narrowing.warnings if done.narrowing else (),
+    )
+
+
+def _print_export(done: Export, terminal: Terminal, kind: str) -> None:
     parity = done.parity
     compared = "not compared: there is no data"
     if parity:
@@ -220,17 +247,24 @@ def print_export(done: Export, terminal: Terminal, kind: str = "SavedModel") -> 
         "inputs": _inputs(done),
         "if missing": _instead_of_missing(done),
         **({"constants": _constants(done)} if done.constants else {}),
-        "outputs": ", ".join(done.outputs),
+        "outputs": folded(done.outputs, _LISTED),
         "signatures": ", ".join(done.signatures),
         **({"also as": _also(done)} if done.formats else {}),
         "scores": compared,
         **narrowing_lines(done),
     }
+    if current().is_quiet:
+        values = {name: values[name] for name in (kind, "checkpoint", "scores")}
     key_values(values, terminal, "Exported")
-    for name, placement in done.placement.items():
-        key_values(_on_gpu(name, placement), terminal)
+    if not current().is_quiet:
+        for name, placement in done.placement.items():
+            key_values(_on_gpu(name, placement), terminal)
     for warning in done.narrowing.warnings if done.narrowing else ():
         print_line(terminal, f"Warning: {warning}", "yellow")
+
+
+_LISTED = "all in assets.extra/signatures.json"
+"""Where the whole of a list is that is shown in part."""
 
 
 def _on_gpu(signature: str, placement: Placement) -> dict[str, str]:
@@ -247,12 +281,12 @@ def _on_gpu(signature: str, placement: Placement) -> dict[str, str]:
 def _inputs(done: Export) -> str:
     """Returns names and types: `city string, tags string [rows, values], age float32`, and the fields of a line."""
     if done.line:
-        said = f"lines of {', '.join(done.line['fields'])} with {done.line['separator']!r} between them"
+        said = f"lines of {folded(done.line['fields'], _LISTED)} with {done.line['separator']!r} between them"
         return f"{', '.join(done.inputs)} string, {said}{_fixed(done)}"
     shown = [
         f"{name} {kind}{'' if name not in done.padding else ' [rows, values]'}" for name, kind in done.inputs.items()
     ]
-    return ", ".join(shown) + _fixed(done)
+    return folded(shown, _LISTED) + _fixed(done)
 
 
 def _also(done: Export) -> str:
@@ -260,7 +294,7 @@ def _also(done: Export) -> str:
 
 
 def _constants(done: Export) -> str:
-    return ", ".join(f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in done.constants.items())
+    return folded([f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in done.constants.items()])
 
 
 def _fixed(done: Export) -> str:
@@ -280,4 +314,4 @@ def _instead_of_missing(done: Export) -> str:
         names.setdefault(f"{'NaN' if padding is None else json.dumps(padding)}, as behind the last value,", []).append(
             name
         )
-    return "; ".join(f"{value} for {', '.join(inputs)}" for value, inputs in names.items())
+    return "; ".join(f"{value} for {folded(inputs)}" for value, inputs in names.items())

@@ -17,9 +17,11 @@ from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.scoring import predictions
 from easymtl.scoring.evaluation import Collector, EvaluationResult, evaluate
+from easymtl.scoring.feed import Told, tell_nobody
 from easymtl.scoring.importance import Ranking, permutation_importance
 from easymtl.scoring.importance_rows import into_blocks, read_rows
 from easymtl.scoring.judging import Judge, criteria
+from easymtl.scoring.parts import parts_of
 from easymtl.scoring.scorer import RankerScorer, Scorer
 from easymtl.serving.saved_model_scorer import SavedModelScorer, newest_export, step_of_export
 from easymtl.tasks.build import build_tasks
@@ -102,6 +104,7 @@ class OpenModel:
         declared: Pipeline | None = None,
         collectors: Sequence[Collector] = (),
         with_uncalibrated: bool = False,
+        tell_progress: Told = tell_nobody,
     ) -> EvaluationResult:
         """Evaluates on files, by default on the config's evaluation data.
 
@@ -110,6 +113,7 @@ class OpenModel:
             declared: the config with further columns, which collectors ask for.
             collectors: are shown each batch.
             with_uncalibrated: whether tasks with a `post_calibration` are measured without it, too.
+            tell_progress: is told how far it has come.
 
         Raises:
             UserError: the files cannot be read, or have no row.
@@ -121,10 +125,16 @@ class OpenModel:
             paths,
             collectors=collectors,
             with_uncalibrated=with_uncalibrated,
+            tell_progress=tell_progress,
         )
 
     def write_scores(
-        self, paths: str, output: str | Path, keep: Sequence[str] = (), tell: Callable[[str], None] = print
+        self,
+        paths: str,
+        output: str | Path,
+        keep: Sequence[str] = (),
+        tell: Callable[[str], None] = print,
+        tell_progress: Told = tell_nobody,
     ) -> tuple[str, int]:
         """Scores all rows in order into a Parquet file; returns the file and the number of rows.
 
@@ -133,11 +143,20 @@ class OpenModel:
             output: the file, local or remote.
             keep: columns of the data that stand in front of the scores.
             tell: is told of rows that have no scores.
+            tell_progress: is told how far it has come.
 
         Raises:
             UserError: the data cannot be read, a kept column does not exist, or the file cannot be written.
         """
-        return predictions.predict(self.config.pipeline, self._scorer, paths, output, keep, tell)
+        return predictions.predict(self.config.pipeline, self._scorer, paths, output, keep, tell, tell_progress)
+
+    def num_parts(self, by: str) -> int:
+        """Returns how many features, inputs or groups `rank_features` permutes.
+
+        Raises:
+            UserError: it is a SavedModel.
+        """
+        return len(list(parts_of(self._checkpoint("Features are permuted in").feature_set, by)))
 
     def rank_features(
         self,

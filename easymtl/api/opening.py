@@ -9,6 +9,7 @@ from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.config import Config, load_config
 from easymtl.data.memory import HeldTable
 from easymtl.errors import UserError
+from easymtl.reporting.phases import begin
 
 if TYPE_CHECKING:
     from easymtl.api.model import Model
@@ -74,7 +75,9 @@ def open_checkpoint(config: Config, checkpoint: str, tables: Mapping[str, HeldTa
     from easymtl.api.model import Model
     from easymtl.checkpoints.restore import find_checkpoint
 
-    return Model.of_checkpoint(config, find_checkpoint(config.pipeline, checkpoint), tables)
+    found = find_checkpoint(config.pipeline, checkpoint)
+    begin("reading", str(found.path))
+    return Model.of_checkpoint(config, found, tables)
 
 
 def open_chosen(config: Config, checkpoint: str = "latest", saved_model: str | None = None) -> "Model":
@@ -91,5 +94,6 @@ def open_chosen(config: Config, checkpoint: str = "latest", saved_model: str | N
     if saved_model:
         from easymtl.api.model import Model
 
+        begin("reading", saved_model)
         return Model.of_export(config, saved_model)
     return open_checkpoint(config, checkpoint)

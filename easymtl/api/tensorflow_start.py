@@ -4,51 +4,33 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
-from easymtl.errors import UserError
+from easymtl.reporting.phases import begin
 
 
 def start_tensorflow(inter_op_threads: int = 0, intra_op_threads: int = 0) -> None:
     """Imports TensorFlow and sets it up; call this before anything that imports it.
 
-    Its log lines are dropped unless `TF_CPP_MIN_LOG_LEVEL` is set. 0 threads leaves the choice to TensorFlow. A program
-    may call it as often as it likes.
-
-    Raises:
-        UserError: TensorFlow runs already in this process, with other numbers of threads.
+    Its log lines are dropped unless `TF_CPP_MIN_LOG_LEVEL` is set. 0 threads leaves the choice to TensorFlow.
     """
+    begin("starting TensorFlow")
     is_quiet = "TF_CPP_MIN_LOG_LEVEL" not in os.environ
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    # A program that has imported it has seen its lines.
-    with _quiet_stderr(is_quiet and "tensorflow" not in sys.modules):
+    with _quiet_stderr(is_quiet):
         import tensorflow as tf
 
-        _set_threads("inter_op_parallelism_threads", inter_op_threads)
-        _set_threads("intra_op_parallelism_threads", intra_op_threads)
+        # TensorFlow refuses any number, 0 too, once it has run something.
+        if inter_op_threads:
+            tf.config.threading.set_inter_op_parallelism_threads(inter_op_threads)
+        if intra_op_threads:
+            tf.config.threading.set_intra_op_parallelism_threads(intra_op_threads)
         for gpu in tf.config.list_physical_devices("GPU"):
-            # It has to be said before a GPU is used; then it is as the program has chosen.
-            with suppress(RuntimeError):
-                tf.config.experimental.set_memory_growth(gpu, True)
+            tf.config.experimental.set_memory_growth(gpu, True)
         tf.constant(0)
     if is_quiet:
         tf.get_logger().setLevel("ERROR")
-
-
-def _set_threads(name: str, number: int) -> None:
-    """Sets a number of threads; TensorFlow refuses any, 0 too, once it has run something."""
-    import tensorflow as tf
-
-    threading = tf.config.threading
-    if not number or getattr(threading, f"get_{name}")() == number:
-        return
-    try:
-        getattr(threading, f"set_{name}")(number)
-    except RuntimeError:
-        raise UserError(
-            f"train_config.{name} is {number}, and TensorFlow runs in this process already, with "
-            f"{getattr(threading, f'get_{name}')()} (0 is its own choice). Leave it out, or begin in a new process."
-        ) from None
+    begin("loading", "what builds and reads models")
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from easymtl.api.configs import load
 from easymtl.api.data_files import require_files
 from easymtl.api.data_input import Data, data_as_paths, held_tables
 from easymtl.api.overwriting import require_apart_from_training
+from easymtl.api.start_hints import start_hints
 from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.checkpoints.lock import TrainingLock
 from easymtl.config import Config, view
@@ -25,6 +26,7 @@ from easymtl.serving.warmup_file import require_own_warmup
 if TYPE_CHECKING:
     from easymtl.api.run import Run
     from easymtl.reporting.console import Console
+    from easymtl.reporting.json_training import JsonConsole
     from easymtl.training.events import Event, Listener
     from easymtl.training.result import TrainingResult
 
@@ -74,7 +76,11 @@ def ready_to_train(config: Config, continue_train: bool = True) -> Iterator[None
 
 
 def run_training(
-    config: Config, console: "Console", stop: Stop, listeners: Sequence["Listener"] = (), new_data: bool = False
+    config: Config,
+    console: "Console | JsonConsole",
+    stop: Stop,
+    listeners: Sequence["Listener"] = (),
+    new_data: bool = False,
 ) -> "TrainingResult":
     """Trains to the end, or until it is stopped, and writes what a training leaves in its model_dir.
 
@@ -94,14 +100,17 @@ def run_training(
     from easymtl.reporting.results import Results
     from easymtl.reporting.tensorboard import Summaries
     from easymtl.training.events import Note
+    from easymtl.training.hints import Hints
     from easymtl.training.trainer import Trainer
 
     model_dir = Path(config.pipeline.model_dir)
     with Summaries(model_dir, view.result_rows(config.pipeline)) as summaries, History(model_dir) as history:
         results = Results(model_dir)
         exporter = Exporter(config, console.terminal)
-        listener = _to_each([console, summaries, history, results, exporter, *listeners])
-        for note in config.notes:
+        tell = _to_each([console, summaries, history, results, exporter, *listeners])
+        hints = Hints(config.pipeline, tell)
+        listener = _to_each([tell, hints])
+        for note in (*config.notes, *start_hints(config)):
             listener(Note(note))
         with stop:
             trainer = Trainer(config, listener, stop.is_received, new_data)
@@ -110,6 +119,7 @@ def run_training(
             first = trainer.step
             result = trainer.run()
         results.finish(result.counts, result.skipped_rows)
+        hints.finish(result)
         if result.is_stopped:
             console.close()
             return result

@@ -4,6 +4,7 @@ Nothing heavy is imported before it is needed: `easymtl --help` and `easymtl che
 """
 
 from easymtl.cli.commands import build_parser
+from easymtl.cli.program import program
 from easymtl.cli.run import main
 
-__all__ = ["build_parser", "main"]
+__all__ = ["build_parser", "main", "program"]

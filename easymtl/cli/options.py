@@ -2,6 +2,9 @@
 
 import argparse
 
+from easymtl.errors import did_you_mean, quoted
+from easymtl.reporting.output import FORMATS
+
 
 class ShowVersions(argparse.Action):
     """A flag that shows the versions that matter and ends; they are looked up when it is there, and not before."""
@@ -19,6 +22,9 @@ class ShowVersions(argparse.Action):
 
 def path(text: str) -> str:
     """Writes out `~`, which a shell leaves alone behind a comma or an "="."""
+    if "~" not in text:
+        # The first words wait for what is imported here.
+        return text
     from easymtl.config.home import expand_home
 
     return expand_home(text)
@@ -34,6 +40,13 @@ def true_or_false(text: str) -> bool:
 def names(text: str) -> list[str]:
     """Reads a comma list; spaces around names, and empty ones, are left out."""
     return [name for name in map(str.strip, text.split(",")) if name]
+
+
+def log_format(text: str) -> str:
+    """Reads how a command speaks."""
+    if text not in FORMATS:
+        raise argparse.ArgumentTypeError(f'"{text}" is none of {quoted(FORMATS)}.{did_you_mean(text, FORMATS)}')
+    return text
 
 
 def whole_number(text: str) -> int:
@@ -60,12 +73,10 @@ def add_verb(verbs, name: str, description: str, takes_config: bool = True) -> a
     parser = verbs.add_parser(name, help=description, description=description, allow_abbrev=False)
     if takes_config:
         parser.add_argument(
-            "--pipeline_config",
-            "--pipeline_config_path",
-            type=path,
-            required=True,
-            metavar="FILE",
-            help="config in text format",
+            CONFIG_PLACE, nargs="?", type=path, metavar="CONFIG", help="the same as --pipeline_config CONFIG"
+        )
+        parser.add_argument(
+            "--pipeline_config", "--pipeline_config_path", type=path, metavar="FILE", help="config in text format"
         )
         parser.add_argument(
             "--set",
@@ -82,7 +93,42 @@ def add_verb(verbs, name: str, description: str, takes_config: bool = True) -> a
             """'{"train_config.num_steps": 10, "feature_configs[:].embedding_dim": 8}'""",
         )
         add_field(parser, "model_dir", "DIR")
+    _add_output(parser)
     return parser
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    """Adds how a command speaks."""
+    parser.add_argument(
+        LOG_FORMAT,
+        type=log_format,
+        default="text",
+        metavar="FORM",
+        help="text (default), or json: a line of JSON on standard output for all that happens",
+    )
+    parser.add_argument("--quiet", action="store_true", help="print only warnings, errors and the result")
+
+
+LOG_FORMAT = "--log_format"
+CONFIG_PLACE = "config_place"
+"""Where the only positional argument of commands that take a config is kept."""
+
+
+def take_config(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Makes the config that was named without a flag that of `--pipeline_config`.
+
+    Ends with exit code 2 where there is none, or where there are two.
+    """
+    if not hasattr(options, CONFIG_PLACE):
+        return
+    place = getattr(options, CONFIG_PLACE)
+    if place is None and options.pipeline_config is None:
+        parser.error(f"name a config: {parser.prog} CONFIG, or --pipeline_config FILE.")
+    if place is not None and options.pipeline_config not in (None, place):
+        parser.error(
+            f"two configs are named, {place} and --pipeline_config {options.pipeline_config}. Leave one of them out."
+        )
+    options.pipeline_config = options.pipeline_config or place
 
 
 def add_field(parser: argparse.ArgumentParser, field: str, metavar: str) -> None:

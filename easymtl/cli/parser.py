@@ -1,12 +1,21 @@
 """A parser that refuses what it does not know, and says what was probably meant."""
 
 import argparse
+import sys
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from easymtl.errors import did_you_mean, quoted
 
 EXIT_USER_ERROR = 2
+
+
+class WrongArguments(SystemExit):
+    """Ends the program with exit code 2, and says why to whoever catches it."""
+
+    def __init__(self, message: str):
+        super().__init__(EXIT_USER_ERROR)
+        self.message = message
 
 
 class Parser(argparse.ArgumentParser):
@@ -50,4 +59,5 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Ends with exit code 2 and one line."""
-        self.exit(EXIT_USER_ERROR, f"{self.prog}: {message}\nRun {self.prog} --help for what is allowed.\n")
+        print(f"{self.prog}: {message}\nRun {self.prog} --help for what is allowed.", file=sys.stderr)
+        raise WrongArguments(message)

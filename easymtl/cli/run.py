@@ -5,13 +5,19 @@ import errno
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import pairwise
 
 from easymtl.cli.commands import build_parser
-from easymtl.cli.parser import EXIT_USER_ERROR
+from easymtl.cli.next_steps import next_steps
+from easymtl.cli.options import LOG_FORMAT, take_config
+from easymtl.cli.parser import EXIT_USER_ERROR, Parser, WrongArguments
 from easymtl.errors import Interrupted, UserError
+from easymtl.reporting.output import JsonLines, Output, error_record, speaking
+from easymtl.reporting.streams import say, width_of
 
 _EXIT_INTERRUPTED = 130
+_STANDARD_OUTPUT = 1
 # They name no file when they meet the writing, rather than the opening, of one.
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
@@ -23,32 +29,78 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = build_parser()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    parser.refuse_unknown(arguments)
-    options = parser.parse_args(arguments)
-    verb = importlib.import_module("easymtl.verbs." + options.verb.replace("-", "_"))
+    options = _parse(parser, arguments)
+    with speaking(
+        options.verb, options.log_format, options.quiet, is_stdout_result=options.verb == "convert"
+    ) as output:
+        # TensorFlow, Arrow and protobuf are still to be loaded.
+        output.phases.begin("starting", f"easymtl {options.verb}")
+        try:
+            code = _run(options)
+            if not code:
+                _tell_next(options, output, parser.verbs)
+            sys.stdout.flush()
+            return code
+        except UserError as error:
+            return _fail(output, str(error))
+        except BrokenPipeError:
+            # Whoever read the output has closed it, as `head` does; Python must not fail at flushing it once more.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), _STANDARD_OUTPUT)
+            return EXIT_USER_ERROR
+        except OSError as error:
+            if error.filename is None and error.errno not in _DISK_ERRORS:
+                raise
+            place = f"{error.filename}: " if error.filename is not None else ""
+            return _fail(output, f"{place}{error.strerror}.")
+        except Interrupted:
+            output.error("interrupted.", _EXIT_INTERRUPTED)
+            return _EXIT_INTERRUPTED
+        except KeyboardInterrupt:
+            return _fail(output, "interrupted.", _EXIT_INTERRUPTED)
+
+
+def _parse(parser: Parser, arguments: list[str]) -> argparse.Namespace:
+    """Returns the options of a command; what is wrong with them ends the program with exit code 2."""
     try:
-        _take_edits(options)
-        code = verb.run(options)
-        sys.stdout.flush()
-        return code or 0
-    except UserError as error:
-        print(f"easymtl {options.verb}: {error}", file=sys.stderr)
-        return EXIT_USER_ERROR
-    except BrokenPipeError:
-        # Whoever read the output has closed it, as `head` does; Python must not fail at flushing it once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_USER_ERROR
-    except OSError as error:
-        if error.filename is None and error.errno not in _DISK_ERRORS:
-            raise
-        place = f"{error.filename}: " if error.filename is not None else ""
-        print(f"easymtl {options.verb}: {place}{error.strerror}.", file=sys.stderr)
-        return EXIT_USER_ERROR
-    except Interrupted:
-        return _EXIT_INTERRUPTED
-    except KeyboardInterrupt:
-        print(f"easymtl {options.verb}: interrupted.", file=sys.stderr)
-        return _EXIT_INTERRUPTED
+        parser.refuse_unknown(arguments)
+        options = parser.parse_args(arguments)
+        take_config(parser.verbs[options.verb], options)
+    except WrongArguments as error:
+        if _wants_json(arguments):
+            JsonLines(sys.stdout).write(error_record(error.message, EXIT_USER_ERROR))
+        raise
+    return options
+
+
+def _wants_json(arguments: Sequence[str]) -> bool:
+    """Returns whether arguments that cannot be parsed ask for lines of JSON."""
+    words = [word for text in arguments for word in text.split("=", 1)]
+    return (LOG_FORMAT, "json") in pairwise(words)
+
+
+def _run(options: argparse.Namespace) -> int:
+    _take_edits(options)
+    verb = importlib.import_module("easymtl.verbs." + options.verb.replace("-", "_"))
+    return verb.run(options) or 0
+
+
+def _fail(output: Output, message: str, code: int = EXIT_USER_ERROR) -> int:
+    """Says why a command has failed, to a person and to a program."""
+    output.phases.end()
+    say(f"easymtl {output.verb}: {message}", sys.stderr)
+    output.error(message, code)
+    return code
+
+
+def _tell_next(options: argparse.Namespace, output: Output, verbs: Collection[str]) -> None:
+    """Prints what to do next, where a person reads."""
+    output.phases.end()
+    if output.is_json or output.is_quiet or output.is_unfinished:
+        return
+    stream = sys.stderr if output.is_stdout_result else sys.stdout
+    lines = next_steps(options, verbs, width_of(stream)) if stream.isatty() else next_steps(options, verbs)
+    if lines:
+        print(*lines, sep="\n", file=stream)
 
 
 def _take_edits(options: argparse.Namespace) -> None:

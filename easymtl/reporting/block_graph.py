@@ -9,7 +9,7 @@ from easymtl.layers.shapes import describe
 from easymtl.models.block_graph import Plan
 from easymtl.models.block_graph.plans import BlockPlan, InputPlan, PackageCall, Read, ScopePlan
 from easymtl.protos.backbone_pb2 import Block, InputLayer, Layer
-from easymtl.reporting.tables import make_table
+from easymtl.reporting.tables import print_table
 from easymtl.reporting.terminal import print_line
 
 _HEADERS = ("block", "reads", "does", "gives")
@@ -47,7 +47,7 @@ def _print_scope(plan: ScopePlan, title: str, terminal: Console) -> None:
     rows.append(["=>", shown, _joins(results, plan.scope.is_list), describe(plan.shape)])
     print_line(terminal, "")
     headers = [title, *_HEADERS[1:]]
-    terminal.print(make_table(headers, rows, num_left=len(headers)))
+    print_table(terminal, headers, rows, num_left=len(headers))
 
 
 def _row(block: BlockPlan | InputPlan) -> tuple[str, str]:

@@ -9,7 +9,10 @@ import tensorflow as tf
 from rich.console import Console as Terminal
 
 from easymtl.reporting.formats import counted, seconds_text
+from easymtl.reporting.output import WARNINGS, current
+from easymtl.reporting.phases import LivePhases, Phases, Silent
 from easymtl.reporting.progress import ProgressLine
+from easymtl.reporting.status import status_line_of
 from easymtl.reporting.tables import print_counts, print_metrics
 from easymtl.reporting.terminal import open_terminal, print_line
 from easymtl.reporting.transfer_table import print_transfer
@@ -46,6 +49,8 @@ class Console:
         self._clock = clock
         self._begin = clock()
         self._line = ProgressLine(self._towers, self.terminal, clock)
+        self._phases = _phases(self.terminal)
+        self._is_quiet = current().is_quiet
         self._tell: dict[type, Callable[[Any], None]] = {
             events.Started: self._started,
             events.Progress: self._line.show,
@@ -53,8 +58,15 @@ class Console:
             events.Evaluated: self._evaluated,
             events.Saved: self._saved,
             events.StartedFrom: self._started_from,
+            events.Phase: self._phase,
             events.Note: self._note,
         }
+        if self._is_quiet:
+            self._tell = {
+                events.Started: self._remember_start,
+                events.Note: self._warning,
+                events.Evaluated: self._warnings,
+            }
 
     def __enter__(self) -> "Console":
         """Returns itself."""
@@ -72,33 +84,51 @@ class Console:
 
     def close(self) -> None:
         """Prints the last line of progress, and gives the terminal back."""
+        if self._is_quiet:
+            return
         self._line.flush()
+        self._phases.end()
+        if not current().verb:
+            self._phases.close()
+
+    def _remember_start(self, event: events.Started) -> None:
+        self._begin = self._clock()
 
     def _started(self, event: events.Started) -> None:
-        self._begin = self._clock()
+        self._remember_start(event)
         self._line.num_steps = event.num_steps
         print_line(self.terminal, started_text(event, self._model_dir), "bold")
-        self._line.show_text(f"step {event.first_step}: the first step is being traced ...")
+
+    def _phase(self, event: events.Phase) -> None:
+        # Progress that is still to be shown comes first, to stay above.
+        if event.name != "training":
+            self._line.flush()
+        self._phases.begin(event.name, event.detail)
 
     def _conflict(self, event: events.GradientConflict) -> None:
-        self._line.pause()
         print_line(self.terminal, conflict_text(event), "dim")
 
     def _evaluated(self, event: events.Evaluated) -> None:
         self._line.flush()
         print_metrics(event.metrics, self._towers, self.terminal, evaluated_text(event), event.warnings)
 
+    def _warnings(self, event: events.Evaluated) -> None:
+        for warning in event.warnings:
+            print_line(self.terminal, f"Warning: {warning}", "yellow")
+
+    def _warning(self, event: events.Note) -> None:
+        if event.text.startswith(WARNINGS):
+            print_line(self.terminal, event.text)
+
     def _saved(self, event: events.Saved) -> None:
         self._line.flush()
         print_line(self.terminal, f"Saved {event.path}", "dim")
 
     def _started_from(self, event: events.StartedFrom) -> None:
-        self._line.pause()
         print_transfer(event.transfer, self.terminal, "Starting from the weights of")
 
     def _note(self, event: events.Note) -> None:
-        self._line.pause()
-        print_line(self.terminal, event.text)
+        print_line(self.terminal, event.text, "yellow" if event.text.startswith(WARNINGS) else "")
 
     def summary(self, result: TrainingResult) -> None:
         """Prints how a training ended, and what was odd in its data.
@@ -107,12 +137,23 @@ class Console:
             result: what `Trainer.run` returned.
         """
         self.close()
+        if self._is_quiet and result.metrics:
+            print_metrics(result.metrics, self._towers, self.terminal)
         print_counts(result.counts, None, result.skipped_rows, self.terminal)
         value = f" ({result.best})" if result.best else ""
         best = f", best evaluation at step {result.best_step}{value}" if result.best_step is not None else ""
         took = seconds_text(self._clock() - self._begin)
         print_line(self.terminal, f"Trained to step {result.step} in {took}{best}.", "bold")
         print_line(self.terminal, f"Checkpoint: {result.checkpoint.path}")
+
+
+def _phases(terminal: Terminal) -> Phases:
+    """Returns what says what is being done: the command that runs or, where there is none, the terminal."""
+    output = current()
+    if output.verb:
+        return output.phases
+    line = status_line_of(terminal.file)
+    return LivePhases(line) if line else Silent()
 
 
 def started_text(event: events.Started, model_dir: str = "") -> str:

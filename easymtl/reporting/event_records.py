@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from easymtl.reporting.outcomes import Outcome
 from easymtl.training import events
 
 _UNSAID = {
@@ -29,10 +30,30 @@ def event_record(event: events.Event, clock: Callable[[], float] = time.time) ->
         event: what happened.
         clock: seconds since 1970.
     """
-    kind = re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
+    kind = _snake(type(event))
     unsaid = _UNSAID.get(type(event), ())
     names = [field.name for field in dataclasses.fields(event) if field.name not in unsaid]
     return {"event": kind, "time": clock(), **{name: _plain(getattr(event, name)) for name in names}}
+
+
+def outcome_record(verb: str, outcome: Outcome, clock: Callable[[], float] = time.time) -> dict[str, Any]:
+    """Returns what has come of a command as what `json.dumps` takes.
+
+    The keys are `event`, which is `result`, `time`, `command`, `of`, the kind of outcome, such as `trained` or
+    `exported`, and the attributes of its class in `easymtl.reporting.outcomes`.
+
+    Args:
+        verb: the command.
+        outcome: what has come of it.
+        clock: seconds since 1970.
+    """
+    names = [field.name for field in dataclasses.fields(outcome)]
+    head = {"event": "result", "time": clock(), "command": verb, "of": _snake(type(outcome))}
+    return {**head, **{name: _plain(getattr(outcome, name)) for name in names}}
+
+
+def _snake(kind: type) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
 
 
 def _plain(value: Any) -> Any:

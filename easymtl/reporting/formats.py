@@ -1,6 +1,8 @@
 """Numbers as people read them."""
 
 import math
+from collections.abc import Collection
+from itertools import islice
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
@@ -43,3 +45,17 @@ def bytes_text(size: int) -> str:
 def counted(number: int, noun: str, plural: str | None = None) -> str:
     """Returns `1 row`, `1,200 rows`."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def folded(names: Collection[str], rest: str = "", limit: int = 6) -> str:
+    """Returns `a, b, c`; of a long list its beginning, `a, b, ... and 33 more`, and where the rest is.
+
+    Args:
+        names: what is listed.
+        rest: where all of them are, such as "all on the page"; may be empty.
+        limit: of what is shown; a list that is longer by one is shown whole.
+    """
+    if len(names) <= limit + 1:
+        return ", ".join(names)
+    where = f" ({rest})" if rest else ""
+    return f"{', '.join(islice(names, limit))} ... and {len(names) - limit:,} more{where}"

@@ -15,7 +15,7 @@ from rich.console import Console
 from easymtl.checkpoints.publishing import reason, write_text
 from easymtl.errors import UserError
 from easymtl.reporting.formats import number_text
-from easymtl.reporting.tables import make_table
+from easymtl.reporting.tables import print_table
 from easymtl.reporting.terminal import print_line
 from easymtl.scoring.importance import Importance, Ranking
 
@@ -28,7 +28,7 @@ def print_importance(ranking: Ranking, terminal: Console) -> None:
     for task, ones in _by_task(ranking.found):
         print_line(terminal, f"{task}: {ones[0].metric} {number_text(ones[0].value)}", "bold")
         rows = [[one.part, *map(_text, (one.loss, one.low, one.high))] for one in ones]
-        terminal.print(make_table(["permuted", "worse by", "95% from", "to"], rows))
+        print_table(terminal, ["permuted", "worse by", "95% from", "to"], rows)
     for warning in ranking.warnings:
         print_line(terminal, f"Warning: {warning}", "yellow")
 
@@ -50,7 +50,7 @@ def print_rates(group: str, rates: Rates, terminal: Console) -> None:
         [name, *map(number_text, (rate, float(rates[name].min()), float(rates[name].max())))][: len(headers)]
         for name, rate in ranked_rates(rates).items()
     ]
-    terminal.print(make_table(headers, rows))
+    print_table(terminal, headers, rows)
 
 
 def has_elements(rates: Rates) -> bool:

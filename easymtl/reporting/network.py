@@ -15,7 +15,7 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.reporting.block_graph import print_graph
 from easymtl.reporting.formats import bytes_text, counted
 from easymtl.reporting.names import split_result
-from easymtl.reporting.tables import key_values, make_table
+from easymtl.reporting.tables import key_values, print_table
 from easymtl.reporting.terminal import open_terminal, print_line
 from easymtl.tasks.ranker import Ranker
 from easymtl.training.update_rules import UPDATE_RULES, UpdateRule
@@ -145,7 +145,7 @@ def _print_inputs(ranker: Ranker, terminal: Console) -> None:
     for group, slots in ranker.feature_set.groups.items():
         counts = [sum(slot.columns.label == label for slot in slots.all) for label in shown]
         rows.append([group, *map(str, counts), str(ranker.network.shapes[group])])
-    terminal.print(make_table(["feature group", *shown, "width"], rows))
+    print_table(terminal, ["feature group", *shown, "width"], rows)
 
 
 def _print_tables(ranker: Ranker, terminal: Console) -> None:
@@ -162,7 +162,7 @@ def _print_tables(ranker: Ranker, terminal: Console) -> None:
         rows.append([table.name, *features, f"{table.rows:,} x {table.width}", size])
     if rows:
         print_line(terminal, "")
-        terminal.print(make_table(headers, rows, num_left=len(headers) - 2))
+        print_table(terminal, headers, rows, num_left=len(headers) - 2)
 
 
 def _print_modules(ranker: Ranker, terminal: Console) -> None:
@@ -172,7 +172,7 @@ def _print_modules(ranker: Ranker, terminal: Console) -> None:
         copies = str(len(module.members)) if len(module.members) > 1 else ""
         rows.append([module.name, " > ".join(map(str, module.widths)), copies, f"{module.num_trained:,}"])
     print_line(terminal, "")
-    terminal.print(make_table(["layers", "widths", "copies", "parameters"], rows, num_left=2))
+    print_table(terminal, ["layers", "widths", "copies", "parameters"], rows, num_left=2)
 
 
 def _print_tasks(ranker: Ranker, pipeline: Pipeline, terminal: Console) -> None:
@@ -186,7 +186,7 @@ def _print_tasks(ranker: Ranker, pipeline: Pipeline, terminal: Console) -> None:
         row = [task.name, task.label, task.predicted, losses]
         rows.append([*row, ", ".join([task.name, *related[task.name]])] if has_relations else row)
     print_line(terminal, "")
-    terminal.print(make_table(headers, rows, num_left=len(headers)))
+    print_table(terminal, headers, rows, num_left=len(headers))
 
 
 def _print_totals(ranker: Ranker, pipeline: Pipeline, terminal: Console) -> None:

@@ -1,21 +1,22 @@
 """One line about how a training goes: rewritten in place in a terminal, now and then in a pipe."""
 
-import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from rich.console import Console
-from rich.live import Live
 from rich.text import Text
 
 from easymtl.reporting.formats import number_text, seconds_text
 from easymtl.reporting.names import by_tower
-from easymtl.reporting.terminal import is_live, print_line
+from easymtl.reporting.status import StatusLine, status_line_of
+from easymtl.reporting.terminal import print_line
 from easymtl.training.events import Progress
 
 _PLAIN_SECONDS = 5.0
 _LIVE_SECONDS = 0.1
 _ROUNDING = 0.005
+_BAR_WIDTH = 10
 REGULARIZATION = "regularization_loss"
 
 
@@ -58,12 +59,21 @@ def live_line(event: Progress, num_steps: int | None, towers: Sequence[str], wid
     for name in _LEAST_IMPORTANT:
         if len("  ".join(parts.values())) > width:
             parts.pop(name, None)
-    text = Text("  ".join(parts.values()), no_wrap=True, overflow="ellipsis")
+    shown = "  ".join(parts.values())
+    if event.share is not None and len(shown) + _BAR_WIDTH + 2 <= width:
+        shown = f"{share_bar(event.share, _BAR_WIDTH)}  {shown}"
+    text = Text(shown, no_wrap=True, overflow="ellipsis")
     losses = task_losses(event, towers)
     details = "  " + "  ".join(f"{tower} {number_text(loss)}" for tower, loss in losses.items())
     if len(losses) > 1 and text.cell_len + Text(details).cell_len <= width:
         text.append(details, style="dim")
     return text
+
+
+def share_bar(share: float, width: int = 10) -> str:
+    """Returns a share as a bar of a width in columns."""
+    done = min(int(share * width), width)
+    return "━" * done + "─" * (width - done)
 
 
 def task_losses(event: Progress, towers: Sequence[str]) -> dict[str, float]:
@@ -74,17 +84,16 @@ def task_losses(event: Progress, towers: Sequence[str]) -> dict[str, float]:
 
 
 class ProgressLine:
-    """Shows progress events on one line; `pause` it before printing anything else."""
+    """Shows progress events on one line, above which other things may be printed."""
 
     def __init__(self, towers: Sequence[str], terminal: Console, clock: Callable[[], float] = time.monotonic):
         self.num_steps: int | None = None
         self._towers = towers
         self._terminal = terminal
         self._clock = clock
-        self._live: Live | None = None
+        self._line: StatusLine | None = status_line_of(terminal.file)
         self._pending: Progress | None = None
-        self._is_live = is_live(terminal)
-        self._seconds_between = _LIVE_SECONDS if self._is_live else _PLAIN_SECONDS
+        self._seconds_between = _LIVE_SECONDS if self._line else _PLAIN_SECONDS
         self._last: float | None = None
 
     def show(self, event: Progress) -> None:
@@ -95,21 +104,21 @@ class ProgressLine:
         if self._last is not None and now - self._last < self._seconds_between and not is_last:
             return
         self._last = now
-        if self._is_live:
-            self._update(live_line(event, self.num_steps, self._towers, self._terminal.width))
+        if self._line:
+            self._line.show(lambda width: self._text(event, self._clock() - now, width))
         else:
             self.flush()
 
-    def show_text(self, text: str) -> None:
-        """Shows a text where the line of progress will be; nothing in a pipe."""
-        if self._is_live:
-            self._update(Text(text, style="dim", no_wrap=True, overflow="ellipsis"))
+    def _text(self, event: Progress, age: float, width: int) -> str:
+        """Returns the line for an event of some seconds ago: what is left has become less since."""
+        left = event.seconds_left
+        shown = event if left is None else replace(event, seconds_left=max(left - age, 0.0))
+        return live_line(shown, self.num_steps, self._towers, width).plain
 
     def pause(self) -> None:
-        """Takes a live line away, until the next event."""
-        if self._live:
-            self._live.stop()
-            self._live = None
+        """Takes a live line away, until the next event; what is only printed goes above it."""
+        if self._line:
+            self._line.hide()
 
     def flush(self) -> None:
         """Prints the newest event if it has not been printed, to stay."""
@@ -117,15 +126,3 @@ class ProgressLine:
         if self._pending:
             print_line(self._terminal, plain_line(self._pending, self.num_steps))
             self._pending = None
-
-    def _update(self, text: Text) -> None:
-        if self._live is None:
-            self._live = Live(
-                console=self._terminal,
-                auto_refresh=False,
-                transient=True,
-                redirect_stdout=sys.stdout.isatty(),
-                redirect_stderr=sys.stderr.isatty(),
-            )
-            self._live.start()
-        self._live.update(text, refresh=True)

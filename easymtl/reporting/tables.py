@@ -10,6 +10,7 @@ from rich.text import Text
 
 from easymtl.reporting.formats import counted, number_text, percent_text
 from easymtl.reporting.names import by_tower, without_tower
+from easymtl.reporting.streams import hanging
 from easymtl.reporting.terminal import open_terminal, print_line
 
 _UNLIMITED = 10_000
@@ -24,6 +25,40 @@ def make_table(headers: Sequence[str], rows: Iterable[Sequence[str]], num_left: 
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     return table
+
+
+def print_table(terminal: Console, headers: Sequence[str], rows: Iterable[Sequence[str]], num_left: int = 1) -> None:
+    """Prints a table; where the terminal is too narrow for one, its rows below each other, a line for each cell."""
+    rows = [list(row) for row in rows]
+    table = make_table(headers, rows, num_left)
+    if fits(terminal, table) or _breaks_no_word(terminal, table, [headers, *rows]):
+        terminal.print(table)
+        return
+    width = max(Text(header).cell_len for header in headers[1:]) if len(headers) > 1 else 0
+    for first, *cells in rows:
+        print_line(terminal, first, "bold")
+        for header, cell in zip(headers[1:], cells):
+            if cell:
+                print_named(terminal, f"  {header}", cell, width + 2)
+
+
+def print_named(terminal: Console, name: str, value: str, width: int) -> None:
+    """Prints a name, filled up to a width, and its value; in a terminal what goes on stands below the value."""
+    text = f"{name}{' ' * (width - Text(name).cell_len)}  {value}"
+    if terminal.is_terminal:
+        indent = " " * (width + 2 if width < terminal.width // 2 else 4)
+        # Each line is whole already, and is not indented once more.
+        for line in hanging(text, terminal.width, indent).split("\n"):
+            terminal.print(Text(line), soft_wrap=True)
+        return
+    print_line(terminal, text)
+
+
+def _breaks_no_word(terminal: Console, table: Table, rows: Iterable[Sequence[str]]) -> bool:
+    """Returns whether all words of all cells are whole in a table that has to break its lines."""
+    lines = terminal.render_lines(table, pad=False)
+    printed = {word for line in lines for word in "".join(segment.text for segment in line).split()}
+    return all(word in printed for row in rows for cell in row for word in cell.split())
 
 
 def fits(terminal: Console, table: Table) -> bool:
@@ -54,7 +89,10 @@ def print_metrics(
     results = {tower: found for tower, found in by_tower(metrics, towers).items() if found}
     if results:
         table = _wide(results)
-        terminal.print(table if fits(terminal, table) else _long(results))
+        if fits(terminal, table):
+            terminal.print(table)
+        else:
+            _print_long(results, terminal)
     others = without_tower(metrics, towers)
     if others:
         print_line(terminal, "  ".join(f"{name} {number_text(value)}" for name, value in others.items()))
@@ -76,9 +114,15 @@ def _wide(results: Mapping[str, Mapping[str, float]]) -> Table:
     return make_table(["task", *columns], rows)
 
 
-def _long(results: Mapping[str, Mapping[str, float]]) -> Table:
-    rows = ([tower, name, number_text(value)] for tower, found in results.items() for name, value in found.items())
-    return make_table(["task", "metric", "value"], rows, num_left=2)
+def _print_long(results: Mapping[str, Mapping[str, float]], terminal: Console) -> None:
+    rows = [[tower, name, number_text(value)] for tower, found in results.items() for name, value in found.items()]
+    table = make_table(["task", "metric", "value"], rows, num_left=2)
+    if fits(terminal, table):
+        terminal.print(table)
+        return
+    for tower, found in results.items():
+        print_line(terminal, tower, "bold")
+        key_values({f"  {name}": value for name, value in found.items()}, terminal)
 
 
 def key_values(values: Mapping[str, object], terminal: Console | None = None, title: str = "") -> None:
@@ -88,7 +132,7 @@ def key_values(values: Mapping[str, object], terminal: Console | None = None, ti
         print_line(terminal, title, "bold")
     width = max((Text(name).cell_len for name in values), default=0)
     for name, value in values.items():
-        print_line(terminal, f"{name}{' ' * (width - Text(name).cell_len)}  {_value_text(value)}")
+        print_named(terminal, name, _value_text(value), width)
 
 
 def _value_text(value: object) -> str:
@@ -116,7 +160,7 @@ def print_counts(
     kinds = list(dict.fromkeys(kind for found in odd.values() for kind in found))
     if kinds:
         rows = ([name, *(_count(found.get(k, 0), num_rows) for k in kinds)] for name, found in odd.items() if found)
-        terminal.print(make_table(["feature", *(kind.replace("_", " ") for kind in kinds)], rows))
+        print_table(terminal, ["feature", *(kind.replace("_", " ") for kind in kinds)], rows)
     if skipped_rows:
         print_line(terminal, f"Skipped {counted(skipped_rows, 'row')} that could not be parsed.", "yellow")
 

@@ -6,36 +6,10 @@ from typing import TextIO, cast
 from rich.console import Console
 from rich.text import Text
 
+from easymtl.reporting.status import Above, status_line_of
+from easymtl.reporting.streams import Stream, wrapped
+
 _PIPE_WIDTH = 500
-_ASCII = str.maketrans({"…": "~", "–": "-", "—": "-", "×": "x", "·": ".", "─": "-", "━": "-", "‘": "'", "’": "'"})
-
-
-class Stream:
-    """A text stream that never fails on its encoding: what that lacks becomes the nearest ASCII, or `?`."""
-
-    def __init__(self, stream: TextIO):
-        self._stream = stream
-        self.encoding = stream.encoding
-
-    def write(self, text: str) -> int:
-        """Writes text."""
-        try:
-            text.encode(self.encoding)
-        except UnicodeEncodeError:
-            text = text.translate(_ASCII).encode(self.encoding, "replace").decode(self.encoding)
-        return self._stream.write(text)
-
-    def flush(self) -> None:
-        """Hands on what was written."""
-        self._stream.flush()
-
-    def isatty(self) -> bool:
-        """Returns whether it is a terminal."""
-        return self._stream.isatty()
-
-    def fileno(self) -> int:
-        """Returns the descriptor of the stream, by which the size of a terminal is found."""
-        return self._stream.fileno()
 
 
 def open_terminal(stream: TextIO | None = None, width: int | None = None) -> Console:
@@ -46,6 +20,9 @@ def open_terminal(stream: TextIO | None = None, width: int | None = None) -> Con
     """
     stream = stream or sys.stdout
     is_terminal = stream.isatty()
+    line = status_line_of(stream)
+    if line and not isinstance(stream, Above):
+        stream = cast(TextIO, line.above(stream))
     if width is None and not is_terminal:
         width = _PIPE_WIDTH
     return Console(
@@ -65,5 +42,9 @@ def is_live(terminal: Console) -> bool:
 
 
 def print_line(terminal: Console, text: str, style: str = "") -> None:
-    """Prints a line; in a pipe it stays one line, however long."""
-    terminal.print(Text(text, style=style), soft_wrap=not terminal.is_terminal)
+    """Prints a line: in a terminal broken between words alone, in a pipe not at all, however long it is."""
+    if not terminal.is_terminal:
+        terminal.print(Text(text, style=style), soft_wrap=True)
+        return
+    # What is longer than a line, such as a path, is left to the terminal, from which it can be copied whole.
+    terminal.print(Text(wrapped(text, terminal.width), style=style), soft_wrap=True)

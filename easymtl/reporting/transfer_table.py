@@ -2,11 +2,9 @@
 
 from collections.abc import Collection, Mapping
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from easymtl.reporting.tables import print_table
 from easymtl.reporting.terminal import print_line
 from easymtl.training.transfer import Transfer
 
@@ -16,13 +14,8 @@ _MOST_NAMES = 5
 def print_transfer(transfer: Transfer, terminal: Console, title: str) -> None:
     """Prints what was taken over, what was left alone and why, and what starts anew."""
     print_line(terminal, f"{title} {transfer.source}", "bold")
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
-    table.add_column("weights", no_wrap=True)
-    table.add_column("number", justify="right", no_wrap=True)
-    table.add_column("names", overflow="fold")
-    for kind, names in transfer_rows(transfer).items():
-        table.add_row(Text(kind), Text(f"{len(names):,}"), Text(_first_of(names)))
-    terminal.print(table)
+    rows = [[kind, f"{len(names):,}", _first_of(names)] for kind, names in transfer_rows(transfer).items()]
+    print_table(terminal, ["weights", "number", "names"], rows, num_left=3)
 
 
 def transfer_rows(transfer: Transfer) -> dict[str, list[str]]:

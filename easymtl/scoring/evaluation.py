@@ -14,7 +14,7 @@ from easymtl.features.encoder import Encoder
 from easymtl.features.labels import LabelCheck, label_rules, number_rules
 from easymtl.features.tally import Tally
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.scoring.feed import evaluation_feed
+from easymtl.scoring.feed import Told, evaluation_feed, tell_nobody
 from easymtl.scoring.pass_losses import PassLosses
 from easymtl.scoring.scorer import Scorer, kept_columns
 from easymtl.scoring.uncalibrated import calibrated_tasks, without_curves
@@ -75,6 +75,7 @@ def evaluate(
     is_stopping: Callable[[], bool] = lambda: False,
     collectors: Sequence[Collector] = (),
     with_uncalibrated: bool = False,
+    tell_progress: Told = tell_nobody,
 ) -> EvaluationResult:
     """Evaluates on `paths`, or on the config's evaluation data, in one pass and in order.
 
@@ -86,6 +87,7 @@ def evaluate(
         is_stopping: is asked before each batch whether to give up.
         collectors: are shown each batch, too.
         with_uncalibrated: whether tasks with a `post_calibration` are measured without it, too.
+        tell_progress: is told how far it has come.
 
     Raises:
         UserError: the data cannot be read, or has no row.
@@ -115,6 +117,7 @@ def evaluate(
             num_examples += rows.num_rows
             tally.add(rows)
             labels.count(rows)
+            tell_progress(num_examples, num_examples / limit if limit else feed.progress)
             if of_batch:
                 losses.add(of_batch)
     metrics = evaluation.result() | losses.result()

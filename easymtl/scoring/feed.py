@@ -1,10 +1,19 @@
 """What an evaluation or a prediction reads."""
 
+from collections.abc import Callable
+
 from easymtl.data.feed import Feed
 from easymtl.data.sources import open_source
 from easymtl.data.text_form import text_forms
 from easymtl.features.labels import RowEncoder
 from easymtl.protos.pipeline_pb2 import Pipeline
+
+Told = Callable[[int, float], None]
+"""Is told how far a pass over data has come: the rows so far, and the share of the data that they are."""
+
+
+def tell_nobody(num_rows: int, share: float) -> None:
+    """Is told, and does nothing."""
 
 
 def evaluation_feed(pipeline: Pipeline, encoder: RowEncoder, paths: str) -> Feed:

@@ -16,7 +16,7 @@ from easymtl.data.fields import input_fields
 from easymtl.data.remote import is_remote, locate, require_writable_place, upload
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.scoring.feed import evaluation_feed
+from easymtl.scoring.feed import Told, evaluation_feed, tell_nobody
 from easymtl.scoring.scorer import Scorer, kept_columns
 from easymtl.scoring.scores_file import scores_file
 
@@ -42,11 +42,12 @@ def predict(
     output: str | Path,
     keep: Sequence[str],
     tell: Callable[[str], None] = print,
+    tell_progress: Told = tell_nobody,
 ) -> tuple[str, int]:
     """Scores all rows in order and writes a Parquet file of the kept columns and the scores, local or remote.
 
     A remote file is written to a local disk first, so that it appears whole. Rows that have no scores are told: those
-    that were left out, and those that seem to be part of another one.
+    that were left out, and those that seem to be part of another one. `tell_progress` is told how far it has come.
 
     Returns:
         The file and the number of rows.
@@ -56,12 +57,13 @@ def predict(
     """
     output = str(output)
     if not is_remote(output):
-        path, num_rows = _predict_locally(pipeline, scorer, paths, output, keep, tell)
+        path, num_rows = _predict_locally(pipeline, scorer, paths, output, keep, tell, tell_progress)
         return str(path), num_rows
     place = locate(scores_file(output))
     require_writable_place(place)
     with tempfile.TemporaryDirectory() as folder:
-        path, num_rows = _predict_locally(pipeline, scorer, paths, Path(folder) / "scores.parquet", keep, tell)
+        draft = Path(folder) / "scores.parquet"
+        path, num_rows = _predict_locally(pipeline, scorer, paths, draft, keep, tell, tell_progress)
         upload(str(path), place)
     return place.name, num_rows
 
@@ -73,6 +75,7 @@ def _predict_locally(
     output: str | Path,
     keep: Sequence[str],
     tell: Callable[[str], None],
+    tell_progress: Told,
 ) -> tuple[Path, int]:
     """Writes the file beside `output` and renames it when it is whole."""
     target = Path(scores_file(str(output)))
@@ -80,7 +83,7 @@ def _predict_locally(
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with evaluation_feed(pipeline, scorer.encoder(keep, with_numbers=False), paths) as feed:
-            num_rows = _write(draft, feed, scorer)
+            num_rows = _write(draft, feed, scorer, tell_progress)
         os.replace(draft, target)
     except OSError as error:
         raise UserError(f"{target}: cannot be written: {error.strerror or error}. Check the folder.") from None
@@ -110,28 +113,29 @@ def scores_of(
         UserError: the data cannot be read or have no row, or a kept column does not exist.
     """
     with evaluation_feed(pipeline, scorer.encoder(keep, with_numbers=False), paths) as feed:
-        tables = list(_scored(feed, scorer))
+        tables = [table for table, _ in _scored(feed, scorer)]
     _tell_of_lost_rows(feed.source, tell)
     return pa.concat_tables(tables)
 
 
-def _scored(feed: Feed, scorer: Scorer) -> Iterator[pa.Table]:
-    """Yields the kept columns and the scores of each batch."""
+def _scored(feed: Feed, scorer: Scorer) -> Iterator[tuple[pa.Table, float]]:
+    """Yields the kept columns and the scores of each batch, and the share of the data that is read with it."""
     for batch in feed:
         scores, _ = scorer.score(batch.rows)
         kept = {field: _plain(column) for field, column in kept_columns(batch.rows).items()}
         _check_names(kept, scores)
-        yield pa.table({**kept, **{name: _arrow(value) for name, value in sorted(scores.items())}})
+        yield pa.table({**kept, **{name: _arrow(value) for name, value in sorted(scores.items())}}), batch.progress
 
 
-def _write(draft: Path, feed: Feed, scorer: Scorer) -> int:
+def _write(draft: Path, feed: Feed, scorer: Scorer, tell_progress: Told) -> int:
     writer: pq.ParquetWriter | None = None
     num_rows = 0
     try:
-        for table in _scored(feed, scorer):
+        for table, share in _scored(feed, scorer):
             writer = writer or pq.ParquetWriter(draft, table.schema)
             writer.write_table(table)
             num_rows += table.num_rows
+            tell_progress(num_rows, share)
     finally:
         if writer:
             writer.close()

@@ -21,6 +21,7 @@ from easymtl.serving.delta_rows import shown
 from easymtl.serving.delta_writer import DeltaWriter, Places
 from easymtl.serving.export import write_export
 from easymtl.serving.exported import Export
+from easymtl.training.events import Listener, Phase
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,13 @@ class DeltaExport:
     whole_bytes: int
 
 
-def export_since(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path, since: str) -> DeltaExport:
+def export_since(
+    pipeline: Pipeline,
+    checkpoint: Checkpoint,
+    folder: str | Path,
+    since: str,
+    listener: Listener = lambda event: None,
+) -> DeltaExport:
     """Writes `<version>.delta` below `folder`: what is needed beside an older version to have a new one.
 
     A whole export is made in a temporary folder, compared with the base, and removed. The delta is joined with the base
@@ -53,6 +60,7 @@ def export_since(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path,
         checkpoint: of the new version.
         folder: of the numbered versions.
         since: the base, as `find_base` takes it.
+        listener: is told what is being done.
 
     Raises:
         UserError: the base is not there or of another model, the delta could not be written, or it does not score as
@@ -64,11 +72,12 @@ def export_since(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path,
     final = folder / f"{version}{SUFFIX}"
     with _temporary(final) as places:
         folder.mkdir(parents=True, exist_ok=True)
+        listener(Phase("reading", f"the base, {since}"))
         rows = materialize(pipeline, base, places.base)
         # The tables of a checkpoint are held by circles of functions, and those of another one are read now.
         gc.collect()
         writer = DeltaWriter(base, rows, version, checkpoint.step, places)
-        done = write_export(pipeline, checkpoint, places.whole, writer.join_changes)
+        done = write_export(pipeline, checkpoint, places.whole, writer.join_changes, listener)
         record = writer.seal()
         num_bytes, whole_bytes = _size(fingerprints(places.draft)), _size(record["files"])
         publish(places.draft, final)

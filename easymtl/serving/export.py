@@ -43,13 +43,21 @@ from easymtl.serving.signature_listing import list_signatures
 from easymtl.serving.signatures import ENCODE, SIGNATURE, save
 from easymtl.serving.warmup_file import FILE as WARMUP
 from easymtl.tasks.ranker import Ranker
+from easymtl.training.events import Listener, Phase
 
 
-def export(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path, keep: int = 0) -> Export:
+def export(
+    pipeline: Pipeline,
+    checkpoint: Checkpoint,
+    folder: str | Path,
+    keep: int = 0,
+    listener: Listener = lambda event: None,
+) -> Export:
     """Writes a SavedModel below `folder`, in a new subfolder named by the time in seconds, as servers want it.
 
     It is written to a temporary folder, loaded in another process, compared with the checkpoint on evaluation rows,
-    and renamed into place when all is well. All but the newest `keep` are removed then; 0 keeps all.
+    and renamed into place when all is well. All but the newest `keep` are removed then; 0 keeps all. The listener is
+    told what is being done.
 
     Raises:
         UserError: it could not be written, or see `write_export`.
@@ -57,7 +65,7 @@ def export(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path, keep:
     final = Path(folder) / str(new_version(Path(folder), int(time.time())))
     draft = draft_of(final)
     try:
-        done = write_export(pipeline, checkpoint, draft)
+        done = write_export(pipeline, checkpoint, draft, listener=listener)
         publish(draft, final)
     except (OSError, tf.errors.OpError) as error:
         raise UserError(f"{final}: could not be written: {reason(error)}") from None
@@ -68,7 +76,11 @@ def export(pipeline: Pipeline, checkpoint: Checkpoint, folder: str | Path, keep:
 
 
 def write_export(
-    pipeline: Pipeline, checkpoint: Checkpoint, draft: Path, ready: Callable[[Path], Path] = lambda draft: draft
+    pipeline: Pipeline,
+    checkpoint: Checkpoint,
+    draft: Path,
+    ready: Callable[[Path], Path] = lambda draft: draft,
+    listener: Listener = lambda event: None,
 ) -> Export:
     """Writes a SavedModel and what belongs to it into a folder, and compares it with the checkpoint.
 
@@ -77,6 +89,7 @@ def write_export(
         checkpoint: what is exported.
         draft: the folder, which is made.
         ready: is given the folder when all is in it that scores depend on, and returns the one that is compared.
+        listener: is told what is being done.
 
     The checkpoint gives its scores first, and its tables then: no width is in memory more than twice, and none when the
     other process loads the model.
@@ -87,24 +100,29 @@ def write_export(
         OSError: it could not be written.
         OpError: it could not be written.
     """
+    listener(Phase("reading", str(checkpoint.path)))
     ranker = load_ranker(pipeline, checkpoint, is_exported=True)
     model = ServingModel(pipeline, ranker, gives_up_tables=True)
     form, fields = model.form, model.fields
     encode = Encoder(ranker.feature_set, as_served=True)
+    listener(Phase("scoring", "the rows that the export has to score alike"))
     rows = proof_rows(pipeline, fields, encode)
     rows = with_further(rows, pipeline, form, signatures_of(pipeline, form)) if rows else None
     expected = expected_outputs(pipeline, ranker, rows.read) if rows else None
     narrowing = measure_narrowing(pipeline, ranker)
     examples, serialized = _examples(pipeline, rows)
     examples = examples or missing_row(pipeline, fields, encode)
+    listener(Phase("tracing", "what the export computes, and writing it"))
     saved = _save(pipeline, ranker, model, draft, rows, (examples, serialized))
     # What is written is in memory no more when the other process loads it.
     del model
     gc.collect()
+    listener(Phase("proving the export", "in a process without easymtl"))
     compared = ready(draft)
     parity = None
     if rows and expected:
         parity = check_parity(compared, rows, expected[0], ranker.final_scores, expected[1], saved.by_format)
+    listener(Phase("describing", "the export, and what a GPU would run of it"))
     done = Export(
         path=draft,
         checkpoint=checkpoint,

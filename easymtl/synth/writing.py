@@ -1,7 +1,8 @@
 """Writes synthetic data sets as Parquet or CSV files, block by block in flat memory."""
 
+import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -44,6 +45,7 @@ def write(
     header: bool = False,
     truth: bool | None = None,
     histories: str | None = None,
+    tell: Callable[[int], None] = lambda num_rows: None,
 ) -> dict[str, Path]:
     """Writes `train.<format>` and `eval.<format>` of a synthetic data set.
 
@@ -62,6 +64,7 @@ def write(
         histories: how columns with the steps of a history are written: `lists`, of Parquet, null where there is no
             step; or `text`, the steps joined with `|`, empty where there is none. When not given, `lists` in Parquet
             and `text` in CSV, which has no lists.
+        tell: is told the number of rows behind each block that is written.
 
     Returns:
         The paths written, by the keys `train` and `eval`.
@@ -72,7 +75,7 @@ def write(
     """
     data_set = _data_set(name)
     format = data_set.format if format is None else format
-    eval_rows = min(max(num_rows // 5, 1), _MOST_EVAL_ROWS) if eval_rows is None else eval_rows
+    eval_rows = total_rows(num_rows, eval_rows) - num_rows
     if format not in FORMATS:
         raise UserError(
             f'format "{format}" is not known: choose from {quoted(FORMATS)}.{did_you_mean(format, FORMATS)}'
@@ -95,8 +98,13 @@ def write(
         _require_replaceable(existing, names, format)
     for part, rows in (("train", num_rows), ("eval", eval_rows)):
         batches = _batches(blocks, part, rows, truth)
-        _write_file(paths[part], map(with_texts, batches) if as_text else batches, format, header)
+        _write_file(paths[part], map(with_texts, batches) if as_text else batches, format, header, tell)
     return paths
+
+
+def total_rows(num_rows: int, eval_rows: int | None = None) -> int:
+    """Returns the rows of both files that `write` writes."""
+    return num_rows + (min(max(num_rows // 5, 1), _MOST_EVAL_ROWS) if eval_rows is None else eval_rows)
 
 
 def read_batches(name: str, num_rows: int, seed: int = 0, part: str = "train") -> Iterator[pa.RecordBatch]:
@@ -155,14 +163,16 @@ def _holds(path: Path, columns: list[str], most_columns: int, format: str) -> bo
         return file.readline().count(b",") + 1 in (len(columns), most_columns)
 
 
-def _write_file(path: Path, batches: Iterator[pa.RecordBatch], format: str, header: bool) -> None:
+def _write_file(
+    path: Path, batches: Iterator[pa.RecordBatch], format: str, header: bool, tell: Callable[[int], None]
+) -> None:
     """Writes under another name first, so that an interrupted run leaves no half file that looks whole."""
     partial = path.with_name(path.name + ".partial")
     first = next(batches)
     with _writer(partial, first.schema, format, header) as writer:
-        writer.write_batch(first)
-        for batch in batches:
+        for batch in itertools.chain([first], batches):
             writer.write_batch(batch)
+            tell(batch.num_rows)
     partial.replace(path)
 
 

@@ -1,14 +1,16 @@
-"""What training tells whoever listens: consoles, summaries, exporters."""
+"""What training tells whoever listens: consoles, summaries, exporters. They speak before TensorFlow is imported."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-import tensorflow as tf
+if TYPE_CHECKING:
+    import numpy as np
+    import tensorflow as tf
 
-from easymtl.tasks.threshold_counts import ThresholdCounts
-from easymtl.training.transfer import Transfer
+    from easymtl.tasks.threshold_counts import ThresholdCounts
+    from easymtl.training.transfer import Transfer
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Summary:
     step: int
     losses: Mapping[str, float]
     learning_rates: tuple[float, float]
-    variables: Mapping[str, Callable[[], tf.Tensor]] = field(default_factory=dict)
+    variables: "Mapping[str, Callable[[], tf.Tensor]]" = field(default_factory=dict)
     weights: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -112,7 +114,7 @@ class Evaluated:
     warnings: tuple[str, ...] = ()
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     skipped_rows: int = 0
-    thresholds: Mapping[str, ThresholdCounts] = field(default_factory=dict)
+    thresholds: "Mapping[str, ThresholdCounts]" = field(default_factory=dict)
     tables: Mapping[str, Callable[[int], np.ndarray]] = field(default_factory=dict)
 
 
@@ -139,7 +141,7 @@ class StartedFrom:
         transfer: what was taken over, and what was not.
     """
 
-    transfer: Transfer
+    transfer: "Transfer"
 
 
 @dataclass(frozen=True)
@@ -159,12 +161,12 @@ class Gates:
     step: int
     weights: Mapping[str, Mapping[str, float]]
     entropy: Mapping[str, float] = field(default_factory=dict)
-    counts: Mapping[str, np.ndarray] = field(default_factory=dict)
+    counts: "Mapping[str, np.ndarray]" = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Phase:
-    """Something that takes a while begins; it ends when the next event of the same source comes.
+    """Something that takes a while begins; it ends when the next event of the same source comes that is no `Note`.
 
     Attributes:
         name: one of `reading`, `building`, `tracing`, `measuring precision`, `training`, `evaluating`, `saving`,

@@ -80,16 +80,19 @@ class Trainer:
         self._tell = listener
         self._is_stopping = is_stopping
         require_training_memory(self.pipeline)
+        listener(events.Phase("building", "the model"))
         with located(config):
             self.ranker = Ranker(self.pipeline)
         # Of now: the vocabularies are those that the ranker has read, whatever becomes of their files.
         self._meaning = meaning_of(self.pipeline)
+        listener(events.Phase("measuring precision"))
         precision = settle_precision(self.pipeline, self.ranker)
         self.settings.mixed_precision = precision.choice
         if precision.reason:
             self._tell(events.Note(f"mixed_precision AUTO: {precision.name}, because {precision.reason}."))
         self._dtype = dtype_of(precision.choice)
         tables = list(self.ranker.embeddings.variables_by_width.values())
+        listener(events.Phase("building", "the optimizers"))
         self._descent = make_descent(self.pipeline, self.ranker)
         dense = [*self.ranker.dense_variables, *self._descent.trained]
         self._optimizers = Optimizers(self.settings.optimizer_config, tables, dense)
@@ -100,6 +103,7 @@ class Trainer:
         self._gates = GateTally()
         self._scorer = RankerScorer(self.ranker, self._dtype, self._scored_rows, gates=self._gates)
         self._cursor: Cursor | None = None
+        listener(events.Phase("reading", "the marks of the data files"))
         self._data = DataIdentity.of(self.pipeline)
         self._evaluation_files = evaluation_files(self.pipeline)
         self._data_step = 0
@@ -118,6 +122,7 @@ class Trainer:
         return int(self._step.numpy())
 
     def _restore(self, new_data: bool) -> None:
+        self._tell(events.Phase("reading", "checkpoints"))
         latest, problems = self._folder.settle()
         for problem in problems:
             self._tell(events.Note(problem))
@@ -165,6 +170,7 @@ class Trainer:
         """
         source = TrainingInput(self.pipeline, self.ranker, self._cursor)
         self._reports.start(self.step)
+        self._tell(events.Phase("reading", "the first rows"))
         with source.feed as feed, Profile(self.pipeline.model_dir, self.step, self.settings.is_profiling) as profile:
             self._train(source, profile)
             self._cursor = feed.cursor
@@ -215,6 +221,7 @@ class Trainer:
             step += 1
             if is_first:
                 pace.restart()  # The first step was traced, which says nothing of the next ones.
+                self._tell(events.Phase("training"))
             self._check_finite(step, values.losses, batch, source)
             self._cursor = batch.cursor
             self._num_examples += batch.rows.num_rows
@@ -229,8 +236,10 @@ class Trainer:
                 pace.restart()
                 if self._is_stale(step):
                     return
+                self._tell(events.Phase("training"))
 
     def _trace(self, tensors: Mapping[str, np.ndarray]) -> TrainStep:
+        self._tell(events.Phase("tracing", "the first step"))
         signature = batch_signature(tensors)
         return make_train_step(
             self.ranker, self._optimizers, self._step, self.settings, self._dtype, signature, self._descent
@@ -266,6 +275,7 @@ class Trainer:
             "optimizers": optimizers_of(self.pipeline),
             STATE: self._optimizers.averaging(),
         }
+        self._tell(events.Phase("saving", f"step {step:,}"))
         checkpoint = self._folder.at(step)
         if checkpoint:
             self._folder.rewrite_state(checkpoint, state)
@@ -281,6 +291,7 @@ class Trainer:
     def _evaluate(self, step: int) -> bool:
         """Evaluates, and returns whether it came to an end: a training that is to stop has no time for it."""
         self._gates.clear()
+        self._tell(events.Phase("evaluating", f"step {step:,}"))
         try:
             with self._optimizers.averaged_dense_weights():
                 result = evaluate(self.pipeline, self.ranker.tasks, self._scorer, is_stopping=self._is_stopping)

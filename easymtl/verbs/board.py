@@ -7,8 +7,8 @@ import threading
 from argparse import Namespace
 from pathlib import Path
 
+from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.errors import UserError
-from easymtl.verbs.tensorflow_start import start_tensorflow
 
 _SUMMARIES = "summaries"
 _EVENTS = "*tfevents*"

@@ -1,8 +1,11 @@
 """`easymtl check`: everything that can be told of a config without training."""
 
+import sys
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
+from easymtl.api.data_notes import feature_notes, label_notes, scale_notes
+from easymtl.api.first_rows import first_rows
 from easymtl.config import Config, load_config, view
 from easymtl.config.extension_parameters import used_extensions
 from easymtl.config.starting_weights import has_checkpoint, require_starting_weights
@@ -10,11 +13,13 @@ from easymtl.data.text_form import text_forms
 from easymtl.errors import UserError, quoted
 from easymtl.features.memory import export_memory_report, memory_report
 from easymtl.reporting.formats import counted
+from easymtl.reporting.outcomes import Checked
+from easymtl.reporting.output import current
+from easymtl.reporting.phases import begin
+from easymtl.reporting.streams import say
 from easymtl.serving.formats.packages import require_packages
 from easymtl.serving.warmup_file import require_own_warmup
 from easymtl.verbs.data_check import data_problems, quote_problems, unread_columns
-from easymtl.verbs.data_notes import feature_notes, label_notes
-from easymtl.verbs.first_rows import first_rows
 from easymtl.verbs.value_check import default_problems, label_problems
 
 if TYPE_CHECKING:
@@ -27,9 +32,10 @@ def run(options: Namespace) -> None:
     Raises:
         UserError: the config is wrong, or does not fit the data.
     """
+    begin("reading", options.pipeline_config)
     config = load_config(options.pipeline_config, options.overrides, options.tasks)
     for note in config.notes:
-        print(f"note: {note}")
+        _remark(f"note: {note}")
     require_starting_weights(config)
     pipeline = config.pipeline
     require_own_warmup(pipeline)
@@ -42,19 +48,20 @@ def run(options: Namespace) -> None:
     if problems:
         title = f"{config.path}: {counted(len(problems), 'problem')} with the data:"
         raise UserError("\n".join([title, *problems]))
-    print(f"memory of a training: {memory_report(pipeline)}")
-    print(f"memory of an export: {export_memory_report(pipeline)}")
+    _remark(f"memory of a training: {memory_report(pipeline)}")
+    _remark(f"memory of an export: {export_memory_report(pipeline)}")
     for extension, _ in used_extensions(pipeline):
-        print(f"extension: {extension.title}")
-    towers = view.task_towers(pipeline)
-    names = ", ".join(tower.tower_name for tower in towers)
-    print(f"{config.path}: ok. {view.model_title(pipeline)} with {counted(len(towers), 'task')} ({names}).")
+        _remark(f"extension: {extension.title}")
+    towers, model = [tower.tower_name for tower in view.task_towers(pipeline)], view.model_title(pipeline)
+    verdict = f"{config.path}: ok. {model} with {counted(len(towers), 'task')} ({', '.join(towers)})."
+    current().result(Checked(config.path, model, towers), lambda: say(verdict, sys.stdout))
     if options.network:
         _print_network(config)
 
 
 def check_data(config: Config, part: str, paths: str) -> list[str]:
     """Returns what is wrong with the training or evaluation data; prints a line when nothing is."""
+    begin("reading", f"the first rows of {paths}")
     pipeline, data_config = config.pipeline, config.pipeline.data_config
     fields = list(view.used_fields(pipeline)) if part == "train" else view.scored_fields(pipeline)
     notes: list[str] = []
@@ -68,14 +75,20 @@ def check_data(config: Config, part: str, paths: str) -> list[str]:
         return [f"{part} input: {problem}" for problem in problems]
     unread = unread_columns(paths, data_config, fields)
     rest = f"; not read: {quoted(unread, limit=8)}" if unread else ""
-    print(f"{part} input: {paths}: {counted(len(fields), 'column')} read as declared in the first rows{rest}.")
+    _remark(f"{part} input: {paths}: {counted(len(fields), 'column')} read as declared in the first rows{rest}.")
     for note in notes:
-        print(f"warning: {part} input: {note}")
+        say(f"warning: {part} input: {note}", sys.stdout)
     if part == "train":
         batch = first_rows(paths, pipeline, fields)
-        for note in [*label_notes(batch, pipeline), *feature_notes(batch, pipeline)]:
-            print(f"note: {note}")
+        for note in [*label_notes(batch, pipeline), *feature_notes(batch, pipeline), *scale_notes(batch, pipeline)]:
+            _remark(f"note: {note}")
     return []
+
+
+def _remark(text: str) -> None:
+    """Prints what is neither wrong nor the verdict."""
+    if not current().is_quiet:
+        say(text, sys.stdout)
 
 
 def _check_graph(config: Config) -> None:
@@ -89,18 +102,20 @@ def _check_graph(config: Config) -> None:
     from easymtl.models.input_layer import InputLayer
     from easymtl.models.making import plan_model
 
+    begin("planning", "the block graph")
     pipeline = config.pipeline
     groups = InputLayer(Build(), FeatureSet(pipeline))
     with located(config):
         plan_model(pipeline, groups.shapes)
     for note in graph_notes(config):
-        print(f"note: {note}")
+        _remark(f"note: {note}")
 
 
 def _print_network(config: Config) -> None:
     from easymtl.api.tensorflow_start import start_tensorflow
 
     start_tensorflow()
+    begin("building", "the model")
     from easymtl.reporting.network import print_network
     from easymtl.tasks.ranker import Ranker
 
@@ -121,4 +136,4 @@ def _print_start(config: Config, ranker: "Ranker") -> None:
     print()
     print_transfer(transfer, open_terminal(), "A training would start from the weights of")
     for note in notes:
-        print(f"note: {note}")
+        _remark(f"note: {note}")

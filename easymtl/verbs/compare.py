@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from easymtl.api.data_files import require_files
+from easymtl.api.overwriting import require_apart
+from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.checkpoints.publishing import write_text
 from easymtl.config import view
 from easymtl.errors import UserError, quoted
-from easymtl.verbs.data_files import require_files
-from easymtl.verbs.overwriting import require_apart
 from easymtl.verbs.paired_runs import Run, runs_of, train
-from easymtl.verbs.tensorflow_start import start_tensorflow
 
 if TYPE_CHECKING:
     from rich.console import Console as Terminal

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from easymtl.api.data_files import require_files
+from easymtl.api.first_rows import FIRST_BYTES, rows_at_first
 from easymtl.data.csv import CsvSource
 from easymtl.data.csv_dialect import Dialect
 from easymtl.data.csv_text import read_header
@@ -13,7 +14,6 @@ from easymtl.data.text_form import TextForm, text_forms
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.protos.data_pb2 import DatasetConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.verbs.first_rows import FIRST_BYTES, rows_at_first
 
 _SCANNED_BYTES = 32 << 20
 

@@ -1,5 +1,6 @@
 """`easymtl eval`: the metrics of a checkpoint or of a SavedModel, on any data."""
 
+import sys
 from argparse import Namespace
 from pathlib import Path
 
@@ -9,6 +10,10 @@ from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.config import load_config, view
 from easymtl.errors import UserError
 from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.reporting.outcomes import Evaluation
+from easymtl.reporting.output import current
+from easymtl.reporting.phases import begin
+from easymtl.reporting.streams import say
 from easymtl.verbs.eval_details import Details
 
 
@@ -24,6 +29,7 @@ def run(options: Namespace) -> None:
     Raises:
         UserError: the config, the checkpoint or the data are wrong.
     """
+    begin("reading", options.pipeline_config)
     config = load_config(options.pipeline_config, options.overrides, options.tasks)
     output = options.output or _default_output(config.pipeline, options)
     details = Details.of(options, config.pipeline, output)
@@ -38,18 +44,55 @@ def run(options: Namespace) -> None:
     data = details.declare(config.pipeline, paths)
     start_tensorflow()
     from easymtl.api.opening import open_chosen
-    from easymtl.reporting.formats import counted
+    from easymtl.reporting.bars import pass_bar
     from easymtl.reporting.results import flat_counts, write_results
-    from easymtl.reporting.tables import print_counts, print_metrics
-    from easymtl.reporting.terminal import open_terminal, print_line
+    from easymtl.reporting.terminal import open_terminal
+    from easymtl.training.events import Note
+    from easymtl.training.hints import worse_than_chance
 
     pipeline = config.pipeline
     model = open_chosen(config, options.checkpoint, options.saved_model)
-    result = model.evaluate_files(options.input, data, details.collectors(model.tasks), with_uncalibrated=True)
+    with pass_bar("Evaluating") as tell_progress:
+        result = model.evaluate_files(
+            options.input,
+            data,
+            details.collectors(model.tasks),
+            with_uncalibrated=True,
+            tell_progress=tell_progress,
+        )
+    outcome = Evaluation(
+        str(model.source),
+        model.step,
+        result.metrics,
+        result.num_examples,
+        result.seconds,
+        result.warnings,
+        result.counts,
+        result.skipped_rows,
+        output,
+        result.uncalibrated,
+    )
+    hints = [*model.notes, *worse_than_chance(pipeline, result.metrics, result.num_examples, model.step)]
+    for hint in hints:
+        current().tell(Note(hint))
+    if not current().is_json:
+        _print(pipeline, outcome, hints, options)
+    details.tell(open_terminal())
+    if output:
+        oddities = flat_counts(result.counts, result.skipped_rows)
+        before = {f"{name}_before_calibration": value for name, value in result.uncalibrated.items()}
+        write_results(output, {**result.metrics, **before}, model.step, result.num_examples, oddities)
+    nothing = "Nothing was written: name a file with --output to keep this result."
+    current().result(outcome, lambda: say(f"Wrote {output}" if output else nothing, sys.stdout))
+
+
+def _print(pipeline: Pipeline, result: Evaluation, hints: list[str], options: Namespace) -> None:
+    from easymtl.reporting.formats import counted
+    from easymtl.reporting.tables import print_counts, print_metrics
+    from easymtl.reporting.terminal import open_terminal, print_line
+
     terminal = open_terminal()
-    for note in model.notes:
-        print_line(terminal, note, "yellow")
-    title = f"{model.source}: {counted(result.num_examples, 'row')} in {result.seconds:.1f} s"
+    title = f"{result.source}: {counted(result.num_examples, 'row')} in {result.seconds:.1f} s"
     towers = view.result_rows(pipeline)
     print_metrics(result.metrics, towers, terminal, title, result.warnings)
     if result.uncalibrated:
@@ -60,14 +103,8 @@ def run(options: Namespace) -> None:
     print_counts(result.counts, result.num_examples, result.skipped_rows, terminal)
     if options.saved_model:
         print_line(terminal, "A SavedModel tells no losses and counts no odd values: its checkpoint does.")
-    details.tell(terminal)
-    if not output:
-        print_line(terminal, "Nothing was written: name a file with --output to keep this result.")
-        return
-    oddities = flat_counts(result.counts, result.skipped_rows)
-    before = {f"{name}_before_calibration": value for name, value in result.uncalibrated.items()}
-    write_results(output, {**result.metrics, **before}, model.step, result.num_examples, oddities)
-    print_line(terminal, f"Wrote {output}")
+    for hint in hints:
+        print_line(terminal, hint, "yellow")
 
 
 def _default_output(pipeline: Pipeline, options: Namespace) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from easymtl.api.overwriting import model_folders, require_apart
 from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.config import load_config
+from easymtl.reporting.phases import begin
 from easymtl.serving.formats.packages import require_packages
 
 
@@ -16,6 +17,7 @@ def run(options: Namespace) -> None:
         UserError: the config, the checkpoint or the base are wrong, the place is one of data, or the SavedModel does
             not score as the checkpoint does.
     """
+    begin("reading", options.pipeline_config)
     config = load_config(options.pipeline_config, options.overrides, options.tasks)
     folder = Path(options.export_dir or Path(config.pipeline.model_dir) / "export" / "final")
     models = model_folders(config.pipeline, options)

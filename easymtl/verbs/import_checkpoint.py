@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 from easymtl.api.overwriting import require_apart_from_training
 from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.config import load_config
+from easymtl.reporting.outcomes import Imported
+from easymtl.reporting.output import current
+from easymtl.reporting.phases import begin
 
 if TYPE_CHECKING:
     from easymtl.training.transfer import Transfer
@@ -22,6 +25,7 @@ def run(options: Namespace) -> None:
     Raises:
         UserError: the config is wrong, the model_dir in use, or the checkpoint missing, damaged or of another model.
     """
+    begin("reading", options.pipeline_config)
     config = load_config(options.pipeline_config, options.overrides)
     require_apart_from_training(config)
     start_tensorflow()
@@ -30,16 +34,23 @@ def run(options: Namespace) -> None:
     from easymtl.reporting.transfer_table import print_transfer
     from easymtl.training.import_checkpoint import import_checkpoint
 
+    begin("importing", options.source)
     with located(config):
         report = import_checkpoint(config.pipeline, options.source, options.fresh_optimizer, options.partial)
     path = Path(config.pipeline.model_dir) / REPORT_NAME
     path.write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
-    terminal = open_terminal()
-    print_transfer(report, terminal, "Imported")
-    print_line(terminal, f"Checkpoint: {report.path} (step {report.step})")
-    for warning in warnings(report):
-        print_line(terminal, f"Warning: {warning}", "yellow")
-    print_line(terminal, f"Wrote {path}, with all names")
+    found = warnings(report)
+
+    def show() -> None:
+        terminal = open_terminal()
+        if not current().is_quiet:
+            print_transfer(report, terminal, "Imported")
+        print_line(terminal, f"Checkpoint: {report.path} (step {report.step})")
+        for warning in found:
+            print_line(terminal, f"Warning: {warning}", "yellow")
+        print_line(terminal, f"Wrote {path}, with all names")
+
+    current().result(Imported(report.path, report.step, path, len(report.parameters), found), show)
 
 
 def warnings(report: "Transfer") -> list[str]:

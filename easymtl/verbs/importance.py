@@ -2,8 +2,8 @@
 
 import os
 from argparse import Namespace
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,8 @@ from easymtl.config import Config, load_config, view
 from easymtl.config.names import IMPORTANCE_WAYS
 from easymtl.data.remote import is_remote
 from easymtl.errors import UserError, did_you_mean, quoted
+from easymtl.reporting.outcomes import Ranked, RatesRead
+from easymtl.reporting.output import current
 from easymtl.reporting.rates_files import rates_files
 
 if TYPE_CHECKING:
@@ -87,21 +89,26 @@ def _require_place(option: str, path: str) -> None:
 
 def _permute(config: Config, options: Namespace, paths: str) -> None:
     start_tensorflow()
-    from easymtl.api.model import Model
-    from easymtl.checkpoints.restore import find_checkpoint
+    from easymtl.api.opening import open_chosen
+    from easymtl.reporting.bars import bar
     from easymtl.reporting.importance import print_importance, write_importance
     from easymtl.reporting.importance_plot import bars_of_tasks, draw_importance
     from easymtl.reporting.terminal import open_terminal, print_line
     from easymtl.scoring.judging import criteria
 
-    pipeline = config.pipeline
+    output, pipeline = current(), config.pipeline
     chosen = criteria(pipeline, options.metric)
-    model = Model.of_checkpoint(config, find_checkpoint(pipeline, options.checkpoint))
+    model = open_chosen(config, options.checkpoint)
     terminal = open_terminal()
     for note in model.notes:
         print_line(terminal, note, "yellow")
-    of_each = f"{options.repeats} permutations of each {options.by}"
-    with _progress(terminal) as tell:
+
+    def tell_rows(num_rows: int) -> None:
+        if not output.is_json and not output.is_quiet:
+            of_each = f"{options.repeats} permutations of each {options.by}"
+            print_line(terminal, f"{model.source}: {num_rows:,} rows, {of_each}")
+
+    with bar(terminal, "Permuting", model.num_parts(options.by), unit="of them") as advance:
         ranking = model.rank_features(
             paths,
             options.metric,
@@ -109,32 +116,41 @@ def _permute(config: Config, options: Namespace, paths: str) -> None:
             options.repeats,
             options.rows,
             options.seed,
-            lambda num_rows: print_line(terminal, f"{model.source}: {num_rows:,} rows, {of_each}"),
-            tell,
+            tell_rows,
+            _counting(advance),
         )
-    print_importance(ranking, terminal)
+    written = [path for path in (options.output, options.plot) if path]
+    ranked = Ranked([asdict(one) for one in ranking.found], ranking.warnings, written)
+    if not output.is_json:
+        print_importance(ranking, terminal)
     judged = {criterion.task for criterion in chosen}
     others = [tower.tower_name for tower in view.task_towers(pipeline) if tower.tower_name not in judged]
     if others:
         print_line(terminal, f'Without the metric "{options.metric}", and left out: {quoted(others)}.')
     if options.output:
         write_importance(options.output, ranking)
-        print_line(terminal, f"Wrote {options.output}")
     if options.plot:
         draw_importance(Path(options.plot), bars_of_tasks(ranking))
-        print_line(terminal, f"Wrote {options.plot}")
+    output.result(ranked, lambda: _print_written(written, terminal))
 
 
-@contextmanager
-def _progress(terminal: "Console") -> Iterator[Callable[[str], None]]:
-    """Yields what tells which part is being permuted, in a line of a terminal; a pipe is told nothing."""
-    from easymtl.reporting.terminal import is_live
+def _counting(advance: Callable[[float], None]) -> Callable[[str], None]:
+    """Returns what is told each part before it is permuted, and counts those before it."""
+    told: list[str] = []
 
-    if not is_live(terminal):
-        yield lambda part: None
-        return
-    with terminal.status("reading") as status:
-        yield lambda part: status.update(f"permuting {part}")
+    def tell(part: str) -> None:
+        if told:
+            advance(1)
+        told.append(part)
+
+    return tell
+
+
+def _print_written(written: list[str], terminal: "Console") -> None:
+    from easymtl.reporting.terminal import print_line
+
+    for path in written:
+        print_line(terminal, f"Wrote {path}")
 
 
 def _write_rates(config: Config, options: Namespace) -> None:
@@ -146,7 +162,7 @@ def _write_rates(config: Config, options: Namespace) -> None:
         )
     start_tensorflow()
     from easymtl.checkpoints.restore import find_checkpoint, load_ranker
-    from easymtl.reporting.importance import print_rates
+    from easymtl.reporting.importance import print_rates, ranked_rates
     from easymtl.reporting.importance_plot import bars_of_rates, draw_importance
     from easymtl.reporting.learnt_rates import write_learnt_rates
     from easymtl.reporting.terminal import open_terminal, print_line
@@ -157,10 +173,12 @@ def _write_rates(config: Config, options: Namespace) -> None:
     files = [path for group in rates for path in rates_files(pipeline.model_dir, group).values()]
     require_apart(config, [("The ranking", path) for path in files])
     terminal = open_terminal()
-    for group, found in rates.items():
-        print_rates(group, found, terminal)
+    if not current().is_json:
+        for group, found in rates.items():
+            print_rates(group, found, terminal)
     written = [str(path) for path in write_learnt_rates(pipeline.model_dir, rates)]
     if options.plot:
         draw_importance(Path(options.plot), bars_of_rates(rates))
         written.append(options.plot)
-    print_line(terminal, f"Wrote {', '.join(written)}")
+    means = {group: ranked_rates(found) for group, found in rates.items()}
+    current().result(RatesRead(means, written), lambda: print_line(terminal, f"Wrote {', '.join(written)}"))

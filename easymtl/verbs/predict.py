@@ -1,5 +1,6 @@
 """`easymtl predict`: scores of CSV or Parquet rows, as Parquet."""
 
+import sys
 import time
 from argparse import Namespace
 
@@ -8,6 +9,10 @@ from easymtl.api.overwriting import model_folders, require_apart
 from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.config import load_config
 from easymtl.data.paths import split_commas
+from easymtl.reporting.outcomes import Predicted
+from easymtl.reporting.output import current
+from easymtl.reporting.phases import begin
+from easymtl.reporting.streams import say
 from easymtl.scoring.scores_file import scores_file
 
 
@@ -17,6 +22,7 @@ def run(options: Namespace) -> None:
     Raises:
         UserError: the config, the model, the data or the output are wrong.
     """
+    begin("reading", options.pipeline_config)
     config = load_config(options.pipeline_config, options.overrides, options.tasks)
     target = scores_file(options.output)
     require_apart(config, [("--output", target)], {"--input": options.input}, model_folders(config.pipeline, options))
@@ -24,14 +30,17 @@ def run(options: Namespace) -> None:
     require_all_columns(options.input, config.pipeline)
     start_tensorflow()
     from easymtl.api.opening import open_chosen
+    from easymtl.reporting.bars import pass_bar
     from easymtl.scoring.predictions import check_keep
 
     keep = split_commas(options.keep)
     check_keep(config.pipeline, keep)
     model = open_chosen(config, options.checkpoint, options.saved_model)
     for note in model.notes:
-        print(f"note: {note}")
-    begin = time.perf_counter()
-    target, num_rows = model.write_scores(options.input, target, keep)
-    rate = num_rows / (time.perf_counter() - begin)
-    print(f"Scored {num_rows:,} rows with {model.source} ({rate:,.0f} rows/s): {target}")
+        say(f"note: {note}", sys.stdout)
+    start = time.perf_counter()
+    with pass_bar("Scoring") as tell_progress:
+        target, num_rows = model.write_scores(options.input, target, keep, tell_progress=tell_progress)
+    seconds = time.perf_counter() - start
+    text = f"Scored {num_rows:,} rows with {model.source} ({num_rows / seconds:,.0f} rows/s): {target}"
+    current().result(Predicted(str(target), num_rows, str(model.source), seconds), lambda: say(text, sys.stdout))

@@ -2,6 +2,7 @@
 
 import asyncio
 import shlex
+import sys
 import time
 from argparse import Namespace
 from importlib.util import find_spec
@@ -11,6 +12,11 @@ from urllib.parse import quote
 
 from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.errors import UserError, quoted
+from easymtl.reporting import phases
+from easymtl.reporting.formats import folded
+from easymtl.reporting.outcomes import Serving
+from easymtl.reporting.output import current
+from easymtl.reporting.streams import say
 
 if TYPE_CHECKING:
     from easymtl.server.desk import Desk
@@ -25,7 +31,7 @@ _NEEDED = {
 }
 _LEAST = {"max_batch_rows": 1, "max_rows": 1, "max_bytes": 1}
 _MOST_BYTES = (1 << 31) - 1
-_SHOWN = 12
+_LISTED = "all on the page"
 
 
 def run(options: Namespace) -> None:
@@ -40,7 +46,8 @@ def run(options: Namespace) -> None:
         raise UserError(f"{folder}: there is no such folder.")
     _require_extra()
     begin = time.monotonic()
-    _tell(_loading(options))
+    if not current().is_quiet:
+        _tell(_loading(options))
     start_tensorflow()
     from easymtl.server.checks import Limits
     from easymtl.server.desk import Options
@@ -53,9 +60,12 @@ def run(options: Namespace) -> None:
     address = Address(options.host, options.rest_port, options.grpc_port)
 
     def ready(desk: "Desk", address: "Address") -> None:
-        _tell(f"Ready after {time.monotonic() - begin:.0f} seconds.")
+        current().phases.end()
+        if not current().is_quiet:
+            _tell(f"Ready after {time.monotonic() - begin:.0f} seconds.")
         _print_ready(desk, address)
 
+    phases.begin("loading", f"{folder}, and scoring a first row")
     asyncio.run(serve(folder, served, address, ready, _tell))
 
 
@@ -92,7 +102,7 @@ def _require_extra() -> None:
 
 
 def _tell(text: str) -> None:
-    print(text, flush=True)
+    say(text, sys.stdout)
 
 
 def _print_ready(desk: "Desk", address: "Address") -> None:
@@ -107,7 +117,6 @@ def _print_ready(desk: "Desk", address: "Address") -> None:
     host = f"[{host}]" if ":" in host else host
     url = f"http://{host}:{address.rest_port}"
     predict = f"{url}/v1/models/{quote(desk.options.name)}:predict"
-    terminal = open_terminal()
     step = model.description.get("step")
     inputs = [f"{name} {tensor.dtype.name}" for name, tensor in signature.inputs.items()]
     values = {
@@ -117,18 +126,19 @@ def _print_ready(desk: "Desk", address: "Address") -> None:
         "gRPC": f"{host}:{address.grpc_port}, tensorflow.serving.PredictionService/Predict",
         "page": f"{url}/",
         "health": f"{url}/healthz, {url}/readyz, {url}/metrics",
-        "inputs": _cut(inputs),
-        "outputs": _cut(signature.outputs),
+        "inputs": folded(inputs, _LISTED),
+        "outputs": folded(list(signature.outputs), _LISTED),
         "signatures": ", ".join(model.signatures),
     }
-    key_values(values, terminal, "Serving")
     body = request_body(signature, example_row(model, signature))
-    print_line(terminal, "A request:", "bold")
-    # As it is, on one line: it is there to be copied.
-    print(f"curl -d {shlex.quote(body)} {shlex.quote(predict)}", flush=True)
+    request = f"curl -d {shlex.quote(body)} {shlex.quote(predict)}"
 
+    def show() -> None:
+        terminal = open_terminal()
+        key_values(values, terminal, "Serving")
+        print_line(terminal, "A request:", "bold")
+        # As it is, on one line: it is there to be copied.
+        print(request, flush=True)
 
-def _cut(items) -> str:
-    items = list(items)
-    further = f" and {len(items) - _SHOWN} more, all on the page" if len(items) > _SHOWN else ""
-    return ", ".join(items[:_SHOWN]) + further
+    grpc = f"{host}:{address.grpc_port}"
+    current().result(Serving(desk.options.name, model.version, model.folder, predict, grpc, f"{url}/", request), show)

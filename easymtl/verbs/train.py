@@ -1,15 +1,20 @@
 """`easymtl train`: read, train, evaluate, checkpoint, export."""
 
+import sys
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from easymtl.api.training import ready_to_train, run_training
 from easymtl.config import load_config, view
 from easymtl.errors import Interrupted
+from easymtl.reporting.output import current
+from easymtl.reporting.phases import begin
+from easymtl.reporting.streams import say
 from easymtl.verbs.stop_signals import StopSignals
 
 if TYPE_CHECKING:
     from easymtl.reporting.console import Console
+    from easymtl.reporting.json_training import JsonConsole
     from easymtl.training.result import TrainingResult
 
 
@@ -23,23 +28,33 @@ def run(options: Namespace) -> None:
         UserError: the config or the data are wrong, the model_dir cannot be written, or another training is in it.
         Interrupted: Ctrl-C has ended it, and a checkpoint is saved.
     """
+    begin("reading", options.pipeline_config)
     config = load_config(options.pipeline_config, options.overrides, options.tasks)
     with ready_to_train(config, options.continue_train):
         from easymtl.reporting.console import Console
+        from easymtl.reporting.json_training import JsonConsole
 
-        with Console(view.result_rows(config.pipeline), config.pipeline.model_dir) as console:
+        output = current()
+        towers = view.result_rows(config.pipeline)
+        open_console = JsonConsole(output) if output.is_json else Console(towers, config.pipeline.model_dir)
+        with open_console as console:
             stop = StopSignals()
             result = run_training(config, console, stop, new_data=options.new_data)
             if result.is_stopped:
                 _tell_stop(console, stop, result)
 
 
-def _tell_stop(console: "Console", stop: StopSignals, result: "TrainingResult") -> None:
-    console.terminal.print(
+def _tell_stop(console: "Console | JsonConsole", stop: StopSignals, result: "TrainingResult") -> None:
+    console.close()
+    text = (
         f"Stopped by {stop.name} at step {result.step}, saved in {result.checkpoint.path}. Run the same command again "
-        "to go on.",
-        highlight=False,
-        soft_wrap=True,
+        "to go on."
     )
+    output = current()
+    output.is_unfinished = True
+    if output.is_json:
+        console.summary(result)
+    else:
+        say(text, sys.stdout)
     if stop.is_interrupt:
         raise Interrupted

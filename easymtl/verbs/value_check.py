@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from easymtl.api.first_rows import rows_at_first
 from easymtl.config import view
 from easymtl.config.parallel_histories import parallel_histories
 from easymtl.data.bad_values import ADVICE, BadValues, described, usable_rows
@@ -20,7 +21,6 @@ from easymtl.features.served import uneven_constants
 from easymtl.features.side_by_side import num_steps, uneven
 from easymtl.features.tag_weights import TagWeights, tag_weights
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.verbs.first_rows import rows_at_first
 
 
 def label_problems(

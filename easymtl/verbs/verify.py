@@ -15,6 +15,9 @@ from easymtl.config import load_config
 from easymtl.config.config import read_text
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.reporting.outcomes import Verified
+from easymtl.reporting.output import current
+from easymtl.reporting.phases import begin
 
 if TYPE_CHECKING:
     from rich.console import Console as Terminal
@@ -36,10 +39,11 @@ def run(options: Namespace) -> int:
     folder = Path(options.export)
     if not folder.is_dir():
         raise UserError(f"{folder}: there is no such folder.")
+    begin("reading", options.input)
     require_files(options.input)
     given = load_config(options.pipeline_config).pipeline if options.pipeline_config else None
     start_tensorflow()
-    from easymtl.reporting.terminal import open_terminal, print_line
+    from easymtl.reporting.terminal import open_terminal
     from easymtl.ways.address import check_target, rest_address
     from easymtl.ways.desk_server import DeskServer
     from easymtl.ways.registry import all_ways
@@ -58,14 +62,36 @@ def run(options: Namespace) -> int:
             if options.rest:
                 rest_address(options.rest, folder, options.model_name)
             terminal = open_terminal()
+            begin("scoring", f"rows of {options.input} with the checkpoint")
             question = question_of(folder, pipeline, options.input, options.rows, options.checkpoint, given is not None)
-            _print_question(question, options, terminal)
-            findings = verify(question, used, lambda name: print_line(terminal, f"{name} ...", "dim"))
+            if not current().is_json and not current().is_quiet:
+                _print_question(question, options, terminal)
+            findings = verify(question, used, lambda name: begin("asking", name))
+            begin("ending", "servers")
     finally:
         desk.close()
         signal.signal(signal.SIGTERM, before)
     _refuse_unsayable(findings, options)
-    return _print_findings(findings, absent, terminal)
+    is_same = not any(finding.problem for finding in findings)
+    shown = [_finding(finding) for finding in findings]
+    outcome = Verified(str(folder), is_same, shown, absent)
+    current().result(outcome, lambda: _print_findings(findings, absent, terminal))
+    return 0 if is_same else 1
+
+
+def _finding(finding: "Finding") -> dict[str, object]:
+    """Returns what came of a signature on a way, for programs."""
+    difference = finding.difference
+    return {
+        "way": finding.way,
+        "signature": finding.signature,
+        "output": difference.output,
+        "num_rows": difference.num_rows,
+        "largest": difference.largest,
+        "allowed": difference.allowed,
+        "problem": finding.problem,
+        "unsayable": finding.unsayable,
+    }
 
 
 def _whole(folder: Path, target: str | None, work: Path) -> Path:
@@ -152,13 +178,13 @@ def _print_question(question: "Question", options: Namespace, terminal: "Termina
     key_values(values, terminal, f"Verifying {question.export}")
 
 
-def _print_findings(findings: "list[Finding]", absent: dict[str, str], terminal: "Terminal") -> int:
-    """Prints the table and what is wrong, and returns the exit code."""
-    from easymtl.reporting.tables import make_table
+def _print_findings(findings: "list[Finding]", absent: dict[str, str], terminal: "Terminal") -> None:
+    """Prints the table and what is wrong."""
+    from easymtl.reporting.tables import print_table
     from easymtl.reporting.terminal import print_line
 
     headers = ["way", "signature", "verdict", "output", "rows", "difference", "allowed"]
-    terminal.print(make_table(headers, map(_cells, findings), num_left=4))
+    print_table(terminal, headers, map(_cells, findings), num_left=4)
     left_out = {finding.way: finding.unsayable for finding in findings if finding.unsayable}
     for name, why in {**absent, **left_out}.items():
         print_line(terminal, f"Not used: {name}, as {why}.", "yellow")
@@ -166,10 +192,9 @@ def _print_findings(findings: "list[Finding]", absent: dict[str, str], terminal:
     for finding in wrong:
         print_line(terminal, f"{', '.join(filter(None, (finding.way, finding.signature)))}: {finding.problem}", "red")
     if wrong:
-        return 1
+        return
     ways = {finding.way for finding in findings if not finding.unsayable}
     print_line(terminal, f"The scores are the same on {'this way' if len(ways) == 1 else f'all {len(ways)} ways'}.")
-    return 0
 
 
 def _cells(finding: "Finding") -> list[str]:

@@ -152,14 +152,20 @@ _COMMANDS = [
         "easymtl train: unknown argument --checkpoint",
         'It is a flag of "eval", "export", "predict", "importance", "verify".',
     ),
-    command("The config is not named", "train", "easymtl train:", "required: --pipeline_config"),
+    command("The config is not named", "train", "easymtl train:", "name a config: easymtl train CONFIG, or"),
     command(
         "A flag without its value",
         "eval --pipeline_config x.config --checkpoint",
         "argument --checkpoint: expected one argument",
         "easymtl eval --help",
     ),
-    command("The config without its flag", "check x.config", "required: --pipeline_config", "easymtl check --help"),
+    command(
+        "Two configs are named",
+        "check x.config --pipeline_config y.config",
+        "two configs are named, x.config and --pipeline_config y.config",
+        "easymtl check --help",
+    ),
+    command("An unknown form of the log", "check x.config --log_format jsn", '"jsn" is none of', 'mean "json"?'),
     command(
         "The config file is not there",
         "check --pipeline_config y.config",

@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
+from unittest import mock
 
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
 from easymtl.cli import main
+from easymtl.reporting import output
+from easymtl.reporting.phases import Silent
 
 CONFIG = """\
 train_input_path: "train.csv"
@@ -99,8 +102,9 @@ class Project:
         self.write(name, replaced((self.folder / name).read_text(encoding="utf-8"), *changes))
 
     def run(self, command: str) -> Outcome:
-        """Runs `easymtl COMMAND` in this process and in the folder."""
-        with _inside(self.folder), redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+        """Runs `easymtl COMMAND` in this process and in the folder, on a machine where nothing takes long."""
+        silent = mock.patch.object(output, "PlainPhases", lambda stream: Silent())
+        with _inside(self.folder), redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err, silent:
             try:
                 code = main(shlex.split(command))
             except SystemExit as end:

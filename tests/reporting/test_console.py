@@ -1,5 +1,8 @@
 """A whole training as a person reads it."""
 
+import json
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -7,8 +10,10 @@ import pytest
 from easymtl.checkpoints.folder import Checkpoint
 from easymtl.reporting import console as console_module
 from easymtl.reporting.console import Console
+from easymtl.reporting.json_training import JsonConsole
+from easymtl.reporting.output import speaking
 from easymtl.reporting.terminal import open_terminal
-from easymtl.training.events import Evaluated, GradientConflict, Note, Progress, Saved, Started, Summary
+from easymtl.training.events import Evaluated, GradientConflict, Note, Phase, Progress, Saved, Started, Summary
 from easymtl.training.result import TrainingResult
 
 METRICS = {"auc_click": 0.7, "cross_entropy_loss_click": 0.5, "loss": 0.5}
@@ -75,7 +80,55 @@ def test_an_interrupted_training_leaves_its_last_line_and_a_cursor(make_terminal
         console(progress(20))
         raise KeyboardInterrupt
     assert stream.getvalue().endswith("step 20/100  1,000 examples/s  input wait 0 %  loss 0.50000  left 1:20\n")
-    assert stream.getvalue().rindex("\x1b[?25h") > stream.getvalue().rindex("\x1b[?25l")
+    assert not any(thread.name == "easymtl-status" for thread in threading.enumerate())
+
+
+def test_a_quiet_training_tells_warnings_hints_and_how_it_ended(capsys, on_two_cores):
+    with speaking("train", is_quiet=True), Console(["click"], "model_dir/shop", clock=Clock()) as console:
+        console(Phase("building"))
+        console(Started(0, 100, {"dense": 1}, "FLOAT32"))
+        for text in ("Continuing.", "Warning: odd.", "Hint: try."):
+            console(Note(text))
+        console(progress(30))
+        console(Evaluated(50, METRICS, 2000, 1.26, True, ("gauc_click is not defined.",)))
+        console(Saved(50, Path("c")))
+        console.summary(TrainingResult(100, Checkpoint(Path("c"), 100), 50, METRICS))
+    out, err = capsys.readouterr()
+    assert err == ""
+    lines = out.splitlines()
+    assert lines[:3] == ["Warning: odd.", "Hint: try.", "Warning: gauc_click is not defined."]
+    assert lines[-3:] == ["loss 0.50000", "Trained to step 100 in 0:00, best evaluation at step 50.", "Checkpoint: c"]
+    assert len(lines) == 9
+
+
+def test_a_training_as_json_is_its_events_and_a_result(capsys):
+    with speaking("train", "json") as output, JsonConsole(output, Clock()) as console:
+        console(Phase("building"))
+        console(progress(30))
+        console(Note("Continuing."))
+        console.summary(TrainingResult(100, Checkpoint(Path("c"), 100), 50, METRICS))
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [record["event"] for record in found] == ["phase", "progress", "note", "result"]
+    assert (found[-1]["of"], found[-1]["checkpoint"], found[-1]["metrics"]) == ("trained", "c", METRICS)
+
+
+def test_a_training_in_a_terminal_says_what_it_does(make_terminal, monkeypatch, on_two_cores):
+    stream = make_terminal()
+    monkeypatch.setattr(sys, "stdout", stream)
+    with speaking("train"), Console(["click"], clock=Clock()) as console:
+        for event in (
+            Phase("building", "the model"),
+            Note("A word."),
+            Phase("training"),
+            progress(30),
+            Phase("saving"),
+        ):
+            console(event)
+    text = stream.getvalue()
+    places = [
+        text.index(words) for words in ("building: the model", "A word.", "training ...", "step 30", "saving ...")
+    ]
+    assert places == sorted(places)
 
 
 def test_a_training_without_evaluation_names_no_best_step(make_pipe):

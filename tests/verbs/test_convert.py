@@ -37,7 +37,8 @@ def test_the_config_goes_to_a_file(convert, tmp_path):
     code, out, err = convert(SMALL, "--out", "ours.config")
     assert (code, out) == (0, "")
     assert load_config("ours.config").pipeline.data_config.label_fields == ["click", "buy"]
-    assert err.endswith("ours.config: ok.\n")
+    assert "ours.config: ok.\n" in err
+    assert err.splitlines()[-2:] == ["Next:", "  easymtl check ours.config  # whether it fits the data"]
 
 
 def test_no_file_is_overwritten(convert, tmp_path):

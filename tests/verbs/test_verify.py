@@ -1,5 +1,6 @@
 """`easymtl verify` as it is called, and how it ends."""
 
+import json
 import shutil
 
 import pytest
@@ -55,7 +56,7 @@ def test_the_table_of_a_folder_of_exports(run, export):  # noqa: F811
     absent = Stub("onnx", absent="it is not installed: pip install x")
     unsayable = Stub("cli", raises=Unsayable("it has no word for this"))
     code, out, err = run("--rows", "30", ways=(TensorFlow(), absent, unsayable), folder=export.parent)
-    assert (code, err) == (0, "")
+    assert code == 0, err
     lines = [" ".join(line.split()) for line in out.splitlines()]
     assert lines[0] == f"Verifying {export}"
     assert lines[1].startswith("rows 30 of ")
@@ -73,10 +74,21 @@ def test_the_table_of_a_folder_of_exports(run, export):  # noqa: F811
     assert lines[-1] == "The scores are the same on this way."
 
 
+def test_as_json_a_difference_is_a_finding(run):
+    broken = Changed(TensorFlow(), ("encoded", "probs_click", 11))
+    code, out, err = run("--log_format", "json", ways=(TensorFlow(), broken, Stub("onnx", absent="it is absent")))
+    assert code == 1, err
+    result = [json.loads(line) for line in out.splitlines()][-1]
+    assert (result["of"], result["is_same"], result["absent"]) == ("verified", False, {"onnx": "it is absent"})
+    (wrong,) = [finding for finding in result["findings"] if finding["problem"]]
+    assert (wrong["signature"], wrong["output"], wrong["num_rows"]) == ("encoded", "probs_click", 40)
+    assert wrong["largest"] == pytest.approx(0.01, rel=0.01)
+
+
 def test_a_difference_ends_with_1_and_tells_output_and_row(run):
     broken = Changed(TensorFlow(), ("encoded", "probs_click", 11))
     code, out, err = run(ways=(TensorFlow(), broken))
-    assert (code, err) == (1, "")
+    assert code == 1, err
     assert "encoded DIFFERS probs_click 40 1.0e-02 1.0e-05" in " ".join(out.split())
     assert "broken, encoded: probs_click of row 11 (the first is 0) is" in out
     assert "The scores are the same" not in out

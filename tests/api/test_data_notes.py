@@ -5,8 +5,8 @@ import pyarrow as pa
 import pytest
 from google.protobuf import text_format
 
+from easymtl.api.data_notes import feature_notes, label_notes
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.verbs.data_notes import feature_notes, label_notes
 
 ROWS = 60
 RANDOM = np.random.default_rng(5)

@@ -15,6 +15,9 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 
 _FEWEST_ROWS = 20
 _LARGE = 100_000
+_UNSCALED = 100.0
+_SKEWED = 1000.0
+_LONG_TAIL = 10.0
 _FEWEST_IDS = 10
 _LIKE_AN_ID = re.compile(r"(^|_)(u|g)?u?id$|[a-z0-9](Id|ID)$", re.ASCII)
 
@@ -52,6 +55,54 @@ def label_notes(batch: pa.RecordBatch, pipeline: Pipeline) -> list[str]:
                 f'first {batch.num_rows:,} rows, which hold "{values[0]}".'
             )
     return notes
+
+
+def scale_notes(batch: pa.RecordBatch, pipeline: Pipeline) -> list[str]:
+    """Returns a sentence for each number that goes into the network as it is, and is too large for that.
+
+    Layers begin as if numbers were about as large as 1: one of thousands drowns all others, and makes steps too long.
+
+    Args:
+        batch: the first rows, with all fields that something reads; of few rows nothing is said.
+        pipeline: declares the features.
+    """
+    if batch.num_rows < _FEWEST_ROWS:
+        return []
+    return [
+        f'the feature "{view.feature_name(feature)}" {text}'
+        for feature in view.features_in_groups(pipeline)
+        if _is_unscaled(feature)
+        for text in _scale(feature, _Column(batch.column(feature.input_names[0])))
+    ]
+
+
+def _is_unscaled(feature: FeatureConfig) -> bool:
+    """Returns whether a feature is a number that reaches the network as it is in the data."""
+    is_scaled = feature.boundaries or feature.max_val > feature.min_val or feature.normalizer_fn
+    is_scaled = is_scaled or feature.WhichOneof("number_embedding")
+    return feature.feature_type == FeatureConfig.RawFeature and feature.raw_input_dim <= 1 and not is_scaled
+
+
+def _scale(feature: FeatureConfig, column: "_Column") -> Iterator[str]:
+    numbers = column.numbers()
+    if numbers is None or any(_ids_as_numbers(feature, column)):
+        return
+    numbers = numbers[np.isfinite(numbers)]
+    sizes = np.abs(numbers)
+    if not len(sizes):
+        return
+    large, largest = float(np.quantile(sizes, 0.99)), float(sizes.max())
+    typical = float(np.median(sizes[sizes > 0])) if sizes.any() else 0.0
+    if large <= _UNSCALED and not (largest > _UNSCALED and largest > _SKEWED * typical):
+        return
+    is_skewed = numbers.min() >= 0 and largest > _LONG_TAIL * typical
+    low, high = (float(np.quantile(numbers, share)) for share in (0.01, 0.99))
+    range_text = f"min_val: {low:.4g} max_val: {high:.4g}"
+    advice = 'normalizer_fn: "log1p", or boundaries' if is_skewed else f"{range_text}, or boundaries"
+    yield (
+        f"is a number of up to {largest:,.4g} in the first {len(column.values):,} rows (typically {typical:,.4g}), and "
+        f"the network reads it as it is. Give it {advice}: layers begin as if numbers were about as large as 1."
+    )
 
 
 class _Column:

@@ -1,0 +1,173 @@
+"""What to do after a command: its last lines."""
+
+import shlex
+from argparse import Namespace
+from collections.abc import Callable, Collection, Iterator
+from glob import glob
+
+from easymtl.errors import UserError
+
+Step = tuple[list[str], str]
+"""The words of a command, and what it is good for."""
+
+_PIPE_WIDTH = 10_000
+
+
+def next_steps(options: Namespace, verbs: Collection[str], width: int = _PIPE_WIDTH) -> list[str]:
+    """Returns the lines behind a command that has ended well; empty where nothing follows.
+
+    Args:
+        options: of the command.
+        verbs: the commands that there are.
+        width: of the terminal; commands that are longer go on on the next line, so that a shell takes them.
+    """
+    of_verb = _STEPS.get(options.verb)
+    steps = [step for step in of_verb(options) if _exists(step[0], verbs)] if of_verb else []
+    if not steps:
+        return []
+    return ["Next:", *(line for words, purpose in steps for line in command_lines(words, purpose, width))]
+
+
+def _exists(words: list[str], verbs: Collection[str]) -> bool:
+    return words[0] != "easymtl" or words[1] in verbs
+
+
+def command_lines(words: list[str], purpose: str, width: int) -> list[str]:
+    """Returns a command as lines of a width, which a shell takes as one, and its purpose if there is room for it."""
+    quoted = [word if word in _PLACES else shlex.quote(word) for word in words]
+    whole = "  " + " ".join(quoted)
+    if len(whole) + len(purpose) + 4 <= width:
+        return [f"{whole}  # {purpose}"]
+    if len(whole) <= width:
+        return [whole]
+    lines = [f"  {quoted[0]}"]
+    for part in _with_values(quoted[1:]):
+        if len(lines[-1]) + len(part) + 3 <= width:
+            lines[-1] += f" {part}"
+        else:
+            lines[-1] += " \\"
+            lines.append(f"      {part}")
+    return lines
+
+
+def _with_values(words: list[str]) -> Iterator[str]:
+    """Yields words, flags together with their values."""
+    left = list(words)
+    while left:
+        word = left.pop(0)
+        yield f"{word} {left.pop(0)}" if word.startswith("--") and left and not left[0].startswith("--") else word
+
+
+_PLACES = ("ROWS",)
+"""Words that stand for what the user knows."""
+
+
+def _config(options: Namespace) -> list[str]:
+    """Returns the words for the config, with all that was said of it."""
+    words = [options.pipeline_config]
+    for text in options.overrides:
+        name, _, value = text.partition("=")
+        if name == "model_dir" and value[:1] == value[-1:] == '"' and "\\" not in value:
+            words += ["--model_dir", value[1:-1]]
+        else:
+            words += ["--set", text]
+    if getattr(options, "tasks", None) is not None:
+        words += ["--tasks", ",".join(options.tasks)]
+    return words
+
+
+def _model_dir(options: Namespace) -> str:
+    from easymtl.config import load_config
+
+    try:
+        return load_config(
+            options.pipeline_config, options.overrides, getattr(options, "tasks", None)
+        ).pipeline.model_dir
+    except UserError:
+        # It was right a moment ago, and somebody is writing it.
+        return ""
+
+
+def _export(options: Namespace) -> Step:
+    return ["easymtl", "export", *_config(options)], "a SavedModel, proved to score alike"
+
+
+def _after_check(options: Namespace) -> Iterator[Step]:
+    yield ["easymtl", "train", *_config(options)], "train it"
+
+
+def _after_train(options: Namespace) -> Iterator[Step]:
+    config, model_dir = _config(options), _model_dir(options)
+    yield ["easymtl", "eval", *config], "its metrics; --input names other data"
+    if model_dir:
+        yield ["easymtl", "report", model_dir], "curves, plots and segments on one page"
+    folder = next(filter(_has_exports, (f"{model_dir}/export/{kind}" for kind in _EXPORTS)), "")
+    if folder:
+        yield ["easymtl", "serve", folder], "answer requests, with a page to try it"
+    else:
+        yield _export(options)
+    yield ["easymtl", "predict", *config, "--input", "ROWS", "--output", "scores.parquet"], "score rows"
+
+
+_EXPORTS = ("final", "best", "latest")
+"""Folders of exports, by what `exporter_type` asks for."""
+
+
+def _has_exports(folder: str) -> bool:
+    return bool(glob(f"{glob_name(folder)}/[0-9]*"))
+
+
+def _after_eval(options: Namespace) -> Iterator[Step]:
+    if not options.saved_model:
+        yield ["easymtl", "importance", *_config(options)], "which features it needs"
+        yield _export(options)
+
+
+def _after_export(options: Namespace) -> Iterator[Step]:
+    model_dir = _model_dir(options)
+    folder = options.export_dir or (f"{model_dir}/export/final" if model_dir else "")
+    if folder:
+        yield ["easymtl", "serve", folder], "answer requests, with a page to try it"
+        yield ["easymtl", "verify", folder, "--input", "ROWS"], "ask it in every way clients do"
+
+
+def _after_predict(options: Namespace) -> Iterator[Step]:
+    from easymtl.scoring.scores_file import scores_file
+
+    path = str(scores_file(options.output))
+    program = f"import pyarrow.parquet as pq; print(pq.read_table({path!r}).slice(0, 3).to_pylist())"
+    yield ["python", "-c", program], "its first rows"
+
+
+def _after_synth(options: Namespace) -> Iterator[Step]:
+    if options.out is not None:
+        return
+    for config in sorted(glob(f"samples/configs/*_on_{glob_name(options.name)}.config"))[:2]:
+        yield ["easymtl", "train", config], "a sample config that reads it"
+
+
+def glob_name(name: str) -> str:
+    """Returns a name as a pattern of files that means it alone."""
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
+
+
+def _after_import(options: Namespace) -> Iterator[Step]:
+    yield ["easymtl", "eval", *_config(options)], "whether it scores as it did"
+    yield ["easymtl", "train", *_config(options)], "train on"
+
+
+def _after_convert(options: Namespace) -> Iterator[Step]:
+    if options.out:
+        yield ["easymtl", "check", options.out], "whether it fits the data"
+
+
+_STEPS: dict[str, Callable[[Namespace], Iterator[Step]]] = {
+    "check": _after_check,
+    "train": _after_train,
+    "eval": _after_eval,
+    "export": _after_export,
+    "predict": _after_predict,
+    "synth": _after_synth,
+    "import-checkpoint": _after_import,
+    "convert": _after_convert,
+}

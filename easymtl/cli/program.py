@@ -1,0 +1,27 @@
+"""The program `easymtl`: a command, and a quick end."""
+
+import atexit
+import os
+import sys
+from typing import NoReturn
+
+from easymtl.cli.run import main
+
+
+def program() -> NoReturn:
+    """Runs the command of the command line and ends the process with its exit code.
+
+    To take TensorFlow apart again, object by object, takes a second or more in which nothing is said. What has been
+    written is closed by then, so that the process may end at once.
+    """
+    code = main()
+    if "tensorflow" not in sys.modules:
+        sys.exit(code)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            # Whoever read it is gone.
+            code = code or 1
+    atexit._run_exitfuncs()
+    os._exit(code)

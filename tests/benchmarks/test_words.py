@@ -1,0 +1,61 @@
+"""What commands say in a terminal, and in which order; how long it takes is for the benchmark to tell."""
+
+import re
+
+import pytest
+
+from benchmarks.words import commands, listen
+from easymtl.synth import write
+
+ERASED = re.compile(r"\r\x1b\[2K")
+
+
+def in_order(said: str, *words: str) -> None:
+    """Checks that words were said, each behind the one before."""
+    place = 0
+    for word in words:
+        found = said.find(word, place)
+        assert found >= 0, f'"{word}" is missing behind {said[place - 200 if place > 200 else 0 : place + 200]!r}'
+        place = found + len(word)
+
+
+def screen(said: str) -> list[str]:
+    """Returns the lines that are left on the screen, without colours."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", said)
+    return [ERASED.split(line)[-1].rstrip("\r") for line in plain.split("\n")]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("words")
+    write("livestream", 2000, out=folder / "data")
+    return commands(folder, 2000)
+
+
+def test_a_check_says_what_it_does_before_it_has_done_it(project):
+    words = listen(project["check"])
+    assert words.code == 0
+    in_order(words.said, "starting: easymtl check", "reading: ", "the first rows of", ": ok. dbmtl", "Next:")
+    assert not any("..." in line and "0:0" in line for line in screen(words.said)), "what was done is gone"
+    # Lines are broken between words alone; what is longer than a line is a path.
+    assert all(len(line) <= 80 or max(map(len, line.split())) > 60 for line in screen(words.said))
+
+
+def test_a_mistake_is_told_below_nothing(project):
+    words = listen(["check", "nowhere.config"])
+    assert words.code == 2
+    assert screen(words.said)[0].startswith("easymtl check: nowhere.config: there is no such file")
+
+
+@pytest.mark.slow
+def test_a_training_says_all_that_takes_a_while_in_order(project):
+    words = listen([*project["train"], "--set", "train_config.log_step_count_steps=1"])
+    assert words.code == 0, words.said[-2000:]
+    in_order(words.said, "starting: easymtl train", "reading: ", "starting TensorFlow", "loading: ")
+    in_order(words.said, "building: the model", "reading: the first rows", "tracing: the first step")
+    in_order(words.said, "tracing: the first step", "step 1", "evaluating: step", "Evaluation at step", "saving: step")
+    in_order(words.said, "Saved ", "Trained to step", "tracing: what the export computes", "proving the export")
+    in_order(words.said, "proving the export", "Exported", "Next:", "easymtl eval")
+    left = screen(words.said)
+    assert not any(" ...  0:" in line for line in left)
+    assert all(len(line) <= 80 or max(map(len, line.split())) > 60 for line in left)

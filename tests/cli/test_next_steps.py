@@ -1,0 +1,112 @@
+"""The last lines of commands: what to do next, as a shell takes it."""
+
+import shlex
+
+import pytest
+
+from easymtl.cli import build_parser
+from easymtl.cli.next_steps import command_lines, next_steps
+from easymtl.cli.options import take_config
+
+CONFIG = """
+train_input_path: "t.csv"
+model_dir: "models/my shop"
+train_config {
+  num_steps: 5
+  optimizer_config { adam_optimizer { learning_rate { constant_learning_rate { learning_rate: 0.001 } } } }
+}
+data_config { label_fields: "click" input_fields { input_name: "click" } input_fields { input_name: "user" } }
+feature_config { features { input_names: "user" feature_type: IdFeature hash_bucket_size: 10 embedding_dim: 4 } }
+model_config {
+  feature_groups { group_name: "all" feature_names: "user" wide_deep: DEEP }
+  simple_multi_task { task_towers { tower_name: "ctr" label_name: "click" dnn { hidden_units: 4 } } }
+}
+"""
+
+
+@pytest.fixture
+def steps(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.config").write_text(CONFIG)
+
+    def steps(*words: str) -> list[str]:
+        parser = build_parser()
+        options = parser.parse_args(words)
+        take_config(parser.verbs[options.verb], options)
+        lines = next_steps(options, parser.verbs)
+        # Each is a command of ours, or of Python, with flags that there are.
+        for line in lines[1:]:
+            said = shlex.split(line, comments=True)
+            if said[0] == "easymtl":
+                again = parser.parse_args(said[1:])
+                take_config(parser.verbs[again.verb], again)
+        return lines
+
+    return steps
+
+
+def test_after_a_check_comes_a_training(steps):
+    assert steps("check", "x.config") == ["Next:", "  easymtl train x.config  # train it"]
+
+
+def test_what_was_overridden_is_overridden_again(steps):
+    (_, line) = steps("check", "x.config", "--set", "train_config.num_steps=5", "--tasks", "ctr")
+    assert line.startswith("  easymtl train x.config --set train_config.num_steps=5 --tasks ctr  #")
+
+
+def test_after_a_training_what_can_be_done_with_the_model(steps, tmp_path):
+    lines = steps("train", "x.config")
+    verbs = [line.split()[1] for line in lines[1:]]
+    assert [verb for verb in verbs if verb != "report"] == ["eval", "export", "predict"]
+    for kind in ("latest", "final"):
+        (tmp_path / f"models/my shop/export/{kind}/17").mkdir(parents=True)
+        serve = f"  easymtl serve 'models/my shop/export/{kind}'"
+        assert any(line.startswith(serve) for line in steps("train", "x.config"))
+
+
+def test_after_an_export_it_is_served(steps):
+    serve, verify = steps("export", "x.config", "--export_dir", "out")[1:]
+    assert serve.startswith("  easymtl serve out  #")
+    assert verify.startswith("  easymtl verify out --input ROWS  #")
+
+
+def test_after_a_prediction_how_to_read_it(steps, tmp_path):
+    import subprocess
+    import sys
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"probs_ctr": [0.25]}), tmp_path / "s.parquet")
+    (line,) = steps("predict", "x.config", "--input", "r.csv", "--output", "s.parquet")[1:]
+    program, *rest = shlex.split(line, comments=True)
+    assert program == "python"
+    done = subprocess.run([sys.executable, *rest], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout == "[{'probs_ctr': 0.25}]\n"
+
+
+def test_after_data_of_a_sample_a_config_that_reads_them(steps, tmp_path):
+    folder = tmp_path / "samples" / "configs"
+    folder.mkdir(parents=True)
+    for name in ("a_on_feed", "b_on_feed", "c_on_feed", "a_on_taobao"):
+        (folder / f"{name}.config").write_text(CONFIG)
+    assert [line.split()[1:3] for line in steps("synth", "feed")[1:]] == [
+        ["train", "samples/configs/a_on_feed.config"],
+        ["train", "samples/configs/b_on_feed.config"],
+    ]
+    assert steps("synth", "feed", "--out", "elsewhere") == []
+
+
+def test_what_has_no_next_step_says_none(steps):
+    assert steps("serve", "out") == []
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 200])
+def test_long_commands_go_on_on_the_next_line_as_a_shell_takes_it(width):
+    words = ["easymtl", "eval", "x.config", "--set", "a=b c", "--set", "d=" + "e" * 30, "--model_dir", "some/where"]
+    lines = command_lines(words, "its metrics", width)
+    assert all(len(line) <= max(width, 46) for line in lines)
+    assert not any(line.endswith("--set \\") for line in lines), "a flag is on the line of its value"
+    # A shell takes a line end behind a backslash away.
+    assert shlex.split("\n".join(lines).replace("\\\n", ""), comments=True) == words
+    assert ("# its metrics" in lines[-1]) == (width == 200)
