@@ -36,6 +36,7 @@ OPENVINO = [*ONNX, "openvino>=2025.0,<2027"]
 EXTRAS_REQUIRE = {
     "gpu": ["tensorflow[and-cuda]>=2.21,<2.23"],
     "bench": DRAWING,
+    "plot": DRAWING,
     "serve": SERVING,
     "onnx": ONNX,
     "openvino": OPENVINO,
