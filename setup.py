@@ -43,6 +43,7 @@ EXTRAS_REQUIRE = {
     "gpu": ["tensorflow[and-cuda]>=2.21,<2.23"],
     "bench": DRAWING,
     "docs": DOCS,
+    "plot": DRAWING,
     "serve": SERVING,
     "onnx": ONNX,
     "openvino": OPENVINO,

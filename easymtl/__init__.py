@@ -50,13 +50,16 @@ _PLACES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    place = _PLACES.get(name)
-    if place is None:
-        raise AttributeError(f"module 'easymtl' has no attribute {name!r}")
-    if place in ("api.model", "api.estimator"):
-        import_module("easymtl.api.tensorflow_start").start_tensorflow()
-    return getattr(import_module(f"easymtl.{place}"), name)
+# A type checker would take it for a promise of any name.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        place = _PLACES.get(name)
+        if place is None:
+            raise AttributeError(f"module 'easymtl' has no attribute {name!r}")
+        if place in ("api.model", "api.estimator"):
+            import_module("easymtl.api.tensorflow_start").start_tensorflow()
+        return getattr(import_module(f"easymtl.{place}"), name)
 
 
 def __dir__() -> list[str]:

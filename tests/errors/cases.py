@@ -1365,6 +1365,13 @@ _DATA = [
         '"logs" is not in the current folder',
     ),
     config(
+        "The data were a table in the memory of a Python program",
+        '"train.csv"',
+        '"memory://train"',
+        '"memory://train": this was a table in the memory of the program that trained',
+        "Name files in its place",
+    ),
+    config(
         "The data of a sample config has not been made",
         '"train.csv"',
         '"samples/data/livestream/train.parquet"',
