@@ -57,6 +57,7 @@ def require_declared(name: str, result: Any, declared: Shape) -> None:
     Raises:
         ExtensionError: it does not.
     """
-    is_tensor = isinstance(declared, Array) and isinstance(result, tf.Tensor)
-    if is_tensor and not result.shape.is_compatible_with(declared.sizes):
+    if not (isinstance(declared, Array) and isinstance(result, tf.Tensor)):
+        return
+    if not result.shape.is_compatible_with(declared.sizes):
         raise ExtensionError(f"{name} returns {result.shape}, and declares {declared}: correct its shape().")
