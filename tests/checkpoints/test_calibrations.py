@@ -23,6 +23,7 @@ TOWERS = (
     ('tower_name: "ctr"', f'tower_name: "ctr" {METRICS} post_calibration {{{{ method: ISOTONIC }}}}'),
     ('tower_name: "cvr"', f'tower_name: "cvr" {METRICS} parent: "ctr" post_calibration {{{{ }}}}'),
     ("  num_steps: 6", "  num_steps: 40"),
+    ("steps: 3", "steps: 100"),
     ("0.01 }} }} }}", "0.05 }} }} }}"),
 )
 EVAL = "eval --pipeline_config x.config"
@@ -117,6 +118,7 @@ def test_it_is_fitted_on_probabilities_of_all_rows_with_negatives_counted_so(ins
     assert np.average(found["probs_ctr"], weights=weights) == pytest.approx(mean, rel=0.05)
 
 
+@pytest.mark.slow
 def test_an_export_scores_as_its_checkpoint(inside, score_here):
     pipeline = pipeline_of(inside)
     done = export(pipeline, find_checkpoint(pipeline), inside.folder / "export")

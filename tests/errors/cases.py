@@ -150,7 +150,7 @@ _COMMANDS = [
         "A flag of another command",
         "train --pipeline_config x.config --checkpoint best",
         "easymtl train: unknown argument --checkpoint",
-        'It is a flag of "eval", "export", "predict", "importance", "verify".',
+        'It is a flag of "eval", "export", "predict", "importance", "compare", "verify".',
     ),
     command("The config is not named", "train", "easymtl train:", "name a config: easymtl train CONFIG, or"),
     command(
