@@ -306,3 +306,15 @@ def test_columns_that_evaluation_rows_lack_are_left_out_and_labels_are_asked_for
     assert "city" not in features_of(draft) and "not in the evaluation data" in draft.text
     with pytest.raises(UserError, match='no column "click" in it'):
         draft_config(table, ["click"], evaluation=table.drop_columns(["click"]))
+
+
+@pytest.mark.parametrize("model", sorted(ARCHITECTURES))
+def test_each_architecture_takes_a_funnel(model, tmp_path):
+    pq.write_table(mixed_table(), tmp_path / "x.parquet")
+    paths = str(tmp_path / "x.parquet")
+    draft = draft_config(paths, ["click", "like", "seconds"], model=model, evaluation=paths, preset="strong")
+    checked(draft, tmp_path)
+    towers = view.task_towers(draft.pipeline)
+    related = {tower.tower_name: list(tower.relation_tower_names) for tower in towers}
+    expected = {"dbmtl": ["click"], "aitm": ["click"]}.get(model, [])
+    assert related == {"click": [], "like": expected, "seconds": expected}
