@@ -14,9 +14,8 @@ from easymtl.drafting.existing import Existing, read_existing
 from easymtl.drafting.features import Features, draft_features
 from easymtl.drafting.funnel import find_parents
 from easymtl.drafting.labels import Label, find_labels
-from easymtl.drafting.models import draft_model
-from easymtl.drafting.pipeline import Places as _Paths
-from easymtl.drafting.pipeline import draft_pipeline, header
+from easymtl.drafting.models import draft_model, require_architecture
+from easymtl.drafting.pipeline import Locations, draft_pipeline, header
 from easymtl.drafting.profile import Profile, read_profile
 from easymtl.drafting.roles import Roles, find_roles, has_groups
 from easymtl.drafting.schema import apply_schema, read_schema
@@ -27,6 +26,7 @@ from easymtl.drafting.table import Progress, Table, open_table, stem
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.protos.pipeline_pb2 import Pipeline
 
+_MODEL = "mmoe"
 _RARE = 50
 _MANY_IDS = 1000
 
@@ -104,19 +104,19 @@ def draft_config(
         >>> "MMoE" in draft_config(rows, ["click"]).text
         True
     """
+    require_architecture(model or _MODEL)
+    width = sizes_of(preset, 1).width
     existing = read_existing(like, labels) if like else None
     told = read_schema(schema) if schema else None
     wanted = list(labels or (existing.labels if existing else ()) or (told.labels if told else ()))
     _require_labels(wanted, like, schema)
     table = open_table(source, columns, wanted)
+    judged = open_table(evaluation, columns, wanted) if evaluation is not None else None
     named = {"user": user, "session": session, "time": time}
     _require_columns(table, {**{f"--{role}": [name] for role, name in named.items() if name}, "--ignore": list(ignore)})
     path = Path(out or f"{stem(table)}.config")
-    train_path, eval_path = (path.with_suffix(f".{part}{_ending(table)}") for part in ("train", "eval"))
-    divides = bool(table.paths) and evaluation is None
-    if divides:
-        for target in (train_path, eval_path):
-            require_free(table, target, replaces)
+    parts = _parts(table, path, replaces) if table.paths and judged is None else None
+
     profile = read_profile(table, wanted, progress)
     if told:
         apply_schema(told, profile, named)
@@ -124,28 +124,45 @@ def draft_config(
     roles = find_roles(profile, found, named, ignore)
     if told:
         told.leave_out(profile, roles, wanted)
-    split: Split | None = None
-    files: tuple[str, ...] = ()
-    num_rows = profile.num_rows
-    if divides:
-        split = choose_split(profile, roles)
-        num_rows, _ = write_split(table, split, train_path, eval_path, replaces, progress)
-        files = (str(train_path), str(eval_path))
-    judged = open_table(evaluation, columns, wanted) if evaluation is not None else None
-    seen = seen_shares(profile, judged, _id_columns(profile)) if judged is not None else None
+    seen = _seen(profile, judged, roles, wanted) if judged is not None else None
     rest = existing.rest(profile, roles) if existing else set()
-    sizes = sizes_of(preset, num_rows)
-    features = draft_features(profile, {*wanted, *rest}, roles, sizes.width, seen, existing is not None)
+    features = draft_features(profile, {*wanted, *rest}, roles, width, seen, existing is not None)
     if told:
         told.refine(features)
+
+    # What is written comes last: a draft that fails leaves nothing behind.
+    split = choose_split(profile, roles) if parts else None
+    num_rows = profile.num_rows
+    if parts and split:
+        num_rows, _ = write_split(table, split, *parts, replaces, progress)
     sizes = sizes_of(preset, num_rows, _has_rare_ids(features, profile), bool(features.blocks))
-    places = _Paths(
-        train=files[0] if files else table.paths,
-        evaluation=files[1] if files else (judged.paths if judged is not None else ""),
+    places = Locations(
+        train=str(parts[0]) if parts else table.paths,
+        evaluation=str(parts[1]) if parts else (judged.paths if judged else ""),
         model_dir=model_dir or f"model_dir/{path.stem}",
-        has_header=bool(files) or table.data_config.with_header,
+        has_header=bool(parts) or table.data_config.with_header,
     )
-    return _finish(profile, found, roles, features, sizes, places, model or "mmoe", split, files, str(path), existing)
+    files = (str(parts[0]), str(parts[1])) if parts else ()
+    return _finish(profile, found, roles, features, sizes, places, model or _MODEL, split, files, str(path), existing)
+
+
+def _parts(table: Table, path: Path, replaces: bool) -> tuple[Path, Path]:
+    """Returns where the parts of divided rows go, which is free."""
+    train, evaluation = (path.with_suffix(f".{part}{_ending(table)}") for part in ("train", "eval"))
+    for target in (train, evaluation):
+        require_free(table, target, replaces)
+    return train, evaluation
+
+
+def _seen(profile: Profile, judged: Table, roles: Roles, labels: Sequence[str]) -> dict[str, float]:
+    """Returns which ids evaluation rows share with training rows; columns that they lack are left out."""
+    missing = [name for name in profile.columns if name not in judged.types]
+    lacking = [name for name in missing if name in labels]
+    if lacking:
+        raise UserError(f"--eval: there is no column {quoted(lacking)} in it, which is to be learnt.")
+    for name in missing:
+        roles.left_out.setdefault(name, "not in the evaluation data")
+    return seen_shares(profile, judged, [name for name in _id_columns(profile) if name not in missing])
 
 
 def _finish(
@@ -154,7 +171,7 @@ def _finish(
     roles: Roles,
     features: Features,
     sizes: Sizes,
-    places: _Paths,
+    places: Locations,
     model_name: str,
     split: Split | None,
     files: tuple[str, ...],

@@ -91,7 +91,7 @@ def plain(values: pa.Array) -> pa.Array:
     kind = kind_of_type(values.type)
     if kind is Kind.LIST:
         lists = _as_list(values)
-        return pa.ListArray.from_arrays(lists.offsets, plain_items(lists.values), mask=lists.is_null())
+        return pa.ListArray.from_arrays(lists.offsets, plain(lists.values), mask=lists.is_null())
     if kind is Kind.LISTS:
         # Each step is a text: which items it has does not matter to a draft but for their number.
         outer = _as_list(values)
@@ -102,11 +102,6 @@ def plain(values: pa.Array) -> pa.Array:
     if kind in (Kind.NESTED, Kind.BINARY, Kind.NULL):
         return pa.nulls(len(values))
     return _of_kind(values, kind)
-
-
-def plain_items(values: pa.Array) -> pa.Array:
-    """Returns the items of lists as `plain` does."""
-    return plain(values)
 
 
 def _unwrapped(values: pa.Array) -> pa.Array:

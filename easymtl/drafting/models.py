@@ -89,6 +89,17 @@ ARCHITECTURES: dict[str, tuple[str, Callable[[ModelConfig, Sizes], None]]] = {
 }
 
 
+def require_architecture(name: str) -> None:
+    """Checks that an architecture can be drafted.
+
+    Raises:
+        UserError: it cannot, or there is none of that name.
+    """
+    if name not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise UserError(f'--model: "{name}" cannot be drafted.{did_you_mean(name, ARCHITECTURES)} There are {known}.')
+
+
 def draft_model(
     name: str,
     features: Features,
@@ -112,9 +123,7 @@ def draft_model(
     Raises:
         UserError: there is no such architecture, or none that can be drafted.
     """
-    if name not in ARCHITECTURES:
-        known = ", ".join(ARCHITECTURES)
-        raise UserError(f'--model: "{name}" cannot be drafted.{did_you_mean(name, ARCHITECTURES)} There are {known}.')
+    require_architecture(name)
     model_class, fill = ARCHITECTURES[name]
     model = ModelConfig(model_class=model_class, embedding_regularization=_EMBEDDING_L2)
     _set_group(model, features)

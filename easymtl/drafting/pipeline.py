@@ -19,7 +19,7 @@ _WIDTH = 108
 
 
 @dataclass(frozen=True)
-class Places:
+class Locations:
     """Where things are.
 
     Attributes:
@@ -41,7 +41,7 @@ def draft_pipeline(
     roles: Roles,
     features: Features,
     sizes: Sizes,
-    places: Places,
+    places: Locations,
     model: ModelConfig,
     groups: Sequence[str],
 ) -> tuple[Pipeline, dict[str, str]]:
@@ -93,7 +93,7 @@ def _set_data(
     roles: Roles,
     features: Features,
     sizes: Sizes,
-    places: Places,
+    places: Locations,
     groups: Sequence[str],
 ) -> dict[str, str]:
     table, comments = profile.table, {}
@@ -147,7 +147,7 @@ def _set_export(pipeline: Pipeline, labels: Sequence[Label], sizes: Sizes) -> di
 
 
 def header(
-    profile: Profile, labels: Sequence[Label], sizes: Sizes, places: Places, notes: Sequence[str], roles: Roles
+    profile: Profile, labels: Sequence[Label], sizes: Sizes, places: Locations, notes: Sequence[str], roles: Roles
 ) -> str:
     """Returns the comment that the file begins with: what it was drafted from, what was left out, what is unsure."""
     names = ", ".join(label.name for label in labels)

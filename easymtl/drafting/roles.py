@@ -3,10 +3,6 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from easymtl.drafting import names
 from easymtl.drafting.column_profile import ColumnProfile
 from easymtl.drafting.kinds import Kind
@@ -174,8 +170,3 @@ def rows_per(column: ColumnProfile) -> float:
 def has_groups(column: ColumnProfile) -> bool:
     """Returns whether a value of a column has enough rows to compare them with each other."""
     return rows_per(column) >= _FEWEST_ROWS_OF_USER
-
-
-def text_of(values: pa.Array) -> np.ndarray:
-    """Returns values as texts `[n]`, missing ones as empty texts."""
-    return np.asarray(pc.fill_null(values.cast(pa.string()), "").to_pylist(), object)

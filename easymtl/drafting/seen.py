@@ -9,7 +9,6 @@ from easymtl.drafting.kinds import plain
 from easymtl.drafting.profile import Profile
 from easymtl.drafting.table import Table
 from easymtl.drafting.tally import hashes
-from easymtl.errors import UserError, quoted
 
 
 def seen_shares(profile: Profile, evaluation: Table, wanted: Collection[str]) -> dict[str, float]:
@@ -22,16 +21,7 @@ def seen_shares(profile: Profile, evaluation: Table, wanted: Collection[str]) ->
         profile: of the training rows.
         evaluation: the evaluation rows.
         wanted: columns of one value in each row.
-
-    Raises:
-        UserError: the evaluation data lack a column.
     """
-    missing = [name for name in profile.columns if name not in evaluation.types]
-    if missing:
-        raise UserError(
-            f"{evaluation.paths or 'the evaluation table'}: there is no column {quoted(missing[:5])}, which the "
-            "training data have."
-        )
     found = dict.fromkeys(wanted, 0)
     total = dict.fromkeys(wanted, 0)
     for batch in evaluation.batches():

@@ -289,3 +289,32 @@ def test_all_notes_are_in_the_text():
     draft = draft_config(mixed_table(), ["click", "like", "seconds"])
     text = " ".join(draft.text.replace("\n#", " ").split())
     assert draft.notes and all(" ".join(note.split()) in text for note in draft.notes)
+
+
+def test_a_draft_that_fails_writes_nothing(tmp_path):
+    (tmp_path / "data").mkdir()
+    paths = str(tmp_path / "data" / "x.parquet")
+    pq.write_table(pa.table({"click": CLICK, "same": ["x"] * ROWS}), paths)
+    with pytest.raises(UserError, match="no column is left"):
+        draft_config(paths, ["click"], out=str(tmp_path / "x.config"))
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_columns_that_evaluation_rows_lack_are_left_out_and_labels_are_asked_for():
+    table = pa.table({"click": CLICK, "age": RANDOM.integers(18, 80, ROWS), "city": RANDOM.choice(["a", "b"], ROWS)})
+    draft = draft_config(table, ["click"], evaluation=table.drop_columns(["city"]))
+    assert "city" not in features_of(draft) and "not in the evaluation data" in draft.text
+    with pytest.raises(UserError, match='no column "click" in it'):
+        draft_config(table, ["click"], evaluation=table.drop_columns(["click"]))
+
+
+@pytest.mark.parametrize("model", sorted(ARCHITECTURES))
+def test_each_architecture_takes_a_funnel(model, tmp_path):
+    pq.write_table(mixed_table(), tmp_path / "x.parquet")
+    paths = str(tmp_path / "x.parquet")
+    draft = draft_config(paths, ["click", "like", "seconds"], model=model, evaluation=paths, preset="strong")
+    checked(draft, tmp_path)
+    towers = view.task_towers(draft.pipeline)
+    related = {tower.tower_name: list(tower.relation_tower_names) for tower in towers}
+    expected = {"dbmtl": ["click"], "aitm": ["click"]}.get(model, [])
+    assert related == {"click": [], "like": expected, "seconds": expected}

@@ -369,6 +369,60 @@ _CONVERT = [
         data=lambda project: project.write("torch.config", _TORCH % "mmoe { }"),
     ),
 ]
+_COLUMNS = "--columns click,order,seconds,user,tags,price"
+_DRAFT = [
+    Case(
+        "No labels to draft for",
+        ("--labels is missing", "such as --labels click,like"),
+        command="init train.csv",
+    ),
+    Case(
+        "CSV without a header to draft from",
+        ("train.csv: the first line is no header that has the labels", "--columns a,b"),
+        command="init train.csv --labels click",
+    ),
+    Case(
+        "Another number of names than columns",
+        ("train.csv: the first line has 6 columns, and 2 are named",),
+        command="init train.csv --labels click --columns click,user",
+    ),
+    Case(
+        "A label that no column is",
+        ('--labels: there is no column "clik"', 'Did you mean "click"?'),
+        command=f"init train.csv --labels clik {_COLUMNS}",
+    ),
+    Case(
+        "A column that is left out and not there",
+        ('--ignore: there is no column "prize"', 'Did you mean "price"?'),
+        command=f"init train.csv --labels click --ignore prize {_COLUMNS}",
+    ),
+    Case(
+        "A model that cannot be drafted",
+        ('--model: "mmo" cannot be drafted', 'Did you mean "mmoe"?', "shared_bottom"),
+        command=f"init train.csv --labels click --eval eval.csv --model mmo --out y.config {_COLUMNS}",
+    ),
+    Case(
+        "A preset that there is not",
+        ('--preset: "tiny" is neither small nor strong',),
+        command=f"init train.csv --labels click --eval eval.csv --preset tiny --out y.config {_COLUMNS}",
+    ),
+    Case(
+        "A draft over another config",
+        ("x.config exists", "--force"),
+        command=f"init train.csv --labels click --out x.config {_COLUMNS}",
+    ),
+    Case(
+        "A draft over its data",
+        ("--out train.csv is a file that is read: it would be written over",),
+        command=f"init train.csv --labels click --out train.csv --force {_COLUMNS}",
+    ),
+    Case(
+        "A schema that is none",
+        ("notes.pbtxt: there is no feature { name: ... } in it",),
+        command=f"init train.csv --labels click --schema notes.pbtxt {_COLUMNS}",
+        data=lambda project: project.write("notes.pbtxt", 'title: "notes"'),
+    ),
+]
 
 _TEXT = [
     config(
@@ -2040,6 +2094,7 @@ _GRAPHS = [
 SECTIONS = {
     "The command": _COMMANDS,
     "A config of TorchEasyRec": _CONVERT,
+    "A table to draft a config from": _DRAFT,
     "The text of the config": _TEXT,
     "What the config means": _MEANING,
     "Block graphs": _GRAPHS,
