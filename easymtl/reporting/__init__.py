@@ -1,1 +1,1 @@
-"""What a person sees of a run: the console, TensorBoard summaries, result files, the table of a network."""
+"""What a person sees of a run: the console, TensorBoard, its history, result files, the table of a network."""

@@ -1,5 +1,8 @@
 """What Summaries writes, read back as TensorBoard reads it."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,6 +13,7 @@ from easymtl.reporting.tensorboard import Summaries, sampled
 from easymtl.tasks.threshold_counts import threshold_counts
 from easymtl.training.events import Evaluated, Gates, GradientConflict, Note, Progress, Started, Summary
 
+GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "watching.md"
 TOWERS = ["click", "on_mic", "mic"]
 
 
@@ -192,3 +196,36 @@ def test_values_can_be_read_before_the_training_ends(tmp_path):
     summaries(summary(20, loss=1.5))
     assert series(tmp_path / "summaries" / "train", "loss") == [(20, 1.5)]
     summaries.close()
+
+
+def test_the_guide_names_every_tag(tmp_path):
+    (tmp_path / "pipeline.config").write_text('model_dir: "x"')
+    losses = {"cross_entropy_loss_click": 0.5, "pair_wise_loss_click": 0.25, "loss": 0.75}
+    counts = threshold_counts(np.array([True, False]), np.array([0.5, 0.25]))
+
+    def rows(most: int) -> np.ndarray:
+        return np.ones([3, 2])
+
+    told = [
+        Started(0, 100, {}, "FLOAT32"),
+        Progress(10, 0.5, 5000.0, 0.03, losses, (0.1, 0.2), None),
+        Summary(20, {**losses, "regularization_loss": 0.1}, (0.1, 0.2), weights={"click": 1.0}),
+        GradientConflict(20, {"click/mic": -0.5}),
+        Evaluated(20, {**losses, "auc_click": 0.7}, 2, 1.0, thresholds={"click": counts}, tables={"t": rows}),
+        Gates(20, {"click": {"expert_0": 1.0}}, {"click": 0.0}, {"click": np.zeros(30)}),
+    ]
+    with Summaries(tmp_path, TOWERS) as summaries:
+        for event in told:
+            summaries(event)
+    written = {(tag, run) for run in ("train", "eval") for tag in tags(tmp_path / "summaries" / run)}
+    lines = [line.split(" | ") for line in GUIDE.read_text().splitlines() if line.startswith("| `")]
+    patterns = [
+        (re.sub(r"<\w+>", r"\\w+", tag), run)
+        for cell, run, *_ in lines
+        for tag in re.findall(r"`([^`]+)`", cell)
+        if run in ("train", "eval", "both")
+    ]
+    for tag, run in written:
+        assert any(re.fullmatch(pattern, tag) and where in (run, "both") for pattern, where in patterns), (tag, run)
+    unused = [p for p, where in patterns if not any(re.fullmatch(p, t) and where in (r, "both") for t, r in written)]
+    assert unused == []
