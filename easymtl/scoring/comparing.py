@@ -66,9 +66,12 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """Returns `better`, `worse`, or `no difference seen` of B."""
+        """Returns `better`, `worse`, or `no difference seen` of B; of a single seed that it is of no other."""
         low, high = (-self.high, -self.low) if self.is_error else (self.low, self.high)
-        return "better" if low > 0 else "worse" if high < 0 else "no difference seen"
+        if not (low > 0 or high < 0):
+            return "no difference seen"
+        found = "better" if low > 0 else "worse"
+        return f"{found} with this seed" if len(self.first) == 1 else found
 
 
 def paired_difference(

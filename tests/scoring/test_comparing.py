@@ -59,6 +59,7 @@ def test_of_one_seed_the_rows_alone_are_told():
     found = [*differences(0.0, 0.1, 0.0, seeds=1)]
     assert np.mean([one.low <= DELTA <= one.high for one in found]) > 0.9
     assert math.isnan(found[0].of_seeds)
+    assert {one.verdict for one in found} == {"no difference seen", "better with this seed"}
     assert np.mean([one.error for one in found]) == pytest.approx(0.1, rel=0.1)
 
 
