@@ -115,7 +115,7 @@ class Evaluated:
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     skipped_rows: int = 0
     thresholds: "Mapping[str, ThresholdCounts]" = field(default_factory=dict)
-    tables: Mapping[str, Callable[[int], np.ndarray]] = field(default_factory=dict)
+    tables: "Mapping[str, Callable[[int], np.ndarray]]" = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
