@@ -123,3 +123,10 @@ def test_one_row_against_it_makes_labels_independent():
 def test_equal_labels_do_not_need_each_other():
     values = pa.array([0, 1] * 50)
     assert parents_of(one=values, other=values) == {}
+
+
+def test_one_row_against_it_counts_where_labels_are_texts_too():
+    click = np.array(["yes"] * 200 + ["no"] * 200)
+    like = np.array([0] * 100 + [1] * 100 + [0] * 199 + [1])
+    assert parents_of(click=pa.array(click), like=pa.array(like)) == {}
+    assert parents_of(click=pa.array(click[:-1]), like=pa.array(like[:-1])) == {"like": "click"}

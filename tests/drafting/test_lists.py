@@ -57,6 +57,23 @@ def test_lists_share_the_table_of_what_they_are_about():
     assert not features["city"].embedding_name
 
 
+def test_histories_stand_in_the_order_of_their_keys():
+    steps = [RANDOM.integers(0, 40, RANDOM.integers(1, 8)) for _ in range(ROWS)]
+    own = RANDOM.integers(0, 40, ROWS)
+    kinds, brands = np.array([f"k{n}" for n in range(40)]), np.array([f"b{n}" for n in range(40)])
+    _, draft = drafted(
+        seen_seconds=[[float(n) for n in one] for one in steps],
+        seen_brands=[brands[one].tolist() for one in steps],
+        seen_kinds=[kinds[one].tolist() for one in steps],
+        item_kind=kinds[own].tolist(),
+        item_brand=brands[own].tolist(),
+    )
+    (block,) = draft.pipeline.model_config.feature_groups[0].sequence_features
+    order = [name.removeprefix("item_") for name in block.seq_att_map[0].key]
+    told = [name.removeprefix("seen_").removesuffix("s") for name in block.seq_att_map[0].hist_seq]
+    assert sorted(order) == ["brand", "kind"] and told == [*order, "second"]
+
+
 def test_histories_of_other_lengths_are_blocks_of_their_own():
     items = [f"i{n}" for n in range(200)]
     _, draft = drafted(
