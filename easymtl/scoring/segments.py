@@ -116,8 +116,7 @@ def _by_range(column: pa.Array) -> Cut:
     codes = np.searchsorted(borders[1:-1], numbers, side="right")
     last = len(borders) - 2
     names = [
-        f"{_short(low)} to {'<' if i < last else ''}{_short(high)}"
-        for i, (low, high) in enumerate(pairwise(borders))
+        f"{_short(low)} to {'<' if i < last else ''}{_short(high)}" for i, (low, high) in enumerate(pairwise(borders))
     ]
     codes[missing] = len(names)
     return Cut(names + [MISSING] * bool(missing.any()), codes)
