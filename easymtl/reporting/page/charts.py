@@ -3,13 +3,14 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from easymtl.reporting.formats import number_text
 from easymtl.reporting.page.elements import Child, Element, tag
 from easymtl.reporting.page.scales import Scale, span, tick_texts, ticks
 
 WIDTH, HEIGHT = 340, 210
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 8, 36
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 16, 8, 36
 _MOST_MARKS = 60
 NUM_COLOURS = 7
 
@@ -155,9 +156,8 @@ def _path(points: Iterable[tuple[float, float]], x: Scale, y: Scale) -> str:
 def _area(points: Sequence[tuple[float, float]], x: Scale, y: Scale) -> str:
     """Returns bars that stand side by side; each begins at its point and ends at the next one."""
     text = f"M{x(points[0][0]):.1f} {y.first:.1f}"
-    for (a, b), (following, _) in zip(points, points[1:]):
+    for (_, b), (following, _) in pairwise(points):
         text += f"V{y(b):.1f}H{x(following):.1f}"
-        assert a <= following
     return f"{text}V{y.first:.1f}Z"
 
 

@@ -1,4 +1,4 @@
-"""Parts of a report that draw scores against labels: ROC, precision and recall, calibration, distributions, residuals."""
+"""Parts of a report that draw scores against labels: ROC, precision, calibration, distributions, residuals."""
 
 from collections.abc import Sequence
 
@@ -29,7 +29,7 @@ def score_curves(runs: Sequence[Run]) -> Element | None:
     if not parts:
         return None
     note = (
-        "Calibration and predicted against actual have a mark for each tenth of the rows, sorted by score; bars are 95 % "
+        "Calibration and predicted against actual have a mark for each tenth of the rows, sorted by score. Bars: 95 % "
         "Wilson intervals of rates, and the middle 80 % of the labels of values."
     )
     return section("Scores and labels", parts, note=note, id_="curves")

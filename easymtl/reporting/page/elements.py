@@ -1,4 +1,4 @@
-"""Elements of a page. Whatever texts data or configs bring, they are escaped: elements are a tree, never joined text."""
+"""Elements of a page: a tree and not joined text, so that what data and configs bring is escaped, whatever it is."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -7,7 +7,7 @@ from typing import TypeAlias
 from xml.etree import ElementTree
 
 Element: TypeAlias = ElementTree.Element
-Child: TypeAlias = "Element | str | None | Iterable[Child]"
+Child: TypeAlias = "Element | str | Iterable[Child] | None"
 
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _STYLE = Path(__file__).with_name("style.css")

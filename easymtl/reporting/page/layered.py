@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
+from itertools import pairwise
 
 _SWEEPS = 8
 _GAP_X, _GAP_Y = 18.0, 34.0
@@ -107,7 +108,7 @@ def _chain(layers: _Layers, depth: Mapping[str, int], number: int, edge: Edge) -
         layers.rows[row].append(key)
         chain.append(key)
     chain.append(edge.target)
-    for one, other in zip(chain, chain[1:]):
+    for one, other in pairwise(chain):
         layers.below.setdefault(one, []).append(other)
         layers.above.setdefault(other, []).append(one)
     return chain
@@ -123,7 +124,7 @@ def _order(layers: _Layers) -> None:
             neighbours = layers.above if is_down else layers.below
             places = {key: place for one in layers.rows for place, key in enumerate(one)}
             own = {key: place for place, key in enumerate(row)}
-            row.sort(key=lambda key: _mean([places[one] for one in neighbours.get(key, ())], own[key]))  # noqa: B023
+            row.sort(key=lambda key: _mean([places[one] for one in neighbours.get(key, ())], own[key]))
         number = _crossings(layers)
         if number < fewest:
             best, fewest = [list(row) for row in layers.rows], number
@@ -137,7 +138,7 @@ def _mean(numbers: Sequence[float], otherwise: float) -> float:
 def _crossings(layers: _Layers) -> int:
     """Returns how many pairs of edges between neighbouring layers cross."""
     total = 0
-    for row, following in zip(layers.rows, layers.rows[1:]):
+    for row, following in pairwise(layers.rows):
         places = {key: place for place, key in enumerate(following)}
         ends = [sorted(places[one] for one in layers.below.get(key, ()) if one in places) for key in row]
         flat = [end for one in ends for end in one]
@@ -177,7 +178,7 @@ def _apart(wanted: Sequence[float], widths: Sequence[float]) -> list[float]:
     With the least distances taken off this is isotonic regression, which pools neighbours that are in each other's way.
     """
     offsets = [0.0]
-    for one, other in zip(widths, widths[1:]):
+    for one, other in pairwise(widths):
         offsets.append(offsets[-1] + (one + other) / 2 + _GAP_X)
     pools: list[list[float]] = []
     for place, offset in zip(wanted, offsets):

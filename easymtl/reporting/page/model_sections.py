@@ -86,7 +86,7 @@ def networks(runs: Sequence[Run]) -> Element | None:
     parts: list[Child] = []
     for run in runs:
         if run.drawings:
-            parts += [tag("h3", run.name) if len(runs) > 1 else None, run.drawings]
+            parts += [tag("h3", run.name) if len(runs) > 1 else None, tag("div", run.drawings, class_="stack")]
     note = (
         "Arrows go from what is read to what reads it; coloured ones from tower to tower (relation_tower_names), dashed "
         "ones from an event to what can only happen after it."
@@ -108,27 +108,29 @@ def features(runs: Sequence[Run]) -> Element | None:
             parts += _training_counts(run)
     if not parts:
         return None
-    note = "Of the evaluation rows that were scored. Unknown values are not in a vocabulary or out of a range, and share row 0."
+    note = (
+        "Of the evaluation rows that were scored. Unknown values are not in a vocabulary or out of a range, and share "
+        "row 0."
+    )
     return section("Features", parts, note=note, id_="features")
 
 
 def _features(run: Run) -> Element:
     counts: Mapping[str, Mapping[str, int]] = run.evaluation.counts if run.evaluation else {}
     num_rows = run.evaluation.num_examples if run.evaluation else 0
-    kinds = list(dict.fromkeys(["missing", *(kind for of in counts.values() for kind, number in of.items() if number)]))
-    kinds = kinds if num_rows else []
+    kinds = list(dict.fromkeys(kind for of in counts.values() for kind, number in of.items() if number))
     rows = []
     for one in run.features:
         own = counts.get(one.name, {})
         shares = [_share(own.get(kind, 0) / num_rows) for kind in kinds]
-        coverage = [percent_text(max(1 - own.get("missing", 0) / num_rows, 0))] if kinds else []
+        coverage = [percent_text(max(1 - own.get("missing", 0) / num_rows, 0))] if num_rows else []
         rows.append([one.name, one.kind, ", ".join(one.inputs), one.table, *coverage, *shares])
     headers = [
         "feature",
         "type",
         "reads",
         "table",
-        *(["has a value"] if kinds else []),
+        *(["has a value"] if num_rows else []),
         *(k.replace("_", " ") for k in kinds),
     ]
     return folded(counted(len(rows), "feature"), table(headers, rows, num_left=3), is_open=len(rows) <= 60)
@@ -147,9 +149,12 @@ def _importance(run: Run) -> list[Child]:
     parts: list[Child] = []
     for task in dict.fromkeys(one.task for one in run.importance.found):
         ones = [one for one in run.importance.found if one.task == task]
-        title = f"Importance for {task}: what {ones[0].metric} of {number_text(ones[0].value)} loses"
+        title = f"{task}: what {ones[0].metric} loses, which is {number_text(ones[0].value)} on these rows"
         parts.append(folded(title, _importance_table(ones), is_open=not parts))
-    note = "By permutation over few rows: a feature is given the value of another row. Features that say the same stand in for each other."
+    note = (
+        "By permutation over the first rows: a feature is given the value of another row. Features that say the same "
+        "stand in for each other."
+    )
     return [tag("h3", "What each task needs"), tag("p", note, class_="note"), *parts]
 
 

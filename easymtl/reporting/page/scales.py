@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
@@ -52,9 +53,10 @@ def tick_texts(numbers: list[float]) -> list[str]:
     unit, letter = next(
         ((u, s) for u, s in ((1e9, "G"), (1e6, "M"), (1e3, "k")) if largest >= 10 * u or largest == u), (1, "")
     )
-    step = min((b - a for a, b in zip(numbers, numbers[1:])), default=largest or 1.0) / unit
+    step = min((b - a for a, b in pairwise(numbers)), default=largest or 1.0) / unit
     if 0 < step < 1e-5:
         return [f"{number:.3g}" for number in numbers]
     decimals = max(0, -math.floor(math.log10(step) + 1e-9)) if step else 0
-    decimals += step * 10**decimals % 1 > 1e-6 and decimals < 6
+    scaled = step * 10**decimals
+    decimals += abs(scaled - round(scaled)) > 1e-6
     return [f"{number / unit:.{decimals}f}{letter if number else ''}" for number in numbers]

@@ -1,7 +1,7 @@
 """Parts of a report on the training: learning curves, gates, gradients, time."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from easymtl.config import view
 from easymtl.reporting.formats import number_text, percent_text, seconds_text
@@ -9,12 +9,12 @@ from easymtl.reporting.history import History, Points
 from easymtl.reporting.names import by_tower
 from easymtl.reporting.page.charts import NUM_COLOURS, Series, chart
 from easymtl.reporting.page.elements import Child, Element, section, table, tag
+from easymtl.reporting.page.scales import span
 from easymtl.reporting.runs import Run
 
 DEAD_SHARE = 0.01
 """Mean weight below which an expert is dead to a gate."""
 _MOST_POINTS = 200
-_SMOOTH = 0.9
 
 
 def learning_curves(runs: Sequence[Run]) -> Element | None:
@@ -22,6 +22,7 @@ def learning_curves(runs: Sequence[Run]) -> Element | None:
     figures: list[Element] = []
     tasks = dict.fromkeys(name for run in runs for name in view.result_rows(run.pipeline))
     tables = [_by_task(run) for run in runs]
+    steps = span(step for run in runs for step in _steps(run.history))
     for task in [*tasks, None]:
         names = dict.fromkeys(name for of_run in tables for name in of_run.get(task, {}))
         for name in sorted(names, key=lambda name: name != "loss"):
@@ -31,8 +32,8 @@ def learning_curves(runs: Sequence[Run]) -> Element | None:
                 for one in _curves(of_run.get(task, {}).get(name), runs[place].name if len(runs) > 1 else "", place)
             ]
             title = task if task is not None else "all tasks"
-            if any(len(one.x) > 1 for one in series) or len(figures) < 12:
-                figures.append(chart(str(title), series, "step", name))
+            if series:
+                figures.append(chart(str(title), series, "step", name, x_range=steps))
     if not figures:
         return None
     notes = [f"{run.name}: {_why_short(run.history)}" for run in runs if not run.history.is_recorded]
@@ -42,6 +43,11 @@ def learning_curves(runs: Sequence[Run]) -> Element | None:
     return section(
         "Learning curves", tag("div", figures, class_="grid-of"), note=" ".join([note, *notes]), id_="learning"
     )
+
+
+def _steps(history: History) -> Iterator[float]:
+    yield from (one.step for one in history.evaluations)
+    yield from (step for points in history.losses.values() for step in points)
 
 
 def _why_short(history: History) -> str:
@@ -102,12 +108,15 @@ def thinned(points: Points) -> tuple[list[float], list[float]]:
 
 
 def smoothed(values: Sequence[float]) -> list[float]:
-    """Returns an exponential running mean, whose start is corrected for having seen little."""
-    result, total, weight = [], 0.0, 0.0
+    """Returns a running mean: of each value and its neighbours, an eighth of all values together."""
+    sums = [0.0]
     for value in values:
-        total = _SMOOTH * total + (1 - _SMOOTH) * value
-        weight = _SMOOTH * weight + (1 - _SMOOTH)
-        result.append(total / weight)
+        sums.append(sums[-1] + value)
+    result = []
+    for place in range(len(values)):
+        reach = min(len(values) // 16, place, len(values) - 1 - place)
+        low, high = place - reach, place + reach + 1
+        result.append((sums[high] - sums[low]) / (high - low))
     return result
 
 
@@ -173,8 +182,9 @@ def gradient_conflict(runs: Sequence[Run]) -> Element | None:
             steps, values = thinned(points)
             series = [Series("", steps, values, place, "faint"), Series("", steps, smoothed(values), place, "line")]
             title = f"{pair}, {run.name}" if len(runs) > 1 else pair
+            top = min(max(0.2, *(1.1 * abs(value) for value in values)), 1.0)
             figures.append(
-                chart(title, series, "step", "cosine", y_range=(-1, 1), reference=((steps[0], 0), (steps[-1], 0)))
+                chart(title, series, "step", "cosine", None, (-top, top), ((steps[0], 0.0), (steps[-1], 0.0)))
             )
             negative = sum(value < 0 for value in points.values()) / len(points)
             mean = sum(points.values()) / len(points)
