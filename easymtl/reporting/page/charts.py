@@ -123,9 +123,12 @@ def _series(one: Series, x: Scale, y: Scale) -> Element:
         parts.append(tag("path", d=_path(points, x, y), class_=one.style))
     for place, low, high in zip(one.x, one.low, one.high):
         if math.isfinite(low) and math.isfinite(high):
-            parts.append(tag("path", d=f"M{x(place):.1f} {y(low):.1f}V{y(high):.1f}", class_="bar"))
+            ends = (y(min(max(end, y.low), y.high)) for end in (low, high))
+            parts.append(tag("path", d=f"M{x(place):.1f} {'V'.join(f'{end:.1f}' for end in ends)}", class_="bar"))
     if one.style == "points" and len(points) <= _MOST_MARKS:
-        parts += [_mark(one, x(a), y(b), f"{number_text(a)}: {number_text(b)}") for a, b in points if math.isfinite(b)]
+        parts += [
+            _mark(one, x(a), y(b), f"{number_text(a)}: {number_text(b)}") for a, b in points if y.low <= b <= y.high
+        ]
     return tag("g", parts, class_=f"c{one.colour % NUM_COLOURS}")
 
 
@@ -142,10 +145,10 @@ def _mark(one: Series, x: float, y: float, text: str) -> Element:
 
 
 def _path(points: Iterable[tuple[float, float]], x: Scale, y: Scale) -> str:
-    """Returns lines from point to point, broken where a value is not finite."""
+    """Returns lines from point to point, broken where a value is not finite, or above or below the chart."""
     text, pen = "", "M"
     for a, b in points:
-        if not (math.isfinite(a) and math.isfinite(b)):
+        if not (math.isfinite(a) and y.low <= b <= y.high):
             pen = "M"
             continue
         text += f"{pen}{x(a):.1f} {y(b):.1f}"

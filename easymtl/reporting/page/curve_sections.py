@@ -111,8 +111,9 @@ def _of_value(found: Sequence[Labelled]) -> Element:
         residual.append(Series(run, [100 * q for q in curves.QUANTILES], [*quantiles], place, "points"))
         rows.append([run or "prediction - label", *map(number_text, quantiles)])
     ends = span(n for one in actual for n in one.x)
+    heights = span([n for one in actual for part in (one.y, one.low, one.high) for n in part] + [*ends], 0.06)
     figures = [
-        chart("Predicted and actual", actual, "mean prediction", "label", reference=tuple((end, end) for end in ends)),
+        chart("Predicted and actual", actual, "mean prediction", "label", ends, heights, [(end, end) for end in ends]),
         chart("Residuals", residual, "quantile in %", "prediction - label", reference=((1, 0), (99, 0))),
     ]
     shown = table(["residual", *(f"{100 * q:g} %" for q in curves.QUANTILES)], rows)

@@ -116,6 +116,7 @@ def _chain(layers: _Layers, depth: Mapping[str, int], number: int, edge: Edge) -
 
 def _order(layers: _Layers) -> None:
     """Sorts each layer by the mean place of its neighbours, down and up in turns; the best order found stays."""
+    _exchange(layers)
     best, fewest = [list(row) for row in layers.rows], _crossings(layers)
     for sweep in range(_SWEEPS):
         is_down = sweep % 2 == 0
@@ -125,10 +126,37 @@ def _order(layers: _Layers) -> None:
             places = {key: place for one in layers.rows for place, key in enumerate(one)}
             own = {key: place for place, key in enumerate(row)}
             row.sort(key=lambda key: _mean([places[one] for one in neighbours.get(key, ())], own[key]))
+        _exchange(layers)
         number = _crossings(layers)
         if number < fewest:
             best, fewest = [list(row) for row in layers.rows], number
     layers.rows = best
+
+
+def _exchange(layers: _Layers) -> None:
+    """Exchanges neighbours in a layer wherever their edges cross less then."""
+    for _ in range(_SWEEPS):
+        is_done = True
+        for number, row in enumerate(layers.rows):
+            around = [layers.rows[one] for one in (number - 1, number + 1) if 0 <= one < len(layers.rows)]
+            places = {key: place for one in around for place, key in enumerate(one)}
+            for left in range(len(row) - 1):
+                one, other = row[left : left + 2]
+                if _crossed(layers, places, one, other) > _crossed(layers, places, other, one):
+                    row[left : left + 2] = [other, one]
+                    is_done = False
+        if is_done:
+            return
+
+
+def _crossed(layers: _Layers, places: Mapping[str, int], one: str, other: str) -> int:
+    """Returns how many edges of a box cross edges of the box to its right."""
+    return sum(
+        places[end] > places[of_other]
+        for neighbours in (layers.above, layers.below)
+        for end in neighbours.get(one, ())
+        for of_other in neighbours.get(other, ())
+    )
 
 
 def _mean(numbers: Sequence[float], otherwise: float) -> float:
@@ -164,7 +192,8 @@ def _coordinates(layers: _Layers) -> tuple[dict[str, tuple[float, float]], float
             across |= dict(zip(row, _apart(wanted, [layers.sizes[key][0] for key in row])))
     left = min((across[key] - layers.sizes[key][0] / 2 for key in across), default=0.0)
     right = max((across[key] + layers.sizes[key][0] / 2 for key in across), default=0.0)
-    centre, y = {}, 2.0
+    centre: dict[str, tuple[float, float]] = {}
+    y = 2.0
     for row in layers.rows:
         height = max((layers.sizes[key][1] for key in row), default=0.0)
         centre |= {key: (across[key] - left + 2, y + height / 2) for key in row}

@@ -33,7 +33,7 @@ def summary(runs: Sequence[Run]) -> Element:
     told = [tag("li", f"{run.name}: {text}" if len(runs) > 1 else text, class_="alarm") for run, text in problems]
     hints = [tag("li", f"{run.name}: {text}" if len(runs) > 1 else text) for run in runs for text in worth_a_look(run)]
     shown = [tag("h3", "Worth a look"), tag("ul", told, hints)] if told or hints else []
-    return section("Summary", table(headers, rows, num_left=len(headers)), shown, id_="summary")
+    return section("Summary", table(headers, rows, num_left=len(headers), class_="facts"), shown, id_="summary")
 
 
 def _facts(run: Run) -> dict[str, Child]:
@@ -88,8 +88,8 @@ def networks(runs: Sequence[Run]) -> Element | None:
         if run.drawings:
             parts += [tag("h3", run.name) if len(runs) > 1 else None, tag("div", run.drawings, class_="stack")]
     note = (
-        "Arrows go from what is read to what reads it; coloured ones from tower to tower (relation_tower_names), dashed "
-        "ones from an event to what can only happen after it."
+        "Arrows go from what is read to what reads it; coloured ones from tower to tower (relation_tower_names), "
+        "dashed ones from an event to what can only happen after it."
     )
     return section("Network", parts, note=note, id_="network") if parts else None
 
@@ -99,7 +99,7 @@ def features(runs: Sequence[Run]) -> Element | None:
     parts: list[Child] = []
     for run in runs:
         if run.features:
-            parts += [tag("h3", run.name) if len(runs) > 1 else None, _features(run)]
+            parts += [tag("h3", run.name) if len(runs) > 1 else None, _features(run, len(runs) == 1)]
             skipped = run.evaluation.skipped_rows if run.evaluation else 0
             parts.append(
                 tag("p", f"{counted(skipped, 'row')} could not be read and were left out.") if skipped else None
@@ -115,7 +115,7 @@ def features(runs: Sequence[Run]) -> Element | None:
     return section("Features", parts, note=note, id_="features")
 
 
-def _features(run: Run) -> Element:
+def _features(run: Run, is_open: bool) -> Element:
     counts: Mapping[str, Mapping[str, int]] = run.evaluation.counts if run.evaluation else {}
     num_rows = run.evaluation.num_examples if run.evaluation else 0
     kinds = list(dict.fromkeys(kind for of in counts.values() for kind, number in of.items() if number))
@@ -133,7 +133,7 @@ def _features(run: Run) -> Element:
         *(["has a value"] if num_rows else []),
         *(k.replace("_", " ") for k in kinds),
     ]
-    return folded(counted(len(rows), "feature"), table(headers, rows, num_left=3), is_open=len(rows) <= 60)
+    return folded(counted(len(rows), "feature"), table(headers, rows, num_left=3), is_open=is_open and len(rows) <= 60)
 
 
 def _share(share: float) -> Child:
@@ -160,7 +160,7 @@ def _importance(run: Run) -> list[Child]:
 
 def _importance_table(ones: Sequence[Importance]) -> Element:
     low, high = span(number for one in ones for number in (one.loss, one.low, one.high, 0.0))
-    rows = []
+    rows: list[list[Child]] = []
     for one in ones:
         interval = f"{number_text(one.low)} to {number_text(one.high)}" if math.isfinite(one.low) else ""
         drawn = whisker([(one.loss, one.low, one.high)], low, high, zero=True)

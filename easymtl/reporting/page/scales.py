@@ -50,9 +50,7 @@ def ticks(low: float, high: float, most: int = 5) -> list[float]:
 def tick_texts(numbers: list[float]) -> list[str]:
     """Returns ticks as texts with as many digits as tell them apart: `0.71`, `2k`, `1.5M`."""
     largest = max((abs(number) for number in numbers), default=0.0)
-    unit, letter = next(
-        ((u, s) for u, s in ((1e9, "G"), (1e6, "M"), (1e3, "k")) if largest >= 10 * u or largest == u), (1, "")
-    )
+    unit, letter = next(((u, s) for u, s in ((1e9, "G"), (1e6, "M"), (1e3, "k")) if largest >= 10 * u), (1, ""))
     step = min((b - a for a, b in pairwise(numbers)), default=largest or 1.0) / unit
     if 0 < step < 1e-5:
         return [f"{number:.3g}" for number in numbers]

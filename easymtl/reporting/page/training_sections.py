@@ -33,7 +33,7 @@ def learning_curves(runs: Sequence[Run]) -> Element | None:
             ]
             title = task if task is not None else "all tasks"
             if series:
-                figures.append(chart(str(title), series, "step", name, x_range=steps))
+                figures.append(chart(str(title), series, "step", name, steps, _without_first_steps(series)))
     if not figures:
         return None
     notes = [f"{run.name}: {_why_short(run.history)}" for run in runs if not run.history.is_recorded]
@@ -43,6 +43,12 @@ def learning_curves(runs: Sequence[Run]) -> Element | None:
     return section(
         "Learning curves", tag("div", figures, class_="grid-of"), note=" ".join([note, *notes]), id_="learning"
     )
+
+
+def _without_first_steps(series: Sequence[Series]) -> tuple[float, float]:
+    """Returns the range of values that leaves room for all but the first steps, whose losses dwarf all others."""
+    later = [value for one in series for value in (one.y if one.style == "points" else one.y[len(one.y) // 20 :])]
+    return span(later, 0.06)
 
 
 def _steps(history: History) -> Iterator[float]:
@@ -176,7 +182,8 @@ def _gate_chart(gate: str, of: Mapping[str, Points]) -> Element:
 
 def gradient_conflict(runs: Sequence[Run]) -> Element | None:
     """Returns the cosines between the gradients of tasks over the steps, and how often they are against each other."""
-    figures, rows = [], []
+    figures: list[Element] = []
+    rows: list[list[Child]] = []
     for place, run in enumerate(runs):
         for pair, points in run.history.cosines.items():
             steps, values = thinned(points)
@@ -214,7 +221,7 @@ def times(runs: Sequence[Run]) -> Element | None:
             tag("span", class_=f"c{place % NUM_COLOURS}", style=f"flex: {time / total:.5f} 0 0", title=name)
             for place, (name, time) in enumerate(ordered)
         ]
-        rows = [
+        rows: list[list[Child]] = [
             [
                 tag("span", tag("span", class_=f"swatch c{place % NUM_COLOURS}"), name, class_="run"),
                 seconds_text(time),
