@@ -32,7 +32,7 @@ def train_with_history(folder: Path, *overrides: str) -> Path:
     trainer.run()
     weights = {"ctr": {"expert_0": 0.996, "expert_1": 0.004}, EVIL: {"expert_0": 0.5, "expert_1": 0.5}}
     told += [events.Gates(6, weights), events.Note(EVIL)]
-    lines = [json.dumps(event_record(event, lambda: 10.0 * place)) for place, event in enumerate(told)]
+    lines = [json.dumps({**event_record(event), "time": 10.0 * place}) for place, event in enumerate(told)]
     (model_dir / "history.jsonl").write_text("\n".join(lines) + "\n")
     return model_dir
 
@@ -79,8 +79,8 @@ def report(folder: Path, *arguments: object) -> Page:
 def test_all_parts_of_a_training(runs, tmp_path, capsys):
     page = report(tmp_path, runs[0], "--by", "item,price")
     assert page.headings == [
-        "Summary", "Metrics", "Learning curves", "Scores and labels", "Segments", "Gates", "Gradient conflict", "Network",
-        "Features", "Time", "Notes of the training", "Config",
+        "Summary", "Metrics", "Learning curves", "Scores and labels", "Segments", "Gates", "Gradient conflict",
+        "Network", "Features", "Time", "Notes of the training", "Config",
     ]  # fmt: skip
     assert (tmp_path / "r.html").stat().st_size < 1 << 20
     assert "Wrote" in capsys.readouterr().out

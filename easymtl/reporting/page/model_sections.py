@@ -19,6 +19,7 @@ from easymtl.scoring.importance import Importance
 
 _MUCH_MISSING = 0.95
 _OFTEN = 0.5
+_MOST_IMPORTANT = 40
 
 
 def summary(runs: Sequence[Run]) -> Element:
@@ -161,11 +162,14 @@ def _importance(run: Run) -> list[Child]:
 def _importance_table(ones: Sequence[Importance]) -> Element:
     low, high = span(number for one in ones for number in (one.loss, one.low, one.high, 0.0))
     rows: list[list[Child]] = []
-    for one in ones:
+    for one in ones[:_MOST_IMPORTANT]:
         interval = f"{number_text(one.low)} to {number_text(one.high)}" if math.isfinite(one.low) else ""
         drawn = whisker([(one.loss, one.low, one.high)], low, high, zero=True)
         rows.append([one.part, number_text(one.loss), tag("span", interval, class_="interval"), drawn])
-    return table(["permuted", "worse by", "95 %", ""], rows)
+    shown = table(["permuted", "worse by", "95 %", ""], rows)
+    left = len(ones) - len(rows)
+    rest = tag("p", f"{counted(left, 'feature')} with less are left out: easymtl importance tells all.", class_="note")
+    return tag("div", shown, rest if left > 0 else None)
 
 
 def _training_counts(run: Run) -> list[Child]:
