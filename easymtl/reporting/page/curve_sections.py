@@ -60,8 +60,9 @@ def _usable(one: Scored) -> tuple[np.ndarray, np.ndarray]:
     return one.labels[rows].astype(np.float64), scores[rows].astype(np.float64)
 
 
-def _label(run: str, text: str) -> str:
-    return f"{run}, {text}" if run else text
+def _label(run: str, text: str, number: float) -> str:
+    """Returns an entry of a legend: of several runs the title says what the number is."""
+    return f"{run}: {number_text(number)}" if run else f"{text} {number_text(number)}"
 
 
 def _of_event(found: Sequence[Labelled]) -> Element:
@@ -71,19 +72,22 @@ def _of_event(found: Sequence[Labelled]) -> Element:
         positive = labels > 0
         curve, precise = curves.roc(positive, scores), curves.precision_recall(positive, scores)
         if curve:
-            roc.append(Series(_label(run, f"area {number_text(curve.area)}"), [*curve.x], [*curve.y], place, "line"))
+            roc.append(Series(_label(run, "area", curve.area), [*curve.x], [*curve.y], place, "line"))
         if precise:
-            text = _label(run, f"average precision {number_text(precise.area)}")
+            text = _label(run, "average precision", precise.area)
             recall.append(Series(text, [*precise.x], [*precise.y], place, "line"))
         bins = curves.reliability(positive, scores)
-        text = _label(run, f"mean distance {number_text(curves.expected_calibration_error(bins))}")
+        text = _label(run, "mean distance", curves.expected_calibration_error(bins))
         reliable.append(Series(text, [*bins.score], [*bins.label], place, "points", [*bins.low], [*bins.high]))
         shares += _distributions(place if len(found) > 1 else 0, run, positive, scores)
+    of = (" and area", " and its average", " and mean distance") if found[0][1] else ("", " and recall", "")
     top = max(n for one in reliable for part in (one.x, one.y, one.high) for n in part) * 1.04
     figures = [
-        chart("ROC", roc, "false positive rate", "true positive rate", (0, 1), (0, 1), _DIAGONAL),
-        chart("Precision and recall", recall, "recall", "precision", (0, 1), (0, 1), ((0, base), (1, base))),
-        chart("Calibration", reliable, "mean score", "share of events", (0, top), (0, top), ((0, 0), (top, top))),
+        chart(f"ROC{of[0]}", roc, "false positive rate", "true positive rate", (0, 1), (0, 1), _DIAGONAL),
+        chart(f"Precision{of[1]}", recall, "recall", "precision", (0, 1), (0, 1), ((0, base), (1, base))),
+        chart(
+            f"Calibration{of[2]}", reliable, "mean score", "share of events", (0, top), (0, top), ((0, 0), (top, top))
+        ),
         chart("Scores", shares, "score", "share of the rows of a label"),
     ]
     return tag("div", figures, class_="grid-of")
@@ -98,7 +102,9 @@ def _distributions(place: int, run: str, positive: np.ndarray, scores: np.ndarra
         ("label 1", found.positive, place if run else place + 1, "steps" if not run else "line"),
     ):
         # The last edge ends the last bar.
-        result.append(Series(_label(run, text), edges, [*shares, shares[-1] if run else 0.0], colour, style))
+        result.append(
+            Series(f"{run}, {text}" if run else text, edges, [*shares, shares[-1] if run else 0.0], colour, style)
+        )
     return result
 
 

@@ -1,9 +1,10 @@
 """Graphs as drawings of boxes and arrows."""
 
 from collections.abc import Sequence
+from graphlib import CycleError
 
 from easymtl.reporting.page.elements import Element, tag
-from easymtl.reporting.page.layered import Edge, Node, place
+from easymtl.reporting.page.layered import Edge, Node, Placed, place
 
 _LETTER = 6.4
 _SMALL_LETTER = 5.5
@@ -29,8 +30,8 @@ def draw(title: str, nodes: Sequence[Node], edges: Sequence[Edge]) -> Element:
         nodes: the boxes.
         edges: the arrows; those of other kinds than "" are drawn on top.
     """
-    placed = place(nodes, edges)
-    ways = sorted(zip(edges, placed.ways), key=lambda one: bool(one[0].kind))
+    ways, placed = _placed(nodes, edges)
+    ways.sort(key=lambda one: bool(one[0].kind))
     width, height = placed.width, placed.height
     picture = tag(
         "svg",
@@ -43,6 +44,25 @@ def draw(title: str, nodes: Sequence[Node], edges: Sequence[Edge]) -> Element:
         role="img",
     )
     return tag("figure", tag("figcaption", tag("b", title)), picture, class_="drawing")
+
+
+def _placed(
+    nodes: Sequence[Node], edges: Sequence[Edge]
+) -> tuple[list[tuple[Edge, list[tuple[float, float]]]], Placed]:
+    """Returns the way of each edge, and places of boxes; where a funnel runs against relations, it points up."""
+    try:
+        placed = place(nodes, edges)
+        return list(zip(edges, placed.ways)), placed
+    except CycleError:
+        down = [edge for edge in edges if edge.kind != "funnel"]
+        placed = place(nodes, down)
+    heights = {node.key: node.height for node in nodes}
+    up = [edge for edge in edges if edge.kind == "funnel"]
+    ways = list(zip(down, placed.ways))
+    for edge in up:
+        (x, y), (to_x, to_y) = placed.centre[edge.source], placed.centre[edge.target]
+        ways.append((edge, [(x, y + heights[edge.source] / 2), (to_x, to_y - heights[edge.target] / 2)]))
+    return ways, placed
 
 
 def _box(node: Node, x: float, y: float) -> Element:

@@ -71,14 +71,14 @@ def is_better(metric: str, change: float) -> bool | None:
     return None if name in ("", "calibration") else (change < 0) == METRICS[name].is_error
 
 
-def interval_text(found: Estimate, sign: bool = False) -> Child:
-    """Returns a value with its interval behind it."""
+def interval_text(found: Estimate, sign: bool = False, verdict: Child = None) -> Child:
+    """Returns a value, what is to be said of it, and its interval."""
     if not math.isfinite(found.value):
         return tag("span", "not defined", class_="interval")
     value = f"{'+' if sign and found.value > 0 else ''}{number_text(found.value)}"
     if not math.isfinite(found.low):
         return value
-    return [value, tag("span", f"{number_text(found.low)} to {number_text(found.high)}", class_="interval")]
+    return [value, verdict, tag("span", f"{number_text(found.low)} to {number_text(found.high)}", class_="interval")]
 
 
 def metrics(runs: Sequence[Run]) -> Element | None:
@@ -128,7 +128,7 @@ def _difference(one: Found | None, other: Found | None) -> Child:
     verdict = None
     if found.is_apart_from_0 and better is not None:
         verdict = tag("span", " better" if better else " worse", class_="fine" if better else "alarm")
-    return [interval_text(found, sign=True), verdict]
+    return interval_text(found, sign=True, verdict=verdict)
 
 
 def _whisker(found: Sequence[Estimate]) -> Element:

@@ -17,6 +17,8 @@ from easymtl.tasks.ranker import Ranker
 
 _MOST_LINES = 9
 _TRUNK = "layers"
+_MIXTURE = "mmoe/expert_*"
+_MOST_EXPERTS = 8
 _OUTPUT = re.compile(r"(^|/)(dnn_output(_\*|_\d+)?|output)$")
 
 
@@ -31,22 +33,41 @@ def network_drawing(ranker: Ranker, pipeline: Pipeline) -> Element:
     towers = {task.name: [one for one in modules if _is_of(one.name, task.name)] for task in ranker.tasks}
     owned = {one.name for own in towers.values() for one in own}
     others = [one for one in modules if one.name not in owned and not _OUTPUT.search(one.name)]
-    is_graph = isinstance(ranker.model, OverBackbone)
-    shared = _summed([one for one in others if not (is_graph and one.name.startswith("backbone/"))], towers)
-    if shared:
-        nodes.append(box(_TRUNK, [view.model_name(pipeline), *shared], "layers"))
-        edges += [Edge(end, _TRUNK) for end in ends]
-        ends = [_TRUNK]
+    if isinstance(ranker.model, OverBackbone):
+        others = [one for one in others if not one.name.startswith("backbone/")]
+    ends = _shared(view.model_name(pipeline), others, list(towers), nodes, edges, ends)
     for task in ranker.tasks:
-        layers = [
-            " > ".join(map(str, one.widths)) for one in towers[task.name] if one.widths and not _OUTPUT.search(one.name)
-        ]
-        nodes.append(box(f"tower {task.name}", [task.name, *layers[:3]], "tower"))
+        own = [one for one in towers[task.name] if one.widths and not _OUTPUT.search(one.name)]
+        nodes.append(box(f"tower {task.name}", [task.name, *map(_widths, own[:3])], "tower"))
+        nodes.append(box(f"label {task.name}", [task.label, task.predicted], "label"))
         edges += [Edge(end, f"tower {task.name}") for end in ends]
-    nodes += [box(f"label {task.name}", [task.label, task.predicted], "label") for task in ranker.tasks]
-    edges += [Edge(f"tower {task.name}", f"label {task.name}") for task in ranker.tasks]
+        edges.append(Edge(f"tower {task.name}", f"label {task.name}"))
     edges += [Edge(f"tower {one}", f"tower {other}", kind) for one, other, kind in relations(pipeline)]
     return draw("Network", nodes, unique(edges))
+
+
+def _shared(
+    model: str, modules: Sequence[Module], tasks: Sequence[str], nodes: list[Node], edges: list[Edge], ends: list[str]
+) -> list[str]:
+    """Adds what tasks share: one box, and of a plain mixture a box for each expert; returns what the towers read."""
+    experts = next((one for one in modules if one.name == _MIXTURE and len(one.members) <= _MOST_EXPERTS), None)
+    rest = [one for one in modules if experts is None or not one.name.startswith("mmoe/")]
+    lines = _summed(rest, tasks)
+    if lines:
+        nodes.append(box(_TRUNK, [model, *lines], "layers"))
+        edges += [Edge(end, _TRUNK) for end in ends]
+        ends = [_TRUNK]
+    if experts is None:
+        return ends
+    nodes += [
+        box(f"expert {name}", [name.removeprefix("mmoe/"), _widths(experts)], "layers") for name in experts.members
+    ]
+    edges += [Edge(end, f"expert {name}") for name in experts.members for end in ends]
+    return [f"expert {name}" for name in experts.members]
+
+
+def _widths(module: Module) -> str:
+    return " > ".join(map(str, module.widths))
 
 
 def relations(pipeline: Pipeline) -> list[tuple[str, str, str]]:
@@ -93,7 +114,7 @@ def _summed(modules: Iterable[Module], tasks: Iterable[str]) -> list[str]:
     found: dict[tuple[str, str], int] = {}
     for one in modules:
         if one.widths:
-            key = (re.sub(r"\*(_\*)+", "*", changing.sub("*", one.name)), " > ".join(map(str, one.widths)))
+            key = (re.sub(r"\*(_\*)+", "*", changing.sub("*", one.name)), _widths(one))
             found[key] = found.get(key, 0) + len(one.members)
     lines = [f"{name}: {widths}{f' × {count}' if count > 1 else ''}" for (name, widths), count in found.items()]
     if len(lines) > _MOST_LINES:

@@ -68,3 +68,12 @@ def test_a_circle_is_refused_and_single_boxes_are_drawn():
         place([Node("a", ["a"]), Node("b", ["b"])], [Edge("a", "b"), Edge("b", "a")])
     assert place([], []).centre == {}
     assert len(draw("t", [box("a", ["a" * 99])], []).findall(".//rect")) == 1
+
+
+def test_a_funnel_against_a_relation_is_drawn_all_the_same():
+    edges = [Edge("a", "b", "relation"), Edge("b", "a", "funnel")]
+    found = draw("t", [box("a", ["a"]), box("b", ["b"])], edges)
+    assert sorted(one.get("class") for one in found.iter("path") if "edge" in one.get("class")) == [
+        "edge funnel",
+        "edge relation",
+    ]

@@ -64,5 +64,5 @@ def test_only_the_same_rows_are_compared():
 def test_values_without_interval_or_without_value():
     nan = float("nan")
     assert interval_text(Estimate(nan)).text == "not defined" and interval_text(Estimate(0.5)) == "0.50000"
-    value, span = interval_text(Estimate(0.5, 0.25, 0.75), sign=True)
+    value, _, span = interval_text(Estimate(0.5, 0.25, 0.75), sign=True)
     assert value == "+0.50000" and span.text == "0.25000 to 0.75000"
