@@ -80,7 +80,7 @@ def _of_event(found: Sequence[Labelled]) -> Element:
         text = _label(run, "mean distance", curves.expected_calibration_error(bins))
         reliable.append(Series(text, [*bins.score], [*bins.label], place, "points", [*bins.low], [*bins.high]))
         shares += _distributions(place if len(found) > 1 else 0, run, positive, scores)
-    of = (" and area", " and its average", " and mean distance") if found[0][1] else ("", " and recall", "")
+    of = (" and area", " and its average", " and distance") if found[0][1] else ("", " and recall", "")
     top = max(n for one in reliable for part in (one.x, one.y, one.high) for n in part) * 1.04
     figures = [
         chart(f"ROC{of[0]}", roc, "false positive rate", "true positive rate", (0, 1), (0, 1), _DIAGONAL),

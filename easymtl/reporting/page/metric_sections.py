@@ -101,7 +101,7 @@ def metrics(runs: Sequence[Run]) -> Element | None:
     if len(runs) > 1:
         headers += [*(f"{run.name} minus {runs[0].name}" for run in runs[1:]), ""]
     note = (
-        "With 95 % bootstrap intervals: rows, or groups of gauc, drawn again 200 times. They hold the chance of the "
+        "With 95 % bootstrap intervals: rows, or groups of gauc, are drawn again. They hold the chance of the "
         "evaluation rows, not that of another seed."
     )
     if len(runs) > 1:
