@@ -13,9 +13,9 @@ from easymtl.config import Config, load_config, view
 from easymtl.data.paths import expand
 from easymtl.errors import UserError
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.reporting.history import History, read_history
 from easymtl.reporting.page.elements import Element
 from easymtl.reporting.page.network_drawing import network_drawing, relation_drawing
+from easymtl.reporting.run_history import RunHistory, read_run_history
 from easymtl.scoring.evaluation import EvaluationResult, evaluate
 from easymtl.scoring.file_columns import declare_columns
 from easymtl.scoring.importance import Ranking, permutation_importance
@@ -82,13 +82,13 @@ class Run:
         importance: of the features; None where it was not measured.
         num_importance_rows: rows that it was measured on.
         problems: sentences on what is missing, and why.
-        feature_set: size of the model: dense parameters and those of tables.
+        sizes: trained numbers, by "dense" and "embedding".
     """
 
     name: str
     model_dir: str
     config: Config
-    history: History
+    history: RunHistory
     checkpoint: Checkpoint | None = None
     paths: str = ""
     evaluation: EvaluationResult | None = None
@@ -120,7 +120,7 @@ def read_runs(model_dirs: Sequence[str], wishes: Wishes, tell: Callable[[str], N
     for model_dir, name in zip(model_dirs, run_names(model_dirs)):
         tell(f"{model_dir}: history")
         config = load_run_config(model_dir)
-        run = Run(name, str(model_dir), config, read_history(model_dir))
+        run = Run(name, str(model_dir), config, read_run_history(model_dir))
         _score(run, wishes, tell)
         runs.append(run)
     return runs

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from easymtl.config import view
 from easymtl.reporting.formats import number_text, percent_text, seconds_text
-from easymtl.reporting.history import History, Points
 from easymtl.reporting.names import by_tower
 from easymtl.reporting.page.charts import NUM_COLOURS, Series, chart
 from easymtl.reporting.page.elements import Child, Element, section, table, tag
 from easymtl.reporting.page.scales import span
+from easymtl.reporting.run_history import Points, RunHistory
 from easymtl.reporting.runs import Run
 
 DEAD_SHARE = 0.01
@@ -51,12 +51,12 @@ def _without_first_steps(series: Sequence[Series]) -> tuple[float, float]:
     return span(later, 0.06)
 
 
-def _steps(history: History) -> Iterator[float]:
+def _steps(history: RunHistory) -> Iterator[float]:
     yield from (one.step for one in history.evaluations)
     yield from (step for points in history.losses.values() for step in points)
 
 
-def _why_short(history: History) -> str:
+def _why_short(history: RunHistory) -> str:
     return "no history.jsonl is in its model_dir, so only evaluations that its checkpoints know are shown."
 
 

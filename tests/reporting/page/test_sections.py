@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from easymtl.protos.eval_pb2 import EvalMetrics
-from easymtl.reporting.history import History
 from easymtl.reporting.page.metric_sections import Found, compared, interval_text, is_better
 from easymtl.reporting.page.training_sections import dead_experts, smoothed, thinned
+from easymtl.reporting.run_history import RunHistory
 from easymtl.scoring.bootstrap import Estimate
 from easymtl.tasks.metrics import MetricInputs, build_metrics
 
@@ -26,7 +26,7 @@ def test_a_running_mean_lags_behind_nothing():
 
 
 def test_dead_experts_are_those_of_the_last_look():
-    history = History(gates={"ctr": {"a": {1: 0.5, 2: 0.995}, "b": {1: 0.5, 2: 0.005}, "c": {2: 0.01}}})
+    history = RunHistory(gates={"ctr": {"a": {1: 0.5, 2: 0.995}, "b": {1: 0.5, 2: 0.005}, "c": {2: 0.01}}})
     assert dead_experts(history.gates) == [("ctr", "b")]
 
 

@@ -33,7 +33,7 @@ class Evaluated:
 
 
 @dataclass
-class History:
+class RunHistory:
     """A training as its events tell it.
 
     Attributes:
@@ -65,7 +65,7 @@ class History:
     num_broken: int = 0
 
 
-def read_history(model_dir: str | Path) -> History:
+def read_run_history(model_dir: str | Path) -> RunHistory:
     """Returns the history of a model_dir; of one without that file what its checkpoints and last evaluation tell.
 
     Lines that are no event, such as the last one of a training that was killed, are counted and left out.
@@ -75,7 +75,7 @@ def read_history(model_dir: str | Path) -> History:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return _of_checkpoints(Path(model_dir))
-    history = History()
+    history = RunHistory()
     records = list(_records(lines, history))
     for record in records:
         _TAKEN.get(record["event"], lambda history, record: None)(history, record)
@@ -84,7 +84,7 @@ def read_history(model_dir: str | Path) -> History:
     return history
 
 
-def _records(lines: Iterable[str], history: History) -> Iterator[Mapping[str, Any]]:
+def _records(lines: Iterable[str], history: RunHistory) -> Iterator[Mapping[str, Any]]:
     for line in filter(str.strip, lines):
         try:
             record = json.loads(line)
@@ -107,12 +107,12 @@ def _numbers(value: object) -> dict[str, float]:
     return {str(key): number for key, one in pairs if math.isfinite(number := _number(one))}
 
 
-def _take_started(history: History, record: Mapping[str, Any]) -> None:
+def _take_started(history: RunHistory, record: Mapping[str, Any]) -> None:
     history.parameters = _numbers(record.get("num_parameters"))
     history.precision = str(record.get("precision", ""))
 
 
-def _take_losses(history: History, record: Mapping[str, Any]) -> None:
+def _take_losses(history: RunHistory, record: Mapping[str, Any]) -> None:
     step = _number(record.get("step"))
     if math.isnan(step):
         return
@@ -123,14 +123,14 @@ def _take_losses(history: History, record: Mapping[str, Any]) -> None:
             points[step] = value
 
 
-def _take_conflict(history: History, record: Mapping[str, Any]) -> None:
+def _take_conflict(history: RunHistory, record: Mapping[str, Any]) -> None:
     step = _number(record.get("step"))
     if math.isfinite(step):
         for pair, value in _numbers(record.get("cosines")).items():
             history.cosines.setdefault(pair, {})[step] = value
 
 
-def _take_gates(history: History, record: Mapping[str, Any]) -> None:
+def _take_gates(history: RunHistory, record: Mapping[str, Any]) -> None:
     step, weights = _number(record.get("step")), record.get("weights")
     if math.isfinite(step) and isinstance(weights, dict):
         for gate, experts in weights.items():
@@ -138,7 +138,7 @@ def _take_gates(history: History, record: Mapping[str, Any]) -> None:
                 history.gates.setdefault(gate, {}).setdefault(expert, {})[step] = value
 
 
-def _take_evaluated(history: History, record: Mapping[str, Any]) -> None:
+def _take_evaluated(history: RunHistory, record: Mapping[str, Any]) -> None:
     step, rows = _number(record.get("step")), _number(record.get("num_examples"))
     if math.isfinite(step):
         count = int(rows) if math.isfinite(rows) else 0
@@ -146,7 +146,7 @@ def _take_evaluated(history: History, record: Mapping[str, Any]) -> None:
         history.evaluations = [one for one in history.evaluations if one.step != found.step] + [found]
 
 
-def _take_note(history: History, record: Mapping[str, Any]) -> None:
+def _take_note(history: RunHistory, record: Mapping[str, Any]) -> None:
     text = record.get("text")
     if isinstance(text, str) and text not in history.notes:
         history.notes.append(text)
@@ -187,8 +187,8 @@ def phase_seconds(records: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     return {name: time for name, time in seconds.items() if time > 0}
 
 
-def _of_checkpoints(model_dir: Path) -> History:
-    history = History(is_recorded=False)
+def _of_checkpoints(model_dir: Path) -> RunHistory:
+    history = RunHistory(is_recorded=False)
     for checkpoint in CheckpointFolder(model_dir).all():
         try:
             state = checkpoint.state()

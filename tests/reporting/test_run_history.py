@@ -5,7 +5,7 @@ import json
 import pytest
 
 from easymtl.reporting.event_records import event_record
-from easymtl.reporting.history import phase_seconds, read_history
+from easymtl.reporting.run_history import phase_seconds, read_run_history
 from easymtl.training import events
 
 EVENTS = [
@@ -27,7 +27,7 @@ def write(folder, records, more=""):
 
 def test_events_come_back(tmp_path):
     write(tmp_path, [event_record(one) for one in EVENTS])
-    found = read_history(tmp_path)
+    found = read_run_history(tmp_path)
     assert found.losses == {"a_loss_ctr": {10: 0.5, 20: 0.25}, "loss": {10: 0.75}}, "what is not finite is left out"
     assert found.cosines == {"ctr/cvr": {10: -0.5}} and found.gates["ctr"]["expert_1"] == {10: 0.005}
     (evaluation,) = found.evaluations
@@ -47,7 +47,7 @@ def test_a_second_evaluation_of_a_step_takes_the_place_of_the_first(tmp_path):
         event_record(events.Evaluated(step, {"auc": value}, 5, 1.0)) for step, value in ((8, 0.5), (4, 0.25), (8, 0.75))
     ]
     write(tmp_path, records)
-    assert [(one.step, one.metrics["auc"]) for one in read_history(tmp_path).evaluations] == [(4, 0.25), (8, 0.75)]
+    assert [(one.step, one.metrics["auc"]) for one in read_run_history(tmp_path).evaluations] == [(4, 0.25), (8, 0.75)]
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_second_evaluation_of_a_step_takes_the_place_of_the_first(tmp_path):
 )
 def test_lines_that_are_no_events_are_counted_and_left_out(tmp_path, line):
     write(tmp_path, [event_record(EVENTS[1])], line)
-    found = read_history(tmp_path)
+    found = read_run_history(tmp_path)
     assert found.num_broken == 1 and found.losses["loss"] == {10: 0.75}
 
 
@@ -88,12 +88,12 @@ def test_lines_that_are_no_events_are_counted_and_left_out(tmp_path, line):
 )
 def test_values_of_other_types_are_left_out(tmp_path, record):
     write(tmp_path, [record])
-    found = read_history(tmp_path)
+    found = read_run_history(tmp_path)
     assert not (found.losses or found.gates or found.evaluations or found.cosines or found.notes or found.seconds)
 
 
 def test_without_a_file_checkpoints_tell_the_evaluations(tmp_path):
-    found = read_history(tmp_path)
+    found = read_run_history(tmp_path)
     assert not found.is_recorded and not found.evaluations and not found.losses
 
 
