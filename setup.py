@@ -153,6 +153,7 @@ setup(
     package_data={
         "easymtl": ["py.typed"],
         "easymtl.convert": ["*.tsv"],
+        "easymtl.reporting.page": ["style.css"],
         "easymtl.server": ["page.html"],
         "easymtl.ways": ["client.c"],
     },

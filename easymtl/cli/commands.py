@@ -40,8 +40,9 @@ def build_parser() -> Parser:
     parser.add_argument("--version", action=ShowVersions, help="show the versions that matter, and exit")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND", parser_class=Parser)
     scoring = (_add_train, _add_eval, _add_export, _add_predict, _add_importance)
+    seeing = (_add_report, _add_board, _add_compare, _add_verify, _add_serve)
     around = (_add_synth, _add_import, _add_convert, _add_doctor, _add_completion)
-    for add in (_add_init, *scoring, _add_compare, _add_board, _add_serve, _add_verify, _add_check, *around):
+    for add in (_add_init, _add_check, *scoring, *seeing, *around):
         add(verbs)
     parser.verbs = verbs.choices
     return parser
@@ -258,6 +259,35 @@ def _add_compare(verbs) -> None:
     )
     parser.add_argument(
         "--output", type=path, metavar="FILE", help="the result as JSON; default: compare.json in --work_dir"
+    )
+
+
+def _add_report(verbs) -> None:
+    parser = add_verb(
+        verbs, "report", "Write a page about a training, or about several side by side.", takes_config=False
+    )
+    parser.add_argument(
+        "model_dirs",
+        nargs="+",
+        type=path,
+        metavar="MODEL_DIR",
+        help="the folder of a training; others are compared with the first",
+    )
+    parser.add_argument("--out", type=path, default="report.html", metavar="FILE", help="default: report.html")
+    add_checkpoint(parser)
+    parser.add_argument(
+        "--input", type=path, metavar="PATHS", help="data to score; default: the eval input of each config"
+    )
+    parser.add_argument("--by", type=names, metavar="A,B", help="also tell the metrics by the values of these columns")
+    parser.add_argument(
+        "--rows", type=whole_number, default=200_000, metavar="N", help="the first N rows; default: 200000; 0 is all"
+    )
+    parser.add_argument(
+        "--importance_rows",
+        type=whole_number,
+        default=5_000,
+        metavar="N",
+        help="rows for the importance of features; default: 5000; 0 leaves it out",
     )
 
 

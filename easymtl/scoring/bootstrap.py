@@ -13,9 +13,12 @@ from easymtl.tasks.metrics import Metric, MetricInputs, UndefinedMetric
 
 TIMES = 200
 """Resamples of metrics that are computed on many of them at once."""
+FEWER_TIMES = 100
+"""Resamples of very many rows, whose intervals are narrow whatever the number."""
 SLOW_TIMES = 40
 """Resamples of other metrics, which are computed one by one."""
 _LARGEST = 1 << 22
+_MANY_ROWS = 1 << 18
 _NORMAL = 1.959964
 
 
@@ -81,7 +84,7 @@ def interval(value: float, found: np.ndarray) -> tuple[float, float]:
     defined = found[np.isfinite(found)]
     if len(defined) < 2:
         return math.nan, math.nan
-    if len(defined) < TIMES // 2:
+    if len(defined) <= SLOW_TIMES:
         half = _NORMAL * float(np.std(defined, ddof=1))
         return value - half, value + half
     low, high = np.quantile(defined, (0.025, 0.975))
@@ -94,10 +97,10 @@ def replicates(metric: Metric, inputs: MetricInputs, seed: int = 0) -> np.ndarra
     if compute is metrics.group_auc:
         return _group_aucs(inputs, seed)
     if compute in _AT_ONCE:
+        of_resamples, num_rows = _AT_ONCE[compute](inputs), len(inputs.labels)
+        times = TIMES if num_rows <= _MANY_ROWS else FEWER_TIMES
         with np.errstate(invalid="ignore", divide="ignore"):
-            parts = [
-                _AT_ONCE[compute](inputs, _weights(inputs, drawn)) for drawn in counts(len(inputs.labels), seed=seed)
-            ]
+            parts = [of_resamples(_weights(inputs, drawn)) for drawn in counts(num_rows, times, seed)]
         return np.concatenate(parts)
     drawn = (row for part in counts(len(inputs.labels), SLOW_TIMES, seed) for row in part)
     return np.array([_one(compute, inputs, row) for row in drawn])
@@ -146,54 +149,69 @@ class _Many:
         return (self.weights @ np.asarray(values, np.float64)) / self.weights.sum(axis=1)
 
 
-def _of_means(compute: Callable[[MetricInputs], float]) -> Callable[[MetricInputs, np.ndarray], np.ndarray]:
-    return lambda inputs, weights: cast(np.ndarray, compute(cast(MetricInputs, _Many(inputs, weights))))
+OfResamples = Callable[[np.ndarray], np.ndarray]
+"""Weights of rows `[b, n]` to the metric of each resample `[b]`."""
 
 
-def _root_mean_squared_errors(inputs: MetricInputs, weights: np.ndarray) -> np.ndarray:
-    return np.sqrt(_Many(inputs, weights).mean(np.square(inputs.predictions - inputs.labels)))
+def _of_means(compute: Callable[[MetricInputs], float]) -> Callable[[MetricInputs], OfResamples]:
+    def prepare(inputs: MetricInputs) -> OfResamples:
+        return lambda weights: cast(np.ndarray, compute(cast(MetricInputs, _Many(inputs, weights))))
+
+    return prepare
 
 
-def _calibrations(inputs: MetricInputs, weights: np.ndarray) -> np.ndarray:
-    many = _Many(inputs, weights)
-    return many.mean(inputs.predictions) / many.mean(inputs.labels)
+def _root_mean_squared_errors(inputs: MetricInputs) -> OfResamples:
+    errors = np.square(inputs.predictions - inputs.labels)
+    return lambda weights: np.sqrt(_Many(inputs, weights).mean(errors))
 
 
-def _normalized_entropies(inputs: MetricInputs, weights: np.ndarray) -> np.ndarray:
-    many = _Many(inputs, weights)
-    rate = many.mean(inputs.labels)
-    return _of_means(metrics.log_loss)(inputs, weights) / -(rate * np.log(rate) + (1 - rate) * np.log1p(-rate))
+def _calibrations(inputs: MetricInputs) -> OfResamples:
+    return lambda weights: (weights @ inputs.predictions) / (weights @ inputs.labels)
 
 
-def _hits(inputs: MetricInputs, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the weights `[b, thresholds]` of positive and of negative rows at each score, the largest first."""
-    order = np.argsort(-inputs.predictions, kind="stable")
-    scores = inputs.predictions[order]
-    starts = np.flatnonzero(np.append(True, scores[1:] != scores[:-1]))
-    positive, drawn = inputs.positive[order], weights[:, order]
-    return (
-        np.add.reduceat(np.where(positive, drawn, 0.0), starts, axis=1),
-        np.add.reduceat(np.where(positive, 0.0, drawn), starts, axis=1),
-    )
+def _normalized_entropies(inputs: MetricInputs) -> OfResamples:
+    log_losses = _of_means(metrics.log_loss)(inputs)
+
+    def of_resamples(weights: np.ndarray) -> np.ndarray:
+        rate = _Many(inputs, weights).mean(inputs.labels)
+        return log_losses(weights) / -(rate * np.log(rate) + (1 - rate) * np.log1p(-rate))
+
+    return of_resamples
 
 
-def _aucs(inputs: MetricInputs, weights: np.ndarray) -> np.ndarray:
-    positives, negatives = _hits(inputs, weights)
+def _by_threshold(compute: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Callable[[MetricInputs], OfResamples]:
+    """Returns a metric by the weights `[b, thresholds]` of positive and negative rows at each score, from the top."""
+
+    def prepare(inputs: MetricInputs) -> OfResamples:
+        order = np.argsort(-inputs.predictions, kind="stable")
+        scores = inputs.predictions[order]
+        starts = np.flatnonzero(np.append(True, scores[1:] != scores[:-1]))
+        positive = inputs.positive[order].astype(np.float64)
+
+        def of_resamples(weights: np.ndarray) -> np.ndarray:
+            drawn = weights[:, order]
+            positives = np.add.reduceat(drawn * positive, starts, axis=1)
+            return compute(positives, np.add.reduceat(drawn, starts, axis=1) - positives)
+
+        return of_resamples
+
+    return prepare
+
+
+def _aucs(positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
     above = np.cumsum(positives, axis=1) - positives
     ordered = np.sum(negatives * (above + positives / 2), axis=1)
     return ordered / (positives.sum(axis=1) * negatives.sum(axis=1))
 
 
-def _average_precisions(inputs: MetricInputs, weights: np.ndarray) -> np.ndarray:
-    positives, negatives = _hits(inputs, weights)
+def _average_precisions(positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
     found = np.cumsum(positives, axis=1)
     taken = found + np.cumsum(negatives, axis=1)
     precision = np.divide(found, taken, out=np.zeros_like(found), where=taken > 0)
     return np.sum(positives * precision, axis=1) / found[:, -1]
 
 
-def _largest_f1s(inputs: MetricInputs, weights: np.ndarray) -> np.ndarray:
-    positives, negatives = _hits(inputs, weights)
+def _largest_f1s(positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
     found = np.cumsum(positives, axis=1)
     return np.max(2 * found / (found + np.cumsum(negatives, axis=1) + found[:, -1:]), axis=1)
 
@@ -208,12 +226,12 @@ _MEANS = (
     metrics.mean_absolute_error,
     metrics.log_loss,
 )
-_AT_ONCE: dict[Callable[[MetricInputs], float], Callable[[MetricInputs, np.ndarray], np.ndarray]] = {
+_AT_ONCE: dict[Callable[[MetricInputs], float], Callable[[MetricInputs], OfResamples]] = {
     **{compute: _of_means(compute) for compute in _MEANS},
     metrics.root_mean_squared_error: _root_mean_squared_errors,
     metrics.calibration: _calibrations,
     metrics.normalized_entropy: _normalized_entropies,
-    metrics.auc: _aucs,
-    metrics.pr_auc: _average_precisions,
-    metrics.max_f1: _largest_f1s,
+    metrics.auc: _by_threshold(_aucs),
+    metrics.pr_auc: _by_threshold(_average_precisions),
+    metrics.max_f1: _by_threshold(_largest_f1s),
 }

@@ -73,7 +73,8 @@ def roc(positive: np.ndarray, scores: np.ndarray) -> Curve | None:
         return None
     true, false = (np.append(0.0, part) for part in _steps(positive, scores))
     x, y = false / false[-1], true / true[-1]
-    return Curve(*_thinned(x, y), float(np.sum(np.diff(x) * (y[1:] + y[:-1]) / 2)))
+    x_shown, y_shown = _thinned(x, y)
+    return Curve(x_shown, y_shown, float(np.sum(np.diff(x) * (y[1:] + y[:-1]) / 2)))
 
 
 def precision_recall(positive: np.ndarray, scores: np.ndarray) -> Curve | None:
@@ -88,7 +89,8 @@ def precision_recall(positive: np.ndarray, scores: np.ndarray) -> Curve | None:
     true, false = _steps(positive, scores)
     recall, precision = true / true[-1], true / (true + false)
     area = float(np.sum(np.diff(np.append(0.0, recall)) * precision))
-    return Curve(*_thinned(np.append(0.0, recall), np.append(precision[0], precision)), area)
+    x, y = _thinned(np.append(0.0, recall), np.append(precision[0], precision))
+    return Curve(x, y, area)
 
 
 def _cuts(scores: np.ndarray, num_bins: int) -> list[np.ndarray]:
@@ -125,8 +127,8 @@ def predicted_and_actual(labels: np.ndarray, predictions: np.ndarray, num_bins: 
     parts = _cuts(predictions, num_bins)
     low, high = (np.array([np.quantile(labels[part], q) for part in parts]) for q in (0.1, 0.9))
     count = np.array([len(part) for part in parts], np.float64)
-    means = [np.array([column[part].mean() for part in parts]) for column in (predictions, labels)]
-    return Bins(*means, low, high, count)
+    score, label = (np.array([column[part].mean() for part in parts]) for column in (predictions, labels))
+    return Bins(score, label, low, high, count)
 
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)

@@ -36,10 +36,10 @@ def declare_columns(pipeline: Pipeline, paths: str, columns: Sequence[str], opti
     known = [*declared, *(name for name in found if has_names and name not in declared)]
     for name in further:
         if name not in known:
-            where = "the files have" if has_names else "files without a header have no other"
+            others = "" if has_names else " Files that do not name their columns have no others."
             raise UserError(
-                f'{option}: "{name}" is neither in data_config.input_fields nor among the columns that {where} '
-                f"({quoted(known)}).{did_you_mean(name, known)}"
+                f'{option}: "{name}" is neither in data_config.input_fields nor a column of the files: there are '
+                f"{quoted(known)}.{others}{did_you_mean(name, known)}"
             )
     wider = Pipeline()
     wider.CopyFrom(pipeline)

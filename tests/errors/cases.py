@@ -150,7 +150,7 @@ _COMMANDS = [
         "A flag of another command",
         "train --pipeline_config x.config --checkpoint best",
         "easymtl train: unknown argument --checkpoint",
-        'It is a flag of "eval", "export", "predict", "importance", "compare", "verify".',
+        'It is a flag of "eval", "export", "predict", "importance", "report", "compare", "verify".',
     ),
     command("The config is not named", "train", "easymtl train:", "name a config: easymtl train CONFIG, or"),
     command(
@@ -1891,6 +1891,45 @@ _MODELS = [
         "TensorBoard at an address of another machine",
         "board model --host 192.0.2.1 --port 0",
         "--host 192.0.2.1 --port 0: cannot be served at",
+    ),
+    with_model(
+        "Metrics by a column that is not there",
+        "eval --pipeline_config x.config --by users",
+        '--by: "users" is neither in data_config.input_fields nor',
+        "Files that do not name their columns have no others.",
+        'Did you mean "user"?',
+    ),
+    with_model(
+        "No rows of which the losses are kept",
+        "eval --pipeline_config x.config --errors 0",
+        "--errors: 0 is too small; the least is 1.",
+    ),
+    with_model(
+        "A file for losses that nothing is written to",
+        "eval --pipeline_config x.config --errors_output worst.parquet",
+        "--errors_output says where --errors N writes, which is not there. Add it: --errors 100.",
+    ),
+    with_model(
+        "The rows with the largest losses in a file that is none of Parquet",
+        "eval --pipeline_config x.config --errors 5 --errors_output worst.csv",
+        '--errors_output: worst.csv has to end in ".parquet".',
+    ),
+    with_model(
+        "A report about a folder that is none of a training",
+        "report models",
+        "models: there is no pipeline.config in it, which a training writes. Name the model_dir of a training.",
+        needs_model=False,
+    ),
+    with_model(
+        "A report in a file that no browser opens",
+        "report model --out report.pdf",
+        '--out: report.pdf has to end in ".html".',
+    ),
+    with_model(
+        "A report by a column that is not there",
+        "report model --by prize",
+        '--by: "prize" is neither in data_config.input_fields nor',
+        'Did you mean "price"?',
     ),
     with_model(
         "Importance by a metric that no tower has",

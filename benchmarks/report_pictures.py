@@ -1,0 +1,131 @@
+"""The pictures of `docs/guides/report.md`: a report in a real browser, light, dark, narrow.
+
+    python -m benchmarks.report_pictures                     # trains two sample configs for it, some minutes
+    python -m benchmarks.report_pictures MODEL_DIR ... [--by A,B] [--input PATHS] [--out docs/images]
+
+Needs playwright and Chromium (Debian: apt-get install chromium). Pictures are kept small: few colours, and no more
+than what is told of. A page that is wider than the window, or says something to the console, is an error.
+"""
+
+import argparse
+import io
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.accuracy import train
+from benchmarks.sample_data import ROOT, data_overrides
+from easymtl.reporting.report import write_report
+from easymtl.reporting.runs import Wishes
+
+IMAGES = ROOT / "docs" / "images"
+_NAMES = ("dbmtl_on_livestream", "pepnet_on_livestream")
+_ROWS, _EVAL_ROWS = 200_000, 40_000
+_OFTEN = (
+    "train_config.num_steps=380",
+    "train_config.save_checkpoints_steps=60",
+    "train_config.log_step_count_steps=5",
+    "train_config.log_gradient_conflict_every=10",
+)
+_FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync")
+_COLOURS = 48
+
+
+class Picture(NamedTuple):
+    """A part of the page.
+
+    Attributes:
+        name: of the file.
+        part: `id` of the section that it begins with.
+        width: of the window, in pixels.
+        height: of the picture.
+        scheme: `light` or `dark`.
+    """
+
+    name: str
+    part: str
+    width: int
+    height: int
+    scheme: str
+
+
+PICTURES = (
+    Picture("report_metrics.png", "metrics", 1100, 820, "light"),
+    Picture("report_curves.png", "curves", 1400, 800, "dark"),
+    Picture("report_network.png", "network", 900, 760, "light"),
+    Picture("report_phone.png", "learning", 360, 720, "light"),
+)
+
+
+def make_runs(folder: Path) -> list[str]:
+    """Trains the sample configs, short and often looked at, and returns their folders."""
+    runs = []
+    for name in _NAMES:
+        print(f"training {name}", flush=True)
+        train(name, [*data_overrides(name, _ROWS, _EVAL_ROWS, folder / "data"), *_OFTEN], folder / name)
+        runs.append(str(folder / name))
+    return runs
+
+
+def take(page: Path, out: Path, pictures: Sequence[Picture] = PICTURES) -> None:
+    """Takes the pictures of a page.
+
+    Raises:
+        SystemExit: there is no browser, or the page is not as it should be.
+    """
+    from playwright.sync_api import sync_playwright
+
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        sys.exit("There is no Chromium (Debian: apt-get install chromium).")
+    out.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(_FLAGS))
+        for one in pictures:
+            tab = browser.new_page(viewport={"width": one.width, "height": one.height}, color_scheme=one.scheme)
+            said: list[str] = []
+            tab.on("console", lambda message, said=said: said.append(message.text))
+            tab.goto(page.as_uri())
+            wide = tab.evaluate("document.documentElement.scrollWidth")
+            if said or wide > one.width:
+                sys.exit(f"{one.name}: the page is {wide} pixels wide in {one.width}, and says {said}.")
+            _save(_cut(tab, one), out / one.name)
+            tab.close()
+        browser.close()
+
+
+def _cut(tab: Any, one: Picture) -> bytes:
+    top = tab.evaluate("id => document.getElementById(id).getBoundingClientRect().top + scrollY", one.part)
+    clip = {"x": 0, "y": top, "width": one.width, "height": one.height}
+    return tab.screenshot(full_page=True, clip=clip)
+
+
+def _save(picture: bytes, path: Path) -> None:
+    """Writes a picture in few colours."""
+    from PIL import Image
+
+    Image.open(io.BytesIO(picture)).convert("RGB").quantize(_COLOURS).save(path, optimize=True)
+    print(f"{path}: {path.stat().st_size / 1024:.0f} KiB")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Makes the report and its pictures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model_dirs", nargs="*", metavar="MODEL_DIR", help="trainings; default: two are made")
+    parser.add_argument("--by", default="room_type", help="columns of the segments")
+    parser.add_argument("--input", help="evaluation data; default: those of each config")
+    parser.add_argument("--out", type=Path, default=IMAGES, help="folder of the pictures")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        runs = options.model_dirs or make_runs(Path(folder))
+        wishes = Wishes(input=options.input, by=options.by.split(","))
+        page = Path(folder) / "report.html"
+        write_report(runs, page, wishes, lambda text: None)
+        take(page, options.out)
+
+
+if __name__ == "__main__":
+    main()

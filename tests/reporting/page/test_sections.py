@@ -1,0 +1,68 @@
+"""Parts of a page on what a training has written down."""
+
+import numpy as np
+import pytest
+
+from easymtl.protos.eval_pb2 import EvalMetrics
+from easymtl.reporting.page.metric_sections import Found, compared, interval_text, is_better
+from easymtl.reporting.page.training_sections import dead_experts, smoothed, thinned
+from easymtl.reporting.run_history import RunHistory
+from easymtl.scoring.bootstrap import Estimate
+from easymtl.tasks.metrics import MetricInputs, build_metrics
+
+
+def test_points_are_thinned_to_means_of_neighbours():
+    steps, values = thinned({float(step): 2.0 * step for step in range(1000)})
+    assert len(steps) == 200 and steps[0] == 2 and values[0] == 4 and values[-1] == 2 * 997
+    assert thinned({}) == ([], []) and thinned({3.0: 1.0}) == ([3.0], [1.0])
+
+
+def test_a_running_mean_lags_behind_nothing():
+    line = [float(step) for step in range(160)]
+    assert smoothed(line) == pytest.approx(line), "a line stays where it is"
+    noise = np.random.default_rng(0).normal(size=160)
+    assert np.std(smoothed([*noise])) < 0.5 * np.std(noise)
+    assert smoothed([1.0, 5.0]) == [1.0, 5.0] and smoothed([]) == []
+
+
+def test_dead_experts_are_those_of_the_last_look():
+    history = RunHistory(gates={"ctr": {"a": {1: 0.5, 2: 0.995}, "b": {1: 0.5, 2: 0.005}, "c": {2: 0.01}}})
+    assert dead_experts(history.gates) == [("ctr", "b")]
+
+
+@pytest.mark.parametrize(
+    ("metric", "change", "better"),
+    [
+        ("auc", 0.1, True),
+        ("weighted_auc", -0.1, False),
+        ("log_loss", -0.1, True),
+        ("mean_squared_error", 0.1, False),
+        ("gauc_2", 0.1, True),
+        ("calibration", 0.1, None),
+        ("of_another_package", 0.1, None),
+    ],
+)
+def test_what_is_better(metric, change, better):
+    assert is_better(metric, change) is better
+
+
+def found(labels, predictions) -> Found:
+    entry = EvalMetrics()
+    entry.mean_squared_error.SetInParent()
+    (metric,) = build_metrics([entry], "value", 1, "t")
+    inputs = MetricInputs(np.array(labels), np.array(predictions), None, None, metric.parameters)
+    return Found("t", "mean_squared_error_t", metric, inputs, np.array(labels), Estimate(0.0))
+
+
+def test_only_the_same_rows_are_compared():
+    one = found([1.0, 2.0, 3.0], [1.0, 2.0, 3.0])
+    assert compared(one, found([1.0, 2.0, 3.0], [2.0, 3.0, 4.0])) == Estimate(1.0, 1.0, 1.0)
+    assert compared(one, found([1.0, 2.0, 4.0], [2.0, 3.0, 4.0])) is None
+    assert compared(one, found([1.0, 2.0], [2.0, 3.0])) is None
+
+
+def test_values_without_interval_or_without_value():
+    nan = float("nan")
+    assert interval_text(Estimate(nan)).text == "not defined" and interval_text(Estimate(0.5)) == "0.50000"
+    value, _, span = interval_text(Estimate(0.5, 0.25, 0.75), sign=True)
+    assert value == "+0.50000" and span.text == "0.25000 to 0.75000"
