@@ -376,7 +376,7 @@ def _add_init(verbs) -> None:
     parser.add_argument("--model", metavar="NAME", help="mmoe (default), dbmtl, ple, ...: an architecture")
     parser.add_argument("--out", type=path, metavar="FILE", help="the config; default: a name made of that of the data")
     parser.add_argument(
-        "--eval", type=path, metavar="DATA", help="rows to judge by; default: a tenth of the rows is kept for that"
+        "--eval", type=path, metavar="DATA", help="rows to judge by; default: a part of the rows is kept for that"
     )
     parser.add_argument("--preset", default="small", metavar="SIZE", help="small (default), or strong: wider, longer")
     parser.add_argument(

@@ -19,7 +19,8 @@ from easymtl.drafting.table import Progress, Table
 from easymtl.drafting.tally import hashes
 from easymtl.errors import UserError
 
-_SHARE = 0.1
+# A tenth of few rows, a twentieth of many: what is judged by is not learnt from.
+_SHARES = ((20_000, 0.05, "twentieth"), (0, 0.1, "tenth"))
 _SALT = np.uint64(0x5DEECE66D)
 
 
@@ -31,38 +32,41 @@ class Split:
         column: by whose values; empty by the number of the row.
         border: the first time that is judged on; None where values are drawn.
         reason: for people.
+        share: of the rows, or users, to judge by.
     """
 
     column: str
     border: float | str | None
     reason: str
+    share: float = 0.1
 
 
 def choose_split(profile: Profile, roles: Roles) -> Split:
-    """Returns how to divide rows: the last tenth of the time, else a tenth of the users, else of the rows."""
+    """Returns how to divide rows: by the last part of the time, else by users, else by rows."""
+    _, share, word = next(one for one in _SHARES if profile.num_rows >= one[0])
     if roles.time:
-        border = _late(profile, profile.columns[roles.time])
+        border = _late(profile, profile.columns[roles.time], share)
         if border is not None:
-            return Split(roles.time, border, f'the last tenth by "{roles.time}"')
+            return Split(roles.time, border, f'the last {word} by "{roles.time}"', share)
     if roles.user and rows_per(profile.columns[roles.user]) >= 1.5 and profile.columns[roles.user].num_distinct >= 50:
-        return Split(roles.user, None, f'a tenth of the users, by "{roles.user}"')
-    return Split("", None, "a tenth of the rows, drawn by their number")
+        return Split(roles.user, None, f'a {word} of the users, by "{roles.user}"', share)
+    return Split("", None, f"a {word} of the rows, drawn by their number", share)
 
 
-def _late(profile: Profile, column: ColumnProfile) -> float | str | None:
-    """Returns the time from which on a tenth of the rows lie, None where all lie at one time."""
+def _late(profile: Profile, column: ColumnProfile, share: float) -> float | str | None:
+    """Returns the time from which on a share of the rows lies, None where all lie at one time."""
     values = profile.sample[column.name].combine_chunks().drop_null()
     ordered = sorted(values.to_pylist())
     if not ordered or ordered[0] == ordered[-1]:
         return None
-    border = ordered[int((1 - _SHARE) * (len(ordered) - 1))]
+    border = ordered[int((1 - share) * (len(ordered) - 1))]
     # A day that many rows share begins the evaluation, unless training would be left without rows.
     return border if border > ordered[0] else next(value for value in ordered if value > ordered[0])
 
 
 def _is_late(batch: pa.RecordBatch, split: Split, first_row: int) -> np.ndarray:
     """Returns which rows of a batch are judged on, bool `[n]`."""
-    border = np.uint64(int(_SHARE * 2.0**64))
+    border = np.uint64(int(split.share * 2.0**64))
     if not split.column:
         keys = pa.array(np.arange(first_row, first_row + batch.num_rows) ^ np.int64(_SALT))
         return hashes(keys) < border
