@@ -123,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         runs = options.model_dirs or make_runs(Path(folder))
         wishes = Wishes(input=options.input, by=options.by.split(","))
         page = Path(folder) / "report.html"
-        write_report(runs, page, wishes, lambda text: None)
+        write_report(runs, page, wishes)
         take(page, options.out)
 
 

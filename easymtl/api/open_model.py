@@ -15,6 +15,7 @@ from easymtl.config.names import IMPORTANCE_WAYS
 from easymtl.data.memory import HeldTable
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.reporting import phases
 from easymtl.scoring import predictions
 from easymtl.scoring.evaluation import Collector, EvaluationResult, evaluate
 from easymtl.scoring.feed import Told, tell_nobody
@@ -69,7 +70,7 @@ class OpenModel:
         Raises:
             UserError: it is damaged, or of another model.
         """
-        ranker = load_ranker(config.pipeline, checkpoint)
+        ranker = load_ranker(config.pipeline, checkpoint, begin=phases.begin)
         notes = version_notes(config.pipeline, checkpoint.state())
         return cls(config, RankerScorer(ranker, tf.float32), checkpoint.path, checkpoint.step, ranker, tables, notes)
 

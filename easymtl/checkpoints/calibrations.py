@@ -6,7 +6,7 @@ these is another, it is fitted anew.
 
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -27,10 +27,14 @@ from easymtl.tasks.sampling import rate_of_metrics
 from easymtl.tasks.task import Task
 
 FILE = "calibration.json"
+Begin = Callable[[str, str], None]
+"""Is told what begins and may take a while: a verb, and what it is done to."""
 Method = PostCalibration.Method
 
 
-def calibrate(pipeline: Pipeline, checkpoint: Checkpoint, ranker: Ranker, state: Mapping[str, Any]) -> None:
+def calibrate(
+    pipeline: Pipeline, checkpoint: Checkpoint, ranker: Ranker, state: Mapping[str, Any], begin: Begin
+) -> None:
     """Gives a ranker the curves of its tasks; one without `post_calibration` is left as it is.
 
     Args:
@@ -38,6 +42,7 @@ def calibrate(pipeline: Pipeline, checkpoint: Checkpoint, ranker: Ranker, state:
         checkpoint: what the ranker was filled from.
         ranker: scores without curves.
         state: of the checkpoint.
+        begin: is told, in two phrases, that curves are fitted.
 
     Raises:
         UserError: they have to be fitted, and there is no data for it, or it cannot be read or does not determine them.
@@ -54,6 +59,7 @@ def calibrate(pipeline: Pipeline, checkpoint: Checkpoint, ranker: Ranker, state:
                 f'{checkpoint.path}: the post_calibration of the tower "{tasks[0].name}" has to be fitted, and there '
                 "is no data for it: name some in eval_config.calibration_input_path or eval_input_path."
             )
+        begin("fitting", f"post_calibration on {paths}")
         found = fit_curves(pipeline, ranker.tasks, RankerScorer(ranker, tf.float32), paths)
         _keep(checkpoint, found, purpose)
     ranker.curves = found

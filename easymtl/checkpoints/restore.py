@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from easymtl.checkpoints.calibrations import calibrate
+from easymtl.checkpoints.calibrations import Begin, calibrate
 from easymtl.checkpoints.folder import Checkpoint, CheckpointFolder
 from easymtl.checkpoints.meaning import require_same_meaning
 from easymtl.checkpoints.saved_averages import take_averages
@@ -47,7 +47,12 @@ def find_checkpoint(pipeline: Pipeline, choice: str = "latest") -> Checkpoint:
     return found
 
 
-def load_ranker(pipeline: Pipeline, checkpoint: Checkpoint, is_exported: bool = False) -> Ranker:
+def load_ranker(
+    pipeline: Pipeline,
+    checkpoint: Checkpoint,
+    is_exported: bool = False,
+    begin: Begin = lambda name, detail: None,
+) -> Ranker:
     """Builds the model of a config and fills it from a checkpoint, with moving averages where the config has them.
 
     Where the config has a `post_calibration`, probabilities go through the curves of the checkpoint.
@@ -56,6 +61,7 @@ def load_ranker(pipeline: Pipeline, checkpoint: Checkpoint, is_exported: bool = 
         pipeline: the config.
         checkpoint: the weights.
         is_exported: whether there has to be room for what an export holds beside them.
+        begin: is told that a `post_calibration` is fitted, which reads data.
 
     Raises:
         UserError: the model does not fit in memory, the checkpoint is damaged or of another model, or a
@@ -67,5 +73,5 @@ def load_ranker(pipeline: Pipeline, checkpoint: Checkpoint, is_exported: bool = 
     state = checkpoint.state()
     require_same_meaning(pipeline, checkpoint, state)
     take_averages(pipeline, ranker, checkpoint.path, state)
-    calibrate(pipeline, checkpoint, ranker, state)
+    calibrate(pipeline, checkpoint, ranker, state, begin)
     return ranker

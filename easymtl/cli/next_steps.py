@@ -4,6 +4,7 @@ import shlex
 from argparse import Namespace
 from collections.abc import Callable, Collection, Iterator
 from glob import glob
+from pathlib import Path
 
 from easymtl.errors import UserError
 
@@ -96,6 +97,25 @@ def _after_check(options: Namespace) -> Iterator[Step]:
     yield ["easymtl", "train", *_config(options)], "train it"
 
 
+def _after_init(options: Namespace) -> Iterator[Step]:
+    yield ["easymtl", "check", options.out], "whether it fits the data"
+    yield ["easymtl", "train", options.out], "train it"
+
+
+def _after_compare(options: Namespace) -> Iterator[Step]:
+    from easymtl.verbs.paired_runs import runs_of
+
+    folder = Path(options.work_dir)
+    pair = (
+        runs_of(side, source, [1], options.overrides, folder) for side, source in (("A", options.a), ("B", options.b))
+    )
+    yield ["easymtl", "report", *(str(runs[0].model_dir) for runs in pair)], "both side by side on one page"
+
+
+def _after_report(options: Namespace) -> Iterator[Step]:
+    yield ["python", "-m", "webbrowser", "-t", Path(options.out).absolute().as_uri()], "look at it"
+
+
 def _after_train(options: Namespace) -> Iterator[Step]:
     config, model_dir = _config(options), _model_dir(options)
     yield ["easymtl", "eval", *config], "its metrics; --input names other data"
@@ -118,6 +138,9 @@ def _has_exports(folder: str) -> bool:
 
 
 def _after_eval(options: Namespace) -> Iterator[Step]:
+    if options.errors:
+        written = options.errors_output or f"{_model_dir(options)}/eval_errors.parquet"
+        yield ["python", "-c", _first_rows(written)], "the first of the rows it is most wrong on"
     if not options.saved_model:
         yield ["easymtl", "importance", *_config(options)], "which features it needs"
         yield _export(options)
@@ -135,8 +158,11 @@ def _after_predict(options: Namespace) -> Iterator[Step]:
     from easymtl.scoring.scores_file import scores_file
 
     path = str(scores_file(options.output))
-    program = f"import pyarrow.parquet as pq; print(pq.read_table({path!r}).slice(0, 3).to_pylist())"
-    yield ["python", "-c", program], "its first rows"
+    yield ["python", "-c", _first_rows(path)], "its first rows"
+
+
+def _first_rows(path: str) -> str:
+    return f"import pyarrow.parquet as pq; print(pq.read_table({path!r}).slice(0, 3).to_pylist())"
 
 
 def _after_synth(options: Namespace) -> Iterator[Step]:
@@ -162,11 +188,14 @@ def _after_convert(options: Namespace) -> Iterator[Step]:
 
 
 _STEPS: dict[str, Callable[[Namespace], Iterator[Step]]] = {
+    "init": _after_init,
     "check": _after_check,
     "train": _after_train,
     "eval": _after_eval,
     "export": _after_export,
     "predict": _after_predict,
+    "report": _after_report,
+    "compare": _after_compare,
     "synth": _after_synth,
     "import-checkpoint": _after_import,
     "convert": _after_convert,

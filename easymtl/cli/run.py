@@ -18,6 +18,8 @@ from easymtl.reporting.streams import say, width_of
 
 _EXIT_INTERRUPTED = 130
 _STANDARD_OUTPUT = 1
+# Their standard output is for a file, or another program.
+_FOR_OTHERS = ("convert", "completion")
 # They name no file when they meet the writing, rather than the opening, of one.
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
@@ -30,9 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = build_parser()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     options = _parse(parser, arguments)
-    with speaking(
-        options.verb, options.log_format, options.quiet, is_stdout_result=options.verb == "convert"
-    ) as output:
+    is_stdout_result = options.verb in _FOR_OTHERS or getattr(options, "json", False)
+    with speaking(options.verb, options.log_format, options.quiet, is_stdout_result) as output:
         # TensorFlow, Arrow and protobuf are still to be loaded.
         output.phases.begin("starting", f"easymtl {options.verb}")
         try:

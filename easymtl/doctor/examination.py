@@ -10,6 +10,9 @@ from easymtl.doctor.packages import find_extras, find_versions
 from easymtl.doctor.protobuf import find_protobuf
 from easymtl.doctor.tensorflow_apart import try_tensorflow
 
+LAST_BEFORE_TENSORFLOW = "extras"
+"""The part behind which TensorFlow is imported, which takes a while."""
+
 
 @dataclass(frozen=True)
 class Section:
@@ -24,22 +27,19 @@ class Section:
     findings: list[Finding]
 
 
-def examine(
-    model_dir: Path, seconds: float, waiting: Callable[[float], None] = lambda elapsed: None
-) -> Iterator[Section]:
+def examine(model_dir: Path, seconds: float) -> Iterator[Section]:
     """Yields each part as soon as it has been looked at.
 
     Args:
         model_dir: the folder whose disk is looked at.
         seconds: how long is trained; 0 leaves the training out.
-        waiting: is told every second how long TensorFlow and the training have taken.
     """
     looks: tuple[tuple[str, Callable[[], Iterable[Finding]]], ...] = (
         ("versions", find_versions),
         ("machine", lambda: find_machine(model_dir)),
         ("protobuf", find_protobuf),
-        ("extras", find_extras),
-        ("TensorFlow", lambda: try_tensorflow(seconds, waiting)),
+        (LAST_BEFORE_TENSORFLOW, find_extras),
+        ("TensorFlow", lambda: try_tensorflow(seconds)),
     )
     for title, look in looks:
         yield Section(title, looked_at(title, look))

@@ -16,7 +16,8 @@ EXTRAS = {
     "serve": "easymtl serve, and easymtl verify over REST and gRPC",
     "onnx": "exports as ONNX",
     "openvino": "exports as OpenVINO",
-    "bench": "pictures: easymtl importance --plot",
+    "plot": "pictures: easymtl importance --plot, and run.plot() in Python",
+    "bench": "pictures of benchmarks",
     "docs": "the documentation as a site: make docs-site",
     "dev": "tests and checks of a checkout: make test",
 }

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from easymtl.doctor.finding import BROKEN, Finding
@@ -24,12 +24,11 @@ _ADVICE = {
 }
 
 
-def try_tensorflow(seconds: float, waiting: Callable[[float], None] = lambda elapsed: None) -> Iterator[Finding]:
+def try_tensorflow(seconds: float) -> Iterator[Finding]:
     """Yields how TensorFlow is imported, which GPUs it sees or why not, and how a training of some seconds goes.
 
     Args:
         seconds: how long is trained; 0 leaves the training out.
-        waiting: is told every second how many seconds have passed.
     """
     command = [sys.executable, "-m", "easymtl.doctor.trial", str(seconds)]
     begin = time.monotonic()
@@ -44,7 +43,6 @@ def try_tensorflow(seconds: float, waiting: Callable[[float], None] = lambda ela
                     told = stages(process.communicate()[0])
                     yield from findings(told, seconds, f"it was not over after {elapsed:.0f} s", "")
                     return
-                waiting(elapsed)
         except BaseException:
             process.kill()
             raise

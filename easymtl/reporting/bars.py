@@ -107,6 +107,18 @@ def bar(terminal: Console | None, title: str, total: float | None = None, unit: 
         yield shown.advance
 
 
+def each(advance: Advance) -> Callable[[object], None]:
+    """Returns what is told each part before it is done, and counts those before it."""
+    told: list[object] = []
+
+    def tell(part: object) -> None:
+        if told:
+            advance(1)
+        told.append(part)
+
+    return tell
+
+
 @contextmanager
 def pass_bar(title: str, unit: str = "rows") -> Iterator[Callable[[int, float], None]]:
     """Shows how far a pass over data has come, of which nobody knows how many rows they have.

@@ -4,6 +4,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from easymtl.reporting.outcomes_around import (
+    Board,
+    Checked,
+    Converted,
+    Drafted,
+    Examined,
+    Imported,
+    Made,
+    Script,
+    Serving,
+    Verified,
+)
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -47,6 +60,8 @@ class Evaluation:
         skipped_rows: rows that were left out.
         written: the file that the result is in, empty where there is none.
         uncalibrated: metrics of tasks with a `post_calibration` as they are before it.
+        segments: an object for each value of the columns of `--by` and each metric, as the file has them.
+        errors_written: the file of the rows with the largest losses, empty where there is none.
     """
 
     source: str
@@ -59,6 +74,8 @@ class Evaluation:
     skipped_rows: int = 0
     written: str = ""
     uncalibrated: Mapping[str, float] = field(default_factory=dict)
+    segments: Sequence[Mapping[str, object]] = ()
+    errors_written: str = ""
 
 
 @dataclass(frozen=True)
@@ -136,108 +153,43 @@ class RatesRead:
 
 
 @dataclass(frozen=True)
-class Checked:
-    """A config and its data are right.
+class Compared:
+    """Two models have been compared on the same rows.
 
     Attributes:
-        config: its file.
-        model: name of the architecture.
-        tasks: names of the task towers.
+        a: model_dirs of the one.
+        b: of the other.
+        rows: the files that both were scored on.
+        resamples: draws of rows that errors were computed from.
+        metrics: name -> an object: `a` and `b`, the values of each model, `difference`, of the means, B less A,
+            `standard_error`, `low` and `high`, the 95 % interval, `of_seeds`, the share of seeds in the squared error,
+            `verdict`, what B is.
+        written: the file that the result is in, empty where there is none.
     """
 
-    config: str
-    model: str
-    tasks: Sequence[str]
+    a: Sequence[str]
+    b: Sequence[str]
+    rows: str
+    resamples: int
+    metrics: Mapping[str, Mapping[str, object]]
+    written: str = ""
 
 
 @dataclass(frozen=True)
-class Made:
-    """Data have been made.
+class Reported:
+    """A page about trainings has been written.
 
     Attributes:
-        files: part -> file.
-        best_reachable: name of a metric -> what a perfect model would reach; empty where the files do not tell.
+        page: its file.
+        num_bytes: of it.
+        runs: model_dirs.
+        problems: model_dir -> what the page could not show of it, and why.
     """
 
-    files: Mapping[str, Path]
-    best_reachable: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Imported:
-    """A checkpoint has become one of a model_dir.
-
-    Attributes:
-        checkpoint: its new folder.
-        step: updates that it counts as having had.
-        report: the file that tells of each weight.
-        num_parameters: parameters that were taken over.
-        warnings: what should be known before it is used.
-    """
-
-    checkpoint: str
-    step: int
-    report: Path
-    num_parameters: int
-    warnings: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class Converted:
-    """A config has been converted.
-
-    Attributes:
-        config: the file that was written; empty where there is none.
-        text: the new config where no file was named, else empty.
-        report: what changed, was left out or guessed.
-        notes: what the new config has of ignored or unused.
-    """
-
-    config: str
-    text: str
-    report: str
-    notes: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class Verified:
-    """An export has been asked on every way.
-
-    Attributes:
-        export: its folder.
-        is_same: whether the scores are the same on all ways.
-        findings: an object for each way and signature: `way`, `signature`, `output`, `num_rows`, `largest`, `allowed`,
-            `problem`, `unsayable`.
-        absent: way -> why it could not be used.
-    """
-
-    export: str
-    is_same: bool
-    findings: Sequence[Mapping[str, object]]
-    absent: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Serving:
-    """An export is being served.
-
-    Attributes:
-        model: as requests call it.
-        version: of the export.
-        export: its folder.
-        rest: address of predictions.
-        grpc: host and port.
-        page: address of the page.
-        request: a command that asks for the scores of a row.
-    """
-
-    model: str
-    version: int
-    export: Path
-    rest: str
-    grpc: str
-    page: str
-    request: str
+    page: Path
+    num_bytes: int
+    runs: Sequence[str]
+    problems: Mapping[str, Sequence[str]]
 
 
 Outcome = (
@@ -247,10 +199,16 @@ Outcome = (
     | Predicted
     | Ranked
     | RatesRead
+    | Compared
+    | Reported
     | Checked
     | Made
     | Imported
     | Converted
     | Verified
     | Serving
+    | Board
+    | Drafted
+    | Examined
+    | Script
 )

@@ -14,6 +14,7 @@ from easymtl.config import Config, load_config, view
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.features.feature_set import Slot, Table
 from easymtl.reporting.event_files import EventFile
+from easymtl.reporting.phases import begin
 from easymtl.reporting.tensorboard import FOLDER
 from easymtl.scoring.row_values import RowValues, can_tell_values, names_of_rows, row_values
 from easymtl.tasks.ranker import Ranker
@@ -41,7 +42,7 @@ def write_projector(model_dir: str | Path, feature: str, most_points: int = MOST
     """
     config = _config_of(Path(model_dir))
     checkpoint = find_checkpoint(config.pipeline)
-    ranker = load_ranker(config.pipeline, checkpoint)
+    ranker = load_ranker(config.pipeline, checkpoint, begin=begin)
     slot, table = _slot(ranker, feature)
     values, why = _values(config, ranker, slot)
     points = _points(table, values, most_points)

@@ -1,6 +1,6 @@
 """`easymtl report`: one page about one run or several."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from easymtl.checkpoints.publishing import reason, write_text
 from easymtl.errors import UserError
 from easymtl.reporting.page import curve_sections, metric_sections, model_sections, training_sections
 from easymtl.reporting.page.elements import Element, document, tag
+from easymtl.reporting.phases import begin
 from easymtl.reporting.runs import Run, Wishes, read_runs
 
 
@@ -16,7 +17,6 @@ def write_report(
     model_dirs: Sequence[str],
     out: str | Path = "report.html",
     wishes: Wishes | None = None,
-    tell: Callable[[str], None] = lambda text: None,
 ) -> list[Run]:
     """Writes a page about the trainings in some folders: one file that needs nothing else.
 
@@ -27,7 +27,6 @@ def write_report(
         model_dirs: one folder, or several that are compared: the first one is what others are held against.
         out: the file.
         wishes: which data, rows and columns; None for the evaluation data of each config.
-        tell: is told what is done, before it is.
 
     Returns:
         What was found.
@@ -36,8 +35,8 @@ def write_report(
         UserError: a folder is none of a training, a column is not there, or the file cannot be written.
     """
     wishes = wishes or Wishes()
-    runs = read_runs([str(one) for one in model_dirs], wishes, tell)
-    tell("writing the page")
+    runs = read_runs([str(one) for one in model_dirs], wishes)
+    begin("writing", str(out))
     try:
         write_text(Path(out), page(runs, wishes.by))
     except OSError as error:

@@ -1,6 +1,6 @@
 """What a report knows of a run: its config, its history, and what its checkpoint does on evaluation data."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,10 @@ from easymtl.config import Config, load_config, view
 from easymtl.data.paths import expand
 from easymtl.errors import UserError
 from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.reporting.bars import bar, each, pass_bar
 from easymtl.reporting.page.elements import Element
 from easymtl.reporting.page.network_drawing import network_drawing, relation_drawing
+from easymtl.reporting.phases import begin
 from easymtl.reporting.run_history import RunHistory, read_run_history
 from easymtl.scoring.evaluation import EvaluationResult, evaluate
 from easymtl.scoring.file_columns import declare_columns
@@ -105,23 +107,22 @@ class Run:
         return self.config.pipeline
 
 
-def read_runs(model_dirs: Sequence[str], wishes: Wishes, tell: Callable[[str], None]) -> list[Run]:
+def read_runs(model_dirs: Sequence[str], wishes: Wishes) -> list[Run]:
     """Returns what is known of the runs of some folders.
 
     Args:
         model_dirs: folders of trainings.
         wishes: what is looked at.
-        tell: is told what is done, before it is.
 
     Raises:
         UserError: a folder is none of a training, a column of `by` is not there.
     """
     runs = []
     for model_dir, name in zip(model_dirs, run_names(model_dirs)):
-        tell(f"{model_dir}: history")
+        begin("reading", str(model_dir))
         config = load_run_config(model_dir)
         run = Run(name, str(model_dir), config, read_run_history(model_dir))
-        _score(run, wishes, tell)
+        _score(run, wishes)
         runs.append(run)
     return runs
 
@@ -152,14 +153,14 @@ def run_names(model_dirs: Sequence[str]) -> list[str]:
     return [f"{one[-1]} ({place + 1})" for place, one in enumerate(parts)]
 
 
-def _score(run: Run, wishes: Wishes, tell: Callable[[str], None]) -> None:
+def _score(run: Run, wishes: Wishes) -> None:
     """Fills in what a checkpoint and data tell; what cannot be told is a problem of the run."""
     pipeline = run.pipeline
     run.paths = wishes.input or view.eval_input(pipeline)
     try:
         run.checkpoint = find_checkpoint(pipeline, wishes.checkpoint)
-        tell(f"{run.model_dir}: model of step {run.checkpoint.step:,}")
-        ranker = load_ranker(pipeline, run.checkpoint)
+        begin("building", f"the model of {run.checkpoint.path}")
+        ranker = load_ranker(pipeline, run.checkpoint, begin=begin)
     except UserError as error:
         run.problems.append(f"There is no model to score with: {error}")
         return
@@ -173,9 +174,9 @@ def _score(run: Run, wishes: Wishes, tell: Callable[[str], None]) -> None:
         run.problems.append(f"The evaluation data are not there: {error}")
         return
     scorer = RankerScorer(ranker, tf.float32)
-    _evaluate(run, ranker, scorer, wishes, tell)
+    _evaluate(run, ranker, scorer, wishes)
     if wishes.importance_rows:
-        _measure_importance(run, ranker, scorer, wishes, tell)
+        _measure_importance(run, ranker, scorer, wishes)
 
 
 def _describe(run: Run, ranker: Ranker) -> None:
@@ -200,31 +201,27 @@ def type_name(feature: Any) -> str:
     return field_type.values_by_number[feature.feature_type].name
 
 
-def _evaluate(run: Run, ranker: Ranker, scorer: RankerScorer, wishes: Wishes, tell: Callable[[str], None]) -> None:
-    tell(f"{run.model_dir}: scoring {run.paths}")
+def _evaluate(run: Run, ranker: Ranker, scorer: RankerScorer, wishes: Wishes) -> None:
     wider = Pipeline()
     wider.CopyFrom(declare_columns(run.pipeline, run.paths, wishes.by, "--by"))
     wider.eval_config.num_examples = wishes.rows
     rows = ScoredRows(ranker.tasks, wishes.by)
-    run.evaluation = evaluate(wider, ranker.tasks, scorer, run.paths, collectors=[rows])
+    with pass_bar(f"Scoring {run.name}") as tell_progress:
+        run.evaluation = evaluate(
+            wider, ranker.tasks, scorer, run.paths, collectors=[rows], tell_progress=tell_progress
+        )
     run.rows = rows
 
 
-def _measure_importance(
-    run: Run, ranker: Ranker, scorer: RankerScorer, wishes: Wishes, tell: Callable[[str], None]
-) -> None:
+def _measure_importance(run: Run, ranker: Ranker, scorer: RankerScorer, wishes: Wishes) -> None:
     pipeline = run.pipeline
     try:
+        begin("reading", f"rows of {run.paths} to permute")
         rows = read_rows(pipeline, scorer, ranker.tasks, run.paths, wishes.importance_rows)
         judge = Judge(scorer, ranker.tasks, criteria(pipeline, None))
-        run.importance = permutation_importance(
-            ranker.feature_set,
-            into_blocks(rows, 0),
-            judge,
-            "feature",
-            _REPEATS,
-            0,
-            lambda part: tell(f"{run.model_dir}: importance of {part}"),
-        )
+        with bar(None, f"Permuting features of {run.name}", len(run.features), unit="of them") as advance:
+            run.importance = permutation_importance(
+                ranker.feature_set, into_blocks(rows, 0), judge, "feature", _REPEATS, 0, each(advance)
+            )
     except UserError as error:
         run.problems.append(f"Importance of features was not measured: {error}")

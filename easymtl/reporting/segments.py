@@ -44,12 +44,13 @@ def write_segments(path: str, found: Sequence[Segment]) -> None:
         UserError: the file cannot be written.
     """
     try:
-        write_text(Path(path), json.dumps([_record(one) for one in found], indent=2, ensure_ascii=False) + "\n")
+        write_text(Path(path), json.dumps([segment_record(one) for one in found], indent=2, ensure_ascii=False) + "\n")
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {reason(error)}. Check the folder.") from None
 
 
-def _record(one: Segment) -> Mapping[str, Any]:
+def segment_record(one: Segment) -> Mapping[str, Any]:
+    """Returns a segment as `write_segments` writes it."""
     numbers = {
         "estimate": one.estimate.value,
         "low": one.estimate.low,

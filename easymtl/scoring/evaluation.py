@@ -137,8 +137,12 @@ def evaluate(
     )
 
 
-def gather(pipeline: Pipeline, tasks: Sequence[Task], scorer: Scorer, paths: str) -> Evaluation:
+def gather(
+    pipeline: Pipeline, tasks: Sequence[Task], scorer: Scorer, paths: str, tell_progress: Told = tell_nobody
+) -> Evaluation:
     """Returns what the metrics of tasks are computed on, of the rows of `paths`.
+
+    `tell_progress` is told how far it has come.
 
     Raises:
         UserError: the data cannot be read, or has no row.
@@ -146,10 +150,13 @@ def gather(pipeline: Pipeline, tasks: Sequence[Task], scorer: Scorer, paths: str
     evaluation = Evaluation(tasks)
     encoder = scorer.encoder(evaluation.key_fields)
     labels = LabelCheck(encoder, label_rules(pipeline), number_rules(pipeline))
+    limit, num_rows = pipeline.eval_config.num_examples or None, 0
     with evaluation_feed(pipeline, labels, paths) as feed:
-        for rows in limited((batch.rows for batch in feed), pipeline.eval_config.num_examples or None):
+        for rows in limited((batch.rows for batch in feed), limit):
             predictions, _ = scorer.score(rows)
             evaluation.add(predictions, named_numbers(scorer, rows), kept_columns(rows))
+            num_rows += rows.num_rows
+            tell_progress(num_rows, num_rows / limit if limit else feed.progress)
     return evaluation
 
 

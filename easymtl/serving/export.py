@@ -101,7 +101,7 @@ def write_export(
         OpError: it could not be written.
     """
     listener(Phase("reading", str(checkpoint.path)))
-    ranker = load_ranker(pipeline, checkpoint, is_exported=True)
+    ranker = load_ranker(pipeline, checkpoint, True, lambda name, detail: listener(Phase(name, detail)))
     model = ServingModel(pipeline, ranker, gives_up_tables=True)
     form, fields = model.form, model.fields
     encode = Encoder(ranker.feature_set, as_served=True)

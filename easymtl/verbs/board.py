@@ -3,12 +3,17 @@
 import errno
 import logging
 import socket
+import sys
 import threading
 from argparse import Namespace
 from pathlib import Path
 
 from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.errors import UserError
+from easymtl.reporting.outcomes_around import Board
+from easymtl.reporting.output import current
+from easymtl.reporting.phases import begin
+from easymtl.reporting.streams import say
 
 _SUMMARIES = "summaries"
 _EVENTS = "*tfevents*"
@@ -23,21 +28,38 @@ def run(options: Namespace) -> None:
     model_dir = Path(options.model_dir)
     folder, num_runs = find_summaries(model_dir)
     require_address(options.host, options.port)
-    _tell(f"Starting TensorBoard on {folder}, {'1 run' if num_runs == 1 else f'{num_runs:,} runs'} ...")
+    if not current().is_quiet:
+        _tell(f"Starting TensorBoard on {folder}, {'1 run' if num_runs == 1 else f'{num_runs:,} runs'} ...")
     start_tensorflow()
-    if options.embeddings:
-        _tell(f'Writing the embeddings of "{options.embeddings}" ...')
-        from easymtl.reporting.projector import write_projector
-
-        _tell(f"Embeddings: {write_projector(model_dir, options.embeddings)}.")
+    embeddings = _embeddings(model_dir, options.embeddings) if options.embeddings else ""
+    begin("starting", "TensorBoard")
     address = start_board(folder, options.host, options.port)
-    _tell(f"TensorBoard is at {address} - Ctrl-C ends it.")
-    if options.embeddings:
-        _tell(f"The embeddings are at {address}#projector")
+    current().phases.end()
+    current().result(Board(address, folder, num_runs, embeddings), lambda: _print(address, embeddings))
     try:
-        threading.Event().wait()
+        wait()
     except KeyboardInterrupt:
-        _tell("")
+        if not current().is_json:
+            _tell("")
+
+
+def _embeddings(model_dir: Path, feature: str) -> str:
+    """Writes the vectors of a feature, and returns what was written, in a sentence."""
+    from easymtl.reporting.projector import write_projector
+
+    begin("writing", f'the embeddings of "{feature}"')
+    return write_projector(model_dir, feature)
+
+
+def _print(address: str, embeddings: str) -> None:
+    _tell(f"TensorBoard is at {address} - Ctrl-C ends it.")
+    if embeddings:
+        _tell(f"The embeddings are at {address}#projector: {embeddings}.")
+
+
+def wait() -> None:
+    """Waits until it is interrupted."""
+    threading.Event().wait()
 
 
 def find_summaries(model_dir: Path) -> tuple[Path, int]:
@@ -114,4 +136,5 @@ def start_board(folder: Path, host: str, port: int) -> str:
 
 
 def _tell(text: str) -> None:
-    print(text, flush=True)
+    say(text, sys.stdout)
+    sys.stdout.flush()

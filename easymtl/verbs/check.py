@@ -13,7 +13,7 @@ from easymtl.data.text_form import text_forms
 from easymtl.errors import UserError, quoted
 from easymtl.features.memory import export_memory_report, memory_report
 from easymtl.reporting.formats import counted
-from easymtl.reporting.outcomes import Checked
+from easymtl.reporting.outcomes_around import Checked
 from easymtl.reporting.output import current
 from easymtl.reporting.phases import begin
 from easymtl.reporting.streams import say

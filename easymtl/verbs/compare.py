@@ -5,7 +5,7 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.checkpoints.publishing import write_text
 from easymtl.config import view
 from easymtl.errors import UserError, quoted
+from easymtl.reporting.outcomes import Compared
+from easymtl.reporting.output import current
+from easymtl.reporting.phases import begin
 from easymtl.verbs.paired_runs import Run, runs_of, train
 
 if TYPE_CHECKING:
@@ -35,6 +38,7 @@ def run(options: Namespace) -> None:
     for flag, least in (("seeds", 1), ("resamples", _LEAST_RESAMPLES)):
         if getattr(options, flag) < least:
             raise UserError(f"--{flag} is {getattr(options, flag)}: it must be at least {least}.")
+    begin("reading", f"{options.a}, {options.b}")
     folder, seeds = Path(options.work_dir), range(1, options.seeds + 1)
     sides = [
         runs_of(side, source, seeds, options.overrides, folder) for side, source in (("A", options.a), ("B", options.b))
@@ -47,18 +51,34 @@ def run(options: Namespace) -> None:
     from easymtl.reporting.terminal import open_terminal, print_line
 
     terminal = open_terminal()
-    # In turns: what is there when time runs out are pairs.
-    for pair in zip(*sides):
-        for one in pair:
-            train(one, lambda line: print_line(terminal, line))
+    _train(sides, terminal)
     start_tensorflow()
-    found = [[_scored(one, options.checkpoint, paths, terminal) for one in side] for side in sides]
+    found = [[_scored(one, options.checkpoint, paths) for one in side] for side in sides]
+    begin("computing", f"errors of the differences from {options.resamples:,} draws of rows")
     differences = compare(found[0], found[1], options.resamples)
-    _print(differences, sides, terminal)
+    document = _document(differences, sides, paths, options.resamples)
     if output:
-        document = _document(differences, sides, paths, options.resamples)
         write_text(Path(output), json.dumps(document, indent=2))
-        print_line(terminal, f"Wrote {output}")
+
+    def show() -> None:
+        _print(differences, sides, terminal)
+        if output:
+            print_line(terminal, f"Wrote {output}")
+
+    current().result(Compared(**document, written=str(output)), show)
+
+
+def _train(sides: Sequence[Sequence[Run]], terminal: "Terminal") -> None:
+    """Trains what is not trained, in turns: what is there when time runs out are pairs."""
+    from easymtl.reporting.bars import bar
+    from easymtl.reporting.terminal import print_line
+
+    runs = [one for pair in zip(*sides) for one in pair if not one.is_given]
+    is_quiet = current().is_quiet
+    with bar(None, "Training", len(runs), unit=f"of {len(runs)}") as advance:
+        for one in runs:
+            train(one, lambda line: None if is_quiet else print_line(terminal, line))
+            advance(1)
 
 
 def compare(
@@ -124,18 +144,19 @@ def _rows_of(sides: Sequence[Sequence[Run]], given: str | None) -> str:
     return paths
 
 
-def _scored(one: Run, choice: str, paths: str, terminal: "Terminal") -> "Evaluation":
+def _scored(one: Run, choice: str, paths: str) -> "Evaluation":
     import tensorflow as tf
 
     from easymtl.checkpoints.restore import find_checkpoint, load_ranker
-    from easymtl.reporting.terminal import print_line
+    from easymtl.reporting.bars import pass_bar
     from easymtl.scoring.evaluation import gather
     from easymtl.scoring.scorer import RankerScorer
 
-    print_line(terminal, f"{one.title}: scoring {paths} ...")
+    begin("building", f"the model of {one.title}")
     pipeline = one.config().pipeline
-    ranker = load_ranker(pipeline, find_checkpoint(pipeline, choice))
-    return gather(pipeline, ranker.tasks, RankerScorer(ranker, tf.float32), paths)
+    ranker = load_ranker(pipeline, find_checkpoint(pipeline, choice), begin=begin)
+    with pass_bar(f"Scoring {one.title}") as tell_progress:
+        return gather(pipeline, ranker.tasks, RankerScorer(ranker, tf.float32), paths, tell_progress)
 
 
 def _print(differences: Mapping[str, "Difference"], sides: Sequence[Sequence[Run]], terminal: "Terminal") -> None:
@@ -170,7 +191,7 @@ def _print(differences: Mapping[str, "Difference"], sides: Sequence[Sequence[Run
 
 def _document(
     differences: Mapping[str, "Difference"], sides: Sequence[Sequence[Run]], paths: str, resamples: int
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Returns the result as JSON can hold it; what is not known is null."""
 
     def number(value: float) -> float | None:

@@ -1,10 +1,11 @@
 """`easymtl completion`: a script with which a shell completes commands, flags, files and names."""
 
 import argparse
-import sys
 from collections.abc import Iterator
 
 from easymtl.errors import UserError, did_you_mean, quoted
+from easymtl.reporting.outcomes_around import Script
+from easymtl.reporting.output import current
 
 SHELLS = ("bash", "zsh", "fish")
 _PERMUTED = ("feature", "input", "group")
@@ -21,7 +22,8 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         UserError: there is no script for the shell, or the package that writes scripts is not installed.
     """
-    sys.stdout.write(script(options.parser_of_all(), options.shell))
+    text = script(options.parser_of_all(), options.shell)
+    current().result(Script(options.shell, text), lambda: print(text, end=""))
 
 
 def script(parser: argparse.ArgumentParser, shell: str) -> str:

@@ -8,7 +8,7 @@ from easymtl.config.config import read_text
 from easymtl.config.problems import ConfigError
 from easymtl.convert import convert
 from easymtl.errors import UserError
-from easymtl.reporting.outcomes import Converted
+from easymtl.reporting.outcomes_around import Converted
 from easymtl.reporting.output import current
 from easymtl.reporting.phases import begin
 from easymtl.reporting.streams import say

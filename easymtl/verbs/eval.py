@@ -60,6 +60,7 @@ def run(options: Namespace) -> None:
             with_uncalibrated=True,
             tell_progress=tell_progress,
         )
+    details.write()
     outcome = Evaluation(
         str(model.source),
         model.step,
@@ -71,13 +72,15 @@ def run(options: Namespace) -> None:
         result.skipped_rows,
         output,
         result.uncalibrated,
+        details.records(),
+        details.errors_output if details.num_errors else "",
     )
     hints = [*model.notes, *worse_than_chance(pipeline, result.metrics, result.num_examples, model.step)]
     for hint in hints:
         current().tell(Note(hint))
     if not current().is_json:
         _print(pipeline, outcome, hints, options)
-    details.tell(open_terminal())
+        details.show(open_terminal())
     if output:
         oddities = flat_counts(result.counts, result.skipped_rows)
         before = {f"{name}_before_calibration": value for name, value in result.uncalibrated.items()}

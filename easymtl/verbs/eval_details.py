@@ -2,20 +2,22 @@
 
 import os
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from easymtl.data.remote import is_remote
 from easymtl.errors import UserError
 from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.reporting.phases import begin
 from easymtl.scoring.file_columns import columns_of_files, declare_columns
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from easymtl.scoring.scored_rows import ScoredRows
+    from easymtl.scoring.segments import Segment
     from easymtl.scoring.worst_rows import WorstRows
     from easymtl.tasks.task import Task
 
@@ -40,6 +42,7 @@ class Details:
     _columns: list[str] = field(default_factory=list)
     _rows: "ScoredRows | None" = None
     _worst: "WorstRows | None" = None
+    _segments: "list[Segment]" = field(default_factory=list)
 
     @classmethod
     def of(cls, options: Namespace, pipeline: Pipeline, output: str) -> "Details":
@@ -84,25 +87,41 @@ class Details:
         self._worst = WorstRows(tasks, self.num_errors, self._columns) if self.num_errors else None
         return [one for one in (self._rows, self._worst) if one is not None]
 
-    def tell(self, terminal: "Console") -> None:
-        """Prints and writes what was found.
+    def write(self) -> None:
+        """Computes and writes what was asked for.
 
         Raises:
             UserError: a file cannot be written.
         """
-        from easymtl.reporting.segments import print_segments, write_segments
-        from easymtl.reporting.terminal import print_line
+        from easymtl.reporting.segments import write_segments
         from easymtl.scoring.segments import segments
 
         if self._rows is not None:
-            found = [segment for column in self.by for segment in segments(self._rows, column)]
-            print_segments(found, terminal)
+            for column in self.by:
+                begin("computing", f"metrics by {column}")
+                self._segments += segments(self._rows, column)
             if self.segments_output:
-                write_segments(self.segments_output, found)
-                print_line(terminal, f"Wrote {self.segments_output}")
+                write_segments(self.segments_output, self._segments)
         if self._worst is not None:
+            begin("writing", self.errors_output)
             _write(self._worst, self.errors_output)
+
+    def show(self, terminal: "Console") -> None:
+        """Prints what `write` has found."""
+        from easymtl.reporting.segments import print_segments
+        from easymtl.reporting.terminal import print_line
+
+        print_segments(self._segments, terminal)
+        if self._segments and self.segments_output:
+            print_line(terminal, f"Wrote {self.segments_output}")
+        if self.num_errors:
             print_line(terminal, f"Wrote {self.errors_output}: the rows with the largest loss of each task")
+
+    def records(self) -> list[Mapping[str, Any]]:
+        """Returns the segments that `write` has found, an object each."""
+        from easymtl.reporting.segments import segment_record
+
+        return [segment_record(one) for one in self._segments]
 
 
 def _require_parquet(target: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from easymtl.api.overwriting import require_apart_from_training
 from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.config import load_config
-from easymtl.reporting.outcomes import Imported
+from easymtl.reporting.outcomes_around import Imported
 from easymtl.reporting.output import current
 from easymtl.reporting.phases import begin
 

@@ -2,7 +2,6 @@
 
 import os
 from argparse import Namespace
-from collections.abc import Callable
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +16,7 @@ from easymtl.data.remote import is_remote
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.reporting.outcomes import Ranked, RatesRead
 from easymtl.reporting.output import current
+from easymtl.reporting.phases import begin
 from easymtl.reporting.rates_files import rates_files
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def run(options: Namespace) -> None:
         UserError: an option, the config, the checkpoint or the data are wrong.
     """
     _check_options(options)
+    begin("reading", options.pipeline_config)
     config = load_config(options.pipeline_config, options.overrides, options.tasks)
     writes = [(f"--{name}", path) for name in _ENDINGS if (path := getattr(options, name))]
     require_apart(config, writes, {"--input": options.input}, model_folders(config.pipeline, options))
@@ -90,7 +91,7 @@ def _require_place(option: str, path: str) -> None:
 def _permute(config: Config, options: Namespace, paths: str) -> None:
     start_tensorflow()
     from easymtl.api.opening import open_chosen
-    from easymtl.reporting.bars import bar
+    from easymtl.reporting.bars import bar, each
     from easymtl.reporting.importance import print_importance, write_importance
     from easymtl.reporting.importance_plot import bars_of_tasks, draw_importance
     from easymtl.reporting.terminal import open_terminal, print_line
@@ -117,7 +118,7 @@ def _permute(config: Config, options: Namespace, paths: str) -> None:
             options.rows,
             options.seed,
             tell_rows,
-            _counting(advance),
+            each(advance),
         )
     written = [path for path in (options.output, options.plot) if path]
     ranked = Ranked([asdict(one) for one in ranking.found], ranking.warnings, written)
@@ -132,18 +133,6 @@ def _permute(config: Config, options: Namespace, paths: str) -> None:
     if options.plot:
         draw_importance(Path(options.plot), bars_of_tasks(ranking))
     output.result(ranked, lambda: _print_written(written, terminal))
-
-
-def _counting(advance: Callable[[float], None]) -> Callable[[str], None]:
-    """Returns what is told each part before it is permuted, and counts those before it."""
-    told: list[str] = []
-
-    def tell(part: str) -> None:
-        if told:
-            advance(1)
-        told.append(part)
-
-    return tell
 
 
 def _print_written(written: list[str], terminal: "Console") -> None:
@@ -167,7 +156,8 @@ def _write_rates(config: Config, options: Namespace) -> None:
     from easymtl.reporting.learnt_rates import write_learnt_rates
     from easymtl.reporting.terminal import open_terminal, print_line
 
-    rates = load_ranker(pipeline, find_checkpoint(pipeline, options.checkpoint)).network.input_layer.dropout_rates()
+    checkpoint = find_checkpoint(pipeline, options.checkpoint)
+    rates = load_ranker(pipeline, checkpoint, begin=begin).network.input_layer.dropout_rates()
     if not rates:
         raise UserError("--variational: no feature group has a feature that is one vector, so no rates are learnt.")
     files = [path for group in rates for path in rates_files(pipeline.model_dir, group).values()]

@@ -1,16 +1,21 @@
 """`easymtl init`: from a table to a config."""
 
 import sys
-import time
 from argparse import Namespace
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from easymtl.data.paths import expand
 from easymtl.data.reading import is_same_file
 from easymtl.drafting import draft_config
 from easymtl.errors import UserError
-
-_SECONDS = 2.0
+from easymtl.reporting.bars import pass_bar
+from easymtl.reporting.formats import counted
+from easymtl.reporting.outcomes_around import Drafted
+from easymtl.reporting.output import current
+from easymtl.reporting.phases import begin
+from easymtl.reporting.streams import say
 
 
 def run(options: Namespace) -> None:
@@ -21,17 +26,24 @@ def run(options: Namespace) -> None:
     """
     if options.out and Path(options.out).is_dir():
         raise UserError(f"--out {options.out}: this is a folder. Name the file that the config will be.")
+    begin("reading", options.data)
     draft = _draft(options)
     target = Path(draft.path)
     _require_free(target, options)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(draft.text, encoding="utf-8")
-    for note in draft.notes:
-        print(f"unsure: {note}")
-    for file in draft.files:
-        print(f"wrote {file}")
-    print(f"wrote {target}: {len(draft.pipeline.feature_config.features)} features.")
-    print(f"next: easymtl check --pipeline_config {target}, then easymtl train --pipeline_config {target}")
+    # What comes next is told of the file that was written.
+    options.out = str(target)
+    outcome = Drafted(target, len(draft.pipeline.feature_config.features), draft.files, draft.notes)
+    current().result(outcome, lambda: _print(outcome))
+
+
+def _print(outcome: Drafted) -> None:
+    for note in outcome.notes:
+        say(f"unsure: {note}", sys.stdout)
+    for file in outcome.files:
+        say(f"wrote {file}", sys.stdout)
+    say(f"wrote {outcome.config}: {counted(outcome.num_features, 'feature')}.", sys.stdout)
 
 
 def _draft(options: Namespace):
@@ -55,7 +67,7 @@ def _draft(options: Namespace):
         columns=options.columns,
         model_dir=options.model_dir,
         replaces=options.force,
-        progress=_Progress(),
+        progress=_Bars(),
     )
 
 
@@ -69,14 +81,22 @@ def _require_free(target: Path, options: Namespace) -> None:
         raise UserError(f"{target} exists. Name another one with --out, or write over it with --force.")
 
 
-class _Progress:
-    """Says every other second how much of the data has been read."""
+class _Bars:
+    """Shows how much of the data has been read: once to look at them, and once more to divide them."""
 
     def __init__(self) -> None:
-        self._told = time.monotonic()
+        self._shown = ExitStack()
+        self._tell: Callable[[int, float], None] | None = None
+        self._titles = iter(("Reading", "Dividing"))
 
     def __call__(self, done: int, total: int) -> None:
-        now = time.monotonic()
-        if now - self._told >= _SECONDS and done < total:
-            self._told = now
-            print(f"reading: {min(100 * done // total, 100)} % of {total / 2**20:,.1f} MiB", file=sys.stderr)
+        """Is told how many bytes of how many have been read."""
+        if self._tell is None and done < total:
+            self._tell = self._shown.enter_context(pass_bar(next(self._titles, "Reading"), "MiB"))
+        if self._tell is None:
+            return
+        self._tell(round(done / 2**20), done / total)
+        if done >= total:
+            self._shown.close()
+            self._tell = None
+            begin("drafting", "the config")

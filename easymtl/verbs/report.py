@@ -2,20 +2,17 @@
 
 import os
 from argparse import Namespace
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from easymtl.api.data_files import require_files
+from easymtl.api.overwriting import CONFIG_NAME, require_apart
+from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.config.config import load_config
 from easymtl.data.remote import is_remote
 from easymtl.errors import UserError
-from easymtl.verbs.data_files import require_files
-from easymtl.verbs.overwriting import CONFIG_NAME, require_apart
-from easymtl.verbs.tensorflow_start import start_tensorflow
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from easymtl.reporting.outcomes import Reported
+from easymtl.reporting.output import current
+from easymtl.reporting.phases import begin
 
 
 def run(options: Namespace) -> None:
@@ -30,6 +27,7 @@ def run(options: Namespace) -> None:
                 f"--{name}: {getattr(options, name)} is too small; 0 is {'all' if name == 'rows' else 'none'}."
             )
     _require_place(options.out)
+    begin("reading", ", ".join(options.model_dirs))
     for model_dir in options.model_dirs:
         _require_training(model_dir)
         config = load_config(str(Path(model_dir) / CONFIG_NAME))
@@ -44,13 +42,15 @@ def run(options: Namespace) -> None:
 
     wishes = Wishes(options.input, options.checkpoint, options.rows, options.importance_rows, options.by or ())
     terminal = open_terminal()
-    with _progress(terminal) as tell:
-        runs = write_report(options.model_dirs, options.out, wishes, tell)
+    runs = write_report(options.model_dirs, options.out, wishes)
     for one in runs:
         for problem in one.problems:
             print_line(terminal, f"Warning: {one.name}: {problem}", "yellow")
     size = os.path.getsize(options.out)
-    print_line(terminal, f"Wrote {options.out} ({size / 1024:,.0f} KiB): open it in any browser.")
+    problems = {one.model_dir: one.problems for one in runs if one.problems}
+    text = f"Wrote {options.out} ({size / 1024:,.0f} KiB): open it in any browser."
+    outcome = Reported(Path(options.out), size, [one.model_dir for one in runs], problems)
+    current().result(outcome, lambda: print_line(terminal, text))
 
 
 def _require_training(model_dir: str) -> None:
@@ -67,15 +67,3 @@ def _require_place(out: str) -> None:
         raise UserError(f"--out: {out} is a folder. Name a file, such as {Path(out) / 'report.html'}.")
     if Path(out).suffix not in (".html", ".htm"):
         raise UserError(f'--out: {out} has to end in ".html".')
-
-
-@contextmanager
-def _progress(terminal: "Console") -> Iterator[Callable[[str], None]]:
-    """Yields what tells what is being done: in one line of a terminal; in a pipe a line for each folder's step."""
-    from easymtl.reporting.terminal import is_live, print_line
-
-    if is_live(terminal):
-        with terminal.status("reading") as status:
-            yield status.update
-        return
-    yield lambda text: None if ": importance of " in text else print_line(terminal, text)

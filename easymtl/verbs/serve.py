@@ -14,7 +14,7 @@ from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.errors import UserError, quoted
 from easymtl.reporting import phases
 from easymtl.reporting.formats import folded
-from easymtl.reporting.outcomes import Serving
+from easymtl.reporting.outcomes_around import Serving
 from easymtl.reporting.output import current
 from easymtl.reporting.streams import say
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from easymtl.reporting.bars import bar
-from easymtl.reporting.outcomes import Made
+from easymtl.reporting.outcomes_around import Made
 from easymtl.reporting.output import current
 from easymtl.reporting.phases import begin
 from easymtl.reporting.streams import say

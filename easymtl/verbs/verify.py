@@ -15,7 +15,7 @@ from easymtl.config import load_config
 from easymtl.config.config import read_text
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.reporting.outcomes import Verified
+from easymtl.reporting.outcomes_around import Verified
 from easymtl.reporting.output import current
 from easymtl.reporting.phases import begin
 

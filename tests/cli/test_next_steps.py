@@ -49,6 +49,36 @@ def test_after_a_check_comes_a_training(steps):
     assert steps("check", "x.config") == ["Next:", "  easymtl train x.config  # train it"]
 
 
+def test_after_a_draft_it_is_checked_and_trained(steps):
+    lines = steps("init", "rows.parquet", "--labels", "click", "--out", "my shop.config")
+    assert [line.split("  #")[0] for line in lines[1:]] == [
+        "  easymtl check 'my shop.config'",
+        "  easymtl train 'my shop.config'",
+    ]
+
+
+def test_after_a_comparison_the_first_pair_is_seen_side_by_side(steps, tmp_path):
+    (_, line) = steps("compare", "x.config", "y.config", "--work_dir", "w")
+    assert line.startswith("  easymtl report w/a_x/seed_1 w/b_y/seed_1  #")
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "pipeline.config").write_text(CONFIG)
+    (_, line) = steps("compare", "one,two", "two")
+    assert line.startswith("  easymtl report one two  #")
+
+
+def test_after_a_report_it_is_opened(steps, tmp_path):
+    (_, line) = steps("report", "m", "--out", "my page.html")
+    assert shlex.split(line, comments=True)[:4] == ["python", "-m", "webbrowser", "-t"]
+    assert f"{tmp_path.as_uri()}/my%20page.html" in line
+
+
+def test_after_an_evaluation_its_worst_rows_can_be_read(steps):
+    assert "eval_errors.parquet" not in "".join(steps("eval", "x.config"))
+    assert "models/my shop/eval_errors.parquet" in steps("eval", "x.config", "--errors", "5")[1]
+    assert "w.parquet" in steps("eval", "x.config", "--errors", "5", "--errors_output", "w.parquet")[1]
+
+
 def test_what_was_overridden_is_overridden_again(steps):
     (_, line) = steps("check", "x.config", "--set", "train_config.num_steps=5", "--tasks", "ctr")
     assert line.startswith("  easymtl train x.config --set train_config.num_steps=5 --tasks ctr  #")

@@ -66,12 +66,11 @@ def test_an_address_that_this_machine_does_not_have_is_refused(host):
 def test_ctrl_c_ends_it_quietly_and_the_address_is_told_before(tmp_path, monkeypatch, capsys):
     write_run(tmp_path)
 
-    class Event:
-        def wait(self):
-            raise KeyboardInterrupt
+    def interrupted():
+        raise KeyboardInterrupt
 
     monkeypatch.setattr("easymtl.verbs.board.start_board", lambda *_: "http://localhost:1/")
-    monkeypatch.setattr("easymtl.verbs.board.threading.Event", Event)
+    monkeypatch.setattr("easymtl.verbs.board.wait", interrupted)
     assert main(["board", str(tmp_path)]) == 0
     out, err = capsys.readouterr()
     assert out.splitlines() == [

@@ -8,7 +8,7 @@ import pytest
 
 from easymtl.cli import main
 from easymtl.doctor import examination
-from easymtl.doctor.finding import BROKEN, Finding
+from easymtl.doctor.finding import BROKEN, NOTE, Finding
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def no_tensorflow(monkeypatch):
     """Leaves the process with TensorFlow out, and returns the seconds that it was asked to train."""
     asked = []
 
-    def trial(seconds, waiting):
+    def trial(seconds):
         asked.append(seconds)
         return iter(())
 
@@ -42,17 +42,21 @@ def test_json_is_one_object(capsys, no_tensorflow):
     assert no_tensorflow == [0]
 
 
-def test_a_terminal_is_told_how_long_it_takes_and_a_pipe_is_not(capsys, monkeypatch):
-    def trial(_, waiting):
-        waiting(1.2)
-        return [Finding("TensorFlow", "fine")]
+def test_a_quiet_one_tells_what_is_not_right_and_the_verdict(capsys, monkeypatch):
+    found = [Finding("easymtl", "fine"), Finding("rich", "old", NOTE)]
+    monkeypatch.setattr(examination, "find_versions", lambda: found)
+    for name in ("find_machine", "find_protobuf", "find_extras", "try_tensorflow"):
+        monkeypatch.setattr(examination, name, lambda *_: [])
+    assert main(["doctor", "--quiet"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["versions:", "  note    rich: old", "Nothing is broken; 1 note."]
 
-    monkeypatch.setattr(examination, "try_tensorflow", trial)
-    main(["doctor"])
-    assert "\r" not in capsys.readouterr().out
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    main(["doctor"])
-    assert "\r\x1b[K  1 s\r\x1b[KTensorFlow:\n" in capsys.readouterr().out
+
+def test_as_lines_of_json(capsys, no_tensorflow):
+    main(["doctor", "--log_format", "json"])
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {record["event"] for record in records} == {"phase", "result"}
+    assert records[-2]["name"] == "importing TensorFlow"
+    assert records[-1]["of"] == "examined" and records[-1]["findings"][0]["name"] == "easymtl"
 
 
 def test_what_is_broken_ends_with_1(capsys, monkeypatch):

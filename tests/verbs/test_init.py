@@ -31,7 +31,7 @@ def test_a_config_is_named_after_the_data_and_tells_what_to_do_next(shop, tmp_pa
     assert main(["init", shop, "--labels", "click"]) == 0
     shown = capsys.readouterr()
     assert "wrote shop.config: 2 features" in shown.out
-    assert "easymtl train --pipeline_config shop.config" in shown.out
+    assert "Next:\n  easymtl check shop.config" in shown.out and "  easymtl train shop.config" in shown.out
     config = load_config("shop.config")
     assert config.notes == []
     assert config.pipeline.model_dir == "model_dir/shop"

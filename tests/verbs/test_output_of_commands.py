@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from easymtl.cli import main
+from easymtl.cli import build_parser, main
 from tests.training.small_runs import CONFIG, write_data
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("op_by_op")]
@@ -45,9 +45,11 @@ def test_a_training_tells_what_it_does_in_order(trained):
         "started",
         *["progress"] * 3,
         "evaluated",
+        "gates",
         "saved",
         *["progress"] * 3,
         "evaluated",
+        "gates",
         "saved",
         "result",
     ]
@@ -72,6 +74,83 @@ def test_an_evaluation_and_a_prediction(trained, config, capsys):
     assert main(["predict", str(config), *flags]) == 0
     result = records(capsys)[-1]
     assert (result["of"], result["num_rows"], result["output"]) == ("predicted", 70, str(target))
+
+
+@pytest.fixture
+def rows(tmp_path):
+    """Returns a file to draft a config from."""
+    path = tmp_path / "rows.csv"
+    path.write_text("age,city,click\n" + "".join(f"{20 + row % 50},c{row % 3},{row % 2}\n" for row in range(300)))
+    return str(path)
+
+
+IN_JSON = {
+    "init": ("drafted", "{rows} --labels click --out {out}/x.config"),
+    "check": ("checked", "{config}"),
+    "eval": ("evaluation", "{config} --by item --errors 3 --output {out}/r.json --errors_output {out}/e.parquet"),
+    "predict": ("predicted", "{config} --input {data} --output {out}/s.parquet"),
+    "importance": ("ranked", "{config} --rows 40 --repeats 1"),
+    "report": ("reported", "{model_dir} --importance_rows 20 --by item --out {out}/r.html"),
+    "compare": ("compared", "{model_dir} {model_dir} --resamples 20 --output {out}/c.json"),
+    "board": ("board", "{model_dir} --port 0"),
+    "synth": ("made", "tenrec --rows 20 --out {out}"),
+    "doctor": ("examined", "--seconds 0"),
+    "completion": ("script", "bash"),
+}
+ELSEWHERE = {"train", "export", "serve", "verify", "import-checkpoint", "convert"}
+
+
+def test_every_command_is_asked_for_lines_of_json():
+    assert {*IN_JSON} | ELSEWHERE == {*build_parser().verbs}
+
+
+@pytest.mark.parametrize("verb", IN_JSON)
+def test_every_command_writes_lines_of_json_and_nothing_else(
+    trained, config, rows, tmp_path, capsys, monkeypatch, verb
+):
+    monkeypatch.setattr("easymtl.verbs.board.wait", interrupted)
+    monkeypatch.setattr("easymtl.verbs.board.start_board", lambda *_: "http://localhost:1/")
+    monkeypatch.setattr("easymtl.doctor.examination.try_tensorflow", lambda *_: [])
+    of, words = IN_JSON[verb]
+    folder = config.parent
+    places = {
+        "config": config,
+        "rows": rows,
+        "out": tmp_path,
+        "data": folder / "eval.csv",
+        "model_dir": folder / "model",
+    }
+    assert main([verb, *words.format(**places).split(), "--log_format", "json"]) == 0
+    found = records(capsys)
+    assert found[0]["event"] == "phase" and found[0]["name"] == "starting"
+    results = [record for record in found if record["event"] == "result"]
+    assert [record["of"] for record in results] == [of] and results[0]["command"] == verb
+    assert not any("─" in record.get("text", "") for record in found), "tables are for people"
+
+
+def interrupted(*_):
+    raise KeyboardInterrupt
+
+
+def test_segments_and_worst_rows_are_in_the_result(trained, config, tmp_path, capsys):
+    flags = f"--by item --errors 3 --errors_output {tmp_path}/e.parquet --log_format json"
+    assert main(["eval", str(config), *flags.split()]) == 0
+    found = records(capsys)
+    result = found[-1]
+    assert result["errors_written"] == f"{tmp_path}/e.parquet"
+    own = [one for one in result["segments"] if one["result"] == "auc_ctr"]
+    assert sum(one["rows"] for one in own) == 70 and {one["column"] for one in own} == {"item"}
+    assert {"name": "computing", "detail": "metrics by item"}.items() <= {
+        key: value for record in found if record.get("detail") == "metrics by item" for key, value in record.items()
+    }.items()
+
+
+def test_fitting_a_calibration_says_so(trained, config, capsys):
+    sets = ("--set", "model_config.mmoe.task_towers[0].post_calibration.method=PLATT")
+    assert main(["eval", str(config), *sets, "--output", str(config.parent / "c.json"), "--log_format", "json"]) == 0
+    phases = [(record["name"], record["detail"]) for record in records(capsys) if record["event"] == "phase"]
+    fitting = phases.index(("fitting", f"post_calibration on {config.parent}/eval.csv"))
+    assert fitting < phases.index(("evaluating", ""))
 
 
 def test_quiet_commands_say_their_result(trained, config, capsys):

@@ -1,0 +1,97 @@
+"""The commands that bring a model about: `init`, `check`, `train`, `import-checkpoint`, `convert`."""
+
+from easymtl.cli.options import (
+    add_tasks,
+    add_training_fields,
+    add_verb,
+    names,
+    path,
+    true_or_false,
+)
+
+
+def add_init(verbs) -> None:
+    """Adds `easymtl init`."""
+    parser = add_verb(verbs, "init", "Draft a config from a table and the names of its labels.", takes_config=False)
+    parser.add_argument(
+        "data", type=path, metavar="DATA", help="Parquet or CSV: files, globs or folders, separated by commas"
+    )
+    parser.add_argument(
+        "--labels",
+        type=names,
+        default=[],
+        metavar="A,B",
+        help="the columns to learn; default: those of --like or --schema",
+    )
+    parser.add_argument("--model", metavar="NAME", help="mmoe (default), dbmtl, ple, ...: an architecture")
+    parser.add_argument("--out", type=path, metavar="FILE", help="the config; default: a name made of that of the data")
+    parser.add_argument(
+        "--eval", type=path, metavar="DATA", help="rows to judge by; default: a part of the rows is kept for that"
+    )
+    parser.add_argument("--preset", default="small", metavar="SIZE", help="small (default), or strong: wider, longer")
+    parser.add_argument(
+        "--schema", type=path, metavar="FILE", help="schema.pbtxt of Merlin or TFX, which tells what columns are"
+    )
+    parser.add_argument(
+        "--like", type=path, metavar="FILE", help="a config whose features and labels are kept; new columns are added"
+    )
+    for role, what in (("user", "users"), ("session", "requests")):
+        parser.add_argument(f"--{role}", metavar="COLUMN", help=f"tells {what} apart; default: found by its name")
+    parser.add_argument("--time", metavar="COLUMN", help="when a row happened; default: found by its type or name")
+    parser.add_argument("--ignore", type=names, default=[], metavar="A,B", help="columns that nothing shall read")
+    parser.add_argument("--columns", type=names, metavar="A,B", help="names of the columns of CSV without a header")
+    parser.add_argument("--model_dir", type=path, metavar="DIR", help="default: model_dir/ and the name of the config")
+    parser.add_argument("--force", action="store_true", help="write over a config, and parts of rows, that are there")
+
+
+def add_check(verbs) -> None:
+    """Adds `easymtl check`."""
+    parser = add_verb(verbs, "check", "Check a config, and the data against it, without training.")
+    add_tasks(parser)
+    add_training_fields(parser)
+    parser.add_argument("--network", action="store_true", help="also build the model and print it")
+
+
+def add_train(verbs) -> None:
+    """Adds `easymtl train`."""
+    parser = add_verb(verbs, "train", "Train, evaluate at checkpoints, export; run again to continue.")
+    add_tasks(parser)
+    parser.add_argument(
+        "--new_data",
+        action="store_true",
+        help="train on with other files than those of the checkpoint, from their beginning",
+    )
+    add_training_fields(parser)
+    parser.add_argument(
+        "--continue_train",
+        nargs="?",
+        const=True,
+        default=True,
+        type=true_or_false,
+        metavar="BOOL",
+        help="true (default) goes on from the newest checkpoint in model_dir; false refuses a model_dir that has one",
+    )
+
+
+def add_import(verbs) -> None:
+    """Adds `easymtl import-checkpoint`."""
+    parser = add_verb(verbs, "import-checkpoint", "Bring a checkpoint of EasyRec into a new model_dir.")
+    parser.add_argument(
+        "--from",
+        dest="source",
+        type=path,
+        required=True,
+        metavar="PATH",
+        help='".../model.ckpt-1000", or a folder with a file "checkpoint"',
+    )
+    parser.add_argument(
+        "--fresh_optimizer", action="store_true", help="leave the optimizer slots there, and begin at step 0"
+    )
+    parser.add_argument("--partial", action="store_true", help="import what fits; the rest starts as in a new model")
+
+
+def add_convert(verbs) -> None:
+    """Adds `easymtl convert`."""
+    parser = add_verb(verbs, "convert", "Turn a config of TorchEasyRec into one of easymtl.", takes_config=False)
+    parser.add_argument("config", type=path, metavar="FILE", help="config of TorchEasyRec, in text format")
+    parser.add_argument("--out", type=path, metavar="FILE", help="where to write; default: standard output")
