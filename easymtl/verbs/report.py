@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from easymtl.api.data_files import require_files
+from easymtl.api.overwriting import CONFIG_NAME, require_apart
+from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.config.config import load_config
 from easymtl.data.remote import is_remote
 from easymtl.errors import UserError
-from easymtl.verbs.data_files import require_files
-from easymtl.verbs.overwriting import CONFIG_NAME, require_apart
-from easymtl.verbs.tensorflow_start import start_tensorflow
 
 if TYPE_CHECKING:
     from rich.console import Console
