@@ -41,7 +41,7 @@ def build_parser() -> Parser:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND", parser_class=Parser)
     scoring = (_add_train, _add_eval, _add_export, _add_predict, _add_importance)
     around = (_add_synth, _add_import, _add_convert, _add_doctor, _add_completion)
-    for add in (_add_init, *scoring, _add_compare, _add_board, _add_serve, _add_verify, _add_check, *around):
+    for add in (_add_init, *scoring, _add_compare, _add_tune, _add_board, _add_serve, _add_verify, _add_check, *around):
         add(verbs)
     parser.verbs = verbs.choices
     return parser
@@ -259,6 +259,31 @@ def _add_compare(verbs) -> None:
     parser.add_argument(
         "--output", type=path, metavar="FILE", help="the result as JSON; default: compare.json in --work_dir"
     )
+
+
+def _add_tune(verbs) -> None:
+    parser = add_verb(verbs, "tune", "Search better values of a config's fields; run again to go on.")
+    add_training_fields(parser)
+    parser.add_argument(
+        "--space", type=path, required=True, metavar="FILE", help="what is searched, see docs/guides/tuning.md"
+    )
+    parser.add_argument(
+        "--trials", type=whole_number, required=True, metavar="N", help="trials in all, those of earlier runs counted"
+    )
+    parser.add_argument(
+        "--study", type=path, metavar="DIR", help="where trials are kept; default: the model_dir with _study behind it"
+    )
+    parser.add_argument(
+        "--metric",
+        type=names,
+        default=[],
+        metavar="A,B",
+        help="what is made better: one result, such as auc or auc_click, or several for a Pareto front; "
+        "default: what decides which evaluation of a training is the best",
+    )
+    parser.add_argument("--seeds", type=whole_number, default=1, metavar="K", help="trainings of a trial; default: 1")
+    parser.add_argument("--timeout", type=seconds, metavar="S", help="seconds after which no further trial begins")
+    parser.add_argument("--jobs", type=whole_number, default=1, metavar="N", help="trials at a time; default: 1")
 
 
 def _add_check(verbs) -> None:

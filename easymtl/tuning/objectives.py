@@ -73,9 +73,7 @@ def _objective(pipeline: Pipeline, name: str) -> Objective:
         hint = did_you_mean(name, known)
         raise UserError(f'--metric: no evaluation has "{name}". There are {quoted(known)}.{hint}')
     if kinds[results[0]] in _NEITHER:
-        raise UserError(
-            f"--metric: of {name} neither more nor less is better: its best is 1. Take log_loss in its place."
-        )
+        raise UserError(f"--metric: of {name} neither more nor less is better: its best is 1. Take log_loss instead.")
     return Objective(name, tuple(results), not METRICS[kinds[results[0]]].is_error)
 
 

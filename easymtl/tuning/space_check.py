@@ -68,7 +68,7 @@ def _weights_faults(space: Space, pipeline: Pipeline) -> Iterator[Fault]:
         least = weights.simplex.least
         yield (
             "task_weights.simplex",
-            f"least is {least:g}, too much for {number} towers: it has to be below 1/{number}.",
+            f"least is {least:g}, too much for {number} towers: less than 1/{number}.",
         )
 
 
@@ -124,7 +124,7 @@ def _field_faults(space: Space, index: int, text: str, overrides: Sequence[str])
         if kind == "float" and "needs a whole number" in complaint:
             yield (
                 f"field[{index}].float",
-                "is a range of numbers, and the field holds whole numbers. Write int { ... }.",
+                "is a range of numbers for a field of whole numbers. Write int { ... }.",
             )
             return
 
