@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 DATABASE = "study.db"
-FOLDER, TRIES, RESUMES, NOTE = "folder", "tries", "resumes", "note"
-_REPORTED = "reported"
+TRIES, RESUMES, NOTE = "tries", "resumes", "note"
+_NUMBER, _REPORTED = "number", "reported"
 _NAME = "easymtl"
 _MOST_TRIES = 2
 _STARTUP_TRIALS = 8
@@ -53,8 +53,8 @@ def quiet_optuna() -> Iterator[None]:
 class StoredStudy:
     """A study of Optuna in a file of SQLite, and the few things that a search asks of it.
 
-    A trial is known by its number. One that did not end, as it was interrupted, is drawn again by `resume`: the new
-    one has its values, and its folder.
+    A trial that did not end, as it was interrupted, is drawn again by `resume`: for Optuna that is another trial, with
+    the same values; here it keeps its number, see `number_of`.
     """
 
     def __init__(self, folder: Path, objectives: Sequence[Objective]):
@@ -101,7 +101,8 @@ class StoredStudy:
         from optuna.trial import TrialState
 
         gone = self._resumed()
-        return [one for one in self.trials if one.number not in gone and one.state != TrialState.WAITING]
+        shown = [one for one in self.trials if one.number not in gone and one.state != TrialState.WAITING]
+        return sorted((one for one in shown if _NUMBER in one.user_attrs), key=number_of)
 
     def _resumed(self) -> set[int]:
         return {trial.user_attrs[RESUMES] for trial in self.trials if RESUMES in trial.user_attrs}
@@ -127,9 +128,10 @@ class StoredStudy:
         attributes = {
             RESUMES: number,
             TRIES: tries,
-            FOLDER: trial.user_attrs.get(FOLDER, folder_name(number)),
             _REPORTED: {str(step): value for step, value in trial.intermediate_values.items()},
         }
+        if _NUMBER in trial.user_attrs:
+            attributes[_NUMBER] = trial.user_attrs[_NUMBER]
         self.study.enqueue_trial(dict(trial.params), user_attrs=attributes)
         self.study.tell(number, state=TrialState.FAIL)
         return True
@@ -149,13 +151,16 @@ class StoredStudy:
         """
         from optuna.samplers import TPESampler
 
+        new = 1 + max((number_of(trial) for trial in self.trials if _NUMBER in trial.user_attrs), default=-1)
         self.study.sampler = TPESampler(
-            seed=len(self.trials),
+            seed=new,
             n_startup_trials=_STARTUP_TRIALS,
             multivariate=True,
             constant_liar=has_others,
         )
         trial = self.study.ask()
+        if _NUMBER not in trial.user_attrs:
+            trial.set_user_attr(_NUMBER, new)
         for step, value in trial.user_attrs.get(_REPORTED, {}).items():
             trial.report(value, int(step))
         return trial
@@ -175,7 +180,9 @@ class StoredStudy:
 
         if not self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
             return []
-        return sorted(self.study.best_trials, key=lambda trial: (trial.values[0], trial.number))[::-1]
+        if len(self.study.directions) == 1:
+            return [self.study.best_trial]
+        return sorted(self.study.best_trials, key=lambda trial: (trial.values[0], trial.number))
 
     def importance(self, objective: int) -> dict[str, float]:
         """Returns the share of each drawn value in what moved an objective; empty where that cannot be told yet."""
@@ -192,9 +199,14 @@ class StoredStudy:
             return {}
 
 
-def folder_name(number: int) -> str:
+def number_of(trial: "FrozenTrial | Trial") -> int:
+    """Returns the number of a trial, counted from 0; one that was interrupted keeps its own."""
+    return trial.user_attrs[_NUMBER]
+
+
+def folder_name(trial: "FrozenTrial | Trial") -> str:
     """Returns the folder of a trial, in that of the study."""
-    return f"trial_{number:03}"
+    return f"trial_{number_of(trial):03}"
 
 
 def _pruner():

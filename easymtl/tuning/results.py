@@ -3,7 +3,7 @@
 import math
 from typing import TYPE_CHECKING, Any
 
-from easymtl.tuning.optuna_study import FOLDER, NOTE, StoredStudy, folder_name
+from easymtl.tuning.optuna_study import NOTE, StoredStudy, folder_name, number_of
 from easymtl.tuning.plan import Plan
 from easymtl.tuning.sampling import settings_of
 
@@ -36,7 +36,7 @@ def result_of(plan: Plan, stored: StoredStudy, with_importance: bool = False) ->
         "config": plan.config.path,
         "objectives": objectives,
         "trials": [trial_row(plan, trial) for trial in stored.shown()],
-        "best": [trial.number for trial in best],
+        "best": [number_of(trial) for trial in best],
         "compromise": compromise(best, [one.bigger for one in plan.objectives]),
         "importance": {name: found for name, found in importance.items() if found},
     }
@@ -54,7 +54,7 @@ def trial_row(plan: Plan, trial: "FrozenTrial") -> dict[str, Any]:
     values = list(trial.values) if trial.values else list(reported.values())[-1:]
     begin, end = trial.datetime_start, trial.datetime_complete
     return {
-        "number": trial.number,
+        "number": number_of(trial),
         "state": _STATES[trial.state.name],
         "settings": settings_of(plan.space, plan.config.pipeline, trial.params) if is_drawn else {},
         "drawn": dict(trial.params),
@@ -64,7 +64,7 @@ def trial_row(plan: Plan, trial: "FrozenTrial") -> dict[str, Any]:
         "metrics": known.get("metrics", {}),
         "intermediate": reported,
         "seconds": (end - begin).total_seconds() if begin and end else None,
-        "folder": trial.user_attrs.get(FOLDER, folder_name(trial.number)),
+        "folder": folder_name(trial),
         "note": trial.user_attrs.get(NOTE, ""),
     }
 
@@ -89,4 +89,4 @@ def compromise(front: list["FrozenTrial"], bigger: list[bool]) -> int | None:
         ]
         return math.hypot(*losses)
 
-    return min(front, key=lambda trial: (distance(trial), trial.number)).number
+    return number_of(min(front, key=lambda trial: (distance(trial), trial.number)))

@@ -13,7 +13,7 @@ from easymtl.config.problems import ConfigError
 from easymtl.errors import UserError
 from easymtl.tuning.current_values import current_values
 from easymtl.tuning.objectives import Evaluation
-from easymtl.tuning.optuna_study import FOLDER, StoredStudy, folder_name
+from easymtl.tuning.optuna_study import StoredStudy, folder_name, number_of
 from easymtl.tuning.plan import Plan, begin_study, write_result
 from easymtl.tuning.results import VALUES, result_of
 from easymtl.tuning.sampling import overrides_of_drawn, settings_of
@@ -141,15 +141,12 @@ class Search:
 
     def _say(self, kind: str, trial: "Trial", **attributes) -> None:
         with self._lock:
-            self._tell(Event(kind, trial.number, **attributes))
+            self._tell(Event(kind, number_of(trial), **attributes))
 
     def _make(self, trial: "Trial") -> None:
         plan, pipeline = self._plan, self._plan.config.pipeline
         with self._lock:
             drawn = {draw.name: draw.draw(trial) for draw in plan.draws}
-            name = trial.user_attrs.get(FOLDER) or folder_name(trial.number)
-            trial.set_user_attr(FOLDER, name)
-            self.write()
         settings = settings_of(plan.space, pipeline, drawn)
         self._say("begun", trial, settings=settings)
         overrides = [*plan.overrides, *overrides_of_drawn(plan.space, pipeline, drawn)]
@@ -158,7 +155,7 @@ class Search:
         except ConfigError as error:
             self._fail(trial, f"the config refuses these values together: {error.problems[0]}", is_of_config=True)
             return
-        folder = self._folder / name
+        folder = self._folder / folder_name(trial)
         self._judge(trial, trainings_of(pipeline, self._config, overrides, folder, plan.num_seeds, settings))
 
     def _judge(self, trial: "Trial", trainings: list[Training]) -> None:

@@ -1,7 +1,6 @@
 """Holds a search space against the config that it is for, before the first trial."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
 
 from easymtl.config import Config, parse_config, view
 from easymtl.config.edit_paths import PathError, written_paths
@@ -39,11 +38,10 @@ def check_space(space: Space, text: str, config: Config, overrides: Sequence[str
     if faults:
         raise space.error(faults)
     draws = draws_of(space, config.pipeline)
-    faults = list(
-        chain.from_iterable(_field_faults(space, index, text, overrides) for index in range(len(space.names)))
-    )
+    trial = _Trial(text, config, overrides)
+    faults = [fault for index in range(len(space.names)) for fault in _field_faults(space, index, trial)]
     if not faults:
-        faults = list(_corner_faults(space, draws, text, config, overrides))
+        faults = list(_corner_faults(space, draws, trial))
     if faults:
         raise space.error(faults)
     return draws
@@ -101,50 +99,72 @@ def _overlap(one: str, other: str) -> bool:
     return longer == shorter or longer.startswith((f"{shorter}.", f"{shorter}["))
 
 
-def _field_faults(space: Space, index: int, text: str, overrides: Sequence[str]) -> Iterator[Fault]:
-    """Yields what a config says against the ends, or the choices, of one field."""
+class _Trial:
+    """A config that is tried with values."""
+
+    def __init__(self, text: str, config: Config, overrides: Sequence[str]):
+        self.pipeline = config.pipeline
+        self._text = text
+        self._path = config.path
+        self._overrides = overrides
+
+    def complaints(self, values: Sequence[str]) -> list[str]:
+        """Returns what is wrong with the config once it has the values."""
+        try:
+            parse_config(self._text, self._path, [*self._overrides, *values])
+        except ConfigError as error:
+            return [problem.text if problem.where in ("--set", _FLAG) else str(problem) for problem in error.problems]
+        return []
+
+
+def _field_faults(space: Space, index: int, trial: _Trial) -> Iterator[Fault]:
+    """Yields what a config says against the ends, or the choices, of one field.
+
+    A value may be right by itself, or once the other fields have values of theirs: two items of a list that the config
+    does not have yet.
+    """
     field = space.message.field[index]
     kind = field.WhichOneof("range")
-    values: dict[str, str] = {}
-    if kind == "choice":
-        values = {f"field[{index}].choice.value[{place}]": value for place, value in enumerate(field.choice.value)}
-    else:
-        numbers = getattr(field, kind)
-        values = {f"field[{index}].{kind}.{end}": repr(getattr(numbers, end)) for end in ("low", "high")}
-    found = {
-        where: (value, complaints[0])
-        for where, value in values.items()
-        if (complaints := _complaints(text, [*overrides, *(Override.of(_FLAG, path, value) for path in field.path)]))
-    }
+    values = _values(index, kind, getattr(field, kind))
+    found = {}
+    for where, value in values.items():
+        own = [Override.of(_FLAG, path, value) for path in field.path]
+        complaints = trial.complaints(own)
+        if complaints and trial.complaints(_with_first_values(space, index, own)):
+            found[where] = (value, complaints[0])
     if len(found) == len(values) and len({complaint for _, complaint in found.values()}) == 1:
         yield f"field[{index}].path[0]", f"{quoted(field.path)}: {next(iter(found.values()))[1]}"
         return
     for where, (value, complaint) in found.items():
-        yield where, f"gives {quoted(field.path)} the value {value}, which the config refuses: {complaint}"
         if kind == "float" and "needs a whole number" in complaint:
-            yield (
-                f"field[{index}].float",
-                "is a range of numbers for a field of whole numbers. Write int { ... }.",
-            )
+            yield f"field[{index}].float", "is a range of numbers for a field of whole numbers. Write int { ... }."
             return
+        yield where, f"gives {quoted(field.path)} the value {value}, which the config refuses: {complaint}"
 
 
-def _corner_faults(
-    space: Space, draws: Sequence[Draw], text: str, config: Config, overrides: Sequence[str]
-) -> Iterator[Fault]:
+def _values(index: int, kind: str, numbers) -> dict[str, str]:
+    """Returns the ends, or the choices, of a field by where they are written."""
+    if kind == "choice":
+        return {f"field[{index}].choice.value[{place}]": value for place, value in enumerate(numbers.value)}
+    return {f"field[{index}].{kind}.{end}": repr(getattr(numbers, end)) for end in ("low", "high")}
+
+
+def _with_first_values(space: Space, index: int, own: Sequence[str]) -> list[str]:
+    """Returns the values of one field among the first ones of the others, in the order of the space."""
+    found: list[str] = []
+    for place, field in enumerate(space.message.field):
+        kind = str(field.WhichOneof("range"))
+        value = next(iter(_values(place, kind, getattr(field, kind)).values()))
+        found += own if place == index else [Override.of(_FLAG, path, value) for path in field.path]
+    return found
+
+
+def _corner_faults(space: Space, draws: Sequence[Draw], trial: _Trial) -> Iterator[Fault]:
     """Yields what is said against all first, and all last, values together."""
     for place, what in ((0, "first"), (-1, "last")):
         drawn: Mapping = {draw.name: draw.ends[place] for draw in draws}
-        found = _complaints(text, [*overrides, *overrides_of_drawn(space, config.pipeline, drawn, _FLAG)])
+        found = trial.complaints(overrides_of_drawn(space, trial.pipeline, drawn, _FLAG))
         if found:
             shown = "; ".join(found[:_MOST_TOLD])
             yield "", f"the {what} values of all fields together are refused by the config: {shown}"
             return
-
-
-def _complaints(text: str, overrides: Sequence[str]) -> list[str]:
-    try:
-        parse_config(text, "the config", overrides)
-    except ConfigError as error:
-        return [problem.text if problem.where in ("--set", _FLAG) else str(problem) for problem in error.problems]
-    return []
