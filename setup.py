@@ -154,6 +154,7 @@ setup(
     package_data={
         "easymtl": ["py.typed"],
         "easymtl.convert": ["*.tsv"],
+        "easymtl.reporting.page": ["style.css"],
         "easymtl.server": ["page.html"],
         "easymtl.ways": ["client.c"],
     },

@@ -22,6 +22,7 @@ _NAME = "easymtl"
 _MOST_TRIES = 2
 _STARTUP_TRIALS = 8
 _TRIALS_BEFORE_PRUNING = 4
+_LEAST_FOR_IMPORTANCE = 8
 
 
 def require_optuna() -> None:
@@ -187,6 +188,10 @@ class StoredStudy:
     def importance(self, objective: int) -> dict[str, float]:
         """Returns the share of each drawn value in what moved an objective; empty where that cannot be told yet."""
         import optuna
+        from optuna.trial import TrialState
+
+        if len(self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))) < _LEAST_FOR_IMPORTANCE:
+            return {}
         from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
         try:

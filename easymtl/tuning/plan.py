@@ -1,7 +1,6 @@
 """What a study is made of, and the folder that it is kept in."""
 
 import difflib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +13,12 @@ from easymtl.config import Config, parse_config
 from easymtl.config.config import read_text
 from easymtl.errors import UserError
 from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.reporting.study_results import read_result, write_result
 from easymtl.tuning.objectives import Objective, objectives_of
 from easymtl.tuning.sampling import Draw
 from easymtl.tuning.space import Space, read_space
 from easymtl.tuning.space_check import check_space
 
-RESULT_NAME = "study.json"
 CONFIG_NAME = "original.config"
 _MOST_LINES = 8
 
@@ -118,33 +117,3 @@ def begin_study(plan: Plan, folder: Path) -> Path:
         write_text(config, plan.text)
         write_result(folder, {"made_of": plan.made_of(), "trials": [], "best": []})
     return config
-
-
-def read_result(folder: Path) -> dict[str, Any] | None:
-    """Returns what a study has written of itself; None where there is none.
-
-    Raises:
-        UserError: the file is none of a study.
-    """
-    path = folder / RESULT_NAME
-    if not path.is_file():
-        return None
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(document["made_of"], dict) and isinstance(document["trials"], list):
-            return document
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    raise UserError(f"{path}: this is no result of a study. Name another folder, --study ...")
-
-
-def write_result(folder: Path, result: dict[str, Any]) -> None:
-    """Writes what is known of a study.
-
-    Raises:
-        UserError: it cannot be written.
-    """
-    try:
-        write_text(folder / RESULT_NAME, json.dumps(result, indent=1, allow_nan=False) + "\n")
-    except OSError as error:
-        raise UserError(f"{folder / RESULT_NAME}: cannot be written: {error.strerror}. Check --study.") from None

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,25 +17,28 @@ from easymtl.tuning.worker import GO
 _POLL_SECONDS = 0.2
 _PATIENCE_SECONDS = 60.0
 _LAST_LINES = 3
+_WORKER = (sys.executable, "-m", "easymtl.tuning.worker")
 
 
 class ProcessRunner:
     """A `Runner`: starts `easymtl.tuning.worker`, and answers it."""
 
-    def __init__(self, is_stopped: Callable[[], bool]):
+    def __init__(self, is_stopped: Callable[[], bool], command: Sequence[str] = _WORKER):
         """Starts nothing yet.
 
         Args:
             is_stopped: whether trainings are to save and end.
+            command: what makes a training, and talks as `easymtl.tuning.worker` does.
         """
         self._is_stopped = is_stopped
+        self._command = list(command)
 
     def __call__(self, training: Training, decide: Decide, progress: Progress) -> Outcome:
         """Makes a training; what it prints is in the file beside its model_dir, with the ending `.log`."""
         training.model_dir.parent.mkdir(parents=True, exist_ok=True)
         log = training.model_dir.with_name(f"{training.model_dir.name}.log")
         with log.open("ab") as file:
-            worker = _Worker(training, file)
+            worker = _Worker(self._command, training, file)
             try:
                 return self._follow(worker, decide, progress, log)
             finally:
@@ -64,11 +67,11 @@ class ProcessRunner:
 class _Worker:
     """The process of one training."""
 
-    def __init__(self, training: Training, log: Any):
+    def __init__(self, command: Sequence[str], training: Training, log: Any):
         self.is_told_to_end = False
         self._killed_at = 0.0
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "easymtl.tuning.worker"],
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

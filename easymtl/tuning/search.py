@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from easymtl.config import parse_config
 from easymtl.config.problems import ConfigError
 from easymtl.errors import UserError
+from easymtl.reporting.study_results import write_result
 from easymtl.tuning.current_values import current_values
 from easymtl.tuning.objectives import Evaluation
 from easymtl.tuning.optuna_study import StoredStudy, folder_name, number_of
-from easymtl.tuning.plan import Plan, begin_study, write_result
+from easymtl.tuning.plan import Plan, begin_study
 from easymtl.tuning.results import VALUES, result_of
 from easymtl.tuning.sampling import overrides_of_drawn, settings_of
 from easymtl.tuning.trainings import Outcome, Runner, Training, train, trainings_of, values_of

@@ -8,11 +8,11 @@ from typing import Any
 
 from easymtl.checkpoints.publishing import write_text
 from easymtl.config.edited_text import edited_text
+from easymtl.reporting.study_results import DIFF_NAME
 from easymtl.tuning.plan import Plan
 from easymtl.tuning.sampling import overrides_of_drawn
 
 BEST_NAME = "best.config"
-DIFF_NAME = "diff.txt"
 FRONT_FOLDER = "front"
 
 

@@ -15,10 +15,11 @@ from easymtl.config import view
 from easymtl.errors import Interrupted, UserError
 from easymtl.reporting.formats import counted
 from easymtl.reporting.study_lines import StudyLines, print_study
+from easymtl.reporting.study_results import read_result
 from easymtl.reporting.terminal import open_terminal, print_line
 from easymtl.tuning.front_plot import FRONT_NAME, can_draw, draw_front
 from easymtl.tuning.optuna_study import quiet_optuna, require_optuna
-from easymtl.tuning.plan import Plan, plan_of, read_result, require_same_study
+from easymtl.tuning.plan import Plan, plan_of, require_same_study
 from easymtl.tuning.processes import ProcessRunner
 from easymtl.tuning.search import Search
 from easymtl.tuning.winner import write_winner
@@ -66,10 +67,8 @@ def _alone(folder: Path) -> Iterator[None]:
     try:
         lock.__enter__()
     except UserError as error:
-        text = str(error).replace("trains there", "searches there").replace(" trains since ", " searches since ")
-        raise UserError(
-            text.replace("train in another model_dir (--set model_dir=...)", "name another --study")
-        ) from None
+        text = str(error).replace("train in another model_dir (--set model_dir=...)", "name another --study")
+        raise UserError(text) from None
     with contextlib.ExitStack() as stack:
         stack.push(lock.__exit__)
         yield
@@ -81,9 +80,7 @@ def _search(plan: Plan, folder: Path, options: Namespace, terminal: Terminal, st
         search = Search(plan, folder, ProcessRunner(stop.is_received), lines, stop.is_received)
         known = len(search.stored.ended())
         if known:
-            print_line(
-                terminal, f"{counted(known, 'trial')} of this study {'is' if known == 1 else 'are'} done already."
-            )
+            print_line(terminal, f"Done already: {counted(known, 'trial')} of this study.")
         search.make_trials(options.trials, options.timeout, options.jobs)
     _conclude(plan, folder, terminal, options)
 

@@ -7,7 +7,8 @@ import pytest
 
 from easymtl.config import parse_config
 from easymtl.errors import UserError
-from easymtl.tuning.plan import read_result, require_same_study
+from easymtl.reporting.study_results import read_result
+from easymtl.tuning.plan import require_same_study
 from easymtl.tuning.trainings import Outcome
 from easymtl.tuning.winner import write_winner
 from tests.api.shop import CONFIG

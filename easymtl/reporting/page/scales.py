@@ -1,0 +1,60 @@
+"""From numbers to places in a drawing, and where its axes have ticks."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+
+_STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Maps numbers from `low` to `high` onto places from `first` to `last`."""
+
+    low: float
+    high: float
+    first: float
+    last: float
+
+    def __call__(self, number: float) -> float:
+        """Returns the place of a number."""
+        return self.first + (number - self.low) / (self.high - self.low) * (self.last - self.first)
+
+
+def span(numbers: Iterable[float], margin: float = 0.0) -> tuple[float, float]:
+    """Returns the least and the largest of the finite numbers, apart from each other.
+
+    Args:
+        numbers: may be none at all: then 0 and 1.
+        margin: share of the span that is added at both ends.
+    """
+    finite = [number for number in numbers if math.isfinite(number)]
+    low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
+    if not high - low > 1e-12 * max(abs(low), abs(high)):
+        half = abs(low) * 0.05 or 0.5
+        low, high = low - half, high + half
+    wider = margin * (high - low)
+    return low - wider, high + wider
+
+
+def ticks(low: float, high: float, most: int = 5) -> list[float]:
+    """Returns round numbers between two numbers, at most `most` of them."""
+    rough = (high - low) / most
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(one * power for one in _STEPS if one * power >= rough * (1 - 1e-9))
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [number * step for number in range(first, last + 1)]
+
+
+def tick_texts(numbers: list[float]) -> list[str]:
+    """Returns ticks as texts with as many digits as tell them apart: `0.71`, `2k`, `1.5M`."""
+    largest = max((abs(number) for number in numbers), default=0.0)
+    unit, letter = next(((u, s) for u, s in ((1e9, "G"), (1e6, "M"), (1e3, "k")) if largest >= 10 * u), (1, ""))
+    step = min((b - a for a, b in pairwise(numbers)), default=largest or 1.0) / unit
+    if 0 < step < 1e-5:
+        return [f"{number:.3g}" for number in numbers]
+    decimals = max(0, -math.floor(math.log10(step) + 1e-9)) if step else 0
+    scaled = step * 10**decimals
+    decimals += abs(scaled - round(scaled)) > 1e-6
+    return [f"{number / unit:.{decimals}f}{letter if number else ''}" for number in numbers]
