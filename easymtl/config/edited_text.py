@@ -42,11 +42,12 @@ def edited_text(text: str, overrides: Sequence[str]) -> str:
     edited = text
     paths = [path for override in overrides for path in written_paths(wanted, _path(override))]
     while paths:
-        edits, paths = _edits(edited, wanted, paths)
+        edits, waiting = _edits(edited, wanted, paths)
         for edit in sorted(edits, reverse=True):
             edited = edited[: edit.start] + edit.text + edited[edit.end :]
-        if not edits:
+        if not edits and len(waiting) == len(paths):
             break
+        paths = waiting
     if not paths and _reads_as(edited, wanted):
         return edited
     return _RESOLVED + text_format.MessageToString(wanted, as_utf8=True)
@@ -70,12 +71,14 @@ def _reads_as(text: str, wanted: Pipeline) -> bool:
 
 def _edits(text: str, wanted: Pipeline, paths: Sequence[str]) -> tuple[list[_Edit], list[str]]:
     """Returns what can be done in one go, and the paths that wait: nothing is put into one message twice at once."""
-    findings = Findings(Places(""))
-    Parser(text, findings).parse(Pipeline())
+    findings, current = Findings(Places("")), Pipeline()
+    Parser(text, findings).parse(current)
     source = _Source(text)
     done: list[_Edit] = []
     waiting = []
     for path in dict.fromkeys(paths):
+        if path in findings.places.positions and _walked(current, path) == _walked(wanted, path):
+            continue
         edit = _edit(source, findings.places.positions, wanted, path)
         if edit is None or (edit.anchor and edit.anchor in {other.anchor for other in done}):
             waiting.append(path)

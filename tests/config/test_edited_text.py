@@ -68,6 +68,13 @@ def test_comments_and_forms_of_writing_stay():
     assert "# many\n    num_expert: 3 ; # so far" in edited and "seed: 6 # why" in edited
 
 
+def test_a_field_that_has_the_value_already_stays_as_it_is_written():
+    text = CONFIG.replace(
+        "constant_learning_rate { learning_rate: 0.01 }", "constant_learning_rate { learning_rate: 1e-2 }"
+    )
+    assert edited_text(text, [f"{RATE}=0.01", "model_config.mmoe.num_expert=2"]) == text
+
+
 def test_a_text_without_a_line_end_gets_a_new_field_behind_it():
     assert edited_text(CONFIG.rstrip(), ["eval_config.num_examples=4"]).endswith("}\neval_config { num_examples: 4 }\n")
 
