@@ -39,6 +39,7 @@ DOCS = [
     "mkdocs>=1.6,<2",
     "mkdocs-material>=9.6,<10",
 ]
+TUNING = [*DRAWING, "optuna>=4.0,<5"]
 EXTRAS_REQUIRE = {
     "gpu": ["tensorflow[and-cuda]>=2.21,<2.23"],
     "bench": DRAWING,
@@ -47,11 +48,12 @@ EXTRAS_REQUIRE = {
     "serve": SERVING,
     "onnx": ONNX,
     "openvino": OPENVINO,
+    "tune": TUNING,
     "dev": [
         *DOCS,
-        *DRAWING,
         *SERVING,
         *OPENVINO,
+        *TUNING,
         "boto3>=1.34,<2",
         "build>=1.2,<2",
         "grpcio-tools>=1.73,<1.77",

@@ -40,6 +40,7 @@ ROOMS = [
     "ways",
     "reporting",
     "api",
+    "tuning",
     "doctor",
     "verbs",
     "cli",

@@ -1,4 +1,4 @@
-"""The commands that bring a model about: `init`, `check`, `train`, `import-checkpoint`, `convert`."""
+"""The commands that bring a model about: `init`, `check`, `train`, `tune`, `import-checkpoint`, `convert`."""
 
 from easymtl.cli.options import (
     add_tasks,
@@ -6,7 +6,9 @@ from easymtl.cli.options import (
     add_verb,
     names,
     path,
+    seconds,
     true_or_false,
+    whole_number,
 )
 
 
@@ -95,3 +97,29 @@ def add_convert(verbs) -> None:
     parser = add_verb(verbs, "convert", "Turn a config of TorchEasyRec into one of easymtl.", takes_config=False)
     parser.add_argument("config", type=path, metavar="FILE", help="config of TorchEasyRec, in text format")
     parser.add_argument("--out", type=path, metavar="FILE", help="where to write; default: standard output")
+
+
+def add_tune(verbs) -> None:
+    """Adds `easymtl tune`."""
+    parser = add_verb(verbs, "tune", "Search better values of a config's fields; run again to go on.")
+    add_training_fields(parser)
+    parser.add_argument(
+        "--space", type=path, required=True, metavar="FILE", help="what is searched, see docs/guides/tuning.md"
+    )
+    parser.add_argument(
+        "--trials", type=whole_number, required=True, metavar="N", help="trials in all, those of earlier runs counted"
+    )
+    parser.add_argument(
+        "--study", type=path, metavar="DIR", help="where trials are kept; default: the model_dir with _study behind it"
+    )
+    parser.add_argument(
+        "--metric",
+        type=names,
+        default=[],
+        metavar="A,B",
+        help="what is made better: one result, such as auc or auc_click, or several for a Pareto front; "
+        "default: what decides which evaluation of a training is the best",
+    )
+    parser.add_argument("--seeds", type=whole_number, default=1, metavar="K", help="trainings of a trial; default: 1")
+    parser.add_argument("--timeout", type=seconds, metavar="S", help="seconds after which no further trial begins")
+    parser.add_argument("--jobs", type=whole_number, default=1, metavar="N", help="trials at a time; default: 1")

@@ -2130,6 +2130,67 @@ _GRAPHS = [
     ),
 ]
 
+
+def space(name: str, text: str, *says: str, flags: str = "") -> Case:
+    return Case(
+        name,
+        says,
+        command=f"tune --pipeline_config x.config --space space.textproto --trials 20{flags}",
+        data=lambda project: project.write("space.textproto", f"{text}\n"),
+        shown=flags.strip() or text,
+    )
+
+
+_TUNE = [
+    space(
+        "A field of the space that does not exist",
+        'field {\n  path: "train_config.num_step"\n  int { low: 10 high: 100 }\n}',
+        *("space.textproto:2:", 'train_config has no field "num_step"', 'Did you mean "num_steps"?'),
+    ),
+    space(
+        "A range without its end",
+        'field {\n  path: "train_config.num_steps"\n  int { low: 10 }\n}',
+        *("space.textproto:3:", "has no high: both ends are needed."),
+    ),
+    space(
+        "A range that the field does not have",
+        'field {\n  path: "model_config.dbmtl.task_towers[0].weight"\n  float { low: -1 high: 2 }\n}',
+        *("space.textproto:3:", "float.low", "-1", "outside of [0, inf)"),
+    ),
+    space(
+        "A field of whole numbers with a range of numbers",
+        'field {\n  path: "train_config.num_steps"\n  float { low: 10 high: 100 }\n}',
+        *("space.textproto:3:", "a field of whole numbers. Write int { ... }."),
+    ),
+    space(
+        "Two ranges of one field",
+        'field { path: "train_config.num_steps" name: "a" int { low: 10 high: 100 } }\n'
+        'field { path: "train_config.num_steps" name: "b" int { low: 10 high: 100 } }',
+        *("space.textproto:2:", "Leave one of them out."),
+    ),
+    space(
+        "A logarithm of 0",
+        'field {\n  path: "model_config.embedding_regularization"\n  float { low: 0 high: 1e-3 log: true }\n}',
+        *("space.textproto:3:", "with log: true it has to be above 0."),
+    ),
+    space(
+        "A seed as a setting",
+        'field { path: "train_config.seed" int { low: 1 high: 9 } }',
+        *("space.textproto:1:", "a seed is no setting to choose: --seeds trains each trial with several."),
+    ),
+    space(
+        "Weights of a tower that does not exist",
+        'task_weights { tower: ["ctr", "cvt"] simplex {} }',
+        *("space.textproto:1:", 'is "cvt", and the config has no such tower.', 'Did you mean "cvr"?'),
+    ),
+    space(
+        "A metric of the search that no evaluation has",
+        'field { path: "train_config.num_steps" int { low: 10 high: 100 } }',
+        *('--metric: no evaluation has "auc_cvt".', 'Did you mean "auc_cvr"?'),
+        flags=" --metric auc_cvt",
+    ),
+]
+
 SECTIONS = {
     "The command": _COMMANDS,
     "A config of TorchEasyRec": _CONVERT,
@@ -2140,5 +2201,6 @@ SECTIONS = {
     "What EasyRec has and easymtl has not": _DIALECT,
     "The data": _DATA,
     "The model": _MODELS,
+    "A search": _TUNE,
 }
 CASES = [case for cases in SECTIONS.values() for case in cases]

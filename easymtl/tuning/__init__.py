@@ -1,0 +1,1 @@
+"""A search for better values of a config's fields: the space, the study, its trials, and the config that won."""
