@@ -7,12 +7,16 @@ from typing import Any
 import pyarrow as pa
 
 from easymtl.api.data_input import Data, as_path, is_path
+from easymtl.api.drafted import DraftedConfig
+from easymtl.api.python_words import in_python, without_flags
 from easymtl.config import Config, parse_config
 from easymtl.config.config import read_text
 from easymtl.config.edits import overrides_of_values
 from easymtl.data.memory import SCHEME
 from easymtl.data.tables import hold_table
 
+_ALIKE = ("labels", "model", "preset", "out", "schema", "like", "user", "session", "time", "ignore", "columns")
+_FLAGS = {**{name: name for name in (*_ALIKE, "model_dir")}, "eval": "evaluation", "force": "replaces"}
 Overrides = Mapping[str, Any] | Sequence[str]
 
 
@@ -37,17 +41,23 @@ def load(path: str | os.PathLike[str], overrides: Overrides = (), tasks: Sequenc
     return parse_config(read_text(os.fspath(path)), os.fspath(path), overrides, tasks)
 
 
+@in_python(**_FLAGS)
 def init(
     data: Data, labels: Sequence[str], evaluation: Data = None, overrides: Overrides = (), **choices: Any
 ) -> Config:
     """Drafts a config for data: types, features, sizes, tasks and metrics, as `easymtl init` does.
 
+    Without `evaluation` a tenth of the rows is kept aside to judge by: the last ones by time, those of some users, or
+    any. Of files the parts are written beside `out`. Of a table the config keeps them, as `config.train` and
+    `config.eval`, and `easymtl.train(config, data)` takes each for what it is.
+
     Args:
         data: a table or paths, with labels.
         labels: columns that are to be predicted.
-        evaluation: rows to judge by, as `data`; a table in memory is not divided into both.
+        evaluation: rows to judge by, as `data`.
         overrides: of fields of the draft, as `load` takes them.
-        choices: what else `easymtl.drafting.draft_config` takes, such as `model="mmoe"`.
+        choices: what else `easymtl.drafting.draft_config` takes, such as `model="mmoe"`, or
+            `divides=False`, which keeps no row of a table aside.
 
     Returns:
         The config; its `notes` say what the draft was unsure of.
@@ -60,11 +70,16 @@ def init(
     given = {"train": data, "eval": evaluation}
     sources = {name: None if one is None else _source(one, name) for name, one in given.items()}
     draft = draft_config(sources["train"], list(labels), evaluation=sources["eval"], **choices)
-    in_memory = [f"{name}_input_path={SCHEME}{name}" for name, one in sources.items() if isinstance(one, pa.Table)]
+    rows = {name: one for name, one in sources.items() if isinstance(one, pa.Table)}
+    if draft.tables:
+        rows |= dict(zip(("train", "eval"), draft.tables))
+    in_memory = [f"{name}_input_path={SCHEME}{name}" for name in rows]
     if isinstance(overrides, Mapping):
         overrides = overrides_of_values(overrides)
     config = parse_config(draft.text, "the drafted config", [*in_memory, *overrides])
-    config.notes.extend(str(note) for note in draft.notes)
+    config.notes.extend(without_flags(str(note), _FLAGS) for note in draft.notes)
+    if draft.tables:
+        return DraftedConfig(**vars(config), **rows, source=sources["train"])
     return config
 
 

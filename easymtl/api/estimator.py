@@ -153,7 +153,7 @@ class MultiTaskRanker(BaseEstimator):
         config = self.config
         if config is None:
             assert rows is not None
-            config = init(rows.table, [name for name in rows.table.column_names if name in self._labels])
+            config = init(rows.table, [name for name in rows.table.column_names if name in self._labels], divides=False)
         elif not isinstance(config, Config):
             config = load(config)
         return parse_config(config.text(), config.path, {**_WITHOUT, **(self.overrides or {})})

@@ -11,6 +11,7 @@ from easymtl.api.data_input import Data, data_as_paths
 from easymtl.api.embeddings import embedding_frame
 from easymtl.api.frames import ranking_frame, score_frame, segments_frame
 from easymtl.api.open_model import OpenModel
+from easymtl.api.python_words import in_python
 from easymtl.config import view
 from easymtl.errors import UserError
 from easymtl.scoring.evaluation import EvaluationResult
@@ -44,6 +45,7 @@ class Model(OpenModel):
         tables: on which it was trained and evaluated, where these are in memory, by "train" and "eval".
     """
 
+    @in_python("keep", input="data")
     def predict(self, data: Data, keep: Sequence[str] = ()) -> pd.DataFrame:
         """Returns the scores of rows, which need no labels.
 
@@ -66,6 +68,7 @@ class Model(OpenModel):
         """
         return score_frame(self.config.pipeline, self._scorer, data, keep)
 
+    @in_python("by", input="data")
     def evaluate(self, data: Data = None, by: str | Sequence[str] = ()) -> Evaluation:
         """Evaluates on rows with labels.
 
@@ -91,6 +94,7 @@ class Model(OpenModel):
             found = [segment for column in columns for segment in segments(rows, column)]
             return Evaluation(**vars(result), segments=segments_frame(found))
 
+    @in_python("metric", "by", "repeats", "rows", "seed", input="data")
     def explain(
         self,
         data: Data = None,

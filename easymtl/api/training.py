@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Protocol
 from easymtl.api.configs import load
 from easymtl.api.data_files import require_files
 from easymtl.api.data_input import Data, data_as_paths, held_tables
+from easymtl.api.drafted import DraftedConfig
 from easymtl.api.overwriting import require_apart_from_training
+from easymtl.api.python_words import in_python
 from easymtl.api.start_hints import start_hints
 from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.checkpoints.lock import TrainingLock
@@ -189,6 +191,7 @@ class Callbacks:
         return self._is_received
 
 
+@in_python("model_dir", "continue_train", "new_data")
 def train(
     config: Config | str | os.PathLike[str],
     train: Data = None,
@@ -208,7 +211,8 @@ def train(
 
     Args:
         config: a `Config`, or the path of one.
-        train: training data in place of the config's: a DataFrame of pandas or polars, a table of pyarrow, or paths.
+        train: training data in place of the config's: a DataFrame of pandas or polars, a table of pyarrow, or paths. Of
+            the table that `easymtl.init` has divided, the rows that it keeps aside are evaluated on.
         eval: evaluation data in place of the config's.
         model_dir: in place of the config's.
         callbacks: each is called with every event of `easymtl.training.events`. One that raises
@@ -226,7 +230,9 @@ def train(
         ('first', 20)
     """
     config = config if isinstance(config, Config) else load(config)
-    data = {"train": train, "eval": eval}
+    data: Mapping[str, Data] = {"train": train, "eval": eval}
+    if isinstance(config, DraftedConfig):
+        data = config.completed(data)
     if config.pipeline.data_config.input_type == DatasetConfig.DummyInput and (train is not None or eval is not None):
         raise UserError(
             f"{config.where('data_config.input_type')}: data_config.input_type is DummyInput, which makes rows up: the "

@@ -1,7 +1,7 @@
 """`draft_config`: from rows and the names of labels to a config with the reason of every choice."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,7 +21,7 @@ from easymtl.drafting.roles import Roles, find_roles, has_groups
 from easymtl.drafting.schema import apply_schema, read_schema
 from easymtl.drafting.seen import seen_shares
 from easymtl.drafting.sizes import Sizes, sizes_of
-from easymtl.drafting.split import Split, choose_split, require_free, write_split
+from easymtl.drafting.split import Split, choose_split, require_free, split_table, write_split
 from easymtl.drafting.table import Progress, Table, open_table, stem
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.protos.pipeline_pb2 import Pipeline
@@ -41,6 +41,7 @@ class Draft:
         pipeline: the same as a message.
         files: what was written: training and evaluation rows, where they were divided.
         path: where the config belongs: `out`, or a name made of the data's.
+        tables: the same of a table in memory; empty where it was not divided.
     """
 
     text: str
@@ -48,6 +49,7 @@ class Draft:
     pipeline: Pipeline
     files: tuple[str, ...]
     path: str
+    tables: tuple[pa.Table, ...] = ()
 
 
 def draft_config(
@@ -67,12 +69,13 @@ def draft_config(
     columns: Sequence[str] | None = None,
     model_dir: str | None = None,
     replaces: bool = False,
+    divides: bool = True,
     progress: Progress | None = None,
 ) -> Draft:
     """Drafts a config from rows. The config itself is not written: `Draft.text` is what a file would hold.
 
-    Files of rows are divided into training and evaluation rows where `evaluation` is not given; both parts are written
-    beside `out`. A table in memory is not divided: without `evaluation` nothing is judged by.
+    Rows are divided into training and evaluation rows where `evaluation` is not given: the parts of files are written
+    beside `out`, those of a table in memory are `Draft.tables`.
 
     Args:
         source: Parquet or CSV: files, globs and folders, separated by commas; or a table in memory.
@@ -90,6 +93,7 @@ def draft_config(
         columns: the names of the columns of CSV files without a header, in order.
         model_dir: where the model will be trained.
         replaces: whether parts of divided rows that are there are written over.
+        divides: whether rows of a table in memory are kept aside to judge by.
         progress: is told how many bytes of how many have been read.
 
     Returns:
@@ -131,8 +135,14 @@ def draft_config(
         told.refine(features)
 
     # What is written comes last: a draft that fails leaves nothing behind.
-    split = choose_split(profile, roles) if parts else None
+    is_held = not table.paths and judged is None and divides
+    split = choose_split(profile, roles) if parts or is_held else None
     num_rows = profile.num_rows
+    tables = (split_table(table, split) if split and is_held else None) or ()
+    if is_held and not tables:
+        split = None
+    if tables:
+        num_rows = tables[0].num_rows
     if parts and split:
         num_rows, _ = write_split(table, split, *parts, replaces, progress)
     sizes = sizes_of(preset, num_rows, _has_rare_ids(features, profile), bool(features.blocks))
@@ -143,7 +153,8 @@ def draft_config(
         has_header=bool(parts) or table.data_config.with_header,
     )
     files = (str(parts[0]), str(parts[1])) if parts else ()
-    return _finish(profile, found, roles, features, sizes, places, model or _MODEL, split, files, str(path), existing)
+    draft = _finish(profile, found, roles, features, sizes, places, model or _MODEL, split, files, str(path), existing)
+    return replace(draft, tables=tables)
 
 
 def _parts(table: Table, path: Path, replaces: bool) -> tuple[Path, Path]:
@@ -224,7 +235,7 @@ def _notes(
             "towers, see docs/guides/funnels.md."
         )
     if split is not None:
-        notes.append(f"the rows were divided: {split.reason} is kept to judge by, {files[1]}.")
+        notes.append(f"the rows were divided: {split.reason} is kept to judge by{f', {files[1]}' if files else ''}.")
     return notes
 
 

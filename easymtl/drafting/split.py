@@ -121,6 +121,24 @@ def write_split(
     return counts[0], counts[1]
 
 
+def split_table(table: Table, split: Split) -> tuple[pa.Table, pa.Table] | None:
+    """Returns the rows to train on and those to judge by of a table in memory; None where a part would be empty.
+
+    Args:
+        table: the rows.
+        split: how they are divided.
+    """
+    parts: tuple[list[pa.RecordBatch], list[pa.RecordBatch]] = ([], [])
+    num_rows = 0
+    for batch in table.batches():
+        late = _is_late(batch, split, num_rows)
+        num_rows += batch.num_rows
+        for part, rows in zip(parts, (~late, late)):
+            part.append(batch.filter(pa.array(rows)))
+    train, evaluation = (pa.Table.from_batches(part) if part else pa.table({}) for part in parts)
+    return (train, evaluation) if train.num_rows and evaluation.num_rows else None
+
+
 def require_free(table: Table, target: Path, replaces: bool) -> None:
     """Checks that a file may be written: it is none that is read, nor would be, and none that is there.
 

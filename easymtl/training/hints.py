@@ -7,6 +7,7 @@ end. It has to be computed from what happens, and to keep still where it is not 
 import math
 import statistics
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 
 from easymtl.config import view
@@ -26,6 +27,23 @@ _MOST_WINDOW = 10
 # Standard errors, share of the loss. The least window is one of many, so that more is asked of a rise above it.
 _ABOVE_FIRST = (5.0, 0.05)
 _ABOVE_LEAST = (6.0, 0.5)
+
+
+@dataclass(frozen=True)
+class TrainingAuc:
+    """How well rows that were trained on are ordered.
+
+    Attributes:
+        tower: the task.
+        value: the AUC.
+        positives: rows with the event.
+        negatives: rows without.
+    """
+
+    tower: str
+    value: float
+    positives: int
+    negatives: int
 
 
 class Hint:
@@ -94,6 +112,26 @@ def worse_than_chance(pipeline: Pipeline, metrics: Mapping[str, float], num_exam
                 f"Hint: {name} is {value:.3f}, worse than chance: the model orders rows the wrong way round. Is the "
                 "label swapped (1 for what did not happen), or are the evaluation rows labelled otherwise than those "
                 "of the training?"
+            )
+
+
+def worse_than_chance_in_training(found: Iterable[TrainingAuc], step: int) -> Iterator[str]:
+    """Yields a sentence for each task whose own training rows the model orders the wrong way round.
+
+    Chance explains three standard errors, sqrt((p + n + 1) / (12 p n)) each of p positives and n negatives (Mann and
+    Whitney, 1947).
+    """
+    if step < FEW_STEPS:
+        return
+    for one in found:
+        positives, negatives = one.positives, one.negatives
+        error = math.sqrt((positives + negatives + 1) / (12.0 * positives * negatives))
+        if one.value < 0.5 - max(3.0 * error, _SMALLEST_GAP):
+            yield (
+                f'Hint: at step {step:,} the AUC of the tower "{one.tower}" is {one.value:.3f} on the last '
+                f"{positives + negatives:,} rows that it was trained on, worse than chance. The learning rate is too "
+                "high, or labels are swapped in a part of the rows (1 for what did not happen): try a tenth of the "
+                "rate, and look at how the label is made."
             )
 
 

@@ -34,6 +34,7 @@ from easymtl.training.best import Best
 from easymtl.training.diagnosis import bad_step, require_finite_weights
 from easymtl.training.ending import is_checkpoint_due, is_over, why_stale
 from easymtl.training.inputs import TrainingInput
+from easymtl.training.last_rows import LastRows
 from easymtl.training.optimizers import Optimizers
 from easymtl.training.pace import Pace
 from easymtl.training.position import position_of
@@ -113,6 +114,7 @@ class Trainer:
         self._interim_step: int | None = None
         self._num_examples = 0
         self._reports = Reports(self.settings, self.ranker, listener)
+        self._last_rows = LastRows()
         self._restore(new_data)
         self._write_config()
 
@@ -176,6 +178,8 @@ class Trainer:
             self._cursor = feed.cursor
         self._reports.finish()
         checkpoint = self._finish()
+        if not self._is_stopping():
+            self._look_at_training_rows()
         if self._num_examples:
             self._reports.labels(self.step, source)
         return TrainingResult(
@@ -226,6 +230,7 @@ class Trainer:
             self._cursor = batch.cursor
             self._num_examples += batch.rows.num_rows
             source.count(batch)
+            self._last_rows.add(batch.rows)
             pace.count(batch.rows.num_rows)
             self._reports.step(step, values, rates, pace)
             profile.after(step)
@@ -318,7 +323,16 @@ class Trainer:
             )
         )
         self._reports.gates(step, self._gates.result())
+        self._look_at_training_rows()
         return True
+
+    def _look_at_training_rows(self) -> None:
+        """Says once if the model orders the rows that it was trained on worse than chance."""
+        # Op by op: a few batches are not worth a graph.
+        scorer = RankerScorer(self.ranker, self._dtype, self._scored_rows, is_traced=False)
+        with self._optimizers.averaged_dense_weights():
+            for text in self._last_rows.look(self.step, self.ranker.tasks, scorer):
+                self._tell(events.Note(text))
 
     def _scored_rows(self, batch: Mapping[str, tf.Tensor]) -> Mapping[int, Lookup]:
         """Returns the rows that evaluations score with: their moving averages, where there are such."""

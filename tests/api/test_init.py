@@ -25,11 +25,57 @@ def test_overrides_have_the_last_word(rows):
         assert config.pipeline.train_config.num_steps == 3 and config.pipeline.model_dir == "x"
 
 
+def test_rows_are_kept_aside_where_none_are_given_to_judge_by(rows):
+    config = easymtl.init(rows, ["click", "buy"])
+    assert config.pipeline.eval_input_path == "memory://eval"
+    assert config.train.num_rows + config.eval.num_rows == 400 and 0 < config.eval.num_rows < 100
+    joined = {tuple(row.items()) for part in (config.train, config.eval) for row in _texts(part)}
+    assert joined == {tuple(row.items()) for row in _texts(config.source)}
+    assert any("is kept to judge by" in note for note in config.notes)
+    assert config.with_paths(model_dir="x").eval.equals(config.eval), "a copy still has them"
+    assert not hasattr(easymtl.init(rows, ["click"], divides=False), "eval")
+    assert not hasattr(easymtl.init(rows, ["click"], rows), "eval")
+
+
+def _texts(table):
+    return [{name: str(value) for name, value in row.items()} for row in table.to_pylist()]
+
+
+def test_each_table_is_taken_for_what_it_is(rows):
+    config = easymtl.init(rows, ["click"])
+    kept = {"train": config.train, "eval": config.eval}
+    for given in (None, rows, rows.copy()):
+        found = config.completed({"train": given, "eval": None})
+        assert all(found[name] is kept[name] for name in kept)
+    other = rows.head(100)
+    assert config.completed({"train": other, "eval": None}) == {"train": other, "eval": config.eval}
+    assert config.completed({"train": rows, "eval": other}) == {"train": rows, "eval": other}
+    assert config.completed({"train": "x.csv", "eval": None})["train"] == "x.csv"
+
+
+def test_by_time_the_last_rows_are_kept(rows):
+    import pandas as pd
+
+    timed = rows.assign(event_time=pd.date_range("2024-01-01", periods=len(rows), freq="h"))
+    config = easymtl.init(timed, ["click"])
+    assert config.train["event_time"].to_pandas().max() < config.eval["event_time"].to_pandas().min()
+
+
 def test_what_cannot_be_drafted_is_told(rows):
     with pytest.raises(easymtl.UserError, match=r"clik.*click"):
         easymtl.init(rows, ["clik"])
     with pytest.raises(easymtl.UserError, match='"train": column "note" has values of several types'):
         easymtl.init(shop_rows(10), ["click"])
+
+
+@pytest.mark.slow
+def test_a_draft_alone_trains_and_is_judged(rows, tmp_path, op_by_op):
+    few = {"train_config.num_steps": 2, "model_dir": str(tmp_path / "model")}
+    config = easymtl.init(rows, ["click"], overrides=few)
+    run = easymtl.train(config, rows, verbose=False)
+    assert "auc_click" in run.metrics
+    assert run.model.tables["train"].table.num_rows == config.train.num_rows
+    assert run.model.evaluate().num_examples == config.eval.num_rows
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from google.protobuf import text_format
 
 from easymtl.checkpoints.folder import Checkpoint
@@ -15,12 +16,16 @@ from easymtl.training.hints import (
     FewSteps,
     Hints,
     RisingLoss,
+    TrainingAuc,
     UnusedExperts,
     WorseThanChance,
     rise,
     unused_experts,
+    worse_than_chance_in_training,
 )
 from easymtl.training.result import TrainingResult
+from easymtl.training.trainer import Trainer
+from tests.training.small_runs import small_config, write_data
 
 PIPELINE = """
 train_config { %s }
@@ -87,6 +92,23 @@ def test_scores_without_any_meaning_are_not_called_swapped():
         assert told([WorseThanChance], [evaluated(2000, **metrics)], result(100, metrics)) == []
 
 
+@pytest.mark.parametrize(
+    ("value", "positives", "negatives", "step", "is_told"),
+    [
+        (0.40, 4000, 4000, 100, True),
+        (0.48, 4000, 4000, 100, True),
+        (0.491, 40_000, 40_000, 100, False),
+        (0.40, 20, 400, 100, False),
+        (0.40, 4000, 4000, 49, False),
+        (0.60, 4000, 4000, 100, False),
+    ],
+)
+def test_an_auc_below_chance_on_training_rows(value, positives, negatives, step, is_told):
+    texts = [*worse_than_chance_in_training([TrainingAuc("ctr", value, positives, negatives)], step)]
+    assert bool(texts) == is_told
+    assert not texts or f'the AUC of the tower "ctr" is {value:.3f} on the last 8,000 rows' in texts[0]
+
+
 def progress(step: int, loss: float, regularization: float = 0.0, rates=(0.01, 0.01)) -> events.Progress:
     losses = {"loss": loss + regularization, "regularization_loss": regularization}
     return events.Progress(step, None, 1.0, 0.0, losses, rates, None)
@@ -148,3 +170,39 @@ def test_each_is_told_as_a_note_and_once():
     end = result(10, {"auc_ctr": 0.1})
     assert len(told(HINTS, [evaluated(5000, auc_ctr=0.1)], end)) == 1
     assert told(HINTS, [events.Phase("training"), events.Note("x")], result(1000)) == []
+
+
+def gates_of_a_training(folder: Path, *overrides: str, bias: float = 0.0) -> tuple[list[str], list[events.Gates]]:
+    """Trains a small MMoE whose gates begin with a bias towards their first expert, and returns its hints and gates."""
+    write_data(folder)
+    texts: list[str] = []
+    gates: list[events.Gates] = []
+    config = small_config(folder, "train_config.num_steps=60", "train_config.save_checkpoints_steps=30", *overrides)
+    hints = Hints(config.pipeline, lambda note: texts.append(note.text), [UnusedExperts])
+
+    def listener(event: events.Event) -> None:
+        hints(event)
+        if isinstance(event, events.Gates):
+            gates.append(event)
+
+    trainer = Trainer(config, listener)
+    biases = [one for name, one in trainer.ranker.parameters.items() if "gate" in name and name.endswith("/bias")]
+    assert [one.shape for one in biases] == [(2,), (2,)]
+    for one in biases:
+        one.assign(tf.constant([bias, 0.0]))
+    hints.finish(trainer.run())
+    return texts, gates
+
+
+@pytest.mark.slow
+def test_a_training_whose_gates_are_forced_to_one_expert_is_told(tmp_path, op_by_op):
+    texts, gates = gates_of_a_training(tmp_path, bias=20.0)
+    assert len(gates) == 2 and all(sum(one.values()) == pytest.approx(1) for one in gates[0].weights.values())
+    (text,) = texts
+    assert text.startswith('Hint: no task uses the expert "expert_1"') and "at step 60" in text
+
+
+@pytest.mark.slow
+def test_a_training_whose_gates_are_free_is_not(tmp_path, op_by_op):
+    texts, gates = gates_of_a_training(tmp_path)
+    assert texts == [] and len(gates) == 2 and set(gates[0].weights) == {"ctr", "cvr"}

@@ -1,0 +1,84 @@
+"""The rows that were trained on last, and how well the model orders them: worse than chance is a fault of the training.
+
+Batches are only remembered, so that a step costs what it did; they are scored where an evaluation is made, or at the
+end.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from sklearn.metrics import roc_auc_score
+
+from easymtl.data.rows import Rows
+from easymtl.scoring.evaluation import named_numbers
+from easymtl.scoring.scorer import Scorer
+from easymtl.tasks.evaluation import prediction_name
+from easymtl.tasks.task import Task
+from easymtl.training.hints import FEW_STEPS, TrainingAuc, worse_than_chance_in_training
+
+MOST_ROWS = 8192
+"""Rows that are remembered, about: an AUC of them is sure to .02 where a twentieth is positive."""
+
+
+class LastRows:
+    """Remembers the batches that were trained on last."""
+
+    def __init__(self) -> None:
+        self._batches: deque[Rows] = deque()
+        self._num_rows = 0
+        self._looked_step = 0
+        self._has_told = False
+
+    def add(self, rows: Rows) -> None:
+        """Remembers a batch, and forgets those that are too many; the newest is kept whatever its size."""
+        self._batches.append(rows)
+        self._num_rows += rows.num_rows
+        while len(self._batches) > 1 and self._num_rows - self._batches[0].num_rows >= MOST_ROWS:
+            self._num_rows -= self._batches.popleft().num_rows
+
+    def look(self, step: int, tasks: Sequence[Task], scorer: Scorer) -> Iterator[str]:
+        """Yields what is to be said of the rows, once in a training.
+
+        Args:
+            step: updates made.
+            tasks: of the model.
+            scorer: of the weights as they are.
+        """
+        if self._has_told or step < FEW_STEPS or step == self._looked_step:
+            return
+        self._looked_step = step
+        for text in worse_than_chance_in_training(self.aucs(tasks, scorer), step):
+            self._has_told = True
+            yield text
+
+    def aucs(self, tasks: Sequence[Task], scorer: Scorer) -> list[TrainingAuc]:
+        """Returns the AUC of each task with an event, where the rows have both kinds.
+
+        Args:
+            tasks: of the model.
+            scorer: of the weights as they are.
+        """
+        if not self._batches:
+            return []
+        found: dict[str, list[np.ndarray]] = {}
+        events = [task for task in tasks if task.output.is_probability]
+        for rows in self._batches:
+            predictions, _ = scorer.score(rows)
+            numbers = named_numbers(scorer, rows)
+            for task in events:
+                measure = task.measures[0]
+                scores = predictions[prediction_name(task, measure)]
+                scores = scores[:, 1] if scores.ndim == 2 and scores.shape[1] == 2 else scores
+                if scores.ndim == 1:
+                    found.setdefault(task.name, []).append(np.stack([np.asarray(measure.labels(numbers)), scores]))
+        return [one for name, parts in found.items() for one in _auc(name, np.concatenate(parts, axis=1))]
+
+
+def _auc(tower: str, both: np.ndarray) -> list[TrainingAuc]:
+    """Returns the AUC of labels and scores `[2, n]`, or nothing where they determine none."""
+    labels, scores = both[:, ~np.isnan(both[0])]
+    positives = int((labels > 0).sum())
+    if not 0 < positives < len(labels) or not np.isfinite(scores).all():
+        return []
+    return [TrainingAuc(tower, float(roc_auc_score(labels > 0, scores)), positives, len(labels) - positives)]
