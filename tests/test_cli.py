@@ -251,6 +251,23 @@ def test_a_flag_of_easyrec_is_answered_with_ours(capsys, arguments, says):
     assert says in refused(capsys, verb, "--pipeline_config", CONFIG, *flags)
 
 
+def test_a_part_of_the_name_of_a_flag_is_answered_with_the_flags_here(capsys):
+    said = refused(capsys, "serve", "export", "--port", "8500")
+    assert "easymtl serve: unknown argument --port. There is --rest_port and --grpc_port." in said
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--set", "a=1", "b=2"], 'too many words: "b=2". Write --set before each of them: --set A=1 --set B=2.'),
+        (["y.config", "z.config"], 'too many words: "z.config".\n'),
+    ],
+)
+def test_words_that_are_left_over_are_named_by_the_command(capsys, words, says):
+    said = refused(capsys, "train", "x.config", *words) if "=" in words[-1] else refused(capsys, "train", *words)
+    assert said.startswith("easymtl train: " + says)
+
+
 class Overrides(Exception):
     """Carries what a verb was told to override."""
 

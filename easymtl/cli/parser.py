@@ -38,6 +38,15 @@ class Parser(argparse.ArgumentParser):
             self.error(f'there is no command "{command}" ({quoted(self.verbs)}).{did_you_mean(command, self.verbs)}')
         self.verbs[command]._refuse_flags(arguments[1:], self.verbs)
 
+    def parse_whole(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """Returns the options of a command; ends with exit code 2 where words are left over, and says which."""
+        options, left = self.parse_known_args(arguments)
+        if left:
+            verb = self.verbs.get(arguments[0], self)
+            many = " Write --set before each of them: --set A=1 --set B=2." if any("=" in word for word in left) else ""
+            verb.error(f"too many words: {quoted(left)}.{many}")
+        return options
+
     def _refuse_flags(self, arguments: Sequence[str], verbs: Mapping[str, "Parser"] | None = None) -> None:
         known = self._option_string_actions
         for flag in (text.split("=")[0] for text in arguments if text.startswith("--")):
@@ -52,6 +61,9 @@ class Parser(argparse.ArgumentParser):
         ours = COUNTERPARTS.get(flag, "")
         if ours and (ours in known or ours[:2] != "--" or " " in ours):
             return f" In place of EasyRec's {flag}: {ours}."
+        parts = [name for name in known if name.endswith("_" + flag.lstrip("-"))]
+        if parts:
+            return f" There is {' and '.join(parts)}."
         others = [name for name, verb in verbs.items() if flag in verb._option_string_actions]
         if others:
             return f" It is a flag of {quoted(others)}."

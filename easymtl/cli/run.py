@@ -64,7 +64,7 @@ def _parse(parser: Parser, arguments: list[str]) -> argparse.Namespace:
     """Returns the options of a command; what is wrong with them ends the program with exit code 2."""
     try:
         parser.refuse_unknown(arguments)
-        options = parser.parse_args(arguments)
+        options = parser.parse_whole(arguments)
         take_config(parser.verbs[options.verb], options)
     except WrongArguments as error:
         if _wants_json(arguments):

@@ -18,6 +18,9 @@ from easymtl.errors import UserError, quoted
 from easymtl.protos.pipeline_pb2 import Pipeline
 
 _LARGEST_BYTES = 64 * 2**20
+# What a table begins with, or is called, where a config was to be named.
+_PARQUET_MAGIC = b"PAR1"
+_TABLE_SUFFIXES = (".parquet", ".csv", ".tsv")
 _IN_PYTHON = "the config made in Python"
 IN_MEMORY = "memory://train"
 """The path of a table that a program has yet to give."""
@@ -197,6 +200,10 @@ def read_text(path: str) -> str:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UserError(f"{path}: cannot be read: {reason}.") from error
+    if content.startswith(_PARQUET_MAGIC) or file.suffix.lower() in _TABLE_SUFFIXES:
+        raise UserError(
+            f"{path}: this is a table, and no config. Draft a config for it: easymtl init {path} --labels A,B."
+        )
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

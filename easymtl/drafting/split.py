@@ -1,6 +1,7 @@
 """One set of rows becomes two files: what is trained on, and later rows, or other users, to judge by."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,8 +175,15 @@ def _text(column: pa.Array) -> pa.Array:
 
 
 def _writer(table: Table, path: Path, schema: pa.Schema):
-    if not table.is_csv:
-        return pq.ParquetWriter(path, schema, compression="zstd")
-    separator = table.data_config.separator
-    options = pyarrow.csv.WriteOptions(include_header=True, delimiter=separator, quoting_style="needed")
-    return pyarrow.csv.CSVWriter(path, schema, write_options=options)
+    try:
+        if not table.is_csv:
+            return pq.ParquetWriter(path, schema, compression="zstd")
+        separator = table.data_config.separator
+        options = pyarrow.csv.WriteOptions(include_header=True, delimiter=separator, quoting_style="needed")
+        return pyarrow.csv.CSVWriter(path, schema, write_options=options)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise UserError(
+            f"{path.parent}: no file can be written in this folder: {reason}. Both parts of the rows are written "
+            "beside the config: name another --out, or rows to judge by with --eval."
+        ) from error

@@ -56,8 +56,7 @@ class Versions:
         self._is_one = is_version(folder)
         if not self._is_one and not numbered(folder):
             raise UserError(
-                f"{folder}: no SavedModel is in this folder, nor in a folder with a number in it. "
-                "Make one: easymtl export --pipeline_config ..."
+                f"{folder}: no SavedModel is in this folder, nor in a folder with a number in it. {_advice(folder)}"
             )
         self.states: dict[int, State] = {}
         self._current: Model | None = None
@@ -186,3 +185,11 @@ def _print_of(folder: Path) -> Print:
                 continue
             found.append((path, status.st_size, status.st_mtime_ns))
     return tuple(sorted(found))
+
+
+def _advice(folder: Path) -> str:
+    """Returns what to do where a folder holds no versions: a model_dir has them below `export`."""
+    below = [path for path in sorted((folder / "export").glob("*")) if numbered(path)]
+    if below:
+        return f"Name {' or '.join(str(path) for path in below)}."
+    return "Make one: easymtl export --pipeline_config ..."

@@ -53,6 +53,8 @@ def test_a_byte_order_mark_and_windows_line_ends_are_fine(base, tmp_path):
         ("no/y.config", "no/y.config: there is no such file, and no folder no."),
         ("folder", "folder: this is a folder. Name the config file in it."),
         ("binary", "binary:2: this is no UTF-8 text. Save the config as UTF-8."),
+        ("logs", "logs: this is a table, and no config. Draft a config for it: easymtl init logs --labels A,B."),
+        ("logs.CSV", "logs.CSV: this is a table, and no config. Draft a config for it: easymtl init logs.CSV"),
         ("bad\0name", "cannot be read: "),
     ],
 )
@@ -60,6 +62,8 @@ def test_a_file_that_cannot_be_read(load, tmp_path, name, expected):
     load()
     (tmp_path / "folder").mkdir()
     (tmp_path / "binary").write_bytes(b'model_dir: "a"\n\xff\xfe')
+    (tmp_path / "logs").write_bytes(b"PAR1\x15\x04\x15\xff")
+    (tmp_path / "logs.CSV").write_text("click,user\n1,u7\n")
     with pytest.raises(UserError) as error:
         load_config(name)
     assert expected in str(error.value)

@@ -92,3 +92,16 @@ def test_a_part_that_fails_leaves_nothing_behind(data, tmp_path):
     with pytest.raises(UserError, match="a part would be empty"):
         write_split(table, empty, tmp_path / "a.parquet", tmp_path / "b.parquet", False, None)
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_a_folder_that_cannot_be_written_is_told(data, tmp_path, form):
+    path = tmp_path / "data" / "x.csv" if form == "csv" else data
+    if form == "csv":
+        pyarrow.csv.write_csv(pq.read_table(data).drop_columns(["when"]), path)
+        data.unlink()
+    table = open_table(str(path), None, [])
+    split = choose_split(read_profile(table, ["click"]), Roles())
+    gone = tmp_path / "gone"
+    with pytest.raises(UserError, match=r"gone: no file can be written in this folder: No such file .* another --out"):
+        write_split(table, split, gone / f"a.{form}", gone / f"b.{form}", False, None)

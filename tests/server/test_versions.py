@@ -63,7 +63,17 @@ def test_an_export_that_is_named_itself_is_served_under_its_number(put, exports)
 
 
 def test_a_folder_without_an_export(tmp_path):
-    with pytest.raises(UserError, match="no SavedModel is in this folder"):
+    with pytest.raises(UserError, match=r"no SavedModel is in this folder.*Make one: easymtl export"):
+        Versions(tmp_path)
+
+
+def test_a_model_dir_is_answered_with_the_folders_of_its_exports(tmp_path):
+    for place in ("best/12", "final/7", "empty"):
+        (tmp_path / "export" / place).mkdir(parents=True)
+        if place != "empty":
+            (tmp_path / "export" / place / "saved_model.pb").touch()
+    export = tmp_path / "export"
+    with pytest.raises(UserError, match=rf"no SavedModel is in .* Name {export}/best or {export}/final.$"):
         Versions(tmp_path)
 
 
