@@ -32,6 +32,10 @@ class Features:
     drafts: dict[str, Drafted] = field(default_factory=dict)
     blocks: list[Block] = field(default_factory=list)
 
+    def in_history(self, name: str) -> bool:
+        """Returns whether a column is read step by step, with attention."""
+        return any(name in block.histories for block in self.blocks)
+
 
 def draft_features(
     profile: Profile,
