@@ -12,6 +12,8 @@ from easymtl.drafting.labels import Label, label_numbers
 from easymtl.drafting.profile import Profile
 from easymtl.drafting.telling import follows, tells
 
+OF_WORDS = '; its words can be learnt by a TagFeature with separator: " "'
+"""What can be done with texts of several words."""
 _ROW_KEY = 0.95
 _FEWEST_ROWS_OF_KEY = 100
 _FEWEST_ROWS_OF_USER = 3.0
@@ -129,7 +131,9 @@ def _reason(column: ColumnProfile, roles: Roles, profile: Profile, labels: Seque
         )
         return "by its name a weight of rows, which a server does not have"
     if _is_row_key(column, profile):
-        return "another one in nearly every row: a key of rows tells nothing of other rows"
+        reason = "another one in nearly every row: a key of rows tells nothing of other rows"
+        is_prose = column.kind is Kind.TEXT and " " in column.held and not column.is_time
+        return reason + (OF_WORDS if is_prose else "")
     return _leak(column, profile, labels, roles)
 
 
