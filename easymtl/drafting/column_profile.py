@@ -11,6 +11,7 @@ from easymtl.drafting.tally import Tally
 _WHOLE = r"^[+-]?(0|[1-9][0-9]{0,17})$"
 _NUMBER = r"^[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 _TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?$"
+_WEIGHTED = r"^[^:]*[^:0-9][^:]*:[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)$|^[0-9]+:[+-]?[0-9]*\.[0-9]+$"
 
 
 class ColumnProfile:
@@ -31,6 +32,7 @@ class ColumnProfile:
         is_whole: whether all numbers are whole, and texts spell whole numbers.
         is_number: whether all values are numbers, or texts that spell them.
         is_time: whether all texts spell times.
+        is_weighted: whether all texts are a word and a number, `shoes:0.5`.
         has_infinite: whether there is an infinite number.
         is_broken: whether there are bytes that are no text.
         shortest: the least number of items in a list that is not missing.
@@ -48,6 +50,7 @@ class ColumnProfile:
         self.high: float | None = None
         self.is_whole = self.is_number = kind not in (Kind.NESTED, Kind.NULL, Kind.LISTS)
         self.is_time = kind is Kind.TEXT
+        self.is_weighted = kind in (Kind.TEXT, Kind.LIST)
         self.has_infinite = self.is_broken = False
         self.shortest, self.longest = 1 << 31, 0
         self.held: set[str] = set()
@@ -116,12 +119,15 @@ class ColumnProfile:
             self._look_at_texts(distinct, counts)
         elif pa.types.is_boolean(distinct.type):
             self.is_whole = self.is_number = True
+            self.is_weighted = False
             self._add_numbers(distinct.cast(pa.int8()).cast(pa.float64()), counts)
         else:
+            self.is_weighted = False
             self._add_numbers(distinct.cast(pa.float64(), safe=False), counts)
 
     def _look_at_texts(self, texts: pa.Array, counts: pa.Array) -> None:
         self.is_time = self.is_time and _all_match(texts, _TIME)
+        self.is_weighted = self.is_weighted and _all_match(texts, _WEIGHTED)
         self.is_number = self.is_number and _all_match(texts, _NUMBER)
         self.is_whole = self.is_whole and self.is_number and _all_match(texts, _WHOLE)
         for separator in (*SEPARATORS, " "):

@@ -10,12 +10,14 @@ from easymtl.config.parser import Parser
 from easymtl.config.problems import ConfigError, Findings, Places
 from easymtl.config.validate import validate
 from easymtl.convert.layout import config_text
+from easymtl.drafting.architectures import require_architecture
 from easymtl.drafting.existing import Existing, read_existing
 from easymtl.drafting.features import Features, draft_features
 from easymtl.drafting.funnel import find_parents
 from easymtl.drafting.labels import Label, find_labels
-from easymtl.drafting.models import draft_model, require_architecture
+from easymtl.drafting.models import draft_model
 from easymtl.drafting.pipeline import Locations, draft_pipeline, header
+from easymtl.drafting.plan import Plan, tower_names
 from easymtl.drafting.profile import Profile, read_profile
 from easymtl.drafting.roles import Roles, find_roles, has_groups
 from easymtl.drafting.schema import apply_schema, read_schema
@@ -191,9 +193,10 @@ def _finish(
 ) -> Draft:
     parents = find_parents(profile, labels)
     groups = [name for name in (roles.user, roles.session) if name and has_groups(profile.columns[name])]
-    model, comments = draft_model(model_name, features, labels, parents, roles, sizes, groups)
-    pipeline, more = draft_pipeline(profile, labels, roles, features, sizes, places, model, groups)
-    comments = {**{f"model_config.{at}": text for at, text in comments.items()}, **more}
+    plan = Plan(features, labels, parents, roles, sizes, groups, tower_names(labels))
+    model = draft_model(model_name, plan)
+    pipeline, comments = draft_pipeline(profile, places, plan, model)
+    comments |= {f"model_config.{at}": text for at, text in plan.comments.items()}
     if existing is not None:
         pipeline, comments = existing.joined(pipeline, comments)
     notes = _notes(labels, roles, features, split, files, parents)
@@ -231,8 +234,8 @@ def _notes(
     if parents:
         needs = ", ".join(f'"{name}" of "{parent}"' for name, parent in parents.items())
         notes.append(
-            f"never without another label: {needs}. Where the chance given that one is wanted too, set parent on the "
-            "towers, see docs/guides/funnels.md."
+            f"never without another label: {needs}. Where that is by chance, remove parent and relations from the "
+            "towers; what they mean is told in docs/guides/funnels.md."
         )
     if split is not None:
         notes.append(f"the rows were divided: {split.reason} is kept to judge by{f', {files[1]}' if files else ''}.")

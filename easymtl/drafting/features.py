@@ -11,13 +11,14 @@ from easymtl.drafting.labels import shown_share
 from easymtl.drafting.lists import Block, draft_list, find_blocks, share_tables
 from easymtl.drafting.numbers import draft_number
 from easymtl.drafting.profile import Profile
-from easymtl.drafting.roles import Roles, is_time_of_row, rows_per, time_unit
+from easymtl.drafting.roles import OF_WORDS, Roles, is_time_of_row, rows_per, time_unit
 from easymtl.drafting.times import draft_time
 from easymtl.errors import UserError
 
 _SEEN = 0.2
 _FEWEST_ROWS_OF_ID = 2.0
 _MANY_IDS = 200
+_WORDS = '; its words can be learnt by a TagFeature with separator: " "'
 
 
 @dataclass
@@ -31,6 +32,10 @@ class Features:
 
     drafts: dict[str, Drafted] = field(default_factory=dict)
     blocks: list[Block] = field(default_factory=list)
+
+    def in_history(self, name: str) -> bool:
+        """Returns whether a column is read step by step, with attention."""
+        return any(name in block.histories for block in self.blocks)
 
 
 def draft_features(
@@ -129,4 +134,6 @@ def _is_unseen(column: ColumnProfile, draft: Drafted, roles: Roles, seen: Mappin
     if rows_per(column) >= _FEWEST_ROWS_OF_ID:
         return False
     roles.left_out[column.name] = f"{rows_per(column):.1f} rows for each value: too few to learn of"
+    if " " in column.held:
+        roles.left_out[column.name] += OF_WORDS
     return True

@@ -6,6 +6,7 @@ import numpy as np
 
 from easymtl.drafting.labels import Label, label_numbers
 from easymtl.drafting.profile import Profile
+from easymtl.drafting.telling import is_never_without
 
 _RARER = 0.98
 
@@ -13,7 +14,8 @@ _RARER = 0.98
 def find_parents(profile: Profile, labels: Sequence[Label]) -> dict[str, str]:
     """Returns the nearest event that each label needs, by the label.
 
-    A label needs an event where it is never above 0 without it, and is rarer; a value may be as frequent. All rows are
+    A label needs an event where it is never above 0 without it, more often than by chance, and is rarer; a value may be
+    as frequent. All rows are
     asked where labels are numbers, those of the sample where they are texts.
 
     Args:
@@ -35,7 +37,7 @@ def find_parents(profile: Profile, labels: Sequence[Label]) -> dict[str, str]:
             for other in labels
             if other.name != label.name
             and other.is_event
-            and _needs(profile, other, label, own & ~happened[other.name])
+            and _needs(profile, other, label, own, happened[other.name])
             and not happened[other.name].all()
             and (not label.is_event or own.sum() <= _RARER * happened[other.name].sum())
         ]
@@ -44,10 +46,12 @@ def find_parents(profile: Profile, labels: Sequence[Label]) -> dict[str, str]:
     return parents
 
 
-def _needs(profile: Profile, event: Label, label: Label, without: np.ndarray) -> bool:
-    """Returns whether a label never happens without an event, given the rows of the sample where it does."""
+def _needs(profile: Profile, event: Label, label: Label, own: np.ndarray, happened: np.ndarray) -> bool:
+    """Returns whether a label never happens without an event, given in which rows of the sample each of them does."""
     is_counted = not event.numbers and not label.numbers
-    return not without.any() and (not is_counted or profile.together.get((event.name, label.name), 0) == 0)
+    return is_never_without(own, happened) and (
+        not is_counted or profile.together.get((event.name, label.name), 0) == 0
+    )
 
 
 def ancestors(name: str, parents: Mapping[str, str]) -> list[str]:

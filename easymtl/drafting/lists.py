@@ -158,7 +158,7 @@ def draft_list(column: ColumnProfile, profile: Profile, width: int, block: Block
     elif column.kind is Kind.LISTS:
         return None
     elif has_ids:
-        draft = _tags(column, width)
+        draft = _weighted_tags(column, sample, width) if column.is_weighted else _tags(column, width)
     else:
         draft = _numbers(column, sample, width)
     separator = column.separator or _free(column.held | set(column.inner))
@@ -192,6 +192,19 @@ def _tags(column: ColumnProfile, width: int) -> Drafted:
     how = set_table(feature, column, width)
     reason = f"{column.mean_length:.1f} tags on average, {how}"
     return Drafted(field_of(column.name, "STRING"), [feature], reason, column.num_distinct)
+
+
+def _weighted_tags(column: ColumnProfile, sample: pa.ChunkedArray, width: int) -> Drafted:
+    """Returns the draft of tags with weights, `shoes:0.5|coats:1`: a mean in which each tag has its weight."""
+    items, _ = column.tally.counted()
+    if not len(items):
+        items = pc.unique(pc.list_flatten(sample.combine_chunks()).drop_null())
+    count = len(pc.unique(pc.list_element(pc.split_pattern(items.filter(pc.not_equal(items, "")), ":"), 0)))
+    feature = feature_of(column.name, "TagFeature", kv_separator=":", combiner="mean")
+    feature.hash_bucket_size, feature.embedding_dim = num_buckets(count), table_width(count, width)
+    note = f'the tags of "{column.name}" are taken for words with weights, after ":".'
+    reason = f"{column.mean_length:.1f} tags with weights on average, {count:,} of them"
+    return Drafted(field_of(column.name, "STRING"), [feature], reason, count, [note])
 
 
 def _numbers(column: ColumnProfile, sample: pa.ChunkedArray, width: int) -> Drafted:

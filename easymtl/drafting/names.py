@@ -41,6 +41,10 @@ _OF_LIVES = {
     "expiry",
     "expires",
 }
+_OF_SCENES = {
+    *("page", "position", "pos", "slot", "tab", "scene", "scenario", "domain", "channel", "placement", "pid"),
+    *("device", "network", "platform", "os", "app", "surface", "entrance", "source"),
+}
 _OF_WEIGHTS = {"weight", "wgt", "weights"}
 _OF_ANSWERS = {
     "true",
@@ -129,6 +133,11 @@ def is_time(name: str) -> bool:
 def is_of_life(name: str) -> bool:
     """Returns whether a column is called as a time that belongs to somebody, not to the row: `birthday`."""
     return bool(_OF_LIVES & set(words_of(name)))
+
+
+def is_scene(name: str) -> bool:
+    """Returns whether a column is called as what tells one scene from another: a page, a device, a position."""
+    return bool(_OF_SCENES & set(words_of(name))) and not is_user(name) and not is_session(name)
 
 
 def is_weight(name: str) -> bool:

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from easymtl.drafting.drafted import field_of
-from easymtl.drafting.features import Features
 from easymtl.drafting.labels import Label
+from easymtl.drafting.plan import Plan
 from easymtl.drafting.profile import Profile
 from easymtl.drafting.roles import Roles
 from easymtl.drafting.sizes import Sizes
+from easymtl.drafting.table import Table
 from easymtl.protos.data_pb2 import DatasetConfig
 from easymtl.protos.model_pb2 import ModelConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
@@ -36,14 +37,7 @@ class Locations:
 
 
 def draft_pipeline(
-    profile: Profile,
-    labels: Sequence[Label],
-    roles: Roles,
-    features: Features,
-    sizes: Sizes,
-    places: Locations,
-    model: ModelConfig,
-    groups: Sequence[str],
+    profile: Profile, places: Locations, plan: Plan, model: ModelConfig
 ) -> tuple[Pipeline, dict[str, str]]:
     """Returns the message, and comments on its fields by their paths."""
     pipeline = Pipeline(model_dir=places.model_dir, model_config=model)
@@ -51,15 +45,15 @@ def draft_pipeline(
         pipeline.train_input_path = places.train
     if places.evaluation:
         pipeline.eval_input_path = places.evaluation
-    comments = _set_training(pipeline, sizes, bool(places.evaluation))
-    comments |= _set_data(pipeline.data_config, profile, labels, roles, features, sizes, places, groups)
+    comments = _set_training(pipeline, plan.sizes, bool(places.evaluation))
+    comments |= _set_data(pipeline.data_config, profile, places, plan)
     place = 0
-    for draft in features.drafts.values():
+    for draft in plan.features.drafts.values():
         comments[f"feature_config.features[{place}]"] = draft.reason
         pipeline.feature_config.features.extend(draft.features)
         place += len(draft.features)
     if places.evaluation:
-        comments |= _set_export(pipeline, labels, sizes)
+        comments |= _set_export(pipeline, plan.labels, plan.sizes)
     return pipeline, comments
 
 
@@ -86,40 +80,34 @@ def _set_training(pipeline: Pipeline, sizes: Sizes, is_judged: bool) -> dict[str
     }
 
 
-def _set_data(
-    data: DatasetConfig,
-    profile: Profile,
-    labels: Sequence[Label],
-    roles: Roles,
-    features: Features,
-    sizes: Sizes,
-    places: Locations,
-    groups: Sequence[str],
-) -> dict[str, str]:
-    table, comments = profile.table, {}
+def _set_data(data: DatasetConfig, profile: Profile, places: Locations, plan: Plan) -> dict[str, str]:
+    table = profile.table
     data.input_type = table.data_config.input_type
     if table.is_csv and table.data_config.HasField("separator"):
         data.separator = table.data_config.separator
     if table.is_csv and places.has_header:
         data.with_header = True
-    data.batch_size, data.num_epochs = sizes.batch_size, sizes.epochs
-    comments["data_config.num_epochs"] = _why_epochs(sizes)
-    data.label_fields.extend(label.name for label in labels)
-    if roles.sample_weight:
-        data.sample_weight = roles.sample_weight
-    fields = {label.name: field_of(label.name, label.input_type) for label in labels}
-    fields |= {name: draft.field for name, draft in features.drafts.items()}
-    if roles.sample_weight:
-        fields[roles.sample_weight] = field_of(roles.sample_weight, "DOUBLE")
-    fields |= {name: field_of(name, "STRING") for name in groups if name not in fields}
-    if table.is_csv and not places.has_header:
-        # Without a header all columns are named, in their order.
-        fields = {name: fields.get(name, field_of(name, "STRING")) for name in table.types}
-    data.input_fields.extend(fields.values())
-    for label in labels:
+    data.batch_size, data.num_epochs = plan.sizes.batch_size, plan.sizes.epochs
+    data.label_fields.extend(label.name for label in plan.labels)
+    if plan.roles.sample_weight:
+        data.sample_weight = plan.roles.sample_weight
+    data.input_fields.extend(_fields(table, places, plan))
+    for label in plan.labels:
         for text, number in label.numbers.items():
             data.label_values.add(label_name=label.name, number=number, texts=[text])
-    return comments
+    return {"data_config.num_epochs": _why_epochs(plan.sizes)}
+
+
+def _fields(table: Table, places: Locations, plan: Plan) -> list[DatasetConfig.Field]:
+    """Returns how each column is read that something reads; of CSV without a header all columns, in their order."""
+    fields = {label.name: field_of(label.name, label.input_type) for label in plan.labels}
+    fields |= {name: draft.field for name, draft in plan.features.drafts.items()}
+    if plan.roles.sample_weight:
+        fields[plan.roles.sample_weight] = field_of(plan.roles.sample_weight, "DOUBLE")
+    fields |= {name: field_of(name, "STRING") for name in plan.groups if name not in fields}
+    if table.is_csv and not places.has_header:
+        fields = {name: fields.get(name, field_of(name, "STRING")) for name in table.types}
+    return list(fields.values())
 
 
 def _why_epochs(sizes: Sizes) -> str:

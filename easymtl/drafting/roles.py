@@ -3,13 +3,17 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
+import pyarrow as pa
+
 from easymtl.drafting import names
 from easymtl.drafting.column_profile import ColumnProfile
 from easymtl.drafting.kinds import Kind
 from easymtl.drafting.labels import Label, label_numbers
 from easymtl.drafting.profile import Profile
-from easymtl.drafting.telling import tells
+from easymtl.drafting.telling import follows, tells
 
+OF_WORDS = '; its words can be learnt by a TagFeature with separator: " "'
+"""What can be done with texts of several words."""
 _ROW_KEY = 0.95
 _FEWEST_ROWS_OF_KEY = 100
 _FEWEST_ROWS_OF_USER = 3.0
@@ -127,7 +131,9 @@ def _reason(column: ColumnProfile, roles: Roles, profile: Profile, labels: Seque
         )
         return "by its name a weight of rows, which a server does not have"
     if _is_row_key(column, profile):
-        return "another one in nearly every row: a key of rows tells nothing of other rows"
+        reason = "another one in nearly every row: a key of rows tells nothing of other rows"
+        is_prose = column.kind is Kind.TEXT and " " in column.held and not column.is_time
+        return reason + (OF_WORDS if is_prose else "")
     return _leak(column, profile, labels, roles)
 
 
@@ -145,12 +151,21 @@ def _is_row_key(column: ColumnProfile, profile: Profile) -> bool:
 
 
 def _leak(column: ColumnProfile, profile: Profile, labels: Sequence[Label], roles: Roles) -> str:
-    """Returns the label that a column gives away, and notes one that it nearly does."""
+    """Returns why a column gives a label away; one that nearly does is noted."""
     if column.is_list or column.kind in (Kind.NESTED, Kind.NULL):
         return ""
     values = profile.sample[column.name].combine_chunks()
+    if column.kind is Kind.TEXT and column.is_number:
+        values = values.cast(pa.float64())
     for label in labels:
-        share = tells(values, label_numbers(label, profile.sample[label.name]), label.is_event)
+        numbers = label_numbers(label, profile.sample[label.name])
+        if label.is_event and follows(values, numbers):
+            roles.notes.append(
+                f'"{column.name}" is 0 or missing in all rows without "{label.name}": it is taken for what is known '
+                "afterwards, and is left out. It may be a label of its own."
+            )
+            return f'0 or missing in all rows without "{label.name}": known afterwards only'
+        share = tells(values, numbers, label.is_event)
         if share > 0.999:
             roles.notes.append(f'"{column.name}" equals or all but equals the label "{label.name}", and is left out.')
             return f'gives the label "{label.name}" away'

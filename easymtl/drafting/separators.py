@@ -36,7 +36,8 @@ def _are_lists(joined: pa.Array, texts: pa.Array, separator: str) -> bool:
     if pc.any(pc.match_substring_regex(joined, spaced)).as_py():
         return False
     items = pc.list_flatten(pc.split_pattern(texts, separator))
-    distinct = pc.unique(items)
+    # Of tags with weights, shoes:0.5, the tags repeat.
+    distinct = pc.unique(pc.replace_substring_regex(items, r":[+-]?[0-9.]+$", ""))
     longest = pc.max(pc.utf8_length(distinct)).as_py() or 0
     if longest > _LONGEST_ITEM:
         return False

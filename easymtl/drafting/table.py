@@ -16,6 +16,7 @@ from easymtl.data.partitions import partition_texts
 from easymtl.data.paths import DataFile, expand
 from easymtl.data.sources import open_source
 from easymtl.data.strays import has_data_name, require_no_stray
+from easymtl.drafting.mixed import common_types
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.protos.data_pb2 import DatasetConfig
 
@@ -34,7 +35,7 @@ class Table:
 
     Attributes:
         paths: the files, as the user named them; empty for a table in memory.
-        types: the columns by name, with the Arrow types of the first file; texts for CSV.
+        types: the columns by name, with the Arrow types that hold those of all files; texts for CSV.
         data_config: format, header and separator, as a config declares them.
         num_bytes: of all files, or of the table.
         folders: columns that stand in the names of folders.
@@ -96,7 +97,7 @@ class Table:
                 read = 0
                 try:
                     for batch in opened.iter_batches(_BATCH_ROWS, columns=wanted):
-                        yield _with_folders(batch, list(self.types), texts)
+                        yield _with_folders(batch, self.types, texts)
                         read += batch.num_rows
                         _tell(progress, done + file.size * read // rows, self.num_bytes)
                 except (OSError, pa.ArrowException) as error:
@@ -109,14 +110,17 @@ def _tell(progress: Progress | None, done: int, total: int) -> None:
         progress(done, total)
 
 
-def _with_folders(batch: pa.RecordBatch, names: Sequence[str], texts: dict[str, str | None]) -> pa.RecordBatch:
-    columns = [
-        batch.column(name)
-        if name in batch.schema.names
-        else pa.repeat(pa.scalar(texts[name], pa.string()), batch.num_rows)
-        for name in names
-    ]
-    return pa.RecordBatch.from_arrays(columns, names=names)
+def _with_folders(batch: pa.RecordBatch, types: dict[str, pa.DataType], texts: dict[str, str | None]) -> pa.RecordBatch:
+    """Returns a batch with the columns of all files, and with what stands in the names of folders."""
+    columns = []
+    for name, kind in types.items():
+        if name not in batch.schema.names:
+            columns.append(pa.repeat(pa.scalar(texts[name], pa.string()), batch.num_rows))
+        elif batch.column(name).type == kind:
+            columns.append(batch.column(name))
+        else:
+            columns.append(batch.column(name).cast(kind, safe=False))
+    return pa.RecordBatch.from_arrays(columns, names=list(types))
 
 
 def open_table(source: "str | pa.Table", names: Sequence[str] | None, labels: Sequence[str]) -> Table:
@@ -145,7 +149,7 @@ def open_table(source: "str | pa.Table", names: Sequence[str] | None, labels: Se
         with open_parquet(first) as opened:
             schema = opened.schema_arrow
         _require_once(schema.names, first.name)
-        types = {one.name: one.type for one in schema}
+        types = common_types(first, schema, files)
         types |= {name: pa.string() for name in folders if name not in types}
         config = DatasetConfig(input_type=DatasetConfig.ParquetInput)
         return Table(source, types, config, size, [name for name in folders if name not in schema.names], files)

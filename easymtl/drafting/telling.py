@@ -5,6 +5,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 _FEWEST_ROWS = 50
+_FEWEST_EXPECTED = 10.0
 _MOST_BINS = 200
 
 
@@ -34,6 +35,43 @@ def tells(values: pa.Array, label: np.ndarray, is_event: bool) -> float:
     # One row more of the mean keeps rare values modest.
     score = ((totals + mean) / (counts + 1))[codes[~learns]]
     return _auc(score, label[~learns]) if is_event else _correlation(score, label[~learns]) ** 2
+
+
+def follows(values: pa.Array, happened: np.ndarray) -> bool:
+    """Returns whether a column only says something where an event happened, as seconds of watching need a click.
+
+    A number says something where it is above 0; anything else, where it is not missing.
+
+    Args:
+        values: a column `[n]`, as `kinds.plain` gives it.
+        happened: the event `[n]`, above 0 where it happened, NaN where that is not known.
+    """
+    says = values.is_valid().to_numpy(zero_copy_only=False)
+    if pa.types.is_floating(values.type) or pa.types.is_integer(values.type) or pa.types.is_boolean(values.type):
+        numbers = pc.fill_null(_as_doubles(values), 0).to_numpy(zero_copy_only=False)
+        if (numbers < 0).any():
+            return False
+        says = numbers > 0
+    known = np.isfinite(happened)
+    return is_never_without(says[known], happened[known] > 0)
+
+
+def _as_doubles(values: pa.Array) -> pa.Array:
+    return values.cast(pa.int8() if pa.types.is_boolean(values.type) else pa.float64(), safe=False).cast(pa.float64())
+
+
+def is_never_without(one: np.ndarray, event: np.ndarray) -> bool:
+    """Returns whether something never happens without an event, and that is no chance.
+
+    It is none where at least ten rows would have it without the event if the two had nothing to do with each other:
+    the chance of none is then below exp(-10).
+
+    Args:
+        one: where it happens, bool `[n]`.
+        event: where the event does, bool `[n]`.
+    """
+    expected = float(one.sum()) * (1 - float(event.mean())) if len(event) else 0.0
+    return expected >= _FEWEST_EXPECTED and not (one & ~event).any()
 
 
 def _is_constant(values: np.ndarray) -> bool:

@@ -118,3 +118,23 @@ def test_rare_ids_are_not_compared_where_others_tell_of_the_same_steps():
     features, draft = drafted(**columns)
     assert "seen_items" not in features and "too few to compare steps with" in draft.text
     assert "seen_kinds" in features
+
+
+@pytest.mark.parametrize("weight", [lambda: f"{RANDOM.random():.2f}", lambda: str(RANDOM.random()), lambda: "2"])
+def test_tags_with_weights_are_words_and_weights(weight):
+    tags = [",".join(f"t{tag}:{weight()}" for tag in RANDOM.choice(9, 2, replace=False)) for _ in range(ROWS)]
+    features, draft = drafted(tags=tags, listed=[row.split(",") for row in tags])
+    for name in ("tags", "listed"):
+        assert features[name].feature_type == FeatureConfig.TagFeature and features[name].kv_separator == ":"
+        assert features[name].hash_bucket_size == 200
+        assert any(f'"{name}" are taken for words with weights' in note for note in draft.notes)
+
+
+def test_times_of_the_day_are_no_tags_with_weights():
+    hours = [[f"{hour}:30" for hour in RANDOM.integers(0, 24, 2)] for _ in range(ROWS)]
+    assert not drafted(hours=hours)[0]["hours"].HasField("kv_separator")
+
+
+def test_prose_is_left_out_and_what_can_be_done_is_told():
+    texts = [" ".join(RANDOM.choice(["red", "coat", "of", "wool", "a"], 30)) for _ in range(ROWS)]
+    assert 'TagFeature with separator: " "' in drafted(title=texts, age=RANDOM.integers(0, 9, ROWS))[1].text

@@ -7,7 +7,7 @@ from easymtl.drafting.labels import find_labels
 from easymtl.drafting.profile import read_profile
 from easymtl.drafting.roles import find_roles
 from easymtl.drafting.table import open_table
-from easymtl.drafting.telling import tells
+from easymtl.drafting.telling import follows, is_never_without, tells
 
 RANDOM = np.random.default_rng(0)
 ROWS = 2000
@@ -120,3 +120,42 @@ def test_how_much_a_column_tells_is_the_auc_of_other_rows():
 )
 def test_words_of_names(name, words):
     assert names.words_of(name) == words
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        # Seconds of watching, of a third of the clicks: alone it tells no click.
+        pa.array(np.where(CLICK & (RANDOM.random(ROWS) < 0.3), RANDOM.lognormal(3, 1, ROWS), 0)),
+        pa.array([str(n) if click and n % 3 == 0 else None for n, click in enumerate(CLICK)]),
+        pa.array([str(n % 7) if click else "0" for n, click in enumerate(CLICK)]),
+        pa.array((CLICK > 0) & (RANDOM.random(ROWS) < 0.2)),
+    ],
+    ids=["seconds", "orders", "texts of numbers", "true and false"],
+)
+def test_what_is_only_there_after_an_event_is_left_out_and_told(values):
+    roles = roles_of(later=values, other=pa.array(RANDOM.random(ROWS)))
+    assert "known afterwards" in roles.left_out["later"] or "give" in roles.left_out["later"]
+    assert any("later" in note for note in roles.notes) and "other" not in roles.left_out
+
+
+def test_what_is_rare_may_be_without_an_event_by_chance():
+    event = np.arange(100) < 50
+    rare = np.zeros(100, bool)
+    rare[:19] = True
+    assert not is_never_without(rare, event)
+    rare[19] = True
+    assert is_never_without(rare, event)
+    rare[99] = True
+    assert not is_never_without(rare, event)
+    assert not is_never_without(np.zeros(0, bool), np.zeros(0, bool))
+
+
+def test_rows_whose_event_is_not_known_and_negative_numbers_say_nothing_of_what_follows():
+    event = np.where(np.arange(100) < 50, 1.0, 0.0)
+    values = event.copy()
+    assert follows(pa.array(values), event)
+    values[99], event[99] = 5, np.nan
+    assert follows(pa.array(values), event)
+    values[98] = -1
+    assert not follows(pa.array(values), event)

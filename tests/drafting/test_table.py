@@ -87,3 +87,29 @@ def test_a_config_is_named_after_its_data(tmp_path, path, name):
         text = b"a,click\n1,2\n"
         file.write_bytes(gzip.compress(text) if path.endswith("gz") else text)
     assert stem(open_table(str(file), None, [])) == name
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "kind"),
+    [
+        (pa.array([1, 2]), pa.array([0.5, None]), pa.float64()),
+        (pa.array([1, 2], pa.int32()), pa.array([3, 4]), pa.int64()),
+        (pa.nulls(2), pa.array(["a", "b"]), pa.string()),
+        (pa.array(["a", "b"]), pa.nulls(2), pa.string()),
+        (pa.array(["a", "b"]).dictionary_encode(), pa.array(["c", "d"]), pa.string()),
+    ],
+    ids=["decimals later", "longer later", "nulls first", "nulls later", "dictionary"],
+)
+def test_files_of_several_types_are_read_as_one_that_holds_all(tmp_path, one, other, kind):
+    for name, values in (("a", one), ("b", other)):
+        pq.write_table(pa.table({"x": values}), tmp_path / f"{name}.parquet")
+    table = open_table(str(tmp_path), None, [])
+    assert table.types == {"x": kind}
+    assert [row["x"] for row in rows_of(table)] == [*one.to_pylist(), *other.to_pylist()]
+
+
+def test_files_of_numbers_and_texts_are_refused_by_name(tmp_path):
+    for name, values in (("a", [1]), ("b", ["w"])):
+        pq.write_table(pa.table({"x": values}), tmp_path / f"{name}.parquet")
+    with pytest.raises(UserError, match=r'b.parquet: "x" holds string, and int64 in .*a.parquet'):
+        open_table(str(tmp_path), None, [])
