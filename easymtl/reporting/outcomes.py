@@ -176,6 +176,27 @@ class Compared:
 
 
 @dataclass(frozen=True)
+class Tuned:
+    """A search has made its trials, or was stopped before.
+
+    Attributes:
+        study: its folder, in which `study.json` tells each trial.
+        trials: how many there are, by their state: `complete`, `pruned`, `failed`, `running`.
+        best: numbers of the best trial, or of those of the Pareto front.
+        values: of these, each as the metrics and their values.
+        config: the file of the config that won; empty before a trial is complete.
+        diff: what it changes, as `diff -u` writes it; empty where nothing is changed.
+    """
+
+    study: Path
+    trials: Mapping[str, int]
+    best: Sequence[int]
+    values: Sequence[Mapping[str, float]]
+    config: str = ""
+    diff: str = ""
+
+
+@dataclass(frozen=True)
 class Reported:
     """A page about trainings has been written.
 
@@ -200,6 +221,7 @@ Outcome = (
     | Ranked
     | RatesRead
     | Compared
+    | Tuned
     | Reported
     | Checked
     | Made

@@ -1,30 +1,23 @@
 """A search as told to a person at a terminal, or to the log of a job."""
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console as Terminal
 
 from easymtl.reporting.formats import counted, number_text, percent_text
+from easymtl.reporting.output import current
+from easymtl.reporting.phases import begin
 from easymtl.reporting.tables import fits, make_table
-from easymtl.reporting.terminal import is_live, print_line
+from easymtl.reporting.terminal import print_line
 
 _MOST_ROWS = 10
-_PIPE_SECONDS = 30.0
 
 
 class StudyLines:
-    """Prints what happens to trials: a line when one begins, is evaluated and ends, and in a terminal its progress."""
+    """Prints what happens to trials: a line when one begins, is evaluated and ends; how far it is, is a phase."""
 
-    def __init__(
-        self,
-        terminal: Terminal,
-        objectives: Sequence[str],
-        num_trials: int,
-        num_seeds: int,
-        clock: Callable[[], float] = time.monotonic,
-    ):
+    def __init__(self, terminal: Terminal, objectives: Sequence[str], num_trials: int, num_seeds: int):
         """Prints nothing yet.
 
         Args:
@@ -32,46 +25,24 @@ class StudyLines:
             objectives: their names.
             num_trials: of the study in all.
             num_seeds: trainings of each trial.
-            clock: seconds, for the pace of lines of a pipe.
         """
         self._terminal = terminal
         self._objectives = list(objectives)
         self._num_trials = num_trials
         self._num_seeds = num_seeds
-        self._clock = clock
-        self._told = clock()
-        self._status = terminal.status("drawing the first trial ...") if is_live(terminal) else None
-
-    def __enter__(self) -> "StudyLines":
-        """Shows a line of progress, if the terminal can."""
-        if self._status:
-            self._status.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        """Gives the terminal back."""
-        if self._status:
-            self._status.stop()
 
     def __call__(self, event: Any) -> None:
         """Prints an event of a search."""
         if event.kind == "progress":
-            self._progress(event)
+            share = "" if event.share is None else f" ({percent_text(event.share)})"
+            text = f"{self._seed(event)}step {event.step:,}{share}"
+            begin("training", f"trial {event.number} of {self._num_trials}, {text}")
             return
-        text = f"trial {event.number}: {self._text(event)}"
         style = {"complete": "bold", "evaluated": "dim", "failed": "yellow", "again": "yellow"}.get(event.kind, "")
-        print_line(self._terminal, text, style)
-        if self._status:
-            self._status.update(f"trial {event.number} of {self._num_trials} ...")
-
-    def _progress(self, event: Any) -> None:
-        share = "" if event.share is None else f" ({percent_text(event.share)})"
-        text = f"trial {event.number}: {self._seed(event)}step {event.step:,}{share}"
-        if self._status:
-            self._status.update(text)
-        elif self._clock() - self._told >= _PIPE_SECONDS:
-            self._told = self._clock()
-            print_line(self._terminal, text)
+        if not current().is_quiet or event.kind in ("failed", "again"):
+            print_line(self._terminal, f"trial {event.number}: {self._text(event)}", style)
+        if event.kind == "begun":
+            begin("training", f"trial {event.number} of {self._num_trials}")
 
     def _seed(self, event: Any) -> str:
         return f"seed {event.seed} of {self._num_seeds}, " if self._num_seeds > 1 else ""

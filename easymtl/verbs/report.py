@@ -13,6 +13,7 @@ from easymtl.errors import UserError
 from easymtl.reporting.outcomes import Reported
 from easymtl.reporting.output import current
 from easymtl.reporting.phases import begin
+from easymtl.reporting.study_page import is_study, write_study_report
 
 
 def run(options: Namespace) -> None:
@@ -27,6 +28,9 @@ def run(options: Namespace) -> None:
                 f"--{name}: {getattr(options, name)} is too small; 0 is {'all' if name == 'rows' else 'none'}."
             )
     _require_place(options.out)
+    if len(options.model_dirs) == 1 and is_study(options.model_dirs[0]):
+        _report_study(options.model_dirs[0], options.out)
+        return
     begin("reading", ", ".join(options.model_dirs))
     for model_dir in options.model_dirs:
         _require_training(model_dir)
@@ -51,6 +55,17 @@ def run(options: Namespace) -> None:
     text = f"Wrote {options.out} ({size / 1024:,.0f} KiB): open it in any browser."
     outcome = Reported(Path(options.out), size, [one.model_dir for one in runs], problems)
     current().result(outcome, lambda: print_line(terminal, text))
+
+
+def _report_study(study: str, out: str) -> None:
+    """Writes the page of a study of `easymtl tune`, for which no model is opened."""
+    from easymtl.reporting.terminal import open_terminal, print_line
+
+    begin("reading", study)
+    write_study_report(study, out)
+    size = os.path.getsize(out)
+    text = f"Wrote {out} ({size / 1024:,.0f} KiB): open it in any browser."
+    current().result(Reported(Path(out), size, [study], {}), lambda: print_line(open_terminal(), text))
 
 
 def _require_training(model_dir: str) -> None:

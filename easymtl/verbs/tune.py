@@ -14,6 +14,9 @@ from easymtl.checkpoints.lock import TrainingLock
 from easymtl.config import view
 from easymtl.errors import Interrupted, UserError
 from easymtl.reporting.formats import counted
+from easymtl.reporting.outcomes import Tuned
+from easymtl.reporting.output import current
+from easymtl.reporting.phases import begin
 from easymtl.reporting.study_lines import StudyLines, print_study
 from easymtl.reporting.study_results import read_result
 from easymtl.reporting.terminal import open_terminal, print_line
@@ -22,7 +25,7 @@ from easymtl.tuning.optuna_study import quiet_optuna, require_optuna
 from easymtl.tuning.plan import Plan, plan_of, require_same_study
 from easymtl.tuning.processes import ProcessRunner
 from easymtl.tuning.search import Search
-from easymtl.tuning.winner import write_winner
+from easymtl.tuning.winner import Winner, write_winner
 from easymtl.verbs.stop_signals import StopSignals
 
 _AT_LEAST = {"trials": 1, "seeds": 1, "jobs": 1}
@@ -42,6 +45,7 @@ def run(options: Namespace) -> None:
         if getattr(options, name) < least:
             raise UserError(f"--{name}: {getattr(options, name)} is too small; at least {least}.")
     require_optuna()
+    begin("reading", f"{options.pipeline_config}, {options.space}")
     plan = plan_of(options.pipeline_config, options.space, options.overrides, options.metric, options.seeds)
     pipeline = plan.config.pipeline
     folder = Path(options.study or f"{pipeline.model_dir.rstrip('/')}_study")
@@ -49,12 +53,14 @@ def run(options: Namespace) -> None:
     require_files(view.train_input(pipeline), view.eval_input(pipeline))
     require_same_study(plan, folder)
     terminal = open_terminal()
-    # Before Optuna is imported, which takes seconds.
-    print_line(terminal, _first_line(plan, folder, options.trials), "bold")
+    if not current().is_quiet:
+        print_line(terminal, _first_line(plan, folder, options.trials), "bold")
+    begin("starting", "Optuna")
     stop = StopSignals()
     with _alone(folder), quiet_optuna(), stop:
         _search(plan, folder, options, terminal, stop)
     if stop.is_received():
+        current().is_unfinished = True
         print_line(terminal, f"Stopped by {stop.name}. Run the same command again to go on.")
         if stop.is_interrupt:
             raise Interrupted
@@ -76,13 +82,13 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def _search(plan: Plan, folder: Path, options: Namespace, terminal: Terminal, stop: StopSignals) -> None:
     names = [one.name for one in plan.objectives]
-    with StudyLines(terminal, names, options.trials, options.seeds) as lines:
-        search = Search(plan, folder, ProcessRunner(stop.is_received), lines, stop.is_received)
-        known = len(search.stored.ended())
-        if known:
-            print_line(terminal, f"Done already: {counted(known, 'trial')} of this study.")
-        search.make_trials(options.trials, options.timeout, options.jobs)
-    _conclude(plan, folder, terminal, options)
+    lines = StudyLines(terminal, names, options.trials, options.seeds)
+    search = Search(plan, folder, ProcessRunner(stop.is_received), lines, stop.is_received)
+    known = len(search.stored.ended())
+    if known and not current().is_quiet:
+        print_line(terminal, f"Done already: {counted(known, 'trial')} of this study.")
+    search.make_trials(options.trials, options.timeout, options.jobs)
+    _conclude(plan, folder, terminal)
 
 
 def _first_line(plan: Plan, folder: Path, trials: int) -> str:
@@ -95,17 +101,36 @@ def _objective_text(objective) -> str:
     return f"mean {objective.name}" if len(objective.results) > 1 else objective.name
 
 
-def _conclude(plan: Plan, folder: Path, terminal: Terminal, options: Namespace) -> None:
-    """Prints what came of the study so far, and writes the winner."""
+def _conclude(plan: Plan, folder: Path, terminal: Terminal) -> None:
+    """Writes the winner, and tells what came of the study so far."""
     result = read_result(folder)
     assert result is not None
-    print_study(result, terminal)
     winner = write_winner(plan, folder, result)
+    states = [row["state"] for row in result["trials"]]
+    rows = {row["number"]: row for row in result["trials"]}
+    names = [one.name for one in plan.objectives]
+    outcome = Tuned(
+        folder,
+        {state: states.count(state) for state in dict.fromkeys(states)},
+        result["best"],
+        [dict(zip(names, rows[number]["values"])) for number in result["best"]],
+        str(winner.path) if winner else "",
+        winner.diff if winner else "",
+    )
+    if winner and len(names) > 1 and can_draw():
+        draw_front(folder / FRONT_NAME, result)
+    current().result(outcome, lambda: _show(result, folder, winner, terminal))
+
+
+def _show(result: dict, folder: Path, winner: Winner | None, terminal: Terminal) -> None:
+    print_study(result, terminal)
     if winner is None:
         print_line(terminal, "No trial is complete yet.")
         return
-    if len(plan.objectives) > 1:
-        _draw(folder, result, terminal)
+    if len(result["objectives"]) > 1 and can_draw():
+        print_line(terminal, f"The front is drawn in {folder / FRONT_NAME}, its configs are in {folder / 'front'}.")
+    elif len(result["objectives"]) > 1:
+        print_line(terminal, "The front is not drawn: that needs matplotlib, pip install 'easymtl[tune]'")
     if not winner.diff:
         print_line(terminal, "The config as it is was the best: nothing is changed.", "bold")
         return
@@ -113,11 +138,3 @@ def _conclude(plan: Plan, folder: Path, terminal: Terminal, options: Namespace) 
     for line in winner.diff.splitlines():
         print_line(terminal, line, {"+": "green", "-": "red"}.get(line[:1], ""))
     print_line(terminal, f"next: easymtl train --pipeline_config {winner.path} --model_dir ...")
-
-
-def _draw(folder: Path, result: dict, terminal: Terminal) -> None:
-    if can_draw():
-        draw_front(folder / FRONT_NAME, result)
-        print_line(terminal, f"The front is drawn in {folder / FRONT_NAME}, its configs are in {folder / 'front'}.")
-    else:
-        print_line(terminal, "The front is not drawn: that needs matplotlib, pip install 'easymtl[tune]'")

@@ -7,7 +7,6 @@ import pytest
 
 from easymtl.cli import main
 from easymtl.config import load_config
-from easymtl.reporting.study_page import write_study_report
 from tests.api.shop import write_shop
 from tests.tuning.conftest import SPACE
 
@@ -66,7 +65,8 @@ def test_three_trials_in_processes_of_their_own(folder, capsys):
     names = "shop.config", "models/shop_study/best.config"
     lines = difflib.unified_diff(before.splitlines(True), after.splitlines(True), *names)
     assert (study / "diff.txt").read_text() == "".join(lines)
-    write_study_report(study, folder / "study.html")
+    assert main(["report", str(study), "--out", "study.html"]) == 0
+    assert "Way of the search" in (folder / "study.html").read_text()
 
     (folder / "space.textproto").write_text(SPACE.replace("high: 8", "high: 9"))
     assert main([*COMMAND, "--trials", "4"]) == 2
