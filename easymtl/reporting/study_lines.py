@@ -58,7 +58,7 @@ class StudyLines:
             "begun": ", ".join(f"{name} {value}" for name, value in event.settings.items()),
             "evaluated": f"{self._seed(event)}step {event.step:,}: {values}",
             "complete": f"done: {values}",
-            "pruned": f"pruned at step {event.step:,}: {values} is below the median of earlier trials there",
+            "pruned": f"pruned at step {event.step:,}: {values} is worse than the median of earlier trials there",
             "failed": f"failed: {event.note}",
             "again": f"{event.note}. It will be tried once more.",
             "stopped": "saved, to go on later",

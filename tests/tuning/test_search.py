@@ -58,6 +58,7 @@ def test_a_study_goes_on_as_if_it_had_never_been_interrupted(tmp_path):
         for name in ("whole", "parts")
     ]
     assert rows[0] == rows[1] and len(part.made) == 9
+    assert len({settings["learning_rate"] for settings, _, _ in rows[0]}) == 9, "each trial draws anew"
     search(tmp_path / "parts", plan(), part, []).make_trials(9)
     assert len(part.made) == 9, "nothing is left to do"
 
