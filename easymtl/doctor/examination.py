@@ -6,11 +6,11 @@ from pathlib import Path
 
 from easymtl.doctor.finding import BROKEN, NOTE, Finding, looked_at
 from easymtl.doctor.machine import find_machine
-from easymtl.doctor.packages import find_extras, find_versions
+from easymtl.doctor.packages import find_extensions, find_extras, find_versions
 from easymtl.doctor.protobuf import find_protobuf
 from easymtl.doctor.tensorflow_apart import try_tensorflow
 
-LAST_BEFORE_TENSORFLOW = "extras"
+LAST_BEFORE_TENSORFLOW = "extensions"
 """The part behind which TensorFlow is imported, which takes a while."""
 
 
@@ -38,7 +38,8 @@ def examine(model_dir: Path, seconds: float) -> Iterator[Section]:
         ("versions", find_versions),
         ("machine", lambda: find_machine(model_dir)),
         ("protobuf", find_protobuf),
-        (LAST_BEFORE_TENSORFLOW, find_extras),
+        ("extras", find_extras),
+        (LAST_BEFORE_TENSORFLOW, find_extensions),
         ("TensorFlow", lambda: try_tensorflow(seconds)),
     )
     for title, look in looks:

@@ -110,6 +110,24 @@ def find_extras() -> Iterator[Finding]:
             yield Finding(extra, f"installed{purpose}")
 
 
+def find_extensions() -> Iterator[Finding]:
+    """Yields each part that an installed package registers for configs; nothing of it is imported."""
+    try:
+        from easymtl.extensions.installed import GROUPS, installed_names
+    except ImportError:
+        # What cannot be imported is told of elsewhere.
+        return
+    for kind in GROUPS:
+        for name, origin in installed_names(kind).items():
+            is_twice = " and " in origin
+            yield Finding(
+                f"{kind} {name}",
+                f"of {origin}",
+                NOTE if is_twice else OK,
+                "Uninstall one of them: which is meant is not known." if is_twice else "",
+            )
+
+
 def _names_of_extra(extra: str) -> list[str]:
     """Returns the distributions of an extra, and those of the extras that it names itself (`tensorflow[and-cuda]`)."""
     from packaging.requirements import Requirement

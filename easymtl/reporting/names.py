@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from easymtl.config.names import METRICS, SUMMARIES
+from easymtl.extensions import installed_names
 
 _NUMBER = re.compile(r"^(?P<name>.+)(?P<number>_\d+)$")
 
@@ -28,8 +29,10 @@ def split_result(name: str, towers: Iterable[str]) -> tuple[str, str | None]:
 
 
 def is_metric(kind: str) -> bool:
-    """Returns whether the first part of a result's name is a metric, and not a loss."""
+    """Returns whether the first part of a result's name is a metric, of ours or of a package, and not a loss."""
     plain = kind.removeprefix("weighted_")
+    if plain in installed_names("metric"):
+        return True
     numbered = _NUMBER.match(plain)
     return plain in (*METRICS.names, *SUMMARIES) or bool(numbered and numbered["name"] in METRICS.names)
 

@@ -82,3 +82,12 @@ def test_every_extra_of_the_package_says_what_it_is_for():
     text = (ROOT / "setup.py").read_text(encoding="utf-8")
     extras = text.partition("EXTRAS_REQUIRE = {")[2].partition("\n}")[0]
     assert set(re.findall(r'^    "(\w+)":', extras, re.MULTILINE)) == set(packages.EXTRAS)
+
+
+def test_extensions_are_listed_by_what_they_are_and_where_they_come_from(monkeypatch):
+    found = {"metric": {"auc_of_regret": "toy 1.0"}, "loss": {"huber": "toy 1.0 and other 2.0"}}
+    monkeypatch.setattr("easymtl.extensions.installed.installed_names", lambda kind: found.get(kind, {}))
+    by_name = {one.name: one for one in packages.find_extensions()}
+    assert (by_name["metric auc_of_regret"].text, by_name["metric auc_of_regret"].standing) == ("of toy 1.0", "ok")
+    assert by_name["loss huber"].standing == "note" and "Uninstall one" in by_name["loss huber"].advice
+    assert len(by_name) == 2

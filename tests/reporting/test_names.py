@@ -42,3 +42,10 @@ def test_results_are_sorted_by_tower_and_losses_summed_up():
         "idle": {},
     }
     assert without_tower(results, ["mic", "click"]) == {"loss": 2.0}
+
+
+def test_a_metric_of_a_package_is_one(monkeypatch):
+    found = {"metric": {"regret": "toy 1.0"}, "loss": {"huber": "toy 1.0"}}
+    monkeypatch.setattr("easymtl.reporting.names.installed_names", lambda kind: found[kind])
+    assert is_metric("regret") and is_metric("weighted_regret") and not is_metric("huber")
+    assert by_tower({"regret_ctr": 0.5, "huber_ctr": 2.0}, ["ctr"]) == {"ctr": {"regret": 0.5, "loss": 2.0}}

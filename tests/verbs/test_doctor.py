@@ -28,7 +28,7 @@ def test_the_report_can_be_pasted(capsys, no_tensorflow, tmp_path):
     code = main(["doctor", "--model_dir", str(tmp_path)])
     lines = capsys.readouterr().out.splitlines()
     titles = [line for line in lines if line.endswith(":") and not line.startswith(" ")]
-    assert titles == ["versions:", "machine:", "protobuf:", "extras:", "TensorFlow:"]
+    assert titles == ["versions:", "machine:", "protobuf:", "extras:", "extensions:", "TensorFlow:"]
     assert all(line.isascii() for line in lines)
     assert no_tensorflow == [5]
     assert (code == 0) == lines[-1].startswith("Nothing is broken")
@@ -45,7 +45,7 @@ def test_json_is_one_object(capsys, no_tensorflow):
 def test_a_quiet_one_tells_what_is_not_right_and_the_verdict(capsys, monkeypatch):
     found = [Finding("easymtl", "fine"), Finding("rich", "old", NOTE)]
     monkeypatch.setattr(examination, "find_versions", lambda: found)
-    for name in ("find_machine", "find_protobuf", "find_extras", "try_tensorflow"):
+    for name in ("find_machine", "find_protobuf", "find_extras", "find_extensions", "try_tensorflow"):
         monkeypatch.setattr(examination, name, lambda *_: [])
     assert main(["doctor", "--quiet"]) == 0
     assert capsys.readouterr().out.splitlines() == ["versions:", "  note    rich: old", "Nothing is broken; 1 note."]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from easymtl.reporting.formats import number_text
-from easymtl.reporting.page.charts import Series, chart
+from easymtl.reporting.page.charts import NUM_COLOURS, Series, chart
 from easymtl.reporting.page.elements import Child, Element, section, table, tag
 from easymtl.reporting.page.scales import span
 from easymtl.reporting.runs import Run
@@ -39,12 +39,12 @@ def _figures(ones: Sequence[tuple[int, Scored]], runs: Sequence[Run]) -> Child:
     kind = ones[0][1].task.predicted
     found = [(place, runs[place].name if len(runs) > 1 else "", *_usable(one)) for place, one in ones]
     found = [one for one in found if len(one[2])]
-    if not found or kind == "classes":
-        return (
-            [tag("p", "Curves are drawn of one event or of a value, not of several classes.", class_="note")]
-            if found
-            else None
-        )
+    if not found:
+        return None
+    if kind == "classes":
+        if len(runs) > 1:
+            return tag("p", "Curves of several classes are drawn in the report of one run.", class_="note")
+        return _of_classes(found[0][2], found[0][3])
     return _of_event(found) if kind == "binary" else _of_value(found)
 
 
@@ -55,8 +55,7 @@ Labelled = tuple[int, str, np.ndarray, np.ndarray]
 def _usable(one: Scored) -> tuple[np.ndarray, np.ndarray]:
     scores = one.predictions[:, 1] if one.predictions.ndim == 2 and one.task.predicted == "binary" else one.predictions
     rows = ~np.isnan(one.labels)
-    if scores.ndim == 1:
-        rows &= np.isfinite(scores)
+    rows &= np.isfinite(scores) if scores.ndim == 1 else np.isfinite(scores).all(axis=1)
     return one.labels[rows].astype(np.float64), scores[rows].astype(np.float64)
 
 
@@ -91,6 +90,31 @@ def _of_event(found: Sequence[Labelled]) -> Element:
         chart("Scores", shares, "score", "share of the rows of a label"),
     ]
     return tag("div", figures, class_="grid-of")
+
+
+def _of_classes(labels: np.ndarray, scores: np.ndarray) -> Element:
+    """Returns curves of each class against the rest, of labels `[n]` and probabilities `[n, num_class]`."""
+    classes = np.round(labels).astype(np.int64)
+    counts = np.bincount(classes.clip(0), minlength=scores.shape[1])[: scores.shape[1]]
+    shown = sorted(np.argsort(-counts, kind="stable")[:NUM_COLOURS])
+    roc, recall = [], []
+    for place, number in enumerate(shown):
+        curve = curves.roc(classes == number, scores[:, number])
+        precise = curves.precision_recall(classes == number, scores[:, number])
+        if curve:
+            roc.append(Series(f"{number}: {number_text(curve.area)}", [*curve.x], [*curve.y], place, "line"))
+        if precise:
+            text = f"{number}: {number_text(precise.area)}"
+            recall.append(Series(text, [*precise.x], [*precise.y], place, "line"))
+    figures = [
+        chart("ROC by class, and area", roc, "false positive rate", "true positive rate", (0, 1), (0, 1), _DIAGONAL),
+        chart("Precision by class, and its average", recall, "recall", "precision", (0, 1), (0, 1)),
+    ]
+    rest = scores.shape[1] - len(shown)
+    text = "Each class is held against all others."
+    text += f" The {len(shown)} most frequent ones are shown, {rest} are not." if rest else ""
+    note = tag("p", text, class_="note")
+    return tag("div", tag("div", figures, class_="grid-of"), note)
 
 
 def _distributions(place: int, run: str, positive: np.ndarray, scores: np.ndarray) -> list[Series]:

@@ -45,7 +45,7 @@ def _facts(run: Run) -> dict[str, Child]:
         [one.step for one in history.evaluations] + [int(step) for step in history.losses.get("loss", ())], default=0
     )
     facts: dict[str, Child] = {
-        "model": view.model_name(pipeline),
+        "model": view.model_title(pipeline),
         "tasks": ", ".join(tower.tower_name for tower in towers),
         "features": f"{len(view.features_in_groups(pipeline)):,}",
         "trained on": view.train_input(pipeline) or "made-up rows",

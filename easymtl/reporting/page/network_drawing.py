@@ -35,7 +35,7 @@ def network_drawing(ranker: Ranker, pipeline: Pipeline) -> Element:
     others = [one for one in modules if one.name not in owned and not _OUTPUT.search(one.name)]
     if isinstance(ranker.model, OverBackbone):
         others = [one for one in others if not one.name.startswith("backbone/")]
-    ends = _shared(view.model_name(pipeline), others, list(towers), nodes, edges, ends)
+    ends = _shared(view.model_title(pipeline), others, list(towers), nodes, edges, ends)
     for task in ranker.tasks:
         own = [one for one in towers[task.name] if one.widths and not _OUTPUT.search(one.name)]
         nodes.append(box(f"tower {task.name}", [task.name, *map(_widths, own[:3])], "tower"))
