@@ -22,6 +22,7 @@ from easymtl.drafting.profile import Profile, read_profile
 from easymtl.drafting.roles import Roles, find_roles, has_groups
 from easymtl.drafting.schema import apply_schema, read_schema
 from easymtl.drafting.seen import seen_shares
+from easymtl.drafting.separators import is_printed_list
 from easymtl.drafting.sizes import Sizes, sizes_of
 from easymtl.drafting.split import Split, choose_split, require_free, split_table, write_split
 from easymtl.drafting.table import Progress, Table, open_table, stem
@@ -199,7 +200,7 @@ def _finish(
     comments |= {f"model_config.{at}": text for at, text in plan.comments.items()}
     if existing is not None:
         pipeline, comments = existing.joined(pipeline, comments)
-    notes = _notes(labels, roles, features, split, files, parents)
+    notes = _notes(profile, labels, roles, features, split, files, parents)
     text = config_text(pipeline, header(profile, labels, sizes, places, notes, roles), comments)
     return Draft(text, tuple(notes), _checked(text, path, bool(places.train)), files, path)
 
@@ -217,6 +218,7 @@ def _checked(text: str, path: str, has_paths: bool) -> Pipeline:
 
 
 def _notes(
+    profile: Profile,
     labels: list[Label],
     roles: Roles,
     features: Features,
@@ -226,6 +228,13 @@ def _notes(
 ) -> list[str]:
     notes = [note for label in labels for note in label.notes] + roles.notes
     notes += [note for draft in features.drafts.values() for note in draft.notes]
+    sample = profile.sample
+    printed = [name for name in sample.column_names if is_printed_list(sample[name])]
+    if printed:
+        notes.append(
+            f"the texts of {quoted(printed, 6)} look like printed lists, ['a', 'b'], and each is taken for one value: "
+            "write Parquet, or join the values of a list with |."
+        )
     for block in features.blocks:
         notes.append(
             f"the histories {quoted(block.histories, 6)} are read step by step, the first steps of long ones: the "

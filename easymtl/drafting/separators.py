@@ -45,6 +45,14 @@ def _are_lists(joined: pa.Array, texts: pa.Array, separator: str) -> bool:
     return len(distinct) < share * len(items) and len(joined) > 1
 
 
+def is_printed_list(values: pa.Array | pa.ChunkedArray) -> bool:
+    """Returns whether texts `[n]` are lists as Python prints them, `['a', 'b']`, which pandas writes to CSV."""
+    texts = values.drop_null()
+    if not pa.types.is_string(texts.type) or not len(texts):
+        return False
+    return bool(pc.all(pc.match_substring_regex(texts, r"(?s)^\[.*\]$")).as_py())
+
+
 def split_texts(values: pa.Array, separator: str) -> pa.Array:
     """Returns the parts of texts `[n]` as lists; a missing text is a missing list, and empty parts stay."""
     return pc.split_pattern(values, separator)

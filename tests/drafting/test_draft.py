@@ -393,6 +393,13 @@ def test_all_notes_are_in_the_text():
     assert draft.notes and all(" ".join(note.split()) in text for note in draft.notes)
 
 
+def test_lists_that_pandas_has_printed_are_told():
+    tags = [f"['t{row % 3}', 't{row % 7}']" for row in range(ROWS)]
+    table = pa.table({"click": CLICK, "tags": tags, "city": [f"c{row % 5}" for row in range(ROWS)]})
+    (note,) = [note for note in draft_config(table, ["click"]).notes if "printed" in note]
+    assert note.startswith('the texts of "tags" look like printed lists')
+
+
 def test_a_draft_that_fails_writes_nothing(tmp_path):
     (tmp_path / "data").mkdir()
     paths = str(tmp_path / "data" / "x.parquet")
