@@ -179,7 +179,9 @@ class Trainer:
         self._reports.finish()
         checkpoint = self._finish()
         if not self._is_stopping():
-            self._look_at_training_rows()
+            # Without an evaluation there is no graph that scores, and a few batches are not worth one.
+            scorer = RankerScorer(self.ranker, self._dtype, self._scored_rows, is_traced=False)
+            self._look_at_training_rows(scorer)
         if self._num_examples:
             self._reports.labels(self.step, source)
         return TrainingResult(
@@ -323,13 +325,11 @@ class Trainer:
             )
         )
         self._reports.gates(step, self._gates.result())
-        self._look_at_training_rows()
+        self._look_at_training_rows(self._scorer)
         return True
 
-    def _look_at_training_rows(self) -> None:
+    def _look_at_training_rows(self, scorer: RankerScorer) -> None:
         """Says once if the model orders the rows that it was trained on worse than chance."""
-        # Op by op: a few batches are not worth a graph.
-        scorer = RankerScorer(self.ranker, self._dtype, self._scored_rows, is_traced=False)
         with self._optimizers.averaged_dense_weights():
             for text in self._last_rows.look(self.step, self.ranker.tasks, scorer):
                 self._tell(events.Note(text))
