@@ -399,6 +399,9 @@ def test_a_draft_that_fails_writes_nothing(tmp_path):
     pq.write_table(pa.table({"click": CLICK, "same": ["x"] * ROWS}), paths)
     with pytest.raises(UserError, match="no column is left"):
         draft_config(paths, ["click"], out=str(tmp_path / "x.config"))
+    pq.write_table(pa.table({"click": CLICK, "age": RANDOM.integers(18, 80, ROWS)}), paths)
+    with pytest.raises(UserError, match="esmm does not fit"):
+        draft_config(paths, ["click"], model="esmm", out=str(tmp_path / "x.config"))
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
