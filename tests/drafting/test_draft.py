@@ -70,7 +70,7 @@ def drawn(kind, count, random):
     if random.random() < 0.5:
         values = [None if gap else value for value, gap in zip(values, random.random(count) < 0.1)]
     if pa.types.is_dictionary(kind):
-        return pa.array(values).dictionary_encode().cast(kind)
+        return pa.array(values, pa.string()).dictionary_encode().cast(kind)
     return pa.array(values, kind)
 
 
@@ -240,7 +240,7 @@ def test_a_draft_of_any_table_is_right_or_refused(tmp_path, kinds, others, rows,
         )
     except UserError as error:
         assert not isinstance(error, ConfigError), error
-        reasons = ("no column is left", "does not fit", "nothing can be learnt", "has no rows", "needs at least")
+        reasons = ("no column is left", "does not fit", "nothing can be learnt", "a part would be empty")
         assert any(reason in str(error) for reason in reasons), error
         return
     checked(draft, tmp_path)
