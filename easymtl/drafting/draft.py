@@ -10,7 +10,7 @@ from easymtl.config.parser import Parser
 from easymtl.config.problems import ConfigError, Findings, Places
 from easymtl.config.validate import validate
 from easymtl.convert.layout import config_text
-from easymtl.drafting.architectures import require_architecture
+from easymtl.drafting.architectures import require_architecture, require_fitting
 from easymtl.drafting.existing import Existing, read_existing
 from easymtl.drafting.features import Features, draft_features
 from easymtl.drafting.funnel import find_parents
@@ -20,7 +20,7 @@ from easymtl.drafting.pipeline import Locations, draft_pipeline, header
 from easymtl.drafting.plan import Plan, tower_names
 from easymtl.drafting.profile import Profile, read_profile
 from easymtl.drafting.roles import Roles, find_roles, has_groups
-from easymtl.drafting.schema import apply_schema, read_schema
+from easymtl.drafting.schema import Schema, apply_schema, read_schema
 from easymtl.drafting.seen import seen_shares
 from easymtl.drafting.separators import is_printed_list
 from easymtl.drafting.sizes import Sizes, sizes_of
@@ -125,30 +125,13 @@ def draft_config(
     parts = _parts(table, path, replaces) if table.paths and judged is None else None
 
     profile = read_profile(table, wanted, progress)
-    if told:
-        apply_schema(told, profile, named)
-    found = find_labels(profile, wanted)
-    roles = find_roles(profile, found, named, ignore)
-    if told:
-        told.leave_out(profile, roles, wanted)
-    seen = _seen(profile, judged, roles, wanted) if judged is not None else None
-    rest = existing.rest(profile, roles) if existing else set()
-    features = draft_features(profile, {*wanted, *rest}, roles, width, seen, existing is not None)
-    if told:
-        told.refine(features)
-
+    found = _understand(profile, wanted, judged, told, existing, named, ignore, width)
+    require_fitting(model or _MODEL, found.plan(profile, sizes_of(preset, profile.num_rows)))
     # What is written comes last: a draft that fails leaves nothing behind.
-    is_held = not table.paths and judged is None and divides
-    split = choose_split(profile, roles) if parts or is_held else None
-    num_rows = profile.num_rows
-    tables = (split_table(table, split) if split and is_held else None) or ()
-    if is_held and not tables:
-        split = None
-    if tables:
-        num_rows = tables[0].num_rows
-    if parts and split:
-        num_rows, _ = write_split(table, split, *parts, replaces, progress)
-    sizes = sizes_of(preset, num_rows, _has_rare_ids(features, profile), bool(features.blocks))
+    is_divided = judged is None and divides
+    split, num_rows, tables = _divide(table, profile, found.roles, parts, is_divided, replaces, progress)
+    has_rare_ids = _has_rare_ids(found.features, profile)
+    sizes = sizes_of(preset, num_rows, has_rare_ids, bool(found.features.blocks))
     places = Locations(
         train=str(parts[0]) if parts else table.paths,
         evaluation=str(parts[1]) if parts else (judged.paths if judged else ""),
@@ -156,8 +139,72 @@ def draft_config(
         has_header=bool(parts) or table.data_config.with_header,
     )
     files = (str(parts[0]), str(parts[1])) if parts else ()
-    draft = _finish(profile, found, roles, features, sizes, places, model or _MODEL, split, files, str(path), existing)
+    draft = _finish(profile, found, sizes, places, model or _MODEL, split, files, str(path), existing)
     return replace(draft, tables=tables)
+
+
+def _divide(
+    table: Table,
+    profile: Profile,
+    roles: Roles,
+    parts: tuple[Path, Path] | None,
+    divides: bool,
+    replaces: bool,
+    progress: Progress | None,
+) -> tuple[Split | None, int, tuple[pa.Table, ...]]:
+    """Keeps rows aside to judge by: of files in `parts`, of a table in memory where it is to be divided.
+
+    Returns:
+        How they were chosen, the rows to train on, and the parts of a table in memory.
+    """
+    is_held = not table.paths and divides
+    split = choose_split(profile, roles) if parts or is_held else None
+    if split is None:
+        return None, profile.num_rows, ()
+    if parts:
+        return split, write_split(table, split, *parts, replaces, progress)[0], ()
+    tables = split_table(table, split)
+    return (split, tables[0].num_rows, tables) if tables else (None, profile.num_rows, ())
+
+
+@dataclass(frozen=True)
+class _Understood:
+    """What columns are and what is made of them."""
+
+    labels: list[Label]
+    parents: dict[str, str]
+    roles: Roles
+    features: Features
+
+    def plan(self, profile: Profile, sizes: Sizes) -> Plan:
+        keys = [name for name in (self.roles.user, self.roles.session) if name]
+        groups = [name for name in keys if has_groups(profile.columns[name])]
+        towers = tower_names(self.labels)
+        return Plan(self.features, self.labels, self.parents, self.roles, sizes, groups, towers)
+
+
+def _understand(
+    profile: Profile,
+    wanted: list[str],
+    judged: Table | None,
+    told: Schema | None,
+    existing: Existing | None,
+    named: dict[str, str | None],
+    ignore: Sequence[str],
+    width: int,
+) -> _Understood:
+    if told:
+        apply_schema(told, profile, named)
+    labels = find_labels(profile, wanted)
+    roles = find_roles(profile, labels, named, ignore)
+    if told:
+        told.leave_out(profile, roles, wanted)
+    seen = _seen(profile, judged, roles, wanted) if judged is not None else None
+    rest = existing.rest(profile, roles) if existing else set()
+    features = draft_features(profile, {*wanted, *rest}, roles, width, seen, existing is not None)
+    if told:
+        told.refine(features)
+    return _Understood(labels, find_parents(profile, labels), roles, features)
 
 
 def _parts(table: Table, path: Path, replaces: bool) -> tuple[Path, Path]:
@@ -181,9 +228,7 @@ def _seen(profile: Profile, judged: Table, roles: Roles, labels: Sequence[str]) 
 
 def _finish(
     profile: Profile,
-    labels: list[Label],
-    roles: Roles,
-    features: Features,
+    found: _Understood,
     sizes: Sizes,
     places: Locations,
     model_name: str,
@@ -192,16 +237,14 @@ def _finish(
     path: str,
     existing: Existing | None,
 ) -> Draft:
-    parents = find_parents(profile, labels)
-    groups = [name for name in (roles.user, roles.session) if name and has_groups(profile.columns[name])]
-    plan = Plan(features, labels, parents, roles, sizes, groups, tower_names(labels))
+    plan = found.plan(profile, sizes)
     model = draft_model(model_name, plan)
     pipeline, comments = draft_pipeline(profile, places, plan, model)
     comments |= {f"model_config.{at}": text for at, text in plan.comments.items()}
     if existing is not None:
         pipeline, comments = existing.joined(pipeline, comments)
-    notes = _notes(profile, labels, roles, features, split, files, parents)
-    text = config_text(pipeline, header(profile, labels, sizes, places, notes, roles), comments)
+    notes = _notes(profile, found, split, files)
+    text = config_text(pipeline, header(profile, found.labels, sizes, places, notes, found.roles), comments)
     return Draft(text, tuple(notes), _checked(text, path, bool(places.train)), files, path)
 
 
@@ -217,17 +260,9 @@ def _checked(text: str, path: str, has_paths: bool) -> Pipeline:
     return pipeline
 
 
-def _notes(
-    profile: Profile,
-    labels: list[Label],
-    roles: Roles,
-    features: Features,
-    split: Split | None,
-    files: tuple[str, ...],
-    parents: dict[str, str],
-) -> list[str]:
-    notes = [note for label in labels for note in label.notes] + roles.notes
-    notes += [note for draft in features.drafts.values() for note in draft.notes]
+def _notes(profile: Profile, found: _Understood, split: Split | None, files: tuple[str, ...]) -> list[str]:
+    notes = [note for label in found.labels for note in label.notes] + found.roles.notes
+    notes += [note for draft in found.features.drafts.values() for note in draft.notes]
     sample = profile.sample
     printed = [name for name in sample.column_names if is_printed_list(sample[name])]
     if printed:
@@ -235,13 +270,13 @@ def _notes(
             f"the texts of {quoted(printed, 6)} look like printed lists, ['a', 'b'], and each is taken for one value: "
             "write Parquet, or join the values of a list with |."
         )
-    for block in features.blocks:
+    for block in found.features.blocks:
         notes.append(
             f"the histories {quoted(block.histories, 6)} are read step by step, the first steps of long ones: the "
             "newest have to stand first."
         )
-    if parents:
-        needs = ", ".join(f'"{name}" of "{parent}"' for name, parent in parents.items())
+    if found.parents:
+        needs = ", ".join(f'"{name}" of "{parent}"' for name, parent in found.parents.items())
         notes.append(
             f"never without another label: {needs}. Where that is by chance, remove parent and relations from the "
             "towers; what they mean is told in docs/guides/funnels.md."

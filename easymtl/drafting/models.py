@@ -1,6 +1,6 @@
 """The network of a draft: groups of features, an architecture, and a tower for each label."""
 
-from easymtl.drafting.architectures import ARCHITECTURES, FUNNELS, require_fitting
+from easymtl.drafting.architectures import ARCHITECTURES, FUNNELS
 from easymtl.drafting.features import Features
 from easymtl.drafting.labels import Label
 from easymtl.drafting.plan import Plan
@@ -17,13 +17,9 @@ def draft_model(name: str, plan: Plan) -> ModelConfig:
     """Returns the model of a draft; comments on its fields are added to `plan.comments`.
 
     Args:
-        name: of the architecture, such as `mmoe`, which can be drafted.
+        name: of an architecture that fits the plan, such as `mmoe`.
         plan: what it reads and learns.
-
-    Raises:
-        UserError: the architecture cannot learn these labels.
     """
-    require_fitting(name, plan)
     architecture = ARCHITECTURES[name]
     model = ModelConfig(model_class=architecture.model_class, embedding_regularization=_EMBEDDING_L2)
     _set_group(model, plan.features)

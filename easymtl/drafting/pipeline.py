@@ -62,7 +62,8 @@ def _set_training(pipeline: Pipeline, sizes: Sizes, is_judged: bool) -> dict[str
     schedule = train.optimizer_config.add().adam_optimizer.learning_rate.cosine_decay_learning_rate
     schedule.learning_rate_base = _RATE
     schedule.warmup_learning_rate = 0
-    schedule.warmup_steps = max(round(_WARMUP * sizes.steps), 1)
+    # Of two rows there is one step, which cannot be a warm-up.
+    schedule.warmup_steps = min(max(round(_WARMUP * sizes.steps), 1), sizes.steps - 1)
     # The last, shorter batch of each pass joins the first of the next one.
     schedule.total_steps = sizes.steps
     train.save_checkpoints_steps = min(sizes.steps_between_checkpoints, max(sizes.steps, 1))

@@ -163,15 +163,35 @@ def require_free(table: Table, target: Path, replaces: bool) -> None:
 
 def _batches(table: Table, progress: Progress | None) -> Iterator[pa.RecordBatch]:
     for batch in table.batches(progress):
-        if not table.is_csv:
-            yield batch
-            continue
-        columns = [_text(column) for column in batch.columns]
+        change = _text if table.is_csv else _without_views
+        columns = [change(column) for column in batch.columns]
         yield pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
 def _text(column: pa.Array) -> pa.Array:
     return column.dictionary_decode().cast(pa.string()) if pa.types.is_dictionary(column.type) else column
+
+
+def _without_views(column: pa.Array) -> pa.Array:
+    """Returns a column whose rows Arrow can choose from: it cannot where views of texts are inside."""
+    kind = _plain_views(column.type)
+    return column if kind == column.type else column.cast(kind)
+
+
+def _plain_views(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_string_view(kind):
+        return pa.string()
+    if pa.types.is_binary_view(kind):
+        return pa.binary()
+    if pa.types.is_map(kind):
+        return pa.map_(_plain_views(kind.key_type), _plain_views(kind.item_type))
+    if pa.types.is_list(kind):
+        return pa.list_(_plain_views(kind.value_type))
+    if pa.types.is_large_list(kind):
+        return pa.large_list(_plain_views(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([one.with_type(_plain_views(one.type)) for one in kind])
+    return kind
 
 
 def _writer(table: Table, path: Path, schema: pa.Schema):

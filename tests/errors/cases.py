@@ -402,6 +402,11 @@ _DRAFT = [
         command=f"init train.csv --labels click --eval eval.csv --model mmo --out y.config {_COLUMNS}",
     ),
     Case(
+        "A model that does not fit the labels",
+        ("--model: esmm does not fit: it learns two labels", "Those that do: mmoe, "),
+        command=f"init train.csv --labels click --eval eval.csv --model esmm --out y.config {_COLUMNS}",
+    ),
+    Case(
         "A preset that there is not",
         ('--preset: "tiny" is neither small nor strong',),
         command=f"init train.csv --labels click --eval eval.csv --preset tiny --out y.config {_COLUMNS}",
