@@ -62,9 +62,9 @@ class Parser(argparse.ArgumentParser):
         if ours and (ours in known or ours[:2] != "--" or " " in ours):
             return f" In place of EasyRec's {flag}: {ours}."
         parts = [name for name in known if name.endswith("_" + flag.lstrip("-"))]
-        if parts:
-            return f" There is {' and '.join(parts)}."
         others = [name for name, verb in verbs.items() if flag in verb._option_string_actions]
+        if len(parts) > 1 or (parts and not others):
+            return f" There is {' and '.join(parts)}."
         if others:
             return f" It is a flag of {quoted(others)}."
         return did_you_mean(flag, known) or f" There are {quoted(name for name in known if name[:2] == '--')}."

@@ -16,6 +16,7 @@ EXTRAS = {
     "serve": "easymtl serve, and easymtl verify over REST and gRPC",
     "onnx": "exports as ONNX",
     "openvino": "exports as OpenVINO",
+    "tune": "easymtl tune",
     "plot": "pictures: easymtl importance --plot, and run.plot() in Python",
     "bench": "pictures of benchmarks",
     "docs": "the documentation as a site: make docs-site",

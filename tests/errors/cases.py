@@ -136,10 +136,10 @@ _COMMANDS = [
         "A command is mistyped",
         "trian --pipeline_config x.config",
         'no command "trian"',
-        '"train", "eval"',
+        '"train", "tune"',
         'Did you mean "train"?',
     ),
-    command("No command is given", "", "name a COMMAND", '"train", "eval"'),
+    command("No command is given", "", "name a COMMAND", '"train", "tune"'),
     command(
         "A flag is mistyped",
         "train --pipeline_confg x.config",
