@@ -120,6 +120,7 @@ def draft_config(
     table = open_table(source, columns, wanted)
     judged = open_table(evaluation, columns, wanted) if evaluation is not None else None
     named = {"user": user, "session": session, "time": time}
+    _require_columns(table, {"--labels": wanted})
     _require_columns(table, {**{f"--{role}": [name] for role, name in named.items() if name}, "--ignore": list(ignore)})
     path = Path(out or f"{stem(table)}.config")
     parts = _parts(table, path, replaces) if table.paths and judged is None else None
