@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from easymtl.api.data_files import require_files
-from easymtl.api.overwriting import require_apart
+from easymtl.api.overwriting import require_apart, require_writable
 from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.checkpoints.publishing import write_text
 from easymtl.config import view
@@ -46,6 +46,7 @@ def run(options: Namespace) -> None:
     paths = _rows_of(sides, options.input)
     output = options.output or ("" if all(one.is_given for side in sides for one in side) else folder / "compare.json")
     if output:
+        require_writable("--output", output)
         for side in sides:
             require_apart(side[0].config(), [("--output", str(output))], {"--input": options.input})
     from easymtl.reporting.terminal import open_terminal, print_line
