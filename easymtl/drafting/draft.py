@@ -155,6 +155,7 @@ def draft_config(
         evaluation=str(parts[1]) if parts else (judged.paths if judged else ""),
         model_dir=model_dir or f"model_dir/{path.stem}",
         has_header=bool(parts) or table.data_config.with_header,
+        is_judged=judged is not None or split is not None,
     )
     files = (str(parts[0]), str(parts[1])) if parts else ()
     draft = _finish(profile, found, roles, features, sizes, places, model or _MODEL, split, files, str(path), existing)
