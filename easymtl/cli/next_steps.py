@@ -176,11 +176,17 @@ def _after_eval(options: Namespace) -> Iterator[Step]:
 
 
 def _after_export(options: Namespace) -> Iterator[Step]:
-    model_dir = _model_dir(options)
+    from easymtl.config import view
+
+    pipeline = _pipeline(options)
+    model_dir = pipeline.model_dir
     folder = options.export_dir or (f"{model_dir}/export/final" if model_dir else "")
     if folder:
         yield ["easymtl", "serve", folder], "answer requests, with a page to try it"
-        yield ["easymtl", "verify", folder, "--input", "ROWS"], "ask it in every way clients do"
+        yield (
+            ["easymtl", "verify", folder, *([] if view.eval_input(pipeline) else ["--input", "ROWS"])],
+            "ask it in every way clients do",
+        )
 
 
 def _after_predict(options: Namespace) -> Iterator[Step]:

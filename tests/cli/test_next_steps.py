@@ -120,6 +120,8 @@ def test_after_an_export_it_is_served(steps):
     serve, verify = steps("export", "x.config", "--export_dir", "out")[1:]
     assert serve.startswith("  easymtl serve out  #")
     assert verify.startswith("  easymtl verify out --input ROWS  #")
+    (verify,) = steps("export", "x.config", "--export_dir", "out", "--set", "eval_input_path=e.csv")[2:]
+    assert verify.startswith("  easymtl verify out  #"), "the export names rows"
 
 
 def test_after_a_prediction_how_to_read_it(steps, tmp_path):
