@@ -10,6 +10,7 @@ import pytest
 import easymtl
 from easymtl.cli import build_parser, main
 from easymtl.errors import Interrupted
+from easymtl.reporting.output import current
 
 ROOT = Path(__file__).parents[1]
 CONFIG = str(ROOT / "samples/configs/dbmtl_on_livestream.config")
@@ -201,6 +202,30 @@ def test_an_interrupted_command_that_has_said_so_is_not_told_of_again(capsys, mo
     monkeypatch.setattr("easymtl.verbs.check.run", interrupted)
     assert main(["check", "--pipeline_config", CONFIG]) == 130
     assert capsys.readouterr().err == ""
+
+
+def test_an_interruption_of_the_end_is_quiet(capsys, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    before = sys.stdout, sys.stderr
+    monkeypatch.setattr("easymtl.verbs.check.run", interrupted)
+    monkeypatch.setattr("easymtl.reporting.phases.PlainPhases.close", interrupted)
+    assert main(["check", "--pipeline_config", CONFIG]) == 130
+    assert capsys.readouterr().err == "easymtl check: interrupted.\n"
+    assert (sys.stdout, sys.stderr) == before and current().verb == ""
+
+
+def test_an_interruption_behind_the_command_is_not_heard():
+    program = (
+        "import atexit, os, signal, sys\n"
+        "from easymtl.cli import program\n"
+        "atexit.register(os.kill, os.getpid(), signal.SIGINT)\n"
+        "sys.modules['easymtl.cli.program'].main = lambda: 130\n"
+        "program()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 def test_what_the_system_refuses_is_told_without_a_traceback(capsys, monkeypatch):

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import tensorflow as tf
 from rich.console import Console as Terminal
 
 from easymtl.checkpoints.extensions import version_notes
@@ -255,8 +256,11 @@ def _print_export(done: Export, terminal: Terminal, kind: str) -> None:
     }
     if current().is_quiet:
         values = {name: values[name] for name in (kind, "checkpoint", "scores")}
+    has_gpu = bool(tf.config.list_physical_devices("GPU"))
+    if done.placement and not has_gpu and not current().is_quiet:
+        values["on a GPU"] = _on_some_gpu(done.placement)
     key_values(values, terminal, "Exported")
-    if not current().is_quiet:
+    if has_gpu and not current().is_quiet:
         for name, placement in done.placement.items():
             key_values(_on_gpu(name, placement), terminal)
     for warning in done.narrowing.warnings if done.narrowing else ():
@@ -265,6 +269,12 @@ def _print_export(done: Export, terminal: Terminal, kind: str) -> None:
 
 _LISTED = "all in assets.extra/signatures.json"
 """Where the whole of a list is that is shown in part."""
+
+
+def _on_some_gpu(placements: Mapping[str, Placement]) -> str:
+    """Returns one line on what a GPU server would do, for whoever may have none."""
+    parts = [f"{name} {one.on_device} nodes, {len(one.between)} copies to wait for" for name, one in placements.items()]
+    return f"{'; '.join(parts)}; more in assets.extra/placement.json"
 
 
 def _on_gpu(signature: str, placement: Placement) -> dict[str, str]:

@@ -1,10 +1,12 @@
 """No command writes over what it reads, or over training data: one mistyped path must not delete data."""
 
 import os
+import tempfile
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from easymtl.checkpoints.publishing import reason
 from easymtl.config import Config, load_config, view
 from easymtl.config.export_files import asset_files
 from easymtl.config.input_groups import input_groups
@@ -54,6 +56,27 @@ def require_apart(
                 raise UserError(
                     f"{option} {target} lies in {folder}, which a model is read from. Name a place outside of it."
                 )
+
+
+def require_writable(option: str, target: str | Path) -> None:
+    """Checks, before anything slow is done, that a file can be written; what there is not of folders is made later.
+
+    Args:
+        option: what names the file: `--output`.
+        target: the file.
+
+    Raises:
+        UserError: its folder, or the one that this will be made in, takes no files.
+    """
+    folder = next(folder for folder in Path(target).absolute().parents if folder.exists())
+    try:
+        # Permissions alone do not tell: of a full or read-only disk, or to the superuser.
+        with tempfile.TemporaryFile(dir=folder):
+            return
+    except OSError as error:
+        raise UserError(
+            f"{option} {target}: cannot be written: {folder} takes no files ({reason(error)}). Name another place."
+        ) from None
 
 
 def require_apart_from_training(config: Config) -> None:

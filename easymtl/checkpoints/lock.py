@@ -35,7 +35,10 @@ class TrainingLock:
             self._take(self._file)
         except OSError as error:
             self.__exit__()
-            raise UserError(f"{self.path}: cannot be written: {error.strerror}. Check model_dir.") from None
+            raise UserError(
+                f"model_dir: the folder {self.path.parent} cannot be written: {error.strerror}. Name another one "
+                "(--set model_dir=...), or see to it that this one may be written."
+            ) from None
         except UserError:
             self.__exit__()
             raise

@@ -5,8 +5,12 @@ from argparse import Namespace
 from collections.abc import Callable, Collection, Iterator
 from glob import glob
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from easymtl.errors import UserError
+
+if TYPE_CHECKING:
+    from easymtl.protos.pipeline_pb2 import Pipeline
 
 Step = tuple[list[str], str]
 """The words of a command, and what it is good for."""
@@ -77,20 +81,44 @@ def _config(options: Namespace) -> list[str]:
     return words
 
 
-def _model_dir(options: Namespace) -> str:
+def _pipeline(options: Namespace) -> "Pipeline":
     from easymtl.config import load_config
+    from easymtl.protos.pipeline_pb2 import Pipeline
 
     try:
-        return load_config(
-            options.pipeline_config, options.overrides, getattr(options, "tasks", None)
-        ).pipeline.model_dir
+        return load_config(options.pipeline_config, options.overrides, getattr(options, "tasks", None)).pipeline
     except UserError:
         # It was right a moment ago, and somebody is writing it.
-        return ""
+        return Pipeline()
+
+
+def _model_dir(options: Namespace) -> str:
+    return _pipeline(options).model_dir
+
+
+def _chosen(options: Namespace) -> list[str]:
+    """Returns the words for the checkpoint that a command has looked at, where it is not the newest one."""
+    choice = getattr(options, "checkpoint", None)
+    return [] if choice in (None, "latest") else ["--checkpoint", choice]
+
+
+def _exported(pipeline: "Pipeline") -> list[str]:
+    """Returns the words for the checkpoint that a training exports: the best one, where that is not the newest."""
+    if pipeline.export_config.exporter_type != "best":
+        return []
+    from easymtl.checkpoints.folder import CheckpointFolder
+
+    try:
+        latest = CheckpointFolder(pipeline.model_dir).latest()
+        best = latest.state().get("best", {}) if latest else {}
+    except UserError:
+        return []
+    is_newest = latest is None or best.get("value") is None or int(best["step"]) == latest.step
+    return [] if is_newest else ["--checkpoint", "best"]
 
 
 def _export(options: Namespace) -> Step:
-    return ["easymtl", "export", *_config(options)], "a SavedModel, proved to score alike"
+    return ["easymtl", "export", *_config(options), *_chosen(options)], "a SavedModel, proved to score alike"
 
 
 def _after_check(options: Namespace) -> Iterator[Step]:
@@ -117,16 +145,17 @@ def _after_report(options: Namespace) -> Iterator[Step]:
 
 
 def _after_train(options: Namespace) -> Iterator[Step]:
-    config, model_dir = _config(options), _model_dir(options)
-    yield ["easymtl", "eval", *config], "its metrics; --input names other data"
+    config, pipeline = _config(options), _pipeline(options)
+    model_dir, which = pipeline.model_dir, _exported(pipeline)
+    yield ["easymtl", "eval", *config, *which], "its metrics; --input names other data"
     if model_dir:
-        yield ["easymtl", "report", model_dir], "curves, plots and segments on one page"
+        yield ["easymtl", "report", model_dir, *which], "curves, plots and segments on one page"
     folder = next(filter(_has_exports, (f"{model_dir}/export/{kind}" for kind in _EXPORTS)), "")
     if folder:
         yield ["easymtl", "serve", folder], "answer requests, with a page to try it"
     else:
         yield _export(options)
-    yield ["easymtl", "predict", *config, "--input", "ROWS", "--output", "scores.parquet"], "score rows"
+    yield ["easymtl", "predict", *config, *which, "--input", "ROWS", "--output", "scores.parquet"], "score rows"
 
 
 _EXPORTS = ("final", "best", "latest")
@@ -142,16 +171,22 @@ def _after_eval(options: Namespace) -> Iterator[Step]:
         written = options.errors_output or f"{_model_dir(options)}/eval_errors.parquet"
         yield ["python", "-c", _first_rows(written)], "the first of the rows it is most wrong on"
     if not options.saved_model:
-        yield ["easymtl", "importance", *_config(options)], "which features it needs"
+        yield ["easymtl", "importance", *_config(options), *_chosen(options)], "which features it needs"
         yield _export(options)
 
 
 def _after_export(options: Namespace) -> Iterator[Step]:
-    model_dir = _model_dir(options)
+    from easymtl.config import view
+
+    pipeline = _pipeline(options)
+    model_dir = pipeline.model_dir
     folder = options.export_dir or (f"{model_dir}/export/final" if model_dir else "")
     if folder:
         yield ["easymtl", "serve", folder], "answer requests, with a page to try it"
-        yield ["easymtl", "verify", folder, "--input", "ROWS"], "ask it in every way clients do"
+        yield (
+            ["easymtl", "verify", folder, *([] if view.eval_input(pipeline) else ["--input", "ROWS"])],
+            "ask it in every way clients do",
+        )
 
 
 def _after_predict(options: Namespace) -> Iterator[Step]:

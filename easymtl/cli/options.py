@@ -170,8 +170,13 @@ def add_model_choice(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--saved_model", type=path, metavar="DIR", help="use this SavedModel instead of a checkpoint")
 
 
-def add_rows(parser: argparse.ArgumentParser) -> None:
-    """Adds the files of the rows that are scored."""
+def add_rows(parser: argparse.ArgumentParser, default: str = "") -> None:
+    """Adds the files of the rows that are scored; without a default, said for people, they have to be named."""
+    said = f"; default: {default}" if default else ""
     parser.add_argument(
-        "--input", type=path, required=True, metavar="PATHS", help="files, globs or folders, separated by commas"
+        "--input",
+        type=path,
+        required=not default,
+        metavar="PATHS",
+        help=f"files, globs or folders, separated by commas{said}",
     )

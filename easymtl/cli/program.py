@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import signal
 import sys
 from typing import NoReturn
 
@@ -15,6 +16,8 @@ def program() -> NoReturn:
     written is closed by then, so that the process may end at once.
     """
     code = main()
+    # The command has ended; what is left takes no time that is worth an interrupt, which would be a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if "tensorflow" not in sys.modules:
         sys.exit(code)
     for stream in (sys.stdout, sys.stderr):

@@ -29,6 +29,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     It is 0, 1 where `verify` found other scores, 2 for a mistake of the user's, 130 when interrupted.
     """
+    try:
+        return _main(arguments)
+    except KeyboardInterrupt:
+        # Once more while the command was ending: what there was to be said has been said.
+        return _EXIT_INTERRUPTED
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     parser = build_parser()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     options = _parse(parser, arguments)

@@ -56,7 +56,7 @@ def add_verify(verbs) -> None:
         metavar="EXPORT",
         help="an export, or a folder of numbered ones, of which the newest is taken",
     )
-    add_rows(parser)
+    add_rows(parser, default="the evaluation data that the config of the export names")
     parser.add_argument(
         "--with",
         dest="ways",

@@ -120,6 +120,7 @@ def draft_config(
     table = open_table(source, columns, wanted)
     judged = open_table(evaluation, columns, wanted) if evaluation is not None else None
     named = {"user": user, "session": session, "time": time}
+    _require_columns(table, {"--labels": wanted})
     _require_columns(table, {**{f"--{role}": [name] for role, name in named.items() if name}, "--ignore": list(ignore)})
     path = Path(out or f"{stem(table)}.config")
     parts = _parts(table, path, replaces) if table.paths and judged is None else None
@@ -137,6 +138,7 @@ def draft_config(
         evaluation=str(parts[1]) if parts else (judged.paths if judged else ""),
         model_dir=model_dir or f"model_dir/{path.stem}",
         has_header=bool(parts) or table.data_config.with_header,
+        is_judged=judged is not None or split is not None,
     )
     files = (str(parts[0]), str(parts[1])) if parts else ()
     draft = _finish(profile, found, sizes, places, model or _MODEL, split, files, str(path), existing)

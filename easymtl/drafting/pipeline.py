@@ -28,12 +28,14 @@ class Locations:
         evaluation: of the evaluation rows; empty where there are none.
         model_dir: where the model will be.
         has_header: whether CSV files begin with the names of the columns.
+        is_judged: whether there are evaluation rows: those of a table in memory have no path.
     """
 
     train: str
     evaluation: str
     model_dir: str
     has_header: bool = False
+    is_judged: bool = False
 
 
 def draft_pipeline(
@@ -45,14 +47,14 @@ def draft_pipeline(
         pipeline.train_input_path = places.train
     if places.evaluation:
         pipeline.eval_input_path = places.evaluation
-    comments = _set_training(pipeline, plan.sizes, bool(places.evaluation))
+    comments = _set_training(pipeline, plan.sizes, places.is_judged)
     comments |= _set_data(pipeline.data_config, profile, places, plan)
     place = 0
     for draft in plan.features.drafts.values():
         comments[f"feature_config.features[{place}]"] = draft.reason
         pipeline.feature_config.features.extend(draft.features)
         place += len(draft.features)
-    if places.evaluation:
+    if places.is_judged:
         comments |= _set_export(pipeline, plan.labels, plan.sizes)
     return pipeline, comments
 

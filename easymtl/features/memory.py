@@ -16,6 +16,7 @@ WINDOW_BYTES = 512 << 20
 _FLOAT_BYTES = 4
 _NUMBER_BYTES = 8
 _GIB = 1 << 30
+_MIB = 1 << 20
 # Of each `RowPrecision`: bytes of a number, and of what a row has beside its numbers.
 _STORED_BYTES = {
     export_pb2.FLOAT32: (4, 0),
@@ -121,13 +122,13 @@ def memory_report(pipeline: Pipeline) -> str:
     if not _GPU_DEVICE.exists():
         _require(pipeline, needs)
     available = available_memory()
-    found = f", and {_gib(available)} are available" if available is not None else ""
+    found = f", and {_bytes(available)} are available" if available is not None else ""
     return f"{_needed(needs, tables_rule(pipeline))}{found}. {_BESIDE}"
 
 
 def export_memory_report(pipeline: Pipeline) -> str:
     """Returns what the tables of an export need, which is beside a training that exports; loads no TensorFlow."""
-    return f"{_needed(needs_of_export(pipeline), None)}. {_BESIDE}"
+    return _needed(needs_of_export(pipeline), None)
 
 
 def require_scoring_memory(pipeline: Pipeline, is_exported: bool = False) -> None:
@@ -208,17 +209,17 @@ def _require(pipeline: Pipeline, needs: Needs) -> None:
 
 
 def _needed(needs: Needs, rule: TableRule | None) -> str:
-    parts = [f"tables {_gib(needs.tables)}"]
+    parts = [f"tables {_bytes(needs.tables)}"]
     if needs.slots:
-        parts.append(f"{rule.num_slots if rule else 0} optimizer slots of the same size {_gib(needs.slots)}")
+        parts.append(f"{rule.num_slots if rule else 0} optimizer slots of the same size {_bytes(needs.slots)}")
     if needs.averages:
-        parts.append(f"moving averages (use_moving_average) {_gib(needs.averages)}")
+        parts.append(f"moving averages (use_moving_average) {_bytes(needs.averages)}")
     if needs.gradients:
-        parts.append(f"gradients of all rows (dense_embedding_update) {_gib(needs.gradients)}")
+        parts.append(f"gradients of all rows (dense_embedding_update) {_bytes(needs.gradients)}")
     if needs.copies:
-        parts.append(f"those of one width once more, as they are exported {_gib(needs.copies)}")
+        parts.append(f"those of one width once more, as they are exported {_bytes(needs.copies)}")
     if needs.window:
-        parts.append(f"rows in memory {_gib(needs.window)}")
+        parts.append(f"rows in memory {_bytes(needs.window)}")
     return ", ".join(parts)
 
 
@@ -227,9 +228,9 @@ def _message(tables: Sequence[Table], needs: Needs, rule: TableRule | None, avai
     rest = len(largest) - _MOST_TABLES
     return "\n".join(
         [
-            f"The model does not fit in memory: it needs {_gib(needs.total)}, and {_gib(available)} are available.",
+            f"The model does not fit in memory: it needs {_bytes(needs.total)}, and {_bytes(available)} are available.",
             f"  needed: {_needed(needs, rule)}. {_BESIDE}",
-            *(f"  table {t.name}: {t.rows:,} rows x {t.width} = {_gib(_size(t))}" for t in largest[:_MOST_TABLES]),
+            *(f"  table {t.name}: {t.rows:,} rows x {t.width} = {_bytes(_size(t))}" for t in largest[:_MOST_TABLES]),
             *([f"  and {rest:,} smaller tables"] if rest > 0 else []),
             _advice(needs),
         ]
@@ -248,8 +249,9 @@ def _size(table: Table) -> int:
     return table.rows * table.width * _FLOAT_BYTES
 
 
-def _gib(size: int) -> str:
-    return f"{size / _GIB:,.2f} GiB"
+def _bytes(size: int) -> str:
+    """Returns a size in the unit in which it is no zero: most models are small."""
+    return f"{size / _GIB:,.2f} GiB" if size >= _GIB / 10 else f"{size / _MIB:,.2f} MiB"
 
 
 def _limits(root: Path) -> Iterator[int]:

@@ -177,8 +177,11 @@ def speaking(
     try:
         yield output
     finally:
-        if notes:
-            notes.close()
-        output.phases.close()
-        sys.stdout, sys.stderr = streams
-        _running.pop()
+        try:
+            if notes:
+                notes.close()
+            output.phases.close()
+        finally:
+            # Whoever is impatient interrupts the end, too.
+            sys.stdout, sys.stderr = streams
+            _running.pop()

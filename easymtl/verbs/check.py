@@ -48,8 +48,7 @@ def run(options: Namespace) -> None:
     if problems:
         title = f"{config.path}: {counted(len(problems), 'problem')} with the data:"
         raise UserError("\n".join([title, *problems]))
-    _remark(f"memory of a training: {memory_report(pipeline)}")
-    _remark(f"memory of an export: {export_memory_report(pipeline)}")
+    _remark(f"memory of an export: {export_memory_report(pipeline)}; of a training: {memory_report(pipeline)}")
     for extension, _ in used_extensions(pipeline):
         _remark(f"extension: {extension.title}")
     towers, model = [tower.tower_name for tower in view.task_towers(pipeline)], view.model_title(pipeline)

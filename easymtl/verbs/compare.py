@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from easymtl.api.data_files import require_files
-from easymtl.api.overwriting import require_apart
+from easymtl.api.overwriting import require_apart, require_writable
 from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.checkpoints.publishing import write_text
 from easymtl.config import view
 from easymtl.errors import UserError, quoted
+from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.reporting.outcomes import Compared
 from easymtl.reporting.output import current
 from easymtl.reporting.phases import begin
@@ -43,9 +44,11 @@ def run(options: Namespace) -> None:
     sides = [
         runs_of(side, source, seeds, options.overrides, folder) for side, source in (("A", options.a), ("B", options.b))
     ]
+    _require_different(sides, options)
     paths = _rows_of(sides, options.input)
     output = options.output or ("" if all(one.is_given for side in sides for one in side) else folder / "compare.json")
     if output:
+        require_writable("--output", output)
         for side in sides:
             require_apart(side[0].config(), [("--output", str(output))], {"--input": options.input})
     from easymtl.reporting.terminal import open_terminal, print_line
@@ -119,6 +122,27 @@ def compare(
         shown = f"|{name} - 1|" if kind_of(metric) == CALIBRATION else name
         result[shown] = replace(paired_difference(of_a, of_b, units, resamples), is_error=is_error(metric))
     return result
+
+
+def _require_different(sides: Sequence[Sequence[Run]], options: Namespace) -> None:
+    """Refuses to train one config twice with the same seeds; trainings that are there may be anything.
+
+    Raises:
+        UserError: the sides differ in nothing.
+    """
+    if any(side[0].is_given for side in sides):
+        return
+    pipelines = []
+    for side in sides:
+        pipelines.append(Pipeline())
+        pipelines[-1].CopyFrom(side[0].config().pipeline)
+        pipelines[-1].ClearField("model_dir")
+    if pipelines[0] == pipelines[1]:
+        raise UserError(
+            f"A, {options.a}, and B, {options.b}, are one and the same config, trained with the same seeds: they "
+            "cannot differ. Name another config as B. How much seeds do is told by model_dirs that were trained with "
+            "different ones."
+        )
 
 
 def _rows_of(sides: Sequence[Sequence[Run]], given: str | None) -> str:

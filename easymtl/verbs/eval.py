@@ -5,7 +5,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from easymtl.api.data_files import require_files
-from easymtl.api.overwriting import model_folders, require_apart
+from easymtl.api.overwriting import model_folders, require_apart, require_writable
 from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.config import load_config, view
 from easymtl.errors import UserError
@@ -39,6 +39,8 @@ def run(options: Namespace) -> None:
     )
     if output and Path(output).is_dir():
         raise UserError(f"{output}: cannot be written: it is a folder. Name a file, such as {output}/result.json.")
+    for option, path in [*writes, *details.writes]:
+        require_writable(option, path)
     paths = options.input or view.eval_input(config.pipeline)
     require_files(paths)
     data = details.declare(config.pipeline, paths)

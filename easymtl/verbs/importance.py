@@ -1,6 +1,5 @@
 """`easymtl importance`: which features a model needs, by permutation or by the rates that it has learnt."""
 
-import os
 from argparse import Namespace
 from dataclasses import asdict
 from importlib.util import find_spec
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from easymtl.api.data_files import require_all_columns, require_files
-from easymtl.api.overwriting import model_folders, require_apart
+from easymtl.api.overwriting import model_folders, require_apart, require_writable
 from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.config import Config, load_config, view
 from easymtl.config.names import IMPORTANCE_WAYS
@@ -83,9 +82,7 @@ def _require_place(option: str, path: str) -> None:
         raise UserError(f"{option}: {path} is no local file. Name a local one, and copy it.")
     if Path(path).is_dir():
         raise UserError(f"{option}: {path} is a folder. Name a file in it.")
-    folder = next(folder for folder in Path(path).absolute().parents if folder.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise UserError(f"{option}: {path} cannot be written into {folder}. Name another place.")
+    require_writable(option, path)
 
 
 def _permute(config: Config, options: Namespace, paths: str) -> None:

@@ -5,15 +5,19 @@ from argparse import Namespace
 from pathlib import Path
 
 from easymtl.api.data_files import require_files
-from easymtl.api.overwriting import CONFIG_NAME, require_apart
+from easymtl.api.overwriting import CONFIG_NAME, require_apart, require_writable
 from easymtl.api.tensorflow_start import start_tensorflow
+from easymtl.config import view
 from easymtl.config.config import load_config
+from easymtl.data.paths import expand
 from easymtl.data.remote import is_remote
 from easymtl.errors import UserError
+from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.reporting.outcomes import Reported
 from easymtl.reporting.output import current
 from easymtl.reporting.phases import begin
 from easymtl.reporting.study_page import is_study, write_study_report
+from easymtl.scoring.file_columns import declare_columns
 
 
 def run(options: Namespace) -> None:
@@ -38,6 +42,7 @@ def run(options: Namespace) -> None:
         require_apart(
             config, [("--out", options.out)], {"--input": options.input}, [str(Path(model_dir) / "checkpoints")]
         )
+        _require_columns(config.pipeline, options)
     require_files(options.input)
     start_tensorflow()
     from easymtl.reporting.report import write_report
@@ -75,6 +80,16 @@ def _require_training(model_dir: str) -> None:
         raise UserError(f"{model_dir}: there is no {CONFIG_NAME} in it, which a training writes.{hint}")
 
 
+def _require_columns(pipeline: Pipeline, options: Namespace) -> None:
+    """Refuses columns that the rows to be scored do not have; where there are no rows, nothing is scored by them."""
+    paths = options.input or view.eval_input(pipeline)
+    try:
+        expand(paths)
+    except UserError:
+        return
+    declare_columns(pipeline, paths, options.by or (), "--by")
+
+
 def _require_place(out: str) -> None:
     if is_remote(out):
         raise UserError(f"--out: {out} is no local file. Name a local one, and copy it.")
@@ -82,3 +97,4 @@ def _require_place(out: str) -> None:
         raise UserError(f"--out: {out} is a folder. Name a file, such as {Path(out) / 'report.html'}.")
     if Path(out).suffix not in (".html", ".htm"):
         raise UserError(f'--out: {out} has to end in ".html".')
+    require_writable("--out", out)

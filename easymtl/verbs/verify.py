@@ -11,7 +11,7 @@ from google.protobuf import text_format
 
 from easymtl.api.data_files import require_all_columns, require_files
 from easymtl.api.tensorflow_start import start_tensorflow
-from easymtl.config import load_config
+from easymtl.config import load_config, view
 from easymtl.config.config import read_text
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.protos.pipeline_pb2 import Pipeline
@@ -39,7 +39,7 @@ def run(options: Namespace) -> int:
     folder = Path(options.export)
     if not folder.is_dir():
         raise UserError(f"{folder}: there is no such folder.")
-    begin("reading", options.input)
+    begin("reading", options.input or options.export)
     require_files(options.input)
     given = load_config(options.pipeline_config).pipeline if options.pipeline_config else None
     start_tensorflow()
@@ -58,6 +58,7 @@ def run(options: Namespace) -> int:
         with tempfile.TemporaryDirectory(prefix="easymtl-verify-") as work:
             folder = _whole(folder, options.write, Path(work))
             pipeline = given or _config_of(folder)
+            options.input = options.input or _rows_of(pipeline, options.pipeline_config or str(folder / _CONFIG))
             require_all_columns(options.input, pipeline)
             if options.rest:
                 rest_address(options.rest, folder, options.model_name)
@@ -134,6 +135,26 @@ def _config_of(folder: Path) -> Pipeline:
         return text_format.Parse(read_text(str(path)), Pipeline())
     except text_format.ParseError as error:
         raise UserError(f"{path}: is no config ({error}). Name another one with --pipeline_config.") from None
+
+
+def _rows_of(pipeline: Pipeline, place: str) -> str:
+    """Returns the evaluation data that a config names, for want of others.
+
+    Args:
+        pipeline: the config.
+        place: its file.
+
+    Raises:
+        UserError: it names none, or they are not there.
+    """
+    paths = view.eval_input(pipeline)
+    if not paths:
+        raise UserError(f"{place}: no evaluation data are named there. Name rows with --input PATHS.")
+    try:
+        require_files(paths)
+    except UserError as error:
+        raise UserError(f"{place}: its evaluation data are not there: {error} Or name rows with --input.") from None
+    return paths
 
 
 def choose_ways(ways: "tuple[Way, ...]", options: Namespace) -> tuple[list["Way"], dict[str, str]]:

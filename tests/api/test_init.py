@@ -41,6 +41,19 @@ def _texts(table):
     return [{name: str(value) for name, value in row.items()} for row in table.to_pylist()]
 
 
+def test_what_is_judged_is_exported_of_its_best_step_wherever_the_rows_are(rows, tmp_path):
+    rows.to_parquet(tmp_path / "rows.parquet")
+    given = {"out": str(tmp_path / "shop.config"), "model_dir": str(tmp_path / "model")}
+    exports = [
+        easymtl.init(data, ["click"], evaluation, **given).pipeline.export_config
+        for data, evaluation in ((str(tmp_path / "rows.parquet"), None), (rows, None), (rows, rows))
+    ]
+    assert [one.exporter_type for one in exports] == ["best"] * 3
+    assert [one.best_exporter_metric for one in exports] == ["auc"] * 3
+    unjudged = easymtl.init(rows, ["click"], divides=False).pipeline
+    assert not unjudged.HasField("export_config")
+
+
 def test_each_table_is_taken_for_what_it_is(rows):
     config = easymtl.init(rows, ["click"])
     kept = {"train": config.train, "eval": config.eval}

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from easymtl.api.overwriting import require_writable
 from easymtl.errors import UserError
 from easymtl.synth import write
 from tests.errors.project import CONFIG, FOLDER, Project
@@ -116,3 +117,11 @@ def test_synth_replaces_its_own_files_and_no_others(tmp_path, format):
     with pytest.raises(UserError, match=rf"eval.{format} is there and holds other data.*--out"):
         write("funnel", 30, out=tmp_path, format=format)
     assert before == (mine.read_bytes(), (tmp_path / f"train.{format}").read_bytes())
+
+
+def test_a_place_that_takes_no_file_is_told_of_and_a_folder_is_not_made_for_asking(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=f"^--output {tmp_path}/file/r.json: cannot be written: {tmp_path}/file takes"):
+        require_writable("--output", tmp_path / "file" / "r.json")
+    require_writable("--output", tmp_path / "new" / "folder" / "r.json")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -1,9 +1,12 @@
 """The last lines of commands: what to do next, as a shell takes it."""
 
+import json
 import shlex
 
 import pytest
 
+from easymtl.checkpoints.folder import FORMAT_VERSION
+from easymtl.checkpoints.integrity import sealed
 from easymtl.cli import build_parser
 from easymtl.cli.next_steps import command_lines, next_steps
 from easymtl.cli.options import take_config
@@ -94,10 +97,31 @@ def test_after_a_training_what_can_be_done_with_the_model(steps, tmp_path):
         assert any(line.startswith(serve) for line in steps("train", "x.config"))
 
 
+@pytest.mark.parametrize(("kind", "best", "is_chosen"), [("best", 2, True), ("best", 4, False), ("final", 2, False)])
+def test_after_a_training_that_exports_its_best_step_that_one_is_looked_at(steps, tmp_path, kind, best, is_chosen):
+    for step in (2, 4):
+        folder = tmp_path / f"models/my shop/checkpoints/step-{step:09d}"
+        folder.mkdir(parents=True)
+        state = {"format_version": FORMAT_VERSION, "step": step, "best": {"step": best, "value": 0.5}}
+        (folder / "state.json").write_text(json.dumps(sealed(state)))
+    lines = steps("train", "x.config", "--set", f"export_config.exporter_type={kind}")[1:]
+    lines = {line.split()[1]: line for line in lines}
+    for verb in ("eval", "report", "predict"):
+        assert ("--checkpoint best" in lines[verb]) == is_chosen
+    assert "--checkpoint" not in lines["export"]
+
+
+def test_after_an_evaluation_of_a_checkpoint_it_goes_on_with_the_same(steps):
+    assert all("--checkpoint best  #" in line for line in steps("eval", "x.config", "--checkpoint", "best")[1:])
+    assert not any("--checkpoint" in line for line in steps("eval", "x.config"))
+
+
 def test_after_an_export_it_is_served(steps):
     serve, verify = steps("export", "x.config", "--export_dir", "out")[1:]
     assert serve.startswith("  easymtl serve out  #")
     assert verify.startswith("  easymtl verify out --input ROWS  #")
+    (verify,) = steps("export", "x.config", "--export_dir", "out", "--set", "eval_input_path=e.csv")[2:]
+    assert verify.startswith("  easymtl verify out  #"), "the export names rows"
 
 
 def test_after_a_prediction_how_to_read_it(steps, tmp_path):

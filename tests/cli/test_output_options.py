@@ -110,7 +110,7 @@ def test_a_check_as_json(capsys, livestream):
     assert found[0]["event"] == "phase" and found[0]["name"] == "starting"
     (result,) = [record for record in found if record["event"] == "result"]
     assert (result["command"], result["of"], result["model"]) == ("check", "checked", "dbmtl")
-    assert any(record["event"] == "note" and "memory of a training" in record["text"] for record in found)
+    assert any(record["event"] == "note" and "memory of an export" in record["text"] for record in found)
 
 
 def test_a_quiet_check_says_its_verdict_alone(capsys, livestream):

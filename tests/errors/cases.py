@@ -1785,7 +1785,7 @@ _MODELS = [
         TRAIN,
         "model",
         "cannot be written",
-        "Check model_dir",
+        "model_dir: the folder",
         needs_model=False,
         edit=written("model", ""),
         shown="model_dir is a file",

@@ -104,7 +104,14 @@ def test_an_export_needs_the_rows_of_one_width_once_more(folder, precision, row_
     assert memory.needs_of_export(pipeline) == memory.Needs(size, copies=(40 + 20) * row_bytes)
     assert memory.needs_of_export(pipeline).total == size + 60 * row_bytes
     report = memory.export_memory_report(pipeline)
-    assert report.startswith("tables 0.00 GiB, those of one width once more, as they are exported 0.00 GiB. Dense")
+    assert report == "tables 0.00 MiB, those of one width once more, as they are exported 0.00 MiB"
+
+
+def test_sizes_are_told_in_a_unit_in_which_they_are_no_zero(folder):
+    pipeline = small_config(folder, f"{ITEM_ROWS}=1000000").pipeline
+    assert memory.export_memory_report(pipeline).startswith("tables 15.26 MiB, ")
+    pipeline = small_config(folder, f"{ITEM_ROWS}=1000000000").pipeline
+    assert memory.export_memory_report(pipeline).startswith("tables 14.90 GiB, ")
 
 
 def test_no_export_begins_for_which_there_is_no_room(folder, monkeypatch):
@@ -135,7 +142,9 @@ def test_a_check_reports_memory_and_refuses_what_training_would(folder, capsys):
     flags = "check", "--pipeline_config", small_config(folder).path
     assert main([*flags]) == 0
     out = capsys.readouterr().out
-    assert "memory of a training: tables 0.00 GiB, 2 optimizer slots of the same size 0.00 GiB, rows in memory" in out
+    (line,) = [line for line in out.splitlines() if "memory of" in line]
+    assert "memory of an export: tables 0.00 MiB" in line
+    assert "of a training: tables 0.00 MiB, 2 optimizer slots of the same size 0.00 MiB, rows in memory" in line
     assert "Dense weights, activations and TensorFlow itself come on top." in out
     assert main([*flags, "--set", f"{ITEM_ROWS}=1000000000000"]) == 2
     assert "does not fit in memory: it needs 44,703" in capsys.readouterr().err

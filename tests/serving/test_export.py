@@ -195,6 +195,19 @@ def test_what_is_printed_names_the_signatures(exported, capsys):
     assert re.search(r"signatures +serving_default, encode, encoded, tf_example\n", capsys.readouterr().out)
 
 
+@pytest.mark.parametrize("devices", [[], ["a GPU"]])
+def test_what_a_gpu_would_do_is_told_at_length_where_there_is_one(exported, capsys, monkeypatch, devices):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda *_: devices)
+    print_export(exported, Console(width=200))
+    lines = [line for line in capsys.readouterr().out.splitlines() if "GPU" in line or "copies" in line]
+    nodes = exported.placement["encoded"].on_device
+    if devices:
+        assert [line.split("  ")[0] for line in lines] == ["GPU, serving_default", "copies", "GPU, encoded", "copies"]
+        assert f"{nodes} nodes run on a GPU" in lines[2]
+    else:
+        assert len(lines) == 1 and f"encoded {nodes} nodes, 0 copies to wait for; more in" in lines[0]
+
+
 def read_rows(exported):
     """Returns a row of no values, as a client sends it."""
     return {name: pa.array([value], TYPES[exported.inputs[name]]) for name, value in exported.missing.items()}

@@ -118,8 +118,7 @@ def test_export_goes_where_it_is_told(project, tmp_path, capsys, monkeypatch):
         "user_id string",
         "probs_is_click",
         "loaded without easymtl",
-        "nodes run on a GPU",
-        "1 down",
+        "more in assets.extra/placement.json",
     ):
         assert words in out
 

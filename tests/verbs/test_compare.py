@@ -103,6 +103,8 @@ def test_model_dirs_that_are_trained_are_compared_as_they_are(project, compared,
         ("a.config b.config --seeds 0", "--seeds is 0: it must be at least 1."),
         ("a.config b.config --resamples 3", "--resamples is 3: it must be at least 20."),
         ("a.config c.config", "c.config"),
+        ("a.config ./a.config", "A, a.config, and B, ./a.config, are one and the same config"),
+        ("a.config copy.config", "A, a.config, and B, copy.config, are one and the same config"),
         ("a.config .", "B: . is no model_dir"),
         ("a.config runs/a_a/seed_1 --seeds 3", "A has 3 and B 1 models"),
         ("a.config b.config --input none.csv", "none.csv"),
@@ -113,6 +115,7 @@ def test_mistakes_are_told_before_anything_is_trained(project, compared, trainin
     trainings.clear()
     text = (project.folder / "a.config").read_text()
     project.write("other.config", text.replace('eval_input_path: "./eval.csv"', 'eval_input_path: "./train.csv"'))
+    project.write("copy.config", f"# A copy.\n{text}")
     outcome = project.run(f"compare {command} --work_dir runs")
     assert outcome.code == 2 and says in outcome.message
     assert not trainings

@@ -41,6 +41,12 @@ def test_a_config_is_named_after_the_data_and_tells_what_to_do_next(shop, tmp_pa
     assert "warning" not in capsys.readouterr().out
 
 
+def test_a_wrong_label_is_told_before_parts_that_are_there(shop, capsys):
+    Path("shop.train.parquet").write_bytes(b"")
+    assert main(["init", shop, "--labels", "clik"]) == 2
+    assert 'there is no column "clik". Did you mean "click"?' in capsys.readouterr().err
+
+
 def test_nothing_is_written_over_without_force(shop, capsys):
     assert main(["init", shop, "--labels", "click", "--eval", shop, "--out", "x.config"]) == 0
     with open("x.config", "a") as file:

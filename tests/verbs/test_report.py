@@ -154,6 +154,24 @@ def test_mistakes(runs, tmp_path, arguments, says, capsys):
     assert not (tmp_path / "r.html").exists()
 
 
+def test_what_is_mistyped_is_told_before_anything_is_scored(tmp_path, capsys, monkeypatch):
+    def started():
+        raise AssertionError("the model is not to be built")
+
+    monkeypatch.setattr("easymtl.verbs.report.start_tensorflow", started)
+    write_data(tmp_path)
+    config = small_config(tmp_path, f"model_dir={tmp_path}/run")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/pipeline.config").write_text(config.text())
+    (tmp_path / "file").write_text("")
+    report = ["report", f"{tmp_path}/run", "--out"]
+    assert main([*report, f"{tmp_path}/file/r.html"]) == 2
+    assert f"--out {tmp_path}/file/r.html: cannot be written: {tmp_path}/file takes no files" in capsys.readouterr().err
+    assert main([*report, f"{tmp_path}/new/r.html", "--by", "prce"]) == 2
+    assert 'Did you mean "price"?' in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
 def test_names_of_runs_are_as_long_as_it_takes():
     assert run_names(["a/x", "b/y"]) == ["x", "y"]
     assert run_names(["a/x", "b/x", "b/y"]) == ["a/x", "b/x", "b/y"]

@@ -43,7 +43,7 @@ def run(export, rows, capsys, monkeypatch):  # noqa: F811
     def run(*flags, ways=None, folder=export, paths=rows):
         monkeypatch.setattr(registry, "all_ways", lambda *_: tuple(ways or [TensorFlow()]))
         try:
-            code = main(["verify", str(folder), "--input", paths, *flags])
+            code = main(["verify", str(folder), *(["--input", paths] if paths else []), *flags])
         except SystemExit as exit:
             code = exit.code
         out, err = capsys.readouterr()
@@ -162,6 +162,20 @@ def test_places_that_are_wrong(run, export, tmp_path):  # noqa: F811
     code, out, err = run("--pipeline_config", str(own), folder=older)
     assert code == 0, err
     assert f"config     {own}" in out
+
+
+def test_without_rows_those_are_taken_that_the_export_was_evaluated_on(run, export, rows, tmp_path):  # noqa: F811
+    folder = shutil.copytree(export, tmp_path / "5")
+    config = folder / "assets.extra" / "pipeline.config"
+    text = config.read_text()
+    code, _, err = run(folder=folder, paths="")
+    assert code == 2 and f"{config}: no evaluation data are named there. Name rows with --input PATHS." in err
+    config.write_text(f'eval_input_path: "{tmp_path}/gone.csv"\n{text}')
+    code, _, err = run(folder=folder, paths="")
+    assert code == 2 and f"{config}: its evaluation data are not there: " in err and "gone.csv" in err
+    config.write_text(f'eval_input_path: "{rows}"\n{text}')
+    code, out, _ = run(folder=folder, paths="")
+    assert code == 0 and str(rows) in out
 
 
 def test_rows_that_lack_a_column(run, tmp_path):
