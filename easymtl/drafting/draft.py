@@ -12,6 +12,7 @@ from easymtl.config.validate import validate
 from easymtl.convert.layout import config_text
 from easymtl.drafting.architectures import require_architecture, require_fitting
 from easymtl.drafting.existing import Existing, read_existing
+from easymtl.drafting.facts import Fact
 from easymtl.drafting.features import Features, draft_features
 from easymtl.drafting.funnel import find_parents
 from easymtl.drafting.labels import Label, find_labels
@@ -284,7 +285,8 @@ def _notes(profile: Profile, found: _Understood, split: Split | None, files: tup
             "towers; what they mean is told in docs/guides/funnels.md."
         )
     if split is not None:
-        notes.append(f"the rows were divided: {split.reason} is kept to judge by{f', {files[1]}' if files else ''}.")
+        kept = f"{split.reason} is kept to judge by{f', {files[1]}' if files else ''}"
+        notes.append(Fact(f"the rows were divided: {kept}."))
     return notes
 
 

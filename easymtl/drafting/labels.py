@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from easymtl.drafting import names
 from easymtl.drafting.column_profile import ColumnProfile, numbers_of
+from easymtl.drafting.facts import Fact
 from easymtl.drafting.kinds import Kind
 from easymtl.drafting.profile import Profile
 from easymtl.errors import UserError, did_you_mean, quoted
@@ -101,7 +102,7 @@ def _of_texts(column: ColumnProfile) -> Label:
         return _of_two_texts(column.name, texts)
     label = Label(column.name, "classes", "STRING", dict(zip(sorted(texts), range(len(texts)))), len(texts))
     label.reason = f"{len(texts)} texts"
-    label.notes.append(f'the texts of "{column.name}" are numbered as classes in the order of the alphabet.')
+    label.notes.append(Fact(f'the texts of "{column.name}" are numbered as classes in the order of the alphabet.'))
     return label
 
 

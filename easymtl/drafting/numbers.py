@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from easymtl.drafting.column_profile import ColumnProfile, numbers_of
 from easymtl.drafting.drafted import Drafted, feature_of, field_of
+from easymtl.drafting.facts import Fact
 from easymtl.drafting.kinds import Kind
 from easymtl.drafting.labels import shown_share
 
@@ -45,7 +46,7 @@ def draft_number(column: ColumnProfile, sample: pa.ChunkedArray, width: int) -> 
         feature.ClearField("boundaries")
         draft.reason = f"one value only{missing}"
     if column.has_infinite:
-        draft.notes.append(f'"{column.name}" holds infinite numbers. They tell nothing; write them as null.')
+        draft.notes.append(Fact(f'"{column.name}" holds infinite numbers. They tell nothing; write them as null.'))
     return draft
 
 

@@ -50,10 +50,12 @@ class Console:
         self._begin = clock()
         self._line = ProgressLine(self._towers, self.terminal, clock)
         self._phases = _phases(self.terminal)
+        # Lines of progress say of themselves that a training goes on.
+        self._has_progress = False
         self._is_quiet = current().is_quiet
         self._tell: dict[type, Callable[[Any], None]] = {
             events.Started: self._started,
-            events.Progress: self._line.show,
+            events.Progress: self._progress,
             events.GradientConflict: self._conflict,
             events.Evaluated: self._evaluated,
             events.Saved: self._saved,
@@ -104,6 +106,13 @@ class Console:
         if event.name != "training":
             self._line.flush()
         self._phases.begin(event.name, event.detail)
+        if event.name == "training" and self._has_progress:
+            self._phases.put_off()
+
+    def _progress(self, event: events.Progress) -> None:
+        self._line.show(event)
+        self._has_progress = True
+        self._phases.put_off()
 
     def _conflict(self, event: events.GradientConflict) -> None:
         print_line(self.terminal, conflict_text(event), "dim")

@@ -26,6 +26,9 @@ class Phases(Protocol):
     def begin(self, name: str, detail: str = "") -> None:
         """Says that something begins; whatever was said before is over."""
 
+    def put_off(self) -> None:
+        """Learns that others tell how what is being done goes on, so that it need not be said soon."""
+
     def end(self) -> None:
         """Says that nothing is being done that takes a while."""
 
@@ -37,6 +40,9 @@ class Silent:
     """Says nothing."""
 
     def begin(self, name: str, detail: str = "") -> None:
+        """Says nothing."""
+
+    def put_off(self) -> None:
         """Says nothing."""
 
     def end(self) -> None:
@@ -57,6 +63,9 @@ class LivePhases:
         """Shows the phase, and for how long it has been going on."""
         begin, text = self._clock(), phase_text(name, detail)
         self.line.show(lambda width: live_text(text, self._clock() - begin, width))
+
+    def put_off(self) -> None:
+        """Leaves the line, which is one whatever is told above it."""
 
     def end(self) -> None:
         """Takes the line away."""
@@ -101,6 +110,11 @@ class PlainPhases:
         if self._thread is None:
             self._thread = threading.Thread(target=self._watch, name="easymtl-phases", daemon=True)
             self._thread.start()
+
+    def put_off(self) -> None:
+        """Says nothing for as long as it is silent between two lines."""
+        with self._lock:
+            self._due = self._clock() + self._again
 
     def end(self) -> None:
         """Forgets it."""

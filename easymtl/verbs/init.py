@@ -9,6 +9,7 @@ from pathlib import Path
 from easymtl.data.paths import expand
 from easymtl.data.reading import is_same_file
 from easymtl.drafting import draft_config
+from easymtl.drafting.facts import Fact
 from easymtl.errors import UserError
 from easymtl.reporting.bars import pass_bar
 from easymtl.reporting.formats import counted
@@ -40,7 +41,7 @@ def run(options: Namespace) -> None:
 
 def _print(outcome: Drafted) -> None:
     for note in outcome.notes:
-        say(f"unsure: {note}", sys.stdout)
+        say(f"{'note' if isinstance(note, Fact) else 'unsure'}: {note}", sys.stdout)
     for file in outcome.files:
         say(f"wrote {file}", sys.stdout)
     say(f"wrote {outcome.config}: {counted(outcome.num_features, 'feature')}.", sys.stdout)

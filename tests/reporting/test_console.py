@@ -12,6 +12,7 @@ from easymtl.reporting import console as console_module
 from easymtl.reporting.console import Console
 from easymtl.reporting.json_training import JsonConsole
 from easymtl.reporting.output import speaking
+from easymtl.reporting.phases import PlainPhases
 from easymtl.reporting.terminal import open_terminal
 from easymtl.training.events import Evaluated, GradientConflict, Note, Phase, Progress, Saved, Started, Summary
 from easymtl.training.result import TrainingResult
@@ -143,3 +144,20 @@ def test_a_comparison_of_gradients_is_one_line():
     event = GradientConflict(300, {"ctr/cvr": 0.123, "ctr/stay": -0.4})
     assert console_module.conflict_text(event) == "step 300: gradient cosine ctr/cvr 0.12, ctr/stay -0.40"
     assert "no two tasks have a gradient" in console_module.conflict_text(GradientConflict(300, {}))
+
+
+def test_steps_that_are_told_of_are_not_told_of_as_a_phase_too(make_pipe, on_two_cores):
+    pipe, clock = make_pipe(), Clock()
+    with Console(["click"], terminal=open_terminal(make_pipe()), clock=clock) as console:
+        console._phases = PlainPhases(pipe, clock=clock)
+        console(Phase("training"))
+        clock.seconds = 3.0
+        console._phases.look()
+        for step in (10, 20):
+            console(progress(step))
+            console(Phase("evaluating"))
+            console(Phase("training"))
+            clock.seconds += 5.0
+            console._phases.look()
+        console._phases.close()
+    assert pipe.text() == "training ...\n", "once, before the first step"

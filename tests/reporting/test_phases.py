@@ -59,6 +59,19 @@ def test_a_pipe_hears_of_a_phase_that_takes_long_once_and_then_rarely(plain):
     assert pipe.text().splitlines()[1:] == ["starting TensorFlow ... (1:05)"]
 
 
+def test_a_pipe_hears_nothing_of_a_phase_that_others_tell_of(plain):
+    found, clock, pipe = plain
+    found.begin("training")
+    for clock.seconds in (1.0, 20.0, 45.0):
+        found.put_off()
+        clock.seconds += 9.0
+        found.look()
+    assert pipe.text() == ""
+    clock.seconds = 90.0
+    found.look()
+    assert pipe.text() == "training ... (1:30)\n", "they have fallen silent"
+
+
 def test_a_pipe_hears_nothing_of_what_is_soon_over(plain):
     found, clock, pipe = plain
     found.begin("reading")

@@ -41,6 +41,16 @@ def test_a_config_is_named_after_the_data_and_tells_what_to_do_next(shop, tmp_pa
     assert "warning" not in capsys.readouterr().out
 
 
+def test_what_was_done_is_a_note_and_what_was_guessed_is_unsure(shop, capsys):
+    rows = pq.read_table(shop)
+    pq.write_table(rows.append_column("sample_weight", pa.array(np.ones(600) + np.arange(600) % 2)), shop)
+    assert main(["init", shop, "--labels", "click"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.startswith("note: the rows were divided: ")]
+    unsure = [line for line in lines if line.startswith("unsure: ")]
+    assert unsure and all('"sample_weight"' in line for line in unsure)
+
+
 def test_a_wrong_label_is_told_before_parts_that_are_there(shop, capsys):
     Path("shop.train.parquet").write_bytes(b"")
     assert main(["init", shop, "--labels", "clik"]) == 2
