@@ -77,7 +77,8 @@ def run(options: Namespace) -> None:
         details.records(),
         details.errors_output if details.num_errors else "",
     )
-    hints = [*model.notes, *worse_than_chance(pipeline, result.metrics, result.num_examples, model.step)]
+    notes = [f"note: {note}" for note in model.notes]
+    hints = [*notes, *worse_than_chance(pipeline, result.metrics, result.num_examples, model.step)]
     for hint in hints:
         current().tell(Note(hint))
     if not current().is_json:

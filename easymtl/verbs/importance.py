@@ -99,7 +99,7 @@ def _permute(config: Config, options: Namespace, paths: str) -> None:
     model = open_chosen(config, options.checkpoint)
     terminal = open_terminal()
     for note in model.notes:
-        print_line(terminal, note, "yellow")
+        print_line(terminal, f"note: {note}", "yellow")
 
     def tell_rows(num_rows: int) -> None:
         if not output.is_json and not output.is_quiet:

@@ -54,7 +54,7 @@ def test_a_training_says_all_that_takes_a_while_in_order(project):
     in_order(words.said, "starting: easymtl train", "reading: ", "starting TensorFlow", "loading: ")
     in_order(words.said, "building: the model", "reading: the first rows", "tracing: the first step")
     in_order(words.said, "tracing: the first step", "step 1", "evaluating: step", "Evaluation at step", "saving: step")
-    in_order(words.said, "Saved ", "Trained to step", "tracing: what the export computes", "proving the export")
+    in_order(words.said, "Saved", "Trained to step", "tracing: what the export computes", "proving the export")
     in_order(words.said, "proving the export", "Exported", "Next:", "easymtl eval")
     left = screen(words.said)
     assert not any(" ...  0:" in line for line in left)
