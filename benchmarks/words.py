@@ -57,7 +57,9 @@ def listen(arguments: Sequence[str], is_enough: Callable[[str], bool] = lambda s
         is_enough: is asked with all that was said; a command that does not end by itself is sent SIGTERM then.
     """
     leader, follower = pty.openpty()
-    environment = {**os.environ, "COLUMNS": "80", "LINES": "24", "TERM": "xterm-256color", "PYTHONPATH": str(_ROOT)}
+    # As a user has it: who asks TensorFlow for a level of logs gets them, also in the last line of a terminal.
+    own = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    environment = {**own, "COLUMNS": "80", "LINES": "24", "TERM": "xterm-256color", "PYTHONPATH": str(_ROOT)}
     begin = time.monotonic()
     process = subprocess.Popen(
         [sys.executable, "-m", "easymtl", *arguments],
