@@ -1,5 +1,6 @@
 """What to do after a command: its last lines."""
 
+import json
 import shlex
 from argparse import Namespace
 from collections.abc import Callable, Collection, Iterator
@@ -197,7 +198,8 @@ def _after_predict(options: Namespace) -> Iterator[Step]:
 
 
 def _first_rows(path: str) -> str:
-    return f"import pyarrow.parquet as pq; print(pq.read_table({path!r}).slice(0, 3).to_pylist())"
+    # In double quotes, which a shell leaves alone within its single ones.
+    return f"import pyarrow.parquet as pq; print(pq.read_table({json.dumps(path)}).slice(0, 3).to_pylist())"
 
 
 def _after_synth(options: Namespace) -> Iterator[Step]:
