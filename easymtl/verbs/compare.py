@@ -97,7 +97,7 @@ def compare(
     Raises:
         UserError: there is no metric in common, or they were measured on different rows.
     """
-    from easymtl.scoring.comparing import CALIBRATION, is_error, kind_of, paired_difference, value_of
+    from easymtl.scoring.comparing import is_error, paired_difference, value_of
 
     measured = [[one.measured() for one in side] for side in (first, second)]
     common = [name for name in measured[0][0] if all(name in one for side in measured for one in side)]
@@ -119,7 +119,7 @@ def compare(
         )
         units = np.arange(len(reference.labels)) if reference.groups is None else reference.groups
         metric, units = first[0].metrics[name], np.unique(units, return_inverse=True)[1]
-        shown = f"|{name} - 1|" if kind_of(metric) == CALIBRATION else name
+        shown = f"|{name} - 1|" if metric.is_calibration else name
         result[shown] = replace(paired_difference(of_a, of_b, units, resamples), is_error=is_error(metric))
     return result
 
