@@ -19,7 +19,9 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.reporting.outcomes import Compared
 from easymtl.reporting.output import current
 from easymtl.reporting.phases import begin
+from easymtl.tuning.processes import ProcessRunner
 from easymtl.verbs.paired_runs import Run, runs_of, train
+from easymtl.verbs.stop_signals import StopSignals, tell_stop
 
 if TYPE_CHECKING:
     from rich.console import Console as Terminal
@@ -33,8 +35,11 @@ _LEAST_RESAMPLES = 20
 def run(options: Namespace) -> None:
     """Trains both sides with the same seeds where they are not trained, scores the same rows, and prints differences.
 
+    SIGTERM and Ctrl-C save the training that is being made and end the command; the same command goes on.
+
     Raises:
         UserError: an option, a config, a training or the data are wrong, or the sides have no metric or rows in common.
+        Interrupted: Ctrl-C has ended it.
     """
     for flag, least in (("seeds", 1), ("resamples", _LEAST_RESAMPLES)):
         if getattr(options, flag) < least:
@@ -54,7 +59,8 @@ def run(options: Namespace) -> None:
     from easymtl.reporting.terminal import open_terminal, print_line
 
     terminal = open_terminal()
-    _train(sides, terminal)
+    if not _train(sides, terminal):
+        return
     start_tensorflow()
     found = [[_scored(one, options.checkpoint, paths) for one in side] for side in sides]
     begin("computing", f"errors of the differences from {options.resamples:,} draws of rows")
@@ -71,17 +77,30 @@ def run(options: Namespace) -> None:
     current().result(Compared(**document, written=str(output)), show)
 
 
-def _train(sides: Sequence[Sequence[Run]], terminal: "Terminal") -> None:
-    """Trains what is not trained, in turns: what is there when time runs out are pairs."""
+def _train(sides: Sequence[Sequence[Run]], terminal: "Terminal") -> bool:
+    """Trains what is not trained, in turns: what is there when time runs out are pairs.
+
+    Returns:
+        Whether all of it is trained, and nothing was told to stop.
+    """
     from easymtl.reporting.bars import bar
     from easymtl.reporting.terminal import print_line
 
     runs = [one for pair in zip(*sides) for one in pair if not one.is_given]
     is_quiet = current().is_quiet
-    with bar(None, "Training", len(runs), unit=f"of {len(runs)}") as advance:
+    stop = StopSignals()
+    runner = ProcessRunner(stop.is_received)
+    with stop, bar(None, "Training", len(runs), unit=f"of {len(runs)}") as advance:
         for one in runs:
-            train(one, lambda line: None if is_quiet else print_line(terminal, line))
+            has_ended = train(one, runner, lambda line: None if is_quiet else print_line(terminal, line))
+            if stop.is_received():
+                break
+            if not has_ended:
+                raise UserError(f"{one.title}: the training was stopped. Run the same command again to go on.")
             advance(1)
+    if stop.is_received():
+        tell_stop(stop, lambda line: print_line(terminal, line))
+    return not stop.is_received()
 
 
 def compare(

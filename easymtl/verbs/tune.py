@@ -12,7 +12,7 @@ from easymtl.api.data_files import require_files
 from easymtl.api.overwriting import require_apart
 from easymtl.checkpoints.lock import TrainingLock
 from easymtl.config import view
-from easymtl.errors import Interrupted, UserError
+from easymtl.errors import UserError
 from easymtl.reporting.formats import counted
 from easymtl.reporting.outcomes import Tuned
 from easymtl.reporting.output import current
@@ -26,7 +26,7 @@ from easymtl.tuning.plan import Plan, plan_of, require_same_study
 from easymtl.tuning.processes import ProcessRunner
 from easymtl.tuning.search import Search
 from easymtl.tuning.winner import Winner, write_winner
-from easymtl.verbs.stop_signals import StopSignals
+from easymtl.verbs.stop_signals import StopSignals, tell_stop
 
 _AT_LEAST = {"trials": 1, "seeds": 1, "jobs": 1}
 
@@ -60,10 +60,7 @@ def run(options: Namespace) -> None:
     with _alone(folder), quiet_optuna(), stop:
         _search(plan, folder, options, terminal, stop)
     if stop.is_received():
-        current().is_unfinished = True
-        print_line(terminal, f"Stopped by {stop.name}. Run the same command again to go on.")
-        if stop.is_interrupt:
-            raise Interrupted
+        tell_stop(stop, lambda line: print_line(terminal, line))
 
 
 @contextmanager
