@@ -49,6 +49,8 @@ def run(options: Namespace) -> None:
     plan = plan_of(options.pipeline_config, options.space, options.overrides, options.metric, options.seeds)
     pipeline = plan.config.pipeline
     folder = Path(options.study or f"{pipeline.model_dir.rstrip('/')}_study")
+    # What comes next is told of it.
+    options.study = str(folder)
     require_apart(plan.config, [("--study", folder)], {"--space": None})
     require_files(view.train_input(pipeline), view.eval_input(pipeline))
     require_same_study(plan, folder)
@@ -134,4 +136,3 @@ def _show(result: dict, folder: Path, winner: Winner | None, terminal: Terminal)
     print_line(terminal, f"Trial {result['compromise']}, as the config {winner.path}:", "bold")
     for line in winner.diff.splitlines():
         print_line(terminal, line, {"+": "green", "-": "red"}.get(line[:1], ""))
-    print_line(terminal, f"next: easymtl train --pipeline_config {winner.path} --model_dir ...")
