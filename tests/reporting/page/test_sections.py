@@ -1,5 +1,7 @@
 """Parts of a page on what a training has written down."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from google.protobuf import text_format
@@ -69,6 +71,17 @@ def test_only_the_same_rows_are_compared():
     assert compared(one, found([1.0, 2.0, 3.0], [2.0, 3.0, 4.0])) == Estimate(1.0, 1.0, 1.0)
     assert compared(one, found([1.0, 2.0, 4.0], [2.0, 3.0, 4.0])) is None
     assert compared(one, found([1.0, 2.0], [2.0, 3.0])) is None
+    fewer = found([1.0, 2.0, 3.0], [1.0, 2.0, 3.0])
+    fewer = replace(fewer, inputs=replace(fewer.inputs, labels=fewer.labels[:2], predictions=fewer.labels[:2]))
+    assert compared(one, fewer) is None, "of the same rows others have counted"
+
+
+def test_only_metrics_of_the_same_parameters_are_compared():
+    one, other = (
+        replace(found([0.0, 1.0], [0.25, 0.5]), metric=built(f'gauc {{ uid_field: "user" reduction: "{reduction}" }}'))
+        for reduction in ("mean", "mean_by_sample_num")
+    )
+    assert compared(one, other) is None
 
 
 def test_values_without_interval_or_without_value():
