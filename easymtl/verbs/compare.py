@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from easymtl.api.data_files import require_files
-from easymtl.api.overwriting import require_apart, require_writable
+from easymtl.api.overwriting import require_apart, require_local, require_writable
 from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.checkpoints.publishing import write_text
 from easymtl.config import view
@@ -44,6 +44,7 @@ def run(options: Namespace) -> None:
     for flag, least in (("seeds", 1), ("resamples", _LEAST_RESAMPLES)):
         if getattr(options, flag) < least:
             raise UserError(f"--{flag} is {getattr(options, flag)}: it must be at least {least}.")
+    require_local("--work_dir", options.work_dir, "folder")
     begin("reading", f"{options.a}, {options.b}")
     folder, seeds = Path(options.work_dir), range(1, options.seeds + 1)
     sides = [

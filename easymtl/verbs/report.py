@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from easymtl.api.data_files import require_files
-from easymtl.api.overwriting import CONFIG_NAME, require_apart, require_writable
+from easymtl.api.overwriting import CONFIG_NAME, require_apart, require_local, require_writable
 from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.config import view
 from easymtl.config.config import load_config
 from easymtl.data.paths import expand
-from easymtl.data.remote import is_remote
 from easymtl.errors import UserError
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.reporting.outcomes import Reported
@@ -93,8 +92,7 @@ def _require_columns(pipeline: Pipeline, options: Namespace) -> None:
 
 
 def _require_place(out: str) -> None:
-    if is_remote(out):
-        raise UserError(f"--out: {out} is no local file. Name a local one, and copy it.")
+    require_local("--out", out, "file")
     if Path(out).is_dir():
         raise UserError(f"--out: {out} is a folder. Name a file, such as {Path(out) / 'report.html'}.")
     if Path(out).suffix not in (".html", ".htm"):

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console as Terminal
 
 from easymtl.api.data_files import require_files
-from easymtl.api.overwriting import require_apart
+from easymtl.api.overwriting import require_apart, require_local
 from easymtl.checkpoints.lock import TrainingLock
 from easymtl.config import view
 from easymtl.errors import UserError
@@ -44,6 +44,8 @@ def run(options: Namespace) -> None:
     for name, least in _AT_LEAST.items():
         if getattr(options, name) < least:
             raise UserError(f"--{name}: {getattr(options, name)} is too small; at least {least}.")
+    if options.study:
+        require_local("--study", options.study, "folder")
     require_optuna()
     begin("reading", f"{options.pipeline_config}, {options.space}")
     plan = plan_of(options.pipeline_config, options.space, options.overrides, options.metric, options.seeds)

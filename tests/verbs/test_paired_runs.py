@@ -118,3 +118,16 @@ def test_a_training_that_others_have_stopped_is_not_compared(project, monkeypatc
     outcome = project.run("compare x.config other.config --work_dir runs")
     assert outcome.code == 2
     assert "A, seed 1: the training was stopped. Run the same command again to go on." in outcome.message
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        ("--output s3://b/found.json", "--output: s3://b/found.json is no local file. Name a local one, and copy it."),
+        ("--work_dir s3://b/runs", "--work_dir: s3://b/runs is no local folder. Name a local one, and copy it."),
+    ],
+)
+def test_another_file_system_does_not_become_a_folder_here(project, flags, says):
+    outcome = project.run(f"compare x.config other.config {flags}")
+    assert outcome.code == 2 and says in outcome.message
+    assert not (project.folder / "s3:").exists()
