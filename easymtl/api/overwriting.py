@@ -11,6 +11,7 @@ from easymtl.config import Config, load_config, view
 from easymtl.config.export_files import asset_files
 from easymtl.config.input_groups import input_groups
 from easymtl.data.reading import is_same_file, lies_in, local_files, same_input, would_read
+from easymtl.data.remote import is_remote
 from easymtl.errors import UserError
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.reporting.rates_files import rates_files
@@ -66,8 +67,9 @@ def require_writable(option: str, target: str | Path) -> None:
         target: the file.
 
     Raises:
-        UserError: its folder, or the one that this will be made in, takes no files.
+        UserError: it is on another file system, or its folder, or the one that this will be made in, takes no files.
     """
+    require_local(option, target, "file")
     folder = next(folder for folder in Path(target).absolute().parents if folder.exists())
     try:
         # Permissions alone do not tell: of a full or read-only disk, or to the superuser.
@@ -77,6 +79,21 @@ def require_writable(option: str, target: str | Path) -> None:
         raise UserError(
             f"{option} {target}: cannot be written: {folder} takes no files ({reason(error)}). Name another place."
         ) from None
+
+
+def require_local(option: str, target: str | Path, kind: str) -> None:
+    """Refuses what would become a folder of the name `s3:` here.
+
+    Args:
+        option: what names it: `--output`.
+        target: what is written.
+        kind: what it is: `file` or `folder`.
+
+    Raises:
+        UserError: it is on another file system.
+    """
+    if is_remote(str(target)):
+        raise UserError(f"{option}: {target} is no local {kind}. Name a local one, and copy it.")
 
 
 def require_apart_from_training(config: Config) -> None:

@@ -4,6 +4,7 @@ from easymtl.cli.options import (
     add_checkpoint,
     add_field,
     add_model_choice,
+    add_overrides,
     add_tasks,
     add_verb,
     names,
@@ -71,14 +72,7 @@ def add_compare(verbs) -> None:
     parser.add_argument(
         "--seeds", type=whole_number, default=5, metavar="N", help="trainings of each config; default: 5"
     )
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="PATH=VALUE",
-        help="override a field of both; may be repeated",
-    )
+    add_overrides(parser, "override a field of both; may be repeated")
     parser.add_argument("--input", type=path, metavar="PATHS", help="rows to compare on; default: those of eval")
     add_checkpoint(parser)
     parser.add_argument(

@@ -3,7 +3,7 @@
 import json
 import shlex
 from argparse import Namespace
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,23 +19,16 @@ Step = tuple[list[str], str]
 _PIPE_WIDTH = 10_000
 
 
-def next_steps(options: Namespace, verbs: Collection[str], width: int = _PIPE_WIDTH) -> list[str]:
+def next_steps(options: Namespace, width: int = _PIPE_WIDTH) -> list[str]:
     """Returns the lines behind a command that has ended well; empty where nothing follows.
 
     Args:
         options: of the command.
-        verbs: the commands that there are.
         width: of the terminal; commands that are longer go on on the next line, so that a shell takes them.
     """
     of_verb = _STEPS.get(options.verb)
-    steps = [step for step in of_verb(options) if _exists(step[0], verbs)] if of_verb else []
-    if not steps:
-        return []
-    return ["Next:", *(line for words, purpose in steps for line in command_lines(words, purpose, width))]
-
-
-def _exists(words: list[str], verbs: Collection[str]) -> bool:
-    return words[0] != "easymtl" or words[1] in verbs
+    lines = [line for step in of_verb(options) for line in command_lines(*step, width)] if of_verb else []
+    return ["Next:", *lines] if lines else []
 
 
 def command_lines(words: list[str], purpose: str, width: int) -> list[str]:
@@ -64,7 +57,7 @@ def _with_values(words: list[str]) -> Iterator[str]:
         yield f"{word} {left.pop(0)}" if word.startswith("--") and left and not left[0].startswith("--") else word
 
 
-_PLACES = ("ROWS",)
+_PLACES = ("ROWS", "MODEL_DIR")
 """Words that stand for what the user knows."""
 
 
@@ -167,6 +160,16 @@ def _has_exports(folder: str) -> bool:
     return bool(glob(f"{glob_name(folder)}/[0-9]*"))
 
 
+def _after_tune(options: Namespace) -> Iterator[Step]:
+    from easymtl.reporting.study_results import DIFF_NAME, WINNER_NAME
+
+    study = Path(options.study)
+    diff = study / DIFF_NAME
+    if diff.is_file() and diff.stat().st_size:
+        yield ["easymtl", "train", str(study / WINNER_NAME), "--model_dir", "MODEL_DIR"], "train the winner"
+    yield ["easymtl", "report", str(study)], "the search on one page"
+
+
 def _after_eval(options: Namespace) -> Iterator[Step]:
     if options.errors:
         written = options.errors_output or f"{_model_dir(options)}/eval_errors.parquet"
@@ -228,6 +231,7 @@ _STEPS: dict[str, Callable[[Namespace], Iterator[Step]]] = {
     "init": _after_init,
     "check": _after_check,
     "train": _after_train,
+    "tune": _after_tune,
     "eval": _after_eval,
     "export": _after_export,
     "predict": _after_predict,

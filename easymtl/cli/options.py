@@ -78,14 +78,7 @@ def add_verb(verbs, name: str, description: str, takes_config: bool = True) -> a
         parser.add_argument(
             "--pipeline_config", "--pipeline_config_path", type=path, metavar="FILE", help="config in text format"
         )
-        parser.add_argument(
-            "--set",
-            dest="overrides",
-            action="append",
-            default=[],
-            metavar="PATH=VALUE",
-            help="override a field, e.g. --set train_config.num_steps=100; may be repeated",
-        )
+        add_overrides(parser, "override a field, e.g. --set train_config.num_steps=100; may be repeated")
         parser.add_argument(
             "--edit_config_json",
             metavar="JSON",
@@ -129,6 +122,11 @@ def take_config(parser: argparse.ArgumentParser, options: argparse.Namespace) ->
             f"two configs are named, {place} and --pipeline_config {options.pipeline_config}. Leave one of them out."
         )
     options.pipeline_config = options.pipeline_config or place
+
+
+def add_overrides(parser: argparse.ArgumentParser, help_text: str) -> None:
+    """Adds the flag that overrides any field."""
+    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="PATH=VALUE", help=help_text)
 
 
 def add_field(parser: argparse.ArgumentParser, field: str, metavar: str) -> None:

@@ -5,7 +5,7 @@ import errno
 import importlib
 import os
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 from easymtl.cli.commands import build_parser
@@ -47,7 +47,7 @@ def _main(arguments: Sequence[str] | None) -> int:
         try:
             code = _run(options)
             if not code:
-                _tell_next(options, output, parser.verbs)
+                _tell_next(options, output)
             sys.stdout.flush()
             return code
         except UserError as error:
@@ -101,13 +101,13 @@ def _fail(output: Output, message: str, code: int = EXIT_USER_ERROR) -> int:
     return code
 
 
-def _tell_next(options: argparse.Namespace, output: Output, verbs: Collection[str]) -> None:
+def _tell_next(options: argparse.Namespace, output: Output) -> None:
     """Prints what to do next, where a person reads."""
     output.phases.end()
     if output.is_json or output.is_quiet or output.is_unfinished:
         return
     stream = sys.stderr if output.is_stdout_result else sys.stdout
-    lines = next_steps(options, verbs, width_of(stream)) if stream.isatty() else next_steps(options, verbs)
+    lines = next_steps(options, width_of(stream)) if stream.isatty() else next_steps(options)
     if lines:
         print(*lines, sep="\n", file=stream)
 

@@ -120,6 +120,17 @@ def read_history(model_dir: str | Path) -> list[Record]:
     return list(_records(path))
 
 
+def parsed(lines: Iterable[str]) -> Iterator[Record | None]:
+    """Yields the record of each line that is not empty; None of one that is no event."""
+    for line in filter(str.strip, lines):
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
+            record = None
+        is_event = isinstance(record, dict) and isinstance(record.get("event"), str)
+        yield record if is_event else None
+
+
 def _line(record: Record) -> str:
     return json.dumps(record, allow_nan=False, separators=(",", ":")) + "\n"
 
@@ -128,13 +139,7 @@ def _records(path: Path) -> Iterator[Record]:
     if not path.is_file():
         return
     with path.open(encoding="utf-8", errors="replace") as file:
-        for line in file:
-            try:
-                record = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(record, dict) and isinstance(record.get("event"), str):
-                yield record
+        yield from filter(None, parsed(file))
 
 
 def until_step(records: Iterable[Record], step: int) -> Iterator[Record]:

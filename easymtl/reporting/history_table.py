@@ -22,13 +22,13 @@ def history_table(records: Iterable[Mapping[str, Any]]) -> pa.Table:
         table.to_pandas().plot(x="step", y=["train_loss", "eval_loss"])
 
     Args:
-        records: as `event_record` makes them; those of other kinds are left out.
+        records: as `event_record` makes them; those of other kinds, or without a step, are left out.
     """
     rows: dict[int, dict[str, float | None]] = {}
     for record in records:
-        values = _values(record)
-        if values:
-            rows.setdefault(int(record["step"]), {}).update(values)
+        values, step = _values(record), record.get("step")
+        if values and isinstance(step, int):
+            rows.setdefault(step, {}).update(values)
     steps = sorted(rows)
     names = dict.fromkeys(name for step in steps for name in rows[step])
     columns = {name: pa.array([rows[step].get(name) for step in steps], pa.float64()) for name in names}
@@ -39,17 +39,17 @@ def _values(record: Mapping[str, Any]) -> dict[str, float | None]:
     """Returns what a record adds to the row of its step, by the name of the column."""
     kind = record["event"]
     if kind in _OF_TRAINING:
-        values = _named("train", record["losses"]) | _named("weight", record.get("weights", {}))
-        values |= dict(zip(("learning_rate_embedding", "learning_rate_dense"), record["learning_rates"]))
+        values = _named("train", record.get("losses", {})) | _named("weight", record.get("weights", {}))
+        values |= dict(zip(("learning_rate_embedding", "learning_rate_dense"), record.get("learning_rates", ())))
         return values | {name: record[name] for name in ("examples_per_second", "wait_share") if name in record}
     if kind == "evaluated":
-        return _named("eval", record["metrics"])
+        return _named("eval", record.get("metrics", {}))
     if kind == "gradient_conflict":
-        return _named("gradient_cosine", record["cosines"])
+        return _named("gradient_cosine", record.get("cosines", {}))
     if kind == "gates":
         return {
             f"gate_{gate}:{expert}": weight
-            for gate, weights in record["weights"].items()
+            for gate, weights in record.get("weights", {}).items()
             for expert, weight in weights.items()
         }
     return {}

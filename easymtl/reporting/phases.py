@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol, TextIO
 
+from easymtl.reporting.formats import seconds_text
 from easymtl.reporting.status import StatusLine
 from easymtl.reporting.streams import cut
 
@@ -178,9 +179,7 @@ def live_text(text: str, seconds: float, width: int) -> str:
 
 def clock_text(seconds: float) -> str:
     """Returns whole seconds that have passed as `0:03`."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    return seconds_text(int(seconds))
 
 
 def begin(name: str, detail: str = "") -> None:

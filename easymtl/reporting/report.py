@@ -1,14 +1,12 @@
 """`easymtl report`: one page about one run or several."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 
-from easymtl import __version__
 from easymtl.checkpoints.publishing import reason, write_text
 from easymtl.errors import UserError
 from easymtl.reporting.page import curve_sections, metric_sections, model_sections, training_sections
-from easymtl.reporting.page.elements import Element, document, tag
+from easymtl.reporting.page.elements import framed
 from easymtl.reporting.phases import begin
 from easymtl.reporting.runs import Run, Wishes, read_runs
 
@@ -65,14 +63,4 @@ def page(runs: Sequence[Run], by: Sequence[str] = ()) -> str:
         model_sections.notes(runs),
         model_sections.config(runs),
     ]
-    shown = [one for one in sections if one is not None]
-    names = ", ".join(run.name for run in runs)
-    head = tag(
-        "header", tag("h1", names), tag("p", f"easymtl {__version__}, {datetime.now():%Y-%m-%d %H:%M}", class_="note")
-    )
-    return document(f"{names}: report", head, _contents(shown), shown)
-
-
-def _contents(sections: Sequence[Element]) -> Element:
-    links = [tag("a", one.findtext("h2") or "", href=f"#{one.get('id')}") for one in sections]
-    return tag("nav", links, aria_label="contents")
+    return framed(", ".join(run.name for run in runs), "report", sections)

@@ -1,16 +1,15 @@
 """What a training has written down of itself: `model_dir/history.jsonl`, one `event_record` a line."""
 
-import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from easymtl.checkpoints.folder import CheckpointFolder
 from easymtl.errors import UserError
+from easymtl.reporting.history import HISTORY_NAME, parsed
 
-HISTORY_NAME = "history.jsonl"
 Points = dict[float, float]
 """Values by step."""
 
@@ -72,28 +71,19 @@ def read_run_history(model_dir: str | Path) -> RunHistory:
     """
     path = Path(model_dir) / HISTORY_NAME
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        # Not by `splitlines`, to which letters of a text may end a line.
+        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
     except OSError:
         return _of_checkpoints(Path(model_dir))
     history = RunHistory()
-    records = list(_records(lines, history))
+    found = list(parsed(lines))
+    records = [record for record in found if record is not None]
+    history.num_broken = len(found) - len(records)
     for record in records:
         _TAKEN.get(record["event"], lambda history, record: None)(history, record)
     history.evaluations.sort(key=lambda one: one.step)
     history.seconds = phase_seconds(records)
     return history
-
-
-def _records(lines: Iterable[str], history: RunHistory) -> Iterator[Mapping[str, Any]]:
-    for line in filter(str.strip, lines):
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
-            record = None
-        if isinstance(record, dict) and isinstance(record.get("event"), str):
-            yield record
-        else:
-            history.num_broken += 1
 
 
 def _number(value: object) -> float:

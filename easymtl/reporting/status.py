@@ -3,6 +3,7 @@
 import itertools
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TextIO
 
 from easymtl.reporting.streams import Stream, cut, is_live_stream, width_of
@@ -60,7 +61,8 @@ class StatusLine:
         with self._lock:
             self._render = None
             self._erase()
-            self._terminal.flush()
+            with suppress(OSError, ValueError):
+                self._terminal.flush()
 
     def close(self) -> None:
         """Takes the line away, and ends the thread."""

@@ -2,16 +2,14 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from easymtl import __version__
 from easymtl.checkpoints.publishing import reason, write_text
 from easymtl.errors import UserError
 from easymtl.reporting.formats import counted, number_text, percent_text, seconds_text
 from easymtl.reporting.page.charts import Series, chart, whisker
-from easymtl.reporting.page.elements import Child, Element, document, section, table, tag
+from easymtl.reporting.page.elements import Child, Element, framed, marked, section, table, tag
 from easymtl.reporting.study_lines import ranked, value_texts
 from easymtl.reporting.study_results import DIFF_NAME, RESULT_NAME, read_result
 
@@ -63,11 +61,7 @@ def study_page(result: Row, name: str, diff: str = "") -> str:
         _trials(result),
         _winner(diff),
     ]
-    shown = [one for one in sections if one is not None]
-    when = f"easymtl {__version__}, {datetime.now():%Y-%m-%d %H:%M}"
-    head = tag("header", tag("h1", name), tag("p", when, class_="note"))
-    links = [tag("a", one.findtext("h2") or "", href=f"#{one.get('id')}") for one in shown]
-    return document(f"{name}: study", head, tag("nav", links, aria_label="contents"), shown)
+    return framed(name, "study", sections)
 
 
 def _summary(result: Row) -> Element:
@@ -200,10 +194,7 @@ def _short(text: str) -> str:
 def _winner(diff: str) -> Element | None:
     if not diff:
         return None
-    parts: list[Child] = []
-    for line in diff.splitlines():
-        if line.startswith(("@@", "---", "+++")):
-            parts.append(tag("span", line, class_="at"))
-        else:
-            parts.append(tag({"+": "ins", "-": "del"}.get(line[:1], "span"), line if line[:1] in "+-" else f"{line}\n"))
-    return section("The config that won", tag("pre", parts), note="best.config, against the config.", id_="winner")
+    *head, changes = diff.split("\n", 2)
+    names = [tag("span", line, class_="at") for line in head]
+    parts = tag("pre", names, marked(changes.splitlines()))
+    return section("The config that won", parts, note="best.config, against the config.", id_="winner")

@@ -9,6 +9,7 @@ from easymtl.errors import UserError
 
 RESULT_NAME = "study.json"
 DIFF_NAME = "diff.txt"
+WINNER_NAME = "best.config"
 
 
 def read_result(folder: Path) -> dict[str, Any] | None:

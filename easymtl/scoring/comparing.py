@@ -21,13 +21,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student
 
-from easymtl.config import names
-from easymtl.tasks.metrics import METRICS, Metric, MetricInputs, UndefinedMetric
+from easymtl.tasks.metrics import Metric, MetricInputs, UndefinedMetric
 
 Value = Callable[[np.ndarray | None], float]
 """A metric of one model of how often each row was drawn, `[rows]`, or None for once each; NaN where it is undefined."""
 
-CALIBRATION = "calibration"
 _LEVEL = 0.95
 _LEAST_RESAMPLES = 20
 
@@ -115,19 +113,14 @@ def value_of(metric: Metric, inputs: MetricInputs) -> Value:
             found = metric.kind.compute(inputs if counts is None else drawn_rows(inputs, counts))
         except UndefinedMetric:
             return math.nan
-        return abs(found - 1) if kind_of(metric) == CALIBRATION else found
+        return abs(found - 1) if metric.is_calibration else found
 
     return value
 
 
-def kind_of(metric: Metric) -> str:
-    """Returns the name of a metric's row in `names.METRICS`."""
-    return next(name for name, kind in METRICS.items() if kind is metric.kind)
-
-
 def is_error(metric: Metric) -> bool:
     """Returns whether less of what `value_of` returns is better."""
-    return kind_of(metric) == CALIBRATION or names.METRICS[kind_of(metric)].is_error
+    return metric.is_calibration or metric.is_error
 
 
 def drawn_rows(inputs: MetricInputs, counts: np.ndarray) -> MetricInputs:

@@ -249,6 +249,7 @@ class Metric:
         weighted: whether rows count by the task's sample weights and space, or one each.
         of_second_class: of a task with two classes, whether it takes the probability of the second one only.
         is_of_order: whether it depends on nothing but the order of the predictions.
+        is_error: whether smaller is better.
     """
 
     name: str
@@ -257,6 +258,12 @@ class Metric:
     weighted: bool
     of_second_class: bool
     is_of_order: bool = False
+    is_error: bool = False
+
+    @property
+    def is_calibration(self) -> bool:
+        """Whether it is best at 1, and an error above and below it."""
+        return self.kind is METRICS["calibration"]
 
     @property
     def key_field(self) -> str:
@@ -299,6 +306,7 @@ def _build_metric(entry: EvalMetrics, predicted: str, num_class: int, where: str
         weighted=entry.weighted,
         of_second_class=config_names.METRICS[name].most_classes == 2,
         is_of_order=config_names.METRICS[name].is_of_order,
+        is_error=config_names.METRICS[name].is_error,
     )
     _check_groups(metric, where)
     return metric

@@ -8,11 +8,10 @@ from typing import Any
 
 from easymtl.checkpoints.publishing import write_text
 from easymtl.config.edited_text import edited_text
-from easymtl.reporting.study_results import DIFF_NAME
+from easymtl.reporting.study_results import DIFF_NAME, WINNER_NAME
 from easymtl.tuning.plan import Plan
 from easymtl.tuning.sampling import overrides_of_drawn
 
-BEST_NAME = "best.config"
 FRONT_FOLDER = "front"
 
 
@@ -47,7 +46,7 @@ def write_winner(plan: Plan, folder: Path, result: Mapping[str, Any]) -> Winner 
         for number in result["best"]:
             write_text(folder / FRONT_FOLDER / f"trial_{number:03}.config", text_of(plan, rows[number]["drawn"]))
     text = text_of(plan, rows[result["compromise"]]["drawn"])
-    path = folder / BEST_NAME
+    path = folder / WINNER_NAME
     diff = difference(plan, text, str(path))
     write_text(path, text)
     write_text(folder / DIFF_NAME, diff)

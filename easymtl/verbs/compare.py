@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from easymtl.api.data_files import require_files
-from easymtl.api.overwriting import require_apart, require_writable
+from easymtl.api.overwriting import require_apart, require_local, require_writable
 from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.checkpoints.publishing import write_text
 from easymtl.config import view
@@ -19,7 +19,9 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.reporting.outcomes import Compared
 from easymtl.reporting.output import current
 from easymtl.reporting.phases import begin
+from easymtl.tuning.processes import ProcessRunner
 from easymtl.verbs.paired_runs import Run, runs_of, train
+from easymtl.verbs.stop_signals import StopSignals, tell_stop
 
 if TYPE_CHECKING:
     from rich.console import Console as Terminal
@@ -33,12 +35,16 @@ _LEAST_RESAMPLES = 20
 def run(options: Namespace) -> None:
     """Trains both sides with the same seeds where they are not trained, scores the same rows, and prints differences.
 
+    SIGTERM and Ctrl-C save the training that is being made and end the command; the same command goes on.
+
     Raises:
         UserError: an option, a config, a training or the data are wrong, or the sides have no metric or rows in common.
+        Interrupted: Ctrl-C has ended it.
     """
     for flag, least in (("seeds", 1), ("resamples", _LEAST_RESAMPLES)):
         if getattr(options, flag) < least:
             raise UserError(f"--{flag} is {getattr(options, flag)}: it must be at least {least}.")
+    require_local("--work_dir", options.work_dir, "folder")
     begin("reading", f"{options.a}, {options.b}")
     folder, seeds = Path(options.work_dir), range(1, options.seeds + 1)
     sides = [
@@ -54,7 +60,8 @@ def run(options: Namespace) -> None:
     from easymtl.reporting.terminal import open_terminal, print_line
 
     terminal = open_terminal()
-    _train(sides, terminal)
+    if not _train(sides, terminal):
+        return
     start_tensorflow()
     found = [[_scored(one, options.checkpoint, paths) for one in side] for side in sides]
     begin("computing", f"errors of the differences from {options.resamples:,} draws of rows")
@@ -71,17 +78,30 @@ def run(options: Namespace) -> None:
     current().result(Compared(**document, written=str(output)), show)
 
 
-def _train(sides: Sequence[Sequence[Run]], terminal: "Terminal") -> None:
-    """Trains what is not trained, in turns: what is there when time runs out are pairs."""
+def _train(sides: Sequence[Sequence[Run]], terminal: "Terminal") -> bool:
+    """Trains what is not trained, in turns: what is there when time runs out are pairs.
+
+    Returns:
+        Whether all of it is trained, and nothing was told to stop.
+    """
     from easymtl.reporting.bars import bar
     from easymtl.reporting.terminal import print_line
 
     runs = [one for pair in zip(*sides) for one in pair if not one.is_given]
     is_quiet = current().is_quiet
-    with bar(None, "Training", len(runs), unit=f"of {len(runs)}") as advance:
+    stop = StopSignals()
+    runner = ProcessRunner(stop.is_received)
+    with stop, bar(None, "Training", len(runs), unit=f"of {len(runs)}") as advance:
         for one in runs:
-            train(one, lambda line: None if is_quiet else print_line(terminal, line))
+            has_ended = train(one, runner, lambda line: None if is_quiet else print_line(terminal, line))
+            if stop.is_received():
+                break
+            if not has_ended:
+                raise UserError(f"{one.title}: the training was stopped. Run the same command again to go on.")
             advance(1)
+    if stop.is_received():
+        tell_stop(stop, lambda line: print_line(terminal, line))
+    return not stop.is_received()
 
 
 def compare(
@@ -97,7 +117,7 @@ def compare(
     Raises:
         UserError: there is no metric in common, or they were measured on different rows.
     """
-    from easymtl.scoring.comparing import CALIBRATION, is_error, kind_of, paired_difference, value_of
+    from easymtl.scoring.comparing import is_error, paired_difference, value_of
 
     measured = [[one.measured() for one in side] for side in (first, second)]
     common = [name for name in measured[0][0] if all(name in one for side in measured for one in side)]
@@ -119,7 +139,7 @@ def compare(
         )
         units = np.arange(len(reference.labels)) if reference.groups is None else reference.groups
         metric, units = first[0].metrics[name], np.unique(units, return_inverse=True)[1]
-        shown = f"|{name} - 1|" if kind_of(metric) == CALIBRATION else name
+        shown = f"|{name} - 1|" if metric.is_calibration else name
         result[shown] = replace(paired_difference(of_a, of_b, units, resamples), is_error=is_error(metric))
     return result
 

@@ -11,9 +11,11 @@ SHELLS = ("bash", "zsh", "fish")
 _PERMUTED = ("feature", "input", "group")
 
 # What a value is, by how the help calls it.
+_CONFIGS = ("CONFIG",)
 _FOLDERS = ("DIR", "FOLDER", "EXPORT", "MODEL_DIR")
-_FILES = ("FILE", "PATH", "PATHS", "BASE")
-_CONFIGS = ("pipeline_config", "config", "positional_config")
+_FILES = ("FILE", "PATH", "PATHS", "BASE", "DATA", "A", "B")
+# Those are files to the help, of which more is known.
+_OF_CONFIGS = ("pipeline_config", "config", "like")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -40,7 +42,7 @@ def script(parser: argparse.ArgumentParser, shell: str) -> str:
         raise UserError("The package shtab is not installed. Install with: pip install 'shtab>=1.7.2,<2'") from None
     for verb, action in _actions(parser):
         words = _words(verb, action)
-        if action.dest in _CONFIGS:
+        if action.metavar in _CONFIGS or action.dest in _OF_CONFIGS:
             action.complete = shtab.glob("*.config")  # type: ignore[attr-defined]
         elif action.metavar in _FOLDERS:
             action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from easymtl.data.remote import is_remote
+from easymtl.api.overwriting import require_local
 from easymtl.errors import UserError
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.reporting.phases import begin
@@ -125,8 +125,7 @@ class Details:
 
 
 def _require_parquet(target: str) -> None:
-    if is_remote(target):
-        raise UserError(f"--errors_output: {target} is no local file. Name a local one, and copy it.")
+    require_local("--errors_output", target, "file")
     if Path(target).suffix != ".parquet":
         raise UserError(f'--errors_output: {target} has to end in ".parquet".')
     if Path(target).is_dir():

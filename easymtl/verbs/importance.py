@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from easymtl.api.data_files import require_all_columns, require_files
-from easymtl.api.overwriting import model_folders, require_apart, require_writable
+from easymtl.api.overwriting import model_folders, require_apart, require_local, require_writable
 from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.config import Config, load_config, view
 from easymtl.config.names import IMPORTANCE_WAYS
-from easymtl.data.remote import is_remote
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.reporting.outcomes import Ranked, RatesRead
 from easymtl.reporting.output import current
@@ -78,8 +77,7 @@ def _check_options(options: Namespace) -> None:
 
 def _require_place(option: str, path: str) -> None:
     """Refuses before the work what could not be written after it."""
-    if is_remote(path):
-        raise UserError(f"{option}: {path} is no local file. Name a local one, and copy it.")
+    require_local(option, path, "file")
     if Path(path).is_dir():
         raise UserError(f"{option}: {path} is a folder. Name a file in it.")
     require_writable(option, path)

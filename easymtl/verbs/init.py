@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+from easymtl.api.overwriting import require_writable
 from easymtl.data.paths import expand
 from easymtl.data.reading import is_same_file
 from easymtl.drafting import draft_config
@@ -50,6 +51,7 @@ def _print(outcome: Drafted) -> None:
 def _draft(options: Namespace):
     if options.out:
         # Before anything is read for minutes.
+        require_writable("--out", options.out)
         _require_free(Path(options.out), options)
         Path(options.out).parent.mkdir(parents=True, exist_ok=True)
     return draft_config(

@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,14 +9,14 @@ from pathlib import Path
 
 from google.protobuf import text_format
 
+from easymtl.api.overwriting import CONFIG_NAME
 from easymtl.checkpoints.publishing import write_text
 from easymtl.config import Config, load_config
 from easymtl.data.paths import split_commas
 from easymtl.errors import UserError
+from easymtl.tuning.trainings import Runner, Training
 
 _STATE = "compare.json"
-_MODEL_CONFIG = "pipeline.config"
-_LAST_LINES = 12
 Tell = Callable[[str], None]
 
 
@@ -67,13 +65,13 @@ def runs_of(side: str, source: str, seeds: Sequence[int], overrides: Sequence[st
         return [_to_train(side, source, seed, overrides, folder) for seed in seeds]
     runs = []
     for path in paths:
-        if not (path / _MODEL_CONFIG).is_file():
+        if not (path / CONFIG_NAME).is_file():
             raise UserError(
-                f"{side}: {path} is no model_dir: there is no {_MODEL_CONFIG} in it. Name a config, or model_dirs that "
+                f"{side}: {path} is no model_dir: there is no {CONFIG_NAME} in it. Name a config, or model_dirs that "
                 "were trained, separated by commas."
             )
         given = (*overrides, f"model_dir={json.dumps(str(path))}")
-        runs.append(Run(f"{side}, {path}", str(path / _MODEL_CONFIG), given, path, is_given=True))
+        runs.append(Run(f"{side}, {path}", str(path / CONFIG_NAME), given, path, is_given=True))
     return runs
 
 
@@ -83,41 +81,40 @@ def _to_train(side: str, source: str, seed: int, overrides: Sequence[str], folde
     return Run(f"{side}, seed {seed}", source, (*overrides, *own), model_dir)
 
 
-def train(run: Run, tell: Tell) -> None:
+def train(run: Run, runner: Runner, tell: Tell) -> bool:
     """Trains a run to its end, from where it stopped; one that has ended, or was given, is left as it is.
+
+    Returns:
+        Whether it has ended; one that was told to stop has not.
 
     Raises:
         UserError: the folder holds a training of another config, or the training failed.
     """
     if run.is_given:
-        return
+        return True
     state = run.model_dir.with_name(f"{run.model_dir.name}.{_STATE}")
     digest = _digest(run.config())
-    known = _read(state)
+    # Whoever has removed the folder need not know of the file beside it.
+    known = _read(state) if run.model_dir.is_dir() else {}
     if known and known.get("config") != digest:
         raise UserError(
             f"{run.model_dir}: was trained with another config, data or --set. Remove it, or name another --work_dir."
         )
     if known.get("is_done"):
         tell(f"{run.title}: trained already, {run.model_dir}")
-        return
+        return True
     write_text(state, json.dumps({"config": digest, "is_done": False}))
     tell(f"{run.title}: training, {run.model_dir} ...")
     begin = time.monotonic()
-    _train_apart(run)
+    training = Training(Path(run.source), run.overrides, run.model_dir, {"trained as": run.title})
+    outcome = runner(training, lambda evaluation: True, lambda step, share: None)
+    if outcome.error:
+        raise UserError(f"{run.title}: {outcome.error}")
+    if outcome.is_stopped:
+        return False
     write_text(state, json.dumps({"config": digest, "is_done": True}))
     tell(f"{run.title}: trained in {time.monotonic() - begin:.0f} s")
-
-
-def _train_apart(run: Run) -> None:
-    sets = [word for override in run.overrides for word in ("--set", override)]
-    command = [sys.executable, "-m", "easymtl", "train", "--pipeline_config", run.source, *sets]
-    log = run.model_dir.with_name(f"{run.model_dir.name}.log")
-    with log.open("ab") as file:
-        code = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False).returncode
-    if code:
-        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-_LAST_LINES:]
-        raise UserError("\n".join([f"{run.title}: the training ended with code {code}; {log} ends with:", *lines]))
+    return True
 
 
 def _digest(config: Config) -> str:

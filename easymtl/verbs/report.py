@@ -1,21 +1,23 @@
 """`easymtl report`: a page about one training or several."""
 
 import os
+import sys
 from argparse import Namespace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from easymtl.api.data_files import require_files
-from easymtl.api.overwriting import CONFIG_NAME, require_apart, require_writable
+from easymtl.api.overwriting import CONFIG_NAME, require_apart, require_local, require_writable
 from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.config import view
 from easymtl.config.config import load_config
 from easymtl.data.paths import expand
-from easymtl.data.remote import is_remote
 from easymtl.errors import UserError
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.reporting.outcomes import Reported
 from easymtl.reporting.output import current
 from easymtl.reporting.phases import begin
+from easymtl.reporting.streams import say
 from easymtl.reporting.study_page import is_study, write_study_report
 from easymtl.scoring.file_columns import declare_columns
 
@@ -55,22 +57,21 @@ def run(options: Namespace) -> None:
     for one in runs:
         for problem in one.problems:
             print_line(terminal, f"Warning: {one.name}: {problem}", "yellow")
-    size = os.path.getsize(options.out)
     problems = {one.model_dir: one.problems for one in runs if one.problems}
-    text = f"Wrote {options.out} ({size / 1024:,.0f} KiB): open it in any browser."
-    outcome = Reported(Path(options.out), size, [one.model_dir for one in runs], problems)
-    current().result(outcome, lambda: print_line(terminal, text))
+    _tell(options.out, [one.model_dir for one in runs], problems)
 
 
 def _report_study(study: str, out: str) -> None:
     """Writes the page of a study of `easymtl tune`, for which no model is opened."""
-    from easymtl.reporting.terminal import open_terminal, print_line
-
     begin("reading", study)
     write_study_report(study, out)
+    _tell(out, [study], {})
+
+
+def _tell(out: str, runs: Sequence[str], problems: Mapping[str, Sequence[str]]) -> None:
     size = os.path.getsize(out)
     text = f"Wrote {out} ({size / 1024:,.0f} KiB): open it in any browser."
-    current().result(Reported(Path(out), size, [study], {}), lambda: print_line(open_terminal(), text))
+    current().result(Reported(Path(out), size, runs, problems), lambda: say(text, sys.stdout))
 
 
 def _require_training(model_dir: str) -> None:
@@ -91,8 +92,7 @@ def _require_columns(pipeline: Pipeline, options: Namespace) -> None:
 
 
 def _require_place(out: str) -> None:
-    if is_remote(out):
-        raise UserError(f"--out: {out} is no local file. Name a local one, and copy it.")
+    require_local("--out", out, "file")
     if Path(out).is_dir():
         raise UserError(f"--out: {out} is a folder. Name a file, such as {Path(out) / 'report.html'}.")
     if Path(out).suffix not in (".html", ".htm"):

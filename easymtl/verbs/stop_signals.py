@@ -4,8 +4,12 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
+
+from easymtl.errors import Interrupted
+from easymtl.reporting.output import current
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _SHOW_CURSOR = "\x1b[?25h"
@@ -55,3 +59,20 @@ class StopSignals:
         )
         # A print could meet itself here: signals arrive in the middle of one.
         os.write(2, text.encode())
+
+
+def tell_stop(stop: StopSignals, tell: Callable[[str], None], done: str = "") -> None:
+    """Ends a command that was stopped, and that the same command goes on with.
+
+    Args:
+        stop: which has received a signal.
+        tell: prints a line.
+        done: how far it has come; may be empty.
+
+    Raises:
+        Interrupted: it was Ctrl-C.
+    """
+    current().is_unfinished = True
+    tell(f"Stopped by {stop.name}{done}. Run the same command again to go on.")
+    if stop.is_interrupt:
+        raise Interrupted

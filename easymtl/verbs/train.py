@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 from easymtl.api.training import ready_to_train, run_training
 from easymtl.config import load_config, view
-from easymtl.errors import Interrupted
 from easymtl.reporting.output import current
 from easymtl.reporting.phases import begin
 from easymtl.reporting.streams import say
-from easymtl.verbs.stop_signals import StopSignals
+from easymtl.verbs.stop_signals import StopSignals, tell_stop
 
 if TYPE_CHECKING:
     from easymtl.reporting.console import Console
@@ -46,15 +45,11 @@ def run(options: Namespace) -> None:
 
 def _tell_stop(console: "Console | JsonConsole", stop: StopSignals, result: "TrainingResult") -> None:
     console.close()
-    text = (
-        f"Stopped by {stop.name} at step {result.step}, saved in {result.checkpoint.path}. Run the same command again "
-        "to go on."
-    )
-    output = current()
-    output.is_unfinished = True
-    if output.is_json:
-        console.summary(result)
-    else:
-        say(text, sys.stdout)
-    if stop.is_interrupt:
-        raise Interrupted
+
+    def tell(text: str) -> None:
+        if current().is_json:
+            console.summary(result)
+        else:
+            say(text, sys.stdout)
+
+    tell_stop(stop, tell, f" at step {result.step}, saved in {result.checkpoint.path}")

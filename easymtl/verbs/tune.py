@@ -9,10 +9,10 @@ from pathlib import Path
 from rich.console import Console as Terminal
 
 from easymtl.api.data_files import require_files
-from easymtl.api.overwriting import require_apart
+from easymtl.api.overwriting import require_apart, require_local
 from easymtl.checkpoints.lock import TrainingLock
 from easymtl.config import view
-from easymtl.errors import Interrupted, UserError
+from easymtl.errors import UserError
 from easymtl.reporting.formats import counted
 from easymtl.reporting.outcomes import Tuned
 from easymtl.reporting.output import current
@@ -26,7 +26,7 @@ from easymtl.tuning.plan import Plan, plan_of, require_same_study
 from easymtl.tuning.processes import ProcessRunner
 from easymtl.tuning.search import Search
 from easymtl.tuning.winner import Winner, write_winner
-from easymtl.verbs.stop_signals import StopSignals
+from easymtl.verbs.stop_signals import StopSignals, tell_stop
 
 _AT_LEAST = {"trials": 1, "seeds": 1, "jobs": 1}
 
@@ -44,11 +44,15 @@ def run(options: Namespace) -> None:
     for name, least in _AT_LEAST.items():
         if getattr(options, name) < least:
             raise UserError(f"--{name}: {getattr(options, name)} is too small; at least {least}.")
+    if options.study:
+        require_local("--study", options.study, "folder")
     require_optuna()
     begin("reading", f"{options.pipeline_config}, {options.space}")
     plan = plan_of(options.pipeline_config, options.space, options.overrides, options.metric, options.seeds)
     pipeline = plan.config.pipeline
     folder = Path(options.study or f"{pipeline.model_dir.rstrip('/')}_study")
+    # What comes next is told of it.
+    options.study = str(folder)
     require_apart(plan.config, [("--study", folder)], {"--space": None})
     require_files(view.train_input(pipeline), view.eval_input(pipeline))
     require_same_study(plan, folder)
@@ -60,10 +64,7 @@ def run(options: Namespace) -> None:
     with _alone(folder), quiet_optuna(), stop:
         _search(plan, folder, options, terminal, stop)
     if stop.is_received():
-        current().is_unfinished = True
-        print_line(terminal, f"Stopped by {stop.name}. Run the same command again to go on.")
-        if stop.is_interrupt:
-            raise Interrupted
+        tell_stop(stop, lambda line: print_line(terminal, line))
 
 
 @contextmanager
@@ -137,4 +138,3 @@ def _show(result: dict, folder: Path, winner: Winner | None, terminal: Terminal)
     print_line(terminal, f"Trial {result['compromise']}, as the config {winner.path}:", "bold")
     for line in winner.diff.splitlines():
         print_line(terminal, line, {"+": "green", "-": "red"}.get(line[:1], ""))
-    print_line(terminal, f"next: easymtl train --pipeline_config {winner.path} --model_dir ...")

@@ -36,7 +36,7 @@ def steps(tmp_path, monkeypatch):
         parser = build_parser()
         options = parser.parse_args(words)
         take_config(parser.verbs[options.verb], options)
-        lines = next_steps(options, parser.verbs)
+        lines = next_steps(options)
         # Each is a command of ours, or of Python, with flags that there are.
         for line in lines[1:]:
             said = shlex.split(line, comments=True)
@@ -137,6 +137,17 @@ def test_after_a_prediction_how_to_read_it(steps, tmp_path):
     assert program == "python"
     done = subprocess.run([sys.executable, *rest], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout == "[{'probs_ctr': 0.25}]\n"
+
+
+def test_after_a_search_its_winner_is_trained_if_it_is_another_config(steps, tmp_path):
+    words = ("tune", "x.config", "--space", "s", "--trials", "1", "--study", "my study")
+    assert [line.split("  #")[0] for line in steps(*words)[1:]] == ["  easymtl report 'my study'"]
+    (tmp_path / "my study").mkdir()
+    diff = tmp_path / "my study" / "diff.txt"
+    diff.write_text("")
+    assert len(steps(*words)) == 2, "the config as it is was the best"
+    diff.write_text("-a: 1\n+a: 2\n")
+    assert steps(*words)[1] == "  easymtl train 'my study/best.config' --model_dir MODEL_DIR  # train the winner"
 
 
 def test_after_data_of_a_sample_a_config_that_reads_them(steps, tmp_path):

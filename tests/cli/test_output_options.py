@@ -1,10 +1,13 @@
 """What all commands take: the config as the only positional argument, the form of the log, quiet."""
 
+import errno
+import io
 import json
 
 import pytest
 
 from easymtl.cli import build_parser, main
+from easymtl.errors import Interrupted
 from easymtl.synth import write
 
 TAKING_CONFIG = [
@@ -131,3 +134,24 @@ def test_in_a_pipe_there_is_no_control_code(capsys, livestream):
     assert main(["check", *livestream]) == 0
     out, err = capsys.readouterr()
     assert "\x1b" not in out + err and "\r" not in out + err
+
+
+def test_a_program_hears_that_a_command_was_interrupted(monkeypatch, capsys):
+    def run(options):
+        raise Interrupted
+
+    monkeypatch.setattr("easymtl.cli.run._run", run)
+    assert main(["completion", "bash", "--log_format", "json"]) == 130
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (last["event"], last["message"], last["exit_code"]) == ("error", "interrupted.", 130)
+
+
+def test_words_that_do_not_fit_on_the_disk_are_a_failure(monkeypatch, capsys):
+    class Full(io.StringIO):
+        def flush(self):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("easymtl.cli.run._run", lambda options: 0)
+    monkeypatch.setattr("sys.stdout", Full())
+    assert main(["completion", "bash"]) == 2
+    assert capsys.readouterr().err == "easymtl completion: No space left on device.\n"

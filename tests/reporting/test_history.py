@@ -65,7 +65,8 @@ def test_a_new_training_begins_a_new_history(tmp_path):
 def test_a_line_that_was_being_written_is_left_out_and_then_removed(tmp_path):
     train(tmp_path, started(), summary(10))
     path = tmp_path / HISTORY_NAME
-    for damage in (b'{"event":"torn', b'{"event":"note","text":"\xe7\x82', b"[1]\n", b"\x00\x00\x00"):
+    deep = b"[" * 100_000
+    for damage in (b'{"event":"torn', b'{"event":"note","text":"\xe7\x82', b"[1]\n", b"\x00\x00\x00", deep):
         path.write_bytes(path.read_bytes() + damage)
         assert kinds_and_steps(tmp_path) == [("started", 0), ("summary", 10)]
         train(tmp_path, started(10))

@@ -41,3 +41,10 @@ def test_steps_ascend_and_a_history_of_nothing_has_no_row():
     later = [event_record(event) for event in (TOLD[2], TOLD[1])]
     assert history_table(later)["step"].to_pylist() == [1, 10]
     assert history_table([]).to_pydict() == {"step": []}
+
+
+def test_of_a_record_without_some_of_its_parts_the_others_are_told():
+    bare = [{"event": kind, "step": 3} for kind in ("progress", "summary", "gradient_conflict", "evaluated", "gates")]
+    assert history_table(bare).num_rows == 0
+    found = history_table([{"event": "progress", "losses": {"loss": 1.0}}, {**bare[0], "losses": {"loss": 2.0}}])
+    assert found.to_pydict() == {"step": [3], "train_loss": [2.0]}

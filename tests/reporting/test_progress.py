@@ -97,3 +97,14 @@ def test_the_weights_of_balanced_tasks_are_shown_until_there_is_no_room():
     event = replace(progress(), weights={"click": 1.25, "on_mic": 0.5, "mic": 1.25})
     assert "loss 3.0476  weights click 1.25 on_mic 0.50 mic 1.25  left 0:15" in plain_line(event, 1200)
     assert "weights" not in live_line(event, 1200, TOWERS, 60).plain
+
+
+def test_what_is_left_grows_less_between_two_events(make_terminal, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    clock = Clock()
+    line = ProgressLine(TOWERS, open_terminal(make_terminal()), clock)
+    event = progress(left=15.2)
+    assert "left 0:15" in line._text(event, 0.0, 100)
+    assert "left 0:05" in line._text(event, 10.0, 100)
+    assert "left 0:00" in line._text(event, 60.0, 100), "a step that takes longer is not one of the past"
+    assert "left" not in line._text(progress(left=None), 60.0, 100)

@@ -60,6 +60,11 @@ def test_there_are_no_more_points_than_asked_for(model_dir):
     vectors, lines = read_back(model_dir)
     counts = [int(line[2]) for line in lines]
     assert len(vectors) == 3 and counts == sorted(counts, reverse=True)
+    pipeline = load_config(str(model_dir / "pipeline.config")).pipeline
+    ranker = load_ranker(pipeline, find_checkpoint(pipeline))
+    # A table that is not the first one of its width.
+    table = ranker.parameters[next(name for name in ranker.parameters if "tags" in name)].read().numpy()
+    np.testing.assert_allclose(vectors, table[[int(line[1]) for line in lines]], rtol=1e-4)
 
 
 def test_without_data_rows_have_their_numbers(model_dir):

@@ -48,6 +48,15 @@ def test_a_second_evaluation_of_a_step_takes_the_place_of_the_first(tmp_path):
     ]
     write(tmp_path, records)
     assert [(one.step, one.metrics["auc"]) for one in read_run_history(tmp_path).evaluations] == [(4, 0.25), (8, 0.75)]
+    write(tmp_path, reversed(records[:2]), json.dumps(records[1]))
+    assert [one.step for one in read_run_history(tmp_path).evaluations] == [4, 8], "whatever their order is"
+
+
+def test_a_text_may_hold_what_others_take_for_the_end_of_a_line(tmp_path):
+    text = "one \u2028 and \x85 the same"
+    (tmp_path / "history.jsonl").write_text(json.dumps({"event": "note", "text": text}, ensure_ascii=False) + "\n")
+    found = read_run_history(tmp_path)
+    assert found.notes == [text] and found.num_broken == 0
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,8 @@ def test_a_terminal_that_is_gone_does_not_end_the_command(make_terminal):
 
     line = StatusLine(Gone())
     line.show(lambda width: "reading")
-    line._end.set()
+    line.hide()
+    line.close()
 
 
 def test_two_streams_of_one_terminal_share_its_line(make_terminal):

@@ -9,10 +9,13 @@ import pytest
 from google.protobuf import text_format
 from sklearn.metrics import roc_auc_score
 
+from easymtl.extensions import declarations
+from easymtl.protos.eval_pb2 import EvalMetrics
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.scoring.comparing import is_error, paired_difference, value_of
 from easymtl.tasks.build import build_tasks
 from easymtl.tasks.evaluation import Evaluation
+from easymtl.tasks.metrics import MetricInputs, build_metrics
 
 ROWS, SEEDS, WORLDS, DELTA = 200, 4, 200, 0.1
 
@@ -126,3 +129,13 @@ def test_metrics_of_drawn_rows_are_those_of_rows_written_out():
             assert value(counts) == pytest.approx(abs(scores[drawn].mean() / labels[drawn].mean() - 1), rel=1e-5)
     assert set(measured) == {"auc_t", "gauc_t", "weighted_auc_t", "calibration_t"}
     assert is_error(evaluation.metrics["calibration_t"]) and not is_error(evaluation.metrics["gauc_t"])
+
+
+def test_a_metric_of_a_package_is_compared_as_it_says(packages):
+    packages.module("team", gap=lambda inputs: np.mean(np.abs(inputs.predictions - inputs.labels)))
+    packages.install("Gap", declarations.Metric("team:gap", is_error=True))
+    (metric,) = build_metrics([text_format.Parse('custom { name: "Gap" }', EvalMetrics())], "binary", 1, "t")
+    inputs = MetricInputs(np.array([0.0, 1.0]), np.array([0.25, 0.5]), None, None, metric.parameters)
+    value = value_of(metric, inputs)
+    assert value(None) == 0.375 and value(np.array([0, 3])) == 0.5
+    assert is_error(metric)

@@ -1,12 +1,15 @@
 """`easymtl compare`: trains what is not trained, in pairs, and tells which side is better on the same rows."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
 
 from easymtl.cli import main
-from easymtl.verbs import paired_runs
+from easymtl.tuning.processes import ProcessRunner
+from easymtl.tuning.trainings import Outcome
+from easymtl.verbs import compare
 from tests.errors.project import Project
 from tests.training.small_runs import CONFIG, write_rows
 
@@ -34,17 +37,16 @@ def project(tmp_path_factory):
 
 @pytest.fixture
 def trainings(monkeypatch):
-    """The commands of the trainings, which are run in this process."""
+    """The overrides of the trainings, which are made in this process."""
     found = []
 
-    def run(command, stdout, **_):
-        found.append(command)
-        assert command[1:4] == ["-m", "easymtl", "train"]
-        code = main(command[3:])
-        stdout.write(b"last words\n")
-        return type("Ended", (), {"returncode": code})
+    def run(training, *_):
+        found.append(training.overrides)
+        sets = [word for override in training.overrides for word in ("--set", override)]
+        assert main(["train", str(training.config), *sets]) == 0
+        return Outcome()
 
-    monkeypatch.setattr(paired_runs.subprocess, "run", run)
+    monkeypatch.setattr(compare, "ProcessRunner", lambda is_stopped: run)
     return found
 
 
@@ -122,13 +124,9 @@ def test_mistakes_are_told_before_anything_is_trained(project, compared, trainin
 
 
 def test_a_training_that_fails_says_its_last_words(project, monkeypatch):
-    monkeypatch.setattr(paired_runs, "_train_apart", paired_runs._train_apart)
-
-    def run(command, stdout, **_):
-        stdout.write(b"no space left\n")
-        return type("Ended", (), {"returncode": 3})
-
-    monkeypatch.setattr(paired_runs.subprocess, "run", run)
+    program = "import sys; print('no space left', file=sys.stderr); sys.exit(3)"
+    command = [sys.executable, "-c", program]
+    monkeypatch.setattr(compare, "ProcessRunner", lambda is_stopped: ProcessRunner(is_stopped, command))
     outcome = project.run(f"compare a.config b.config {SHORT} --work_dir failing")
     assert outcome.code == 2
     assert "A, seed 1: the training ended with code 3" in outcome.message and "no space left" in outcome.message

@@ -72,6 +72,12 @@ def test_a_script_is_well_formed(scripts, shell):
         ("easymtl train --pipeline_config s", {"shop.config"}),
         # A config is in the current folder, or below it.
         ("easymtl train --pipeline_config ", {"shop.config", "model_dir"}),
+        # So it is where it is named without a flag, as in the README.
+        ("easymtl train ", {"shop.config", "model_dir"}),
+        ("easymtl init no", {"notes.txt"}),
+        ("easymtl init --like ", {"shop.config", "model_dir"}),
+        ("easymtl compare sh", {"shop.config"}),
+        ("easymtl compare shop.config mo", {"model_dir"}),
         ("easymtl predict --input no", {"notes.txt"}),
         ("easymtl serve mo", {"model_dir"}),
         ("easymtl doctor --model_dir ", {"model_dir"}),

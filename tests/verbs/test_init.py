@@ -67,6 +67,12 @@ def test_nothing_is_written_over_without_force(shop, capsys):
     assert "# by hand" not in Path("x.config").read_text()
 
 
+def test_another_file_system_does_not_become_a_folder_here(shop, capsys):
+    assert main(["init", shop, "--labels", "click", "--out", "s3://b/x.config"]) == 2
+    assert "--out: s3://b/x.config is no local file. Name a local one, and copy it." in capsys.readouterr().err
+    assert not Path("s3:").exists()
+
+
 def test_data_are_never_written_over(shop, capsys):
     before = Path(shop).read_bytes()
     assert main(["init", shop, "--labels", "click", "--out", shop, "--force"]) == 2

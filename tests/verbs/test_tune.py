@@ -28,6 +28,7 @@ def folder(tmp_path, monkeypatch):
         (["--trials", "2", "--seeds", "0"], "--seeds: 0 is too small"),
         (["--trials", "2", "--metric", "auc_clik"], 'Did you mean "auc_click"?'),
         (["--trials", "2", "--study", "shop.config/x"], "shop.config"),
+        (["--trials", "2", "--study", "s3://b/study"], "--study: s3://b/study is no local folder"),
         (["--trials", "2", "--train_input_path", "nothing.parquet"], "nothing.parquet"),
     ],
 )

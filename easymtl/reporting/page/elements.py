@@ -2,9 +2,12 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TypeAlias
 from xml.etree import ElementTree
+
+from easymtl import __version__
 
 Element: TypeAlias = ElementTree.Element
 Child: TypeAlias = "Element | str | Iterable[Child] | None"
@@ -74,6 +77,35 @@ def table(headers: Sequence[Child], rows: Iterable[Sequence[Child]], num_left: i
 def folded(title: str, *children: Child, is_open: bool = False) -> Element:
     """Returns what is shown when its title is clicked, and in print always."""
     return tag("details", tag("summary", title), *children, open=is_open)
+
+
+def framed(name: str, kind: str, sections: Iterable[Element | None]) -> str:
+    """Returns a page as text of HTML: a heading, what is where, and the parts of it that there are.
+
+    Args:
+        name: of what the page is about.
+        kind: of the page, for the title of the window.
+        sections: the parts, None for one that has nothing to show.
+    """
+    shown = [one for one in sections if one is not None]
+    made = f"easymtl {__version__}, {datetime.now():%Y-%m-%d %H:%M}"
+    head = tag("header", tag("h1", name), tag("p", made, class_="note"))
+    links = [tag("a", one.findtext("h2") or "", href=f"#{one.get('id')}") for one in shown]
+    return document(f"{name}: {kind}", head, tag("nav", links, aria_label="contents"), shown)
+
+
+def marked(lines: Iterable[str]) -> list[Child]:
+    """Returns the lines of a diff, without its head, with what is new and what is gone marked."""
+    kinds = {"+": "ins", "-": "del"}
+    return [
+        tag(kinds[line[0]], line)
+        if line[0] in kinds
+        else tag("span", line, class_="at")
+        if line[0] == "@"
+        else f"{line}\n"
+        for line in lines
+        if line
+    ]
 
 
 def document(title: str, *children: Child) -> str:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from easymtl.config.names import METRICS
 from easymtl.reporting.formats import counted, number_text
 from easymtl.reporting.page.charts import whisker
 from easymtl.reporting.page.elements import Child, Element, folded, section, table, tag
@@ -64,11 +63,9 @@ def compared(one: Found, other: Found) -> Estimate | None:
     return difference(one.metric, one.inputs, other.inputs)
 
 
-def is_better(metric: str, change: float) -> bool | None:
+def is_better(metric: Metric, change: float) -> bool | None:
     """Returns whether a change of a metric is for the better; None where that is not told by its direction."""
-    kind = metric.removeprefix("weighted_")
-    name = max((one for one in METRICS if kind.startswith(one)), key=len, default="")
-    return None if name in ("", "calibration") else (change < 0) == METRICS[name].is_error
+    return None if metric.is_calibration else (change < 0) == metric.is_error
 
 
 def interval_text(found: Estimate, sign: bool = False, verdict: Child = None) -> Child:
@@ -124,7 +121,7 @@ def _difference(one: Found | None, other: Found | None) -> Child:
     found = compared(one, other)
     if found is None:
         return tag("span", "other rows", class_="interval")
-    better = is_better(one.metric.name, found.value)
+    better = is_better(one.metric, found.value)
     verdict = None
     if found.is_apart_from_0 and better is not None:
         verdict = tag("span", " better" if better else " worse", class_="fine" if better else "alarm")

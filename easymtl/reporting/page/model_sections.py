@@ -3,13 +3,13 @@
 import difflib
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from easymtl.config import view
 from easymtl.reporting.formats import counted, number_text, percent_text
 from easymtl.reporting.page.charts import whisker
-from easymtl.reporting.page.elements import Child, Element, folded, section, table, tag
+from easymtl.reporting.page.elements import Child, Element, folded, marked, section, table, tag
 from easymtl.reporting.page.metric_sections import evaluated_rows, run_label
 from easymtl.reporting.page.scales import span
 from easymtl.reporting.page.training_sections import dead_experts
@@ -198,20 +198,7 @@ def _difference(one: Run, other: Run) -> Element:
     lines = list(
         difflib.unified_diff(one.config.text().splitlines(), other.config.text().splitlines(), "", "", lineterm="", n=2)
     )
-    return tag("pre", _marked(lines[2:])) if lines else tag("p", "The configs are the same.")
-
-
-def _marked(lines: Iterable[str]) -> list[Child]:
-    kinds = {"+": "ins", "-": "del"}
-    return [
-        tag(kinds[line[0]], line)
-        if line[0] in kinds
-        else tag("span", line, class_="at")
-        if line[0] == "@"
-        else f"{line}\n"
-        for line in lines
-        if line
-    ]
+    return tag("pre", marked(lines[2:])) if lines else tag("p", "The configs are the same.")
 
 
 def notes(runs: Sequence[Run]) -> Element | None:

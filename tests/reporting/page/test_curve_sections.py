@@ -1,11 +1,13 @@
 """Curves of several classes: each against the rest."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from easymtl.reporting.formats import number_text
-from easymtl.reporting.page.curve_sections import _of_classes
+from easymtl.reporting.page.curve_sections import _of_classes, _usable
 
 
 @pytest.mark.parametrize("num_class", [3, 9])
@@ -30,3 +32,19 @@ def test_a_class_that_no_row_has_has_no_curve():
     scores = np.array([[0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.5, 0.4, 0.1], [0.3, 0.6, 0.1]])
     text = "".join(_of_classes(labels, scores).itertext())
     assert "0: 1" in text and "1: 1" in text and "2: " not in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "predictions", "scores"),
+    [
+        ("binary", [0.25, 0.5, np.nan, 1.0], [0.25, 1.0]),
+        ("binary", [[0.75, 0.25], [0.5, 0.5], [np.nan, np.nan], [0.0, 1.0]], [0.25, 1.0]),
+        ("classes", [[0.75, 0.25], [0.5, 0.5], [0.5, np.inf], [0.0, 1.0]], [[0.75, 0.25], [0.0, 1.0]]),
+    ],
+)
+def test_rows_without_a_label_or_a_score_are_in_no_curve(kind, predictions, scores):
+    task = SimpleNamespace(predicted=kind)
+    labels, found = _usable(
+        SimpleNamespace(task=task, labels=np.float32([0, np.nan, 1, 1]), predictions=np.array(predictions))
+    )
+    assert labels.tolist() == [0, 1] and found.tolist() == scores

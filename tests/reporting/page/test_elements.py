@@ -100,3 +100,15 @@ def test_places_are_those_of_the_axes():
 def test_an_empty_chart_is_a_chart():
     assert chart("c", [], "x").find("svg") is not None
     assert chart("c", [Series("", [5], [float("nan")])], "x").find("svg") is not None
+
+
+def test_bars_stand_from_their_place_to_the_next_one():
+    found = chart("c", [Series("s", [0, 5, 10], [1, 0.5, 0], 0, "steps")], "x", "", (0, 10), (0, 1))
+    (area,) = [one for one in found.find("svg").iter("path") if one.get("class") == "steps"]
+    assert area.get("d") == "M46.0 174.0V8.0H185.0V91.0H324.0V174.0Z"
+
+
+@pytest.mark.parametrize(("low", "high", "is_there"), [(-1, 1, True), (0.5, 1, False), (-2, -1, False)])
+def test_a_line_at_0_is_drawn_where_0_is(low, high, is_there):
+    drawn = whisker([(high, low, high)], low, high, zero=True)
+    assert ("reference" in [one.get("class") for one in drawn.iter("path")]) == is_there
