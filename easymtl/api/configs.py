@@ -13,6 +13,7 @@ from easymtl.config import Config, parse_config
 from easymtl.config.config import read_text
 from easymtl.config.edits import overrides_of_values
 from easymtl.data.memory import SCHEME
+from easymtl.data.table_digest import table_digest
 from easymtl.data.tables import hold_table
 
 _ALIKE = ("labels", "model", "preset", "out", "schema", "like", "user", "session", "time", "ignore", "columns")
@@ -79,7 +80,8 @@ def init(
     config = parse_config(draft.text, "the drafted config", [*in_memory, *overrides])
     config.notes.extend(without_flags(str(note), _FLAGS) for note in draft.notes)
     if draft.tables:
-        return DraftedConfig(**vars(config), **rows, source=sources["train"])
+        source = sources["train"]
+        return DraftedConfig(**vars(config), **rows, source=source, digest=table_digest(source))
     return config
 
 
