@@ -148,7 +148,7 @@ def header(
     ]
     if roles.left_out:
         lines.append("Left out:")
-        lines += [f"  {name}: {reason}." for name, reason in roles.left_out.items()]
+        lines += [f"  {name or 'a column without a name'}: {reason}." for name, reason in roles.left_out.items()]
     if notes:
         lines.append("Please look at:")
         lines += [f"  {note}" for note in notes]

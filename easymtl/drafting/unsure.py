@@ -1,8 +1,9 @@
 """What a draft guessed, and what was done that its reader would not expect: sentences for people."""
 
 from easymtl.drafting.facts import Fact
+from easymtl.drafting.kinds import Kind
 from easymtl.drafting.profile import Profile
-from easymtl.drafting.separators import is_printed_list
+from easymtl.drafting.separators import has_comma, is_printed_list
 from easymtl.drafting.split import Split
 from easymtl.drafting.understood import Understood
 from easymtl.errors import quoted
@@ -25,6 +26,13 @@ def draft_notes(profile: Profile, found: Understood, split: Split | None, files:
         notes.append(
             f"the texts of {quoted(printed, 6)} look like printed lists, ['a', 'b'], and each is taken for one value: "
             "write Parquet, or join the values of a list with |."
+        )
+    texts = [name for name, column in profile.columns.items() if column.kind is Kind.TEXT]
+    commas = [name for name in texts if profile.columns[name].separator in ("", ",") and has_comma(sample[name])]
+    if commas:
+        notes.append(
+            f"the texts of {quoted(commas, 6)} look like numbers with a comma in them, 3,7, and are read as texts or "
+            "lists: write 3.7 if it is a decimal comma, and 1234 for 1,234."
         )
     for block in found.features.blocks:
         notes.append(

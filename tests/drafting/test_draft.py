@@ -18,6 +18,7 @@ from easymtl.config.problems import ConfigError
 from easymtl.data.text_form import text_forms
 from easymtl.drafting import draft_config
 from easymtl.drafting.architectures import ARCHITECTURES
+from easymtl.drafting.facts import Fact
 from easymtl.errors import UserError
 from easymtl.protos.data_pb2 import DatasetConfig
 from easymtl.protos.feature_pb2 import FeatureConfig
@@ -398,6 +399,18 @@ def test_lists_that_pandas_has_printed_are_told():
     table = pa.table({"click": CLICK, "tags": tags, "city": [f"c{row % 5}" for row in range(ROWS)]})
     (note,) = [note for note in draft_config(table, ["click"]).notes if "printed" in note]
     assert note.startswith('the texts of "tags" look like printed lists')
+
+
+def test_a_spreadsheet_with_an_index_and_decimal_commas_is_told_of_them(tmp_path):
+    rows = [f"{row};{row % 7},{row % 10};{RANDOM.integers(18, 80)};{row % 2}" for row in range(ROWS)]
+    path = tmp_path / "shop.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join([";price;age;click", *rows, ""]).encode())
+    draft = draft_config(str(path), ["click"], evaluation=str(path))
+    (note,) = [note for note in draft.notes if "comma" in note]
+    assert note.startswith('the texts of "price" look like numbers with a comma') and not isinstance(note, Fact)
+    assert "a column without a name: nothing can read it" in draft.text
+    assert set(fields_of(draft)) == {"price", "age", "click"}
+    checked(draft, tmp_path)
 
 
 def test_a_draft_that_fails_writes_nothing(tmp_path):
