@@ -37,7 +37,6 @@ def find_parents(profile: Profile, labels: Sequence[Label]) -> dict[str, str]:
             if other.name != label.name
             and other.is_event
             and _needs(profile, other, label, own, happened[other.name])
-            and not happened[other.name].all()
             and (not label.is_event or own.sum() <= _RARER * happened[other.name].sum())
         ]
         if needed:

@@ -394,6 +394,17 @@ def test_all_notes_are_in_the_text():
     assert draft.notes and all(" ".join(note.split()) in text for note in draft.notes)
 
 
+def test_a_training_of_one_step_has_no_warm_up_and_a_short_one_is_not_stopped_early():
+    tiny = draft_config(pa.table({"click": [0, 1], "age": [20, 30]}), ["click"], divides=False).pipeline
+    rate = tiny.train_config.optimizer_config[0].adam_optimizer.learning_rate.cosine_decay_learning_rate
+    assert (rate.total_steps, rate.warmup_steps) == (1, 0)
+    users = RANDOM.integers(0, 1500, 4000)
+    one_pass = draft_config(pa.table({"click": users % 2, "user_id": users, "age": users % 60}), ["click"]).pipeline
+    assert one_pass.data_config.num_epochs == 1 and not one_pass.export_config.enable_early_stop
+    passes = draft_config(pa.table({"click": users % 2, "age": users % 60 // 7}), ["click"]).pipeline
+    assert passes.data_config.num_epochs == 8 and passes.export_config.enable_early_stop
+
+
 def test_lists_that_pandas_has_printed_are_told():
     tags = [f"['t{row % 3}', 't{row % 7}']" for row in range(ROWS)]
     table = pa.table({"click": CLICK, "tags": tags, "city": [f"c{row % 5}" for row in range(ROWS)]})
