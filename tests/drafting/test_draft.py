@@ -460,6 +460,15 @@ def test_each_architecture_takes_a_funnel(model, tmp_path):
     assert parents == {"click": "", "like": "" if has_relations else "click", "seconds": ""}
 
 
+def test_a_rate_that_needs_an_event_has_no_parent_in_its_tower(tmp_path):
+    click = CLICK.to_numpy()
+    share = np.where(click, RANDOM.random(ROWS), 0.0)
+    table = pa.table({"click": click, "share": share, "age": RANDOM.integers(18, 80, ROWS)})
+    draft = draft_config(table, ["click", "share"], divides=False)
+    assert 'never without "click"' in draft.text
+    assert [tower.parent for tower in view.task_towers(draft.pipeline)] == ["", ""]
+
+
 @pytest.mark.parametrize("model", ["esmm", "escm2"])
 def test_models_of_a_funnel_take_an_event_and_what_needs_it(model, tmp_path):
     pq.write_table(mixed_table(), tmp_path / "x.parquet")
