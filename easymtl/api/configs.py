@@ -44,7 +44,7 @@ def load(path: str | os.PathLike[str], overrides: Overrides = (), tasks: Sequenc
 
 @in_python(**_FLAGS)
 def init(
-    data: Data, labels: Sequence[str], evaluation: Data = None, overrides: Overrides = (), **choices: Any
+    data: Data, labels: str | Sequence[str], evaluation: Data = None, overrides: Overrides = (), **choices: Any
 ) -> Config:
     """Drafts a config for data: types, features, sizes, tasks and metrics, as `easymtl init` does.
 
@@ -54,7 +54,7 @@ def init(
 
     Args:
         data: a table or paths, with labels.
-        labels: columns that are to be predicted.
+        labels: the column that is to be predicted, or several.
         evaluation: rows to judge by, as `data`.
         overrides: of fields of the draft, as `load` takes them.
         choices: what else `easymtl.drafting.draft_config` takes, such as `model="mmoe"`, or
@@ -70,7 +70,9 @@ def init(
 
     given = {"train": data, "eval": evaluation}
     sources = {name: None if one is None else _source(one, name) for name, one in given.items()}
-    draft = draft_config(sources["train"], list(labels), evaluation=sources["eval"], **choices)
+    # pandas may call a column by a number.
+    names = [labels] if isinstance(labels, str) else [str(label) for label in labels]
+    draft = draft_config(sources["train"], names, evaluation=sources["eval"], **choices)
     rows = {name: one for name, one in sources.items() if isinstance(one, pa.Table)}
     if draft.tables:
         rows |= dict(zip(("train", "eval"), draft.tables))

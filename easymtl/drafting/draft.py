@@ -113,6 +113,8 @@ def draft_config(
     _require_labels(wanted, like, schema)
     table = open_table(source, columns, wanted)
     judged = open_table(evaluation, columns, wanted) if evaluation is not None else None
+    if judged is not None:
+        _require_alike(table, judged)
     named = {"user": user, "session": session, "time": time}
     _require_columns(table, {"--labels": wanted})
     _require_columns(table, {**{f"--{role}": [name] for role, name in named.items() if name}, "--ignore": list(ignore)})
@@ -221,6 +223,15 @@ def _require_columns(table: Table, named: dict[str, list[str]]) -> None:
                     f'{option}: there is no column "{name}".{did_you_mean(name, table.types)} '
                     f"The columns are {quoted(table.types)}."
                 )
+
+
+def _require_alike(table: Table, judged: Table) -> None:
+    """Checks that one config can read both."""
+    if table.form != judged.form:
+        raise UserError(
+            f"--eval: {judged.paths or 'the table'} is read as {judged.form}, and the training data are {table.form}: "
+            "one config reads both. Write them alike."
+        )
 
 
 def _ending(table: Table) -> str:

@@ -54,6 +54,14 @@ class Table:
         """Whether the files are CSV, so that all that is known of a column's type is how its values are spelled."""
         return self.data_config.input_type == DatasetConfig.CSVInput
 
+    @property
+    def form(self) -> str:
+        """Returns how rows are written, which a config declares once for all; tables are read as Parquet is."""
+        if not self.is_csv:
+            return "Parquet"
+        config = self.data_config
+        return f"CSV separated by {config.separator!r} {'with' if config.with_header else 'without'} a header"
+
     def batches(self, progress: Progress | None = None) -> Iterator[pa.RecordBatch]:
         """Yields all rows in order, with the columns of `types`.
 
@@ -175,7 +183,12 @@ def _open_csv(
     rows = _first_rows(text, separator, 50, is_cut)
     if not rows:
         raise UserError(f"{first.name}: the file is empty, there is nothing to draft from.")
-    has_header = not names and _is_header(rows, labels)
+    has_header = _is_header(rows, labels) if not names else list(names) == rows[0]
+    if names and not has_header and labels and set(labels) <= set(rows[0]):
+        raise UserError(
+            f"{first.name}: --columns names {quoted(names, 4)}, and the first line is a header with the labels: "
+            f"{quoted(rows[0], 4)}. Leave --columns out."
+        )
     columns = list(names or (rows[0] if has_header else []))
     if not columns:
         raise UserError(

@@ -21,6 +21,13 @@ def test_a_draft_is_for_the_tables_that_it_was_made_of(rows):
     assert "mmoe" in repr(config) and str(config) == config.text()
 
 
+def test_one_label_is_named_alone_and_by_the_number_that_pandas_gave_it(rows):
+    numbered = rows.rename(columns={"click": 7})
+    for data, labels in ((rows, "click"), (rows, ("click",)), (numbered, [7])):
+        config = easymtl.init(data, labels)
+        assert list(config.pipeline.data_config.label_fields) == ["7" if data is numbered else "click"]
+
+
 def test_overrides_have_the_last_word(rows):
     for overrides in ({"train_config.num_steps": 3, "model_dir": "x"}, ["train_config.num_steps=3", "model_dir=x"]):
         config = easymtl.init(rows, ["click"], overrides=overrides)

@@ -444,6 +444,23 @@ def test_columns_that_evaluation_rows_lack_are_left_out_and_labels_are_asked_for
         draft_config(table, ["click"], evaluation=table.drop_columns(["click"]))
 
 
+@pytest.mark.parametrize("other", ["semicolons.csv", "headless.csv", "x.parquet"])
+def test_evaluation_rows_are_written_as_training_rows_are(tmp_path, other):
+    table = pa.table({"click": CLICK, "age": RANDOM.integers(18, 80, ROWS)})
+    pq.write_table(table, tmp_path / "x.parquet")
+    pyarrow.csv.write_csv(table, tmp_path / "x.csv")
+    text = (tmp_path / "x.csv").read_text()
+    (tmp_path / "semicolons.csv").write_text(text.replace(",", ";"))
+    (tmp_path / "headless.csv").write_text(text.partition("\n")[2])
+    paths = [str(tmp_path / name) for name in ("x.csv", other)]
+    given = {"columns": ["click", "age"]} if "headless" in other else {}
+    for one, judged in (paths, paths[::-1]):
+        with pytest.raises(UserError, match=r"--eval: .* is read as .*, and the training data are .* Write them alike"):
+            draft_config(one, ["click"], evaluation=judged, **given)
+    assert draft_config(paths[0], ["click"], evaluation=paths[0]).pipeline.eval_input_path == paths[0]
+    assert draft_config(table, ["click"], evaluation=str(tmp_path / "x.parquet")).text
+
+
 @pytest.mark.parametrize("model", sorted(set(ARCHITECTURES) - {"esmm", "escm2"}))
 def test_each_architecture_takes_a_funnel(model, tmp_path):
     pq.write_table(mixed_table(), tmp_path / "x.parquet")

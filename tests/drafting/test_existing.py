@@ -51,6 +51,7 @@ def test_features_labels_and_training_are_kept_and_new_columns_added(first, tmp_
     assert list(new.model_config.feature_groups[0].feature_names) == names
     assert (new.train_input_path, new.model_dir) == (data["new"], "elsewhere")
     assert "new: quantiles" in draft.text
+    assert {field.input_name for field in new.data_config.input_fields} == {"click", *names}
     written = tmp_path / "second.config"
     written.write_text(draft.text)
     assert load_config(str(written)).notes == []

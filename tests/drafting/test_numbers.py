@@ -17,7 +17,7 @@ def counted(values):
         ([5, -7], "INT32"),
         ([1 - (1 << 31), (1 << 31) - 1], "INT32"),
         # The number that stands for missing ones has to fit, too.
-        ([-(1 << 31), 5], "INT64"),
+        (pa.array([-(1 << 31), 5], pa.int32()), "INT64"),
         ([5, 1 << 31], "INT64"),
         ([0.5], "DOUBLE"),
         (pa.array([0.5], pa.float32()), "FLOAT"),

@@ -54,6 +54,8 @@ def test_numbers_with_a_comma(texts, is_comma):
         ([f"{one}, {other}" for one in "xyz" for other in "xyz"], None),
         # Weights do not make tags differ.
         (["x:0.1|y:0.2", "y:0.3|x:0.4"] * 2, "|"),
+        (["a,b", "a,c", "b,c", "a,d"], None),
+        (["a|b", "a|c", "b|c", "a|d"], "|"),
         (["a|b", *["c"] * 30], None),
         (["a|b"], None),
     ],

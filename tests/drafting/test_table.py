@@ -5,6 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from easymtl.drafting import table as tables
 from easymtl.drafting.table import open_table, stem
 from easymtl.errors import UserError
 
@@ -32,6 +33,15 @@ def test_csv_without_a_header_needs_names(tmp_path):
     assert rows_of(table) == [{"click": "1", "age": "2"}, {"click": "3", "age": "4"}]
     with pytest.raises(UserError, match="2 columns, and 1 are named"):
         open_table(str(path), ["click"], ["click"])
+
+
+def test_columns_that_are_named_are_no_second_header(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("age,click\n20,1\n30,0\n")
+    table = open_table(str(path), ["age", "click"], ["click"])
+    assert table.data_config.with_header and len(rows_of(table)) == 2
+    with pytest.raises(UserError, match=r'--columns names "years", "click", and the first line is a header.* Leave'):
+        open_table(str(path), ["years", "click"], ["click"])
 
 
 def test_a_misspelt_label_is_answered_with_the_nearest_column(tmp_path):
@@ -72,6 +82,20 @@ def test_rows_of_several_lines_do_not_hide_the_separator(tmp_path, place):
     path = tmp_path / "x.csv"
     path.write_text("\n".join(["user;click", *rows]) + "\n")
     assert list(open_table(str(path), None, ["click"]).types) == ["user", "click"]
+
+
+def test_a_row_that_the_look_at_the_first_ones_cuts_does_not_count(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "_HEAD_BYTES", 35)
+    path = tmp_path / "x.csv"
+    path.write_text("user;age;click\n" + "u1;20;1\n" * 50)
+    table = open_table(str(path), None, ["click"])
+    assert list(table.types) == ["user", "age", "click"] and len(rows_of(table)) == 50
+
+
+def test_a_separator_stands_as_often_in_each_row(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("x,y;click\n1,2,3;1\n4,5;0\n")
+    assert list(open_table(str(path), None, ["click"]).types) == ["x,y", "click"]
 
 
 def test_texts_may_be_longer_than_the_reader_of_python_allows_by_itself(tmp_path):
