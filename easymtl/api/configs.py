@@ -13,6 +13,7 @@ from easymtl.config import Config, parse_config
 from easymtl.config.config import read_text
 from easymtl.config.edits import overrides_of_values
 from easymtl.data.memory import SCHEME
+from easymtl.data.table_digest import table_digest
 from easymtl.data.tables import hold_table
 
 _ALIKE = ("labels", "model", "preset", "out", "schema", "like", "user", "session", "time", "ignore", "columns")
@@ -43,7 +44,7 @@ def load(path: str | os.PathLike[str], overrides: Overrides = (), tasks: Sequenc
 
 @in_python(**_FLAGS)
 def init(
-    data: Data, labels: Sequence[str], evaluation: Data = None, overrides: Overrides = (), **choices: Any
+    data: Data, labels: str | Sequence[str], evaluation: Data = None, overrides: Overrides = (), **choices: Any
 ) -> Config:
     """Drafts a config for data: types, features, sizes, tasks and metrics, as `easymtl init` does.
 
@@ -53,7 +54,7 @@ def init(
 
     Args:
         data: a table or paths, with labels.
-        labels: columns that are to be predicted.
+        labels: the column that is to be predicted, or several.
         evaluation: rows to judge by, as `data`.
         overrides: of fields of the draft, as `load` takes them.
         choices: what else `easymtl.drafting.draft_config` takes, such as `model="mmoe"`, or
@@ -69,7 +70,9 @@ def init(
 
     given = {"train": data, "eval": evaluation}
     sources = {name: None if one is None else _source(one, name) for name, one in given.items()}
-    draft = draft_config(sources["train"], list(labels), evaluation=sources["eval"], **choices)
+    # pandas may call a column by a number.
+    names = [labels] if isinstance(labels, str) else [str(label) for label in labels]
+    draft = draft_config(sources["train"], names, evaluation=sources["eval"], **choices)
     rows = {name: one for name, one in sources.items() if isinstance(one, pa.Table)}
     if draft.tables:
         rows |= dict(zip(("train", "eval"), draft.tables))
@@ -79,7 +82,8 @@ def init(
     config = parse_config(draft.text, "the drafted config", [*in_memory, *overrides])
     config.notes.extend(without_flags(str(note), _FLAGS) for note in draft.notes)
     if draft.tables:
-        return DraftedConfig(**vars(config), **rows, source=sources["train"])
+        source = sources["train"]
+        return DraftedConfig(**vars(config), **rows, source=source, digest=table_digest(source))
     return config
 
 

@@ -179,12 +179,14 @@ class MultiTaskRanker(BaseEstimator):
 
 def _labelled(y: Any, names: list[str] | None) -> Any:
     """Returns labels as a table."""
-    if is_table(y) and not isinstance(y, (pa.Array, pa.ChunkedArray, pd.Series)):
-        return y
     if isinstance(y, Mapping):
         return pd.DataFrame(dict(y))
-    if isinstance(y, pd.Series) and y.name is not None:
+    # A Series of pandas or polars, which has Arrow's interface as a table has; polars names each, if by nothing.
+    is_series = hasattr(y, "to_frame")
+    if is_series and y.name not in (None, ""):
         return y.to_frame(str(y.name))
+    if is_table(y) and not is_series and not isinstance(y, (pa.Array, pa.ChunkedArray)):
+        return y
     values = np.asarray(y)
     values = values[:, None] if values.ndim == 1 else values
     if names is None or values.ndim != 2 or values.shape[1] != len(names):

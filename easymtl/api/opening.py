@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from easymtl.api.overwriting import CONFIG_NAME
 from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.config import Config, load_config
 from easymtl.data.memory import HeldTable
@@ -13,8 +14,6 @@ from easymtl.reporting.phases import begin
 
 if TYPE_CHECKING:
     from easymtl.api.model import Model
-
-_CONFIG_NAME = "pipeline.config"
 
 
 def open(folder: str | os.PathLike[str], checkpoint: str | int = "latest") -> "Model":
@@ -34,14 +33,14 @@ def open(folder: str | os.PathLike[str], checkpoint: str | int = "latest") -> "M
         10
     """
     path = Path(folder)
-    if (path / _CONFIG_NAME).is_file():
-        config = load_config(str(path / _CONFIG_NAME)).with_paths(model_dir=str(path))
+    if (path / CONFIG_NAME).is_file():
+        config = load_config(str(path / CONFIG_NAME)).with_paths(model_dir=str(path))
         return open_checkpoint(config, str(checkpoint))
     if not path.is_dir():
         raise UserError(f"{path}: there is no such folder. Name a model_dir or an export.")
     if not any(path.glob("saved_model.pb")) and not any(path.glob("*/saved_model.pb")):
         raise UserError(
-            f"{path}: neither a model_dir, which has a {_CONFIG_NAME}, nor an export, which has a saved_model.pb."
+            f"{path}: neither a model_dir, which has a {CONFIG_NAME}, nor an export, which has a saved_model.pb."
         )
     if checkpoint != "latest":
         raise UserError(f"{path}: an export has one state of the weights. Leave checkpoint out, or open the model_dir.")
@@ -54,7 +53,7 @@ def _open_export(path: Path) -> "Model":
     from easymtl.serving.saved_model_scorer import newest_export
 
     export = newest_export(path)
-    config_file = export / "assets.extra" / _CONFIG_NAME
+    config_file = export / "assets.extra" / CONFIG_NAME
     if not config_file.is_file():
         raise UserError(f"{export}: there is no {config_file.name} in its assets.extra, by which rows are read.")
     return Model.of_export(load_config(str(config_file)), export)

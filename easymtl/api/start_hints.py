@@ -7,6 +7,7 @@ from google.protobuf import text_format
 
 from easymtl.api.data_notes import scale_notes
 from easymtl.api.first_rows import first_rows
+from easymtl.api.overwriting import CONFIG_NAME
 from easymtl.config import Config, view
 from easymtl.config.changes import Change, changes
 from easymtl.config.config import read_text
@@ -15,7 +16,6 @@ from easymtl.errors import UserError
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.protos.train_pb2 import TrainConfig
 
-_STORED = "pipeline.config"
 _SHOWN = 5
 _OF_DATA_AND_LENGTH = (
     "train_input_path",
@@ -45,7 +45,7 @@ def _scales(config: Config) -> list[str]:
 
 def changed_config(config: Config) -> Iterator[str]:
     """Yields what differs between a config and the one that its model_dir was trained with so far."""
-    path = Path(config.pipeline.model_dir) / _STORED
+    path = Path(config.pipeline.model_dir) / CONFIG_NAME
     if not path.is_file() or not has_checkpoint(config.pipeline):
         return
     before, now = Pipeline(), Pipeline()

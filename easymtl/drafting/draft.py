@@ -12,27 +12,20 @@ from easymtl.config.validate import validate
 from easymtl.convert.layout import config_text
 from easymtl.drafting.architectures import require_architecture, require_fitting
 from easymtl.drafting.existing import Existing, read_existing
-from easymtl.drafting.facts import Fact
-from easymtl.drafting.features import Features, draft_features
-from easymtl.drafting.funnel import find_parents
-from easymtl.drafting.labels import Label, find_labels
 from easymtl.drafting.models import draft_model
 from easymtl.drafting.pipeline import Locations, draft_pipeline, header
-from easymtl.drafting.plan import Plan, tower_names
 from easymtl.drafting.profile import Profile, read_profile
-from easymtl.drafting.roles import Roles, find_roles, has_groups
-from easymtl.drafting.schema import Schema, apply_schema, read_schema
-from easymtl.drafting.seen import seen_shares
-from easymtl.drafting.separators import is_printed_list
+from easymtl.drafting.roles import Roles
+from easymtl.drafting.schema import read_schema
 from easymtl.drafting.sizes import Sizes, sizes_of
 from easymtl.drafting.split import Split, choose_split, require_free, split_table, write_split
 from easymtl.drafting.table import Progress, Table, open_table, stem
+from easymtl.drafting.understood import Understood, understand
+from easymtl.drafting.unsure import draft_notes
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.protos.pipeline_pb2 import Pipeline
 
 _MODEL = "mmoe"
-_RARE = 50
-_MANY_IDS = 1000
 
 
 @dataclass(frozen=True)
@@ -120,6 +113,8 @@ def draft_config(
     _require_labels(wanted, like, schema)
     table = open_table(source, columns, wanted)
     judged = open_table(evaluation, columns, wanted) if evaluation is not None else None
+    if judged is not None:
+        _require_alike(table, judged)
     named = {"user": user, "session": session, "time": time}
     _require_columns(table, {"--labels": wanted})
     _require_columns(table, {**{f"--{role}": [name] for role, name in named.items() if name}, "--ignore": list(ignore)})
@@ -127,13 +122,12 @@ def draft_config(
     parts = _parts(table, path, replaces) if table.paths and judged is None else None
 
     profile = read_profile(table, wanted, progress)
-    found = _understand(profile, wanted, judged, told, existing, named, ignore, width)
+    found = understand(profile, wanted, judged, told, existing, named, ignore, width)
     require_fitting(model or _MODEL, found.plan(profile, sizes_of(preset, profile.num_rows)))
     # What is written comes last: a draft that fails leaves nothing behind.
     is_divided = judged is None and divides
     split, num_rows, tables = _divide(table, profile, found.roles, parts, is_divided, replaces, progress)
-    has_rare_ids = _has_rare_ids(found.features, profile)
-    sizes = sizes_of(preset, num_rows, has_rare_ids, bool(found.features.blocks))
+    sizes = sizes_of(preset, num_rows, found.has_rare_ids(profile), bool(found.features.blocks))
     places = Locations(
         train=str(parts[0]) if parts else table.paths,
         evaluation=str(parts[1]) if parts else (judged.paths if judged else ""),
@@ -170,46 +164,6 @@ def _divide(
     return (split, tables[0].num_rows, tables) if tables else (None, profile.num_rows, ())
 
 
-@dataclass(frozen=True)
-class _Understood:
-    """What columns are and what is made of them."""
-
-    labels: list[Label]
-    parents: dict[str, str]
-    roles: Roles
-    features: Features
-
-    def plan(self, profile: Profile, sizes: Sizes) -> Plan:
-        keys = [name for name in (self.roles.user, self.roles.session) if name]
-        groups = [name for name in keys if has_groups(profile.columns[name])]
-        towers = tower_names(self.labels)
-        return Plan(self.features, self.labels, self.parents, self.roles, sizes, groups, towers)
-
-
-def _understand(
-    profile: Profile,
-    wanted: list[str],
-    judged: Table | None,
-    told: Schema | None,
-    existing: Existing | None,
-    named: dict[str, str | None],
-    ignore: Sequence[str],
-    width: int,
-) -> _Understood:
-    if told:
-        apply_schema(told, profile, named)
-    labels = find_labels(profile, wanted)
-    roles = find_roles(profile, labels, named, ignore)
-    if told:
-        told.leave_out(profile, roles, wanted)
-    seen = _seen(profile, judged, roles, wanted) if judged is not None else None
-    rest = existing.rest(profile, roles) if existing else set()
-    features = draft_features(profile, {*wanted, *rest}, roles, width, seen, existing is not None)
-    if told:
-        told.refine(features)
-    return _Understood(labels, find_parents(profile, labels), roles, features)
-
-
 def _parts(table: Table, path: Path, replaces: bool) -> tuple[Path, Path]:
     """Returns where the parts of divided rows go, which is free."""
     train, evaluation = (path.with_suffix(f".{part}{_ending(table)}") for part in ("train", "eval"))
@@ -218,20 +172,9 @@ def _parts(table: Table, path: Path, replaces: bool) -> tuple[Path, Path]:
     return train, evaluation
 
 
-def _seen(profile: Profile, judged: Table, roles: Roles, labels: Sequence[str]) -> dict[str, float]:
-    """Returns which ids evaluation rows share with training rows; columns that they lack are left out."""
-    missing = [name for name in profile.columns if name not in judged.types]
-    lacking = [name for name in missing if name in labels]
-    if lacking:
-        raise UserError(f"--eval: there is no column {quoted(lacking)} in it, which is to be learnt.")
-    for name in missing:
-        roles.left_out.setdefault(name, "not in the evaluation data")
-    return seen_shares(profile, judged, [name for name in _id_columns(profile) if name not in missing])
-
-
 def _finish(
     profile: Profile,
-    found: _Understood,
+    found: Understood,
     sizes: Sizes,
     places: Locations,
     model_name: str,
@@ -246,7 +189,7 @@ def _finish(
     comments |= {f"model_config.{at}": text for at, text in plan.comments.items()}
     if existing is not None:
         pipeline, comments = existing.joined(pipeline, comments)
-    notes = _notes(profile, found, split, files)
+    notes = draft_notes(profile, found, split, files)
     text = config_text(pipeline, header(profile, found.labels, sizes, places, notes, found.roles), comments)
     return Draft(text, tuple(notes), _checked(text, path, bool(places.train)), files, path)
 
@@ -261,33 +204,6 @@ def _checked(text: str, path: str, has_paths: bool) -> Pipeline:
     if problems:
         raise ConfigError(path, problems)
     return pipeline
-
-
-def _notes(profile: Profile, found: _Understood, split: Split | None, files: tuple[str, ...]) -> list[str]:
-    notes = [note for label in found.labels for note in label.notes] + found.roles.notes
-    notes += [note for draft in found.features.drafts.values() for note in draft.notes]
-    sample = profile.sample
-    printed = [name for name in sample.column_names if is_printed_list(sample[name])]
-    if printed:
-        notes.append(
-            f"the texts of {quoted(printed, 6)} look like printed lists, ['a', 'b'], and each is taken for one value: "
-            "write Parquet, or join the values of a list with |."
-        )
-    for block in found.features.blocks:
-        notes.append(
-            f"the histories {quoted(block.histories, 6)} are read step by step, the first steps of long ones: the "
-            "newest have to stand first."
-        )
-    if found.parents:
-        needs = ", ".join(f'"{name}" of "{parent}"' for name, parent in found.parents.items())
-        notes.append(
-            f"never without another label: {needs}. Where that is by chance, remove parent and relations from the "
-            "towers; what they mean is told in docs/guides/funnels.md."
-        )
-    if split is not None:
-        kept = f"{split.reason} is kept to judge by{f', {files[1]}' if files else ''}"
-        notes.append(Fact(f"the rows were divided: {kept}."))
-    return notes
 
 
 def _require_labels(wanted: Sequence[str], like: str | None, schema: str | None) -> None:
@@ -309,15 +225,14 @@ def _require_columns(table: Table, named: dict[str, list[str]]) -> None:
                 )
 
 
+def _require_alike(table: Table, judged: Table) -> None:
+    """Checks that one config can read both."""
+    if table.form != judged.form:
+        raise UserError(
+            f"--eval: {judged.paths or 'the table'} is read as {judged.form}, and the training data are {table.form}: "
+            "one config reads both. Write them alike."
+        )
+
+
 def _ending(table: Table) -> str:
     return ".csv" if table.is_csv else ".parquet"
-
-
-def _id_columns(profile: Profile) -> list[str]:
-    return [name for name, column in profile.columns.items() if not column.is_list and column.num_distinct > _RARE]
-
-
-def _has_rare_ids(features: Features, profile: Profile) -> bool:
-    """Returns whether a feature has many ids with few rows each."""
-    columns = [profile.columns[name] for name, draft in features.drafts.items() if draft.num_ids > _MANY_IDS]
-    return any(not column.is_list and column.num_values < _RARE * column.num_distinct for column in columns)

@@ -18,7 +18,6 @@ from easymtl.errors import UserError
 _SEEN = 0.2
 _FEWEST_ROWS_OF_ID = 2.0
 _MANY_IDS = 200
-_WORDS = '; its words can be learnt by a TagFeature with separator: " "'
 
 
 @dataclass

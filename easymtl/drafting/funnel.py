@@ -15,8 +15,7 @@ def find_parents(profile: Profile, labels: Sequence[Label]) -> dict[str, str]:
     """Returns the nearest event that each label needs, by the label.
 
     A label needs an event where it is never above 0 without it, more often than by chance, and is rarer; a value may be
-    as frequent. All rows are
-    asked where labels are numbers, those of the sample where they are texts.
+    as frequent. All rows are asked where labels are numbers, those of the sample where they are texts.
 
     Args:
         profile: of the data, with the rows where one label happened and another did not.
@@ -38,7 +37,6 @@ def find_parents(profile: Profile, labels: Sequence[Label]) -> dict[str, str]:
             if other.name != label.name
             and other.is_event
             and _needs(profile, other, label, own, happened[other.name])
-            and not happened[other.name].all()
             and (not label.is_event or own.sum() <= _RARER * happened[other.name].sum())
         ]
         if needed:

@@ -15,6 +15,7 @@ from easymtl.drafting.kinds import Kind
 from easymtl.drafting.labels import shown_share
 from easymtl.drafting.numbers import boundaries
 from easymtl.drafting.profile import Profile
+from easymtl.drafting.roles import rows_per
 from easymtl.drafting.separators import SEPARATORS
 from easymtl.protos.feature_pb2 import FeatureConfig
 
@@ -86,19 +87,15 @@ def find_blocks(
 
 def _without_rare(profile: Profile, about: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
     """Returns histories with what they are about, and why others are left out."""
-    rare = {name for name, key in about.items() if _rows_per(profile.columns[key]) < _FEWEST_ROWS_OF_KEY}
+    rare = {name for name, key in about.items() if rows_per(profile.columns[key]) < _FEWEST_ROWS_OF_KEY}
     frequent = {profile.lengths.get(name) for name in about.keys() - rare}
     reasons = {
-        name: f'of "{about[name]}", whose values have {_rows_per(profile.columns[about[name]]):.1f} rows each: too few '
+        name: f'of "{about[name]}", whose values have {rows_per(profile.columns[about[name]]):.1f} rows each: too few '
         "to compare steps with; other columns tell of the same steps"
         for name in about
         if name in rare and profile.lengths.get(name) in frequent
     }
     return {name: key for name, key in about.items() if name not in reasons}, reasons
-
-
-def _rows_per(column: ColumnProfile) -> float:
-    return column.num_values / max(column.num_distinct, 1)
 
 
 def _block_name(members: Sequence[str]) -> str:

@@ -1,5 +1,6 @@
 """The whole message of a draft: paths, training, data, features, and what is exported."""
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -147,7 +148,7 @@ def header(
     ]
     if roles.left_out:
         lines.append("Left out:")
-        lines += [f"  {name}: {reason}." for name, reason in roles.left_out.items()]
+        lines += [f"  {name or 'a column without a name'}: {reason}." for name, reason in roles.left_out.items()]
     if notes:
         lines.append("Please look at:")
         lines += [f"  {note}" for note in notes]
@@ -155,7 +156,5 @@ def header(
 
 
 def _wrapped(line: str) -> list[str]:
-    import textwrap
-
     indent = "  " if line.startswith("  ") else ""
     return textwrap.wrap(" ".join(line.split()), _WIDTH, initial_indent=indent, subsequent_indent=indent + "  ")

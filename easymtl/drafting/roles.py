@@ -58,6 +58,8 @@ def find_roles(
     for name, column in profile.columns.items():
         if name in ignore:
             roles.left_out[name] = "left out by --ignore"
+        elif not name:
+            roles.left_out[name] = "nothing can read it, as an index that pandas wrote; name it, if it tells something"
         elif name not in taken:
             _find_role(column, roles)
     for name, column in profile.columns.items():

@@ -53,6 +53,17 @@ def is_printed_list(values: pa.Array | pa.ChunkedArray) -> bool:
     return bool(pc.all(pc.match_substring_regex(texts, r"(?s)^\[.*\]$")).as_py())
 
 
+def has_comma(values: pa.Array | pa.ChunkedArray) -> bool:
+    """Returns whether texts `[n]`, or lists `[n]` of their parts, are numbers of which some have a comma, `3,7`."""
+    texts = values.drop_null()
+    if pa.types.is_list(texts.type) and pa.types.is_string(texts.type.value_type):
+        texts = pc.binary_join(texts, ",")
+    if not pa.types.is_string(texts.type) or not len(texts):
+        return False
+    is_number = pc.all(pc.match_substring_regex(texts, r"^[+-]?[0-9]+(,[0-9]+)?$")).as_py()
+    return bool(is_number and pc.any(pc.match_substring(texts, ",")).as_py())
+
+
 def split_texts(values: pa.Array, separator: str) -> pa.Array:
     """Returns the parts of texts `[n]` as lists; a missing text is a missing list, and empty parts stay."""
     return pc.split_pattern(values, separator)

@@ -1,7 +1,7 @@
 """What is drafted from: files of Parquet or CSV, or a table in memory, read once from front to back."""
 
-import csv
 import io
+import itertools
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -53,6 +53,14 @@ class Table:
     def is_csv(self) -> bool:
         """Whether the files are CSV, so that all that is known of a column's type is how its values are spelled."""
         return self.data_config.input_type == DatasetConfig.CSVInput
+
+    @property
+    def form(self) -> str:
+        """Returns how rows are written, which a config declares once for all; tables are read as Parquet is."""
+        if not self.is_csv:
+            return "Parquet"
+        config = self.data_config
+        return f"CSV separated by {config.separator!r} {'with' if config.with_header else 'without'} a header"
 
     def batches(self, progress: Progress | None = None) -> Iterator[pa.RecordBatch]:
         """Yields all rows in order, with the columns of `types`.
@@ -170,14 +178,17 @@ def _open_csv(
     begin = head(first, _HEAD_BYTES)
     if b"\0" in begin[:4096]:
         raise UserError(f"{first.name}: this is no text, and no Parquet file. Draft from Parquet or CSV files.")
-    text = begin.decode("utf-8-sig", "replace")
-    separator = _separator(text)
-    rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator) if row][:50]
-    if len(rows) > 1 and len(begin) == _HEAD_BYTES:
-        rows = rows[:-1]
+    text, is_cut = begin.decode("utf-8-sig", "replace"), len(begin) == _HEAD_BYTES
+    separator = _separator(text, is_cut)
+    rows = _first_rows(text, separator, 50, is_cut)
     if not rows:
         raise UserError(f"{first.name}: the file is empty, there is nothing to draft from.")
-    has_header = not names and _is_header(rows, labels)
+    has_header = _is_header(rows, labels) if not names else list(names) == rows[0]
+    if names and not has_header and labels and set(labels) <= set(rows[0]):
+        raise UserError(
+            f"{first.name}: --columns names {quoted(names, 4)}, and the first line is a header with the labels: "
+            f"{quoted(rows[0], 4)}. Leave --columns out."
+        )
     columns = list(names or (rows[0] if has_header else []))
     if not columns:
         raise UserError(
@@ -201,16 +212,22 @@ def _open_csv(
     return Table(paths, types, config, size, folders if has_header else [], files)
 
 
-def _separator(text: str) -> str:
-    """Returns the character that cuts the first lines into the most columns, the same number in each."""
-    lines = text.split("\n")[:20]
-    lines = lines[:-1] if len(lines) > 1 else lines
+def _separator(text: str, is_cut: bool) -> str:
+    """Returns the character that cuts the first rows into the most columns, the same number in each."""
     best, most = ",", 1
     for separator in _SEPARATORS:
-        widths = {len(row) for row in csv.reader(lines, delimiter=separator) if row}
+        widths = {len(row) for row in _first_rows(text, separator, 20, is_cut)}
         if len(widths) == 1 and min(widths) > most:
             best, most = separator, min(widths)
     return best
+
+
+def _first_rows(text: str, separator: str, most: int, is_cut: bool) -> list[list[str]]:
+    """Returns the first rows of a text that are not empty; the last one of a text that was cut may end too early."""
+    # Whatever ends the lines: Windows, Unix, or a carriage return alone.
+    lines = io.StringIO(text, newline=None).readlines()
+    rows = list(itertools.islice(filter(None, Dialect(separator).reader(lines)), most + 1))
+    return rows[:-1] if len(rows) > most or (is_cut and len(rows) > 1) else rows
 
 
 def _is_header(rows: list[list[str]], labels: Sequence[str]) -> bool:

@@ -12,6 +12,8 @@ import pyarrow.compute as pc
 MOST_COUNTED = 50_000
 """Different values that are counted one by one."""
 _SMALLEST_KEPT = 4096
+_EXACT = 2.0**53
+"""Below it decimals tell all whole numbers apart."""
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 _BASE = np.uint64(0x100000001B3)
@@ -78,12 +80,17 @@ class Tally:
 
 
 def hashes(values: pa.Array) -> np.ndarray:
-    """Returns hashes of 64 bits `[n]` of texts, whole numbers, decimals, or true and false."""
+    """Returns hashes of 64 bits `[n]` of texts, whole numbers, decimals, or true and false.
+
+    A whole number has one, however it is held: ids with a missing one among them are written as decimals by pandas.
+    """
     if pa.types.is_string(values.type):
         keys = _of_texts(values)
     elif pa.types.is_floating(values.type):
-        # -0.0 is 0.0.
-        keys = (values.to_numpy(zero_copy_only=False).astype(np.float64) + 0.0).view(np.uint64)
+        numbers = np.array(values.to_numpy(zero_copy_only=False), np.float64)
+        is_whole = (numbers == np.floor(numbers)) & (np.abs(numbers) < _EXACT)
+        keys = numbers.view(np.uint64)
+        keys[is_whole] = numbers[is_whole].astype(np.int64).view(np.uint64)
     else:
         keys = values.cast(pa.int64()).to_numpy(zero_copy_only=False).view(np.uint64)
     return _mixed(keys)

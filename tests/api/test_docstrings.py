@@ -6,7 +6,7 @@ import inspect
 import pytest
 
 import easymtl
-from tests.api.shop import shop_rows, write_shop
+from tests.api.shop import shop_rows
 
 NAMES = [name for name in easymtl.__all__ if name not in ("StopTraining", "UserError", "Evaluation", "init")]
 """Errors are raised, an `Evaluation` is in the example of `Model.evaluate`, and `init` has tests of its own."""
@@ -15,14 +15,9 @@ WITHOUT = {"fit", "predict_proba", "predict", "score", "get_params", "set_params
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory):
-    """Returns the names that examples use, in a folder with the config and its data."""
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("shop")
-        patch.chdir(folder)
-        write_shop(folder)
-        run = easymtl.train("shop.config", verbose=False)
-        yield {"easymtl": easymtl, "rows": shop_rows(), "run": run, "model": run.model}
+def shop(run_of_files):
+    """Returns the names that examples use, in the folder with the config and its data."""
+    return {"easymtl": easymtl, "rows": shop_rows(), "run": run_of_files, "model": run_of_files.model}
 
 
 def examples():

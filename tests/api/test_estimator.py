@@ -3,12 +3,15 @@
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 
 import easymtl
+from easymtl.api.estimator import _labelled
+from easymtl.data.tables import hold_table
 from tests.api.shop import shop_rows
 
 pytestmark = pytest.mark.usefixtures("op_by_op")
@@ -43,6 +46,27 @@ def test_parameters_are_fields_of_the_config():
     assert FEW["train_config.num_steps"] == 2
     with pytest.raises(ValueError, match="Invalid parameter 'num_steps'"):
         ranker.set_params(num_steps=3)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [1, 0],
+        np.array([[1], [0]]),
+        pa.array([1, 0]),
+        {"click": [1, 0]},
+        pd.Series([1, 0]),
+        pd.Series([1, 0], name="click", index=[7, 3]),
+        pl.Series([1, 0]),
+        pl.Series("click", [1, 0]),
+        pl.DataFrame({"click": [1, 0]}),
+        pd.DataFrame({"click": [1, 0]}),
+        pa.table({"click": [1, 0]}),
+    ],
+    ids=lambda labels: f"{type(labels).__module__}.{type(labels).__name__}",
+)
+def test_labels_of_one_task_are_given_in_many_ways(labels):
+    assert hold_table(_labelled(labels, ["click"]), "y").table.to_pydict() == {"click": [1, 0]}
 
 
 @pytest.mark.slow

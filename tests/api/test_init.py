@@ -1,5 +1,7 @@
 """Configs that are drafted for tables in memory."""
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 import easymtl
@@ -17,6 +19,13 @@ def test_a_draft_is_for_the_tables_that_it_was_made_of(rows):
     assert (pipeline.train_input_path, pipeline.eval_input_path) == ("memory://train", "memory://eval")
     assert list(pipeline.data_config.label_fields) == ["click", "buy"]
     assert "mmoe" in repr(config) and str(config) == config.text()
+
+
+def test_one_label_is_named_alone_and_by_the_number_that_pandas_gave_it(rows):
+    numbered = rows.rename(columns={"click": 7})
+    for data, labels in ((rows, "click"), (rows, ("click",)), (numbered, [7])):
+        config = easymtl.init(data, labels)
+        assert list(config.pipeline.data_config.label_fields) == ["7" if data is numbered else "click"]
 
 
 def test_overrides_have_the_last_word(rows):
@@ -64,6 +73,31 @@ def test_each_table_is_taken_for_what_it_is(rows):
     assert config.completed({"train": other, "eval": None}) == {"train": other, "eval": config.eval}
     assert config.completed({"train": rows, "eval": other}) == {"train": rows, "eval": other}
     assert config.completed({"train": "x.csv", "eval": None})["train"] == "x.csv"
+
+
+def test_a_table_is_known_by_its_values_also_where_they_are_nan(rows):
+    """Taken for another table it would be trained on with the rows that it is judged by."""
+    import polars as pl
+
+    rows = pl.from_pandas(rows).with_columns(rate=pl.Series([float("nan"), 0.25] * (len(rows) // 2)))
+    config = easymtl.init(rows, ["click"])
+    further = rows.with_columns(unread=pl.lit(1))
+    for given in (rows, rows.clone(), further, further.to_arrow().combine_chunks()):
+        assert config.completed({"train": given, "eval": None})["train"] is config.train
+    for other in (rows.with_columns(rate=pl.col("rate") * 2), rows.drop("rate"), rows.reverse()):
+        assert config.completed({"train": other, "eval": None})["train"] is other
+    strange = rows.to_pandas().assign(unread=[object(), *["a"] * (len(rows) - 1)])
+    assert config.completed({"train": strange, "eval": None})["eval"] is config.eval
+
+
+def test_a_table_that_was_changed_since_is_another_one(rows):
+    ages = np.arange(200.0)
+    table = pa.table({"age": pa.array(ages), "click": pa.array(np.arange(200) % 2)})
+    config = easymtl.init(table, ["click"])
+    assert config.completed({"train": table, "eval": None})["train"] is config.train
+    ages[3] = 7
+    assert table["age"][3].as_py() == 7, "no copy was made of the numbers"
+    assert config.completed({"train": table, "eval": None})["train"] is table
 
 
 def test_by_time_the_last_rows_are_kept(rows):

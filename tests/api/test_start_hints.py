@@ -43,6 +43,9 @@ def test_large_numbers_are_told_with_what_to_write():
     (text,) = scales(TEMPERATURES)
     low, high = np.quantile(TEMPERATURES, [0.01, 0.99])
     assert f"Give it min_val: {low:.4g} max_val: {high:.4g}, or boundaries" in text
+    # No logarithm of what may be negative.
+    (text,) = scales(np.append(AMOUNTS[1:], -50.0))
+    assert "log1p" not in text and "Give it min_val: " in text
 
 
 def test_a_few_huge_ones_among_small_ones_are_told():

@@ -7,12 +7,12 @@ import pyarrow.parquet as pq
 import pytest
 from scipy.special import expit
 
-from easymtl.api.exporting import newest_export
 from easymtl.checkpoints.calibrations import FILE
 from easymtl.checkpoints.restore import find_checkpoint, load_ranker
 from easymtl.errors import UserError
 from easymtl.scoring.calibration_fits import fit_isotonic, fit_line
 from easymtl.serving.export import export
+from easymtl.serving.saved_model_scorer import newest_export
 from tests.errors.project import Project
 from tests.training.small_runs import CONFIG, write_rows
 

@@ -241,6 +241,13 @@ def test_other_values_have_another_fingerprint(change):
     assert describe_changes(before, after) == '1 changed ("train")'
 
 
+def test_a_digest_is_of_all_rows():
+    numbers = np.arange(200_000)
+    later = numbers.copy()
+    later[-1] = 7
+    assert table_digest(pa.table({"a": numbers})) != table_digest(pa.table({"a": later}))
+
+
 def test_a_digest_does_not_confuse_where_values_end():
     tables = [
         pa.table({"a": ["ab", "c"]}),

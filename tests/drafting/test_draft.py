@@ -18,6 +18,7 @@ from easymtl.config.problems import ConfigError
 from easymtl.data.text_form import text_forms
 from easymtl.drafting import draft_config
 from easymtl.drafting.architectures import ARCHITECTURES
+from easymtl.drafting.facts import Fact
 from easymtl.errors import UserError
 from easymtl.protos.data_pb2 import DatasetConfig
 from easymtl.protos.feature_pb2 import FeatureConfig
@@ -393,11 +394,34 @@ def test_all_notes_are_in_the_text():
     assert draft.notes and all(" ".join(note.split()) in text for note in draft.notes)
 
 
+def test_a_training_of_one_step_has_no_warm_up_and_a_short_one_is_not_stopped_early():
+    tiny = draft_config(pa.table({"click": [0, 1], "age": [20, 30]}), ["click"], divides=False).pipeline
+    rate = tiny.train_config.optimizer_config[0].adam_optimizer.learning_rate.cosine_decay_learning_rate
+    assert (rate.total_steps, rate.warmup_steps) == (1, 0)
+    users = RANDOM.integers(0, 1500, 4000)
+    one_pass = draft_config(pa.table({"click": users % 2, "user_id": users, "age": users % 60}), ["click"]).pipeline
+    assert one_pass.data_config.num_epochs == 1 and not one_pass.export_config.enable_early_stop
+    passes = draft_config(pa.table({"click": users % 2, "age": users % 60 // 7}), ["click"]).pipeline
+    assert passes.data_config.num_epochs == 8 and passes.export_config.enable_early_stop
+
+
 def test_lists_that_pandas_has_printed_are_told():
     tags = [f"['t{row % 3}', 't{row % 7}']" for row in range(ROWS)]
     table = pa.table({"click": CLICK, "tags": tags, "city": [f"c{row % 5}" for row in range(ROWS)]})
     (note,) = [note for note in draft_config(table, ["click"]).notes if "printed" in note]
     assert note.startswith('the texts of "tags" look like printed lists')
+
+
+def test_a_spreadsheet_with_an_index_and_decimal_commas_is_told_of_them(tmp_path):
+    rows = [f"{row};{row % 7},{row % 10};{RANDOM.integers(18, 80)};{row % 2}" for row in range(ROWS)]
+    path = tmp_path / "shop.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join([";price;age;click", *rows, ""]).encode())
+    draft = draft_config(str(path), ["click"], evaluation=str(path))
+    (note,) = [note for note in draft.notes if "comma" in note]
+    assert note.startswith('the texts of "price" look like numbers with a comma') and not isinstance(note, Fact)
+    assert "a column without a name: nothing can read it" in draft.text
+    assert set(fields_of(draft)) == {"price", "age", "click"}
+    checked(draft, tmp_path)
 
 
 def test_a_draft_that_fails_writes_nothing(tmp_path):
@@ -420,6 +444,23 @@ def test_columns_that_evaluation_rows_lack_are_left_out_and_labels_are_asked_for
         draft_config(table, ["click"], evaluation=table.drop_columns(["click"]))
 
 
+@pytest.mark.parametrize("other", ["semicolons.csv", "headless.csv", "x.parquet"])
+def test_evaluation_rows_are_written_as_training_rows_are(tmp_path, other):
+    table = pa.table({"click": CLICK, "age": RANDOM.integers(18, 80, ROWS)})
+    pq.write_table(table, tmp_path / "x.parquet")
+    pyarrow.csv.write_csv(table, tmp_path / "x.csv")
+    text = (tmp_path / "x.csv").read_text()
+    (tmp_path / "semicolons.csv").write_text(text.replace(",", ";"))
+    (tmp_path / "headless.csv").write_text(text.partition("\n")[2])
+    paths = [str(tmp_path / name) for name in ("x.csv", other)]
+    given = {"columns": ["click", "age"]} if "headless" in other else {}
+    for one, judged in (paths, paths[::-1]):
+        with pytest.raises(UserError, match=r"--eval: .* is read as .*, and the training data are .* Write them alike"):
+            draft_config(one, ["click"], evaluation=judged, **given)
+    assert draft_config(paths[0], ["click"], evaluation=paths[0]).pipeline.eval_input_path == paths[0]
+    assert draft_config(table, ["click"], evaluation=str(tmp_path / "x.parquet")).text
+
+
 @pytest.mark.parametrize("model", sorted(set(ARCHITECTURES) - {"esmm", "escm2"}))
 def test_each_architecture_takes_a_funnel(model, tmp_path):
     pq.write_table(mixed_table(), tmp_path / "x.parquet")
@@ -434,6 +475,15 @@ def test_each_architecture_takes_a_funnel(model, tmp_path):
     # Seconds with a long tail are learnt in logs, which a product of chance and value cannot be.
     parents = {tower.tower_name: tower.parent for tower in towers}
     assert parents == {"click": "", "like": "" if has_relations else "click", "seconds": ""}
+
+
+def test_a_rate_that_needs_an_event_has_no_parent_in_its_tower(tmp_path):
+    click = CLICK.to_numpy()
+    share = np.where(click, RANDOM.random(ROWS), 0.0)
+    table = pa.table({"click": click, "share": share, "age": RANDOM.integers(18, 80, ROWS)})
+    draft = draft_config(table, ["click", "share"], divides=False)
+    assert 'never without "click"' in draft.text
+    assert [tower.parent for tower in view.task_towers(draft.pipeline)] == ["", ""]
 
 
 @pytest.mark.parametrize("model", ["esmm", "escm2"])

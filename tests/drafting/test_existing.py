@@ -20,7 +20,17 @@ def first(tmp_path):
         "city": RANDOM.choice(["a", "b", "c"], ROWS),
     }
     paths = {}
-    for name, more in (("old", {}), ("new", {"price": RANDOM.random(ROWS), "user_id": RANDOM.integers(0, 40, ROWS)})):
+    for name, more in (
+        ("old", {}),
+        (
+            "new",
+            {
+                "price": RANDOM.random(ROWS),
+                "user_id": RANDOM.integers(0, 40, ROWS),
+                "request_id": RANDOM.integers(0, 90, ROWS),
+            },
+        ),
+    ):
         paths[name] = str(tmp_path / f"{name}.parquet")
         pq.write_table(pa.table({**columns, **more}), paths[name])
     path = tmp_path / "first.config"
@@ -41,9 +51,18 @@ def test_features_labels_and_training_are_kept_and_new_columns_added(first, tmp_
     assert list(new.model_config.feature_groups[0].feature_names) == names
     assert (new.train_input_path, new.model_dir) == (data["new"], "elsewhere")
     assert "new: quantiles" in draft.text
+    assert {field.input_name for field in new.data_config.input_fields} == {"click", *names}
     written = tmp_path / "second.config"
     written.write_text(draft.text)
     assert load_config(str(written)).notes == []
+
+
+def test_what_the_config_reads_is_not_left_out_whatever_the_new_rows_hold(first, tmp_path):
+    path, data = first
+    rows = pq.read_table(data["new"]).drop_columns(["city"]).append_column("city", pa.array(["a"] * ROWS))
+    draft = draft_config(rows.append_column("same", pa.array(["x"] * ROWS)), [], evaluation=rows, like=path)
+    assert "same: the same in every row" in draft.text and "city: the same" not in draft.text
+    assert "city" in draft.pipeline.model_config.feature_groups[0].feature_names
 
 
 def test_labels_are_those_of_the_config(first):

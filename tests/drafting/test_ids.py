@@ -5,6 +5,7 @@ import pytest
 from easymtl.drafting.ids import draft_id, is_id, num_buckets, table_width
 from easymtl.drafting.profile import read_profile
 from easymtl.drafting.table import open_table
+from easymtl.protos.data_pb2 import DatasetConfig
 
 RANDOM = np.random.default_rng(0)
 ROWS = 4000
@@ -52,6 +53,19 @@ def test_few_values_share_a_row(count):
 
 def test_wider_tables_for_more_values():
     assert (table_width(100, 8), table_width(101, 8)) == (8, 16)
+
+
+@pytest.mark.parametrize(
+    ("step", "num_buckets", "kind"), [(1, 1000, "INT32"), (10, 0, "INT32"), (1 << 24, 0, "INT64"), (-1, 0, "INT32")]
+)
+def test_whole_ids_are_rows_of_a_table_where_they_are_dense(step, num_buckets, kind):
+    draft = draft_id(column_of("shop_id", pa.array(np.arange(1000) * step))[0], 8)
+    (feature,) = draft.features
+    assert feature.num_buckets == num_buckets and bool(feature.hash_bucket_size) == (not num_buckets)
+    assert DatasetConfig.FieldType.Name(draft.field.input_type) == kind
+    if num_buckets:
+        gap = draft_id(column_of("shop_id", pa.array([None, *range(1000)]))[0], 8)
+        assert DatasetConfig.FieldType.Name(gap.field.input_type) == "STRING" and "missing" in gap.reason
 
 
 def test_few_texts_are_a_vocabulary_whose_first_word_takes_the_rest():

@@ -66,6 +66,11 @@ def test_a_long_tail_is_skewed_and_a_normal_value_is_not():
     assert not label_of(pa.array(RANDOM.lognormal(4, 1.5, 5000) - 50)).is_skewed
 
 
+def test_the_deviation_is_that_of_all_rows():
+    values = np.concatenate([np.zeros(900), RANDOM.normal(50, 3, 100)])
+    assert label_of(pa.array(values)).deviation == pytest.approx(values.std())
+
+
 @pytest.mark.parametrize(
     ("values", "problem"),
     [
@@ -118,6 +123,15 @@ def test_one_row_against_it_makes_labels_independent():
     assert parents_of(click=pa.array(click), like=pa.array(like)) == {"like": "click"}
     like[-1] = 1
     assert parents_of(click=pa.array(click), like=pa.array(like)) == {}
+
+
+def test_nearly_equal_labels_and_what_always_happens_are_needed_by_none():
+    click = np.array([1] * 200 + [0] * 200)
+    like = click.copy()
+    like[0] = 0
+    assert parents_of(click=pa.array(click), like=pa.array(like)) == {}
+    always, like = np.array([2] + [1] * (ROWS - 1)), click
+    assert parents_of(always=pa.array(always), like=pa.array(like)) == {}
 
 
 def test_equal_labels_do_not_need_each_other():

@@ -1,11 +1,36 @@
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from easymtl.drafting.numbers import boundaries
+from easymtl.drafting.numbers import boundaries, number_type
+from easymtl.drafting.profile import read_profile
+from easymtl.drafting.table import open_table
 
 
 def counted(values):
     return np.unique(np.asarray(values, float), return_counts=True)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([5, -7], "INT32"),
+        ([1 - (1 << 31), (1 << 31) - 1], "INT32"),
+        # The number that stands for missing ones has to fit, too.
+        (pa.array([-(1 << 31), 5], pa.int32()), "INT64"),
+        ([5, 1 << 31], "INT64"),
+        ([0.5], "DOUBLE"),
+        (pa.array([0.5], pa.float32()), "FLOAT"),
+        ([True], "INT32"),
+        (pa.array([5], pa.time64("us")), "INT64"),
+    ],
+    ids=str,
+)
+def test_types_that_hold_all_numbers(values, kind):
+    values = values if isinstance(values, pa.Array) else pa.array(values)
+    values = values.cast(pa.int32()) if kind == "INT32" and values.type == pa.int64() else values
+    column = read_profile(open_table(pa.table({"n": values}), None, []), []).columns["n"]
+    assert number_type(column) == kind
 
 
 def test_few_values_get_a_bucket_each():

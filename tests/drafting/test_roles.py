@@ -29,6 +29,11 @@ def test_what_is_no_user(name):
     assert not names.is_user(name)
 
 
+def test_a_column_without_a_name_is_left_out_aloud():
+    roles = roles_of(**{"": pa.array(RANDOM.normal(size=ROWS)), "age": pa.array(RANDOM.integers(0, 90, ROWS))})
+    assert "an index that pandas wrote" in roles.left_out[""]
+
+
 def test_requests_are_no_feature():
     roles = roles_of(request_id=pa.array(RANDOM.integers(0, 300, ROWS)))
     assert roles.session == "request_id" and "requests" in roles.left_out["request_id"]

@@ -67,6 +67,18 @@ def test_a_draft_goes_by_the_schema(schema):
     assert "more: not in the schema" in draft.text and "buy: a target by the schema" in draft.text
 
 
+@pytest.mark.parametrize(("high", "is_taken"), [(999, True), (0, False), (10_000_000, False)])
+def test_ids_of_a_schema_have_a_row_each_where_that_is_a_table(tmp_path, high, is_taken):
+    path = tmp_path / "schema.pbtxt"
+    path.write_text(SCHEMA.replace("max: 999", f"max: {high}"))
+    (user,) = [
+        feature
+        for feature in draft_config(table(), ["click"], schema=str(path)).pipeline.feature_config.features
+        if feature.input_names[0] == "user"
+    ]
+    assert (user.num_buckets == high + 1) == is_taken
+
+
 def test_targets_are_the_labels_when_nobody_names_others(schema):
     draft = draft_config(table(), [], schema=schema)
     assert list(draft.pipeline.data_config.label_fields) == ["click", "buy"]

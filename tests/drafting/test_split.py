@@ -4,9 +4,10 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
+from easymtl.drafting import table as tables
 from easymtl.drafting.profile import read_profile
 from easymtl.drafting.roles import Roles
-from easymtl.drafting.split import choose_split, require_free, write_split
+from easymtl.drafting.split import choose_split, require_free, split_table, write_split
 from easymtl.drafting.table import open_table
 from easymtl.errors import UserError
 
@@ -59,6 +60,36 @@ def test_else_a_tenth_of_the_rows(data, tmp_path):
     assert evaluation.num_rows == pytest.approx(ROWS / 10, rel=0.2)
     whole = sorted(map(str, pq.read_table(data).to_pylist()))
     assert sorted(map(str, train.to_pylist() + evaluation.to_pylist())) == whole
+
+
+@pytest.mark.parametrize("roles", [Roles(), Roles(user="user_id"), Roles(time="when")], ids=["rows", "users", "time"])
+def test_batches_do_not_matter(data, tmp_path, monkeypatch, roles):
+    split, *whole = divided(data, roles, tmp_path)
+    for path in tmp_path.glob("*.parquet"):
+        path.unlink()
+    monkeypatch.setattr(tables, "_BATCH_ROWS", 130)
+    assert [split, *whole] == [*divided(data, roles, tmp_path)]
+    held = open_table(pq.read_table(data), None, [])
+    assert [part.to_pylist() for part in split_table(held, split)] == [part.to_pylist() for part in whole]
+
+
+def test_the_first_moment_that_is_judged_by_is_the_border(tmp_path):
+    days = pa.array(sorted([1, 2, 3, 4, 5] * 20), pa.date32())
+    path = tmp_path / "data.parquet"
+    pq.write_table(pa.table({"day": days, "click": [0, 1] * 50}), path)
+    table = open_table(str(path), None, [])
+    split = choose_split(read_profile(table, []), Roles(time="day"))
+    train, evaluation = split_table(open_table(pq.read_table(path), None, []), split)
+    assert (split.border, train.num_rows, evaluation.num_rows) == (5, 80, 20)
+    few = pa.table({"day": pa.array([1] * 95 + [2] * 5, pa.date32())})
+    assert choose_split(read_profile(open_table(few, None, []), []), Roles(time="day")).border == 2
+
+
+@pytest.mark.parametrize(("num_users", "column"), [(400, "user"), (700, "")])
+def test_users_with_one_row_each_are_no_groups(num_users, column):
+    users = pa.table({"user": np.arange(1000) % num_users})
+    profile = read_profile(open_table(users, None, []), [])
+    assert choose_split(profile, Roles(user="user")).column == column
 
 
 def test_csv_stays_csv_with_its_quotes(data, tmp_path):

@@ -1,9 +1,11 @@
+import csv
 import gzip
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from easymtl.drafting import table as tables
 from easymtl.drafting.table import open_table, stem
 from easymtl.errors import UserError
 
@@ -33,6 +35,15 @@ def test_csv_without_a_header_needs_names(tmp_path):
         open_table(str(path), ["click"], ["click"])
 
 
+def test_columns_that_are_named_are_no_second_header(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("age,click\n20,1\n30,0\n")
+    table = open_table(str(path), ["age", "click"], ["click"])
+    assert table.data_config.with_header and len(rows_of(table)) == 2
+    with pytest.raises(UserError, match=r'--columns names "years", "click", and the first line is a header.* Leave'):
+        open_table(str(path), ["years", "click"], ["click"])
+
+
 def test_a_misspelt_label_is_answered_with_the_nearest_column(tmp_path):
     path = tmp_path / "x.csv"
     path.write_text("user,clicks\nu1,b\n")
@@ -47,6 +58,55 @@ def test_gzip_and_quotes_are_read(tmp_path):
         {"name": "a,b", "click": "1"},
         {"name": "c\nd", "click": "0"},
     ]
+
+
+@pytest.mark.parametrize("line_end", ["\r\n", "\r", "\n"], ids=["windows", "old mac", "unix"])
+@pytest.mark.parametrize("begin", [b"", b"\xef\xbb\xbf"], ids=["plain", "BOM"])
+def test_csv_of_a_spreadsheet_is_read(tmp_path, line_end, begin):
+    path = tmp_path / "x.csv"
+    rows = ['"user id";note;click', '"u1";"a; b";1', '"u""2";;0', ""]
+    path.write_bytes(begin + line_end.join(rows).encode())
+    table = open_table(str(path), None, ["click"])
+    assert table.data_config.separator == ";" and list(table.types) == ["user id", "note", "click"]
+    found = [{**row, "note": row["note"] or ""} for row in rows_of(table)]
+    assert found == [
+        {"user id": "u1", "note": "a; b", "click": "1"},
+        {"user id": 'u"2', "note": "", "click": "0"},
+    ]
+
+
+@pytest.mark.parametrize("place", [2, 17, 18, 19, 20])
+def test_rows_of_several_lines_do_not_hide_the_separator(tmp_path, place):
+    rows = [f"u{number};1" for number in range(40)]
+    rows[place] = '"two\nlines";1'
+    path = tmp_path / "x.csv"
+    path.write_text("\n".join(["user;click", *rows]) + "\n")
+    assert list(open_table(str(path), None, ["click"]).types) == ["user", "click"]
+
+
+def test_a_row_that_the_look_at_the_first_ones_cuts_does_not_count(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "_HEAD_BYTES", 35)
+    path = tmp_path / "x.csv"
+    path.write_text("user;age;click\n" + "u1;20;1\n" * 50)
+    table = open_table(str(path), None, ["click"])
+    assert list(table.types) == ["user", "age", "click"] and len(rows_of(table)) == 50
+
+
+def test_a_separator_stands_as_often_in_each_row(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("x,y;click\n1,2,3;1\n4,5;0\n")
+    assert list(open_table(str(path), None, ["click"]).types) == ["x,y", "click"]
+
+
+def test_texts_may_be_longer_than_the_reader_of_python_allows_by_itself(tmp_path):
+    limit = csv.field_size_limit(1 << 17)
+    try:
+        path = tmp_path / "x.csv"
+        path.write_text(f'note,click\n"{"x" * 200_000}",1\n' + "a,0\n" * 20_000)
+        table = open_table(str(path), None, ["click"])
+        assert list(table.types) == ["note", "click"] and len(rows_of(table)) == 20_001
+    finally:
+        csv.field_size_limit(limit)
 
 
 def test_names_of_folders_are_columns(tmp_path):

@@ -44,3 +44,7 @@ def test_a_hash_depends_on_the_value_alone():
     sliced = pa.array(["x", "abc", "", "def"])[1:]
     assert hashes(sliced).tolist() == [int(hashes(pa.array([text]))[0]) for text in ("abc", "", "def")]
     assert hashes(pa.array([0.0])) == hashes(pa.array([-0.0]))
+    whole = [0, 7, -3, 1 << 52]
+    assert hashes(pa.array(whole, pa.float64())).tolist() == hashes(pa.array(whole)).tolist()
+    others = [0.5, 7.5, 1e300, float("inf"), float("nan")]
+    assert len({*hashes(pa.array(others)).tolist(), *hashes(pa.array(whole)).tolist()}) == 9

@@ -108,7 +108,7 @@ def test_what_verify_has_found(printed):
 
 
 def test_what_an_export_is(printed, monkeypatch):
-    from easymtl.api.exporting import print_export
+    from easymtl.reporting.exports import print_export
 
     done = SimpleNamespace(
         path=Path(PATH),
@@ -128,7 +128,7 @@ def test_what_an_export_is(printed, monkeypatch):
         sizes=None,
         precision=None,
     )
-    monkeypatch.setattr("easymtl.api.exporting.narrowing_lines", lambda done: {})
+    monkeypatch.setattr("easymtl.reporting.exports.narrowing_lines", lambda done: {})
     lines = printed(lambda terminal: print_export(done, terminal), PATH, f"probs_{TOWERS[2]}", "33", "more")
     assert "all in assets.extra/signatures.json" in " ".join(" ".join(lines).split())
     assert len(lines) < 40

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from easymtl.api.exporting import exports_of, print_delta
+from easymtl.api.exporting import exports_of
 from easymtl.checkpoints.restore import find_checkpoint
 from easymtl.errors import UserError
+from easymtl.reporting.exports import print_delta
 from easymtl.serving import delta_rows, parity, saved_model
 from easymtl.serving.delta_export import export_since
 from easymtl.serving.delta_folders import Delta

@@ -16,10 +16,10 @@ import pytest
 import tensorflow as tf
 from rich.console import Console
 
-from easymtl.api.exporting import print_export
 from easymtl.checkpoints.restore import load_ranker
 from easymtl.errors import UserError
 from easymtl.features.encoder import Encoder
+from easymtl.reporting.exports import print_export
 from easymtl.scoring.evaluation import evaluate
 from easymtl.scoring.predictions import predict
 from easymtl.scoring.scorer import RankerScorer
