@@ -12,7 +12,7 @@ from easymtl.checkpoints.folder import Checkpoint, CheckpointFolder
 from easymtl.checkpoints.meaning import meaning_of, optimizers_of, require_same_meaning, require_same_optimizers
 from easymtl.checkpoints.publishing import reason, sweep, write_text
 from easymtl.checkpoints.restore import CONFIG_NAME
-from easymtl.checkpoints.same_data import DataIdentity, evaluation_files
+from easymtl.checkpoints.same_data import DataIdentity, marks_of
 from easymtl.checkpoints.saved_averages import STATE
 from easymtl.checkpoints.weights import Weights
 from easymtl.config import Config, view
@@ -106,7 +106,7 @@ class Trainer:
         self._cursor: Cursor | None = None
         listener(events.Phase("reading", "the marks of the data files"))
         self._data = DataIdentity.of(self.pipeline)
-        self._evaluation_files = evaluation_files(self.pipeline)
+        self._evaluation_files = marks_of(self.pipeline, view.eval_input(self.pipeline))
         self._data_step = 0
         self._metrics: Mapping[str, float] = {}
         self._evaluated_step: int | None = None

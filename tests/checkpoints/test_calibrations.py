@@ -8,7 +8,9 @@ import pytest
 from scipy.special import expit
 
 from easymtl.api.exporting import newest_export
+from easymtl.checkpoints import calibrations
 from easymtl.checkpoints.calibrations import FILE
+from easymtl.checkpoints.integrity import sealed
 from easymtl.checkpoints.restore import find_checkpoint, load_ranker
 from easymtl.errors import UserError
 from easymtl.scoring.calibration_fits import fit_isotonic, fit_line
@@ -116,6 +118,71 @@ def test_it_is_fitted_on_probabilities_of_all_rows_with_negatives_counted_so(ins
     np.testing.assert_allclose(found["probs_ctr"], np.interp(found["logits_ctr"], *points), atol=1e-5)
     mean = np.average(found["click"], weights=weights)
     assert np.average(found["probs_ctr"], weights=weights) == pytest.approx(mean, rel=0.05)
+
+
+@pytest.fixture
+def fits(monkeypatch):
+    """Counts how often curves are fitted."""
+    found = []
+    fit = calibrations.fit_curves
+    monkeypatch.setattr(calibrations, "fit_curves", lambda *args: found.append(args) or fit(*args))
+    return found
+
+
+def curves_of(project):
+    pipeline = pipeline_of(project)
+    return load_ranker(pipeline, find_checkpoint(pipeline)).curves
+
+
+def test_what_was_fitted_for_something_else_is_not_taken(inside, fits):
+    expected = curves_of(inside)
+    path = calibration_file(inside)
+    document = json.loads(path.read_text())
+    assert set(document["for"]) == {"weights", "averages", "data", "files", "rows", "labels", "negatives", "methods"}
+    fits.clear()
+    for number, name in enumerate(document["for"], 1):
+        other = {key: value for key, value in document.items() if key != "checksum"}
+        other["for"] = {**other["for"], name: "another"}
+        other["curves"] = {**other["curves"], "cvr": {"slope": 7.0, "intercept": 0.0}}
+        path.write_text(json.dumps(sealed(other)))
+        assert curves_of(inside) == expected, f"it was for other {name}"
+        assert len(fits) == number
+    curves_of(inside)
+    assert len(fits) == number, "what is fitted is kept"
+
+
+def test_other_rows_under_the_same_path_are_fitted_anew_and_rows_that_are_gone_are_not_missed(inside, fits):
+    before = curves_of(inside)
+    rows = inside.folder / "eval.csv"
+    text = rows.read_text()
+    try:
+        write_rows(rows, 600, seed=3)
+        changed = curves_of(inside)
+        assert changed != before, "the rows are others"
+        fits.clear()
+        rows.unlink()
+        assert curves_of(inside) == changed and not fits, "a checkpoint that was brought elsewhere needs no data"
+    finally:
+        rows.write_text(text)
+    assert curves_of(inside) == before
+
+
+def test_rows_without_a_label_do_not_count_and_no_more_than_num_examples(inside):
+    lines = (inside.folder / "eval.csv").read_text().splitlines()
+    (inside.folder / "first.csv").write_text("\n".join(lines[:300]) + "\n")
+    # Where there was a click, and nobody knows whether it was bought, nothing is known of buying.
+    further = ["1," + line[line.index(",", 2) :] for line in lines[300:]]
+    (inside.folder / "further.csv").write_text("\n".join([*lines[:300], *further]) + "\n")
+    found = {}
+    for name, limit in (("first.csv", 0), ("further.csv", 0), ("further.csv", 300)):
+        pipeline = pipeline_of(inside)
+        pipeline.eval_config.calibration_input_path = name
+        pipeline.eval_config.num_examples = limit
+        found[name, limit] = load_ranker(pipeline, find_checkpoint(pipeline)).curves
+    of_all, of_first = (list(found[name, 0]["cvr"].document().values()) for name in ("further.csv", "first.csv"))
+    assert of_all == pytest.approx(of_first, rel=1e-6), "batches are others, and with them the last digit of a score"
+    assert found["further.csv", 0]["ctr"] != found["first.csv", 0]["ctr"]
+    assert found["further.csv", 300] == found["first.csv", 0]
 
 
 @pytest.mark.slow
