@@ -22,6 +22,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from easymtl.config import names
+from easymtl.scoring.bootstrap import drawn_rows
 from easymtl.tasks.metrics import METRICS, Metric, MetricInputs, UndefinedMetric
 
 Value = Callable[[np.ndarray | None], float]
@@ -128,15 +129,6 @@ def kind_of(metric: Metric) -> str:
 def is_error(metric: Metric) -> bool:
     """Returns whether less of what `value_of` returns is better."""
     return kind_of(metric) == CALIBRATION or names.METRICS[kind_of(metric)].is_error
-
-
-def drawn_rows(inputs: MetricInputs, counts: np.ndarray) -> MetricInputs:
-    """Returns the rows that were drawn, each with its weight as often as it was."""
-    rows = counts > 0
-    weights = counts[rows] if inputs.weights is None else counts[rows] * inputs.weights[rows]
-    groups = None if inputs.groups is None else inputs.groups[rows]
-    labels, predictions = inputs.labels[rows], inputs.predictions[rows]
-    return MetricInputs(labels, predictions, weights.astype(np.float64), groups, inputs.parameters)
 
 
 def _resampled(

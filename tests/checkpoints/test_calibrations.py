@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import tensorflow as tf
 from scipy.special import expit
 
 from easymtl.api.exporting import newest_export
@@ -13,7 +14,9 @@ from easymtl.checkpoints.calibrations import FILE
 from easymtl.checkpoints.integrity import sealed
 from easymtl.checkpoints.restore import find_checkpoint, load_ranker
 from easymtl.errors import UserError
+from easymtl.scoring.calibrating import fit_curves
 from easymtl.scoring.calibration_fits import fit_isotonic, fit_line
+from easymtl.scoring.scorer import RankerScorer
 from easymtl.serving.export import export
 from tests.errors.project import Project
 from tests.training.small_runs import CONFIG, write_rows
@@ -185,6 +188,19 @@ def test_rows_without_a_label_do_not_count_and_no_more_than_num_examples(inside)
     assert found["further.csv", 300] == found["first.csv", 0]
 
 
+def test_final_scores_read_what_is_calibrated_and_scores_that_are_no_numbers_are_refused(inside):
+    pipeline = pipeline_of(inside)
+    pipeline.export_config.final_score.add(name="twice", expression="2 * probs_cvr")
+    ranker = load_ranker(pipeline, find_checkpoint(pipeline))
+    found = ranker.predictions({name: tf.constant([[0.5], [-1.0]]) for name in ("ctr", "cvr")})
+    np.testing.assert_allclose(found["twice"], 2 * found["probs_cvr"], rtol=1e-6)
+    assert not np.allclose(found["probs_cvr"], expit(found["logits_cvr"]), atol=1e-3)
+    ranker.curves = {}
+    ranker.dense_variables[-1].assign(ranker.dense_variables[-1] * np.nan)
+    with pytest.raises(UserError, match=r'tower "c.r" on eval.csv: 600 of the scores are NaN or infinite'):
+        fit_curves(pipeline, ranker.tasks, RankerScorer(ranker, tf.float32), "eval.csv")
+
+
 @pytest.mark.slow
 def test_an_export_scores_as_its_checkpoint(inside, score_here):
     pipeline = pipeline_of(inside)
@@ -217,5 +233,9 @@ def test_rows_that_do_not_determine_it_are_refused(inside):
     outcome = inside.run(f"{EVAL} --set eval_config.calibration_input_path=none.csv")
     assert outcome.code == 2
     assert 'tower "ctr" on none.csv: all 600 rows with a label are of one kind' in outcome.message
+    (inside.folder / "few.csv").write_text("\n".join(lines[:60]) + "\n")
+    outcome = inside.run(f"{EVAL} --set eval_config.calibration_input_path=few.csv")
+    assert outcome.code == 2
+    assert 'tower "ctr" on few.csv: the 60 rows give ISOTONIC a single level' in outcome.message
     outcome = inside.run(f"{EVAL} --set eval_input_path= --input eval.csv")
     assert outcome.code == 2 and "set eval_config.calibration_input_path or eval_input_path" in outcome.message
