@@ -127,6 +127,8 @@ def test_weights_of_rows_multiply():
     (task,) = tasks_of(f"{CLICK} metrics_set {{ calibration {{ }} weighted: true }} {space}")
     evaluation = Evaluation([task])
     evaluation.add({"probs_click": np.array([0.5, 0.5])}, {"click": np.array([1.0, 0.0], np.float32)})
+    counts = evaluation.thresholds()["click"]
+    assert (counts.true_positives[0], counts.false_positives[0]) == (1, pytest.approx(10)), "curves count so, too"
     found = evaluation.result()
     assert found["calibration_click"] == pytest.approx(0.5 / (1 / 11))
     assert found["weighted_calibration_click"] == pytest.approx(0.5 / (3 / 13))
