@@ -1,7 +1,8 @@
 """The `post_calibration` of a checkpoint: fitted when it is asked for first, and kept in its folder.
 
 `calibration.json` says what it was fitted for: the weights, the data, and of each tower what decides. Where one of
-these is another, it is fitted anew.
+these is another, it is fitted anew. Data that are no longer there, as where a model was brought to another machine, are
+taken to be what they were.
 """
 
 import contextlib
@@ -14,6 +15,7 @@ import tensorflow as tf
 from easymtl.checkpoints.folder import Checkpoint
 from easymtl.checkpoints.integrity import is_as_sealed, sealed
 from easymtl.checkpoints.publishing import write_text
+from easymtl.checkpoints.same_data import marks_of
 from easymtl.config import view
 from easymtl.errors import UserError
 from easymtl.protos.pipeline_pb2 import Pipeline
@@ -27,6 +29,7 @@ from easymtl.tasks.sampling import rate_of_metrics
 from easymtl.tasks.task import Task
 
 FILE = "calibration.json"
+_FILES = "files"
 Begin = Callable[[str, str], None]
 """Is told what begins and may take a while: a verb, and what it is done to."""
 Method = PostCalibration.Method
@@ -66,12 +69,16 @@ def calibrate(
 
 
 def _purpose(pipeline: Pipeline, ranker: Ranker, state: Mapping[str, Any], paths: str) -> dict[str, Any]:
-    """Returns what curves are fitted for."""
+    """Returns what curves are fitted for; the marks of files are None where they cannot be read."""
     towers = [task.tower for task in ranker.tasks]
+    files: list[list[Any]] | None = None
+    with contextlib.suppress(UserError):
+        files = marks_of(pipeline, paths)
     return {
         "weights": state.get("files", {}),
         "averages": [optimizer.use_moving_average for optimizer in pipeline.train_config.optimizer_config],
         "data": paths,
+        _FILES: files,
         "rows": pipeline.eval_config.num_examples,
         "labels": {task.name: [task.label, task.tower.parent] for task in ranker.tasks},
         "negatives": {one.tower_name: [one.negative_sampling_rate, rate_of_metrics(one)] for one in towers},
@@ -96,7 +103,9 @@ def _kept(checkpoint: Checkpoint, tasks: Sequence[Task], purpose: Mapping[str, A
         document = json.loads(path.read_text(encoding="utf-8"))
         if not is_as_sealed(document):
             raise ValueError("its content has changed")
-        if document["for"] != purpose:
+        fitted_for = document["for"]
+        known = {name: value for name, value in purpose.items() if name != _FILES or value is not None}
+        if any(fitted_for.get(name) != value for name, value in known.items()):
             return None
         curves = document["curves"]
         return {task.name: read_curve(task.tower.post_calibration.method, curves[task.name]) for task in tasks}

@@ -37,9 +37,7 @@ class DataIdentity:
         Raises:
             UserError: a file is gone or cannot be read.
         """
-        paths = view.train_input(pipeline)
-        files = expand(paths) if paths else []
-        return cls(tuple(fingerprint(files, input_fields(pipeline.data_config))), _order(pipeline))
+        return cls(tuple(_marks(pipeline, view.train_input(pipeline))), _order(pipeline))
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> "DataIdentity":
@@ -51,15 +49,13 @@ class DataIdentity:
         return {"files": [list(asdict(mark).values()) for mark in self.files], "order": dict(self.order)}
 
 
-def evaluation_files(pipeline: Pipeline) -> list[list[Any]]:
-    """Returns what tells the evaluation data of a config from others, as JSON can hold it.
+def marks_of(pipeline: Pipeline, paths: str) -> list[list[Any]]:
+    """Returns what tells the data in `paths` from others, as JSON can hold it; nothing where there are none.
 
     Raises:
         UserError: a file is gone or cannot be read.
     """
-    paths = view.eval_input(pipeline)
-    files = expand(paths) if paths else []
-    return [list(asdict(mark).values()) for mark in fingerprint(files, input_fields(pipeline.data_config))]
+    return [list(asdict(mark).values()) for mark in _marks(pipeline, paths)]
 
 
 def require_same_files(here: DataIdentity, there: DataIdentity, checkpoint: Checkpoint, num_steps: int) -> None:
@@ -101,6 +97,11 @@ def changed_order(here: DataIdentity, there: DataIdentity, cursor: Cursor) -> st
         "where: some rows of this pass are read twice, others not at all. Set it back to go on exactly, or begin the "
         "data anew with --new_data."
     )
+
+
+def _marks(pipeline: Pipeline, paths: str) -> list[FileMark]:
+    files = expand(paths) if paths else []
+    return fingerprint(files, input_fields(pipeline.data_config))
 
 
 def _order(pipeline: Pipeline) -> dict[str, str]:

@@ -8,6 +8,7 @@ import tensorflow as tf
 from easymtl.layers.activation import Activation, Dice, PReLU, make_activation, normalize_and_activate
 from easymtl.layers.context import Build, Call
 from easymtl.layers.dense import DNN, Dense, Dropout, dropout_rate
+from easymtl.layers.gate_weights import GateNames, numbered_experts
 from easymtl.layers.norm import BatchNorm
 from easymtl.protos.layer_pb2 import DNN as DNNConfig
 
@@ -107,8 +108,7 @@ class Gate(tf.Module):
         num_inputs: int,
         num_expert: int,
         hidden: DNNConfig | None = None,
-        of: str = "",
-        experts: Sequence[str] = (),
+        told_as: GateNames | None = None,
     ):
         """Makes the layers.
 
@@ -118,12 +118,10 @@ class Gate(tf.Module):
             num_inputs: width of what the gate reads.
             num_expert: number of experts.
             hidden: hidden layers.
-            of: whose gate it is, as people are told; default: its name.
-            experts: their names, as people are told; default: `expert_0`, `expert_1`, ...
+            told_as: what people are told; default: its name, and `expert_0`, `expert_1`, ...
         """
         super().__init__()
-        self.of = of or name
-        self.experts = tuple(experts) or tuple(f"expert_{index}" for index in range(num_expert))
+        self.told_as = told_as or GateNames(name, numbered_experts(num_expert))
         self.hidden = DNN(build, f"{name}/hidden", num_inputs, hidden) if hidden else None
         width = self.hidden.width if self.hidden else num_inputs
         self.dense = Dense(build, f"{name}/dnn", width, num_expert)
@@ -133,7 +131,7 @@ class Gate(tf.Module):
         if self.hidden:
             x = self.hidden(x, call)
         weights = tf.nn.softmax(tf.cast(self.dense(x, call), tf.float32))
-        call.add_gate(self.of, self.experts, weights)
+        call.add_gate(*self.told_as, weights)
         return weights
 
 

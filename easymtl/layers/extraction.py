@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from easymtl.layers.context import Build, Call
 from easymtl.layers.experts import Experts, Gate, mix_all
-from easymtl.layers.gate_weights import expert_names, shared_owner
+from easymtl.layers.gate_weights import GateNames, expert_names, shared_owner
 from easymtl.protos.layer_pb2 import DNN as DNNConfig
 from easymtl.protos.model_pb2 import CGC as CGCConfig
 from easymtl.protos.model_pb2 import ExtractionNetwork
@@ -64,8 +64,7 @@ class ExtractionLevel(tf.Module):
                 num_inputs,
                 num_own + num_shared,
                 gate_dnn,
-                of=task if is_last else f"{name}/{task}",
-                experts=expert_names({task: num_own, shared: num_shared}),
+                GateNames(task if is_last else f"{name}/{task}", expert_names({task: num_own, shared: num_shared})),
             )
             for owner, task in zip(owners, tasks)
         ]
@@ -78,8 +77,7 @@ class ExtractionLevel(tf.Module):
                 num_inputs,
                 len(everyone),
                 gate_dnn,
-                of=f"{name}/{shared}",
-                experts=everyone,
+                GateNames(f"{name}/{shared}", everyone),
             )
         self.width = self.experts[0].width
 

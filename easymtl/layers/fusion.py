@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from easymtl.layers.context import Build, Call
 from easymtl.layers.experts import Gate
+from easymtl.layers.gate_weights import GateNames
 from easymtl.protos.layer_pb2 import DNN as DNNConfig
 
 
@@ -25,8 +26,7 @@ class FusionUnit(tf.Module):
         num_expert: int,
         own: Sequence[int],
         hidden: DNNConfig | None = None,
-        of: str = "",
-        experts: Sequence[str] = (),
+        told_as: GateNames | None = None,
     ):
         """Makes the layers.
 
@@ -37,11 +37,10 @@ class FusionUnit(tf.Module):
             num_expert: number of all experts.
             own: the places of its own experts among them, side by side.
             hidden: hidden layers of the gate.
-            of: whose unit it is, as people are told; default: the name of its gate.
-            experts: names of all experts, as people are told.
+            told_as: what people are told, see `Gate`.
         """
         super().__init__()
-        self.gate = Gate(build, f"{name}/gate", num_inputs, num_expert, hidden, of=of, experts=experts)
+        self.gate = Gate(build, f"{name}/gate", num_inputs, num_expert, hidden, told_as)
         self.before, self.after = own[0], num_expert - own[-1] - 1
         share = tf.fill([len(own)], 1.0 / len(own))
         self.native = build.variable([f"{name}/native"], share) if len(own) > 1 else None

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from easymtl.layers.context import Build, Call
 from easymtl.layers.dense import DNN, Dense
+from easymtl.layers.gate_weights import GateNames, numbered_experts
 
 SCALE = 2.0
 """Gates reach from 0 to this, so that an undecided one (sigmoid 0.5) changes nothing."""
@@ -73,8 +74,7 @@ class SelfGate(tf.Module):
         name: str,
         num_inputs: int,
         num_expert: int,
-        of: str = "",
-        experts: Sequence[str] = (),
+        told_as: GateNames | None = None,
     ):
         """Makes the layer.
 
@@ -83,12 +83,10 @@ class SelfGate(tf.Module):
             name: of the layer.
             num_inputs: width of what it reads.
             num_expert: number of its own experts.
-            of: whose gate it is, as people are told; default: its name.
-            experts: their names, as people are told; default: `expert_0`, `expert_1`, ...
+            told_as: what people are told; default: its name, and `expert_0`, `expert_1`, ...
         """
         super().__init__()
-        self.of = of or name
-        self.experts = tuple(experts) or tuple(f"expert_{index}" for index in range(num_expert))
+        self.told_as = told_as or GateNames(name, numbered_experts(num_expert))
         self.dense = Dense(build, name, num_inputs, num_expert)
         self.is_single = num_expert == 1
 
@@ -98,5 +96,5 @@ class SelfGate(tf.Module):
         if self.is_single:
             return tf.nn.sigmoid(scores)  # It scales one expert, and weighs none against another.
         weights = tf.nn.softmax(scores)
-        call.add_gate(self.of, self.experts, weights)
+        call.add_gate(*self.told_as, weights)
         return weights

@@ -12,6 +12,18 @@ SHARED = "shared"
 """Whose the experts are that belong to no task."""
 
 
+class GateNames(NamedTuple):
+    """What people are told of a gate by.
+
+    Attributes:
+        gate: its name: mostly that of the task whose gate it is.
+        experts: the names of what it weights, in their order.
+    """
+
+    gate: str
+    experts: Sequence[str]
+
+
 class GateSums(NamedTuple):
     """What the rows of a batch add to what is known of a gate, in float32.
 
@@ -63,9 +75,14 @@ def _sums(weights: tf.Tensor) -> GateSums:
     )
 
 
+def numbered_experts(num_expert: int) -> list[str]:
+    """Returns `expert_0`, `expert_1`, ...: experts that all belong to the same."""
+    return [f"expert_{index}" for index in range(num_expert)]
+
+
 def expert_names(counts: Mapping[str, int]) -> list[str]:
     """Returns `click/expert_0`, `click/expert_1`, `shared/expert_0`, ...: so many of each owner."""
-    return [f"{owner}/expert_{index}" for owner, count in counts.items() for index in range(count)]
+    return [f"{owner}/{expert}" for owner, count in counts.items() for expert in numbered_experts(count)]
 
 
 def shared_owner(tasks: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ import tensorflow as tf
 from easymtl.layers.context import Build, Call
 from easymtl.layers.experts import StackedDNN, mix_all
 from easymtl.layers.fusion import FusionUnit
-from easymtl.layers.gate_weights import expert_names, shared_owner
+from easymtl.layers.gate_weights import GateNames, expert_names, shared_owner
 from easymtl.models.base import INPUT_GROUP, MultiTaskModel, TaskTowers
 from easymtl.protos.layer_pb2 import DNN as DNNConfig
 from easymtl.protos.model_pb2 import AdaTT as AdaTTConfig
@@ -40,12 +40,12 @@ class FusionLevel(tf.Module):
         self.owners = [unit for unit, count in enumerate(counts.values()) for _ in range(count)]
         fused = list(counts)[: len(tasks)] if is_last else list(counts)
         shared = shared_owner(tasks)
-        told_as = expert_names(dict.fromkeys(tasks, config.expert_num_per_task) | {shared: config.share_num})
+        experts = expert_names(dict.fromkeys(tasks, config.expert_num_per_task) | {shared: config.share_num})
         level = name.rpartition("/")[2]
         gates = list(tasks) if is_last else [f"{level}/{owner}" for owner in (*tasks, shared)]
         self.units = [
-            FusionUnit(build, unit, num_inputs, len(names), self._places(index), gate_dnn, of, told_as)
-            for index, (unit, of) in enumerate(zip(fused, gates))
+            FusionUnit(build, unit, num_inputs, len(names), self._places(index), gate_dnn, GateNames(gate, experts))
+            for index, (unit, gate) in enumerate(zip(fused, gates))
         ]
 
     def _places(self, unit: int) -> list[int]:

@@ -7,7 +7,7 @@ import tensorflow as tf
 from easymtl.layers.context import Build, Call
 from easymtl.layers.experts import Gate, StackedDNN, mix_all
 from easymtl.layers.gate_unit import FeatureGate, SelfGate
-from easymtl.layers.gate_weights import expert_names
+from easymtl.layers.gate_weights import GateNames, expert_names
 from easymtl.models.base import INPUT_GROUP, MultiTaskModel, TaskTowers
 from easymtl.protos.layer_pb2 import DNN as DNNConfig
 from easymtl.protos.model_pb2 import HoME as HoMEConfig
@@ -73,15 +73,11 @@ class HomeUnit(tf.Module):
         self.num_expert = len(sets)
         self.seen = [place for place, key in enumerate(sets) if key in seen]
         self.own = [place for place, key in enumerate(sets) if key == own]
-        of, seen_names, own_names = (
-            of or name,
-            [names[place] for place in self.seen],
-            [names[place] for place in self.own],
-        )
-        self.gate = Gate(build, f"{name}/gate", num_inputs, len(self.seen), gate_dnn, of=of, experts=seen_names)
-        self.self_gate = SelfGate(
-            build, f"{name}/self_gate", num_inputs, len(self.own), of=f"{of}/self", experts=own_names
-        )
+        of = of or name
+        told_as = GateNames(of, [names[place] for place in self.seen])
+        own_told_as = GateNames(f"{of}/self", [names[place] for place in self.own])
+        self.gate = Gate(build, f"{name}/gate", num_inputs, len(self.seen), gate_dnn, told_as)
+        self.self_gate = SelfGate(build, f"{name}/self_gate", num_inputs, len(self.own), own_told_as)
 
     def __call__(self, x: tf.Tensor, call: Call) -> tf.Tensor:
         """Maps `[batch, num_inputs]` to weights `[batch, num_expert]`, in float32."""

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from easymtl.layers.context import Build, Call
 from easymtl.layers.experts import Experts, Gate, mix_all
+from easymtl.layers.gate_weights import GateNames, numbered_experts
 from easymtl.models.base import INPUT_GROUP, MultiTaskModel, TaskTowers
 from easymtl.protos.layer_pb2 import DNN as DNNConfig
 from easymtl.protos.model_pb2 import DBMTL as DBMTLConfig
@@ -41,8 +42,9 @@ class MixtureOfExperts(tf.Module):
         names = [f"mmoe/expert_{index}" for index in range(len(experts))]
         self.experts = Experts(build, names, num_inputs, experts)
         hidden = config.gate_dnn if config.HasField("gate_dnn") else None
+        told_as = told_as or numbered_experts(len(experts))
         self.gates = {
-            task: Gate(build, f"mmoe/gate_{index}", num_inputs, len(experts), hidden, of=task, experts=told_as)
+            task: Gate(build, f"mmoe/gate_{index}", num_inputs, len(experts), hidden, GateNames(task, told_as))
             for index, task in enumerate(tasks)
         }
         self.width = self.experts.width

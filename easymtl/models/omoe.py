@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from easymtl.layers.context import Build, Call
 from easymtl.layers.experts import Experts, Gate, mix
+from easymtl.layers.gate_weights import GateNames, numbered_experts
 from easymtl.models.base import INPUT_GROUP, MultiTaskModel, TaskTowers
 from easymtl.protos.model_pb2 import OMoE as OMoEConfig
 
@@ -24,7 +25,8 @@ class OMoE(MultiTaskModel):
         hidden = config.gate_dnn if config.HasField("gate_dnn") else None
         names = [f"omoe/expert_{index}" for index in range(config.num_expert)]
         self.experts = Experts(build, names, width, [config.expert_dnn] * config.num_expert)
-        self.gate = Gate(build, "omoe/gate", width, config.num_expert, hidden, of="omoe")
+        told_as = GateNames("omoe", numbered_experts(config.num_expert))
+        self.gate = Gate(build, "omoe/gate", width, config.num_expert, hidden, told_as)
         widths = dict.fromkeys(num_outputs, self.experts.width)
         self.towers = TaskTowers(build, config.task_towers, widths, num_outputs, group_widths)
 

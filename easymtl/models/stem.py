@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from easymtl.layers.context import Build, Call
 from easymtl.layers.experts import Experts, Gate, mix
-from easymtl.layers.gate_weights import expert_names, shared_owner
+from easymtl.layers.gate_weights import GateNames, expert_names, shared_owner
 from easymtl.models.base import INPUT_GROUP, MultiTaskModel, TaskTowers
 from easymtl.protos.layer_pb2 import DNN as DNNConfig
 from easymtl.protos.model_pb2 import STEM as STEMConfig
@@ -46,9 +46,8 @@ class STEM(MultiTaskModel):
         for task, group in self.input_groups.items():
             width, name = group_widths[group], f"stem/task_{task}"
             self.experts[task] = _experts(build, name, width, count, config.task_expert_net)
-            self.gates[task] = Gate(
-                build, f"{name}/gate", width + shared_width, len(names), hidden, of=task, experts=names
-            )
+            told_as = GateNames(task, names)
+            self.gates[task] = Gate(build, f"{name}/gate", width + shared_width, len(names), hidden, told_as)
         widths = dict.fromkeys(num_outputs, self.shared.width)
         towers = [_without_group(tower) for tower in config.task_towers]
         self.towers = TaskTowers(build, towers, widths, num_outputs, group_widths)

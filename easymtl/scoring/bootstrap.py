@@ -107,18 +107,22 @@ def replicates(metric: Metric, inputs: MetricInputs, seed: int = 0) -> np.ndarra
 
 
 def _one(compute: Callable[[MetricInputs], float], inputs: MetricInputs, drawn: np.ndarray) -> float:
+    try:
+        return compute(drawn_rows(inputs, drawn))
+    except UndefinedMetric:
+        return math.nan
+
+
+def drawn_rows(inputs: MetricInputs, drawn: np.ndarray) -> MetricInputs:
+    """Returns the rows that were drawn, each with its weight as often as it was, `drawn` `[n]` times."""
     rows = drawn > 0
-    chosen = replace(
+    return replace(
         inputs,
         labels=inputs.labels[rows],
         predictions=inputs.predictions[rows],
-        weights=_weights(inputs, drawn)[rows],
+        weights=_weights(inputs, drawn)[rows].astype(np.float64),
         groups=None if inputs.groups is None else inputs.groups[rows],
     )
-    try:
-        return compute(chosen)
-    except UndefinedMetric:
-        return math.nan
 
 
 def _weights(inputs: MetricInputs, drawn: np.ndarray) -> np.ndarray:

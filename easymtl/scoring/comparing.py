@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student
 
+from easymtl.scoring.bootstrap import drawn_rows
 from easymtl.tasks.metrics import Metric, MetricInputs, UndefinedMetric
 
 Value = Callable[[np.ndarray | None], float]
@@ -121,15 +122,6 @@ def value_of(metric: Metric, inputs: MetricInputs) -> Value:
 def is_error(metric: Metric) -> bool:
     """Returns whether less of what `value_of` returns is better."""
     return metric.is_calibration or metric.is_error
-
-
-def drawn_rows(inputs: MetricInputs, counts: np.ndarray) -> MetricInputs:
-    """Returns the rows that were drawn, each with its weight as often as it was."""
-    rows = counts > 0
-    weights = counts[rows] if inputs.weights is None else counts[rows] * inputs.weights[rows]
-    groups = None if inputs.groups is None else inputs.groups[rows]
-    labels, predictions = inputs.labels[rows], inputs.predictions[rows]
-    return MetricInputs(labels, predictions, weights.astype(np.float64), groups, inputs.parameters)
 
 
 def _resampled(

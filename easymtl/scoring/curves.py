@@ -1,4 +1,7 @@
-"""What is drawn of scores and labels: ROC, precision and recall, reliability, distributions, residuals. NumPy alone."""
+"""What is drawn of scores and labels: ROC, precision and recall, reliability, distributions, residuals. NumPy alone.
+
+`stands_for`, `[n]` or None, is how many rows each row stands for, where data kept a share of the negatives.
+"""
 
 from dataclasses import dataclass
 
@@ -35,7 +38,7 @@ class Bins:
         low: `[bins]`, lower end of the middle of the labels: of rates the 95% Wilson interval, of values their 10%
             quantile.
         high: `[bins]`, upper end: or the 90% quantile.
-        count: `[bins]`, rows.
+        count: `[bins]`, rows, or how many they stand for.
     """
 
     score: np.ndarray
@@ -45,12 +48,17 @@ class Bins:
     count: np.ndarray
 
 
-def _steps(positive: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _counts(stands_for: np.ndarray | None, rows: np.ndarray) -> np.ndarray:
+    return np.ones(len(rows)) if stands_for is None else stands_for.astype(np.float64)
+
+
+def _steps(positive: np.ndarray, scores: np.ndarray, stands_for: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Returns how many positive and negative rows score at least as much as each distinct score, the largest first."""
     order = np.argsort(-scores, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
-    true = np.cumsum(positive[order], dtype=np.float64)[ends]
-    return true, ends + 1 - true
+    counts = _counts(stands_for, scores)[order]
+    true, false = (np.cumsum(counts * kind[order])[ends] for kind in (positive, ~positive))
+    return true, false
 
 
 def _thinned(*columns: np.ndarray, most: int = NUM_POINTS) -> tuple[np.ndarray, ...]:
@@ -62,31 +70,33 @@ def _thinned(*columns: np.ndarray, most: int = NUM_POINTS) -> tuple[np.ndarray, 
     return tuple(column[places] for column in columns)
 
 
-def roc(positive: np.ndarray, scores: np.ndarray) -> Curve | None:
+def roc(positive: np.ndarray, scores: np.ndarray, stands_for: np.ndarray | None = None) -> Curve | None:
     """Returns the share of positive rows above each threshold over that of negative ones; None with one class.
 
     Args:
         positive: `[n]` booleans.
         scores: `[n]`.
+        stands_for: see above.
     """
     if positive.all() or not positive.any():
         return None
-    true, false = (np.append(0.0, part) for part in _steps(positive, scores))
+    true, false = (np.append(0.0, part) for part in _steps(positive, scores, stands_for))
     x, y = false / false[-1], true / true[-1]
     x_shown, y_shown = _thinned(x, y)
     return Curve(x_shown, y_shown, float(np.sum(np.diff(x) * (y[1:] + y[:-1]) / 2)))
 
 
-def precision_recall(positive: np.ndarray, scores: np.ndarray) -> Curve | None:
+def precision_recall(positive: np.ndarray, scores: np.ndarray, stands_for: np.ndarray | None = None) -> Curve | None:
     """Returns precision over recall; None without a positive row. The area is the average precision.
 
     Args:
         positive: `[n]` booleans.
         scores: `[n]`.
+        stands_for: see above.
     """
     if not positive.any():
         return None
-    true, false = _steps(positive, scores)
+    true, false = _steps(positive, scores, stands_for)
     recall, precision = true / true[-1], true / (true + false)
     area = float(np.sum(np.diff(np.append(0.0, recall)) * precision))
     x, y = _thinned(np.append(0.0, recall), np.append(precision[0], precision))
@@ -99,21 +109,26 @@ def _cuts(scores: np.ndarray, num_bins: int) -> list[np.ndarray]:
     return [part for part in parts if len(part)]
 
 
-def reliability(positive: np.ndarray, scores: np.ndarray, num_bins: int = NUM_BINS) -> Bins:
-    """Returns how often the event happens in bins of equal count, with Wilson's interval (1927).
+def reliability(
+    positive: np.ndarray, scores: np.ndarray, num_bins: int = NUM_BINS, stands_for: np.ndarray | None = None
+) -> Bins:
+    """Returns how often the event happens in bins of equally many rows, with Wilson's interval (1927).
+
+    The interval of rows that stand for several is that of (Σ w)² / Σ w² rows (Kish 1965).
 
     Args:
         positive: `[n]` booleans.
         scores: `[n]` probabilities.
         num_bins: most bins.
+        stands_for: see above.
     """
-    parts = _cuts(scores, num_bins)
-    count = np.array([len(part) for part in parts], np.float64)
-    rate = np.array([positive[part].mean() for part in parts])
-    mean = np.array([scores[part].mean() for part in parts])
+    parts, counts = _cuts(scores, num_bins), _counts(stands_for, scores)
+    rate, mean = (np.array([np.average(one[p], weights=counts[p]) for p in parts]) for one in (positive, scores))
+    count = np.array([counts[part].sum() for part in parts])
+    known = count**2 / np.array([np.square(counts[part]).sum() for part in parts])
     squared = _NORMAL**2
-    middle = (rate + squared / (2 * count)) / (1 + squared / count)
-    half = _NORMAL * np.sqrt(rate * (1 - rate) / count + squared / (4 * count**2)) / (1 + squared / count)
+    middle = (rate + squared / (2 * known)) / (1 + squared / known)
+    half = _NORMAL * np.sqrt(rate * (1 - rate) / known + squared / (4 * known**2)) / (1 + squared / known)
     return Bins(mean, rate, middle - half, middle + half, count)
 
 

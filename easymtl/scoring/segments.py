@@ -96,7 +96,8 @@ def _by_value(column: pa.Array, most: int, is_number: bool) -> Cut:
     frequent = sorted(range(len(values)), key=lambda one: (-sizes[one], str(values[one])))[:most]
     if is_number or _are_numbers([values[one] for one in frequent]):
         frequent.sort(key=lambda one: float(values[one]))
-    names = [str(values[one]) if not isinstance(values[one], float) else f"{values[one]:g}" for one in frequent]
+    chosen = [values[one] for one in frequent]
+    names = _shown(chosen, 6) if pa.types.is_floating(column.type) else list(map(str, chosen))
     codes = np.full(len(values) + 1, len(names))
     codes[frequent] = np.arange(len(names))
     codes[-1] = len(names) + (len(frequent) < len(values))
@@ -115,15 +116,19 @@ def _by_range(column: pa.Array) -> Cut:
     borders = np.unique(np.quantile(numbers[~missing], np.linspace(0, 1, NUM_RANGES + 1), method="higher"))
     codes = np.searchsorted(borders[1:-1], numbers, side="right")
     last = len(borders) - 2
-    names = [
-        f"{_short(low)} to {'<' if i < last else ''}{_short(high)}" for i, (low, high) in enumerate(pairwise(borders))
-    ]
+    shown = enumerate(pairwise(_shown(borders.tolist(), 4)))
+    names = [f"{low} to {'<' if i < last else ''}{high}" for i, (low, high) in shown]
     codes[missing] = len(names)
     return Cut(names + [MISSING] * bool(missing.any()), codes)
 
 
-def _short(number: float) -> str:
-    return f"{number:.0f}" if number == round(number) and abs(number) < 1e15 else f"{number:.4g}"
+def _shown(numbers: Sequence[float], digits: int) -> list[str]:
+    """Returns distinct numbers as distinct texts: whole ones whole, others with so many digits, or more if need be."""
+    for enough in (digits, 9, 17):
+        texts = [f"{one:.0f}" if one == round(one) and abs(one) < 1e15 else f"{one:.{enough}g}" for one in numbers]
+        if len(set(texts)) == len(texts):
+            break
+    return texts
 
 
 def segments(rows: ScoredRows, column: str, most: int = MOST_VALUES) -> list[Segment]:

@@ -139,7 +139,8 @@ class Evaluation:
                 continue
             counted = ~np.isnan(labels)
             if counted.any() and np.isfinite(predictions[counted]).all():
-                found[measure.name] = threshold_counts(labels[counted] > 0, predictions[counted])
+                stands_for = _joined(self._stands_for[measure.name])[counted] if measure.stands_for else None
+                found[measure.name] = threshold_counts(labels[counted] > 0, predictions[counted], stands_for)
         return found
 
     def _summaries(self) -> dict[str, float]:

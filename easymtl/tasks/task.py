@@ -4,24 +4,21 @@ A model gives one logits tensor per task and knows nothing else. Everything here
 tower's and the columns', so that no order of labels or towers in a config can mix two tasks up.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
-from google.protobuf.message import Message
 
-from easymtl.config.names import numbered
-from easymtl.errors import UserError, quoted
 from easymtl.features.numbers import NumberColumn
 from easymtl.layers.context import Build
-from easymtl.protos.loss_pb2 import Loss, LossType, ZILNLoss
+from easymtl.protos.loss_pb2 import Loss
 from easymtl.protos.model_pb2 import ModelConfig
 from easymtl.protos.task_pb2 import TaskTower
 from easymtl.tasks.label_transform import Transform
 from easymtl.tasks.labelled import Labelled
-from easymtl.tasks.losses import LOSSES, LossInputs, LossKind, Output, kind_of, reach_of, session_of
-from easymtl.tasks.losses_pointwise import lognormal_predictions
 from easymtl.tasks.measures import Measure
 from easymtl.tasks.metrics import Metric, build_metrics
+from easymtl.tasks.own_losses import OwnLosses
+from easymtl.tasks.predicted import Predicted
 from easymtl.tasks.reach import Reach
 from easymtl.tasks.sample_weights import Factor, factor_of
 from easymtl.tasks.sampling import rate_of_metrics, rows_stood_for
@@ -80,23 +77,16 @@ class Task:
         self.joint: Joint | None = None
         self._reduction = reduction
         self.transform = Transform(tower.label_transform) if tower.HasField("label_transform") else None
-        entries = [entry for entry in tower.losses if entry.loss_type != LossType.ORDER_CALIBRATE_LOSS]
-        entries = entries or [Loss(loss_type=tower.loss_type)]
-        kinds = [self._kind(entry) for entry in entries]
-        self._losses = dict(zip(self._loss_names(entries, kinds), zip(entries, kinds)))
-        self._scales: dict[str, tf.Variable] = {}
-        self.output = self._one_output(kinds)
+        self._own = OwnLosses(tower)
+        self.output = self._own.output
+        self._predicted = Predicted(self.output, self.num_outputs, self.transform, self._own.lognormal)
         self.metrics: list[Metric] = build_metrics(
             tower.metrics_set, self.predicted, self.num_outputs, f'Task tower "{self.name}"'
         )
 
     def make_variables(self, build: Build) -> list[tf.Variable]:
-        """Makes what the losses train themselves: the scale of the logits in those with `scale_logits`."""
-        for name, (entry, kind) in self._losses.items():
-            if getattr(_parameters(entry, kind), "scale_logits", False):
-                # EasyRec's name for it; it has one such loss at most.
-                self._scales[name] = build.variable([f"{build.numbered('listwise_loss')}/scale_w"], tf.ones([1]))
-        return list(self._scales.values())
+        """Makes what the losses train themselves."""
+        return self._own.make_variables(build)
 
     @property
     def is_multi_class(self) -> bool:
@@ -106,19 +96,17 @@ class Task:
     @property
     def predicted(self) -> str:
         """What the task predicts: `binary` (the probability of one event), `classes` (of several) or `value`."""
-        if not self.output.is_probability:
-            return "value"
-        return "classes" if self.is_multi_class and self.output is Output.PROBABILITY else "binary"
+        return self._predicted.kind
 
     @property
     def loss_names(self) -> list[str]:
         """Names of the loss entries: `<loss name>_<tower>`, with `_2`, `_3` behind further losses of one name."""
-        return [*self._losses, *(term.name for term in (*self.terms, *self.distillations))]
+        return [*self._own.entries, *(term.name for term in (*self.terms, *self.distillations))]
 
     @property
     def loss_entries(self) -> dict[str, Loss]:
         """The entries of the config behind the losses of the task's own logits, by the name of the loss."""
-        return {name: entry for name, (entry, _) in self._losses.items()}
+        return self._own.entries
 
     @property
     def number_columns(self) -> list[NumberColumn]:
@@ -132,9 +120,8 @@ class Task:
     @property
     def key_fields(self) -> list[str]:
         """The fields that tell sessions apart for the losses, each once; mostly none."""
-        sessions = [session_of(*loss) for loss in self._losses.values()]
         of_terms = [field for term in (*self.terms, *self.distillations) for field in term.key_fields]
-        return list(dict.fromkeys(filter(None, [*sessions, *of_terms])))
+        return list(dict.fromkeys(filter(None, [*self._own.key_fields, *of_terms])))
 
     def weights(self, numbers: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Returns the weight of each sample in this task, float32 `[batch]`; 0 where the label is missing.
@@ -199,10 +186,8 @@ class Task:
         names = [name for name, its in self.reaches.items() if reach is None or its == reach]
         result: dict[str, Sequence[Part]] = {}
         for name in names:
-            if name in self._losses:
-                entry, kind = self._losses[name]
-                inputs = LossInputs(scores, labels, weights, entry, labelled.keys, in_space, self._scales.get(name))
-                result[name] = kind.sums(inputs)
+            if name in self._own.entries:
+                result[name] = self._own.sums(name, scores, labels, weights, labelled.keys, in_space)
             else:
                 term, _ = self._terms[name]
                 result[name] = [term(of_terms)]
@@ -218,8 +203,7 @@ class Task:
     @property
     def reaches(self) -> dict[str, Reach]:
         """Which rows each loss entry has to see together, by name; outside of it the sums of the entry add up."""
-        own = {name: reach_of(entry) for name, (entry, _) in self._losses.items()}
-        return own | {name: term.reach for name, (term, _) in self._terms.items()}
+        return self._own.reaches | {name: term.reach for name, (term, _) in self._terms.items()}
 
     @property
     def _terms(self) -> dict[str, tuple[Term, float]]:
@@ -228,8 +212,8 @@ class Task:
         return terms | {term.name: (term, term.weight) for term in self.distillations}
 
     def _weight(self, name: str) -> float:
-        if name in self._losses:
-            return self.tower.weight * self._losses[name][0].weight
+        if name in self._own.entries:
+            return self.tower.weight * self._own.entries[name].weight
         return self._terms[name][1]
 
     def own_logits(self, logits: Mapping[str, tf.Tensor]) -> tf.Tensor:
@@ -256,16 +240,10 @@ class Task:
     def log_odds(self, logits: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Returns log p - log(1 - p) of the task's event, float32 `[batch]`."""
         assert self.predicted == "binary", f"{self.name} predicts {self.predicted}"
-        return _log_odds(self.scores(logits), self.output)
+        return self._predicted.log_odds(self.scores(logits))
 
     def predictions(self, logits: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Returns the predictions by name, float32 except the number of a class; they need no label and no key.
-
-        One event: `probs_<task>` and `logits_<task>`, `[batch]`. Classes: the same as `[batch, num_class]`, and
-        `y_<task>`, int64 `[batch]`, the likeliest class. Regression: `y_<task>`, `[batch]`; a zero-inflated lognormal
-        one also `probs_<task>` of a value above 0, `[batch]`, and `logits_<task>`, `[batch, 3]`. JRC_LOSS:
-        `probs_<task>` and `pos_logits_<task>` of the second class, `[batch]`, and `logits_<task>`, `[batch, 2]`.
-        Further ones of `joint`.
+        """Returns the predictions by name, see `Predicted.named`, and further ones of `joint`.
 
         Args:
             logits: what the model gave, by tower name.
@@ -276,28 +254,11 @@ class Task:
     @property
     def prediction_names(self) -> list[str]:
         """The names of the predictions of its scores."""
-        num_outputs = self.num_outputs
-        return list(self.named_predictions(self.output_name, tf.zeros([1, num_outputs] if num_outputs > 1 else [1])))
+        return self._predicted.names(self.output_name)
 
     def named_predictions(self, name: str, scores: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns the predictions that scores, like those of `scores`, stand for: `probs_<name>` and so on."""
-        if self.output is Output.VALUE:
-            return {f"y_{name}": self.transform.inverse(scores) if self.transform else scores}
-        if self.output is Output.RATE:
-            return {f"y_{name}": tf.sigmoid(scores)}
-        if self.output is Output.SECOND_CLASS:
-            probabilities = tf.sigmoid(_log_odds(scores, self.output))
-            return {f"probs_{name}": probabilities, f"pos_logits_{name}": scores[:, 1], f"logits_{name}": scores}
-        if self.output is Output.LOGNORMAL:
-            probabilities, values = lognormal_predictions(scores, self._lognormal)
-            return {f"probs_{name}": probabilities, f"y_{name}": values, f"logits_{name}": scores}
-        if not self.is_multi_class:
-            return {f"probs_{name}": tf.sigmoid(scores), f"logits_{name}": scores}
-        return {
-            f"probs_{name}": tf.nn.softmax(scores),
-            f"logits_{name}": scores,
-            f"y_{name}": tf.argmax(scores, axis=-1),
-        }
+        return self._predicted.named(name, scores)
 
     @property
     def measures(self) -> list[Measure]:
@@ -325,44 +286,3 @@ class Task:
     def output_name(self) -> str:
         """What stands behind the kind in the names of its predictions: `probs_<name>`."""
         return self.joint.name if self.joint else self.name
-
-    def _kind(self, entry: Loss) -> LossKind:
-        type_name = LossType.Name(entry.loss_type)
-        kind = kind_of(entry)
-        available = quoted(LossType.Name(loss_type) for loss_type in LOSSES)
-        if kind is None:
-            raise UserError(
-                f'Task tower "{self.name}": loss_type {type_name} is not available yet; available: {available}.'
-            )
-        if kind.num_class not in (0, self.num_outputs):
-            raise UserError(
-                f'Task tower "{self.name}": loss_type {type_name} needs num_class {kind.num_class}, '
-                f"found {self.num_outputs}."
-            )
-        return kind
-
-    def _loss_names(self, entries: Iterable[Loss], kinds: Iterable[LossKind]) -> list[str]:
-        return numbered(f"{entry.loss_name or kind.name}_{self.name}" for entry, kind in zip(entries, kinds))
-
-    def _one_output(self, kinds: Iterable[LossKind]) -> Output:
-        outputs = {kind.output for kind in kinds}
-        if outputs == {Output.PROBABILITY, Output.SECOND_CLASS}:
-            return Output.SECOND_CLASS
-        if len(outputs) > 1:
-            raise UserError(
-                f'Task tower "{self.name}": its losses disagree on what a logit means '
-                f"({quoted(sorted(output.value for output in outputs))}); use losses of one kind."
-            )
-        return outputs.pop()
-
-    @property
-    def _lognormal(self) -> ZILNLoss:
-        return next(entry.ziln_loss for entry, kind in self._losses.values() if kind.output is Output.LOGNORMAL)
-
-
-def _parameters(entry: Loss, kind: LossKind) -> Message | None:
-    return getattr(entry, kind.parameters) if kind.parameters else None
-
-
-def _log_odds(scores: tf.Tensor, output: Output) -> tf.Tensor:
-    return scores[:, 1] - scores[:, 0] if output is Output.SECOND_CLASS else scores

@@ -10,7 +10,7 @@ NUM_THRESHOLDS = 201
 
 @dataclass(frozen=True)
 class ThresholdCounts:
-    """Rows by what happened and what was said, at each of `NUM_THRESHOLDS` thresholds, int64 `[201]` each.
+    """Rows by what happened and what was said, at each of `NUM_THRESHOLDS` thresholds, `[201]` each.
 
     A row is said to be an event when its probability is at least the threshold.
 
@@ -38,17 +38,23 @@ class ThresholdCounts:
         return self.true_positives / np.maximum(self.true_positives + self.false_negatives, 1)
 
 
-def threshold_counts(events: np.ndarray, probabilities: np.ndarray) -> ThresholdCounts:
+def threshold_counts(
+    events: np.ndarray, probabilities: np.ndarray, stands_for: np.ndarray | None = None
+) -> ThresholdCounts:
     """Counts rows at each threshold, in one pass over them.
 
     Args:
         events: `[n]` booleans.
         probabilities: `[n]` between 0 and 1.
+        stands_for: `[n]`, how many rows each row stands for; None where it is one.
     """
     thresholds = np.linspace(0.0, 1.0, NUM_THRESHOLDS)
     # The number of the largest threshold that a row reaches; the table is small, so that a search in it is too.
     reached = np.searchsorted(thresholds, probabilities, side="right") - 1
-    positives, negatives = (
-        np.bincount(reached[rows], minlength=NUM_THRESHOLDS)[::-1].cumsum()[::-1] for rows in (events, ~events)
+    counts = (
+        np.bincount(reached[rows], None if stands_for is None else stands_for[rows], NUM_THRESHOLDS)
+        for rows in (events, ~events)
     )
-    return ThresholdCounts(positives, negatives, len(events) - events.sum() - negatives, events.sum() - positives)
+    positives, negatives = (one[::-1].cumsum()[::-1] for one in counts)
+    # The first threshold is 0, which every row reaches.
+    return ThresholdCounts(positives, negatives, negatives[0] - negatives, positives[0] - positives)

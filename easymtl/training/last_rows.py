@@ -53,7 +53,7 @@ class LastRows:
             yield text
 
     def aucs(self, tasks: Sequence[Task], scorer: Scorer) -> list[TrainingAuc]:
-        """Returns the AUC of each task with an event, where the rows have both kinds.
+        """Returns the AUC of each task with an event, where the rows that count for it have both kinds.
 
         Args:
             tasks: of the model.
@@ -71,7 +71,10 @@ class LastRows:
                 scores = predictions[prediction_name(task, measure)]
                 scores = scores[:, 1] if scores.ndim == 2 and scores.shape[1] == 2 else scores
                 if scores.ndim == 1:
-                    found.setdefault(task.name, []).append(np.stack([np.asarray(measure.labels(numbers)), scores]))
+                    # Out of the task's space nothing was trained on.
+                    is_trained = np.asarray(task.weights(numbers)) > 0
+                    labels = np.where(is_trained, np.asarray(measure.labels(numbers)), np.nan)
+                    found.setdefault(task.name, []).append(np.stack([labels, scores]))
         return [one for name, parts in found.items() for one in _auc(name, np.concatenate(parts, axis=1))]
 
 

@@ -12,29 +12,24 @@ from easymtl.checkpoints.folder import Checkpoint, CheckpointFolder
 from easymtl.checkpoints.meaning import meaning_of, optimizers_of, require_same_meaning, require_same_optimizers
 from easymtl.checkpoints.publishing import reason, sweep, write_text
 from easymtl.checkpoints.restore import CONFIG_NAME
-from easymtl.checkpoints.same_data import DataIdentity, evaluation_files
+from easymtl.checkpoints.same_data import DataIdentity
 from easymtl.checkpoints.saved_averages import STATE
 from easymtl.checkpoints.weights import Weights
 from easymtl.config import Config, view
 from easymtl.data.feed import Batch, Cursor
 from easymtl.errors import UserError
-from easymtl.features.embeddings import Lookup
 from easymtl.features.encoder import batch_signature, to_tensors
 from easymtl.features.memory import require_training_memory
 from easymtl.models.backbone import located
 from easymtl.protos.train_pb2 import TrainConfig
-from easymtl.scoring.evaluation import EvaluationStopped, evaluate
-from easymtl.scoring.gate_tally import GateTally
-from easymtl.scoring.scorer import RankerScorer
 from easymtl.tasks.ranker import Ranker
 from easymtl.training import events
 from easymtl.training.averages import continue_averages
 from easymtl.training.balancing.choice import balancing_name, make_descent, require_same_balancing
-from easymtl.training.best import Best
 from easymtl.training.diagnosis import bad_step, require_finite_weights
 from easymtl.training.ending import is_checkpoint_due, is_over, why_stale
+from easymtl.training.evaluations import Evaluations
 from easymtl.training.inputs import TrainingInput
-from easymtl.training.last_rows import LastRows
 from easymtl.training.optimizers import Optimizers
 from easymtl.training.pace import Pace
 from easymtl.training.position import position_of
@@ -100,21 +95,17 @@ class Trainer:
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
         self._weights = Weights(self.ranker, self._optimizers)
         self._folder = CheckpointFolder(self.pipeline.model_dir)
-        self._best = Best.from_pipeline(self.pipeline)
-        self._gates = GateTally()
-        self._scorer = RankerScorer(self.ranker, self._dtype, self._scored_rows, gates=self._gates)
         self._cursor: Cursor | None = None
         listener(events.Phase("reading", "the marks of the data files"))
         self._data = DataIdentity.of(self.pipeline)
-        self._evaluation_files = evaluation_files(self.pipeline)
+        self._reports = Reports(self.settings, self.ranker, listener)
+        self._evaluations = Evaluations(
+            self.pipeline, self.ranker, self._optimizers, self._step, self._dtype, self._reports, listener
+        )
         self._data_step = 0
-        self._metrics: Mapping[str, float] = {}
-        self._evaluated_step: int | None = None
         self._owes_evaluation = False
         self._interim_step: int | None = None
         self._num_examples = 0
-        self._reports = Reports(self.settings, self.ranker, listener)
-        self._last_rows = LastRows()
         self._restore(new_data)
         self._write_config()
 
@@ -147,9 +138,7 @@ class Trainer:
         self._cursor, self._data_step = position.cursor, position.data_step
         for note in position.notes:
             self._tell(events.Note(note))
-        self._best.restore(state["best"])
-        self._metrics = state["metrics"]
-        self._evaluated_step = state.get("evaluated_step", latest.step)
+        self._evaluations.restore(state, latest.step)
         self._owes_evaluation = state.get("owes_evaluation", False)
         self._interim_step = latest.step if state.get("is_interim") else None
         for note in version_notes(self.pipeline, state):
@@ -179,21 +168,20 @@ class Trainer:
         self._reports.finish()
         checkpoint = self._finish()
         if not self._is_stopping():
-            # Without an evaluation there is no graph that scores, and a few batches are not worth one.
-            scorer = RankerScorer(self.ranker, self._dtype, self._scored_rows, is_traced=False)
-            self._look_at_training_rows(scorer)
+            self._evaluations.finish(self.step)
         if self._num_examples:
             self._reports.labels(self.step, source)
+        best = self._evaluations.best
         return TrainingResult(
             self.step,
             checkpoint,
-            self._best.step if self._best.value is not None else None,
-            self._metrics,
+            best.step if best.value is not None else None,
+            self._evaluations.metrics,
             self._num_examples,
             source.tally.counts,
             source.tally.skipped_rows,
             self._is_stopping(),
-            self._best.text(),
+            best.text(),
         )
 
     def dropout_rates(self) -> dict[str, dict[str, np.ndarray]]:
@@ -204,7 +192,7 @@ class Trainer:
     def _finish(self) -> Checkpoint:
         """Returns the checkpoint of the last step, evaluated unless the training is only interrupted."""
         checkpoint = self._folder.at(self.step)
-        is_evaluated = self._evaluated_step == self.step or not view.eval_input(self.pipeline)
+        is_evaluated = self._evaluations.step == self.step or not view.eval_input(self.pipeline)
         if checkpoint and (is_evaluated or self._is_stopping()):
             return checkpoint
         return self._save(is_interim=self._is_stopping())
@@ -216,7 +204,7 @@ class Trainer:
         step = self.step
         if self._owes_evaluation:
             self._save()
-        if self._evaluated_step == step and self._is_stale(step):
+        if self._evaluations.step == step and self._is_stale(step):
             return
         while not self._is_stopping() and not is_over(self.settings, step) and (batch := next(feed, None)) is not None:
             tensors = to_tensors(batch.rows)
@@ -232,7 +220,7 @@ class Trainer:
             self._cursor = batch.cursor
             self._num_examples += batch.rows.num_rows
             source.count(batch)
-            self._last_rows.add(batch.rows)
+            self._evaluations.train_on(batch.rows)
             pace.count(batch.rows.num_rows)
             self._reports.step(step, values, rates, pace)
             profile.after(step)
@@ -267,14 +255,12 @@ class Trainer:
         step = self.step
         require_finite_weights(self.pipeline, self.ranker.parameters, step)
         has_evaluation = bool(view.eval_input(self.pipeline)) and not is_interim
-        self._owes_evaluation = has_evaluation and not self._evaluate(step)
+        self._owes_evaluation = has_evaluation and not self._evaluations.run(step, self._is_stopping)
         state = {
             "cursor": (self._cursor or Cursor()).to_dict(),
             "data": self._data.to_dict(),
             "data_step": self._data_step,
-            "best": self._best.state(),
-            "metrics": dict(self._metrics),
-            "evaluated_step": self._evaluated_step,
+            **self._evaluations.state(),
             "owes_evaluation": self._owes_evaluation,
             "is_interim": is_interim,
             "meaning": self._meaning,
@@ -288,58 +274,16 @@ class Trainer:
             self._folder.rewrite_state(checkpoint, state)
         else:
             checkpoint = self._folder.save(step, self._weights, state)
-        protected = [] if self._best.value is None else [self._best.step]
+        best = self._evaluations.best
+        protected = [] if best.value is None else [best.step]
         superseded = [self._interim_step] if self._interim_step not in (None, step) else []
         self._folder.prune(self.settings.keep_checkpoint_max, protected, superseded)
         self._interim_step = step if is_interim else None
         self._tell(events.Saved(step, checkpoint.path, self._is_stopping()))
         return checkpoint
 
-    def _evaluate(self, step: int) -> bool:
-        """Evaluates, and returns whether it came to an end: a training that is to stop has no time for it."""
-        self._gates.clear()
-        self._tell(events.Phase("evaluating", f"step {step:,}"))
-        try:
-            with self._optimizers.averaged_dense_weights():
-                result = evaluate(self.pipeline, self.ranker.tasks, self._scorer, is_stopping=self._is_stopping)
-        except EvaluationStopped:
-            return False
-        self._metrics, self._evaluated_step = result.metrics, step
-        if not self._best.is_comparable(self._evaluation_files):
-            before = f"{self._best.text()} at step {self._best.step}"
-            text = f"The evaluation data are others than those of the best evaluation so far ({before})"
-            self._tell(events.Note(f"{text}: it is no longer compared with."))
-        is_best = self._best.update(step, result.metrics, self._evaluation_files)
-        self._tell(
-            events.Evaluated(
-                step,
-                result.metrics,
-                result.num_examples,
-                result.seconds,
-                is_best,
-                result.warnings,
-                result.counts,
-                result.skipped_rows,
-                result.thresholds,
-                self._reports.tables(),
-            )
-        )
-        self._reports.gates(step, self._gates.result())
-        self._look_at_training_rows(self._scorer)
-        return True
-
-    def _look_at_training_rows(self, scorer: RankerScorer) -> None:
-        """Says once if the model orders the rows that it was trained on worse than chance."""
-        with self._optimizers.averaged_dense_weights():
-            for text in self._last_rows.look(self.step, self.ranker.tasks, scorer):
-                self._tell(events.Note(text))
-
-    def _scored_rows(self, batch: Mapping[str, tf.Tensor]) -> Mapping[int, Lookup]:
-        """Returns the rows that evaluations score with: their moving averages, where there are such."""
-        return self._optimizers.averaged_rows(self.ranker.embeddings.lookup(batch), self._step)
-
     def _is_stale(self, step: int) -> bool:
-        reason_to_stop = why_stale(self.pipeline.export_config, self._best, step, self._data_step)
+        reason_to_stop = why_stale(self.pipeline.export_config, self._evaluations.best, step, self._data_step)
         if reason_to_stop:
             self._tell(events.Note(reason_to_stop))
         return bool(reason_to_stop)

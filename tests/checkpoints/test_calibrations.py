@@ -5,12 +5,17 @@ import json
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import tensorflow as tf
 from scipy.special import expit
 
+from easymtl.checkpoints import calibrations
 from easymtl.checkpoints.calibrations import FILE
+from easymtl.checkpoints.integrity import sealed
 from easymtl.checkpoints.restore import find_checkpoint, load_ranker
 from easymtl.errors import UserError
+from easymtl.scoring.calibrating import fit_curves
 from easymtl.scoring.calibration_fits import fit_isotonic, fit_line
+from easymtl.scoring.scorer import RankerScorer
 from easymtl.serving.export import export
 from easymtl.serving.saved_model_scorer import newest_export
 from tests.errors.project import Project
@@ -118,6 +123,84 @@ def test_it_is_fitted_on_probabilities_of_all_rows_with_negatives_counted_so(ins
     assert np.average(found["probs_ctr"], weights=weights) == pytest.approx(mean, rel=0.05)
 
 
+@pytest.fixture
+def fits(monkeypatch):
+    """Counts how often curves are fitted."""
+    found = []
+    fit = calibrations.fit_curves
+    monkeypatch.setattr(calibrations, "fit_curves", lambda *args: found.append(args) or fit(*args))
+    return found
+
+
+def curves_of(project):
+    pipeline = pipeline_of(project)
+    return load_ranker(pipeline, find_checkpoint(pipeline)).curves
+
+
+def test_what_was_fitted_for_something_else_is_not_taken(inside, fits):
+    expected = curves_of(inside)
+    path = calibration_file(inside)
+    document = json.loads(path.read_text())
+    assert set(document["for"]) == {"weights", "averages", "data", "files", "rows", "labels", "negatives", "methods"}
+    fits.clear()
+    for number, name in enumerate(document["for"], 1):
+        other = {key: value for key, value in document.items() if key != "checksum"}
+        other["for"] = {**other["for"], name: "another"}
+        other["curves"] = {**other["curves"], "cvr": {"slope": 7.0, "intercept": 0.0}}
+        path.write_text(json.dumps(sealed(other)))
+        assert curves_of(inside) == expected, f"it was for other {name}"
+        assert len(fits) == number
+    curves_of(inside)
+    assert len(fits) == number, "what is fitted is kept"
+
+
+def test_other_rows_under_the_same_path_are_fitted_anew_and_rows_that_are_gone_are_not_missed(inside, fits):
+    before = curves_of(inside)
+    rows = inside.folder / "eval.csv"
+    text = rows.read_text()
+    try:
+        write_rows(rows, 600, seed=3)
+        changed = curves_of(inside)
+        assert changed != before, "the rows are others"
+        fits.clear()
+        rows.unlink()
+        assert curves_of(inside) == changed and not fits, "a checkpoint that was brought elsewhere needs no data"
+    finally:
+        rows.write_text(text)
+    assert curves_of(inside) == before
+
+
+def test_rows_without_a_label_do_not_count_and_no_more_than_num_examples(inside):
+    lines = (inside.folder / "eval.csv").read_text().splitlines()
+    (inside.folder / "first.csv").write_text("\n".join(lines[:300]) + "\n")
+    # Where there was a click, and nobody knows whether it was bought, nothing is known of buying.
+    further = ["1," + line[line.index(",", 2) :] for line in lines[300:]]
+    (inside.folder / "further.csv").write_text("\n".join([*lines[:300], *further]) + "\n")
+    found = {}
+    for name, limit in (("first.csv", 0), ("further.csv", 0), ("further.csv", 300)):
+        pipeline = pipeline_of(inside)
+        pipeline.eval_config.calibration_input_path = name
+        pipeline.eval_config.num_examples = limit
+        found[name, limit] = load_ranker(pipeline, find_checkpoint(pipeline)).curves
+    of_all, of_first = (list(found[name, 0]["cvr"].document().values()) for name in ("further.csv", "first.csv"))
+    assert of_all == pytest.approx(of_first, rel=1e-6), "batches are others, and with them the last digit of a score"
+    assert found["further.csv", 0]["ctr"] != found["first.csv", 0]["ctr"]
+    assert found["further.csv", 300] == found["first.csv", 0]
+
+
+def test_final_scores_read_what_is_calibrated_and_scores_that_are_no_numbers_are_refused(inside):
+    pipeline = pipeline_of(inside)
+    pipeline.export_config.final_score.add(name="twice", expression="2 * probs_cvr")
+    ranker = load_ranker(pipeline, find_checkpoint(pipeline))
+    found = ranker.predictions({name: tf.constant([[0.5], [-1.0]]) for name in ("ctr", "cvr")})
+    np.testing.assert_allclose(found["twice"], 2 * found["probs_cvr"], rtol=1e-6)
+    assert not np.allclose(found["probs_cvr"], expit(found["logits_cvr"]), atol=1e-3)
+    ranker.curves = {}
+    ranker.dense_variables[-1].assign(ranker.dense_variables[-1] * np.nan)
+    with pytest.raises(UserError, match=r'tower "c.r" on eval.csv: 600 of the scores are NaN or infinite'):
+        fit_curves(pipeline, ranker.tasks, RankerScorer(ranker, tf.float32), "eval.csv")
+
+
 @pytest.mark.slow
 def test_an_export_scores_as_its_checkpoint(inside, score_here):
     pipeline = pipeline_of(inside)
@@ -150,5 +233,9 @@ def test_rows_that_do_not_determine_it_are_refused(inside):
     outcome = inside.run(f"{EVAL} --set eval_config.calibration_input_path=none.csv")
     assert outcome.code == 2
     assert 'tower "ctr" on none.csv: all 600 rows with a label are of one kind' in outcome.message
+    (inside.folder / "few.csv").write_text("\n".join(lines[:60]) + "\n")
+    outcome = inside.run(f"{EVAL} --set eval_config.calibration_input_path=few.csv")
+    assert outcome.code == 2
+    assert 'tower "ctr" on few.csv: the 60 rows give ISOTONIC a single level' in outcome.message
     outcome = inside.run(f"{EVAL} --set eval_input_path= --input eval.csv")
     assert outcome.code == 2 and "set eval_config.calibration_input_path or eval_input_path" in outcome.message

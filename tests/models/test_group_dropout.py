@@ -27,6 +27,7 @@ FEATURES = [
     f'feature_name: "history" {HISTORY}',
 ]
 GROUPS = {"all": ["id", "tags", "number", "waves", "pooled"], "read": ["id", "steps"], "whole": ["id"]}
+BLOCKS = ("din", "further")
 COLUMNS = {
     "i": [f"i{row % 7}" for row in range(ROWS)],
     "t": ["a|b"] * ROWS,
@@ -43,8 +44,9 @@ class Case:
         pipeline = make_pipeline(FIELDS, FEATURES, GROUPS)
         first, second, _ = pipeline.model_config.feature_groups
         first.feature_dropout_rate = second.feature_dropout_rate = RATE
-        block = first.sequence_features.add(group_name="din")
-        block.seq_att_map.add(key=["id"], hist_seq=["history"])
+        for name in BLOCKS:
+            block = first.sequence_features.add(group_name=name)
+            block.seq_att_map.add(key=["id"], hist_seq=["history"])
         self.features, self.build = FeatureSet(pipeline), Build()
         self.layer = InputLayer(self.build, self.features)
         batch = to_tensors(Encoder(self.features)(make_batch(pipeline, COLUMNS)))
@@ -77,10 +79,11 @@ def test_every_kind_of_feature_has_factors_of_its_own(case, name):
     close(found, whole * factors_of("all", name)[name])
 
 
-def test_what_attention_makes_is_dropped_as_one_and_attends_with_what_is_whole(case):
-    (whole,), (found,) = case(Call()).attended("all"), case().attended("all")
-    name = "sequence_features/din"
-    close(found, whole * factors_of("all", name)[name])
+def test_what_each_attention_makes_is_dropped_as_one_and_attends_with_what_is_whole(case):
+    wholes, founds = case(Call()).attended("all"), case().attended("all")
+    for block, whole, found in zip(BLOCKS, wholes, founds, strict=True):
+        name = f"sequence_features/{block}"
+        close(found, whole * factors_of("all", name)[name])
     assert case()["all"].shape == case(Call())["all"].shape
 
 

@@ -58,6 +58,12 @@ def test_the_interval_holds_the_truth_as_often_as_it_says(spreads):
     assert np.var([one.mean for one in found]) == pytest.approx(expected, rel=0.3)
 
 
+def test_what_rows_and_seeds_do_together_is_counted_once():
+    random = np.random.default_rng(5)
+    found = [paired_difference(*world(random, 0, 0, 0.1), np.arange(ROWS), resamples=60) for _ in range(12)]
+    assert 0.6 < np.mean([one.error**2 for one in found]) / (0.1**2 / SEEDS) < 1.6, "twice would be 2"
+
+
 def test_of_one_seed_the_rows_alone_are_told():
     found = [*differences(0.0, 0.1, 0.0, seeds=1)]
     assert np.mean([one.low <= DELTA <= one.high for one in found]) > 0.9

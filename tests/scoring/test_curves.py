@@ -34,6 +34,23 @@ def test_precision_and_recall_are_those_of_scikit_learn(rows):
     assert found.area == pytest.approx(sklearn_metrics.average_precision_score(labels, scores))
 
 
+def test_a_row_that_stands_for_several_counts_as_if_they_were_there(rows):
+    labels, scores = rows
+    stands_for = np.where(labels, 1, 10)
+    written_out = np.repeat(np.arange(len(labels)), stands_for)
+    for draw in (curves.roc, curves.precision_recall):
+        found, expected = draw(labels, scores, stands_for), draw(labels[written_out], scores[written_out])
+        assert found.area == pytest.approx(expected.area)
+        np.testing.assert_allclose(np.interp(0.3, found.x, found.y), np.interp(0.3, expected.x, expected.y), atol=0.01)
+    bins = curves.reliability(labels, scores, num_bins=1, stands_for=stands_for)
+    whole = curves.reliability(labels[written_out], scores[written_out], num_bins=1)
+    for name in ("score", "label", "count"):
+        np.testing.assert_allclose(getattr(bins, name), getattr(whole, name), rtol=1e-9)
+    assert bins.low < whole.low and bins.high > whole.high, "fewer rows are known than they stand for"
+    evenly = curves.reliability(labels, scores, stands_for=np.full(len(labels), 3.0))
+    np.testing.assert_allclose(evenly.low, curves.reliability(labels, scores).low)
+
+
 def test_points_are_left_out_where_they_say_least_and_the_area_stays():
     random = np.random.default_rng(1)
     labels, scores = random.random(20_000) < 0.1, random.random(20_000)

@@ -33,8 +33,10 @@ model_config { simple_multi_task {
         ([True, False, True], ["true", "false"], [0, 1, 0]),
         ([["a", "b"], [], ["a", "b"]], ["a|b", MISSING], [0, 1, 0]),
         ([None, None], [MISSING], [0, 0]),
+        ([20240102.0, 20240101.0], ["20240101", "20240102"], [1, 0]),
+        ([1234.5678, 1234.5679], ["1234.5678", "1234.5679"], [0, 1]),
     ],
-    ids=["texts", "numbers in texts", "integers", "fractions", "yes and no", "lists", "nothing"],
+    ids=["texts", "numbers in texts", "integers", "fractions", "yes and no", "lists", "nothing", "days", "alike"],
 )
 def test_values(values, names, codes):
     column = pa.array(values) if any(value is not None for value in values) else pa.array(values, pa.string())
@@ -51,6 +53,12 @@ def test_many_numbers_are_cut_into_ranges_of_equal_count():
     found = cut(pa.array([*np.random.default_rng(0).permutation(1000), None]))
     assert found.names[0] == "0 to <100" and found.names[-2:] == ["900 to 999", MISSING] and len(found.names) == 11
     assert np.bincount(found.codes).tolist() == [100] * 10 + [1]
+
+
+def test_ranges_that_lie_close_have_names_that_differ():
+    found = cut(pa.array(0.5 + np.random.default_rng(0).permutation(1000) * 1e-9))
+    assert len(set(found.names)) == len(found.names) == 10
+    assert np.bincount(found.codes).tolist() == [100] * 10
 
 
 def test_a_number_that_most_rows_have_makes_fewer_ranges():

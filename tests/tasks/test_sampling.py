@@ -122,8 +122,13 @@ def test_evaluation_data_may_hold_all_rows(world):
         assert found[name] == pytest.approx(value, rel=1e-4), name
 
 
-def test_weights_of_rows_multiply(world):
-    (task,) = tasks_of(CLICK + " metrics_set { calibration { } weighted: true } in_task_space_weight: 1")
+def test_weights_of_rows_multiply():
+    space = 'task_space_indicator_label: "click" in_task_space_weight: 3'
+    (task,) = tasks_of(f"{CLICK} metrics_set {{ calibration {{ }} weighted: true }} {space}")
     evaluation = Evaluation([task])
     evaluation.add({"probs_click": np.array([0.5, 0.5])}, {"click": np.array([1.0, 0.0], np.float32)})
-    assert evaluation.result()["weighted_calibration_click"] == pytest.approx(0.5 / (1 / 11))
+    counts = evaluation.thresholds()["click"]
+    assert (counts.true_positives[0], counts.false_positives[0]) == (1, pytest.approx(10)), "curves count so, too"
+    found = evaluation.result()
+    assert found["calibration_click"] == pytest.approx(0.5 / (1 / 11))
+    assert found["weighted_calibration_click"] == pytest.approx(0.5 / (3 / 13))

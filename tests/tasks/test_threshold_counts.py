@@ -27,6 +27,16 @@ def test_counts_are_those_of_scikit_learn_at_every_threshold():
         assert tuple(counts[place] for counts in of_each) == counted(events, probabilities, threshold)
 
 
+def test_a_row_that_stands_for_several_counts_as_often():
+    probabilities, events = RANDOM.random(200).astype(np.float32), RANDOM.random(200) < 0.3
+    stands_for = np.where(events, 1, 4)
+    written_out = np.repeat(np.arange(200), stands_for)
+    found = threshold_counts(events, probabilities, stands_for)
+    expected = threshold_counts(events[written_out], probabilities[written_out])
+    for name in ("true_positives", "false_positives", "true_negatives", "false_negatives", "precision", "recall"):
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name))
+
+
 def test_shares_of_nothing_are_0():
     found = threshold_counts(np.zeros(3, bool), np.full(3, 0.4, np.float32))
     assert found.recall.tolist() == [0] * NUM_THRESHOLDS

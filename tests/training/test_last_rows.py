@@ -58,6 +58,21 @@ def test_the_auc_is_that_of_the_labelled_rows_of_the_newest_batches(tasks, monke
     assert found["cvr"].value == pytest.approx(roc_auc_score(labels[known, 1], kept["probs_cvr"][known]))
 
 
+def test_rows_out_of_the_space_of_a_task_were_not_trained_on(tmp_path):
+    write_data(tmp_path)
+    tower = "model_config.mmoe.task_towers[1]."
+    sets = [f"{tower}task_space_indicator_label=click", f"{tower}out_task_space_weight=0"]
+    tasks = build_tasks(small_config(tmp_path, *sets).pipeline)
+    one = batch(90)
+    rows = LastRows()
+    rows.add(one)
+    found = {one.tower: one for one in rows.aucs(tasks, Scorer())}
+    labels = one["numbers"]
+    counted = (labels[:, 0] > 0) & ~np.isnan(labels[:, 1])
+    assert found["cvr"].value == pytest.approx(roc_auc_score(labels[counted, 1], one["probs_cvr"][counted]))
+    assert found["cvr"].positives + found["cvr"].negatives == counted.sum()
+
+
 def test_nothing_is_known_of_one_kind_of_label_of_scores_that_are_no_numbers_or_of_no_rows(tasks):
     assert LastRows().aucs(tasks, Scorer()) == []
     one = batch(40)

@@ -5,6 +5,7 @@ import tensorflow as tf
 from easymtl.layers.context import Build, Call
 from easymtl.layers.dense import Dense
 from easymtl.layers.experts import mix_all
+from easymtl.layers.gate_weights import numbered_experts
 from easymtl.layers.mlp import MLP, mlp_width
 from easymtl.layers.named.base import NamedLayer
 from easymtl.layers.shapes import Shape, ShapeFault, describe, require_vector, vector
@@ -55,7 +56,7 @@ class MMoE(NamedLayer):
             *outputs, read = field_list(x, call.dtype)
         stacked = tf.stack(outputs, axis=1)  # [batch, num_expert, width]
         weights = [tf.nn.softmax(tf.cast(gate(read, call), tf.float32)) for gate in self.gates]
-        experts = [f"expert_{index}" for index in range(len(outputs))]
+        experts = numbered_experts(len(outputs))
         for task, told in enumerate(weights):
             call.add_gate(f"{self.scope}/gate_{task}", experts, told)
         return mix_all(weights, stacked)

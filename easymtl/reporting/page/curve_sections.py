@@ -48,15 +48,16 @@ def _figures(ones: Sequence[tuple[int, Scored]], runs: Sequence[Run]) -> Child:
     return _of_event(found) if kind == "binary" else _of_value(found)
 
 
-Labelled = tuple[int, str, np.ndarray, np.ndarray]
-"""Place and name of a run, labels and scores of the rows that have both."""
+Labelled = tuple[int, str, np.ndarray, np.ndarray, np.ndarray | None]
+"""Place and name of a run, labels and scores of the rows that have both, and how many rows each stands for."""
 
 
-def _usable(one: Scored) -> tuple[np.ndarray, np.ndarray]:
+def _usable(one: Scored) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     scores = one.predictions[:, 1] if one.predictions.ndim == 2 and one.task.predicted == "binary" else one.predictions
     rows = ~np.isnan(one.labels)
     rows &= np.isfinite(scores) if scores.ndim == 1 else np.isfinite(scores).all(axis=1)
-    return one.labels[rows].astype(np.float64), scores[rows].astype(np.float64)
+    stands_for = None if one.stands_for is None else one.stands_for[rows]
+    return one.labels[rows].astype(np.float64), scores[rows].astype(np.float64), stands_for
 
 
 def _label(run: str, text: str, number: float) -> str:
@@ -66,16 +67,16 @@ def _label(run: str, text: str, number: float) -> str:
 
 def _of_event(found: Sequence[Labelled]) -> Element:
     roc, recall, reliable, shares = [], [], [], []
-    base = float(np.mean(found[0][2] > 0))
-    for place, run, labels, scores in found:
+    base = float(np.average(found[0][2] > 0, weights=found[0][4]))
+    for place, run, labels, scores, stands_for in found:
         positive = labels > 0
-        curve, precise = curves.roc(positive, scores), curves.precision_recall(positive, scores)
+        curve, precise = (draw(positive, scores, stands_for) for draw in (curves.roc, curves.precision_recall))
         if curve:
             roc.append(Series(_label(run, "area", curve.area), [*curve.x], [*curve.y], place, "line"))
         if precise:
             text = _label(run, "average precision", precise.area)
             recall.append(Series(text, [*precise.x], [*precise.y], place, "line"))
-        bins = curves.reliability(positive, scores)
+        bins = curves.reliability(positive, scores, stands_for=stands_for)
         text = _label(run, "mean distance", curves.expected_calibration_error(bins))
         reliable.append(Series(text, [*bins.score], [*bins.label], place, "points", [*bins.low], [*bins.high]))
         shares += _distributions(place if len(found) > 1 else 0, run, positive, scores)
@@ -134,7 +135,7 @@ def _distributions(place: int, run: str, positive: np.ndarray, scores: np.ndarra
 
 def _of_value(found: Sequence[Labelled]) -> Element:
     actual, residual, rows = [], [], []
-    for place, run, labels, scores in found:
+    for place, run, labels, scores, _ in found:
         bins = curves.predicted_and_actual(labels, scores)
         actual.append(Series(run, [*bins.score], [*bins.label], place, "points", [*bins.low], [*bins.high]))
         quantiles = curves.residual_quantiles(labels, scores)
