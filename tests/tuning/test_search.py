@@ -206,6 +206,24 @@ def test_comments_and_another_model_dir_are_the_same_study(tmp_path):
     require_same_study(plan(overrides=("model_dir=elsewhere",)), tmp_path)
 
 
+@pytest.mark.parametrize("gone", [("study.json",), ("study.db",), ("study.json", "study.db")])
+def test_what_is_left_of_a_study_is_not_taken_for_another_one(tmp_path, gone):
+    search(tmp_path, plan(), FakeRunner(), []).make_trials(1)
+    model_dir = tmp_path / "trial_000" / "seed_5"
+    assert model_dir.with_suffix(".json").is_file(), "which would be the result of the first trial of any study there"
+    for name in gone:
+        (tmp_path / name).unlink()
+    with pytest.raises(UserError, match=rf"its {gone[0]} is gone.*--study \.\.\., or remove"):
+        require_same_study(plan(overrides=("train_config.num_steps=30",)), tmp_path)
+
+
+def test_a_folder_without_trials_can_begin_a_study(tmp_path):
+    require_same_study(plan(), tmp_path / "new")
+    (tmp_path / "trial_of_mine").mkdir()
+    (tmp_path / "front").mkdir()
+    require_same_study(plan(), tmp_path)
+
+
 def test_a_timeout_begins_no_further_trial(tmp_path):
     runner = FakeRunner()
     search(tmp_path, plan(), runner, []).make_trials(5, timeout=1e-9)
