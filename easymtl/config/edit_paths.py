@@ -67,7 +67,7 @@ def split_path(path: str) -> list[str]:
 def field_at(message: Message, path: str) -> tuple[FieldDescriptor, Any] | None:
     """Returns the field that a path with plain indexes leads to, and its value.
 
-    None where it leads nowhere: to an item that a list does not have, or by a member of a oneof that is not the one set.
+    None where it leads nowhere: to an item that a list does not have, or by a member of a oneof that is not set.
     """
     value: Any = message
     descriptor = None

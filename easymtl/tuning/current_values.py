@@ -88,12 +88,16 @@ def _weights(space: Space, pipeline: Pipeline) -> dict[str, Drawn] | None:
     paths = weight_paths(space, pipeline)
     if not paths:
         return {}
-    weights = {tower.tower_name: tower.weight for tower in view.task_towers(pipeline) if tower.tower_name in paths}
+    weights = {
+        tower.tower_name: float(f"{tower.weight:.7g}")
+        for tower in view.task_towers(pipeline)
+        if tower.tower_name in paths
+    }
     message = space.message.task_weights
     if message.WhichOneof("range") == "log_range":
         low, high = message.log_range.low, message.log_range.high
         is_held = all(low <= weight <= high for weight in weights.values())
-        return {f"{WEIGHT}{name}": float(f"{weight:.7g}") for name, weight in weights.items()} if is_held else None
+        return {f"{WEIGHT}{name}": weight for name, weight in weights.items()} if is_held else None
     # A simplex holds the ratios; weights that sum to another number would be another learning rate.
     if abs(sum(weights.values()) - len(weights)) > 1e-3:
         return None
