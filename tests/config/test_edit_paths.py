@@ -218,5 +218,5 @@ def test_values_of_numpy_are_those_of_python(value, text):
 
 @pytest.mark.parametrize("value", [np.array([[8, 4]]), {8, 4}, b"8", object()])
 def test_a_value_that_no_field_can_have_is_refused(value):
-    with pytest.raises(UserError, match='overrides: "path" is .*; a value is a text, a number'):
+    with pytest.raises(UserError, match=r'overrides: "path" is .*; a value is a text, a number'):
         overrides_of_values({"path": value})
