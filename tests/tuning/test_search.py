@@ -116,6 +116,12 @@ def test_trials_that_fail_one_after_another_end_the_study(tmp_path):
     assert len(numbers(read_result(tmp_path), "failed")) == 3
 
 
+def test_trials_that_fail_now_and_then_do_not_end_the_study(tmp_path):
+    failed = Outcome(error="a disk that is full now and then")
+    search(tmp_path, plan(), FakeRunner(outcomes=dict.fromkeys((1, 2, 4, 5), failed)), []).make_trials(6)
+    assert numbers(read_result(tmp_path), "failed") == [0, 1, 3, 4]
+
+
 def test_a_result_that_is_not_determined_fails_the_trial(tmp_path):
     runner = FakeRunner(lambda settings, step, seed: {"auc_click": 0.7, "auc_buy": None})
     search(tmp_path, plan(), runner, []).make_trials(1)
