@@ -3,11 +3,13 @@
 import io
 import json
 import sys
+import time
 from types import SimpleNamespace
 
 import pytest
 
 from easymtl.errors import StopTraining
+from easymtl.tuning import processes
 from easymtl.tuning.processes import ProcessRunner
 from easymtl.tuning.trainings import Training
 from easymtl.tuning.worker import Told
@@ -70,6 +72,15 @@ def test_a_training_is_ended_when_the_search_is(tmp_path):
     ready.unlink()
     outcome, _ = make(tmp_path, rude, is_stopped=ready.exists)
     assert outcome.is_stopped and not outcome.error, "it was told to end, so that its death is no failure"
+
+
+def test_a_training_that_does_not_end_when_it_is_told_is_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(processes, "_PATIENCE_SECONDS", 0.3)
+    ready = tmp_path / "ready"
+    deaf = f"signal.signal(signal.SIGTERM, signal.SIG_IGN)\nopen({str(ready)!r}, 'w').close()\ntime.sleep(20)"
+    begin = time.monotonic()
+    outcome, _ = make(tmp_path, deaf, is_stopped=ready.exists)
+    assert outcome.is_stopped and time.monotonic() - begin < 15
 
 
 def evaluated() -> SimpleNamespace:
