@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import sys
 import time
 from types import SimpleNamespace
@@ -81,6 +82,17 @@ def test_a_training_that_does_not_end_when_it_is_told_is_ended(tmp_path, monkeyp
     begin = time.monotonic()
     outcome, _ = make(tmp_path, deaf, is_stopped=ready.exists)
     assert outcome.is_stopped and time.monotonic() - begin < 15
+
+
+def test_no_process_is_left_where_something_goes_wrong_here(tmp_path):
+    def fail(evaluation):
+        raise MemoryError(evaluation["step"])
+
+    program = 'say(event="evaluated", step=os.getpid(), metrics={}, is_best=True)\ntime.sleep(20)'
+    with pytest.raises(MemoryError) as error:
+        make(tmp_path, program, fail)
+    with pytest.raises(ProcessLookupError):
+        os.kill(error.value.args[0], 0)
 
 
 def evaluated() -> SimpleNamespace:

@@ -122,6 +122,17 @@ def test_trials_that_fail_now_and_then_do_not_end_the_study(tmp_path):
     assert numbers(read_result(tmp_path), "failed") == [0, 1, 3, 4]
 
 
+def test_a_trial_that_is_pruned_has_not_failed(tmp_path):
+    failed = Outcome(error="a disk that is full now and then")
+    runner = FakeRunner(outcomes=dict.fromkeys((5, 6, 8, 9), failed))
+    runner.worth = lambda settings, step, seed: dict.fromkeys(
+        ("auc_click", "auc_buy"), 0.7 - 0.1 * (len(runner.made) == 7)
+    )
+    search(tmp_path, plan(), runner, []).make_trials(10)
+    result = read_result(tmp_path)
+    assert numbers(result, "pruned") == [6] and numbers(result, "failed") == [4, 5, 7, 8]
+
+
 def test_a_result_that_is_not_determined_fails_the_trial(tmp_path):
     runner = FakeRunner(lambda settings, step, seed: {"auc_click": 0.7, "auc_buy": None})
     search(tmp_path, plan(), runner, []).make_trials(1)

@@ -83,6 +83,11 @@ def test_a_mistake_in_a_space_is_told_by_line(text, says):
             ["space.textproto:2", "Leave one of them out"],
         ),
         (
+            'field { path: "model_config.mmoe.expert_dnn.hidden_units" choice { value: ["[8]", "[6]"] } }\n'
+            'field { path: "model_config.mmoe.expert_dnn.hidden_units[0]" name: "first" int { low: 2 high: 3 } }',
+            ["space.textproto:2", "Leave one of them out"],
+        ),
+        (
             'field { path: "model_config.mmoe.task_towers[1].weight" float { low: 1 high: 3 } }\n'
             "task_weights { simplex {} }",
             ["space.textproto:1", "task_weights writes"],
