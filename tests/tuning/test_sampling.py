@@ -1,5 +1,7 @@
 """What is drawn, and what it comes to in a config."""
 
+import json
+
 import numpy as np
 import optuna
 import pytest
@@ -103,6 +105,28 @@ def test_the_config_as_it_stands_can_be_drawn_where_the_ranges_hold_it():
     for tower in expected.model_config.mmoe.task_towers:
         tower.weight = 1.0
     assert changed == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "choices", "current"),
+    [
+        (RATE, ["0.1", "1.0e-2"], "1.0e-2"),
+        ("train_config.mixed_precision", ["BFLOAT16", "FLOAT32"], "FLOAT32"),
+        ("model_config.mmoe.expert_dnn.use_bn", ["false", "true"], "true"),
+        ("model_config.mmoe.expert_dnn.activation", ["'swish'", '"tf.nn.relu"'], '"tf.nn.relu"'),
+        ("model_config.mmoe.task_towers[0].dnn.hidden_units", ["[4, 4]", "4"], "4"),
+    ],
+)
+def test_a_choice_is_the_value_of_the_config_however_it_is_written(path, choices, current):
+    values = ", ".join(f"{json.dumps(choice)}" for choice in choices)
+    made_of = plan(f'field {{ path: "{path}" name: "x" choice {{ value: [{values}] }} }}')
+    assert current_values(made_of.space, made_of.config.pipeline) == {"x": current}
+
+
+def test_weights_of_another_sum_are_on_no_simplex():
+    text = CONFIG.replace('label_name: "click"', 'label_name: "click" weight: 3')
+    made_of = plan("task_weights { simplex {} }", text=text)
+    assert current_values(made_of.space, made_of.config.pipeline) is None
 
 
 def test_a_config_of_many_digits_is_the_first_trial_as_it_stands():

@@ -5,7 +5,8 @@ import math
 
 import pytest
 
-from easymtl.config import parse_config
+from easymtl.config import ConfigError, parse_config
+from easymtl.config.problems import Problem
 from easymtl.errors import UserError
 from easymtl.reporting.study_results import read_result
 from easymtl.tuning.plan import require_same_study
@@ -120,6 +121,18 @@ def test_trials_that_fail_now_and_then_do_not_end_the_study(tmp_path):
     failed = Outcome(error="a disk that is full now and then")
     search(tmp_path, plan(), FakeRunner(outcomes=dict.fromkeys((1, 2, 4, 5), failed)), []).make_trials(6)
     assert numbers(read_result(tmp_path), "failed") == [0, 1, 3, 4]
+
+
+def test_values_that_the_config_refuses_together_fail_and_the_search_goes_on(tmp_path, monkeypatch):
+    def refuse(text, path, overrides):
+        raise ConfigError(path, [Problem("x.config:3", "dropout_ratio has 2 values, and there are 3 layers.")])
+
+    monkeypatch.setattr("easymtl.tuning.search.parse_config", refuse)
+    search(tmp_path, plan(), FakeRunner(), []).make_trials(5)
+    result = read_result(tmp_path)
+    assert numbers(result, "failed") == [0, 1, 2, 3, 4]
+    note = result["trials"][0]["note"]
+    assert note.startswith("the config refuses these values together: x.config:3") and "dropout_ratio" in note
 
 
 def test_a_trial_that_is_pruned_has_not_failed(tmp_path):
