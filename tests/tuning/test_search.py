@@ -81,6 +81,24 @@ def test_a_trial_that_was_stopped_goes_on_in_its_folder_with_its_values(tmp_path
     assert [path.parent.name for path in going.made[:2]] == ["trial_001", "trial_001"]
 
 
+def test_a_trial_can_be_interrupted_any_number_of_times(tmp_path):
+    for _ in range(3):
+        stopped = FakeRunner(outcomes={1: Outcome(is_stopped=True)})
+        search(tmp_path, plan(), stopped, [], lambda: bool(stopped.made)).make_trials(1)  # noqa: B023
+    seen = []
+
+    def go_on(training, decide, progress):
+        seen.append(training.model_dir)
+        evaluation = {"step": 40, "metrics": {"auc_click": 0.8, "auc_buy": 0.6}, "is_best": True}
+        assert decide(evaluation)
+        return Outcome([evaluation])
+
+    search(tmp_path, plan(), go_on, []).make_trials(1)
+    (row,) = read_result(tmp_path)["trials"]
+    assert row["state"] == "complete" and seen == [tmp_path / "trial_000" / "seed_5"]
+    assert list(row["intermediate"]) == ["10", "40"], "what it was worth before counts for those that come later"
+
+
 def test_seeds_that_are_done_are_not_trained_again(tmp_path):
     first = FakeRunner(outcomes={2: Outcome(is_stopped=True)})
     search(tmp_path, plan(num_seeds=2), first, [], lambda: len(first.made) >= 2).make_trials(1)

@@ -75,6 +75,8 @@ def test_a_mistake_in_a_space_is_told_by_line(text, says):
             ["space.textproto:1", "value -1.0", "outside of [0, inf)", "1 problem in"],
         ),
         ('field { path: "model_dir"\n choice { value: ["a", "b"] } }', ["a folder of its own"]),
+        ('field { path: "eval_input_path"\n choice { value: ["a", "b"] } }', ["cannot be compared"]),
+        ('field { path: "parquet_eval_input"\n choice { value: ["a", "b"] } }', ["cannot be compared"]),
         ('field { path: "eval_config.num_examples"\n int { low: 1 high: 2 } }', ["cannot be compared"]),
         ('field { path: "train_config.seed"\n int { low: 1 high: 2 } }', ["--seeds"]),
         (
