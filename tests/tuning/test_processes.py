@@ -5,15 +5,17 @@ import json
 import os
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor, TimeoutError
 from types import SimpleNamespace
 
 import pytest
 
-from easymtl.errors import StopTraining
+from easymtl.checkpoints.lock import TrainingLock
+from easymtl.errors import StopTraining, UserError
 from easymtl.tuning import processes
 from easymtl.tuning.processes import ProcessRunner
 from easymtl.tuning.trainings import Training
-from easymtl.tuning.worker import Told
+from easymtl.tuning.worker import Told, wait_for_the_one_before
 
 BEGIN = """
 import json, os, signal, sys, time
@@ -127,3 +129,31 @@ def test_a_callback_ends_the_training_when_nobody_is_there_any_more_or_at_a_sign
 
     with pytest.raises(StopTraining):
         Told(io.StringIO("go\n"), Gone())(evaluated())
+
+
+def test_a_training_waits_for_the_one_that_a_killed_command_has_left(tmp_path):
+    told = Told(io.StringIO(), io.StringIO())
+    left = TrainingLock(tmp_path)
+    with left, ThreadPoolExecutor(1) as other:
+        waits = other.submit(wait_for_the_one_before, tmp_path, told)
+        with pytest.raises(TimeoutError):
+            waits.result(timeout=0.3)
+        left.__exit__()
+        waits.result(timeout=10)
+
+
+@pytest.mark.parametrize("why", ["told to end", "alone"])
+def test_a_training_that_nobody_wants_any_more_does_not_begin(tmp_path, monkeypatch, why):
+    told = Told(io.StringIO(), io.StringIO())
+    if why == "alone":
+        monkeypatch.setattr("os.getppid", lambda: 1 - os.getpid())
+    else:
+        told.end()
+    with TrainingLock(tmp_path), pytest.raises(StopTraining):
+        wait_for_the_one_before(tmp_path, told)
+
+
+def test_who_waits_too_long_is_told_who_is_there(tmp_path, monkeypatch):
+    monkeypatch.setattr("easymtl.tuning.worker._PATIENCE_SECONDS", 0.0)
+    with TrainingLock(tmp_path), pytest.raises(UserError, match=rf"process {os.getpid()} on .* trains since"):
+        wait_for_the_one_before(tmp_path, Told(io.StringIO(), io.StringIO()))
