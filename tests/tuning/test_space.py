@@ -95,7 +95,8 @@ def test_a_mistake_in_a_space_is_told_by_line(text, says):
             ["space.textproto:1", "task_weights writes"],
         ),
         (
-            f'task_weights {{ log_range {{}} }}\nfield {{ name: "weight of buy" path: "{RATE}" float {{ low: 1 high: 3 }} }}',
+            "task_weights { log_range {} }\n"
+            f'field {{ name: "weight of buy" path: "{RATE}" float {{ low: 1 high: 3 }} }}',
             ["space.textproto:2", 'the name "weight of buy", which task_weights draws'],
         ),
         ('task_weights {\n tower: "clik" simplex {} }', ["space.textproto:2", 'Did you mean "click"?']),
