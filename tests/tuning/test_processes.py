@@ -12,10 +12,11 @@ import pytest
 
 from easymtl.checkpoints.lock import TrainingLock
 from easymtl.errors import StopTraining, UserError
-from easymtl.tuning import processes
+from easymtl.tuning import processes, worker
 from easymtl.tuning.processes import ProcessRunner
 from easymtl.tuning.trainings import Training
 from easymtl.tuning.worker import Told, wait_for_the_one_before
+from tests.api.shop import CONFIG
 
 BEGIN = """
 import json, os, signal, sys, time
@@ -157,3 +158,25 @@ def test_who_waits_too_long_is_told_who_is_there(tmp_path, monkeypatch):
     monkeypatch.setattr("easymtl.tuning.worker._PATIENCE_SECONDS", 0.0)
     with TrainingLock(tmp_path), pytest.raises(UserError, match=rf"process {os.getpid()} on .* trains since"):
         wait_for_the_one_before(tmp_path, Told(io.StringIO(), io.StringIO()))
+
+
+@pytest.mark.parametrize(("is_stopped", "is_judged", "is_written"), [(0, 0, 1), (1, 1, 1), (1, 0, 0)])
+def test_tensorboard_has_the_settings_of_a_training_that_is_over(
+    tmp_path, monkeypatch, capfd, is_stopped, is_judged, is_written
+):
+    def train(config, told):
+        told.is_judged = bool(is_judged)
+        return bool(is_stopped)
+
+    written = []
+    (tmp_path / "shop.config").write_text(CONFIG)
+    wish = {"config": str(tmp_path / "shop.config"), "overrides": ["train_config.seed=7"], "settings": {"a": "1"}}
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(wish) + "\n"))
+    monkeypatch.setattr("os.dup2", lambda *_: None)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setattr(worker, "_train", train)
+    monkeypatch.setattr(worker, "evaluations_of", lambda model_dir: [])
+    monkeypatch.setattr(worker, "_write_hparams", lambda config, settings, evaluations: written.append(settings))
+    assert worker.main() == 0
+    assert written == [{"a": "1"}] * is_written
+    assert json.loads(capfd.readouterr().out) == {"event": "ended", "is_stopped": bool(is_stopped), "evaluations": []}
