@@ -12,6 +12,10 @@ from easymtl.errors import UserError
 LOCK_NAME = ".training.lock"
 
 
+class HeldError(UserError):
+    """Another process has the lock."""
+
+
 class TrainingLock:
     """Holds a model_dir for one training, in a `with` statement.
 
@@ -27,7 +31,8 @@ class TrainingLock:
         """Takes the lock.
 
         Raises:
-            UserError: another process trains there, or the model_dir cannot be written.
+            HeldError: another process trains there.
+            UserError: the model_dir cannot be written.
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,7 +61,7 @@ class TrainingLock:
         except BlockingIOError:
             file.seek(0)
             holder = file.read().strip() or "another process trains"
-            raise UserError(
+            raise HeldError(
                 f"{self.path.parent}: {holder} there. Wait for its end, stop it, or train in another model_dir "
                 "(--set model_dir=...)."
             ) from None

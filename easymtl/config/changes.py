@@ -1,7 +1,8 @@
 """What differs between two configs, field by field."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from google.protobuf import text_format
 from google.protobuf.descriptor import FieldDescriptor
@@ -32,8 +33,8 @@ class Change:
 def changes(old: Message, new: Message, path: str = "") -> Iterator[Change]:
     """Yields the fields that differ, in the order of the config language.
 
-    Entries of lists are matched by their names where all have one; others by their places. What is there on one side
-    alone is one change.
+    Entries of maps are matched by their keys, those of lists by their names where all have one; others by their places.
+    What is there on one side alone is one change.
 
     Args:
         old: the one before.
@@ -42,7 +43,11 @@ def changes(old: Message, new: Message, path: str = "") -> Iterator[Change]:
     """
     for field in sorted(old.DESCRIPTOR.fields, key=lambda field: field.number):
         here = f"{path}.{field.name}" if path else field.name
-        if field.is_repeated:
+        if field.message_type is not None and field.message_type.GetOptions().map_entry:
+            # A map has no order.
+            before, after = (dict(sorted(getattr(one, field.name).items())) for one in (old, new))
+            yield from _of_entries(before, after, here)
+        elif field.is_repeated:
             yield from _of_lists(list(getattr(old, field.name)), list(getattr(new, field.name)), field, here)
         elif field.message_type is not None:
             had, has = old.HasField(field.name), new.HasField(field.name)
@@ -56,13 +61,17 @@ def changes(old: Message, new: Message, path: str = "") -> Iterator[Change]:
 
 
 def _of_lists(old: list, new: list, field: FieldDescriptor, path: str) -> Iterator[Change]:
-    if field.message_type is None or field.message_type.GetOptions().map_entry:
+    if field.message_type is None:
         if old != new:
             yield Change(path, _list_text(old), _list_text(new))
         return
     before, after = _by_name(old), _by_name(new)
     if before is None or after is None:
         before, after = dict(enumerate(old)), dict(enumerate(new))
+    yield from _of_entries(before, after, path)
+
+
+def _of_entries(before: Mapping[Any, Message], after: Mapping[Any, Message], path: str) -> Iterator[Change]:
     for name in dict.fromkeys([*before, *after]):
         here = f"{path}[{name}]"
         if name in before and name in after:

@@ -64,6 +64,29 @@ def split_path(path: str) -> list[str]:
     return steps
 
 
+def field_at(message: Message, path: str) -> tuple[FieldDescriptor, Any] | None:
+    """Returns the field that a path with plain indexes leads to, and its value.
+
+    None where it leads nowhere: to an item that a list does not have, or by a member of a oneof that is not set.
+    """
+    value: Any = message
+    descriptor = None
+    for step in split_path(path):
+        name, _, index = step.partition("[")
+        if not isinstance(value, Message) or name not in value.DESCRIPTOR.fields_by_name:
+            return None
+        descriptor = value.DESCRIPTOR.fields_by_name[name]
+        if descriptor.containing_oneof and not value.HasField(name):
+            return None
+        value = getattr(value, name)
+        if index:
+            number = int(index.removesuffix("]"))
+            if number >= len(value):
+                return None
+            value = value[number]
+    return (descriptor, value) if descriptor is not None else None
+
+
 def _of_features(message: Message, path: str) -> str:
     """Returns the path in the list that the config has its features in, for an item of the one that it leaves empty."""
     if isinstance(message, Pipeline):

@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 
 from easymtl.config.config import parse_config
 from easymtl.config.cursor import OPENERS
-from easymtl.config.edit_paths import split_path, written_paths
+from easymtl.config.edit_paths import field_at, split_path, written_paths
 from easymtl.config.lexer import Token, tokens
 from easymtl.config.parser import Parser
 from easymtl.config.problems import Findings, Places, Position
@@ -77,7 +77,7 @@ def _edits(text: str, wanted: Pipeline, paths: Sequence[str]) -> tuple[list[_Edi
     done: list[_Edit] = []
     waiting = []
     for path in dict.fromkeys(paths):
-        if path in findings.places.positions and _walked(current, path) == _walked(wanted, path):
+        if path in findings.places.positions and field_at(current, path) == field_at(wanted, path):
             continue
         edit = _edit(source, findings.places.positions, wanted, path)
         if edit is None or (edit.anchor and edit.anchor in {other.anchor for other in done}):
@@ -137,7 +137,7 @@ class _Source:
 
 
 def _edit(source: _Source, positions: dict[str, Position], wanted: Pipeline, path: str) -> _Edit | None:
-    found = _walked(wanted, path)
+    found = field_at(wanted, path)
     if found is None:
         return None
     descriptor, value = found
@@ -181,24 +181,6 @@ def _insertion(source: _Source, positions: dict[str, Position], path: str, shown
         return _Edit(at, at, f"{'' if source.text[at - 1] == ' ' else ' '}{whole} ", anchor)
     at = source.end(opening)
     return _Edit(at, at, f"\n{source.indent(first)}{_INDENT}{whole}", anchor)
-
-
-def _walked(message: Message, path: str) -> tuple[FieldDescriptor, Any] | None:
-    """Returns the field that a path with plain indexes leads to, and its value."""
-    value: Any = message
-    descriptor = None
-    for step in split_path(path):
-        name, _, index = step.partition("[")
-        if not isinstance(value, Message) or name not in value.DESCRIPTOR.fields_by_name:
-            return None
-        descriptor = value.DESCRIPTOR.fields_by_name[name]
-        value = getattr(value, name)
-        if index:
-            number = int(index.removesuffix("]"))
-            if number >= len(value):
-                return None
-            value = value[number]
-    return (descriptor, value) if descriptor is not None else None
 
 
 def _shown(descriptor: FieldDescriptor, value: Any, is_value: bool) -> str:

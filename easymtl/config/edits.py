@@ -77,8 +77,8 @@ def _as_read(value: Any) -> Any:
         return _Pairs((str(name), _as_read(inner)) for name, inner in value.items())
     if isinstance(value, (list, tuple)):
         return [_as_read(item) for item in value]
-    # Numbers of NumPy are none of Python's.
-    return "" if value is None else value.item() if hasattr(value, "item") else value
+    # Numbers and arrays of NumPy are none of Python's.
+    return "" if value is None else value.tolist() if hasattr(value, "tolist") else value
 
 
 def _edits(text: str) -> Iterator[tuple[str, str]]:

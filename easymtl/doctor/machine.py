@@ -77,6 +77,8 @@ def disk(name: str, path: Path) -> Finding:
     folder = path.absolute()
     while not folder.exists():
         folder = folder.parent
+    if not folder.is_dir():
+        return Finding(name, f"{path} cannot be made: {folder} is no folder", BROKEN, "Name another folder.")
     if not os.access(folder, os.W_OK):
         return Finding(name, f"{path} cannot be written", BROKEN, "Name another folder, or change its rights.")
     free = shutil.disk_usage(folder).free

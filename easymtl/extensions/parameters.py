@@ -13,12 +13,12 @@ from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorP
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from easymtl.extensions.interval import in_range, is_interval
 from easymtl.protos import options_pb2
 from easymtl.protos.layer_pb2 import DNN
 from easymtl.protos.task_pb2 import TaskTower
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-_RANGE = re.compile(r"[\[(]\s*\S+\s*,\s*\S+\s*[\])]")
 _TYPES = {
     bool: FieldDescriptorProto.TYPE_BOOL,
     int: FieldDescriptorProto.TYPE_INT64,
@@ -91,10 +91,12 @@ class Parameter:
             return "needs a name of lower-case letters, digits and _ that is no word of Python"
         if self.item not in _TYPES:
             return f"has the kind {self.kind!r}; there are int, float, bool, str, DNN, and list[...] of them"
-        if self.range and (self.item not in (int, float) or not _RANGE.fullmatch(self.range)):
+        if self.range and (self.item not in (int, float) or not is_interval(self.range)):
             return f'has the range "{self.range}"; a range is that of a number, such as "[0, 1)"'
         if self.choices and self.item is not str:
             return "has choices, which are those of a text"
+        if isinstance(self.choices, str):
+            return f'has the choices "{self.choices}"; they are a tuple of texts: ("{self.choices}",)'
         if any(not choice or choice.split() != [choice] for choice in self.choices):
             return f"has the choices {self.choices}, which must not hold blanks"
         return self._fault_of_default()
@@ -112,6 +114,8 @@ class Parameter:
                 return f"has the default {value!r}, which is no {self.item.__name__}"
             if self.choices and value not in self.choices:
                 return f"has the default {value!r}, which is none of its choices"
+            if self.range and not in_range(value, self.range):
+                return f"has the default {value!r}, which is outside of its range {self.range}"
         return ""
 
 

@@ -7,7 +7,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from easymtl.config import view
-from easymtl.config.edit_paths import split_path, written_paths
+from easymtl.config.edit_paths import field_at, written_paths
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tuning.sampling import WEIGHT, Drawn, simplex_parts, weight_paths
 from easymtl.tuning.space import Space
@@ -38,25 +38,11 @@ def current_values(space: Space, pipeline: Pipeline) -> dict[str, Drawn] | None:
     return None if weights is None else drawn | weights
 
 
-def _value(message: Any, path: str) -> Any:
+def _value(pipeline: Pipeline, path: str) -> Any:
     """Returns the value at a path with plain indexes, a 32-bit float as it was written; None where there is none."""
-    descriptor = None
-    for step in split_path(path):
-        name, _, index = step.partition("[")
-        if not isinstance(message, Message):
-            return None
-        descriptor = message.DESCRIPTOR.fields_by_name[name]
-        if descriptor.containing_oneof and not message.HasField(name):
-            return None
-        message = getattr(message, name)
-        if index:
-            number = int(index.removesuffix("]"))
-            if number >= len(message):
-                return None
-            message = message[number]
-    if descriptor is not None and not isinstance(message, Message) and not hasattr(message, "append"):
-        return _plain(descriptor, message)
-    return message
+    descriptor, value = field_at(pipeline, path) or (None, None)
+    is_single = descriptor is not None and not isinstance(value, Message) and not hasattr(value, "append")
+    return _plain(descriptor, value) if is_single else value
 
 
 def _plain(descriptor: FieldDescriptor, value: Any) -> Any:
@@ -102,12 +88,16 @@ def _weights(space: Space, pipeline: Pipeline) -> dict[str, Drawn] | None:
     paths = weight_paths(space, pipeline)
     if not paths:
         return {}
-    weights = {tower.tower_name: tower.weight for tower in view.task_towers(pipeline) if tower.tower_name in paths}
+    weights = {
+        tower.tower_name: float(f"{tower.weight:.7g}")
+        for tower in view.task_towers(pipeline)
+        if tower.tower_name in paths
+    }
     message = space.message.task_weights
     if message.WhichOneof("range") == "log_range":
         low, high = message.log_range.low, message.log_range.high
         is_held = all(low <= weight <= high for weight in weights.values())
-        return {f"{WEIGHT}{name}": float(f"{weight:.7g}") for name, weight in weights.items()} if is_held else None
+        return {f"{WEIGHT}{name}": weight for name, weight in weights.items()} if is_held else None
     # A simplex holds the ratios; weights that sum to another number would be another learning rate.
     if abs(sum(weights.values()) - len(weights)) > 1e-3:
         return None

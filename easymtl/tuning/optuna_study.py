@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 DATABASE = "study.db"
+TRIAL = "trial_"
 TRIES, RESUMES, NOTE = "tries", "resumes", "note"
 _NUMBER, _REPORTED = "number", "reported"
 _NAME = "easymtl"
@@ -211,7 +212,7 @@ def number_of(trial: "FrozenTrial | Trial") -> int:
 
 def folder_name(trial: "FrozenTrial | Trial") -> str:
     """Returns the folder of a trial, in that of the study."""
-    return f"trial_{number_of(trial):03}"
+    return f"{TRIAL}{number_of(trial):03}"
 
 
 def _pruner():

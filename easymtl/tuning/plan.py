@@ -1,7 +1,7 @@
 """What a study is made of, and the folder that it is kept in."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ from easymtl.config import Config, parse_config
 from easymtl.config.config import read_text
 from easymtl.errors import UserError
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.reporting.study_results import read_result, write_result
+from easymtl.reporting.study_results import RESULT_NAME, read_result, write_result
 from easymtl.tuning.objectives import Objective, objectives_of
+from easymtl.tuning.optuna_study import DATABASE, TRIAL
 from easymtl.tuning.sampling import Draw
 from easymtl.tuning.space import Space, read_space
 from easymtl.tuning.space_check import check_space
@@ -82,12 +83,13 @@ def plan_of(
 
 
 def require_same_study(plan: Plan, folder: Path) -> None:
-    """Checks that a study in a folder, if there is one, is of the same config, space and metrics.
+    """Checks that a study in a folder, if there is one, is whole and of the same config, space and metrics.
 
     Raises:
-        UserError: it is of others; the text tells what differs.
+        UserError: it is of others, and the text tells what differs; or a part of it is gone.
     """
     known = read_result(folder)
+    _require_whole(folder, known)
     if known is None:
         return
     before, now = known["made_of"], plan.made_of()
@@ -98,6 +100,17 @@ def require_same_study(plan: Plan, folder: Path) -> None:
                 f"{folder}: the study there is of another {name}:\n{_difference(old, value)}\nTrials of both cannot be "
                 "compared. Name another folder, --study ..., or go on as before."
             )
+
+
+def _require_whole(folder: Path, known: Mapping[str, Any] | None) -> None:
+    """Refuses what is left of a study: its trainings would be taken for those of another one."""
+    has_database = (folder / DATABASE).exists()
+    missing = RESULT_NAME if known is None else "" if has_database else DATABASE
+    if missing and (has_database or any(folder.glob(f"{TRIAL}[0-9]*"))):
+        raise UserError(
+            f"{folder}: trials of a study are there, and its {missing} is gone, so that what they are of is not known. "
+            f"Name another folder, --study ..., or remove {RESULT_NAME}, {DATABASE} and {TRIAL}* from it."
+        )
 
 
 def _difference(old: str, new: str) -> str:

@@ -5,6 +5,7 @@ n - 1 parts of a stick that is broken: with u uniform in [0, 1], part k of n tak
 left, so that all mixtures are alike (the inverse of the Beta(1, n - k) distribution).
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,6 +18,8 @@ from easymtl.tuning.space import Space
 Drawn = float | int | str
 WEIGHT = "weight of "
 _DIGITS = 4
+# Of a 32-bit float, as all numbers of configs are.
+_MOST_DIGITS = 7
 
 
 class Suggests(Protocol):
@@ -186,7 +189,12 @@ def simplex_parts(weights: Sequence[float], least: float) -> list[float] | None:
 
 
 def _text(value: Drawn) -> str:
-    """Returns what is drawn as it stands in a config: a number with four digits, which is as fine as a search is."""
+    """Returns what is drawn as it stands in a config.
+
+    A number has four digits, which is as fine as a search is; one of a step, and one that a config has itself, stays.
+    """
     if not isinstance(value, float):
         return str(value)
-    return repr(float(f"{value:.{_DIGITS}g}"))
+    written = float(f"{value:.{_MOST_DIGITS}g}")
+    is_written = math.isclose(value, written, rel_tol=1e-12)
+    return repr(written if is_written else float(f"{value:.{_DIGITS}g}"))

@@ -38,6 +38,9 @@ def check_space(space: Space, text: str, config: Config, overrides: Sequence[str
     if faults:
         raise space.error(faults)
     draws = draws_of(space, config.pipeline)
+    faults = list(_name_faults(space, draws))
+    if faults:
+        raise space.error(faults)
     trial = _Trial(text, config, overrides)
     faults = [fault for index in range(len(space.names)) for fault in _field_faults(space, index, trial)]
     if not faults:
@@ -91,6 +94,14 @@ def _path_faults(space: Space, pipeline: Pipeline) -> Iterator[Fault]:
                     yield where, f'"{path}" writes {one}, and {taken[other]} writes {other}. Leave one of them out.'
                     break
                 taken[one] = where
+
+
+def _name_faults(space: Space, draws: Sequence[Draw]) -> Iterator[Fault]:
+    """Yields the fields whose names are those of what is drawn for `task_weights`: a study has one value of a name."""
+    taken = {draw.name for draw in draws[len(space.names) :]}
+    for index, name in enumerate(space.names):
+        if name in taken:
+            yield f"field[{index}]", f'has the name "{name}", which task_weights draws. Give it another name.'
 
 
 def _overlap(one: str, other: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from easymtl.checkpoints.publishing import write_text
 from easymtl.config.edited_text import edited_text
 from easymtl.reporting.study_results import DIFF_NAME, WINNER_NAME
+from easymtl.tuning.optuna_study import TRIAL
 from easymtl.tuning.plan import Plan
 from easymtl.tuning.sampling import overrides_of_drawn
 
@@ -44,7 +45,7 @@ def write_winner(plan: Plan, folder: Path, result: Mapping[str, Any]) -> Winner 
     rows = {row["number"]: row for row in result["trials"]}
     if len(plan.objectives) > 1:
         for number in result["best"]:
-            write_text(folder / FRONT_FOLDER / f"trial_{number:03}.config", text_of(plan, rows[number]["drawn"]))
+            write_text(folder / FRONT_FOLDER / f"{TRIAL}{number:03}.config", text_of(plan, rows[number]["drawn"]))
     text = text_of(plan, rows[result["compromise"]]["drawn"])
     path = folder / WINNER_NAME
     diff = difference(plan, text, str(path))

@@ -9,16 +9,20 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from easymtl.checkpoints.lock import HeldError, TrainingLock
 from easymtl.config import Config, load_config, view
 from easymtl.errors import StopTraining, UserError
 from easymtl.tuning.objectives import Evaluation
 
 GO = "go"
 EXIT_FAILED = 2
+_PATIENCE_SECONDS = 600.0
+_POLL_SECONDS = 0.2
 
 
 class Told:
@@ -28,11 +32,21 @@ class Told:
         self._answers = answers
         self._channel = channel
         self._is_ended = False
+        self._starter = os.getppid()
         self.is_judged = False
 
     def end(self, *signal_and_frame: object) -> None:
         """Asks the training to save and end at the next event."""
         self._is_ended = True
+
+    def require_wanted(self) -> None:
+        """Checks that somebody is there who wants the training.
+
+        Raises:
+            StopTraining: it was told to end, or the process that started this one is gone.
+        """
+        if self._is_ended or os.getppid() != self._starter:
+            raise StopTraining
 
     def say(self, **record: Any) -> None:
         """Writes a line; where nobody reads any more, the training ends."""
@@ -96,7 +110,28 @@ def main() -> int:
 def _train(config: Config, told: Told) -> bool:
     from easymtl.api.training import train
 
+    wait_for_the_one_before(Path(config.pipeline.model_dir), told)
     return train(config, callbacks=[told]).is_stopped
+
+
+def wait_for_the_one_before(model_dir: Path, told: Told) -> None:
+    """Waits while a process trains in a model_dir that a command has left there which was killed.
+
+    That process saves and ends as soon as it has something to say, since nobody listens any more.
+
+    Raises:
+        StopTraining: this training is not wanted any more, either.
+    """
+    until = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        told.require_wanted()
+        try:
+            with TrainingLock(model_dir):
+                return
+        except HeldError:
+            if time.monotonic() > until:
+                raise
+        time.sleep(_POLL_SECONDS)
 
 
 def _write_hparams(config: Config, settings: dict[str, str], evaluations: Sequence[Evaluation]) -> None:

@@ -60,6 +60,24 @@ def test_another_member_of_a_choice_is_one_gone_and_one_come():
     ]
 
 
+def test_parameters_of_a_layer_are_matched_by_key():
+    def layer(params: str) -> Pipeline:
+        block = f'blocks {{ name: "top" keras_layer {{ class_name: "MLP" st_params {{ {params} }} }} }}'
+        return text_format.Parse(f"model_config {{ backbone {{ {block} }} }}", Pipeline())
+
+    rate, units = (
+        'fields { key: "rate" value { number_value: 0.5 } }',
+        'fields { key: "units" value { number_value: 8 } }',
+    )
+    path = "model_config.backbone.blocks[top].keras_layer.st_params.fields"
+    before = layer(f"{rate} {units}")
+    assert list(changes(before, layer(f"{units} {rate}"))) == []
+    (change,) = changes(before, layer(f"{rate} {units.replace('8', '16')}"))
+    assert str(change) == f"{path}[units].number_value: 8 -> 16"
+    (change,) = changes(before, layer(units))
+    assert str(change) == f"{path}[rate]: {{ number_value: 0.5 }} -> not set"
+
+
 def test_long_values_are_cut():
     (text,) = found("a.csv", "x" * 200)
     assert text.endswith("xxx ...") and len(text) < 110

@@ -2,11 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
 from google.protobuf import text_format
 
-from easymtl.config.edit_paths import PathError, split_path, written_paths
-from easymtl.config.edits import overrides_of
+from easymtl.config.edit_paths import PathError, field_at, split_path, written_paths
+from easymtl.config.edits import overrides_of, overrides_of_values
 from easymtl.config.overrides import apply_overrides
 from easymtl.config.problems import Findings, Places
 from easymtl.errors import UserError
@@ -167,3 +168,55 @@ def test_a_problem_names_the_flag_that_it_came_by(pipeline):
     first, second = apply(pipeline, [*overrides_of({"eval_input_path": "x"}, text)])
     assert first == ('--edit_config_json: train_config has no field "num_stepz". Did you mean "num_steps"?')
     assert second.startswith("--edit_config_json: feature_configs[9] is out of range")
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("feature_configs[2].embedding_dim", 8),
+        ("feature_configs[2].input_names[1]", "weights"),
+        ("data_config.label_fields", ["a", "b"]),
+        ("data_config.batch_size", 32),
+        ("model_config.mmoe.num_expert", 3),
+    ],
+)
+def test_a_field_is_found_with_its_value(pipeline, path, value):
+    pipeline.model_config.mmoe.num_expert = 3
+    descriptor, found = field_at(pipeline, path)
+    assert found == value and descriptor.name == path.rpartition(".")[2].partition("[")[0]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "feature_configs[3].embedding_dim",
+        "feature_configs[0].input_names[1]",
+        "feature_configs[0].no_such_field",
+        "data_config.batch_size.more",
+        # Of a oneof the other member is set.
+        "model_config.ple.expert_dnn",
+    ],
+)
+def test_a_field_that_is_not_there_is_not_found(pipeline, path):
+    pipeline.model_config.mmoe.num_expert = 3
+    assert field_at(pipeline, path) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (np.int64(3), "3"),
+        (np.bool_(True), "true"),
+        (np.array([8, 4]), "[8, 4]"),
+        (np.array([], int), "[]"),
+        ([np.float64(0.5)], "[0.5]"),
+    ],
+)
+def test_values_of_numpy_are_those_of_python(value, text):
+    assert [str(one) for one in overrides_of_values({"path": value})] == [f"path={text}"]
+
+
+@pytest.mark.parametrize("value", [np.array([[8, 4]]), {8, 4}, b"8", object()])
+def test_a_value_that_no_field_can_have_is_refused(value):
+    with pytest.raises(UserError, match=r'overrides: "path" is .*; a value is a text, a number'):
+        overrides_of_values({"path": value})

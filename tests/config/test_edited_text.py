@@ -62,6 +62,24 @@ def test_two_new_fields_of_one_message_come_both():
     assert "l2_regularization: 0.0001" in found
 
 
+def test_two_fields_of_a_message_that_is_not_there_yet_come_into_one():
+    found = changes(["eval_config.num_examples=4", "eval_config.eval_online=true"])
+    assert found == ["eval_config { num_examples: 4 eval_online: true }"]
+
+
+def test_items_are_chosen_by_a_condition():
+    (line,) = changes(["feature_config.features[input_names[0]=age].embedding_dim=8"])
+    assert '"age"' in line and line.endswith("embedding_dim: 8 }")
+
+
+def test_a_value_of_several_tokens_is_replaced_as_a_whole():
+    text = CONFIG.replace('train_input_path: "train.parquet"', "train_input_path: \"train\" # of May\n  '.parquet'")
+    assert edited_text(text, ["train_input_path=june.parquet"]).startswith('\ntrain_input_path: "june.parquet"\neval')
+    text = CONFIG.replace("feature_type: RawFeature", "feature_type: RawFeature min_val: - 1.5 max_val: 3")
+    (line,) = changes(["feature_config.features[4].min_val=-2.5"], text)
+    assert line.endswith("min_val: -2.5 max_val: 3 }")
+
+
 def test_comments_and_forms_of_writing_stay():
     text = CONFIG.replace("num_expert: 2", "# many\n    num_expert : 2 ; # so far").replace("seed: 5", "seed: 5 # why")
     edited = edited_text(text, ["model_config.mmoe.num_expert=3", "train_config.seed=6"])

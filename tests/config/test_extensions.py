@@ -113,6 +113,8 @@ FAULTS = [
     (given('key: "num_expert" number: 10'), 'parameters[1].number of "num_expert" is 10, outside of [1, 9].'),
     (given('key: "num_expert" number: 2.5'), 'parameters[1].number of "num_expert" is 2.5; it needs a whole number.'),
     (given('key: "num_expert" number: 1e300'), "it needs a whole number."),
+    # Beyond 2^53 a number of the text is not the one that is read.
+    (given('key: "num_expert" number: 9007199254740994'), "it needs a whole number."),
     (given('key: "num_expert" number: nan'), "it needs a whole number."),
     (given('key: "num_expert" number: inf'), "it needs a whole number."),
     (given('key: "num_expert" number: [2, 3]'), 'parameters[1].number of "num_expert" holds 2 values; it takes one.'),
@@ -159,6 +161,11 @@ def test_a_parameter_of_the_command_line_is_told_as_such(load, two_way):
     with pytest.raises(ValueError, match=re.escape('--set: parameters[0].number of "quantile" is 1, outside')):
         path = "model_config.custom.task_towers[2].losses[0].custom.parameters[0].number"
         load(text=two_way, overrides=(f"{path}=1",))
+
+
+def test_a_field_of_groups_that_is_not_given_is_missing_and_nothing_else(problems, two_way):
+    (found,) = problems((REQUEST, ""), text=two_way)
+    assert 'custom needs the parameter "request"' in found
 
 
 def test_fields_of_sessions_and_groups_are_read_from_the_data(load, two_way):

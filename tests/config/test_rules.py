@@ -582,6 +582,11 @@ def test_right_configs_have_no_problem(problems, load, old, new):
     assert problems((old, new), overrides=extra) == []
 
 
+def test_a_rate_that_comes_down_in_an_epoch_ends_where_the_training_may(load):
+    schedule = (RATE, "poly_decay_learning_rate { learning_rate_base: 0.1 power: 1 total_steps: 4 }")
+    assert load(schedule, overrides=("data_config.num_epochs=1",)).notes == []
+
+
 def test_all_problems_are_reported_together_in_the_order_of_the_file(problems):
     lines = problems(
         ("batch_size: 64", "batch_size: 0"),

@@ -45,6 +45,13 @@ def test_a_folder_that_cannot_be_written_is_broken(tmp_path, monkeypatch):
     assert machine.disk("disk", tmp_path).standing == BROKEN
 
 
+def test_a_folder_below_a_file_is_broken(tmp_path):
+    (tmp_path / "notes").write_text("")
+    for path in (tmp_path / "notes", tmp_path / "notes" / "model_dir"):
+        found = machine.disk("disk", path)
+        assert found.standing == BROKEN and found.text == f"{path} cannot be made: {tmp_path / 'notes'} is no folder"
+
+
 def test_little_memory_is_told(monkeypatch):
     monkeypatch.setattr("easymtl.features.memory.available_memory", lambda: 1 << 30)
     assert machine.memory() == Finding("memory", "1.0 GiB available", NOTE, machine.memory().advice)

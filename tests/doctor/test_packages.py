@@ -55,8 +55,9 @@ def test_where_hardly_anything_is_installed_what_is_missing_is_told(installed, t
 def test_requirements_that_are_met(installed):
     installed("easymtl", "1", *REQUIRES)
     installed("numpy", "2.0")
-    installed("rich", "15")
-    assert list(packages.find_versions())[2:] == [Finding("rich", "15"), Finding("numpy", "2.0")]
+    # Also one that is not quite released.
+    installed("rich", "15.1rc1")
+    assert list(packages.find_versions())[2:] == [Finding("rich", "15.1rc1"), Finding("numpy", "2.0")]
 
 
 def test_sources_that_are_not_installed_are_a_note(installed):

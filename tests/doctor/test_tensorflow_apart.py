@@ -1,6 +1,7 @@
 """What becomes of a process that imports TensorFlow and trains."""
 
 import json
+import subprocess
 import sys
 
 import pytest
@@ -70,6 +71,13 @@ def test_a_process_that_hangs_is_given_up(python, monkeypatch):
     first, last = tensorflow_apart.try_tensorflow(1.5)
     assert (first.standing, last.standing) == (OK, BROKEN)
     assert last.text == "failed: it was not over after 2 s"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="PYTHONSAFEPATH is of Python 3.11")
+def test_a_module_of_the_current_folder_is_not_taken_for_another(tmp_path):
+    (tmp_path / "platform.py").write_text("raise SystemExit(3)")
+    command = [sys.executable, "-m", "easymtl.doctor.versions"]
+    assert subprocess.run(command, cwd=tmp_path, env=tensorflow_apart._environment(), check=False).returncode == 0
 
 
 def test_a_loss_that_is_no_number_is_broken():

@@ -59,6 +59,13 @@ def test_equal_declarations_have_one_type_and_others_another():
         (DNN, {"default": 3}, "is a network, which has no default"),
         (str, {"range": "[0, 1]"}, 'has the range "[0, 1]"'),
         (int, {"range": "0 to 1"}, 'has the range "0 to 1"'),
+        (int, {"range": "[low, high]"}, 'has the range "[low, high]"'),
+        (int, {"range": "[1, 0]"}, 'has the range "[1, 0]"'),
+        (float, {"range": "[1, 1)"}, 'has the range "[1, 1)"'),
+        (float, {"range": "[0, nan]"}, 'has the range "[0, nan]"'),
+        (float, {"range": "[0, 1)", "default": 1}, "has the default 1, which is outside of its range [0, 1)"),
+        (list[int], {"range": "[1, 9]", "default": (3, 0)}, "has the default 0, which is outside of its range [1, 9]"),
+        (str, {"choices": "sum"}, 'has the choices "sum"; they are a tuple of texts'),
         (int, {"choices": ("1",)}, "has choices, which are those of a text"),
         (str, {"choices": ("a b",)}, "has the choices ('a b',), which must not"),
         (str, {"choices": ("a",), "default": "b"}, "has the default 'b', which is none of its choices"),
@@ -67,6 +74,11 @@ def test_equal_declarations_have_one_type_and_others_another():
 def test_a_declaration_that_contradicts_itself_is_refused(kind, options, says):
     with pytest.raises(ValueError, match=re.escape(f'parameter "x" {says}')):
         Parameter("x", kind, **options)
+
+
+@pytest.mark.parametrize("interval", ["[0, 1)", "(0,inf)", "(-inf, -1e-3]", "[1, 1]"])
+def test_ranges_that_a_number_can_lie_in(interval):
+    assert Parameter("x", float, range=interval).range == interval
 
 
 @pytest.mark.parametrize("name", ["X", "1x", "lambda", "a-b", ""])

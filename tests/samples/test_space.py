@@ -18,4 +18,4 @@ def test_the_sample_space_fits_its_config_and_holds_its_values():
     kinds = {field.WhichOneof("range") for field in plan.space.message.field}
     assert kinds == {"float", "int", "choice"} and plan.space.message.HasField("task_weights")
     current = current_values(plan.space, plan.config.pipeline)
-    assert current is None or current["num_expert"] == plan.config.pipeline.model_config.mmoe.num_expert
+    assert current and current["num_expert"] == plan.config.pipeline.model_config.mmoe.num_expert

@@ -1,5 +1,7 @@
 """What is drawn, and what it comes to in a config."""
 
+import json
+
 import numpy as np
 import optuna
 import pytest
@@ -49,7 +51,7 @@ def test_settings_tell_what_is_in_the_config():
         made_of.space,
         made_of.config.pipeline,
         {
-            "learning_rate": 0.00123456,
+            "learning_rate": 0.0012345678901,
             "num_steps": 20,
             "embedding_dim": "8",
             "hidden_units": "[5]",
@@ -103,6 +105,48 @@ def test_the_config_as_it_stands_can_be_drawn_where_the_ranges_hold_it():
     for tower in expected.model_config.mmoe.task_towers:
         tower.weight = 1.0
     assert changed == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "choices", "current"),
+    [
+        (RATE, ["0.1", "1.0e-2"], "1.0e-2"),
+        ("train_config.mixed_precision", ["BFLOAT16", "FLOAT32"], "FLOAT32"),
+        ("model_config.mmoe.expert_dnn.use_bn", ["false", "true"], "true"),
+        ("model_config.mmoe.expert_dnn.activation", ["'swish'", '"tf.nn.relu"'], '"tf.nn.relu"'),
+        ("model_config.mmoe.task_towers[0].dnn.hidden_units", ["[4, 4]", "4"], "4"),
+    ],
+)
+def test_a_choice_is_the_value_of_the_config_however_it_is_written(path, choices, current):
+    values = ", ".join(f"{json.dumps(choice)}" for choice in choices)
+    made_of = plan(f'field {{ path: "{path}" name: "x" choice {{ value: [{values}] }} }}')
+    assert current_values(made_of.space, made_of.config.pipeline) == {"x": current}
+
+
+def test_weights_of_another_sum_are_on_no_simplex():
+    text = CONFIG.replace('label_name: "click"', 'label_name: "click" weight: 3')
+    made_of = plan("task_weights { simplex {} }", text=text)
+    assert current_values(made_of.space, made_of.config.pipeline) is None
+
+
+def test_a_config_of_many_digits_is_the_first_trial_as_it_stands():
+    text = CONFIG.replace("learning_rate: 0.01", "learning_rate: 0.00123456")
+    text = text.replace('label_name: "click"', 'label_name: "click" weight: 0.812345')
+    text = text.replace('label_name: "buy"', 'label_name: "buy" weight: 1.187655')
+    rate = f'field {{ path: "{RATE}" float {{ low: 1e-4 high: 1e-1 log: true }} }}'
+    for weights in ("task_weights { simplex {} }", "task_weights { log_range {} }"):
+        made_of = plan(rate + weights, text=text)
+        current = current_values(made_of.space, made_of.config.pipeline)
+        overrides = overrides_of_drawn(made_of.space, made_of.config.pipeline, current)
+        assert parse_config(text, "x", overrides).pipeline == made_of.config.pipeline, overrides
+
+
+@pytest.mark.parametrize(("step", "text"), [("0.05", "0.15"), ("0.00005", "0.12345"), ("0.5", "12345.5")])
+def test_numbers_of_a_step_stay_on_it(step, text):
+    made_of = plan(f'field {{ path: "{RATE}" float {{ low: 0 high: 20000 step: {step} }} }}')
+    drawn = float(step) * round(float(text) / float(step))
+    (override,) = overrides_of_drawn(made_of.space, made_of.config.pipeline, {"learning_rate": drawn})
+    assert override == f"{RATE}={text}"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ import math
 
 import pytest
 
-from easymtl.config import parse_config
+from easymtl.config import ConfigError, parse_config
+from easymtl.config.problems import Problem
 from easymtl.errors import UserError
 from easymtl.reporting.study_results import read_result
 from easymtl.tuning.plan import require_same_study
@@ -80,6 +81,24 @@ def test_a_trial_that_was_stopped_goes_on_in_its_folder_with_its_values(tmp_path
     assert [path.parent.name for path in going.made[:2]] == ["trial_001", "trial_001"]
 
 
+def test_a_trial_can_be_interrupted_any_number_of_times(tmp_path):
+    for _ in range(3):
+        stopped = FakeRunner(outcomes={1: Outcome(is_stopped=True)})
+        search(tmp_path, plan(), stopped, [], lambda: bool(stopped.made)).make_trials(1)  # noqa: B023
+    seen = []
+
+    def go_on(training, decide, progress):
+        seen.append(training.model_dir)
+        evaluation = {"step": 40, "metrics": {"auc_click": 0.8, "auc_buy": 0.6}, "is_best": True}
+        assert decide(evaluation)
+        return Outcome([evaluation])
+
+    search(tmp_path, plan(), go_on, []).make_trials(1)
+    (row,) = read_result(tmp_path)["trials"]
+    assert row["state"] == "complete" and seen == [tmp_path / "trial_000" / "seed_5"]
+    assert list(row["intermediate"]) == ["10", "40"], "what it was worth before counts for those that come later"
+
+
 def test_seeds_that_are_done_are_not_trained_again(tmp_path):
     first = FakeRunner(outcomes={2: Outcome(is_stopped=True)})
     search(tmp_path, plan(num_seeds=2), first, [], lambda: len(first.made) >= 2).make_trials(1)
@@ -114,6 +133,35 @@ def test_trials_that_fail_one_after_another_end_the_study(tmp_path):
     with pytest.raises(UserError, match=r"3 trials failed one after another.*no such file"):
         search(tmp_path, plan(), FakeRunner(outcomes=dict.fromkeys(range(1, 9), failed)), []).make_trials(8)
     assert len(numbers(read_result(tmp_path), "failed")) == 3
+
+
+def test_trials_that_fail_now_and_then_do_not_end_the_study(tmp_path):
+    failed = Outcome(error="a disk that is full now and then")
+    search(tmp_path, plan(), FakeRunner(outcomes=dict.fromkeys((1, 2, 4, 5), failed)), []).make_trials(6)
+    assert numbers(read_result(tmp_path), "failed") == [0, 1, 3, 4]
+
+
+def test_values_that_the_config_refuses_together_fail_and_the_search_goes_on(tmp_path, monkeypatch):
+    def refuse(text, path, overrides):
+        raise ConfigError(path, [Problem("x.config:3", "dropout_ratio has 2 values, and there are 3 layers.")])
+
+    monkeypatch.setattr("easymtl.tuning.search.parse_config", refuse)
+    search(tmp_path, plan(), FakeRunner(), []).make_trials(5)
+    result = read_result(tmp_path)
+    assert numbers(result, "failed") == [0, 1, 2, 3, 4]
+    note = result["trials"][0]["note"]
+    assert note.startswith("the config refuses these values together: x.config:3") and "dropout_ratio" in note
+
+
+def test_a_trial_that_is_pruned_has_not_failed(tmp_path):
+    failed = Outcome(error="a disk that is full now and then")
+    runner = FakeRunner(outcomes=dict.fromkeys((5, 6, 8, 9), failed))
+    runner.worth = lambda settings, step, seed: dict.fromkeys(
+        ("auc_click", "auc_buy"), 0.7 - 0.1 * (len(runner.made) == 7)
+    )
+    search(tmp_path, plan(), runner, []).make_trials(10)
+    result = read_result(tmp_path)
+    assert numbers(result, "pruned") == [6] and numbers(result, "failed") == [4, 5, 7, 8]
 
 
 def test_a_result_that_is_not_determined_fails_the_trial(tmp_path):
@@ -204,6 +252,24 @@ def test_comments_and_another_model_dir_are_the_same_study(tmp_path):
     search(tmp_path, plan(), FakeRunner(), []).make_trials(1)
     require_same_study(plan(text="# words\n" + CONFIG, space="# words\n" + SPACE), tmp_path)
     require_same_study(plan(overrides=("model_dir=elsewhere",)), tmp_path)
+
+
+@pytest.mark.parametrize("gone", [("study.json",), ("study.db",), ("study.json", "study.db")])
+def test_what_is_left_of_a_study_is_not_taken_for_another_one(tmp_path, gone):
+    search(tmp_path, plan(), FakeRunner(), []).make_trials(1)
+    model_dir = tmp_path / "trial_000" / "seed_5"
+    assert model_dir.with_suffix(".json").is_file(), "which would be the result of the first trial of any study there"
+    for name in gone:
+        (tmp_path / name).unlink()
+    with pytest.raises(UserError, match=rf"its {gone[0]} is gone.*--study \.\.\., or remove"):
+        require_same_study(plan(overrides=("train_config.num_steps=30",)), tmp_path)
+
+
+def test_a_folder_without_trials_can_begin_a_study(tmp_path):
+    require_same_study(plan(), tmp_path / "new")
+    (tmp_path / "trial_of_mine").mkdir()
+    (tmp_path / "front").mkdir()
+    require_same_study(plan(), tmp_path)
 
 
 def test_a_timeout_begins_no_further_trial(tmp_path):

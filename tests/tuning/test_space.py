@@ -75,6 +75,8 @@ def test_a_mistake_in_a_space_is_told_by_line(text, says):
             ["space.textproto:1", "value -1.0", "outside of [0, inf)", "1 problem in"],
         ),
         ('field { path: "model_dir"\n choice { value: ["a", "b"] } }', ["a folder of its own"]),
+        ('field { path: "eval_input_path"\n choice { value: ["a", "b"] } }', ["cannot be compared"]),
+        ('field { path: "parquet_eval_input"\n choice { value: ["a", "b"] } }', ["cannot be compared"]),
         ('field { path: "eval_config.num_examples"\n int { low: 1 high: 2 } }', ["cannot be compared"]),
         ('field { path: "train_config.seed"\n int { low: 1 high: 2 } }', ["--seeds"]),
         (
@@ -83,9 +85,19 @@ def test_a_mistake_in_a_space_is_told_by_line(text, says):
             ["space.textproto:2", "Leave one of them out"],
         ),
         (
+            'field { path: "model_config.mmoe.expert_dnn.hidden_units" choice { value: ["[8]", "[6]"] } }\n'
+            'field { path: "model_config.mmoe.expert_dnn.hidden_units[0]" name: "first" int { low: 2 high: 3 } }',
+            ["space.textproto:2", "Leave one of them out"],
+        ),
+        (
             'field { path: "model_config.mmoe.task_towers[1].weight" float { low: 1 high: 3 } }\n'
             "task_weights { simplex {} }",
             ["space.textproto:1", "task_weights writes"],
+        ),
+        (
+            "task_weights { log_range {} }\n"
+            f'field {{ name: "weight of buy" path: "{RATE}" float {{ low: 1 high: 3 }} }}',
+            ["space.textproto:2", 'the name "weight of buy", which task_weights draws'],
         ),
         ('task_weights {\n tower: "clik" simplex {} }', ["space.textproto:2", 'Did you mean "click"?']),
         ('task_weights { tower: "click" simplex {} }', ["at least two towers"]),

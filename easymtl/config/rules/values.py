@@ -1,7 +1,6 @@
 """Rules that follow from the options of a field alone: range, choices, finite numbers."""
 
 import math
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,9 +10,9 @@ from google.protobuf.message import Message
 from easymtl.config.problems import join
 from easymtl.config.rules.review import Review, walk
 from easymtl.errors import did_you_mean, quoted
+from easymtl.extensions.interval import in_range
 from easymtl.protos import options_pb2
 
-_RANGE = re.compile(r"([\[(])\s*(\S+)\s*,\s*(\S+)\s*([\])])")
 _FLOATS = (FieldDescriptor.CPPTYPE_FLOAT, FieldDescriptor.CPPTYPE_DOUBLE)
 
 
@@ -44,16 +43,6 @@ def _field_faults(descriptor: FieldDescriptor, path: str, value: Any) -> Iterato
             yield item_path, f"is {item}, which is no finite number."
         if choices and item not in choices:
             yield item_path, f'"{item}" is none of {quoted(choices)}.{did_you_mean(item, choices)}'
-
-
-def in_range(number: float, interval: str) -> bool:
-    """Returns whether a number lies in an interval such as `[0, 1)`; no NaN does."""
-    match = _RANGE.fullmatch(interval)
-    assert match, f"malformed range {interval}"
-    low, high = float(match[2]), float(match[3])
-    above = number >= low if match[1] == "[" else number > low
-    below = number <= high if match[4] == "]" else number < high
-    return above and below
 
 
 def _as_written(descriptor: FieldDescriptor, number: float) -> float:
