@@ -88,11 +88,20 @@ def listen(arguments: Sequence[str], is_enough: Callable[[str], bool] = lambda s
     code = process.wait()
     os.close(leader)
     seconds = time.monotonic() - begin
+    first, longest, place = silence(times, seconds)
+    return Words(arguments[0], first, longest, _last_words(behind[place]), seconds, code, said)
+
+
+def silence(times: Sequence[float], seconds: float) -> tuple[float, float, int]:
+    """Returns the time of the first word, the length of the longest silence, and how many words were before it.
+
+    Args:
+        times: of the words, from the start of the command.
+        seconds: that it took in all.
+    """
     gaps = [after - before for before, after in zip([0.0, *times], [*times, seconds])]
-    longest = max(range(len(gaps)), key=gaps.__getitem__)
-    return Words(
-        arguments[0], times[0] if times else seconds, gaps[longest], _last_words(behind[longest]), seconds, code, said
-    )
+    place = max(range(len(gaps)), key=gaps.__getitem__)
+    return times[0] if times else seconds, gaps[place], place
 
 
 def _never(said: str) -> bool:

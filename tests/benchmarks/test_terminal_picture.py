@@ -13,6 +13,10 @@ def test_what_is_rewritten_in_place_stands_once():
     assert screen(written) == ["a", "b", "c", ""]
 
 
+def test_a_cursor_goes_up_by_as_many_lines_as_it_is_told():
+    assert screen("a\r\nb\r\nc\r\n\x1b[3A\x1b[2Kd\r\n\x1b[9A\x1b[2Ke\r\n") == ["e", "b", "c", ""]
+
+
 def test_a_line_is_written_anew_from_its_beginning_only_where_something_follows():
     assert screen("one\rtwo\r\nthree\r\n") == ["two", "three", ""]
 

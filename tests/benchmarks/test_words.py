@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from benchmarks.words import commands, listen
+from benchmarks.words import commands, listen, silence
 from easymtl.synth import write
 
 ERASED = re.compile(r"\r\x1b\[2K")
@@ -23,6 +23,19 @@ def screen(said: str) -> list[str]:
     """Returns the lines that are left on the screen, without colours."""
     plain = re.sub(r"\x1b\[[0-9;]*m", "", said)
     return [ERASED.split(line)[-1].rstrip("\r") for line in plain.split("\n")]
+
+
+@pytest.mark.parametrize(
+    ("times", "seconds", "found"),
+    [
+        ([3.0, 4.0], 5.0, (3.0, 3.0, 0)),  # before the first word
+        ([1.0, 4.0, 4.5], 5.0, (1.0, 3.0, 1)),  # between two
+        ([1.0, 2.0], 9.0, (1.0, 7.0, 2)),  # behind the last one
+        ([], 5.0, (5.0, 5.0, 0)),
+    ],
+)
+def test_the_longest_silence_is_found_wherever_it_is(times, seconds, found):
+    assert silence(times, seconds) == found
 
 
 @pytest.fixture(scope="module")

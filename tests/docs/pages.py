@@ -2,7 +2,8 @@
 
 A command is a line of a block of code, indented or fenced, that begins with `easymtl`. Commands behind the comment
 `<!-- run -->` are run in their order; `<!-- run with x.config -->` writes a config to that file before, the first whole
-one of the page or that of the quick start, and `<!-- run after training with x.config -->` trains it, too.
+one of the page or that of the quick start, and `<!-- run after training with x.config -->` trains it, too. With
+`<!-- run with x.parquet -->` it is rows that are written.
 """
 
 import re

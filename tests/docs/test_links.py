@@ -99,12 +99,14 @@ def test_a_notebook_becomes_a_page(hooks):
                 {"output_type": "execute_result", "data": {"text/plain": ["2"]}},
                 {"output_type": "stream", "text": ["said\n"]},
                 {"output_type": "display_data", "data": {"image/png": "AAAA\n", "text/plain": ["<Figure>"]}},
+                {"output_type": "display_data", "data": {"image/svg+xml": ["<svg/>"], "text/plain": ["<Figure>"]}},
+                {"output_type": "execute_result", "data": {"text/html": ["<p>", "3</p>"], "text/plain": ["3"]}},
             ],
         },
     ]
     assert hooks.notebook(json.dumps({"cells": cells})) == (
         "# A title\ntext\n\n````python\n1 + 1\n````\n\n````text\n2\n````\n\n````text\nsaid\n````\n\n"
-        '<img alt="" src="data:image/png;base64,AAAA">\n'
+        '<img alt="" src="data:image/png;base64,AAAA">\n\n<svg/>\n\n<p>3</p>\n'
     )
 
 
