@@ -43,8 +43,11 @@ def test_a_class_that_no_row_has_has_no_curve():
     ],
 )
 def test_rows_without_a_label_or_a_score_are_in_no_curve(kind, predictions, scores):
-    task = SimpleNamespace(predicted=kind)
-    labels, found = _usable(
-        SimpleNamespace(task=task, labels=np.float32([0, np.nan, 1, 1]), predictions=np.array(predictions))
+    one = SimpleNamespace(
+        task=SimpleNamespace(predicted=kind),
+        labels=np.float32([0, np.nan, 1, 1]),
+        predictions=np.array(predictions),
+        stands_for=np.array([1.0, 2.0, 3.0, 4.0]),
     )
-    assert labels.tolist() == [0, 1] and found.tolist() == scores
+    labels, found, stands_for = _usable(one)
+    assert labels.tolist() == [0, 1] and found.tolist() == scores and stands_for.tolist() == [1, 4]
