@@ -27,6 +27,7 @@ ROOMS = [
     "convert",
     "data",
     "drafting",
+    "peers",
     "layers",
     "features",
     "models",
