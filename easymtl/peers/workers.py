@@ -53,12 +53,9 @@ class Workers(Peers):
 
     def total(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """Returns the sums over all workers, with the gradient of the own part."""
-
-        @tf.custom_gradient
-        def summed(own: tf.Tensor) -> Any:
-            return self._reduce(own, self._next_key()), lambda upstream: upstream
-
-        return _shaped(summed(_flat(tensors)), tensors)
+        own = _flat([tf.stop_gradient(tensor) for tensor in tensors])
+        # One by one: what comes backward from one of them must not seem to reach the others.
+        return [_with_value(*both) for both in zip(tensors, _shaped(self._reduce(own, self._next_key()), tensors))]
 
     def gather(self, parts: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """Returns the rows of all workers, for each matrix; two operations, whatever their number."""
@@ -145,6 +142,16 @@ def _sum_of_all(workers: Workers, flat: tf.Tensor) -> tf.Tensor:
         return workers._reduce(own, workers._next_key()), lambda upstream: _sum_of_all(workers, upstream)
 
     return summed(flat)
+
+
+def _with_value(own: tf.Tensor, total: tf.Tensor) -> tf.Tensor:
+    """Returns the total, through which gradients pass to the own part."""
+
+    @tf.custom_gradient
+    def valued(own: tf.Tensor) -> Any:
+        return tf.identity(total), lambda upstream: upstream
+
+    return valued(own)
 
 
 def _flat(tensors: Sequence[tf.Tensor]) -> tf.Tensor:
