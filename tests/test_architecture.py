@@ -27,6 +27,7 @@ ROOMS = [
     "convert",
     "data",
     "drafting",
+    "peers",
     "layers",
     "features",
     "models",
@@ -42,6 +43,7 @@ ROOMS = [
     "api",
     "tuning",
     "doctor",
+    "launch",
     "verbs",
     "cli",
 ]

@@ -8,7 +8,7 @@ from easymtl.errors import UserError
 from easymtl.peers.cluster import Cluster
 
 _FIRST_PORT, _NUM_PORTS = 20_000, 10_000
-_GROUP = re.compile(r"[^,\[\]]*(?:\[[0-9,\-]*\])?[^,\[\]]*(?:,|$)")
+_GROUP = re.compile(r"[^,\[\]]*(?:\[[0-9,\-]+\])?[^,\[\]]*(?:,|$)")
 _RANGES = re.compile(r"^(.*?)\[([0-9,\-]+)\](.*)$")
 _COUNT = re.compile(r"^(\d+)(?:\(x(\d+)\))?$")
 _MOST_WORKERS = 100_000
