@@ -6,17 +6,20 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from easymtl.peers.cluster import Cluster, join
 from easymtl.reporting.phases import begin
 
 
-def start_tensorflow(inter_op_threads: int = 0, intra_op_threads: int = 0) -> None:
+def start_tensorflow(inter_op_threads: int = 0, intra_op_threads: int = 0, cluster: Cluster = Cluster()) -> None:
     """Imports TensorFlow and sets it up; call this before anything that imports it.
 
-    Its log lines are dropped unless `TF_CPP_MIN_LOG_LEVEL` is set. 0 threads leaves the choice to TensorFlow.
+    Its log lines are dropped unless `TF_CPP_MIN_LOG_LEVEL` is set. 0 threads leaves the choice to TensorFlow. The
+    devices of several workers are connected.
     """
     begin("starting TensorFlow")
     is_quiet = "TF_CPP_MIN_LOG_LEVEL" not in os.environ
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # What TensorFlow says of lost workers goes on for pages, and we say it in a line.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2" if cluster.size == 1 else "3")
     with _quiet_stderr(is_quiet):
         import tensorflow as tf
 
@@ -27,6 +30,9 @@ def start_tensorflow(inter_op_threads: int = 0, intra_op_threads: int = 0) -> No
             tf.config.threading.set_intra_op_parallelism_threads(intra_op_threads)
         for gpu in tf.config.list_physical_devices("GPU"):
             tf.config.experimental.set_memory_growth(gpu, True)
+        if cluster.size > 1 and is_quiet:
+            tf.get_logger().setLevel("ERROR")
+        join(cluster)
         tf.constant(0)
     if is_quiet:
         tf.get_logger().setLevel("ERROR")

@@ -3,9 +3,9 @@
 import hashlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from easymtl import __version__
 from easymtl.config import Config
@@ -17,6 +17,9 @@ from easymtl.peers.signs import Signs
 from easymtl.peers.together import together
 from easymtl.reporting.output import current
 from easymtl.reporting.streams import say
+
+if TYPE_CHECKING:
+    from easymtl.training.events import Event, Listener
 
 
 class Waits(NamedTuple):
@@ -41,6 +44,25 @@ class Worker(NamedTuple):
 
     cluster: Cluster
     signs: Signs
+
+
+def beats(signs: Signs) -> "Listener":
+    """Returns a listener of training that takes each event for a sign of life."""
+
+    def listen(event: "Event") -> None:
+        signs.beat(getattr(event, "name", ""), getattr(event, "step", 0))
+
+    return listen
+
+
+def asked(signs: Signs, is_stopping: Callable[[], bool]) -> Callable[[], bool]:
+    """Returns the same question, where asking it is a sign of life: before each batch of an evaluation."""
+
+    def ask() -> bool:
+        signs.beat()
+        return is_stopping()
+
+    return ask
 
 
 @contextmanager

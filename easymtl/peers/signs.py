@@ -49,14 +49,18 @@ PATIENCE: Mapping[str, float] = {
 class Signs:
     """Those of a process that works alone: nobody asks for them."""
 
-    def beat(self, phase: str, step: int = 0, is_together: bool = False) -> None:
+    def beat(self, phase: str = "", step: int = 0) -> None:
         """Tells that the main thread goes on; cheap enough for each step.
 
         Args:
-            phase: what it begins to do, a name as of `training.events.Phase`.
-            step: updates made.
-            is_together: whether that is something that all workers do together, and in which it waits for the others.
+            phase: what it begins to do, a name as of `training.events.Phase`; empty for more of the same.
+            step: updates made; 0 for as many as before.
         """
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Tells, while the block runs, that all workers do it together, and that each may have to wait for the others."""
+        yield
 
     @contextmanager
     def follow(self, progress: Callable[[], float]) -> Iterator[None]:
@@ -111,17 +115,27 @@ class SignsOfLife(Signs):
         """Begins to send and to watch."""
         self._thread.start()
 
-    def beat(self, phase: str, step: int = 0, is_together: bool = False) -> None:
+    def beat(self, phase: str = "", step: int = 0) -> None:
         """Tells that the main thread goes on; see `Signs`."""
         now, before = self._clock(), self._own
-        patience = max(PATIENCE.get(phase, 0.0), self._silence)
-        if before.is_together:
-            self._longest = max(self._longest, now - before.beat_at)
-        if is_together:
-            # Slow machines make slow steps.
-            patience = max(patience, _TIMES_THE_LONGEST_STEP * self._longest)
+        name = phase or before.phase
+        patience = max(PATIENCE.get(name, 0.0), self._silence)
         with self._lock:
-            self._own = Life(now, now, phase, max(step, before.step), is_together, patience)
+            self._own = Life(now, now, name, max(step, before.step), patience=patience)
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Tells that all workers do together what the block does; see `Signs`."""
+        begin, before = self._clock(), self._own
+        # Slow machines make slow steps.
+        patience = max(before.patience, _TIMES_THE_LONGEST_STEP * self._longest)
+        with self._lock:
+            self._own = replace(before, beat_at=begin, is_together=True, patience=patience)
+        yield
+        now = self._clock()
+        self._longest = max(self._longest, now - begin)
+        with self._lock:
+            self._own = replace(before, beat_at=now)
 
     @contextmanager
     def follow(self, progress: Callable[[], float]) -> Iterator[None]:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 
 import pytest
 
@@ -49,9 +50,9 @@ class Three:
                 break
         return found
 
-    def beat(self, *phases, step=1, is_together=False):
+    def beat(self, *phases, step=1):
         for worker, phase in zip(self.workers, phases):
-            worker.beat(phase, step, is_together)
+            worker.beat(phase, step)
 
 
 @pytest.fixture
@@ -92,11 +93,13 @@ def test_a_main_thread_that_stands_still_is_found_though_its_process_sends_on(th
     begin, found = three.clock.now, {}
     three.workers[still].beat("reading", 3)
     others = [index for index in range(3) if index != still]
-    for index in others:
-        # These wait for it in the step.
-        three.workers[index].beat("training", 4, is_together=True)
-    while not found and three.clock.now < begin + 60:
-        found = three.pass_(1)
+    with ExitStack() as stack:
+        for index in others:
+            # These wait for it in the step.
+            three.workers[index].beat("training", 4)
+            stack.enter_context(three.workers[index].waiting())
+        while not found and three.clock.now < begin + 60:
+            found = three.pass_(1)
     verdict, at = found[0]
     assert verdict.index == still and 25 < at - begin < 28
     assert "last sign: reading, step 3" in verdict.text
@@ -110,11 +113,25 @@ def test_long_phases_and_followed_progress_are_no_standstill(three):
 
 
 def test_steps_that_are_always_slow_are_waited_for(three):
-    for step in range(1, 3):
-        three.beat("training", "training", "training", step=step, is_together=True)
-        assert three.pass_(20) == {}
-    three.beat("training", "training", "training", step=3, is_together=True)
-    assert three.pass_(150) == {}, "ten times the longest step so far"
+    three.beat("training", "training", "training")
+    for seconds in (20, 20, 150):
+        with ExitStack() as stack:
+            for worker in three.workers:
+                stack.enter_context(worker.waiting())
+            assert three.pass_(seconds) == {}, "ten times the longest step so far"
+
+
+def test_behind_a_common_step_each_is_asked_for_signs_again(three):
+    three.beat("training", "training", "training")
+    with three.workers[1].waiting():
+        assert three.pass_(5) == {}
+    three.workers[0].beat()
+    three.workers[2].beat()
+    assert three.pass_(21) == {}
+    three.workers[0].beat()
+    three.workers[2].beat()
+    verdict, _ = three.pass_(10)[0]
+    assert verdict.index == 1
 
 
 def test_a_process_that_was_stopped_itself_blames_nobody(three):
