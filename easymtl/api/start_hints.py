@@ -35,8 +35,8 @@ def start_hints(config: Config) -> Iterator[str]:
     if config.pipeline.train_config.train_distribute and read_cluster(os.environ).size == 1:
         name = DistributionStrategy.Name(config.pipeline.train_config.train_distribute)
         yield (
-            f"train_distribute: {name}, and no TF_CONFIG names other workers: this process trains alone. Several on this "
-            "host: easymtl launch --workers N -- train ..."
+            f"train_distribute: {name}, and no TF_CONFIG names other workers: this process trains alone. Several "
+            "on this host: easymtl launch --workers N -- train ..."
         )
     yield from (f"Hint: {note}" for note in _scales(config))
 

@@ -6,11 +6,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from easymtl.peers.cluster import Cluster, join
+from easymtl.peers.cluster import ALONE, Cluster, join
 from easymtl.reporting.phases import begin
 
 
-def start_tensorflow(inter_op_threads: int = 0, intra_op_threads: int = 0, cluster: Cluster = Cluster()) -> None:
+def start_tensorflow(inter_op_threads: int = 0, intra_op_threads: int = 0, cluster: Cluster = ALONE) -> None:
     """Imports TensorFlow and sets it up; call this before anything that imports it.
 
     Its log lines are dropped unless `TF_CPP_MIN_LOG_LEVEL` is set. 0 threads leaves the choice to TensorFlow. The

@@ -4,7 +4,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 from easymtl import __version__
@@ -34,6 +34,9 @@ class Waits(NamedTuple):
     silence: float = SILENCE_SECONDS
 
 
+WAITS = Waits()
+
+
 class Worker(NamedTuple):
     """This process among the others.
 
@@ -42,8 +45,16 @@ class Worker(NamedTuple):
         signs: what this worker tells of its progress.
     """
 
-    cluster: Cluster
-    signs: Signs
+    cluster: Cluster = Cluster()
+    signs: Signs = Signs()
+
+    def alone(self, lock: AbstractContextManager) -> AbstractContextManager:
+        """Returns what the chief does for all of them, and nothing for the others."""
+        return lock if self.cluster.is_chief else nullcontext()
+
+
+ALONE = Worker()
+"""A process that has no others."""
 
 
 def beats(signs: Signs) -> "Listener":
@@ -66,7 +77,7 @@ def asked(signs: Signs, is_stopping: Callable[[], bool]) -> Callable[[], bool]:
 
 
 @contextmanager
-def as_worker(config: Config, command: str, waits: Waits = Waits()) -> Iterator[Worker]:
+def as_worker(config: Config, command: str, waits: Waits = WAITS) -> Iterator[Worker]:
     """Meets the other workers that `TF_CONFIG` names, and watches over them while the block runs.
 
     Args:

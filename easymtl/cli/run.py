@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _main(arguments: Sequence[str] | None) -> int:
     parser = build_parser()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    options = _parse(parser, arguments)
+    options = parse(parser, arguments)
     is_stdout_result = options.verb in _FOR_OTHERS or getattr(options, "json", False)
     with speaking(options.verb, options.log_format, options.quiet, is_stdout_result) as output:
         # TensorFlow, Arrow and protobuf are still to be loaded.
@@ -71,7 +71,7 @@ def _main(arguments: Sequence[str] | None) -> int:
             return _fail(output, "interrupted.", _EXIT_INTERRUPTED)
 
 
-def _parse(parser: Parser, arguments: list[str]) -> argparse.Namespace:
+def parse(parser: Parser, arguments: list[str]) -> argparse.Namespace:
     """Returns the options of a command; what is wrong with them ends the program with exit code 2."""
     try:
         arguments, command = _cut(arguments)

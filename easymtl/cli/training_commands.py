@@ -74,6 +74,14 @@ def add_train(verbs) -> None:
         metavar="BOOL",
         help="true (default) goes on from the newest checkpoint in model_dir; false refuses a model_dir that has one",
     )
+    parser.add_argument(
+        "--stopped_exit_code",
+        type=whole_number,
+        default=0,
+        metavar="N",
+        help="exit code when SIGTERM has stopped it before its end, for schedulers that start again what is not 0; "
+        "default: 0",
+    )
     add_peers(parser)
 
 
@@ -102,9 +110,7 @@ def add_launch(verbs) -> None:
         metavar="NAME",
         help="slurm or kubernetes: this process is one of the workers that it has started, and becomes that",
     )
-    parser.add_argument(
-        "--service", metavar="NAME", help="with --cluster kubernetes: the headless Service of the pods"
-    )
+    parser.add_argument("--service", metavar="NAME", help="with --cluster kubernetes: the headless Service of the pods")
     parser.add_argument(
         "--port",
         type=whole_number,

@@ -37,7 +37,9 @@ def cluster_of_kubernetes(
         )
     index = int(text)
     if not 0 <= index < size:
-        raise UserError(f"{_INDEX} is {index}, and there are {size} workers: --workers has to be completions of the Job.")
+        raise UserError(
+            f"{_INDEX} is {index}, and there are {size} workers: --workers has to be completions of the Job."
+        )
     job, _, number = host.partition(".")[0].rpartition("-")
     if not job or number != str(index):
         raise UserError(

@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import IO
 
 from easymtl.errors import EXIT_PEER_LOST
 
@@ -20,10 +21,7 @@ SECONDS_TO_END = 10.0
 """Between SIGTERM and SIGKILL."""
 _SECONDS_TO_SAVE = 300.0
 
-try:
-    _prctl = ctypes.CDLL(None, use_errno=True).prctl
-except (OSError, AttributeError):
-    _prctl = None
+_prctl = getattr(ctypes.CDLL(None), "prctl", None)
 
 Hear = Callable[[int, str], None]
 """Is told each line of a worker, without its end."""
@@ -33,6 +31,7 @@ Hear = Callable[[int, str], None]
 class _Worker:
     index: int
     process: subprocess.Popen
+    output: IO[bytes]
     begun: bytes = b""
     code: int | None = None
 
@@ -72,7 +71,7 @@ class Workers:
         self._workers: list[_Worker] = []
         try:
             for index, (command, environ) in enumerate(zip(commands, environs)):
-                self._workers.append(_Worker(index, _start(command, environ)))
+                self._workers.append(_start(index, command, environ))
         except BaseException:
             self.kill()
             raise
@@ -105,7 +104,7 @@ class Workers:
         try:
             with selectors.DefaultSelector() as selector:
                 for worker in self._workers:
-                    selector.register(worker.process.stdout, selectors.EVENT_READ, worker)
+                    selector.register(worker.output, selectors.EVENT_READ, worker)
                 while any(worker.code is None for worker in self._workers) or selector.get_map():
                     self._look(selector)
                     self._end_others(follow, end)
@@ -116,11 +115,11 @@ class Workers:
     def _look(self, selector: selectors.BaseSelector) -> None:
         for key, _ in selector.select(_POLL_SECONDS):
             worker: _Worker = key.data
-            piece = os.read(worker.process.stdout.fileno(), _PIECE)
+            piece = os.read(worker.output.fileno(), _PIECE)
             *lines, worker.begun = (worker.begun + piece).split(b"\n")
             if not piece:
-                selector.unregister(worker.process.stdout)
-                worker.process.stdout.close()
+                selector.unregister(worker.output)
+                worker.output.close()
                 lines, worker.begun = [worker.begun] if worker.begun else [], b""
             for line in lines:
                 self._hear(worker.index, line.decode("utf-8", "replace").rstrip("\r"))
@@ -170,8 +169,8 @@ class Workers:
         return Ended(first.code or 0, first.index, [worker.code or 0 for worker in self._workers])
 
 
-def _start(command: Sequence[str], environ: Mapping[str, str]) -> subprocess.Popen:
-    return subprocess.Popen(
+def _start(index: int, command: Sequence[str], environ: Mapping[str, str]) -> _Worker:
+    process = subprocess.Popen(
         command,
         env=dict(environ),
         stdin=subprocess.DEVNULL,
@@ -179,12 +178,16 @@ def _start(command: Sequence[str], environ: Mapping[str, str]) -> subprocess.Pop
         stderr=subprocess.STDOUT,
         # Ctrl-C at the terminal is for the launcher, which hands it on once.
         start_new_session=True,
-        preexec_fn=_end_with_parent if _prctl else None,
+        # The launcher has no other thread that could hold a lock.
+        preexec_fn=_end_with_parent if _prctl else None,  # noqa: PLW1509
     )
+    assert process.stdout
+    return _Worker(index, process, process.stdout)
 
 
 def _end_with_parent() -> None:
     """Lets the system end this process with the launcher, also where that is killed; workers alone hold a model_dir."""
+    assert _prctl
     _prctl(_KILL_ON_DEATH_OF_PARENT, signal.SIGKILL)
 
 

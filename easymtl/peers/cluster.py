@@ -1,6 +1,6 @@
 """Which processes work together, and which of them this one is: `TF_CONFIG`, as TensorFlow reads it, and nothing else.
 
-    TF_CONFIG='{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": {"type": "worker", "index": 1}}'
+`{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": {"type": "worker", "index": 1}}`
 """
 
 import json
@@ -51,6 +51,10 @@ class Cluster:
         """Returns the `TF_CONFIG` that says the same."""
         task = {"type": "worker", "index": self.index}
         return json.dumps({"cluster": {"worker": list(self.addresses)}, "task": task})
+
+
+ALONE = Cluster()
+"""A process that has no others."""
 
 
 def split_address(address: str) -> tuple[str, int]:

@@ -64,7 +64,9 @@ def suspect(lives: Mapping[int, Life], now: float) -> Verdict | None:
     life = lives[index]
     if now - life.heard_at < _SUSPICIOUS_SECONDS:
         return None
-    return Verdict(index, f"does not answer TensorFlow any more, and has given no sign of life since ({life.what(now)})")
+    return Verdict(
+        index, f"does not answer TensorFlow any more, and has given no sign of life since ({life.what(now)})"
+    )
 
 
 def hanging(lives: Mapping[int, Life], now: float) -> Verdict | None:

@@ -130,8 +130,8 @@ class _Chief:
 
     def _greet(self, link: Link, record: Record) -> None:
         index = record.get("index")
-        is_one = isinstance(index, int) and 0 < index < self._cluster.size and record.get("hello") == _GREETING
-        if not is_one or index in self._links:
+        is_one = record.get("hello") == _GREETING
+        if not is_one or not isinstance(index, int) or not 0 < index < self._cluster.size or index in self._links:
             self._drop(link)
             return
         different = _difference(self._facts, record.get("facts"))

@@ -59,7 +59,7 @@ class Signs:
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Tells, while the block runs, that all workers do it together, and that each may have to wait for the others."""
+        """Tells, while the block runs, that all workers do it together, and each may have to wait for the others."""
         yield
 
     @contextmanager
@@ -264,10 +264,7 @@ class SignsOfLife(Signs):
             return
         name = self._cluster.name(verdict.index)
         own = ", which is this process," if verdict.index == self._cluster.index else ""
-        text = (
-            f"{name}{own} {verdict.text}. It cannot be done without: all workers end. "
-            f"{GO_ON}"
-        )
+        text = f"{name}{own} {verdict.text}. It cannot be done without: all workers end. {GO_ON}"
         end_process(lambda: self._end(text))
 
 

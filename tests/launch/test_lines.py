@@ -37,5 +37,5 @@ def test_lines_of_json_stay_such():
 
 def test_a_folder_that_cannot_be_written_is_told_before_anything_starts(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="--log_dir: .*cannot be written"):
+    with pytest.raises(UserError, match=r"--log_dir: .*cannot be written"):
         WorkerLines(2, False, print, str(tmp_path / "file"))

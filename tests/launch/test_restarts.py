@@ -7,12 +7,13 @@ from easymtl.launch.workers import Ended
 def run(codes, restarts, stopped_at=None):
     told, slept, left = [], [], list(codes)
 
+    def is_stopped():
+        return stopped_at is not None and len(codes) - len(left) >= stopped_at
+
     def once():
         return Ended(left.pop(0), 1)
 
-    code = run_with_restarts(
-        once, restarts, lambda: stopped_at is not None and len(codes) - len(left) >= stopped_at, told.append, slept.append
-    )
+    code = run_with_restarts(once, restarts, is_stopped, told.append, slept.append)
     return code, told, slept, left
 
 

@@ -43,8 +43,8 @@ def test_a_task_knows_all_others():
 
 
 def test_one_task_is_one_process():
-    alone = {**STEP, "SLURM_STEP_NODELIST": "a", "SLURM_STEP_TASKS_PER_NODE": "1", "SLURM_PROCID": "0", "SLURM_LOCALID": "0"}
-    assert task_of_slurm(alone).cluster.size == 1
+    alone = {"SLURM_STEP_NODELIST": "a", "SLURM_STEP_TASKS_PER_NODE": "1", "SLURM_PROCID": "0", "SLURM_LOCALID": "0"}
+    assert task_of_slurm({**STEP, **alone}).cluster.size == 1
 
 
 @pytest.mark.parametrize(

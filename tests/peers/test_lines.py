@@ -30,7 +30,9 @@ def test_what_is_sent_is_a_line(pair):
 
 
 @pytest.mark.parametrize(
-    "sent", [b"\x00\x00\x12\x04\n", b"[1]\n", b"x" * 70_000, b"[" * 60_000 + b"\n"], ids=["binary", "list", "long", "deep"]
+    "sent",
+    [b"\x00\x00\x12\x04\n", b"[1]\n", b"x" * 70_000, b"[" * 60_000 + b"\n"],
+    ids=["binary", "list", "long", "deep"],
 )
 def test_what_is_no_record_breaks_the_connection(pair, sent):
     link, raw = pair

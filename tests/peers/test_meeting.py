@@ -101,7 +101,12 @@ def test_a_port_in_use_is_told(addresses, monkeypatch):
 def test_strangers_at_the_port_do_no_harm(addresses):
     chief = Meeting(0, addresses[:2])
     strangers = []
-    for sent in (b"GET / HTTP/1.1\r\n\r\n", b'{"hello": "easymtl", "index": 7}\n', b'{"hello": "easymtl", "index": 0}\n', b""):
+    for sent in (
+        b"GET / HTTP/1.1\r\n\r\n",
+        b'{"hello": "easymtl", "index": 7}\n',
+        b'{"hello": "easymtl", "index": 0}\n',
+        b"",
+    ):
         for _ in range(100):
             try:
                 strangers.append(socket.create_connection(split_address(addresses[0])))
