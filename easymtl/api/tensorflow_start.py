@@ -3,18 +3,23 @@
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from easymtl.peers.cluster import ALONE, Cluster, join
 from easymtl.reporting.phases import begin
 
 
-def start_tensorflow(inter_op_threads: int = 0, intra_op_threads: int = 0, cluster: Cluster = ALONE) -> None:
+def start_tensorflow(
+    inter_op_threads: int = 0,
+    intra_op_threads: int = 0,
+    cluster: Cluster = ALONE,
+    gather: Callable[[], None] = lambda: None,
+) -> None:
     """Imports TensorFlow and sets it up; call this before anything that imports it.
 
     Its log lines are dropped unless `TF_CPP_MIN_LOG_LEVEL` is set. 0 threads leaves the choice to TensorFlow. The
-    devices of several workers are connected.
+    devices of several workers are connected, as soon as `gather` returns, which waits for all of them.
     """
     begin("starting TensorFlow")
     is_quiet = "TF_CPP_MIN_LOG_LEVEL" not in os.environ
@@ -32,6 +37,7 @@ def start_tensorflow(inter_op_threads: int = 0, intra_op_threads: int = 0, clust
             tf.config.experimental.set_memory_growth(gpu, True)
         if cluster.size > 1 and is_quiet:
             tf.get_logger().setLevel("ERROR")
+        gather()
         join(cluster)
         tf.constant(0)
     if is_quiet:

@@ -14,7 +14,6 @@ from easymtl.api.drafted import DraftedConfig
 from easymtl.api.overwriting import require_apart_from_training
 from easymtl.api.python_words import in_python
 from easymtl.api.start_hints import start_hints
-from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.api.working_together import ALONE, WAITS, Waits, Worker, as_worker, asked, beats
 from easymtl.checkpoints.lock import TrainingLock
 from easymtl.config import Config, view
@@ -79,8 +78,7 @@ def ready_to_train(config: Config, continue_train: bool = True, waits: Waits = W
     require_files(view.train_input(pipeline), view.eval_input(pipeline))
     with as_worker(config, "train", waits) as worker, worker.alone(TrainingLock(pipeline.model_dir)):
         settings = pipeline.train_config
-        worker.signs.beat("starting TensorFlow")
-        start_tensorflow(settings.inter_op_parallelism_threads, settings.intra_op_parallelism_threads, worker.cluster)
+        worker.start_tensorflow(settings.inter_op_parallelism_threads, settings.intra_op_parallelism_threads)
         yield worker
 
 

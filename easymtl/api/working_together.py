@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 from easymtl import __version__
+from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.config import Config
 from easymtl.errors import EXIT_PEER_LOST
 from easymtl.peers.cluster import Cluster, read_cluster
@@ -51,6 +52,11 @@ class Worker(NamedTuple):
     def alone(self, lock: AbstractContextManager) -> AbstractContextManager:
         """Returns what the chief does for all of them, and nothing for the others."""
         return lock if self.cluster.is_chief else nullcontext()
+
+    def start_tensorflow(self, inter_op_threads: int = 0, intra_op_threads: int = 0) -> None:
+        """Starts TensorFlow, and connects the devices of all workers."""
+        self.signs.beat("starting TensorFlow")
+        start_tensorflow(inter_op_threads, intra_op_threads, self.cluster, lambda: self.signs.gather("joining"))
 
 
 ALONE = Worker()

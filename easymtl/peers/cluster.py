@@ -3,8 +3,10 @@
 `{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": {"type": "worker", "index": 1}}`
 """
 
+import faulthandler
 import json
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +24,7 @@ _REFUSED = {
 }
 _EXAMPLE = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
 _LAST_PORT = 65535
+_MOST_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -159,10 +162,12 @@ def _task(task: Mapping[str, Any], addresses: Mapping[str, tuple[str, ...]]) -> 
 
 
 def join(cluster: Cluster) -> None:
-    """Connects the devices of all workers; waits for them, and is to be called before TensorFlow computes anything.
+    """Connects the devices of all workers, and is to be called before TensorFlow computes anything.
 
-    Workers that have met (`meeting.py`) come at about the same time. Collective operations of `tf.raw_ops` work from
-    then on. Handlers of signals have to be installed later: TensorFlow takes SIGTERM for itself here.
+    Workers have to come at the same time (`Signs.gather`): while TensorFlow waits here for the others no thread of
+    Python runs, so that nobody notices a worker that is lost meanwhile. After two minutes the process ends, with exit
+    code 1 and a traceback that leads to here. Collective operations of `tf.raw_ops` work from then on. Handlers of
+    signals have to be installed later: TensorFlow takes SIGTERM for itself here.
 
     Args:
         cluster: of several workers; for one nothing is done.
@@ -176,4 +181,8 @@ def join(cluster: Cluster) -> None:
     kinds = tf.distribute.experimental.CommunicationImplementation
     kind = kinds.NCCL if tf.config.list_physical_devices("GPU") else kinds.RING
     options = tf.distribute.experimental.CommunicationOptions(implementation=kind)
-    tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+    faulthandler.dump_traceback_later(_MOST_SECONDS, exit=True, file=sys.__stderr__ or 2)
+    try:
+        tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+    finally:
+        faulthandler.cancel_dump_traceback_later()

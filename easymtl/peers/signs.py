@@ -71,6 +71,9 @@ class Signs:
         """
         yield
 
+    def gather(self, phase: str) -> None:
+        """Waits until all workers are about to begin a phase; sooner or later than others they come."""
+
     def finish(self) -> None:
         """Waits until all workers have done their work, so that none of them misses another one."""
 
@@ -158,6 +161,17 @@ class SignsOfLife(Signs):
             yield
         finally:
             is_over.set()
+
+    def gather(self, phase: str) -> None:
+        """Waits until all workers are about to begin a phase: the chief for all others, and these for its word."""
+        if not self._cluster.is_chief:
+            self.beat(phase)
+        with self.waiting():
+            while not all(life.phase == phase for life in self._others.values()):
+                self._is_over.wait(_TICK)
+        if self._cluster.is_chief:
+            self.beat(phase)
+            self._send_all(record_of(self._own, self._clock()))
 
     def finish(self) -> None:
         """Waits until all have done their work; the chief, whose work is the longest, is the last one."""

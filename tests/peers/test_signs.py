@@ -232,6 +232,28 @@ def test_when_tensorflow_is_first_the_quietest_is_named(three, monkeypatch):
     assert three.workers[0].look().index == 1
 
 
+def test_all_begin_a_phase_when_the_last_one_comes(three):
+    begun = []
+
+    def gather(index):
+        three.workers[index].gather("joining")
+        begun.append(index)
+
+    threads = [threading.Thread(target=gather, args=(index,), daemon=True) for index in range(3)]
+    for thread in threads[:2]:
+        thread.start()
+    time.sleep(0.3)
+    three.workers[2].beat("starting TensorFlow")
+    assert three.pass_(100) == {} and begun == []
+    threads[2].start()
+    for _ in range(100):
+        three.pass_(1)
+        time.sleep(0.05)
+        if len(begun) == 3:
+            break
+    assert sorted(begun) == [0, 1, 2]
+
+
 def test_a_single_process_has_nobody_to_meet_or_to_tell():
     with together(Cluster(), {}) as signs, signs.follow(lambda: 0.0):
         assert type(signs) is Signs
