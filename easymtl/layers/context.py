@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from easymtl.layers.gate_weights import GateWeights
 from easymtl.layers.initializers import Initializer, glorot_uniform
+from easymtl.peers.peers import ONE, Peers
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,10 @@ class Pending:
         """The new values."""
         return [value for _, value in self._values.values()]
 
+    def replace(self, values: Sequence[tf.Tensor]) -> None:
+        """Gives the same variables other new values, in the order of `values`."""
+        self._values = {key: (variable, value) for (key, (variable, _)), value in zip(self._values.items(), values)}
+
     def __contains__(self, variable: tf.Variable) -> bool:
         """Returns whether a variable has a new value."""
         return variable.ref() in self._values
@@ -170,6 +175,8 @@ class Call:
         pending: takes what the pass would move (statistics), for a step that may be refused; None moves it at once.
         losses: takes the losses that layers add to those of the tasks, by name; None drops them.
         norms: takes the vectors besides those of tables that `embedding_regularization` counts; None drops them.
+        peers: the workers that make this step, of which this is one.
+        syncs_norms: whether batch norms take the statistics of the rows of all workers.
         gates: takes what gates weight their experts with; None drops it, as training does, and costs nothing.
     """
 
@@ -180,6 +187,8 @@ class Call:
     losses: dict[str, tf.Tensor] | None = None
     norms: list[tf.Tensor] | None = None
     gates: GateWeights | None = None
+    peers: Peers = ONE
+    syncs_norms: bool = False
 
     def add_norm(self, value: tf.Tensor) -> None:
         """Has `embedding_regularization` count vectors that were made of those of tables."""

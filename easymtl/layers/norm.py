@@ -83,6 +83,8 @@ class BatchNorm(tf.Module):
             flat = self(tf.reshape(x, [-1, x.shape[-1]]), call, bias, activation)
             return tf.reshape(flat, tf.shape(x))
         if call.training:
+            if call.syncs_norms:
+                return activation(self._normalize_synced(x, bias, call))
             is_wanted = x.dtype == tf.float32 or x.shape[-1] % _COLUMNS_IN_BFLOAT16 == 0
             taken = x if is_wanted else tf.cast(x, tf.float32)
             return tf.cast(self._activate_batch(taken, bias, call, activation), x.dtype)
@@ -132,19 +134,37 @@ class BatchNorm(tf.Module):
         if padding:
             mean, variance = mean[:width], variance[:width]
         mean = mean if bias is None else mean + bias
-        self._update(call, mean, variance, tf.cast(tf.shape(x)[0], tf.float32))
+        # The kernel returns the variance with Bessel's correction; the moving one has none.
+        batch = tf.cast(tf.shape(x)[0], tf.float32)
+        self._update(call, mean, variance * (tf.maximum(batch - 1.0, 1.0) / batch), batch)
         return result.y[..., :width] if padding else result.y
 
-    def _update(self, call: Call, mean: tf.Tensor, variance: tf.Tensor, batch: tf.Tensor) -> None:
-        # The kernel returns the variance with Bessel's correction; the moving one has none.
-        biased = variance * (tf.maximum(batch - 1.0, 1.0) / batch)
+    def _normalize_synced(self, x: tf.Tensor, bias: tf.Tensor | None, call: Call) -> tf.Tensor:
+        """Returns the norm `[batch, width]` by the statistics of the rows of all workers.
+
+        They are sums of x and of x squared, for which x is moved by the moving mean: large numbers that are close to
+        each other would lose their differences.
+        """
+        moving, _ = self.statistics()
+        origin = moving if bias is None else moving - bias
+        moved = tf.cast(x, tf.float32) - origin
+        first, second = tf.reduce_sum(moved, axis=0), tf.reduce_sum(tf.square(moved), axis=0)
+        first, second, count = call.peers.sum([first, second, tf.cast(tf.shape(x)[0], tf.float32)])
+        mean = first / tf.maximum(count, 1.0)
+        variance = tf.nn.relu(second / tf.maximum(count, 1.0) - tf.square(mean))
+        self._update(call, mean + moving, variance, count)
+        scale = self.scale * tf.math.rsqrt(variance + self.epsilon)
+        return tf.cast((moved - mean) * scale + self.offset, x.dtype)
+
+    def _update(self, call: Call, mean: tf.Tensor, biased: tf.Tensor, batch: tf.Tensor) -> None:
+        may_be_empty = self.may_be_empty or call.peers.are_several
         moved = [(self.count, call.read(self.count) + 1.0)]
         for variable, value in ((self.mean, mean), (self.variance, biased)):
             before = call.read(variable)
             moved.append((variable, before - (1.0 - self.momentum) * (before - value)))
         for variable, value in moved:
             # No steps have no statistics: the kernel's are NaN, and would not go away again.
-            call.move(variable, tf.where(batch > 0, value, call.read(variable)) if self.may_be_empty else value)
+            call.move(variable, tf.where(batch > 0, value, call.read(variable)) if may_be_empty else value)
 
 
 class LayerNorm(tf.Module):

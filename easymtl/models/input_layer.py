@@ -60,8 +60,11 @@ class InputLayer(tf.Module):
         dropouts = [group.dropout for group in self._groups.values() if group.dropout]
         if self._dropout is not None and dropouts and call.training:
             batch_size = tf.cast(next(iter(inputs.groups.values())).num_rows, tf.float32)
-            penalty = tf.add_n([dropout.penalty() for dropout in dropouts])
-            call.add_loss("variational_dropout_loss", self._dropout.regularization_lambda * penalty / batch_size)
+            # The penalty is the same on every worker, and losses of layers are means over all rows.
+            penalty = tf.add_n([dropout.penalty() for dropout in dropouts]) / call.peers.size
+            call.add_loss(
+                "variational_dropout_loss", self._dropout.regularization_lambda * penalty / tf.maximum(batch_size, 1)
+            )
         return inputs
 
     def dropout_rates(self) -> dict[str, dict[str, np.ndarray]]:

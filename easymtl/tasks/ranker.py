@@ -13,6 +13,7 @@ from easymtl.models.base import MultiTaskModel
 from easymtl.models.inputs import InputShapes
 from easymtl.models.making import make_model
 from easymtl.models.network import Network
+from easymtl.peers.peers import ONE, Peers
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.build import build_tasks, key_fields, number_columns
 from easymtl.tasks.final_scores import FinalScores
@@ -20,7 +21,7 @@ from easymtl.tasks.labelled import Labelled
 from easymtl.tasks.post_calibration import Curve
 from easymtl.tasks.reach import Reach
 from easymtl.tasks.sampling import of_all_rows
-from easymtl.tasks.sums import Sums
+from easymtl.tasks.sums import Sums, of_all_workers
 from easymtl.tasks.task import Task
 
 Batch = Mapping[str, tf.Tensor]
@@ -127,13 +128,19 @@ class Ranker(tf.Module):
         """Returns the losses of a batch; `call.training` decides whether regularization counts."""
         of_layers: dict[str, tf.Tensor] = {}
         logits, norm = self.logits(batch, lookups, replace(call, losses=of_layers))
-        return replace(self.losses_of(logits, batch, norm if call.training else None), of_layers=of_layers)
+        parts = self.losses_of(logits, batch, norm if call.training else None, call.peers)
+        return _of_all_rows(replace(parts, of_layers=of_layers), batch, call.peers)
 
-    def losses_of(self, logits: Mapping[str, tf.Tensor], batch: Batch, norm: tf.Tensor | None) -> LossParts:
-        """Returns the losses that logits have on a batch; without a norm there is no regularization."""
-        sums = self.loss_sums(logits, batch)
+    def losses_of(
+        self, logits: Mapping[str, tf.Tensor], batch: Batch, norm: tf.Tensor | None, peers: Peers = ONE
+    ) -> LossParts:
+        """Returns the losses that logits have on a batch; without a norm there is no regularization.
+
+        Where several workers have a part of the rows each, it is this one's share: the shares add up.
+        """
+        sums = of_all_workers(self.loss_sums(logits, batch), peers)
         by_task = {task.name: task.reduced(sums[task.name]) for task in self.tasks}
-        regularization = tf.constant(0.0) if norm is None else self._regularization(norm)
+        regularization = tf.constant(0.0) if norm is None else self._regularization(norm, peers)
         return LossParts(by_task, regularization)
 
     def loss_sums(self, logits: Mapping[str, tf.Tensor], batch: Batch, reach: Reach | None = None) -> dict[str, Sums]:
@@ -170,8 +177,39 @@ class Ranker(tf.Module):
             keys={field: batch["keys"][:, index] for index, field in enumerate(self.key_fields)},
         )
 
-    def _regularization(self, norm: tf.Tensor) -> tf.Tensor:
+    def _regularization(self, norm: tf.Tensor, peers: Peers) -> tf.Tensor:
         result = self._embedding_regularization * norm
         if self._l2_regularization:
-            result += self._l2_regularization * tf.add_n([tf.nn.l2_loss(kernel) for kernel in self._regularized])
+            # The kernels are the same on every worker, and the rows of the batch are not.
+            result += (
+                self._l2_regularization / peers.size * tf.add_n([tf.nn.l2_loss(kernel) for kernel in self._regularized])
+            )
         return result
+
+
+def _of_all_rows(parts: LossParts, batch: Batch, peers: Peers) -> LossParts:
+    """Returns the losses of the rows of all workers, each with the gradient of this worker's share.
+
+    The losses of layers are means over the rows of a worker: of all rows they are the mean by the number of rows.
+    """
+    if not peers.are_several:
+        return parts
+    entries = {(task, name): loss for task, losses in parts.by_task.items() for name, loss in losses.items()}
+    of_layers = _shares_of_layers(parts.of_layers, batch, peers)
+    own = [*entries.values(), *of_layers.values(), parts.regularization]
+    *totals, regularization = peers.total(own)
+    by_task: dict[str, dict[str, tf.Tensor]] = {task: {} for task in parts.by_task}
+    for (task, name), total in zip(entries, totals):
+        by_task[task][name] = total
+    return LossParts(by_task, regularization, dict(zip(of_layers, totals[len(entries) :])))
+
+
+def _shares_of_layers(losses: Mapping[str, tf.Tensor], batch: Batch, peers: Peers) -> dict[str, tf.Tensor]:
+    if not losses:
+        return {}
+    num_rows = tf.cast(batch["batch_size"], tf.float32)
+    [num_all] = peers.sum([num_rows])
+    # The mean of no rows is no number.
+    return {
+        name: tf.where(num_rows > 0, loss, 0.0) * num_rows / tf.maximum(num_all, 1) for name, loss in losses.items()
+    }

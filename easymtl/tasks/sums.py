@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeAlias
 
 import tensorflow as tf
 
+from easymtl.peers.peers import Peers
 from easymtl.protos.model_pb2 import ModelConfig
 
 _NOT_ZERO = 1e-8
@@ -34,6 +35,15 @@ class Sum(NamedTuple):
         counts = tf.not_equal(weights, 0)
         total = tf.reduce_sum(weights * tf.where(counts, losses, tf.zeros_like(losses)))
         return cls(total, tf.reduce_sum(tf.cast(counts, tf.float32)), tf.cast(tf.size(weights), tf.float32))
+
+    @property
+    def divisors(self) -> tuple[tf.Tensor, ...]:
+        """What it is divided by, or a part of that."""
+        return self.num_counted, self.num_all
+
+    def divided_by(self, divisors: Sequence[tf.Tensor]) -> "Sum":
+        """Returns the sum of the same samples, as a part of more of them that have these `divisors`."""
+        return Sum(self.total, *divisors)
 
     def scaled(self, factor: float) -> "Sum":
         """Returns the same of the loss times a number."""
@@ -66,6 +76,15 @@ class FactoredSum(NamedTuple):
     num_counted: tf.Tensor
     num_all: tf.Tensor
 
+    @property
+    def divisors(self) -> tuple[tf.Tensor, ...]:
+        """What it is divided by, or a part of that."""
+        return self.numerator, self.denominator, self.num_counted, self.num_all
+
+    def divided_by(self, divisors: Sequence[tf.Tensor]) -> "FactoredSum":
+        """Returns the sum of the same samples, as a part of more of them that have these `divisors`."""
+        return FactoredSum(self.plain, self.factored, *divisors)
+
     def reduced(self, reduction: int) -> tf.Tensor:
         """Returns the loss by a `ModelConfig.LossReduction`, a scalar; 0 when nothing counts."""
         factor = self.numerator / (self.denominator + _NOT_ZERO)
@@ -77,3 +96,24 @@ Part: TypeAlias = Sum | FactoredSum
 
 Sums: TypeAlias = Mapping[str, Sequence[Part]]
 """The parts of loss entries, by name."""
+
+
+def of_all_workers(sums: Mapping[str, Sums], peers: Peers) -> dict[str, Sums]:
+    """Returns the sums of this worker's rows, divided by what the rows of all workers have: its share of the losses.
+
+    Args:
+        sums: of the tasks, by tower name.
+        peers: the workers.
+    """
+    if not peers.are_several:
+        return dict(sums)
+    parts = [part for of_task in sums.values() for entry in of_task.values() for part in entry]
+    divisors = iter(peers.sum([divisor for part in parts for divisor in part.divisors]))
+
+    def shared(part: Part) -> Part:
+        return part.divided_by([next(divisors) for _ in part.divisors])
+
+    return {
+        task: {name: [shared(part) for part in entry] for name, entry in of_task.items()}
+        for task, of_task in sums.items()
+    }

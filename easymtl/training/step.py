@@ -11,11 +11,13 @@ import tensorflow as tf
 from easymtl.errors import UserError, quoted
 from easymtl.features.embeddings import Lookup
 from easymtl.layers.context import Call, Parameter, Pending
+from easymtl.peers.peers import ONE, Peers
 from easymtl.protos.train_pb2 import TrainConfig
 from easymtl.tasks.ranker import Ranker
 from easymtl.training.balancing.descents import Descended, Descent, Fixed, Forward, losses_by_task
 from easymtl.training.balancing.task_gradients import cosines, pairs
 from easymtl.training.optimizers import Optimizers, RowGradient
+from easymtl.training.shared_update import sum_dense, sum_rows
 
 TrainStep = Callable[[Mapping[str, np.ndarray], np.ndarray], dict[str, tf.Tensor]]
 Batch = Mapping[str, tf.Tensor]
@@ -23,6 +25,9 @@ Values = dict[str, tf.Tensor]
 
 WEIGHT = "weight/"
 COSINE = "gradient_cosine/"
+NUM_ROWS = "num_rows"
+FLAGS = "flags"
+_BITS_OF_SEED = 40
 
 
 def make_train_step(
@@ -33,6 +38,7 @@ def make_train_step(
     dtype: tf.DType,
     signature: dict[str, tf.TensorSpec],
     descent: Descent | None = None,
+    peers: Peers = ONE,
 ) -> TrainStep:
     """Traces one update: forward, backward, clipping, optimizers.
 
@@ -44,15 +50,18 @@ def make_train_step(
         dtype: the precision of activations and matrix products.
         signature: of the batches, see `easymtl.features.encoder.batch_signature`.
         descent: how the tasks are balanced (see `make_descent`); None for the sum of their losses.
+        peers: the workers that make the step together, each with a batch of its own, which may have no rows.
 
     Returns:
         A function of a packed batch and the learning rates float32 `[2]` (tables, dense). It gives float32 scalars:
         each loss by name, `regularization_loss`, and their sum `loss`, all before the update. When the loss or the norm
         of the gradients is not finite, or a statistic would not be, `loss` is NaN and no variable has moved, nor
         `step`, nor what norms and methods of balancing remember: what went wrong can still be looked for. Balanced
-        tasks also have `weight/<task>`, and steps that compare gradients `gradient_cosine/<task>/<task>`.
+        tasks also have `weight/<task>`, and steps that compare gradients `gradient_cosine/<task>/<task>`. All of it is
+        of the rows of all workers, and the same on each; several of them also have `num_rows`, the rows of all, and
+        `flags`. Where nobody has a row, no update is made.
     """
-    update = _Update(ranker, optimizers, step, config, dtype, descent or Fixed())
+    update = _Update(ranker, optimizers, step, config, dtype, descent or Fixed(), peers)
     steps = _Steps(update, [signature, tf.TensorSpec([2], tf.float32)])
     return steps if steps.are_several else steps.traced(_Kind())
 
@@ -65,19 +74,25 @@ class StepValues:
         losses: each loss by name, `regularization_loss` and `loss`.
         weights: by task or loss; empty where tasks are not balanced.
         cosines: by `<task>/<task>`; empty in most steps.
+        num_rows: rows of all workers; None of one worker.
+        flags: `[NUM_FLAGS]`, how many workers have raised each of `Peers.flags`; None of one worker.
     """
 
     losses: Values
     weights: Values
     cosines: Values
+    num_rows: tf.Tensor | None = None
+    flags: tf.Tensor | None = None
 
     @classmethod
     def of(cls, values: Values) -> "StepValues":
         """Sorts the values of a step by their names."""
+        values = dict(values)
+        num_rows, flags = values.pop(NUM_ROWS, None), values.pop(FLAGS, None)
         weights = _named(values, WEIGHT)
         cosines_ = _named(values, COSINE)
         losses = {name: value for name, value in values.items() if not name.startswith((WEIGHT, COSINE))}
-        return cls(losses, weights, cosines_)
+        return cls(losses, weights, cosines_, num_rows, flags)
 
 
 def _named(values: Values, prefix: str) -> Values:
@@ -144,11 +159,13 @@ class _Update:
         config: TrainConfig,
         dtype: tf.DType,
         descent: Descent,
+        peers: Peers,
     ):
         self.step, self.config, self.descent = step, config, descent
         self._ranker, self._optimizers, self._dtype = ranker, optimizers, dtype
         self._frozen = Frozen(ranker, config.freeze_gradient)
         dense = [*ranker.dense_variables, *descent.trained]
+        self._peers = peers
         self._dense = [variable for variable in dense if variable.ref() not in self._frozen.dense]
 
     def __call__(self, batch: Batch, learning_rates: tf.Tensor, kind: _Kind) -> Values:
@@ -160,14 +177,18 @@ class _Update:
         forward = self._forward(batch, lookups, [lookups[width].rows for width in widths], kind, statistics)
         found = self.descent(forward, kind.is_solving)
         compared = self._cosines(forward) if kind.is_comparing else {}
+        num_rows = tf.cast(batch["batch_size"], tf.float32)
+        own = self._shares(found.gradients[: len(dense)])
+        dense_gradients = sum_dense(own, statistics, num_rows, self._peers)
         changes = [
             self._frozen.without_frozen_rows(
                 RowGradient(ranker.embeddings.variable(width), lookup.row_numbers, lookup.rows, gradient)
             )
             for width, lookup, gradient in zip(widths, lookups.values(), found.gradients[len(dense) :])
         ]
+        changes = sum_rows(changes, self._peers)
         # What is frozen is out of the norm, or it would slow down the rest.
-        gradients = [*found.gradients[: len(dense)], *(change.gradient for change in changes)]
+        gradients = [*dense_gradients, *(change.gradient for change in changes)]
         if self.config.gradient_clipping_by_norm > 0:
             gradients, _ = tf.clip_by_global_norm(gradients, self.config.gradient_clipping_by_norm)
         changes = [replace(change, gradient=gradient) for change, gradient in zip(changes, gradients[len(dense) :])]
@@ -181,11 +202,37 @@ class _Update:
             statistics.apply()
             return found.loss
 
-        loss = tf.cond(_is_sound(found, gradients, statistics.values), update, lambda: tf.constant(math.nan))
+        told = self._told(num_rows)
+        is_sound = _is_sound(found, gradients, statistics.values)
+        if self._peers.are_several:
+            is_sound &= told[NUM_ROWS] > 0
+        loss = tf.cond(is_sound, update, lambda: tf.constant(math.nan))
         weights = {f"{WEIGHT}{name}": weight for name, weight in found.weights.items()}
         regularization = forward.parts.regularization
         losses = {**found.losses, **forward.parts.of_layers, "regularization_loss": regularization, "loss": loss}
-        return {**losses, **weights, **compared}
+        return {**losses, **weights, **compared, **told}
+
+    def _shares(self, gradients: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        """Returns what this worker adds to the sum of dense gradients.
+
+        What balances the tasks sees the losses of all rows: its own weights get their whole gradient on every worker.
+        """
+        if not self._peers.are_several:
+            return list(gradients)
+        whole = {variable.ref() for variable in self.descent.trained}
+        return [
+            gradient / self._peers.size if variable.ref() in whole else gradient
+            for variable, gradient in zip(self._dense, gradients)
+        ]
+
+    def _told(self, num_rows: tf.Tensor) -> Values:
+        """Returns what the workers tell one another of a step."""
+        peers = self._peers
+        if not peers.are_several:
+            return {}
+        assert peers.flags is not None
+        num_all, flags = peers.sum([num_rows, peers.flags.read_value()])
+        return {NUM_ROWS: num_all, FLAGS: flags}
 
     def _forward(
         self,
@@ -196,13 +243,22 @@ class _Update:
         statistics: Pending,
     ) -> Forward:
         seed = tf.stack([tf.constant(self.config.seed, tf.int64), self.step])
-        call = Call(training=True, dtype=self._dtype, seed=seed, pending=statistics)
+        # Each worker drops others of its values: it has other rows.
+        own_seed = seed + tf.constant([self._peers.index << _BITS_OF_SEED, 0], tf.int64)
+        call = Call(
+            training=True,
+            dtype=self._dtype,
+            seed=own_seed if self._peers.are_several else seed,
+            pending=statistics,
+            peers=self._peers,
+            syncs_norms=self._peers.are_several and self.config.sync_batch_norm,
+        )
         is_persistent = self.descent.needs_task_gradients or kind.is_comparing
         with tf.GradientTape(persistent=is_persistent, watch_accessed_variables=False) as tape:
             tape.watch([*self._dense, *rows])
             parts = self._ranker.losses(batch, lookups, call)
             total, task_losses = parts.total, losses_by_task(parts)
-        return Forward(tape, parts, total, task_losses, self._dense, rows, seed)
+        return Forward(tape, parts, total, task_losses, self._dense, rows, seed, self._peers)
 
     def _cosines(self, forward: Forward) -> Values:
         """Returns the cosines between the gradients of each two tasks."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import tensorflow as tf
 
 from easymtl.layers.context import Parameter
+from easymtl.peers.peers import ONE, Peers
 from easymtl.tasks.ranker import LossParts
 from easymtl.training.balancing.combinations import Combination, Combined, Gradients
 from easymtl.training.balancing.task_gradients import MaybeGradient, TaskGradients
@@ -30,6 +31,7 @@ class Forward:
         dense: the dense variables that are trained.
         rows: the distinct rows of each table variable, `[distinct, width]`.
         seed: int64 `[2]`, the seed of the step.
+        peers: the workers that make the step; losses are those of all rows, gradients those of this worker's share.
     """
 
     tape: tf.GradientTape
@@ -39,6 +41,7 @@ class Forward:
     dense: Sequence[tf.Variable]
     rows: Sequence[tf.Tensor]
     seed: tf.Tensor
+    peers: Peers = ONE
 
     @property
     def sources(self) -> list[tf.Variable | tf.Tensor]:
@@ -51,7 +54,7 @@ class Forward:
 
     def task_gradients(self) -> TaskGradients:
         """Returns the gradient of each task; the tape has to be persistent."""
-        return TaskGradients(self.tape, self.task_losses, self.dense, self.rows)
+        return TaskGradients(self.tape, self.task_losses, self.dense, self.rows, self.peers)
 
 
 def losses_by_task(parts: LossParts) -> dict[str, tf.Tensor]:

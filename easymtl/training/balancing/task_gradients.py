@@ -7,6 +7,7 @@ from typing import TypeAlias
 import tensorflow as tf
 
 from easymtl.errors import UserError
+from easymtl.peers.peers import ONE, Peers
 
 MaybeGradient: TypeAlias = tf.Tensor | None
 
@@ -25,6 +26,7 @@ class TaskGradients:
         losses: Mapping[str, tf.Tensor],
         dense: Sequence[tf.Variable],
         rows: Sequence[tf.Tensor],
+        peers: Peers = ONE,
     ):
         """Goes backward once for each task.
 
@@ -33,7 +35,9 @@ class TaskGradients:
             losses: float32 scalars by task.
             dense: the dense variables that are trained.
             rows: the distinct rows of each table variable, `[distinct, width]`.
+            peers: the workers of which each has a share of the losses.
         """
+        self._peers = peers
         self.tasks = list(losses)
         self._sources = [*dense, *rows]
         self._by_task = [tape.gradient(loss, self._sources) for loss in losses.values()]
@@ -57,11 +61,11 @@ class TaskGradients:
             )
 
     def gram(self) -> tf.Tensor:
-        """Returns the inner products of the gradients on the shared dense weights, float64 `[K, K]`."""
+        """Returns the inner products of the gradients on the shared dense weights, float64 `[K, K]`, of all workers."""
         size = len(self.tasks)
         if not self.shared:
             return tf.zeros([size, size], tf.float64)
-        matrix = tf.stack([self._flat(gradients) for gradients in self._by_task])
+        [matrix] = self._peers.sum([tf.stack([self._flat(gradients) for gradients in self._by_task])])
         return tf.cast(tf.matmul(matrix, matrix, transpose_b=True), tf.float64)
 
     def _flat(self, gradients: Sequence[MaybeGradient]) -> tf.Tensor:

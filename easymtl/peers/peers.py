@@ -1,0 +1,75 @@
+"""What the workers of a training do together, as seen by each of them.
+
+Each worker is a process with a device and a part of the rows; all of them make the same steps. What they need of one
+another are sums, and rows of different numbers: `Peers` says what, and is the identity where there is one worker, so
+that the training of one process is traced as if there were no others.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+STOPS = 0
+SAVES = 1
+NUM_FLAGS = 2
+
+
+class Peers:
+    """One worker that has no others; `Workers` are several.
+
+    What is done in a graph has to be done by all of them in the same order, and never in one branch of a `tf.cond`.
+
+    Attributes:
+        index: which worker this is, from 0.
+        size: how many there are.
+        flags: float32 `[NUM_FLAGS]`, which a worker raises before a step and all of them see behind it; None for one.
+    """
+
+    index: int = 0
+    size: int = 1
+    flags: tf.Variable | None = None
+
+    @property
+    def are_several(self) -> bool:
+        """Returns whether there is another worker."""
+        return self.size > 1
+
+    @property
+    def is_chief(self) -> bool:
+        """Returns whether this worker writes and speaks for all."""
+        return self.index == 0
+
+    def sum(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        """Returns the sums over all workers of float32 tensors, whose shapes are the same everywhere.
+
+        The gradient is that of a sum: what reaches a sum on any worker reaches what each of them has added.
+        """
+        return list(tensors)
+
+    def total(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        """Returns the same sums, with the gradient of this worker's own part alone.
+
+        Gradients of losses that are added up by themselves, behind the pass backward, are then the gradient of the
+        total.
+        """
+        return list(tensors)
+
+    def gather(self, parts: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        """Returns the rows of all workers in the order of the workers, for each of several matrices.
+
+        Args:
+            parts: float32 `[rows, width]` each; the rows may be as many as they like, here and there.
+        """
+        return list(parts)
+
+    def agree(self, is_so: bool) -> bool:
+        """Returns whether any worker says so; waits for all of them."""
+        return is_so
+
+    def share(self, value: Any) -> list[Any]:
+        """Returns what each worker says, in the order of the workers; as JSON can hold it. Waits for all of them."""
+        return [value]
+
+
+ONE = Peers()

@@ -1,0 +1,57 @@
+"""What workers make of their gradients before an update: those of the rows of all of them, the same on each."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import tensorflow as tf
+
+from easymtl.layers.context import Pending
+from easymtl.peers.peers import Peers
+from easymtl.training.optimizers import RowGradient
+
+_WORDS = {tf.int32: 1, tf.int64: 2}
+"""float32 numbers that hold the bits of a row number."""
+
+
+def sum_dense(
+    gradients: Sequence[tf.Tensor], statistics: Pending, num_rows: tf.Tensor, peers: Peers
+) -> list[tf.Tensor]:
+    """Returns the sums of dense gradients, and gives statistics their mean over the workers, in one operation.
+
+    Args:
+        gradients: of this worker.
+        statistics: what norms have seen of this worker's rows; a worker counts by the number of its rows.
+        num_rows: float32 scalar, this worker's rows; without any the statistics are no numbers.
+        peers: the workers.
+    """
+    if not peers.are_several:
+        return list(gradients)
+    seen = [tf.where(num_rows > 0, value, tf.zeros_like(value)) * num_rows for value in statistics.values]
+    *sums, num_all = peers.sum([*gradients, *seen, num_rows])
+    # Where nobody has a row the step is not made.
+    statistics.replace([total / tf.maximum(num_all, 1) for total in sums[len(gradients) :]])
+    return sums[: len(gradients)]
+
+
+def sum_rows(changes: Sequence[RowGradient], peers: Peers) -> list[RowGradient]:
+    """Returns the gradients of the rows that any worker has touched, each row once, in one order on all workers."""
+    if not peers.are_several or not changes:
+        return list(changes)
+    gathered = peers.gather([_packed(change) for change in changes])
+    return [_merged(change, rows) for change, rows in zip(changes, gathered)]
+
+
+def _packed(change: RowGradient) -> tf.Tensor:
+    """Returns `[distinct, words + width]`: the bits of the number of each row, and its gradient."""
+    numbers = change.row_numbers
+    words = tf.reshape(tf.bitcast(numbers, tf.float32), [-1, _WORDS[numbers.dtype]])
+    return tf.concat([words, change.gradient], axis=1)
+
+
+def _merged(change: RowGradient, packed: tf.Tensor) -> RowGradient:
+    dtype = change.row_numbers.dtype
+    words, gradient = packed[:, : _WORDS[dtype]], packed[:, _WORDS[dtype] :]
+    numbers = tf.bitcast(words[:, 0] if _WORDS[dtype] == 1 else words, dtype)
+    distinct, places = tf.unique(numbers)
+    total = tf.math.unsorted_segment_sum(gradient, places, tf.size(distinct))
+    return replace(change, row_numbers=distinct, rows=tf.gather(change.variable, distinct), gradient=total)
