@@ -205,10 +205,10 @@ class SignsOfLife(Signs):
         Raises:
             PeersError: nobody knows.
         """
-        if self._cluster.is_chief:
-            self._is_over.wait(_SECONDS_FOR_A_REASON)
-            self._suspected = suspect(self._others, self._clock())
-        self._is_over.wait(2 * _SECONDS_FOR_A_REASON)
+        # The chief hears of all of them, so that the others give it time to say whom it suspects.
+        self._is_over.wait(_SECONDS_FOR_A_REASON * (1 if self._cluster.is_chief else 2))
+        self._suspected = suspect(self._others, self._clock())
+        self._is_over.wait(_SECONDS_FOR_A_REASON)
         self._is_ending.set()
         text = f"the connection with another worker broke: {first_line(error)}"
         self._send_all({"failed": text})

@@ -232,6 +232,16 @@ def test_when_tensorflow_is_first_the_quietest_is_named(three, monkeypatch):
     assert three.workers[0].look().index == 1
 
 
+def test_also_when_that_is_the_chief(three, monkeypatch):
+    monkeypatch.setattr("easymtl.peers.signs._SECONDS_FOR_A_REASON", 0.05)
+    three.pass_(1)
+    three.pass_(8, who=(1, 2))
+    with pytest.raises(PeersError, match="Socket closed"):
+        three.workers[1].fail(UnavailableError("Socket closed"))
+    verdict = three.workers[1].look()
+    assert verdict.index == 0 and "does not answer TensorFlow" in verdict.text
+
+
 def test_all_begin_a_phase_when_the_last_one_comes(three):
     begun = []
 
