@@ -12,6 +12,14 @@ class UserError(ValueError):
     """
 
 
+EXIT_PEER_LOST = 75
+"""The exit code of a worker that ends because of another one: to run the same again may help, as with EX_TEMPFAIL."""
+
+
+class PeersError(Exception):
+    """Another worker was lost, or did not come: nothing is wrong with this one, which ends with `EXIT_PEER_LOST`."""
+
+
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C has ended a command, which has said so itself."""
 

@@ -43,6 +43,7 @@ ROOMS = [
     "api",
     "tuning",
     "doctor",
+    "launch",
     "verbs",
     "cli",
 ]

@@ -1,5 +1,6 @@
 """What a colleague would say before a training begins, from its config and its first rows."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from easymtl.config.changes import Change, changes
 from easymtl.config.config import read_text
 from easymtl.config.starting_weights import has_checkpoint
 from easymtl.errors import UserError
+from easymtl.peers.cluster import read_cluster
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.protos.train_pb2 import TrainConfig
+from easymtl.protos.train_pb2 import DistributionStrategy, TrainConfig
 
 _SHOWN = 5
 _OF_DATA_AND_LENGTH = (
@@ -30,6 +32,12 @@ _OF_DATA_AND_LENGTH = (
 def start_hints(config: Config) -> Iterator[str]:
     """Yields a sentence for whatever is odd."""
     yield from changed_config(config)
+    if config.pipeline.train_config.train_distribute and read_cluster(os.environ).size == 1:
+        name = DistributionStrategy.Name(config.pipeline.train_config.train_distribute)
+        yield (
+            f"train_distribute: {name}, and no TF_CONFIG names other workers: this process trains alone. Several "
+            "on this host: easymtl launch --workers N -- train ..."
+        )
     yield from (f"Hint: {note}" for note in _scales(config))
 
 

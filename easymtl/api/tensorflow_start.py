@@ -3,20 +3,28 @@
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from easymtl.peers.cluster import ALONE, Cluster, join
 from easymtl.reporting.phases import begin
 
 
-def start_tensorflow(inter_op_threads: int = 0, intra_op_threads: int = 0) -> None:
+def start_tensorflow(
+    inter_op_threads: int = 0,
+    intra_op_threads: int = 0,
+    cluster: Cluster = ALONE,
+    gather: Callable[[], None] = lambda: None,
+) -> None:
     """Imports TensorFlow and sets it up; call this before anything that imports it.
 
-    Its log lines are dropped unless `TF_CPP_MIN_LOG_LEVEL` is set. 0 threads leaves the choice to TensorFlow.
+    Its log lines are dropped unless `TF_CPP_MIN_LOG_LEVEL` is set. 0 threads leaves the choice to TensorFlow. The
+    devices of several workers are connected, as soon as `gather` returns, which waits for all of them.
     """
     begin("starting TensorFlow")
     is_quiet = "TF_CPP_MIN_LOG_LEVEL" not in os.environ
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # What TensorFlow says of lost workers goes on for pages, and we say it in a line.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2" if cluster.size == 1 else "3")
     with _quiet_stderr(is_quiet):
         import tensorflow as tf
 
@@ -27,6 +35,10 @@ def start_tensorflow(inter_op_threads: int = 0, intra_op_threads: int = 0) -> No
             tf.config.threading.set_intra_op_parallelism_threads(intra_op_threads)
         for gpu in tf.config.list_physical_devices("GPU"):
             tf.config.experimental.set_memory_growth(gpu, True)
+        if cluster.size > 1 and is_quiet:
+            tf.get_logger().setLevel("ERROR")
+        gather()
+        join(cluster)
         tf.constant(0)
     if is_quiet:
         tf.get_logger().setLevel("ERROR")

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
@@ -14,7 +14,7 @@ from easymtl.api.drafted import DraftedConfig
 from easymtl.api.overwriting import require_apart_from_training
 from easymtl.api.python_words import in_python
 from easymtl.api.start_hints import start_hints
-from easymtl.api.tensorflow_start import start_tensorflow
+from easymtl.api.working_together import ALONE, WAITS, Waits, Worker, as_worker, asked, beats
 from easymtl.checkpoints.lock import TrainingLock
 from easymtl.config import Config, view
 from easymtl.config.starting_weights import has_checkpoint, require_starting_weights
@@ -49,15 +49,20 @@ class Stop(Protocol):
 
 
 @contextmanager
-def ready_to_train(config: Config, continue_train: bool = True) -> Iterator[None]:
+def ready_to_train(config: Config, continue_train: bool = True, waits: Waits = WAITS) -> Iterator[Worker]:
     """Checks all that can be checked at once, takes the model_dir for this training and starts TensorFlow.
+
+    Of several workers, which `TF_CONFIG` names, the chief takes the model_dir for all; they have met when the block
+    begins, and watch over each other while it runs.
 
     Args:
         config: what is to be trained.
         continue_train: whether a training may go on from a checkpoint in the model_dir.
+        waits: how long workers wait for each other.
 
     Raises:
         UserError: the config or the data are wrong, or another training is in the model_dir.
+        PeersError: another worker did not come, or was lost.
     """
     pipeline = config.pipeline
     require_apart_from_training(config)
@@ -71,10 +76,10 @@ def ready_to_train(config: Config, continue_train: bool = True) -> Iterator[None
     if pipeline.export_config.exporter_type != "none":
         require_packages(pipeline)
     require_files(view.train_input(pipeline), view.eval_input(pipeline))
-    with TrainingLock(pipeline.model_dir):
+    with as_worker(config, "train", waits) as worker, worker.alone(TrainingLock(pipeline.model_dir)):
         settings = pipeline.train_config
-        start_tensorflow(settings.inter_op_parallelism_threads, settings.intra_op_parallelism_threads)
-        yield
+        worker.start_tensorflow(settings.inter_op_parallelism_threads, settings.intra_op_parallelism_threads)
+        yield worker
 
 
 def run_training(
@@ -83,6 +88,7 @@ def run_training(
     stop: Stop,
     listeners: Sequence["Listener"] = (),
     new_data: bool = False,
+    worker: Worker = ALONE,
 ) -> "TrainingResult":
     """Trains to the end, or until it is stopped, and writes what a training leaves in its model_dir.
 
@@ -92,45 +98,68 @@ def run_training(
         stop: listened to while steps are made; an export at the end is not stopped.
         listeners: are told what happens, too.
         new_data: whether other data than those of the checkpoint are read, from their beginning.
+        worker: which this process is, as `ready_to_train` says.
 
     Raises:
         UserError: the config, the data and the checkpoint do not fit, or something cannot be written.
     """
-    from easymtl.api.exporting import Exporter
     from easymtl.models.backbone import graph_notes
-    from easymtl.reporting.history import History
-    from easymtl.reporting.results import Results
-    from easymtl.reporting.tensorboard import Summaries
     from easymtl.training.events import Note
     from easymtl.training.hints import Hints
     from easymtl.training.trainer import Trainer
 
-    model_dir = Path(config.pipeline.model_dir)
-    with Summaries(model_dir, view.result_rows(config.pipeline)) as summaries, History(model_dir) as history:
-        results = Results(model_dir)
-        exporter = Exporter(config, console.terminal)
-        tell = _to_each([console, summaries, history, results, exporter, *listeners])
+    with ExitStack() as stack:
+        kept = stack.enter_context(_Kept(config, console)) if worker.cluster.is_chief else None
+        tell = _to_each([beats(worker.signs), console, *(kept.listeners if kept else ()), *listeners])
         hints = Hints(config.pipeline, tell)
         listener = _to_each([tell, hints])
         for note in (*config.notes, *start_hints(config)):
             listener(Note(note))
         with stop:
-            trainer = Trainer(config, listener, stop.is_received, new_data)
+            trainer = Trainer(config, listener, asked(worker.signs, stop.is_received), new_data)
             for note in graph_notes(config):
                 listener(Note(note))
             first = trainer.step
             result = trainer.run()
-        results.finish(result.counts, result.skipped_rows)
+        if kept:
+            kept.results.finish(result.counts, result.skipped_rows)
         hints.finish(result)
         if result.is_stopped:
             console.close()
             return result
         if result.step == first:
             listener(Note(_is_done(config.pipeline, result)))
-        console.summary(result)
-        exporter.finish(result, first)
-        _write_learnt_rates(config, trainer.dropout_rates(), listener)
+        if kept:
+            console.summary(result)
+            kept.exporter.finish(result, first)
+            _write_learnt_rates(config, trainer.dropout_rates(), listener)
         return result
+
+
+class _Kept:
+    """What a training writes into its model_dir beside checkpoints; of several workers the chief does it."""
+
+    def __init__(self, config: Config, console: "Console | JsonConsole"):
+        from easymtl.api.exporting import Exporter
+        from easymtl.reporting.history import History
+        from easymtl.reporting.results import Results
+        from easymtl.reporting.tensorboard import Summaries
+
+        model_dir = Path(config.pipeline.model_dir)
+        self._summaries, self._history = Summaries(model_dir, view.result_rows(config.pipeline)), History(model_dir)
+        self.results, self.exporter = Results(model_dir), Exporter(config, console.terminal)
+        self._stack = ExitStack()
+
+    def __enter__(self) -> "_Kept":
+        """Opens the files."""
+        self._stack.enter_context(self._summaries)
+        self._stack.enter_context(self._history)
+        self.listeners: list[Listener] = [self._summaries, self._history, self.results, self.exporter]
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Closes them."""
+        self._stack.close()
 
 
 def _to_each(listeners: Sequence["Listener"]) -> "Listener":
@@ -244,12 +273,17 @@ def train(
         if model_dir is not None:
             given["model_dir"] = os.fspath(model_dir)
         config = config.with_paths(**given)
-        with ready_to_train(config, continue_train):
-            return _train(config, Callbacks(callbacks), tables, new_data, verbose)
+        with ready_to_train(config, continue_train) as worker:
+            return _train(config, Callbacks(callbacks), tables, new_data, verbose, worker)
 
 
 def _train(
-    config: Config, callbacks: Callbacks, tables: Mapping[str, HeldTable], new_data: bool, verbose: bool
+    config: Config,
+    callbacks: Callbacks,
+    tables: Mapping[str, HeldTable],
+    new_data: bool,
+    verbose: bool,
+    worker: Worker,
 ) -> "Run":
     from easymtl.api.run import Run
     from easymtl.reporting.console import Console
@@ -258,7 +292,7 @@ def _train(
     terminal = open_terminal()
     terminal.quiet = not verbose
     with Console(view.result_rows(config.pipeline), config.pipeline.model_dir, terminal) as console:
-        result = run_training(config, console, callbacks, [callbacks], new_data)
+        result = run_training(config, console, callbacks, [callbacks], new_data, worker)
         if result.is_stopped:
             console.terminal.print(
                 f"Stopped by a callback at step {result.step}, saved in {result.checkpoint.path}.", soft_wrap=True

@@ -5,6 +5,7 @@ from easymtl.cli.options import (
     add_field,
     add_model_choice,
     add_overrides,
+    add_peers,
     add_tasks,
     add_verb,
     names,
@@ -36,6 +37,7 @@ def add_eval(verbs) -> None:
     parser.add_argument(
         "--errors_output", type=path, metavar="FILE", help="where to; default: eval_errors.parquet in model_dir"
     )
+    add_peers(parser)
 
 
 def add_importance(verbs) -> None:

@@ -151,6 +151,24 @@ def add_tasks(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_peers(parser: argparse.ArgumentParser) -> None:
+    """Adds how long a worker waits for the others; see `easymtl launch`."""
+    parser.add_argument(
+        "--join_timeout",
+        type=seconds,
+        default=600.0,
+        metavar="S",
+        help="seconds that a worker of TF_CONFIG waits for the others to come; default: 600",
+    )
+    parser.add_argument(
+        "--peer_timeout",
+        type=seconds,
+        default=25.0,
+        metavar="S",
+        help="seconds without a sign of life behind which another worker is lost, and all end; default: 25",
+    )
+
+
 def add_checkpoint(parser: argparse.ArgumentParser) -> None:
     """Adds the choice of a checkpoint."""
     parser.add_argument(

@@ -4,6 +4,7 @@ import atexit
 import os
 import signal
 import sys
+import traceback
 from typing import NoReturn
 
 from easymtl.cli.run import main
@@ -15,7 +16,12 @@ def program() -> NoReturn:
     To take TensorFlow apart again, object by object, takes a second or more in which nothing is said. What has been
     written is closed by then, so that the process may end at once.
     """
-    code = main()
+    try:
+        code = main()
+    except Exception:
+        # A fault of ours ends as quickly: TensorFlow waits at exit for other workers, half a minute.
+        traceback.print_exc()
+        code = 1
     # The command has ended; what is left takes no time that is worth an interrupt, which would be a traceback.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if "tensorflow" not in sys.modules:

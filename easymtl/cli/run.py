@@ -12,7 +12,7 @@ from easymtl.cli.commands import build_parser
 from easymtl.cli.next_steps import next_steps
 from easymtl.cli.options import LOG_FORMAT, take_config
 from easymtl.cli.parser import EXIT_USER_ERROR, Parser, WrongArguments
-from easymtl.errors import Interrupted, UserError
+from easymtl.errors import EXIT_PEER_LOST, Interrupted, PeersError, UserError
 from easymtl.reporting.output import JsonLines, Output, error_record, speaking
 from easymtl.reporting.streams import say, width_of
 
@@ -27,7 +27,8 @@ _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code.
 
-    It is 0, 1 where `verify` found other scores, 2 for a mistake of the user's, 130 when interrupted.
+    It is 0, 1 where `verify` found other scores, 2 for a mistake of the user's, 75 where another worker was lost, 130
+    when interrupted.
     """
     try:
         return _main(arguments)
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _main(arguments: Sequence[str] | None) -> int:
     parser = build_parser()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    options = _parse(parser, arguments)
+    options = parse(parser, arguments)
     is_stdout_result = options.verb in _FOR_OTHERS or getattr(options, "json", False)
     with speaking(options.verb, options.log_format, options.quiet, is_stdout_result) as output:
         # TensorFlow, Arrow and protobuf are still to be loaded.
@@ -52,6 +53,8 @@ def _main(arguments: Sequence[str] | None) -> int:
             return code
         except UserError as error:
             return _fail(output, str(error))
+        except PeersError as error:
+            return _fail(output, str(error), EXIT_PEER_LOST)
         except BrokenPipeError:
             # Whoever read the output has closed it, as `head` does; Python must not fail at flushing it once more.
             os.dup2(os.open(os.devnull, os.O_WRONLY), _STANDARD_OUTPUT)
@@ -68,17 +71,35 @@ def _main(arguments: Sequence[str] | None) -> int:
             return _fail(output, "interrupted.", _EXIT_INTERRUPTED)
 
 
-def _parse(parser: Parser, arguments: list[str]) -> argparse.Namespace:
+def parse(parser: Parser, arguments: list[str]) -> argparse.Namespace:
     """Returns the options of a command; what is wrong with them ends the program with exit code 2."""
     try:
-        parser.refuse_unknown(arguments)
-        options = parser.parse_whole(arguments)
-        take_config(parser.verbs[options.verb], options)
+        arguments, command = _cut(arguments)
+        options = _options(parser, arguments)
+        if command is not None:
+            options.command = command
+            # What is wrong with it is told before workers are started.
+            options.is_command_json = bool(command) and _options(parser, command).log_format == "json"
     except WrongArguments as error:
         if _wants_json(arguments):
             JsonLines(sys.stdout).write(error_record(error.message, EXIT_USER_ERROR))
         raise
     return options
+
+
+def _options(parser: Parser, arguments: list[str]) -> argparse.Namespace:
+    parser.refuse_unknown(arguments)
+    options = parser.parse_whole(arguments)
+    take_config(parser.verbs[options.verb], options)
+    return options
+
+
+def _cut(arguments: list[str]) -> tuple[list[str], list[str] | None]:
+    """Returns the arguments of `launch` before `--`, and the command behind it; None where it is not `launch`."""
+    if arguments[:1] != ["launch"]:
+        return arguments, None
+    place = arguments.index("--") if "--" in arguments else len(arguments)
+    return arguments[:place], arguments[place + 1 :]
 
 
 def _wants_json(arguments: Sequence[str]) -> bool:

@@ -2,6 +2,7 @@
 
 from easymtl.cli.options import (
     add_model_choice,
+    add_peers,
     add_rows,
     add_tasks,
     add_verb,
@@ -43,6 +44,7 @@ def add_predict(verbs) -> None:
         "--output", type=path, required=True, metavar="PATH", help="a .parquet file or a folder, local or s3://"
     )
     parser.add_argument("--keep", default="", metavar="A,B", help="input columns to keep beside the scores")
+    add_peers(parser)
 
 
 def add_verify(verbs) -> None:

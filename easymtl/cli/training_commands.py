@@ -1,6 +1,7 @@
-"""The commands that bring a model about: `init`, `check`, `train`, `tune`, `import-checkpoint`, `convert`."""
+"""The commands that bring a model about: `init`, `check`, `train`, `launch`, `tune`, `import-checkpoint`, `convert`."""
 
 from easymtl.cli.options import (
+    add_peers,
     add_tasks,
     add_training_fields,
     add_verb,
@@ -72,6 +73,49 @@ def add_train(verbs) -> None:
         type=true_or_false,
         metavar="BOOL",
         help="true (default) goes on from the newest checkpoint in model_dir; false refuses a model_dir that has one",
+    )
+    parser.add_argument(
+        "--stopped_exit_code",
+        type=whole_number,
+        default=0,
+        metavar="N",
+        help="exit code when SIGTERM has stopped it before its end, for schedulers that start again what is not 0; "
+        "default: 0",
+    )
+    add_peers(parser)
+
+
+def add_launch(verbs) -> None:
+    """Adds `easymtl launch`."""
+    parser = add_verb(
+        verbs, "launch", "Train with several workers: launch --workers 2 -- train CONFIG.", takes_config=False
+    )
+    # What stands behind -- is a command of its own; it is cut off before this parser sees it.
+    parser.usage = "easymtl launch [--workers N] [flags] -- {train,eval,predict} ..."
+    parser.add_argument(
+        "--workers", type=whole_number, metavar="N", help="workers on this host; with --cluster kubernetes those of all"
+    )
+    parser.add_argument(
+        "--restarts",
+        type=whole_number,
+        default=0,
+        metavar="K",
+        help="start all workers again from the newest checkpoint when one is lost, at most K times; default: 0",
+    )
+    parser.add_argument(
+        "--log_dir", type=path, metavar="DIR", help="also add what each worker prints to DIR/worker-0.log, ..."
+    )
+    parser.add_argument(
+        "--cluster",
+        metavar="NAME",
+        help="slurm or kubernetes: this process is one of the workers that it has started, and becomes that",
+    )
+    parser.add_argument("--service", metavar="NAME", help="with --cluster kubernetes: the headless Service of the pods")
+    parser.add_argument(
+        "--port",
+        type=whole_number,
+        metavar="N",
+        help="with --cluster: where workers listen; default: 2222, on Slurm one that goes with the number of the job",
     )
 
 

@@ -73,6 +73,7 @@ def tell_stop(stop: StopSignals, tell: Callable[[str], None], done: str = "") ->
         Interrupted: it was Ctrl-C.
     """
     current().is_unfinished = True
-    tell(f"Stopped by {stop.name}{done}. Run the same command again to go on.")
+    by = stop.name or "a signal to another worker"
+    tell(f"Stopped by {by}{done}. Run the same command again to go on.")
     if stop.is_interrupt:
         raise Interrupted
