@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from easymtl.checkpoints.integrity import damage, fingerprints, is_as_sealed, sealed
 from easymtl.checkpoints.publishing import draft_of, publish, reason, remove, sweep, write_text
-from easymtl.checkpoints.weights import Weights, prefix_of
+from easymtl.checkpoints.shards import Writable, prefix_of
 from easymtl.errors import UserError
 
 FORMAT_VERSION = 1
@@ -99,7 +99,7 @@ class CheckpointFolder:
         """Returns the checkpoint of a step."""
         return next((checkpoint for checkpoint in self.all() if checkpoint.step == step), None)
 
-    def save(self, step: int, weights: Weights, state: Mapping[str, Any]) -> Checkpoint:
+    def save(self, step: int, weights: Writable, state: Mapping[str, Any]) -> Checkpoint:
         """Writes a checkpoint beside the others, and renames it into place once it is whole and on the disk.
 
         Raises:
@@ -109,9 +109,9 @@ class CheckpointFolder:
         draft = draft_of(final)
         try:
             draft.mkdir(parents=True, exist_ok=True)
-            weights.write(draft)
+            known = weights.write(draft)
             weights.check(draft)
-            files = fingerprints(draft)
+            files = {**fingerprints(draft, left_out=known), **known}
             write_text(draft / _STATE, _state_text(step, state, files))
             if final.exists():
                 remove(final)

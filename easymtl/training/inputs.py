@@ -31,13 +31,8 @@ class TrainingInput:
         self.labels = LabelCheck(self.encoder, label_rules(pipeline), number_rules(pipeline))
         self.tally = Tally(self.encoder.codes)
         self._first_pass: int | None = None
-        self.source: Source = open_source(
-            view.train_input(pipeline),
-            data,
-            self.encoder.fields,
-            forms=text_forms(pipeline),
-            items=self.encoder.items,
-        )
+        self._pipeline = pipeline
+        self.source = self.opened_anew()
         self.feed = Feed(
             self.source,
             self.labels,
@@ -50,6 +45,20 @@ class TrainingInput:
             start=start,
             prefetch=max(data.prefetch_size, 1),
             kept_bytes=KEPT_BYTES,
+        )
+
+    def opened_anew(self) -> Source:
+        """Returns the files once more, to be read beside the feed.
+
+        Raises:
+            UserError: they cannot be opened.
+        """
+        return open_source(
+            view.train_input(self._pipeline),
+            self._pipeline.data_config,
+            self.encoder.fields,
+            forms=text_forms(self._pipeline),
+            items=self.encoder.items,
         )
 
     def count(self, batch: Batch) -> None:

@@ -1,6 +1,5 @@
 """The training of a config from its first step, or from where an earlier run ended, to its last."""
 
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -13,17 +12,17 @@ from easymtl.checkpoints.publishing import reason, sweep, write_text
 from easymtl.checkpoints.restore import CONFIG_NAME
 from easymtl.checkpoints.same_data import DataIdentity
 from easymtl.config import Config, view
-from easymtl.data.feed import Batch
 from easymtl.errors import UserError
 from easymtl.features.encoder import batch_signature, to_tensors
-from easymtl.features.memory import require_training_memory
+from easymtl.features.memory import require_training_memory, why_saving_waits
 from easymtl.models.backbone import located
 from easymtl.protos.train_pb2 import TrainConfig
 from easymtl.tasks.ranker import Ranker
 from easymtl.training import events
+from easymtl.training.bad_batches import BadBatches
 from easymtl.training.balancing.choice import make_descent
 from easymtl.training.checkpointing import Checkpointing
-from easymtl.training.diagnosis import bad_step, require_finite_weights
+from easymtl.training.diagnosis import require_finite_weights
 from easymtl.training.ending import is_checkpoint_due, is_over, why_stale
 from easymtl.training.evaluations import Evaluations
 from easymtl.training.inputs import TrainingInput
@@ -31,6 +30,7 @@ from easymtl.training.optimizers import Optimizers
 from easymtl.training.pace import Pace
 from easymtl.training.precision import dtype_of, settle_precision
 from easymtl.training.profile import Profile
+from easymtl.training.refusals import is_refused
 from easymtl.training.reports import Reports
 from easymtl.training.result import TrainingResult
 from easymtl.training.step import StepValues, TrainStep, make_train_step
@@ -71,6 +71,9 @@ class Trainer:
         self._tell = listener
         self._is_stopping = is_stopping
         require_training_memory(self.pipeline)
+        saving_waits = why_saving_waits(self.pipeline)
+        if saving_waits:
+            listener(events.Note(saving_waits))
         listener(events.Phase("building", "the model"))
         with located(config):
             self.ranker = Ranker(self.pipeline)
@@ -95,7 +98,19 @@ class Trainer:
             self.pipeline, self.ranker, self._optimizers, self._step, self._dtype, self._reports, listener
         )
         self._checkpoints = Checkpointing(
-            self.pipeline, self.ranker, self._optimizers, self._step, self._evaluations, meaning, data, listener
+            self.pipeline,
+            self.ranker,
+            self._optimizers,
+            self._step,
+            self._evaluations,
+            meaning,
+            data,
+            listener,
+            is_stopping,
+            is_waiting=bool(saving_waits),
+        )
+        self._bad_batches = BadBatches(
+            self.pipeline, self.ranker, self._checkpoints, self._reports, self._dtype, listener
         )
         self._num_examples = 0
         self._checkpoints.restore(new_data)
@@ -123,9 +138,11 @@ class Trainer:
         source = TrainingInput(self.pipeline, self.ranker, self._checkpoints.cursor)
         self._reports.start(self.step)
         self._tell(events.Phase("reading", "the first rows"))
-        with source.feed as feed, Profile(self.pipeline.model_dir, self.step, self.settings.is_profiling) as profile:
+        profiling = Profile(self.pipeline.model_dir, self.step, self.settings.is_profiling)
+        with source.feed as feed, profiling as profile, self._checkpoints as checkpoints:
+            checkpoints.begin(self.step)
             self._train(source, profile)
-            self._checkpoints.cursor = feed.cursor
+            checkpoints.cursor = feed.cursor
         self._reports.finish()
         checkpoint = self._finish()
         if not self._is_stopping():
@@ -156,7 +173,10 @@ class Trainer:
         is_evaluated = self._evaluations.step == self.step or not view.eval_input(self.pipeline)
         if checkpoint and (is_evaluated or self._is_stopping()):
             return checkpoint
-        return self._save(is_interim=self._is_stopping())
+        self._save(is_interim=self._is_stopping(), is_last=True)
+        checkpoint = self._checkpoints.at(self.step)
+        assert checkpoint
+        return checkpoint
 
     def _train(self, source: TrainingInput, profile: Profile) -> None:
         feed = source.feed
@@ -177,7 +197,12 @@ class Trainer:
             if is_first:
                 pace.restart()  # The first step was traced, which says nothing of the next ones.
                 self._tell(events.Phase("training"))
-            self._check_finite(step, values.losses, batch, source)
+            self._checkpoints.poll()
+            if is_refused(values.losses):
+                self._bad_batches.meet(step, values.losses, batch, source)
+                step = self.step
+                continue
+            self._checkpoints.refusals.sound()
             self._checkpoints.cursor = batch.cursor
             self._num_examples += batch.rows.num_rows
             source.count(batch)
@@ -201,24 +226,22 @@ class Trainer:
             self.ranker, self._optimizers, self._step, self.settings, self._dtype, signature, self._descent
         )
 
-    def _check_finite(self, step: int, losses: Mapping[str, tf.Tensor], batch: Batch, source: TrainingInput) -> None:
-        if not math.isfinite(float(losses["loss"])):
-            before = self._checkpoints.cursor
-            raise bad_step(self.pipeline, self.ranker, source, batch, before, step, losses, self._dtype)
-
-    def _save(self, is_interim: bool = False) -> Checkpoint:
+    def _save(self, is_interim: bool = False, is_last: bool = False) -> None:
         """Evaluates, then publishes a checkpoint that knows the result, then removes old ones.
 
         Args:
             is_interim: of a training that was told to stop where an uninterrupted one saves nothing. It is not
                 evaluated, and is removed once there is a newer one.
+            is_last: no step follows.
         """
+        # What is told of the checkpoint before comes before what is told of this one.
+        self._checkpoints.wait()
         step = self.step
         require_finite_weights(self.pipeline, self.ranker.parameters, step)
         has_evaluation = bool(view.eval_input(self.pipeline)) and not is_interim
         owes = has_evaluation and not self._evaluations.run(step, self._is_stopping)
         self._checkpoints.owes_evaluation = owes
-        return self._checkpoints.save(step, is_interim, self._is_stopping())
+        self._checkpoints.save(step, is_interim, is_last)
 
     def _is_stale(self, step: int) -> bool:
         reason_to_stop = why_stale(
