@@ -43,11 +43,13 @@ class Refusals:
         skipped: batches that were left out.
         in_a_row: of these, those since the last step that was made.
         rollbacks: how often the training went back.
+        number: which one the last refused step was, of those that may have been of the same step: from 1 on.
     """
 
     def __init__(self, settings: TrainConfig):
         self._policy = settings.nan_policy
         self.skipped = self.in_a_row = self.rollbacks = 0
+        self.number = 1
 
     @property
     def needs_checkpoint(self) -> bool:
@@ -62,17 +64,15 @@ class Refusals:
         """
         if self._policy == TrainConfig.SKIP_BATCH:
             self.skipped, self.in_a_row = self.skipped + 1, self.in_a_row + 1
+            self.number = self.in_a_row
             is_rare = self.skipped <= max(FREE, MOST_SHARE * (step + self.skipped))
             return Decision.SKIP if self.in_a_row < MOST_IN_A_ROW and is_rare else Decision.STOP
-        if self._policy == TrainConfig.ROLLBACK and self.rollbacks < MOST_ROLLBACKS:
-            self.rollbacks += 1
-            return Decision.ROLLBACK
+        if self._policy == TrainConfig.ROLLBACK:
+            self.number = self.rollbacks + 1
+            if self.rollbacks < MOST_ROLLBACKS:
+                self.rollbacks += 1
+                return Decision.ROLLBACK
         return Decision.STOP
-
-    @property
-    def number(self) -> int:
-        """Returns which one the last refused step was, of those that may have been of the same step: from 1 on."""
-        return max(self.in_a_row, self.rollbacks, 1)
 
     def why_stopped(self) -> str:
         """Returns why a training that goes on behind bad batches does not behind this one; empty under STOP."""
