@@ -98,3 +98,10 @@ def test_data_without_any_row_are_an_error_of_all(folder, op_by_op):
     (folder / "empty.csv").write_text("")
     with pytest.raises(UserError, match="The data is empty"):
         train(folder, "empty", f"train_input_path={folder / 'empty.csv'}")
+
+
+def test_losses_that_compare_rows_are_told_to_see_those_of_one_worker(folder, undisturbed, op_by_op):
+    pairs = ("model_config.mmoe.task_towers[0].loss_type=PAIR_WISE_LOSS", "train_config.num_steps=1")
+    told = train(folder, "pairs", *pairs)
+    assert any('"pair_wise_loss_ctr" compare rows' in note for note in told[0].notes()), told[0].notes()
+    assert not any("compare rows" in note for note in undisturbed[0].notes())
