@@ -48,8 +48,8 @@ def run(options: Namespace) -> int:
     already = read_cluster(os.environ).size
     if already > 1:
         raise UserError(
-            f"{VARIABLE} names {already} workers, so that this process is a worker already: run `easymtl {command[0]} ...` without "
-            f"launch, or unset {VARIABLE}."
+            f"{VARIABLE} names {already} workers, so that this process is a worker already: run "
+            f"`easymtl {command[0]} ...` without launch, or unset {VARIABLE}."
         )
     current().phases.end()
     return _Launch(command, options).run()
