@@ -116,7 +116,7 @@ def run_training(
         for note in (*config.notes, *start_hints(config)):
             listener(Note(note))
         with stop:
-            trainer = Trainer(config, listener, asked(worker.signs, stop.is_received), new_data)
+            trainer = Trainer(config, listener, asked(worker.signs, stop.is_received), new_data, worker.peers())
             for note in graph_notes(config):
                 listener(Note(note))
             first = trainer.step

@@ -20,6 +20,7 @@ from easymtl.reporting.output import current
 from easymtl.reporting.streams import say
 
 if TYPE_CHECKING:
+    from easymtl.peers.peers import Peers
     from easymtl.training.events import Event, Listener
 
 
@@ -52,6 +53,13 @@ class Worker(NamedTuple):
     def alone(self, lock: AbstractContextManager) -> AbstractContextManager:
         """Returns what the chief does for all of them, and nothing for the others."""
         return lock if self.cluster.is_chief else nullcontext()
+
+    def peers(self) -> "Peers":
+        """Returns what the workers do together, once TensorFlow has connected them."""
+        from easymtl.peers.peers import ONE
+        from easymtl.peers.workers import Workers
+
+        return ONE if self.cluster.size == 1 else Workers(self.cluster.index, self.cluster.size)
 
     def start_tensorflow(self, inter_op_threads: int = 0, intra_op_threads: int = 0) -> None:
         """Starts TensorFlow, and connects the devices of all workers."""

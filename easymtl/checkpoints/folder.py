@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from easymtl.checkpoints.integrity import damage, fingerprints, is_as_sealed, sealed
 from easymtl.checkpoints.publishing import draft_of, publish, reason, remove, sweep, write_text
-from easymtl.checkpoints.weights import Weights, prefix_of
+from easymtl.checkpoints.shards import Writable, prefix_of
 from easymtl.errors import UserError
 
 FORMAT_VERSION = 1
@@ -95,23 +95,27 @@ class CheckpointFolder:
         checkpoints = self.all()
         return checkpoints[-1] if checkpoints else None
 
+    def of(self, step: int) -> Checkpoint:
+        """Returns what a checkpoint of a step is called, whether it is there or not."""
+        return Checkpoint(self.path / f"step-{step:09d}", step)
+
     def at(self, step: int) -> Checkpoint | None:
         """Returns the checkpoint of a step."""
         return next((checkpoint for checkpoint in self.all() if checkpoint.step == step), None)
 
-    def save(self, step: int, weights: Weights, state: Mapping[str, Any]) -> Checkpoint:
+    def save(self, step: int, weights: Writable, state: Mapping[str, Any]) -> Checkpoint:
         """Writes a checkpoint beside the others, and renames it into place once it is whole and on the disk.
 
         Raises:
             UserError: it could not be written (disk full, no permission); those before it are as they were.
         """
-        final = self.path / f"step-{step:09d}"
+        final = self.of(step).path
         draft = draft_of(final)
         try:
             draft.mkdir(parents=True, exist_ok=True)
-            weights.write(draft)
+            known = weights.write(draft)
             weights.check(draft)
-            files = fingerprints(draft)
+            files = {**fingerprints(draft, left_out=known), **known}
             write_text(draft / _STATE, _state_text(step, state, files))
             if final.exists():
                 remove(final)

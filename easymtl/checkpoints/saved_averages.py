@@ -8,7 +8,8 @@ from typing import Any
 import tensorflow as tf
 
 from easymtl.checkpoints.slots import AVERAGE, UPDATED_AT
-from easymtl.checkpoints.weights import Entry, entries_of, shapes_in, updated_at_of
+from easymtl.checkpoints.stored_tensors import StoredTensors
+from easymtl.checkpoints.weights import Entry, entries_of, updated_at_of
 from easymtl.layers.context import Parameter
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.ranker import Ranker
@@ -40,20 +41,21 @@ def read_averages(
     Raises:
         UserError: the checkpoint cannot be read.
     """
-    shapes = shapes_in(folder)
+    stored = StoredTensors(folder)
+    shapes = stored.shapes
     for entry in entries_of(parameters):
         if tuple(shapes.get(f"{entry.name}/{AVERAGE}", [-1])) != entry.shape:
             continue
         by_rows = f"{entry.name}/{UPDATED_AT}" in shapes
         for piece in entry.pieces():
-            average = replace(piece, name=f"{piece.name}/{AVERAGE}").load(folder)
-            yield piece, _caught_up(piece, average, folder, state) if by_rows else average
+            average = replace(piece, name=f"{piece.name}/{AVERAGE}").load(stored)
+            yield piece, _caught_up(piece, average, stored, state) if by_rows else average
 
 
-def _caught_up(piece: Entry, average: tf.Tensor, folder: Path, state: Mapping[str, Any]) -> tf.Tensor:
+def _caught_up(piece: Entry, average: tf.Tensor, stored: StoredTensors, state: Mapping[str, Any]) -> tf.Tensor:
     like_step = tf.Variable(tf.constant(0, tf.int64), trainable=False)
     updated_at = updated_at_of(piece.parameter, like_step)
-    num_updates = int(state["step"]) - replace(updated_at, begin=piece.begin, num_rows=piece.num_rows).load(folder)
+    num_updates = int(state["step"]) - replace(updated_at, begin=piece.begin, num_rows=piece.num_rows).load(stored)
     return caught_up(average, piece.read(), num_updates, state[STATE]["embedding"])
 
 

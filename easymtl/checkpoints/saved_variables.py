@@ -7,7 +7,7 @@ parts under names of their own (`.../part_0`), they are put together here.
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,13 @@ import tensorflow as tf
 from easymtl.checkpoints.folder import Checkpoint, CheckpointFolder, DamagedCheckpoint
 from easymtl.checkpoints.saved_averages import STATE, caught_up
 from easymtl.checkpoints.slots import AVERAGE, UPDATED_AT
+from easymtl.checkpoints.stored_tensors import READ_ERRORS, StoredTensors
 from easymtl.config.starting_weights import is_own, without_ending
 from easymtl.errors import UserError, quoted
 
 _STEP = "global_step"
 _PART = re.compile(r"^(?P<whole>.+)/part_(?P<index>\d+)(?P<slot>/[^/]+)?$")
 _NUMBERED = re.compile(r"-(\d+)$")
-_READ_ERRORS = (tf.errors.OpError, RuntimeError, ValueError, IndexError)
 
 
 class SavedVariables:
@@ -42,11 +42,14 @@ class SavedVariables:
             UserError: they cannot be read.
         """
         self.prefix, self.state = prefix, state or {}
+        own = StoredTensors(Path(prefix).parent) if self.state else None
         try:
-            self._reader: Any = tf.train.load_checkpoint(prefix)
-        except _READ_ERRORS as error:
+            reader: Any = None if own else tf.train.load_checkpoint(prefix)
+        except READ_ERRORS as error:
             raise UserError(f"{prefix}: cannot be read: {_message(error)}") from None
-        plain = {name: tuple(shape) for name, shape in self._reader.get_variable_to_shape_map().items()}
+        shapes = own.shapes if own else reader.get_variable_to_shape_map()
+        self._tensor: Callable[[str], np.ndarray] = own.read if own else reader.get_tensor
+        plain = {name: tuple(shape) for name, shape in shapes.items()}
         self._parts = _parts(plain)
         parts = {part for names in self._parts.values() for part in names}
         self._by_rows = {name.removesuffix(f"/{UPDATED_AT}") for name in plain if name.endswith(f"/{UPDATED_AT}")}
@@ -75,8 +78,8 @@ class SavedVariables:
 
     def _read(self, name: str) -> np.ndarray:
         try:
-            parts = [self._reader.get_tensor(part) for part in self._parts.get(name, [name])]
-        except _READ_ERRORS as error:
+            parts = [self._tensor(part) for part in self._parts.get(name, [name])]
+        except READ_ERRORS as error:
             raise UserError(f"{self.prefix}: {name} cannot be read: {_message(error)}") from None
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 

@@ -4,27 +4,23 @@ They are a TensorFlow checkpoint that `tf.train.load_checkpoint` opens, with eve
 its own name.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from easymtl.checkpoints.publishing import reason
+from easymtl.checkpoints.shards import SHARD_BYTES, CopiedWeights, Shard, prefix_of, read_shards, write_shards
 from easymtl.checkpoints.slots import AVERAGE, UPDATED_AT, Slots
+from easymtl.checkpoints.stored_tensors import StoredTensors, shapes_in, slice_text
 from easymtl.errors import UserError, quoted
 from easymtl.layers.context import Parameter
 from easymtl.tasks.ranker import Ranker
 
-_SHARD_BYTES = 1 << 28
-# A short file is an IndexError to TensorFlow's reader, a changed byte an OpError.
-_READ_ERRORS = (tf.errors.OpError, RuntimeError, ValueError, IndexError)
+__all__ = ["Entry", "Weights", "advice_for_another_config", "entries_of", "prefix_of", "shapes_in", "updated_at_of"]
 
-
-def prefix_of(folder: Path) -> str:
-    """Returns the path that TensorFlow's checkpoint readers take for the weights in a folder."""
-    return str(folder / "weights")
+_SHARD_BYTES = SHARD_BYTES
 
 
 @dataclass(frozen=True)
@@ -63,11 +59,8 @@ class Entry:
 
     @property
     def slice_text(self) -> str:
-        """Returns the rows as TensorFlow's savers write them: `40 4 10,20:0,4` is rows 10 to 29; empty for all."""
-        if self.num_rows is None:
-            return ""
-        ranges = [f"{self.begin},{self.num_rows}", *(f"0,{size}" for size in self.shape[1:])]
-        return f"{' '.join(map(str, self.shape))} {':'.join(ranges)}"
+        """Returns the rows as TensorFlow's savers write them, see `slice_text`."""
+        return slice_text(self.shape, self.begin, self.num_rows)
 
     def pieces(self) -> Iterator["Entry"]:
         """Yields itself, a large table as runs of rows, so that no copy of a whole one is ever held."""
@@ -94,22 +87,13 @@ class Entry:
         rows = tf.reshape(value, [part.num_rows, *self.variable.shape[1:]])
         tf.raw_ops.ResourceScatterUpdate(resource=self.variable.handle, indices=numbers, updates=rows)
 
-    def load(self, folder: Path) -> tf.Tensor:
+    def load(self, stored: StoredTensors) -> tf.Tensor:
         """Returns its rows as the folder of a checkpoint has them.
 
         Raises:
             UserError: they cannot be read.
         """
-        try:
-            [value] = tf.raw_ops.RestoreV2(
-                prefix=prefix_of(folder),
-                tensor_names=[self.name],
-                shape_and_slices=[self.slice_text],
-                dtypes=[self.variable.dtype],
-            )
-        except _READ_ERRORS as error:
-            raise UserError(f"{folder}: {self.name} cannot be read: {error}") from None
-        return value
+        return stored.load(self.name, self.variable.dtype, self.begin, self.num_rows)
 
     @property
     def _part(self) -> Parameter:
@@ -134,19 +118,17 @@ class Weights:
         self._entries = list(entries_of(ranker.parameters, optimizers))
         self._is_training = optimizers is not None
 
-    def write(self, folder: Path) -> None:
-        """Writes all weights into a folder."""
-        prefix = prefix_of(folder)
-        shards = list(_shards(piece for entry in self._entries for piece in entry.pieces()))
-        prefixes = [f"{prefix}.part-{index}" for index in range(len(shards))]
-        for shard_prefix, entries in zip(prefixes, shards):
-            tf.raw_ops.SaveV2(
-                prefix=shard_prefix,
-                tensor_names=[entry.name for entry in entries],
-                shape_and_slices=[entry.slice_text for entry in entries],
-                tensors=[entry.read() for entry in entries],
-            )
-        tf.raw_ops.MergeV2Checkpoints(checkpoint_prefixes=prefixes, destination_prefix=prefix, delete_old_dirs=False)
+    def write(self, folder: Path) -> dict[str, list[int]]:
+        """Writes all weights into a folder, see `Writable`."""
+        write_shards(folder, self._shards())
+        return {}
+
+    def copied(self) -> CopiedWeights:
+        """Returns a copy of all weights as they are now, which can be written while they move on."""
+        return CopiedWeights(self._shards(), self.check)
+
+    def _shards(self) -> Iterator[Shard]:
+        return read_shards((piece for entry in self._entries for piece in entry.pieces()), _SHARD_BYTES)
 
     def read(self, folder: Path, with_averages: bool = True) -> None:
         """Overwrites all weights with those in the folder of a checkpoint.
@@ -159,8 +141,9 @@ class Weights:
             UserError: it does not fit the model, and nothing has been overwritten; or it is damaged.
         """
         self.check(folder, with_averages)
+        stored = StoredTensors(folder)
         for piece in (piece for entry in self._chosen(with_averages) for piece in entry.pieces()):
-            piece.assign(piece.load(folder))
+            piece.assign(piece.load(stored))
 
     def check(self, folder: Path, with_averages: bool = True) -> None:
         """Compares the names and shapes in the folder of a checkpoint with those of the model; reads no weights.
@@ -205,28 +188,3 @@ def entries_of(parameters: Mapping[str, Parameter], optimizers: Slots | None = N
 def updated_at_of(table: Parameter, variable: tf.Variable) -> Entry:
     """Returns the numbers of the updates that have last touched the rows of a table, int64 `[rows]`."""
     return Entry(f"{table.name}/{UPDATED_AT}", replace(table, shape=(table.num_rows,)), variable)
-
-
-def _shards(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
-    shard: list[Entry] = []
-    num_bytes = 0
-    for entry in entries:
-        if shard and num_bytes + entry.num_bytes > _SHARD_BYTES:
-            yield shard
-            shard, num_bytes = [], 0
-        shard.append(entry)
-        num_bytes += entry.num_bytes
-    if shard:
-        yield shard
-
-
-def shapes_in(folder: Path) -> dict[str, list[int]]:
-    """Returns the shape of each tensor in the folder of a checkpoint.
-
-    Raises:
-        UserError: it cannot be read.
-    """
-    try:
-        return tf.train.load_checkpoint(prefix_of(folder)).get_variable_to_shape_map()
-    except _READ_ERRORS as error:
-        raise UserError(f"{folder}: the weights cannot be read: {reason(error)}") from None

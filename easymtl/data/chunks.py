@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from easymtl.data.blocks import Block, Source
-from easymtl.data.order import Cursor, permutation
+from easymtl.data.order import WHOLE, Cursor, Share, permutation
 from easymtl.data.rows import Rows
 from easymtl.data.skipped import SKIPPED, encode_rows
 from easymtl.errors import UserError
@@ -48,26 +48,31 @@ def block_order(num_blocks: int, shuffle: bool, seed: int, epoch: int) -> np.nda
     return permutation(num_blocks, seed, epoch) if shuffle else np.arange(num_blocks)
 
 
-def read_chunks(source: Source, shuffle: bool, seed: int, num_epochs: int, start: Cursor) -> Iterator[Chunk]:
+def read_chunks(
+    source: Source, shuffle: bool, seed: int, num_epochs: int, start: Cursor, share: Share = WHOLE
+) -> Iterator[Chunk]:
     """Yields the record batches from `start` on, and a chunk without rows at the end of each epoch.
+
+    Of a share of the blocks, a position is one in the order of the share. It may be empty where there are few blocks.
 
     Raises:
         UserError: there are no rows at all, or `start` is not a position in this data.
     """
-    total = sum(block.size for block in source.blocks) or 1
-    if start.block > len(source.blocks):
+    num_blocks = len(share.of(np.arange(len(source.blocks))))
+    if start.block > num_blocks:
         raise UserError(changed_data(start))
     epoch = start.epoch
-    while not num_epochs or epoch < num_epochs:
-        order = block_order(len(source.blocks), shuffle, seed, epoch)
+    while (num_blocks or share == WHOLE) and (not num_epochs or epoch < num_epochs):
+        order = share.of(block_order(len(source.blocks), shuffle, seed, epoch))
+        total = sum(source.blocks[place].size for place in order) or 1
         is_empty = True
         skipped = _none()
         done = sum(source.blocks[place].size for place in order[: start.block])
         for place in range(start.block, len(order)):
             block = source.blocks[order[place]]
             begin = epoch + done / total
-            for number, (batch, share) in enumerate(_with_share(source, block)):
-                progress = epoch + (done + share * block.size) / total
+            for number, (batch, part) in enumerate(_with_share(source, block)):
+                progress = epoch + (done + part * block.size) / total
                 is_resumed = place == start.block and number < start.chunk
                 found = source.skipped.take(batch.num_rows)
                 skipped = _none() if is_resumed else np.concatenate([skipped, found])
@@ -78,8 +83,8 @@ def read_chunks(source: Source, shuffle: bool, seed: int, num_epochs: int, start
                     skipped = _none()
                 begin = progress
             done += block.size
-        if is_empty and not (start.block or start.chunk):
-            raise UserError(_no_rows(source))
+        if is_empty and share == WHOLE and not (start.block or start.chunk):
+            raise UserError(no_rows(source))
         yield Chunk(Cursor(epoch, len(order)), Cursor(epoch + 1), epoch + 1.0, epoch + 1.0, None, (), skipped)
         epoch, start = epoch + 1, Cursor(epoch + 1)
 
@@ -93,7 +98,8 @@ def _with_share(source: Source, block: Block) -> Iterator[tuple[pa.RecordBatch, 
         yield batch, rows / block.num_rows if block.num_rows else whole
 
 
-def _no_rows(source: Source) -> str:
+def no_rows(source: Source) -> str:
+    """Returns what to say of data that have not one row."""
     if source.skipped_rows:
         return (
             "All rows of the data were skipped because they do not parse "
@@ -176,6 +182,15 @@ def _encode_chunks(
         yield _encoded(*pending.popleft())
 
 
+def share_rows(chunks: Iterator[Chunk], share: Share) -> Iterator[Chunk]:
+    """Yields encoded chunks with those of their rows that belong to a share."""
+    for chunk in chunks:
+        if chunk.rows is None:
+            yield chunk
+        else:
+            yield replace(chunk, rows=chunk.rows.take(share.of(np.arange(chunk.rows.num_rows))))
+
+
 def require_rows(chunks: Iterator[Chunk], source: Source, start: Cursor) -> Iterator[Chunk]:
     """Yields the encoded chunks from `start` on.
 
@@ -187,7 +202,7 @@ def require_rows(chunks: Iterator[Chunk], source: Source, start: Cursor) -> Iter
         if chunk.rows is not None:
             is_empty = is_empty and not chunk.rows.num_rows
         elif is_empty and is_whole:
-            raise UserError(_no_rows(source))
+            raise UserError(no_rows(source))
         else:
             is_empty = is_whole = True
         yield chunk

@@ -9,9 +9,9 @@ import pyarrow as pa
 
 from easymtl.data.background import Background
 from easymtl.data.blocks import Source
-from easymtl.data.chunks import Chunk, encode_chunks, merge_chunks, read_chunks, require_rows
+from easymtl.data.chunks import Chunk, encode_chunks, merge_chunks, read_chunks, require_rows, share_rows
 from easymtl.data.kept import is_small, keep_epochs
-from easymtl.data.order import Cursor
+from easymtl.data.order import WHOLE, Cursor, Share
 from easymtl.data.rows import Rows
 from easymtl.data.windows import Batch, cut_batches, gather_windows
 
@@ -55,6 +55,7 @@ class Feed:
         window_bytes: int = 512 << 20,
         chunk_rows: int = 8192,
         kept_bytes: int = 0,
+        share: Share = WHOLE,
     ):
         """Starts the threads.
 
@@ -76,6 +77,7 @@ class Feed:
                 part of what determines the order, too.
             kept_bytes: bytes of encoded rows that may be kept between epochs; the last part of what determines
                 the order.
+            share: what is read of the data: of small data that may be kept a share of the rows, else of the blocks.
         """
         self.source = source
         self.wait_seconds = 0.0
@@ -85,13 +87,16 @@ class Feed:
         is_kept = num_epochs != 1 and is_small(source, kept_bytes)
 
         def read(first: Cursor, end: int) -> Iterator[Chunk]:
-            chunks = read_chunks(source, shuffle and not is_kept, seed, end, first)
-            chunks = merge_chunks(chunks, chunk_rows)
-            return encode_chunks(chunks, encode, source, self._pool, threads)
+            of_blocks = WHOLE if is_kept else share
+            chunks = read_chunks(source, shuffle and not is_kept, seed, end, first, of_blocks)
+            chunks = encode_chunks(merge_chunks(chunks, chunk_rows), encode, source, self._pool, threads)
+            return share_rows(chunks, share) if is_kept and share != WHOLE else chunks
 
         start = self.cursor
         chunks = keep_epochs(read, num_epochs, start, kept_bytes) if is_kept else read(start, num_epochs)
-        encoded = Background(require_rows(chunks, source, start), 1, "easymtl-read")
+        # Where there are other readers, they may have rows.
+        required = require_rows(chunks, source, start) if share == WHOLE else chunks
+        encoded = Background(required, 1, "easymtl-read")
         # Without shuffling each chunk is a window.
         most_rows = sys.maxsize if is_kept else window_rows
         rows, num_bytes = (most_rows, window_bytes // 2) if shuffle else (1, 1)

@@ -31,6 +31,26 @@ class Cursor:
         return cls(numbers["epoch"], numbers["block"], numbers["chunk"], numbers["row"])
 
 
+@dataclass(frozen=True)
+class Share:
+    """What one of several readers reads: together they read each row once.
+
+    Attributes:
+        index: which reader this is, from 0.
+        size: how many there are.
+    """
+
+    index: int = 0
+    size: int = 1
+
+    def of(self, items: np.ndarray) -> np.ndarray:
+        """Returns every `size`th of things in an order, from number `index` on."""
+        return items[self.index :: self.size]
+
+
+WHOLE = Share()
+
+
 def permutation(size: int, *key: int) -> np.ndarray:
     """Returns a permutation `[size]` that depends on nothing but `size` and the whole numbers of `key`.
 

@@ -2,7 +2,7 @@
 
 from easymtl.data.blocks import Block, Source
 from easymtl.data.chunks import block_order
-from easymtl.data.order import Cursor
+from easymtl.data.order import WHOLE, Cursor, Share
 from easymtl.errors import quoted
 
 
@@ -14,6 +14,7 @@ def place_of_rows(
     shuffle: bool = False,
     seed: int = 0,
     window_rows: int = 1,
+    share: Share = WHOLE,
 ) -> str:
     """Returns where a batch came from, such as `32 rows of data.csv from row 65 on`.
 
@@ -28,10 +29,15 @@ def place_of_rows(
         shuffle: of the feed.
         seed: of the feed.
         window_rows: rows that the feed permutes together, at least.
+        share: of the feed; of a part of the data the files are named, not the rows.
 
     Raises:
         UserError: the data can no longer be read.
     """
+    if share != WHOLE:
+        in_pass = f" in pass {begin.epoch + 1} over the data" if begin.epoch else ""
+        files = dict.fromkeys(block.file.name for block in source.blocks)
+        return f"{num_rows:,} rows of part {share.index + 1} of {share.size} of {quoted(files, limit=5)}{in_pass}"
     order = block_order(len(source.blocks), shuffle, seed, begin.epoch)
     if begin.block >= len(order):  # The end of an epoch is the start of the next one.
         begin = Cursor(begin.epoch + 1)

@@ -61,7 +61,7 @@ def processor(information: str, cores: int) -> Iterator[Finding]:
 
 def memory() -> Finding:
     """Returns the memory that a process can still take, which limits of a container count for."""
-    from easymtl.features.memory import available_memory
+    from easymtl.features.machine_memory import available_memory
 
     available = available_memory()
     if available is None:

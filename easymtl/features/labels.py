@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -253,6 +254,18 @@ class LabelCheck:
             self.num_labels[field] += next(numbers)
         for counts in self._num_counted.values():
             counts[:] = [count + next(numbers) for count in counts]
+
+    def counts(self) -> list[list[int]]:
+        """Returns what has been counted, as numbers that add up over workers."""
+        return [list(self.num_labels.values()), *self._num_counted.values()]
+
+    def of_all(self, counts: Sequence[Sequence[Sequence[int]]]) -> "LabelCheck":
+        """Returns the same check with what several workers have counted."""
+        labels, *counted = ([sum(numbers) for numbers in zip(*parts)] for parts in zip(*counts))
+        result = copy(self)
+        result.num_labels = dict(zip(self.num_labels, labels))
+        result._num_counted = dict(zip(self._num_counted, counted))
+        return result
 
     def unlearnt(self, rows: str) -> list[tuple[LabelRule, str]]:
         """Returns the rules of the towers that no row so far counts for, each with the reason.

@@ -1,13 +1,13 @@
 """Whether a model fits in memory, told before anything is allocated."""
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from easymtl.errors import UserError
 from easymtl.features.declarations import table_sizes
+from easymtl.features.machine_memory import available_memory
 from easymtl.protos import export_pb2
 from easymtl.protos.pipeline_pb2 import Pipeline
 
@@ -27,9 +27,6 @@ _STORED_BYTES = {
 _MOST_TABLES = 5
 _GPU_DEVICE = Path("/dev/nvidia0")
 _BESIDE = "Dense weights, activations and TensorFlow itself come on top."
-_AVAILABLE = re.compile(r"^MemAvailable:\s+(\d+) kB", re.MULTILINE)
-_INACTIVE = re.compile(r"^(?:total_)?inactive_file (\d+)", re.MULTILINE)
-_CGROUP_FILES = {"memory": ("memory.limit_in_bytes", "memory.usage_in_bytes"), "": ("memory.max", "memory.current")}
 
 
 NUM_SLOTS = {
@@ -87,6 +84,7 @@ class Needs:
         window: encoded rows, which are shuffled in memory.
         averages: their moving averages, with the number of an update for each row.
         copies: the rows of one width, as an export stores them: no more of them are there twice.
+        saved: tables, slots and averages once more, from which a checkpoint is written while training goes on.
     """
 
     tables: int
@@ -95,11 +93,16 @@ class Needs:
     window: int = 0
     averages: int = 0
     copies: int = 0
+    saved: int = 0
 
     @property
     def total(self) -> int:
         """Returns the sum."""
-        return self.tables + self.slots + self.averages + self.gradients + self.window + self.copies
+        return self.tables + self.slots + self.averages + self.gradients + self.window + self.copies + self.saved
+
+    def with_saving(self) -> "Needs":
+        """Returns what is needed while a checkpoint is written beside the steps."""
+        return replace(self, saved=self.tables + self.slots + self.averages)
 
 
 def require_training_memory(pipeline: Pipeline) -> None:
@@ -112,18 +115,44 @@ def require_training_memory(pipeline: Pipeline) -> None:
         _require(pipeline, _needs_of_training(pipeline))
 
 
+def why_saving_waits(pipeline: Pipeline) -> str:
+    """Returns why training waits while a checkpoint is written: a sentence if there is no room for a copy, else "".
+
+    Call it before anything is allocated. The copy is made in the memory of the machine, wherever the tables are.
+    """
+    if not pipeline.train_config.save_asynchronously:
+        return ""
+    return _why_saving_waits(_needs_of_training(pipeline), has_gpu=_has_gpu())
+
+
+def _why_saving_waits(needs: Needs, has_gpu: bool) -> str:
+    needs = needs.with_saving()
+    total = needs.saved + needs.window if has_gpu else needs.total
+    available = available_memory()
+    if available is None or total <= available:
+        return ""
+    return (
+        f"Steps wait while a checkpoint is written: a copy of tables and slots to write from takes "
+        f"{_bytes(needs.saved)}, with which training needs {_bytes(total)}, and {_bytes(available)} are available."
+    )
+
+
 def memory_report(pipeline: Pipeline) -> str:
     """Returns what the tables of a training need, and what there is; loads no TensorFlow.
 
     Raises:
         UserError: they do not fit.
     """
-    needs = _needs_of_training(pipeline)
-    if not _GPU_DEVICE.exists():
+    needs, has_gpu = _needs_of_training(pipeline), _GPU_DEVICE.exists()
+    if not has_gpu:
         _require(pipeline, needs)
+    waits = ""
+    if pipeline.train_config.save_asynchronously:
+        waits = _why_saving_waits(needs, has_gpu)
+        needs = needs if waits else needs.with_saving()
     available = available_memory()
     found = f", and {_bytes(available)} are available" if available is not None else ""
-    return f"{_needed(needs, tables_rule(pipeline))}{found}. {_BESIDE}"
+    return f"{_needed(needs, tables_rule(pipeline))}{found}. {_BESIDE}{' ' if waits else ''}{waits}"
 
 
 def export_memory_report(pipeline: Pipeline) -> str:
@@ -182,19 +211,6 @@ def needs_of(tables: Sequence[Table], rule: TableRule | None, window: int = 0) -
     )
 
 
-def available_memory(root: Path = Path("/")) -> int | None:
-    """Returns the bytes that this process can still take, or None where the system does not tell.
-
-    It is the least of what the machine has left and what the limits of the process's control groups (version 1 or 2)
-    leave; files in the page cache count as free.
-    """
-    found = list(_limits(root))
-    machine = _AVAILABLE.search(_text(root / "proc/meminfo"))
-    if machine:
-        found.append(int(machine[1]) * 1024)
-    return max(min(found), 0) if found else None
-
-
 def _has_gpu() -> bool:
     """Returns whether the tables are not in the memory that is looked at here."""
     import tensorflow as tf
@@ -220,6 +236,10 @@ def _needed(needs: Needs, rule: TableRule | None) -> str:
         parts.append(f"those of one width once more, as they are exported {_bytes(needs.copies)}")
     if needs.window:
         parts.append(f"rows in memory {_bytes(needs.window)}")
+    if needs.saved:
+        parts.append(
+            f"a copy of the tables and all that belongs to them while a checkpoint is written {_bytes(needs.saved)}"
+        )
     return ", ".join(parts)
 
 
@@ -252,28 +272,3 @@ def _size(table: Table) -> int:
 def _bytes(size: int) -> str:
     """Returns a size in the unit in which it is no zero: most models are small."""
     return f"{size / _GIB:,.2f} GiB" if size >= _GIB / 10 else f"{size / _MIB:,.2f} MiB"
-
-
-def _limits(root: Path) -> Iterator[int]:
-    """Yields what each control group of the process leaves, from its own up to the top one."""
-    for line in _text(root / "proc/self/cgroup").splitlines():
-        _, controllers, path = line.split(":", 2)
-        kind = "memory" if "memory" in controllers.split(",") else controllers
-        if kind not in _CGROUP_FILES:
-            continue
-        top = root / "sys/fs/cgroup" / kind
-        own = top / path.strip("/")
-        for folder in (own, *own.parents):
-            limit, usage = (_text(folder / name).strip() for name in _CGROUP_FILES[kind])
-            if limit.isdigit() and usage.isdigit():
-                cached = _INACTIVE.search(_text(folder / "memory.stat"))
-                yield int(limit) - int(usage) + (int(cached[1]) if cached else 0)
-            if folder == top:
-                break
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError:
-        return ""

@@ -1,7 +1,7 @@
 """What was odd in rows, told with them as they travel to a step, and counted where they are used."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -101,3 +101,14 @@ class Tally:
         numbers = np.bincount(np.asarray(told.values), told.weights, minlength=len(self._numbers)).astype(np.int64)
         numbers[: len(self._numbers)] += self._numbers
         self._numbers = numbers
+
+
+def added(parts: Iterable[Mapping[str, Mapping[str, int]]]) -> dict[str, dict[str, int]]:
+    """Returns the sums of several `Tally.counts`."""
+    result: dict[str, dict[str, int]] = {}
+    for counts in parts:
+        for feature, kinds in counts.items():
+            of_feature = result.setdefault(feature, {})
+            for kind, number in kinds.items():
+                of_feature[kind] = of_feature.get(kind, 0) + number
+    return result

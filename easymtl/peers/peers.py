@@ -5,6 +5,7 @@ another are sums, and rows of different numbers: `Peers` says what, and is the i
 that the training of one process is traced as if there were no others.
 """
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,8 @@ import tensorflow as tf
 
 STOPS = 0
 SAVES = 1
-NUM_FLAGS = 2
+ENDS = 2
+NUM_FLAGS = 3
 
 
 class Peers:
@@ -69,7 +71,11 @@ class Peers:
 
     def share(self, value: Any) -> list[Any]:
         """Returns what each worker says, in the order of the workers; as JSON can hold it. Waits for all of them."""
-        return [value]
+        return [json.loads(text) for text in self.share_bytes(json.dumps(value).encode())]
+
+    def share_bytes(self, content: bytes) -> list[bytes]:
+        """Returns the bytes of each worker, in the order of the workers. Waits for all of them."""
+        return [content]
 
 
 ONE = Peers()

@@ -6,7 +6,6 @@ padded to one of `_SIZES`, each of which has a key of its own: a quarter more at
 training as after a minute.
 """
 
-import json
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,6 +18,7 @@ from easymtl.peers.peers import NUM_FLAGS, Peers
 
 _GROUPS = 5_170
 _KEYS_OF_ONE = 256
+_WORD = 4
 # 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, ...: the sizes that numbers of elements are rounded up to.
 _SIZES = [1, 2, 3, *(quarter << shift for shift in range(29) for quarter in (4, 5, 6, 7))]
 
@@ -53,12 +53,9 @@ class Workers(Peers):
 
     def total(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """Returns the sums over all workers, with the gradient of the own part."""
-
-        @tf.custom_gradient
-        def summed(own: tf.Tensor) -> Any:
-            return self._reduce(own, self._next_key()), lambda upstream: upstream
-
-        return _shaped(summed(_flat(tensors)), tensors)
+        own = _flat([tf.stop_gradient(tensor) for tensor in tensors])
+        # One by one: what comes backward from one of them must not seem to reach the others.
+        return [_with_value(*both) for both in zip(tensors, _shaped(self._reduce(own, self._next_key()), tensors))]
 
     def gather(self, parts: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """Returns the rows of all workers, for each matrix; two operations, whatever their number."""
@@ -84,15 +81,15 @@ class Workers(Peers):
         """Returns whether any worker says so."""
         return float(self._reduce(tf.constant([float(is_so)]), self._key_of_agree)[0]) > 0
 
-    def share(self, value: Any) -> list[Any]:
-        """Returns what each worker says."""
-        text = json.dumps(value).encode()
-        lengths = self._gather(tf.constant([len(text)]), self._key_of_lengths).numpy()
-        place = int(np.searchsorted(_SIZES, lengths.max()))
-        padded = np.zeros(_SIZES[place], np.int32)
-        padded[: len(text)] = np.frombuffer(text, np.uint8)
-        found = self._gather(tf.constant(padded), self._key_of_texts + place).numpy().reshape(self.size, -1)
-        return [json.loads(row[:length].astype(np.uint8).tobytes()) for row, length in zip(found, lengths)]
+    def share_bytes(self, content: bytes) -> list[bytes]:
+        """Returns the bytes of each worker."""
+        lengths = self._gather(tf.constant([len(content)]), self._key_of_lengths).numpy()
+        place = int(np.searchsorted(_SIZES, -(-lengths.max() // _WORD)))
+        padded = np.zeros(_SIZES[place] * _WORD, np.uint8)
+        padded[: len(content)] = np.frombuffer(content, np.uint8)
+        found = self._gather(tf.constant(padded.view(np.int32)), self._key_of_texts + place)
+        rows = found.numpy().reshape(self.size, -1).view(np.uint8)
+        return [row[:length].tobytes() for row, length in zip(rows, lengths)]
 
     def _next_key(self) -> int:
         self._num_keys += 1
@@ -145,6 +142,16 @@ def _sum_of_all(workers: Workers, flat: tf.Tensor) -> tf.Tensor:
         return workers._reduce(own, workers._next_key()), lambda upstream: _sum_of_all(workers, upstream)
 
     return summed(flat)
+
+
+def _with_value(own: tf.Tensor, total: tf.Tensor) -> tf.Tensor:
+    """Returns the total, through which gradients pass to the own part."""
+
+    @tf.custom_gradient
+    def valued(own: tf.Tensor) -> Any:
+        return tf.identity(total), lambda upstream: upstream
+
+    return valued(own)
 
 
 def _flat(tensors: Sequence[tf.Tensor]) -> tf.Tensor:

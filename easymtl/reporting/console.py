@@ -48,6 +48,7 @@ class Console:
         self._model_dir = model_dir
         self._clock = clock
         self._begin = clock()
+        self._has_started = False
         self._line = ProgressLine(self._towers, self.terminal, clock)
         self._phases = _phases(self.terminal)
         # Lines of progress say of themselves that a training goes on.
@@ -94,7 +95,10 @@ class Console:
             self._phases.close()
 
     def _remember_start(self, event: events.Started) -> None:
-        self._begin = self._clock()
+        # A training that goes back to a checkpoint starts again, and has taken its time since the first start.
+        if not self._has_started:
+            self._begin = self._clock()
+        self._has_started = True
 
     def _started(self, event: events.Started) -> None:
         self._remember_start(event)

@@ -13,10 +13,12 @@ from easymtl.data.rows import Rows
 from easymtl.features.encoder import Encoder
 from easymtl.features.labels import LabelCheck, label_rules, number_rules
 from easymtl.features.tally import Tally
+from easymtl.peers.peers import ONE, Peers
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.scoring.feed import Told, evaluation_feed, tell_nobody
 from easymtl.scoring.pass_losses import PassLosses
 from easymtl.scoring.scorer import Scorer, kept_columns
+from easymtl.scoring.shared_scoring import scored
 from easymtl.scoring.uncalibrated import calibrated_tasks, without_curves
 from easymtl.tasks.evaluation import Evaluation
 from easymtl.tasks.task import Task
@@ -76,6 +78,7 @@ def evaluate(
     collectors: Sequence[Collector] = (),
     with_uncalibrated: bool = False,
     tell_progress: Told = tell_nobody,
+    peers: Peers = ONE,
 ) -> EvaluationResult:
     """Evaluates on `paths`, or on the config's evaluation data, in one pass and in order.
 
@@ -88,6 +91,8 @@ def evaluate(
         collectors: are shown each batch, too.
         with_uncalibrated: whether tasks with a `post_calibration` are measured without it, too.
         tell_progress: is told how far it has come.
+        peers: the workers that evaluate together: all of them read the rows, each scores a part of the batches, and all
+            have the result.
 
     Raises:
         UserError: the data cannot be read, or has no row.
@@ -104,10 +109,10 @@ def evaluate(
     labels = LabelCheck(encoder, label_rules(pipeline), number_rules(pipeline))
     tally = Tally(getattr(encoder, "codes", None))
     with evaluation_feed(pipeline, labels, paths or view.eval_input(pipeline)) as feed:
-        for rows in limited((batch.rows for batch in feed), limit):
+        batches = limited((batch.rows for batch in feed), limit)
+        for rows, predictions, of_batch in scored(batches, scorer, peers):
             if is_stopping():
                 raise EvaluationStopped
-            predictions, of_batch = scorer.score(rows)
             numbers, columns = named_numbers(scorer, rows), kept_columns(rows)
             evaluation.add(predictions, numbers, columns)
             if before.metrics:

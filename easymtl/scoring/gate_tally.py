@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from easymtl.layers.gate_weights import GateSums
+from easymtl.peers.peers import Peers
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,13 @@ class GateTally:
             added = [np.asarray(value, np.float64) for value in sums]
             before = self._sums.get(gate)
             self._sums[gate] = [one + other for one, other in zip(before, added)] if before else added
+
+    def of_all(self, peers: Peers) -> "GateTally":
+        """Returns the tally of the batches of all workers."""
+        found = GateTally(self._experts)
+        for sums in peers.share({gate: [value.tolist() for value in of_gate] for gate, of_gate in self._sums.items()}):
+            found.add(sums)
+        return found
 
     def result(self) -> dict[str, GateUse]:
         """Returns what each gate did since `clear`, by its name; nothing without rows."""

@@ -37,12 +37,17 @@ class Sum(NamedTuple):
         return cls(total, tf.reduce_sum(tf.cast(counts, tf.float32)), tf.cast(tf.size(weights), tf.float32))
 
     @property
-    def divisors(self) -> tuple[tf.Tensor, ...]:
-        """What it is divided by, or a part of that."""
+    def factor(self) -> tuple[tf.Tensor, ...]:
+        """What its factor is a quotient of: it has none."""
+        return ()
+
+    @property
+    def counts(self) -> tuple[tf.Tensor, ...]:
+        """What it is divided by, whatever the reduction."""
         return self.num_counted, self.num_all
 
     def divided_by(self, divisors: Sequence[tf.Tensor]) -> "Sum":
-        """Returns the sum of the same samples, as a part of more of them that have these `divisors`."""
+        """Returns the sum of the same samples, as a part of more of them that have this `factor` and these `counts`."""
         return Sum(self.total, *divisors)
 
     def scaled(self, factor: float) -> "Sum":
@@ -77,12 +82,17 @@ class FactoredSum(NamedTuple):
     num_all: tf.Tensor
 
     @property
-    def divisors(self) -> tuple[tf.Tensor, ...]:
-        """What it is divided by, or a part of that."""
-        return self.numerator, self.denominator, self.num_counted, self.num_all
+    def factor(self) -> tuple[tf.Tensor, ...]:
+        """What its factor is a quotient of."""
+        return self.numerator, self.denominator
+
+    @property
+    def counts(self) -> tuple[tf.Tensor, ...]:
+        """What it is divided by, whatever the reduction."""
+        return self.num_counted, self.num_all
 
     def divided_by(self, divisors: Sequence[tf.Tensor]) -> "FactoredSum":
-        """Returns the sum of the same samples, as a part of more of them that have these `divisors`."""
+        """Returns the sum of the same samples, as a part of more of them that have this `factor` and these `counts`."""
         return FactoredSum(self.plain, self.factored, *divisors)
 
     def reduced(self, reduction: int) -> tf.Tensor:
@@ -108,10 +118,11 @@ def of_all_workers(sums: Mapping[str, Sums], peers: Peers) -> dict[str, Sums]:
     if not peers.are_several:
         return dict(sums)
     parts = [part for of_task in sums.values() for entry in of_task.values() for part in entry]
-    divisors = iter(peers.sum([divisor for part in parts for divisor in part.divisors]))
+    counts = iter(peers.sum([tf.stop_gradient(count) for part in parts for count in part.counts]))
 
     def shared(part: Part) -> Part:
-        return part.divided_by([next(divisors) for _ in part.divisors])
+        factor = peers.sum(part.factor) if part.factor else ()
+        return part.divided_by((*factor, *(next(counts) for _ in part.counts)))
 
     return {
         task: {name: [shared(part) for part in entry] for name, entry in of_task.items()}

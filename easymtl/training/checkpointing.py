@@ -1,6 +1,7 @@
 """What a training remembers beside its weights, and the checkpoints that hold both."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
@@ -10,9 +11,11 @@ from easymtl.checkpoints.folder import Checkpoint, CheckpointFolder
 from easymtl.checkpoints.meaning import optimizers_of, require_same_meaning, require_same_optimizers
 from easymtl.checkpoints.same_data import DataIdentity
 from easymtl.checkpoints.saved_averages import STATE
+from easymtl.checkpoints.shards import Writable
 from easymtl.checkpoints.weights import Weights
 from easymtl.data.feed import Cursor
 from easymtl.errors import UserError
+from easymtl.peers.peers import ONE, Peers
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.ranker import Ranker
 from easymtl.training import events
@@ -20,17 +23,26 @@ from easymtl.training.averages import continue_averages
 from easymtl.training.balancing.choice import balancing_name, require_same_balancing
 from easymtl.training.evaluations import Evaluations
 from easymtl.training.optimizers import Optimizers
-from easymtl.training.position import position_of
+from easymtl.training.position import cursor_state, position_of
+from easymtl.training.refusals import Refusals
+from easymtl.training.save_thread import SaveThread
 from easymtl.training.starting_weights import start_training
+
+_REFUSALS = "refusals"
 
 
 class Checkpointing:
     """The checkpoints of one training: where it goes on from, and what it leaves.
 
+    A checkpoint that is written beside the steps is told, and what is wrong with it raised, where it is waited for: as
+    soon as a step finds that it is done, before the next evaluation, and where the `with` statement ends. Only one is
+    written at a time, and nothing here reads checkpoints meanwhile.
+
     Attributes:
-        cursor: the place in the training data behind the last update; None at their beginning.
+        cursor: the place in the training data behind the last batch; None at their beginning.
         data_step: updates that had been made when these data were begun.
         owes_evaluation: whether the newest checkpoint was to be evaluated, and the training was told to stop meanwhile.
+        refusals: the steps that were refused so far.
     """
 
     def __init__(
@@ -43,6 +55,9 @@ class Checkpointing:
         meaning: Mapping[str, Any],
         data: DataIdentity,
         listener: events.Listener,
+        is_stopping: Callable[[], bool],
+        is_waiting: bool,
+        peers: Peers = ONE,
     ):
         """Reads and writes nothing yet.
 
@@ -55,6 +70,10 @@ class Checkpointing:
             meaning: what rows and columns of the model mean, of when it was made: see `meaning_of`.
             data: the training data that are there now.
             listener: is told what happens.
+            is_stopping: whether the training ends with what is being done, for who is told.
+            is_waiting: whether steps wait while a checkpoint is written, for there is no room for a copy.
+            peers: the workers that train together. The chief reads what is there first and writes for all of them, who
+                see its folder.
         """
         self.cursor: Cursor | None = None
         self.data_step = 0
@@ -65,6 +84,27 @@ class Checkpointing:
         self._weights = Weights(ranker, optimizers)
         self._folder = CheckpointFolder(pipeline.model_dir)
         self._interim_step: int | None = None
+        self.refusals = Refusals(pipeline.train_config)
+        self._is_stopping = is_stopping
+        self._is_waiting = is_waiting or not pipeline.train_config.save_asynchronously
+        self._thread = SaveThread()
+        self._peers = peers
+
+    def __enter__(self) -> "Checkpointing":
+        """Returns itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        """Waits for what is being written.
+
+        Raises:
+            UserError: it could not be written.
+        """
+        if kind is None:
+            self.wait()
+        self._thread.close()
+        if kind is None:
+            self._peers.agree(True)
 
     def restore(self, new_data: bool) -> None:
         """Brings the training back from its newest whole checkpoint; without one it begins.
@@ -77,71 +117,148 @@ class Checkpointing:
             UserError: the config or the data and the checkpoint do not fit.
         """
         self._tell(events.Phase("reading", "checkpoints"))
-        latest, problems = self._folder.settle()
-        for problem in problems:
-            self._tell(events.Note(problem))
+        latest = self._settle()
         if latest is None:
-            start_training(self._pipeline, self._ranker, self._optimizers, self._tell)
+            start_training(self._pipeline, self._ranker, self._optimizers, self._tell, self._peers.is_chief)
             return
         state = latest.state()
         require_same_balancing(self._pipeline, latest, state)
-        has_same_averages = state.get(STATE, {}) == self._optimizers.averaging()
         try:
-            self._weights.read(latest.path, with_averages=has_same_averages)
+            self._take(latest, state)
         except UserError:
             require_same_optimizers(self._pipeline, latest, state)
             raise
         require_same_meaning(self._pipeline, latest, state, is_training=True)
-        if not has_same_averages:
-            continue_averages(self._ranker.parameters, self._optimizers.average_of, latest.path, state)
-        self._step.assign(latest.step)
-        position = position_of(self._pipeline, self._data, latest, state, new_data)
+        position = position_of(self._pipeline, self._data, latest, state, new_data, self._peers)
         self.cursor, self.data_step = position.cursor, position.data_step
-        self._evaluations.restore(state, latest.step)
-        self.owes_evaluation = state.get("owes_evaluation", False)
-        self._interim_step = latest.step if state.get("is_interim") else None
+        self.refusals.restore(state.get(_REFUSALS, {}))
         for note in [*position.notes, *version_notes(self._pipeline, state), f"Continuing from {latest.path}."]:
             self._tell(events.Note(note))
 
-    def at(self, step: int) -> Checkpoint | None:
-        """Returns the checkpoint of a step."""
-        return self._folder.at(step)
+    def go_back(self) -> Checkpoint:
+        """Brings the newest whole checkpoint back, but for the position in the data and the counts of refused steps.
 
-    def save(self, step: int, is_interim: bool, is_stopping: bool) -> Checkpoint:
+        Raises:
+            UserError: there is none, or it cannot be read.
+        """
+        self.wait()
+        latest = self._settle()
+        if latest is None:
+            raise UserError(f"{self._folder.path}: there is no checkpoint to go back to: somebody has removed them.")
+        self._take(latest, latest.state())
+        return latest
+
+    def _settle(self) -> Checkpoint | None:
+        """Returns the newest whole checkpoint, as the chief sees it."""
+        latest, problems = self._folder.settle() if self._peers.is_chief else (None, [])
+        for problem in problems:
+            self._tell(events.Note(problem))
+        [step, *_] = self._peers.share(latest and latest.step)
+        return None if step is None else self._folder.of(step)
+
+    def _take(self, latest: Checkpoint, state: Mapping[str, Any]) -> None:
+        """Overwrites weights, slots, averages, the step and what evaluations have found with those of a checkpoint."""
+        has_same_averages = state.get(STATE, {}) == self._optimizers.averaging()
+        self._weights.read(latest.path, with_averages=has_same_averages)
+        if not has_same_averages:
+            continue_averages(self._ranker.parameters, self._optimizers.average_of, latest.path, state)
+        self._step.assign(latest.step)
+        self._evaluations.restore(state, latest.step)
+        self.owes_evaluation = state.get("owes_evaluation", False)
+        self._interim_step = latest.step if state.get("is_interim") else None
+
+    def begin(self, step: int) -> None:
+        """Saves where a training begins, if it may have to go back there; it is removed once there is a newer one.
+
+        Raises:
+            UserError: it could not be written.
+        """
+        if not self.refusals.needs_checkpoint or self._peers.share(bool(self._folder.all()))[0]:
+            return
+        self._tell(events.Phase("saving", f"step {step:,}"))
+        state = self._state(is_interim=True)
+        if self._peers.is_chief:
+            self._write(step, self._weights, state, [])
+        self._interim_step = step
+
+    def poll(self) -> None:
+        """Tells of a checkpoint whose writing has come to its end; waits for none.
+
+        Raises:
+            UserError: it could not be written.
+        """
+        if self._thread.is_done:
+            self.wait()
+
+    def wait(self) -> None:
+        """Waits for the checkpoint that is being written, if one is, and tells of it.
+
+        Raises:
+            UserError: it could not be written; those before it are as they were.
+        """
+        if checkpoint := self._thread.wait():
+            self._tell(events.Saved(checkpoint.step, checkpoint.path, self._is_stopping()))
+
+    def at(self, step: int) -> Checkpoint | None:
+        """Returns the checkpoint of a step, as the chief sees it; all workers have to ask."""
+        is_there = self._peers.share(self._folder.at(step) is not None)[0]
+        return self._folder.of(step) if is_there else None
+
+    def save(self, step: int, is_interim: bool, is_last: bool) -> None:
         """Publishes a checkpoint, or what it says anew where its weights are there; then removes old ones.
+
+        Steps wait for no more than a copy of the weights, if there is room for one: see `wait`.
 
         Args:
             step: updates made.
             is_interim: of a training that was told to stop where an uninterrupted one saves nothing: it is removed once
                 there is a newer one.
-            is_stopping: whether the training ends with it, for who is told.
+            is_last: whether no step follows, so that it is waited for anyway.
 
         Raises:
-            UserError: it could not be written; those before it are as they were.
+            UserError: it, or the one before it, could not be written; those before are as they were.
         """
+        self.wait()
         self._tell(events.Phase("saving", f"step {step:,}"))
         state = self._state(is_interim)
+        if not self._peers.is_chief:
+            self._interim_step = step if is_interim else None
+            return
+        is_waiting = is_last or self._is_waiting or self._folder.at(step) is not None
+        weights: Writable = self._weights if is_waiting else self._weights.copied()
+        superseded = [self._interim_step] if self._interim_step not in (None, step) else []
+        write = partial(self._write, step, weights, state, superseded)
+        self._interim_step = step if is_interim else None
+        if is_waiting:
+            checkpoint = write()
+            self._tell(events.Saved(step, checkpoint.path, self._is_stopping()))
+        else:
+            self._thread.begin(write)
+
+    def _write(
+        self, step: int, weights: Writable, state: Mapping[str, Any], superseded: Collection[int | None]
+    ) -> Checkpoint:
+        """Publishes a checkpoint and removes those that are no longer needed; beside the steps, perhaps."""
         checkpoint = self._folder.at(step)
         if checkpoint:
             self._folder.rewrite_state(checkpoint, state)
         else:
-            checkpoint = self._folder.save(step, self._weights, state)
-        best = self._evaluations.best
-        protected = [] if best.value is None else [best.step]
-        superseded = [self._interim_step] if self._interim_step not in (None, step) else []
+            checkpoint = self._folder.save(step, weights, state)
+        # The best of this checkpoint's time: a later evaluation may have found a better one that is not saved yet.
+        best = state["best"]
+        protected = [] if best["value"] is None else [best["step"]]
         self._folder.prune(self._pipeline.train_config.keep_checkpoint_max, protected, superseded)
-        self._interim_step = step if is_interim else None
-        self._tell(events.Saved(step, checkpoint.path, is_stopping))
         return checkpoint
 
     def _state(self, is_interim: bool) -> Mapping[str, Any]:
         return {
-            "cursor": (self.cursor or Cursor()).to_dict(),
+            **cursor_state(self.cursor or Cursor(), self._peers),
             "data": self._data.to_dict(),
             "data_step": self.data_step,
             **self._evaluations.state(),
             "owes_evaluation": self.owes_evaluation,
             "is_interim": is_interim,
+            _REFUSALS: self.refusals.state(),
             "meaning": self._meaning,
             "balancing": balancing_name(self._pipeline),
             "optimizers": optimizers_of(self._pipeline),

@@ -4,77 +4,132 @@ An update is not made when its loss, gradients or statistics are not finite (see
 those that the batch met, and one more pass over it, step by step, finds the layer in which it began.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from easymtl.checkpoints.folder import CheckpointFolder
-from easymtl.data.order import Cursor
+from easymtl.data.blocks import Source
+from easymtl.data.feed import MIN_WINDOW_ROWS
+from easymtl.data.order import WHOLE, Cursor, Share
 from easymtl.data.places import place_of_rows
 from easymtl.data.rows import Rows
 from easymtl.data.windows import Batch
 from easymtl.errors import UserError
-from easymtl.features.encoder import to_tensors
 from easymtl.layers.context import Call, Parameter, Pending
+from easymtl.peers.peers import Peers
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.ranker import Ranker
 from easymtl.training.bad_batch import EXTREME, odd_columns, write_batch
-from easymtl.training.inputs import MIN_WINDOW_ROWS, TrainingInput
+from easymtl.training.odd_layers import GRADIENT, odd_layers
 
 _MOST_LINES = 3
-_GRADIENT = "the gradient of"
 _NUMBERS_PER_READ = 1 << 24
 
 
-def bad_step(
+@dataclass(frozen=True)
+class BadStep:
+    """What was found out about a step that was refused.
+
+    Attributes:
+        step: number of updates, including the one that was not made.
+        what: what is not finite.
+        place: where the rows of the batch are.
+        kept: the file that has them, or why there is none.
+        suspects: what is odd with batch, weights, layers and gradients.
+        last_good: which checkpoint is there.
+    """
+
+    step: int
+    what: str
+    place: str
+    kept: str
+    suspects: tuple[str, ...]
+    last_good: str
+
+    def error(self, why_stopped: str = "") -> UserError:
+        """Returns what to say when training ends of it.
+
+        Args:
+            why_stopped: why, where a training goes on behind some bad batches; may be empty.
+        """
+        lines = [
+            f"Step {self.step}: {self.what}.",
+            *([f"  {why_stopped}."] if why_stopped else []),
+            f"  batch: {self.place}",
+            f"  kept in: {self.kept}",
+            *(f"  suspect: {line}" for line in self.suspects),
+            f"  weights: this update was not made; {self.last_good}",
+            "Correct or scale the data that is named (RawFeature: min_val and max_val, or normalizer_fn), lower the "
+            "learning rate, or set train_config.gradient_clipping_by_norm; then train again.",
+        ]
+        return UserError("\n".join(lines))
+
+    def text(self) -> str:
+        """Returns what to say when training goes on: a sentence or two."""
+        suspects = f" Suspect: {'; '.join(self.suspects)}." if self.suspects else ""
+        return f"step {self.step} was not made: {self.what}. Batch: {self.place}, kept in {self.kept}.{suspects}"
+
+
+def diagnose(
     pipeline: Pipeline,
     ranker: Ranker,
-    source: TrainingInput,
+    source: Source,
     batch: Batch,
     before: Cursor | None,
     step: int,
     losses: Mapping[str, tf.Tensor],
     dtype: tf.DType,
-) -> UserError:
-    """Returns what to say of a step that was refused for a number that is not finite, and keeps its batch in a file.
+    name: str,
+    share: Share = WHOLE,
+) -> BadStep:
+    """Finds out what is wrong with a step that was refused for a number that is not finite, and keeps its batch.
 
     Args:
         pipeline: of the training.
         ranker: with the weights that the batch met.
-        source: where the batch came from; its threads are ended.
+        source: where the batch came from; nobody else reads it meanwhile.
         batch: of the step.
         before: the position in the data before it.
         step: number of updates, including the one that was not made.
         losses: of the step, by name.
         dtype: the precision of training.
+        name: of the file in the model_dir that keeps the batch.
+        share: of the data that the batch is from.
     """
-    source.feed.close()
     seed = tf.constant([pipeline.train_config.seed, step - 1], tf.int64)
     statistics = Pending()
     call = Call(training=True, dtype=dtype, seed=seed, pending=statistics)
     trained = {name: parameter for name, parameter in ranker.parameters.items() if parameter.variable.trainable}
-    odd_layers = list(_odd_layers(ranker, batch.rows, call))
+    odd_of_layers = list(odd_layers(ranker, batch.rows, call))
     odd_statistics = list(_odd_statistics(ranker, statistics))
-    is_statistic = bool(odd_statistics) and not any(line.startswith(_GRADIENT) for line in odd_layers)
+    is_statistic = bool(odd_statistics) and not any(line.startswith(GRADIENT) for line in odd_of_layers)
     suspects = [
         *_few(odd_columns(batch.rows, ranker.feature_set, ranker.number_columns), "columns of the batch"),
         *_few(_odd_parameters(trained), "parameters"),
-        *_few(odd_layers, "gradients"),
+        *_few(odd_of_layers, "gradients"),
         *_few(odd_statistics, "statistics"),
     ]
-    lines = [
-        f"Step {step}: {_what(ranker, losses, 'the statistics of norms' if is_statistic else 'the gradients')}.",
-        f"  batch: {_place(pipeline, source, batch, before)}",
-        f"  kept in: {_keep(Path(pipeline.model_dir) / f'bad_batch-{step}.parquet', ranker, batch.rows)}",
-        *(f"  suspect: {line}" for line in suspects),
-        f"  weights: this update was not made; {_last_good(pipeline)}",
-        "Correct or scale the data that is named (RawFeature: min_val and max_val, or normalizer_fn), lower the "
-        "learning rate, or set train_config.gradient_clipping_by_norm; then train again.",
-    ]
-    return UserError("\n".join(lines))
+    return BadStep(
+        step,
+        _what(ranker, losses, "the statistics of norms" if is_statistic else "the gradients"),
+        _place(pipeline, source, batch, before, share),
+        _keep(Path(pipeline.model_dir) / name, ranker, batch.rows),
+        tuple(suspects),
+        _last_good(pipeline),
+    )
+
+
+def of_all_workers(own: BadStep, peers: Peers) -> BadStep:
+    """Returns what the first worker has found that has a suspect in its rows, or else this worker."""
+    if not peers.are_several:
+        return own
+    found = [BadStep(**{**one, "suspects": tuple(one["suspects"])}) for one in peers.share(asdict(own))]
+    guilty = next((index for index, one in enumerate(found) if one.suspects), peers.index)
+    return replace(found[guilty], place=f"of worker {guilty}: {found[guilty].place}")
 
 
 def require_finite_weights(pipeline: Pipeline, parameters: Mapping[str, Parameter], step: int) -> None:
@@ -112,13 +167,13 @@ def _what(ranker: Ranker, losses: Mapping[str, tf.Tensor], others: str) -> str:
     return f"the loss{of} is not finite ({shown})"
 
 
-def _place(pipeline: Pipeline, source: TrainingInput, batch: Batch, before: Cursor | None) -> str:
+def _place(pipeline: Pipeline, source: Source, batch: Batch, before: Cursor | None, share: Share) -> str:
     data = pipeline.data_config
     begin = before or Cursor()
     window = max(data.shuffle_buffer_size, MIN_WINDOW_ROWS)
     seed = pipeline.train_config.seed
     try:
-        return place_of_rows(source.source, begin, batch.cursor, batch.rows.num_rows, data.shuffle, seed, window)
+        return place_of_rows(source, begin, batch.cursor, batch.rows.num_rows, data.shuffle, seed, window, share)
     except UserError as error:
         return f"{begin.to_dict()} ({error})"
 
@@ -171,104 +226,9 @@ def _odd_parameters(parameters: Mapping[str, Parameter]) -> Iterator[str]:
     yield from extreme
 
 
-def _odd_layers(ranker: Ranker, rows: Rows, call: Call) -> Iterator[str]:
-    """Runs the model once more and yields the first layer whose output is odd, or the gradients that are."""
-    outputs: dict[str, np.ndarray] = {}
-
-    def observe(name: str, output: tf.Tensor) -> None:
-        outputs.setdefault(name, tf.cast(output, tf.float32).numpy())
-
-    batch = {name: tf.constant(value) for name, value in to_tensors(rows).items()}
-    lookups = ranker.embeddings.lookup(batch)
-    dense = ranker.dense_variables
-    leaves = [lookup.rows for lookup in lookups.values()]
-    with tf.GradientTape(watch_accessed_variables=False) as tape, _observed(_named_layers(ranker), observe):
-        tape.watch([*dense, *leaves])
-        total = ranker.losses(batch, lookups, call).total
-    yield from _first_odd_layer(outputs)
-    if np.isfinite(float(total)):
-        gradients = tape.gradient(total, [*dense, *leaves], unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        yield from _odd_gradients(ranker, dict(zip((variable.ref() for variable in dense), gradients)))
-        for width, gradient in zip(lookups, gradients[len(dense) :]):
-            if not _is_sound(gradient):
-                yield f"{_GRADIENT} the tables of width {width}"
-
-
 def _odd_statistics(ranker: Ranker, statistics: Pending) -> Iterator[str]:
     """Yields the statistics that the batch would have left behind."""
     for name, parameter in ranker.parameters.items():
         is_moved = parameter.variable in statistics and _is_finite(parameter)
         if is_moved and not _all_finite(parameter.read(statistics.read(parameter.variable))):
             yield f"the statistic {name}"
-
-
-def _first_odd_layer(outputs: Mapping[str, np.ndarray]) -> Iterator[str]:
-    for name, output in outputs.items():
-        num_bad = int(output.size - np.isfinite(output).sum())
-        if num_bad:
-            yield f"layer {name}: the first with an output that is not finite ({num_bad:,} of {output.size:,} numbers)"
-            return
-        largest = float(np.abs(output).max(initial=0.0))
-        if largest > EXTREME:
-            yield f"layer {name}: the first with an extreme output (up to {largest:g})"
-            return
-
-
-def _odd_gradients(ranker: Ranker, gradients: Mapping[object, tf.Tensor]) -> Iterator[str]:
-    for name, parameter in ranker.parameters.items():
-        gradient = gradients.get(parameter.variable.ref())
-        if gradient is not None and not _is_sound(parameter.read(gradient)):
-            yield f"{_GRADIENT} {name}"
-
-
-def _is_sound(gradient: tf.Tensor) -> bool:
-    return bool(tf.math.is_finite(tf.linalg.global_norm([gradient])))
-
-
-def _named_layers(ranker: Ranker) -> list[tuple[tf.Module, str]]:
-    """Returns all layers that have weights, with the path that their weights share."""
-    names: dict[object, list[str]] = {}
-    for name, parameter in ranker.parameters.items():
-        names.setdefault(parameter.variable.ref(), []).append(name)
-    layers = []
-    for layer in ranker.model.submodules:
-        found = [name for variable in layer.variables for name in names.get(variable.ref(), ())]
-        if found and (path := _common_path(found)):
-            layers.append((layer, path))
-    return layers
-
-
-def _common_path(names: Sequence[str]) -> str:
-    """Returns `ctr/dnn_0` of its kernel and bias, `mmoe/expert_*` of the weights of several experts."""
-    first, last = min(names), max(names)
-    prefix = first[: next((place for place, pair in enumerate(zip(first, last)) if len(set(pair)) > 1), len(first))]
-    return f"{prefix}*" if prefix.endswith("_") else prefix.rpartition("/")[0]
-
-
-@contextmanager
-def _observed(layers: Sequence[tuple[tf.Module, str]], observe: Callable[[str, tf.Tensor], None]) -> Iterator[None]:
-    """Hands the outputs of the layers to `observe` while it is entered, in the order in which they are computed.
-
-    Layers know nothing of this: it puts itself between the classes and their calls, which belong to nobody else by
-    now, for the training has ended.
-    """
-    names = {id(layer): path for layer, path in layers}
-    classes = {type(layer) for layer, _ in layers}
-    originals = {kind: kind.__call__ for kind in classes}
-
-    def watching(original: Callable) -> Callable:
-        def call(layer: tf.Module, *arguments: object) -> object:
-            output = original(layer, *arguments)
-            if id(layer) in names and isinstance(output, tf.Tensor):
-                observe(names[id(layer)], output)
-            return output
-
-        return call
-
-    for kind, original in originals.items():
-        kind.__call__ = watching(original)
-    try:
-        yield
-    finally:
-        for kind, original in originals.items():
-            kind.__call__ = original

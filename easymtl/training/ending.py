@@ -10,17 +10,18 @@ from easymtl.training.best import Best
 DEADLINE_FORMAT = "%Y%m%d %H:%M:%S"
 
 
-def is_over(settings: TrainConfig, step: int) -> bool:
-    """Returns whether no further step is to be made after `step` updates: the last one is, or the time is over."""
-    if settings.num_steps and step >= settings.num_steps:
-        return True
+def is_late(settings: TrainConfig) -> bool:
+    """Returns whether the time of a training is over."""
     return bool(settings.dead_line) and datetime.now() >= parse_deadline(settings.dead_line)
 
 
-def is_checkpoint_due(settings: TrainConfig, step: int, seconds: float) -> bool:
-    """Returns whether a checkpoint is to be saved after `step` updates, `seconds` after the one before."""
-    if settings.HasField("save_checkpoints_secs") and seconds >= settings.save_checkpoints_secs:
-        return True
+def is_save_due(settings: TrainConfig, seconds: float) -> bool:
+    """Returns whether a checkpoint is to be saved `seconds` after the one before."""
+    return settings.HasField("save_checkpoints_secs") and seconds >= settings.save_checkpoints_secs
+
+
+def is_step_due(settings: TrainConfig, step: int) -> bool:
+    """Returns whether a checkpoint is to be saved after `step` updates, whatever the time."""
     return settings.save_checkpoints_steps > 0 and step % settings.save_checkpoints_steps == 0
 
 

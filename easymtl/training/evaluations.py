@@ -9,6 +9,7 @@ from easymtl.checkpoints.same_data import marks_of
 from easymtl.config import view
 from easymtl.data.rows import Rows
 from easymtl.features.embeddings import Lookup
+from easymtl.peers.peers import ONE, Peers
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.scoring.evaluation import EvaluationStopped, evaluate
 from easymtl.scoring.gate_tally import GateTally
@@ -39,6 +40,7 @@ class Evaluations:
         dtype: tf.DType,
         reports: Reports,
         listener: events.Listener,
+        peers: Peers = ONE,
     ):
         """Reads the marks of the evaluation data.
 
@@ -50,6 +52,7 @@ class Evaluations:
             dtype: the precision of activations.
             reports: tells of gates and tables.
             listener: is told what happens.
+            peers: the workers that train together.
 
         Raises:
             UserError: a file of the evaluation data is gone or cannot be read.
@@ -61,6 +64,7 @@ class Evaluations:
         self._ranker = ranker
         self._optimizers = optimizers
         self._variable = step
+        self._peers = peers
         self._dtype = dtype
         self._reports = reports
         self._tell = listener
@@ -89,7 +93,9 @@ class Evaluations:
         self._tell(events.Phase("evaluating", f"step {step:,}"))
         try:
             with self._optimizers.averaged_dense_weights():
-                result = evaluate(self._pipeline, self._ranker.tasks, self._scorer, is_stopping=is_stopping)
+                result = evaluate(
+                    self._pipeline, self._ranker.tasks, self._scorer, is_stopping=is_stopping, peers=self._peers
+                )
         except EvaluationStopped:
             return False
         self.metrics, self.step = result.metrics, step
@@ -112,7 +118,7 @@ class Evaluations:
                 self._reports.tables(),
             )
         )
-        self._reports.gates(step, self._gates.result())
+        self._reports.gates(step, self._gates.of_all(self._peers).result())
         self._look_at_training_rows(step, self._scorer)
         return True
 
@@ -124,6 +130,8 @@ class Evaluations:
 
     def _look_at_training_rows(self, step: int, scorer: RankerScorer) -> None:
         """Says once if the model orders the rows that it was trained on worse than chance."""
+        if self._peers.are_several:
+            return  # Each has other rows, and more or fewer of them.
         with self._optimizers.averaged_dense_weights():
             for text in self._last_rows.look(step, self._ranker.tasks, scorer):
                 self._tell(events.Note(text))

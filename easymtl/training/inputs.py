@@ -1,17 +1,39 @@
 """What a training reads."""
 
+from dataclasses import dataclass
+
 from easymtl.config import view
+from easymtl.data.chunks import no_rows
 from easymtl.data.feed import MIN_WINDOW_ROWS, Batch, Cursor, Feed
+from easymtl.data.order import WHOLE, Share
+from easymtl.data.rows import Rows
 from easymtl.data.sources import Source, open_source
 from easymtl.data.text_form import text_forms
+from easymtl.errors import UserError
 from easymtl.features.encoder import Encoder
 from easymtl.features.labels import LabelCheck, label_rules, number_rules
-from easymtl.features.tally import Tally
+from easymtl.features.tally import Tally, added
+from easymtl.peers.peers import Peers
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.ranker import Ranker
 
 KEPT_BYTES = 128 << 20
 """Encoded training rows that are kept in memory between epochs, at most."""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What was counted of rows that were trained on.
+
+    Attributes:
+        counts: what was odd, see `Tally.counts`.
+        skipped_rows: rows that `data_config.ignore_error` left out on the way to them.
+        labels: what counts for the towers.
+    """
+
+    counts: dict[str, dict[str, int]]
+    skipped_rows: int
+    labels: LabelCheck
 
 
 class TrainingInput:
@@ -23,21 +45,29 @@ class TrainingInput:
         source: where the rows come from.
         feed: the batches. It runs ahead, so that what it has met is more than what was trained on.
         tally: what was odd in the rows that were trained on, each row once.
+        share: what is read of the data.
     """
 
-    def __init__(self, pipeline: Pipeline, ranker: Ranker, start: Cursor | None):
+    def __init__(self, pipeline: Pipeline, ranker: Ranker, start: Cursor | None, share: Share = WHOLE):
+        """Starts to read.
+
+        Args:
+            pipeline: the config.
+            ranker: says what is read.
+            start: where to begin; None is the beginning.
+            share: what this worker reads of the data.
+
+        Raises:
+            UserError: the data cannot be opened.
+        """
         data = pipeline.data_config
         self.encoder = Encoder(ranker.feature_set, ranker.number_columns, key_fields=ranker.key_fields)
         self.labels = LabelCheck(self.encoder, label_rules(pipeline), number_rules(pipeline))
         self.tally = Tally(self.encoder.codes)
         self._first_pass: int | None = None
-        self.source: Source = open_source(
-            view.train_input(pipeline),
-            data,
-            self.encoder.fields,
-            forms=text_forms(pipeline),
-            items=self.encoder.items,
-        )
+        self._pipeline = pipeline
+        self.share = share
+        self.source = self.opened_anew()
         self.feed = Feed(
             self.source,
             self.labels,
@@ -50,10 +80,54 @@ class TrainingInput:
             start=start,
             prefetch=max(data.prefetch_size, 1),
             kept_bytes=KEPT_BYTES,
+            share=share,
+        )
+        self._no_rows: Rows | None = None
+
+    def next(self, peers: Peers) -> Batch | None:
+        """Returns the next batch; None behind the last, or, where other workers may have rows yet, one without rows."""
+        batch = next(self.feed, None)
+        if not peers.are_several:
+            return batch
+        if batch is None:
+            self._no_rows = self._without_rows() if self._no_rows is None else self._no_rows
+            return Batch(self._no_rows, self.feed.cursor, self.feed.progress)
+        if self._no_rows is None:
+            self._no_rows = batch.rows.slice(0, 0)
+        return batch
+
+    def _without_rows(self) -> Rows:
+        """Returns no rows of the columns that batches have; of the data of another worker, if this one has none."""
+        source = self.opened_anew()
+        for block in source.blocks:
+            for records in source.read(block):
+                return self.labels(records.slice(0, 0))
+        raise UserError(no_rows(source))
+
+    def of_all(self, peers: Peers) -> "Counted":
+        """Returns what has been counted of the rows of all workers, which all have to ask for it."""
+        own = [self.tally.counts, self.tally.skipped_rows, self.labels.counts()]
+        tallies, skipped, labels = zip(*peers.share(own))
+        return Counted(added(tallies), sum(skipped), self.labels.of_all(labels))
+
+    def opened_anew(self) -> Source:
+        """Returns the files once more, to be read beside the feed.
+
+        Raises:
+            UserError: they cannot be opened.
+        """
+        return open_source(
+            view.train_input(self._pipeline),
+            self._pipeline.data_config,
+            self.encoder.fields,
+            forms=text_forms(self._pipeline),
+            items=self.encoder.items,
         )
 
     def count(self, batch: Batch) -> None:
         """Counts rows that have been trained on; what is odd in them only in the pass over the data that came first."""
+        if not batch.rows.num_rows:
+            return
         if self._first_pass is None:
             self._first_pass = next(iter(batch.num_by_epoch))
         number = batch.num_by_epoch.get(self._first_pass, 0)

@@ -8,6 +8,7 @@ from easymtl.checkpoints.folder import Checkpoint
 from easymtl.checkpoints.same_data import DataIdentity, changed_order, require_same_files
 from easymtl.data.order import Cursor
 from easymtl.errors import UserError
+from easymtl.peers.peers import ONE, Peers
 from easymtl.protos.pipeline_pb2 import Pipeline
 
 _TAKEN_FOR_SAME = (
@@ -32,7 +33,12 @@ class Position:
 
 
 def position_of(
-    pipeline: Pipeline, here: DataIdentity, latest: Checkpoint, state: Mapping[str, Any], new_data: bool
+    pipeline: Pipeline,
+    here: DataIdentity,
+    latest: Checkpoint,
+    state: Mapping[str, Any],
+    new_data: bool,
+    peers: Peers = ONE,
 ) -> Position:
     """Goes on in the same data, or begins other ones where the user has said so.
 
@@ -42,17 +48,19 @@ def position_of(
         latest: the checkpoint that the training goes on from.
         state: its state.
         new_data: whether data that are not those of the checkpoint are read from their beginning, rather than refused.
+        peers: the workers that go on. Where they are more or fewer than before, others read other rows, and the pass
+            over the data begins anew.
 
     Raises:
         UserError: the files are others, or nothing of the new ones would be trained on.
     """
-    cursor = Cursor.from_dict(state["cursor"])
+    cursor, of_workers = _cursor_of(state, latest, peers)
     data_step = state.get("data_step", 0)
     there = DataIdentity.from_dict(state["data"]) if "data" in state else None
     warning = changed_order(here, there, cursor) if there else ""
     if new_data and (there is None or there.files != here.files or warning):
         return _beginning(pipeline, latest)
-    notes = []
+    notes = [*of_workers]
     if new_data:
         notes.append(f"--new_data: the files are those of {latest.path}, so training goes on in them.")
     if there is None:
@@ -63,6 +71,25 @@ def position_of(
         require_same_files(here, there, latest, pipeline.train_config.num_steps)
         notes += [warning] if warning else []
     return Position(cursor, data_step, tuple(notes))
+
+
+def cursor_state(cursor: Cursor, peers: Peers) -> dict[str, Any]:
+    """Returns what a checkpoint remembers of the positions of all workers, each of which has its own."""
+    cursors = peers.share(cursor.to_dict())
+    return {"cursor": cursors[0], **({"cursors": cursors} if peers.are_several else {})}
+
+
+def _cursor_of(state: Mapping[str, Any], latest: Checkpoint, peers: Peers) -> tuple[Cursor, list[str]]:
+    """Returns where this worker goes on, and what is to be said of it."""
+    cursors = [Cursor.from_dict(cursor) for cursor in state.get("cursors", [state["cursor"]])]
+    if len(cursors) == peers.size:
+        return cursors[peers.index], []
+    epoch = min(cursors).epoch
+    if all(cursor == Cursor(epoch) for cursor in cursors):
+        return Cursor(epoch), []
+    before, now = (f"{number} worker{'s' if number > 1 else ''}" for number in (len(cursors), peers.size))
+    text = f"{latest.path} was trained by {before}, and now there {'are' if peers.size > 1 else 'is'} {now}"
+    return Cursor(epoch), [f"{text}: pass {epoch + 1} over the data begins anew; weights and schedules go on."]
 
 
 def _beginning(pipeline: Pipeline, latest: Checkpoint) -> Position:

@@ -12,6 +12,7 @@ from easymtl.config import load_config
 from easymtl.errors import UserError
 from easymtl.layers.context import Build, Call
 from easymtl.models.network import Network
+from easymtl.peers.peers import ONE, Peers
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.protos.train_pb2 import TrainConfig
 from easymtl.tasks.ranker import Ranker
@@ -55,8 +56,17 @@ class Precision:
         return TrainConfig.MixedPrecision.Name(self.choice)
 
 
-def settle_precision(pipeline: Pipeline, ranker: Ranker) -> Precision:
-    """Returns the precision of training: that of an earlier run in the same model_dir, else what `AUTO` comes to."""
+def settle_precision(pipeline: Pipeline, ranker: Ranker, peers: Peers = ONE) -> Precision:
+    """Returns the precision of training: that of an earlier run in the same model_dir, else what `AUTO` comes to.
+
+    Workers take what the chief has found: the others may be of another kind, or busier.
+    """
+    found = _settled(pipeline, ranker) if peers.is_chief else Precision(TrainConfig.FLOAT32)
+    choice, reason = peers.share([found.choice, found.reason])[0]
+    return Precision(choice, reason)
+
+
+def _settled(pipeline: Pipeline, ranker: Ranker) -> Precision:
     written = Path(pipeline.model_dir) / CONFIG_NAME
     if pipeline.train_config.mixed_precision == TrainConfig.AUTO and written.exists():
         try:

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import tensorflow as tf
 
+from easymtl.peers.peers import ONE, Peers
 from easymtl.protos.train_pb2 import TrainConfig
 from easymtl.scoring.gate_tally import GateUse
 from easymtl.tasks.losses import Output
@@ -26,10 +27,11 @@ _OF_GATES = ("weights", "entropy")
 class Reports:
     """Makes events of what happens in a training, as often as the config asks for them."""
 
-    def __init__(self, settings: TrainConfig, ranker: Ranker, listener: events.Listener):
+    def __init__(self, settings: TrainConfig, ranker: Ranker, listener: events.Listener, peers: Peers = ONE):
         self._settings = settings
         self._ranker = ranker
         self._tell = listener
+        self._peers = peers
         self._labels_step: int | None = None
         self._told: set[str] = set()
         self._last: tuple[int, StepValues] | None = None
@@ -98,9 +100,10 @@ class Reports:
             return
         self._labels_step = step
         self._shares()
-        for rule, why in source.labels.unlearnt("rows trained on so far"):
+        found = source.of_all(self._peers)
+        for rule, why in found.labels.unlearnt("rows trained on so far"):
             self._tell(events.Note(f'Warning: {why}: the tower "{rule.tower}" has learnt nothing.'))
-        for text in (*source.encoder.warnings(source.tally.counts), *source.source.warnings()):
+        for text in (*source.encoder.warnings(found.counts), *source.source.warnings()):
             if text not in self._told:
                 self._tell(events.Note(f"Warning: {text}"))
             self._told.add(text)

@@ -29,10 +29,12 @@ STARTED_FROM = "fine_tune.json"
 """The file in the model_dir that says what was taken over."""
 
 
-def start_training(pipeline: Pipeline, ranker: Ranker, optimizers: Optimizers, listener: events.Listener) -> None:
+def start_training(
+    pipeline: Pipeline, ranker: Ranker, optimizers: Optimizers, listener: events.Listener, is_writing: bool = True
+) -> None:
     """Begins a training that has no checkpoint: with the weights of another one, if the config names it.
 
-    What was taken over is told, and written into the model_dir with all names.
+    What was taken over is told, and written into the model_dir with all names if this worker `is_writing`.
 
     Raises:
         UserError: as `start_from_checkpoint` does.
@@ -41,7 +43,8 @@ def start_training(pipeline: Pipeline, ranker: Ranker, optimizers: Optimizers, l
     if not pipeline.train_config.fine_tune_checkpoint:
         return
     transfer, notes = start_from_checkpoint(pipeline, ranker, optimizers)
-    write_text(Path(pipeline.model_dir) / STARTED_FROM, json.dumps(asdict(transfer), indent=2) + "\n")
+    if is_writing:
+        write_text(Path(pipeline.model_dir) / STARTED_FROM, json.dumps(asdict(transfer), indent=2) + "\n")
     listener(events.StartedFrom(transfer))
     for note in notes:
         listener(events.Note(note))

@@ -1,6 +1,5 @@
 """The training of a config from its first step, or from where an earlier run ended, to its last."""
 
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -13,24 +12,28 @@ from easymtl.checkpoints.publishing import reason, sweep, write_text
 from easymtl.checkpoints.restore import CONFIG_NAME
 from easymtl.checkpoints.same_data import DataIdentity
 from easymtl.config import Config, view
-from easymtl.data.feed import Batch
+from easymtl.data.order import Share
 from easymtl.errors import UserError
 from easymtl.features.encoder import batch_signature, to_tensors
-from easymtl.features.memory import require_training_memory
+from easymtl.features.memory import require_training_memory, why_saving_waits
 from easymtl.models.backbone import located
+from easymtl.peers.peers import ONE, Peers
 from easymtl.protos.train_pb2 import TrainConfig
 from easymtl.tasks.ranker import Ranker
 from easymtl.training import events
+from easymtl.training.bad_batches import BadBatches
 from easymtl.training.balancing.choice import make_descent
 from easymtl.training.checkpointing import Checkpointing
-from easymtl.training.diagnosis import bad_step, require_finite_weights
-from easymtl.training.ending import is_checkpoint_due, is_over, why_stale
+from easymtl.training.decisions import Decisions
+from easymtl.training.diagnosis import require_finite_weights
+from easymtl.training.ending import why_stale
 from easymtl.training.evaluations import Evaluations
 from easymtl.training.inputs import TrainingInput
 from easymtl.training.optimizers import Optimizers
 from easymtl.training.pace import Pace
 from easymtl.training.precision import dtype_of, settle_precision
 from easymtl.training.profile import Profile
+from easymtl.training.refusals import is_refused
 from easymtl.training.reports import Reports
 from easymtl.training.result import TrainingResult
 from easymtl.training.step import StepValues, TrainStep, make_train_step
@@ -52,6 +55,7 @@ class Trainer:
         listener: events.Listener,
         is_stopping: Callable[[], bool] = lambda: False,
         new_data: bool = False,
+        peers: Peers = ONE,
     ):
         """Builds the model, and brings it back from its newest whole checkpoint if there is one.
 
@@ -61,6 +65,8 @@ class Trainer:
             is_stopping: asked before each step and each batch of an evaluation, whether to save and end.
             new_data: whether training data that are not those of the checkpoint are read from their beginning, rather
                 than refused.
+            peers: the workers that train together, of which this is one. Each of them has a part of the rows, and all
+                of them the same weights; the chief writes.
 
         Raises:
             UserError: the config or the data and the checkpoint do not fit, or the model_dir cannot be written.
@@ -69,15 +75,20 @@ class Trainer:
         self.pipeline = config.pipeline
         self.settings: TrainConfig = config.pipeline.train_config
         self._tell = listener
-        self._is_stopping = is_stopping
+        self._peers = peers
+        self._decisions = Decisions(self.settings, peers, is_stopping)
+        self._is_stopping = self._decisions.is_stopping
         require_training_memory(self.pipeline)
+        saving_waits = why_saving_waits(self.pipeline)
+        if saving_waits:
+            listener(events.Note(saving_waits))
         listener(events.Phase("building", "the model"))
         with located(config):
             self.ranker = Ranker(self.pipeline)
         # Of now: the vocabularies are those that the ranker has read, whatever becomes of their files.
         meaning = meaning_of(self.pipeline)
         listener(events.Phase("measuring precision"))
-        precision = settle_precision(self.pipeline, self.ranker)
+        precision = settle_precision(self.pipeline, self.ranker, peers)
         self.settings.mixed_precision = precision.choice
         if precision.reason:
             self._tell(events.Note(f"mixed_precision AUTO: {precision.name}, because {precision.reason}."))
@@ -90,16 +101,30 @@ class Trainer:
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
         listener(events.Phase("reading", "the marks of the data files"))
         data = DataIdentity.of(self.pipeline)
-        self._reports = Reports(self.settings, self.ranker, listener)
+        self._reports = Reports(self.settings, self.ranker, listener, peers)
         self._evaluations = Evaluations(
-            self.pipeline, self.ranker, self._optimizers, self._step, self._dtype, self._reports, listener
+            self.pipeline, self.ranker, self._optimizers, self._step, self._dtype, self._reports, listener, peers
         )
         self._checkpoints = Checkpointing(
-            self.pipeline, self.ranker, self._optimizers, self._step, self._evaluations, meaning, data, listener
+            self.pipeline,
+            self.ranker,
+            self._optimizers,
+            self._step,
+            self._evaluations,
+            meaning,
+            data,
+            listener,
+            self._is_stopping,
+            is_waiting=bool(saving_waits),
+            peers=peers,
+        )
+        self._bad_batches = BadBatches(
+            self.pipeline, self.ranker, self._checkpoints, self._reports, self._dtype, listener, peers
         )
         self._num_examples = 0
         self._checkpoints.restore(new_data)
-        self._write_config()
+        if peers.is_chief:
+            self._write_config()
 
     @property
     def step(self) -> int:
@@ -120,27 +145,31 @@ class Trainer:
         Raises:
             UserError: the data cannot be read, or a loss is not finite; checkpoints are as they were.
         """
-        source = TrainingInput(self.pipeline, self.ranker, self._checkpoints.cursor)
+        source = TrainingInput(
+            self.pipeline, self.ranker, self._checkpoints.cursor, Share(self._peers.index, self._peers.size)
+        )
         self._reports.start(self.step)
         self._tell(events.Phase("reading", "the first rows"))
-        with source.feed as feed, Profile(self.pipeline.model_dir, self.step, self.settings.is_profiling) as profile:
+        profiling = Profile(self.pipeline.model_dir, self.step, self.settings.is_profiling)
+        with source.feed as feed, profiling as profile, self._checkpoints as checkpoints:
+            checkpoints.begin(self.step)
             self._train(source, profile)
-            self._checkpoints.cursor = feed.cursor
+            checkpoints.cursor = feed.cursor
         self._reports.finish()
         checkpoint = self._finish()
         if not self._is_stopping():
             self._evaluations.finish(self.step)
         if self._num_examples:
             self._reports.labels(self.step, source)
-        best = self._evaluations.best
+        best, counted = self._evaluations.best, source.of_all(self._peers)
         return TrainingResult(
             self.step,
             checkpoint,
             best.step if best.value is not None else None,
             self._evaluations.metrics,
             self._num_examples,
-            source.tally.counts,
-            source.tally.skipped_rows,
+            counted.counts,
+            counted.skipped_rows,
             self._is_stopping(),
             best.text(),
         )
@@ -156,7 +185,10 @@ class Trainer:
         is_evaluated = self._evaluations.step == self.step or not view.eval_input(self.pipeline)
         if checkpoint and (is_evaluated or self._is_stopping()):
             return checkpoint
-        return self._save(is_interim=self._is_stopping())
+        self._save(is_interim=self._is_stopping(), is_last=True)
+        checkpoint = self._checkpoints.at(self.step)
+        assert checkpoint
+        return checkpoint
 
     def _train(self, source: TrainingInput, profile: Profile) -> None:
         feed = source.feed
@@ -167,25 +199,37 @@ class Trainer:
             self._save()
         if self._evaluations.step == step and self._is_stale(step):
             return
-        while not self._is_stopping() and not is_over(self.settings, step) and (batch := next(feed, None)) is not None:
+        decisions = self._decisions
+        decisions.begin()
+        while not self._is_stopping() and not decisions.is_over(step) and (batch := source.next(self._peers)):
+            decisions.before_step(pace.seconds_since_restart)
             tensors = to_tensors(batch.rows)
             is_first = train_step is None
             train_step = train_step or self._trace(tensors)
             rates = self._optimizers.learning_rates(step)
             values = StepValues.of(train_step(tensors, np.array(rates, np.float32)))
+            decisions.after_step(values)
+            num_rows = batch.rows.num_rows if values.num_rows is None else int(values.num_rows)
+            if not num_rows:
+                break
             step += 1
             if is_first:
                 pace.restart()  # The first step was traced, which says nothing of the next ones.
                 self._tell(events.Phase("training"))
-            self._check_finite(step, values.losses, batch, source)
+            self._checkpoints.poll()
+            if is_refused(values.losses):
+                self._bad_batches.meet(step, values.losses, batch, source)
+                step = self.step
+                continue
+            self._checkpoints.refusals.sound()
             self._checkpoints.cursor = batch.cursor
-            self._num_examples += batch.rows.num_rows
+            self._num_examples += num_rows
             source.count(batch)
             self._evaluations.train_on(batch.rows)
-            pace.count(batch.rows.num_rows)
+            pace.count(num_rows)
             self._reports.step(step, values, rates, pace)
             profile.after(step)
-            if is_checkpoint_due(self.settings, step, pace.seconds_since_restart):
+            if decisions.is_checkpoint_due(step, pace.seconds_since_restart):
                 self._save()
                 if not self._reports.has_told_labels:
                     self._reports.labels(step, source)
@@ -198,27 +242,25 @@ class Trainer:
         self._tell(events.Phase("tracing", "the first step"))
         signature = batch_signature(tensors)
         return make_train_step(
-            self.ranker, self._optimizers, self._step, self.settings, self._dtype, signature, self._descent
+            self.ranker, self._optimizers, self._step, self.settings, self._dtype, signature, self._descent, self._peers
         )
 
-    def _check_finite(self, step: int, losses: Mapping[str, tf.Tensor], batch: Batch, source: TrainingInput) -> None:
-        if not math.isfinite(float(losses["loss"])):
-            before = self._checkpoints.cursor
-            raise bad_step(self.pipeline, self.ranker, source, batch, before, step, losses, self._dtype)
-
-    def _save(self, is_interim: bool = False) -> Checkpoint:
+    def _save(self, is_interim: bool = False, is_last: bool = False) -> None:
         """Evaluates, then publishes a checkpoint that knows the result, then removes old ones.
 
         Args:
             is_interim: of a training that was told to stop where an uninterrupted one saves nothing. It is not
                 evaluated, and is removed once there is a newer one.
+            is_last: no step follows.
         """
+        # What is told of the checkpoint before comes before what is told of this one.
+        self._checkpoints.wait()
         step = self.step
         require_finite_weights(self.pipeline, self.ranker.parameters, step)
         has_evaluation = bool(view.eval_input(self.pipeline)) and not is_interim
-        owes = has_evaluation and not self._evaluations.run(step, self._is_stopping)
+        owes = has_evaluation and not self._evaluations.run(step, self._decisions.ask)
         self._checkpoints.owes_evaluation = owes
-        return self._checkpoints.save(step, is_interim, self._is_stopping())
+        self._checkpoints.save(step, is_interim, is_last)
 
     def _is_stale(self, step: int) -> bool:
         reason_to_stop = why_stale(
