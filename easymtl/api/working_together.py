@@ -59,7 +59,7 @@ class Worker(NamedTuple):
         from easymtl.peers.peers import ONE
         from easymtl.peers.workers import Workers
 
-        return ONE if self.cluster.size == 1 else Workers(self.cluster.index, self.cluster.size)
+        return ONE if self.cluster.size == 1 else Workers(self.cluster.index, self.cluster.size, signs=self.signs)
 
     def start_tensorflow(self, inter_op_threads: int = 0, intra_op_threads: int = 0) -> None:
         """Starts TensorFlow, and connects the devices of all workers."""
