@@ -7,11 +7,13 @@ from functools import partial
 import numpy as np
 import tensorflow as tf
 
+from easymtl.errors import quoted
 from easymtl.peers.peers import ONE, Peers
 from easymtl.protos.train_pb2 import TrainConfig
 from easymtl.scoring.gate_tally import GateUse
 from easymtl.tasks.losses import Output
 from easymtl.tasks.ranker import Ranker
+from easymtl.tasks.reach import EACH_ROW
 from easymtl.tasks.task import Task
 from easymtl.training import events
 from easymtl.training.inputs import TrainingInput
@@ -50,6 +52,12 @@ class Reports:
         counts = {"dense": num_dense, "embedding": num_embedding}
         precision = TrainConfig.MixedPrecision.Name(self._settings.mixed_precision)
         self._tell(events.Started(step, self._settings.num_steps or None, counts, precision))
+        if self._peers.are_several and (names := losses_of_one_worker(self._ranker.tasks)):
+            text = (
+                f"{quoted(names)} compare rows with each other: here those of each worker among themselves, and never "
+                "rows of two workers. Keep the rows of a session in one file, or block of a file."
+            )
+            self._tell(events.Note(text))
 
     def step(self, step: int, found: StepValues, rates: tuple[float, float], pace: Pace) -> None:
         """Tells what a step has found, if it is one that is told of."""
@@ -126,6 +134,11 @@ class Reports:
             "train_config.task_balancing."
         )
         self._tell(events.Note(f"Warning: {text}"))
+
+
+def losses_of_one_worker(tasks: Sequence[Task]) -> list[str]:
+    """Returns the names of the losses that are no sums over rows, so that each worker has those of its own rows."""
+    return [name for task in tasks for name, reach in task.reaches.items() if reach != EACH_ROW]
 
 
 def is_summary_due(step: int, every: int) -> bool:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from easymtl.data.feed import Cursor, Feed
+from easymtl.data.order import Share
 from easymtl.data.rows import Ragged, Rows
 from easymtl.data.sources import open_source
 from easymtl.errors import UserError
@@ -286,3 +287,36 @@ def test_the_consumer_knows_how_long_it_waited(source):
         threading.Timer(0.05, release.set).start()
         next(feed)
         assert 0.03 < feed.wait_seconds < 5
+
+
+@pytest.mark.parametrize("size", [2, 3, 20])
+@pytest.mark.parametrize(
+    "settings", [{}, {"shuffle": True}, {"kept_bytes": 1 << 20}, {"kept_bytes": 1 << 20, "shuffle": True}]
+)
+def test_the_shares_of_several_readers_are_all_rows_once_an_epoch(source, parquet_source, size, settings):
+    for one in (source, parquet_source):
+        shares = [batches_of(one, share=Share(index, size), num_epochs=2, **settings) for index in range(size)]
+        for epoch in range(2):
+            assert sorted(number for batches in shares for number in rows_of_epoch(batches, epoch)) == [
+                *range(NUM_ROWS)
+            ]
+
+
+def rows_of_epoch(batches, epoch):
+    """The rows of a pass: each batch tells how many of its rows are of which."""
+    numbers = numbers_of(batches)
+    counts = [count for batch in batches for count in batch.num_by_epoch.items()]
+    ends = np.cumsum([count for _, count in counts])
+    return [number for (one, count), end in zip(counts, ends) if one == epoch for number in numbers[end - count : end]]
+
+
+@pytest.mark.parametrize("settings", [{"shuffle": True}, {"kept_bytes": 1 << 20}])
+def test_a_share_goes_on_where_it_was(source, settings):
+    whole = batches_of(source, share=Share(1, 3), num_epochs=3, **settings)
+    for number in (0, 2, len(whole) - 1):
+        rest = batches_of(source, share=Share(1, 3), num_epochs=3, start=whole[number].cursor, **settings)
+        assert numbers_of(rest) == numbers_of(whole[number + 1 :])
+
+
+def test_a_reader_without_a_block_reads_nothing_and_ends(source):
+    assert not batches_of(source, share=Share(11, 12), num_epochs=0)

@@ -6,7 +6,13 @@ import tensorflow as tf
 
 from easymtl.peers.peers import ONE
 from easymtl.peers.workers import _SIZES
-from tests.peers.threads import MOST, together
+from tests.peers.threads import MOST, make_devices, together
+
+
+@pytest.fixture(scope="module", autouse=True)
+def devices():
+    make_devices()
+
 
 SIZES = [2, MOST]
 

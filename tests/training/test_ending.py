@@ -3,10 +3,12 @@
 import pytest
 
 from easymtl.errors import UserError
+from easymtl.peers.peers import ONE
 from easymtl.protos.export_pb2 import ExportConfig
 from easymtl.protos.train_pb2 import TrainConfig
 from easymtl.training.best import Best
-from easymtl.training.ending import is_checkpoint_due, is_over, parse_deadline, why_stale
+from easymtl.training.decisions import Decisions
+from easymtl.training.ending import parse_deadline, why_stale
 
 
 @pytest.mark.parametrize(
@@ -21,7 +23,7 @@ from easymtl.training.ending import is_checkpoint_due, is_over, parse_deadline, 
     ],
 )
 def test_a_training_is_over_after_its_last_step_or_its_deadline(settings, step, expected):
-    assert is_over(settings, step) == expected
+    assert Decisions(settings, ONE, bool).is_over(step) == expected
 
 
 def test_a_deadline_that_is_no_moment_is_an_error():
@@ -41,7 +43,7 @@ def test_a_deadline_that_is_no_moment_is_an_error():
     ],
 )
 def test_checkpoints_are_due_by_steps_or_seconds(settings, step, seconds, expected):
-    assert is_checkpoint_due(settings, step, seconds) == expected
+    assert Decisions(settings, ONE, bool).is_checkpoint_due(step, seconds) == expected
 
 
 @pytest.mark.parametrize(
