@@ -14,6 +14,7 @@ from easymtl.config import Config, view
 from easymtl.config.names import IMPORTANCE_WAYS
 from easymtl.data.memory import HeldTable
 from easymtl.errors import UserError, did_you_mean, quoted
+from easymtl.peers.peers import ONE, Peers
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.reporting import phases
 from easymtl.scoring import predictions
@@ -106,6 +107,7 @@ class OpenModel:
         collectors: Sequence[Collector] = (),
         with_uncalibrated: bool = False,
         tell_progress: Told = tell_nobody,
+        peers: Peers = ONE,
     ) -> EvaluationResult:
         """Evaluates on files, by default on the config's evaluation data.
 
@@ -115,6 +117,7 @@ class OpenModel:
             collectors: are shown each batch.
             with_uncalibrated: whether tasks with a `post_calibration` are measured without it, too.
             tell_progress: is told how far it has come.
+            peers: the workers that evaluate together.
 
         Raises:
             UserError: the files cannot be read, or have no row.
@@ -127,6 +130,7 @@ class OpenModel:
             collectors=collectors,
             with_uncalibrated=with_uncalibrated,
             tell_progress=tell_progress,
+            peers=peers,
         )
 
     def write_scores(
@@ -136,6 +140,7 @@ class OpenModel:
         keep: Sequence[str] = (),
         tell: Callable[[str], None] = print,
         tell_progress: Told = tell_nobody,
+        peers: Peers = ONE,
     ) -> tuple[str, int]:
         """Scores all rows in order into a Parquet file; returns the file and the number of rows.
 
@@ -145,11 +150,12 @@ class OpenModel:
             keep: columns of the data that stand in front of the scores.
             tell: is told of rows that have no scores.
             tell_progress: is told how far it has come.
+            peers: the workers that score together, of which the chief writes.
 
         Raises:
             UserError: the data cannot be read, a kept column does not exist, or the file cannot be written.
         """
-        return predictions.predict(self.config.pipeline, self._scorer, paths, output, keep, tell, tell_progress)
+        return predictions.predict(self.config.pipeline, self._scorer, paths, output, keep, tell, tell_progress, peers)
 
     def num_parts(self, by: str) -> int:
         """Returns how many features, inputs or groups `rank_features` permutes.

@@ -16,6 +16,7 @@ from easymtl.api.python_words import in_python
 from easymtl.api.start_hints import start_hints
 from easymtl.api.working_together import ALONE, WAITS, Waits, Worker, as_worker, asked, beats
 from easymtl.checkpoints.lock import TrainingLock
+from easymtl.checkpoints.publishing import drafted_bytes
 from easymtl.config import Config, view
 from easymtl.config.starting_weights import has_checkpoint, require_starting_weights
 from easymtl.data.memory import HeldTable
@@ -115,6 +116,8 @@ def run_training(
         listener = _to_each([tell, hints])
         for note in (*config.notes, *start_hints(config)):
             listener(Note(note))
+        drafts = Path(config.pipeline.model_dir) / "checkpoints"
+        stack.enter_context(worker.signs.follow(lambda: drafted_bytes(drafts)))
         with stop:
             trainer = Trainer(config, listener, asked(worker.signs, stop.is_received), new_data, worker.peers())
             for note in graph_notes(config):

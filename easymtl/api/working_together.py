@@ -21,6 +21,7 @@ from easymtl.reporting.streams import say
 
 if TYPE_CHECKING:
     from easymtl.peers.peers import Peers
+    from easymtl.scoring.feed import Told
     from easymtl.training.events import Event, Listener
 
 
@@ -59,7 +60,16 @@ class Worker(NamedTuple):
         from easymtl.peers.peers import ONE
         from easymtl.peers.workers import Workers
 
-        return ONE if self.cluster.size == 1 else Workers(self.cluster.index, self.cluster.size)
+        return ONE if self.cluster.size == 1 else Workers(self.cluster.index, self.cluster.size, signs=self.signs)
+
+    def beating(self, tell_progress: "Told", phase: str) -> "Told":
+        """Returns the same, where telling how far a pass has come is a sign of life."""
+
+        def tell(num_rows: int, share: float) -> None:
+            self.signs.beat(phase)
+            tell_progress(num_rows, share)
+
+        return tell
 
     def start_tensorflow(self, inter_op_threads: int = 0, intra_op_threads: int = 0) -> None:
         """Starts TensorFlow, and connects the devices of all workers."""

@@ -56,6 +56,17 @@ def publish(draft: Path, final: Path) -> None:
     _flush(final.parent)
 
 
+def drafted_bytes(folder: Path) -> int:
+    """Returns the bytes of all drafts in a folder: whoever writes one that is large has them grow."""
+    num_bytes = 0
+    for draft in folder.glob(".writing-*"):
+        for path in (draft, *draft.rglob("*")):
+            with contextlib.suppress(OSError):
+                # It may be renamed or removed just now.
+                num_bytes += path.stat().st_size if path.is_file() else 0
+    return num_bytes
+
+
 def remove(folder: Path) -> None:
     """Removes a published folder; a process that is killed meanwhile leaves no half of it under its name."""
     condemned = folder.with_name(f".removing-{folder.name}-{os.getpid()}")

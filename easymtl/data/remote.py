@@ -19,6 +19,8 @@ from easymtl.errors import UserError, did_you_mean, quoted
 SCHEMES = ("s3", "gs", "hdfs")
 
 _URI = re.compile(r"^(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+)://(?P<authority>[^/?]*)(?P<path>.*?)(?P<query>\?\w+=.*)?$")
+_USER = re.compile(r"//(?:[^?\s]*:[^?\s]*|[^/?\s]*)@")
+_OPTION = re.compile(r"([?&](?!(?:endpoint_override|scheme|region)=)\w+=)[^&\s\"']+")
 _S3_OPTIONS = ("endpoint_override", "scheme", "region")
 _S3_ATTEMPTS = 5
 # Google's own limit is a quarter of an hour.
@@ -90,17 +92,25 @@ def locate(uri: str) -> Location:
     scheme, authority, query = match["scheme"].lower(), match["authority"], match["query"] or ""
     if scheme not in SCHEMES:
         known = quoted(f"{name}://" for name in ("file", *SCHEMES))
-        raise UserError(f'Path "{uri}": {scheme}:// cannot be read; {known} can. Or copy the files to a local disk.')
-    if "@" in authority:
+        raise UserError(
+            f'Path "{masked(uri)}": {scheme}:// cannot be read; {known} can. Or copy the files to a local disk.'
+        )
+    # Secrets of AWS may have a slash in them, which then seems to end the bucket.
+    if "@" in authority or (scheme != "hdfs" and ":" in authority and "@" in match["path"]):
         raise UserError(
             f"An input path that begins with {scheme}:// holds a name or secret before the bucket, which would end "
             f"up in logs and checkpoints. Leave it out. {_CREDENTIALS[scheme]}"
         )
     if not authority and scheme != "hdfs":
-        raise UserError(f'Path "{uri}": no bucket is named. Write {scheme}://bucket/path.')
+        raise UserError(f'Path "{masked(uri)}": no bucket is named. Write {scheme}://bucket/path.')
     filesystem, folder = _connect(uri, scheme, authority, query)
     path = match["path"].rstrip("/")
     return Location(f"{scheme}://{authority}{path}", f"{scheme}://{authority}", folder + path, filesystem)
+
+
+def masked(text: str) -> str:
+    """Returns a URI, or a text with one, as it may be shown: without secrets before a host or in options."""
+    return _OPTION.sub(r"\1***", _USER.sub("//***@", text))
 
 
 def require_writable_place(place: Location) -> None:
@@ -186,9 +196,9 @@ def _connect(uri: str, scheme: str, authority: str, query: str) -> tuple[fs.File
     except (AttributeError, ImportError, NotImplementedError, OSError, ValueError) as error:
         if isinstance(error, UserError):
             raise
-        first_line = str(error).partition("\n")[0].rstrip(".")
+        first_line = masked(str(error).partition("\n")[0]).rstrip(".")
         raise UserError(
-            f'Input path "{uri}": {scheme}:// is not available here: {first_line}. {_NEEDS[scheme]}'
+            f'Input path "{masked(uri)}": {scheme}:// is not available here: {first_line}. {_NEEDS[scheme]}'
         ) from None
 
 
@@ -196,7 +206,7 @@ def _s3(uri: str, bucket: str, options: dict[str, str]) -> fs.FileSystem:
     for name in options:
         if name not in _S3_OPTIONS:
             raise UserError(
-                f'Input path "{uri}": option "{name}" is not known; allowed are {quoted(_S3_OPTIONS)}.'
+                f'Input path "{masked(uri)}": option "{name}" is not known; allowed are {quoted(_S3_OPTIONS)}.'
                 + did_you_mean(name, _S3_OPTIONS)
             )
     endpoint = options.get("endpoint_override") or _endpoint()

@@ -62,10 +62,8 @@ class WorkerLines:
 
     def hear(self, index: int, line: str) -> None:
         """Shows and keeps a line."""
-        if self._is_json and line.strip():
-            self._show(with_worker(index, line))
-        elif not self._is_json:
-            self._show(prefixed(index, self._size, line))
+        if line.strip():
+            self._show(with_worker(index, line) if self._is_json else prefixed(index, self._size, line))
         if self._files:
             try:
                 self._files[index].write(f"{line}\n")

@@ -34,6 +34,7 @@ class _Worker:
     output: IO[bytes]
     begun: bytes = b""
     code: int | None = None
+    is_told_to_end: bool = False
 
 
 @dataclass
@@ -126,6 +127,7 @@ class Workers:
         for worker in self._workers:
             if worker.code is None and worker.process.poll() is not None:
                 worker.code = _shell_code(worker.process.returncode)
+                worker.is_told_to_end = self._told_at is not None
                 self._ended.append(worker)
         if not any(worker.code is None for worker in self._workers):
             # A child of a child may hold the pipe for ever.
@@ -164,6 +166,8 @@ class Workers:
 
     def _result(self) -> Ended:
         failed = [worker for worker in self._ended if worker.code]
+        # How those have ended that were told to says nothing of why.
+        failed = [worker for worker in failed if not worker.is_told_to_end] or failed
         known = [worker for worker in failed if worker.code != EXIT_PEER_LOST]
         first = (known or failed or self._ended)[0]
         return Ended(first.code or 0, first.index, [worker.code or 0 for worker in self._workers])

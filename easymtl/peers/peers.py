@@ -11,6 +11,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from easymtl.peers.signs import Signs
+
 STOPS = 0
 SAVES = 1
 ENDS = 2
@@ -26,8 +28,10 @@ class Peers:
         index: which worker this is, from 0.
         size: how many there are.
         flags: float32 `[NUM_FLAGS]`, which a worker raises before a step and all of them see behind it; None for one.
+        signs: what this worker tells of its progress, so that the others know that it lives.
     """
 
+    signs: Signs = Signs()
     index: int = 0
     size: int = 1
     flags: tf.Variable | None = None

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from easymtl.peers.peers import NUM_FLAGS, Peers
+from easymtl.peers.signs import Signs
 
 _GROUPS = 5_170
 _KEYS_OF_ONE = 256
@@ -29,7 +30,7 @@ class Workers(Peers):
     The keys of operations are counted as they are traced: all workers have to trace the same ones in the same order.
     """
 
-    def __init__(self, index: int, size: int, device: str | None = None, num_keys: int = 0):
+    def __init__(self, index: int, size: int, device: str | None = None, num_keys: int = 0, signs: Signs | None = None):
         """Connects nothing.
 
         Args:
@@ -37,7 +38,9 @@ class Workers(Peers):
             size: how many there are.
             device: where what is exchanged lies; None for wherever TensorFlow puts it.
             num_keys: how many keys earlier workers of these processes have taken.
+            signs: are told when this worker waits for the others; None where nobody watches.
         """
+        self.signs = signs or Signs()
         self.index, self.size = index, size
         self.flags = tf.Variable(tf.zeros([NUM_FLAGS]), trainable=False)
         self._device = device
@@ -79,10 +82,15 @@ class Workers(Peers):
 
     def agree(self, is_so: bool) -> bool:
         """Returns whether any worker says so."""
-        return float(self._reduce(tf.constant([float(is_so)]), self._key_of_agree)[0]) > 0
+        with self.signs.waiting():
+            return float(self._reduce(tf.constant([float(is_so)]), self._key_of_agree)[0]) > 0
 
     def share_bytes(self, content: bytes) -> list[bytes]:
         """Returns the bytes of each worker."""
+        with self.signs.waiting():
+            return self._share_bytes(content)
+
+    def _share_bytes(self, content: bytes) -> list[bytes]:
         lengths = self._gather(tf.constant([len(content)]), self._key_of_lengths).numpy()
         place = int(np.searchsorted(_SIZES, -(-lengths.max() // _WORD)))
         padded = np.zeros(_SIZES[place] * _WORD, np.uint8)

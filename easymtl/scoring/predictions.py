@@ -15,10 +15,12 @@ from easymtl.data.feed import Feed
 from easymtl.data.fields import input_fields
 from easymtl.data.remote import is_remote, locate, require_writable_place, upload
 from easymtl.errors import UserError, did_you_mean, quoted
+from easymtl.peers.peers import ONE, Peers
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.scoring.feed import Told, evaluation_feed, tell_nobody
 from easymtl.scoring.scorer import Scorer, kept_columns
 from easymtl.scoring.scores_file import scores_file
+from easymtl.scoring.shared_scoring import scored
 
 
 def check_keep(pipeline: Pipeline, keep: Sequence[str]) -> None:
@@ -43,11 +45,13 @@ def predict(
     keep: Sequence[str],
     tell: Callable[[str], None] = print,
     tell_progress: Told = tell_nobody,
+    peers: Peers = ONE,
 ) -> tuple[str, int]:
     """Scores all rows in order and writes a Parquet file of the kept columns and the scores, local or remote.
 
     A remote file is written to a local disk first, so that it appears whole. Rows that have no scores are told: those
     that were left out, and those that seem to be part of another one. `tell_progress` is told how far it has come.
+    Of several workers each scores some batches, and the chief writes those of all of them.
 
     Returns:
         The file and the number of rows.
@@ -56,14 +60,17 @@ def predict(
         UserError: the data cannot be read, a kept column does not exist, or the file cannot be written.
     """
     output = str(output)
+    if not peers.is_chief:
+        with evaluation_feed(pipeline, scorer.encoder(keep, with_numbers=False), paths) as feed:
+            return output, sum(table.num_rows for table, _ in _told(_scored(feed, scorer, peers), tell_progress))
     if not is_remote(output):
-        path, num_rows = _predict_locally(pipeline, scorer, paths, output, keep, tell, tell_progress)
+        path, num_rows = _predict_locally(pipeline, scorer, paths, output, keep, tell, tell_progress, peers)
         return str(path), num_rows
     place = locate(scores_file(output))
     require_writable_place(place)
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / "scores.parquet"
-        path, num_rows = _predict_locally(pipeline, scorer, paths, draft, keep, tell, tell_progress)
+        path, num_rows = _predict_locally(pipeline, scorer, paths, draft, keep, tell, tell_progress, peers)
         upload(str(path), place)
     return place.name, num_rows
 
@@ -76,6 +83,7 @@ def _predict_locally(
     keep: Sequence[str],
     tell: Callable[[str], None],
     tell_progress: Told,
+    peers: Peers,
 ) -> tuple[Path, int]:
     """Writes the file beside `output` and renames it when it is whole."""
     target = Path(scores_file(str(output)))
@@ -83,7 +91,7 @@ def _predict_locally(
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with evaluation_feed(pipeline, scorer.encoder(keep, with_numbers=False), paths) as feed:
-            num_rows = _write(draft, feed, scorer, tell_progress)
+            num_rows = _write(draft, _told(_scored(feed, scorer, peers), tell_progress))
         os.replace(draft, target)
     except OSError as error:
         raise UserError(f"{target}: cannot be written: {error.strerror or error}. Check the folder.") from None
@@ -113,29 +121,36 @@ def scores_of(
         UserError: the data cannot be read or have no row, or a kept column does not exist.
     """
     with evaluation_feed(pipeline, scorer.encoder(keep, with_numbers=False), paths) as feed:
-        tables = [table for table, _ in _scored(feed, scorer)]
+        tables = [table for table, _ in _scored(feed, scorer, ONE)]
     _tell_of_lost_rows(feed.source, tell)
     return pa.concat_tables(tables)
 
 
-def _scored(feed: Feed, scorer: Scorer) -> Iterator[tuple[pa.Table, float]]:
+def _scored(feed: Feed, scorer: Scorer, peers: Peers) -> Iterator[tuple[pa.Table, float]]:
     """Yields the kept columns and the scores of each batch, and the share of the data that is read with it."""
-    for batch in feed:
-        scores, _ = scorer.score(batch.rows)
-        kept = {field: _plain(column) for field, column in kept_columns(batch.rows).items()}
+    for rows, scores, _ in scored((batch.rows for batch in feed), scorer, peers):
+        kept = {field: _plain(column) for field, column in kept_columns(rows).items()}
         _check_names(kept, scores)
-        yield pa.table({**kept, **{name: _arrow(value) for name, value in sorted(scores.items())}}), batch.progress
+        yield pa.table({**kept, **{name: _arrow(value) for name, value in sorted(scores.items())}}), feed.progress
 
 
-def _write(draft: Path, feed: Feed, scorer: Scorer, tell_progress: Told) -> int:
+def _told(tables: Iterator[tuple[pa.Table, float]], tell_progress: Told) -> Iterator[tuple[pa.Table, float]]:
+    """Yields the same, and tells behind each how far it has come."""
+    num_rows = 0
+    for table, share in tables:
+        yield table, share
+        num_rows += table.num_rows
+        tell_progress(num_rows, share)
+
+
+def _write(draft: Path, tables: Iterator[tuple[pa.Table, float]]) -> int:
     writer: pq.ParquetWriter | None = None
     num_rows = 0
     try:
-        for table, share in _scored(feed, scorer):
+        for table, _ in tables:
             writer = writer or pq.ParquetWriter(draft, table.schema)
             writer.write_table(table)
             num_rows += table.num_rows
-            tell_progress(num_rows, share)
     finally:
         if writer:
             writer.close()

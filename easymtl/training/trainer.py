@@ -151,7 +151,8 @@ class Trainer:
         self._reports.start(self.step)
         self._tell(events.Phase("reading", "the first rows"))
         profiling = Profile(self.pipeline.model_dir, self.step, self.settings.is_profiling)
-        with source.feed as feed, profiling as profile, self._checkpoints as checkpoints:
+        reading = self._peers.signs.follow(lambda: source.feed.num_encoded)
+        with reading, source.feed as feed, profiling as profile, self._checkpoints as checkpoints:
             checkpoints.begin(self.step)
             self._train(source, profile)
             checkpoints.cursor = feed.cursor
@@ -207,7 +208,8 @@ class Trainer:
             is_first = train_step is None
             train_step = train_step or self._trace(tensors)
             rates = self._optimizers.learning_rates(step)
-            values = StepValues.of(train_step(tensors, np.array(rates, np.float32)))
+            with self._peers.signs.waiting():
+                values = StepValues.of(train_step(tensors, np.array(rates, np.float32)))
             decisions.after_step(values)
             num_rows = batch.rows.num_rows if values.num_rows is None else int(values.num_rows)
             if not num_rows:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from easymtl.api.data_files import require_files
 from easymtl.api.overwriting import model_folders, require_apart, require_writable
-from easymtl.api.tensorflow_start import start_tensorflow
-from easymtl.config import load_config, view
+from easymtl.api.working_together import Waits, Worker, as_worker
+from easymtl.config import Config, load_config, view
 from easymtl.errors import UserError
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.reporting.outcomes import Evaluation
@@ -28,6 +28,7 @@ def run(options: Namespace) -> None:
 
     Raises:
         UserError: the config, the checkpoint or the data are wrong.
+        PeersError: another worker of `TF_CONFIG` did not come, or was lost.
     """
     begin("reading", options.pipeline_config)
     config = load_config(options.pipeline_config, options.overrides, options.tasks)
@@ -44,7 +45,15 @@ def run(options: Namespace) -> None:
     paths = options.input or view.eval_input(config.pipeline)
     require_files(paths)
     data = details.declare(config.pipeline, paths)
-    start_tensorflow()
+    with as_worker(config, f"eval {paths}", Waits(options.join_timeout, options.peer_timeout)) as worker:
+        worker.start_tensorflow()
+        _evaluate(config, options, output, details, data, worker)
+
+
+def _evaluate(
+    config: Config, options: Namespace, output: str, details: Details, data: Pipeline | None, worker: Worker
+) -> None:
+    """Evaluates, with the other workers where there are some, of which the chief tells what came of it."""
     from easymtl.api.opening import open_chosen
     from easymtl.reporting.bars import pass_bar
     from easymtl.reporting.results import flat_counts, write_results
@@ -60,8 +69,11 @@ def run(options: Namespace) -> None:
             data,
             details.collectors(model.tasks),
             with_uncalibrated=True,
-            tell_progress=tell_progress,
+            tell_progress=worker.beating(tell_progress, "evaluating"),
+            peers=worker.peers(),
         )
+    if not worker.cluster.is_chief:
+        return
     details.write()
     outcome = Evaluation(
         str(model.source),

@@ -20,7 +20,7 @@ from easymtl.launch.restarts import run_with_restarts
 from easymtl.launch.shares import shares
 from easymtl.launch.slurm import task_of_slurm
 from easymtl.launch.workers import Ended, Workers
-from easymtl.peers.cluster import VARIABLE, Cluster
+from easymtl.peers.cluster import VARIABLE, Cluster, read_cluster
 from easymtl.reporting.output import current
 from easymtl.reporting.streams import say
 
@@ -45,10 +45,11 @@ def run(options: Namespace) -> int:
             f"--workers {options.workers}: say how many workers to start on this host, 1 to {_MOST_WORKERS}, or "
             f"--cluster {'|'.join(CLUSTERS)} where something else has started this process for each of them."
         )
-    if os.environ.get(VARIABLE):
+    already = read_cluster(os.environ).size
+    if already > 1:
         raise UserError(
-            f"{VARIABLE} is set, so that this process is a worker already: run `easymtl {command[0]} ...` without "
-            f"launch, or unset {VARIABLE}."
+            f"{VARIABLE} names {already} workers, so that this process is a worker already: run "
+            f"`easymtl {command[0]} ...` without launch, or unset {VARIABLE}."
         )
     current().phases.end()
     return _Launch(command, options).run()

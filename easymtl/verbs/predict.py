@@ -6,8 +6,8 @@ from argparse import Namespace
 
 from easymtl.api.data_files import require_all_columns, require_files
 from easymtl.api.overwriting import model_folders, require_apart
-from easymtl.api.tensorflow_start import start_tensorflow
-from easymtl.config import load_config
+from easymtl.api.working_together import Waits, Worker, as_worker
+from easymtl.config import Config, load_config
 from easymtl.data.paths import split_commas
 from easymtl.reporting.outcomes import Predicted
 from easymtl.reporting.output import current
@@ -21,6 +21,7 @@ def run(options: Namespace) -> None:
 
     Raises:
         UserError: the config, the model, the data or the output are wrong.
+        PeersError: another worker of `TF_CONFIG` did not come, or was lost.
     """
     begin("reading", options.pipeline_config)
     config = load_config(options.pipeline_config, options.overrides, options.tasks)
@@ -28,7 +29,13 @@ def run(options: Namespace) -> None:
     require_apart(config, [("--output", target)], {"--input": options.input}, model_folders(config.pipeline, options))
     require_files(options.input)
     require_all_columns(options.input, config.pipeline)
-    start_tensorflow()
+    with as_worker(config, f"predict {options.input}", Waits(options.join_timeout, options.peer_timeout)) as worker:
+        worker.start_tensorflow()
+        _predict(config, options, target, worker)
+
+
+def _predict(config: Config, options: Namespace, target: str, worker: Worker) -> None:
+    """Scores, with the other workers where there are some, of which the chief writes."""
     from easymtl.api.opening import open_chosen
     from easymtl.reporting.bars import pass_bar
     from easymtl.scoring.predictions import check_keep
@@ -40,7 +47,10 @@ def run(options: Namespace) -> None:
         say(f"note: {note}", sys.stdout)
     start = time.perf_counter()
     with pass_bar("Scoring") as tell_progress:
-        target, num_rows = model.write_scores(options.input, target, keep, tell_progress=tell_progress)
+        tell = worker.beating(tell_progress, "scoring")
+        target, num_rows = model.write_scores(options.input, target, keep, tell_progress=tell, peers=worker.peers())
+    if not worker.cluster.is_chief:
+        return
     seconds = time.perf_counter() - start
     text = f"Scored {num_rows:,} rows with {model.source} ({num_rows / seconds:,.0f} rows/s): {target}"
     current().result(Predicted(str(target), num_rows, str(model.source), seconds), lambda: say(text, sys.stdout))

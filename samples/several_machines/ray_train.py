@@ -3,8 +3,8 @@
     pip install 'ray[train]'
     python samples/several_machines/ray_train.py rank.config --workers 4
 
-Ray gives each worker its TF_CONFIG, and starts all of them anew when one is lost: they go on from the newest checkpoint.
-Config, data and model_dir have to be where all nodes find them under the same path.
+Ray gives each worker its TF_CONFIG, and starts all of them anew when one is lost: they go on from the newest
+checkpoint. Config, data and model_dir have to be where all nodes find them under the same path.
 """
 
 import argparse

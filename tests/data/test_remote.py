@@ -10,7 +10,7 @@ from pyarrow import fs
 from easymtl.data.feed import Feed
 from easymtl.data.fingerprint import fingerprint
 from easymtl.data.paths import DataFile, expand
-from easymtl.data.remote import explain, is_remote, locate
+from easymtl.data.remote import explain, is_remote, locate, masked
 from easymtl.data.rows import Rows
 from easymtl.data.sources import describe, open_source
 from easymtl.errors import UserError
@@ -179,6 +179,33 @@ def test_credentials_in_a_path_are_refused_and_not_repeated(tree):
     with pytest.raises(UserError, match="AWS_ACCESS_KEY_ID") as error:
         expand("s3://someone:geheim@data/tree/a.csv")
     assert "geheim" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "s3://someone:gehe/im@data/tree/a.csv",
+        "gs://someone:geheim@data/a.csv",
+        "https://someone:geheim@data/a.csv",
+        "https://data/a.csv?token=geheim",
+        "s3://data/tree/a.csv?access_key=x&secret_key=geheim",
+        "s3://data/tree/a.csv?secret_key=gehe/im+==",
+        "gs://data/a.csv?secret=geheim",
+        "s3:///a.csv?secret_key=geheim",
+        "hdfs://someone:geheim@namenode:8020/a.csv",
+    ],
+)
+def test_no_message_repeats_a_secret(tree, path):
+    with pytest.raises(UserError) as error:
+        expand(path)
+    assert "gehe" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "path", ["s3://bucket/a@b.csv?region=x", "hdfs://host:8020/a=b", "s3://bucket/dt=1/a.csv", "file:///a/b@c"]
+)
+def test_what_is_no_secret_is_shown(path):
+    assert masked(path) == path
 
 
 def test_without_credentials_access_is_denied(tree, monkeypatch, tmp_path):

@@ -81,6 +81,14 @@ def test_the_code_of_a_lost_peer_is_told_only_where_nobody_knows_better():
     assert started(Heard(), ENDS.format(code=75), ENDS.format(code=0)).wait().code == 75
 
 
+def test_one_that_is_stopped_is_killed_and_is_not_what_has_failed():
+    heard = Heard()
+    workers = started(heard, "import time\ntime.sleep(1)\nraise SystemExit(75)", WAITS)
+    workers._workers[1].process.send_signal(signal.SIGSTOP)
+    ended = workers.wait(follow=0.1, end=0.3)
+    assert (ended.code, ended.index, ended.codes) == (75, 0, [75, 137])
+
+
 def test_a_signal_is_told_as_a_shell_does():
     ended = started(Heard(), "import os\nos.kill(os.getpid(), 9)", ENDS.format(code=75)).wait()
     assert (ended.code, ended.index) == (137, 0)

@@ -10,7 +10,13 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.scoring.predictions import check_keep, predict
 from easymtl.scoring.scorer import RankerScorer
 from easymtl.tasks.ranker import Ranker
+from tests.peers.threads import make_devices, together
 from tests.training.small_runs import small_config, write_data
+
+
+@pytest.fixture(scope="module", autouse=True)
+def devices():
+    make_devices()
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +46,35 @@ def test_kept_columns_come_first_and_scores_by_name(folder, pipeline, scorer, tm
     assert {"probs_ctr", "probs_cvr"} <= set(table.column_names)
     lines = (folder / "eval.csv").read_text().splitlines()
     assert table["item"].to_pylist() == [line.split(",")[2] for line in lines]
+
+
+def test_workers_score_some_batches_each_and_the_chief_writes_all(folder, pipeline, tmp_path):
+    small = Pipeline()
+    small.CopyFrom(pipeline)
+    small.data_config.eval_batch_size = 16
+    ranker = Ranker(small)
+    scored = [0, 0]
+
+    class Counting(RankerScorer):
+        def __init__(self, index):
+            super().__init__(ranker, tf.float32, is_traced=False)
+            self.index = index
+
+        def score(self, rows):
+            scored[self.index] += rows.num_rows
+            return super().score(rows)
+
+    def work(peers):
+        output = tmp_path / f"{peers.index}.parquet"
+        return predict(small, Counting(peers.index), f"{folder}/eval.csv", output, ["item"], peers=peers)[1]
+
+    assert together(2, work) == [70, 70]
+    assert sorted(scored) == [32, 38], "70 rows in batches of 16 are 3 batches and 2"
+    assert not (tmp_path / "1.parquet").exists()
+    alone, _ = predict(
+        small, RankerScorer(ranker, tf.float32, is_traced=False), f"{folder}/eval.csv", tmp_path, ["item"]
+    )
+    assert pq.read_table(tmp_path / "0.parquet").equals(pq.read_table(alone))
 
 
 def test_final_scores_are_columns_too(folder, pipeline, tmp_path):
