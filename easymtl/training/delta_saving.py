@@ -42,6 +42,8 @@ class DeltaSaving:
             return
         if not optimizers.embedding.rule.moves_untouched_rows:
             self._tables = _large_tables(ranker, self._settings.min_table_bytes)
+            if not self._tables:
+                self._tell_once(f"no table has {self._settings.min_table_bytes:,} bytes (min_table_bytes)")
         variables = {table.variable.ref(): table.variable for table in self._tables.values()}
         self._touched = optimizers.touched = TouchedRows(variables.values())
 

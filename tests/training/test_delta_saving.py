@@ -220,6 +220,13 @@ def test_rows_that_all_move_are_saved_whole(folder):
     assert "checkpoint_deltas has no effect: dense_embedding_update moves every row" in note
 
 
+def test_tables_that_are_all_too_small_are_told(folder):
+    huge = "train_config.checkpoint_deltas={ }"
+    _, told = train(folder, NO_EVALUATION, huge, "train_config.num_steps=1")
+    [note] = [event.text for event in of_kind(told, events.Note) if "checkpoint_deltas" in event.text]
+    assert note.endswith("checkpoints are full, because no table has 16,777,216 bytes (min_table_bytes).")
+
+
 @pytest.mark.slow
 def test_averages_that_begin_anew_or_a_table_that_was_whole_make_the_next_checkpoint_full(folder):
     train(folder, NO_EVALUATION, ITEMS, *STEPS, "train_config.num_steps=2")
