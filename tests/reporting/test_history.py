@@ -146,4 +146,5 @@ def test_until_step_takes_what_was_told_before_the_first_later_step():
     assert list(until_step([*records, {"event": "saved", "step": 4}, {"event": "note"}], 3)) == records
     # A checkpoint that was written while later steps were made is there all the same.
     late = {"event": "saved", "step": 3}
-    assert list(until_step([*records, {"event": "progress", "step": 5}, late, {"event": "note"}], 3)) == [*records, late]
+    told = [*records, {"event": "progress", "step": 5}, late, {"event": "note"}]
+    assert list(until_step(told, 3)) == [*records, late]
