@@ -16,8 +16,9 @@ class TouchedRows(tf.Module):
 
     def __init__(self, variables: Iterable[tf.Variable]):
         super().__init__()
+        # Rows of one mark: in a variable of one axis the same scatter takes a time that grows with the variable.
         self._marks = {
-            variable.ref(): tf.Variable(tf.zeros([variable.shape[0]], tf.bool), trainable=False)
+            variable.ref(): tf.Variable(tf.zeros([variable.shape[0], 1], tf.bool), trainable=False)
             for variable in variables
         }
 
@@ -25,12 +26,12 @@ class TouchedRows(tf.Module):
         """Marks rows, int `[changed]`, of a variable; one that is not kept track of is left alone."""
         marks = self._marks.get(variable.ref())
         if marks is not None:
-            updates = tf.fill(tf.shape(numbers), True)
+            updates = tf.fill([tf.size(numbers), 1], True)
             tf.raw_ops.ResourceScatterUpdate(resource=marks.handle, indices=numbers, updates=updates)
 
     def rows_of(self, table: Parameter) -> np.ndarray:
         """Returns the rows of a table that are marked, int64 `[changed]`, ascending, counted in the table."""
-        marks = self._marks[table.variable.ref()].numpy()
+        marks = self._marks[table.variable.ref()].numpy()[:, 0]
         return np.flatnonzero(marks[table.begin : table.begin + table.num_rows]).astype(np.int64)
 
     def begin(self, tables: Iterable[tuple[Parameter, np.ndarray]] = ()) -> None:
