@@ -1,7 +1,8 @@
 """Checkpoints: a folder per step, written beside, checked, then renamed into place.
 
 `model_dir/checkpoints/step-000001000/` holds `weights.*` (see `weights.py`) and `state.json`: the step, the position in
-the data, the best evaluation so far, and size and checksum of every other file.
+the data, the best evaluation so far, and size and checksum of every other file. One that is a delta (see `deltas.py`)
+also has a folder `full`.
 """
 
 import json
@@ -14,12 +15,15 @@ from typing import Any
 
 import tensorflow as tf
 
+from easymtl.checkpoints.deltas import DELTA
 from easymtl.checkpoints.integrity import damage, fingerprints, is_as_sealed, sealed
 from easymtl.checkpoints.publishing import draft_of, publish, reason, remove, sweep, write_text
 from easymtl.checkpoints.shards import Writable, prefix_of
 from easymtl.errors import UserError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION, DELTA_VERSION = 1, 2
+"""Of a full checkpoint and of a delta, which versions of easymtl without deltas cannot read."""
+
 _FOLDER = re.compile(r"^step-(\d+)$")
 _STATE = "state.json"
 
@@ -59,7 +63,7 @@ class Checkpoint:
             raise DamagedCheckpoint(
                 f"{self.path}: {_STATE} cannot be read ({error}); remove this checkpoint."
             ) from None
-        if version != FORMAT_VERSION:
+        if version not in (FORMAT_VERSION, DELTA_VERSION):
             raise UserError(f"{self.path}: written by another version of easymtl (format {version}).")
         if not is_as_sealed(state):
             raise DamagedCheckpoint(f"{self.path}: the content of {_STATE} has changed")
@@ -97,11 +101,15 @@ class CheckpointFolder:
 
     def of(self, step: int) -> Checkpoint:
         """Returns what a checkpoint of a step is called, whether it is there or not."""
-        return Checkpoint(self.path / f"step-{step:09d}", step)
+        return Checkpoint(self.path_of(step), step)
 
     def at(self, step: int) -> Checkpoint | None:
         """Returns the checkpoint of a step."""
         return next((checkpoint for checkpoint in self.all() if checkpoint.step == step), None)
+
+    def path_of(self, step: int) -> Path:
+        """Returns the folder that the checkpoint of a step has, or would have."""
+        return self.path / f"step-{step:09d}"
 
     def save(self, step: int, weights: Writable, state: Mapping[str, Any]) -> Checkpoint:
         """Writes a checkpoint beside the others, and renames it into place once it is whole and on the disk.
@@ -109,7 +117,7 @@ class CheckpointFolder:
         Raises:
             UserError: it could not be written (disk full, no permission); those before it are as they were.
         """
-        final = self.of(step).path
+        final = self.path_of(step)
         draft = draft_of(final)
         try:
             draft.mkdir(parents=True, exist_ok=True)
@@ -183,7 +191,8 @@ class CheckpointFolder:
 
 
 def _state_text(step: int, state: Mapping[str, Any], files: Mapping[str, list[int]]) -> str:
-    document = {"format_version": FORMAT_VERSION, "step": step, **state, "files": dict(files)}
+    version = DELTA_VERSION if DELTA in state else FORMAT_VERSION
+    document = {"format_version": version, "step": step, **state, "files": dict(files)}
     return json.dumps(sealed(document), indent=2)
 
 

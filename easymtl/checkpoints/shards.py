@@ -99,23 +99,37 @@ class Writable(Protocol):
         """Compares names and shapes in a folder with those of the model; reads no weights."""
 
 
+class Copiable(Writable, Protocol):
+    """Weights that can also be copied, to be written later as they are now."""
+
+    def copied(self) -> "CopiedWeights":
+        """Returns the copy."""
+
+
 class CopiedWeights:
     """Weights as they were at a moment, to be written once while the training goes on."""
 
-    def __init__(self, shards: Iterator[Shard], check: Callable[[Path], None]):
+    def __init__(
+        self,
+        shards: Iterator[Shard],
+        check: Callable[[Path], None],
+        write_before: Callable[[Path], dict[str, list[int]]] = lambda folder: {},
+    ):
         """Copies them, which takes as much memory as they do.
 
         Args:
             shards: what will be written.
             check: see `Writable`.
+            write_before: writes what else is to be in the folder, and returns what `write` does.
         """
         self._shards = deque(shards)
-        self._check = check
+        self._check, self._write_before = check, write_before
 
     def write(self, folder: Path) -> dict[str, list[int]]:
-        """Writes them, and lets go of each part that is written."""
+        """Writes them, and lets go of each part that is written; see `Writable`."""
+        known = self._write_before(folder)
         write_shards(folder, self._taken())
-        return {}
+        return known
 
     def check(self, folder: Path) -> None:
         """Compares names and shapes in a folder with those of the model; reads no weights."""

@@ -112,10 +112,14 @@ def advice_for_another_config(folder: Path, is_training: bool) -> str:
 
 
 class Weights:
-    """Everything of a model that a checkpoint holds: parameters, and slots and averages when it is being trained."""
+    """Everything of a model that a checkpoint holds: parameters, and slots and averages when it is being trained.
+
+    Attributes:
+        entries: its tensors.
+    """
 
     def __init__(self, ranker: Ranker, optimizers: Slots | None = None):
-        self._entries = list(entries_of(ranker.parameters, optimizers))
+        self.entries = list(entries_of(ranker.parameters, optimizers))
         self._is_training = optimizers is not None
 
     def write(self, folder: Path) -> dict[str, list[int]]:
@@ -128,7 +132,7 @@ class Weights:
         return CopiedWeights(self._shards(), self.check)
 
     def _shards(self) -> Iterator[Shard]:
-        return read_shards((piece for entry in self._entries for piece in entry.pieces()), _SHARD_BYTES)
+        return read_shards((piece for entry in self.entries for piece in entry.pieces()), _SHARD_BYTES)
 
     def read(self, folder: Path, with_averages: bool = True) -> None:
         """Overwrites all weights with those in the folder of a checkpoint.
@@ -168,7 +172,7 @@ class Weights:
         )
 
     def _chosen(self, with_averages: bool) -> list[Entry]:
-        return [entry for entry in self._entries if with_averages or not entry.is_of_average]
+        return [entry for entry in self.entries if with_averages or not entry.is_of_average]
 
 
 def entries_of(parameters: Mapping[str, Parameter], optimizers: Slots | None = None) -> Iterator[Entry]:

@@ -143,11 +143,15 @@ def _records(path: Path) -> Iterator[Record]:
 
 
 def until_step(records: Iterable[Record], step: int) -> Iterator[Record]:
-    """Yields the records up to a step: what was told behind the first one of a later step is of what is made anew."""
+    """Yields the records up to a step: what was told behind the first one of a later step is of what is made anew.
+
+    But for checkpoints: they are told when they are written, which may be some steps later.
+    """
+    is_behind = False
     for record in records:
-        if _step(record) > step:
-            return
-        yield record
+        is_behind = is_behind or _step(record) > step
+        if not is_behind or (record["event"] == "saved" and _step(record) <= step):
+            yield record
 
 
 def _step(record: Record) -> int:

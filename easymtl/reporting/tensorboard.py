@@ -83,7 +83,7 @@ class Summaries:
         return self._files[run]
 
     def _started(self, event: events.Started) -> None:
-        # A training that goes back goes on in files of its own: TensorBoard forgets what others have behind the step.
+        # A training that goes back goes on in other files: TensorBoard forgets what these have behind the step.
         self.close()
         self._first_step = event.first_step
         config = self.path.parent / CONFIG_NAME

@@ -6,12 +6,13 @@ from typing import Any
 
 import tensorflow as tf
 
+from easymtl.checkpoints.deltas import DeltaWeights
 from easymtl.checkpoints.extensions import version_notes
 from easymtl.checkpoints.folder import Checkpoint, CheckpointFolder
 from easymtl.checkpoints.meaning import optimizers_of, require_same_meaning, require_same_optimizers
 from easymtl.checkpoints.same_data import DataIdentity
 from easymtl.checkpoints.saved_averages import STATE
-from easymtl.checkpoints.shards import Writable
+from easymtl.checkpoints.shards import Copiable, Writable
 from easymtl.checkpoints.weights import Weights
 from easymtl.data.feed import Cursor
 from easymtl.errors import UserError
@@ -21,6 +22,7 @@ from easymtl.tasks.ranker import Ranker
 from easymtl.training import events
 from easymtl.training.averages import continue_averages
 from easymtl.training.balancing.choice import balancing_name, require_same_balancing
+from easymtl.training.delta_saving import DeltaSaving
 from easymtl.training.evaluations import Evaluations
 from easymtl.training.optimizers import Optimizers
 from easymtl.training.position import cursor_state, position_of
@@ -82,6 +84,7 @@ class Checkpointing:
         self._evaluations, self._data, self._tell = evaluations, data, listener
         self._meaning = meaning
         self._weights = Weights(ranker, optimizers)
+        self._deltas = DeltaSaving(pipeline.train_config, ranker, optimizers, listener)
         self._folder = CheckpointFolder(pipeline.model_dir)
         self._interim_step: int | None = None
         self.refusals = Refusals(pipeline.train_config)
@@ -164,6 +167,7 @@ class Checkpointing:
             continue_averages(self._ranker.parameters, self._optimizers.average_of, latest.path, state)
         self._step.assign(latest.step)
         self._evaluations.restore(state, latest.step)
+        self._deltas.restore(latest, state, has_same_averages)
         self.owes_evaluation = state.get("owes_evaluation", False)
         self._interim_step = latest.step if state.get("is_interim") else None
 
@@ -178,7 +182,8 @@ class Checkpointing:
         self._tell(events.Phase("saving", f"step {step:,}"))
         state = self._state(is_interim=True)
         if self._peers.is_chief:
-            self._write(step, self._weights, state, [])
+            of_delta = self._deltas.begin(is_delta=False, is_interim=True)
+            self._deltas.saved(self._write(step, self._weights, {**state, **of_delta}, []))
         self._interim_step = step
 
     def poll(self) -> None:
@@ -197,7 +202,21 @@ class Checkpointing:
             UserError: it could not be written; those before it are as they were.
         """
         if checkpoint := self._thread.wait():
-            self._tell(events.Saved(checkpoint.step, checkpoint.path, self._is_stopping()))
+            self._published(checkpoint)
+
+    def _published(self, checkpoint: Checkpoint) -> None:
+        self._deltas.saved(checkpoint)
+        self._tell(events.Saved(checkpoint.step, checkpoint.path, self._is_stopping()))
+
+    def _chosen(self, step: int, is_interim: bool, earlier: Checkpoint | None) -> tuple[Copiable, dict[str, Any]]:
+        """Returns what is to be written as the checkpoint of a step, and what its state says of that."""
+        if earlier:
+            return self._weights, self._deltas.again(earlier.state(), is_interim)
+        changed = self._deltas.changed(self._folder.path_of(step), is_interim)
+        of_delta = self._deltas.begin(changed is not None, is_interim)
+        if changed is None:
+            return self._weights, of_delta
+        return DeltaWeights(self._weights.entries, changed, self._deltas.base, self._weights.check), of_delta
 
     def at(self, step: int) -> Checkpoint | None:
         """Returns the checkpoint of a step, as the chief sees it; all workers have to ask."""
@@ -221,17 +240,17 @@ class Checkpointing:
         self.wait()
         self._tell(events.Phase("saving", f"step {step:,}"))
         state = self._state(is_interim)
-        if not self._peers.is_chief:
-            self._interim_step = step if is_interim else None
-            return
-        is_waiting = is_last or self._is_waiting or self._folder.at(step) is not None
-        weights: Writable = self._weights if is_waiting else self._weights.copied()
         superseded = [self._interim_step] if self._interim_step not in (None, step) else []
-        write = partial(self._write, step, weights, state, superseded)
         self._interim_step = step if is_interim else None
+        if not self._peers.is_chief:
+            return
+        earlier = self._folder.at(step)
+        weights, of_delta = self._chosen(step, is_interim, earlier)
+        is_waiting = is_last or self._is_waiting or earlier is not None
+        copied = weights if is_waiting else weights.copied()
+        write = partial(self._write, step, copied, {**state, **of_delta}, superseded)
         if is_waiting:
-            checkpoint = write()
-            self._tell(events.Saved(step, checkpoint.path, self._is_stopping()))
+            self._published(write())
         else:
             self._thread.begin(write)
 

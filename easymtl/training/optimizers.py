@@ -11,6 +11,7 @@ from easymtl.features.embeddings import Lookup
 from easymtl.protos.optimizer_pb2 import Optimizer as OptimizerConfig
 from easymtl.training.averages import Average, write_rows
 from easymtl.training.schedules import Schedule, make_schedule
+from easymtl.training.touched_rows import TouchedRows
 from easymtl.training.update_rules import UPDATE_RULES, Moment, UpdateRule
 
 
@@ -119,7 +120,13 @@ def _dense(change: RowGradient) -> tf.Tensor:
 
 
 class Optimizers(tf.Module):
-    """The optimizer of the tables and that of the dense variables; one entry in the config serves both."""
+    """The optimizer of the tables and that of the dense variables; one entry in the config serves both.
+
+    Attributes:
+        embedding: that of the tables.
+        dense: that of the dense variables.
+        touched: the rows of tables that updates have changed, if somebody wants to know.
+    """
 
     def __init__(
         self,
@@ -132,6 +139,7 @@ class Optimizers(tf.Module):
         self.dense = Optimizer(configs[-1], dense)
         first = configs[0]
         has_multiplier = first.HasField("embedding_learning_rate_multiplier")
+        self.touched: TouchedRows | None = None
         self.embedding_multiplier = first.embedding_learning_rate_multiplier if has_multiplier else 1.0
 
     def learning_rates(self, step: int) -> tuple[float, float]:
@@ -156,6 +164,8 @@ class Optimizers(tf.Module):
         of_tables = self.embedding.moment(learning_rates[0], step)
         for change in tables:
             self.embedding.apply_rows(change, of_tables)
+            if self.touched:
+                self.touched.mark(change.variable, change.row_numbers)
         self.dense.apply(dense, self.dense.moment(learning_rates[1], step))
 
     def slots_of(self, variable: tf.Variable) -> Mapping[str, tf.Variable]:

@@ -545,6 +545,16 @@ NOTES = [
         "over about 10,000 steps, and num_steps is 5.",
     ),
     ("num_steps: 5", "num_steps: 5 sync_replicas: true", "x.config:8: sync_replicas is ignored. "),
+    (
+        "num_steps: 5",
+        "num_steps: 5 nan_policy: ROLLBACK save_checkpoints_steps: 0",
+        "nan_policy is ROLLBACK, and no checkpoint is saved on the way",
+    ),
+    (
+        "optimizer_config {\n    adam_optimizer {",
+        "checkpoint_deltas { }\n  optimizer_config {\n    adam_optimizer { dense_embedding_update: true",
+        "checkpoint_deltas has no effect: dense_embedding_update moves every row in every step",
+    ),
 ]
 
 

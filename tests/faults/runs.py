@@ -108,7 +108,8 @@ def _become(words: list[str], log: Path) -> None:
 
 def state_of_training(model_dir: Path) -> dict[str, str]:
     """Returns a fingerprint of each file that a training must leave exactly as an uninterrupted one does."""
-    files = [*sorted((model_dir / "checkpoints").glob("*/*")), *model_dir.glob("eval_result.json")]
+    found = [path for path in sorted((model_dir / "checkpoints").glob("*/**/*")) if path.is_file()]
+    files = [*found, *model_dir.glob("eval_result.json")]
     return {str(path.relative_to(model_dir)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 

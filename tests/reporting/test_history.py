@@ -144,3 +144,7 @@ def test_thinning_keeps_the_last_line_and_the_order(tmp_path):
 def test_until_step_takes_what_was_told_before_the_first_later_step():
     records = [{"event": "started", "first_step": 0}, {"event": "saved", "step": 3}, {"event": "note"}]
     assert list(until_step([*records, {"event": "saved", "step": 4}, {"event": "note"}], 3)) == records
+    # A checkpoint that was written while later steps were made is there all the same.
+    late = {"event": "saved", "step": 3}
+    told = [*records, {"event": "progress", "step": 5}, late, {"event": "note"}]
+    assert list(until_step(told, 3)) == [*records, late]
