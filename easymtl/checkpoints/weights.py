@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from easymtl.checkpoints.growing import read_growing, write_growing
 from easymtl.checkpoints.publishing import reason
 from easymtl.checkpoints.slots import AVERAGE, UPDATED_AT, Slots
 from easymtl.errors import UserError, quoted
@@ -132,6 +133,7 @@ class Weights:
 
     def __init__(self, ranker: Ranker, optimizers: Slots | None = None):
         self._entries = list(entries_of(ranker.parameters, optimizers))
+        self._growing = ranker.feature_set.growing
         self._is_training = optimizers is not None
 
     def write(self, folder: Path) -> None:
@@ -147,6 +149,7 @@ class Weights:
                 tensors=[entry.read() for entry in entries],
             )
         tf.raw_ops.MergeV2Checkpoints(checkpoint_prefixes=prefixes, destination_prefix=prefix, delete_old_dirs=False)
+        write_growing(folder, self._growing.arrays())
 
     def read(self, folder: Path, with_averages: bool = True) -> None:
         """Overwrites all weights with those in the folder of a checkpoint.
@@ -161,6 +164,7 @@ class Weights:
         self.check(folder, with_averages)
         for piece in (piece for entry in self._chosen(with_averages) for piece in entry.pieces()):
             piece.assign(piece.load(folder))
+        read_growing(folder, self._growing)
 
     def check(self, folder: Path, with_averages: bool = True) -> None:
         """Compares the names and shapes in the folder of a checkpoint with those of the model; reads no weights.

@@ -80,6 +80,9 @@ def _num_rows(feature: FeatureConfig) -> int:
     """Returns the rows of a feature's table, 0 without one."""
     if view.is_number(feature):
         return view.num_number_rows(feature)
+    growing = view.growing_of(feature)
+    if growing is not None:
+        return view.num_growing_rows(growing)
     if feature.hash_bucket_size or feature.vocab_list:
         return int(feature.hash_bucket_size) or len(feature.vocab_list)
     return _num_words(feature.vocab_file) if feature.vocab_file else int(feature.num_buckets)

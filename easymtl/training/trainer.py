@@ -26,6 +26,7 @@ from easymtl.training.checkpointing import Checkpointing
 from easymtl.training.diagnosis import bad_step, require_finite_weights
 from easymtl.training.ending import is_checkpoint_due, is_over, why_stale
 from easymtl.training.evaluations import Evaluations
+from easymtl.training.growth import Growth
 from easymtl.training.inputs import TrainingInput
 from easymtl.training.optimizers import Optimizers
 from easymtl.training.pace import Pace
@@ -98,7 +99,10 @@ class Trainer:
             self.pipeline, self.ranker, self._optimizers, self._step, self._evaluations, meaning, data, listener
         )
         self._num_examples = 0
+        self._growth = Growth(self.ranker, self._optimizers, listener)
         self._checkpoints.restore(new_data)
+        if self._checkpoints.cursor is None:
+            self._growth.begin_data()
         self._write_config()
 
     @property
@@ -127,6 +131,8 @@ class Trainer:
             self._train(source, profile)
             self._checkpoints.cursor = feed.cursor
         self._reports.finish()
+        for text in self._growth.summary():
+            self._tell(events.Note(text))
         checkpoint = self._finish()
         if not self._is_stopping():
             self._evaluations.finish(self.step)
@@ -168,7 +174,7 @@ class Trainer:
         if self._evaluations.step == step and self._is_stale(step):
             return
         while not self._is_stopping() and not is_over(self.settings, step) and (batch := next(feed, None)) is not None:
-            tensors = to_tensors(batch.rows)
+            tensors = to_tensors(self._growth.hand_out(batch.rows, step))
             is_first = train_step is None
             train_step = train_step or self._trace(tensors)
             rates = self._optimizers.learning_rates(step)
@@ -179,6 +185,7 @@ class Trainer:
                 self._tell(events.Phase("training"))
             self._check_finite(step, values.losses, batch, source)
             self._checkpoints.cursor = batch.cursor
+            self._growth.keep()
             self._num_examples += batch.rows.num_rows
             source.count(batch)
             self._evaluations.train_on(batch.rows)

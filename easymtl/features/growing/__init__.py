@@ -1,1 +1,1 @@
-"""Tables whose ids get rows as they are seen: keys of values, the map from keys to rows, and its lookup in an export."""
+"""Tables whose ids get rows as they are seen: keys of values, maps from keys to rows, their lookup in an export."""
