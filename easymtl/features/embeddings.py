@@ -56,7 +56,7 @@ class Embeddings(tf.Module):
 
     def parameters(self) -> dict[str, Parameter]:
         """Returns each table as a parameter, named as EasyRec names its variable."""
-        names = self._names()
+        names = self.names()
         result: dict[str, Parameter] = {}
         for table in self.feature_set.tables:
             name, begin, rows = names[table.name], table.offset, table.rows
@@ -67,7 +67,7 @@ class Embeddings(tf.Module):
             result[name] = Parameter(name, self.variable(table.width), begin, rows, (rows, table.width))
         return result
 
-    def _names(self) -> dict[str, str]:
+    def names(self) -> dict[str, str]:
         """Returns the name of the parameter of each table."""
         names: dict[str, str] = {}
         scopes = combined_scopes(self.feature_set)

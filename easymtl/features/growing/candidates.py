@@ -66,6 +66,10 @@ class Candidates:
         numbers = self._map.numbers()
         self._remove(numbers[self._last_seen[numbers] < before])
 
+    def age(self, ticks: int) -> None:
+        """Moves the times at which ids were seen."""
+        self._last_seen += np.int32(ticks)
+
     def arrays(self) -> dict[str, np.ndarray]:
         """Returns all that there is, as copies, in the order of the keys."""
         numbers = self._map.numbers()

@@ -251,6 +251,14 @@ class GrowingIds:
         self.clock = int(arrays["clock"])
         self.version += 1
 
+    def restart(self, clock: int) -> None:
+        """Sets the clock, where it counts steps, for a training that begins with these ids: they age as before."""
+        if self.settings.expire_after_days:
+            return
+        self._last_seen += np.int32(clock - self.clock)
+        self._candidates.age(clock - self.clock)
+        self.clock = clock
+
     def _next_rows(self, number: int) -> tuple[np.ndarray, int]:
         """Returns so many rows that no id has, and how many of them, the first, are those that were freed first."""
         freed = self._free[:number]

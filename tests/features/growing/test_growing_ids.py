@@ -51,7 +51,7 @@ class Oracle:
     def sweep(self):
         limit = self.settings.expire_after_steps
         if limit and self.clock % max(limit // 8, 1) == 0:
-            for key, row in sorted(self.rows.items(), key=lambda item: item[1]):
+            for key in sorted(self.rows, key=self.rows.get):
                 if self.seen[key] < self.clock - limit:
                     self.free.append(self.rows.pop(key))
             self.counts = {k: n for k, n in self.counts.items() if self.counted[k] >= self.clock - limit}
