@@ -150,7 +150,7 @@ def test_days_are_those_on_which_data_are_begun(folder):
     growth, ids = Growth(trainer.ranker, trainer._optimizers, told.append), trainer.ranker.feature_set.growing.ids
     for day, keys in ((40_000, [70, 71]), (40_005, [71]), (39_000, [71]), (40_008, [])):
         growth.begin_data(now=day * 86_400.0 + 80_000)
-        growth.hand_out(batch_of_users(trainer, keys + [71]), 3)
+        growth.hand_out(batch_of_users(trainer, [*keys, 71]), 3)
         growth.keep()
     assert ids["user"].ids()[0].tolist() == [71]
     assert [event.text for event in told] == ['growing table "user": 1 ids not seen for 7 days are gone.']
