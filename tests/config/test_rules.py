@@ -103,7 +103,7 @@ RULES = {
         ),
         ("hash_bucket_size: 50 ", "growing { max_rows: 9 } ev_params { } ", "ev_params and growing say the same"),
         ("hash_bucket_size: 50 ", "growing { max_rows: 9 } ", None),
-        ("hash_bucket_size: 50 ", "growing { max_rows: 3000000000 } ", "3000000000"),
+        ("hash_bucket_size: 50 ", "growing { max_rows: 3000000000 } ", "growing.max_rows is 3e+09, outside of [0, 2147483646]"),
         (
             'input_names: "tags" feature_type: TagFeature hash_bucket_size: 20 embedding_dim: 4',
             'input_names: "tags" feature_type: RawFeature growing { max_rows: 9 }',

@@ -108,7 +108,7 @@ def growing_config(folder: Path, *overrides: str) -> Config:
     return load_config(str(path), overrides)
 
 
-def train(folder: Path, *overrides: str) -> tuple[TrainingResult, list[events.Event]]:
+def train(folder: Path, *overrides: str, new_data: bool = False) -> tuple[TrainingResult, list[events.Event]]:
     """Trains, and returns the result with all that was told."""
     told: list[events.Event] = []
-    return Trainer(growing_config(folder, *overrides), told.append).run(), told
+    return Trainer(growing_config(folder, *overrides), told.append, new_data=new_data).run(), told
