@@ -15,6 +15,13 @@ from easymtl.serving.export import export
 from tests.serving.scoring_here import score_here
 from tests.training.growing_runs import growing_config, train, write_data
 
+# Every kind of feature is looked at in tests/features/test_serving_equals_training.py.
+LEAN = (
+    "eval_input_path=",
+    'model_config.feature_groups[0].feature_names=["user", "item", "tags"]',
+    "model_config.feature_groups[0].sequence_features=[]",
+)
+
 pytestmark = [pytest.mark.usefixtures("op_by_op"), pytest.mark.slow]
 
 
@@ -22,13 +29,13 @@ pytestmark = [pytest.mark.usefixtures("op_by_op"), pytest.mark.slow]
 def folder(tmp_path_factory, op_by_op):
     folder = tmp_path_factory.mktemp("growing")
     write_data(folder)
-    train(folder, "eval_input_path=", "train_config.num_steps=12")
+    train(folder, *LEAN, "train_config.num_steps=12")
     return folder
 
 
 @pytest.fixture(scope="module")
 def done(folder):
-    pipeline = growing_config(folder).pipeline
+    pipeline = growing_config(folder, *LEAN[1:]).pipeline
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parity, "score_apart", score_here)
         return export(pipeline, find_checkpoint(pipeline, "12"), folder / "export")
@@ -37,15 +44,13 @@ def done(folder):
 def encode(path, users, items):
     """What the signature `encode` makes of these users and items."""
     number = len(users)
-    texts = {name: tf.constant([""] * number) for name in ("seen", "tags", "steps")}
-    places = tf.constant(["p1"] * number)
     model = tf.saved_model.load(str(path))
-    columns = {"user": tf.constant(users), "item": tf.constant(items, tf.int64), "place": places, **texts}
+    columns = {"user": tf.constant(users), "item": tf.constant(items, tf.int64), "tags": tf.constant([""] * number)}
     return {name: value.numpy() for name, value in model.signatures["encode"](**columns).items()}
 
 
 def test_an_export_finds_the_rows_that_training_gave_and_none_for_others(folder, done):
-    pipeline = growing_config(folder).pipeline
+    pipeline = growing_config(folder, *LEAN[1:]).pipeline
     features = load_ranker(pipeline, find_checkpoint(pipeline, "12")).feature_set
     growing = features.growing
     # Evaluation rows hold ids that training has not seen, and each field is missing in some.
@@ -65,9 +70,9 @@ def test_an_export_finds_the_rows_that_training_gave_and_none_for_others(folder,
 
 def test_a_delta_brings_the_ids_that_are_new(folder, done, tmp_path, monkeypatch):
     monkeypatch.setattr(parity, "score_apart", score_here)
-    pipeline = growing_config(folder).pipeline
+    pipeline = growing_config(folder, *LEAN[1:]).pipeline
     (folder / "more.csv").write_text((folder / "train.csv").read_text().replace("\tu", "\tnew"))
-    train(folder, "eval_input_path=", f"train_input_path={folder}/more.csv", new_data=True)
+    train(folder, *LEAN, f"train_input_path={folder}/more.csv", new_data=True)
     delta = export_since(pipeline, find_checkpoint(pipeline, "24"), done.path.parent, done.path.name)
     assert delta.num_bytes < delta.whole_bytes
     shutil.copytree(done.path, tmp_path / done.path.name)

@@ -9,7 +9,7 @@ from easymtl.features.growing.key_map import KeyMap, bytes_of_map, owners_of
 @pytest.mark.parametrize("spread", [3000, 2**62])
 def test_map_finds_what_a_dict_finds(spread):
     random, found, expected = np.random.default_rng(7), KeyMap(40_000), {}
-    for _ in range(60):
+    for _ in range(25):
         keys = np.unique(random.integers(-spread, spread, random.integers(0, 900)))
         new = np.array([key for key in random.permutation(keys).tolist() if key not in expected], np.int64)
         free = np.setdiff1d(np.arange(40_000), list(expected.values()))
