@@ -104,6 +104,13 @@ RULES = {
         ("hash_bucket_size: 50 ", "growing { max_rows: 9 } ev_params { } ", "ev_params and growing say the same"),
         ("hash_bucket_size: 50 ", "growing { max_rows: 9 } ", None),
         (
+            "feature_type: IdFeature hash_bucket_size: 50 embedding_dim: 4 }",
+            "feature_type: IdFeature growing { max_rows: 9 } embedding_dim: 4 } "
+            'features { feature_name: "u2" input_names: "user" embedding_name: "user" embedding_dim: 4 '
+            "growing { max_rows: 9 } }",
+            'growing the ids of "user" and those of the embedding_name "user" would have one name',
+        ),
+        (
             "hash_bucket_size: 50 ",
             "growing { max_rows: 3000000000 } ",
             "growing.max_rows is 3e+09, outside of [0, 2147483646]",

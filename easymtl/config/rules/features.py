@@ -84,6 +84,16 @@ def check_shared_tables(review: Review) -> None:
                 review.problem(f"{path}.embedding_name", text, *_damage_of_tables(path, first_path))
 
 
+def check_growing_ids(review: Review) -> None:
+    """Ids that grow go by the name of their feature, or of the table that features share: no two of them by one."""
+    shared = {one.embedding_name for _, one in review.written_features() if one.embedding_name}
+    for path, feature in review.written_features():
+        name = feature_name(feature)
+        if view.growing_of(feature) is not None and not feature.embedding_name and name in shared:
+            text = f'of "{name}" and those of the embedding_name "{name}" would have one name: rename one of them.'
+            review.problem(f"{path}.growing", f"the ids {text}", *FEATURES)
+
+
 def note_leaks(review: Review) -> None:
     """A feature that reads what a server will not have, and what gives the answer away, is noted."""
     reads, grouped = _answers(review), grouped_names(review)
