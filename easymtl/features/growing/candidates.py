@@ -117,7 +117,7 @@ class Candidates:
 
 def bytes_of_candidates(most: int) -> int:
     """Returns the bytes that so many ids take at most."""
-    return bytes_of_map(most) + _BYTES * most
+    return bytes_of_map(most) + _BYTES * most * 3 // 2
 
 
 def long_enough(array: np.ndarray, size: int, most: int) -> np.ndarray:

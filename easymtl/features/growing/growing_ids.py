@@ -17,7 +17,7 @@ DEFAULT_ROW = 0
 """The row of ids that have none of their own."""
 
 _SWEEPS = 8
-_BYTES_OF_ROW = 4 + 4 + 4
+_BYTES_OF_ROW = 4 + 4
 
 
 @dataclass(frozen=True)
@@ -269,7 +269,7 @@ class GrowingIds:
 def bytes_of_ids(settings: Growing) -> int:
     """Returns the bytes that the map of a table takes at most."""
     num_rows = settings.max_rows + 1
-    of_rows = bytes_of_map(num_rows) + _BYTES_OF_ROW * num_rows
+    of_rows = bytes_of_map(num_rows) + _BYTES_OF_ROW * num_rows * 3 // 2
     if settings.admit_after <= 1:
         return of_rows
     return of_rows + bytes_of_candidates(BY_ROW * num_rows)

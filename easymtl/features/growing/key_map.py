@@ -5,6 +5,7 @@ import numpy as np
 _EMPTY, _REMOVED = -1, -2
 _FEWEST_PLACES = 1024
 _MOST_FILLED = 0.6
+_FILLED_AT_FIRST = 0.45
 
 
 class KeyMap:
@@ -97,7 +98,7 @@ class KeyMap:
     def _rehash(self, num_keys: int) -> None:
         """Makes room for so many keys, and forgets what was removed."""
         num_places = len(self._places)
-        while num_keys > _MOST_FILLED * num_places / 2:
+        while num_keys > _FILLED_AT_FIRST * num_places:
             num_places *= 2
         self._places = np.full(num_places, _EMPTY, np.int32)
         self._num_taken = 0
@@ -123,11 +124,11 @@ def owners_of(keys: np.ndarray, num_owners: int) -> np.ndarray:
 
 
 def bytes_of_map(most: int) -> int:
-    """Returns the bytes that a map of so many keys takes at most, while it is made larger."""
+    """Returns the bytes that a map of so many keys takes at most, while it is made larger: half of it is there twice."""
     num_places = _FEWEST_PLACES
-    while most > _MOST_FILLED * num_places / 2:
+    while most > _FILLED_AT_FIRST * num_places / 2:
         num_places *= 2
-    return 4 * num_places + 4 * num_places // 2 + 2 * 9 * most
+    return (4 * num_places + 9 * most) * 3 // 2
 
 
 def _first_places(keys: np.ndarray, num_places: int) -> np.ndarray:
