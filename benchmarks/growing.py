@@ -1,9 +1,9 @@
-"""Growing tables against hashing: AUC, memory, the feed, and a resumed training: `python -m benchmarks.growing`.
+"""Growing tables against hashing: AUC, memory, the feed, a resumed training: `python -m benchmarks.growing`.
 
-Rows have a known truth: each of `--ids` items has an effect of its own on a click, each of 1,000 groups of users another
-one, and items are as frequent as Zipf's law has it. The model is a tower over both ids. It is trained with a hash of
-`--ids / 20` buckets, with one of as many buckets as there are ids, and with a table that grows; AUC is of other rows, and
-that of the truth is the most that any model can have. Seeds differ in the data too.
+Rows have a known truth: each of `--ids` items has an effect of its own on a click, each of 1,000 groups of users
+another one, and items are as frequent as Zipf's law has it. The model is a tower over both ids. It is trained with a
+hash of `--ids / 20` buckets, with one of as many buckets as there are ids, and with a table that grows; AUC is of other
+rows, and that of the truth is the most that any model can have. Seeds differ in the data too.
 
 The feed is timed without the step: reading, encoding, and finding rows where a batch is handed over. A resumed training
 is one that is killed with SIGKILL again and again, and has to end with the bytes of one that was left alone.
@@ -118,7 +118,7 @@ def quality(options: argparse.Namespace, seed: int) -> dict[str, Any]:
 
 
 def memory(options: argparse.Namespace) -> dict[str, dict[str, float]]:
-    """Returns the MiB of weights and Adam's slots, and of the map, of each way, and the bytes of both in a checkpoint."""
+    """Returns the MiB of weights and Adam's slots of each way, of the map, and of the map in a checkpoint."""
     from easymtl.features.growing.growing_ids import GrowingIds, bytes_of_ids
     from easymtl.protos.feature_pb2 import Growing
 
@@ -129,7 +129,7 @@ def memory(options: argparse.Namespace) -> dict[str, dict[str, float]]:
         if "growing" in rows:
             settings = Growing(max_rows=options.ids, admit_after=3 if "3" in way else 1)
             ids = GrowingIds(settings)
-            ids.assign(np.arange(options.ids))
+            ids.assign(np.tile(np.arange(options.ids), 3))
             ids.keep()
             saved = sum(array.nbytes for array in ids.arrays().values())
             found[way] |= {"map": bytes_of_ids(settings) / 2**20, "map in a checkpoint": saved / 2**20}
@@ -169,7 +169,7 @@ def feed(options: argparse.Namespace) -> dict[str, dict[str, float]]:
 
 
 def killed(options: argparse.Namespace) -> dict[str, Any]:
-    """Kills a training at random points until it has ended; returns how often, and whether it ended as an undisturbed one."""
+    """Kills a training at random points; returns how often, and whether it ended as an undisturbed one."""
     random = np.random.default_rng(5)
     rows = f"growing {{ max_rows: {options.ids // 3} admit_after: 2 expire_after_steps: 40 }}"
     with tempfile.TemporaryDirectory() as name:
@@ -226,19 +226,20 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=400_000)
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--parts", default="memory,killed,feed,quality", help="what is measured")
     parser.add_argument("--text", action="store_true", help="items are texts")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/growing.json"))
     options = parser.parse_args()
     asked = {"ids": options.ids, "rows": options.rows, "epochs": options.epochs, "seeds": options.seeds}
-    results: dict[str, Any] = {"asked": asked}
+    results: dict[str, Any] = json.loads(options.out.read_text()) if options.out.is_file() else {}
     parts = {
         "memory": lambda: memory(options),
         "killed": lambda: killed(options),
         "feed": lambda: feed(options),
         "quality": lambda: [quality(options, seed) for seed in range(options.seeds)],
     }
-    for part, measure in parts.items():
-        results[part] = measure()
+    for part in options.parts.split(","):
+        results[part] = {"asked": asked, "found": parts[part]()}
         print(part, json.dumps(results[part], indent=1), flush=True)
         options.out.write_text(json.dumps(results, indent=1) + "\n")
 
