@@ -124,7 +124,7 @@ def owners_of(keys: np.ndarray, num_owners: int) -> np.ndarray:
 
 
 def bytes_of_map(most: int) -> int:
-    """Returns the bytes that a map of so many keys takes at most, while it is made larger: half of it is there twice."""
+    """Returns the bytes that a map of so many keys takes at most: while it grows, half of it is there twice."""
     num_places = _FEWEST_PLACES
     while most > _FILLED_AT_FIRST * num_places / 2:
         num_places *= 2

@@ -3,7 +3,7 @@
 import numpy as np
 
 from easymtl.features.growing.growing_ids import DEFAULT_ROW, GrowingIds
-from easymtl.features.pieces import Ids, Piece, Sequence
+from easymtl.features.pieces import Bags, Ids, Piece, Sequence
 
 
 def num_unseen(piece: Piece, ids: GrowingIds) -> np.ndarray:
@@ -15,6 +15,7 @@ def num_unseen(piece: Piece, ids: GrowingIds) -> np.ndarray:
     """
     if isinstance(piece, Sequence):
         return _summed(num_unseen(piece.steps, ids), piece.lengths.numpy())
+    assert isinstance(piece, Ids | Bags), f"{type(piece).__name__} has no ids"
     is_unseen = (ids.find(piece.ids.numpy()) == DEFAULT_ROW).astype(np.int64)
     return is_unseen if isinstance(piece, Ids) else _summed(is_unseen, piece.lengths.numpy())
 

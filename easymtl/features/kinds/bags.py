@@ -123,7 +123,7 @@ class BagColumns(PackedColumns):
     def with_rows(self, column: Column, rows: Mapping[str, np.ndarray], dtype: type) -> Ragged:
         """Returns rows in the place of keys; a tag without a name has row 0."""
         assert isinstance(column, Ragged)
-        values = np.asarray(column.values).astype(dtype)
+        values: np.ndarray = np.asarray(column.values).astype(dtype)
         for slot in self.slots:
             if slot.is_growing:
                 values[self._is_of(column, slot)] = np.maximum(rows[slot.feature], 0) + slot.offset

@@ -85,7 +85,7 @@ class IdColumns(PackedColumns):
 
     def with_rows(self, column: Column, rows: Mapping[str, np.ndarray], dtype: type) -> np.ndarray:
         """Returns rows in the place of keys."""
-        result = np.asarray(column).astype(dtype)
+        result: np.ndarray = np.asarray(column).astype(dtype)
         for slot in self.slots:
             if slot.is_growing:
                 own = rows[slot.feature]

@@ -223,7 +223,8 @@ class StepColumns(PackedColumns):
     def with_rows(self, column: Column, rows: Mapping[str, np.ndarray], dtype: type) -> Ragged:
         """Returns rows in the place of keys; an item without a name has row 0."""
         assert isinstance(column, Ragged)
-        values, own, offset = column.values, rows[self.slot.feature].astype(dtype), self.slot.offset
+        values, offset = column.values, self.slot.offset
+        own: np.ndarray = rows[self.slot.feature].astype(dtype)
         if isinstance(values, Ragged):
             return Ragged(
                 Ragged(np.maximum(own, 0) + offset, values.lengths, values.weights), column.lengths, column.weights
