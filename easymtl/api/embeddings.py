@@ -12,11 +12,11 @@ from easymtl.config.vocabulary import read_vocabulary
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.features.feature_set import Slot
 from easymtl.features.kinds.base import Table
-from easymtl.features.lookups import BucketLookup, HashLookup, VocabularyLookup
+from easymtl.features.lookups import BucketLookup, GrowingLookup, HashLookup, VocabularyLookup
 from easymtl.features.transform import Transform
 from easymtl.tasks.ranker import Ranker
 
-Lookup = BucketLookup | HashLookup | VocabularyLookup
+Lookup = BucketLookup | GrowingLookup | HashLookup | VocabularyLookup
 
 
 def embedding_frame(
@@ -37,6 +37,8 @@ def embedding_frame(
         )
     values = _known_values(transform, lookup) if values is None else list(values)
     rows = _rows(lookup, values)
+    if isinstance(lookup, GrowingLookup):
+        rows = tf.constant(ranker.feature_set.growing.rows_of(feature, rows.numpy()), tf.int64)
     table = ranker.embeddings.variable(slot.table.width)
     vectors = tf.gather(table, tf.maximum(rows, 0) + slot.table.offset).numpy()
     vectors[rows.numpy() < 0] = 0
@@ -69,8 +71,9 @@ def _known_values(transform: Transform, lookup: Lookup) -> list[Any]:
         return list(range(lookup.num_rows))
     if isinstance(lookup, VocabularyLookup):
         return list(feature.vocab_list or read_vocabulary(feature.vocab_file).words)
+    kind = "growing" if isinstance(lookup, GrowingLookup) else "hash"
     raise UserError(
-        f'feature "{transform.feature_name}" has a hash table of {lookup.num_rows:,} rows, which does not tell whose '
+        f'feature "{transform.feature_name}" has a {kind} table of {lookup.num_rows:,} rows, which does not tell whose '
         'they are. Name some: embeddings("...", values=[...]).'
     )
 

@@ -145,7 +145,12 @@ class DeltaWeights:
     """Weights that are written as what has changed since a full checkpoint; see `Writable`."""
 
     def __init__(
-        self, entries: Iterable[Entry], changed: Mapping[str, np.ndarray], base: Base, check: Callable[[Path], None]
+        self,
+        entries: Iterable[Entry],
+        changed: Mapping[str, np.ndarray],
+        base: Base,
+        check: Callable[[Path], None],
+        write_ids: Callable[[Path], dict[str, list[int]]] = lambda folder: {},
     ):
         """Reads nothing yet.
 
@@ -154,22 +159,27 @@ class DeltaWeights:
             changed: of each table of which rows are written, those that have changed, int64, ascending.
             base: the full checkpoint.
             check: see `Writable`.
+            write_ids: writes the ids of growing tables, see `Weights.ids_writer`.
         """
+        self._write_ids = write_ids
         self._entries, self._changed, self._base, self._check = list(entries), changed, base, check
 
     def write(self, folder: Path) -> dict[str, list[int]]:
         """Writes them as they are now, see `Writable`."""
-        known = self._base.link(folder)
+        known = self._write_before(folder)
         write_shards(folder, self._shards())
         return known
 
     def copied(self) -> CopiedWeights:
         """Returns a copy of what is to be written."""
-        return CopiedWeights(self._shards(), self._check, self._base.link)
+        return CopiedWeights(self._shards(), self._check, self._write_before)
 
     def check(self, folder: Path) -> None:
         """Compares names and shapes in a folder with those of the model; reads no weights."""
         self._check(folder)
+
+    def _write_before(self, folder: Path) -> dict[str, list[int]]:
+        return self._base.link(folder) | self._write_ids(folder)
 
     def _shards(self) -> Iterator[Shard]:
         return read_shards(self._pieces(), SHARD_BYTES)

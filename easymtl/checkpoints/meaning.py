@@ -25,7 +25,7 @@ from easymtl.protos.feature_pb2 import FeatureConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 
 # What does not change which row or number a value becomes.
-_FREE = ("initializer", "max_partitions", "vocab_file", "feature_name")
+_FREE = ("initializer", "max_partitions", "vocab_file", "feature_name", "growing", "ev_params")
 _DEFAULTS = {
     field.name: str(field.default_value) for field in FeatureConfig.DESCRIPTOR.fields if field.has_default_value
 }
@@ -280,7 +280,10 @@ def _digest(words: Iterable[str]) -> str:
 
 
 def _fields(feature: FeatureConfig) -> dict[str, str]:
-    return {
+    growing = view.growing_of(feature)
+    # When ids come and go is no meaning of rows; which id a row is of stands in the checkpoint.
+    grows = {} if growing is None else {"growing": f"max_rows {growing.max_rows}"}
+    return grows | {
         field.name: str(list(value) if hasattr(value, "append") else value)
         for field, value in feature.ListFields()
         if field.name not in _FREE

@@ -4,13 +4,14 @@ They are a TensorFlow checkpoint that `tf.train.load_checkpoint` opens, with eve
 its own name.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
+from easymtl.checkpoints.growing import read_growing, write_growing
 from easymtl.checkpoints.shards import SHARD_BYTES, CopiedWeights, Shard, prefix_of, read_shards, write_shards
 from easymtl.checkpoints.slots import AVERAGE, UPDATED_AT, Slots
 from easymtl.checkpoints.stored_tensors import StoredTensors, shapes_in, slice_text
@@ -120,16 +121,28 @@ class Weights:
 
     def __init__(self, ranker: Ranker, optimizers: Slots | None = None):
         self.entries = list(entries_of(ranker.parameters, optimizers))
+        self._growing = ranker.feature_set.growing
         self._is_training = optimizers is not None
 
     def write(self, folder: Path) -> dict[str, list[int]]:
         """Writes all weights into a folder, see `Writable`."""
+        self.ids_writer()(folder)
         write_shards(folder, self._shards())
         return {}
 
     def copied(self) -> CopiedWeights:
         """Returns a copy of all weights as they are now, which can be written while they move on."""
-        return CopiedWeights(self._shards(), self.check)
+        return CopiedWeights(self._shards(), self.check, self.ids_writer())
+
+    def ids_writer(self) -> Callable[[Path], dict[str, list[int]]]:
+        """Returns what writes the ids of growing tables as they are now into a folder, see `Writable.write`."""
+        arrays = self._growing.arrays()
+
+        def write(folder: Path) -> dict[str, list[int]]:
+            write_growing(folder, arrays)
+            return {}
+
+        return write
 
     def _shards(self) -> Iterator[Shard]:
         return read_shards((piece for entry in self.entries for piece in entry.pieces()), _SHARD_BYTES)
@@ -148,6 +161,7 @@ class Weights:
         stored = StoredTensors(folder)
         for piece in (piece for entry in self._chosen(with_averages) for piece in entry.pieces()):
             piece.assign(piece.load(stored))
+        read_growing(folder, self._growing)
 
     def check(self, folder: Path, with_averages: bool = True) -> None:
         """Compares the names and shapes in the folder of a checkpoint with those of the model; reads no weights.

@@ -4,7 +4,7 @@ _AIT = (
     "EasyRec had it before its AITMTower: use the model aitm { }, or a block with keras_layer { class_name: "
     '"AITMTower" } whose inputs are this tower and those before it.'
 )
-_NO_VARIABLE = "Leave it out: tables have a fixed number of rows, the hash_bucket_size of the feature."
+_NO_VARIABLE = "Say it of each feature whose table grows: growing { max_rows: 1000000 }, in place of hash_bucket_size."
 _INSTEAD = {
     "FeatureConfig": {
         "use_embedding_variable": _NO_VARIABLE,

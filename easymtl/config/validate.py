@@ -45,6 +45,7 @@ RULES: tuple[Callable[[Review], None], ...] = (
     features.check_features,
     features.check_shared_features,
     features.check_shared_tables,
+    features.check_growing_ids,
     features.note_leaks,
     groups.check_groups,
     groups.check_model_groups,

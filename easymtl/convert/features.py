@@ -243,7 +243,7 @@ def _combination(node: Node, message: FeatureConfig, inputs: Inputs) -> None:
     message.feature_type = FeatureConfig.ComboFeature
     if not set_rows(node, message):
         node.left_out("", "it says nowhere how a value finds its row: hash_bucket_size: 100000 is used.")
-    if not message.hash_bucket_size:
+    if not message.hash_bucket_size and not message.HasField("growing"):
         words = len(message.vocab_list)
         message.ClearField("vocab_list")
         message.ClearField("vocab_file")

@@ -3,7 +3,7 @@
 import math
 
 from easymtl.convert.source import Node
-from easymtl.protos.feature_pb2 import FeatureConfig, Initializer
+from easymtl.protos.feature_pb2 import FeatureConfig, Growing, Initializer
 
 UNKNOWN = "<OOV>"
 """The word of the row that values outside of a vocabulary take: row 0 here, a row of its own there."""
@@ -31,10 +31,12 @@ def set_rows(node: Node, feature: FeatureConfig) -> bool:
     for field, grown in (("zch", "zch_size"), ("dynamicemb", "max_capacity")):
         table = node.node(field)
         if table is not None:
-            feature.hash_bucket_size = table.take(grown)
+            feature.growing.max_rows = table.take(grown)
+            _admit(table, feature.growing)
             table.mark_all()
             text = (
-                f"a table of {feature.hash_bucket_size} hashed rows takes its place: ids may collide, none is evicted."
+                f"growing {{ max_rows: {feature.growing.max_rows} }} takes its place: when all rows are taken, further "
+                "ids share row 0, where there the ids that are used least make room; expire_after_steps frees rows."
             )
             node.changed(field, text)
             return True
@@ -49,6 +51,15 @@ def set_rows(node: Node, feature: FeatureConfig) -> bool:
     elif node.has("vocab_file"):
         _file(node, feature)
     return bool(feature.hash_bucket_size or feature.num_buckets or feature.vocab_list or feature.vocab_file)
+
+
+def _admit(table: Node, growing: Growing) -> None:
+    """Takes over how often an id is seen before it has a row, where that is a number."""
+    admission = table.node("frequency_admission_strategy") if table.name == "DynamicEmbedding" else None
+    if admission is not None and admission.take("threshold"):
+        growing.admit_after = admission.take("threshold")
+    if table.name == "ZeroCollisionHash" and table.take("threshold_filtering_func"):
+        table.left_out("threshold_filtering_func", "say how often an id is seen before it has a row: admit_after.")
 
 
 def num_encoded_rows(node: Node) -> int:

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from easymtl.config.view import growing_of, num_growing_rows
 from easymtl.features.combiners import fold
+from easymtl.features.growing.id_keys import keys_of_texts
 from easymtl.features.lookups import is_missing
 from easymtl.features.pieces import Bags, Ids, Piece, Text, count, expect
 from easymtl.features.text import Items, as_text, counts_by_row, rows_and_places, split
@@ -14,18 +16,24 @@ from easymtl.protos.feature_pb2 import FeatureConfig
 HASH_KEY = 0xDECAFCAFFE
 """Where TensorFlow's crossed columns start their chain of fingerprints."""
 
+_MOST_BUCKETS = 2**63 - 1
+
 
 class ComboFeature(Transform):
     """The row is h_k mod buckets, h_0 = 0xDECAFCAFFE, h_i = FingerprintCat64(h_(i-1), Fingerprint64(value_i)).
 
     An empty value is a value like others. With `combo_join_sep` the joined texts are hashed instead. Inputs with a
     separator in `combo_input_seps` hold several values; the feature is then the bag of all combinations of a row.
+
+    The key of a growing table is h_k mod 2^63 - 1, or that of the joined text, see `growing.id_keys`.
     """
 
     def __init__(self, feature: FeatureConfig):
         super().__init__(feature)
         self.is_multiple = any(feature.combo_input_seps)
-        self.num_rows = int(feature.hash_bucket_size)
+        growing = growing_of(feature)
+        self.is_growing = growing is not None
+        self.num_rows = int(feature.hash_bucket_size) if growing is None else num_growing_rows(growing)
         self.kind = Bags if self.is_multiple else Ids
         self.is_weighted = self.is_multiple and feature.combiner != "sum"
 
@@ -49,6 +57,8 @@ class ComboFeature(Transform):
         counts = {"missing": sum(piece.counts["missing"] for piece in pieces)}
         if self.feature.combo_join_sep:
             joined = tf.strings.join([expect(piece, Text).text for piece in pieces], self.feature.combo_join_sep)
+            if self.is_growing:
+                return Ids(keys_of_texts(joined), counts)
             return Ids(tf.strings.to_hash_bucket_fast(joined, self.num_rows), counts)
         if not self.is_multiple:
             crossed = self._cross([], [], [], [expect(piece, Ids).ids[:, tf.newaxis] for piece in pieces])
@@ -69,7 +79,7 @@ class ComboFeature(Transform):
             shapes=shapes,
             dense_inputs=dense,
             hashed_output=True,
-            num_buckets=self.num_rows,
+            num_buckets=_MOST_BUCKETS if self.is_growing else self.num_rows,
             hash_key=HASH_KEY,
             out_type=tf.int64,
             internal_type=tf.int64,

@@ -6,7 +6,7 @@ from easymtl.config import view
 from easymtl.config.input_groups import input_groups
 from easymtl.config.vocabulary import inspect_vocabulary
 from easymtl.errors import UserError, did_you_mean, quoted
-from easymtl.protos.feature_pb2 import FeatureConfig
+from easymtl.protos.feature_pb2 import FeatureConfig, Growing
 from easymtl.protos.pipeline_pb2 import Pipeline
 
 
@@ -76,10 +76,31 @@ def table_sizes(pipeline: Pipeline) -> list[TableSize]:
     return list(tables.values())
 
 
+def growing_settings(pipeline: Pipeline) -> dict[str, Growing]:
+    """Returns how the tables of features in groups grow, by the name of their ids, each once.
+
+    Raises:
+        UserError: a feature is not there.
+    """
+    declared = declared_features(pipeline)
+    found: dict[str, Growing] = {}
+    for group in input_groups(pipeline):
+        names = [*view.group_feature_names(group.config), *view.attention_feature_names(group.config)]
+        for name in [] if group.is_plain else names:
+            feature = group.feature(find_feature(declared, name, group.config.group_name))
+            growing = view.growing_of(feature)
+            if growing is not None:
+                found.setdefault(view.ids_name(feature), growing)
+    return found
+
+
 def _num_rows(feature: FeatureConfig) -> int:
     """Returns the rows of a feature's table, 0 without one."""
     if view.is_number(feature):
         return view.num_number_rows(feature)
+    growing = view.growing_of(feature)
+    if growing is not None:
+        return view.num_growing_rows(growing)
     if feature.hash_bucket_size or feature.vocab_list:
         return int(feature.hash_bucket_size) or len(feature.vocab_list)
     return _num_words(feature.vocab_file) if feature.vocab_file else int(feature.num_buckets)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from easymtl.features.feature_set import FeatureSet, Slot, Table
+from easymtl.features.growing.initial_rows import InitialRows, num_places
 from easymtl.features.kinds import StepColumns
 from easymtl.features.kinds.base import Tensors
 from easymtl.layers.context import Parameter
@@ -41,6 +42,7 @@ class Embeddings(tf.Module):
     def __init__(self, feature_set: FeatureSet, seed: int):
         super().__init__()
         self.feature_set = feature_set
+        self.seed = seed
         self._columns = list(feature_set.layout.columns.values())
         self.variables_by_width: dict[str, tf.Variable] = {}
         for width, num_rows in feature_set.rows_by_width.items():
@@ -54,7 +56,7 @@ class Embeddings(tf.Module):
 
     def parameters(self) -> dict[str, Parameter]:
         """Returns each table as a parameter, named as EasyRec names its variable."""
-        names = self._names()
+        names = self.names()
         result: dict[str, Parameter] = {}
         for table in self.feature_set.tables:
             name, begin, rows = names[table.name], table.offset, table.rows
@@ -65,7 +67,7 @@ class Embeddings(tf.Module):
             result[name] = Parameter(name, self.variable(table.width), begin, rows, (rows, table.width))
         return result
 
-    def _names(self) -> dict[str, str]:
+    def names(self) -> dict[str, str]:
         """Returns the name of the parameter of each table."""
         names: dict[str, str] = {}
         scopes = combined_scopes(self.feature_set)
@@ -166,6 +168,13 @@ def column_name(slot: Slot, feature_set: FeatureSet) -> str:
     """Returns how EasyRec names, and sorts, the column of a history."""
     has_buckets = bool(getattr(feature_set.transforms[slot.feature], "boundaries", ()))
     return f"{slot.feature}_{'bucketized_' if has_buckets else ''}embedding"
+
+
+def initial_rows(table: Table, seed: int) -> InitialRows:
+    """Returns what rows of a growing table begin with when another id has had them."""
+    salt = zlib.crc32(table.name.encode())
+    drawn = _initial_rows(table, num_places(table.rows), tf.constant([seed, ~salt], tf.int64))
+    return InitialRows(drawn)
 
 
 def _fill(variable: tf.Variable, table: Table, seed: int) -> None:

@@ -16,6 +16,7 @@ from easymtl.data.rows import TOLD, Column, Rows
 from easymtl.features.columns import read_column, read_items
 from easymtl.features.encoded import Encoded, take_rows
 from easymtl.features.feature_set import FeatureSet
+from easymtl.features.growing.unseen import num_unseen
 from easymtl.features.keys import read_keys
 from easymtl.features.kinds import KINDS
 from easymtl.features.number_texts import no_number
@@ -62,6 +63,8 @@ class Encoder:
         self.key_fields = tuple(key_fields)
         self.codes = Codes()
         self._constants = feature_set.constants if as_served else {}
+        # In training new ids get rows: there it is told by their map.
+        self._is_scoring = as_served
         # The features that look values up, and those of them that have found one; changed one entry at a time.
         self._looks_up: set[str] = set()
         self._has_found: set[str] = set()
@@ -143,7 +146,14 @@ class Encoder:
                 encoded = Encoded(self._traced.per_row[name](rows), None)
                 found += self._oddities(name, encoded)
             features[name] = encoded
+            if self._is_scoring and name in self.feature_set.growing.ids_of:
+                found.append(self._unseen(name, encoded))
         return features, found
+
+    def _unseen(self, name: str, encoded: Encoded) -> Found:
+        """Returns how many ids of each row have no row in the growing table of a feature."""
+        numbers = num_unseen(encoded.piece, self.feature_set.growing.ids[self.feature_set.growing.ids_of[name]])
+        return Found(self.codes.of(name, "unseen"), numbers if encoded.indices is None else numbers[encoded.indices])
 
     def _column(self, batch: pa.RecordBatch, field: str) -> pa.Array:
         """Returns what features read of a field."""
@@ -206,7 +216,7 @@ class Encoder:
     def _pack(self, features: dict[str, Encoded], num_rows: int) -> dict[str, Column]:
         layout = self.feature_set.layout
         return {
-            name: kind.pack(features, num_rows, layout.id_type(kind.width)) for name, kind in layout.columns.items()
+            name: kind.pack(features, num_rows, layout.packed_id_type(kind)) for name, kind in layout.columns.items()
         }
 
 

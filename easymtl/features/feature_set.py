@@ -13,6 +13,8 @@ from easymtl.data.fields import Field, input_fields
 from easymtl.errors import UserError, did_you_mean
 from easymtl.features.declarations import declared_features, find_feature
 from easymtl.features.declared import make_plain, make_transform
+from easymtl.features.growing.growing_tables import GrowingTables
+from easymtl.features.growing.served_ids import ServedIds
 from easymtl.features.hashing import hash_together, hashed_features
 from easymtl.features.lookups import is_missing
 from easymtl.features.packing import Packing
@@ -95,11 +97,18 @@ class FeatureSet(tf.Module):
             transform.is_side_by_side = True
         layout.name_histories(self.parallel)
         self._packing = Packing(layout.columns.values())
+        self._growing = GrowingTables(layout, transforms)
+        self._served_ids: dict[str, ServedIds] = {}
 
     @property
     def layout(self) -> Layout:
         """Returns the packed layout."""
         return self._layout
+
+    @property
+    def growing(self) -> GrowingTables:
+        """Returns which rows of growing tables belong to which ids."""
+        return self._growing
 
     @property
     def packing(self) -> Packing:
@@ -213,7 +222,18 @@ class FeatureSet(tf.Module):
                 pieces[name] = transform.per_row(made)
             if of_all and set(transform.inputs) <= set(of_all):
                 pieces[name] = repeated(pieces[name], num_rows)
-        return {name: pieces[name] for name in self.transforms}
+        return {name: self._with_rows(name, pieces[name]) for name in self.transforms}
+
+    def _with_rows(self, feature: str, piece: Piece) -> Piece:
+        """Returns a piece with rows in the place of keys, by the ids that have rows now."""
+        name = self._growing.ids_of.get(feature)
+        if name is None:
+            return piece
+        ids = self._growing.ids[name]
+        if name not in self._served_ids or self._served_ids[name].version != ids.version:
+            with tf.init_scope(), tf.device("/CPU:0"):
+                self._served_ids = {**self._served_ids, name: ServedIds(name, ids)}
+        return self._served_ids[name].with_rows(piece)
 
 
 def _num_rows(columns: Mapping[str, tf.Tensor], of_all: Collection[str] = ()) -> tf.Tensor:

@@ -1,4 +1,7 @@
-"""From a value to its row in the feature's table: hash, vocabulary or number, in this order of precedence."""
+"""From a value to its row in the feature's table: hash, vocabulary or number, in this order of precedence.
+
+Of a growing table it is the key by which the row is found, where the value is used.
+"""
 
 import tempfile
 from collections.abc import Sequence
@@ -7,7 +10,10 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from easymtl.config.view import growing_of, num_growing_rows
 from easymtl.config.vocabulary import read_vocabulary
+from easymtl.features.growing.growing_ids import MISSING
+from easymtl.features.growing.id_keys import keys_of_numbers, keys_of_texts
 from easymtl.features.pieces import Counts, count
 from easymtl.features.text import Items, as_numbers, as_text
 from easymtl.protos.feature_pb2 import FeatureConfig
@@ -17,7 +23,7 @@ class Found(NamedTuple):
     """Rows of values and what was odd about them.
 
     Attributes:
-        ids: `[n]` int64; -1 for a missing value.
+        ids: `[n]` int64; -1 for a missing value. Of a growing table keys.
         counts: "missing" and what else the lookup reports, each `[n]` int64; "known" values have rows of their own.
     """
 
@@ -89,7 +95,22 @@ class BucketLookup(tf.Module):
         return _unless_missing(ids, missing, counts)
 
 
-Lookup = HashLookup | VocabularyLookup | BucketLookup
+class GrowingLookup(tf.Module):
+    """The key of the value in a growing table, see `growing.id_keys`; that of a missing one is MISSING."""
+
+    def __init__(self, num_rows: int, precision: int):
+        super().__init__()
+        self.num_rows = num_rows
+        self.precision = precision
+
+    def __call__(self, column: tf.Tensor) -> Found:
+        """Returns the keys of values `[n]`; '' is missing, an integer never is."""
+        is_whole = column.dtype.is_integer
+        keys = keys_of_numbers(column) if is_whole else keys_of_texts(as_text(column, self.precision))
+        return Found(keys, {"missing": count(tf.equal(keys, MISSING))})
+
+
+Lookup = GrowingLookup | HashLookup | VocabularyLookup | BucketLookup
 
 
 def make_lookup(feature: FeatureConfig, minus_one_is_missing: bool) -> Lookup:
@@ -99,6 +120,9 @@ def make_lookup(feature: FeatureConfig, minus_one_is_missing: bool) -> Lookup:
         feature: the declaration.
         minus_one_is_missing: whether -1 is "no value" for `num_buckets` (single ids) or out of range (tags).
     """
+    growing = growing_of(feature)
+    if growing is not None:
+        return GrowingLookup(num_growing_rows(growing), feature.precision)
     if feature.hash_bucket_size:
         return HashLookup(int(feature.hash_bucket_size), feature.precision)
     if feature.vocab_list:

@@ -1,12 +1,13 @@
 """Whether a model fits in memory, told before anything is allocated."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Protocol
 
 from easymtl.errors import UserError
-from easymtl.features.declarations import table_sizes
+from easymtl.features.declarations import growing_settings, table_sizes
+from easymtl.features.growing.growing_ids import bytes_of_ids
 from easymtl.features.machine_memory import available_memory
 from easymtl.protos import export_pb2
 from easymtl.protos.pipeline_pb2 import Pipeline
@@ -85,6 +86,7 @@ class Needs:
         averages: their moving averages, with the number of an update for each row.
         copies: the rows of one width, as an export stores them: no more of them are there twice.
         saved: tables, slots and averages once more, from which a checkpoint is written while training goes on.
+        ids: what tells the rows of growing tables, when all of these are taken.
     """
 
     tables: int
@@ -94,11 +96,12 @@ class Needs:
     averages: int = 0
     copies: int = 0
     saved: int = 0
+    ids: int = 0
 
     @property
     def total(self) -> int:
         """Returns the sum."""
-        return self.tables + self.slots + self.averages + self.gradients + self.window + self.copies + self.saved
+        return sum(getattr(self, field.name) for field in fields(self))
 
     def with_saving(self) -> "Needs":
         """Returns what is needed while a checkpoint is written beside the steps."""
@@ -171,7 +174,7 @@ def require_scoring_memory(pipeline: Pipeline, is_exported: bool = False) -> Non
         UserError: they do not.
     """
     if not _has_gpu():
-        _require(pipeline, needs_of_export(pipeline) if is_exported else needs_of(table_sizes(pipeline), None))
+        _require(pipeline, needs_of_export(pipeline) if is_exported else _needs_of_scoring(pipeline))
 
 
 def needs_of_export(pipeline: Pipeline) -> Needs:
@@ -181,11 +184,20 @@ def needs_of_export(pipeline: Pipeline) -> Needs:
     by_width: dict[int, int] = {}
     for table in tables:
         by_width[table.width] = by_width.get(table.width, 0) + table.rows * (table.width * per_number + per_row)
-    return replace(needs_of(tables, None), copies=max(by_width.values(), default=0))
+    return replace(_needs_of_scoring(pipeline), copies=max(by_width.values(), default=0))
+
+
+def _needs_of_scoring(pipeline: Pipeline) -> Needs:
+    return replace(needs_of(table_sizes(pipeline), None), ids=_bytes_of_ids(pipeline))
 
 
 def _needs_of_training(pipeline: Pipeline) -> Needs:
-    return needs_of(table_sizes(pipeline), tables_rule(pipeline), WINDOW_BYTES)
+    needs = needs_of(table_sizes(pipeline), tables_rule(pipeline), WINDOW_BYTES)
+    return replace(needs, ids=_bytes_of_ids(pipeline))
+
+
+def _bytes_of_ids(pipeline: Pipeline) -> int:
+    return sum(map(bytes_of_ids, growing_settings(pipeline).values()))
 
 
 def tables_rule(pipeline: Pipeline) -> TableRule:
@@ -234,6 +246,8 @@ def _needed(needs: Needs, rule: TableRule | None) -> str:
         parts.append(f"gradients of all rows (dense_embedding_update) {_bytes(needs.gradients)}")
     if needs.copies:
         parts.append(f"those of one width once more, as they are exported {_bytes(needs.copies)}")
+    if needs.ids:
+        parts.append(f"ids of growing tables, when these are full {_bytes(needs.ids)}")
     if needs.window:
         parts.append(f"rows in memory {_bytes(needs.window)}")
     if needs.saved:
@@ -258,7 +272,7 @@ def _message(tables: Sequence[Table], needs: Needs, rule: TableRule | None, avai
 
 
 def _advice(needs: Needs) -> str:
-    smaller = "Lower hash_bucket_size (or num_buckets) or embedding_dim of the largest"
+    smaller = "Lower hash_bucket_size (or num_buckets, or growing.max_rows) or embedding_dim of the largest"
     shared = "let features with the same ids share a table (embedding_name)"
     if needs.slots > needs.tables:
         return f"{smaller}, {shared}, or use adagrad or momentum, which have one slot in place of two."

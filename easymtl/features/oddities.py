@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 _SENTENCES = {
     "unknown": "{number:,} values are not in the vocabulary and took row 0",
+    "unseen": "{number:,} values have no row in its growing table and took row 0",
     "out_of_range": "{number:,} values are out of the range of num_buckets and took row 0",
     "unpaired": "{number:,} tags had no weight (taken as 1) or weights no tag (dropped)",
     "no_value": "{number:,} entries of its maps had no value and were left out",

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from easymtl.config.view import number_boundaries
 from easymtl.features.combiners import fold
-from easymtl.features.lookups import HashLookup, make_lookup
+from easymtl.features.lookups import GrowingLookup, HashLookup, VocabularyLookup, make_lookup
 from easymtl.features.pieces import Bags, Counts, Dense, Ids, Sequence, count
 from easymtl.features.side_by_side import most_steps
 from easymtl.features.text import (
@@ -120,8 +120,7 @@ class SequenceFeature(Transform):
             return tf.strings.to_hash_bucket_fast(texts, self.num_rows), {}
         found = self.lookup(texts)
         counts = {kind: flags for kind, flags in found.counts.items() if kind != "missing"}
-        is_number = not self.feature.vocab_list and not self.feature.vocab_file
-        return found.ids if is_number else tf.maximum(found.ids, 0), counts
+        return tf.maximum(found.ids, 0) if isinstance(self.lookup, VocabularyLookup) else found.ids, counts
 
     def _scaled(self, numbers: tf.Tensor) -> tf.Tensor:
         """Returns numbers as the boundaries mean them: those of `num_buckets` are shares of the range."""
@@ -132,7 +131,8 @@ class SequenceFeature(Transform):
     def _bags(self, items: _Items) -> tuple[Bags, Counts]:
         """Returns the bags of items, combined."""
         ids, counts = items.texts.each(self._ids)
-        bags = Bags(tf.maximum(ids, 0), items.lengths, None, {})
+        is_growing = not self.boundaries and isinstance(self.lookup, GrowingLookup)
+        bags = Bags(ids if is_growing else tf.maximum(ids, 0), items.lengths, None, {})
         if self.boundaries:
             # No bucket is no row: it weighs 0.
             bags = bags._replace(weights=tf.cast(ids >= 0, tf.float32))

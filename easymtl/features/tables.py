@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import tensorflow as tf
 
+from easymtl.config import view
 from easymtl.errors import UserError
 from easymtl.features import pieces
 from easymtl.features.kinds import (
@@ -87,6 +88,15 @@ class Layout:
             slots.plain.append(slot)
         return slot
 
+    @property
+    def growing_columns(self) -> list[PackedColumns]:
+        """Returns the columns in which some ids are keys."""
+        return [columns for columns in self.columns.values() if any(slot.is_growing for slot in columns.slots)]
+
+    def packed_id_type(self, columns: PackedColumns) -> tf.DType:
+        """Returns the type of ids as columns are packed with them: int64 where some are keys."""
+        return tf.int64 if columns in self.growing_columns else self.id_type(columns.width)
+
     def id_type(self, width: int) -> tf.DType:
         """Returns int32, or int64 where the variable of a width has 2^31 rows or more."""
         return tf.int64 if self.rows_by_width.get(width, 0) >= 2**31 else tf.int32
@@ -134,13 +144,19 @@ class Layout:
                 return table
         initializer = feature.initializer if feature.HasField("initializer") else None
         offset = self.rows_by_width.get(transform.width, 0)
-        table = Table(name, transform.num_rows, transform.width, initializer, offset)
+        ids = view.ids_name(feature) if view.growing_of(feature) else ""
+        table = Table(name, transform.num_rows, transform.width, initializer, offset, ids)
         self.tables.append(table)
         self.rows_by_width[transform.width] = offset + table.rows
         return table
 
 
 def _check_equal(table: Table, transform: Transform) -> None:
+    if bool(table.ids) != bool(view.growing_of(transform.feature)):
+        raise UserError(
+            f'feature "{transform.feature_name}": shares the table "{table.name}", which grows for one feature and not '
+            "for the other; give both the same `growing`, or another embedding_name."
+        )
     found, wanted = (transform.num_rows, transform.width), (table.rows, table.width)
     if found != wanted:
         raise UserError(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from easymtl.features.combiners import fold
-from easymtl.features.lookups import Found, make_lookup
+from easymtl.features.lookups import Found, GrowingLookup, make_lookup
 from easymtl.features.pieces import Bags, Piece, count, expect
 from easymtl.features.text import Items, as_text, as_weights, counts_by_row, rows_and_places, split
 from easymtl.features.transform import Transform
@@ -37,7 +37,9 @@ class TagFeature(Transform):
         if self.feature.kv_separator:
             counts["unpaired"] = _per_text(of_tags["unpaired"], parts)
         counts["missing"] = count(tf.equal(parts.lengths, 0))
-        bags = Bags(tf.maximum(found.ids, 0), parts.lengths, of_tags.get("weights"), counts)
+        # A tag without a name takes row 0.
+        ids = found.ids if isinstance(self.lookup, GrowingLookup) else tf.maximum(found.ids, 0)
+        bags = Bags(ids, parts.lengths, of_tags.get("weights"), counts)
         return bags if len(self.inputs) == 2 else fold(bags, parts.rows, self.feature.combiner)
 
     def _read(self, tags: tf.Tensor) -> tuple[Found, dict[str, tf.Tensor]]:

@@ -159,7 +159,8 @@ def _print_tables(ranker: Ranker, terminal: Console) -> None:
     for table in sorted(ranker.feature_set.tables, key=lambda table: -table.rows * table.width):
         features = [", ".join(users[table.name])] if is_shared else []
         size = bytes_text(table.rows * table.width * _FLOAT_BYTES)
-        rows.append([table.name, *features, f"{table.rows:,} x {table.width}", size])
+        grows = ", grows" if table.ids else ""
+        rows.append([table.name, *features, f"{table.rows:,} x {table.width}{grows}", size])
     if rows:
         print_line(terminal, "")
         print_table(terminal, headers, rows, num_left=len(headers) - 2)

@@ -192,6 +192,8 @@ def _describe(run: Run, ranker: Ranker) -> None:
         name = view.feature_name(one)
         table = tables_by_feature.get(name)
         size = f"{table.rows:,} × {table.width}" if table else ""
+        if table and table.ids:
+            size += f", {ranker.feature_set.growing.ids[table.ids].num_ids:,} of them taken"
         run.features.append(Feature(name, type_name(one), list(one.input_names), size))
 
 

@@ -68,6 +68,7 @@ def row_values(
     values, numbers = _items(transform, list(counts), np.array(list(counts.values())))
     found: dict[int, Counter[str]] = {}
     is_single, ids = _rows(transform.per_value(0, features.filled(transform.inputs[0], values)))
+    ids = features.growing.rows_of(transform.feature_name, ids)
     texts = (values if values.dtype == tf.string else tf.strings.as_string(values)).numpy()
     for text, row, number in zip(texts[is_single], ids, numbers[is_single]):
         if row >= 0:

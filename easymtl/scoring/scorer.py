@@ -77,7 +77,7 @@ class RankerScorer:
 
     def score(self, rows: Rows) -> tuple[Scores, BatchLosses | None]:
         """Returns the predictions of encoded rows by name and, if the rows have labels, what they add to the losses."""
-        tensors = to_tensors(rows)
+        tensors = to_tensors(self._ranker.feature_set.growing.look_up(rows))
         has_numbers = "numbers" in tensors
         if has_numbers not in self._graphs:
             self._graphs[has_numbers] = self._trace(batch_signature(tensors))

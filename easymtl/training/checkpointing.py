@@ -216,7 +216,9 @@ class Checkpointing:
         of_delta = self._deltas.begin(changed is not None, is_interim)
         if changed is None:
             return self._weights, of_delta
-        return DeltaWeights(self._weights.entries, changed, self._deltas.base, self._weights.check), of_delta
+        own = self._weights
+        weights = DeltaWeights(own.entries, changed, self._deltas.base, own.check, own.ids_writer())
+        return weights, of_delta
 
     def at(self, step: int) -> Checkpoint | None:
         """Returns the checkpoint of a step, as the chief sees it; all workers have to ask."""

@@ -13,6 +13,7 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.ranker import Ranker
 from easymtl.training.balancing.choice import balancing_name, make_descent
 from easymtl.training.best import Best
+from easymtl.training.growing_transfer import leave_rows_of_nobody
 from easymtl.training.optimizers import Optimizers
 from easymtl.training.transfer import (
     Choices,
@@ -51,6 +52,7 @@ def import_checkpoint(
     optimizers = Optimizers(pipeline.train_config.optimizer_config, tables, dense)
     targets = targets_of(ranker, optimizers)
     transfer = plan_transfer(targets, there, Choices(with_slots=not fresh_optimizer, unread=ranker.unread))
+    leave_rows_of_nobody(ranker, there, transfer)
     require_any(transfer, there)
     if not is_partial:
         _require_whole(transfer)

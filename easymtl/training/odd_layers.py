@@ -22,7 +22,7 @@ def odd_layers(ranker: Ranker, rows: Rows, call: Call) -> Iterator[str]:
     def observe(name: str, output: tf.Tensor) -> None:
         outputs.setdefault(name, tf.cast(output, tf.float32).numpy())
 
-    batch = {name: tf.constant(value) for name, value in to_tensors(rows).items()}
+    batch = {name: tf.constant(value) for name, value in to_tensors(ranker.feature_set.growing.assign(rows)).items()}
     lookups = ranker.embeddings.lookup(batch)
     dense = ranker.dense_variables
     leaves = [lookup.rows for lookup in lookups.values()]

@@ -14,6 +14,7 @@ from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.ranker import Ranker
 from easymtl.training import events
+from easymtl.training.growing_transfer import leave_rows_of_nobody, take_ids
 from easymtl.training.optimizers import Optimizers
 from easymtl.training.transfer import (
     Choices,
@@ -61,8 +62,9 @@ def start_from_checkpoint(pipeline: Pipeline, ranker: Ranker, optimizers: Optimi
             nothing has been overwritten then.
     """
     targets = targets_of(ranker, optimizers)
-    there, transfer, notes = _plan(pipeline, targets)
+    there, transfer, notes = _plan(pipeline, ranker, targets)
     make_transfer(targets, there, transfer, optimizers)
+    take_ids(ranker, there, transfer)
     return transfer, notes
 
 
@@ -72,10 +74,10 @@ def preview_start(pipeline: Pipeline, ranker: Ranker) -> tuple[Transfer, list[st
     Raises:
         UserError: as it does.
     """
-    return _plan(pipeline, targets_of(ranker))[1:]
+    return _plan(pipeline, ranker, targets_of(ranker))[1:]
 
 
-def _plan(pipeline: Pipeline, targets: Sequence[Target]) -> tuple[SavedVariables, Transfer, list[str]]:
+def _plan(pipeline: Pipeline, ranker: Ranker, targets: Sequence[Target]) -> tuple[SavedVariables, Transfer, list[str]]:
     settings = pipeline.train_config
     there = open_checkpoint(settings.fine_tune_checkpoint)
     renamed: Mapping[str, str] = {}
@@ -84,6 +86,7 @@ def _plan(pipeline: Pipeline, targets: Sequence[Target]) -> tuple[SavedVariables
         renamed, filters = _renamed(settings.fine_tune_ckpt_var_map, targets, there), []
     choices = Choices(renamed, filters, settings.force_restore_shape_compatible)
     transfer = plan_transfer(targets, there, choices)
+    leave_rows_of_nobody(ranker, there, transfer)
     require_any(transfer, there)
     names = [target.name for target in targets]
     notes = [

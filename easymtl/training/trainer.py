@@ -28,6 +28,7 @@ from easymtl.training.decisions import Decisions
 from easymtl.training.diagnosis import require_finite_weights
 from easymtl.training.ending import why_stale
 from easymtl.training.evaluations import Evaluations
+from easymtl.training.growth import Growth
 from easymtl.training.inputs import TrainingInput
 from easymtl.training.optimizers import Optimizers
 from easymtl.training.pace import Pace
@@ -122,7 +123,10 @@ class Trainer:
             self.pipeline, self.ranker, self._checkpoints, self._reports, self._dtype, listener, peers
         )
         self._num_examples = 0
+        self._growth = Growth(self.ranker, self._optimizers, listener, peers)
         self._checkpoints.restore(new_data)
+        if self._checkpoints.cursor is None:
+            self._growth.begin_data()
         if peers.is_chief:
             self._write_config()
 
@@ -157,6 +161,8 @@ class Trainer:
             self._train(source, profile)
             checkpoints.cursor = feed.cursor
         self._reports.finish()
+        for text in self._growth.summary():
+            self._tell(events.Note(text))
         checkpoint = self._finish()
         if not self._is_stopping():
             self._evaluations.finish(self.step)
@@ -204,7 +210,7 @@ class Trainer:
         decisions.begin()
         while not self._is_stopping() and not decisions.is_over(step) and (batch := source.next(self._peers)):
             decisions.before_step(pace.seconds_since_restart)
-            tensors = to_tensors(batch.rows)
+            tensors = to_tensors(self._growth.hand_out(batch.rows, step))
             is_first = train_step is None
             train_step = train_step or self._trace(tensors)
             rates = self._optimizers.learning_rates(step)
@@ -225,6 +231,7 @@ class Trainer:
                 continue
             self._checkpoints.refusals.sound()
             self._checkpoints.cursor = batch.cursor
+            self._growth.keep()
             self._num_examples += num_rows
             source.count(batch)
             self._evaluations.train_on(batch.rows)

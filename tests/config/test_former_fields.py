@@ -6,7 +6,7 @@ TOWER = 'label_name: "order"'
 GROUP = 'group_name: "all"'
 HISTORY = 'input_names: "tags" feature_type: SequenceFeature embedding_dim: 4 sequence_combiner { attention { } }'
 FORMER = [
-    (("  dbmtl {", "  use_embedding_variable: false dbmtl {"), "Leave it out: tables have a fixed number of rows"),
+    (("  dbmtl {", "  use_embedding_variable: false dbmtl {"), "growing { max_rows: 1000000 }, in place of"),
     (("  dbmtl {", "  grad_norm: true dbmtl {"), "task_balancing { gradnorm { } }"),
     ((TOWER, f"{TOWER} use_ait_module: true"), "aitm { }"),
     ((TOWER, f"{TOWER} ait_project_dim: 8"), "AITMTower"),

@@ -151,7 +151,7 @@ def test_an_override_repairs_a_config(load):
     assert config.pipeline.model_config.dbmtl.task_towers[1].label_name == "order"
 
 
-EV_PARAMS = "hash_bucket_size: 50 ev_params { }"
+GROWING = "hash_bucket_size: 50 growing { max_rows: 9 }"
 HOROVOD = "num_steps: 5 train_distribute: HorovodStrategy"
 KAFKA = 'kafka_train_input { server: "x" }'
 INPUT = ("batch_size: 64", "batch_size: 64 input_type: OdpsInputV2")
@@ -178,9 +178,9 @@ OPTIMIZER = "adam_optimizer { learning_rate { constant_learning_rate { learning_
             ('input_name: "user"', 'input_name: "user" user_define_fn: "f"'),
             "data_config.input_fields[4]={input_name: 'user'}",
         ),
-        (("hash_bucket_size: 50", EV_PARAMS), "feature_config.features[0].ev_params="),
+        (("  dbmtl {", "  ev_params { }\n  dbmtl {"), "model_config.ev_params="),
         (
-            ("hash_bucket_size: 50", EV_PARAMS),
+            ("hash_bucket_size: 50", GROWING),
             'feature_config.features[0]={input_names: "user" hash_bucket_size: 50 embedding_dim: 4}',
         ),
         (("TagFeature", "SequenceFeature"), "feature_config.features[1].feature_type=TagFeature"),
@@ -206,8 +206,8 @@ def test_what_is_wrong_with_a_replaced_value_is_of_no_account(load, change, over
         (("batch_size: 64", "batch_size: 64 batch_szie: 32"), "data_config.batch_size=8"),
         (("hidden_units: [8, 6]", "hidden_units: [8, x, 6]"), "model_config.dbmtl.bottom_dnn.hidden_units[1]=6"),
         (("  dbmtl {", "  mmoe { num_expert: 2 }\n  dbmtl {"), "model_config.dbmtl.num_expert=2"),
-        (("hash_bucket_size: 50", EV_PARAMS), "feature_config.features[0].ev_params={}"),
-        (("hash_bucket_size: 50", EV_PARAMS), "feature_config.features[1].hash_bucket_size=9"),
+        (("  dbmtl {", "  ev_params { }\n  dbmtl {"), "model_config.ev_params={}"),
+        (("hash_bucket_size: 50", GROWING), "feature_config.features[1].hash_bucket_size=9"),
         (("num_steps: 5\n}", "num_steps: 5"), "train_config.num_steps=5"),
     ],
 )  # fmt: skip

@@ -90,7 +90,41 @@ RULES = {
             'feature_name: "user" input_names: "tags"',
             'x.config:24: feature_config.features[1] "user" is taken: x.config:23 has it too.',
         ),
-        ("hash_bucket_size: 50 ", "", "features[0] needs one of hash_bucket_size, vocab_list, vocab_file, num_buckets"),
+        (
+            "hash_bucket_size: 50 ",
+            "growing { max_rows: 9 } hash_bucket_size: 50 ",
+            "growing and hash_bucket_size exclude each other: a row is an id's own",
+        ),
+        ("hash_bucket_size: 50 ", "growing { } ", "growing needs max_rows, the most ids that have rows"),
+        (
+            "hash_bucket_size: 50 ",
+            "growing { max_rows: 9 expire_after_steps: 9 expire_after_days: 9 } ",
+            'growing has "expire_after_steps", "expire_after_days"; keep one of them.',
+        ),
+        ("hash_bucket_size: 50 ", "growing { max_rows: 9 } ev_params { } ", "ev_params and growing say the same"),
+        ("hash_bucket_size: 50 ", "growing { max_rows: 9 } ", None),
+        (
+            "feature_type: IdFeature hash_bucket_size: 50 embedding_dim: 4 }",
+            "feature_type: IdFeature growing { max_rows: 9 } embedding_dim: 4 } "
+            'features { feature_name: "u2" input_names: "user" embedding_name: "user" embedding_dim: 4 '
+            "growing { max_rows: 9 } }",
+            'growing the ids of "user" and those of the embedding_name "user" would have one name',
+        ),
+        (
+            "hash_bucket_size: 50 ",
+            "growing { max_rows: 3000000000 } ",
+            "growing.max_rows is 3e+09, outside of [0, 2147483646]",
+        ),
+        (
+            'input_names: "tags" feature_type: TagFeature hash_bucket_size: 20 embedding_dim: 4',
+            'input_names: "tags" feature_type: RawFeature growing { max_rows: 9 }',
+            "growing is for tables of ids, and this is a RawFeature; IdFeature, TagFeature, ComboFeature and",
+        ),
+        (
+            "hash_bucket_size: 50 ",
+            "",
+            "features[0] needs one of growing, hash_bucket_size, vocab_list, vocab_file, num_buckets",
+        ),
         ("50 embedding_dim: 4", "50", "features[0] needs embedding_dim, for example embedding_dim: 16."),
         ("hash_bucket_size: 50", 'vocab_list: ["a", "b", "a"]', 'features[0].vocab_list holds "a" twice'),
         ("hash_bucket_size: 50", 'vocab_file: "words.txt"', 'features[0].vocab_file "words.txt" is no file (relative'),
@@ -105,7 +139,11 @@ RULES = {
             '"open" is no function of expressions. There are ',
         ),
         (PRICE, PRICE + ' normalizer_fn: "lambda x: 1"', '"lambda x: 1" does not name its parameter, so it is the sa'),
-        (TAGS, 'input_names: ["tags", "user"] feature_type: ComboFeature', "needs hash_bucket_size: a ComboFeature"),
+        (
+            TAGS,
+            'input_names: ["tags", "user"] feature_type: ComboFeature',
+            "needs hash_bucket_size or growing: a ComboFeature",
+        ),
         (
             TAGS,
             'input_names: ["tags", "user"] feature_type: ComboFeature hash_bucket_size: 9 embedding_dim: 4 '

@@ -193,7 +193,7 @@ def test_a_hashed_vocabulary_has_room(small, words, size):
             "feature_type: IdFeature num_buckets: 3 embedding_dim: 4",
         ),
         (RAW % "value_dim: 2", 'feature_type: RawFeature raw_input_dim: 2 separator: "\\003"'),
-        (ID % "zch { zch_size: 70 } value_dim: 1", "feature_type: IdFeature hash_bucket_size: 70 embedding_dim: 4"),
+        (ID % "zch { zch_size: 70 } value_dim: 1", "feature_type: IdFeature growing { max_rows: 70 } embedding_dim: 4"),
         (
             'lookup_feature { feature_name: "f" map: "u:m" key: "i:k" embedding_dim: 4 boundaries: 1 value_dim: 1 }',
             "feature_type: IdFeature num_buckets: 2 embedding_dim: 4",
@@ -287,8 +287,9 @@ def test_what_cannot_be_converted_is_left_out_with_a_reason(small, said, feature
 @pytest.mark.parametrize(
     ("theirs", "kind", "text"),
     [
-        ("zch { zch_size: 70 lfu { } }", Kind.CHANGED, "a table of 70 hashed rows takes its place"),
-        ("dynamicemb { max_capacity: 70 }", Kind.CHANGED, "a table of 70 hashed rows takes its place"),
+        ("zch { zch_size: 70 lfu { } }", Kind.CHANGED, "growing { max_rows: 70 } takes its place"),
+        ('zch { zch_size: 70 threshold_filtering_func: "lambda x: x" }', Kind.LEFT_OUT, "admit_after"),
+        ("dynamicemb { max_capacity: 70 }", Kind.CHANGED, "growing { max_rows: 70 } takes its place"),
         ("hash_bucket_size: 9 use_mask: true", Kind.LEFT_OUT, "features are not masked"),
         ('hash_bucket_size: 9 data_type: "FP16"', Kind.LEFT_OUT, "tables are in float32"),
         ('hash_bucket_size: 9 fg_value_type: "int64"', Kind.NOT_NEEDED, "input_fields says the type"),

@@ -178,6 +178,11 @@ SITES: dict[str, list[Found | str]] = {
             (USER, f'{USER} embedding_name: "t"'),
             ("hash_bucket_size: 20", 'embedding_name: "t" hash_bucket_size: 20'),
         ),
+        found(
+            '"t" is shared with user',
+            (USER, 'growing { max_rows: 49 } embedding_dim: 4 embedding_name: "t"'),
+            ("hash_bucket_size: 20", 'embedding_name: "t" hash_bucket_size: 50'),
+        ),
     ],
 }
 ID = '"user" feature_type: IdFeature'
@@ -198,6 +203,8 @@ FAULTS = [
     found("take one number", (FEATURE, FEATURE.replace("}", BUCKETS))),
     found('combo_input_seps[0] "；" cannot', (ID, f'{COMBO} combo_input_seps: "；"')),
     found("exclude each other", (ID, f'{COMBO} combo_input_seps: "," combo_join_sep: "_"')),
+    found("exclude each other", (USER, f"{USER} growing {{ max_rows: 9 }}")),
+    found("needs max_rows", (USER, "growing { } embedding_dim: 4")),
     found('shared_names "usr" is not in', (ID, f'"user" shared_names: "usr"{ID[6:]}')),
     found("is a range of 999999999 names", (ID, f'"user" shared_names: "u[1-999999999]"{ID[6:]}')),
     found("holds an empty value at place 1", (USER, 'vocab_list: ["a", ""] embedding_dim: 4')),

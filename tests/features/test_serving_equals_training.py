@@ -35,6 +35,7 @@ FIELDS = {
 }
 TABLE = "embedding_dim: 4 hash_bucket_size: 1009"
 WIDE = "embedding_dim: 8 num_buckets: 20"
+GROWS = "growing { max_rows: 30 }"
 FEATURES = [
     f'feature_name: "id_s" input_names: "s" {TABLE}',
     f'feature_name: "id_n32" input_names: "n32" {TABLE}',
@@ -87,7 +88,45 @@ FEATURES = [
     'sub_feature_type: RawFeature boundaries: [0, 5] seq_multi_sep: ";" embedding_dim: 8',
     'feature_name: "plain_seconds" input_names: "watched" feature_type: SequenceFeature '
     'sub_feature_type: RawFeature raw_input_dim: 2 seq_multi_sep: ";"',
+    f'feature_name: "id_grows" input_names: "s" embedding_dim: 4 {GROWS}',
+    f'feature_name: "n64_grows" input_names: "n64" embedding_dim: 8 embedding_name: "numbers" {GROWS}',
+    f'feature_name: "f32_grows" input_names: "f32" precision: 1 embedding_dim: 4 {GROWS}',
+    f'feature_name: "digits_grow" input_names: "digits" embedding_dim: 8 embedding_name: "numbers" {GROWS}',
+    f'feature_name: "tag_grows" input_names: "tags" feature_type: TagFeature combiner: "mean" embedding_dim: 4 {GROWS}',
+    f'feature_name: "kv_grows" input_names: "kv" feature_type: TagFeature kv_separator: ":" embedding_dim: 16 {GROWS}',
+    f'feature_name: "combo_grows" input_names: ["s", "n64"] feature_type: ComboFeature embedding_dim: 4 {GROWS}',
+    'feature_name: "join_grows" input_names: ["digits", "t"] feature_type: ComboFeature combo_join_sep: "" '
+    f"embedding_dim: 4 {GROWS}",
+    'feature_name: "combos_grow" input_names: ["tags", "t"] feature_type: ComboFeature combo_input_seps: ["|", ""] '
+    f"embedding_dim: 4 {GROWS}",
+    f'feature_name: "hist_grows" input_names: "history" feature_type: SequenceFeature embedding_dim: 4 {GROWS}',
+    'feature_name: "items_grow" input_names: "history" feature_type: SequenceFeature seq_multi_sep: ";" '
+    f'combiner: "mean" embedding_dim: 4 {GROWS}',
 ]
+
+SEEN = [
+    {
+        "s": text,
+        "t": "你好",
+        "n32": 7,
+        "n64": number,
+        "f32": number / 2,
+        "f64": 0.5,
+        "b": True,
+        "digits": str(number),
+        "text_number": "7",
+        "vec": "1",
+        "tags": f"{text}|x|y",
+        "kv": f"x:2|{number}:0.5",
+        "w": "1|2",
+        "history": f"{text}|b;{text}|",
+        "watched": "1;2|3",
+        "map": "7:a",
+        "parts": "1;2",
+    }
+    for text, number in zip(["a", "你好", "", "x", " ", "7"], range(-2, 4))
+]
+"""Rows whose ids have rows in tables that grow."""  # fmt: skip
 
 TEXT = st.one_of(st.none(), st.sampled_from(["", "a", "你好", " ", "\x00", "x" * 5000]), st.text(max_size=8))
 NUMBER = st.one_of(
@@ -130,13 +169,16 @@ def rooms():
     features = FeatureSet(pipeline)
     signature = {name: tf.TensorSpec([None], dtype) for name, dtype in features.field_types.items()}
     packed = tf.function(features.packed, input_signature=[signature], autograph=False)
-    return pipeline, features, packed, Encoder(features)
+    encoder = Encoder(features)
+    features.growing.assign(encoder(make_batch(pipeline, {name: [row[name] for row in SEEN] for name in FIELDS})))
+    features.growing.keep()
+    return pipeline, features, packed, encoder
 
 
 def assert_equal(rooms, rows: list[dict]) -> None:
     pipeline, features, transform, encoder = rooms
     batch = make_batch(pipeline, {name: [row[name] for row in rows] for name in FIELDS})
-    trained = to_tensors(encoder(batch))
+    trained = to_tensors(features.growing.look_up(encoder(batch)))
     served = as_trained(features, transform(serving_tensors(features, batch)))
     assert set(served) == set(trained)
     for name, array in trained.items():
@@ -175,7 +217,7 @@ def test_what_a_client_sends_and_what_the_reader_fills_in_are_one(rooms_with_def
     raw = make_batch(pipeline, {name: [row[name] for row in rows] for name in FIELDS})
     declared = {name: default_scalar(field) for name, field in input_fields(pipeline.data_config).items()}
     read = [fill_empty(raw.column(name), default) for name, default in declared.items()]
-    trained = to_tensors(encoder(pa.RecordBatch.from_arrays(read, names=list(declared))))
+    trained = to_tensors(features.growing.look_up(encoder(pa.RecordBatch.from_arrays(read, names=list(declared)))))
     sent = {name: as_requested(raw.column(name), default) for name, default in declared.items()}
     assert not any(column.null_count for column in sent.values())
     columns = {

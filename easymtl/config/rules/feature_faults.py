@@ -11,6 +11,7 @@ from typing import NamedTuple
 from easymtl.config import view
 from easymtl.config.expressions import COMPARISONS, ExpressionFault, names_in, parse_expression
 from easymtl.config.fault import Fault
+from easymtl.config.rules.growing import growing_faults
 from easymtl.config.rules.normalizers import normalizer_fault
 from easymtl.config.rules.number_embeddings import number_embedding_faults
 from easymtl.config.rules.review import INPUT_TYPES
@@ -18,7 +19,7 @@ from easymtl.config.vocabulary import inspect_vocabulary, list_problems
 from easymtl.errors import quoted
 from easymtl.protos.feature_pb2 import FeatureConfig
 
-TABLE_SOURCES = ("hash_bucket_size", "vocab_list", "vocab_file", "num_buckets")
+TABLE_SOURCES = ("growing", "hash_bucket_size", "vocab_list", "vocab_file", "num_buckets")
 _MOST_INPUTS = 1000
 _EXTREMES = ("max", "min")
 _OF_VECTORS = ("sum", "mean", "sqrtn")
@@ -51,11 +52,13 @@ def feature_faults(feature: FeatureConfig, input_types: Sequence[str] = ()) -> I
         yield Fault("", f"has {count} input_names; {name} takes {wanted}.")
     yield from kind.faults(feature, input_types)
     yield from number_embedding_faults(feature)
+    yield from growing_faults(feature)
 
 
 def table_sources(feature: FeatureConfig) -> list[str]:
     """Returns the fields of a feature that say how rows are found; the first is the one that counts."""
-    return [source for source in TABLE_SOURCES if getattr(feature, source)]
+    fixed = [source for source in TABLE_SOURCES[1:] if getattr(feature, source)]
+    return fixed if view.growing_of(feature) is None else [TABLE_SOURCES[0], *fixed]
 
 
 def _of_table(feature: FeatureConfig, input_types: Sequence[str]) -> Iterator[Fault]:
@@ -223,8 +226,8 @@ def _of_combiner(feature: FeatureConfig) -> Iterator[Fault]:
 
 
 def _of_combination(feature: FeatureConfig, input_types: Sequence[str]) -> Iterator[Fault]:
-    if not feature.hash_bucket_size:
-        yield Fault("", "needs hash_bucket_size: a ComboFeature hashes its crossed values.")
+    if not feature.hash_bucket_size and view.growing_of(feature) is None:
+        yield Fault("", "needs hash_bucket_size or growing: a ComboFeature hashes its crossed values.")
     if not feature.embedding_dim:
         yield Fault("", _WIDTH)
     separators, inputs = list(feature.combo_input_seps), len(feature.input_names)

@@ -19,11 +19,13 @@ _WITH_TABLES = (
     "SequenceFeature",
     "ExprFeature",
 )
+_WITH_IDS = ("IdFeature", "TagFeature", "ComboFeature", "SequenceFeature")
 _NUMBERS = ("RawFeature", "ExprFeature")
 # The types that read a field, of those that not all types read.
 _READ_BY: dict[str, tuple[str, ...]] = {
     **dict.fromkeys([*TABLE_SOURCES, "embedding_dim", "embedding_name", "initializer"], _WITH_TABLES),
     **dict.fromkeys(["vocab_list", "vocab_file"], tuple(kind for kind in _WITH_TABLES if kind not in _NUMBERS)),
+    **dict.fromkeys(["growing", "ev_params"], _WITH_IDS),
     **dict.fromkeys(_OF_NUMBERS, ("RawFeature", "ExprFeature", "SequenceFeature")),
     **dict.fromkeys(["max_seq_len", "sequence_combiner", "sub_feature_type", "sequence_length"], ("SequenceFeature",)),
     **dict.fromkeys(["combo_join_sep", "combo_input_seps"], ("ComboFeature",)),
@@ -82,6 +84,16 @@ def check_shared_tables(review: Review) -> None:
                 review.problem(f"{path}.embedding_name", text, *_damage_of_tables(path, first_path))
 
 
+def check_growing_ids(review: Review) -> None:
+    """Ids that grow go by the name of their feature, or of the table that features share: no two of them by one."""
+    shared = {one.embedding_name for _, one in review.written_features() if one.embedding_name}
+    for path, feature in review.written_features():
+        name = feature_name(feature)
+        if view.growing_of(feature) is not None and not feature.embedding_name and name in shared:
+            text = f'of "{name}" and those of the embedding_name "{name}" would have one name: rename one of them.'
+            review.problem(f"{path}.growing", f"the ids {text}", *FEATURES)
+
+
 def note_leaks(review: Review) -> None:
     """A feature that reads what a server will not have, and what gives the answer away, is noted."""
     reads, grouped = _answers(review), grouped_names(review)
@@ -137,8 +149,9 @@ def _note_what_has_no_effect(review: Review, path: str, feature: FeatureConfig) 
             review.note(f"{path}.hash_bucket_size", f"has no effect: {kind} holds numbers.")
         return
     sources = table_sources(feature)
-    if len(sources) > 1 and feature.feature_type != FeatureConfig.ComboFeature:
-        review.note(path, f"takes {sources[0]}; {' and '.join(sources[1:])} has no effect.")
+    if len(sources) > 1 and (feature.feature_type != FeatureConfig.ComboFeature or feature.HasField("ev_params")):
+        first = sources[0] if feature.HasField("growing") or not feature.HasField("ev_params") else "ev_params"
+        review.note(path, f"takes {first}; {' and '.join(sources[1:])} has no effect.")
     with_blanks = [word for word in feature.vocab_list if word.strip() and has_blanks_around(word)]
     if with_blanks:
         text = f"holds {quoted(with_blanks, limit=5)} with blanks around: only values with the same blanks match."
@@ -181,7 +194,13 @@ def _with_article(kind: str) -> str:
 def _table(feature: FeatureConfig) -> dict[str, object]:
     """Returns what makes the table of a feature."""
     initializer = " ".join(str(feature.initializer).split()) if feature.HasField("initializer") else "the default"
-    return {"embedding_dim": feature.embedding_dim, "the number of rows": _rows(feature), "initializer": initializer}
+    growing = view.growing_of(feature)
+    return {
+        "embedding_dim": feature.embedding_dim,
+        "the number of rows": _rows(feature),
+        "initializer": initializer,
+        "growing": " ".join(str(growing).split()) if growing else "not there",
+    }
 
 
 def _damage_of_tables(*paths: str) -> list[str]:
@@ -191,6 +210,9 @@ def _damage_of_tables(*paths: str) -> list[str]:
 def _rows(feature: FeatureConfig) -> object:
     if view.is_number(feature):
         return view.num_number_rows(feature)
+    growing = view.growing_of(feature)
+    if growing is not None:
+        return growing.max_rows
     if table_sources(feature)[:1] == ["vocab_file"]:
         return inspect_vocabulary(feature.vocab_file).num_words
     return feature.hash_bucket_size or len(feature.vocab_list) or feature.num_buckets

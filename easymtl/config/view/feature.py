@@ -2,7 +2,7 @@
 
 from easymtl.config.number_embeddings import num_replicas, vector_width
 from easymtl.config.view.ranges import expand_range
-from easymtl.protos.feature_pb2 import FeatureConfig
+from easymtl.protos.feature_pb2 import FeatureConfig, Growing
 from easymtl.protos.pipeline_pb2 import Pipeline
 
 
@@ -34,6 +34,28 @@ def written_out(feature: FeatureConfig) -> list[FeatureConfig]:
             one.embedding_name = feature.embedding_name or feature.feature_name or names[0]
         written.append(one)
     return written
+
+
+def growing_of(feature: FeatureConfig) -> Growing | None:
+    """Returns how the table of a feature grows, said in either of two ways; None if it does not."""
+    if feature.HasField("growing"):
+        return feature.growing
+    if not feature.HasField("ev_params"):
+        return None
+    said = feature.ev_params
+    return Growing(
+        max_rows=said.max_capacity, admit_after=max(said.filter_freq, 1), expire_after_steps=said.steps_to_live
+    )
+
+
+def num_growing_rows(growing: Growing) -> int:
+    """Returns the rows of a table that grows: one for each id, and that of all others."""
+    return int(growing.max_rows) + 1
+
+
+def ids_name(feature: FeatureConfig) -> str:
+    """Returns the name of the ids that get rows of a growing table: of a feature, or of all that share a table."""
+    return feature.embedding_name or feature_name(feature)
 
 
 def is_number(feature: FeatureConfig) -> bool:

@@ -48,7 +48,7 @@ class BagColumns(PackedColumns):
             firsts = pool_size + np.cumsum(bag_lengths) - bag_lengths
             starts[:, place] = firsts if indices is None else firsts[indices]
             lengths[:, place] = bag_lengths if indices is None else bag_lengths[indices]
-            ids.append((bags.ids.numpy() + slot.offset).astype(id_type.as_numpy_dtype))
+            ids.append(slot.rows_of(bags.ids.numpy()).astype(id_type.as_numpy_dtype))
             pool_size += len(ids[-1])
             if self.is_weighted:
                 weights.append(np.ones(len(ids[-1]), np.float32) if bags.weights is None else bags.weights.numpy())
@@ -114,6 +114,27 @@ class BagColumns(PackedColumns):
     def split(self, vectors: Tensors, runs: Sequence[Sequence[Slot]]) -> list[tf.Tensor]:
         """Returns the vectors of runs of slots, `[batch, width of the run]` each."""
         return split_slots(vectors[self._vectors], runs)
+
+    def keys(self, column: Column, slot: Slot) -> np.ndarray:
+        """Returns the ids of one feature, row after row."""
+        assert isinstance(column, Ragged)
+        return np.asarray(column.values)[self._is_of(column, slot)]
+
+    def with_rows(self, column: Column, rows: Mapping[str, np.ndarray], dtype: type) -> Ragged:
+        """Returns rows in the place of keys; a tag without a name has row 0."""
+        assert isinstance(column, Ragged)
+        values: np.ndarray = np.asarray(column.values).astype(dtype)
+        for slot in self.slots:
+            if slot.is_growing:
+                values[self._is_of(column, slot)] = np.maximum(rows[slot.feature], 0) + slot.offset
+        return Ragged(values, column.lengths, column.weights)
+
+    def _is_of(self, column: Ragged, slot: Slot) -> np.ndarray | slice:
+        """Returns which of all ids are those of one feature."""
+        if len(self.slots) == 1:
+            return slice(None)
+        places = np.tile(np.arange(len(self.slots), dtype=np.int32), len(column))
+        return np.repeat(places == slot.index, column.lengths.reshape(-1))
 
     def exchanged(self, column: Column, slots: Sequence[Slot], order: np.ndarray) -> Ragged:
         """Returns the bags with those of some slots taken from other rows."""

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from easymtl.data.rows import Column
 from easymtl.features.encoded import Encoded
+from easymtl.features.growing.growing_ids import MISSING
 from easymtl.features.pieces import Piece
 from easymtl.features.served_table import ServedTable
 from easymtl.protos.feature_pb2 import Initializer
@@ -30,6 +31,7 @@ class Table:
         width: width of a row.
         initializer: as declared, None for the default.
         offset: where its first row lies in the variable of its width.
+        ids: the name of the ids that get rows of a table that grows; empty for one whose rows are known.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Table:
     width: int
     initializer: Initializer | None
     offset: int
+    ids: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,15 @@ class Slot:
     def offset(self) -> int:
         """Returns where the rows of its table start in the variable of its width."""
         return self.table.offset if self.table else 0
+
+    @property
+    def is_growing(self) -> bool:
+        """Returns whether its ids are keys, of which rows are found when a batch is used."""
+        return bool(self.table and self.table.ids)
+
+    def rows_of(self, ids: np.ndarray) -> np.ndarray:
+        """Returns rows of the variable of rows of the table, -1 for none; keys of a growing table stay keys."""
+        return ids if self.is_growing else np.where(ids < 0, -1, ids + self.offset)
 
 
 ROWS, FEATURES, NUMBERS, VALUES, STEPS, ITEMS = "rows", "features", "numbers", "values", "steps", "items"
@@ -217,6 +229,20 @@ class PackedColumns(ABC):
         """Returns whether two slots stand side by side."""
         return first.columns is second.columns is self and second.index == first.index + 1
 
+    def keys(self, column: Column, slot: Slot) -> np.ndarray:
+        """Returns the ids of one feature in a column, `[m]`: of a growing table they are keys."""
+        raise AssertionError(f"{self.name} has no ids")
+
+    def with_rows(self, column: Column, rows: Mapping[str, np.ndarray], dtype: type) -> Column:
+        """Returns a column with rows of the variable, -1 for none, in the place of keys.
+
+        Args:
+            column: as `pack` returned it, or some rows of it.
+            rows: by feature, for each of its `keys` the row of its own table, -1 for none.
+            dtype: of what is returned.
+        """
+        raise AssertionError(f"{self.name} has no ids")
+
     @abstractmethod
     def exchanged(self, column: Column, slots: Sequence[Slot], order: np.ndarray) -> Column:
         """Returns the column with the values of some slots from the rows `order` `[n]`, the others as they are."""
@@ -231,7 +257,9 @@ class PackedColumns(ABC):
 
 
 def own_rows(ids: np.ndarray, slot: Slot) -> pa.Array:
-    """Returns rows of the variable as rows of the feature's own table, null for none."""
+    """Returns rows of the variable as rows of the feature's own table, null for none; keys as they are."""
+    if slot.is_growing:
+        return pa.array(ids, mask=ids == MISSING)
     return pa.array(ids - slot.offset, mask=ids < 0)
 
 

@@ -35,7 +35,7 @@ class IdColumns(PackedColumns):
         for place, slot in enumerate(self.slots):
             encoded = features[slot.feature]
             ids = expect(encoded.piece, Ids).ids.numpy()
-            ids = np.where(ids < 0, -1, ids + slot.offset).astype(packed.dtype)
+            ids = slot.rows_of(ids).astype(packed.dtype)
             if encoded.indices is None:
                 packed[place] = ids
             else:
@@ -78,6 +78,19 @@ class IdColumns(PackedColumns):
     def split(self, vectors: Tensors, runs: Sequence[Sequence[Slot]]) -> list[tf.Tensor]:
         """Returns the vectors of runs of slots, `[batch, width of the run]` each."""
         return split_slots(vectors[self._vectors], runs)
+
+    def keys(self, column: Column, slot: Slot) -> np.ndarray:
+        """Returns the ids of one feature."""
+        return np.asarray(column)[:, slot.index]
+
+    def with_rows(self, column: Column, rows: Mapping[str, np.ndarray], dtype: type) -> np.ndarray:
+        """Returns rows in the place of keys."""
+        result: np.ndarray = np.asarray(column).astype(dtype)
+        for slot in self.slots:
+            if slot.is_growing:
+                own = rows[slot.feature]
+                result[:, slot.index] = np.where(own < 0, -1, own + slot.offset)
+        return result
 
     def exchanged(self, column: Column, slots: Sequence[Slot], order: np.ndarray) -> np.ndarray:
         """Returns the ids with those of some slots taken from other rows."""

@@ -76,15 +76,14 @@ class StepColumns(PackedColumns):
 
     def _values(self, steps: Ids | Bags | Dense, dtype: type) -> np.ndarray | Ragged:
         if isinstance(steps, Ids):
-            ids = steps.ids.numpy()
-            return np.where(ids < 0, -1, ids + self.slot.offset).astype(dtype)
+            return self.slot.rows_of(steps.ids.numpy()).astype(dtype)
         if isinstance(steps, Dense):
             return steps.values.numpy()
         weights = None
         if self.is_weighted:
             weights = np.ones(len(steps.ids), np.float32) if steps.weights is None else steps.weights.numpy()
         lengths = steps.lengths.numpy().astype(np.int32)[:, np.newaxis]
-        return Ragged((steps.ids.numpy() + self.slot.offset).astype(dtype), lengths, weights)
+        return Ragged(self.slot.rows_of(steps.ids.numpy()).astype(dtype), lengths, weights)
 
     @staticmethod
     def tensors(name: str, column: Column) -> dict[str, np.ndarray]:
@@ -214,6 +213,23 @@ class StepColumns(PackedColumns):
     def split(self, vectors: Tensors, runs: Sequence[Sequence[Slot]]) -> list[tf.Tensor]:
         """Has no meaning: a history is no vector of a row."""
         raise AssertionError(f"{self.slot.feature} is a history")
+
+    def keys(self, column: Column, slot: Slot) -> np.ndarray:
+        """Returns the ids of all steps, or of their items."""
+        assert isinstance(column, Ragged)
+        values = column.values
+        return np.asarray(values.values if isinstance(values, Ragged) else values)
+
+    def with_rows(self, column: Column, rows: Mapping[str, np.ndarray], dtype: type) -> Ragged:
+        """Returns rows in the place of keys; an item without a name has row 0."""
+        assert isinstance(column, Ragged)
+        values, offset = column.values, self.slot.offset
+        own: np.ndarray = rows[self.slot.feature].astype(dtype)
+        if isinstance(values, Ragged):
+            return Ragged(
+                Ragged(np.maximum(own, 0) + offset, values.lengths, values.weights), column.lengths, column.weights
+            )
+        return Ragged(np.where(own < 0, -1, own + offset), column.lengths, column.weights)
 
     def exchanged(self, column: Column, slots: Sequence[Slot], order: np.ndarray) -> Ragged:
         """Returns the histories of other rows, as a whole; there is one feature."""
