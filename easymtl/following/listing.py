@@ -130,7 +130,7 @@ class PartFolder:
         """
         entries = list(self._entries())
         markers = {entry.names[:-1] for entry in entries if entry.names[-1] == MARKER and not entry.is_folder}
-        kept = [entry for entry in entries if entry.is_folder or (_is_data(entry.names[-1]) and self._fits(entry))]
+        kept = [entry for entry in entries if self._fits(entry) and (entry.is_folder or _is_data(entry.names[-1]))]
         found: dict[tuple[str, ...], list[Entry]] = {}
         names: dict[tuple[str, ...], PartName] = {}
         others: dict[str, None] = {}
@@ -138,8 +138,7 @@ class PartFolder:
             folders = entry.names if entry.is_folder else entry.names[:-1]
             name = part_name(folders)
             if name is None:
-                if not entry.is_folder or self._fits(entry):
-                    others[entry.names[0]] = None
+                others[entry.names[0]] = None
                 continue
             found.setdefault(name.folders, []).append(entry)
             names[name.folders] = name
@@ -169,8 +168,8 @@ class PartFolder:
         return path.replace(",", r"\,") + self._query
 
     def _fits(self, entry: Entry) -> bool:
-        """Returns whether a file is one that the pattern means, or lies in a folder that it does."""
-        if len(entry.names) < len(self._pattern):
+        """Returns whether the pattern means an entry, or a folder around it; of a folder also what may lie in it."""
+        if not entry.is_folder and len(entry.names) < len(self._pattern):
             return False
         return all(fnmatch.fnmatchcase(name, pattern) for name, pattern in zip(entry.names, self._pattern))
 

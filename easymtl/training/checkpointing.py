@@ -8,6 +8,8 @@ import tensorflow as tf
 from easymtl.checkpoints.extensions import version_notes
 from easymtl.checkpoints.folder import Checkpoint, CheckpointFolder
 from easymtl.checkpoints.meaning import optimizers_of, require_same_meaning, require_same_optimizers
+from easymtl.checkpoints.parts import STATE as PARTS
+from easymtl.checkpoints.parts import Parts
 from easymtl.checkpoints.same_data import DataIdentity
 from easymtl.checkpoints.saved_averages import STATE
 from easymtl.checkpoints.weights import Weights
@@ -43,6 +45,7 @@ class Checkpointing:
         meaning: Mapping[str, Any],
         data: DataIdentity,
         listener: events.Listener,
+        parts: Parts | None = None,
     ):
         """Reads and writes nothing yet.
 
@@ -55,6 +58,7 @@ class Checkpointing:
             meaning: what rows and columns of the model mean, of when it was made: see `meaning_of`.
             data: the training data that are there now.
             listener: is told what happens.
+            parts: those that were trained on, and the one that these data are; None for those of the checkpoint.
         """
         self.cursor: Cursor | None = None
         self.data_step = 0
@@ -62,6 +66,7 @@ class Checkpointing:
         self._pipeline, self._ranker, self._optimizers, self._step = pipeline, ranker, optimizers, step
         self._evaluations, self._data, self._tell = evaluations, data, listener
         self._meaning = meaning
+        self._parts = parts
         self._weights = Weights(ranker, optimizers)
         self._folder = CheckpointFolder(pipeline.model_dir)
         self._interim_step: int | None = None
@@ -81,9 +86,15 @@ class Checkpointing:
         for problem in problems:
             self._tell(events.Note(problem))
         if latest is None:
+            if self._parts:
+                self._parts.require_next_of(None, self._folder.path)
             start_training(self._pipeline, self._ranker, self._optimizers, self._tell)
             return
         state = latest.state()
+        there = Parts.from_state(state)
+        if self._parts:
+            self._parts.require_next_of(there, latest.path)
+        self._parts = self._parts or there
         require_same_balancing(self._pipeline, latest, state)
         has_same_averages = state.get(STATE, {}) == self._optimizers.averaging()
         try:
@@ -139,6 +150,7 @@ class Checkpointing:
             "cursor": (self.cursor or Cursor()).to_dict(),
             "data": self._data.to_dict(),
             "data_step": self.data_step,
+            **({PARTS: self._parts.to_dict()} if self._parts else {}),
             **self._evaluations.state(),
             "owes_evaluation": self.owes_evaluation,
             "is_interim": is_interim,

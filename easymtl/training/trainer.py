@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from easymtl.checkpoints.folder import Checkpoint
 from easymtl.checkpoints.meaning import meaning_of
+from easymtl.checkpoints.parts import Parts
 from easymtl.checkpoints.publishing import reason, sweep, write_text
 from easymtl.checkpoints.restore import CONFIG_NAME
 from easymtl.checkpoints.same_data import DataIdentity
@@ -52,6 +53,7 @@ class Trainer:
         listener: events.Listener,
         is_stopping: Callable[[], bool] = lambda: False,
         new_data: bool = False,
+        parts: Parts | None = None,
     ):
         """Builds the model, and brings it back from its newest whole checkpoint if there is one.
 
@@ -61,6 +63,7 @@ class Trainer:
             is_stopping: asked before each step and each batch of an evaluation, whether to save and end.
             new_data: whether training data that are not those of the checkpoint are read from their beginning, rather
                 than refused.
+            parts: where parts of data follow each other: those so far, the last of which is what is trained on.
 
         Raises:
             UserError: the config or the data and the checkpoint do not fit, or the model_dir cannot be written.
@@ -89,13 +92,13 @@ class Trainer:
         self._optimizers = Optimizers(self.settings.optimizer_config, tables, dense)
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
         listener(events.Phase("reading", "the marks of the data files"))
-        data = DataIdentity.of(self.pipeline)
+        data = DataIdentity.of(self.pipeline, parts.last.name if parts and parts.last else "")
         self._reports = Reports(self.settings, self.ranker, listener)
         self._evaluations = Evaluations(
             self.pipeline, self.ranker, self._optimizers, self._step, self._dtype, self._reports, listener
         )
         self._checkpoints = Checkpointing(
-            self.pipeline, self.ranker, self._optimizers, self._step, self._evaluations, meaning, data, listener
+            self.pipeline, self.ranker, self._optimizers, self._step, self._evaluations, meaning, data, listener, parts
         )
         self._num_examples = 0
         self._checkpoints.restore(new_data)
