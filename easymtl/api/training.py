@@ -109,9 +109,9 @@ def run_training(
     with Summaries(model_dir, view.result_rows(config.pipeline)) as summaries, History(model_dir) as history:
         results = Results(model_dir)
         exporter = Exporter(config, console.terminal)
-        tell = _to_each([console, summaries, history, results, exporter, *listeners])
+        tell = to_each([console, summaries, history, results, exporter, *listeners])
         hints = Hints(config.pipeline, tell)
-        listener = _to_each([tell, hints])
+        listener = to_each([tell, hints])
         for note in (*config.notes, *start_hints(config)):
             listener(Note(note))
         with stop:
@@ -129,11 +129,13 @@ def run_training(
             listener(Note(_is_done(config.pipeline, result)))
         console.summary(result)
         exporter.finish(result, first)
-        _write_learnt_rates(config, trainer.dropout_rates(), listener)
+        write_rates(config, trainer.dropout_rates(), listener)
         return result
 
 
-def _to_each(listeners: Sequence["Listener"]) -> "Listener":
+def to_each(listeners: Sequence["Listener"]) -> "Listener":
+    """Returns a listener that tells each of several, in their order."""
+
     def listener(event: "Event") -> None:
         for listen in listeners:
             listen(event)
@@ -141,7 +143,8 @@ def _to_each(listeners: Sequence["Listener"]) -> "Listener":
     return listener
 
 
-def _write_learnt_rates(config: Config, rates: dict, tell: Callable[["Event"], None]) -> None:
+def write_rates(config: Config, rates: dict, tell: Callable[["Event"], None]) -> None:
+    """Writes what `variational_dropout` has learnt, if it is there, and tells where to."""
     from easymtl.reporting.learnt_rates import write_learnt_rates
     from easymtl.training.events import Note
 

@@ -1,4 +1,4 @@
-"""Which parts of data that arrive in time a model was trained on: what a checkpoint says of it, and nothing else does."""
+"""Which parts of data, of those that follow each other in time, a model was trained on: a checkpoint alone says it."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -47,9 +47,10 @@ class Parts:
     """The parts that a training has been through, in the order in which they were trained on.
 
     Attributes:
-        trained: the newest of them; the last one is whole only if `is_finished`.
+        trained: the newest of them; the last one may be half done, see `is_finished`.
         num_trained: of all, those that are named no more included.
-        is_finished: whether all rows of the last one were trained on.
+        is_finished: whether the last one is done with.
+        is_whole: whether all of its rows were trained on, or could be so far.
         begin: what is earlier was not asked for, and never is trained on; empty for no such bound.
         floor: what is not later counts as done, because it would be named no more; empty where all are.
         found: what was found in the last one before it was trained on.
@@ -58,6 +59,7 @@ class Parts:
     trained: tuple[TrainedPart, ...] = ()
     num_trained: int = 0
     is_finished: bool = True
+    is_whole: bool = True
     begin: tuple[int, ...] = ()
     floor: tuple[int, ...] = ()
     found: Mapping[str, Any] | None = None
@@ -72,6 +74,7 @@ class Parts:
             tuple(map(TrainedPart.from_list, said["trained"])),
             said["num_trained"],
             said["is_finished"],
+            said["is_whole"],
             tuple(said["begin"]),
             tuple(said["floor"]),
             said["found"],
@@ -83,6 +86,7 @@ class Parts:
             "trained": [part.to_list() for part in self.trained],
             "num_trained": self.num_trained,
             "is_finished": self.is_finished,
+            "is_whole": self.is_whole,
             "begin": list(self.begin),
             "floor": list(self.floor),
             "found": self.found,
@@ -110,14 +114,15 @@ class Parts:
             trained[-MOST_PARTS:],
             self.num_trained + 1,
             False,
+            True,
             begin,
             max([self.floor, *(one.time for one in gone)]),
             found,
         )
 
-    def finished(self) -> "Parts":
-        """Returns what is to be said when the last part was trained on."""
-        return replace(self, is_finished=True)
+    def finished(self, is_whole: bool = True) -> "Parts":
+        """Returns what is to be said when the last part was trained on, or the rest of it is left out."""
+        return replace(self, is_finished=True, is_whole=is_whole)
 
     def require_next_of(self, before: "Parts | None", checkpoint: object) -> None:
         """Checks that these are what a checkpoint says, or that and one further part.

@@ -1,6 +1,6 @@
 """Folders that are called by a time, and the order in which they come.
 
-    dt=2026-01-02/hour=03      20260102      2026-01-02      2026/01/02      date=20260102
+There are `dt=2026-01-02/hour=03`, `dt=2026-01-02`, `date=20260102`, `20260102`, `2026-01-02` and `2026/01/02`.
 """
 
 import re
@@ -20,8 +20,8 @@ _INNER = re.compile(r"^\d{1,2}$")
 _FEWEST_DIGITS = 6
 """Of a value that is a time whatever its key is called."""
 _KEYS = frozenset(
-    "dt date day ds pt p_date p_hour event_date event_hour ts time timestamp datetime year y month mon m d "
-    "week hour hr h hh minute min mm mi".split()
+    ("dt", "date", "day", "ds", "pt", "p_date", "p_hour", "event_date", "event_hour", "ts", "time", "timestamp")
+    + ("datetime", "year", "y", "month", "mon", "m", "d", "week", "hour", "hr", "h", "hh", "minute", "min", "mm", "mi")
 )
 
 

@@ -2,6 +2,7 @@
 
 import fnmatch
 import glob
+import hashlib
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -64,6 +65,12 @@ class Part:
     def time(self) -> Time:
         """Returns what it is ordered by."""
         return self.name.time
+
+    @property
+    def mark(self) -> str:
+        """Returns what changes with the names and sizes of its files."""
+        files = [(name, size) for name, size, _ in self.files]
+        return hashlib.blake2b(repr(files).encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
 
     @property
     def num_bytes(self) -> int:
