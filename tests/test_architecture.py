@@ -40,6 +40,7 @@ ROOMS = [
     "ways",
     "reporting",
     "api",
+    "following",
     "tuning",
     "doctor",
     "verbs",

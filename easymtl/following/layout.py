@@ -20,8 +20,10 @@ _INNER = re.compile(r"^\d{1,2}$")
 _FEWEST_DIGITS = 6
 """Of a value that is a time whatever its key is called."""
 _KEYS = frozenset(
-    ("dt", "date", "day", "ds", "pt", "p_date", "p_hour", "event_date", "event_hour", "ts", "time", "timestamp")
-    + ("datetime", "year", "y", "month", "mon", "m", "d", "week", "hour", "hr", "h", "hh", "minute", "min", "mm", "mi")
+    [
+        *("dt", "date", "day", "ds", "pt", "p_date", "p_hour", "event_date", "event_hour", "ts", "time", "timestamp"),
+        *("datetime", "year", "y", "month", "mon", "m", "d", "week", "hour", "hr", "h", "hh", "minute", "min", "mm"),
+    ]
 )
 
 

@@ -125,8 +125,8 @@ class PartFolder:
         self.root, self._pattern = _fixed_part(text)
         if "**" in self._pattern:
             raise UserError(
-                f'train_input_path "{paths}": ** stands for any number of folders, and it does not show which of them '
-                f"are parts. Name the folder of all parts, {self.root}, or a pattern such as {self.root}/dt=*/*.parquet."
+                f'train_input_path "{paths}": ** stands for any number of folders, and does not show which of them '
+                f"are parts. Name the folder of all parts, {self.root}, or a pattern: {self.root}/dt=*/*.parquet."
             )
 
     def list(self) -> Listing:

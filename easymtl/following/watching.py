@@ -124,9 +124,7 @@ class Watch:
         others = [name for name in self.listing.others if name not in self._told]
         if others:
             self._told.update(others)
-            self._tell(
-                f"Warning: {quoted(others, limit=3)} in {self.root} has no time in its name: it is no part, and is not read."
-            )
+            self._tell(f"Warning: {quoted(others, limit=3)} in {self.root} has no time in its name: it is not read.")
 
     def _tell_of(self, choice: Choice, changed: list[Part]) -> None:
         for part in changed:
