@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from easymtl.api.configs import load
-from easymtl.api.python_words import in_python
+from easymtl.api.python_words import in_python, without_flags
 from easymtl.api.training import Callbacks
 from easymtl.config import Config, view
 from easymtl.errors import UserError
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from easymtl.training.events import Listener, PartTrained
 
 
-@in_python("every", "settle", "until", "late", "export", "keep", **{"from": "begin"})
+_ARGUMENTS = ("every", "settle", "until", "late", "export", "keep")
+
+
+@in_python(*_ARGUMENTS, **{"from": "begin"})
 def follow(
     config: Config | str | os.PathLike[str],
     train: str | os.PathLike[str] | None = None,
@@ -90,6 +93,9 @@ def _follow(config: Config, wishes: Wishes, callbacks: Sequence["Listener"], ver
             follower = Follower(config, wishes, console, stop.is_received, [stop])
             try:
                 yield from follower.parts()
+            except UserError as error:
+                error.args = (without_flags(str(error), {**dict(zip(_ARGUMENTS, _ARGUMENTS)), "from": "begin"}),)
+                raise
             finally:
                 follower.close()
 

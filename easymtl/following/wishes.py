@@ -104,36 +104,26 @@ def require_followable(config: Config) -> None:
     settings, epochs = pipeline.train_config, pipeline.data_config.num_epochs
     faults = []
     if settings.num_steps:
-        passes = f"; data_config.num_epochs ({epochs}) says how often each part is read" if epochs else ""
-        faults.append(
-            (
-                "train_config.num_steps",
-                f"{settings.num_steps:,} steps in all would end the training in the middle of a part, and follow "
-                f"trains on each part whole{passes}. Set it to 0: --set train_config.num_steps=0",
-            )
+        passes = f" data_config.num_epochs ({epochs}) says how often each is read." if epochs else ""
+        text = (
+            f"is {settings.num_steps:,}, and so many steps in all would end the training in the middle of a part: "
+            f"follow trains on each part whole.{passes} Set it to 0: --set train_config.num_steps=0."
         )
+        faults.append(("train_config.num_steps", text))
     if not epochs:
-        faults.append(
-            (
-                "data_config.num_epochs",
-                "0 reads the first part for ever. Say how often each part is read: --set data_config.num_epochs=1",
-            )
-        )
+        text = "is 0, which reads the first part for ever. Say how often each is read: --set data_config.num_epochs=1."
+        faults.append(("data_config.num_epochs", text))
     if settings.dead_line:
-        faults.append(
-            (
-                "train_config.dead_line",
-                "would end the training in the middle of a part. Leave it out: --set train_config.dead_line=; SIGTERM "
-                "ends follow at any time, and --until behind a part",
-            )
+        text = (
+            'would end the training in the middle of a part. Leave it out, --set train_config.dead_line="": SIGTERM '
+            "ends follow at any time, and --until behind a part."
         )
+        faults.append(("train_config.dead_line", text))
     if pipeline.export_config.enable_early_stop:
-        faults.append(
-            (
-                "export_config.enable_early_stop",
-                "would leave out the rest of a part, and follow trains on each part whole: --set "
-                "export_config.enable_early_stop=false",
-            )
+        text = (
+            "would leave out the rest of a part, and follow trains on each part whole: --set "
+            "export_config.enable_early_stop=false."
         )
+        faults.append(("export_config.enable_early_stop", text))
     if faults:
         raise config.error(faults)

@@ -134,7 +134,6 @@ def run_until_killed(monkeypatch, folder, place, number, when) -> bool:
 def test_a_kill_anywhere_trains_no_day_twice_and_leaves_none_out(undisturbed, folder, monkeypatch):
     for place, number, when in KILLS:
         assert run_until_killed(monkeypatch, folder, place, number, when), (place, number, when)
-    assert not differences(state_of_training(folder / "model"), {}) == []
     rest = list(follow(days_config(folder, model="killed"), verbose=False))
     assert rest, "kills have left something to do"
     assert trained_in(folder / "killed") == DAYS
@@ -243,7 +242,7 @@ def test_a_model_of_before_is_followed_from_where_its_user_says(two_days, tmp_pa
     folder, config = two_days
     easymtl.train(config.with_paths(model_dir=str(folder / "plain")), str(folder / "logs" / DAYS[0]), verbose=False)
     plain = config.with_paths(model_dir=str(folder / "plain"))
-    with pytest.raises(UserError, match="of a training that followed no parts.*begin dt=2026-01-02|--from"):
+    with pytest.raises(UserError, match=r"of a training that followed no parts.*not: begin dt=2026-01-02"):
         list(follow(plain, verbose=False))
     first, second = follow(plain, begin=DAYS[1], until=DAYS[2], verbose=False)
     assert (first.part, first.first_step, second.step) == (DAYS[1], 5, 15) and first.metrics
