@@ -102,10 +102,6 @@ class Parts:
         """Returns the time of the latest part, which need not be the one that was trained on last."""
         return max((part.time for part in self.trained), default=None)
 
-    def of(self, name: str) -> TrainedPart | None:
-        """Returns a part by its name."""
-        return next((part for part in reversed(self.trained) if part.name == name), None)
-
     def with_next(self, part: TrainedPart, begin: tuple[int, ...], found: Mapping[str, Any]) -> "Parts":
         """Returns what is to be said while a further part is trained on."""
         trained = (*self.trained, part)

@@ -47,11 +47,9 @@ class Exports:
         """
         if self._kind == "none":
             return ""
-        there = self._of(checkpoint)
-        if there:
-            return str(there)
+        done = self._of(checkpoint)
         try:
-            done = self._delta(pipeline, checkpoint) or self._whole(pipeline, checkpoint)
+            done = done or self._delta(pipeline, checkpoint) or self._whole(pipeline, checkpoint)
         except TooNarrow as error:
             # What was learnt is worth more than one of its exports; the next part has another one.
             print_line(self._terminal, f"Warning: step {checkpoint.step} was not exported: {error}", "yellow")

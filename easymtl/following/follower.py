@@ -16,7 +16,7 @@ from easymtl.following.exports import Exports
 from easymtl.following.listing import Part
 from easymtl.following.records import Records
 from easymtl.following.scoring import found_in
-from easymtl.following.training import finish_part, train_part
+from easymtl.following.training import EACH_TIME, finish_part, train_part
 from easymtl.following.watching import Watch, marks_digest
 from easymtl.following.wishes import Wishes
 from easymtl.models.backbone import graph_notes
@@ -111,7 +111,8 @@ class Follower:
         self._summaries.close()
 
     def _introduce(self) -> None:
-        for note in (*self._config.notes, *start_hints(self._with_path(self._watch.any_path()))):
+        hints = start_hints(self._with_path(self._watch.any_path()))
+        for note in (*self._config.notes, *(hint for hint in hints if not hint.startswith(EACH_TIME))):
             self._tell(Note(note))
         for note in graph_notes(self._config):
             self._tell(Note(note))

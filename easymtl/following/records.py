@@ -5,7 +5,7 @@ What was trained on is what the checkpoint says; this file follows it, and may b
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,8 @@ from easymtl.checkpoints.publishing import reason, write_text
 from easymtl.errors import UserError
 from easymtl.following.listing import Part
 from easymtl.reporting.event_records import event_record
-from easymtl.reporting.history import parsed
+from easymtl.reporting.part_records import FILE, TOLD, TRAINED, read_lines
 from easymtl.training.events import PartTrained
-
-NAME = "follow.jsonl"
-_TRAINED = "part_trained"
-_TOLD = "part_told"
 
 
 class Records:
@@ -35,14 +31,14 @@ class Records:
         Raises:
             UserError: the file cannot be written.
         """
-        self.path = Path(model_dir) / NAME
-        found = list(_read(self.path))
+        self.path = Path(model_dir) / FILE
+        found = list(read_lines(self.path))
         number = trained.num_trained if trained else 0
-        known = [record for record in found if record["event"] != _TRAINED or _number(record) <= number]
+        known = [record for record in found if record["event"] != TRAINED or _number(record) <= number]
         if trained and not trained.is_finished:
-            known = [record for record in known if record["event"] != _TRAINED or _number(record) < number]
-        self.trained = [record for record in known if record["event"] == _TRAINED]
-        self._told = {(record["part"], record["what"], record["mark"]) for record in known if record["event"] == _TOLD}
+            known = [record for record in known if record["event"] != TRAINED or _number(record) < number]
+        self.trained = [record for record in known if record["event"] == TRAINED]
+        self._told = {(record["part"], record["what"], record["mark"]) for record in known if record["event"] == TOLD}
         if self.path.is_file():
             self._guarded(lambda: write_text(self.path, "".join(map(_line, known))))
 
@@ -74,7 +70,7 @@ class Records:
         if key in self._told:
             return True
         self._told.add(key)
-        self._append({"event": _TOLD, "part": part.text, "what": what, "mark": part.mark})
+        self._append({"event": TOLD, "part": part.text, "what": what, "mark": part.mark})
         return False
 
     def passed(self) -> set[tuple[str, str]]:
@@ -91,26 +87,11 @@ class Records:
             file.flush()
             os.fsync(file.fileno())
 
-    def _guarded(self, write) -> None:
+    def _guarded(self, write: Callable[[], None]) -> None:
         try:
             write()
         except OSError as error:
             raise UserError(f"{self.path}: cannot be written: {reason(error)}. Check model_dir.") from None
-
-
-def read_records(model_dir: str | Path) -> list[dict[str, Any]]:
-    """Returns what became of each part, in the order in which they were trained on, as `event_record` makes it."""
-    return [record for record in _read(Path(model_dir) / NAME) if record["event"] == _TRAINED]
-
-
-def _read(path: Path) -> Iterator[dict[str, Any]]:
-    if not path.is_file():
-        return
-    needed = {_TRAINED: {"number", "part", "rows", "counts", "labels", "scores"}, _TOLD: {"part", "what", "mark"}}
-    with path.open(encoding="utf-8", errors="replace") as file:
-        for record in parsed(file):
-            if record and record["event"] in needed and needed[record["event"]] <= record.keys():
-                yield record
 
 
 def _number(record: Mapping[str, Any]) -> int:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from easymtl.reporting.console import Console
     from easymtl.reporting.json_training import JsonConsole
 
-_EACH_TIME = ("Continuing from ", "Training on with another ")
+EACH_TIME = ("Continuing from ", "Training on with another ")
 """Beginnings of notes of every part, which the lines around them say better."""
 
 
@@ -62,7 +62,7 @@ def train_part(
 
 def _without_repeats(listener: Listener) -> Listener:
     def tell(event: Event) -> None:
-        if not (isinstance(event, Note) and event.text.startswith(_EACH_TIME)):
+        if not (isinstance(event, Note) and event.text.startswith(EACH_TIME)):
             listener(event)
 
     return tell

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 
-from easymtl.checkpoints.parts import Parts
+from easymtl.checkpoints.parts import Parts, TrainedPart
 from easymtl.config import Config, view
 from easymtl.data.fields import input_fields
 from easymtl.data.fingerprint import fingerprint
@@ -85,7 +85,7 @@ class Watch:
             nothing = no_parts(self._folder, self.listing)
             if nothing and not self._has_looked:
                 raise UserError(nothing)
-            changed = [part for part in self.listing.parts if trained and self._is_changed(part, trained)]
+            changed = self._changed(trained) if trained else []
         except UserError as error:
             if not self._has_looked or self._wishes.every is None:
                 raise
@@ -101,11 +101,16 @@ class Watch:
         bounds = self._wishes.bounds
         return bounds if bounds.begin or not trained else replace(bounds, begin=trained.begin)
 
-    def _is_changed(self, part: Part, trained: Parts) -> bool:
-        """Returns whether the files of a part are not those that were trained on; reads them only in doubt."""
-        before = trained.of(part.text)
-        if before is None or not part.num_bytes or (before == trained.last and not trained.is_finished):
-            return False
+    def _changed(self, trained: Parts) -> list[Part]:
+        """Returns the parts whose files are not those that were trained on."""
+        known = {part.name: part for part in trained.trained}
+        if trained.last and not trained.is_finished:
+            del known[trained.last.name]
+        there = [part for part in self.listing.parts if part.num_bytes and part.text in known]
+        return [part for part in there if self._is_changed(part, known[part.text])]
+
+    def _is_changed(self, part: Part, before: TrainedPart) -> bool:
+        """Returns whether the files of a part are others than before; reads them only in doubt."""
         if (len(part.files), part.num_bytes) != (before.num_files, before.num_bytes):
             return True
         if part.changed <= before.changed or (part.text, part.changed) in self._compared:

@@ -58,6 +58,10 @@ class Wishes:
         export = export or ("none" if settings.exporter_type == "none" else "full")
         _require_one_of("export", export, EXPORTS)
         _require_one_of("late", late, LATE)
+        if every is not None and not 0 < every < math.inf:
+            raise UserError("--every: it has to be a length of time above 0, such as 1h; --once looks once.")
+        if not settle >= 0:
+            raise UserError("--settle: it has to be a length of time, such as 10m, or 0.")
         if keep is None:
             keep = settings.exports_to_keep if settings.HasField("exports_to_keep") else DEFAULT_KEEP
         if keep < 1:

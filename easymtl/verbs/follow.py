@@ -1,6 +1,5 @@
 """`easymtl follow`: train on each new part of the data, day after day, and export behind each."""
 
-import math
 import sys
 from argparse import Namespace
 
@@ -92,9 +91,6 @@ def _where(step: int) -> str:
 
 def _length(option: str, text: str) -> float:
     try:
-        seconds = length_of(text)
+        return length_of(text)
     except ValueError as error:
         raise UserError(f"--{option}: {error}{', or never' if option == 'settle' else ''}.") from None
-    if option == "every" and not 0 < seconds < math.inf:
-        raise UserError(f'--every "{text}": a length of time above 0, such as 1h, or --once in place of it.')
-    return seconds

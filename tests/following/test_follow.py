@@ -11,7 +11,7 @@ from easymtl.checkpoints.folder import CheckpointFolder
 from easymtl.checkpoints.parts import Parts
 from easymtl.errors import UserError
 from easymtl.following.program import follow
-from easymtl.following.records import read_records
+from easymtl.reporting.part_records import read_parts
 from easymtl.training import events
 from tests.faults.runs import differences, state_of_training
 from tests.following.days import DAYS, days_config, write_day, write_rows
@@ -46,7 +46,7 @@ def trained_in(model_dir) -> list[str]:
 
 
 def records_of(model_dir) -> list[dict]:
-    return [{name: value for name, value in one.items() if name != "time"} for one in read_records(model_dir)]
+    return [{name: value for name, value in one.items() if name != "time"} for one in read_parts(model_dir)]
 
 
 def test_every_day_is_scored_by_the_model_of_the_days_before(undisturbed, folder):
@@ -75,7 +75,7 @@ def test_the_drift_of_labels_is_told_and_kept(undisturbed, folder):
     assert labels[-1] > labels[0] + 0.3
     moved = [text for event in told if isinstance(event, events.PartScored) for text in event.drift]
     assert any('the mean label of "ctr" is' in text for text in moved)
-    assert [record["labels"]["ctr"] for record in read_records(folder / "model")] == labels
+    assert [record["labels"]["ctr"] for record in read_parts(folder / "model")] == labels
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     board = EventAccumulator(str(folder / "model" / "summaries" / "parts")).Reload()

@@ -4,7 +4,8 @@ import pytest
 
 from easymtl.checkpoints.parts import Parts, TrainedPart
 from easymtl.errors import UserError
-from easymtl.following.records import NAME, Records, read_records
+from easymtl.following.records import Records
+from easymtl.reporting.part_records import FILE, read_parts
 from easymtl.training.events import PartTrained
 from tests.following.test_choosing import DAYS, part
 
@@ -27,7 +28,7 @@ def written(tmp_path):
 
 
 def numbers(folder):
-    return [record["number"] for record in read_records(folder)]
+    return [record["number"] for record in read_parts(folder)]
 
 
 def test_what_the_checkpoint_says_stays(written):
@@ -42,7 +43,7 @@ def test_what_it_does_not_is_taken_out(written):
 
 
 def test_a_line_that_a_kill_has_cut_and_foreign_ones_are_left_out(written):
-    path = written / NAME
+    path = written / FILE
     path.write_text(path.read_text()[:-20] + '\n{"event":"part_trained","number":9}\n[1]\n{"event":"x"}\n')
     records = Records(written, parts(3))
     assert numbers(written) == [1, 2]
@@ -64,6 +65,6 @@ def test_parts_without_rows_are_remembered_as_they_were(tmp_path):
 
 
 def test_a_file_that_cannot_be_written_is_told(tmp_path):
-    (tmp_path / NAME).mkdir()
+    (tmp_path / FILE).mkdir()
     with pytest.raises(UserError, match="cannot be written"):
         Records(tmp_path, None).add(event(1))

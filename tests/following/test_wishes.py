@@ -39,6 +39,9 @@ def test_what_nobody_says_the_config_does(config, tmp_path):
     [
         ({"export": "dleta"}, '--export "dleta" is none of .* Did you mean "delta"'),
         ({"late": "trian"}, '--late "trian" is none of .* Did you mean "train"'),
+        ({"every": 0.0}, "--every: it has to be"),
+        ({"every": math.inf}, "--every: it has to be"),
+        ({"settle": -1.0}, "--settle: it has to be"),
         ({"keep": 0}, "--keep: 0 is too small"),
         ({"begin": "2026-01-03", "until": "2026-01-02"}, "no part between them"),
     ],
