@@ -2,8 +2,9 @@
 
 import sys
 from argparse import Namespace
+from typing import TYPE_CHECKING
 
-from easymtl.config import load_config, view
+from easymtl.config import Config, load_config, view
 from easymtl.errors import UserError
 from easymtl.following.start import ready_to_follow
 from easymtl.following.wishes import Wishes, length_of
@@ -12,10 +13,14 @@ from easymtl.reporting.phases import begin
 from easymtl.reporting.streams import say
 from easymtl.verbs.stop_signals import StopSignals, tell_stop
 
+if TYPE_CHECKING:
+    from rich.console import Console as Terminal
+
+    from easymtl.training.events import Event, PartTrained
+
 _DEFAULT_EVERY = "10m"
-_MOST_SHOWN = 20
-"""Parts in a table that is printed while more are waited for."""
 _ON_SIGNAL = "ending behind what is being done, a step, a batch that is scored, or an export. Once more ends at once."
+_NOTHING = "Nothing new: no part is there that is complete and was not trained on."
 
 
 def run(options: Namespace) -> None:
@@ -30,7 +35,59 @@ def run(options: Namespace) -> None:
     """
     begin("reading", options.pipeline_config)
     config = load_config(options.pipeline_config, options.overrides, options.tasks)
-    wishes = Wishes.of(
+    wishes = _wishes(config, options)
+    with ready_to_follow(config, wishes):
+        from easymtl.following.follower import Follower
+        from easymtl.reporting.console import Console
+        from easymtl.reporting.json_training import JsonConsole
+        from easymtl.reporting.outcomes import Followed
+
+        output, towers = current(), view.result_rows(config.pipeline)
+        open_console = JsonConsole(output) if output.is_json else Console(towers, config.pipeline.model_dir)
+        with StopSignals(_ON_SIGNAL) as stop, open_console as console:
+            tables = _Tables(console.terminal, towers)
+            follower = Follower(config, wishes, console, stop.is_received, [tables])
+            try:
+                done = list(follower.parts())
+            finally:
+                follower.close()
+                console.close()
+        num_trained = follower.trained.num_trained if follower.trained else 0
+        newest = done[-1].export if done else ""
+        output.result(
+            Followed([part.part for part in done], follower.step, num_trained, newest, stop.is_received()),
+            lambda: tables.show() if done else say(_NOTHING, sys.stdout),
+        )
+        if stop.is_received():
+            tell_stop(stop, lambda text: None if output.is_json else say(text, sys.stdout), f" at step {follower.step}")
+
+
+class _Tables:
+    """Prints a table of the parts that were trained on since the last one, whenever there is nothing more to do."""
+
+    def __init__(self, terminal: "Terminal", towers: list[str]):
+        self._terminal, self._towers = terminal, towers
+        self._unshown: list[PartTrained] = []
+
+    def __call__(self, event: "Event") -> None:
+        """Remembers a part, and prints those of a round when the next one is waited for."""
+        from easymtl.training.events import PartTrained, Phase
+
+        if isinstance(event, PartTrained):
+            self._unshown.append(event)
+        elif isinstance(event, Phase) and event.name == "waiting" and not current().is_json:
+            self.show()
+
+    def show(self) -> None:
+        """Prints those that no table has had."""
+        from easymtl.reporting.part_table import print_parts
+
+        print_parts(self._terminal, self._unshown, self._towers)
+        self._unshown = []
+
+
+def _wishes(config: Config, options: Namespace) -> Wishes:
+    return Wishes.of(
         config,
         every=None if options.once else _length("every", options.every or _DEFAULT_EVERY),
         settle=_length("settle", options.settle),
@@ -40,53 +97,6 @@ def run(options: Namespace) -> None:
         export=options.export,
         keep=options.keep,
     )
-    with ready_to_follow(config, wishes):
-        from easymtl.following.follower import Follower
-        from easymtl.reporting.console import Console
-        from easymtl.reporting.json_training import JsonConsole
-        from easymtl.reporting.outcomes import Followed
-        from easymtl.reporting.part_table import print_parts
-        from easymtl.training.events import PartTrained, Phase
-
-        output, towers = current(), view.result_rows(config.pipeline)
-        with (
-            StopSignals(_ON_SIGNAL) as stop,
-            JsonConsole(output) if output.is_json else Console(towers, config.pipeline.model_dir) as console,
-        ):
-            done: list[PartTrained] = []
-            shown = 0
-
-            def show(event: object) -> None:
-                nonlocal shown
-                if isinstance(event, Phase) and event.name == "waiting" and len(done) > shown and not output.is_json:
-                    shown = len(done)
-                    print_parts(console.terminal, done[-_MOST_SHOWN:], towers)
-
-            follower = Follower(config, wishes, console, stop.is_received, [show])
-            try:
-                for part in follower.parts():
-                    done.append(part)
-            finally:
-                follower.close()
-                console.close()
-            result = Followed(
-                [part.part for part in done],
-                follower.step,
-                follower.trained.num_trained if follower.trained else 0,
-                done[-1].export if done else "",
-                stop.is_received(),
-            )
-        nothing = "Nothing new: no part is there that is complete and was not trained on."
-        output.result(
-            result,
-            lambda: print_parts(console.terminal, done, towers) if done else say(nothing, sys.stdout),
-        )
-        if stop.is_received():
-            tell_stop(stop, lambda text: None if output.is_json else say(text, sys.stdout), _where(follower.step))
-
-
-def _where(step: int) -> str:
-    return f" at step {step}"
 
 
 def _length(option: str, text: str) -> float:
