@@ -17,6 +17,7 @@ __all__ = [
     "StopTraining",
     "UserError",
     "export",
+    "follow",
     "init",
     "load",
     "open",
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from easymtl.api.training import train
     from easymtl.config import Config
     from easymtl.errors import StopTraining, UserError
+    from easymtl.following.program import follow
 
 _PLACES = {
     "Config": "config",
@@ -43,6 +45,7 @@ _PLACES = {
     "StopTraining": "errors",
     "UserError": "errors",
     "export": "api.exports",
+    "follow": "following.program",
     "init": "api.configs",
     "load": "api.configs",
     "open": "api.opening",

@@ -41,6 +41,7 @@ ROOMS = [
     "ways",
     "reporting",
     "api",
+    "following",
     "tuning",
     "doctor",
     "launch",

@@ -265,7 +265,7 @@ def test_reader_that_closes_early_ends_the_command_quietly():
         (["eval", "--checkpoint_path", "x"], "In place of EasyRec's --checkpoint_path: --checkpoint."),
         (["export", "--clear_export"], "--clear_export: nothing; each export is a folder of its own."),
         (["predict", "--reserved_cols", "user"], "--reserved_cols: --keep."),
-        (["export", "--fine_tune_checkpoint", "x"], 'It is a flag of "check", "train", "tune".'),
+        (["export", "--fine_tune_checkpoint", "x"], 'It is a flag of "check", "train", "follow", "tune".'),
         (["predict", "--continue_train"], 'It is a flag of "train".'),
         # Only where the counterpart exists.
         (["train", "--checkpoint_path", "x"], 'Did you mean "--eval_input_path"?'),

@@ -111,9 +111,9 @@ def run_training(
 
     with ExitStack() as stack:
         kept = stack.enter_context(_Kept(config, console)) if worker.cluster.is_chief else None
-        tell = _to_each([beats(worker.signs), console, *(kept.listeners if kept else ()), *listeners])
+        tell = to_each([beats(worker.signs), console, *(kept.listeners if kept else ()), *listeners])
         hints = Hints(config.pipeline, tell)
-        listener = _to_each([tell, hints])
+        listener = to_each([tell, hints])
         for note in (*config.notes, *start_hints(config)):
             listener(Note(note))
         drafts = Path(config.pipeline.model_dir) / "checkpoints"
@@ -135,7 +135,7 @@ def run_training(
         if kept:
             console.summary(result)
             kept.exporter.finish(result, first)
-            _write_learnt_rates(config, trainer.dropout_rates(), listener)
+            write_rates(config, trainer.dropout_rates(), listener)
         return result
 
 
@@ -165,7 +165,9 @@ class _Kept:
         self._stack.close()
 
 
-def _to_each(listeners: Sequence["Listener"]) -> "Listener":
+def to_each(listeners: Sequence["Listener"]) -> "Listener":
+    """Returns a listener that tells each of several, in their order."""
+
     def listener(event: "Event") -> None:
         for listen in listeners:
             listen(event)
@@ -173,7 +175,8 @@ def _to_each(listeners: Sequence["Listener"]) -> "Listener":
     return listener
 
 
-def _write_learnt_rates(config: Config, rates: dict, tell: Callable[["Event"], None]) -> None:
+def write_rates(config: Config, rates: dict, tell: Callable[["Event"], None]) -> None:
+    """Writes what `variational_dropout` has learnt, if it is there, and tells where to."""
     from easymtl.reporting.learnt_rates import write_learnt_rates
     from easymtl.training.events import Note
 

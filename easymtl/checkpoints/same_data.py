@@ -25,28 +25,31 @@ class DataIdentity:
     Attributes:
         files: in the order in which they are read; none for made-up rows.
         order: config field -> value as text, of the fields that decide which rows come, and in which order.
+        part: the part of data that these are, where one follows the other; two of them may have equal files.
     """
 
     files: tuple[FileMark, ...]
     order: Mapping[str, str]
+    part: str = ""
 
     @classmethod
-    def of(cls, pipeline: Pipeline) -> "DataIdentity":
+    def of(cls, pipeline: Pipeline, part: str = "") -> "DataIdentity":
         """Returns the identity of the data that are there now.
 
         Raises:
             UserError: a file is gone or cannot be read.
         """
-        return cls(tuple(_marks(pipeline, view.train_input(pipeline))), _order(pipeline))
+        return cls(tuple(_marks(pipeline, view.train_input(pipeline))), _order(pipeline), part)
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> "DataIdentity":
         """Returns the identity of `to_dict`."""
-        return cls(tuple(FileMark(*entry) for entry in state["files"]), state["order"])
+        return cls(tuple(FileMark(*entry) for entry in state["files"]), state["order"], state.get("part", ""))
 
     def to_dict(self) -> dict[str, Any]:
         """Returns what `from_dict` takes, as JSON can hold it."""
-        return {"files": [list(asdict(mark).values()) for mark in self.files], "order": dict(self.order)}
+        said = {"files": [list(asdict(mark).values()) for mark in self.files], "order": dict(self.order)}
+        return {**said, "part": self.part} if self.part else said
 
 
 def marks_of(pipeline: Pipeline, paths: str) -> list[list[Any]]:
@@ -80,6 +83,22 @@ def require_same_files(here: DataIdentity, there: DataIdentity, checkpoint: Chec
             f"same command with --new_data{more}: weights, optimizer slots, the step and the schedules go on, and "
             "data_config.num_epochs counts anew. To go on where the training was, bring the old files back, in any "
             "folder, with their names and in their order."
+        )
+
+
+def require_same_part(here: DataIdentity, there: DataIdentity, checkpoint: Checkpoint) -> None:
+    """Refuses to go on in a part of data that has changed since a checkpoint was saved in the middle of it.
+
+    Raises:
+        UserError: its files are others; the message names the first of them and the ways to go on.
+    """
+    changes = describe_changes(there.files, here.files)
+    if changes:
+        raise UserError(
+            f'{checkpoint.path}: the part "{here.part}" has changed while it was trained on: {changes}. The position '
+            "in its old files means nothing in these. Bring the old files back, and run the same command again. Or "
+            f'leave the rest of this part out: rename its folder so that its name begins with "_", and the next part '
+            "is trained on."
         )
 
 

@@ -20,6 +20,7 @@ _ADD = (
     training_commands.add_init,
     training_commands.add_check,
     training_commands.add_train,
+    training_commands.add_follow,
     training_commands.add_launch,
     training_commands.add_tune,
     looking_commands.add_eval,

@@ -152,6 +152,15 @@ def _after_train(options: Namespace) -> Iterator[Step]:
     yield ["easymtl", "predict", *config, *which, "--input", "ROWS", "--output", "scores.parquet"], "score rows"
 
 
+def _after_follow(options: Namespace) -> Iterator[Step]:
+    config = _config(options)
+    model_dir = _pipeline(options).model_dir
+    yield ["easymtl", "follow", *config, "--every", "1h"], "wait for further parts"
+    if _has_exports(f"{model_dir}/export/follow"):
+        yield ["easymtl", "serve", f"{model_dir}/export/follow"], "answer requests by the newest part's model"
+    yield ["easymtl", "board", model_dir], "metrics by part, in the run parts"
+
+
 _EXPORTS = ("final", "best", "latest")
 """Folders of exports, by what `exporter_type` asks for."""
 
@@ -231,6 +240,7 @@ _STEPS: dict[str, Callable[[Namespace], Iterator[Step]]] = {
     "init": _after_init,
     "check": _after_check,
     "train": _after_train,
+    "follow": _after_follow,
     "tune": _after_tune,
     "eval": _after_eval,
     "export": _after_export,

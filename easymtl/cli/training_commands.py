@@ -1,4 +1,4 @@
-"""The commands that bring a model about: `init`, `check`, `train`, `launch`, `tune`, `import-checkpoint`, `convert`."""
+"""The commands that bring a model about: `init`, `check`, `train`, `follow`, `launch`, `tune` and what imports one."""
 
 from easymtl.cli.options import (
     add_peers,
@@ -116,6 +116,41 @@ def add_launch(verbs) -> None:
         type=whole_number,
         metavar="N",
         help="with --cluster: where workers listen; default: 2222, on Slurm one that goes with the number of the job",
+    )
+
+
+def add_follow(verbs) -> None:
+    """Adds `easymtl follow`."""
+    parser = add_verb(verbs, "follow", "Train on each new part of the data, day after day, and export behind each.")
+    add_tasks(parser)
+    add_training_fields(parser)
+    parser.add_argument("--every", metavar="TIME", help="how often to look for new parts: 90s, 10m (default), 1h")
+    parser.add_argument("--once", action="store_true", help="end when no complete part is left, and do not wait")
+    parser.add_argument(
+        "--settle",
+        default="10m",
+        metavar="TIME",
+        help="a part without _SUCCESS is complete when nothing of it has changed for so long; default: 10m; "
+        "never is by _SUCCESS alone",
+    )
+    parser.add_argument(
+        "--from", dest="begin", metavar="PART", help="the first part, such as 2026-01-02; default: the first there is"
+    )
+    parser.add_argument("--until", metavar="PART", help="the last part, such as dt=2026-01-02/hour=03; ends behind it")
+    parser.add_argument(
+        "--late",
+        default="skip",
+        metavar="WHAT",
+        help="what is done with parts that come when later ones were trained on: skip (default), or train",
+    )
+    parser.add_argument(
+        "--export",
+        metavar="WHAT",
+        help="what is written behind each part, into model_dir/export/follow: full, delta or none; "
+        "default: full, none with exporter_type: none",
+    )
+    parser.add_argument(
+        "--keep", type=whole_number, metavar="N", help="exports that stay; default: exports_to_keep, or 5"
     )
 
 

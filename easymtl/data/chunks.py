@@ -16,6 +16,10 @@ from easymtl.data.skipped import SKIPPED, encode_rows
 from easymtl.errors import UserError
 
 
+class NoRows(UserError):
+    """Files without one row that can be used."""
+
+
 def _none() -> np.ndarray:
     return np.empty(0, np.int64)
 
@@ -56,7 +60,8 @@ def read_chunks(
     Of a share of the blocks, a position is one in the order of the share. It may be empty where there are few blocks.
 
     Raises:
-        UserError: there are no rows at all, or `start` is not a position in this data.
+        NoRows: there are no rows at all.
+        UserError: `start` is not a position in this data.
     """
     num_blocks = len(share.of(np.arange(len(source.blocks))))
     if start.block > num_blocks:
@@ -84,7 +89,7 @@ def read_chunks(
                 begin = progress
             done += block.size
         if is_empty and share == WHOLE and not (start.block or start.chunk):
-            raise UserError(no_rows(source))
+            raise NoRows(no_rows(source))
         yield Chunk(Cursor(epoch, len(order)), Cursor(epoch + 1), epoch + 1.0, epoch + 1.0, None, (), skipped)
         epoch, start = epoch + 1, Cursor(epoch + 1)
 
@@ -195,14 +200,14 @@ def require_rows(chunks: Iterator[Chunk], source: Source, start: Cursor) -> Iter
     """Yields the encoded chunks from `start` on.
 
     Raises:
-        UserError: a whole epoch had not one row that can be used.
+        NoRows: a whole epoch had not one row that can be used.
     """
     is_empty, is_whole = True, start == Cursor(start.epoch)
     for chunk in chunks:
         if chunk.rows is not None:
             is_empty = is_empty and not chunk.rows.num_rows
         elif is_empty and is_whole:
-            raise UserError(no_rows(source))
+            raise NoRows(no_rows(source))
         else:
             is_empty = is_whole = True
         yield chunk

@@ -10,6 +10,7 @@ from rich.console import Console as Terminal
 
 from easymtl.reporting.formats import counted, seconds_text
 from easymtl.reporting.output import WARNINGS, current
+from easymtl.reporting.part_table import print_drift, print_scored
 from easymtl.reporting.phases import LivePhases, Phases, Silent
 from easymtl.reporting.progress import ProgressLine
 from easymtl.reporting.status import status_line_of
@@ -63,12 +64,15 @@ class Console:
             events.StartedFrom: self._started_from,
             events.Phase: self._phase,
             events.Note: self._note,
+            events.PartScored: self._part_scored,
+            events.PartTrained: self._part_trained,
         }
         if self._is_quiet:
             self._tell = {
                 events.Started: self._remember_start,
                 events.Note: self._warning,
                 events.Evaluated: self._warnings,
+                events.PartScored: self._drift,
             }
 
     def __enter__(self) -> "Console":
@@ -142,6 +146,20 @@ class Console:
 
     def _note(self, event: events.Note) -> None:
         print_line(self.terminal, event.text, "yellow" if event.text.startswith(WARNINGS) else "")
+
+    def _part_scored(self, event: events.PartScored) -> None:
+        self._line.flush()
+        print_scored(self.terminal, event, self._towers)
+
+    def _drift(self, event: events.PartScored) -> None:
+        print_drift(self.terminal, event)
+
+    def _part_trained(self, event: events.PartTrained) -> None:
+        self._line.flush()
+        exported = f", exported to {event.export}" if event.export else ""
+        print_line(
+            self.terminal, f"Part {event.number}, {event.part}: trained on to step {event.step:,}{exported}", "bold"
+        )
 
     def summary(self, result: TrainingResult) -> None:
         """Prints how a training ended, and what was odd in its data.

@@ -63,4 +63,6 @@ def is_warning(event: events.Event) -> bool:
     """Returns whether an event is one that a quiet command tells."""
     if isinstance(event, events.Note):
         return event.text.startswith(WARNINGS)
+    if isinstance(event, events.PartScored):
+        return bool(event.drift or event.warnings)
     return isinstance(event, events.Evaluated) and bool(event.warnings)

@@ -46,6 +46,25 @@ class Trained:
 
 
 @dataclass(frozen=True)
+class Followed:
+    """A training has gone through the parts that there were.
+
+    Attributes:
+        parts: that this run has trained on, in order; the events `part_trained` tell more of each.
+        step: updates made in all.
+        num_trained: parts that were trained on in all.
+        export: folder of the newest export of this run, empty without one.
+        is_stopped: it was told to stop; the same command goes on.
+    """
+
+    parts: Sequence[str]
+    step: int
+    num_trained: int
+    export: str
+    is_stopped: bool
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """Data have been scored and compared with their labels.
 
@@ -215,6 +234,7 @@ class Reported:
 
 Outcome = (
     Trained
+    | Followed
     | Evaluation
     | Exported
     | Predicted

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from easymtl.checkpoints.publishing import reason, write_text
 from easymtl.errors import UserError
-from easymtl.reporting.page import curve_sections, metric_sections, model_sections, training_sections
+from easymtl.reporting.page import curve_sections, metric_sections, model_sections, part_sections, training_sections
 from easymtl.reporting.page.elements import framed
 from easymtl.reporting.phases import begin
 from easymtl.reporting.runs import Run, Wishes, read_runs
@@ -53,6 +53,7 @@ def page(runs: Sequence[Run], by: Sequence[str] = ()) -> str:
         model_sections.summary(runs),
         metric_sections.metrics(runs),
         training_sections.learning_curves(runs),
+        part_sections.parts(runs),
         curve_sections.score_curves(runs),
         metric_sections.segment_tables(runs, by),
         training_sections.gates(runs),

@@ -71,7 +71,7 @@ def export(
         raise UserError(f"{final}: could not be written: {reason(error)}") from None
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    _prune(Path(folder), keep)
+    prune(Path(folder), keep)
     return replace(done, path=final)
 
 
@@ -233,7 +233,7 @@ def _copy_assets(pipeline: Pipeline, draft: Path) -> None:
         shutil.copy(path, folder / path.name)
 
 
-def _prune(folder: Path, keep: int) -> None:
+def prune(folder: Path, keep: int) -> None:
     """Removes all versions but the newest `keep` (0 keeps all), and what killed processes left half written.
 
     Versions that deltas are made from stay as long as these do.

@@ -10,6 +10,8 @@ from easymtl.checkpoints.deltas import DeltaWeights
 from easymtl.checkpoints.extensions import version_notes
 from easymtl.checkpoints.folder import Checkpoint, CheckpointFolder
 from easymtl.checkpoints.meaning import optimizers_of, require_same_meaning, require_same_optimizers
+from easymtl.checkpoints.parts import STATE as PARTS
+from easymtl.checkpoints.parts import Parts
 from easymtl.checkpoints.same_data import DataIdentity
 from easymtl.checkpoints.saved_averages import STATE
 from easymtl.checkpoints.shards import Copiable, Writable
@@ -60,6 +62,7 @@ class Checkpointing:
         is_stopping: Callable[[], bool],
         is_waiting: bool,
         peers: Peers = ONE,
+        parts: Parts | None = None,
     ):
         """Reads and writes nothing yet.
 
@@ -76,6 +79,7 @@ class Checkpointing:
             is_waiting: whether steps wait while a checkpoint is written, for there is no room for a copy.
             peers: the workers that train together. The chief reads what is there first and writes for all of them, who
                 see its folder.
+            parts: those that were trained on, and the one that these data are; None for those of the checkpoint.
         """
         self.cursor: Cursor | None = None
         self.data_step = 0
@@ -83,6 +87,7 @@ class Checkpointing:
         self._pipeline, self._ranker, self._optimizers, self._step = pipeline, ranker, optimizers, step
         self._evaluations, self._data, self._tell = evaluations, data, listener
         self._meaning = meaning
+        self._parts = parts
         self._weights = Weights(ranker, optimizers)
         self._deltas = DeltaSaving(pipeline.train_config, ranker, optimizers, listener)
         self._folder = CheckpointFolder(pipeline.model_dir)
@@ -122,9 +127,15 @@ class Checkpointing:
         self._tell(events.Phase("reading", "checkpoints"))
         latest = self._settle()
         if latest is None:
+            if self._parts:
+                self._parts.require_next_of(None, self._folder.path)
             start_training(self._pipeline, self._ranker, self._optimizers, self._tell, self._peers.is_chief)
             return
         state = latest.state()
+        there = Parts.from_state(state)
+        if self._parts:
+            self._parts.require_next_of(there, latest.path)
+        self._parts = self._parts or there
         require_same_balancing(self._pipeline, latest, state)
         try:
             self._take(latest, state)
@@ -276,6 +287,7 @@ class Checkpointing:
             **cursor_state(self.cursor or Cursor(), self._peers),
             "data": self._data.to_dict(),
             "data_step": self.data_step,
+            **({PARTS: self._parts.to_dict()} if self._parts else {}),
             **self._evaluations.state(),
             "owes_evaluation": self.owes_evaluation,
             "is_interim": is_interim,

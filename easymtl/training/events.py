@@ -179,11 +179,89 @@ class Phase:
 
 
 @dataclass(frozen=True)
+class PartScored:
+    """A part of data was scored by the model that was not trained on it yet.
+
+    Attributes:
+        part: the names of its folders, such as `dt=2026-01-02/hour=03`.
+        number: how many parts there have been, with this one.
+        rows: that were scored.
+        metrics: `<metric>_<tower>`, the losses and `loss`; null where the rows do not determine one, and none without a
+            model.
+        labels: mean label by task.
+        scores: mean score by task; none without a model.
+        counts: feature -> kind of oddity -> rows.
+        skipped_rows: rows that did not parse.
+        warnings: what the metrics could not say, and why.
+        drift: what has moved far from what it usually is, a sentence each.
+    """
+
+    part: str
+    number: int
+    rows: int
+    metrics: Mapping[str, float | None]
+    labels: Mapping[str, float]
+    scores: Mapping[str, float]
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    skipped_rows: int = 0
+    warnings: tuple[str, ...] = ()
+    drift: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PartTrained:
+    """A part of data was trained on and, if that was asked for, the model exported.
+
+    Attributes:
+        part: the names of its folders.
+        number: how many parts there have been, with this one.
+        first_step: updates made before it.
+        step: updates made with it.
+        rows: of the part.
+        metrics: before it was trained on, see `PartScored`.
+        labels: mean label by task.
+        scores: mean score by task, before it was trained on.
+        counts: feature -> kind of oddity -> rows.
+        skipped_rows: rows that did not parse.
+        is_late: whether a later part was trained on before.
+        is_whole: whether all of its rows were trained on.
+        export: folder of the export or delta, empty without one.
+    """
+
+    part: str
+    number: int
+    first_step: int
+    step: int
+    rows: int
+    metrics: Mapping[str, float | None]
+    labels: Mapping[str, float]
+    scores: Mapping[str, float]
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    skipped_rows: int = 0
+    is_late: bool = False
+    is_whole: bool = True
+    export: str = ""
+
+
+@dataclass(frozen=True)
 class Note:
     """Something to know: one sentence."""
 
     text: str
 
 
-Event = Started | Progress | Summary | GradientConflict | Gates | Evaluated | Saved | StartedFrom | Phase | Note
+Event = (
+    Started
+    | Progress
+    | Summary
+    | GradientConflict
+    | Gates
+    | Evaluated
+    | Saved
+    | StartedFrom
+    | Phase
+    | PartScored
+    | PartTrained
+    | Note
+)
 Listener = Callable[[Event], None]

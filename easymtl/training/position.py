@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from easymtl.checkpoints.folder import Checkpoint
-from easymtl.checkpoints.same_data import DataIdentity, changed_order, require_same_files
+from easymtl.checkpoints.same_data import DataIdentity, changed_order, require_same_files, require_same_part
 from easymtl.data.order import Cursor
 from easymtl.errors import UserError
 from easymtl.peers.peers import ONE, Peers
@@ -58,6 +58,8 @@ def position_of(
     data_step = state.get("data_step", 0)
     there = DataIdentity.from_dict(state["data"]) if "data" in state else None
     warning = changed_order(here, there, cursor) if there else ""
+    if here.part:
+        return _in_part(here, there, latest, Position(cursor, data_step, (warning,) if warning else ()))
     if new_data and (there is None or there.files != here.files or warning):
         return _beginning(pipeline, latest)
     notes = [*of_workers]
@@ -90,6 +92,14 @@ def _cursor_of(state: Mapping[str, Any], latest: Checkpoint, peers: Peers) -> tu
     before, now = (f"{number} worker{'s' if number > 1 else ''}" for number in (len(cursors), peers.size))
     text = f"{latest.path} was trained by {before}, and now there {'are' if peers.size > 1 else 'is'} {now}"
     return Cursor(epoch), [f"{text}: pass {epoch + 1} over the data begins anew; weights and schedules go on."]
+
+
+def _in_part(here: DataIdentity, there: DataIdentity | None, latest: Checkpoint, position: Position) -> Position:
+    """Goes on in a part of data that was begun, or begins it."""
+    if there is None or there.part != here.part:
+        return Position(None, latest.step)
+    require_same_part(here, there, latest)
+    return position
 
 
 def _beginning(pipeline: Pipeline, latest: Checkpoint) -> Position:

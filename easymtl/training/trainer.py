@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from easymtl.checkpoints.folder import Checkpoint
 from easymtl.checkpoints.meaning import meaning_of
+from easymtl.checkpoints.parts import Parts
 from easymtl.checkpoints.publishing import reason, sweep, write_text
 from easymtl.checkpoints.restore import CONFIG_NAME
 from easymtl.checkpoints.same_data import DataIdentity
@@ -57,6 +58,7 @@ class Trainer:
         is_stopping: Callable[[], bool] = lambda: False,
         new_data: bool = False,
         peers: Peers = ONE,
+        parts: Parts | None = None,
     ):
         """Builds the model, and brings it back from its newest whole checkpoint if there is one.
 
@@ -68,6 +70,7 @@ class Trainer:
                 than refused.
             peers: the workers that train together, of which this is one. Each of them has a part of the rows, and all
                 of them the same weights; the chief writes.
+            parts: where parts of data follow each other: those so far, the last of which is what is trained on.
 
         Raises:
             UserError: the config or the data and the checkpoint do not fit, or the model_dir cannot be written.
@@ -101,7 +104,7 @@ class Trainer:
         self._optimizers = Optimizers(self.settings.optimizer_config, tables, dense)
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
         listener(events.Phase("reading", "the marks of the data files"))
-        data = DataIdentity.of(self.pipeline)
+        data = DataIdentity.of(self.pipeline, parts.last.name if parts and parts.last else "")
         self._reports = Reports(self.settings, self.ranker, listener, peers)
         self._evaluations = Evaluations(
             self.pipeline, self.ranker, self._optimizers, self._step, self._dtype, self._reports, listener, peers
@@ -118,6 +121,7 @@ class Trainer:
             self._is_stopping,
             is_waiting=bool(saving_waits),
             peers=peers,
+            parts=parts,
         )
         self._bad_batches = BadBatches(
             self.pipeline, self.ranker, self._checkpoints, self._reports, self._dtype, listener, peers

@@ -18,7 +18,13 @@ _SHOW_CURSOR = "\x1b[?25h"
 class StopSignals:
     """Listens to both signals inside of a `with` statement."""
 
-    def __init__(self) -> None:
+    def __init__(self, promise: str = "saving a checkpoint behind this step. Once more ends at once, unsaved.") -> None:
+        """Does not listen yet.
+
+        Args:
+            promise: what is said behind the name of a signal that arrives.
+        """
+        self._promise = promise
         self._received: signal.Signals | None = None
         self._before: dict[signal.Signals, Any] = {}
 
@@ -54,9 +60,7 @@ class StopSignals:
         for each in _SIGNALS:
             signal.signal(each, signal.SIG_DFL)
         shown = _SHOW_CURSOR if sys.stdout.isatty() else ""
-        text = (
-            f"{shown}\n{self._received.name}: saving a checkpoint behind this step. Once more ends at once, unsaved.\n"
-        )
+        text = f"{shown}\n{self._received.name}: {self._promise}\n"
         # A print could meet itself here: signals arrive in the middle of one.
         os.write(2, text.encode())
 

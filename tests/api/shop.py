@@ -80,9 +80,13 @@ def shop_rows(number: int = 200, seed: int = 1) -> pd.DataFrame:
 
 
 def write_shop(folder: Path) -> Path:
-    """Writes the config and both files of rows into a folder; returns the config."""
+    """Writes the config, both files of rows and two days of rows into a folder; returns the config."""
     for part, number, seed in (("train", 200, 1), ("eval", 120, 2)):
         shop_rows(number, seed).drop(columns="note").to_parquet(folder / f"{part}.parquet", index=False)
+    for day in (1, 2):
+        part = folder / "days" / f"dt=2026-01-{day:02}"
+        part.mkdir(parents=True)
+        shop_rows(100, day).drop(columns="note").to_parquet(part / "rows.parquet", index=False)
     config = folder / "shop.config"
     config.write_text(CONFIG)
     return config

@@ -100,11 +100,14 @@ def make_data(config: str) -> None:
             columns[field.input_name] = pa.array([f"v{number}" for number in random.integers(0, 50, 600)])
         else:
             columns[field.input_name] = pa.array(numbers if kind.startswith("INT") else numbers / 7)
-    further = ("eval.parquet", "logs/2026-11-27/part.parquet")
+    days = [f"days/dt=2026-11-{day}/part.parquet" for day in (26, 27)]
+    further = ("eval.parquet", "logs/2026-11-27/part.parquet", *days)
     for path in (pipeline.train_input_path, pipeline.eval_input_path, *further):
         file = Path(path.replace("*", "01"))
         file.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.table(columns), file)
+    for day in days:
+        Path(day).with_name("_SUCCESS").touch()
 
 
 def small(words: list[str]) -> list[str]:
@@ -112,9 +115,9 @@ def small(words: list[str]) -> list[str]:
     if words[1] == "synth":
         place = words.index("--rows") + 1
         return [*words[1:place], "2000", *words[place + 1 :]]
-    sets = list(SMALL) if words[1] == "train" else []
+    sets = {"train": SMALL, "follow": SMALL[:1]}.get(words[1], ())
     if "--new_data" in words:
-        sets.append("train_config.num_steps=8")
+        sets = [*sets, "train_config.num_steps=8"]
     return [*words[1:], *(flag for text in sets for flag in ("--set", text))]
 
 

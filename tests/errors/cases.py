@@ -119,6 +119,14 @@ def _without_clicks(text: str) -> str:
     return "\n".join("0" + line[1:] for line in text.splitlines()) + "\n"
 
 
+FOLLOWED = "--set train_config.num_steps=0 --set data_config.num_epochs=1"
+
+
+def _days_and_hours(project: Project) -> None:
+    for name in ("dt=2026-01-01/a.csv", "dt=2026-01-02/hour=00/a.csv"):
+        project.write(f"logs/{name}", "0")
+
+
 def written(file: str, text: str | bytes) -> Callable[[Project], None]:
     return lambda project: project.write(file, text)
 
@@ -136,10 +144,9 @@ _COMMANDS = [
         "A command is mistyped",
         "trian --pipeline_config x.config",
         'no command "trian"',
-        '"train", "launch"',
+        '"train", "follow", "launch"',
         'Did you mean "train"?',
     ),
-    command("No command is given", "", "name a COMMAND", '"train", "launch"'),
     command(
         "Launch has nothing to launch",
         "launch --workers 2",
@@ -173,6 +180,41 @@ _COMMANDS = [
         "launch --cluster slurm -- train x.config",
         "SLURM_PROCID is not set, so this is no task of a job step. Start it by srun",
     ),
+    command(
+        "Days are followed with a number of steps in all",
+        "follow x.config --once",
+        "x.config:8: train_config.num_steps is 2, and so many steps in all would end",
+        "data_config.num_epochs is 0, which reads the first part for ever",
+        "--set train_config.num_steps=0",
+    ),
+    command(
+        "What is followed is no folder of parts",
+        f"follow x.config --once {FOLLOWED}",
+        'the folder of all parts, "train.csv", is a file',
+    ),
+    Case(
+        "No folder is called by a time",
+        ('logs: nothing in it is called by a time: "monday"', "dt=2026-01-02"),
+        command=f"follow x.config --once {FOLLOWED} --train_input_path logs",
+        data=written("logs/monday/a.csv", "0"),
+    ),
+    Case(
+        "Days and hours lie beside each other",
+        ('logs: the parts are laid out in two ways, such as "dt=2026-01-01" and "dt=2026-01-02/hour=00"', "a pattern"),
+        command=f"follow x.config --once {FOLLOWED} --train_input_path logs",
+        data=_days_and_hours,
+    ),
+    command(
+        "A length of time that is none",
+        f"follow x.config {FOLLOWED} --every hourly",
+        '--every: "hourly" is no length of time: write 90s, 10m, 1h or 1d',
+    ),
+    command(
+        "A part that is called by no time",
+        f"follow x.config {FOLLOWED} --from monday",
+        '--from: "monday" is no time',
+    ),
+    command("No command is given", "", "name a COMMAND", '"train", "follow", "launch"'),
     command(
         "A flag is mistyped",
         "train --pipeline_confg x.config",

@@ -20,6 +20,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from tests.faults.follow_kills import killed_follow
 from tests.faults.runs import Run, differences, make_project, newest_step, small_disk, state_of_training
 
 Outcome = tuple[str, str, str]
@@ -31,6 +32,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--kills", type=int, default=45, help="of trainings")
     parser.add_argument("--export_kills", type=int, default=10)
+    parser.add_argument("--follow_kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     import tensorflow  # noqa: F401  Forked processes find it imported.
@@ -59,6 +61,7 @@ def _all(folder: Path, config: Path, options: argparse.Namespace, chance: random
     yield from _damaged(folder, config)
     yield _full_disk(folder, config)
     yield _file_limit(folder, config)
+    yield killed_follow(folder / "follow", options.follow_kills, chance)
 
 
 def _result(fault: str, problems: list[str], detail: str) -> Outcome:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from easymtl.serving.export import _prune
+from easymtl.serving.export import prune
 
 
 @pytest.mark.parametrize(
@@ -12,5 +12,5 @@ def test_the_newest_by_number_are_kept(tmp_path, keep, left):
     names = {"99", "999", "1000", "notes"}
     for name in names:
         (tmp_path / name).mkdir()
-    _prune(tmp_path, keep)
+    prune(tmp_path, keep)
     assert {path.name for path in tmp_path.iterdir()} == (names if left is None else left | {"notes"})

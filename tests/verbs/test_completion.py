@@ -69,6 +69,8 @@ def test_a_script_is_well_formed(scripts, shell):
         ("easymtl eval --checkpoint ", {"latest", "best"}),
         ("easymtl synth f", {"funnel", "feed"}),
         ("easymtl completion ", {"bash", "zsh", "fish"}),
+        ("easymtl follow --late ", {"skip", "train"}),
+        ("easymtl follow --export ", {"full", "delta", "none"}),
         ("easymtl train --pipeline_config s", {"shop.config"}),
         # A config is in the current folder, or below it.
         ("easymtl train --pipeline_config ", {"shop.config", "model_dir"}),

@@ -97,7 +97,7 @@ IN_JSON = {
     "doctor": ("examined", "--seconds 0"),
     "completion": ("script", "bash"),
 }
-ELSEWHERE = {"train", "export", "serve", "verify", "import-checkpoint", "convert", "tune", "launch"}
+ELSEWHERE = {"train", "follow", "export", "serve", "verify", "import-checkpoint", "convert", "tune", "launch"}
 
 
 def test_every_command_is_asked_for_lines_of_json():

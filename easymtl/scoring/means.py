@@ -1,0 +1,84 @@
+"""The means of labels and scores of a pass, by task."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from easymtl.tasks.evaluation import prediction_name
+from easymtl.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class Mean:
+    """The mean of numbers.
+
+    Attributes:
+        value: the mean; NaN without any number.
+        deviation: the standard deviation of the numbers; NaN without any.
+        count: how many there are.
+    """
+
+    value: float
+    deviation: float
+    count: int
+
+
+class _Sums:
+    def __init__(self) -> None:
+        self._count, self._mean, self._squares = 0, 0.0, 0.0
+
+    def add(self, numbers: np.ndarray) -> None:
+        """Adds numbers; those that are not finite are missing. By Chan's formula, which loses no digits."""
+        numbers = np.asarray(numbers, np.float64)
+        numbers = numbers[np.isfinite(numbers)]
+        if not len(numbers):
+            return
+        mean, total = float(numbers.mean()), self._count + len(numbers)
+        apart = mean - self._mean
+        self._squares += float(((numbers - mean) ** 2).sum()) + apart**2 * self._count * len(numbers) / total
+        self._mean += apart * len(numbers) / total
+        self._count = total
+
+    def result(self) -> Mean:
+        """Returns the mean so far."""
+        if not self._count:
+            return Mean(math.nan, math.nan, 0)
+        return Mean(self._mean, math.sqrt(self._squares / self._count), self._count)
+
+
+class Means:
+    """A `Collector` of the mean label and the mean score of each task; tasks of several classes have none.
+
+    Labels that are missing do not count, and scores of all rows do.
+    """
+
+    fields: Sequence[str] = ()
+
+    def __init__(self, tasks: Sequence[Task]):
+        self._measured = [
+            (task.measures[0], task) for task in tasks if not task.is_multi_class or task.num_outputs == 2
+        ]
+        self._labels = {task.name: _Sums() for _, task in self._measured}
+        self._scores = {task.name: _Sums() for _, task in self._measured}
+
+    def add(
+        self, predictions: dict[str, np.ndarray], numbers: dict[str, np.ndarray], columns: dict[str, pa.Array]
+    ) -> None:
+        """Adds a batch."""
+        for measure, task in self._measured:
+            scores = np.asarray(predictions[prediction_name(task, measure)])
+            self._scores[task.name].add(scores[:, 1] if scores.ndim == 2 and scores.shape[1] == 2 else scores.ravel())
+            self._labels[task.name].add(np.asarray(measure.labels(numbers)))
+
+    @property
+    def labels(self) -> dict[str, Mean]:
+        """Returns the mean label of each task."""
+        return {name: sums.result() for name, sums in self._labels.items()}
+
+    @property
+    def scores(self) -> dict[str, Mean]:
+        """Returns the mean score of each task."""
+        return {name: sums.result() for name, sums in self._scores.items()}
