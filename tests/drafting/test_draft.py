@@ -399,10 +399,14 @@ def test_a_training_of_one_step_has_no_warm_up_and_a_short_one_is_not_stopped_ea
     rate = tiny.train_config.optimizer_config[0].adam_optimizer.learning_rate.cosine_decay_learning_rate
     assert (rate.total_steps, rate.warmup_steps) == (1, 0)
     users = RANDOM.integers(0, 1500, 4000)
-    one_pass = draft_config(pa.table({"click": users % 2, "user_id": users, "age": users % 60}), ["click"]).pipeline
+    draft = draft_config(pa.table({"click": users % 2, "user_id": users, "age": users % 60}), ["click"])
+    one_pass = draft.pipeline
+    assert "# the learning rate falls to 0 at the last step" in draft.text
     assert one_pass.data_config.num_epochs == 1 and not one_pass.export_config.enable_early_stop
+    assert one_pass.export_config.exporter_type == "final", "the rate falls to 0 at the last step"
     passes = draft_config(pa.table({"click": users % 2, "age": users % 60 // 7}), ["click"]).pipeline
     assert passes.data_config.num_epochs == 8 and passes.export_config.enable_early_stop
+    assert passes.export_config.exporter_type == "best", "it may end behind its best checkpoint"
 
 
 def test_lists_that_pandas_has_printed_are_told():
