@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from easymtl.reporting.output import current
 from easymtl.reporting.phases import begin
 
 
@@ -17,7 +18,7 @@ def start_tensorflow(inter_op_threads: int = 0, intra_op_threads: int = 0) -> No
     begin("starting TensorFlow")
     is_quiet = "TF_CPP_MIN_LOG_LEVEL" not in os.environ
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with _quiet_stderr(is_quiet):
+    with current().phases.held(), _quiet_stderr(is_quiet):
         import tensorflow as tf
 
         # TensorFlow refuses any number, 0 too, once it has run something.
