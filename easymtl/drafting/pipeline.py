@@ -131,10 +131,12 @@ def _set_export(pipeline: Pipeline, labels: Sequence[Label], sizes: Sizes) -> di
         export.best_exporter_metric = "accuracy"
     else:
         export.best_exporter_metric = "root_mean_squared_error"
+    if stops_early:
+        why = "a training of several passes may end behind its best checkpoint"
+    else:
+        why = "the learning rate falls to 0 at the last step; what is best of few evaluations is so by chance"
     comments = {
-        "export_config.exporter_type": "a training of several passes may end behind its best checkpoint"
-        if stops_early
-        else "the learning rate falls to 0 at the last step, whose checkpoint is no worse than one that is best by chance",
+        "export_config.exporter_type": why,
         "export_config.best_exporter_metric": "the mean over the tasks that have it",
     }
     if stops_early:

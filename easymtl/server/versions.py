@@ -188,7 +188,7 @@ def _print_of(folder: Path) -> Print:
 
 
 def served_folder(folder: Path) -> Path:
-    """Returns the folder whose versions are served: of a model_dir that has exported in one way, that below `export`."""
+    """Returns the folder whose versions are served: of a model_dir the one below `export`, if there is one kind."""
     if is_version(folder) or numbered(folder):
         return folder
     below = _exports_of(folder)
