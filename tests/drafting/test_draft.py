@@ -383,6 +383,15 @@ def test_mistakes_are_answered(options, problem):
         draft_config(table, **{"labels": ["click"], **options})
 
 
+def test_that_all_tasks_count_alike_is_said_where_there_are_several():
+    table = mixed_table()
+    one, several = (draft_config(table, labels) for labels in (["click"], ["click", "like", "seconds"]))
+    says = "No tower has a weight: labels are of a like spread"
+    assert says in " ".join(several.text.replace("#", " ").split()) and says not in one.text
+    towers = view.task_towers(several.pipeline)
+    assert all(not tower.HasField("weight") and tower.weight == 1 for tower in towers)
+
+
 def test_a_draft_is_a_function_of_its_data():
     table = mixed_table()
     assert draft_config(table, ["click"]).text == draft_config(table, ["click"]).text
