@@ -90,13 +90,12 @@ faults: setup  ## Kill trainings and exports at random, and try each other fault
 mutate: setup  ## Put small faults into the package and tell which of them no test notices (30 minutes); ARGS= passes options.
 	$(BIN)/python -m tests.mutation $(ARGS)
 
-lint: setup  ## Check style, types and that the generated documents are current.
+lint: setup  ## Check style, types and that the generated documents are current (docs/errors.md is checked by tests).
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m easymtl.config.reference --out docs/config.md --check
 	$(BIN)/python -m easymtl.config.coverage --out docs/easyrec_fields.md --check
-	$(BIN)/python -m tests.errors.document --out docs/errors.md --check
 	$(BIN)/python -m easymtl.data.type_table --out docs/guides/data.md --check
 
 format: setup  ## Put the code into the common format.

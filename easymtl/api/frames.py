@@ -14,6 +14,7 @@ from easymtl.protos.data_pb2 import DatasetConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.scoring.importance import Importance, Ranking
 from easymtl.scoring.predictions import check_keep, scores_of
+from easymtl.scoring.row_effects import RowEffect
 from easymtl.scoring.scorer import Scorer
 from easymtl.scoring.segments import Segment
 
@@ -57,6 +58,12 @@ def ranking_frame(ranking: Ranking) -> pd.DataFrame:
     """Returns a ranking as it is, a row for each task and part."""
     names = list(Importance.__dataclass_fields__)
     return pd.DataFrame([[getattr(one, name) for name in names] for one in ranking.found], columns=names)
+
+
+def effects_frame(found: Iterable[RowEffect]) -> pd.DataFrame:
+    """Returns what moved the scores of rows, a row for each row, score and part."""
+    names = list(RowEffect.__dataclass_fields__)
+    return pd.DataFrame([[getattr(one, name) for name in names] for one in found], columns=names)
 
 
 def segments_frame(found: Iterable[Segment]) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from easymtl.api.data_input import Data, data_as_paths
 from easymtl.api.embeddings import embedding_frame
-from easymtl.api.frames import ranking_frame, score_frame, segments_frame
+from easymtl.api.frames import effects_frame, ranking_frame, score_frame, segments_frame
 from easymtl.api.open_model import OpenModel
 from easymtl.api.python_words import in_python
 from easymtl.config import view
@@ -109,7 +109,7 @@ class Model(OpenModel):
         Args:
             data: rows with labels, a table or paths; None for the config's evaluation data.
             metric: such as "auc", "auc_click" or "loss"; None for the first of each task.
-            by: "feature", or what else is permuted: "field" or "group".
+            by: "feature", or what else is permuted: "input" or "group".
             repeats: permutations of each part.
             rows: read at most.
             seed: of the permutations.
@@ -127,6 +127,45 @@ class Model(OpenModel):
         """
         with self._paths(data, "eval") as paths:
             return ranking_frame(self.rank_features(paths, metric, by, repeats, rows, seed))
+
+    @in_python("by", "rows", "draws", "of_rows", "seed", input="data")
+    def explain_rows(
+        self,
+        data: Data = None,
+        rows: int = 10,
+        by: str = "feature",
+        draws: int = 100,
+        of_rows: int = 10_000,
+        seed: int = 0,
+    ) -> pd.DataFrame:
+        """Returns which features moved the scores of single rows: what they are less what they would be on average.
+
+        The effect of a feature is the score of the row less the mean of its scores with the feature as in other rows.
+
+        Args:
+            data: rows, which need no labels, a table or paths; None for the config's evaluation data.
+            rows: how many are explained, from the first on.
+            by: "feature", or what else is exchanged: "input" or "group".
+            draws: other rows whose value each is given; of no more rows than there are the effect is exact.
+            of_rows: how many rows are read, from which those are drawn.
+            seed: of the draws.
+
+        Returns:
+            A row for each row, score and part, the largest effect first: `row`, the place in the data; `score` and its
+            `value`; `part` and what was `found` in its fields; `effect`, and its standard `error` by the draws.
+
+        Raises:
+            UserError: the model is an export, an argument is wrong, or the data cannot be read.
+
+        Example:
+            >>> effects = model.explain_rows(rows, rows=1, draws=20)
+            >>> list(effects)
+            ['row', 'score', 'value', 'part', 'found', 'effect', 'error']
+            >>> sorted(set(effects.score))
+            ['probs_buy', 'probs_click']
+        """
+        with self._paths(data, "eval") as paths:
+            return effects_frame(self.effects_on_rows(paths, rows, by, draws, of_rows, seed))
 
     def embeddings(self, feature: str, values: Sequence[Any] | None = None, group: str | None = None) -> pd.DataFrame:
         """Returns the vectors that a feature has learnt for values.

@@ -24,6 +24,7 @@ from easymtl.scoring.importance import Ranking, permutation_importance
 from easymtl.scoring.importance_rows import into_blocks, read_rows
 from easymtl.scoring.judging import Judge, criteria
 from easymtl.scoring.parts import parts_of
+from easymtl.scoring.row_effects import RowEffect, read_unlabelled, row_effects
 from easymtl.scoring.scorer import RankerScorer, Scorer
 from easymtl.serving.saved_model_scorer import SavedModelScorer, newest_export, step_of_export
 from easymtl.tasks.build import build_tasks
@@ -192,11 +193,7 @@ class OpenModel:
             UserError: it is a SavedModel, an argument is wrong, or the data cannot be read or determine no metric.
         """
         ranker = self._checkpoint("Features are permuted in")
-        if by not in IMPORTANCE_WAYS:
-            raise UserError(f'"{by}" is none of {quoted(IMPORTANCE_WAYS)}.{did_you_mean(by, IMPORTANCE_WAYS)}')
-        for name, value, least in (("repeats", repeats, 1), ("rows", rows, 2), ("seed", seed, 0)):
-            if value < least:
-                raise UserError(f"{name}: {value} is too small; the least is {least}.")
+        _check_ways(by, repeats=(repeats, 1), rows=(rows, 2), seed=(seed, 0))
         pipeline = self.config.pipeline
         scorer = self._scorer
         assert isinstance(scorer, RankerScorer), "a checkpoint is scored by its ranker"
@@ -206,7 +203,48 @@ class OpenModel:
         blocks = into_blocks(read, seed)
         return permutation_importance(ranker.feature_set, blocks, judge, by, repeats, seed, tell)
 
+    def effects_on_rows(
+        self,
+        paths: str,
+        rows: int = 10,
+        by: str = "feature",
+        draws: int = 100,
+        of_rows: int = 10_000,
+        seed: int = 0,
+        tell: Callable[[str], None] = lambda part: None,
+    ) -> list[RowEffect]:
+        """Returns which parts of the inputs moved the scores of the first rows, see `explain_rows`.
+
+        Args:
+            paths: the rows, which need no labels.
+            rows: how many of them are explained.
+            by: one of `names.IMPORTANCE_WAYS`.
+            draws: other rows whose part each row is given.
+            of_rows: how many rows are read, from which those are drawn.
+            seed: of the draws.
+            tell: is told each part before it is scored.
+
+        Raises:
+            UserError: it is a SavedModel, an argument is wrong, or the data cannot be read.
+        """
+        ranker = self._checkpoint("Rows are explained by")
+        _check_ways(by, rows=(rows, 1), draws=(draws, 1), of_rows=(of_rows, 2), seed=(seed, 0))
+        scorer = self._scorer
+        assert isinstance(scorer, RankerScorer), "a checkpoint is scored by its ranker"
+        features = ranker.feature_set
+        read = read_unlabelled(self.config.pipeline, scorer, paths, features.request_fields, max(of_rows, rows))
+        return row_effects(features, scorer, read, rows, by, draws, seed, tell)
+
     def _checkpoint(self, what: str) -> Ranker:
         if self._ranker is None:
             raise UserError(f"{self.source}: {what} a checkpoint, not a SavedModel. Open its model_dir.")
         return self._ranker
+
+
+def _check_ways(by: str, **numbers: tuple[int, int]) -> None:
+    """Refuses what features cannot be exchanged by, and numbers below the least that they may be."""
+    if by not in IMPORTANCE_WAYS:
+        raise UserError(f'"{by}" is none of {quoted(IMPORTANCE_WAYS)}.{did_you_mean(by, IMPORTANCE_WAYS)}')
+    for name, (value, least) in numbers.items():
+        if value < least:
+            raise UserError(f"{name}: {value} is too small; the least is {least}.")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from easymtl.peers.cluster import ALONE, Cluster, join
+from easymtl.reporting.output import current
 from easymtl.reporting.phases import begin
 
 
@@ -25,7 +26,7 @@ def start_tensorflow(
     is_quiet = "TF_CPP_MIN_LOG_LEVEL" not in os.environ
     # What TensorFlow says of lost workers goes on for pages, and we say it in a line.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2" if cluster.size == 1 else "3")
-    with _quiet_stderr(is_quiet):
+    with current().phases.held(), _quiet_stderr(is_quiet):
         import tensorflow as tf
 
         # TensorFlow refuses any number, 0 too, once it has run something.

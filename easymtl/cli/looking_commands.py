@@ -50,9 +50,22 @@ def add_importance(verbs) -> None:
     )
     parser.add_argument("--metric", metavar="NAME", help="loss, or a metric of the towers; default: the first of each")
     parser.add_argument("--by", metavar="WAY", help="what is permuted: feature (default), input, group")
-    parser.add_argument("--repeats", type=whole_number, metavar="N", help="permutations of each; default: 5")
-    parser.add_argument("--rows", type=whole_number, metavar="N", help="the first N rows; default: 100000")
-    parser.add_argument("--seed", type=whole_number, metavar="S", help="of the permutations; default: 0")
+    parser.add_argument(
+        "--by_row",
+        type=whole_number,
+        metavar="N",
+        help="tell of each of the first N rows which features moved its scores, in place of a ranking",
+    )
+    parser.add_argument(
+        "--repeats",
+        type=whole_number,
+        metavar="N",
+        help="permutations of each, default: 5; with --by_row other rows that each row meets, default: 100",
+    )
+    parser.add_argument(
+        "--rows", type=whole_number, metavar="N", help="the first N rows; default: 100000, with --by_row 10000"
+    )
+    parser.add_argument("--seed", type=whole_number, metavar="S", help="of the permutations and draws; default: 0")
     parser.add_argument("--output", type=path, metavar="FILE", help="a .csv or .json file to write the ranking to")
     parser.add_argument(
         "--plot", type=path, metavar="FILE", help="a .svg, .png or .pdf file to draw the ranking in; needs matplotlib"

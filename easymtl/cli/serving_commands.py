@@ -98,7 +98,7 @@ def add_serve(verbs) -> None:
         "export",
         type=path,
         metavar="EXPORT",
-        help="an export or a delta, or a folder of numbered ones: the newest is served, and swapped",
+        help="an export or a delta, or a folder of numbered ones: the newest is served, and swapped; or a model_dir",
     )
     parser.add_argument("--host", default="127.0.0.1", metavar="HOST", help="default: 127.0.0.1; 0.0.0.0 is everywhere")
     for name, port in (("rest", 8501), ("grpc", 8500)):

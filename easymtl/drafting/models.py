@@ -11,6 +11,9 @@ from easymtl.protos.task_pb2 import TaskTower
 
 _L2, _EMBEDDING_L2 = 1e-6, 1e-6
 FEATURE_DROPOUT = 0.1
+_WHY_NO_WEIGHTS = (
+    ". No tower has a weight: labels are of a like spread for their losses, and which task matters more is yours to say"
+)
 
 
 def draft_model(name: str, plan: Plan) -> ModelConfig:
@@ -28,8 +31,11 @@ def draft_model(name: str, plan: Plan) -> ModelConfig:
     plan.comments["feature_groups[0].feature_dropout_rate"] = (
         "each training row goes without a tenth of its features, so that no task leans on a few"
     )
-    for label, (path, tower) in zip(_ordered(name, plan), _towers(model, name, len(plan.labels))):
+    towers = _towers(model, name, len(plan.labels))
+    for label, (path, tower) in zip(_ordered(name, plan), towers):
         _draft_tower(tower, path, name, label, plan)
+    if len(towers) > 1:
+        plan.comments[towers[0][0]] += _WHY_NO_WEIGHTS
     return model
 
 

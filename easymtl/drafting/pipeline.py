@@ -122,7 +122,8 @@ def _why_epochs(sizes: Sizes) -> str:
 
 def _set_export(pipeline: Pipeline, labels: Sequence[Label], sizes: Sizes) -> dict[str, str]:
     export = pipeline.export_config
-    export.exporter_type = "best"
+    stops_early = sizes.epochs >= _FEWEST_EPOCHS_TO_STOP
+    export.exporter_type = "best" if stops_early else "final"
     kinds = {label.kind for label in labels}
     if "event" in kinds:
         export.best_exporter_metric = "auc"
@@ -130,8 +131,15 @@ def _set_export(pipeline: Pipeline, labels: Sequence[Label], sizes: Sizes) -> di
         export.best_exporter_metric = "accuracy"
     else:
         export.best_exporter_metric = "root_mean_squared_error"
-    comments = {"export_config.best_exporter_metric": "the mean over the tasks that have it"}
-    if sizes.epochs >= _FEWEST_EPOCHS_TO_STOP:
+    if stops_early:
+        why = "a training of several passes may end behind its best checkpoint"
+    else:
+        why = "the learning rate falls to 0 at the last step; what is best of few evaluations is so by chance"
+    comments = {
+        "export_config.exporter_type": why,
+        "export_config.best_exporter_metric": "the mean over the tasks that have it",
+    }
+    if stops_early:
         export.enable_early_stop = True
         export.max_check_steps = max(round(0.6 * sizes.steps), sizes.steps_between_checkpoints + 1)
         comments["export_config.max_check_steps"] = "steps without a better checkpoint: more than half of the training"

@@ -10,6 +10,8 @@ BUCKETS = 30
 """Into which the weights, which lie between 0 and 1, are counted."""
 SHARED = "shared"
 """Whose the experts are that belong to no task."""
+HANDED_ON = "/handed_on"
+"""Ends the name of a gate between what a task is handed on by another one, and its own: neither is an expert."""
 
 
 class GateNames(NamedTuple):

@@ -9,6 +9,7 @@ import tensorflow as tf
 from easymtl.config import view
 from easymtl.layers.context import Build, Call
 from easymtl.layers.dense import DNN, Dense
+from easymtl.layers.gate_weights import HANDED_ON, GateNames
 from easymtl.models.base import INPUT_GROUP, MultiTaskModel, TaskTowers
 from easymtl.protos.layer_pb2 import DNN as DNNConfig
 from easymtl.protos.model_pb2 import AITM as AITMConfig
@@ -67,7 +68,10 @@ class Chains(tf.Module):
             for task in self.order
             if before[task]
         }
-        self.attentions = {task: Attention(build, f"{task}/attention", widths[task]) for task in self.transfers}
+        self.attentions = {
+            task: Attention(build, f"{task}/attention", widths[task], GateNames(task + HANDED_ON, (before[task], task)))
+            for task in self.transfers
+        }
 
     def __call__(self, towers: Mapping[str, tf.Tensor], call: Call) -> dict[str, tf.Tensor]:
         """Maps one tower output q_t `[batch, width]` per task to its z_t `[batch, width]`."""
@@ -101,14 +105,18 @@ class Attention(tf.Module):
     h1 is the value, h2 the key and h3 the query, each a dense layer that both u share; k is their width.
     """
 
-    def __init__(self, build: Build, name: str, width: int):
+    def __init__(self, build: Build, name: str, width: int, told_as: GateNames):
+        """Makes the layers; people are told the weights as those of a gate, see `Call.add_gate`."""
         super().__init__()
+        self.told_as = told_as
         self.value, self.key, self.query = (Dense(build, f"{name}/{part}", width, width) for part in _PARTS)
 
     def __call__(self, transferred: tf.Tensor, own: tf.Tensor, call: Call) -> tf.Tensor:
         """Maps two `[batch, width]` to `[batch, width]`."""
         both = [transferred, own]
-        weights = tf.unstack(self.weights(both, call), axis=1)
+        found = self.weights(both, call)
+        call.add_gate(*self.told_as, found)
+        weights = tf.unstack(found, axis=1)
         values = [self.value(u, call) for u in both]
         return tf.add_n([tf.cast(weight, value.dtype)[:, tf.newaxis] * value for weight, value in zip(weights, values)])
 

@@ -1,4 +1,4 @@
-"""Rankings of features: tables, and files of CSV or JSON."""
+"""Rankings of features, and what they did to the scores of rows: tables, and files of CSV or JSON."""
 
 import csv
 import io
@@ -18,6 +18,7 @@ from easymtl.reporting.formats import number_text
 from easymtl.reporting.tables import print_table
 from easymtl.reporting.terminal import print_line
 from easymtl.scoring.importance import Importance, Ranking
+from easymtl.scoring.row_effects import RowEffect
 
 Rates = Mapping[str, np.ndarray]
 """What `variational_dropout` has learnt for the features of a group: `[1]`, or a rate for each number of a vector."""
@@ -31,6 +32,18 @@ def print_importance(ranking: Ranking, terminal: Console) -> None:
         print_table(terminal, ["permuted", "worse by", "95% from", "to"], rows)
     for warning in ranking.warnings:
         print_line(terminal, f"Warning: {warning}", "yellow")
+
+
+def print_row_effects(found: Sequence[RowEffect], terminal: Console, most: int = 8) -> None:
+    """Prints a table for each score of each row: the parts that moved it most, and how many others there are."""
+    for (row, score), ones in groupby(found, key=lambda one: (one.row, one.score)):
+        effects = list(ones)
+        print_line(terminal, f"row {row}: {score} {number_text(effects[0].value)}", "bold")
+        rows = [[one.part, one.found, f"{one.effect:+.5f}", _text(one.error)] for one in effects[:most]]
+        print_table(terminal, ["feature", "here", "moves it by", "error"], rows, num_left=2)
+        if others := effects[most:]:
+            largest = max(abs(one.effect) for one in others)
+            print_line(terminal, f"and {len(others)} more, none by more than {number_text(largest)}")
 
 
 def _by_task(found: Sequence[Importance]) -> Iterator[tuple[str, list[Importance]]]:
@@ -77,6 +90,15 @@ def write_importance(path: str, ranking: Ranking) -> None:
         UserError: the file cannot be written.
     """
     _write(Path(path), [asdict(one) for one in ranking.found])
+
+
+def write_row_effects(path: str, found: Sequence[RowEffect]) -> None:
+    """Writes rows of row, score, value, part, found, effect and error.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    _write(Path(path), [asdict(one) for one in found])
 
 
 def write_rates(path: Path, rates: Rates) -> None:

@@ -159,6 +159,19 @@ class Ranked:
 
 
 @dataclass(frozen=True)
+class RowsExplained:
+    """What moved the scores of rows has been found.
+
+    Attributes:
+        effects: an object for each row, score and part: `row`, `score`, `value`, `part`, `found`, `effect`, `error`.
+        written: files.
+    """
+
+    effects: Sequence[Mapping[str, object]]
+    written: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
 class RatesRead:
     """What `variational_dropout` has learnt has been read.
 
@@ -239,6 +252,7 @@ Outcome = (
     | Exported
     | Predicted
     | Ranked
+    | RowsExplained
     | RatesRead
     | Compared
     | Tuned

@@ -10,12 +10,13 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any, Protocol, TextIO
 
 from easymtl.reporting.formats import seconds_text
 from easymtl.reporting.status import StatusLine
 from easymtl.reporting.streams import cut
+from easymtl.reporting.ticker import ticking
 
 _PATIENCE_SECONDS = 2.0
 _AGAIN_SECONDS = 30.0
@@ -29,6 +30,9 @@ class Phases(Protocol):
 
     def put_off(self) -> None:
         """Learns that others tell how what is being done goes on, so that it need not be said soon."""
+
+    def held(self) -> AbstractContextManager[None]:
+        """Goes on saying it while a block lets no thread of this process run."""
 
     def end(self) -> None:
         """Says that nothing is being done that takes a while."""
@@ -46,6 +50,10 @@ class Silent:
     def put_off(self) -> None:
         """Says nothing."""
 
+    def held(self) -> AbstractContextManager[None]:
+        """Says nothing."""
+        return nullcontext()
+
     def end(self) -> None:
         """Says nothing."""
 
@@ -59,14 +67,20 @@ class LivePhases:
     def __init__(self, line: StatusLine, clock: Callable[[], float] = time.monotonic):
         self.line = line
         self._clock = clock
+        self._text, self._begin = "", clock()
 
     def begin(self, name: str, detail: str = "") -> None:
         """Shows the phase, and for how long it has been going on."""
         begin, text = self._clock(), phase_text(name, detail)
+        self._text, self._begin = text, begin
         self.line.show(lambda width: live_text(text, self._clock() - begin, width))
 
     def put_off(self) -> None:
         """Leaves the line, which is one whatever is told above it."""
+
+    def held(self) -> AbstractContextManager[None]:
+        """Has a process of its own draw the line as well."""
+        return ticking(self._text, self._clock() - self._begin, self.line.terminal)
 
     def end(self) -> None:
         """Takes the line away."""
@@ -111,6 +125,10 @@ class PlainPhases:
         if self._thread is None:
             self._thread = threading.Thread(target=self._watch, name="easymtl-phases", daemon=True)
             self._thread.start()
+
+    def held(self) -> AbstractContextManager[None]:
+        """Says nothing more: a line every half a minute can wait."""
+        return nullcontext()
 
     def put_off(self) -> None:
         """Says nothing for as long as it is silent between two lines."""

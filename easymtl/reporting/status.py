@@ -22,6 +22,9 @@ class StatusLine:
 
     It is there only between two lines of other output: `write`, or a stream of `above`, takes it away before it writes.
 
+    Attributes:
+        terminal: where it is drawn.
+
     Example:
         line = StatusLine(sys.stdout)
         line.show(lambda width: "reading ...")
@@ -35,7 +38,7 @@ class StatusLine:
             stream: a terminal.
             seconds_between: between two drawings.
         """
-        self._terminal = stream
+        self.terminal = stream
         self._stream: Any = Stream(stream) if stream.encoding else stream
         self._seconds = seconds_between
         self._lock = threading.RLock()
@@ -62,7 +65,7 @@ class StatusLine:
             self._render = None
             self._erase()
             with suppress(OSError, ValueError):
-                self._terminal.flush()
+                self.terminal.flush()
 
     def close(self) -> None:
         """Takes the line away, and ends the thread."""
@@ -79,7 +82,7 @@ class StatusLine:
             return 0
         with self._lock:
             self._erase()
-            self._terminal.flush()
+            self.terminal.flush()
             count = stream.write(text)
             self._is_at_start = text.endswith("\n")
             return count
@@ -97,7 +100,7 @@ class StatusLine:
     def _draw(self) -> None:
         if self._render is None or not self._is_at_start:
             return
-        width = width_of(self._terminal) - 1
+        width = width_of(self.terminal) - 1
         text = f"{next(self._turns)} {self._render(width - 2)}"
         try:
             # What is styled has been made to fit by whoever has styled it.

@@ -163,7 +163,8 @@ def _curves(result: Row) -> Element | None:
     ]
     name = result["objectives"][0]["name"]
     note = "Each evaluation of the first seed of a trial; lines of pruned trials end early."
-    return section("Evaluations", chart(name, series, "step"), note=note, id_="evaluations")
+    figures = tag("div", chart(name, series, "step"), class_="grid-of")
+    return section("Evaluations", figures, note=note, id_="evaluations")
 
 
 def _trials(result: Row) -> Element:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from easymtl.config import view
+from easymtl.layers.gate_weights import HANDED_ON
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.training import events
 from easymtl.training.result import TrainingResult
@@ -216,7 +217,9 @@ class UnusedExperts(Hint):
 def unused_experts(weights: Mapping[str, Mapping[str, float]]) -> set[str]:
     """Returns the experts to which no gate that has them gives 1 %, or a tenth of an equal share where that is less."""
     used: dict[str, bool] = {}
-    for of_gate in weights.values():
+    for gate, of_gate in weights.items():
+        if gate.endswith(HANDED_ON):
+            continue
         least = min(UNUSED_WEIGHT, 0.1 / max(len(of_gate), 1))
         for name, weight in of_gate.items():
             used[name] = used.get(name, False) or not weight < least

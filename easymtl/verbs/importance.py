@@ -1,4 +1,4 @@
-"""`easymtl importance`: which features a model needs, by permutation or by the rates that it has learnt."""
+"""`easymtl importance`: which features a model needs, by permutation or learnt rates, and what moved single scores."""
 
 from argparse import Namespace
 from dataclasses import asdict
@@ -12,7 +12,7 @@ from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.config import Config, load_config, view
 from easymtl.config.names import IMPORTANCE_WAYS
 from easymtl.errors import UserError, did_you_mean, quoted
-from easymtl.reporting.outcomes import Ranked, RatesRead
+from easymtl.reporting.outcomes import Ranked, RatesRead, RowsExplained
 from easymtl.reporting.output import current
 from easymtl.reporting.phases import begin
 from easymtl.reporting.rates_files import rates_files
@@ -20,10 +20,12 @@ from easymtl.reporting.rates_files import rates_files
 if TYPE_CHECKING:
     from rich.console import Console
 
-_LEAST = {"repeats": 1, "rows": 2, "seed": 0}
+_LEAST = {"repeats": 1, "rows": 2, "seed": 0, "by_row": 1}
 _ENDINGS = {"output": (".csv", ".json"), "plot": (".svg", ".png", ".pdf")}
-_OF_PERMUTATIONS = ("input", "metric", "by", "repeats", "rows", "seed", "output")
+_OF_PERMUTATIONS = ("input", "metric", "by", "by_row", "repeats", "rows", "seed", "output")
+_NOT_OF_ROWS = ("metric", "plot")
 _DEFAULTS = {"by": "feature", "repeats": 5, "rows": 100_000, "seed": 0}
+_DEFAULTS_OF_ROWS = {"by": "feature", "repeats": 100, "rows": 10_000, "seed": 0}
 
 
 def run(options: Namespace) -> None:
@@ -47,7 +49,10 @@ def run(options: Namespace) -> None:
     paths = options.input or view.eval_input(config.pipeline)
     require_files(paths)
     require_all_columns(paths, config.pipeline)
-    _permute(config, options, paths)
+    if options.by_row:
+        _explain_rows(config, options, paths)
+    else:
+        _permute(config, options, paths)
 
 
 def _check_options(options: Namespace) -> None:
@@ -59,7 +64,12 @@ def _check_options(options: Namespace) -> None:
                 f"--variational reads no data and writes into model_dir: {', '.join(given)} would have no effect. "
                 "Leave it out, or leave --variational out."
             )
-    for name, default in _DEFAULTS.items():
+    if options.by_row is not None and (given := [f"--{one}" for one in _NOT_OF_ROWS if getattr(options, one)]):
+        raise UserError(
+            f"--by_row tells what moved the scores of rows: {', '.join(given)} would have no effect. Leave it out, or "
+            "leave --by_row out to rank features by all rows."
+        )
+    for name, default in (_DEFAULTS if options.by_row is None else _DEFAULTS_OF_ROWS).items():
         if getattr(options, name) is None:
             setattr(options, name, default)
     if options.by not in IMPORTANCE_WAYS:
@@ -67,8 +77,8 @@ def _check_options(options: Namespace) -> None:
             f'--by: "{options.by}" is none of {quoted(IMPORTANCE_WAYS)}.{did_you_mean(options.by, IMPORTANCE_WAYS)}'
         )
     for name, least in _LEAST.items():
-        if getattr(options, name) < least:
-            raise UserError(f"--{name}: {getattr(options, name)} is too small; the least is {least}.")
+        if (value := getattr(options, name)) is not None and value < least:
+            raise UserError(f"--{name}: {value} is too small; the least is {least}.")
     for name, endings in _ENDINGS.items():
         path = getattr(options, name)
         if path and Path(path).suffix not in endings:
@@ -128,6 +138,30 @@ def _permute(config: Config, options: Namespace, paths: str) -> None:
     if options.plot:
         draw_importance(Path(options.plot), bars_of_tasks(ranking))
     output.result(ranked, lambda: _print_written(written, terminal))
+
+
+def _explain_rows(config: Config, options: Namespace, paths: str) -> None:
+    start_tensorflow()
+    from easymtl.api.opening import open_chosen
+    from easymtl.reporting.bars import bar, each
+    from easymtl.reporting.importance import print_row_effects, write_row_effects
+    from easymtl.reporting.terminal import open_terminal, print_line
+
+    model = open_chosen(config, options.checkpoint)
+    terminal = open_terminal()
+    for note in model.notes:
+        print_line(terminal, f"note: {note}", "yellow")
+    with bar(terminal, "Exchanging", model.num_parts(options.by), unit="of them") as advance:
+        found = model.effects_on_rows(
+            paths, options.by_row, options.by, options.repeats, options.rows, options.seed, each(advance)
+        )
+    if not current().is_json:
+        print_row_effects(found, terminal)
+    if options.output:
+        write_row_effects(options.output, found)
+    written = [options.output] if options.output else []
+    outcome = RowsExplained([asdict(one) for one in found], written)
+    current().result(outcome, lambda: _print_written(written, terminal))
 
 
 def _print_written(written: list[str], terminal: "Console") -> None:

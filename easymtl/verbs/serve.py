@@ -53,7 +53,9 @@ def run(options: Namespace) -> None:
     from easymtl.server.desk import Options
     from easymtl.server.model import name_in
     from easymtl.server.running import Address, serve
+    from easymtl.server.versions import served_folder
 
+    folder = served_folder(folder)
     limits = Limits(options.max_rows, options.max_bytes, options.timeout)
     name = name_in(folder) if options.model_name is None else options.model_name
     served = Options(name, options.max_batch_rows, limits)

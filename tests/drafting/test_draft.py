@@ -383,6 +383,15 @@ def test_mistakes_are_answered(options, problem):
         draft_config(table, **{"labels": ["click"], **options})
 
 
+def test_that_all_tasks_count_alike_is_said_where_there_are_several():
+    table = mixed_table()
+    one, several = (draft_config(table, labels) for labels in (["click"], ["click", "like", "seconds"]))
+    says = "No tower has a weight: labels are of a like spread"
+    assert says in " ".join(several.text.replace("#", " ").split()) and says not in one.text
+    towers = view.task_towers(several.pipeline)
+    assert all(not tower.HasField("weight") and tower.weight == 1 for tower in towers)
+
+
 def test_a_draft_is_a_function_of_its_data():
     table = mixed_table()
     assert draft_config(table, ["click"]).text == draft_config(table, ["click"]).text
@@ -399,10 +408,14 @@ def test_a_training_of_one_step_has_no_warm_up_and_a_short_one_is_not_stopped_ea
     rate = tiny.train_config.optimizer_config[0].adam_optimizer.learning_rate.cosine_decay_learning_rate
     assert (rate.total_steps, rate.warmup_steps) == (1, 0)
     users = RANDOM.integers(0, 1500, 4000)
-    one_pass = draft_config(pa.table({"click": users % 2, "user_id": users, "age": users % 60}), ["click"]).pipeline
+    draft = draft_config(pa.table({"click": users % 2, "user_id": users, "age": users % 60}), ["click"])
+    one_pass = draft.pipeline
+    assert "# the learning rate falls to 0 at the last step" in draft.text
     assert one_pass.data_config.num_epochs == 1 and not one_pass.export_config.enable_early_stop
+    assert one_pass.export_config.exporter_type == "final", "the rate falls to 0 at the last step"
     passes = draft_config(pa.table({"click": users % 2, "age": users % 60 // 7}), ["click"]).pipeline
     assert passes.data_config.num_epochs == 8 and passes.export_config.enable_early_stop
+    assert passes.export_config.exporter_type == "best", "it may end behind its best checkpoint"
 
 
 def test_lists_that_pandas_has_printed_are_told():

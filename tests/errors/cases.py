@@ -2108,6 +2108,12 @@ _MODELS = [
         needs_model=False,
     ),
     with_model(
+        "A metric for the effects on single rows",
+        "importance --pipeline_config x.config --by_row 3 --metric auc",
+        *("--by_row tells", "--metric would have no effect", "leave --by_row out"),
+        needs_model=False,
+    ),
+    with_model(
         "Importance learnt by a model that learns none",
         "importance --pipeline_config x.config --variational",
         *("no variational_dropout", "leave --variational out"),

@@ -9,7 +9,7 @@ Each command is run, in this process; a message in the document is what the comm
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from easymtl.config.documents import publish, table_row
@@ -65,12 +65,12 @@ class Runner:
         return self._model
 
 
-def document(runner: Runner) -> str:
-    """Returns the text of `docs/errors.md`."""
+def document(row_of: Callable[[Case], str]) -> str:
+    """Returns the text of `docs/errors.md`, of which each case is a line."""
     parts = [_INTRODUCTION.format(count=sum(map(len, SECTIONS.values())))]
     for title, cases in SECTIONS.items():
         parts.append(f"\n## {title}\n\n| Mistake | Written | Message |\n|---|---|---|\n")
-        parts += [f"{row(case, runner.run(case))}\n" for case in cases]
+        parts += [f"{row_of(case)}\n" for case in cases]
     return "".join([*parts, _CONFIG])
 
 
@@ -97,7 +97,8 @@ def _code(lines: Iterable[str]) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Writes the document, or with `--check` tells whether it is current; returns the exit code."""
     with tempfile.TemporaryDirectory() as folder:
-        return publish("tests.errors.document", lambda: document(Runner(Path(folder))), arguments)
+        runner = Runner(Path(folder))
+        return publish("tests.errors.document", lambda: document(lambda case: row(case, runner.run(case))), arguments)
 
 
 if __name__ == "__main__":

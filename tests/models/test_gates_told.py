@@ -102,7 +102,25 @@ def test_a_task_may_be_called_shared():
     assert list(told(text)["shared"].weights) == expert_names({"shared": 2, "_shared": 1})
 
 
-@pytest.mark.parametrize("name", ["simple_multi_task", "shared_bottom", "pepnet", "aitm"])
+def test_an_aitm_tells_what_each_task_takes_of_what_it_is_handed_and_of_its_own():
+    text = TEXTS["aitm"]
+    model, build = make_model(text)
+    randomize(build)
+    (task,), before = model.towers.relations.attentions, model.towers.relations.before
+    attention, asked = model.towers.relations.attentions[task], []
+    weights_of = attention.weights
+    attention.weights = lambda both, call: asked.append(weights_of(both, call)) or asked[-1]
+    gates = GateWeights()
+    model(groups_of(X), Call(dtype=tf.float32, gates=gates))
+    ((gate, experts),) = gates.experts.items()
+    assert (gate, experts) == (f"{task}/handed_on", (before[task], task))
+    ((weights,)) = asked
+    np.testing.assert_allclose(gates.sums()[gate].weights, weights.numpy().sum(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(weights.numpy().sum(axis=1), 1.0, rtol=1e-5)
+    assert np.ptp(weights.numpy()[:, 0]) > 1e-4
+
+
+@pytest.mark.parametrize("name", ["simple_multi_task", "shared_bottom", "pepnet"])
 def test_what_mixes_no_experts_tells_nothing(name):
     assert told(TEXTS[name]) == {}
 

@@ -44,6 +44,8 @@ def test_a_page_tells_the_trials_the_best_first():
     for heading in ("Way of the search", "What mattered", "Evaluations"):
         assert heading in found
     assert "Pareto front" not in found
+    evaluations = page[page.index('id="evaluations"') : page.index('id="trials"')]
+    assert 'class="grid-of"' in evaluations, "a chart is as large as others, however wide the window is"
 
 
 def test_what_is_best_so_far_goes_by_the_direction():

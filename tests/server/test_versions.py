@@ -9,7 +9,7 @@ import pytest
 from easymtl.errors import UserError
 from easymtl.server.model import name_in
 from easymtl.server.refusal import Code, Refusal
-from easymtl.server.versions import Versions
+from easymtl.server.versions import Versions, served_folder
 from easymtl.server.warm_up import REQUESTS
 from tests.server.tiny_export import ROW, client_of, open_desk, write_export
 
@@ -65,6 +65,18 @@ def test_an_export_that_is_named_itself_is_served_under_its_number(put, exports)
 def test_a_folder_without_an_export(tmp_path):
     with pytest.raises(UserError, match=r"no SavedModel is in this folder.*Make one: easymtl export"):
         Versions(tmp_path)
+
+
+def test_a_model_dir_with_one_kind_of_exports_stands_for_these(tmp_path):
+    for place in ("model/export/final/7", "model/export/none"):
+        (tmp_path / place).mkdir(parents=True)
+    final = tmp_path / "model/export/final"
+    (final / "7/saved_model.pb").touch()
+    assert served_folder(tmp_path / "model") == served_folder(final) == final
+    assert served_folder(final / "7") == final / "7" and served_folder(tmp_path) == tmp_path
+    (tmp_path / "model/export/best/8").mkdir(parents=True)
+    (tmp_path / "model/export/best/8/saved_model.pb").touch()
+    assert served_folder(tmp_path / "model") == tmp_path / "model", "which of them is not for a server to choose"
 
 
 def test_a_model_dir_is_answered_with_the_folders_of_its_exports(tmp_path):

@@ -164,6 +164,7 @@ def test_an_expert_of_one_task_is_used_by_it_and_small_shares_of_many_are_no_sig
     assert unused_experts({"ctr": {"shared": 0.0, "own": 1.0}, "cvr": {"shared": 0.5, "other": 0.5}}) == set()
     many = {f"e{number}": 1 / 200 for number in range(200)}
     assert unused_experts({"ctr": many}) == set()
+    assert unused_experts({"buy/handed_on": {"ctr": 0.0, "buy": 1.0}}) == set(), "towers of tasks, and no experts"
 
 
 def test_each_is_told_as_a_note_and_once():

@@ -118,5 +118,7 @@ def test_a_training_that_learns_says_nothing(tmp_path, monkeypatch):
     write_rows(tmp_path / "train.csv", 3200, seed=1)
     write_rows(tmp_path / "eval.csv", 400, seed=2)
     told: list[events.Event] = []
-    Trainer(small_config(tmp_path, "train_config.num_steps=100"), told.append).run()
+    sets = ("train_config.num_steps=100", "train_config.save_checkpoints_steps=50")
+    Trainer(small_config(tmp_path, *sets), told.append).run()
+    assert len(of_kind(told, events.Evaluated)) == 2
     assert not [note.text for note in of_kind(told, events.Note) if "worse than chance" in note.text]

@@ -13,7 +13,7 @@ from google.protobuf import text_format
 from easymtl.cli import main
 from easymtl.protos.data_pb2 import DatasetConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
-from tests.verbs.sample_rows import CONFIGS, tiny, write_rows
+from tests.verbs.sample_rows import CONFIGS, cut, tiny, write_rows
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,13 @@ class Project:
 def make_project(tmp_path_factory) -> Callable[..., Project]:
     """Makes a project of a sample config."""
 
-    def make(config: Path, hidden_units: Sequence[int] = (8, 4)) -> Project:
+    def make(config: Path, hidden_units: Sequence[int] = (8, 4), most_features: int | None = None) -> Project:
         folder = tmp_path_factory.mktemp(config.stem)
         pipeline = text_format.Parse(config.read_text(), Pipeline())
+        if most_features is not None:
+            cut(pipeline, most_features)
+            config = folder / config.name
+            config.write_text(text_format.MessageToString(pipeline, as_utf8=True), encoding="utf-8")
         suffix = "parquet" if pipeline.data_config.input_type == DatasetConfig.ParquetInput else "csv"
         inputs = {
             part: write_rows(pipeline, folder / f"{part}.{suffix}", rows, seed)

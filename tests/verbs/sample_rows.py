@@ -1,5 +1,6 @@
 """Rows made up for any config, and the overrides that make its model tiny."""
 
+from collections import Counter
 from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
@@ -71,6 +72,29 @@ def tiny(pipeline: Pipeline, hidden_units: Sequence[int]) -> list[str]:
     """Returns the overrides that shrink every table, and every DNN to layers of these widths."""
     values = _TINY | {"hidden_units": str(list(hidden_units)), "dropout_ratio": str([0.1] * len(hidden_units))}
     return [f"{path}={values[path.rpartition('.')[2]]}" for path in _paths(pipeline, values, "")]
+
+
+def cut(pipeline: Pipeline, most: int) -> None:
+    """Leaves out features of one plain group alone, down to so many in the group; of each kind there is one left."""
+    groups = pipeline.model_config.feature_groups
+    uses = Counter(name for group in groups for name in group.feature_names)
+    declared = {feature.feature_name or feature.input_names[0]: feature for feature in features(pipeline)}
+    for group in groups:
+        if group.sequence_features or len(group.feature_names) <= most:
+            continue
+        first = {_kind(declared[name]): name for name in reversed(group.feature_names)}.values()
+        others = [name for name in group.feature_names if name not in first and uses[name] == 1]
+        gone = set(others[max(most - len(first), 0) :])
+        group.feature_names[:] = [name for name in group.feature_names if name not in gone]
+        for container in (pipeline.feature_config.features, pipeline.feature_configs):
+            kept = [one for one in container if (one.feature_name or one.input_names[0]) not in gone]
+            del container[:]
+            container.extend(kept)
+
+
+def _kind(feature: FeatureConfig) -> tuple:
+    """Returns what a feature is, without its names and sizes."""
+    return (feature.feature_type, *(field.name for field, _ in feature.ListFields()))
 
 
 def _paths(message: Message, names: Container[str], prefix: str) -> Iterator[str]:

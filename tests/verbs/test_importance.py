@@ -84,6 +84,22 @@ def test_the_cause_counts_the_flat_is_exactly_0_and_noise_may_be_0(trained, tmp_
 
 
 @pytest.mark.slow
+def test_single_rows_are_explained(trained, tmp_path, capsys):
+    assert importance(trained, "--by_row", "3", "--repeats", "2000", "--output", f"{tmp_path}/why.csv") == 0
+    out = capsys.readouterr().out
+    assert "row 0: probs_ctr 0." in out and "row 2: probs_cvr 0." in out and "row 3" not in out
+    rows = read(tmp_path / "why.csv")
+    assert len(rows) == 3 * 2 * len(NAMES)
+    for row in rows:
+        assert float(row["error"]) == 0, "all others were drawn"
+        if row["part"] == "flat":
+            assert float(row["effect"]) == pytest.approx(0, abs=1e-6)
+        if row["part"] in ("cause", "twin"):
+            raises = (float(row["found"]) > 4.5) == (row["score"] == "probs_ctr")
+            assert (float(row["effect"]) > 0) == raises, row
+
+
+@pytest.mark.slow
 def test_what_a_training_has_learnt_is_written_at_its_end_and_by_the_command(trained, capsys):
     model_dir = Path(load_config(str(trained), []).pipeline.model_dir)
     names = ("feature_importance_all.csv", "feature_importance_all.svg")
