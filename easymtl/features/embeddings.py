@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 import tensorflow as tf
 
 from easymtl.features.feature_set import FeatureSet, Slot
+from easymtl.features.initial_rows import fill, fill_own
 from easymtl.features.kinds import StepColumns
 from easymtl.features.kinds.base import Tensors
-from easymtl.features.initial_rows import fill, fill_own
 from easymtl.features.row_exchange import RowExchange
 from easymtl.layers.context import Parameter
 from easymtl.peers.dealing import Dealing
@@ -166,6 +166,10 @@ class Embeddings(tf.Module):
         return {
             width: Lookup(numbers, rows[width], positions, exchange) for width, (numbers, positions) in found.items()
         }
+
+    def num_distinct(self, batch: Tensors) -> dict[int, int]:
+        """Returns how many distinct rows a batch needs, by width."""
+        return {width: int(tf.size(self._distinct(width, batch)[0])) for width in self.feature_set.rows_by_width}
 
     def _distinct(self, width: int, batch: Tensors) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """Returns the distinct rows of a width and, by the name of columns, the places of their ids among these."""

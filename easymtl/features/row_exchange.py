@@ -58,7 +58,7 @@ class RowExchange:
         }
 
     def gradients(self, own: ByWidth) -> dict[int, tf.Tensor]:
-        """Returns the gradients of the rows in `wanted`, `[k, width]`, given those of the rows this worker asked for."""
+        """Returns gradients of the rows in `wanted`, `[k, width]`, given those of the rows this worker asked for."""
         widths = list(self._orders)
         sorted_ = [tf.reshape(tf.gather(own[width], self._orders[width]), [-1]) for width in widths]
         flat = self._exchanged(sorted_, widths, is_back=False)

@@ -45,7 +45,7 @@ class Parameter:
         return self.shape if self.runs is None else (self.num_rows, *self.shape[1:])
 
     def read(self, variable: tf.Variable | None = None) -> tf.Tensor:
-        """Returns what this worker has of it, or the like part of a variable of the same shape (an optimizer's slot)."""
+        """Returns what this worker has of it, or the like part of a variable of the same shape (a slot)."""
         source = self.variable if variable is None else variable
         # A gather copies these rows alone; reading a table that has had sparse updates copies all of it.
         rows = tf.gather(source, tf.range(self.begin, self.begin + self.num_rows))

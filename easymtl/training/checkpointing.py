@@ -13,6 +13,7 @@ from easymtl.checkpoints.same_data import DataIdentity
 from easymtl.checkpoints.saved_averages import STATE
 from easymtl.checkpoints.shards import Writable
 from easymtl.checkpoints.weights import Weights
+from easymtl.checkpoints.written_together import save_together
 from easymtl.data.feed import Cursor
 from easymtl.errors import UserError
 from easymtl.peers.peers import ONE, Peers
@@ -86,6 +87,8 @@ class Checkpointing:
         self._interim_step: int | None = None
         self.refusals = Refusals(pipeline.train_config)
         self._is_stopping = is_stopping
+        # All workers write what they have of the tables, and tell one another: not beside what steps tell.
+        self._are_all_writing = ranker.embeddings.are_dealt_out
         self._is_waiting = is_waiting or not pipeline.train_config.save_asynchronously
         self._thread = SaveThread()
         self._peers = peers
@@ -177,7 +180,7 @@ class Checkpointing:
             return
         self._tell(events.Phase("saving", f"step {step:,}"))
         state = self._state(is_interim=True)
-        if self._peers.is_chief:
+        if self._are_all_writing or self._peers.is_chief:
             self._write(step, self._weights, state, [])
         self._interim_step = step
 
@@ -221,14 +224,17 @@ class Checkpointing:
         self.wait()
         self._tell(events.Phase("saving", f"step {step:,}"))
         state = self._state(is_interim)
+        superseded = [self._interim_step] if self._interim_step not in (None, step) else []
+        self._interim_step = step if is_interim else None
+        if self._are_all_writing:
+            checkpoint = self._write(step, self._weights, state, superseded)
+            self._tell(events.Saved(step, checkpoint.path, self._is_stopping()))
+            return
         if not self._peers.is_chief:
-            self._interim_step = step if is_interim else None
             return
         is_waiting = is_last or self._is_waiting or self._folder.at(step) is not None
         weights: Writable = self._weights if is_waiting else self._weights.copied()
-        superseded = [self._interim_step] if self._interim_step not in (None, step) else []
         write = partial(self._write, step, weights, state, superseded)
-        self._interim_step = step if is_interim else None
         if is_waiting:
             checkpoint = write()
             self._tell(events.Saved(step, checkpoint.path, self._is_stopping()))
@@ -239,11 +245,15 @@ class Checkpointing:
         self, step: int, weights: Writable, state: Mapping[str, Any], superseded: Collection[int | None]
     ) -> Checkpoint:
         """Publishes a checkpoint and removes those that are no longer needed; beside the steps, perhaps."""
-        checkpoint = self._folder.at(step)
-        if checkpoint:
-            self._folder.rewrite_state(checkpoint, state)
-        else:
-            checkpoint = self._folder.save(step, weights, state)
+        if self._are_all_writing and self.at(step) is None:
+            save_together(self._folder, step, self._weights, state, self._peers)
+        elif self._peers.is_chief and (there := self._folder.at(step)):
+            self._folder.rewrite_state(there, state)
+        elif self._peers.is_chief:
+            self._folder.save(step, weights, state)
+        checkpoint = self._folder.of(step)
+        if not self._peers.is_chief:
+            return checkpoint
         # The best of this checkpoint's time: a later evaluation may have found a better one that is not saved yet.
         best = state["best"]
         protected = [] if best["value"] is None else [best["step"]]

@@ -57,9 +57,7 @@ def rows_of_owners(
     exchange = next(iter(lookups.values())).exchange
     assert exchange is not None
     found = exchange.gradients(dict(zip(lookups, gradients)))
-    return [
-        _summed(embeddings.variable(width), exchange.wanted[width], gradient) for width, gradient in found.items()
-    ]
+    return [_summed(embeddings.variable(width), exchange.wanted[width], gradient) for width, gradient in found.items()]
 
 
 def sum_squares(changes: Sequence[RowGradient]) -> tf.Tensor:

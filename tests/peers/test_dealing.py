@@ -9,9 +9,7 @@ SIZES = (1, LEAST_ROWS, 1000, LEAST_ROWS - 1, 5 * LEAST_ROWS + 3, 40_000, 2)
 
 def owners_by_hand(sizes, num_workers):
     """Returns the worker of each row, one row at a time."""
-    return [
-        (row // block_rows(size) + table) % num_workers for table, size in enumerate(sizes) for row in range(size)
-    ]
+    return [(row // block_rows(size) + table) % num_workers for table, size in enumerate(sizes) for row in range(size)]
 
 
 @pytest.mark.parametrize("num_workers", [1, 2, 3, 5])

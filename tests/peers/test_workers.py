@@ -84,7 +84,8 @@ def test_each_worker_gets_what_the_others_have_sent_it(size, dtype):
         found = []
         for step, count in enumerate(counts):
             parts = [
-                sum((sent_by(step, workers.index, part, receiver) for receiver in range(size)), []) for part in (0, 1)
+                [number for receiver in range(size) for number in sent_by(step, workers.index, part, receiver)]
+                for part in (0, 1)
             ]
             of_all, came = traced(count[workers.index].astype(np.int32), *(np.array(one, dtype.name) for one in parts))
             assert of_all.numpy().tolist() == count.tolist()
@@ -94,7 +95,8 @@ def test_each_worker_gets_what_the_others_have_sent_it(size, dtype):
     for index, found in enumerate(together(size, work)):
         for step, came in enumerate(found):
             for part in (0, 1):
-                assert came[part] == sum((sent_by(step, sender, part, index) for sender in range(size)), [])
+                wanted = [number for sender in range(size) for number in sent_by(step, sender, part, index)]
+                assert came[part] == wanted
 
 
 def test_the_bits_of_what_is_gathered_stay_as_they_are():
