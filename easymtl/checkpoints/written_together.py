@@ -1,4 +1,4 @@
-"""A checkpoint that all workers write: each the rows that it has of the tables, into one folder that all of them see."""
+"""A checkpoint that all workers write: each the rows that it has of tables, into one folder that all of them see."""
 
 from collections.abc import Mapping
 from pathlib import Path

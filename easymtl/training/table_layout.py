@@ -11,7 +11,7 @@ from easymtl.peers.peers import ONE, Peers
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.ranker import Ranker
 from easymtl.training.optimizers import Optimizers
-from easymtl.training.traffic import traffic
+from easymtl.training.traffic import told, traffic
 
 
 def owners_of(pipeline: Pipeline, peers: Peers) -> Peers:
@@ -42,6 +42,6 @@ def traffic_text(ranker: Ranker, batch: Mapping[str, tf.Tensor], peers: Peers) -
     dense = sum(variable.shape.num_elements() for variable in ranker.dense_variables)
     found = traffic(dense, distinct, peers.size, embeddings.are_dealt_out)
     return (
-        f"A step sends about {size_text(found.sent)} from each worker and brings {size_text(found.received)}: "
+        f"A step sends about {told(found.sent)} from each worker and brings {told(found.received)}: "
         f"{sum(distinct.values()):,} distinct rows in its first batch, and {dense:,} dense weights."
     )

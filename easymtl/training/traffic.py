@@ -14,6 +14,14 @@ class Bytes(NamedTuple):
     received: float
 
 
+def told(num_bytes: float) -> str:
+    """Returns bytes as they are told of networks: in powers of 1,000."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6)):
+        if num_bytes >= size:
+            return f"{num_bytes / size:,.1f} {unit}"
+    return f"{num_bytes / 1e3:,.1f} kB"
+
+
 def traffic(dense: int, widths: Mapping[int, float], workers: int, is_sharded: bool) -> Bytes:
     """Returns what each worker sends and receives in a step, without what rounds sizes up and flags and counts.
 

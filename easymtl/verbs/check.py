@@ -12,7 +12,7 @@ from easymtl.config.starting_weights import has_checkpoint, require_starting_wei
 from easymtl.data.text_form import text_forms
 from easymtl.errors import UserError, quoted
 from easymtl.features.declarations import table_sizes
-from easymtl.features.memory import export_memory_report, memory_report, size_text
+from easymtl.features.memory import export_memory_report, memory_report
 from easymtl.features.table_sharding import are_dealt_out
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.reporting.formats import counted
@@ -22,7 +22,7 @@ from easymtl.reporting.phases import begin
 from easymtl.reporting.streams import say
 from easymtl.serving.formats.packages import require_packages
 from easymtl.serving.warmup_file import require_own_warmup
-from easymtl.training.traffic import traffic
+from easymtl.training.traffic import told, traffic
 from easymtl.verbs.data_check import data_problems, quote_problems, unread_columns
 from easymtl.verbs.value_check import default_problems, label_problems
 
@@ -98,7 +98,7 @@ def _layout(pipeline: Pipeline, num_workers: int) -> str:
     sizes = table_sizes(pipeline)
     widths = dict.fromkeys(sorted(table.width for table in sizes), 1000.0)
     sent = [
-        f"{size_text(traffic(0, {width: rows}, num_workers, is_sharded).sent)} of width {width}"
+        f"{told(traffic(0, {width: rows}, num_workers, is_sharded).sent)} of width {width}"
         for width, rows in widths.items()
     ]
     num_rows = sum(table.rows for table in sizes)

@@ -191,7 +191,7 @@ def test_a_folder_that_workers_do_not_share_is_told(pipeline, tmp_path, monkeypa
 
     def work(workers):
         with pytest.raises(
-            UserError, match="weights.worker-1.part-0, which another worker .* file system that they share"
+            UserError, match=r"weights\.worker-1\.part-0, which another worker .* file system that they share"
         ):
             save_together(CheckpointFolder(tmp_path), 3, Model(pipeline, workers).weights, STATE, workers)
 

@@ -85,7 +85,8 @@ def test_what_a_step_may_have_holds_with_parts_of_the_rows(folder, batches, name
 
 
 MOVES_ALL = "train_config.optimizer_config[0].adam_optimizer.dense_embedding_update=true"
-DECAYS = "train_config.optimizer_config[0]={adamw_optimizer {weight_decay: .01}}"
+RATE = "learning_rate {constant_learning_rate {learning_rate: .01}}"
+DECAYS = f"train_config.optimizer_config[0]={{adamw_optimizer {{weight_decay: .01 {RATE}}}}}"
 AVERAGES = ("train_config.optimizer_config[0].use_moving_average=true",)
 
 
