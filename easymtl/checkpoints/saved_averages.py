@@ -47,7 +47,7 @@ def read_averages(
         if tuple(shapes.get(f"{entry.name}/{AVERAGE}", [-1])) != entry.shape:
             continue
         by_rows = f"{entry.name}/{UPDATED_AT}" in shapes
-        for piece in entry.pieces():
+        for piece in entry.spans():
             average = replace(piece, name=f"{piece.name}/{AVERAGE}").load(stored)
             yield piece, _caught_up(piece, average, stored, state) if by_rows else average
 
@@ -55,7 +55,8 @@ def read_averages(
 def _caught_up(piece: Entry, average: tf.Tensor, stored: StoredTensors, state: Mapping[str, Any]) -> tf.Tensor:
     like_step = tf.Variable(tf.constant(0, tf.int64), trainable=False)
     updated_at = updated_at_of(piece.parameter, like_step)
-    num_updates = int(state["step"]) - replace(updated_at, begin=piece.begin, num_rows=piece.num_rows).load(stored)
+    same_rows = replace(updated_at, begin=piece.begin, num_rows=piece.num_rows, place=piece.place, runs=piece.runs)
+    num_updates = int(state["step"]) - same_rows.load(stored)
     return caught_up(average, piece.read(), num_updates, state[STATE]["embedding"])
 
 

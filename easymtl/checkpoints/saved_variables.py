@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import tensorflow as tf
@@ -17,7 +17,7 @@ import tensorflow as tf
 from easymtl.checkpoints.folder import Checkpoint, CheckpointFolder, DamagedCheckpoint
 from easymtl.checkpoints.saved_averages import STATE, caught_up
 from easymtl.checkpoints.slots import AVERAGE, UPDATED_AT
-from easymtl.checkpoints.stored_tensors import READ_ERRORS, StoredTensors
+from easymtl.checkpoints.stored_tensors import READ_ERRORS, StoredTensors, slice_text
 from easymtl.config.starting_weights import is_own, without_ending
 from easymtl.errors import UserError, quoted
 
@@ -42,13 +42,13 @@ class SavedVariables:
             UserError: they cannot be read.
         """
         self.prefix, self.state = prefix, state or {}
-        own = StoredTensors(Path(prefix).parent) if self.state else None
+        self._own = own = StoredTensors(Path(prefix).parent) if self.state else None
         try:
-            reader: Any = None if own else tf.train.load_checkpoint(prefix)
+            self._reader = cast(Any, None if own else tf.train.load_checkpoint(prefix))
         except READ_ERRORS as error:
             raise UserError(f"{prefix}: cannot be read: {_message(error)}") from None
-        shapes = own.shapes if own else reader.get_variable_to_shape_map()
-        self._tensor: Callable[[str], np.ndarray] = own.read if own else reader.get_tensor
+        shapes = own.shapes if own else self._reader.get_variable_to_shape_map()
+        self._tensor: Callable[[str], np.ndarray] = own.read if own else self._reader.get_tensor
         plain = {name: tuple(shape) for name, shape in shapes.items()}
         self._parts = _parts(plain)
         parts = {part for names in self._parts.values() for part in names}
@@ -75,6 +75,34 @@ class SavedVariables:
             num_updates = self.step() - self._read(f"{table}/{UPDATED_AT}")
             return caught_up(self._read(name), self._read(table), num_updates, self.state[STATE]["embedding"]).numpy()
         return self._read(name)
+
+    def load(self, name: str, dtype: tf.DType, begin: int = 0, num_rows: int | None = None) -> tf.Tensor:
+        """Returns some rows of a variable, of which no more are read where it is one tensor.
+
+        Args:
+            name: of the variable.
+            dtype: what they are returned in.
+            begin: the first row.
+            num_rows: None for all.
+
+        Raises:
+            UserError: the checkpoint is damaged.
+        """
+        table, _, slot = name.rpartition("/")
+        if name in self._parts or (slot == AVERAGE and table in self._by_rows):
+            return tf.cast(self.read(name)[begin : None if num_rows is None else begin + num_rows], dtype)
+        try:
+            if self._own:
+                return self._own.load(name, dtype, begin, num_rows)
+            [rows] = tf.raw_ops.RestoreV2(
+                prefix=self.prefix,
+                tensor_names=[name],
+                shape_and_slices=[slice_text(self.shapes[name], begin, num_rows)],
+                dtypes=[tf.as_dtype(self._reader.get_variable_to_dtype_map()[name])],
+            )
+            return tf.cast(rows, dtype)
+        except READ_ERRORS as error:
+            raise UserError(f"{self.prefix}: {name} cannot be read: {_message(error)}") from None
 
     def _read(self, name: str) -> np.ndarray:
         try:

@@ -1,7 +1,7 @@
 """Writing tensors as the data files of a checkpoint, a bounded number of bytes at a time, now or from a copy."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -78,7 +78,15 @@ def write_shards(folder: Path, shards: Iterator[Shard]) -> None:
     Raises:
         OpError: it could not be written.
     """
-    prefix = prefix_of(folder)
+    merge_parts(folder, write_parts(prefix_of(folder), shards))
+
+
+def write_parts(prefix: str, shards: Iterator[Shard]) -> list[str]:
+    """Writes shards as parts of a checkpoint, and returns their prefixes.
+
+    Raises:
+        OpError: one could not be written.
+    """
     prefixes: list[str] = []
     for shard in shards:
         prefixes.append(f"{prefix}.part-{len(prefixes)}")
@@ -86,7 +94,18 @@ def write_shards(folder: Path, shards: Iterator[Shard]) -> None:
             prefix=prefixes[-1], tensor_names=shard.names, shape_and_slices=shard.slices, tensors=shard.values
         )
         del shard
-    tf.raw_ops.MergeV2Checkpoints(checkpoint_prefixes=prefixes, destination_prefix=prefix, delete_old_dirs=False)
+    return prefixes
+
+
+def merge_parts(folder: Path, prefixes: Sequence[str]) -> None:
+    """Makes one checkpoint of TensorFlow of parts in a folder; their data are not written again.
+
+    Raises:
+        OpError: a part is not there, or it could not be written.
+    """
+    tf.raw_ops.MergeV2Checkpoints(
+        checkpoint_prefixes=list(prefixes), destination_prefix=prefix_of(folder), delete_old_dirs=False
+    )
 
 
 class Writable(Protocol):

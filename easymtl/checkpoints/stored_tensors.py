@@ -6,7 +6,7 @@ and of each of its slots these rows, as `changed/<name>` `[changed, width]`. Eve
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -29,6 +29,13 @@ def slice_text(shape: tuple[int, ...], begin: int, num_rows: int | None) -> str:
         return ""
     ranges = [f"{begin},{num_rows}", *(f"0,{size}" for size in shape[1:])]
     return f"{' '.join(map(str, shape))} {':'.join(ranges)}"
+
+
+class Loads(Protocol):
+    """What rows of tensors are read from."""
+
+    def load(self, name: str, dtype: tf.DType, begin: int = 0, num_rows: int | None = None) -> tf.Tensor:
+        """Returns a tensor, or so many of its rows from `begin` on."""
 
 
 class StoredTensors:

@@ -4,7 +4,7 @@ They are a TensorFlow checkpoint that `tf.train.load_checkpoint` opens, with eve
 its own name.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,16 +12,27 @@ import numpy as np
 import tensorflow as tf
 
 from easymtl.checkpoints.growing import read_growing, write_growing
-from easymtl.checkpoints.shards import SHARD_BYTES, CopiedWeights, Shard, prefix_of, read_shards, write_shards
+from easymtl.checkpoints.shards import (
+    SHARD_BYTES,
+    CopiedWeights,
+    Shard,
+    prefix_of,
+    read_shards,
+    write_parts,
+    write_shards,
+)
 from easymtl.checkpoints.slots import AVERAGE, UPDATED_AT, Slots
-from easymtl.checkpoints.stored_tensors import StoredTensors, shapes_in, slice_text
+from easymtl.checkpoints.stored_tensors import Loads, StoredTensors, shapes_in, slice_text
 from easymtl.errors import UserError, quoted
 from easymtl.layers.context import Parameter
+from easymtl.peers.dealing import Run
 from easymtl.tasks.ranker import Ranker
 
 __all__ = ["Entry", "Weights", "advice_for_another_config", "entries_of", "prefix_of", "shapes_in", "updated_at_of"]
 
 _SHARD_BYTES = SHARD_BYTES
+_LARGE_RUN_BYTES = 1 << 22
+"""Of a run that is read by itself."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +45,8 @@ class Entry:
         variable: that of the parameter, or a slot of the same shape.
         begin: first row of it, counted in the parameter.
         num_rows: None for all.
+        place: where this worker has the first row, counted in what it has of the parameter; None for `begin`.
+        runs: those of these rows that this worker has; None for all of them.
     """
 
     name: str
@@ -41,6 +54,13 @@ class Entry:
     variable: tf.Variable
     begin: int = 0
     num_rows: int | None = None
+    place: int | None = None
+    runs: tuple[Run, ...] | None = None
+
+    @property
+    def is_dealt_out(self) -> bool:
+        """Returns whether other workers have other rows of it."""
+        return self.parameter.runs is not None
 
     @property
     def is_of_average(self) -> bool:
@@ -64,7 +84,16 @@ class Entry:
         return slice_text(self.shape, self.begin, self.num_rows)
 
     def pieces(self) -> Iterator["Entry"]:
-        """Yields itself, a large table as runs of rows, so that no copy of a whole one is ever held."""
+        """Yields itself, a large table as runs of rows, so that no copy of a whole one is ever held.
+
+        Of a table that is dealt out, these are the runs that this worker has.
+        """
+        if self.parameter.runs is not None:
+            place = 0
+            for begin, num_rows in self.parameter.runs:
+                yield replace(self, begin=begin, num_rows=num_rows, place=place)
+                place += num_rows
+            return
         is_table = self.shape == (self.parameter.num_rows, *self.variable.shape[1:])
         if not is_table or self.num_bytes <= _SHARD_BYTES:
             yield self
@@ -72,6 +101,27 @@ class Entry:
         step = max(_SHARD_BYTES * self.shape[0] // self.num_bytes, 1)
         for begin in range(0, self.shape[0], step):
             yield replace(self, begin=begin, num_rows=min(step, self.shape[0] - begin))
+
+    def spans(self) -> Iterator["Entry"]:
+        """Yields what is to be read of a checkpoint at once: pieces, several small runs with the rows between them.
+
+        TensorFlow takes its time to find each run, and many workers would have many small ones.
+        """
+        if self.parameter.runs is None:
+            yield from self.pieces()
+            return
+        row_bytes = self.num_bytes // max(self.shape[0], 1)
+        group: list[Entry] = []
+        for piece in self.pieces():
+            first = group[0].begin if group else piece.begin
+            end = piece.begin + (piece.num_rows or 0)
+            is_large = (piece.num_rows or 0) * row_bytes > _LARGE_RUN_BYTES
+            if group and (is_large or (end - first) * row_bytes > _SHARD_BYTES):
+                yield _span(group)
+                group = []
+            group.append(piece)
+        if group:
+            yield _span(group)
 
     def read(self) -> tf.Tensor:
         """Returns the value of its rows."""
@@ -88,20 +138,31 @@ class Entry:
         rows = tf.reshape(value, [part.num_rows, *self.variable.shape[1:]])
         tf.raw_ops.ResourceScatterUpdate(resource=self.variable.handle, indices=numbers, updates=rows)
 
-    def load(self, stored: StoredTensors) -> tf.Tensor:
+    def load(self, stored: Loads) -> tf.Tensor:
         """Returns its rows as the folder of a checkpoint has them.
 
         Raises:
             UserError: they cannot be read.
         """
-        return stored.load(self.name, self.variable.dtype, self.begin, self.num_rows)
+        value = stored.load(self.name, self.variable.dtype, self.begin, self.num_rows)
+        if self.runs is None:
+            return value
+        return tf.concat([value[begin - self.begin : begin - self.begin + n] for begin, n in self.runs], axis=0)
 
     @property
     def _part(self) -> Parameter:
         if self.num_rows is None:
             return self.parameter
-        begin = self.parameter.begin + self.begin
-        return replace(self.parameter, begin=begin, num_rows=self.num_rows, shape=(self.num_rows, *self.shape[1:]))
+        begin = self.parameter.begin + (self.begin if self.place is None else self.place)
+        num_rows = self.num_rows if self.runs is None else sum(count for _, count in self.runs)
+        return replace(self.parameter, begin=begin, num_rows=num_rows, shape=(num_rows, *self.shape[1:]), runs=None)
+
+
+def _span(pieces: Sequence[Entry]) -> Entry:
+    """Returns one entry for pieces that lie one behind the other where this worker has them."""
+    begin = pieces[0].begin
+    runs = tuple((piece.begin, piece.num_rows or 0) for piece in pieces)
+    return replace(pieces[0], num_rows=sum(runs[-1]) - begin, runs=runs)
 
 
 def advice_for_another_config(folder: Path, is_training: bool) -> str:
@@ -129,6 +190,25 @@ class Weights:
         self.ids_writer()(folder)
         write_shards(folder, self._shards())
         return {}
+
+    def write_own(self, folder: Path, index: int) -> list[str]:
+        """Writes what a worker has of tables that are dealt out, the first one the other weights too.
+
+        Args:
+            folder: where all workers write.
+            index: which worker this is.
+
+        Returns:
+            The prefixes of the parts, as `MergeV2Checkpoints` takes them.
+
+        Raises:
+            OpError: it could not be written.
+        """
+        if not index:
+            self.ids_writer()(folder)
+        entries = [entry for entry in self.entries if entry.is_dealt_out or not index]
+        pieces = (piece for entry in entries for piece in entry.pieces())
+        return write_parts(f"{prefix_of(folder)}.worker-{index}", read_shards(pieces, _SHARD_BYTES))
 
     def copied(self) -> CopiedWeights:
         """Returns a copy of all weights as they are now, which can be written while they move on."""
@@ -159,7 +239,7 @@ class Weights:
         """
         self.check(folder, with_averages)
         stored = StoredTensors(folder)
-        for piece in (piece for entry in self._chosen(with_averages) for piece in entry.pieces()):
+        for piece in (piece for entry in self._chosen(with_averages) for piece in entry.spans()):
             piece.assign(piece.load(stored))
         read_growing(folder, self._growing)
 
@@ -205,4 +285,4 @@ def entries_of(parameters: Mapping[str, Parameter], optimizers: Slots | None = N
 
 def updated_at_of(table: Parameter, variable: tf.Variable) -> Entry:
     """Returns the numbers of the updates that have last touched the rows of a table, int64 `[rows]`."""
-    return Entry(f"{table.name}/{UPDATED_AT}", replace(table, shape=(table.num_rows,)), variable)
+    return Entry(f"{table.name}/{UPDATED_AT}", replace(table, shape=(table.shape[0],)), variable)

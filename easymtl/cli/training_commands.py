@@ -53,6 +53,13 @@ def add_check(verbs) -> None:
     add_tasks(parser)
     add_training_fields(parser)
     parser.add_argument("--network", action="store_true", help="also build the model and print it")
+    parser.add_argument(
+        "--workers",
+        type=whole_number,
+        default=1,
+        metavar="N",
+        help="also tell what each of so many workers would hold and send",
+    )
 
 
 def add_train(verbs) -> None:

@@ -4,20 +4,25 @@ A step looks up each distinct row of a width once. The gradient is taken with re
 is handed row numbers without repeats and one gradient each, whatever the size of the table.
 """
 
-import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
+import numpy as np
 import tensorflow as tf
 
-from easymtl.features.feature_set import FeatureSet, Slot, Table
-from easymtl.features.growing.initial_rows import InitialRows, num_places
+from easymtl.features.feature_set import FeatureSet, Slot
+from easymtl.features.initial_rows import fill, fill_own
 from easymtl.features.kinds import StepColumns
 from easymtl.features.kinds.base import Tensors
+from easymtl.features.row_exchange import RowExchange
 from easymtl.layers.context import Parameter
+from easymtl.peers.dealing import Dealing
+from easymtl.peers.peers import ONE, Peers
 
-_ROWS_PER_FILL = 1 << 18
 _MADE_UP_STEPS = 20
+
+ReadRows = Callable[[tf.Variable, tf.Tensor], tf.Tensor]
+"""Returns rows of a variable, given their numbers."""
 
 
 @dataclass(frozen=True)
@@ -25,33 +30,60 @@ class Lookup:
     """The distinct rows of one width that a batch needs.
 
     Attributes:
-        row_numbers: int `[distinct]`, without repeats: rows of the width's variable.
+        row_numbers: int `[distinct]`, without repeats: rows of the width's tables, which lie one behind the other.
         rows: float32 `[distinct, width]`, their values; watch these to get the gradient.
         positions: by the name of packed columns, int32 `[m]`: for each of their ids 0 for a zero vector, else 1 + its
             place in `rows`.
+        exchange: how the rows of all widths came from the workers that have them; None where each has all rows.
     """
 
     row_numbers: tf.Tensor
     rows: tf.Tensor
     positions: dict[str, tf.Tensor]
+    exchange: RowExchange | None = None
 
 
 class Embeddings(tf.Module):
-    """The embedding tables of a feature set, and the vectors that its features find there."""
+    """The embedding tables of a feature set, and the vectors that its features find there.
 
-    def __init__(self, feature_set: FeatureSet, seed: int):
+    Where the rows are dealt out, a worker's variable of a width has the rows of this worker alone, and every look-up is
+    made by all workers at once.
+    """
+
+    def __init__(self, feature_set: FeatureSet, seed: int, peers: Peers = ONE):
+        """Makes the tables.
+
+        Args:
+            feature_set: reads them.
+            seed: of their initial values, which are the same however many workers there are.
+            peers: the workers that the rows are dealt out to.
+        """
         super().__init__()
         self.feature_set = feature_set
         self.seed = seed
+        self._peers = peers
         self._columns = list(feature_set.layout.columns.values())
+        self._dealings: dict[int, Dealing] = {}
         self.variables_by_width: dict[str, tf.Variable] = {}
         for width, num_rows in feature_set.rows_by_width.items():
-            self.variables_by_width[str(width)] = tf.Variable(tf.zeros([num_rows, width]))
-        for table in feature_set.tables:
-            _fill(self.variable(table.width), table, seed)
+            tables = [table for table in feature_set.tables if table.width == width]
+            if peers.are_several:
+                dealing = Dealing(tuple(table.rows for table in tables), peers.size, peers.index)
+                self._dealings[width], num_rows = dealing, dealing.num_own_rows
+            variable = self.variables_by_width[str(width)] = tf.Variable(tf.zeros([num_rows, width]))
+            for number, table in enumerate(tables):
+                if width in self._dealings:
+                    fill_own(variable, table, seed, self._dealings[width], number)
+                else:
+                    fill(variable, table, seed)
+
+    @property
+    def are_dealt_out(self) -> bool:
+        """Returns whether each worker has other rows."""
+        return self._peers.are_several
 
     def variable(self, width: int) -> tf.Variable:
-        """Returns the variable `[rows, width]` that holds all tables of a width."""
+        """Returns the variable `[rows, width]` that holds all tables of a width, or what this worker has of them."""
         return self.variables_by_width[str(width)]
 
     def parameters(self) -> dict[str, Parameter]:
@@ -59,13 +91,47 @@ class Embeddings(tf.Module):
         names = self.names()
         result: dict[str, Parameter] = {}
         for table in self.feature_set.tables:
-            name, begin, rows = names[table.name], table.offset, table.rows
+            own, name = self.own_rows(table.name), names[table.name]
             if name in result:
                 # The features of an embedding layer share one parameter: their tables lie one behind the other.
-                assert begin == result[name].begin + result[name].num_rows, name
-                begin, rows = result[name].begin, rows + result[name].num_rows
-            result[name] = Parameter(name, self.variable(table.width), begin, rows, (rows, table.width))
+                before = result[name]
+                assert own.begin == before.begin + before.num_rows, name
+                begin, rows = before.shape[0], before.shape[0] + table.rows
+                runs = None if own.runs is None else [(first + begin, count) for first, count in own.runs]
+                own = replace(
+                    own,
+                    begin=before.begin,
+                    num_rows=before.num_rows + own.num_rows,
+                    shape=(rows, table.width),
+                    runs=None if runs is None else (*(before.runs or ()), *runs),
+                )
+            result[name] = replace(own, name=name)
         return result
+
+    def own_rows(self, name: str) -> Parameter:
+        """Returns where the rows of a table are that this worker has, given the name of the table."""
+        table = next(table for table in self.feature_set.tables if table.name == name)
+        variable, shape = self.variable(table.width), (table.rows, table.width)
+        dealing = self._dealings.get(table.width)
+        if dealing is None:
+            return Parameter(name, variable, table.offset, table.rows, shape)
+        of_width = [one.name for one in self.feature_set.tables if one.width == table.width]
+        number = of_width.index(name)
+        runs = tuple(dealing.runs(number))
+        return Parameter(name, variable, dealing.own_begin(number), sum(count for _, count in runs), shape, runs)
+
+    def own_places(self, width: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns which rows of a width this worker has, bool `[n]`, and where: int64 `[n]`, meant for those alone.
+
+        Args:
+            width: of the rows.
+            rows: int64 `[n]`, counted through all tables of the width.
+        """
+        dealing = self._dealings.get(width)
+        if dealing is None:
+            return np.ones(len(rows), bool), rows
+        owners, places = dealing.places(tf.constant(rows))
+        return owners.numpy() == self._peers.index, places.numpy()
 
     def names(self) -> dict[str, str]:
         """Returns the name of the parameter of each table."""
@@ -96,11 +162,32 @@ class Embeddings(tf.Module):
                     names.setdefault(slot.table.name, f"{group}/{slot.table.name}/embedding_weights")
         return names
 
-    def lookup(self, batch: Tensors) -> dict[int, Lookup]:
-        """Gathers the distinct rows of a batch, by width: those of ids, bags and histories together."""
-        return {width: self._lookup(width, batch) for width in self.feature_set.rows_by_width}
+    def lookup(self, batch: Tensors, read: ReadRows = tf.gather) -> dict[int, Lookup]:
+        """Gathers the distinct rows of a batch, by width: those of ids, bags and histories together.
 
-    def _lookup(self, width: int, batch: Tensors) -> Lookup:
+        Args:
+            batch: a packed one; where rows are dealt out, each worker has one, which may have no rows.
+            read: returns the rows of a variable.
+        """
+        found = {width: self._distinct(width, batch) for width in self.feature_set.rows_by_width}
+        if not self.are_dealt_out or not found:
+            return {
+                width: Lookup(numbers, read(self.variable(width), numbers), positions)
+                for width, (numbers, positions) in found.items()
+            }
+        exchange = RowExchange(self._peers, self._dealings, {width: numbers for width, (numbers, _) in found.items()})
+        own = {width: read(self.variable(width), wanted) for width, wanted in exchange.wanted.items()}
+        rows = exchange.rows(own)
+        return {
+            width: Lookup(numbers, rows[width], positions, exchange) for width, (numbers, positions) in found.items()
+        }
+
+    def num_distinct(self, batch: Tensors) -> dict[int, int]:
+        """Returns how many distinct rows a batch needs, by width."""
+        return {width: int(tf.size(self._distinct(width, batch)[0])) for width in self.feature_set.rows_by_width}
+
+    def _distinct(self, width: int, batch: Tensors) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """Returns the distinct rows of a width and, by the name of columns, the places of their ids among these."""
         found = {columns.name: columns.ids(batch) for columns in self._columns if columns.width == width}
         parts = {name: ids for name, ids in found.items() if ids is not None}
         # -1 goes first, so that it is the distinct value number 0, whether or not the batch has one.
@@ -108,8 +195,7 @@ class Embeddings(tf.Module):
         distinct, positions = tf.unique(tf.concat([tf.constant([-1], ids[0].dtype), *ids], axis=0))
         row_numbers, positions = distinct[1:], positions[1:]
         places = tf.split(positions, [tf.size(part) for part in ids], num=len(ids)) if len(ids) > 1 else [positions]
-        rows = tf.gather(self.variable(width), row_numbers)
-        return Lookup(row_numbers, rows, dict(zip(parts, places)))
+        return row_numbers, dict(zip(parts, places))
 
     def vectors(self, batch: Tensors, lookups: Mapping[int, Lookup]) -> dict[str, tf.Tensor]:
         """Returns the vectors of all features, see `PackedColumns.vectors`."""
@@ -168,42 +254,3 @@ def column_name(slot: Slot, feature_set: FeatureSet) -> str:
     """Returns how EasyRec names, and sorts, the column of a history."""
     has_buckets = bool(getattr(feature_set.transforms[slot.feature], "boundaries", ()))
     return f"{slot.feature}_{'bucketized_' if has_buckets else ''}embedding"
-
-
-def initial_rows(table: Table, seed: int) -> InitialRows:
-    """Returns what rows of a growing table begin with when another id has had them."""
-    salt = zlib.crc32(table.name.encode())
-    drawn = _initial_rows(table, num_places(table.rows), tf.constant([seed, ~salt], tf.int64))
-    return InitialRows(drawn)
-
-
-def _fill(variable: tf.Variable, table: Table, seed: int) -> None:
-    """Writes the initial values of one table, block by block: a function of (seed, table name, block) alone."""
-    salt = zlib.crc32(table.name.encode())
-    for start in range(0, table.rows, _ROWS_PER_FILL):
-        count = min(_ROWS_PER_FILL, table.rows - start)
-        block_seed = tf.random.experimental.stateless_fold_in(tf.constant([seed, salt], tf.int64), start)
-        begin = table.offset + start
-        variable[begin : begin + count].assign(_initial_rows(table, count, block_seed))
-
-
-def _initial_rows(table: Table, count: int, seed: tf.Tensor) -> tf.Tensor:
-    """Returns `[count, width]` initial rows; without an initializer a truncated normal of 0.01 / sqrt(width)."""
-    shape = [count, table.width]
-    kind = table.initializer.WhichOneof("initializer_oneof") if table.initializer else None
-    if kind is None:
-        return tf.random.stateless_truncated_normal(shape, seed, 0.0, 0.01 / table.width**0.5)
-    message = getattr(table.initializer, kind)
-    if kind == "truncated_normal_initializer":
-        return tf.random.stateless_truncated_normal(shape, seed, message.mean, message.stddev)
-    if kind == "random_normal_initializer":
-        return tf.random.stateless_normal(shape, seed, message.mean, message.stddev)
-    if kind == "glorot_normal_initializer":
-        # Glorot and Bengio 2010: variance 2 / (rows + width); truncation takes away the factor 0.8796.
-        stddev = (2.0 / (table.rows + table.width)) ** 0.5 / 0.87962566103423978
-        return tf.random.stateless_truncated_normal(shape, seed, 0.0, stddev)
-    if kind == "random_uniform_initializer":
-        return tf.random.stateless_uniform(shape, seed, message.minval, message.maxval)
-    if kind == "constant_initializer":
-        return tf.broadcast_to(tf.constant(list(message.consts) or [0.0], tf.float32), shape)
-    raise AssertionError(f"no such initializer: {kind}")

@@ -6,14 +6,18 @@ from pathlib import Path
 
 _AVAILABLE = re.compile(r"^MemAvailable:\s+(\d+) kB", re.MULTILINE)
 _INACTIVE = re.compile(r"^(?:total_)?inactive_file (\d+)", re.MULTILINE)
+_SPACE = (
+    (re.compile(r"^Max address space +(\d+)", re.MULTILINE), "proc/self/limits"),
+    (re.compile(r"^VmSize:\s+(\d+) kB", re.MULTILINE), "proc/self/status"),
+)
 _CGROUP_FILES = {"memory": ("memory.limit_in_bytes", "memory.usage_in_bytes"), "": ("memory.max", "memory.current")}
 
 
 def available_memory(root: Path = Path("/")) -> int | None:
     """Returns the bytes that this process can still take, or None where the system does not tell.
 
-    It is the least of what the machine has left and what the limits of the process's control groups (version 1 or 2)
-    leave; files in the page cache count as free.
+    It is the least of what the machine has left, what the limits of the process's control groups (version 1 or 2)
+    leave, and what the limit of its address space (`ulimit -v`) does; files in the page cache count as free.
     """
     found = list(_limits(root))
     machine = _AVAILABLE.search(_text(root / "proc/meminfo"))
@@ -23,7 +27,10 @@ def available_memory(root: Path = Path("/")) -> int | None:
 
 
 def _limits(root: Path) -> Iterator[int]:
-    """Yields what each control group of the process leaves, from its own up to the top one."""
+    """Yields what each limit of the process leaves: its address space, and control groups from its own to the top."""
+    space, taken = (pattern.search(_text(root / name)) for pattern, name in _SPACE)
+    if space and taken:
+        yield int(space[1]) - int(taken[1]) * 1024
     for line in _text(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
         kind = "memory" if "memory" in controllers.split(",") else controllers

@@ -26,7 +26,7 @@ _STORED_BYTES = {
     export_pb2.INT8: (1, 4),
 }
 _MOST_TABLES = 5
-_GPU_DEVICE = Path("/dev/nvidia0")
+GPU_DEVICE = Path("/dev/nvidia0")
 _BESIDE = "Dense weights, activations and TensorFlow itself come on top."
 
 
@@ -103,19 +103,28 @@ class Needs:
         """Returns the sum."""
         return sum(getattr(self, field.name) for field in fields(self))
 
+    def of_each(self, num_workers: int) -> "Needs":
+        """Returns what each worker needs where the rows of the tables are dealt out, a block of rows more or less."""
+        names = ("tables", "slots", "gradients", "averages")
+        return replace(self, **{name: -(-getattr(self, name) // num_workers) for name in names})
+
     def with_saving(self) -> "Needs":
         """Returns what is needed while a checkpoint is written beside the steps."""
         return replace(self, saved=self.tables + self.slots + self.averages)
 
 
-def require_training_memory(pipeline: Pipeline) -> None:
+def require_training_memory(pipeline: Pipeline, num_owners: int = 1) -> None:
     """Checks that the tables of a config, their optimizer slots and the window of rows fit in memory.
+
+    Args:
+        pipeline: the config.
+        num_owners: how many workers the rows of the tables are dealt out to.
 
     Raises:
         UserError: they do not.
     """
     if not _has_gpu():
-        _require(pipeline, _needs_of_training(pipeline))
+        _require(pipeline, _needs_of_training(pipeline).of_each(num_owners))
 
 
 def why_saving_waits(pipeline: Pipeline) -> str:
@@ -136,25 +145,30 @@ def _why_saving_waits(needs: Needs, has_gpu: bool) -> str:
         return ""
     return (
         f"Steps wait while a checkpoint is written: a copy of tables and slots to write from takes "
-        f"{_bytes(needs.saved)}, with which training needs {_bytes(total)}, and {_bytes(available)} are available."
+        f"{size_text(needs.saved)}, with which training needs {size_text(total)}, and {size_text(available)} are "
+        "available."
     )
 
 
-def memory_report(pipeline: Pipeline) -> str:
+def memory_report(pipeline: Pipeline, num_owners: int = 1) -> str:
     """Returns what the tables of a training need, and what there is; loads no TensorFlow.
+
+    Args:
+        pipeline: the config.
+        num_owners: how many workers the rows of the tables are dealt out to.
 
     Raises:
         UserError: they do not fit.
     """
-    needs, has_gpu = _needs_of_training(pipeline), _GPU_DEVICE.exists()
+    needs, has_gpu = _needs_of_training(pipeline).of_each(num_owners), GPU_DEVICE.exists()
     if not has_gpu:
         _require(pipeline, needs)
-    waits = ""
-    if pipeline.train_config.save_asynchronously:
+    waits = "Steps wait while all workers write a checkpoint." if num_owners > 1 else ""
+    if num_owners == 1 and pipeline.train_config.save_asynchronously:
         waits = _why_saving_waits(needs, has_gpu)
         needs = needs if waits else needs.with_saving()
     available = available_memory()
-    found = f", and {_bytes(available)} are available" if available is not None else ""
+    found = f", and {size_text(available)} are available" if available is not None else ""
     return f"{_needed(needs, tables_rule(pipeline))}{found}. {_BESIDE}{' ' if waits else ''}{waits}"
 
 
@@ -237,22 +251,22 @@ def _require(pipeline: Pipeline, needs: Needs) -> None:
 
 
 def _needed(needs: Needs, rule: TableRule | None) -> str:
-    parts = [f"tables {_bytes(needs.tables)}"]
+    parts = [f"tables {size_text(needs.tables)}"]
     if needs.slots:
-        parts.append(f"{rule.num_slots if rule else 0} optimizer slots of the same size {_bytes(needs.slots)}")
+        parts.append(f"{rule.num_slots if rule else 0} optimizer slots of the same size {size_text(needs.slots)}")
     if needs.averages:
-        parts.append(f"moving averages (use_moving_average) {_bytes(needs.averages)}")
+        parts.append(f"moving averages (use_moving_average) {size_text(needs.averages)}")
     if needs.gradients:
-        parts.append(f"gradients of all rows (dense_embedding_update) {_bytes(needs.gradients)}")
+        parts.append(f"gradients of all rows (dense_embedding_update) {size_text(needs.gradients)}")
     if needs.copies:
-        parts.append(f"those of one width once more, as they are exported {_bytes(needs.copies)}")
+        parts.append(f"those of one width once more, as they are exported {size_text(needs.copies)}")
     if needs.ids:
-        parts.append(f"ids of growing tables, when these are full {_bytes(needs.ids)}")
+        parts.append(f"ids of growing tables, when these are full {size_text(needs.ids)}")
     if needs.window:
-        parts.append(f"rows in memory {_bytes(needs.window)}")
+        parts.append(f"rows in memory {size_text(needs.window)}")
     if needs.saved:
         parts.append(
-            f"a copy of the tables and all that belongs to them while a checkpoint is written {_bytes(needs.saved)}"
+            f"a copy of the tables and all that belongs to them while a checkpoint is written {size_text(needs.saved)}"
         )
     return ", ".join(parts)
 
@@ -262,9 +276,10 @@ def _message(tables: Sequence[Table], needs: Needs, rule: TableRule | None, avai
     rest = len(largest) - _MOST_TABLES
     return "\n".join(
         [
-            f"The model does not fit in memory: it needs {_bytes(needs.total)}, and {_bytes(available)} are available.",
+            f"The model does not fit in memory: it needs {size_text(needs.total)}, and {size_text(available)} are "
+            "available.",
             f"  needed: {_needed(needs, rule)}. {_BESIDE}",
-            *(f"  table {t.name}: {t.rows:,} rows x {t.width} = {_bytes(_size(t))}" for t in largest[:_MOST_TABLES]),
+            *(f"  table {t.name}: {t.rows:,} rows x {t.width} = {size_text(_size(t))}" for t in largest[:_MOST_TABLES]),
             *([f"  and {rest:,} smaller tables"] if rest > 0 else []),
             _advice(needs),
         ]
@@ -274,15 +289,18 @@ def _message(tables: Sequence[Table], needs: Needs, rule: TableRule | None, avai
 def _advice(needs: Needs) -> str:
     smaller = "Lower hash_bucket_size (or num_buckets, or growing.max_rows) or embedding_dim of the largest"
     shared = "let features with the same ids share a table (embedding_name)"
+    more = "or use a machine with more memory"
+    if needs.slots:
+        more += ", or several workers, of which each has a part of the rows (easymtl launch)"
     if needs.slots > needs.tables:
-        return f"{smaller}, {shared}, or use adagrad or momentum, which have one slot in place of two."
-    return f"{smaller}, {shared}, or use a machine with more memory."
+        return f"{smaller}, {shared}, use adagrad or momentum, which have one slot in place of two, {more}."
+    return f"{smaller}, {shared}, {more}."
 
 
 def _size(table: Table) -> int:
     return table.rows * table.width * _FLOAT_BYTES
 
 
-def _bytes(size: int) -> str:
+def size_text(size: float) -> str:
     """Returns a size in the unit in which it is no zero: most models are small."""
     return f"{size / _GIB:,.2f} GiB" if size >= _GIB / 10 else f"{size / _MIB:,.2f} MiB"

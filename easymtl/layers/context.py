@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from easymtl.layers.gate_weights import GateWeights
 from easymtl.layers.initializers import Initializer, glorot_uniform
+from easymtl.peers.dealing import Run
 from easymtl.peers.peers import ONE, Peers
 
 
@@ -27,6 +28,8 @@ class Parameter:
         begin: first row of it along the first axis of the variable.
         num_rows: number of such rows.
         shape: its own shape.
+        runs: of a table whose rows are dealt out to workers those that this worker has, `num_rows` in all, as runs: the
+            first row, counted in the table, and their number. None where it has all.
     """
 
     name: str
@@ -34,16 +37,22 @@ class Parameter:
     begin: int
     num_rows: int
     shape: tuple[int, ...]
+    runs: tuple[Run, ...] | None = None
+
+    @property
+    def own_shape(self) -> tuple[int, ...]:
+        """Returns the shape of what this worker has of it."""
+        return self.shape if self.runs is None else (self.num_rows, *self.shape[1:])
 
     def read(self, variable: tf.Variable | None = None) -> tf.Tensor:
-        """Returns the value, or the like part of a variable of the same shape (an optimizer's slot)."""
+        """Returns what this worker has of it, or the like part of a variable of the same shape (a slot)."""
         source = self.variable if variable is None else variable
         # A gather copies these rows alone; reading a table that has had sparse updates copies all of it.
         rows = tf.gather(source, tf.range(self.begin, self.begin + self.num_rows))
-        return tf.reshape(rows, self.shape)
+        return tf.reshape(rows, self.own_shape)
 
     def assign(self, value: tf.Tensor, variable: tf.Variable | None = None) -> None:
-        """Overwrites the value, or the like part of a variable of the same shape."""
+        """Overwrites what this worker has of it, or the like part of a variable of the same shape."""
         target = self.variable if variable is None else variable
         rows = tf.reshape(value, [self.num_rows, *target.shape[1:]])
         if self.num_rows == target.shape[0]:

@@ -69,6 +69,26 @@ class Peers:
         """
         return list(parts)
 
+    def counts_of_all(self, own: tf.Tensor) -> tf.Tensor:
+        """Returns int32 numbers of all workers, `[size, ...]`, which have the same shape everywhere."""
+        return own[tf.newaxis]
+
+    def exchange(
+        self, parts: Sequence[tf.Tensor], sent: tf.Tensor, received: tf.Tensor, longest: tf.Tensor
+    ) -> list[tf.Tensor]:
+        """Sends each worker its numbers, and returns what all workers have sent to this one, in their order.
+
+        Args:
+            parts: some vectors of one type, in each the numbers for worker 0 first, and so on.
+            sent: int32 `[parts, size]`, how many numbers of each are for each worker.
+            received: int32 `[parts, size]`, how many of each come from each worker.
+            longest: int32 scalar, the most numbers, of all parts together, that any worker sends to any other.
+
+        Returns:
+            As many vectors.
+        """
+        return list(parts)
+
     def agree(self, is_so: bool) -> bool:
         """Returns whether any worker says so; waits for all of them."""
         return is_so

@@ -66,8 +66,7 @@ class Workers(Peers):
         own = tf.stack([tf.size(part) for part in parts])
         sizes = tf.reshape(self._gather(own, self._next_key()), [self.size, len(parts)])
         length = tf.reduce_max(tf.reduce_sum(sizes, axis=1))
-        place = tf.searchsorted(tf.constant(_SIZES), [length])[0]
-        padded_length = tf.gather(tf.constant(_SIZES), place)
+        place, padded_length = _rounded_up(length)
         flat = tf.concat([tf.reshape(part, [-1]) for part in parts], axis=0)
         padded = tf.pad(flat, [[0, padded_length - tf.size(flat)]])
         found = tf.reshape(self._gather(padded, self._next_key() + place), [self.size, padded_length])
@@ -79,6 +78,25 @@ class Workers(Peers):
             is_own = (columns >= begin[:, tf.newaxis]) & (columns < end[:, tf.newaxis])
             result.append(tf.reshape(tf.boolean_mask(found, is_own), [-1, width]))
         return result
+
+    def counts_of_all(self, own: tf.Tensor) -> tf.Tensor:
+        """Returns int32 numbers of all workers, `[size, ...]`."""
+        return tf.reshape(self._gather(tf.reshape(own, [-1]), self._next_key()), [self.size, *own.shape])
+
+    def exchange(
+        self, parts: Sequence[tf.Tensor], sent: tf.Tensor, received: tf.Tensor, longest: tf.Tensor
+    ) -> list[tf.Tensor]:
+        """Sends each worker its numbers, and returns what was sent to this one; one operation for all parts."""
+        place, length = _rounded_up(longest)
+        pieces = [tf.split(part, tf.unstack(counts), num=self.size) for part, counts in zip(parts, tf.unstack(sent))]
+        padding = [tf.zeros([length - count], parts[0].dtype) for count in tf.unstack(tf.reduce_sum(sent, axis=0))]
+        flat = tf.concat([one for row in zip(*pieces, padding) for one in row], axis=0)
+        found = self._all_to_all(tf.reshape(flat, [self.size, length]), self._next_key() + place)
+        rest = length - tf.reduce_sum(received, axis=0, keepdims=True)
+        sizes = tf.reshape(tf.transpose(tf.concat([received, rest], axis=0)), [-1])
+        num_rows = len(parts) + 1
+        came = tf.split(tf.reshape(found, [-1]), sizes, num=self.size * num_rows)
+        return [tf.concat(came[number::num_rows], axis=0) for number in range(len(parts))]
 
     def agree(self, is_so: bool) -> bool:
         """Returns whether any worker says so."""
@@ -125,6 +143,14 @@ class Workers(Peers):
             order.append(result)
         return result
 
+    def _all_to_all(self, value: tf.Tensor, key: int | tf.Tensor) -> tf.Tensor:
+        with self._in_order() as order:
+            result = tf.raw_ops.CollectiveAllToAllV2(
+                input=value, group_size=self.size, group_key=_GROUPS + self.size, instance_key=key, ordering_token=[]
+            )
+            order.append(result)
+        return result
+
     @contextmanager
     def _in_order(self) -> Iterator[list[tf.Tensor]]:
         """Puts an operation behind the last one of its graph: a GPU runs them in the order in which they come."""
@@ -140,6 +166,12 @@ class Workers(Peers):
                 stack.enter_context(tf.control_dependencies([self._last[1]]))
             yield made
             self._last = weakref.ref(graph), made[0].op
+
+
+def _rounded_up(length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns which of `_SIZES` holds so many numbers, and that size."""
+    place = tf.searchsorted(tf.constant(_SIZES), [length])[0]
+    return place, tf.gather(tf.constant(_SIZES), place)
 
 
 def _sum_of_all(workers: Workers, flat: tf.Tensor) -> tf.Tensor:

@@ -73,7 +73,13 @@ class Ranker(tf.Module):
         curves: what the probability of a task goes through, by tower name: `post_calibration`, once it is fitted.
     """
 
-    def __init__(self, pipeline: Pipeline):
+    def __init__(self, pipeline: Pipeline, owners: Peers = ONE):
+        """Makes the model.
+
+        Args:
+            pipeline: the config.
+            owners: the workers that the rows of the tables are dealt out to, see `Embeddings`.
+        """
         super().__init__()
         config = pipeline.model_config
         seed = pipeline.train_config.seed
@@ -83,7 +89,7 @@ class Ranker(tf.Module):
         self.curves: dict[str, Curve] = {}
         self.number_columns = number_columns(self.tasks)
         self.key_fields = key_fields(self.tasks)
-        self.embeddings = Embeddings(self.feature_set, seed)
+        self.embeddings = Embeddings(self.feature_set, seed, owners)
         build = Build(seed=seed, bn_debias=config.bn_debias)
         message = view.model_message(pipeline)
         self.network = self.make_network(pipeline, build)

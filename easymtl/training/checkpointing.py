@@ -16,6 +16,7 @@ from easymtl.checkpoints.same_data import DataIdentity
 from easymtl.checkpoints.saved_averages import STATE
 from easymtl.checkpoints.shards import Copiable, Writable
 from easymtl.checkpoints.weights import Weights
+from easymtl.checkpoints.written_together import save_together
 from easymtl.data.feed import Cursor
 from easymtl.errors import UserError
 from easymtl.peers.peers import ONE, Peers
@@ -94,6 +95,8 @@ class Checkpointing:
         self._interim_step: int | None = None
         self.refusals = Refusals(pipeline.train_config)
         self._is_stopping = is_stopping
+        # All workers write what they have of the tables, and tell one another: not beside what steps tell.
+        self._are_all_writing = ranker.embeddings.are_dealt_out
         self._is_waiting = is_waiting or not pipeline.train_config.save_asynchronously
         self._thread = SaveThread()
         self._peers = peers
@@ -192,7 +195,7 @@ class Checkpointing:
             return
         self._tell(events.Phase("saving", f"step {step:,}"))
         state = self._state(is_interim=True)
-        if self._peers.is_chief:
+        if self._are_all_writing or self._peers.is_chief:
             of_delta = self._deltas.begin(is_delta=False, is_interim=True)
             self._deltas.saved(self._write(step, self._weights, {**state, **of_delta}, []))
         self._interim_step = step
@@ -255,6 +258,10 @@ class Checkpointing:
         state = self._state(is_interim)
         superseded = [self._interim_step] if self._interim_step not in (None, step) else []
         self._interim_step = step if is_interim else None
+        if self._are_all_writing:
+            of_delta = self._deltas.begin(is_delta=False, is_interim=is_interim)
+            self._published(self._write(step, self._weights, {**state, **of_delta}, superseded))
+            return
         if not self._peers.is_chief:
             return
         earlier = self._folder.at(step)
@@ -271,11 +278,15 @@ class Checkpointing:
         self, step: int, weights: Writable, state: Mapping[str, Any], superseded: Collection[int | None]
     ) -> Checkpoint:
         """Publishes a checkpoint and removes those that are no longer needed; beside the steps, perhaps."""
-        checkpoint = self._folder.at(step)
-        if checkpoint:
-            self._folder.rewrite_state(checkpoint, state)
-        else:
-            checkpoint = self._folder.save(step, weights, state)
+        if self._are_all_writing and self.at(step) is None:
+            save_together(self._folder, step, self._weights, state, self._peers)
+        elif self._peers.is_chief and (there := self._folder.at(step)):
+            self._folder.rewrite_state(there, state)
+        elif self._peers.is_chief:
+            self._folder.save(step, weights, state)
+        checkpoint = self._folder.of(step)
+        if not self._peers.is_chief:
+            return checkpoint
         # The best of this checkpoint's time: a later evaluation may have found a better one that is not saved yet.
         best = state["best"]
         protected = [] if best["value"] is None else [best["step"]]

@@ -40,7 +40,9 @@ class DeltaSaving:
         self._touched = TouchedRows([])
         if not settings.HasField("checkpoint_deltas"):
             return
-        if not optimizers.embedding.rule.moves_untouched_rows:
+        if ranker.embeddings.are_dealt_out:
+            self._tell_once("the rows of the tables are dealt out to workers")
+        elif not optimizers.embedding.rule.moves_untouched_rows:
             self._tables = _large_tables(ranker, self._settings.min_table_bytes)
             if not self._tables:
                 self._tell_once(f"no table has {self._settings.min_table_bytes:,} bytes (min_table_bytes)")

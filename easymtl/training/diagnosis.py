@@ -20,7 +20,7 @@ from easymtl.data.rows import Rows
 from easymtl.data.windows import Batch
 from easymtl.errors import UserError
 from easymtl.layers.context import Call, Parameter, Pending
-from easymtl.peers.peers import Peers
+from easymtl.peers.peers import ONE, Peers
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.ranker import Ranker
 from easymtl.training.bad_batch import EXTREME, odd_columns, write_batch
@@ -132,15 +132,25 @@ def of_all_workers(own: BadStep, peers: Peers) -> BadStep:
     return replace(found[guilty], place=f"of worker {guilty}: {found[guilty].place}")
 
 
-def require_finite_weights(pipeline: Pipeline, parameters: Mapping[str, Parameter], step: int) -> None:
+def require_finite_weights(
+    pipeline: Pipeline, parameters: Mapping[str, Parameter], step: int, peers: Peers = ONE
+) -> None:
     """Checks the weights before they become a checkpoint.
 
+    Args:
+        pipeline: of the training.
+        parameters: by name; of tables that are dealt out each worker has other rows.
+        step: updates made.
+        peers: all workers have to ask.
+
     Raises:
-        UserError: some are not finite.
+        UserError: some are not finite; on all workers.
     """
-    if all(_is_finite(parameter) for parameter in parameters.values()):
+    is_finite = all(_is_finite(parameter) for parameter in parameters.values())
+    if not peers.agree(not is_finite):
         return
-    found = _few(_odd_parameters(parameters), "parameters")
+    of_all = peers.share([] if is_finite else list(_odd_parameters(parameters)))
+    found = _few(dict.fromkeys(line for of_one in of_all for line in of_one), "parameters")
     raise UserError(
         f"Step {step}: weights are not finite and were not saved ({_last_good(pipeline)}): "
         f"{'; '.join(found)}. "

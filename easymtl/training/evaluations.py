@@ -138,4 +138,4 @@ class Evaluations:
 
     def _scored_rows(self, batch: Mapping[str, tf.Tensor]) -> Mapping[int, Lookup]:
         """Returns the rows that evaluations score with: their moving averages, where there are such."""
-        return self._optimizers.averaged_rows(self._ranker.embeddings.lookup(batch), self._variable)
+        return self._ranker.embeddings.lookup(batch, self._optimizers.averaged_rows(self._variable))

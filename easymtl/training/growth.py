@@ -7,10 +7,10 @@ import numpy as np
 import tensorflow as tf
 
 from easymtl.data.rows import Rows
-from easymtl.features.embeddings import initial_rows
 from easymtl.features.growing.growing_ids import GrowingIds
 from easymtl.features.growing.growing_tables import Reused
 from easymtl.features.growing.initial_rows import InitialRows
+from easymtl.features.initial_rows import initial_rows
 from easymtl.peers.peers import ONE, Peers
 from easymtl.tasks.ranker import Ranker
 from easymtl.training import events
@@ -85,9 +85,10 @@ class Growth:
         table = reused.table
         if table.name not in self._initial:
             self._initial[table.name] = initial_rows(table, self._embeddings.seed)
-        values = self._initial[table.name](reused.rows, reused.generations)
+        is_own, places = self._embeddings.own_places(table.width, reused.rows.astype(np.int64) + table.offset)
+        values = self._initial[table.name](reused.rows, reused.generations)[is_own]
         variable = self._embeddings.variable(table.width)
-        numbers = tf.constant(reused.rows.astype(np.int64) + table.offset)
+        numbers = tf.constant(places[is_own])
         write_rows(variable, numbers, tf.constant(values))
         for name, slot in self._optimizers.slots_of(variable).items():
             write_rows(slot, numbers, tf.fill(values.shape, self._optimizers.initial_slot(variable, name)))
@@ -95,7 +96,7 @@ class Growth:
         if average is not None:
             write_rows(average.value, numbers, tf.constant(values))
         if average is not None and average.updated_at is not None:
-            write_rows(average.updated_at, numbers, tf.fill([len(reused.rows)], tf.constant(step, tf.int64)))
+            write_rows(average.updated_at, numbers, tf.fill([len(values)], tf.constant(step, tf.int64)))
 
 
 def _full(name: str, ids: GrowingIds) -> str:

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
 
-from easymtl.features.embeddings import Lookup
+from easymtl.features.embeddings import ReadRows
 from easymtl.protos.optimizer_pb2 import Optimizer as OptimizerConfig
 from easymtl.training.averages import Average, write_rows
 from easymtl.training.schedules import Schedule, make_schedule
@@ -194,15 +194,14 @@ class Optimizers(tf.Module):
         for average in (*self.embedding.averages, *self.dense.averages):
             average.begin(step)
 
-    def averaged_rows(self, lookups: Mapping[int, Lookup], step: tf.Variable) -> Mapping[int, Lookup]:
-        """Returns lookups with the moving averages of their rows after `step` updates; as they are without averages."""
-        averages = {average.variable.shape[1]: average for average in self.embedding.averages}
-        return {
-            width: replace(found, rows=averages[width].rows(found.row_numbers, found.rows, step.read_value()))
-            if width in averages
-            else found
-            for width, found in lookups.items()
-        }
+    def averaged_rows(self, step: tf.Variable) -> ReadRows:
+        """Returns what reads the moving averages of rows after `step` updates; the rows themselves without averages."""
+
+        def read(variable: tf.Variable, numbers: tf.Tensor) -> tf.Tensor:
+            rows, average = tf.gather(variable, numbers), self.embedding.average_of(variable)
+            return average.rows(numbers, rows, step.read_value()) if average else rows
+
+        return read
 
     @contextmanager
     def averaged_dense_weights(self) -> Iterator[None]:

@@ -95,12 +95,9 @@ class Reports:
             self._tell(events.Gates(step, weights, entropy, {name: use.counts for name, use in used.items()}))
 
     def tables(self) -> dict[str, Callable[[int], np.ndarray]]:
-        """Returns what reads rows of each embedding table, see `events.Evaluated`."""
-        embeddings = self._ranker.embeddings
-        return {
-            table.name: partial(_rows_of, embeddings.variable(table.width), table.offset, table.rows)
-            for table in self._ranker.feature_set.tables
-        }
+        """Returns what reads rows of each embedding table that this worker has, see `events.Evaluated`."""
+        tables = [self._ranker.embeddings.own_rows(table.name) for table in self._ranker.feature_set.tables]
+        return {table.name: partial(_rows_of, table.variable, table.begin, table.num_rows) for table in tables}
 
     def labels(self, step: int, source: TrainingInput) -> None:
         """Tells of towers that have learnt nothing so far, and of what is odd in the files, once for a step."""

@@ -1,10 +1,11 @@
 """What workers make of their gradients before an update: those of the rows of all of them, the same on each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import tensorflow as tf
 
+from easymtl.features.embeddings import Embeddings, Lookup
 from easymtl.layers.context import Pending
 from easymtl.peers.peers import Peers
 from easymtl.training.optimizers import RowGradient
@@ -41,6 +42,35 @@ def sum_rows(changes: Sequence[RowGradient], peers: Peers) -> list[RowGradient]:
     return [_merged(change, rows) for change, rows in zip(changes, gathered)]
 
 
+def rows_of_owners(
+    embeddings: Embeddings, lookups: Mapping[int, Lookup], gradients: Sequence[tf.Tensor]
+) -> list[RowGradient]:
+    """Returns the gradients of this worker's rows that any worker has touched, each row once, where rows are dealt out.
+
+    Args:
+        embeddings: the tables.
+        lookups: of this worker's batch, by width.
+        gradients: of the rows of each lookup.
+    """
+    if not lookups:
+        return []
+    exchange = next(iter(lookups.values())).exchange
+    assert exchange is not None
+    found = exchange.gradients(dict(zip(lookups, gradients)))
+    return [_summed(embeddings.variable(width), exchange.wanted[width], gradient) for width, gradient in found.items()]
+
+
+def sum_squares(changes: Sequence[RowGradient]) -> tf.Tensor:
+    """Returns the sum of the squares of gradients, a float32 scalar."""
+    return 2.0 * tf.add_n([tf.nn.l2_loss(change.gradient) for change in changes] or [tf.constant(0.0)])
+
+
+def _summed(variable: tf.Variable, numbers: tf.Tensor, gradient: tf.Tensor) -> RowGradient:
+    distinct, places = tf.unique(numbers)
+    total = tf.math.unsorted_segment_sum(gradient, places, tf.size(distinct))
+    return RowGradient(variable, distinct, tf.gather(variable, distinct), total)
+
+
 def _packed(change: RowGradient) -> tf.Tensor:
     """Returns `[distinct, words + width]`: the bits of the number of each row, and its gradient."""
     numbers = change.row_numbers
@@ -52,6 +82,4 @@ def _merged(change: RowGradient, packed: tf.Tensor) -> RowGradient:
     dtype = change.row_numbers.dtype
     words, gradient = packed[:, : _WORDS[dtype]], packed[:, _WORDS[dtype] :]
     numbers = tf.bitcast(words[:, 0] if _WORDS[dtype] == 1 else words, dtype)
-    distinct, places = tf.unique(numbers)
-    total = tf.math.unsorted_segment_sum(gradient, places, tf.size(distinct))
-    return replace(change, row_numbers=distinct, rows=tf.gather(change.variable, distinct), gradient=total)
+    return replace(_summed(change.variable, numbers, gradient), frozen=change.frozen)

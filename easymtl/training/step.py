@@ -17,7 +17,7 @@ from easymtl.tasks.ranker import Ranker
 from easymtl.training.balancing.descents import Descended, Descent, Fixed, Forward, losses_by_task
 from easymtl.training.balancing.task_gradients import cosines, pairs
 from easymtl.training.optimizers import Optimizers, RowGradient
-from easymtl.training.shared_update import sum_dense, sum_rows
+from easymtl.training.shared_update import rows_of_owners, sum_dense, sum_rows, sum_squares
 
 TrainStep = Callable[[Mapping[str, np.ndarray], np.ndarray], dict[str, tf.Tensor]]
 Batch = Mapping[str, tf.Tensor]
@@ -172,25 +172,22 @@ class _Update:
         """Makes the update, and returns what the step has to tell."""
         ranker, dense = self._ranker, self._dense
         lookups = ranker.embeddings.lookup(batch)
-        widths = list(ranker.feature_set.rows_by_width)
         statistics = Pending()
-        forward = self._forward(batch, lookups, [lookups[width].rows for width in widths], kind, statistics)
+        forward = self._forward(batch, lookups, [lookup.rows for lookup in lookups.values()], kind, statistics)
         found = self.descent(forward, kind.is_solving)
         compared = self._cosines(forward) if kind.is_comparing else {}
         num_rows = tf.cast(batch["batch_size"], tf.float32)
         own = self._shares(found.gradients[: len(dense)])
         dense_gradients = sum_dense(own, statistics, num_rows, self._peers)
-        changes = [
-            self._frozen.without_frozen_rows(
-                RowGradient(ranker.embeddings.variable(width), lookup.row_numbers, lookup.rows, gradient)
-            )
-            for width, lookup, gradient in zip(widths, lookups.values(), found.gradients[len(dense) :])
-        ]
-        changes = sum_rows(changes, self._peers)
+        changes = self._changes(lookups, found.gradients[len(dense) :])
+        told, squares = self._told(num_rows, changes)
         # What is frozen is out of the norm, or it would slow down the rest.
         gradients = [*dense_gradients, *(change.gradient for change in changes)]
+        norm = tf.linalg.global_norm(gradients)
+        if squares is not None:
+            norm = tf.sqrt(squares + tf.square(tf.linalg.global_norm(dense_gradients)))
         if self.config.gradient_clipping_by_norm > 0:
-            gradients, _ = tf.clip_by_global_norm(gradients, self.config.gradient_clipping_by_norm)
+            gradients, _ = tf.clip_by_global_norm(gradients, self.config.gradient_clipping_by_norm, norm)
         changes = [replace(change, gradient=gradient) for change, gradient in zip(changes, gradients[len(dense) :])]
 
         def update() -> tf.Tensor:
@@ -202,8 +199,7 @@ class _Update:
             statistics.apply()
             return found.loss
 
-        told = self._told(num_rows)
-        is_sound = _is_sound(found, gradients, statistics.values)
+        is_sound = _is_sound(found, norm, statistics.values)
         if self._peers.are_several:
             is_sound &= told[NUM_ROWS] > 0
         loss = tf.cond(is_sound, update, lambda: tf.constant(math.nan))
@@ -225,14 +221,36 @@ class _Update:
             for variable, gradient in zip(self._dense, gradients)
         ]
 
-    def _told(self, num_rows: tf.Tensor) -> Values:
-        """Returns what the workers tell one another of a step."""
+    def _changes(self, lookups: Mapping[int, Lookup], gradients: Sequence[tf.Tensor]) -> list[RowGradient]:
+        """Returns the gradients of the rows that this worker has, of all workers and without frozen ones."""
+        embeddings = self._ranker.embeddings
+        if embeddings.are_dealt_out:
+            changes = rows_of_owners(embeddings, lookups, gradients)
+            return [self._frozen.without_frozen_rows(change) for change in changes]
+        own = [
+            RowGradient(embeddings.variable(width), lookup.row_numbers, lookup.rows, gradient)
+            for (width, lookup), gradient in zip(lookups.items(), gradients)
+        ]
+        return sum_rows([self._frozen.without_frozen_rows(change) for change in own], self._peers)
+
+    def _told(self, num_rows: tf.Tensor, changes: Sequence[RowGradient]) -> tuple[Values, tf.Tensor | None]:
+        """Returns what the workers tell one another of a step.
+
+        Args:
+            num_rows: of this worker.
+            changes: of the rows that this worker has.
+
+        Returns:
+            The values that the step tells, and the sum of the squares of the gradients of all rows where each worker
+            has other ones: any number of them that is not finite is seen by all.
+        """
         peers = self._peers
         if not peers.are_several:
-            return {}
+            return {}, None
         assert peers.flags is not None
-        num_all, flags = peers.sum([num_rows, peers.flags.read_value()])
-        return {NUM_ROWS: num_all, FLAGS: flags}
+        squares = [sum_squares(changes)] if self._ranker.embeddings.are_dealt_out else []
+        num_all, flags, *squares = peers.sum([num_rows, peers.flags.read_value(), *squares])
+        return {NUM_ROWS: num_all, FLAGS: flags}, squares[0] if squares else None
 
     def _forward(
         self,
@@ -269,12 +287,13 @@ class _Update:
         return {f"{COSINE}{names[i]}/{names[j]}": values[i, j] for i, j in pairs(names)}
 
 
-def _is_sound(found: Descended, gradients: Sequence[tf.Tensor], statistics: Sequence[tf.Tensor]) -> tf.Tensor:
+def _is_sound(found: Descended, norm: tf.Tensor, statistics: Sequence[tf.Tensor]) -> tf.Tensor:
     """Returns whether an update would leave only finite numbers behind.
 
-    Squares of gradients that overflow count as well: they would end in the slots of most optimizers.
+    Squares of gradients (`norm` is that of all of them, before they are clipped) that overflow count as well: they
+    would end in the slots of most optimizers.
     """
-    norms = [tf.linalg.global_norm(gradients), *(tf.linalg.global_norm([value]) for _, value in found.changes)]
+    norms = [norm, *(tf.linalg.global_norm([value]) for _, value in found.changes)]
     is_finite = tf.reduce_all(tf.math.is_finite(tf.stack([found.loss, *norms])))
     if not statistics:
         return is_finite

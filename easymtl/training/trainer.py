@@ -39,6 +39,7 @@ from easymtl.training.refusals import is_refused
 from easymtl.training.reports import Reports
 from easymtl.training.result import TrainingResult
 from easymtl.training.step import StepValues, TrainStep, make_train_step
+from easymtl.training.table_layout import layout_text, owners_of, traffic_text
 
 
 class Trainer:
@@ -82,13 +83,14 @@ class Trainer:
         self._peers = peers
         self._decisions = Decisions(self.settings, peers, is_stopping)
         self._is_stopping = self._decisions.is_stopping
-        require_training_memory(self.pipeline)
-        saving_waits = why_saving_waits(self.pipeline)
+        owners = owners_of(self.pipeline, peers)
+        require_training_memory(self.pipeline, owners.size)
+        saving_waits = "" if owners.are_several else why_saving_waits(self.pipeline)
         if saving_waits:
             listener(events.Note(saving_waits))
         listener(events.Phase("building", "the model"))
         with located(config):
-            self.ranker = Ranker(self.pipeline)
+            self.ranker = Ranker(self.pipeline, owners)
         # Of now: the vocabularies are those that the ranker has read, whatever becomes of their files.
         meaning = meaning_of(self.pipeline)
         listener(events.Phase("measuring precision"))
@@ -102,6 +104,8 @@ class Trainer:
         self._descent = make_descent(self.pipeline, self.ranker)
         dense = [*self.ranker.dense_variables, *self._descent.trained]
         self._optimizers = Optimizers(self.settings.optimizer_config, tables, dense)
+        if peers.are_several:
+            listener(events.Note(layout_text(self.ranker.embeddings, self._optimizers, peers)))
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
         listener(events.Phase("reading", "the marks of the data files"))
         data = DataIdentity.of(self.pipeline, parts.last.name if parts and parts.last else "")
@@ -226,6 +230,8 @@ class Trainer:
                 break
             step += 1
             if is_first:
+                if self._peers.are_several:
+                    self._tell(events.Note(traffic_text(self.ranker, tensors, self._peers)))
                 pace.restart()  # The first step was traced, which says nothing of the next ones.
                 self._tell(events.Phase("training"))
             self._checkpoints.poll()
@@ -269,7 +275,7 @@ class Trainer:
         # What is told of the checkpoint before comes before what is told of this one.
         self._checkpoints.wait()
         step = self.step
-        require_finite_weights(self.pipeline, self.ranker.parameters, step)
+        require_finite_weights(self.pipeline, self.ranker.parameters, step, self._peers)
         has_evaluation = bool(view.eval_input(self.pipeline)) and not is_interim
         owes = has_evaluation and not self._evaluations.run(step, self._decisions.ask)
         self._checkpoints.owes_evaluation = owes

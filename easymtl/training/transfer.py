@@ -12,6 +12,7 @@ import tensorflow as tf
 from easymtl.checkpoints.names_of_easyrec import is_bookkeeping, is_count_of_norm, name_there
 from easymtl.checkpoints.saved_variables import SavedVariables
 from easymtl.checkpoints.slots import AVERAGE
+from easymtl.checkpoints.weights import Entry
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.layers.context import Parameter
 from easymtl.layers.norm import CONVERGED
@@ -272,10 +273,32 @@ def make_transfer(targets: Sequence[Target], there: SavedVariables, transfer: Tr
 def _overwrite(target: Target, there: SavedVariables, name: str | None) -> None:
     if name is None:
         return
+    if target.parameter.runs is not None:
+        entry = Entry(name, target.parameter, target.variable)
+        for span in entry.spans():
+            span.assign(span.load(_Reshaped(there, target)))
+        return
     value, shape = there.read(name).astype(np.float32, copy=False), target.parameter.shape
     if value.shape != shape:
         value = reshaped(value, shape, target.padding)
     target.parameter.assign(value, target.variable)
+
+
+class _Reshaped:
+    """A variable there in the shape that it has here, some rows at a time: those that this worker has."""
+
+    def __init__(self, there: SavedVariables, target: Target):
+        self._there, self._target = there, target
+
+    def load(self, name: str, dtype: tf.DType, begin: int = 0, num_rows: int | None = None) -> tf.Tensor:
+        """Returns so many rows from `begin` on."""
+        shape = self._target.parameter.shape
+        wanted = [shape[0] - begin if num_rows is None else num_rows, *shape[1:]]
+        num_there = min(max(self._there.shapes[name][0] - begin, 0), wanted[0])
+        if not num_there:
+            return tf.fill(wanted, tf.constant(self._target.padding, dtype))
+        value = self._there.load(name, dtype, begin, num_there)
+        return value if value.shape == wanted else tf.constant(reshaped(value.numpy(), wanted, self._target.padding))
 
 
 def reshaped(value: np.ndarray, shape: Sequence[int], padding: float) -> np.ndarray:

@@ -11,7 +11,10 @@ from easymtl.config.extension_parameters import used_extensions
 from easymtl.config.starting_weights import has_checkpoint, require_starting_weights
 from easymtl.data.text_form import text_forms
 from easymtl.errors import UserError, quoted
+from easymtl.features.declarations import table_sizes
 from easymtl.features.memory import export_memory_report, memory_report
+from easymtl.features.table_sharding import are_dealt_out
+from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.reporting.formats import counted
 from easymtl.reporting.outcomes_around import Checked
 from easymtl.reporting.output import current
@@ -19,6 +22,7 @@ from easymtl.reporting.phases import begin
 from easymtl.reporting.streams import say
 from easymtl.serving.formats.packages import require_packages
 from easymtl.serving.warmup_file import require_own_warmup
+from easymtl.training.traffic import told, traffic
 from easymtl.verbs.data_check import data_problems, quote_problems, unread_columns
 from easymtl.verbs.value_check import default_problems, label_problems
 
@@ -48,7 +52,11 @@ def run(options: Namespace) -> None:
     if problems:
         title = f"{config.path}: {counted(len(problems), 'problem')} with the data:"
         raise UserError("\n".join([title, *problems]))
-    _remark(f"memory of an export: {export_memory_report(pipeline)}; of a training: {memory_report(pipeline)}")
+    num_workers = max(options.workers, 1)
+    of_training = memory_report(pipeline, num_workers if are_dealt_out(pipeline, num_workers) else 1)
+    _remark(f"memory of an export: {export_memory_report(pipeline)}; of a training: {of_training}")
+    if num_workers > 1:
+        _remark(_layout(pipeline, num_workers))
     for extension, _ in used_extensions(pipeline):
         _remark(f"extension: {extension.title}")
     towers, model = [tower.tower_name for tower in view.task_towers(pipeline)], view.model_title(pipeline)
@@ -82,6 +90,25 @@ def check_data(config: Config, part: str, paths: str) -> list[str]:
         for note in [*label_notes(batch, pipeline), *feature_notes(batch, pipeline), *scale_notes(batch, pipeline)]:
             _remark(f"note: {note}")
     return []
+
+
+def _layout(pipeline: Pipeline, num_workers: int) -> str:
+    """Returns what each of several workers holds, and what the rows that it looks up send."""
+    is_sharded = are_dealt_out(pipeline, num_workers)
+    sizes = table_sizes(pipeline)
+    widths = dict.fromkeys(sorted(table.width for table in sizes), 1000.0)
+    sent = [
+        f"{told(traffic(0, {width: rows}, num_workers, is_sharded).sent)} of width {width}"
+        for width, rows in widths.items()
+    ]
+    num_rows = sum(table.rows for table in sizes)
+    own = f"about {-(-num_rows // num_workers):,} of the {num_rows:,}" if is_sharded else f"all {num_rows:,}"
+    return (
+        f"each of {num_workers} workers: {own} rows of the tables "
+        f"(table_sharding {'SHARDED' if is_sharded else 'REPLICATED'}); each 1,000 distinct rows of a batch send "
+        f"{', '.join(sent) or 'nothing'}. Dense weights are the same on all, and send "
+        f"{traffic(1000, {}, num_workers, is_sharded).sent / 1000:.2f} bytes for each weight."
+    )
 
 
 def _remark(text: str) -> None:

@@ -64,6 +64,16 @@ def test_a_control_group_of_version_1_counts_where_it_is_mounted_as_the_top(tmp_
     assert memory.available_memory(tmp_path) == 1 * MIB
 
 
+def test_the_address_space_of_the_process_decides_where_it_is_limited(tmp_path):
+    write(tmp_path, "proc/meminfo", "MemAvailable: 10240 kB\n")
+    write(tmp_path, "proc/self/status", "VmPeak:     9000 kB\nVmSize:     2048 kB\n")
+    limits = "Max cpu time  unlimited unlimited seconds\nMax address space         {}  unlimited  bytes\n"
+    write(tmp_path, "proc/self/limits", limits.format(5 * MIB))
+    assert memory.available_memory(tmp_path) == 3 * MIB
+    write(tmp_path, "proc/self/limits", limits.format("unlimited"))
+    assert memory.available_memory(tmp_path) == 10 * MIB
+
+
 def test_a_system_that_does_not_tell_refuses_nothing(tmp_path, folder, monkeypatch):
     assert memory.available_memory(tmp_path) is None
     monkeypatch.setattr(memory, "available_memory", lambda: None)

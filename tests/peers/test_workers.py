@@ -67,6 +67,44 @@ def test_rows_of_all_workers_come_in_their_order_whatever_their_numbers(size):
             assert all(map(np.array_equal, parts, wanted))
 
 
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("dtype", [tf.float32, tf.int32, tf.int64])
+def test_each_worker_gets_what_the_others_have_sent_it(size, dtype):
+    # counts[step][sender][part][receiver]: skewed, and sometimes nothing at all.
+    random = np.random.default_rng(7)
+    counts = [random.integers(0, 9, [size, 2, size]) * random.integers(0, 2, [size, 2, size]) for _ in range(5)]
+    counts += [np.zeros([size, 2, size], int), np.eye(size, dtype=int)[:, np.newaxis].repeat(2, axis=1) * 30]
+
+    def sent_by(step, sender, part, receiver):
+        return [1000 * step + 100 * sender + 10 * part + receiver] * counts[step][sender, part, receiver]
+
+    def work(workers):
+        def send(own, first, second):
+            of_all = workers.counts_of_all(own)
+            longest = tf.reduce_max(tf.reduce_sum(of_all, axis=1))
+            received = tf.transpose(of_all[:, :, workers.index])
+            return of_all, workers.exchange([first, second], own, received, longest)
+
+        spec = [tf.TensorSpec([2, size], tf.int32), *[tf.TensorSpec([None], dtype)] * 2]
+        traced = tf.function(send, input_signature=spec, autograph=False)
+        found = []
+        for step, count in enumerate(counts):
+            parts = [
+                [number for receiver in range(size) for number in sent_by(step, workers.index, part, receiver)]
+                for part in (0, 1)
+            ]
+            of_all, came = traced(count[workers.index].astype(np.int32), *(np.array(one, dtype.name) for one in parts))
+            assert of_all.numpy().tolist() == count.tolist()
+            found.append([one.numpy().tolist() for one in came])
+        return found
+
+    for index, found in enumerate(together(size, work)):
+        for step, came in enumerate(found):
+            for part in (0, 1):
+                wanted = [number for sender in range(size) for number in sent_by(step, sender, part, index)]
+                assert came[part] == wanted
+
+
 def test_the_bits_of_what_is_gathered_stay_as_they_are():
     bits = np.arange(2_143_289_300, 2_143_289_400, dtype=np.int32)  # As numbers they are NaN.
 

@@ -1,0 +1,198 @@
+"""Checkpoints that workers write together, each the rows that it has, are those that one process writes."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from easymtl.checkpoints.folder import CheckpointFolder
+from easymtl.checkpoints.saved_variables import SavedVariables
+from easymtl.checkpoints.weights import Weights, entries_of
+from easymtl.checkpoints.written_together import save_together
+from easymtl.errors import UserError
+from easymtl.peers.peers import ONE
+from easymtl.tasks.ranker import Ranker
+from easymtl.training.optimizers import Optimizers
+from easymtl.training.transfer import Choices, make_transfer, plan_transfer, targets_of
+from tests.peers.threads import make_devices, together
+from tests.training.small_runs import small_config, write_data
+
+TABLES = (
+    "feature_config.features[0].hash_bucket_size=1000",
+    "feature_config.features[1].embedding_dim=6",
+    "train_config.optimizer_config[0].use_moving_average=true",
+)
+STATE = {"best": {"value": None, "step": None}}
+
+
+class Model:
+    """Weights, slots and averages, all of them different numbers."""
+
+    def __init__(self, pipeline, owners=ONE, is_numbered=False):
+        self.ranker = Ranker(pipeline, owners)
+        tables = list(self.ranker.embeddings.variables_by_width.values())
+        self.optimizers = Optimizers(pipeline.train_config.optimizer_config, tables, self.ranker.dense_variables)
+        self.weights = Weights(self.ranker, self.optimizers)
+        if is_numbered:
+            for number, entry in enumerate(self.entries()):
+                size = int(np.prod(entry.shape))
+                whole = (np.arange(size) + 10_000 * number).reshape(entry.shape).astype(entry.variable.dtype.name)
+                for piece in entry.pieces():
+                    rows = slice(piece.begin, None if piece.num_rows is None else piece.begin + piece.num_rows)
+                    piece.assign(tf.constant(whole[rows] if whole.ndim else whole))
+
+    def entries(self):
+        return list(entries_of(self.ranker.parameters, self.optimizers))
+
+    def values(self):
+        """Returns what this worker has, with the rows that these are."""
+        return {
+            (entry.name, piece.begin, piece.num_rows): piece.read().numpy().tobytes()
+            for entry in self.entries()
+            for piece in entry.pieces()
+        }
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    make_devices()
+    folder = tmp_path_factory.mktemp("together")
+    write_data(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pipeline(folder):
+    return small_config(folder, *TABLES).pipeline
+
+
+@pytest.fixture(scope="module")
+def one(pipeline, folder):
+    """Returns a checkpoint of one process."""
+    return CheckpointFolder(folder / "one").save(3, Model(pipeline, is_numbered=True).weights, STATE)
+
+
+def save_of(size, pipeline, model_dir):
+    def work(workers):
+        model = Model(pipeline, workers, is_numbered=True)
+        return save_together(CheckpointFolder(model_dir), 3, model.weights, STATE, workers)
+
+    return together(size, work)[0]
+
+
+def tensors_of(checkpoint):
+    reader = tf.train.load_checkpoint(checkpoint.prefix)
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+
+
+@pytest.fixture(scope="module", params=[2, 3])
+def several(request, pipeline, folder):
+    return save_of(request.param, pipeline, folder / f"of_{request.param}")
+
+
+def test_it_holds_the_same_tensors_whole_and_sealed(several, one):
+    found, wanted = tensors_of(several), tensors_of(one)
+    assert found.keys() == wanted.keys() and len(found) > 20
+    for name, value in wanted.items():
+        assert found[name].shape == value.shape and found[name].tobytes() == value.tobytes(), name
+    several.check()
+    assert not list(several.path.parent.glob(".writing-*")) and not list(several.path.glob("*worker*"))
+
+
+def test_any_number_of_workers_reads_what_any_number_has_written(several, one, pipeline):
+    for checkpoint in (several, one):
+        model = Model(pipeline)
+        model.weights.read(checkpoint.path)
+        assert model.values() == Model(pipeline, is_numbered=True).values()
+        for size in (2, 3):
+
+            def work(workers, checkpoint=checkpoint):
+                read = Model(pipeline, workers)
+                read.weights.read(checkpoint.path)
+                return read.values(), Model(pipeline, workers, is_numbered=True).values()
+
+            for found, wanted in together(size, work):
+                assert found == wanted
+
+
+def test_large_runs_are_read_by_themselves(several, pipeline, monkeypatch):
+    monkeypatch.setattr("easymtl.checkpoints.weights._LARGE_RUN_BYTES", 100)
+
+    def work(workers):
+        read = Model(pipeline, workers)
+        assert any(len(list(entry.spans())) > 2 for entry in read.entries())
+        read.weights.read(several.path)
+        return read.values() == Model(pipeline, workers, is_numbered=True).values()
+
+    assert together(2, work) == [True, True]
+
+
+def test_a_training_starts_with_its_own_rows_of_another_checkpoint(one, pipeline, folder):
+    """Also where a table there has fewer rows and is wider."""
+    others = ("feature_config.features[0].hash_bucket_size=1500", "feature_config.features[1].embedding_dim=5")
+    for overrides in ((), others):
+        other = small_config(folder, *TABLES, *overrides).pipeline
+
+        def start(workers, other=other):
+            model = Model(other, workers)
+            targets, there = targets_of(model.ranker, model.optimizers), SavedVariables(one.prefix)
+            choices = Choices(is_reshaping=True)
+            make_transfer(targets, there, plan_transfer(targets, there, choices), model.optimizers)
+            return {
+                entry.name: (list(entry.parameter.runs or []), entry.parameter.read(entry.variable).numpy())
+                for entry in model.entries()
+                if entry.name.endswith("embedding_weights") or "Adam" in entry.name
+            }
+
+        whole = start(ONE)
+        for found in together(2, start):
+            for name, (runs, value) in found.items():
+                rows = np.concatenate([np.arange(begin, begin + count) for begin, count in runs] or [[]]).astype(int)
+                wanted = whole[name][1][rows] if "embedding" in name else whole[name][1]
+                assert value.tobytes() == wanted.tobytes(), name
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_all_are_told_when_a_worker_cannot_write(index, pipeline, tmp_path, monkeypatch):
+    def fail(self, folder, worker):
+        if worker == index:
+            raise OSError(28, "No space left on device")
+        return write_own(self, folder, worker)
+
+    write_own = Weights.write_own
+    monkeypatch.setattr(Weights, "write_own", fail)
+
+    def work(workers):
+        model = Model(pipeline, workers)
+        with pytest.raises(UserError, match=f"could not be written: worker {index}: No space left on device"):
+            save_together(CheckpointFolder(tmp_path / "model"), 3, model.weights, STATE, workers)
+
+    together(2, work)
+    assert list((tmp_path / "model" / "checkpoints").iterdir()) == []
+
+
+def test_all_are_told_when_the_chief_cannot_make_the_folder(pipeline, tmp_path):
+    (tmp_path / "checkpoints").write_text("a file")
+
+    def work(workers):
+        with pytest.raises(UserError, match="the checkpoint could not be written"):
+            save_together(CheckpointFolder(tmp_path), 3, Model(pipeline, workers).weights, STATE, workers)
+
+    together(2, work)
+
+
+def test_a_folder_that_workers_do_not_share_is_told(pipeline, tmp_path, monkeypatch):
+    def elsewhere(self, folder, worker):
+        target = folder if worker == 0 else tmp_path / "elsewhere"
+        target.mkdir(exist_ok=True)
+        return write_own(self, target, worker)
+
+    write_own = Weights.write_own
+    monkeypatch.setattr(Weights, "write_own", elsewhere)
+
+    def work(workers):
+        with pytest.raises(
+            UserError, match=r"weights\.worker-1\.part-0, which another worker .* file system that they share"
+        ):
+            save_together(CheckpointFolder(tmp_path), 3, Model(pipeline, workers).weights, STATE, workers)
+
+    together(2, work)
