@@ -41,9 +41,8 @@ def main() -> None:
         for name, runs in found.items():
             values = [run[metric] for run in runs]
             spread = statistics.stdev(values) if len(values) > 1 else 0.0
-            print(
-                f"  {name:10} {' '.join(f'{value:.5f}' for value in values)}  mean {statistics.mean(values):.5f} sd {spread:.5f}"
-            )
+            each = " ".join(f"{value:.5f}" for value in values)
+            print(f"  {name:10} {each}  mean {statistics.mean(values):.5f} sd {spread:.5f}")
     if options.out:
         Path(options.out).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
