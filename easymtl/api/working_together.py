@@ -121,6 +121,8 @@ def as_worker(config: Config, command: str, waits: Waits = WAITS) -> Iterator[Wo
     }
     if cluster.size > 1:
         current().phases.begin("waiting", f"for the other {cluster.size - 1} of {cluster.size} workers")
+    # What to do next is told once, by the chief.
+    current().is_unfinished |= not cluster.is_chief
     with together(cluster, facts, _tell, _tell_end, waits.join, waits.silence) as signs:
         yield Worker(cluster, signs)
 

@@ -7,17 +7,15 @@ waits for such a worker would wait for ever, so it is this thread that ends the 
 that: files appear whole (`checkpoints/publishing.py`), and the next start sweeps drafts.
 """
 
-import os
-import re
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
-from easymtl.errors import EXIT_PEER_LOST, PeersError
+from easymtl.errors import PeersError
 from easymtl.peers.cluster import Cluster
+from easymtl.peers.ending import end_process, first_line, is_of_connection
 from easymtl.peers.judging import SILENCE_SECONDS, Life, Verdict, hanging, silent, suspect
 from easymtl.peers.lines import BrokenLink, Link, Record
 from easymtl.peers.records import life_of, record_of
@@ -26,7 +24,6 @@ _TICK = 0.25
 _SECONDS_BETWEEN_WORDS = 1.0
 _PAUSE = 5.0
 """A tick that comes so late tells that this process itself was stopped: others are not to blame for their silence."""
-_SECONDS_TO_SPEAK = 3.0
 _SECONDS_TO_END_BY_ITSELF = 5.0
 _SECONDS_FOR_A_REASON = 3.0
 _TIMES_THE_LONGEST_STEP = 10.0
@@ -280,37 +277,3 @@ class SignsOfLife(Signs):
         own = ", which is this process," if verdict.index == self._cluster.index else ""
         text = f"{name}{own} {verdict.text}. It cannot be done without: all workers end. {GO_ON}"
         end_process(lambda: self._end(text))
-
-
-def end_process(speak: Callable[[], None]) -> None:
-    """Ends this process at once with the exit code of a lost peer, whatever its other threads hold or wait for.
-
-    Without this TensorFlow waits at exit for the worker that is gone, half a minute.
-
-    Args:
-        speak: says why; given up where it takes more than 3 s, as with a pipe that nobody reads.
-    """
-    speaker = threading.Thread(target=speak, daemon=True)
-    speaker.start()
-    speaker.join(_SECONDS_TO_SPEAK)
-    os._exit(EXIT_PEER_LOST)
-
-
-def say_on_standard_error(text: str) -> None:
-    """Says a line without any lock that another thread could hold."""
-    os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, f"easymtl: {text}\n".encode())
-
-
-_NODE = re.compile(r"\{\{.*?\}\} *")
-_OF_CONNECTIONS = ("UnavailableError", "AbortedError", "CancelledError", "DeadlineExceededError")
-
-
-def is_of_connection(error: BaseException) -> bool:
-    """Returns whether an error is what TensorFlow makes of another worker that is gone."""
-    return type(error).__name__ in _OF_CONNECTIONS and type(error).__module__.startswith("tensorflow.")
-
-
-def first_line(error: BaseException) -> str:
-    """Returns what an error says, in a line of bounded length."""
-    lines = _NODE.sub("", str(error)).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__)[:500]

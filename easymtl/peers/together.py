@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from easymtl.peers.cluster import Cluster
+from easymtl.peers.ending import say_on_standard_error
 from easymtl.peers.judging import SILENCE_SECONDS
 from easymtl.peers.meeting import JOIN_SECONDS, meet
-from easymtl.peers.signs import Signs, SignsOfLife, say_on_standard_error
+from easymtl.peers.signs import Signs, SignsOfLife
 
 
 @contextmanager

@@ -41,8 +41,9 @@ def run(options: Namespace) -> int:
     if options.cluster:
         _become_worker(command, options)
     if options.workers is None or not 1 <= options.workers <= _MOST_WORKERS:
+        found = "is missing" if options.workers is None else options.workers
         raise UserError(
-            f"--workers {options.workers}: say how many workers to start on this host, 1 to {_MOST_WORKERS}, or "
+            f"--workers {found}: say how many workers to start on this host, 1 to {_MOST_WORKERS}, or "
             f"--cluster {'|'.join(CLUSTERS)} where something else has started this process for each of them."
         )
     already = read_cluster(os.environ).size

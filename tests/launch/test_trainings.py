@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from easymtl.checkpoints.lock import TrainingLock
 from tests.training.small_runs import small_config, write_data
 
 pytestmark = pytest.mark.slow
@@ -82,3 +83,12 @@ def test_a_worker_that_is_killed_and_all_that_are_stopped_change_nothing(folder)
     again = Launch(folder, "train", "x.config", "--model_dir", "b").end()
     assert f"Training on from step {step}" in again
     assert undisturbed and weights(folder, "b") == undisturbed
+
+
+def test_two_launches_in_one_model_dir_are_one_too_many(folder):
+    with TrainingLock(folder / "c"):
+        launch = Launch(folder, "train", "x.config", "--model_dir", "c", flags=("--restarts", "3"))
+        text = "".join(launch.process.stdout)
+        assert launch.process.wait() == 2
+    assert f"process {os.getpid()} on " in text and "trains since" in text
+    assert "restart 1" not in text

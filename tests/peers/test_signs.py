@@ -10,8 +10,9 @@ import pytest
 
 from easymtl.errors import EXIT_PEER_LOST, PeersError
 from easymtl.peers.cluster import Cluster
+from easymtl.peers.ending import first_line, is_of_connection
 from easymtl.peers.lines import Link
-from easymtl.peers.signs import PATIENCE, Signs, SignsOfLife, first_line, is_of_connection
+from easymtl.peers.signs import PATIENCE, Signs, SignsOfLife
 from easymtl.peers.together import together
 
 ADDRESSES = ("a:1", "b:2", "c:3")
@@ -274,7 +275,8 @@ _CHILD = """
 import os, socket, sys, threading, time
 from easymtl.peers.cluster import Cluster
 from easymtl.peers.lines import Link
-from easymtl.peers.signs import SignsOfLife, say_on_standard_error
+from easymtl.peers.ending import say_on_standard_error
+from easymtl.peers.signs import SignsOfLife
 link = Link(socket.socket(fileno=int(sys.argv[1])))
 signs = SignsOfLife(Cluster(1, 2, ("a:1", "b:2")), {0: link}, say_on_standard_error)
 signs.start()
