@@ -5,8 +5,9 @@ another one, and items are as frequent as Zipf's law has it. The model is a towe
 hash of `--ids / 20` buckets, with one of as many buckets as there are ids, and with a table that grows; AUC is of other
 rows, and that of the truth is the most that any model can have. Seeds differ in the data too.
 
-The feed is timed without the step: reading, encoding, and finding rows where a batch is handed over. A resumed training
-is one that is killed with SIGKILL again and again, and has to end with the bytes of one that was left alone.
+The feed is timed without the step, by processor time: reading, encoding, and finding rows where a batch is handed over.
+A resumed training is one that is killed with SIGKILL again and again, and has to end with the bytes of one that was
+left alone.
 """
 
 import argparse
@@ -137,7 +138,7 @@ def memory(options: argparse.Namespace) -> dict[str, dict[str, float]]:
 
 
 def feed(options: argparse.Namespace) -> dict[str, dict[str, float]]:
-    """Returns the rows/s of a pass without a step, each way's best of three, in turns."""
+    """Returns the rows a second of processor time of a pass without a step, each way's best of three, in turns."""
     from easymtl.config import load_config
     from easymtl.features.encoder import to_tensors
     from easymtl.tasks.ranker import Ranker
@@ -153,15 +154,15 @@ def feed(options: argparse.Namespace) -> dict[str, dict[str, float]]:
                     pipeline = load_config(str(config_of(folder, str(number), rows, as_text, 1))).pipeline
                     ranker = Ranker(pipeline)
                     growing = ranker.feature_set.growing
-                    placing, begin = 0.0, time.perf_counter()
+                    placing, begin = 0.0, time.process_time()
                     with TrainingInput(pipeline, ranker, None).feed as batches:
                         for batch in batches:
-                            handed = time.perf_counter()
+                            handed = time.thread_time()
                             rows_of_batch = growing.assign(batch.rows)
                             growing.keep()
-                            placing += time.perf_counter() - handed
+                            placing += time.thread_time() - handed
                             to_tensors(rows_of_batch)
-                    seconds = time.perf_counter() - begin
+                    seconds = time.process_time() - begin
                     key = f"{way}, {'texts' if as_text else 'numbers'}"
                     if seconds < options.rows / best.get(key, {"rows/s": 0.1})["rows/s"]:
                         best[key] = {"rows/s": options.rows / seconds, "of it, finding rows": placing / seconds}
