@@ -10,9 +10,9 @@ import tensorflow as tf
 from easymtl.checkpoints.growing import FILE
 from easymtl.data.feed import Feed
 from easymtl.data.rows import Rows
-from easymtl.features.embeddings import initial_rows
 from easymtl.features.encoder import Encoder
 from easymtl.features.growing.growing_ids import MISSING
+from easymtl.features.initial_rows import initial_rows
 from easymtl.training import events, inputs
 from easymtl.training.growth import Growth
 from easymtl.training.trainer import Trainer
