@@ -44,6 +44,7 @@ ROOMS = [
     "tuning",
     "doctor",
     "launch",
+    "planning",
     "verbs",
     "cli",
 ]

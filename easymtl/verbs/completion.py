@@ -69,4 +69,8 @@ def _words(verb: str, action: argparse.Action) -> tuple[str, ...]:
         from easymtl.synth import DATA_SETS, FORMATS, HISTORIES
 
         return {"name": tuple(DATA_SETS), "format": tuple(FORMATS), "histories": tuple(HISTORIES)}.get(action.dest, ())
+    if (verb, action.dest) == ("plan", "device"):
+        from easymtl.planning.rates import DEVICES
+
+        return DEVICES
     return {("completion", "shell"): SHELLS, ("importance", "by"): _PERMUTED}.get((verb, action.dest), ())
