@@ -13,12 +13,17 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 from easymtl.errors import UserError
 from easymtl.launch.ports import Ports
 from easymtl.launch.shares import shares
 from easymtl.launch.workers import Workers
 from easymtl.peers.cluster import VARIABLE, Cluster, read_cluster
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 _SIZE = 2
 _FEW, _MANY = 16, 1 << 20
@@ -100,6 +105,10 @@ def _seconds(run: Callable[[], object], rounds: int) -> tuple[float, float]:
     return statistics.median(times), (time.process_time() - cpu) / rounds
 
 
+def _wait_for(summed: "Callable[[tf.Tensor], tf.Tensor]", values: "tf.Tensor") -> None:
+    summed(values).numpy()
+
+
 def _main() -> None:
     from easymtl.api.tensorflow_start import start_tensorflow
 
@@ -113,8 +122,8 @@ def _main() -> None:
     found = []
     for number, rounds in _ROUNDS.items():
         values = tf.ones([number])
-        summed = tf.function(lambda x: peers.sum([x])[0], autograph=False).get_concrete_function(values)
-        found.append(_seconds(lambda summed=summed, values=values: summed(values).numpy(), rounds))
+        summed = tf.function(lambda own: peers.sum([own])[0], autograph=False).get_concrete_function(values)
+        found.append(_seconds(partial(_wait_for, summed, values), rounds))
     if cluster.is_chief:
         print(json.dumps({"seconds": found}), flush=True)
     peers.agree(False)

@@ -104,8 +104,10 @@ def device_named(name: str) -> Device:
     for device in _GPUS:
         if device.name == wanted:
             return device
+    begun = [f'"{one}"' for one in DEVICES if wanted and one.startswith(wanted)]
+    hint = f" Did you mean {' or '.join(begun)}?" if begun else did_you_mean(wanted, DEVICES)
     raise UserError(
-        f'--device "{name}": nothing is known of it; known are {quoted(DEVICES)}.{did_you_mean(wanted, DEVICES)} On a '
+        f'--device "{name}": nothing is known of it; known are {quoted(DEVICES)}.{hint} On a '
         "machine that has one, `easymtl plan --measure` measures it."
     )
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from easymtl.api.overwriting import require_local
 from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.config import Config, load_config
-from easymtl.config.starting_weights import require_starting_weights
 from easymtl.errors import UserError
 from easymtl.features.machine_memory import available_memory
 from easymtl.peers.cluster import VARIABLE
@@ -40,7 +39,7 @@ def run(options: Namespace) -> None:
     _check_flags(options)
     begin("reading", options.pipeline_config)
     config = load_config(options.pipeline_config, options.overrides, options.tasks)
-    require_starting_weights(config)
+    measured = None if options.measure else _kept(config, options)
     network = _measured_network() if options.measure else None
     start_tensorflow()
     from easymtl.models.backbone import located
@@ -49,7 +48,7 @@ def run(options: Namespace) -> None:
     begin("counting", "weights, and rows of the first batches")
     with located(config):
         size = size_of(config.pipeline)
-    measured = _measure(config, network, options) if network else _kept(config, options)
+    measured = _measure(config, network, options) if network else measured
     planned = _planned(config, size, measured, options)
     current().phases.end()
     current().result(planned, lambda: _print(planned))

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from google.protobuf import text_format
 
 from easymtl.planning.layouts import REPLICATED, SHARDED, memory_of
 from easymtl.planning.planner import Room, asked_layout, make_plan, with_bandwidth
@@ -62,8 +63,5 @@ def test_a_config_that_asks_for_nothing_leaves_it_to_the_memory():
 
 @pytest.mark.skipif("table_sharding" not in TrainConfig.DESCRIPTOR.fields_by_name, reason="tables are not sharded yet")
 def test_a_config_asks_for_a_layout():
-    asked = TrainConfig()
-    asked.table_sharding = (
-        TrainConfig.DESCRIPTOR.fields_by_name["table_sharding"].enum_type.values_by_name["SHARDED"].number
-    )
-    assert asked_layout(asked) == SHARDED
+    for name, layout in (("AUTO", None), ("REPLICATED", REPLICATED), ("SHARDED", SHARDED)):
+        assert asked_layout(text_format.Parse(f"table_sharding: {name}", TrainConfig())) == layout
