@@ -87,12 +87,11 @@ def _dense_rule(pipeline: Pipeline) -> TableRule:
 
 def _sampled(pipeline: Pipeline, ranker: Ranker) -> tuple[dict[int, float], str]:
     """Returns the rows of a batch by width, and where the numbers are from."""
-    if not view.train_input(pipeline):
-        return bound(pipeline), "an upper bound: the config has no train_input_path"
     try:
         batches = _first_batches(pipeline, ranker)
     except UserError as error:
-        return bound(pipeline), f"an upper bound: the training data cannot be read ({str(error).splitlines()[0]})"
+        why = str(error).splitlines()[0].rstrip(".")
+        return bound(pipeline), f"an upper bound: the training data cannot be read: {why}"
     assert isinstance(ranker.embeddings, _NoTables)
     counts = [ranker.embeddings.distinct(to_tensors(rows)) for rows in batches]
     widths = sorted({width for found in counts for width in found})
