@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from easymtl.features.memory import Table, TableRule, needs_of
-from easymtl.training.traffic import Bytes, traffic
+from easymtl.training.traffic import traffic
 
 REPLICATED, SHARDED = "replicated", "sharded"
 LAYOUTS = (REPLICATED, SHARDED)
@@ -81,6 +81,24 @@ class Memory:
         return self.of_device + self.window
 
 
+@dataclass(frozen=True)
+class Sent:
+    """What a worker sends to others in a step, in bytes; it receives as much.
+
+    Attributes:
+        dense: gradients of dense weights.
+        rows: rows of tables, their numbers and gradients.
+    """
+
+    dense: float
+    rows: float
+
+    @property
+    def total(self) -> float:
+        """Returns the sum."""
+        return self.dense + self.rows
+
+
 def moved_bytes(width: int, rule: TableRule) -> int:
     """Returns the bytes that the update of one row reads or writes.
 
@@ -124,9 +142,11 @@ def _rows_on_their_way(size: Size, workers: int, layout: str) -> int:
     return round(own + packed * (workers if layout == REPLICATED else 2))
 
 
-def bytes_of(size: Size, workers: int, layout: str) -> Bytes:
+def bytes_of(size: Size, workers: int, layout: str) -> Sent:
     """Returns what a worker sends in a step."""
-    return traffic(size.dense, size.distinct, workers, layout == SHARDED)
+    is_sharded = layout == SHARDED
+    dense = traffic(size.dense, {}, workers, is_sharded).sent
+    return Sent(dense, traffic(0, size.distinct, workers, is_sharded).sent)
 
 
 def least_workers(size: Size, available: int, is_device: bool) -> int | None:

@@ -8,6 +8,7 @@ from easymtl.planning.layouts import (
     REPLICATED,
     SHARDED,
     Memory,
+    Sent,
     Size,
     bytes_of,
     fits,
@@ -18,7 +19,6 @@ from easymtl.planning.rates import Rates
 from easymtl.planning.scaling import Scale, counts_up_to, expected
 from easymtl.protos.train_pb2 import TrainConfig
 from easymtl.reporting.formats import bytes_text, counted
-from easymtl.training.traffic import Bytes
 
 _FIELD = "table_sharding"
 
@@ -36,7 +36,7 @@ class Layout:
 
     layout: str
     memory: Memory
-    sent: Bytes
+    sent: Sent
     fits: bool
 
 

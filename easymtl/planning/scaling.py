@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 from easymtl.features.memory import TableRule
-from easymtl.planning.layouts import REPLICATED, Memory, Size, bytes_of, memory_of, moved_bytes
+from easymtl.planning.layouts import REPLICATED, Memory, Sent, Size, bytes_of, memory_of, moved_bytes
 from easymtl.planning.rates import Rates
-from easymtl.training.traffic import Bytes
 
 # Of a step: the counts that losses are divided by, the losses, the dense gradients, what workers tell one another.
 _NUM_SUMS = 4
@@ -34,7 +33,7 @@ class Scale:
     workers: int
     layout: str
     memory: Memory
-    sent: Bytes
+    sent: Sent
     compute_seconds: float
     network_seconds: float
     feed_seconds: float

@@ -19,12 +19,11 @@ from easymtl.reporting.output import current
 from easymtl.reporting.phases import begin
 
 if TYPE_CHECKING:
-    from easymtl.planning.layouts import Memory, Size
+    from easymtl.planning.layouts import Memory, Sent, Size
     from easymtl.planning.loopback import Network
     from easymtl.planning.planner import Plan
     from easymtl.planning.rates import Rates
     from easymtl.planning.rates_file import Measured
-    from easymtl.training.traffic import Bytes
 
 _MOST_WORKERS = 100_000
 _MEASURED_SECONDS = 5.0
@@ -165,7 +164,7 @@ def _outcome(
     )
 
 
-def _totals(memory: "Memory", sent: "Bytes") -> dict[str, object]:
+def _totals(memory: "Memory", sent: "Sent") -> dict[str, object]:
     return {
         "memory": {**asdict(memory), "total": memory.total},
         "sent": {**asdict(sent), "total": sent.total},

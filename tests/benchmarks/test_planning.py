@@ -18,9 +18,9 @@ MEASURED = {
 
 
 def test_what_is_counted_is_what_the_formulas_say_of_the_same_tensors():
-    assert sent_by_sum(4 * 300, 3) == traffic(300, {}, 3, False).dense
+    assert sent_by_sum(4 * 300, 3) == traffic(300, {}, 3, False).sent
     # Ten rows of width 4, each with its number.
-    assert sent_by_gather(10 * 5 * 4, 4) == traffic(0, {4: 10}, 4, False).rows
+    assert sent_by_gather(10 * 5 * 4, 4) == traffic(0, {4: 10}, 4, False).sent
 
 
 def test_an_error_is_a_share_of_what_was_measured():
