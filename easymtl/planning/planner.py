@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from easymtl.features.memory import needs_of
 from easymtl.planning.layouts import (
     LAYOUTS,
     REPLICATED,
@@ -82,16 +83,18 @@ def make_plan(size: Size, rates: Rates, workers: int, room: Room, asked: str | N
         rates: of a worker.
         workers: how many.
         room: of a worker.
-        asked: the layout that the config asks for; None for the one that fits, replicated where both do.
+        asked: the layout that the config asks for; None for AUTO, which shards where tables and what the optimizer
+            keeps for them take more than half of the memory, and never on GPUs.
     """
     names = LAYOUTS if workers > 1 else LAYOUTS[:1]
     layouts = [_layout(size, workers, name, room) for name in names]
-    chosen = _chosen(layouts, asked)
+    taken = asked or _automatic(size, room)
+    chosen = _chosen(layouts, taken)
     scaling = []
     for number in counts_up_to(workers):
         of_number = [_layout(size, number, name, room) for name in (LAYOUTS if number > 1 else LAYOUTS[:1])]
-        taken = _chosen(of_number, asked)
-        scaling.append((expected(size, rates, number, taken.layout), taken.fits))
+        layout = _chosen(of_number, taken)
+        scaling.append((expected(size, rates, number, layout.layout), layout.fits))
     return Plan(layouts, chosen, scaling, _verdict(size, workers, chosen, room))
 
 
@@ -105,7 +108,7 @@ def with_bandwidth(rates: Rates, bytes_per_second: float) -> Rates:
 
 
 def asked_layout(settings: TrainConfig) -> str | None:
-    """Returns the layout that `train_config.table_sharding` asks for; None for the one that fits."""
+    """Returns the layout that `train_config.table_sharding` asks for; None for AUTO."""
     field = settings.DESCRIPTOR.fields_by_name.get(_FIELD)
     if field is None:
         return None
@@ -118,12 +121,16 @@ def _layout(size: Size, workers: int, name: str, room: Room) -> Layout:
     return Layout(name, memory, bytes_of(size, workers, name), room.has(memory))
 
 
-def _chosen(layouts: Sequence[Layout], asked: str | None) -> Layout:
-    for layout in layouts:
-        if layout.layout == asked:
-            return layout
-    # What fits nowhere is nearest to fitting in parts.
-    return next((layout for layout in layouts if layout.fits), layouts[-1])
+def _automatic(size: Size, room: Room) -> str:
+    """Returns the layout that AUTO takes for several workers."""
+    if room.is_device or room.available is None:
+        return REPLICATED
+    return SHARDED if 2 * needs_of(size.tables, size.table_rule).total > room.available else REPLICATED
+
+
+def _chosen(layouts: Sequence[Layout], name: str) -> Layout:
+    """Returns the layout of a name; one worker has all there is."""
+    return next((layout for layout in layouts if layout.layout == name), layouts[0])
 
 
 def _verdict(size: Size, workers: int, chosen: Layout, room: Room) -> str:
@@ -136,7 +143,7 @@ def _verdict(size: Size, workers: int, chosen: Layout, room: Room) -> str:
         return f"{of_worker}, tables {chosen.layout}: each needs {needed}, and has {there}."
     text = f"{of_worker}, tables {chosen.layout}: does not fit. Each needs {needed}, and has {there}."
     if chosen.layout == REPLICATED and workers > 1:
-        return f"{text} Tables that are {SHARDED} need less."
+        return f"{text} Tables that are {SHARDED} (train_config.{_FIELD}: SHARDED) need less."
     least = least_workers(size, room.available, room.is_device)
     if least is None:
         return f"{text} No number of workers suffices: what is not tables is too much. Lower data_config.batch_size."

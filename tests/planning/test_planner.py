@@ -34,12 +34,20 @@ def test_they_are_sharded_where_only_that_fits():
     assert alone.verdict.endswith("With tables sharded it takes 4 workers.")
 
 
+def test_they_are_sharded_where_they_take_more_than_half_of_the_memory_and_not_on_gpus():
+    # 10,000 rows of four numbers, without slots.
+    room = Room(2 * 160_000, False)
+    assert make_plan(SIZE, RATES, 2, room).chosen.layout == REPLICATED
+    assert make_plan(SIZE, RATES, 2, replace(room, available=2 * 160_000 - 1)).chosen.layout == SHARDED
+    assert make_plan(SIZE, RATES, 2, Room(1000, True)).chosen.layout == REPLICATED
+
+
 def test_what_the_config_asks_for_is_taken_and_told_where_it_does_not_fit():
     large = replace(SIZE, tables=[SIZE.tables[0]._replace(rows=100_000_000)])
     room = Room(memory_of(large, 4, SHARDED).total, False)
     plan = make_plan(large, RATES, 4, room, REPLICATED)
     assert plan.chosen.layout == REPLICATED
-    assert plan.verdict.endswith("Tables that are sharded need less.")
+    assert plan.verdict.endswith("Tables that are sharded (train_config.table_sharding: SHARDED) need less.")
     assert make_plan(SIZE, RATES, 4, Room(1 << 30, False), SHARDED).chosen.layout == SHARDED
 
 
