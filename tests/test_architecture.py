@@ -45,6 +45,7 @@ ROOMS = [
     "tuning",
     "doctor",
     "launch",
+    "planning",
     "verbs",
     "cli",
 ]

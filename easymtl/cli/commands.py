@@ -19,6 +19,7 @@ The config language is described in docs/config.md.
 _ADD = (
     training_commands.add_init,
     training_commands.add_check,
+    training_commands.add_plan,
     training_commands.add_train,
     training_commands.add_follow,
     training_commands.add_launch,

@@ -1,6 +1,7 @@
-"""The commands that bring a model about: `init`, `check`, `train`, `follow`, `launch`, `tune` and what imports one."""
+"""The commands that bring a model about, from `init` and `check` to `train`, `launch` and `tune`."""
 
 from easymtl.cli.options import (
+    add_field,
     add_peers,
     add_tasks,
     add_training_fields,
@@ -59,6 +60,35 @@ def add_check(verbs) -> None:
         default=1,
         metavar="N",
         help="also tell what each of so many workers would hold and send",
+    )
+
+
+def add_plan(verbs) -> None:
+    """Adds `easymtl plan`."""
+    parser = add_verb(
+        verbs, "plan", "Tell what a training with several workers will need and how fast it will be, without training."
+    )
+    add_tasks(parser)
+    add_field(parser, "train_input_path", "PATHS")
+    parser.add_argument(
+        "--workers", type=whole_number, default=1, metavar="N", help="workers, each with a device; default: 1"
+    )
+    parser.add_argument(
+        "--device",
+        metavar="NAME",
+        help="what each worker has: cpu, or a GPU such as a100-80gb; default: that which was measured",
+    )
+    parser.add_argument(
+        "--memory", metavar="SIZE", help="what a worker may take, such as 64GiB; default: that of the device or machine"
+    )
+    parser.add_argument(
+        "--bandwidth", metavar="SPEED", help="between two workers, such as 10Gbit; default: that of the rates"
+    )
+    parser.add_argument(
+        "--measure", action="store_true", help="measure step, feed, memory and messages on this machine, and keep that"
+    )
+    parser.add_argument(
+        "--rates", type=path, metavar="FILE", help="where measured rates are kept; default: in the cache of the user"
     )
 
 

@@ -12,6 +12,7 @@ from easymtl.reporting.outcomes_around import (
     Examined,
     Imported,
     Made,
+    Planned,
     Script,
     Serving,
     Verified,
@@ -265,6 +266,7 @@ Outcome = (
     | Serving
     | Board
     | Drafted
+    | Planned
     | Examined
     | Script
 )

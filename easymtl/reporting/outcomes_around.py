@@ -145,6 +145,49 @@ class Drafted:
 
 
 @dataclass(frozen=True)
+class Planned:
+    """What a training will need, and how fast it will be.
+
+    Attributes:
+        config: its file.
+        workers: how many it was planned for.
+        layout: of the tables, with so many workers: `replicated` or `sharded`.
+        fits: whether a worker has the memory for it.
+        dense: trained dense weights.
+        rows_by_width: rows of all tables, by their width.
+        distinct_by_width: rows that a batch of a worker touches, each counted once, by width.
+        distinct_source: where these are from: rows of the data, or a bound.
+        batch_size: rows of the data that a worker takes in a step.
+        device: what computes.
+        available: bytes of memory that a worker has; null where nobody knows.
+        rates: seconds and bytes per second by name.
+        rates_source: where they are from: measured when and on what, or defaults.
+        layouts: an object for each layout of the tables with so many workers: `layout`, `fits`, `memory` (bytes by what
+            they are for, `total`), `sent` (bytes by a worker in a step: `dense`, `rows`, `total`).
+        scaling: an object for 1, 2, 4, ... workers: `workers`, `layout`, `fits`, `memory`, `sent`, seconds of a step by
+            what they are for, `limit`, `examples_per_second`, `efficiency`.
+        verdict: the same in a sentence.
+    """
+
+    config: str
+    workers: int
+    layout: str
+    fits: bool
+    dense: int
+    rows_by_width: Mapping[int, int]
+    distinct_by_width: Mapping[int, float]
+    distinct_source: str
+    batch_size: int
+    device: str
+    available: int | None
+    rates: Mapping[str, float]
+    rates_source: str
+    layouts: Sequence[Mapping[str, object]]
+    scaling: Sequence[Mapping[str, object]]
+    verdict: str
+
+
+@dataclass(frozen=True)
 class Examined:
     """The installation has been looked at.
 

@@ -89,7 +89,7 @@ class Ranker(tf.Module):
         self.curves: dict[str, Curve] = {}
         self.number_columns = number_columns(self.tasks)
         self.key_fields = key_fields(self.tasks)
-        self.embeddings = Embeddings(self.feature_set, seed, owners)
+        self.embeddings = self.make_embeddings(seed, owners)
         build = Build(seed=seed, bn_debias=config.bn_debias)
         message = view.model_message(pipeline)
         self.network = self.make_network(pipeline, build)
@@ -99,6 +99,10 @@ class Ranker(tf.Module):
         self._embedding_regularization = config.embedding_regularization
         self._of_losses = [variable for task in self.tasks for variable in task.make_variables(build)]
         self.parameters: dict[str, Parameter] = {**self.embeddings.parameters(), **build.parameters}
+
+    def make_embeddings(self, seed: int, owners: Peers = ONE) -> Embeddings:
+        """Returns the tables, filled; what only counts the weights of a model makes none."""
+        return Embeddings(self.feature_set, seed, owners)
 
     def make_network(self, pipeline: Pipeline, build: Build) -> Network:
         """Returns the layers of the config with weights of their own, for the features and tasks of this ranker."""

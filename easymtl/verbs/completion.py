@@ -73,4 +73,8 @@ def _words(verb: str, action: argparse.Action) -> tuple[str, ...]:
         from easymtl.following.wishes import EXPORTS, LATE
 
         return LATE if action.dest == "late" else EXPORTS
+    if (verb, action.dest) == ("plan", "device"):
+        from easymtl.planning.rates import DEVICES
+
+        return DEVICES
     return {("completion", "shell"): SHELLS, ("importance", "by"): _PERMUTED}.get((verb, action.dest), ())

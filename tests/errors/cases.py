@@ -216,6 +216,34 @@ _COMMANDS = [
     ),
     command("No command is given", "", "name a COMMAND", '"train", "follow", "launch"'),
     command(
+        "A plan for no workers",
+        "plan x.config --workers 0",
+        "--workers 0: it is 1 to 100,000",
+    ),
+    command(
+        "A plan for a device that is not known",
+        "plan x.config --device a100",
+        '--device "a100": nothing is known of it; known are "cpu"',
+        'Did you mean "a100-40gb" or "a100-80gb"?',
+        "easymtl plan --measure",
+    ),
+    command(
+        "A plan for a network without a unit",
+        "plan x.config --bandwidth 10G",
+        '--bandwidth "10G" is no speed above 0 with its unit: write 10Gbit',
+    ),
+    command(
+        "A plan for a memory without a unit",
+        "plan x.config --memory 64",
+        '--memory "64" is no size above 0 with its unit: write 64GiB',
+    ),
+    command(
+        "A plan by rates that are not there",
+        "plan x.config --rates rates.json",
+        "rates.json: cannot be read: No such file or directory",
+        "easymtl plan CONFIG --measure",
+    ),
+    command(
         "A flag is mistyped",
         "train --pipeline_confg x.config",
         "easymtl train: unknown argument --pipeline_confg",

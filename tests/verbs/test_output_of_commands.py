@@ -87,6 +87,7 @@ def rows(tmp_path):
 IN_JSON = {
     "init": ("drafted", "{rows} --labels click --out {out}/x.config"),
     "check": ("checked", "{config}"),
+    "plan": ("planned", "{config} --workers 3 --device cpu --bandwidth 1Gbit"),
     "eval": ("evaluation", "{config} --by item --errors 3 --output {out}/r.json --errors_output {out}/e.parquet"),
     "predict": ("predicted", "{config} --input {data} --output {out}/s.parquet"),
     "importance": ("ranked", "{config} --rows 40 --repeats 1"),

@@ -1,0 +1,189 @@
+"""What a worker holds in memory and sends, in each of the two layouts of tables."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from easymtl.features.memory import Table, TableRule, needs_of
+from easymtl.training.traffic import traffic
+
+REPLICATED, SHARDED = "replicated", "sharded"
+LAYOUTS = (REPLICATED, SHARDED)
+_FLOAT_BYTES = 4
+_NUMBER_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Size:
+    """What of a model decides what it needs.
+
+    Attributes:
+        dense: trained dense weights.
+        dense_rule: what their optimizer keeps.
+        tables: the embedding tables.
+        table_rule: what their optimizer keeps.
+        distinct: rows of tables that a batch of one worker touches, each counted once, by their width.
+        batch_size: rows of the data that a worker takes in a step.
+        window: bytes of rows that are shuffled in memory.
+        distinct_source: where `distinct` is from.
+    """
+
+    dense: int
+    dense_rule: TableRule
+    tables: Sequence[Table]
+    table_rule: TableRule
+    distinct: Mapping[int, float]
+    batch_size: int
+    window: int
+    distinct_source: str = ""
+
+    @property
+    def moved_bytes(self) -> float:
+        """Returns the bytes of rows, gradients and slots that the update of a batch's rows reads and writes."""
+        return sum(moved_bytes(width, self.table_rule) * distinct for width, distinct in self.distinct.items())
+
+    @property
+    def rows_by_width(self) -> dict[int, int]:
+        """Returns the rows of all tables, by their width."""
+        found: dict[int, int] = {}
+        for table in self.tables:
+            found[table.width] = found.get(table.width, 0) + table.rows
+        return dict(sorted(found.items()))
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a worker holds, in bytes; activations and TensorFlow itself come on top.
+
+    Attributes:
+        tables: its rows of them.
+        slots: what optimizers keep for these.
+        averages: their moving averages.
+        gradients: of the rows that a step moves, its own and what other workers send, or of all rows.
+        dense: dense weights with their gradients, slots and averages.
+        window: rows that are shuffled; in the memory of the machine, whatever computes.
+    """
+
+    tables: int
+    slots: int
+    averages: int
+    gradients: int
+    dense: int
+    window: int
+
+    @property
+    def of_device(self) -> int:
+        """Returns what is where the model is."""
+        return self.tables + self.slots + self.averages + self.gradients + self.dense
+
+    @property
+    def total(self) -> int:
+        """Returns the sum."""
+        return self.of_device + self.window
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What a worker sends to others in a step, in bytes; it receives as much.
+
+    Attributes:
+        dense: gradients of dense weights.
+        rows: rows of tables, their numbers and gradients.
+    """
+
+    dense: float
+    rows: float
+
+    @property
+    def total(self) -> float:
+        """Returns the sum."""
+        return self.dense + self.rows
+
+
+def moved_bytes(width: int, rule: TableRule) -> int:
+    """Returns the bytes that the update of one row reads or writes.
+
+    Read are its gradient, the row and its slots; written are the row and its slots, and an average where there is one.
+    """
+    numbers = 1 + 2 * (1 + rule.num_slots + rule.has_averages)
+    return _FLOAT_BYTES * width * numbers
+
+
+def memory_of(size: Size, workers: int, layout: str) -> Memory:
+    """Returns what a worker holds.
+
+    Args:
+        size: of the model.
+        workers: how many there are.
+        layout: of the tables, one of `LAYOUTS`. A worker with a shard holds its part, rounded up, as its rows are dealt
+            out evenly.
+    """
+    parts = workers if layout == SHARDED else 1
+    whole = needs_of(size.tables, size.table_rule)
+    dense = needs_of([_Dense(size.dense)], size.dense_rule)
+    gradients = _part(whole.gradients, parts) if size.table_rule.moves_untouched_rows else 0
+    return Memory(
+        tables=_part(whole.tables, parts),
+        slots=_part(whole.slots, parts),
+        averages=_part(whole.averages, parts),
+        gradients=gradients + _rows_on_their_way(size, workers, layout),
+        # What moves dense weights has their gradients, whatever the rule says of rows.
+        dense=dense.tables * 2 + dense.slots + (dense.tables if size.dense_rule.has_averages else 0),
+        window=size.window,
+    )
+
+
+def _rows_on_their_way(size: Size, workers: int, layout: str) -> int:
+    """Returns the bytes of looked up rows and their gradients, those of other workers among them."""
+    own = sum(distinct * 2 * _FLOAT_BYTES * width for width, distinct in size.distinct.items())
+    if workers == 1:
+        return round(own)
+    packed = sum(distinct * (_FLOAT_BYTES * width + _NUMBER_BYTES) for width, distinct in size.distinct.items())
+    # A worker with a shard is asked for as many rows as it asks for itself, where ids are spread evenly.
+    return round(own + packed * (workers if layout == REPLICATED else 2))
+
+
+def bytes_of(size: Size, workers: int, layout: str) -> Sent:
+    """Returns what a worker sends in a step."""
+    is_sharded = layout == SHARDED
+    dense = traffic(size.dense, {}, workers, is_sharded).sent
+    return Sent(dense, traffic(0, size.distinct, workers, is_sharded).sent)
+
+
+def least_workers(size: Size, available: int, is_device: bool) -> int | None:
+    """Returns with how many workers sharded tables fit; None where no number suffices.
+
+    Args:
+        size: of the model.
+        available: bytes of a worker.
+        is_device: whether the window is elsewhere.
+    """
+    if _held(memory_of(size, 1 << 40, SHARDED), is_device) > available:
+        return None
+    low, high = 1, 1 << 40
+    while low < high:
+        middle = (low + high) // 2
+        fits = _held(memory_of(size, middle, SHARDED), is_device) <= available
+        low, high = (low, middle) if fits else (middle + 1, high)
+    return low
+
+
+def fits(memory: Memory, available: int | None, is_device: bool) -> bool:
+    """Returns whether a worker has room for it; what is not known is taken for room."""
+    return available is None or _held(memory, is_device) <= available
+
+
+def _held(memory: Memory, is_device: bool) -> int:
+    return memory.of_device if is_device else memory.total
+
+
+def _part(number: int, parts: int) -> int:
+    return -(-number // parts)
+
+
+@dataclass(frozen=True)
+class _Dense:
+    """Dense weights, as a table of width 1."""
+
+    rows: int
+    width: int = 1
+    name: str = ""
