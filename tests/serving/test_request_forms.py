@@ -144,10 +144,21 @@ def case(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def texts(case):
-    """The scores of the model that takes texts, whose fields are all inputs of their own."""
-    _, done = case[2]()
-    return ask(done.path, **singles(), **{name: tf.constant(values) for name, values in TEXTS.items()})
+def texted(case):
+    """The model that takes texts, whose fields are all inputs of their own, and that tells what it has read."""
+    return case[2]("export_features=true")
+
+
+@pytest.fixture(scope="module")
+def told(texted):
+    """All that it answers."""
+    return ask(texted[1].path, **singles(), **{name: tf.constant(values) for name, values in TEXTS.items()})
+
+
+@pytest.fixture(scope="module")
+def texts(told):
+    """Its scores."""
+    return {name: values for name, values in told.items() if not name.startswith("feature_")}
 
 
 @pytest.fixture(scope="module")
@@ -267,12 +278,11 @@ def test_predict_asks_in_the_form_of_the_model(case, lists, lined, tmp_path):
             np.testing.assert_allclose(found[name], expected[name], atol=1e-6, err_msg=f"{number} {name}")
 
 
-def test_what_features_have_read_is_an_output(case, tmp_path):
-    pipeline, done = case[2]("export_features=true")
-    found = ask(done.path, **singles(), **{name: tf.constant(values) for name, values in TEXTS.items()})
+def test_what_features_have_read_is_an_output(case, texted, told, tmp_path):
+    pipeline, done = texted
     shown = {
         name.removeprefix("feature_"): [text.decode() for text in values]
-        for name, values in found.items()
+        for name, values in told.items()
         if name.startswith("feature_")
     }
     assert shown == {

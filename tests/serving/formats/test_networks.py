@@ -75,9 +75,7 @@ def test_samples_score_as_tensorflow_does(sample, tmp_path):
                 np.testing.assert_allclose(found[output], value, atol=1e-5 * largest, err_msg=f"{name} {output}")
 
 
-@pytest.mark.parametrize(
-    ("further", "most_constant"), [("", 1 << 30), ("embedding_on_cpu: true", 1 << 30), ("batch_size: 2", 0)]
-)
+@pytest.mark.parametrize(("further", "most_constant"), [("", 1 << 30), ("embedding_on_cpu: true batch_size: 2", 0)])
 def test_every_kind_of_column_behind_the_encoder(tmp_path, monkeypatch, further, most_constant):
     monkeypatch.setattr(saved_model, "MOST_CONSTANT_BYTES", most_constant)
     served = Served(tmp_path, further=further)
