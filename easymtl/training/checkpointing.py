@@ -98,9 +98,11 @@ class Checkpointing:
         Raises:
             UserError: it could not be written.
         """
-        if kind is None:
-            self.wait()
-        self._thread.close()
+        try:
+            if kind is None:
+                self.wait()
+        finally:
+            self._thread.close()
 
     def restore(self, new_data: bool) -> None:
         """Brings the training back from its newest whole checkpoint; without one it begins.
