@@ -111,9 +111,11 @@ class Checkpointing:
         Raises:
             UserError: it could not be written.
         """
-        if kind is None:
-            self.wait()
-        self._thread.close()
+        try:
+            if kind is None:
+                self.wait()
+        finally:
+            self._thread.close()
         if kind is None:
             self._peers.agree(True)
 

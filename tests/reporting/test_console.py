@@ -36,6 +36,19 @@ def on_two_cores(monkeypatch):
     monkeypatch.setattr(console_module, "_devices", lambda: "2 CPU cores")
 
 
+def test_a_training_that_goes_back_has_taken_its_time_since_it_was_started(make_pipe, on_two_cores):
+    pipe, clock = make_pipe("ascii"), Clock()
+    with Console(["click"], "", open_terminal(pipe), clock) as console:
+        for seconds, step in ((0.0, 0), (50.0, 20)):
+            clock.seconds = seconds
+            console(Started(step, 100, {"dense": 1200}, "FLOAT32"))
+        clock.seconds = 75.0
+        console.summary(TrainingResult(100, Checkpoint(Path("step-000000100"), 100), None, {}))
+    lines = pipe.text().splitlines()
+    assert lines[1].startswith("Training on from step 20: ")
+    assert "Trained to step 100 in 1:15." in lines
+
+
 def test_a_training_in_a_pipe(make_pipe, on_two_cores):
     pipe, clock = make_pipe("ascii"), Clock()
     with Console(["click"], "model_dir/shop", open_terminal(pipe), clock) as console:

@@ -125,6 +125,17 @@ def test_a_continued_training_replaces_the_steps_it_makes_anew(tmp_path):
     assert series(folder / "eval", "loss") == [(20, 20), (40, 40)]
 
 
+def test_a_training_that_goes_back_replaces_the_steps_it_makes_anew(tmp_path):
+    with Summaries(tmp_path, TOWERS) as summaries:
+        summaries(Started(0, 100, {}, "FLOAT32"))
+        for step in (10, 20, 30):
+            summaries(summary(step, loss=step))
+        as_if_written_earlier(tmp_path)
+        summaries(Started(20, 100, {}, "FLOAT32"))
+        summaries(summary(30, loss=30.5))
+    assert series(tmp_path / "summaries" / "train", "loss") == [(10, 10), (20, 20), (30, 30.5)]
+
+
 def test_weights_of_tasks_and_cosines_of_their_gradients_are_scalars(tmp_path):
     with Summaries(tmp_path, TOWERS) as summaries:
         summaries(Summary(20, {"loss": 1.0}, (0.1, 0.2), weights={"click": 1.25, "mic": 0.75}))
