@@ -80,8 +80,9 @@ class Follower:
         self._records = Records(self._model_dir, self.trained)
         self._watch = Watch(config, wishes, self._records, self._tell)
         self._exports = Exports(self._model_dir, wishes.export, wishes.keep, console.terminal)
-        towers = view.result_rows(config.pipeline)
-        self._summaries = PartSummaries(self._model_dir, towers, len(self._records.trained))
+        begun = self.trained.num_trained if self.trained else 0
+        told = begun if self._records.has(begun) else max(begun - 1, 0)
+        self._summaries = PartSummaries(self._model_dir, view.result_rows(config.pipeline), told)
         self._is_first = True
 
     def parts(self) -> Iterator[PartTrained]:

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from easymtl.checkpoints.folder import Checkpoint
 from easymtl.checkpoints.restore import load_ranker
+from easymtl.features.memory import require_scoring_memory
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.reporting.bars import pass_bar
 from easymtl.reporting.phases import begin
@@ -43,7 +44,7 @@ def found_in(
     whole.CopyFrom(pipeline)
     whole.eval_config.num_examples = 0
     # What is read is counted, and known to be readable before anything of it is trained on, without a model, too.
-    ranker = load_ranker(whole, checkpoint) if checkpoint else Ranker(whole)
+    ranker = load_ranker(whole, checkpoint) if checkpoint else _new_ranker(whole)
     means = Means(ranker.tasks)
     scorer = RankerScorer(ranker, tf.float32)
     with pass_bar("Scoring" if checkpoint else "Reading") as tell_progress:
@@ -60,6 +61,11 @@ def found_in(
         "scores": _stored(means.scores) if checkpoint else {},
         "warnings": list(result.warnings) if checkpoint else [],
     }
+
+
+def _new_ranker(pipeline: Pipeline) -> Ranker:
+    require_scoring_memory(pipeline, is_exported=False)
+    return Ranker(pipeline)
 
 
 def _finite(value: float) -> float | None:

@@ -175,3 +175,12 @@ def test_long_commands_go_on_on_the_next_line_as_a_shell_takes_it(width):
     # A shell takes a line end behind a backslash away.
     assert shlex.split("\n".join(lines).replace("\\\n", ""), comments=True) == words
     assert ("# its metrics" in lines[-1]) == (width == 200)
+
+
+def test_after_following_it_is_waited_for_more_and_the_newest_export_is_served(steps, tmp_path):
+    lines = steps("follow", "x.config", "--once", "--set", 'model_dir="models/daily"')
+    assert lines[1] == "  easymtl follow x.config --model_dir models/daily --every 1h  # wait for further parts"
+    assert len(lines) == 3 and lines[2].startswith("  easymtl board models/daily  #")
+    (tmp_path / "models" / "daily" / "export" / "follow" / "12.delta").mkdir(parents=True)
+    lines = steps("follow", "x.config", "--once", "--set", 'model_dir="models/daily"')
+    assert lines[2].startswith("  easymtl serve models/daily/export/follow")

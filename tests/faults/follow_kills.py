@@ -60,7 +60,7 @@ def _killed_follow(folder: Path, kills: int, chance: random.Random) -> Outcome:
         parts = folder / f"killed-{ends}"
         run = _run(folder, parts)
         if done < kills:
-            _wait_for(run, chance.choice(_MOMENTS), finished=chance.choice((0, 0, 1)))
+            _wait_for(run, chance.choice(_MOMENTS), finished=chance.choice((0, 0, 0, 1)))
             time.sleep(chance.uniform(0.0, 1.5))
             done += run.kill()
             points.add((ends, len(_records(parts)), newest_step(parts), "Exported" in run.text))
