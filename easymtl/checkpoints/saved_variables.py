@@ -47,8 +47,9 @@ class SavedVariables:
             self._reader = cast(Any, None if own else tf.train.load_checkpoint(prefix))
         except READ_ERRORS as error:
             raise UserError(f"{prefix}: cannot be read: {_message(error)}") from None
-        shapes = own.shapes if own else self._reader.get_variable_to_shape_map()
-        self._tensor: Callable[[str], np.ndarray] = own.read if own else self._reader.get_tensor
+        self._reader = reader
+        shapes = own.shapes if own else reader.get_variable_to_shape_map()
+        self._tensor: Callable[[str], np.ndarray] = own.read if own else reader.get_tensor
         plain = {name: tuple(shape) for name, shape in shapes.items()}
         self._parts = _parts(plain)
         parts = {part for names in self._parts.values() for part in names}

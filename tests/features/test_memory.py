@@ -160,6 +160,20 @@ def test_a_check_reports_memory_and_refuses_what_training_would(folder, capsys):
     assert "does not fit in memory: it needs 44,703" in capsys.readouterr().err
 
 
+def test_a_check_tells_what_each_of_several_workers_holds_and_sends(folder, capsys):
+    flags = "check", "--pipeline_config", small_config(folder, f"{ITEM_ROWS}=4000").path
+    sharded = "train_config.table_sharding=SHARDED"
+    assert main([*flags, "--workers", "4", "--set", f"{ITEM_ROWS}=4000", "--set", sharded]) == 0
+    out = capsys.readouterr().out
+    # 3/4 of 1,000 rows x (8 x 4 + 4) bytes; 8 x 3/4 bytes for each dense weight.
+    assert "each of 4 workers: about 1,005 of the 4,020 rows of the tables (table_sharding SHARDED)" in out
+    assert "send 27.0 kB of width 4. Dense weights are the same on all, and send 6.00 bytes" in out
+    assert main([*flags, "--workers", "4"]) == 0
+    # 3 x 1,000 rows x (4 x 4 + 4) bytes.
+    assert "send 60.0 kB of width 4." in capsys.readouterr().out
+    assert main([*flags]) == 0 and "workers" not in capsys.readouterr().out
+
+
 def test_training_and_scoring_refuse_before_they_allocate(folder):
     result, _ = train(folder, "eval_input_path=", "train_config.num_steps=1")
     huge = small_config(folder, f"{ITEM_ROWS}=1000000000000", f"model_dir={folder}/huge")

@@ -10,7 +10,7 @@ def test_one_worker_sends_nothing():
 
 
 def test_bytes_are_those_of_two_and_eight_workers():
-    """299,906 dense weights and tables of width 16, as counted by hand: 1.2 MB dense for two."""
+    """299,906 dense weights and tables of width 16: 1.2 MB of dense gradients for two."""
     assert traffic(299_906, {}, 2, False).sent == pytest.approx(8 * 299_906 / 2)
     assert traffic(0, {16: 8_192.0}, 2, False).received == 8_192 * 68
     assert traffic(0, {16: 8_192.0}, 2, True).received == 8_192 * 132 / 2
