@@ -193,8 +193,14 @@ def names_in(files: Sequence[DataFile]) -> dict[str, str]:
                     features = Example.FromString(data).features.feature
                 except DecodeError:
                     continue
-                names |= {name: str(_KINDS.get(features[name].WhichOneof("kind"), "null")) for name in sorted(features)}
+                kinds = {_name(key): str(_KINDS.get(features[key].WhichOneof("kind"), "null")) for key in features}
+                names |= dict(sorted(kinds.items()))
     return names
+
+
+def _name(key: str | bytes) -> str:
+    """Returns the name of a column; one that is no UTF-8 text comes as bytes."""
+    return key.decode("utf-8", "replace") if isinstance(key, bytes) else key
 
 
 def _require_columns(files: Sequence[DataFile], names: dict[str, Field]) -> None:
