@@ -58,11 +58,14 @@ class Graph:
         waiting, seen = [package], {package}
         while waiting:
             scope = self.packages[waiting.pop()]
-            for node in scope.nodes.values():
-                found |= {source.name for source in self.sources(scope, node) if source.kind == "outer"}
+            found |= self._outer_blocks(scope)
             waiting += [name for name in self.calls(scope) if name not in seen]
             seen.update(waiting)
         return found
+
+    def _outer_blocks(self, scope: Scope) -> set[str]:
+        sources = (source for node in scope.nodes.values() for source in self.sources(scope, node))
+        return {source.name for source in sources if source.kind == "outer"}
 
     def reading_order(self) -> Iterator[tuple[Scope, Node]]:
         """Yields scope and block of each read of a feature group, in the order in which they are run first."""
@@ -105,7 +108,8 @@ class Graph:
         """Returns the blocks that no block reads, in the order of the config; losses are not among them."""
         read = {name for names in self.needs(scope).values() for name in names}
         if scope.outer is None:
-            read |= {name for package in self.packages for name in self.outer_reads(package)}
+            # What packages read by those that they call is read by these, which are among them.
+            read |= {name for package in self.packages.values() for name in self._outer_blocks(package)}
         return [name for name, node in scope.nodes.items() if name not in read and not _is_loss(node)]
 
 
