@@ -1,6 +1,5 @@
 """Text of configs and of expressions: read or refused, and what was read is written and read again."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +18,6 @@ _SEPARATOR = "\0"
 
 def try_config(folder: Path) -> Try:
     """The text of a config; behind NUL characters, values of `--set`."""
-    os.chdir(folder)
 
     def attempt(data: bytes) -> None:
         text, *overrides = data.decode("utf-8", "replace").split(_SEPARATOR)
