@@ -45,8 +45,14 @@ def test_a_promise_names_tests_that_are_there(row):
 @pytest.mark.parametrize(
     "blocks, says",
     [
-        (f'blocks {{ name: "a" {_GROUP} repeat {{ num_repeat: 4000000000 {_LAYER} }} }}', "num_repeat is 4e+09, outside"),
-        (f'blocks {{ name: "a" {_GROUP} recurrent {{ num_steps: 4000000000 {_LAYER} }} }}', "num_steps is 4e+09, outside"),
+        (
+            f'blocks {{ name: "a" {_GROUP} repeat {{ num_repeat: 4000000000 {_LAYER} }} }}',
+            "num_repeat is 4e+09, outside",
+        ),
+        (
+            f'blocks {{ name: "a" {_GROUP} recurrent {{ num_steps: 4000000000 {_LAYER} }} }}',
+            "num_steps is 4e+09, outside",
+        ),
         (
             f'blocks {{ name: "a" {_GROUP} keras_layer {{ class_name: "MMoE" '
             "mmoe { num_task: 4000000000 num_expert: 2 expert_mlp { hidden_units: 4 } } } }",

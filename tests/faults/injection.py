@@ -8,6 +8,7 @@ import errno
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -76,7 +77,10 @@ def _is_counted(event: str, arguments: tuple, folder: Path, are_writes: bool) ->
 
 
 def before_block(number: int, fault: Callable[[Path], None]) -> Prepare:
-    """Returns what does something to a CSV file right before the n-th block of the data is read from it."""
+    """Returns what does something to a CSV file right before a feed reads the n-th block of all from it.
+
+    What reads the first rows for a look at them comes before, and does not count.
+    """
     left = number
 
     def prepare() -> None:
@@ -86,9 +90,10 @@ def before_block(number: int, fault: Callable[[Path], None]) -> Prepare:
 
         def read_with_fault(source: CsvSource, block):
             nonlocal left
-            left -= 1
-            if left == -1:
-                fault(Path(block.file.path))
+            if threading.current_thread().name.startswith("easymtl-read"):
+                left -= 1
+                if left == -1:
+                    fault(Path(block.file.path))
             return read(source, block)
 
         CsvSource.read = read_with_fault

@@ -50,7 +50,9 @@ def main(words: list[str] | None = None) -> int:
 
 def wanted(kind: Kind, share: float, done: Done) -> list[int]:
     """Returns the units of a kind that are to be done."""
-    return [number for number in range(max(1, round(kind.number * share))) if str(number) not in done.get(kind.name, {})]
+    return [
+        number for number in range(max(1, round(kind.number * share))) if str(number) not in done.get(kind.name, {})
+    ]
 
 
 def _run_all(units: Iterable[tuple[Kind, int]], results: Path, done: Done) -> None:

@@ -75,8 +75,8 @@ def try_expression(folder: Path) -> Try:
 def _compute(text: str, is_score: bool) -> None:
     tree = parse_expression(text, SCORES if is_score else COMPARISONS, NAMES)
     assert set(names_in(tree)) <= set(NAMES)
-    operations = {name: _first for name in {**BLOCKS.functions, **COMPARISONS.functions, **SCORES.functions}}
-    operations |= {sign: _first for sign in (*COMPARISONS.operators, *SCORES.operators, "**", "-x")}
+    operations = dict.fromkeys({**BLOCKS.functions, **COMPARISONS.functions, **SCORES.functions}, _first)
+    operations |= dict.fromkeys((*COMPARISONS.operators, *SCORES.operators, "**", "-x"), _first)
     evaluate(tree, dict.fromkeys(NAMES, 1.0), operations)
 
 

@@ -20,7 +20,7 @@ from easymtl.protos.example_pb2 import Example
 from tests.fuzz.judging import Try
 
 FIELDS = {"i": "INT32", "k": "INT64", "d": "DOUBLE", "f": "FLOAT", "b": "BOOL", "s": "STRING", "t": "STRING"}
-FORMS = {name: OF_IDS for name in FIELDS} | {"t": TextForm(separators=("|",), inner=(";",))}
+FORMS = dict.fromkeys(FIELDS, OF_IDS) | {"t": TextForm(separators=("|",), inner=(";",))}
 """The last column holds lists."""
 MOST_BATCHES = 50
 """Rows that are there in few bytes are no finding as long as they come in batches."""

@@ -12,6 +12,7 @@ from easymtl.models.making import plan_model
 from tests.fuzz.judging import Try
 from tests.fuzz.small_config import with_backbone
 
+
 def try_graph(folder: Path) -> Try:
     """The text of a backbone."""
 
@@ -46,8 +47,8 @@ def seeds_of_graph() -> Iterator[bytes]:
         'concat_blocks: "l" top_mlp { hidden_units: 4 }'
     ).encode()
     yield (
-        'blocks { name: "s" inputs { feature_group_name: "seq" } input_layer { output_seq_and_normal_feature: true } } '
-        'blocks { name: "d" inputs { block_name: "s" } keras_layer { class_name: "DIN" din { attention_dnn '
-        '{ hidden_units: [4, 1] } } } } blocks { name: "e" inputs { block_name: "d" } inputs { feature_group_name: "all" } '
-        'merge_inputs_into_list: true } output_blocks: "e"'
-    ).encode()
+        b'blocks { name: "s" inputs { feature_group_name: "seq" } input_layer { output_seq_and_normal_feature: true } } '
+        b'blocks { name: "d" inputs { block_name: "s" } keras_layer { class_name: "DIN" din { attention_dnn '
+        b'{ hidden_units: [4, 1] } } } } blocks { name: "e" inputs { block_name: "d" } inputs { feature_group_name: "all" } '
+        b'merge_inputs_into_list: true } output_blocks: "e"'
+    )

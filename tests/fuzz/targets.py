@@ -45,8 +45,8 @@ class Target:
         return sorted((CORPUS / self.name).glob("*"))
 
 
-_PROTO = tuple('{ } [ ] < > : , ; " # - \\ true nan inf 0x7fffffff 1e999 4294967295'.split())
-_EXPRESSION = tuple("lambda x: x, i: [ ] ( ) ** ^ == & | : ... -1 0 1e308 tf.concat( tf.split( axis=1 None".split())
+_PROTO = (*'{}[]<>:,;"#-\\', "true", "nan", "inf", "0x7fffffff", "1e999", "4294967295")
+_EXPRESSION = (*"[]()^&|:0", "lambda x:", "x, i:", "**", "==", "...", "-1", "1e308", "tf.concat(", "tf.split(", "None")
 _BLOCKS = (
     *("blocks { name: ", "inputs { block_name: ", "inputs { feature_group_name: ", "packages { name: ", "repeat { "),
     *("lambda { expression: ", "keras_layer { class_name: ", "num_repeat: ", "recurrent { ", "input_slice: "),

@@ -1,4 +1,4 @@
-"""Inputs that reached something new under `make fuzz`, or were a finding: each is read or refused, soon and in words."""
+"""Inputs that reached something new under `make fuzz`, or were a finding: each is read, or refused in words."""
 
 import gzip
 import subprocess
