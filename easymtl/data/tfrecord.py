@@ -194,7 +194,7 @@ def names_in(files: Sequence[DataFile]) -> dict[str, str]:
                     features = Example.FromString(data).features.feature
                 except DecodeError:
                     continue
-                names |= {name: kind for name, kind in sorted(map(partial(_told, features), features))}
+                names |= dict(sorted(map(partial(_told, features), features)))
     return names
 
 

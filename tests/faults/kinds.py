@@ -37,7 +37,7 @@ KINDS = {
         Kind("file_error", "no space, no permission, read-only or broken disk", 45, small_kinds.failing_operation),
         Kind("full_disk", "a small file system that gets full", 2, long_kinds.full_disk),
         Kind("file_limit", "files cannot grow (RLIMIT_FSIZE)", 2, long_kinds.file_limit),
-        Kind("checkpoint", "newest checkpoint cut, flipped, longer, without a file", 25, small_kinds.damaged_checkpoint),
+        Kind("checkpoint", "newest checkpoint cut, flipped, longer, incomplete", 25, small_kinds.damaged_checkpoint),
         Kind("beside", "files beside the checkpoints cut", 8, small_kinds.cut_beside),
         Kind("data", "data files that vanish, shrink or change", 15, small_kinds.changed_data),
         Kind("clock", "the clock jumps by a day or years", 8, small_kinds.clock_jump),

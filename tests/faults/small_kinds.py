@@ -107,9 +107,7 @@ def changed_data(project: Project, chance: random.Random, number: int) -> Result
     for path in files:
         shutil.copy2(path, kept)
     try:
-        run = project.run(
-            "train", *SHORT, f"model_dir={model_dir}", prepare=injection.before_block(place, lambda path: change(path))
-        )
+        run = project.run("train", *SHORT, f"model_dir={model_dir}", prepare=injection.before_block(place, change))
         run.wait()
         problems = traceback_of(run)
         if run.code == 0 and name not in _HARMLESS:

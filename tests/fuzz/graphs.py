@@ -47,8 +47,9 @@ def seeds_of_graph() -> Iterator[bytes]:
         'concat_blocks: "l" top_mlp { hidden_units: 4 }'
     ).encode()
     yield (
-        b'blocks { name: "s" inputs { feature_group_name: "seq" } input_layer { output_seq_and_normal_feature: true } } '
+        b'blocks { name: "s" inputs { feature_group_name: "seq" } '
+        b"input_layer { output_seq_and_normal_feature: true } } "
         b'blocks { name: "d" inputs { block_name: "s" } keras_layer { class_name: "DIN" din { attention_dnn '
-        b'{ hidden_units: [4, 1] } } } } blocks { name: "e" inputs { block_name: "d" } inputs { feature_group_name: "all" } '
-        b'merge_inputs_into_list: true } output_blocks: "e"'
+        b'{ hidden_units: [4, 1] } } } } blocks { name: "e" inputs { block_name: "d" } '
+        b'inputs { feature_group_name: "all" } merge_inputs_into_list: true } output_blocks: "e"'
     )
