@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import tensorflow as tf
 
@@ -113,13 +113,13 @@ def require_list(shape: Shape, least: int = 1) -> list[Shape]:
     raise ShapeFault(f"takes a list of {least} or more values, but is given {describe(shape)}")
 
 
-def require_few_values(*shapes: Shape) -> None:
+def require_few_values(*shapes: "Shape | Value") -> None:
     """Checks that lists are not so long or deep, each list counted where it stands, that a few blocks fill the memory.
 
     Raises:
         ShapeFault: they are.
     """
-    waiting = [(shape, 0) for shape in shapes]
+    waiting: list[tuple[Any, int]] = [(shape, 0) for shape in shapes]
     count = 0
     while waiting:
         shape, depth = waiting.pop()
