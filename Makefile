@@ -10,7 +10,7 @@ GOLDEN ?= tests/data/easyrec_golden
 PYTEST := $(BIN)/python -m pytest -n $(JOBS)
 DEMO := --pipeline_config $(DEMO_CONFIG) --set model_dir=$(DEMO_DIR)
 
-.PHONY: help setup demo merlin test test-slow test-all test-cost zoo accuracy bench old-tensorflow paper parity faults mutate lint format proto docs docs-site wheel clean
+.PHONY: help setup demo merlin test test-slow test-all test-cost zoo accuracy bench old-tensorflow paper parity faults fuzz mutate lint format proto docs docs-site wheel clean
 
 help:  ## Show the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -84,8 +84,11 @@ paper: setup  ## The MMoE paper's experiment in its short form: 3 seeds, fewer r
 parity: setup  ## Hold every golden case against EasyRec's own numbers; GOLDEN=DIR names other cases.
 	$(BIN)/python -m tests.parity $(GOLDEN)
 
-faults: setup  ## Kill trainings and exports at random, and try each other fault (some minutes).
-	$(BIN)/python tests/faults/run.py
+faults: setup  ## Break trainings and exports in 200 ways and tell what is lost (hours; goes on where it stopped): ARGS="--kinds kill_file --share 0.1" (docs/faults.md).
+	$(BIN)/python tests/faults/run.py $(ARGS)
+
+fuzz: setup  ## Fuzz what reads untrusted bytes, a minute each; needs the extra "fuzz": ARGS="--target csv --minutes 10" (docs/security.md).
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 mutate: setup  ## Put small faults into the package and tell which of them no test notices (30 minutes); ARGS= passes options.
 	$(BIN)/python -m tests.mutation $(ARGS)

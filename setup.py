@@ -49,6 +49,7 @@ EXTRAS_REQUIRE = {
     "onnx": ONNX,
     "openvino": OPENVINO,
     "tune": TUNING,
+    "fuzz": ["atheris>=3.0,<4"],
     "dev": [
         *DOCS,
         *SERVING,

@@ -153,7 +153,7 @@ def exports_of(checkpoint: Checkpoint, folder: Path) -> list[Path]:
 def _description(path: Path) -> Mapping[str, Any]:
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return said if isinstance(said, dict) else {}
 

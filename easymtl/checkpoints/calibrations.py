@@ -109,7 +109,7 @@ def _kept(checkpoint: Checkpoint, tasks: Sequence[Task], purpose: Mapping[str, A
             return None
         curves = document["curves"]
         return {task.name: read_curve(task.tower.post_calibration.method, curves[task.name]) for task in tasks}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{path}: cannot be read ({error}). Remove it: it is fitted anew then.") from None
 
 

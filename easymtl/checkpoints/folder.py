@@ -59,7 +59,7 @@ class Checkpoint:
         try:
             state = json.loads((self.path / _STATE).read_text(encoding="utf-8"))
             version = state["format_version"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise DamagedCheckpoint(
                 f"{self.path}: {_STATE} cannot be read ({error}); remove this checkpoint."
             ) from None

@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -44,7 +44,7 @@ class SavedVariables:
         self.prefix, self.state = prefix, state or {}
         self._own = own = StoredTensors(Path(prefix).parent) if self.state else None
         try:
-            self._reader = cast(Any, None if own else tf.train.load_checkpoint(prefix))
+            reader: Any = None if own else tf.train.load_checkpoint(prefix)
         except READ_ERRORS as error:
             raise UserError(f"{prefix}: cannot be read: {_message(error)}") from None
         self._reader = reader

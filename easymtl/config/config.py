@@ -190,9 +190,11 @@ def read_text(path: str) -> str:
     try:
         if file.is_dir():
             raise UserError(f"{path}: this is a folder. Name the config file in it.")
-        if file.stat().st_size > _LARGEST_BYTES:
+        with file.open("rb") as opened:
+            # A pipe has no size, and a device may never end.
+            content = opened.read(_LARGEST_BYTES + 1)
+        if len(content) > _LARGEST_BYTES:
             raise UserError(f"{path}: larger than {_LARGEST_BYTES // 2**20} MiB, this is no config.")
-        content = file.read_bytes()
     except UserError:
         raise
     except FileNotFoundError as error:

@@ -85,7 +85,7 @@ def _edits(text: str) -> Iterator[tuple[str, str]]:
     try:
         # Pairs, not a dict: of a path that stands there twice, both count, in their order.
         document = json.loads(text, object_pairs_hook=_Pairs)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(
             f"--edit_config_json: this is no JSON: {error}. It takes an object such as {_EXAMPLE}"
         ) from None

@@ -24,6 +24,8 @@ def read_variable_map(path: str) -> tuple[list[MapLine], list[str]]:
 
     A line holds the name of a weight in the model and that in the checkpoint, with blanks between them.
     """
+    if Path(path).exists() and not Path(path).is_file():
+        return [], [f"{path}: the map of variables is a folder, a pipe or a device, and no file."]
     try:
         text = Path(path).read_bytes().decode("utf-8-sig")
     except OSError as error:

@@ -42,7 +42,7 @@ class Inspected(NamedTuple):
 def read_vocabulary(path: str) -> Vocabulary:
     """Returns the vocabulary in a file, one value a line."""
     try:
-        return _parse(path, Path(path).read_bytes())
+        return _parse(path, _content(path))
     except OSError as error:
         return Vocabulary((), (_unreadable(path, error),))
 
@@ -58,8 +58,16 @@ def inspect_vocabulary(path: str) -> Inspected:
 
 @lru_cache(maxsize=1024)
 def _inspect(path: str, *_state: int) -> Inspected:
-    found = _parse(path, Path(path).read_bytes())
+    found = _parse(path, _content(path))
     return Inspected(len(found.words), found.problems)
+
+
+def _content(path: str) -> bytes:
+    """Returns the bytes of a file; a pipe or a device, which may never end, is none."""
+    file = Path(path)
+    if file.exists() and not file.is_file() and not file.is_dir():
+        raise FileNotFoundError(path)
+    return file.read_bytes()
 
 
 def _unreadable(path: str, error: OSError) -> str:

@@ -26,6 +26,7 @@ _OTHER_FORMATS = {
     b"BZh91AY&SY": f"a bzip2 file. {_UNPACK}",
     b"Obj\x01": "an Avro file. Write it as CSV or Parquet",
 }
+_MOST_HEADER_BYTES = 16 << 20
 _MOST_MAGIC = max(map(len, _OTHER_FORMATS))
 
 
@@ -77,7 +78,13 @@ def read_header(file: DataFile, dialect: Dialect) -> tuple[list[str], int]:
         border = first_border(data[skip:], dialect)
         if border or len(data) < size:
             break
-        size *= 8
+        if size >= _MOST_HEADER_BYTES:
+            # A few kilobytes of gzip may be gigabytes without a line end.
+            raise UserError(
+                f"{file.name}:1: the first line does not end within {size >> 20} MiB. Is this a CSV file? Where a "
+                'quote that nothing closes stands in it, set data_config.quote: "".'
+            )
+        size = min(size * 8, _MOST_HEADER_BYTES)
     border = skip + border if border else len(data)
     text = data[skip:border].decode("utf-8", "replace")
     names: list[str] = next(dialect.reader(io.StringIO(text, newline="")), [])

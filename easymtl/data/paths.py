@@ -171,6 +171,9 @@ def _expand_part(part: str, path: str) -> list[str]:
             raise UserError(_missing(file))
         if not os.access(file, os.R_OK):
             raise UserError(f'Input path "{file}": no permission to read it. Check owner and mode of the file.')
+        if not os.path.isfile(file):
+            # Whoever opens a pipe waits for the one who writes, and some devices never end.
+            raise UserError(f'Input path "{file}": this is a pipe or a device, and no file. Write its rows to a file.')
     return list(dict.fromkeys(found))
 
 

@@ -16,6 +16,8 @@ from easymtl.errors import UserError
 
 HEADER_BYTES, FOOTER_BYTES = 12, 4
 _POLYNOMIAL, _DELTA = 0x82F63B78, 0xA282EAD8
+MOST_RECORD_BYTES = 64 << 20
+"""Of one record, and about of those that are read at once: a gzip file of some kilobytes may say gigabytes."""
 _WINDOW = 1 << 16
 _PIECE = 1024
 
@@ -150,7 +152,9 @@ def frames(stream: pa.NativeFile, file: DataFile, size: int | None = None) -> It
         if not is_header(header):
             raise UserError(_damage(file, number, bool(done)))
         (length,) = struct.unpack("<Q", header[:8])
-        body = read_stream(stream, length + FOOTER_BYTES, file) if length < 1 << 31 else b""
+        if length > MOST_RECORD_BYTES:
+            raise UserError(_too_large(file, number, length))
+        body = read_stream(stream, length + FOOTER_BYTES, file)
         if len(body) != length + FOOTER_BYTES:
             raise UserError(_damage(file, number, True))
         yield body[:length], struct.unpack("<I", body[length:])[0]
@@ -159,15 +163,24 @@ def frames(stream: pa.NativeFile, file: DataFile, size: int | None = None) -> It
 
 
 def groups(found: Iterable[tuple[bytes, int]], size: int) -> Iterator[list[tuple[bytes, int]]]:
-    """Yields records in lists of up to `size`."""
+    """Yields records in lists of up to `size`, fewer where they are large."""
     held: list[tuple[bytes, int]] = []
+    num_bytes = 0
     for one in found:
         held.append(one)
-        if len(held) == size:
+        num_bytes += len(one[0])
+        if len(held) == size or num_bytes >= MOST_RECORD_BYTES:
             yield held
-            held = []
+            held, num_bytes = [], 0
     if held:
         yield held
+
+
+def _too_large(file: DataFile, number: int, length: int) -> str:
+    return (
+        f"{file.name}: the TFRecord file says that a record behind {number} of a block has {length:,} bytes; a row of "
+        f"data has at most {MOST_RECORD_BYTES:,}. Where it is not damaged, write smaller rows."
+    )
 
 
 def _damage(file: DataFile, number: int, has_begun: bool) -> str:

@@ -1,7 +1,8 @@
 """TFRecord files of tf.train.Example, plain or gzip: one record is one row, several values of a column are a list."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +19,7 @@ from easymtl.data.paths import DataFile
 from easymtl.data.record_frames import HEADER_BYTES, borders, checksums, frames, groups, is_header
 from easymtl.data.type_problems import type_problem, why_not
 from easymtl.errors import UserError, did_you_mean, quoted
-from easymtl.protos.example_pb2 import Example
+from easymtl.protos.example_pb2 import Example, Feature
 
 _MOST_ROWS = 8192
 _NUM_PROBED = 1000
@@ -193,8 +194,15 @@ def names_in(files: Sequence[DataFile]) -> dict[str, str]:
                     features = Example.FromString(data).features.feature
                 except DecodeError:
                     continue
-                names |= {name: str(_KINDS.get(features[name].WhichOneof("kind"), "null")) for name in sorted(features)}
+                names |= dict(sorted(map(partial(_told, features), features)))
     return names
+
+
+def _told(features: Mapping[str, Feature], key: str | bytes) -> tuple[str, str]:
+    """Returns name and type of a column; one whose name is no UTF-8 text comes as bytes, and cannot be asked for."""
+    if isinstance(key, bytes):
+        return key.decode("utf-8", "replace"), "null"
+    return key, str(_KINDS.get(features[key].WhichOneof("kind"), "null"))
 
 
 def _require_columns(files: Sequence[DataFile], names: dict[str, Field]) -> None:

@@ -1,12 +1,13 @@
 """ComboFeature: the combination of several values as one categorical value."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
 from easymtl.config.view import growing_of, num_growing_rows
 from easymtl.features.combiners import fold
 from easymtl.features.growing.id_keys import keys_of_texts
+from easymtl.features.limits import require_few_combinations, require_few_combinations_of_rows
 from easymtl.features.lookups import is_missing
 from easymtl.features.pieces import Bags, Ids, Piece, Text, count, expect
 from easymtl.features.text import Items, as_text, counts_by_row, rows_and_places, split
@@ -64,6 +65,20 @@ class ComboFeature(Transform):
             crossed = self._cross([], [], [], [expect(piece, Ids).ids[:, tf.newaxis] for piece in pieces])
             return Ids(crossed.output_values, counts)
         bags = [piece if isinstance(piece, Bags) else _single(expect(piece, Ids)) for piece in pieces]
+        with tf.control_dependencies(require_few_combinations(self.feature_name, [bag.lengths for bag in bags])):
+            return self._combined(bags, counts)
+
+    def check_rows(self, pieces: Sequence[Piece], text_of: Callable[[int], str]) -> None:
+        """Checks that no row has more combinations than memory is to be asked for.
+
+        Raises:
+            UserError: one has, or all of them together.
+        """
+        if self.is_multiple:
+            lengths = [piece.lengths.numpy() for piece in pieces if isinstance(piece, Bags)]
+            require_few_combinations_of_rows(self.feature_name, self.inputs, lengths, text_of)
+
+    def _combined(self, bags: Sequence[Bags], counts: dict[str, tf.Tensor]) -> Bags:
         num_rows = tf.shape(bags[0].lengths, out_type=tf.int64)[0]
         places = [tf.stack(rows_and_places(bag.lengths), axis=1) for bag in bags]
         shapes = [tf.stack([num_rows, tf.reduce_max(tf.concat([bag.lengths, [1]], 0))]) for bag in bags]

@@ -22,7 +22,7 @@ from easymtl.features.kinds import KINDS
 from easymtl.features.number_texts import no_number
 from easymtl.features.numbers import NumberColumn, read_numbers
 from easymtl.features.oddities import describe_unknown
-from easymtl.features.parallel import require_parallel_rows
+from easymtl.features.parallel import require_parallel_rows, text_of_row
 from easymtl.features.pieces import Piece
 from easymtl.features.served import constant_column
 from easymtl.features.tally import ODDITIES, Codes, Found, pack_oddities
@@ -143,6 +143,9 @@ class Encoder:
             encoded = inputs[name, 0]
             if name in self._traced.per_row:
                 rows = [take_rows(inputs[name, position]) for position in range(len(transform.inputs))]
+                transform.check_rows(
+                    rows, lambda row, one=transform: text_of_row(self._column(batch, one.inputs[0]), one, row)
+                )
                 encoded = Encoded(self._traced.per_row[name](rows), None)
                 found += self._oddities(name, encoded)
             features[name] = encoded

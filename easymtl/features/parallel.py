@@ -57,7 +57,7 @@ def require_parallel_rows(
                 continue
             row = int(np.argmax(rows))
             histories = [transforms[name] for name in (first, other)]
-            texts = {one.inputs[0]: _text(column_of(one.inputs[0]), one, row) for one in histories}
+            texts = {one.inputs[0]: text_of_row(column_of(one.inputs[0]), one, row) for one in histories}
             raise uneven({first: int(lengths[row]), other: int(found[row])}, texts, rows)
 
 
@@ -66,7 +66,8 @@ def _lengths(encoded: Encoded) -> np.ndarray:
     return lengths if encoded.indices is None else lengths[encoded.indices]
 
 
-def _text(column: pa.Array, history: Transform, row: int) -> str:
+def text_of_row(column: pa.Array, reader: Transform, row: int) -> str:
+    """Returns the text of the first input of a feature in a row, as a file would hold it."""
     column = column[row : row + 1]
-    texts = texts_of_lists(column, history.feature.separator[0]) if column.type == LISTS else column
+    texts = texts_of_lists(column, reader.separators(0)[0]) if column.type == LISTS else column
     return texts[0].as_py() or ""

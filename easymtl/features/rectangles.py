@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from easymtl.features.limits import require_few_places
+
 
 def longest(lengths: Sequence[tf.Tensor]) -> tf.Tensor:
     """Returns the largest of several int64 `[n]`, at least 1."""
@@ -23,10 +25,11 @@ def padded(
     """
     starts = [tf.pad(tf.cumsum(one), [[1, 0]]) for one in lengths]
     whole = [tf.constant(size, tf.int64) for size in (-1, *values.shape[1:])]
-    return tf.raw_ops.RaggedTensorToTensor(
-        shape=tf.stack([whole[0], *sizes, *whole[1:]]),
-        values=values,
-        default_value=tf.constant(padding, values.dtype),
-        row_partition_tensors=starts,
-        row_partition_types=["ROW_SPLITS"] * len(starts),
-    )
+    with tf.control_dependencies(require_few_places(tf.size(lengths[0], tf.int64), sizes)):
+        return tf.raw_ops.RaggedTensorToTensor(
+            shape=tf.stack([whole[0], *sizes, *whole[1:]]),
+            values=values,
+            default_value=tf.constant(padding, values.dtype),
+            row_partition_tensors=starts,
+            row_partition_types=["ROW_SPLITS"] * len(starts),
+        )

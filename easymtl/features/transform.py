@@ -1,6 +1,6 @@
 """The base of all feature transforms: raw columns in, one piece per row out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
@@ -52,6 +52,14 @@ class Transform(tf.Module):
             column: its values; for features that split texts also lists of items, see `text_form`.
         """
         raise NotImplementedError
+
+    def check_rows(self, pieces: Sequence[Piece], text_of: Callable[[int], str]) -> None:
+        """Checks the pieces of rows of data before `per_row` puts them together.
+
+        Args:
+            pieces: one per input, with values.
+            text_of: returns the text of the first input in a row, for a message.
+        """
 
     def per_row(self, pieces: Sequence[Piece]) -> Piece:
         """Returns the feature of rows from the pieces of its inputs (one per input, same rows)."""

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from easymtl.config.expressions import Function, evaluate
 from easymtl.layers.merging import of_one_type, padded
-from easymtl.layers.shapes import Array, History, Shape, ShapeFault, Value
+from easymtl.layers.shapes import MOST_VALUES, Array, History, Shape, ShapeFault, Value, require_few_values
 from easymtl.layers.steps import Rectangle, Steps
 
 _SOFTMAX_AXIS = -1
@@ -44,7 +44,9 @@ def function_shape(function: Function, arguments: Sequence[Shape | int]) -> Shap
     with tf.Graph().as_default():
         values = [one if isinstance(one, int) else _symbol(one) for one in arguments]
         try:
-            return _shape(call_function(function, values, tf.float32))
+            result = call_function(function, values, tf.float32)
+            require_few_values(result)
+            return _shape(result)
         except ShapeFault as fault:
             raise ShapeFault(f'cannot compute "{function.text}": {fault}') from None
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, tf.errors.OpError) as error:
@@ -179,6 +181,27 @@ def _power(base: Any, exponent: Any) -> Any:
     return operator.pow(base, exponent)
 
 
+def _split(value: tf.Tensor, num_or_size_splits: Any, axis: int = 0) -> list[tf.Tensor]:
+    is_tensor = isinstance(num_or_size_splits, tf.Tensor) and num_or_size_splits.shape.rank
+    _require_few(num_or_size_splits.shape[0] if is_tensor else num_or_size_splits)
+    parts: list[tf.Tensor] = tf.split(value, num_or_size_splits, axis=axis)
+    return parts
+
+
+def _unstack(value: tf.Tensor, num: int | None = None, axis: int = 0) -> list[tf.Tensor]:
+    _require_few(num)
+    size = value.shape[axis] if num is None and isinstance(value, tf.Tensor) and value.shape.rank else None
+    _require_few(size)
+    parts: list[tf.Tensor] = tf.unstack(value, num=num, axis=axis)
+    return parts
+
+
+def _require_few(number: Any) -> None:
+    """Refuses to take a tensor apart into so many pieces that their list alone fills the memory."""
+    if isinstance(number, int) and number > MOST_VALUES:
+        raise ShapeFault(f"{number} pieces are too many: {MOST_VALUES:,} are possible")
+
+
 def _gather(params: tf.Tensor, indices: tf.Tensor, axis: int = 0) -> tf.Tensor:
     return tf.gather(params, indices, axis=axis)
 
@@ -204,8 +227,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "tf.add_n": tf.add_n,
     "tf.concat": tf.concat,
     "tf.stack": tf.stack,
-    "tf.unstack": tf.unstack,
-    "tf.split": tf.split,
+    "tf.unstack": _unstack,
+    "tf.split": _split,
     "tf.reshape": tf.reshape,
     "tf.squeeze": tf.squeeze,
     "tf.expand_dims": tf.expand_dims,

@@ -3,16 +3,21 @@
 Both go down one path, so no sub-block can miss that it is training, and no two layers share a seed by accident.
 """
 
+import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import tensorflow as tf
 
+from easymtl.errors import UserError
 from easymtl.layers.gate_weights import GateWeights
 from easymtl.layers.initializers import Initializer, glorot_uniform
 from easymtl.peers.dealing import Run
 from easymtl.peers.peers import ONE, Peers
+
+_MOST_NUMBERS = 2**31
+"""Of a weight of a layer: 8 GiB. Tables have their own way, and are counted against the memory that there is."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,7 @@ class Build:
         self, name: str, shape: Sequence[int], initializer: Initializer = glorot_uniform, trainable: bool = True
     ) -> tf.Variable:
         """Makes a weight whose initial value follows from seed and name; `l2_regularization` does not reach it."""
+        _require_possible(name, shape)
         return self.variable([name], initializer(shape, name_seed(self.seed, name)), trainable)
 
     def kernel(
@@ -124,6 +130,7 @@ class Build:
     def stacked_kernel(self, names: Sequence[str], num_inputs: int, num_outputs: int) -> tf.Variable:
         """Makes kernels of equal shape as one variable `[len(names), num_inputs, num_outputs]`."""
         shape = [num_inputs, num_outputs]
+        _require_possible(names[0], [len(names), *shape])
         values = tf.stack([glorot_uniform(shape, name_seed(self.seed, name)) for name in names])
         kernel = self.variable(names, values, is_stacked=True)
         self.regularized.append(kernel)
@@ -225,6 +232,19 @@ class Call:
             variable.assign(value)
         else:
             self.pending.set(variable, value)
+
+
+def _require_possible(name: str, shape: Sequence[int]) -> None:
+    """Refuses a weight of more numbers than any dense layer has, before all memory is asked for it.
+
+    Raises:
+        UserError: it has more.
+    """
+    if math.prod(shape) > _MOST_NUMBERS:
+        raise UserError(
+            f'the weight "{name}" {list(shape)} would have {math.prod(shape):,} numbers; {_MOST_NUMBERS:,} are '
+            "possible. Lower hidden_units, or what else its sizes come from."
+        )
 
 
 def name_seed(seed: int, name: str) -> tf.Tensor:

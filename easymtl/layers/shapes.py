@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import tensorflow as tf
 
 from easymtl.errors import did_you_mean, quoted
 from easymtl.layers.steps import Steps
+
+MOST_VALUES = 10_000
+_DEEPEST = 20
 
 Value: TypeAlias = "tf.Tensor | Steps | list[Value] | tuple[Value, ...] | None"
 
@@ -108,6 +111,25 @@ def require_list(shape: Shape, least: int = 1) -> list[Shape]:
     if isinstance(shape, list) and len(shape) >= least:
         return shape
     raise ShapeFault(f"takes a list of {least} or more values, but is given {describe(shape)}")
+
+
+def require_few_values(*shapes: "Shape | Value") -> None:
+    """Checks that lists are not so long or deep, each list counted where it stands, that a few blocks fill the memory.
+
+    Raises:
+        ShapeFault: they are.
+    """
+    waiting: list[tuple[Any, int]] = [(shape, 0) for shape in shapes]
+    count = 0
+    while waiting:
+        shape, depth = waiting.pop()
+        count += 1
+        if count > MOST_VALUES:
+            raise ShapeFault(f"makes a list of more than {MOST_VALUES:,} values, those of lists in it included")
+        if isinstance(shape, list | tuple):
+            if depth == _DEEPEST:
+                raise ShapeFault(f"puts lists into lists, more than {_DEEPEST} deep")
+            waiting += [(one, depth + 1) for one in shape[: MOST_VALUES + 1]]
 
 
 def require_choice(text: str, field: str, known: Collection[str]) -> None:

@@ -25,7 +25,7 @@ def read_result(folder: Path) -> dict[str, Any] | None:
         document = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(document["made_of"], dict) and isinstance(document["trials"], list):
             return document
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass
     raise UserError(f"{path}: this is no result of a study. Name another folder, --study ...")
 

@@ -46,7 +46,7 @@ class Delta:
             record = json.loads(path.read_text(encoding="utf-8"))
             is_known = record["format_version"] == FORMAT_VERSION
             is_whole = "checksum" in record and is_as_sealed(record)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise UserError(f"{path}: cannot be read ({error}). Copy the folder again.") from None
         if not is_known:
             raise UserError(f"{path}: written by another version of easymtl (format {record['format_version']}).")

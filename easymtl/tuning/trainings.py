@@ -128,7 +128,7 @@ def train(training: Training, run: Runner, decide: Decide, progress: Progress) -
 def _known(file: Path) -> list[Evaluation] | None:
     try:
         return json.loads(file.read_text(encoding="utf-8"))["evaluations"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

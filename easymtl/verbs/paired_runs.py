@@ -124,6 +124,6 @@ def _digest(config: Config) -> str:
 def _read(path: Path) -> dict:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}

@@ -177,6 +177,25 @@ FAULTS = {
         + 'packages { name: "q" blocks { name: "n" inputs { package_name: "p" } } }',
         "backbone.packages[0] calls itself: p -> q -> p (each calls the next one).",
     ),
+    "packages that call each other twice": (
+        block("x", 'package_name: "p12"')
+        + 'packages { name: "p0" blocks { name: "n" inputs { feature_group_name: "all" } } }'
+        + "".join(
+            f'packages {{ name: "p{number + 1}" blocks {{ name: "n" inputs {{ package_name: "p{number}" }} '
+            f'inputs {{ package_name: "p{number}" }} }} }}'
+            for number in range(12)
+        ),
+        "backbone calls packages 8,191 times, with the calls inside of packages; at most 1,000 are possible.",
+    ),
+    "a long way of packages": (
+        block("x", 'package_name: "p60"')
+        + 'packages { name: "p0" blocks { name: "n" inputs { feature_group_name: "all" } } }'
+        + "".join(
+            f'packages {{ name: "p{number + 1}" blocks {{ name: "n" inputs {{ package_name: "p{number}" }} }} }}'
+            for number in range(60)
+        ),
+        "backbone.packages[60] is the first of 61 packages that call each other; at most 50 may.",
+    ),
     "circle through a package": (
         block("a", 'package_name: "p"') + 'packages { name: "p" blocks { name: "n" inputs { block_name: "a" } } }',
         'backbone.blocks[0] "a" reads itself: a -> a',

@@ -167,7 +167,7 @@ CASES = {
     ),
     "no copies": (
         ('keras_layer { class_name: "MLP" mlp { hidden_units: [8] } }', "repeat { num_repeat: 0 keras_layer { } }"),
-        "repeat.num_repeat is 0, outside of (0, inf).",
+        "repeat.num_repeat is 0, outside of [1, 1000].",
         "",
     ),
     "empty lambda": (

@@ -409,7 +409,7 @@ MODELS = {
     ),
     "cgc without experts of its tasks": (
         f"cgc {{ {LEVEL.replace('task: 1', 'task: 0')} %s }}",
-        "cgc.expert_num_per_task is 0, outside of (0, inf).",
+        "cgc.expert_num_per_task is 0, outside of [1, 1000].",
     ),
     "right cgc": (f"cgc {{ {LEVEL} %s }}", None),
     "ple without levels": ("ple { %s }", "model_config.ple has no extraction_networks { expert_num_per_task"),

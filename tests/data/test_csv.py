@@ -301,3 +301,11 @@ def test_columns_in_another_order_are_not_blamed_on_the_row(read):
         read(b"1,a\nb,2\n", "i:INT32 s:STRING")
     with pytest.raises(UserError, match=r"a\.csv:1: .*Correct the row"):
         read(b"b,2\n", "i:INT32 s:STRING")
+
+
+@pytest.mark.parametrize("with_header", ["true", "false"])
+def test_a_packed_file_without_a_line_end_is_refused_before_it_fills_the_memory(read, with_header):
+    """A megabyte for each kilobyte of the file."""
+    content = gzip.compress(bytes(64 << 20), 1)
+    with pytest.raises(UserError, match=r"a\.csv:1: (the first line does not end within 16 MiB|a record starts here)"):
+        read(content, "a b", with_header=with_header)

@@ -135,3 +135,10 @@ def test_a_comma_of_a_name_in_a_config_and_behind_set(folder):
     for overrides in ([], [r"train_input_path=day\,1.csv, a.csv"], [r'train_input_path="day\\,1.csv, a.csv"']):
         pipeline = load_config("x.config", overrides).pipeline
         assert names(pipeline.train_input_path) == ["day,1.csv", "a.csv"]
+
+
+def test_a_pipe_or_a_device_is_no_data_file(folder):
+    os.mkfifo(folder / "pipe.csv")
+    for path in ("pipe.csv", "*.csv", "/dev/zero"):
+        with pytest.raises(UserError, match="this is a pipe or a device, and no file"):
+            expand(path)

@@ -183,7 +183,7 @@ def test_a_record_is_found_by_a_header_that_another_one_follows(read_records):
 
 def test_a_length_that_no_record_has_is_damage(read_records):
     head = struct.pack("<Q", 1 << 40)
-    with pytest.raises(UserError, match="cut short or damaged behind 2 records"):
+    with pytest.raises(UserError, match="says that a record behind 2 of a block has 1,099,511,627,776 bytes"):
         read_records(framed(rows(2)) + head + struct.pack("<I", checksums([head])[0]) + bytes(9))
 
 
@@ -226,3 +226,24 @@ def test_blocks_begin_at_every_record_where_they_are_small(tmp_path, monkeypatch
     path.write_bytes(framed(records))
     starts = [0, *itertools.accumulate(len(record) + 16 for record in records)]
     assert record_frames.borders(expand(str(path))[0], 1) == starts
+
+
+def test_a_name_of_a_column_that_is_no_text_is_shown_and_read_past(tmp_path, make_config):
+    record = example(i=[1], x=[2]).replace(b"\n\x01x", b"\n\x01\xeb")
+    (tmp_path / "a.tfrecord").write_bytes(framed([record]))
+    config = make_config("i:INT64", input_type="TFRecordInput")
+    assert dict(describe(str(tmp_path / "a.tfrecord"), config)) == {"i": "int64", "\N{REPLACEMENT CHARACTER}": "null"}
+
+
+@pytest.mark.parametrize("length", [(64 << 20) + 1, 1 << 31, 1 << 62])
+def test_a_record_that_says_to_be_huge_is_refused_before_it_is_read(read_records, length):
+    header = struct.pack("<Q", length)
+    content = header + struct.pack("<I", int(checksums([header])[0])) + b"abc"
+    with pytest.raises(UserError, match=f"says that a record behind 0 of a block has {length:,} bytes"):
+        read_records(gzip.compress(content))
+
+
+def test_large_records_are_read_a_few_at_once(monkeypatch):
+    monkeypatch.setattr(record_frames, "MOST_RECORD_BYTES", 10)
+    records = [(b"x" * 6, 0)] * 5
+    assert [len(some) for some in record_frames.groups(records, 100)] == [2, 2, 1]

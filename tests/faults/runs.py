@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from easymtl.cli import main
@@ -42,7 +42,16 @@ class Run:
     A fork of a process that has imported TensorFlow, and has not used it, starts in no time.
     """
 
-    def __init__(self, log: Path, verb: str, config: Path, *overrides: str, flags: tuple[str, ...] = ()):
+    def __init__(
+        self,
+        log: Path,
+        verb: str,
+        config: Path,
+        *overrides: str,
+        flags: tuple[str, ...] = (),
+        prepare: Callable[[], None] | None = None,
+    ):
+        """Starts a command; `prepare` is done in its process before."""
         self.log = log
         self.code: int | None = None
         words = [verb, "--pipeline_config", str(config), *flags]
@@ -50,7 +59,7 @@ class Run:
         log.unlink(missing_ok=True)
         self.process = os.fork()
         if not self.process:
-            _become(words, log)
+            _become(words, log, prepare)
 
     @property
     def text(self) -> str:
@@ -90,7 +99,7 @@ class Run:
         return self.wait() == -signal.SIGKILL
 
 
-def _become(words: list[str], log: Path) -> None:
+def _become(words: list[str], log: Path, prepare: Callable[[], None] | None) -> None:
     """Runs a command in place of the forked process, and never returns."""
     code = 70
     try:
@@ -99,6 +108,8 @@ def _become(words: list[str], log: Path) -> None:
         output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
         os.dup2(output, 1)
         os.dup2(output, 2)
+        if prepare:
+            prepare()
         code = main(words)
     except BaseException as error:
         os.write(2, f"Traceback: {error!r}\n".encode())

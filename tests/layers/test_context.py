@@ -1,8 +1,10 @@
 """Parameters: named parts of variables of any rank."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
+from easymtl.errors import UserError
 from easymtl.layers.context import Build
 
 
@@ -29,3 +31,12 @@ def test_a_scalar_keeps_its_shape():
     assert parameter.shape == ()
     parameter.assign(tf.constant(3.0))
     assert parameter.read() == 3.0
+
+
+def test_a_weight_of_more_numbers_than_fit_anywhere_is_refused_before_it_is_made():
+    build = Build()
+    with pytest.raises(UserError, match=r'weight "deep/kernel" \[5, 4294967295\] would have 21,474,836,475 numbers'):
+        build.kernel("deep/kernel", 5, 4294967295)
+    with pytest.raises(UserError, match=r'weight "one" \[2, 65536, 65536\]'):
+        build.stacked_kernel(["one", "other"], 65536, 65536)
+    assert not build.parameters

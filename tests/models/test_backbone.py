@@ -306,6 +306,14 @@ FAULTS = {
         A + block("c", ALL, rest="input_layer { only_output_3d_tensor: true }"),
         ["model_config.backbone joins a, c: it cannot join [batch, 12], [batch, 3, 4]: they have different"],
     ),
+    "lists of lists of lists": (
+        block("l0", ALL, ALL, rest="merge_inputs_into_list: true")
+        + "".join(
+            block(f"l{number + 1}", *[f'block_name: "l{number}"'] * 2, rest="merge_inputs_into_list: true")
+            for number in range(20)
+        ),
+        ['blocks[12] "l12" makes a list of more than 10,000 values'],
+    ),
     "top_mlp": (A + "top_mlp { }", ["model_config.backbone.top_mlp needs hidden_units"]),
 }
 

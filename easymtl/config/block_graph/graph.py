@@ -11,6 +11,7 @@ from easymtl.protos.backbone_pb2 import BackboneTower, BlockPackage, InputLayer,
 
 MAIN = "backbone"
 _LOSSES = ("AuxiliaryLoss",)
+_MOST_CALLS, _DEEPEST = 1000, 50
 
 
 @dataclass
@@ -43,8 +44,7 @@ class Graph:
 
     def calls(self, scope: Scope) -> list[str]:
         """Returns the packages that blocks of a scope call."""
-        sources = (source for node in scope.nodes.values() for source in self.sources(scope, node))
-        return list(dict.fromkeys(source.name for source in sources if source.kind == "package"))
+        return list(dict.fromkeys(_called(self, scope)))
 
     def sources(self, scope: Scope, node: Node) -> Iterator[Source]:
         """Yields what a block reads, what it calls packages with included, but for names that stand for nothing."""
@@ -58,11 +58,14 @@ class Graph:
         waiting, seen = [package], {package}
         while waiting:
             scope = self.packages[waiting.pop()]
-            for node in scope.nodes.values():
-                found |= {source.name for source in self.sources(scope, node) if source.kind == "outer"}
+            found |= self._outer_blocks(scope)
             waiting += [name for name in self.calls(scope) if name not in seen]
             seen.update(waiting)
         return found
+
+    def _outer_blocks(self, scope: Scope) -> set[str]:
+        sources = (source for node in scope.nodes.values() for source in self.sources(scope, node))
+        return {source.name for source in sources if source.kind == "outer"}
 
     def reading_order(self) -> Iterator[tuple[Scope, Node]]:
         """Yields scope and block of each read of a feature group, in the order in which they are run first."""
@@ -105,7 +108,8 @@ class Graph:
         """Returns the blocks that no block reads, in the order of the config; losses are not among them."""
         read = {name for names in self.needs(scope).values() for name in names}
         if scope.outer is None:
-            read |= {name for package in self.packages for name in self.outer_reads(package)}
+            # What packages read by those that they call is read by these, which are among them.
+            read |= {name for package in self.packages.values() for name in self._outer_blocks(package)}
         return [name for name, node in scope.nodes.items() if name not in read and not _is_loss(node)]
 
 
@@ -123,7 +127,8 @@ def read_graph(config: BackboneTower, path: str, groups: Collection[str]) -> Gra
     graph.faults += _add_packages(graph, config, names)
     for scope in graph.scopes:
         graph.faults += scope.faults()
-    graph.faults += _circles(graph)
+    circles = list(_circles(graph))
+    graph.faults += circles or _too_many_calls(graph)
     messages: list[BackboneTower | BlockPackage] = [config, *_named(config)]
     for scope, message in zip(graph.scopes, messages):
         _order(graph, scope, message)
@@ -167,6 +172,32 @@ def _circles(graph: Graph) -> Iterator[Fault]:
         if way:
             text = f'"{way[0]}" reads itself: {" -> ".join(reversed(way))} (each is read by the next one).'
             yield Fault(scope.nodes[way[0]].path, text)
+
+
+def _too_many_calls(graph: Graph) -> list[Fault]:
+    """Returns what is wrong with packages that call each other so often that a few lines make millions of blocks."""
+    num_calls: dict[str, int] = {}
+    depths: dict[str, int] = {}
+    called = {name: _called(graph, scope) for name, scope in graph.packages.items()}
+    for name in sort({name: list(dict.fromkeys(calls)) for name, calls in called.items()}):
+        num_calls[name] = 1 + sum(num_calls[one] for one in called[name])
+        depths[name] = 1 + max((depths[one] for one in called[name]), default=0)
+    of_main = _called(graph, graph.main)
+    deepest = max(of_main, key=lambda name: depths[name], default="")
+    if deepest and depths[deepest] > _DEEPEST:
+        text = f"is the first of {depths[deepest]} packages that call each other; at most {_DEEPEST} may."
+        return [Fault(graph.packages[deepest].path, text)]
+    total = sum(num_calls[name] for name in of_main)
+    if total <= _MOST_CALLS:
+        return []
+    text = f"calls packages {total:,} times, with the calls inside of packages; at most {_MOST_CALLS:,} are possible."
+    return [Fault(graph.main.path, text)]
+
+
+def _called(graph: Graph, scope: Scope) -> list[str]:
+    """Returns the packages that blocks of a scope call, each as often as it is called."""
+    sources = (source for node in scope.nodes.values() for source in graph.sources(scope, node))
+    return [source.name for source in sources if source.kind == "package"]
 
 
 def _order(graph: Graph, scope: Scope, config: BackboneTower | BlockPackage) -> None:

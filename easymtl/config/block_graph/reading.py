@@ -11,6 +11,8 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 
 PATH = f"model_config.{MAIN}"
 _OUTPUT = "add_to_outputs"
+_MOST_COPIES = 1000
+"""More are out of the range of their field, which is told beside whatever walks through them."""
 
 
 def graph_of(pipeline: Pipeline) -> Graph | None:
@@ -75,10 +77,10 @@ def _of_body(name: str, path: str, body: Block | Layer) -> Iterator[tuple[str, s
     if kind == "keras_layer":
         yield name, f"{path}.keras_layer", body.keras_layer
     elif kind == "repeat":
-        for index in range(body.repeat.num_repeat):
+        for index in range(min(body.repeat.num_repeat, _MOST_COPIES)):
             yield f"{name}_{index}", f"{path}.repeat.keras_layer", body.repeat.keras_layer
     elif kind == "recurrent":
-        for index in range(body.recurrent.num_steps):
+        for index in range(min(body.recurrent.num_steps, _MOST_COPIES)):
             yield f"{name}_{index}", f"{path}.recurrent.keras_layer", body.recurrent.keras_layer
 
 

@@ -7,7 +7,7 @@ from easymtl.config.expressions import Function, parse_lambda, parse_slice
 from easymtl.config.input_groups import group_read
 from easymtl.layers.block_functions import function_shape
 from easymtl.layers.merging import merged_shape
-from easymtl.layers.shapes import Shape, describe
+from easymtl.layers.shapes import Shape, describe, require_few_values
 from easymtl.models.block_graph.bodies import plan_body
 from easymtl.models.block_graph.faults import BlockFault, at_block
 from easymtl.models.block_graph.input_blocks import Columns, Histories, InputBlock, Vectors
@@ -121,8 +121,9 @@ class _Walk:
         block = node.block
         given = [read.shape for read in reads if not read.is_ignored]
         inputs: Shape = list(given)
-        if not block.merge_inputs_into_list:
-            with at_block(node.path, f'"{node.name}"'):
+        with at_block(node.path, f'"{node.name}"'):
+            require_few_values(inputs)
+            if not block.merge_inputs_into_list:
                 inputs = merged_shape(given, block.input_concat_axis)
         extra = parse_lambda(block.extra_input_fn) if block.HasField("extra_input_fn") else None
         if extra:
@@ -130,6 +131,8 @@ class _Walk:
                 inputs = function_shape(extra, [inputs])
         prefix = MAIN if self.scope.outer is None else f"{MAIN}/{self.scope.name}"
         body = plan_body(self.planner.layers, prefix, node.name, node.path, block, inputs)
+        with at_block(node.path, f'"{node.name}"'):
+            require_few_values(body.shape)
         return BlockPlan(node, reads, extra, inputs, body)
 
     def read(self, path: str, one: Input) -> Read:

@@ -1,0 +1,46 @@
+"""All kinds of faults, each with how many of its points are tried in full."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.faults import long_kinds, small_kinds
+from tests.faults.project import Project, Result
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of fault.
+
+    Attributes:
+        name: by which it is asked for.
+        what: in a table.
+        number: of its units in full; a unit is one fault, or a few of one after the other.
+        run: does the n-th unit, the same one whatever was done before.
+    """
+
+    name: str
+    what: str
+    number: int
+    run: Callable[[Project, random.Random, int], Result]
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("kill", "SIGKILL of a training at random moments, 5 in a row", 10, long_kinds.killed_training),
+        Kind("kill_file", "SIGKILL of a training at an operation on files", 60, small_kinds.killed_at_operation),
+        Kind("kill_export", "SIGKILL of an export at random moments, 3 in a row", 6, long_kinds.killed_export),
+        Kind("stop", "SIGTERM and SIGINT", 2, long_kinds.stopped_training),
+        Kind("stop_twice", "a second signal", 1, long_kinds.second_signal),
+        Kind("two", "two trainings in one model_dir", 2, long_kinds.two_trainings),
+        Kind("file_error", "no space, no permission, read-only or broken disk", 45, small_kinds.failing_operation),
+        Kind("full_disk", "a small file system that gets full", 2, long_kinds.full_disk),
+        Kind("file_limit", "files cannot grow (RLIMIT_FSIZE)", 2, long_kinds.file_limit),
+        Kind("checkpoint", "newest checkpoint cut, flipped, longer, incomplete", 25, small_kinds.damaged_checkpoint),
+        Kind("beside", "files beside the checkpoints cut", 8, small_kinds.cut_beside),
+        Kind("data", "data files that vanish, shrink or change", 15, small_kinds.changed_data),
+        Kind("clock", "the clock jumps by a day or years", 8, small_kinds.clock_jump),
+    )
+}  # fmt: skip
+"""What follows a training day after day, and what launches several workers, belong here with their first command."""
