@@ -143,9 +143,7 @@ class Encoder:
             encoded = inputs[name, 0]
             if name in self._traced.per_row:
                 rows = [take_rows(inputs[name, position]) for position in range(len(transform.inputs))]
-                transform.check_rows(
-                    rows, lambda row, one=transform: text_of_row(self._column(batch, one.inputs[0]), one, row)
-                )
+                transform.check_rows(rows, partial(text_of_row, self._column(batch, transform.inputs[0]), transform))
                 encoded = Encoded(self._traced.per_row[name](rows), None)
                 found += self._oddities(name, encoded)
             features[name] = encoded
