@@ -101,6 +101,7 @@ def test_it_holds_the_same_tensors_whole_and_sealed(several, one):
     assert not list(several.path.parent.glob(".writing-*")) and not list(several.path.glob("*worker*"))
 
 
+@pytest.mark.slow
 def test_any_number_of_workers_reads_what_any_number_has_written(several, one, pipeline):
     for checkpoint in (several, one):
         model = Model(pipeline)

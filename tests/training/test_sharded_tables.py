@@ -1,10 +1,13 @@
 """Workers of which each has a part of the rows of the tables make the step that one worker with all of them makes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from easymtl.tasks.ranker import Ranker
 from easymtl.training.inputs import TrainingInput
+from easymtl.training.shared_update import rows_of_owners
 from tests.peers.threads import make_devices, together
 from tests.training.small_runs import write_data
 from tests.training.test_several_workers import NUM_STEPS, OVERRIDES, Run, parts_of, pipeline_of
@@ -113,13 +116,17 @@ def test_initial_rows_are_the_same_however_many_workers_have_them(folder):
                 assert each[name].read().numpy().tobytes() == value[own.astype(int)].tobytes()
 
 
-def test_a_row_that_is_not_finite_on_one_worker_refuses_the_step_of_all(folder, batches, op_by_op):
-    pipeline = pipeline_of(folder, *TABLES)
-    rows = batches[0].slice(0, 48)
-    numbers = np.array(rows["numbers"])
-    numbers[40, 0] = np.inf
-    rows.columns["numbers"] = numbers
-    runs = run_sharded(pipeline, [rows], (24, 24))
+def test_a_gradient_that_is_not_finite_on_its_owner_alone_refuses_the_step_of_all(
+    folder, batches, op_by_op, monkeypatch
+):
+    def spoilt(embeddings, lookups, gradients):
+        changes = rows_of_owners(embeddings, lookups, gradients)
+        if embeddings._peers.index == 0:
+            return changes
+        return [replace(change, gradient=change.gradient * np.nan) for change in changes]
+
+    monkeypatch.setattr("easymtl.training.step.rows_of_owners", spoilt)
+    runs = run_sharded(pipeline_of(folder, *TABLES), batches[:1], (24, 24))
     assert [run.step for run in runs] == [0, 0] and all(np.isnan(run.losses()[0]["loss"]) for run in runs)
 
 
