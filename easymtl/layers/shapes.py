@@ -113,7 +113,7 @@ def require_list(shape: Shape, least: int = 1) -> list[Shape]:
     raise ShapeFault(f"takes a list of {least} or more values, but is given {describe(shape)}")
 
 
-def require_few_values(*shapes: "Shape | Value") -> None:
+def require_few_values(*shapes: Shape | Value) -> None:
     """Checks that lists are not so long or deep, each list counted where it stands, that a few blocks fill the memory.
 
     Raises:
