@@ -27,6 +27,7 @@ from easymtl.features.pieces import Piece
 from easymtl.features.served import constant_column
 from easymtl.features.tally import ODDITIES, Codes, Found, pack_oddities
 from easymtl.features.traced import traced_transforms
+from easymtl.features.transform import Transform
 
 KEEP_PREFIX = "keep_"
 
@@ -143,7 +144,7 @@ class Encoder:
             encoded = inputs[name, 0]
             if name in self._traced.per_row:
                 rows = [take_rows(inputs[name, position]) for position in range(len(transform.inputs))]
-                transform.check_rows(rows, partial(text_of_row, self._column(batch, transform.inputs[0]), transform))
+                transform.check_rows(rows, partial(self._text_of_row, batch, transform))
                 encoded = Encoded(self._traced.per_row[name](rows), None)
                 found += self._oddities(name, encoded)
             features[name] = encoded
@@ -160,6 +161,9 @@ class Encoder:
         """Returns what features read of a field."""
         constant = self._constants.get(field)
         return batch.column(field) if constant is None else constant_column(constant, batch.num_rows)
+
+    def _text_of_row(self, batch: pa.RecordBatch, transform: Transform, row: int) -> str:
+        return text_of_row(self._column(batch, transform.inputs[0]), transform, row)
 
     def _oddities(self, name: str, encoded: Encoded) -> list[Found]:
         """Returns what is odd in the rows of a feature; hardly any work where nothing is."""
