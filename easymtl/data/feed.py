@@ -37,7 +37,6 @@ class Feed:
         wait_seconds: how long the consumer has waited for batches in all.
         cursor: the position after the last batch that was handed out.
         progress: passes over the data so far, such as 1.25, by the bytes of the files.
-        num_encoded: grows as record batches are read and encoded ahead; a number for who watches, and not exact.
     """
 
     def __init__(
@@ -84,18 +83,19 @@ class Feed:
         self.wait_seconds = 0.0
         self.cursor = start or Cursor()
         self.progress = float(self.cursor.epoch)
-        self.num_encoded = 0
-        self._pool = ThreadPoolExecutor(threads, "easymtl-encode")
+        # Nothing that the threads run may hold the feed itself: then it would never be dropped.
+        self._num_encoded = num_encoded = [0]
+        self._pool = pool = ThreadPoolExecutor(threads, "easymtl-encode")
         is_kept = num_epochs != 1 and is_small(source, kept_bytes)
 
         def counted(records: pa.RecordBatch) -> Rows:
-            self.num_encoded += 1
+            num_encoded[0] += 1
             return encode(records)
 
         def read(first: Cursor, end: int) -> Iterator[Chunk]:
             of_blocks = WHOLE if is_kept else share
             chunks = read_chunks(source, shuffle and not is_kept, seed, end, first, of_blocks)
-            chunks = encode_chunks(merge_chunks(chunks, chunk_rows), counted, source, self._pool, threads)
+            chunks = encode_chunks(merge_chunks(chunks, chunk_rows), counted, source, pool, threads)
             return share_rows(chunks, share) if is_kept and share != WHOLE else chunks
 
         start = self.cursor
@@ -110,6 +110,11 @@ class Feed:
         batches = cut_batches(windows, batch_size, shuffle, seed, drop_remainder, self.cursor.row)
         self._batches = Background(batches, prefetch, "easymtl-batch")
         self._stages: list[Background] = [encoded, windows, self._batches]
+
+    @property
+    def num_encoded(self) -> int:
+        """Returns how many record batches were read and encoded so far, about: a number for who watches."""
+        return self._num_encoded[0]
 
     def __iter__(self) -> "Feed":
         return self

@@ -19,6 +19,7 @@ EXTRAS = {
     "tune": "easymtl tune",
     "plot": "pictures: easymtl importance --plot, and run.plot() in Python",
     "bench": "pictures of benchmarks",
+    "fuzz": "fuzzing readers and configs: make fuzz",
     "docs": "the documentation as a site: make docs-site",
     "dev": "tests and checks of a checkout: make test",
 }

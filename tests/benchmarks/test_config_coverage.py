@@ -58,7 +58,8 @@ def test_a_default_shows_nothing():
 
 
 def test_the_only_value_of_a_field_shows_all_that_there_is():
-    assert "TrainConfig.train_distribute" in fields_of("train_config { train_distribute: NoStrategy }")
+    jrc = 'losses { jrc_loss { loss_weight_strategy: "fixed" } }'
+    assert "JRCLoss.loss_weight_strategy" in fields_of(f"model_config {{ mmoe {{ task_towers {{ {jrc} }} }} }}")
 
 
 def test_values_are_told_by_the_enum_or_by_the_choices_of_a_field():

@@ -53,6 +53,6 @@ def test_a_folder_below_a_file_is_broken(tmp_path):
 
 
 def test_little_memory_is_told(monkeypatch):
-    monkeypatch.setattr("easymtl.features.memory.available_memory", lambda: 1 << 30)
+    monkeypatch.setattr("easymtl.features.machine_memory.available_memory", lambda: 1 << 30)
     assert machine.memory() == Finding("memory", "1.0 GiB available", NOTE, machine.memory().advice)
     assert machine.memory().advice

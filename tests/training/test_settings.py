@@ -113,10 +113,10 @@ def test_numbers_of_threads_reach_tensorflow(folder, monkeypatch):
         pass
 
     def start(*threads):
-        asked.append(threads)
+        asked.append(threads[:2])
         raise Stop
 
-    monkeypatch.setattr(training, "start_tensorflow", start)
+    monkeypatch.setattr("easymtl.api.working_together.start_tensorflow", start)
     threads = ("train_config.inter_op_parallelism_threads=3", "train_config.intra_op_parallelism_threads=5")
     with pytest.raises(Stop), training.ready_to_train(small_config(folder, *threads)):
         pass
