@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from easymtl.api.configs import load
@@ -90,14 +91,12 @@ def _follow(config: Config, wishes: Wishes, callbacks: Sequence["Listener"], ver
         terminal.quiet = not verbose
         stop = Callbacks(callbacks)
         with Console(view.result_rows(config.pipeline), config.pipeline.model_dir, terminal) as console:
-            follower = Follower(config, wishes, console, stop.is_received, [stop])
             try:
-                yield from follower.parts()
+                with closing(Follower(config, wishes, console, stop.is_received, [stop])) as follower:
+                    yield from follower.parts()
             except UserError as error:
                 error.args = (without_flags(str(error), {**dict(zip(_ARGUMENTS, _ARGUMENTS)), "from": "begin"}),)
                 raise
-            finally:
-                follower.close()
 
 
 def _seconds(name: str, length: str | float) -> float:

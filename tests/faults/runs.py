@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -108,6 +109,8 @@ def _become(words: list[str], log: Path, prepare: Callable[[], None] | None) -> 
         output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
         os.dup2(output, 1)
         os.dup2(output, 2)
+        # What a test captures stands in their place.
+        sys.stdout, sys.stderr = (open(number, "w", buffering=1, closefd=False) for number in (1, 2))
         if prepare:
             prepare()
         code = main(words)

@@ -68,7 +68,7 @@ def damaged_checkpoint(project: Project, chance: random.Random, number: int) -> 
     detail = f"{path.name} {name}"
     run = project.run("train", *SHORT, f"model_dir={model_dir}")
     problems = [] if run.wait() == 0 else [f"{detail}: exit code {run.code}: {run.text[-300:]}"]
-    problems += [] if "Damaged checkpoint: " in run.text else [f"{detail}: no note of it"]
+    problems += [] if "Damaged checkpoint:" in run.text else [f"{detail}: no note of it"]
     problems += [] if list(newest.parent.glob("damaged-*")) else [f"{detail}: the damaged one is gone"]
     return Result(1, problems + project.lost_of_rerun(model_dir, *SHORT), detail)
 

@@ -33,7 +33,7 @@ def try_features(folder: Path) -> Try:
         }
         batch = make_batch(pipeline, columns)
         try:
-            trained = to_tensors(encoder(batch))
+            trained = to_tensors(features.growing.look_up(encoder(batch)))
         except BadValues:
             _require_refusal(packed, serving_tensors(features, batch))
             raise

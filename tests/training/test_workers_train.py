@@ -86,7 +86,7 @@ def test_more_or_fewer_workers_begin_the_pass_anew_with_the_weights(folder, size
     name = f"others_{size}"
     train(folder, name, stopper=0, stops_at=4)
     others = train(folder, name, size=size)
-    text = next(note for note in others[0].notes() if "workers" in note)
+    text = next(note for note in others[0].notes() if "was trained by" in note)
     assert re.search(
         rf"was trained by 2 workers, and now there (is|are) {size} worker.*pass 2 over the data begins anew", text
     )
