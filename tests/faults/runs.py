@@ -110,7 +110,7 @@ def _become(words: list[str], log: Path, prepare: Callable[[], None] | None) -> 
         os.dup2(output, 1)
         os.dup2(output, 2)
         # What a test captures stands in their place.
-        sys.stdout, sys.stderr = (open(number, "w", buffering=1, closefd=False) for number in (1, 2))
+        sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1, closefd=False) for number in (1, 2))
         if prepare:
             prepare()
         code = main(words)
