@@ -162,7 +162,7 @@ _COMMANDS = [
         "What is launched has a mistyped flag",
         "launch --workers 2 -- train x.config --modeldir a",
         "easymtl train: unknown argument --modeldir",
-        "Did you mean --model_dir?",
+        'Did you mean "--model_dir"?',
     ),
     command(
         "Launch does not know how many",
