@@ -152,7 +152,11 @@ def _run(session: pytest.Session, commands: IO[str], results: IO[str]) -> None:
         for plugin in manager.get_plugins():
             if type(plugin).__name__ in ("Forks", "TerminalReporter", "WorkerInteractor"):
                 manager.unregister(plugin)
-        manager.register(Sender(session.config, results))
+        sender = Sender(session.config, results)
+        # Who registers is told all warnings so far. They are known where this process came from, and each process
+        # would double them.
+        manager.register(sender)
+        sender.sends_warnings = True
         for line in commands:
             place, next_place = json.loads(line)
             item, nextitem = session.items[place], None if next_place is None else session.items[next_place]
@@ -169,9 +173,14 @@ def _run(session: pytest.Session, commands: IO[str], results: IO[str]) -> None:
 
 
 class Sender:
-    """Sends what is reported in the forked process to the one that prints."""
+    """Sends what is reported in the forked process to the one that prints.
+
+    Attributes:
+        sends_warnings: whether warnings are of this process.
+    """
 
     def __init__(self, config: pytest.Config, results: IO[str]):
+        self.sends_warnings = False
         self._config = config
         self._results = results
 
@@ -182,6 +191,8 @@ class Sender:
         self._send("report", self._config.hook.pytest_report_to_serializable(config=self._config, report=report))
 
     def pytest_warning_recorded(self, warning_message: warnings.WarningMessage, when: str, nodeid: str) -> None:
+        if not self.sends_warnings:
+            return
         content = {
             "text": str(warning_message.message),
             "category": warning_message.category.__name__,

@@ -97,10 +97,13 @@ def _run(job: dict, folder: Path, told: Path) -> None:
         import hypothesis
         import pytest
 
-        # It is enough that an example fails: to look for the smallest takes minutes and gigabytes.
+        # It is enough that an example fails: to look for the smallest, or to print it, takes minutes and gigabytes.
         phases = [hypothesis.Phase.explicit, hypothesis.Phase.generate]
-        hypothesis.settings.register_profile("any_failure", derandomize=True, phases=phases)
-        own = ["-x", "-q", "-p", "no:cacheprovider", "--import-mode=importlib", "--override-ini=addopts="]
+        quiet = hypothesis.Verbosity.quiet
+        hypothesis.settings.register_profile(
+            "any_failure", derandomize=True, phases=phases, verbosity=quiet, report_multiple_bugs=False
+        )
+        own = ["-x", "-q", "--tb=no", "-p", "no:cacheprovider", "--import-mode=importlib", "--override-ini=addopts="]
         own.append("--hypothesis-profile=any_failure")
         code = pytest.main([*own, f"--basetemp={folder / 'pytest'}", *job["tests"]], plugins=[_Plugin(told)])
     finally:
