@@ -107,6 +107,19 @@ def test_what_tables_need(folder, optimizer, slots, gradients, averages):
     assert memory.needs_of(tables, None) == memory.Needs(size)
 
 
+def test_what_is_counted_is_named(folder):
+    config = small_config(folder, "train_config.optimizer_config[0].use_moving_average=true")
+    config.pipeline.train_config.optimizer_config[0].adam_optimizer.dense_embedding_update = True
+    report = memory.memory_report(config.pipeline)
+    for named in (
+        "tables 0.00 MiB, 2 optimizer slots of the same size 0.00 MiB",
+        "moving averages (use_moving_average) 0.00 MiB",
+        "gradients of all rows (dense_embedding_update) 0.00 MiB",
+        "rows in memory",
+    ):
+        assert named in report
+
+
 @pytest.mark.parametrize(("precision", "row_bytes"), [("FLOAT32", 16), ("FLOAT16", 8), ("BFLOAT16", 8), ("INT8", 8)])
 def test_an_export_needs_the_rows_of_one_width_once_more(folder, precision, row_bytes):
     pipeline = small_config(folder, f"export_config.row_precision={precision}").pipeline

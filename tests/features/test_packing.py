@@ -53,6 +53,14 @@ def test_a_feature_stands_once_in_the_tensor_of_all_widths_and_is_looked_up_by_e
     }
 
 
+@pytest.mark.parametrize(
+    ("combiner", "names"), [("sum", {"bag_ids"}), ("mean", {"bag_ids", "bag_weights"})], ids=["sum", "mean"]
+)
+def test_weights_are_packed_where_a_bag_can_have_others_than_1(combiner, names):
+    tags = f'input_names: "t" feature_type: TagFeature hash_bucket_size: 9 embedding_dim: 4 combiner: "{combiner}"'
+    assert FeatureSet(make_pipeline(FIELDS, [tags], {"all": ["t"]})).packing.tensors.keys() == names
+
+
 def test_parts_of_unequal_lengths_are_padded_to_the_longest():
     tensor = PackedTensor(PackedForm("bag_ids", tf.int64, (ROWS, FEATURES, VALUES), "", padding=-1))
     slots = [slot(9, 0, name) for name in "pqr"]
