@@ -176,6 +176,7 @@ def test_the_card_tells_where_the_model_is_from_and_how_good_it_is(trained, expo
     for file, digest in re.findall(r"\| (\S+) \| [\d,]+ \| ([0-9a-f]{64}) \|", card):
         assert hashlib.sha256((exported.path / file).read_bytes()).hexdigest() == digest
     assert card.count("saved_model.pb") == 1
+    assert "Made of these" not in card, "there are no formulas"
     assert f"batch_size: {trained.pipeline().data_config.batch_size}" in card
     assert not [user for user in map(str, range(NUM_ROWS)) if f"u{user} " in card], "no value of a row"
 

@@ -3,6 +3,8 @@
 import pytest
 
 from easymtl.data.feed import Cursor
+from easymtl.data.order import Share
+from easymtl.peers.peers import Peers
 from easymtl.tasks.ranker import Ranker
 from easymtl.training import inputs
 from easymtl.training.inputs import TrainingInput
@@ -56,3 +58,20 @@ def test_a_window_has_at_least_the_rows_that_the_docs_promise(asked):
     assert training["window_rows"] == 262_144
     assert not training["shuffle"]
     assert not training["drop_remainder"]
+
+
+class _Two(Peers):
+    size = 2
+
+
+def test_a_worker_without_data_makes_its_steps_with_no_rows(tmp_path):
+    write_data(tmp_path)
+    lines = (tmp_path / "train.csv").read_text().splitlines(keepends=True)
+    (tmp_path / "train.csv").write_text(lines[0])
+    pipeline = small_config(tmp_path, "data_config.num_epochs=1").pipeline
+    for index, num_rows in enumerate([1, 0]):
+        reading = TrainingInput(pipeline, Ranker(pipeline), None, Share(index, 2))
+        with reading.feed:
+            batches = [reading.next(_Two()) for _ in range(2)]
+        assert [batch.rows.num_rows for batch in batches] == [num_rows, 0]
+        assert batches[0].rows.columns.keys() == batches[1].rows.columns.keys()
