@@ -21,6 +21,7 @@ from easymtl.config import Config, view
 from easymtl.config.starting_weights import has_checkpoint, require_starting_weights
 from easymtl.data.memory import HeldTable
 from easymtl.errors import StopTraining, UserError
+from easymtl.peers.signs import Signs
 from easymtl.protos.data_pb2 import DatasetConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.serving.formats.packages import require_packages
@@ -110,7 +111,7 @@ def run_training(
     from easymtl.training.trainer import Trainer
 
     with ExitStack() as stack:
-        kept = stack.enter_context(_Kept(config, console)) if worker.cluster.is_chief else None
+        kept = stack.enter_context(_Kept(config, console, worker.signs)) if worker.cluster.is_chief else None
         tell = to_each([beats(worker.signs), console, *(kept.listeners if kept else ()), *listeners])
         hints = Hints(config.pipeline, tell)
         listener = to_each([tell, hints])
@@ -142,7 +143,7 @@ def run_training(
 class _Kept:
     """What a training writes into its model_dir beside checkpoints; of several workers the chief does it."""
 
-    def __init__(self, config: Config, console: "Console | JsonConsole"):
+    def __init__(self, config: Config, console: "Console | JsonConsole", signs: Signs):
         from easymtl.api.exporting import Exporter
         from easymtl.reporting.history import History
         from easymtl.reporting.results import Results
@@ -150,7 +151,7 @@ class _Kept:
 
         model_dir = Path(config.pipeline.model_dir)
         self._summaries, self._history = Summaries(model_dir, view.result_rows(config.pipeline)), History(model_dir)
-        self.results, self.exporter = Results(model_dir), Exporter(config, console.terminal)
+        self.results, self.exporter = Results(model_dir), Exporter(config, console.terminal, signs)
         self._stack = ExitStack()
 
     def __enter__(self) -> "_Kept":

@@ -71,7 +71,8 @@ def predict(
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / "scores.parquet"
         path, num_rows = _predict_locally(pipeline, scorer, paths, draft, keep, tell, tell_progress, peers)
-        upload(str(path), place)
+        with peers.signs.doing("writing results"):
+            upload(str(path), place)
     return place.name, num_rows
 
 

@@ -74,7 +74,8 @@ def _evaluate(
         )
     if not worker.cluster.is_chief:
         return
-    details.write()
+    with worker.signs.doing("writing results"):
+        details.write()
     outcome = Evaluation(
         str(model.source),
         model.step,

@@ -1,13 +1,16 @@
 import os
+import re
 import socket
 import subprocess
 import sys
 import threading
 import time
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
+import easymtl
 from easymtl.errors import EXIT_PEER_LOST, PeersError
 from easymtl.peers.cluster import Cluster
 from easymtl.peers.ending import first_line, is_of_connection
@@ -111,6 +114,23 @@ def test_long_phases_and_followed_progress_are_no_standstill(three):
     assert three.pass_(100) == {}
     assert set(three.pass_(100)) == {0}, "saving has 120 s"
     assert PATIENCE["tracing"] > 200
+
+
+def test_what_is_done_in_between_has_its_own_patience_and_the_phase_before_goes_on(three):
+    three.beat("training", "training", "training")
+    with ExitStack() as stack:
+        for worker in three.workers:
+            stack.enter_context(worker.doing("exporting"))
+        assert three.pass_(PATIENCE["exporting"] - 10) == {}
+    assert three.pass_(24) == {}
+    verdict, _ = three.pass_(5)[0]
+    assert "last sign: training, step 1" in verdict.text
+
+
+def test_every_patience_is_of_a_phase_that_somebody_tells():
+    source = "".join(path.read_text() for path in (Path(easymtl.__file__).parent).rglob("*.py"))
+    told = set(re.findall(r'(?:\bbeat|\bdoing|\bgather|\bPhase)\(\s*"([^"]+)"', source))
+    assert set(PATIENCE) <= told
 
 
 def test_steps_that_are_always_slow_are_waited_for(three):
