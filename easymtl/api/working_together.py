@@ -60,7 +60,10 @@ class Worker(NamedTuple):
         from easymtl.peers.peers import ONE
         from easymtl.peers.workers import Workers
 
-        return ONE if self.cluster.size == 1 else Workers(self.cluster.index, self.cluster.size, signs=self.signs)
+        cluster = self.cluster
+        if cluster.size == 1:
+            return ONE
+        return Workers(cluster.index, cluster.size, signs=self.signs, num_on_host=cluster.num_on_host)
 
     def beating(self, tell_progress: "Told", phase: str) -> "Told":
         """Returns the same, where telling how far a pass has come is a sign of life."""

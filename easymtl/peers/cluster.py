@@ -4,6 +4,7 @@
 """
 
 import faulthandler
+import ipaddress
 import json
 import os
 import sys
@@ -46,6 +47,14 @@ class Cluster:
         """Returns whether this process writes what is written once."""
         return self.index == 0
 
+    @property
+    def num_on_host(self) -> int:
+        """Returns how many workers the host of this one has, itself among them, as far as their addresses tell."""
+        if self.size == 1:
+            return 1
+        hosts = [_LOOPBACK if is_loopback(host) else host for host, _ in map(split_address, self.addresses)]
+        return hosts.count(hosts[self.index])
+
     def name(self, index: int) -> str:
         """Returns how messages call a worker: `worker 1 (10.0.0.2:2222)`."""
         return f"worker {index} ({self.addresses[index]})"
@@ -56,6 +65,8 @@ class Cluster:
         return json.dumps({"cluster": {"worker": list(self.addresses)}, "task": task})
 
 
+_LOOPBACK = "localhost"
+
 ALONE = Cluster()
 """A process that has no others."""
 
@@ -64,6 +75,16 @@ def split_address(address: str) -> tuple[str, int]:
     """Returns host and port of `host:port` or `[host]:port`."""
     host, _, port = address.rpartition(":")
     return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def is_loopback(host: str) -> bool:
+    """Returns whether a host is the machine that asks, whatever it is called elsewhere."""
+    if host == _LOOPBACK:
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def read_cluster(environ: Mapping[str, str]) -> Cluster:

@@ -16,7 +16,6 @@ from easymtl.config import Config, view
 from easymtl.data.order import Share
 from easymtl.errors import UserError
 from easymtl.features.encoder import batch_signature, to_tensors
-from easymtl.features.memory import require_training_memory, why_saving_waits
 from easymtl.models.backbone import located
 from easymtl.peers.peers import ONE, Peers
 from easymtl.protos.train_pb2 import TrainConfig
@@ -39,7 +38,7 @@ from easymtl.training.refusals import is_refused
 from easymtl.training.reports import Reports
 from easymtl.training.result import TrainingResult
 from easymtl.training.step import StepValues, TrainStep, make_train_step
-from easymtl.training.table_layout import layout_text, owners_of, traffic_text
+from easymtl.training.table_layout import layout_text, settle_layout, traffic_text
 
 
 class Trainer:
@@ -83,9 +82,7 @@ class Trainer:
         self._peers = peers
         self._decisions = Decisions(self.settings, peers, is_stopping)
         self._is_stopping = self._decisions.is_stopping
-        owners = owners_of(self.pipeline, peers)
-        require_training_memory(self.pipeline, owners.size)
-        saving_waits = "" if owners.are_several else why_saving_waits(self.pipeline)
+        owners, saving_waits = settle_layout(self.pipeline, peers)
         if saving_waits:
             listener(events.Note(saving_waits))
         listener(events.Phase("building", "the model"))
