@@ -68,6 +68,15 @@ def test_distinct_rows_are_those_of_the_batches_that_training_makes(config):
     assert size.batch_size == 4
 
 
+def test_rows_of_growing_tables_are_those_that_training_gives(config):
+    text = config.read_text()
+    assert text.count("num_buckets: 50 ") == 1
+    # In the first batch all users have the default row, in the second user 1 is admitted.
+    config.write_text(text.replace("num_buckets: 50 ", "growing { max_rows: 1 admit_after: 3 } "))
+    size = size_of(loaded(config))
+    assert size.distinct == {4: (4 + 2) / 2, 8: (3 + 1) / 2} and size.rows_by_width[4] == 2 + 30
+
+
 def test_the_rules_are_those_of_tables_and_of_dense_weights(config):
     size = size_of(loaded(config))
     assert (size.table_rule.num_slots, size.table_rule.has_averages) == (1, False)
