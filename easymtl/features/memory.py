@@ -199,15 +199,16 @@ def needs_of_export(pipeline: Pipeline) -> Needs:
 
 
 def _needs_of_scoring(pipeline: Pipeline) -> Needs:
-    return replace(needs_of(table_sizes(pipeline), None), ids=_bytes_of_ids(pipeline))
+    return replace(needs_of(table_sizes(pipeline), None), ids=bytes_of_growing(pipeline))
 
 
 def _needs_of_training(pipeline: Pipeline) -> Needs:
     needs = needs_of(table_sizes(pipeline), tables_rule(pipeline), WINDOW_BYTES)
-    return replace(needs, ids=_bytes_of_ids(pipeline))
+    return replace(needs, ids=bytes_of_growing(pipeline))
 
 
-def _bytes_of_ids(pipeline: Pipeline) -> int:
+def bytes_of_growing(pipeline: Pipeline) -> int:
+    """Returns what tells the rows of growing tables takes, when all of these are taken."""
     return sum(map(bytes_of_ids, growing_settings(pipeline).values()))
 
 
