@@ -51,7 +51,9 @@ class Stop(Protocol):
 
 
 @contextmanager
-def ready_to_train(config: Config, continue_train: bool = True, waits: Waits = WAITS) -> Iterator[Worker]:
+def ready_to_train(
+    config: Config, continue_train: bool = True, waits: Waits = WAITS, new_data: bool = False
+) -> Iterator[Worker]:
     """Checks all that can be checked at once, takes the model_dir for this training and starts TensorFlow.
 
     Of several workers, which `TF_CONFIG` names, the chief takes the model_dir for all; they have met when the block
@@ -61,6 +63,7 @@ def ready_to_train(config: Config, continue_train: bool = True, waits: Waits = W
         config: what is to be trained.
         continue_train: whether a training may go on from a checkpoint in the model_dir.
         waits: how long workers wait for each other.
+        new_data: whether other data than those of the checkpoint are to be read; by all workers, or by none.
 
     Raises:
         UserError: the config or the data are wrong, or another training is in the model_dir.
@@ -78,7 +81,8 @@ def ready_to_train(config: Config, continue_train: bool = True, waits: Waits = W
     if pipeline.export_config.exporter_type != "none":
         require_packages(pipeline)
     require_files(view.train_input(pipeline), view.eval_input(pipeline))
-    with as_worker(config, "train", waits) as worker, worker.alone(TrainingLock(pipeline.model_dir)):
+    command = "train --new_data" if new_data else "train"
+    with as_worker(config, command, waits) as worker, worker.alone(TrainingLock(pipeline.model_dir)):
         settings = pipeline.train_config
         worker.start_tensorflow(settings.inter_op_parallelism_threads, settings.intra_op_parallelism_threads)
         yield worker
@@ -280,7 +284,7 @@ def train(
         if model_dir is not None:
             given["model_dir"] = os.fspath(model_dir)
         config = config.with_paths(**given)
-        with ready_to_train(config, continue_train) as worker:
+        with ready_to_train(config, continue_train, new_data=new_data) as worker:
             return _train(config, Callbacks(callbacks), tables, new_data, verbose, worker)
 
 

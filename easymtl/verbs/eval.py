@@ -54,7 +54,7 @@ def _evaluate(
     config: Config, options: Namespace, output: str, details: Details, data: Pipeline | None, worker: Worker
 ) -> None:
     """Evaluates, with the other workers where there are some, of which the chief tells what came of it."""
-    from easymtl.api.opening import open_chosen
+    from easymtl.api.opening import open_chosen, require_same_model
     from easymtl.reporting.bars import pass_bar
     from easymtl.reporting.results import flat_counts, write_results
     from easymtl.reporting.terminal import open_terminal
@@ -62,7 +62,8 @@ def _evaluate(
     from easymtl.training.hints import worse_than_chance
 
     pipeline = config.pipeline
-    model = open_chosen(config, options.checkpoint, options.saved_model)
+    model, peers = open_chosen(config, options.checkpoint, options.saved_model), worker.peers()
+    require_same_model(model, peers)
     with pass_bar("Evaluating") as tell_progress:
         result = model.evaluate_files(
             options.input,
@@ -70,7 +71,7 @@ def _evaluate(
             details.collectors(model.tasks),
             with_uncalibrated=True,
             tell_progress=worker.beating(tell_progress, "evaluating"),
-            peers=worker.peers(),
+            peers=peers,
         )
     if not worker.cluster.is_chief:
         return
