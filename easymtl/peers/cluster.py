@@ -25,6 +25,7 @@ _REFUSED = {
 }
 _EXAMPLE = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
 _LAST_PORT = 65535
+_MOST_DIGITS = 5
 _MOST_SECONDS = 120.0
 
 
@@ -157,7 +158,7 @@ def _addresses(role: str, hosts: Any) -> tuple[str, ...]:
     for host in hosts:
         name, _, port = host.rpartition(":")
         # The host is what TensorFlow connects to, and a scheme is none of it.
-        is_port = port.isascii() and port.isdigit() and 0 < int(port) <= _LAST_PORT
+        is_port = port.isascii() and port.isdigit() and len(port) <= _MOST_DIGITS and 0 < int(port) <= _LAST_PORT
         if not name or "/" in name or "@" in name or not is_port:
             shown = f'"{host}"' if "@" not in host else "one with a name or secret in it"
             raise _wrong(f'of the addresses of "{role}", {shown} is not host:port.')
@@ -174,7 +175,7 @@ def _task(task: Mapping[str, Any], addresses: Mapping[str, tuple[str, ...]]) -> 
     if not isinstance(role, str) or role not in addresses:
         raise _wrong(f"the task has the type {role!r}; the cluster has {quoted(addresses)}.")
     # Operators of Kubernetes write numbers as texts.
-    if isinstance(number, str) and number.isascii() and number.isdigit():
+    if isinstance(number, str) and number.isascii() and number.isdigit() and len(number) <= _MOST_DIGITS:
         number = int(number)
     if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < len(addresses[role]):
         most = len(addresses[role]) - 1

@@ -89,6 +89,8 @@ def test_what_a_cluster_writes_is_read_back():
         (config({"worker": TWO}, {"type": "chief", "index": 0}), "type 'chief'; the cluster has \"worker\""),
         (config({"worker": TWO}, {"type": "worker", "index": 2}), 'index 2; those of "worker" are 0 to 1'),
         (config({"worker": TWO}, {"type": "worker", "index": -1}), "index -1"),
+        (config({"worker": TWO}, {"type": "worker", "index": "9" * 5000}), 'those of "worker" are 0 to 1'),
+        (config({"worker": [f"a:{'1' * 5000}"]}, {"type": "worker", "index": 0}), "is not host:port"),
         (config({"worker": TWO}, {"type": "worker", "index": True}), "index True"),
         (config({"worker": ["a:1", "a:1"]}, {"type": "worker", "index": 0}), '"a:1" is the address of several workers'),
         (config({"worker": ["a:1", "b"]}, {"type": "worker", "index": 0}), '"b" is not host:port'),
