@@ -5,13 +5,13 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 
 import easymtl
-from easymtl.errors import EXIT_PEER_LOST, PeersError
+from easymtl.errors import EXIT_PEER_LOST, Interrupted, PeersError
 from easymtl.peers.cluster import Cluster
 from easymtl.peers.ending import first_line, is_of_connection
 from easymtl.peers.lines import Link
@@ -289,6 +289,26 @@ def test_a_single_process_has_nobody_to_meet_or_to_tell():
     with together(Cluster(), {}) as signs, signs.follow(lambda: 0.0):
         assert type(signs) is Signs
         signs.beat("reading", 1)
+
+
+def test_a_worker_that_was_interrupted_has_done_its_work_as_the_others_have(monkeypatch):
+    ended, ends = [], []
+    monkeypatch.setattr("easymtl.peers.signs.end_process", lambda speak: speak())
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
+        addresses = tuple(f"127.0.0.1:{server.getsockname()[1]}" for server in (one, two))
+
+    def work(index):
+        with suppress(Interrupted), together(Cluster(index, 2, addresses), {}, lambda _: None, ends.append):
+            if index == 1:
+                raise Interrupted
+        ended.append(index)
+
+    threads = [threading.Thread(target=work, args=(index,), daemon=True) for index in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert sorted(ended) == [0, 1] and ends == []
 
 
 _CHILD = """
