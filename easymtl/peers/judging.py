@@ -14,6 +14,7 @@ PATIENCE: Mapping[str, float] = {
     "measuring precision": 300.0,
     "tracing": 900.0,
     "reading checkpoints": 600.0,
+    "opening files": 600.0,
     "saving": 120.0,
     "computing metrics": 900.0,
     "exporting": 900.0,

@@ -108,10 +108,9 @@ def evaluate(
     limit = pipeline.eval_config.num_examples or None
     labels = LabelCheck(encoder, label_rules(pipeline), number_rules(pipeline))
     tally = Tally(getattr(encoder, "codes", None))
-    with (
-        evaluation_feed(pipeline, labels, paths or view.eval_input(pipeline)) as feed,
-        peers.signs.follow(lambda: feed.num_encoded),
-    ):
+    with peers.signs.doing("opening files"):
+        opened = evaluation_feed(pipeline, labels, paths or view.eval_input(pipeline))
+    with opened as feed, peers.signs.follow(lambda: feed.num_encoded):
         batches = limited((batch.rows for batch in feed), limit)
         for rows, predictions, of_batch in scored(batches, scorer, peers):
             if is_stopping():

@@ -105,11 +105,12 @@ class Trainer:
             listener(events.Note(layout_text(self.ranker.embeddings, self._optimizers, peers)))
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
         listener(events.Phase("reading", "the marks of the data files"))
-        data = DataIdentity.of(self.pipeline, parts.last.name if parts and parts.last else "")
         self._reports = Reports(self.settings, self.ranker, listener, peers)
-        self._evaluations = Evaluations(
-            self.pipeline, self.ranker, self._optimizers, self._step, self._dtype, self._reports, listener, peers
-        )
+        with peers.signs.doing("opening files"):
+            data = DataIdentity.of(self.pipeline, parts.last.name if parts and parts.last else "")
+            self._evaluations = Evaluations(
+                self.pipeline, self.ranker, self._optimizers, self._step, self._dtype, self._reports, listener, peers
+            )
         self._checkpoints = Checkpointing(
             self.pipeline,
             self.ranker,
@@ -154,9 +155,9 @@ class Trainer:
         Raises:
             UserError: the data cannot be read, or a loss is not finite; checkpoints are as they were.
         """
-        source = TrainingInput(
-            self.pipeline, self.ranker, self._checkpoints.cursor, Share(self._peers.index, self._peers.size)
-        )
+        share = Share(self._peers.index, self._peers.size)
+        with self._peers.signs.doing("opening files"):
+            source = TrainingInput(self.pipeline, self.ranker, self._checkpoints.cursor, share)
         self._reports.start(self.step)
         self._tell(events.Phase("reading", "the first rows"))
         profiling = Profile(self.pipeline.model_dir, self.step, self.settings.is_profiling)

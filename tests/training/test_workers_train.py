@@ -76,7 +76,7 @@ def test_all_have_the_evaluation_and_the_chief_writes(folder, undisturbed):
 
 def test_what_takes_long_is_told_to_the_others(undisturbed):
     for one in undisturbed:
-        assert one.signs.phases[0] == "reading checkpoints"
+        assert one.signs.phases[:3] == ["opening files", "reading checkpoints", "opening files"]
         assert {"computing metrics", "saving"} <= set(one.signs.phases) and one.signs.doing_now == []
 
 
