@@ -174,18 +174,20 @@ def export_memory_report(pipeline: Pipeline) -> str:
     return _needed(needs_of_export(pipeline), None)
 
 
-def require_scoring_memory(pipeline: Pipeline, is_exported: bool = False) -> None:
+def require_scoring_memory(pipeline: Pipeline, is_exported: bool = False, room: Room | None = None) -> None:
     """Checks that the tables of a config fit in memory, for what does not train.
 
     Args:
         pipeline: the config.
         is_exported: whether an export is made of them, which copies some.
+        room: what there is; None for all that this machine has.
 
     Raises:
         UserError: they do not.
     """
     if not has_gpu():
-        _require(pipeline, needs_of_export(pipeline) if is_exported else _needs_of_scoring(pipeline), Room.here())
+        needs = needs_of_export(pipeline) if is_exported else _needs_of_scoring(pipeline)
+        _require(pipeline, needs, room or Room.here())
 
 
 def needs_of_export(pipeline: Pipeline) -> Needs:

@@ -47,6 +47,8 @@ def run(options: Namespace) -> None:
     data = details.declare(config.pipeline, paths)
     with as_worker(config, f"eval {paths}", Waits(options.join_timeout, options.peer_timeout)) as worker:
         worker.start_tensorflow()
+        if not options.saved_model:
+            worker.require_scoring_memory(config.pipeline)
         _evaluate(config, options, output, details, data, worker)
 
 

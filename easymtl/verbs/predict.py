@@ -31,6 +31,8 @@ def run(options: Namespace) -> None:
     require_all_columns(options.input, config.pipeline)
     with as_worker(config, f"predict {options.input}", Waits(options.join_timeout, options.peer_timeout)) as worker:
         worker.start_tensorflow()
+        if not options.saved_model:
+            worker.require_scoring_memory(config.pipeline)
         _predict(config, options, target, worker)
 
 

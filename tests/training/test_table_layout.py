@@ -68,6 +68,15 @@ def test_what_leaves_no_room_for_a_copy_is_told(pipeline, need):
     assert "to each of 2 workers of this machine" in settle_layout(pipeline, Two(2 * need + MIB - 1, 2)).saving_waits
 
 
+def test_workers_that_score_share_memory_too(pipeline, need):
+    worker = Worker(Cluster(0, 9, tuple(f"a:{port}" for port in range(1, 10))))
+    # Tables without slots are a third of it, and there is eight times as much for nine workers.
+    worker.require_scoring_memory(pipeline)
+    Worker(Cluster(0, 30, tuple(f"a{host}:1" for host in range(30)))).require_scoring_memory(pipeline)
+    with pytest.raises(UserError, match="are available to each of 30 workers of this machine"):
+        Worker(Cluster(0, 30, tuple(f"a:{port}" for port in range(1, 31)))).require_scoring_memory(pipeline)
+
+
 def test_a_worker_knows_how_many_are_on_its_host():
     workers = Worker(Cluster(1, 3, ("a:1", "b:1", "b:2"))).peers()
     assert (workers.index, workers.size, workers.num_on_host) == (1, 3, 2)
