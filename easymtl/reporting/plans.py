@@ -24,9 +24,10 @@ def print_plan(planned: Planned, terminal: Console) -> None:
     print_line(terminal, "")
     print_line(terminal, f"A worker of {planned.workers:,}", "bold")
     # Only growing tables have ids.
-    parts = [name for name in _PARTS if name != "ids" or planned.layouts[0]["memory"]["ids"]]
+    layouts: Sequence[Mapping[str, Any]] = planned.layouts
+    parts = [name for name in _PARTS if name != "ids" or layouts[0]["memory"]["ids"]]
     headers = ["tables", *parts, "in all", "fits", "sent per step"]
-    print_table(terminal, headers, [_layout_row(layout, parts) for layout in planned.layouts])
+    print_table(terminal, headers, [_layout_row(layout, parts) for layout in layouts])
     print_line(terminal, "")
     headers = ["workers", "tables", "memory", "sent per step", "step", "waits for", "examples/s", "efficiency"]
     print_table(terminal, headers, [_scale_row(scale) for scale in planned.scaling])
