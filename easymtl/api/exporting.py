@@ -12,6 +12,7 @@ from easymtl.checkpoints.folder import Checkpoint, CheckpointFolder
 from easymtl.checkpoints.restore import CONFIG_NAME, find_checkpoint
 from easymtl.config import Config
 from easymtl.errors import UserError, quoted
+from easymtl.peers.signs import Signs
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.reporting.exports import print_delta, print_export
 from easymtl.reporting.phases import begin
@@ -30,8 +31,16 @@ _NO_BEST = "export_config.exporter_type is best, and no evaluation has determine
 class Exporter:
     """Listens to a training and exports: `latest` after every checkpoint, `final` and `best` at the end."""
 
-    def __init__(self, config: Config, terminal: Terminal):
+    def __init__(self, config: Config, terminal: Terminal, signs: Signs | None = None):
+        """Exports nothing yet.
+
+        Args:
+            config: of the training.
+            terminal: where to print.
+            signs: are told that this worker exports, for which the others wait; None where there are none.
+        """
         self._config = config
+        self._signs = signs or Signs()
         self._pipeline = config.pipeline
         self._terminal = terminal
         self._kind = self._pipeline.export_config.exporter_type
@@ -79,7 +88,13 @@ class Exporter:
     def _export(self, choice: str) -> None:
         checkpoint = find_checkpoint(self._pipeline, choice)
         keep = 0 if self._kind == "final" else self._pipeline.export_config.exports_to_keep
-        print_export(export(self._pipeline, checkpoint, self._folder, keep, told), self._terminal)
+        with self._signs.doing("exporting"):
+            done = export(self._pipeline, checkpoint, self._folder, keep, self._told)
+        print_export(done, self._terminal)
+
+    def _told(self, event: events.Event) -> None:
+        told(event)
+        self._signs.beat()
 
 
 def told(event: events.Event) -> None:

@@ -14,6 +14,7 @@ from easymtl.reporting.phases import begin
 
 if TYPE_CHECKING:
     from easymtl.api.model import Model
+    from easymtl.peers.peers import Peers
 
 
 def open(folder: str | os.PathLike[str], checkpoint: str | int = "latest") -> "Model":
@@ -96,3 +97,18 @@ def open_chosen(config: Config, checkpoint: str = "latest", saved_model: str | N
         begin("reading", saved_model)
         return Model.of_export(config, saved_model)
     return open_checkpoint(config, checkpoint)
+
+
+def require_same_model(model: "Model", peers: "Peers") -> None:
+    """Checks that workers that score together have opened the same model; all of them have to ask.
+
+    Raises:
+        UserError: they have not: a training has saved another checkpoint meanwhile, or their flags differ.
+    """
+    names = peers.share(model.source.name)
+    if len(set(names)) > 1:
+        index = next(index for index, name in enumerate(names) if name != names[0])
+        raise UserError(
+            f"worker 0 has opened {names[0]}, and worker {index} {names[index]}: a training may have saved another one "
+            "meanwhile. Name one for all workers, such as --checkpoint STEP."
+        )

@@ -21,6 +21,7 @@ from easymtl.config import Config, view
 from easymtl.config.starting_weights import has_checkpoint, require_starting_weights
 from easymtl.data.memory import HeldTable
 from easymtl.errors import StopTraining, UserError
+from easymtl.peers.signs import Signs
 from easymtl.protos.data_pb2 import DatasetConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.serving.formats.packages import require_packages
@@ -50,7 +51,9 @@ class Stop(Protocol):
 
 
 @contextmanager
-def ready_to_train(config: Config, continue_train: bool = True, waits: Waits = WAITS) -> Iterator[Worker]:
+def ready_to_train(
+    config: Config, continue_train: bool = True, waits: Waits = WAITS, new_data: bool = False
+) -> Iterator[Worker]:
     """Checks all that can be checked at once, takes the model_dir for this training and starts TensorFlow.
 
     Of several workers, which `TF_CONFIG` names, the chief takes the model_dir for all; they have met when the block
@@ -60,6 +63,7 @@ def ready_to_train(config: Config, continue_train: bool = True, waits: Waits = W
         config: what is to be trained.
         continue_train: whether a training may go on from a checkpoint in the model_dir.
         waits: how long workers wait for each other.
+        new_data: whether other data than those of the checkpoint are to be read; by all workers, or by none.
 
     Raises:
         UserError: the config or the data are wrong, or another training is in the model_dir.
@@ -77,7 +81,8 @@ def ready_to_train(config: Config, continue_train: bool = True, waits: Waits = W
     if pipeline.export_config.exporter_type != "none":
         require_packages(pipeline)
     require_files(view.train_input(pipeline), view.eval_input(pipeline))
-    with as_worker(config, "train", waits) as worker, worker.alone(TrainingLock(pipeline.model_dir)):
+    command = "train --new_data" if new_data else "train"
+    with as_worker(config, command, waits) as worker, worker.alone(TrainingLock(pipeline.model_dir)):
         settings = pipeline.train_config
         worker.start_tensorflow(settings.inter_op_parallelism_threads, settings.intra_op_parallelism_threads)
         yield worker
@@ -110,7 +115,7 @@ def run_training(
     from easymtl.training.trainer import Trainer
 
     with ExitStack() as stack:
-        kept = stack.enter_context(_Kept(config, console)) if worker.cluster.is_chief else None
+        kept = stack.enter_context(_Kept(config, console, worker.signs)) if worker.cluster.is_chief else None
         tell = to_each([beats(worker.signs), console, *(kept.listeners if kept else ()), *listeners])
         hints = Hints(config.pipeline, tell)
         listener = to_each([tell, hints])
@@ -142,7 +147,7 @@ def run_training(
 class _Kept:
     """What a training writes into its model_dir beside checkpoints; of several workers the chief does it."""
 
-    def __init__(self, config: Config, console: "Console | JsonConsole"):
+    def __init__(self, config: Config, console: "Console | JsonConsole", signs: Signs):
         from easymtl.api.exporting import Exporter
         from easymtl.reporting.history import History
         from easymtl.reporting.results import Results
@@ -150,7 +155,7 @@ class _Kept:
 
         model_dir = Path(config.pipeline.model_dir)
         self._summaries, self._history = Summaries(model_dir, view.result_rows(config.pipeline)), History(model_dir)
-        self.results, self.exporter = Results(model_dir), Exporter(config, console.terminal)
+        self.results, self.exporter = Results(model_dir), Exporter(config, console.terminal, signs)
         self._stack = ExitStack()
 
     def __enter__(self) -> "_Kept":
@@ -279,7 +284,7 @@ def train(
         if model_dir is not None:
             given["model_dir"] = os.fspath(model_dir)
         config = config.with_paths(**given)
-        with ready_to_train(config, continue_train) as worker:
+        with ready_to_train(config, continue_train, new_data=new_data) as worker:
             return _train(config, Callbacks(callbacks), tables, new_data, verbose, worker)
 
 

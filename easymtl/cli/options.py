@@ -5,6 +5,8 @@ import argparse
 from easymtl.errors import did_you_mean, quoted
 from easymtl.reporting.output import FORMATS
 
+_LEAST_PATIENCE = 5
+
 
 class ShowVersions(argparse.Action):
     """A flag that shows the versions that matter and ends; they are looked up when it is there, and not before."""
@@ -65,6 +67,14 @@ def seconds(text: str) -> float:
         number = float("nan")
     if not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f'"{text}" is no number of seconds above 0')
+    return number
+
+
+def patience(text: str) -> float:
+    """Reads how long a sign of life may be missing: workers send one each second, and may be busy for some."""
+    number = seconds(text)
+    if number < _LEAST_PATIENCE:
+        raise argparse.ArgumentTypeError(f'"{text}" is below {_LEAST_PATIENCE}: a sign of life may be as late as that')
     return number
 
 
@@ -162,10 +172,10 @@ def add_peers(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--peer_timeout",
-        type=seconds,
+        type=patience,
         default=25.0,
         metavar="S",
-        help="seconds without a sign of life behind which another worker is lost, and all end; default: 25",
+        help="seconds without a sign of life behind which another worker is lost, and all end; 5 or more, default: 25",
     )
 
 

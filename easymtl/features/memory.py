@@ -8,7 +8,7 @@ from typing import Protocol
 from easymtl.errors import UserError
 from easymtl.features.declarations import growing_settings, table_sizes
 from easymtl.features.growing.growing_ids import bytes_of_ids
-from easymtl.features.machine_memory import available_memory
+from easymtl.features.machine_memory import Room, size_text
 from easymtl.protos import export_pb2
 from easymtl.protos.pipeline_pb2 import Pipeline
 
@@ -16,8 +16,6 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 WINDOW_BYTES = 512 << 20
 _FLOAT_BYTES = 4
 _NUMBER_BYTES = 8
-_GIB = 1 << 30
-_MIB = 1 << 20
 # Of each `RowPrecision`: bytes of a number, and of what a row has beside its numbers.
 _STORED_BYTES = {
     export_pb2.FLOAT32: (4, 0),
@@ -113,62 +111,61 @@ class Needs:
         return replace(self, saved=self.tables + self.slots + self.averages)
 
 
-def require_training_memory(pipeline: Pipeline, num_owners: int = 1) -> None:
+def require_training_memory(pipeline: Pipeline, num_owners: int = 1, room: Room | None = None) -> None:
     """Checks that the tables of a config, their optimizer slots and the window of rows fit in memory.
 
     Args:
         pipeline: the config.
         num_owners: how many workers the rows of the tables are dealt out to.
+        room: what there is; None for all that this machine has.
 
     Raises:
         UserError: they do not.
     """
-    if not _has_gpu():
-        _require(pipeline, _needs_of_training(pipeline).of_each(num_owners))
+    if not has_gpu():
+        _require(pipeline, _needs_of_training(pipeline).of_each(num_owners), room or Room.here())
 
 
-def why_saving_waits(pipeline: Pipeline) -> str:
+def why_saving_waits(pipeline: Pipeline, room: Room | None = None) -> str:
     """Returns why training waits while a checkpoint is written: a sentence if there is no room for a copy, else "".
 
     Call it before anything is allocated. The copy is made in the memory of the machine, wherever the tables are.
     """
     if not pipeline.train_config.save_asynchronously:
         return ""
-    return _why_saving_waits(_needs_of_training(pipeline), has_gpu=_has_gpu())
+    return _why_saving_waits(_needs_of_training(pipeline), has_gpu(), room or Room.here())
 
 
-def _why_saving_waits(needs: Needs, has_gpu: bool) -> str:
+def _why_saving_waits(needs: Needs, is_on_gpu: bool, room: Room) -> str:
     needs = needs.with_saving()
-    total = needs.saved + needs.window if has_gpu else needs.total
-    available = available_memory()
-    if available is None or total <= available:
+    total = needs.saved + needs.window if is_on_gpu else needs.total
+    if room.has(total):
         return ""
     return (
         f"Steps wait while a checkpoint is written: a copy of tables and slots to write from takes "
-        f"{size_text(needs.saved)}, with which training needs {size_text(total)}, and {size_text(available)} are "
-        "available."
+        f"{size_text(needs.saved)}, with which training needs {size_text(total)}, and {room.text()}."
     )
 
 
-def memory_report(pipeline: Pipeline, num_owners: int = 1) -> str:
+def memory_report(pipeline: Pipeline, num_owners: int = 1, room: Room | None = None) -> str:
     """Returns what the tables of a training need, and what there is; loads no TensorFlow.
 
     Args:
         pipeline: the config.
         num_owners: how many workers the rows of the tables are dealt out to.
+        room: what there is for each of them; None for all that this machine has.
 
     Raises:
         UserError: they do not fit.
     """
-    needs, has_gpu = _needs_of_training(pipeline).of_each(num_owners), GPU_DEVICE.exists()
-    if not has_gpu:
-        _require(pipeline, needs)
+    needs, is_on_gpu, room = _needs_of_training(pipeline).of_each(num_owners), GPU_DEVICE.exists(), room or Room.here()
+    if not is_on_gpu:
+        _require(pipeline, needs, room)
     waits = "Steps wait while all workers write a checkpoint." if num_owners > 1 else ""
     if num_owners == 1 and pipeline.train_config.save_asynchronously:
-        waits = _why_saving_waits(needs, has_gpu)
+        waits = _why_saving_waits(needs, is_on_gpu, room)
         needs = needs if waits else needs.with_saving()
-    available = available_memory()
-    found = f", and {size_text(available)} are available" if available is not None else ""
+    found = f", and {room.text()}" if room.available is not None else ""
     return f"{_needed(needs, tables_rule(pipeline))}{found}. {_BESIDE}{' ' if waits else ''}{waits}"
 
 
@@ -177,18 +174,20 @@ def export_memory_report(pipeline: Pipeline) -> str:
     return _needed(needs_of_export(pipeline), None)
 
 
-def require_scoring_memory(pipeline: Pipeline, is_exported: bool = False) -> None:
+def require_scoring_memory(pipeline: Pipeline, is_exported: bool = False, room: Room | None = None) -> None:
     """Checks that the tables of a config fit in memory, for what does not train.
 
     Args:
         pipeline: the config.
         is_exported: whether an export is made of them, which copies some.
+        room: what there is; None for all that this machine has.
 
     Raises:
         UserError: they do not.
     """
-    if not _has_gpu():
-        _require(pipeline, needs_of_export(pipeline) if is_exported else _needs_of_scoring(pipeline))
+    if not has_gpu():
+        needs = needs_of_export(pipeline) if is_exported else _needs_of_scoring(pipeline)
+        _require(pipeline, needs, room or Room.here())
 
 
 def needs_of_export(pipeline: Pipeline) -> Needs:
@@ -202,15 +201,16 @@ def needs_of_export(pipeline: Pipeline) -> Needs:
 
 
 def _needs_of_scoring(pipeline: Pipeline) -> Needs:
-    return replace(needs_of(table_sizes(pipeline), None), ids=_bytes_of_ids(pipeline))
+    return replace(needs_of(table_sizes(pipeline), None), ids=bytes_of_growing(pipeline))
 
 
 def _needs_of_training(pipeline: Pipeline) -> Needs:
     needs = needs_of(table_sizes(pipeline), tables_rule(pipeline), WINDOW_BYTES)
-    return replace(needs, ids=_bytes_of_ids(pipeline))
+    return replace(needs, ids=bytes_of_growing(pipeline))
 
 
-def _bytes_of_ids(pipeline: Pipeline) -> int:
+def bytes_of_growing(pipeline: Pipeline) -> int:
+    """Returns what tells the rows of growing tables takes, when all of these are taken."""
     return sum(map(bytes_of_ids, growing_settings(pipeline).values()))
 
 
@@ -237,17 +237,16 @@ def needs_of(tables: Sequence[Table], rule: TableRule | None, window: int = 0) -
     )
 
 
-def _has_gpu() -> bool:
+def has_gpu() -> bool:
     """Returns whether the tables are not in the memory that is looked at here."""
     import tensorflow as tf
 
     return bool(tf.config.list_physical_devices("GPU"))
 
 
-def _require(pipeline: Pipeline, needs: Needs) -> None:
-    available = available_memory()
-    if available is not None and needs.total > available:
-        raise UserError(_message(table_sizes(pipeline), needs, tables_rule(pipeline), available))
+def _require(pipeline: Pipeline, needs: Needs, room: Room) -> None:
+    if not room.has(needs.total):
+        raise UserError(_message(table_sizes(pipeline), needs, tables_rule(pipeline), room))
 
 
 def _needed(needs: Needs, rule: TableRule | None) -> str:
@@ -271,13 +270,12 @@ def _needed(needs: Needs, rule: TableRule | None) -> str:
     return ", ".join(parts)
 
 
-def _message(tables: Sequence[Table], needs: Needs, rule: TableRule | None, available: int) -> str:
+def _message(tables: Sequence[Table], needs: Needs, rule: TableRule | None, room: Room) -> str:
     largest = sorted(tables, key=_size, reverse=True)
     rest = len(largest) - _MOST_TABLES
     return "\n".join(
         [
-            f"The model does not fit in memory: it needs {size_text(needs.total)}, and {size_text(available)} are "
-            "available.",
+            f"The model does not fit in memory: it needs {size_text(needs.total)}, and {room.text()}.",
             f"  needed: {_needed(needs, rule)}. {_BESIDE}",
             *(f"  table {t.name}: {t.rows:,} rows x {t.width} = {size_text(_size(t))}" for t in largest[:_MOST_TABLES]),
             *([f"  and {rest:,} smaller tables"] if rest > 0 else []),
@@ -299,8 +297,3 @@ def _advice(needs: Needs) -> str:
 
 def _size(table: Table) -> int:
     return table.rows * table.width * _FLOAT_BYTES
-
-
-def size_text(size: float) -> str:
-    """Returns a size in the unit in which it is no zero: most models are small."""
-    return f"{size / _GIB:,.2f} GiB" if size >= _GIB / 10 else f"{size / _MIB:,.2f} MiB"

@@ -1,21 +1,34 @@
 """Whether the rows of tables are dealt out to workers; imports no TensorFlow."""
 
+from collections.abc import Sequence
+
 from easymtl.features.declarations import table_sizes
-from easymtl.features.machine_memory import available_memory
-from easymtl.features.memory import GPU_DEVICE, needs_of, tables_rule
+from easymtl.features.memory import Table, TableRule, needs_of, tables_rule
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.protos.train_pb2 import REPLICATED, SHARDED
 
 
-def are_dealt_out(pipeline: Pipeline, num_workers: int) -> bool:
+def are_dealt_out(pipeline: Pipeline, num_workers: int, available: int | None) -> bool:
     """Returns whether the rows of tables are dealt out to so many workers: `train_config.table_sharding`.
 
-    AUTO does it where tables and what the optimizer keeps for them take more than half of the memory that is available.
+    Args:
+        pipeline: the config.
+        num_workers: how many there are.
+        available: bytes of memory that a worker may take, for AUTO; None where nobody knows, and where tables are on a
+            GPU.
     """
     choice = pipeline.train_config.table_sharding
     if num_workers == 1 or choice == REPLICATED:
         return False
-    available = available_memory()
-    if choice == SHARDED or available is None or GPU_DEVICE.exists():
-        return choice == SHARDED
-    return 2 * needs_of(table_sizes(pipeline), tables_rule(pipeline)).total > available
+    return choice == SHARDED or are_too_much(table_sizes(pipeline), tables_rule(pipeline), available)
+
+
+def are_too_much(tables: Sequence[Table], rule: TableRule, available: int | None) -> bool:
+    """Returns whether AUTO deals tables out: with what the optimizer keeps for them they take more than half.
+
+    Args:
+        tables: of a model.
+        rule: what their optimizer keeps.
+        available: bytes, of which nothing is said where it is None.
+    """
+    return available is not None and 2 * needs_of(tables, rule).total > available

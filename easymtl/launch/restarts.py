@@ -5,6 +5,7 @@ from collections.abc import Callable
 from easymtl.launch.workers import Ended
 
 _FIRST_SECONDS, _MOST_SECONDS = 1.0, 60.0
+_SECONDS_BETWEEN_LOOKS = 0.5
 _USELESS = {2: "a mistake in the command, the config or the data is the same the next time", 130: "it was interrupted"}
 
 
@@ -22,7 +23,7 @@ def run_with_restarts(
         restarts: how often they are started again, at most.
         is_stopped: whether somebody has asked for the end, so that nothing is started again.
         tell: prints a line.
-        sleep: waits so many seconds; twice as long behind each failure.
+        sleep: waits so many seconds; all in all twice as long behind each failure.
     """
     for attempt in range(restarts + 1):
         ended = run()
@@ -41,10 +42,17 @@ def run_with_restarts(
             f"{what}. All workers start again in {seconds:.0f} s, from the newest checkpoint "
             f"(restart {attempt + 1} of {restarts})."
         )
-        sleep(seconds)
+        _pause(seconds, is_stopped, sleep)
         if is_stopped():
             return ended.code
     return 0
+
+
+def _pause(seconds: float, is_stopped: Callable[[], bool], sleep: Callable[[float], None]) -> None:
+    """Waits; behind a signal, which ends no sleep, for no longer than a moment."""
+    while seconds > 0 and not is_stopped():
+        sleep(min(seconds, _SECONDS_BETWEEN_LOOKS))
+        seconds -= _SECONDS_BETWEEN_LOOKS
 
 
 def signal_text(code: int) -> str:

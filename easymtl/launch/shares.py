@@ -27,7 +27,7 @@ def shares(
     Raises:
         UserError: there are GPUs, and fewer than workers.
     """
-    cores = num_cores or len(os.sched_getaffinity(0))
+    cores = num_cores or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     threads = {name: str(max(cores // size, 1)) for name in _THREADS if name not in environ}
     gpus = visible_gpus(environ, devices)
     if gpus and len(gpus) < size:
@@ -36,6 +36,35 @@ def shares(
             f"set {_VISIBLE}=-1 to train on the cores of the processor."
         )
     return [{**threads, **({_VISIBLE: gpus[index]} if gpus else {})} for index in range(size)]
+
+
+def gpu_of_task(
+    environ: Mapping[str, str], local_index: int, local_size: int, devices: Path = Path("/dev")
+) -> dict[str, str]:
+    """Returns what of the environment says which GPU a task of Slurm takes; nothing where it has none.
+
+    Args:
+        environ: of the task.
+        local_index: which of the tasks of its host it is.
+        local_size: how many there are on its host.
+        devices: where GPUs have files.
+
+    Raises:
+        UserError: tasks share GPUs, and there are fewer of these.
+    """
+    gpus = visible_gpus(environ, devices)
+    if not gpus:
+        return {}
+    bound = environ.get("SLURM_GPU_BIND", "")
+    if (bound or "SLURM_GPUS_PER_TASK" in environ) and "none" not in bound:
+        # Slurm shows each task its own ones.
+        return {_VISIBLE: gpus[0]}
+    if len(gpus) < local_size:
+        raise UserError(
+            f"--cluster slurm: this host has {local_size} tasks and shows them {len(gpus)} GPUs, and each takes one. "
+            f"Ask for one each (srun --gpus-per-task=1), or set {_VISIBLE}=-1 to train on the cores of the processor."
+        )
+    return {_VISIBLE: gpus[local_index]}
 
 
 def visible_gpus(environ: Mapping[str, str], devices: Path = Path("/dev")) -> list[str]:

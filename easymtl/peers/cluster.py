@@ -4,6 +4,7 @@
 """
 
 import faulthandler
+import ipaddress
 import json
 import os
 import sys
@@ -24,6 +25,7 @@ _REFUSED = {
 }
 _EXAMPLE = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
 _LAST_PORT = 65535
+_MOST_DIGITS = 5
 _MOST_SECONDS = 120.0
 
 
@@ -46,6 +48,14 @@ class Cluster:
         """Returns whether this process writes what is written once."""
         return self.index == 0
 
+    @property
+    def num_on_host(self) -> int:
+        """Returns how many workers the host of this one has, itself among them, as far as their addresses tell."""
+        if self.size == 1:
+            return 1
+        hosts = [_LOOPBACK if is_loopback(host) else host for host, _ in map(split_address, self.addresses)]
+        return hosts.count(hosts[self.index])
+
     def name(self, index: int) -> str:
         """Returns how messages call a worker: `worker 1 (10.0.0.2:2222)`."""
         return f"worker {index} ({self.addresses[index]})"
@@ -56,6 +66,8 @@ class Cluster:
         return json.dumps({"cluster": {"worker": list(self.addresses)}, "task": task})
 
 
+_LOOPBACK = "localhost"
+
 ALONE = Cluster()
 """A process that has no others."""
 
@@ -64,6 +76,16 @@ def split_address(address: str) -> tuple[str, int]:
     """Returns host and port of `host:port` or `[host]:port`."""
     host, _, port = address.rpartition(":")
     return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def is_loopback(host: str) -> bool:
+    """Returns whether a host is the machine that asks, whatever it is called elsewhere."""
+    if host == _LOOPBACK:
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def read_cluster(environ: Mapping[str, str]) -> Cluster:
@@ -136,7 +158,7 @@ def _addresses(role: str, hosts: Any) -> tuple[str, ...]:
     for host in hosts:
         name, _, port = host.rpartition(":")
         # The host is what TensorFlow connects to, and a scheme is none of it.
-        is_port = port.isascii() and port.isdigit() and 0 < int(port) <= _LAST_PORT
+        is_port = port.isascii() and port.isdigit() and len(port) <= _MOST_DIGITS and 0 < int(port) <= _LAST_PORT
         if not name or "/" in name or "@" in name or not is_port:
             shown = f'"{host}"' if "@" not in host else "one with a name or secret in it"
             raise _wrong(f'of the addresses of "{role}", {shown} is not host:port.')
@@ -153,7 +175,7 @@ def _task(task: Mapping[str, Any], addresses: Mapping[str, tuple[str, ...]]) -> 
     if not isinstance(role, str) or role not in addresses:
         raise _wrong(f"the task has the type {role!r}; the cluster has {quoted(addresses)}.")
     # Operators of Kubernetes write numbers as texts.
-    if isinstance(number, str) and number.isascii() and number.isdigit():
+    if isinstance(number, str) and number.isascii() and number.isdigit() and len(number) <= _MOST_DIGITS:
         number = int(number)
     if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < len(addresses[role]):
         most = len(addresses[role]) - 1

@@ -7,6 +7,21 @@ SILENCE_SECONDS = 25.0
 """Without a word from a process, which sends one each second whatever its main thread does."""
 _SUSPICIOUS_SECONDS = 3.0
 
+PATIENCE: Mapping[str, float] = {
+    "starting TensorFlow": 300.0,
+    "joining": 300.0,
+    "building": 600.0,
+    "measuring precision": 300.0,
+    "tracing": 900.0,
+    "reading checkpoints": 600.0,
+    "opening files": 600.0,
+    "saving": 120.0,
+    "computing metrics": 900.0,
+    "exporting": 900.0,
+    "writing results": 900.0,
+}
+"""Seconds that a phase may last without a sign, where those are longer than for all others."""
+
 
 @dataclass(frozen=True)
 class Life:

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +18,7 @@ class BrokenLink(Exception):
 
 
 class Link:
-    """One connection; nothing here waits.
+    """One connection, over which several threads may send; nothing here waits.
 
     What is read is untrusted: a line is bounded, and JSON, and an object, or the connection is given up.
     """
@@ -27,6 +28,7 @@ class Link:
         self.socket = connection
         self._read = b""
         self._unsent = b""
+        self._sending = threading.Lock()
 
     def fileno(self) -> int:
         """Returns what `selectors` ask for."""
@@ -38,16 +40,17 @@ class Link:
         Raises:
             BrokenLink: the other end is gone, or has not read for long.
         """
-        self._unsent += json.dumps(record).encode() + b"\n"
-        if len(self._unsent) > _MOST_BYTES:
-            raise BrokenLink("has not read what was sent")
-        try:
-            sent = self.socket.send(self._unsent)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            raise BrokenLink(error.strerror or str(error)) from None
-        self._unsent = self._unsent[sent:]
+        with self._sending:
+            self._unsent += json.dumps(record).encode() + b"\n"
+            if len(self._unsent) > _MOST_BYTES:
+                raise BrokenLink("has not read what was sent")
+            try:
+                sent = self.socket.send(self._unsent)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                raise BrokenLink(error.strerror or str(error)) from None
+            self._unsent = self._unsent[sent:]
 
     def receive(self) -> list[Record]:
         """Returns the records that have arrived.

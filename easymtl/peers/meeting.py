@@ -7,7 +7,6 @@ no further port has to be free or open in a firewall.
 """
 
 import errno
-import ipaddress
 import selectors
 import socket
 import time
@@ -15,7 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from easymtl.errors import PeersError, UserError
-from easymtl.peers.cluster import Cluster, split_address
+from easymtl.peers.cluster import Cluster, is_loopback, split_address
 from easymtl.peers.lines import BrokenLink, Link, Record
 
 JOIN_SECONDS = 600.0
@@ -215,7 +214,7 @@ def _listen(address: str) -> socket.socket:
     begin = time.monotonic()
     while True:
         try:
-            if _is_loopback(host):
+            if is_loopback(host):
                 return socket.create_server((host, port))
             # Names of services are no interfaces of this machine: TensorFlow listens on all of them, too.
             if socket.has_dualstack_ipv6():
@@ -231,12 +230,3 @@ def _listen(address: str) -> socket.socket:
                 f"port {port} of this machine, which TF_CONFIG gives this worker ({address}), {what}. End what uses "
                 "it, or name another port in the TF_CONFIG of all workers."
             ) from None
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -27,6 +27,7 @@ class Peers:
     Attributes:
         index: which worker this is, from 0.
         size: how many there are.
+        num_on_host: how many of them share the memory of this worker's machine, itself among them.
         flags: float32 `[NUM_FLAGS]`, which a worker raises before a step and all of them see behind it; None for one.
         signs: what this worker tells of its progress, so that the others know that it lives.
     """
@@ -34,6 +35,7 @@ class Peers:
     signs: Signs = Signs()
     index: int = 0
     size: int = 1
+    num_on_host: int = 1
     flags: tf.Variable | None = None
 
     @property

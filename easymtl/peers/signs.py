@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from typing import Any
 
 from easymtl.errors import PeersError
 from easymtl.peers.cluster import Cluster
 from easymtl.peers.ending import end_process, first_line, is_of_connection
-from easymtl.peers.judging import SILENCE_SECONDS, Life, Verdict, hanging, silent, suspect
+from easymtl.peers.judging import PATIENCE, SILENCE_SECONDS, Life, Verdict, hanging, silent, suspect
 from easymtl.peers.lines import BrokenLink, Link, Record
 from easymtl.peers.records import life_of, record_of
 
@@ -30,18 +31,6 @@ _TIMES_THE_LONGEST_STEP = 10.0
 
 GO_ON = "Run the same command again to go on from the newest checkpoint."
 
-PATIENCE: Mapping[str, float] = {
-    "starting TensorFlow": 300.0,
-    "joining": 300.0,
-    "building": 600.0,
-    "measuring precision": 300.0,
-    "tracing": 900.0,
-    "saving": 120.0,
-    "exporting": 900.0,
-    "proving the export": 900.0,
-}
-"""Seconds that a phase may last without a sign, where those are longer than for all others."""
-
 
 class Signs:
     """Those of a process that works alone: nobody asks for them."""
@@ -53,6 +42,11 @@ class Signs:
             phase: what it begins to do, a name as of `training.events.Phase`; empty for more of the same.
             step: updates made; 0 for as many as before.
         """
+
+    @contextmanager
+    def doing(self, phase: str) -> Iterator[None]:
+        """Tells that the block is a phase, one of `PATIENCE` as a rule, behind which the one before it goes on."""
+        yield
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
@@ -124,6 +118,16 @@ class SignsOfLife(Signs):
             self._own = Life(now, now, name, max(step, before.step), patience=patience)
 
     @contextmanager
+    def doing(self, phase: str) -> Iterator[None]:
+        """Tells that the block is a phase; see `Signs`."""
+        before = self._own.phase
+        self.beat(phase)
+        try:
+            yield
+        finally:
+            self.beat(before)
+
+    @contextmanager
     def waiting(self) -> Iterator[None]:
         """Tells that all workers do together what the block does; see `Signs`."""
         begin, before = self._clock(), self._own
@@ -148,8 +152,7 @@ class SignsOfLife(Signs):
                 now = progress()
                 if now != last:
                     last = now
-                    with self._lock:
-                        self._own = replace(self._own, beat_at=self._clock())
+                    self._tell_own(beat_at=self._clock())
 
         # A thread of its own: a disk that is lost holds whoever looks at it.
         thread = threading.Thread(target=look, daemon=True, name="easymtl-progress")
@@ -173,15 +176,20 @@ class SignsOfLife(Signs):
     def finish(self) -> None:
         """Waits until all have done their work; the chief, whose work is the longest, is the last one."""
         if self._cluster.is_chief:
-            self._own = replace(self._own, is_together=True, patience=self._silence)
+            self._tell_own(is_together=True, patience=self._silence)
             while not all(life.is_done for life in self._others.values()):
                 self._is_over.wait(_TICK)
-        self._own = replace(self._own, is_done=True)
+        self._tell_own(is_done=True)
         self._send_all(record_of(self._own, self._clock()))
         if not self._cluster.is_chief:
             while not self._others[0].is_done and not self._is_over.is_set():
                 self._is_over.wait(_TICK)
         self._is_over.set()
+
+    def _tell_own(self, **changes: Any) -> None:
+        """Changes what this worker says of itself; other threads of it do so, too."""
+        with self._lock:
+            self._own = replace(self._own, **changes)
 
     def fail(self, error: BaseException) -> None:
         """Tells the others why this worker ends.

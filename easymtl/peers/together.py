@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+from easymtl.errors import Interrupted
 from easymtl.peers.cluster import Cluster
 from easymtl.peers.ending import say_on_standard_error
 from easymtl.peers.judging import SILENCE_SECONDS
@@ -43,6 +44,10 @@ def together(
     signs.start()
     try:
         yield signs
+    except Interrupted:
+        # All have stopped and saved by now; this one only has another exit code.
+        signs.finish()
+        raise
     except BaseException as error:
         signs.fail(error)
         raise

@@ -30,7 +30,15 @@ class Workers(Peers):
     The keys of operations are counted as they are traced: all workers have to trace the same ones in the same order.
     """
 
-    def __init__(self, index: int, size: int, device: str | None = None, num_keys: int = 0, signs: Signs | None = None):
+    def __init__(
+        self,
+        index: int,
+        size: int,
+        device: str | None = None,
+        num_keys: int = 0,
+        signs: Signs | None = None,
+        num_on_host: int = 1,
+    ):
         """Connects nothing.
 
         Args:
@@ -39,9 +47,10 @@ class Workers(Peers):
             device: where what is exchanged lies; None for wherever TensorFlow puts it.
             num_keys: how many keys earlier workers of these processes have taken.
             signs: are told when this worker waits for the others; None where nobody watches.
+            num_on_host: how many of the workers are on this machine.
         """
         self.signs = signs or Signs()
-        self.index, self.size = index, size
+        self.index, self.size, self.num_on_host = index, size, num_on_host
         self.flags = tf.Variable(tf.zeros([NUM_FLAGS]), trainable=False)
         self._device = device
         self._num_keys = num_keys

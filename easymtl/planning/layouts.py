@@ -25,6 +25,7 @@ class Size:
         batch_size: rows of the data that a worker takes in a step.
         window: bytes of rows that are shuffled in memory.
         distinct_source: where `distinct` is from.
+        ids: bytes of what tells the rows of growing tables, when all of these are taken.
     """
 
     dense: int
@@ -35,6 +36,7 @@ class Size:
     batch_size: int
     window: int
     distinct_source: str = ""
+    ids: int = 0
 
     @property
     def moved_bytes(self) -> float:
@@ -61,6 +63,7 @@ class Memory:
         gradients: of the rows that a step moves, its own and what other workers send, or of all rows.
         dense: dense weights with their gradients, slots and averages.
         window: rows that are shuffled; in the memory of the machine, whatever computes.
+        ids: what tells the rows of growing tables; there, too, on each worker.
     """
 
     tables: int
@@ -69,6 +72,7 @@ class Memory:
     gradients: int
     dense: int
     window: int
+    ids: int = 0
 
     @property
     def of_device(self) -> int:
@@ -78,7 +82,7 @@ class Memory:
     @property
     def total(self) -> int:
         """Returns the sum."""
-        return self.of_device + self.window
+        return self.of_device + self.window + self.ids
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,7 @@ def memory_of(size: Size, workers: int, layout: str) -> Memory:
         # What moves dense weights has their gradients, whatever the rule says of rows.
         dense=dense.tables * 2 + dense.slots + (dense.tables if size.dense_rule.has_averages else 0),
         window=size.window,
+        ids=size.ids,
     )
 
 

@@ -106,7 +106,10 @@ def _step(pipeline: Pipeline, ranker: Ranker, batches: list[Batch], limit: float
     dense = [*ranker.dense_variables, *descent.trained]
     tables = list(ranker.embeddings.variables_by_width.values())
     optimizers = Optimizers(settings.optimizer_config, tables, dense)
-    fed = [to_tensors(batch.rows) for batch in batches]
+    fed = []
+    for batch in batches:
+        fed.append(to_tensors(ranker.feature_set.growing.assign(batch.rows)))
+        ranker.feature_set.growing.keep()
     dtype = dtype_of(resolve_precision(pipeline, ranker).choice)
     counter = tf.Variable(0, dtype=tf.int64, trainable=False)
     update = make_train_step(ranker, optimizers, counter, settings, dtype, batch_signature(fed[0]), descent)

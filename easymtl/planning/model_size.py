@@ -13,7 +13,7 @@ from easymtl.errors import UserError
 from easymtl.features.declarations import declared_features, find_feature, table_sizes
 from easymtl.features.embeddings import Embeddings
 from easymtl.features.encoder import to_tensors
-from easymtl.features.memory import NUM_SLOTS, WINDOW_BYTES, TableRule, tables_rule
+from easymtl.features.memory import NUM_SLOTS, WINDOW_BYTES, TableRule, bytes_of_growing, tables_rule
 from easymtl.layers.context import Parameter
 from easymtl.peers.dealing import Dealing
 from easymtl.peers.peers import ONE, Peers
@@ -81,6 +81,7 @@ def size_of(pipeline: Pipeline) -> Size:
         batch_size=pipeline.data_config.batch_size,
         window=WINDOW_BYTES,
         distinct_source=source,
+        ids=bytes_of_growing(pipeline),
     )
 
 
@@ -97,7 +98,7 @@ def _sampled(pipeline: Pipeline, ranker: Ranker) -> tuple[dict[int, float], str]
         why = str(error).splitlines()[0].rstrip(".")
         return bound(pipeline), f"an upper bound: the training data cannot be read: {why}"
     assert isinstance(ranker.embeddings, _NoTables)
-    counts = [ranker.embeddings.distinct(to_tensors(rows)) for rows in batches]
+    counts = [ranker.embeddings.distinct(to_tensors(_with_rows(ranker, rows))) for rows in batches]
     widths = sorted({width for found in counts for width in found})
     # A short batch, of data that have no more rows, stands for as many rows as it has.
     distinct = {width: float(np.mean([found.get(width, 0) for found in counts])) for width in widths}
@@ -106,6 +107,14 @@ def _sampled(pipeline: Pipeline, ranker: Ranker) -> tuple[dict[int, float], str]
     if batches[0].num_rows < pipeline.data_config.batch_size:
         source += f"; there are fewer rows than data_config.batch_size {pipeline.data_config.batch_size:,}"
     return distinct, source
+
+
+def _with_rows(ranker: Ranker, rows: Rows) -> Rows:
+    """Returns a batch whose ids of growing tables have got rows, as a training that begins gives them."""
+    growing = ranker.feature_set.growing
+    placed = growing.assign(rows)
+    growing.keep()
+    return placed
 
 
 def _first_batches(pipeline: Pipeline, ranker: Ranker) -> list[Rows]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from easymtl.features.memory import needs_of
+from easymtl.features.table_sharding import are_too_much
 from easymtl.planning.layouts import (
     LAYOUTS,
     REPLICATED,
@@ -18,10 +18,8 @@ from easymtl.planning.layouts import (
 )
 from easymtl.planning.rates import Rates
 from easymtl.planning.scaling import Scale, counts_up_to, expected
-from easymtl.protos.train_pb2 import TrainConfig
+from easymtl.protos.train_pb2 import TableSharding, TrainConfig
 from easymtl.reporting.formats import bytes_text, counted
-
-_FIELD = "table_sharding"
 
 
 @dataclass(frozen=True)
@@ -109,10 +107,7 @@ def with_bandwidth(rates: Rates, bytes_per_second: float) -> Rates:
 
 def asked_layout(settings: TrainConfig) -> str | None:
     """Returns the layout that `train_config.table_sharding` asks for; None for AUTO."""
-    field = settings.DESCRIPTOR.fields_by_name.get(_FIELD)
-    if field is None:
-        return None
-    name = field.enum_type.values_by_number[getattr(settings, _FIELD)].name.lower()
+    name = TableSharding.Name(settings.table_sharding).lower()
     return name if name in LAYOUTS else None
 
 
@@ -123,9 +118,9 @@ def _layout(size: Size, workers: int, name: str, room: Room) -> Layout:
 
 def _automatic(size: Size, room: Room) -> str:
     """Returns the layout that AUTO takes for several workers."""
-    if room.is_device or room.available is None:
+    if room.is_device:
         return REPLICATED
-    return SHARDED if 2 * needs_of(size.tables, size.table_rule).total > room.available else REPLICATED
+    return SHARDED if are_too_much(size.tables, size.table_rule, room.available) else REPLICATED
 
 
 def _chosen(layouts: Sequence[Layout], name: str) -> Layout:
@@ -143,7 +138,7 @@ def _verdict(size: Size, workers: int, chosen: Layout, room: Room) -> str:
         return f"{of_worker}, tables {chosen.layout}: each needs {needed}, and has {there}."
     text = f"{of_worker}, tables {chosen.layout}: does not fit. Each needs {needed}, and has {there}."
     if chosen.layout == REPLICATED and workers > 1:
-        return f"{text} Tables that are {SHARDED} (train_config.{_FIELD}: SHARDED) need less."
+        return f"{text} Tables that are {SHARDED} (train_config.table_sharding: SHARDED) need less."
     least = least_workers(size, room.available, room.is_device)
     if least is None:
         return f"{text} No number of workers suffices: what is not tables is too much. Lower data_config.batch_size."

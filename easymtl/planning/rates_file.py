@@ -14,6 +14,15 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 
 _FORMAT = 1
 _MOST_BYTES = 1 << 16
+_OF_STEP = (
+    "optimizer_config",
+    "mixed_precision",
+    "task_balancing",
+    "log_gradient_conflict_every",
+    "inter_op_parallelism_threads",
+    "intra_op_parallelism_threads",
+)
+"""Fields of `train_config` that decide how long a step takes."""
 
 
 @dataclass(frozen=True)
@@ -41,15 +50,14 @@ class Measured:
 
 
 def digest_of(pipeline: Pipeline) -> str:
-    """Returns a digest of all that decides how long a step takes: model, features, batches and optimizers."""
+    """Returns a digest of all that decides how long a step takes: model, features, batches, optimizers and threads."""
     kept = Pipeline()
     kept.CopyFrom(pipeline)
     for place in ("model_dir", "train_input_path", "eval_input_path", "eval_config", "export_config"):
         kept.ClearField(place)
-    kept.ClearField("train_config")
-    for config in pipeline.train_config.optimizer_config:
-        kept.train_config.optimizer_config.add().CopyFrom(config)
-    kept.train_config.mixed_precision = pipeline.train_config.mixed_precision
+    for field, _ in pipeline.train_config.ListFields():
+        if field.name not in _OF_STEP:
+            kept.train_config.ClearField(field.name)
     kept.data_config.ClearField("num_epochs")
     return hashlib.sha256(kept.SerializeToString(deterministic=True)).hexdigest()[:16]
 
@@ -95,7 +103,8 @@ def read_measured(path: Path, pipeline: Pipeline) -> Measured:
         raise UserError(f"{path}: are no rates as plan --measure writes them: {said}. {again}") from None
     if measured.digest != digest_of(pipeline):
         raise UserError(
-            f"{path}: was measured with another config: model, features, batch size or optimizers are others. {again}"
+            f"{path}: was measured with another config: model, features, batch size, optimizers, balancing or threads "
+            f"are others. {again}"
         )
     return measured
 

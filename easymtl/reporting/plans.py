@@ -1,6 +1,6 @@
 """A plan, for people."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -10,7 +10,7 @@ from easymtl.reporting.outcomes_around import Planned
 from easymtl.reporting.tables import print_table
 from easymtl.reporting.terminal import print_line
 
-_PARTS = ("tables", "slots", "averages", "gradients", "dense", "window")
+_PARTS = ("tables", "slots", "averages", "gradients", "dense", "window", "ids")
 _MILLI = 1e3
 
 
@@ -23,8 +23,11 @@ def print_plan(planned: Planned, terminal: Console) -> None:
     print_line(terminal, f"Rates of {planned.device}: {planned.rates_source}")
     print_line(terminal, "")
     print_line(terminal, f"A worker of {planned.workers:,}", "bold")
-    headers = ["tables", *_PARTS, "in all", "fits", "sent per step"]
-    print_table(terminal, headers, [_layout_row(layout) for layout in planned.layouts])
+    # Only growing tables have ids.
+    layouts: Sequence[Mapping[str, Any]] = planned.layouts
+    parts = [name for name in _PARTS if name != "ids" or layouts[0]["memory"]["ids"]]
+    headers = ["tables", *parts, "in all", "fits", "sent per step"]
+    print_table(terminal, headers, [_layout_row(layout, parts) for layout in layouts])
     print_line(terminal, "")
     headers = ["workers", "tables", "memory", "sent per step", "step", "waits for", "examples/s", "efficiency"]
     print_table(terminal, headers, [_scale_row(scale) for scale in planned.scaling])
@@ -32,9 +35,9 @@ def print_plan(planned: Planned, terminal: Console) -> None:
     print_line(terminal, planned.verdict, "" if planned.fits else "red")
 
 
-def _layout_row(layout: Mapping[str, Any]) -> list[str]:
+def _layout_row(layout: Mapping[str, Any], parts: Sequence[str]) -> list[str]:
     memory = layout["memory"]
-    sizes = [bytes_text(memory[name]) for name in (*_PARTS, "total")]
+    sizes = [bytes_text(memory[name]) for name in (*parts, "total")]
     return [layout["layout"], *sizes, _yes(layout["fits"]), bytes_text(round(layout["sent"]["total"]))]
 
 

@@ -108,7 +108,9 @@ def evaluate(
     limit = pipeline.eval_config.num_examples or None
     labels = LabelCheck(encoder, label_rules(pipeline), number_rules(pipeline))
     tally = Tally(getattr(encoder, "codes", None))
-    with evaluation_feed(pipeline, labels, paths or view.eval_input(pipeline)) as feed:
+    with peers.signs.doing("opening files"):
+        opened = evaluation_feed(pipeline, labels, paths or view.eval_input(pipeline))
+    with opened as feed, peers.signs.follow(lambda: feed.num_encoded):
         batches = limited((batch.rows for batch in feed), limit)
         for rows, predictions, of_batch in scored(batches, scorer, peers):
             if is_stopping():
@@ -125,8 +127,12 @@ def evaluate(
             tell_progress(num_examples, num_examples / limit if limit else feed.progress)
             if of_batch:
                 losses.add(of_batch)
-    metrics = evaluation.result() | losses.result()
-    thresholds = evaluation.thresholds()
+    with peers.signs.doing("computing metrics"):
+        metrics = evaluation.result() | losses.result()
+        if peers.are_several:
+            # All compare and stop by those of the chief: two kinds of processors may round differently.
+            [metrics, *_] = peers.share(metrics)
+        thresholds, uncalibrated = evaluation.thresholds(), before.result()
     seconds = time.perf_counter() - begin
     of_rows = encoder.warnings(tally.counts) if isinstance(encoder, Encoder) else []
     warnings = (*evaluation.warnings, *_unlearnt(labels, tasks), *of_rows, *feed.source.warnings())
@@ -138,7 +144,7 @@ def evaluate(
         tally.counts,
         tally.skipped_rows,
         thresholds,
-        uncalibrated=before.result(),
+        uncalibrated=uncalibrated,
     )
 
 

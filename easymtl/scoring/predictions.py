@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +61,7 @@ def predict(
     """
     output = str(output)
     if not peers.is_chief:
-        with evaluation_feed(pipeline, scorer.encoder(keep, with_numbers=False), paths) as feed:
+        with _feed(pipeline, scorer, paths, keep, peers) as feed:
             return output, sum(table.num_rows for table, _ in _told(_scored(feed, scorer, peers), tell_progress))
     if not is_remote(output):
         path, num_rows = _predict_locally(pipeline, scorer, paths, output, keep, tell, tell_progress, peers)
@@ -71,7 +71,8 @@ def predict(
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / "scores.parquet"
         path, num_rows = _predict_locally(pipeline, scorer, paths, draft, keep, tell, tell_progress, peers)
-        upload(str(path), place)
+        with peers.signs.doing("writing results"):
+            upload(str(path), place)
     return place.name, num_rows
 
 
@@ -90,7 +91,7 @@ def _predict_locally(
     draft = target.with_name(f".writing-{target.name}-{os.getpid()}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with evaluation_feed(pipeline, scorer.encoder(keep, with_numbers=False), paths) as feed:
+        with _feed(pipeline, scorer, paths, keep, peers) as feed:
             num_rows = _write(draft, _told(_scored(feed, scorer, peers), tell_progress))
         os.replace(draft, target)
     except OSError as error:
@@ -120,10 +121,19 @@ def scores_of(
     Raises:
         UserError: the data cannot be read or have no row, or a kept column does not exist.
     """
-    with evaluation_feed(pipeline, scorer.encoder(keep, with_numbers=False), paths) as feed:
+    with _feed(pipeline, scorer, paths, keep, ONE) as feed:
         tables = [table for table, _ in _scored(feed, scorer, ONE)]
     _tell_of_lost_rows(feed.source, tell)
     return pa.concat_tables(tables)
+
+
+@contextmanager
+def _feed(pipeline: Pipeline, scorer: Scorer, paths: str, keep: Sequence[str], peers: Peers) -> Iterator[Feed]:
+    """Yields the rows of files, whose reading is a sign of life."""
+    with peers.signs.doing("opening files"):
+        opened = evaluation_feed(pipeline, scorer.encoder(keep, with_numbers=False), paths)
+    with opened as feed, peers.signs.follow(lambda: feed.num_encoded):
+        yield feed
 
 
 def _scored(feed: Feed, scorer: Scorer, peers: Peers) -> Iterator[tuple[pa.Table, float]]:

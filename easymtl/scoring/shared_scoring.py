@@ -1,7 +1,7 @@
 """Scoring that workers share out: each scores some batches, and all of them have the scores of all."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import numpy as np
@@ -31,6 +31,14 @@ def scored(batches: Iterator[Rows], scorer: Scorer, peers: Peers) -> Iterator[tu
         own = group[peers.index] if peers.index < len(group) else group[0].slice(0, 0)
         for rows, found in zip(group, _of_all(*scorer.score(own), peers)):
             yield rows, *found
+
+
+def rows_of_all(arrays: Sequence[np.ndarray], peers: Peers) -> list[np.ndarray]:
+    """Returns the rows of all workers in their order, for each of several arrays `[rows, ...]`."""
+    if not peers.are_several:
+        return list(arrays)
+    of_workers = [_unpacked(content, len(arrays)) for content in peers.share_bytes(_packed(list(arrays)))]
+    return [np.concatenate(parts) for parts in zip(*of_workers)]
 
 
 def _of_all(

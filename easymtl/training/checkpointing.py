@@ -130,6 +130,10 @@ class Checkpointing:
             UserError: the config or the data and the checkpoint do not fit.
         """
         self._tell(events.Phase("reading", "checkpoints"))
+        with self._peers.signs.doing("reading checkpoints"):
+            self._restore(new_data)
+
+    def _restore(self, new_data: bool) -> None:
         latest = self._settle()
         if latest is None:
             if self._parts:
@@ -161,10 +165,12 @@ class Checkpointing:
             UserError: there is none, or it cannot be read.
         """
         self.wait()
-        latest = self._settle()
-        if latest is None:
-            raise UserError(f"{self._folder.path}: there is no checkpoint to go back to: somebody has removed them.")
-        self._take(latest, latest.state())
+        with self._peers.signs.doing("reading checkpoints"):
+            latest = self._settle()
+            if latest is None:
+                text = "there is no checkpoint to go back to: somebody has removed them."
+                raise UserError(f"{self._folder.path}: {text}")
+            self._take(latest, latest.state())
         return latest
 
     def _settle(self) -> Checkpoint | None:
@@ -217,7 +223,9 @@ class Checkpointing:
         Raises:
             UserError: it could not be written; those before it are as they were.
         """
-        if checkpoint := self._thread.wait():
+        with self._peers.signs.doing("saving"):
+            checkpoint = self._thread.wait()
+        if checkpoint:
             self._published(checkpoint)
 
     def _published(self, checkpoint: Checkpoint) -> None:

@@ -71,7 +71,7 @@ class Evaluations:
         self._gates = GateTally()
         self._scorer = RankerScorer(ranker, dtype, self._scored_rows, gates=self._gates)
         self._files = marks_of(pipeline, view.eval_input(pipeline))
-        self._last_rows = LastRows()
+        self._last_rows = LastRows(peers)
 
     def restore(self, state: Mapping[str, Any], step: int) -> None:
         """Takes over what a checkpoint of a step remembers."""
@@ -130,8 +130,6 @@ class Evaluations:
 
     def _look_at_training_rows(self, step: int, scorer: RankerScorer) -> None:
         """Says once if the model orders the rows that it was trained on worse than chance."""
-        if self._peers.are_several:
-            return  # Each has other rows, and more or fewer of them.
         with self._optimizers.averaged_dense_weights():
             for text in self._last_rows.look(step, self._ranker.tasks, scorer):
                 self._tell(events.Note(text))

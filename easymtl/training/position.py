@@ -60,7 +60,8 @@ def position_of(
     warning = changed_order(here, there, cursor) if there else ""
     if here.part:
         return _in_part(here, there, latest, Position(cursor, data_step, (warning,) if warning else ()))
-    if new_data and (there is None or there.files != here.files or warning):
+    # Workers stand at other places of the data, and each may see files of its own: if one begins, all of them do.
+    if new_data and any(peers.share(there is None or there.files != here.files or bool(warning))):
         return _beginning(pipeline, latest)
     notes = [*of_workers]
     if new_data:

@@ -1,11 +1,15 @@
 """Which rows of tables each worker has, and what that costs it, in words."""
 
+import math
 from collections.abc import Mapping
+from dataclasses import astuple
+from typing import NamedTuple
 
 import tensorflow as tf
 
 from easymtl.features.embeddings import Embeddings
-from easymtl.features.memory import size_text
+from easymtl.features.machine_memory import Room, size_text
+from easymtl.features.memory import has_gpu, require_training_memory, why_saving_waits
 from easymtl.features.table_sharding import are_dealt_out
 from easymtl.peers.peers import ONE, Peers
 from easymtl.protos.pipeline_pb2 import Pipeline
@@ -14,10 +18,38 @@ from easymtl.training.optimizers import Optimizers
 from easymtl.training.traffic import told, traffic
 
 
-def owners_of(pipeline: Pipeline, peers: Peers) -> Peers:
-    """Returns the workers that the rows of the tables are dealt out to, as the chief decides for all of them."""
-    is_sharded = peers.are_several and are_dealt_out(pipeline, peers.size)
-    return peers if peers.share(is_sharded)[0] else ONE
+class TableLayout(NamedTuple):
+    """Where the rows of tables are.
+
+    Attributes:
+        owners: the workers that they are dealt out to; `ONE` where each worker has all of them.
+        saving_waits: why steps wait while a checkpoint is written; empty if they do not, or as they always do where
+            rows are dealt out.
+    """
+
+    owners: Peers
+    saving_waits: str
+
+
+def settle_layout(pipeline: Pipeline, peers: Peers) -> TableLayout:
+    """Decides who has which rows of tables, the same on all workers, and checks that each has room for them.
+
+    All decide by the least memory that any of them finds. They look before they meet here, and make tables behind it,
+    so that what one of them takes is not missing for another one of its machine.
+
+    Args:
+        pipeline: the config.
+        peers: the workers, all of which have to ask.
+
+    Raises:
+        UserError: the tables do not fit in memory.
+    """
+    rooms = [Room(*one) for one in peers.share(astuple(Room.here(peers.num_on_host)))]
+    room = min(rooms, key=lambda one: math.inf if one.available is None else one.available)
+    is_dealt_out = are_dealt_out(pipeline, peers.size, None if has_gpu() else room.available)
+    owners = peers if is_dealt_out else ONE
+    require_training_memory(pipeline, owners.size, room)
+    return TableLayout(owners, "" if is_dealt_out else why_saving_waits(pipeline, room))
 
 
 def layout_text(embeddings: Embeddings, optimizers: Optimizers, peers: Peers) -> str:

@@ -16,7 +16,6 @@ from easymtl.config import Config, view
 from easymtl.data.order import Share
 from easymtl.errors import UserError
 from easymtl.features.encoder import batch_signature, to_tensors
-from easymtl.features.memory import require_training_memory, why_saving_waits
 from easymtl.models.backbone import located
 from easymtl.peers.peers import ONE, Peers
 from easymtl.protos.train_pb2 import TrainConfig
@@ -39,7 +38,7 @@ from easymtl.training.refusals import is_refused
 from easymtl.training.reports import Reports
 from easymtl.training.result import TrainingResult
 from easymtl.training.step import StepValues, TrainStep, make_train_step
-from easymtl.training.table_layout import layout_text, owners_of, traffic_text
+from easymtl.training.table_layout import layout_text, settle_layout, traffic_text
 
 
 class Trainer:
@@ -83,9 +82,7 @@ class Trainer:
         self._peers = peers
         self._decisions = Decisions(self.settings, peers, is_stopping)
         self._is_stopping = self._decisions.is_stopping
-        owners = owners_of(self.pipeline, peers)
-        require_training_memory(self.pipeline, owners.size)
-        saving_waits = "" if owners.are_several else why_saving_waits(self.pipeline)
+        owners, saving_waits = settle_layout(self.pipeline, peers)
         if saving_waits:
             listener(events.Note(saving_waits))
         listener(events.Phase("building", "the model"))
@@ -108,11 +105,12 @@ class Trainer:
             listener(events.Note(layout_text(self.ranker.embeddings, self._optimizers, peers)))
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
         listener(events.Phase("reading", "the marks of the data files"))
-        data = DataIdentity.of(self.pipeline, parts.last.name if parts and parts.last else "")
         self._reports = Reports(self.settings, self.ranker, listener, peers)
-        self._evaluations = Evaluations(
-            self.pipeline, self.ranker, self._optimizers, self._step, self._dtype, self._reports, listener, peers
-        )
+        with peers.signs.doing("opening files"):
+            data = DataIdentity.of(self.pipeline, parts.last.name if parts and parts.last else "")
+            self._evaluations = Evaluations(
+                self.pipeline, self.ranker, self._optimizers, self._step, self._dtype, self._reports, listener, peers
+            )
         self._checkpoints = Checkpointing(
             self.pipeline,
             self.ranker,
@@ -157,9 +155,9 @@ class Trainer:
         Raises:
             UserError: the data cannot be read, or a loss is not finite; checkpoints are as they were.
         """
-        source = TrainingInput(
-            self.pipeline, self.ranker, self._checkpoints.cursor, Share(self._peers.index, self._peers.size)
-        )
+        share = Share(self._peers.index, self._peers.size)
+        with self._peers.signs.doing("opening files"):
+            source = TrainingInput(self.pipeline, self.ranker, self._checkpoints.cursor, share)
         self._reports.start(self.step)
         self._tell(events.Phase("reading", "the first rows"))
         profiling = Profile(self.pipeline.model_dir, self.step, self.settings.is_profiling)

@@ -12,9 +12,11 @@ from easymtl.config.starting_weights import has_checkpoint, require_starting_wei
 from easymtl.data.text_form import text_forms
 from easymtl.errors import UserError, quoted
 from easymtl.features.declarations import table_sizes
-from easymtl.features.memory import export_memory_report, memory_report
+from easymtl.features.machine_memory import Room
+from easymtl.features.memory import GPU_DEVICE, export_memory_report, memory_report
 from easymtl.features.table_sharding import are_dealt_out
 from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.protos.train_pb2 import REPLICATED, SHARDED, TableSharding
 from easymtl.reporting.formats import counted
 from easymtl.reporting.outcomes_around import Checked
 from easymtl.reporting.output import current
@@ -53,10 +55,12 @@ def run(options: Namespace) -> None:
         title = f"{config.path}: {counted(len(problems), 'problem')} with the data:"
         raise UserError("\n".join([title, *problems]))
     num_workers = max(options.workers, 1)
-    of_training = memory_report(pipeline, num_workers if are_dealt_out(pipeline, num_workers) else 1)
+    is_sharded = _is_sharded(pipeline, num_workers, Room.here())
+    of_training = memory_report(pipeline, num_workers if is_sharded else 1)
     _remark(f"memory of an export: {export_memory_report(pipeline)}; of a training: {of_training}")
     if num_workers > 1:
-        _remark(_layout(pipeline, num_workers))
+        _remark(_layout(pipeline, num_workers, is_sharded))
+        _remark(_on_this_machine(pipeline, num_workers))
     for extension, _ in used_extensions(pipeline):
         _remark(f"extension: {extension.title}")
     towers, model = [tower.tower_name for tower in view.task_towers(pipeline)], view.model_title(pipeline)
@@ -92,9 +96,29 @@ def check_data(config: Config, part: str, paths: str) -> list[str]:
     return []
 
 
-def _layout(pipeline: Pipeline, num_workers: int) -> str:
+def _is_sharded(pipeline: Pipeline, num_workers: int, room: Room) -> bool:
+    return are_dealt_out(pipeline, num_workers, None if GPU_DEVICE.exists() else room.available)
+
+
+def _on_this_machine(pipeline: Pipeline, num_workers: int) -> str:
+    """Returns what becomes of so many workers that share the memory of this machine."""
+    room = Room.here(num_workers)
+    is_sharded = _is_sharded(pipeline, num_workers, room)
+    try:
+        memory_report(pipeline, num_workers if is_sharded else 1, room)
+        found = f"table_sharding {_name(is_sharded)}"
+        found += f", and {room.text()}" if room.available is not None else ""
+    except UserError as error:
+        found = str(error).splitlines()[0].rstrip(".")
+    return f"all {num_workers} on this machine, as `easymtl launch` starts them: {found}."
+
+
+def _name(is_sharded: bool) -> str:
+    return TableSharding.Name(SHARDED if is_sharded else REPLICATED)
+
+
+def _layout(pipeline: Pipeline, num_workers: int, is_sharded: bool) -> str:
     """Returns what each of several workers holds, and what the rows that it looks up send."""
-    is_sharded = are_dealt_out(pipeline, num_workers)
     sizes = table_sizes(pipeline)
     widths = dict.fromkeys(sorted(table.width for table in sizes), 1000.0)
     sent = [
@@ -104,8 +128,8 @@ def _layout(pipeline: Pipeline, num_workers: int) -> str:
     num_rows = sum(table.rows for table in sizes)
     own = f"about {-(-num_rows // num_workers):,} of the {num_rows:,}" if is_sharded else f"all {num_rows:,}"
     return (
-        f"each of {num_workers} workers: {own} rows of the tables "
-        f"(table_sharding {'SHARDED' if is_sharded else 'REPLICATED'}); each 1,000 distinct rows of a batch send "
+        f"each of {num_workers} workers, if each has a machine like this one: {own} rows of the tables "
+        f"(table_sharding {_name(is_sharded)}); each 1,000 distinct rows of a batch send "
         f"{', '.join(sent) or 'nothing'}. Dense weights are the same on all, and send "
         f"{traffic(1000, {}, num_workers, is_sharded).sent / 1000:.2f} bytes for each weight."
     )

@@ -47,6 +47,8 @@ def run(options: Namespace) -> None:
     data = details.declare(config.pipeline, paths)
     with as_worker(config, f"eval {paths}", Waits(options.join_timeout, options.peer_timeout)) as worker:
         worker.start_tensorflow()
+        if not options.saved_model:
+            worker.require_scoring_memory(config.pipeline)
         _evaluate(config, options, output, details, data, worker)
 
 
@@ -54,7 +56,7 @@ def _evaluate(
     config: Config, options: Namespace, output: str, details: Details, data: Pipeline | None, worker: Worker
 ) -> None:
     """Evaluates, with the other workers where there are some, of which the chief tells what came of it."""
-    from easymtl.api.opening import open_chosen
+    from easymtl.api.opening import open_chosen, require_same_model
     from easymtl.reporting.bars import pass_bar
     from easymtl.reporting.results import flat_counts, write_results
     from easymtl.reporting.terminal import open_terminal
@@ -62,7 +64,8 @@ def _evaluate(
     from easymtl.training.hints import worse_than_chance
 
     pipeline = config.pipeline
-    model = open_chosen(config, options.checkpoint, options.saved_model)
+    model, peers = open_chosen(config, options.checkpoint, options.saved_model), worker.peers()
+    require_same_model(model, peers)
     with pass_bar("Evaluating") as tell_progress:
         result = model.evaluate_files(
             options.input,
@@ -70,11 +73,12 @@ def _evaluate(
             details.collectors(model.tasks),
             with_uncalibrated=True,
             tell_progress=worker.beating(tell_progress, "evaluating"),
-            peers=worker.peers(),
+            peers=peers,
         )
     if not worker.cluster.is_chief:
         return
-    details.write()
+    with worker.signs.doing("writing results"):
+        details.write()
     outcome = Evaluation(
         str(model.source),
         model.step,

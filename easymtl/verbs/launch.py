@@ -17,7 +17,7 @@ from easymtl.launch.kubernetes import cluster_of_kubernetes
 from easymtl.launch.lines import WorkerLines
 from easymtl.launch.ports import Ports
 from easymtl.launch.restarts import run_with_restarts
-from easymtl.launch.shares import shares
+from easymtl.launch.shares import gpu_of_task, shares
 from easymtl.launch.slurm import task_of_slurm
 from easymtl.launch.workers import Ended, Workers
 from easymtl.peers.cluster import VARIABLE, Cluster, read_cluster
@@ -86,9 +86,8 @@ def _become_worker(command: list[str], options: Namespace) -> NoReturn:
     own: Mapping[str, str] = {}
     if options.cluster == "slurm":
         task = task_of_slurm(os.environ, options.port)
-        cluster, own = task.cluster, shares(os.environ, task.local_size)[task.local_index]
         # Slurm has given each task its cores.
-        own = {name: value for name, value in own.items() if "THREADS" not in name}
+        cluster, own = task.cluster, gpu_of_task(os.environ, task.local_index, task.local_size)
     else:
         cluster = cluster_of_kubernetes(
             os.environ, socket.gethostname(), options.workers, options.service, options.port

@@ -40,7 +40,8 @@ def run(options: Namespace) -> None:
     config = load_config(options.pipeline_config, options.overrides, options.tasks)
     measured = None if options.measure else _kept(config, options)
     network = _measured_network() if options.measure else None
-    start_tensorflow()
+    settings = config.pipeline.train_config
+    start_tensorflow(settings.inter_op_parallelism_threads, settings.intra_op_parallelism_threads)
     from easymtl.models.backbone import located
     from easymtl.planning.model_size import size_of
 

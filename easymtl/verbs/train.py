@@ -31,7 +31,8 @@ def run(options: Namespace) -> int:
     """
     begin("reading", options.pipeline_config)
     config = load_config(options.pipeline_config, options.overrides, options.tasks)
-    with ready_to_train(config, options.continue_train, Waits(options.join_timeout, options.peer_timeout)) as worker:
+    waits = Waits(options.join_timeout, options.peer_timeout)
+    with ready_to_train(config, options.continue_train, waits, options.new_data) as worker:
         from easymtl.reporting.console import Console
         from easymtl.reporting.json_training import JsonConsole
 

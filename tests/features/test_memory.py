@@ -12,7 +12,7 @@ from easymtl.checkpoints.restore import load_ranker
 from easymtl.cli import main
 from easymtl.config import load_config
 from easymtl.errors import UserError
-from easymtl.features import memory
+from easymtl.features import machine_memory, memory
 from easymtl.features.declarations import table_sizes
 from easymtl.features.feature_set import FeatureSet
 from easymtl.protos.optimizer_pb2 import Optimizer
@@ -42,7 +42,7 @@ def write(root, name: str, text: str) -> None:
 
 def test_without_a_limit_the_machine_decides(tmp_path):
     write(tmp_path, "proc/meminfo", "MemTotal: 9000 kB\nMemAvailable:   2048 kB\n")
-    assert memory.available_memory(tmp_path) == 2 * MIB
+    assert machine_memory.available_memory(tmp_path) == 2 * MIB
 
 
 def test_the_narrowest_control_group_of_version_2_decides(tmp_path):
@@ -53,7 +53,7 @@ def test_the_narrowest_control_group_of_version_2_decides(tmp_path):
     write(tmp_path, "sys/fs/cgroup/jobs/memory.max", f"{6 * MIB}\n")
     write(tmp_path, "sys/fs/cgroup/jobs/memory.current", f"{5 * MIB}\n")
     write(tmp_path, "sys/fs/cgroup/jobs/memory.stat", f"anon 7\ninactive_file {2 * MIB}\n")
-    assert memory.available_memory(tmp_path) == 3 * MIB
+    assert machine_memory.available_memory(tmp_path) == 3 * MIB
 
 
 def test_a_control_group_of_version_1_counts_where_it_is_mounted_as_the_top(tmp_path):
@@ -61,7 +61,7 @@ def test_a_control_group_of_version_1_counts_where_it_is_mounted_as_the_top(tmp_
     write(tmp_path, "proc/self/cgroup", "5:cpu,cpuacct:/\n4:memory:/not/to/be/seen/from/here\n")
     write(tmp_path, "sys/fs/cgroup/memory/memory.limit_in_bytes", f"{4 * MIB}\n")
     write(tmp_path, "sys/fs/cgroup/memory/memory.usage_in_bytes", f"{3 * MIB}\n")
-    assert memory.available_memory(tmp_path) == 1 * MIB
+    assert machine_memory.available_memory(tmp_path) == 1 * MIB
 
 
 def test_the_address_space_of_the_process_decides_where_it_is_limited(tmp_path):
@@ -69,14 +69,26 @@ def test_the_address_space_of_the_process_decides_where_it_is_limited(tmp_path):
     write(tmp_path, "proc/self/status", "VmPeak:     9000 kB\nVmSize:     2048 kB\n")
     limits = "Max cpu time  unlimited unlimited seconds\nMax address space         {}  unlimited  bytes\n"
     write(tmp_path, "proc/self/limits", limits.format(5 * MIB))
-    assert memory.available_memory(tmp_path) == 3 * MIB
+    assert machine_memory.available_memory(tmp_path) == 3 * MIB
     write(tmp_path, "proc/self/limits", limits.format("unlimited"))
-    assert memory.available_memory(tmp_path) == 10 * MIB
+    assert machine_memory.available_memory(tmp_path) == 10 * MIB
+
+
+def test_processes_that_share_a_machine_have_a_part_of_it_each_and_all_of_their_address_space(tmp_path):
+    write(tmp_path, "proc/meminfo", "MemAvailable: 10240 kB\n")
+    write(tmp_path, "proc/self/status", "VmSize:     2048 kB\n")
+    write(tmp_path, "proc/self/limits", f"Max address space         {8 * MIB}  unlimited  bytes\n")
+    assert machine_memory.available_memory(tmp_path) == 6 * MIB
+    assert machine_memory.available_memory(tmp_path, num_sharing=2) == 5 * MIB
+    write(tmp_path, "proc/self/cgroup", "0::/jobs\n")
+    write(tmp_path, "sys/fs/cgroup/jobs/memory.max", f"{7 * MIB}\n")
+    write(tmp_path, "sys/fs/cgroup/jobs/memory.current", f"{1 * MIB}\n")
+    assert machine_memory.available_memory(tmp_path, num_sharing=3) == 2 * MIB
 
 
 def test_a_system_that_does_not_tell_refuses_nothing(tmp_path, folder, monkeypatch):
-    assert memory.available_memory(tmp_path) is None
-    monkeypatch.setattr(memory, "available_memory", lambda: None)
+    assert machine_memory.available_memory(tmp_path) is None
+    monkeypatch.setattr(machine_memory, "available_memory", lambda **_: None)
     memory.require_training_memory(small_config(folder, f"{ITEM_ROWS}=2000000000").pipeline)
 
 
@@ -139,7 +151,7 @@ def test_sizes_are_told_in_a_unit_in_which_they_are_no_zero(folder):
 
 def test_no_export_begins_for_which_there_is_no_room(folder, monkeypatch):
     pipeline = small_config(folder).pipeline
-    monkeypatch.setattr(memory, "available_memory", lambda: 1500)
+    monkeypatch.setattr(machine_memory, "available_memory", lambda **_: 1500)
     memory.require_scoring_memory(pipeline)
     with pytest.raises(UserError, match=r"does not fit in memory.*\n.*those of one width once more"):
         memory.require_scoring_memory(pipeline, is_exported=True)
@@ -179,12 +191,30 @@ def test_a_check_tells_what_each_of_several_workers_holds_and_sends(folder, caps
     assert main([*flags, "--workers", "4", "--set", f"{ITEM_ROWS}=4000", "--set", sharded]) == 0
     out = capsys.readouterr().out
     # 3/4 of 1,000 rows x (8 x 4 + 4) bytes; 8 x 3/4 bytes for each dense weight.
-    assert "each of 4 workers: about 1,005 of the 4,020 rows of the tables (table_sharding SHARDED)" in out
+    assert "each of 4 workers, if each has a machine like this one: about 1,005 of the 4,020 rows of the tables" in out
+    assert "(table_sharding SHARDED)" in out
     assert "send 27.0 kB of width 4. Dense weights are the same on all, and send 6.00 bytes" in out
     assert main([*flags, "--workers", "4"]) == 0
     # 3 x 1,000 rows x (4 x 4 + 4) bytes.
     assert "send 60.0 kB of width 4." in capsys.readouterr().out
     assert main([*flags]) == 0 and "workers" not in capsys.readouterr().out
+
+
+def test_a_check_tells_workers_that_share_this_machine_from_those_that_have_one_each(folder, capsys, monkeypatch):
+    flags = "check", "--pipeline_config", small_config(folder).path, "--set", f"{ITEM_ROWS}=4000"
+    pipeline = small_config(folder, f"{ITEM_ROWS}=4000").pipeline
+    need = memory.needs_of(table_sizes(pipeline), memory.tables_rule(pipeline)).total
+    monkeypatch.setattr(memory, "WINDOW_BYTES", 0)
+    monkeypatch.setattr(machine_memory, "available_memory", lambda num_sharing=1: 3 * need // num_sharing)
+    assert main([*flags, "--workers", "2"]) == 0
+    out = capsys.readouterr().out
+    assert "each of 2 workers, if each has a machine like this one: all 4,020 rows" in out
+    assert "all 2 on this machine, as `easymtl launch` starts them: table_sharding SHARDED, and 0.28 MiB are" in out
+    assert main([*flags, "--workers", "4", "--set", "train_config.table_sharding=REPLICATED"]) == 0
+    assert (
+        "all 4 on this machine, as `easymtl launch` starts them: The model does not fit in memory: it needs 0.18 MiB, "
+        "and 0.14 MiB are available to each of 4 workers of this machine." in capsys.readouterr().out
+    )
 
 
 def test_training_and_scoring_refuse_before_they_allocate(folder):

@@ -3,7 +3,7 @@
 import pytest
 
 from easymtl.errors import UserError
-from easymtl.features import memory, table_sharding
+from easymtl.features import machine_memory, memory
 from easymtl.features.table_sharding import are_dealt_out
 from tests.training.small_runs import small_config, write_data
 
@@ -18,8 +18,7 @@ def available(monkeypatch):
     """Returns what sets the memory that there is."""
 
     def limit(num_bytes):
-        for module in (memory, table_sharding):
-            monkeypatch.setattr(module, "available_memory", lambda: num_bytes)
+        monkeypatch.setattr(machine_memory, "available_memory", lambda **_: num_bytes)
 
     monkeypatch.setattr(memory, "WINDOW_BYTES", MIB)
     return limit
@@ -34,18 +33,16 @@ def config(tmp_path):
 @pytest.mark.parametrize(
     ("room", "is_sharded"), [(NEED // 2, True), (2 * NEED - 1, True), (2 * NEED, False), (None, False)]
 )
-def test_auto_deals_out_what_takes_more_than_half_of_the_memory(config, available, room, is_sharded):
-    available(room)
-    assert are_dealt_out(config(), 2) == is_sharded
-    assert not are_dealt_out(config(), 1)
+def test_auto_deals_out_what_takes_more_than_half_of_the_memory(config, room, is_sharded):
+    assert are_dealt_out(config(), 2, room) == is_sharded
+    assert not are_dealt_out(config(), 1, room)
 
 
-def test_the_config_may_say_it(config, available):
-    available(100 * NEED)
-    assert are_dealt_out(config("train_config.table_sharding=SHARDED"), 2)
-    assert not are_dealt_out(config("train_config.table_sharding=SHARDED"), 1)
-    available(NEED // 2)
-    assert not are_dealt_out(config("train_config.table_sharding=REPLICATED"), 2)
+def test_the_config_may_say_it(config):
+    assert are_dealt_out(config("train_config.table_sharding=SHARDED"), 2, 100 * NEED)
+    assert are_dealt_out(config("train_config.table_sharding=SHARDED"), 2, None)
+    assert not are_dealt_out(config("train_config.table_sharding=SHARDED"), 1, 100 * NEED)
+    assert not are_dealt_out(config("train_config.table_sharding=REPLICATED"), 2, NEED // 2)
 
 
 def test_what_one_process_refuses_fits_two(config, available):
@@ -54,7 +51,7 @@ def test_what_one_process_refuses_fits_two(config, available):
     with pytest.raises(UserError, match=r"does not fit in memory[^$]*easymtl launch"):
         memory.require_training_memory(pipeline)
     memory.require_training_memory(pipeline, 2)
-    assert are_dealt_out(pipeline, 2)
+    assert are_dealt_out(pipeline, 2, 3 * NEED // 4 + MIB)
     assert "tables 0.76 MiB, 2 optimizer slots of the same size 1.53 MiB" in memory.memory_report(pipeline, 2)
     available(NEED // 2)
     with pytest.raises(UserError, match="does not fit in memory"):

@@ -1,7 +1,7 @@
 import pytest
 
 from easymtl.errors import UserError
-from easymtl.launch.shares import shares, visible_gpus
+from easymtl.launch.shares import gpu_of_task, shares, visible_gpus
 
 
 @pytest.fixture
@@ -38,3 +38,19 @@ def test_more_workers_than_gpus_are_refused(no_devices):
     with pytest.raises(UserError, match=r"--workers 3: there are 2 GPUs.*Start --workers 2, or .*=-1"):
         shares({"CUDA_VISIBLE_DEVICES": "0,1"}, 3, devices=no_devices)
     assert "CUDA_VISIBLE_DEVICES" not in shares({"CUDA_VISIBLE_DEVICES": "-1"}, 3, devices=no_devices)[0]
+
+
+@pytest.mark.parametrize("shown", [{"SLURM_GPUS_PER_TASK": "1"}, {"SLURM_GPU_BIND": "single:1"}])
+def test_a_task_that_slurm_shows_its_own_gpu_takes_that(shown, no_devices):
+    environ = {"CUDA_VISIBLE_DEVICES": "3", **shown}
+    assert gpu_of_task(environ, 3, 4, no_devices) == {"CUDA_VISIBLE_DEVICES": "3"}
+
+
+def test_tasks_of_slurm_that_see_all_gpus_of_the_host_take_one_each(no_devices):
+    environ = {"CUDA_VISIBLE_DEVICES": "0,1,2"}
+    for more in ({}, {"SLURM_GPUS_PER_TASK": "1", "SLURM_GPU_BIND": "none"}):
+        found = [gpu_of_task({**environ, **more}, index, 3, no_devices) for index in range(3)]
+        assert found == [{"CUDA_VISIBLE_DEVICES": str(index)} for index in range(3)]
+    assert gpu_of_task({}, 1, 2, no_devices) == {}
+    with pytest.raises(UserError, match=r"4 tasks and shows them 3 GPUs.*srun --gpus-per-task=1"):
+        gpu_of_task(environ, 0, 4, no_devices)

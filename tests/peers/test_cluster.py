@@ -54,6 +54,19 @@ def test_an_index_that_an_operator_has_written_as_text_is_read():
     assert read_cluster(config({"worker": TWO}, {"type": "worker", "index": "1"})).index == 1
 
 
+@pytest.mark.parametrize(
+    ("addresses", "numbers"),
+    [
+        (("a:1", "b:1", "a:2", "a:3"), [3, 1, 3, 3]),
+        (("127.0.0.1:1", "localhost:2", "[::1]:3"), [3, 3, 3]),
+        (("rank-1.rank:2222", "rank-11.rank:2222"), [1, 1]),
+    ],
+)
+def test_workers_of_one_host_are_told_by_their_addresses(addresses, numbers):
+    assert [Cluster(index, len(addresses), addresses).num_on_host for index in range(len(addresses))] == numbers
+    assert Cluster().num_on_host == 1
+
+
 def test_what_a_cluster_writes_is_read_back():
     cluster = Cluster(1, 2, ("a:1", "[::1]:2"))
     assert read_cluster({"TF_CONFIG": cluster.tf_config()}) == cluster
@@ -76,6 +89,8 @@ def test_what_a_cluster_writes_is_read_back():
         (config({"worker": TWO}, {"type": "chief", "index": 0}), "type 'chief'; the cluster has \"worker\""),
         (config({"worker": TWO}, {"type": "worker", "index": 2}), 'index 2; those of "worker" are 0 to 1'),
         (config({"worker": TWO}, {"type": "worker", "index": -1}), "index -1"),
+        (config({"worker": TWO}, {"type": "worker", "index": "9" * 5000}), 'those of "worker" are 0 to 1'),
+        (config({"worker": [f"a:{'1' * 5000}"]}, {"type": "worker", "index": 0}), "is not host:port"),
         (config({"worker": TWO}, {"type": "worker", "index": True}), "index True"),
         (config({"worker": ["a:1", "a:1"]}, {"type": "worker", "index": 0}), '"a:1" is the address of several workers'),
         (config({"worker": ["a:1", "b"]}, {"type": "worker", "index": 0}), '"b" is not host:port'),

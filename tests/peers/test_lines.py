@@ -1,4 +1,5 @@
 import socket
+import threading
 
 import pytest
 
@@ -27,6 +28,31 @@ def test_what_is_sent_is_a_line(pair):
     link, raw = pair
     link.send({"a": "ü\n"})
     assert raw.recv(100) == b'{"a": "\\u00fc\\n"}\n'
+
+
+class Slow:
+    """A connection on which a second thread sends while the first one does."""
+
+    def __init__(self):
+        self.sent, self.link, self.others = b"", Link(self), []
+
+    def setblocking(self, _):
+        pass
+
+    def send(self, content):
+        if not self.others:
+            self.others.append(threading.Thread(target=self.link.send, args=({"second": 2},)))
+            self.others[0].start()
+            self.others[0].join(0.3)
+        self.sent += content
+        return len(content)
+
+
+def test_what_two_threads_send_are_two_lines():
+    slow = Slow()
+    slow.link.send({"first": 1})
+    slow.others[0].join()
+    assert slow.sent == b'{"first": 1}\n{"second": 2}\n'
 
 
 @pytest.mark.parametrize(

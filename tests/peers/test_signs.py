@@ -1,14 +1,17 @@
 import os
+import re
 import socket
 import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from pathlib import Path
 
 import pytest
 
-from easymtl.errors import EXIT_PEER_LOST, PeersError
+import easymtl
+from easymtl.errors import EXIT_PEER_LOST, Interrupted, PeersError
 from easymtl.peers.cluster import Cluster
 from easymtl.peers.ending import first_line, is_of_connection
 from easymtl.peers.lines import Link
@@ -111,6 +114,23 @@ def test_long_phases_and_followed_progress_are_no_standstill(three):
     assert three.pass_(100) == {}
     assert set(three.pass_(100)) == {0}, "saving has 120 s"
     assert PATIENCE["tracing"] > 200
+
+
+def test_what_is_done_in_between_has_its_own_patience_and_the_phase_before_goes_on(three):
+    three.beat("training", "training", "training")
+    with ExitStack() as stack:
+        for worker in three.workers:
+            stack.enter_context(worker.doing("exporting"))
+        assert three.pass_(PATIENCE["exporting"] - 10) == {}
+    assert three.pass_(24) == {}
+    verdict, _ = three.pass_(5)[0]
+    assert "last sign: training, step 1" in verdict.text
+
+
+def test_every_patience_is_of_a_phase_that_somebody_tells():
+    source = "".join(path.read_text() for path in (Path(easymtl.__file__).parent).rglob("*.py"))
+    told = set(re.findall(r'(?:\bbeat|\bdoing|\bgather|\bPhase)\(\s*"([^"]+)"', source))
+    assert set(PATIENCE) <= told
 
 
 def test_steps_that_are_always_slow_are_waited_for(three):
@@ -269,6 +289,26 @@ def test_a_single_process_has_nobody_to_meet_or_to_tell():
     with together(Cluster(), {}) as signs, signs.follow(lambda: 0.0):
         assert type(signs) is Signs
         signs.beat("reading", 1)
+
+
+def test_a_worker_that_was_interrupted_has_done_its_work_as_the_others_have(monkeypatch):
+    ended, ends = [], []
+    monkeypatch.setattr("easymtl.peers.signs.end_process", lambda speak: speak())
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
+        addresses = tuple(f"127.0.0.1:{server.getsockname()[1]}" for server in (one, two))
+
+    def work(index):
+        with suppress(Interrupted), together(Cluster(index, 2, addresses), {}, lambda _: None, ends.append):
+            if index == 1:
+                raise Interrupted
+        ended.append(index)
+
+    threads = [threading.Thread(target=work, args=(index,), daemon=True) for index in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert sorted(ended) == [0, 1] and ends == []
 
 
 _CHILD = """

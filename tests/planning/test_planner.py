@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import pytest
 from google.protobuf import text_format
 
 from easymtl.planning.layouts import REPLICATED, SHARDED, memory_of
@@ -65,11 +64,7 @@ def test_a_network_is_no_faster_than_workers_send():
     assert with_bandwidth(replace(RATES, cpu_seconds_per_byte=0), 5e9).sent_bytes_per_second == 5e9
 
 
-def test_a_config_that_asks_for_nothing_leaves_it_to_the_memory():
+def test_a_config_asks_for_a_layout_or_leaves_it_to_the_memory():
     assert asked_layout(TrainConfig()) is None
-
-
-@pytest.mark.skipif("table_sharding" not in TrainConfig.DESCRIPTOR.fields_by_name, reason="tables are not sharded yet")
-def test_a_config_asks_for_a_layout():
     for name, layout in (("AUTO", None), ("REPLICATED", REPLICATED), ("SHARDED", SHARDED)):
         assert asked_layout(text_format.Parse(f"table_sharding: {name}", TrainConfig())) == layout

@@ -65,6 +65,9 @@ def test_rates_of_another_batch_size_are_refused_and_those_of_other_files_are_no
         read_measured(path, other)
     same = load_config(CONFIG, ["model_dir=x", "train_input_path=y", "train_config.num_steps=3"]).pipeline
     assert read_measured(path, same).digest == digest_of(pipeline)
+    for slower in ("task_balancing.pcgrad={}", "intra_op_parallelism_threads=1"):
+        with pytest.raises(UserError, match="was measured with another config"):
+            read_measured(path, load_config(CONFIG, [f"train_config.{slower}"]).pipeline)
 
 
 @pytest.mark.parametrize(

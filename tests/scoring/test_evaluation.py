@@ -9,10 +9,12 @@ from easymtl.checkpoints.restore import find_checkpoint, load_ranker
 from easymtl.errors import UserError
 from easymtl.features.encoder import to_tensors
 from easymtl.layers.context import Call
+from easymtl.peers.peers import Peers
 from easymtl.scoring.evaluation import evaluate
 from easymtl.scoring.feed import evaluation_feed
 from easymtl.scoring.scorer import RankerScorer
 from easymtl.tasks.ranker import Ranker
+from tests.peers.recorded import Recorded
 from tests.training.small_runs import small_config, train, write_data
 
 pytestmark = pytest.mark.usefixtures("op_by_op")
@@ -74,6 +76,32 @@ def test_the_loss_of_a_task_space_is_the_mean_over_the_space(folder):
     for size in (8, 32, 4096):
         found = run(folder, ranker, *space, f"data_config.eval_batch_size={size}").metrics
         assert found["cross_entropy_loss_cvr"] == pytest.approx(expected, rel=1e-5)
+
+
+class OfChief(Peers):
+    """One of two workers, the chief of which has found another AUC."""
+
+    size = 2
+
+    def share(self, value):
+        return [{**value, "auc_ctr": 0.75}, value]
+
+    def share_bytes(self, content):
+        return [content, content]
+
+
+def test_all_workers_go_by_the_metrics_of_the_chief(folder, ranker):
+    pipeline = small_config(folder).pipeline
+    result = evaluate(pipeline, ranker.tasks, RankerScorer(ranker, tf.float32), peers=OfChief())
+    alone = run(folder, ranker).metrics
+    assert result.metrics == {**alone, "auc_ctr": 0.75} != alone
+
+
+def test_reading_is_a_sign_of_life_and_computing_metrics_a_phase(folder, ranker):
+    peers = Peers()
+    peers.signs = Recorded()
+    evaluate(small_config(folder).pipeline, ranker.tasks, RankerScorer(ranker, tf.float32), peers=peers)
+    assert peers.signs.phases == ["opening files", "computing metrics"] and peers.signs.followed[0] > 0
 
 
 def test_an_evaluation_twice_gives_the_same_and_moves_nothing(folder, ranker):

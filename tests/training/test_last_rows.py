@@ -6,13 +6,20 @@ from sklearn.metrics import roc_auc_score
 
 from easymtl.config import load_config
 from easymtl.data.rows import Rows
+from easymtl.peers.peers import Peers
 from easymtl.tasks.build import build_tasks
 from easymtl.training import events, last_rows
 from easymtl.training.last_rows import LastRows
 from easymtl.training.trainer import Trainer
+from tests.peers.threads import make_devices, together
 from tests.training.small_runs import CONFIG, of_kind, small_config, write_data, write_rows
 
 pytestmark = pytest.mark.usefixtures("op_by_op")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def devices():
+    make_devices()
 
 
 class Column:
@@ -24,8 +31,10 @@ class Scorer:
     """Gives the scores that stand in the rows."""
 
     number_columns = (Column("click"), Column("buy"))
+    num_calls = 0
 
     def score(self, rows):
+        self.num_calls += 1
         return {name: np.asarray(rows[name]) for name in ("probs_ctr", "probs_cvr")}, None
 
 
@@ -82,6 +91,67 @@ def test_nothing_is_known_of_one_kind_of_label_of_scores_that_are_no_numbers_or_
     rows = LastRows()
     rows.add(one)
     assert rows.aucs(tasks, Scorer()) == []
+
+
+@pytest.mark.parametrize("numbers", [(3, 1), (0, 2), (2, 0, 1)])
+def test_workers_find_the_auc_of_the_rows_of_all_of_them_and_score_as_often(tasks, numbers):
+    batches = [[batch(40, seed=10 * worker + seed) for seed in range(number)] for worker, number in enumerate(numbers)]
+
+    def work(workers):
+        rows, scorer = LastRows(workers), Scorer()
+        for one in (*batches[workers.index], batch(40).slice(0, 0)):
+            rows.add(one)
+        return rows.aucs(tasks, scorer), scorer.num_calls
+
+    alone = LastRows()
+    for one in (one for of_worker in batches for one in of_worker):
+        alone.add(one)
+    wanted = alone.aucs(tasks, Scorer())
+    assert [one.tower for one in wanted] == ["ctr", "cvr"]
+    assert together(len(numbers), work) == [(wanted, max(numbers))] * len(numbers)
+
+
+def test_workers_together_remember_as_many_rows_as_one(tasks, monkeypatch):
+    monkeypatch.setattr(last_rows, "MOST_ROWS", 80)
+
+    def work(workers):
+        rows = LastRows(workers)
+        for seed in range(5):
+            rows.add(batch(40, seed))
+        return rows.aucs(tasks, Scorer())[0]
+
+    for one in together(2, work):
+        assert one.positives + one.negatives == 80
+
+
+def test_what_all_rows_tell_is_said_by_all_workers_once(tasks):
+    good = batch(400)
+    good.columns["numbers"] = (good["probs_ctr"] > 0.5).astype(np.float32)[:, None].repeat(2, axis=1)
+    bad = Rows({**good.columns, "numbers": 1 - good["numbers"]})
+
+    def work(workers):
+        rows, said = LastRows(workers), []
+        # The chief alone would find nothing.
+        rows.add(good.slice(0, 100) if workers.is_chief else bad)
+        for step in (49, 50, 50, 60):
+            said.append([text.split()[9] for text in rows.look(step, tasks, Scorer())])
+        return said
+
+    for said in together(2, work):
+        assert said == [[], ['"ctr"'], [], []]
+
+
+class OfChief(Peers):
+    """A worker whose chief says something that it does not find itself."""
+
+    def share(self, value):
+        return [["the chief's"], value] if isinstance(value, list) else [value]
+
+
+def test_the_chief_decides_what_is_said(tasks):
+    rows = LastRows(OfChief())
+    rows.add(batch(40))
+    assert [list(rows.look(step, tasks, Scorer())) for step in (50, 60)] == [["the chief's"], []]
 
 
 def swapped(folder, *overrides):

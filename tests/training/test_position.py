@@ -7,6 +7,7 @@ from easymtl.checkpoints.same_data import DataIdentity
 from easymtl.data.fingerprint import FileMark
 from easymtl.data.order import Cursor
 from easymtl.errors import UserError
+from easymtl.peers.peers import Peers
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.training.position import position_of
 
@@ -46,3 +47,25 @@ def test_data_without_parts_are_what_they_were(tmp_path):
     data = DataIdentity(FILES, ORDER)
     assert "part" not in data.to_dict()
     assert position(tmp_path, data, DataIdentity(FILES, ORDER, "dt=1")).cursor == Cursor(0, 0, 0, 7)
+
+
+class First(Peers):
+    """One of two workers, the other one of which says so or not."""
+
+    size = 2
+
+    def __init__(self, other):
+        self.other = other
+
+    def share(self, value):
+        return [value, self.other]
+
+
+@pytest.mark.parametrize("other", [True, False])
+def test_workers_begin_new_data_all_of_them_or_none(tmp_path, other):
+    # This one is at the beginning of a pass, where any order will do, and the other one in the middle of it.
+    cursors = [Cursor(1).to_dict(), Cursor(1, 0, 0, 7).to_dict()]
+    here, there = DataIdentity(FILES, {"train_config.seed": "2"}), DataIdentity(FILES, ORDER)
+    state = {"cursor": cursors[0], "cursors": cursors, "data": there.to_dict(), "data_step": 3}
+    found = position_of(Pipeline(), here, Checkpoint(tmp_path, 9), state, True, First(other))
+    assert found.cursor == (None if other else Cursor(1)) and found.data_step == (9 if other else 3)

@@ -123,6 +123,20 @@ def test_numbers_of_threads_reach_tensorflow(folder, monkeypatch):
     assert asked == [(3, 5)]
 
 
+@pytest.mark.parametrize(("new_data", "command"), [(False, "train"), (True, "train --new_data")])
+def test_workers_are_to_read_new_data_all_of_them_or_none(folder, monkeypatch, new_data, command):
+    class Stop(Exception):
+        pass
+
+    def meet(_, found, *rest):
+        assert found == command
+        raise Stop
+
+    monkeypatch.setattr("easymtl.api.training.as_worker", meet)
+    with pytest.raises(Stop), training.ready_to_train(small_config(folder), new_data=new_data):
+        pass
+
+
 def test_parquet_inputs_are_read_where_there_are_no_paths(folder):
     path = folder / "small.config"
     small_config(folder)

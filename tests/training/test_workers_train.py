@@ -8,6 +8,7 @@ from easymtl.checkpoints.folder import CheckpointFolder
 from easymtl.errors import UserError
 from easymtl.training.events import Evaluated, Note, Saved, Started
 from easymtl.training.trainer import Trainer
+from tests.peers.recorded import Recorded
 from tests.peers.threads import make_devices, together
 from tests.training.small_runs import of_kind, small_config, write_rows
 
@@ -29,6 +30,7 @@ class Trained:
 
     def __init__(self, config, workers, stops_at=None, new_data=False):
         self.told = []
+        self.signs = workers.signs = Recorded()
         self.trainer = Trainer(config, self.told.append, lambda: self.stops(stops_at), new_data, peers=workers)
         self.result = self.trainer.run()
         self.weights = {name: one.read().numpy().tobytes() for name, one in self.trainer.ranker.parameters.items()}
@@ -70,6 +72,12 @@ def test_all_have_the_evaluation_and_the_chief_writes(folder, undisturbed):
     assert steps == [[3, 6, 7], []] and len(CheckpointFolder(folder / "undisturbed").all()) == 3
     alone = small_config(folder, f"model_dir={folder / 'undisturbed'}", *PASSES)
     assert of_kind(undisturbed[0].told, Started)[0].first_step == 0 and alone
+
+
+def test_what_takes_long_is_told_to_the_others(undisturbed):
+    for one in undisturbed:
+        assert one.signs.phases[:3] == ["opening files", "reading checkpoints", "opening files"]
+        assert {"computing metrics", "saving"} <= set(one.signs.phases) and one.signs.doing_now == []
 
 
 def test_a_training_that_any_worker_was_told_to_stop_ends_as_one_that_was_not(folder, undisturbed, op_by_op):

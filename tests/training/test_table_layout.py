@@ -1,0 +1,82 @@
+"""Who has which rows of tables: one decision for all workers, by the least memory that any of them finds."""
+
+import pytest
+
+from easymtl.api.working_together import Worker
+from easymtl.errors import UserError
+from easymtl.features import machine_memory, memory
+from easymtl.features.declarations import table_sizes
+from easymtl.peers.cluster import Cluster
+from easymtl.peers.peers import ONE, Peers
+from easymtl.training.table_layout import settle_layout
+from tests.training.small_runs import small_config, write_data
+
+MIB = 1 << 20
+
+
+class Two(Peers):
+    """One of two workers, the other one of which has found so much memory."""
+
+    size = 2
+
+    def __init__(self, other, num_on_host=1):
+        self.other, self.num_on_host = other, num_on_host
+
+    def share(self, value):
+        return [[self.other, self.num_on_host], value]
+
+
+@pytest.fixture
+def pipeline(tmp_path):
+    write_data(tmp_path)
+    return small_config(tmp_path, "feature_config.features[0].hash_bucket_size=99980").pipeline
+
+
+@pytest.fixture
+def need(pipeline, monkeypatch):
+    """The bytes that the tables need, with their slots; the machine has eight times as many."""
+    monkeypatch.setattr(memory, "WINDOW_BYTES", MIB)
+    found = memory.needs_of(table_sizes(pipeline), memory.tables_rule(pipeline)).total
+    monkeypatch.setattr(machine_memory, "available_memory", lambda num_sharing=1: 8 * found // num_sharing)
+    return found
+
+
+def test_all_decide_by_the_worker_that_has_the_least(pipeline, need):
+    assert settle_layout(pipeline, Two(8 * need)).owners is ONE
+    assert settle_layout(pipeline, Two(None)).owners is ONE
+    peers = Two(2 * need - 1)
+    assert settle_layout(pipeline, peers).owners is peers
+    with pytest.raises(UserError, match=r"it needs .*, and 0\.57 MiB are available\.\n"):
+        settle_layout(pipeline, Two(need // 8))
+
+
+def test_workers_of_one_machine_share_its_memory(pipeline, need, monkeypatch):
+    assert settle_layout(pipeline, Two(8 * need, 2)).owners is ONE
+    monkeypatch.setattr(machine_memory, "available_memory", lambda num_sharing=1: 3 * need // num_sharing)
+    assert settle_layout(pipeline, Two(8 * need)).owners is ONE
+    peers = Two(8 * need, 2)
+    assert settle_layout(pipeline, peers).owners is peers
+    pipeline.train_config.table_sharding = 1
+    with pytest.raises(UserError, match="are available to each of 3 workers of this machine"):
+        settle_layout(pipeline, Two(8 * need, 3))
+
+
+def test_what_leaves_no_room_for_a_copy_is_told(pipeline, need):
+    assert settle_layout(pipeline, ONE).saving_waits == ""
+    # Twice what is needed, and the rows that are shuffled.
+    assert settle_layout(pipeline, Two(2 * need + MIB, 2)).saving_waits == ""
+    assert "to each of 2 workers of this machine" in settle_layout(pipeline, Two(2 * need + MIB - 1, 2)).saving_waits
+
+
+def test_workers_that_score_share_memory_too(pipeline, need):
+    worker = Worker(Cluster(0, 9, tuple(f"a:{port}" for port in range(1, 10))))
+    # Tables without slots are a third of it, and there is eight times as much for nine workers.
+    worker.require_scoring_memory(pipeline)
+    Worker(Cluster(0, 30, tuple(f"a{host}:1" for host in range(30)))).require_scoring_memory(pipeline)
+    with pytest.raises(UserError, match="are available to each of 30 workers of this machine"):
+        Worker(Cluster(0, 30, tuple(f"a:{port}" for port in range(1, 31)))).require_scoring_memory(pipeline)
+
+
+def test_a_worker_knows_how_many_are_on_its_host():
+    workers = Worker(Cluster(1, 3, ("a:1", "b:1", "b:2"))).peers()
+    assert (workers.index, workers.size, workers.num_on_host) == (1, 3, 2)
