@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from easymtl.checkpoints.folder import Checkpoint
 from easymtl.checkpoints.restore import load_ranker
+from easymtl.features.growing.unseen import UNSEEN
 from easymtl.features.memory import require_scoring_memory
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.reporting.bars import pass_bar
@@ -74,7 +75,7 @@ def _finite(value: float) -> float | None:
 
 def _some(kinds: Mapping[str, int], has_model: bool) -> dict[str, int]:
     """Returns the kinds of oddities that there are; before there is a model all ids would be unseen by it."""
-    return {kind: int(number) for kind, number in kinds.items() if number and (has_model or kind != "unseen")}
+    return {kind: int(number) for kind, number in kinds.items() if number and (has_model or kind != UNSEEN)}
 
 
 def _stored(means: Mapping[str, Mean]) -> dict[str, list[float]]:
