@@ -83,4 +83,4 @@ def test_ids_that_a_model_has_not_seen_are_held_against_parts_before_which_there
     second = {**record(), **unseen}
     assert drift({**found(), **unseen}, [first, second]) == []
     (text,) = drift({**found(), "metrics": {"loss": 0.5}}, [first, second])
-    assert text.startswith('"item": 0 % of the rows unseen, usually 30.0 %')
+    assert text.startswith('"item": 0 % of the rows unseen, usually 30 %')
