@@ -1,10 +1,13 @@
-"""What is told of parts that were trained on before."""
+"""What is told of parts that were trained on before, and of a folder that is gone."""
 
+import math
 import os
 
 import pytest
 
 from easymtl.checkpoints.parts import Parts, TrainedPart
+from easymtl.errors import UserError
+from easymtl.following.choosing import Choice
 from easymtl.following.records import Records
 from easymtl.following.watching import Watch, marks_digest
 from easymtl.following.wishes import Wishes
@@ -50,3 +53,21 @@ def test_a_part_that_can_be_read_no_more_stops_nobody(watched):
     (part / "part-1.csv").unlink()
     os.mkfifo(part / "part-1.csv")
     assert warnings() == []
+
+
+@pytest.mark.parametrize("every", [None, 60.0])
+def test_a_folder_that_vanishes_ends_a_single_look_and_is_waited_for_by_one_that_goes_on(tmp_path, every):
+    write_day(tmp_path, 0, rows=3)
+    config, told = days_config(tmp_path), []
+    watch = Watch(config, Wishes.of(config, every, settle=0), Records(tmp_path / "model", None), told.append)
+    assert watch.look(None).part
+    (tmp_path / "logs").rename(tmp_path / "elsewhere")
+    if every is None:
+        with pytest.raises(UserError, match=r'logs", is not there'):
+            watch.look(None)
+        return
+    choice = watch.look(None)
+    assert choice == Choice() and choice.seconds == math.inf
+    assert "logs" in told[-1].text and told[-1].text.endswith("It is looked at again.")
+    (tmp_path / "elsewhere").rename(tmp_path / "logs")
+    assert watch.look(None).part.text == DAYS[0]
