@@ -32,7 +32,7 @@ class RowEffect:
         found: what the row has in the fields that the part reads.
         effect: the score less its mean over draws in which the part is that of another row; above 0 where the part
             raises the score.
-        error: standard error of that mean; 0 where all other rows were drawn.
+        error: standard error of that mean; 0 where all other rows were drawn, NaN where one of several was.
     """
 
     row: int
