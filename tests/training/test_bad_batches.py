@@ -236,3 +236,15 @@ def test_each_part_of_data_may_go_back_and_stays_on_its_day(tmp_path):
     ids = trainer.ranker.feature_set.growing.ids["item"].arrays()
     assert ids["clock"] == 20_473
     assert (ids["last_seen"][ids["keys"] != MISSING] == 20_473).all()
+
+
+def test_one_in_a_hundred_is_of_the_batches_of_these_data(tmp_path):
+    write(tmp_path, bad_batches=[2])
+    passes = ("train_config.num_steps=0", "data_config.num_epochs=1")
+    trainer = Trainer(small_config(tmp_path, IN_ORDER, SKIP, NO_EVALUATION, *passes), lambda event: None)
+    # After 5,000 steps with earlier data, and as many bad batches of these as there may be of few.
+    trainer._step.assign(5000)
+    trainer._checkpoints.data_step = 5000
+    trainer._checkpoints.refusals.skipped = FREE
+    with pytest.raises(UserError, match="21 batches were refused, which is more than 20, and than 1% of all"):
+        trainer.run()

@@ -179,6 +179,7 @@ def test_ids_of_a_clock_that_counts_otherwise_are_as_old_as_the_new_one(before, 
     ids.clock = 9000
     ids.assign(np.array([7, 7, 8]))
     ids.keep()
+    ids.clock = 9009
     again = GrowingIds(Growing(max_rows=5, admit_after=2, **then))
     again.restore(ids.arrays())
     assert again.is_of_other_clock
