@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from datetime import date
 from typing import Any
 
 from easymtl.errors import UserError
 
 STATE = "parts"
+_FIRST_DAY = date(1970, 1, 1)
 MOST_PARTS = 10_000
 """Parts that a checkpoint names: those that were trained on last. What is older than all of these counts as done."""
 
@@ -36,6 +38,18 @@ class TrainedPart:
         """Returns the part of `to_list`."""
         name, time, *rest = values
         return cls(name, tuple(time), *rest)
+
+    @property
+    def day(self) -> int | None:
+        """Returns the day that it is called by, counted from 1970 on; None where its name has no date."""
+        if len(self.time) < 3 or "week" in self.name.lower():
+            return None
+        try:
+            day = (date(*self.time[:3]) - _FIRST_DAY).days
+        except (ValueError, OverflowError):
+            return None
+        # Seconds since 1970 look like a year long ago.
+        return day if day >= 0 else None
 
     def to_list(self) -> list[Any]:
         """Returns what `from_list` takes, as JSON can hold it."""

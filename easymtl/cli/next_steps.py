@@ -8,6 +8,7 @@ from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from easymtl.cli.training_commands import OF_FOLLOW
 from easymtl.errors import UserError
 
 if TYPE_CHECKING:
@@ -155,7 +156,9 @@ def _after_train(options: Namespace) -> Iterator[Step]:
 def _after_follow(options: Namespace) -> Iterator[Step]:
     config = _config(options)
     model_dir = _pipeline(options).model_dir
-    yield ["easymtl", "follow", *config, "--every", "1h"], "wait for further parts"
+    wanted = {name: value for name, default in OF_FOLLOW.items() if (value := getattr(options, name)) != default}
+    words = [word for name, value in wanted.items() for word in (f"--{name}", str(value))]
+    yield ["easymtl", "follow", *config, "--every", "1h", *words], "wait for further parts"
     if _has_exports(f"{model_dir}/export/follow"):
         yield ["easymtl", "serve", f"{model_dir}/export/follow"], "answer requests by the newest part's model"
     yield ["easymtl", "board", model_dir], "metrics by part, in the run parts"

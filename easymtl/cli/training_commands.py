@@ -156,6 +156,10 @@ def add_launch(verbs) -> None:
     )
 
 
+OF_FOLLOW = {"settle": "10m", "late": "skip", "export": None, "keep": None}
+"""What is wanted of a training that follows its data, however often it is run, and the defaults."""
+
+
 def add_follow(verbs) -> None:
     """Adds `easymtl follow`."""
     parser = add_verb(verbs, "follow", "Train on each new part of the data, day after day, and export behind each.")
@@ -165,7 +169,7 @@ def add_follow(verbs) -> None:
     parser.add_argument("--once", action="store_true", help="end when no complete part is left, and do not wait")
     parser.add_argument(
         "--settle",
-        default="10m",
+        default=OF_FOLLOW["settle"],
         metavar="TIME",
         help="a part without _SUCCESS is complete when nothing of it has changed for so long; default: 10m; "
         "never is by _SUCCESS alone",
@@ -176,7 +180,7 @@ def add_follow(verbs) -> None:
     parser.add_argument("--until", metavar="PART", help="the last part, such as dt=2026-01-02/hour=03; ends behind it")
     parser.add_argument(
         "--late",
-        default="skip",
+        default=OF_FOLLOW["late"],
         metavar="WHAT",
         help="what is done with parts that come when later ones were trained on: skip (default), or train",
     )

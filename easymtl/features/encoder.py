@@ -16,7 +16,7 @@ from easymtl.data.rows import TOLD, Column, Rows
 from easymtl.features.columns import read_column, read_items
 from easymtl.features.encoded import Encoded, take_rows
 from easymtl.features.feature_set import FeatureSet
-from easymtl.features.growing.unseen import num_unseen
+from easymtl.features.growing.unseen import UNSEEN, num_unseen
 from easymtl.features.keys import read_keys
 from easymtl.features.kinds import KINDS
 from easymtl.features.number_texts import no_number
@@ -155,7 +155,7 @@ class Encoder:
     def _unseen(self, name: str, encoded: Encoded) -> Found:
         """Returns how many ids of each row have no row in the growing table of a feature."""
         numbers = num_unseen(encoded.piece, self.feature_set.growing.ids[self.feature_set.growing.ids_of[name]])
-        return Found(self.codes.of(name, "unseen"), numbers if encoded.indices is None else numbers[encoded.indices])
+        return Found(self.codes.of(name, UNSEEN), numbers if encoded.indices is None else numbers[encoded.indices])
 
     def _column(self, batch: pa.RecordBatch, field: str) -> pa.Array:
         """Returns what features read of a field."""

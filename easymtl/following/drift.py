@@ -13,6 +13,7 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from easymtl.features.growing.unseen import UNSEEN
 from easymtl.reporting.formats import number_text, percent_text
 
 NUM_PARTS = 7
@@ -49,12 +50,20 @@ def _rows(found: Found, before: Sequence[Found]) -> Iterator[str]:
 def _shares(found: Found, before: Sequence[Found]) -> Iterator[str]:
     names = {(name, kind) for one in (found, *before) for name, kinds in one["counts"].items() for kind in kinds}
     for name, kind in sorted(names):
-        usual = statistics.median(_share(one, name, kind) for one in before)
+        others = [one for one in before if _can_tell(one, kind)]
+        if not others:
+            continue
+        usual = statistics.median(_share(one, name, kind) for one in others)
         here = _share(found, name, kind)
         error = math.sqrt(max(usual * (1 - usual), 0.0) / found["rows"])
         if abs(here - usual) > max(_SHARE, _ERRORS * error):
             word = kind.replace("_", " ")
             yield f'"{name}": {percent_text(here)} of the rows {word}, usually {percent_text(usual)}'
+
+
+def _can_tell(found: Found, kind: str) -> bool:
+    """Returns whether a kind of oddity can have been found: what a model has not seen only where there was one."""
+    return kind != UNSEEN or bool(found["metrics"])
 
 
 def _share(found: Found, name: str, kind: str) -> float:

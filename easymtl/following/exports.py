@@ -58,14 +58,14 @@ class Exports:
         return str(done)
 
     def _of(self, checkpoint: Checkpoint) -> Path | None:
-        """Returns the version that was made of a checkpoint."""
+        """Returns the version that was made of a checkpoint: of a step alone there may be one of an earlier model."""
+        files = checkpoint.state().get("files", {})
         for path in reversed(versions_in(self.folder).values()):
             try:
                 said = describe(path)
             except (OSError, ValueError):
                 continue
-            place = Path(str(said.get("checkpoint"))).resolve()
-            if said.get("step") == checkpoint.step and place == checkpoint.path.resolve():
+            if said.get("step") == checkpoint.step and said.get("checkpoint_files") == files:
                 return path
         return None
 

@@ -1,5 +1,6 @@
 """What parts of data are there: folders that are called by a time, their files, and when these were changed last."""
 
+import errno
 import fnmatch
 import glob
 import hashlib
@@ -68,9 +69,8 @@ class Part:
 
     @property
     def mark(self) -> str:
-        """Returns what changes with the names and sizes of its files."""
-        files = [(name, size) for name, size, _ in self.files]
-        return hashlib.blake2b(repr(files).encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+        """Returns what changes with the names, sizes and times of its files: a row may be mended in its place."""
+        return hashlib.blake2b(repr(self.files).encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
 
     @property
     def num_bytes(self) -> int:
@@ -235,9 +235,11 @@ def _walk(folder: str, names: tuple[str, ...], seen: set[str]) -> Iterator[Entry
         try:
             status = entry.stat()
             is_folder = entry.is_dir()
-        except FileNotFoundError:
-            # It is gone, or a link that leads nowhere, which reading the part tells of.
-            continue
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ELOOP):
+                # It is gone, or a link that leads nowhere or to itself, which reading the part tells of.
+                continue
+            raise UserError(f'train_input_path: "{entry.path}" cannot be read: {error.strerror}.') from None
         # The time of the change of a name or an owner, too: a file that is moved here keeps that of its content.
         changed = max(status.st_mtime_ns, status.st_ctime_ns)
         below = (*names, entry.name)

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from easymtl.checkpoints.folder import Checkpoint
 from easymtl.checkpoints.restore import load_ranker
+from easymtl.features.growing.unseen import UNSEEN
 from easymtl.features.memory import require_scoring_memory
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.reporting.bars import pass_bar
@@ -56,7 +57,7 @@ def found_in(
         "rows": result.num_examples,
         "skipped_rows": result.skipped_rows,
         "metrics": {name: _finite(value) for name, value in result.metrics.items()} if checkpoint else {},
-        "counts": {name: _some(kinds) for name, kinds in result.counts.items() if any(kinds.values())},
+        "counts": {name: some for name, kinds in result.counts.items() if (some := _some(kinds, bool(checkpoint)))},
         "labels": _stored(means.labels),
         "scores": _stored(means.scores) if checkpoint else {},
         "warnings": list(result.warnings) if checkpoint else [],
@@ -72,8 +73,9 @@ def _finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _some(kinds: Mapping[str, int]) -> dict[str, int]:
-    return {kind: int(number) for kind, number in kinds.items() if number}
+def _some(kinds: Mapping[str, int], has_model: bool) -> dict[str, int]:
+    """Returns the kinds of oddities that there are; before there is a model all ids would be unseen by it."""
+    return {kind: int(number) for kind, number in kinds.items() if number and (has_model or kind != UNSEEN)}
 
 
 def _stored(means: Mapping[str, Mean]) -> dict[str, list[float]]:

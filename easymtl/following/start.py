@@ -1,5 +1,6 @@
 """What is checked before a training follows its data, and what it holds for as long as it does."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +13,7 @@ from easymtl.config.starting_weights import require_starting_weights
 from easymtl.errors import UserError
 from easymtl.following.listing import PartFolder, no_parts
 from easymtl.following.wishes import Wishes, require_followable
+from easymtl.peers.cluster import read_cluster
 from easymtl.serving.formats.packages import require_packages
 from easymtl.serving.warmup_file import require_own_warmup
 
@@ -24,6 +26,7 @@ def ready_to_follow(config: Config, wishes: Wishes) -> Iterator[None]:
         UserError: the config or the folder of parts is wrong, or another training is in the model_dir.
     """
     pipeline = config.pipeline
+    _require_alone()
     require_followable(config)
     require_apart_from_training(config)
     require_apart(config, [("model_dir:", f"{pipeline.model_dir}/follow.jsonl")])
@@ -40,3 +43,12 @@ def ready_to_follow(config: Config, wishes: Wishes) -> Iterator[None]:
         settings = pipeline.train_config
         start_tensorflow(settings.inter_op_parallelism_threads, settings.intra_op_parallelism_threads)
         yield
+
+
+def _require_alone() -> None:
+    size = read_cluster(os.environ).size
+    if size > 1:
+        raise UserError(
+            f"TF_CONFIG names {size} workers, and follow trains in one process: each of them would train on all parts "
+            "by itself. Run it once, without TF_CONFIG. Several workers train on a part by easymtl train --new_data."
+        )

@@ -115,8 +115,13 @@ class Watch:
             return True
         if part.changed <= before.changed or (part.text, part.changed) in self._compared:
             return False
+        try:
+            is_changed = marks_digest(self._config, part) != before.digest
+        except UserError:
+            # It was trained on: that it is being taken away, or may be read no more, is no reason to stop.
+            return False
         self._compared.add((part.text, part.changed))
-        return marks_digest(self._config, part) != before.digest
+        return is_changed
 
     def _tell_layout(self) -> None:
         with_data = [part for part in self.listing.parts if part.num_bytes]

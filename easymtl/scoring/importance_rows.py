@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from easymtl.data.rows import TOLD, Rows
-from easymtl.errors import UserError
+from easymtl.data.rows import Rows
 from easymtl.features.labels import LabelCheck, label_rules, number_rules
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.scoring.feed import evaluation_feed
+from easymtl.scoring.first_rows import first_rows
 from easymtl.scoring.scorer import RankerScorer, kept_columns
 from easymtl.tasks.evaluation import Evaluation
 from easymtl.tasks.task import Task
@@ -38,19 +37,7 @@ def read_rows(pipeline: Pipeline, scorer: RankerScorer, tasks: Sequence[Task], p
     """
     encoder = scorer.encoder(Evaluation(tasks).key_fields)
     checked = LabelCheck(encoder, label_rules(pipeline), number_rules(pipeline))
-    parts, left = [], limit
-    with evaluation_feed(pipeline, checked, paths) as feed:
-        for batch in feed:
-            part = batch.rows.slice(0, min(left, batch.rows.num_rows))
-            parts.append(Rows({name: one for name, one in part.columns.items() if not name.startswith(TOLD)}))
-            left -= part.num_rows
-            if left <= 0:
-                break
-    rows = Rows.concat(parts) if parts else Rows({})
-    if rows.num_rows < 2:
-        has = f"{rows.num_rows} row" if rows.num_rows else "no row"
-        raise UserError(f"{paths}: has {has}, and values are exchanged between rows. Name more data with --input.")
-    return rows
+    return first_rows(pipeline, checked, paths, limit)
 
 
 def into_blocks(rows: Rows, seed: int) -> Blocks:

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from easymtl.data.rows import TOLD, Rows
-from easymtl.errors import UserError
+from easymtl.data.rows import Rows
 from easymtl.features.encoder import KEEP_PREFIX
 from easymtl.features.feature_set import FeatureSet
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.scoring.feed import evaluation_feed
+from easymtl.scoring.first_rows import first_rows
 from easymtl.scoring.judging import BATCH_SIZE
 from easymtl.scoring.parts import exchanged, parts_of
 from easymtl.scoring.scorer import RankerScorer, kept_columns
@@ -33,7 +32,7 @@ class RowEffect:
         found: what the row has in the fields that the part reads.
         effect: the score less its mean over draws in which the part is that of another row; above 0 where the part
             raises the score.
-        error: standard error of that mean; 0 where all other rows were drawn.
+        error: standard error of that mean; 0 where all other rows were drawn, NaN where one of several was.
     """
 
     row: int
@@ -51,19 +50,7 @@ def read_unlabelled(pipeline: Pipeline, scorer: RankerScorer, paths: str, fields
     Raises:
         UserError: the data cannot be read, or there are fewer than 2 rows.
     """
-    parts, left = [], limit
-    with evaluation_feed(pipeline, scorer.encoder(fields, with_numbers=False), paths) as feed:
-        for batch in feed:
-            part = batch.rows.slice(0, min(left, batch.rows.num_rows))
-            parts.append(Rows({name: one for name, one in part.columns.items() if not name.startswith(TOLD)}))
-            left -= part.num_rows
-            if left <= 0:
-                break
-    rows = Rows.concat(parts) if parts else Rows({})
-    if rows.num_rows < 2:
-        has = f"{rows.num_rows} row" if rows.num_rows else "no row"
-        raise UserError(f"{paths}: has {has}, and values are taken from other rows. Name more data with --input.")
-    return rows
+    return first_rows(pipeline, scorer.encoder(fields, with_numbers=False), paths, limit)
 
 
 def row_effects(

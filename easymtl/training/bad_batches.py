@@ -62,7 +62,7 @@ class BadBatches:
         """
         self._checkpoints.wait()
         refusals = self._checkpoints.refusals
-        decision = refusals.decide(step - 1)
+        decision = refusals.decide(step - 1 - self._checkpoints.data_step)
         own = self._diagnose(step, losses, batch, source, refusals.number, decision is Decision.STOP)
         found = of_all_workers(own, self._peers)
         if decision is Decision.STOP:

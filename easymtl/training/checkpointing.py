@@ -155,6 +155,8 @@ class Checkpointing:
         position = position_of(self._pipeline, self._data, latest, state, new_data, self._peers)
         self.cursor, self.data_step = position.cursor, position.data_step
         self.refusals.restore(state.get(_REFUSALS, {}))
+        if self.cursor is None:
+            self.refusals.begin_data()
         for note in [*position.notes, *version_notes(self._pipeline, state), f"Continuing from {latest.path}."]:
             self._tell(events.Note(note))
 

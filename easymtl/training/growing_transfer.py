@@ -47,7 +47,9 @@ def take_ids(ranker: Ranker, there: SavedVariables, transfer: Transfer) -> None:
     arrays = read_ids(_folder(there), taken)
     for name in taken:
         restore_ids(_folder(there), name, growing.ids[name], arrays)
-        growing.ids[name].restart(transfer.step)
+        # Steps are counted anew, and days are days.
+        if not growing.ids[name].counts_days:
+            growing.ids[name].restart(transfer.step)
 
 
 def _parameters(ranker: Ranker, ids: str) -> list[str]:

@@ -35,31 +35,54 @@ class Growth:
         self._tell = listener
         self._initial: dict[str, InitialRows] = {}
         self._has_told_full: set[str] = set()
+        self._day: int | None = None
+        self._today = 0
 
-    def begin_data(self, now: float | None = None) -> None:
-        """Frees what has not been seen for `expire_after_days`, where a training begins its data.
+    def begin(self, step: int, day: int | None) -> None:
+        """Sets the clocks where a training begins or goes on; frees what has not been seen for `expire_after_days`.
 
         Args:
-            now: seconds since 1970; None for the clock of the machine.
+            step: updates made.
+            day: of the data, counted from 1970 on; None where they were begun before, on a day that the ids remember.
         """
         if not self._growing:
             return
         # Of several workers by the clock of the chief.
-        [day, *_] = self._peers.share(int((time.time() if now is None else now) // _SECONDS_OF_DAY))
+        [(self._day, self._today), *_] = self._peers.share((day, today()))
+        for name, freed in self._set_clocks(step).items():
+            days = self._growing.ids[name].settings.expire_after_days
+            self._tell(events.Note(f'growing table "{name}": {freed:,} ids not seen for {days} days are gone.'))
+
+    def refused(self, step: int) -> None:
+        """Forgets the batch that was handed out: its step was not made.
+
+        Args:
+            step: updates made. They may be fewer than before: the ids are then those of a checkpoint, which may have
+                been written before these data were begun.
+        """
+        if self._growing:
+            self._set_clocks(step)
+
+    def _set_clocks(self, step: int) -> dict[str, int]:
+        """Sets the clocks, and returns how many ids that count days are gone, by the name of their ids."""
+        gone: dict[str, int] = {}
         for name, ids in self._growing.ids.items():
-            if ids.settings.expire_after_days:
-                # A clock that was set back makes nothing younger.
-                ids.clock = max(ids.clock, day)
+            if ids.is_of_other_clock:
+                day = self._today if self._day is None else self._day
+                ids.restart(day if ids.counts_days else step)
+            if ids.counts_days and self._day is not None:
+                # A clock that was set back, or a part that comes late, makes nothing younger.
+                ids.clock = max(ids.clock, self._day)
                 if freed := ids.sweep():
-                    days = ids.settings.expire_after_days
-                    self._tell(events.Note(f'growing table "{name}": {freed:,} ids not seen for {days} days are gone.'))
+                    gone[name] = freed
+        return gone
 
     def hand_out(self, rows: Rows, step: int) -> Rows:
         """Returns a batch with rows of tables, `step` updates having been made."""
         if not self._growing:
             return rows
         for ids in self._growing.ids.values():
-            if not ids.settings.expire_after_days:
+            if not ids.counts_days:
                 ids.clock = step
                 ids.sweep()
         placed = self._growing.assign(rows, self._peers)
@@ -97,6 +120,11 @@ class Growth:
             write_rows(average.value, numbers, tf.constant(values))
         if average is not None and average.updated_at is not None:
             write_rows(average.updated_at, numbers, tf.fill([len(values)], tf.constant(step, tf.int64)))
+
+
+def today() -> int:
+    """Returns the day by the clock of this machine (UTC), counted from 1970 on."""
+    return int(time.time() // _SECONDS_OF_DAY)
 
 
 def _full(name: str, ids: GrowingIds) -> str:

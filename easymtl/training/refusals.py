@@ -37,11 +37,11 @@ def is_refused(losses: Mapping[str, tf.Tensor]) -> bool:
 
 
 class Refusals:
-    """The refused steps of a training, counted over all its runs.
+    """The refused steps of a training with the data that it has now, counted over all its runs.
 
     Attributes:
         skipped: batches that were left out.
-        in_a_row: of these, those since the last step that was made.
+        in_a_row: of these, those since the last step that was made, on whichever data.
         rollbacks: how often the training went back.
         number: which one the last refused step was, of those that may have been of the same step: from 1 on.
     """
@@ -49,6 +49,7 @@ class Refusals:
     def __init__(self, settings: TrainConfig):
         self._policy = settings.nan_policy
         self.skipped = self.in_a_row = self.rollbacks = 0
+        self._earlier_rollbacks = 0
         self.number = 1
 
     @property
@@ -60,7 +61,7 @@ class Refusals:
         """Counts one more refused step, and returns what becomes of the training.
 
         Args:
-            step: updates made.
+            step: updates made with these data.
         """
         if self._policy == TrainConfig.SKIP_BATCH:
             self.skipped, self.in_a_row = self.skipped + 1, self.in_a_row + 1
@@ -68,7 +69,7 @@ class Refusals:
             is_rare = self.skipped <= max(FREE, MOST_SHARE * (step + self.skipped))
             return Decision.SKIP if self.in_a_row < MOST_IN_A_ROW and is_rare else Decision.STOP
         if self._policy == TrainConfig.ROLLBACK:
-            self.number = self.rollbacks + 1
+            self.number = self._earlier_rollbacks + self.rollbacks + 1
             if self.rollbacks < MOST_ROLLBACKS:
                 self.rollbacks += 1
                 return Decision.ROLLBACK
@@ -89,12 +90,18 @@ class Refusals:
         """Tells that a step was made."""
         self.in_a_row = 0
 
+    def begin_data(self) -> None:
+        """Tells that other data are begun: a model that is trained day after day may meet a bad batch on each."""
+        self._earlier_rollbacks += self.rollbacks
+        self.skipped = self.rollbacks = 0
+
     def state(self) -> dict[str, Any]:
         """Returns what `restore` takes."""
-        return {"skipped": self.skipped, "in_a_row": self.in_a_row, "rollbacks": self.rollbacks}
+        own = {"skipped": self.skipped, "in_a_row": self.in_a_row, "rollbacks": self.rollbacks}
+        return {**own, **({"earlier_rollbacks": self._earlier_rollbacks} if self._earlier_rollbacks else {})}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Takes over what a checkpoint remembers; nothing, of one of an earlier version."""
-        self.skipped, self.in_a_row, self.rollbacks = (
-            int(state.get(name, 0)) for name in ("skipped", "in_a_row", "rollbacks")
+        self.skipped, self.in_a_row, self.rollbacks, self._earlier_rollbacks = (
+            int(state.get(name, 0)) for name in ("skipped", "in_a_row", "rollbacks", "earlier_rollbacks")
         )

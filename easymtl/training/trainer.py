@@ -28,7 +28,7 @@ from easymtl.training.decisions import Decisions
 from easymtl.training.diagnosis import require_finite_weights
 from easymtl.training.ending import why_stale
 from easymtl.training.evaluations import Evaluations
-from easymtl.training.growth import Growth
+from easymtl.training.growth import Growth, today
 from easymtl.training.inputs import TrainingInput
 from easymtl.training.optimizers import Optimizers
 from easymtl.training.pace import Pace
@@ -131,8 +131,9 @@ class Trainer:
         self._num_examples = 0
         self._growth = Growth(self.ranker, self._optimizers, listener, peers)
         self._checkpoints.restore(new_data)
-        if self._checkpoints.cursor is None:
-            self._growth.begin_data()
+        # A part is of the day that it is called by, whenever it is trained on.
+        day = parts.last.day if parts and parts.last else None
+        self._growth.begin(self.step, today() if day is None and self._checkpoints.cursor is None else day)
         if peers.is_chief:
             self._write_config()
 
@@ -236,6 +237,7 @@ class Trainer:
             if is_refused(values.losses):
                 self._bad_batches.meet(step, values.losses, batch, source)
                 step = self.step
+                self._growth.refused(step)
                 continue
             self._checkpoints.refusals.sound()
             self._checkpoints.cursor = batch.cursor

@@ -87,6 +87,11 @@ class _Tables:
 
 
 def _wishes(config: Config, options: Namespace) -> Wishes:
+    if options.once and options.every:
+        raise UserError(
+            f"--once does not wait for further parts: --every {options.every} would have no effect. Leave one of them "
+            "out."
+        )
     return Wishes.of(
         config,
         every=None if options.once else _length("every", options.every or _DEFAULT_EVERY),

@@ -47,3 +47,18 @@ def test_a_part_is_chosen_by_the_checkpoint_that_it_goes_on_from():
     for other in (through([1]), None, through([1, 4]), through([1, 2, 3, 4]), through([1, 2, 4])):
         with pytest.raises(UserError, match=r"not the checkpoint by which .*2026-01-03"):
             parts.require_next_of(other, "c")
+
+
+@pytest.mark.parametrize(
+    "name, time, day",
+    [
+        ("dt=1970-01-02", (1970, 1, 2), 1),
+        ("dt=2026-01-01/hour=23", (2026, 1, 1, 23), 20_454),
+        ("dt=202601", (2026, 1), None),
+        ("year=2026/week=12/day=3", (2026, 12, 3), None),
+        ("dt=2026-02-30", (2026, 2, 30), None),
+        ("ts=1767225600", (1767, 2, 25, 60, 0), None),
+    ],
+)
+def test_a_part_is_of_the_day_in_its_name_if_there_is_one(name, time, day):
+    assert TrainedPart(name, time, 1, 10, 5, "x").day == day

@@ -184,3 +184,5 @@ def test_after_following_it_is_waited_for_more_and_the_newest_export_is_served(s
     (tmp_path / "models" / "daily" / "export" / "follow" / "12.delta").mkdir(parents=True)
     lines = steps("follow", "x.config", "--once", "--set", 'model_dir="models/daily"')
     assert lines[2].startswith("  easymtl serve models/daily/export/follow")
+    lines = steps("follow", "x.config", "--once", "--until", "20260102", "--export", "delta", "--keep", "3")
+    assert lines[1] == "  easymtl follow x.config --every 1h --export delta --keep 3  # wait for further parts"

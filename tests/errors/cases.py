@@ -210,6 +210,11 @@ _COMMANDS = [
         '--every: "hourly" is no length of time: write 90s, 10m, 1h or 1d',
     ),
     command(
+        "Looking once, and every hour",
+        f"follow x.config {FOLLOWED} --once --every 1h",
+        "--once does not wait for further parts: --every 1h would have no effect. Leave one of them out.",
+    ),
+    command(
         "A part that is called by no time",
         f"follow x.config {FOLLOWED} --from monday",
         '--from: "monday" is no time',

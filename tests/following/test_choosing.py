@@ -27,8 +27,8 @@ class Clock:
         return Settling(seconds, lambda: self.wall, lambda: self.watch)
 
 
-def part(text, size=10, changed=0.0, marked=True):
-    files = (("a.csv", size, None),) if size else ()
+def part(text, size=10, changed=0.0, marked=True, written=None):
+    files = (("a.csv", size, written),) if size else ()
     return Part(part_name(text.split("/")), f"logs/{text}", files, int(changed * 1e9), marked)
 
 
@@ -125,6 +125,7 @@ def test_what_has_no_row_is_passed_over_until_it_changes():
     passed = {(DAYS[0], part(DAYS[0]).mark)}
     assert chosen([part(DAYS[0]), part(DAYS[1])], passed=passed).part.text == DAYS[1]
     assert chosen([part(DAYS[0], size=11), part(DAYS[1])], passed=passed).part.text == DAYS[0]
+    assert chosen([part(DAYS[0], written=5), part(DAYS[1])], passed=passed).part.text == DAYS[0], "mended in its place"
 
 
 def test_what_is_older_than_all_that_is_remembered_counts_as_done():

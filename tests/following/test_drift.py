@@ -74,3 +74,13 @@ def test_nothing_is_known_of_the_first_part_and_no_score_of_the_second():
 def test_a_feature_that_was_always_missing_and_is_there_is_told():
     texts = drift(found(), [record(missing=10_000)])
     assert texts == ['"city": 0 % of the rows missing, usually 100 % (that of the part before).']
+
+
+def test_ids_that_a_model_has_not_seen_are_held_against_parts_before_which_there_was_one():
+    unseen = {"counts": {"item": {"unseen": 3000}}, "metrics": {"loss": 0.5}}
+    first = {**record(), "metrics": {}}
+    assert drift({**found(), **unseen}, [first]) == []
+    second = {**record(), **unseen}
+    assert drift({**found(), **unseen}, [first, second]) == []
+    (text,) = drift({**found(), "metrics": {"loss": 0.5}}, [first, second])
+    assert text.startswith('"item": 0 % of the rows unseen, usually 30 %')

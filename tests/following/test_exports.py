@@ -20,8 +20,10 @@ def write(tmp_path, monkeypatch):
 
     def begun(folder, name, checkpoint):
         path = folder / name
+        while path.exists():
+            path = path.with_name(f"1{path.name}")
         (path / "assets.extra").mkdir(parents=True)
-        said = {"step": checkpoint.step, "checkpoint": str(checkpoint.path)}
+        said = {"step": checkpoint.step, "checkpoint_files": checkpoint.state()["files"]}
         (path / "assets.extra" / "easymtl.json").write_text(json.dumps(said))
         return path
 
@@ -45,9 +47,16 @@ def write(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "print_export", lambda *_: None)
     monkeypatch.setattr(module, "print_delta", lambda *_: None)
 
-    def write(kind, keep, steps):
+    def checkpoint(step, weights):
+        path = tmp_path / f"step-{step}"
+        path.mkdir(exist_ok=True)
+        state = {"format_version": 1, "files": {"weights.index": [1, weights]}}
+        (path / "state.json").write_text(json.dumps(sealed(state)))
+        return Checkpoint(path, step)
+
+    def write(kind, keep, steps, weights=0):
         exports = Exports(tmp_path, kind, keep, open_terminal())
-        made = [exports.make(None, Checkpoint(tmp_path / f"step-{step}", step)) for step in steps]
+        made = [exports.make(None, checkpoint(step, weights)) for step in steps]
         return [path.rsplit("/", 1)[-1] for path in made]
 
     write.refused = refused
@@ -80,6 +89,12 @@ def test_none_is_none(write, tmp_path):
 
 def test_a_checkpoint_that_was_exported_is_not_exported_again(write, tmp_path):
     assert write("delta", 3, [5, 5, 6, 6]) == ["1005", "1005", "1006.delta", "1006.delta"]
+
+
+def test_a_step_of_another_training_is_exported_though_there_is_an_export_of_this_step(write, tmp_path):
+    assert write("full", 3, [5]) == ["1005"]
+    # As where somebody has removed the checkpoints, to train anew, and not the exports.
+    assert write("full", 3, [5, 5], weights=1) == ["11005", "11005"]
 
 
 def test_where_there_can_be_no_delta_a_whole_one_is_made_and_it_is_said(write, capsys):

@@ -272,3 +272,19 @@ def test_a_damaged_checkpoint_takes_its_records_with_it(two_days):
     assert not differences(expected, state_of_training(folder / "model"))
     assert records_of(folder / "model") == records
     assert json.loads((folder / "model" / "follow.jsonl").read_text().splitlines()[-1])["part"] == DAYS[3]
+
+
+def test_ids_of_growing_tables_age_by_the_days_of_the_parts(tmp_path):
+    for day in (0, 3, 4):
+        write_day(tmp_path, day)
+    item = 'input_names: "item" feature_type: IdFeature embedding_dim: 4 growing { max_rows: 20 expire_after_days: 2 }'
+    told = []
+    config = days_config(tmp_path, f"feature_config.features[0]={{{item}}}")
+    first, second, _ = follow(config, callbacks=[told.append], verbose=False)
+    gone = [text for text in notes(told) if "are gone" in text]
+    assert gone == ['growing table "item": 20 ids not seen for 2 days are gone.'], "between the first two parts"
+    # There are 30 items. Before there is a model they are not unseen by it, and no later share is held against that.
+    assert "item" not in first.counts and 0 < second.counts["item"]["unseen"] < 130
+    assert not [
+        text for event in told if isinstance(event, events.PartScored) for text in event.drift if "item" in text
+    ]

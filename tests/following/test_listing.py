@@ -73,6 +73,7 @@ def test_links_are_followed_and_not_in_circles(tmp_path):
     os.symlink(tmp_path / "there", tmp_path / "logs" / "dt=2026-01-01")
     os.symlink(tmp_path / "logs", tmp_path / "there" / "dt=2026-01-02")
     os.symlink(tmp_path / "nowhere", tmp_path / "logs" / "dt=2026-01-03")
+    os.symlink("dt=2026-01-04", tmp_path / "logs" / "dt=2026-01-04")
     found = listed(tmp_path / "logs")
     assert [(part.text, len(part.files)) for part in found.parts] == [("dt=2026-01-01", 1)]
     assert found.others == ("readme",)

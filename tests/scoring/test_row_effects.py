@@ -170,5 +170,5 @@ def test_rows_come_in_order_with_what_they_hold_and_the_largest_effect_first(cas
 
 
 def test_a_single_row_has_no_others(cases):
-    with pytest.raises(UserError, match="has 1 row, and values are taken from other rows"):
+    with pytest.raises(UserError, match="has 1 row, and values are exchanged between rows"):
         cases["graph"].effects(1, limit=1)

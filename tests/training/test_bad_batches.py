@@ -8,7 +8,9 @@ import pytest
 import tensorflow as tf
 
 from easymtl.checkpoints.folder import CheckpointFolder
+from easymtl.checkpoints.parts import Parts, TrainedPart
 from easymtl.errors import UserError
+from easymtl.features.growing.growing_ids import MISSING
 from easymtl.protos.train_pb2 import TrainConfig
 from easymtl.training import events
 from easymtl.training.refusals import FREE, MOST_IN_A_ROW, MOST_ROLLBACKS, Decision, Refusals, is_refused
@@ -200,3 +202,49 @@ def test_what_is_counted_comes_back_and_is_nothing_of_an_earlier_version():
 def test_one_scalar_says_that_a_step_was_refused():
     assert is_refused({"loss": tf.constant(np.nan), "loss_ctr": tf.constant(1.0)})
     assert not is_refused({"loss": tf.constant(1.0), "loss_ctr": tf.constant(np.inf)})
+
+
+def test_other_data_have_bad_batches_of_their_own():
+    refusals = Refusals(settings("ROLLBACK"))
+    for _ in range(MOST_ROLLBACKS):
+        assert refusals.decide(5) is Decision.ROLLBACK
+    other = Refusals(settings("ROLLBACK"))
+    other.restore(json.loads(json.dumps(refusals.state())))
+    other.begin_data()
+    assert other.decide(5) is Decision.ROLLBACK and (other.rollbacks, other.number) == (1, MOST_ROLLBACKS + 1)
+    again = Refusals(settings("ROLLBACK"))
+    again.restore(json.loads(json.dumps(other.state())))
+    assert again.decide(5) is Decision.ROLLBACK and (again.rollbacks, again.number) == (2, MOST_ROLLBACKS + 2)
+    assert refusals.decide(5) is Decision.STOP
+
+
+@pytest.mark.slow
+def test_each_part_of_data_may_go_back_and_stays_on_its_day(tmp_path):
+    item = 'input_names: "item" feature_type: IdFeature embedding_dim: 4 growing { max_rows: 40 expire_after_days: 7 }'
+    options = (f"feature_config.features[0]={{{item}}}", "train_config.num_steps=0", "data_config.num_epochs=1")
+    write(tmp_path, bad_batches=[2])
+    parts = Parts()
+    for day in (1, 20):
+        parts = parts.with_next(TrainedPart(f"dt=2026-01-{day:02}", (2026, 1, day), 1, 1, 0, ""), (), {})
+        config = small_config(tmp_path, IN_ORDER, ROLLBACK, NO_EVALUATION, *options)
+        trainer = Trainer(config, lambda event: None, parts=parts)
+        trainer.run()
+    assert state(tmp_path / "model")["refusals"] == {
+        "skipped": 0, "in_a_row": 0, "rollbacks": 1, "earlier_rollbacks": 1,
+    }  # fmt: skip
+    # The second part went back to the checkpoint of the first one, 19 days before, whose ids are gone all the same.
+    ids = trainer.ranker.feature_set.growing.ids["item"].arrays()
+    assert ids["clock"] == 20_473
+    assert (ids["last_seen"][ids["keys"] != MISSING] == 20_473).all()
+
+
+def test_one_in_a_hundred_is_of_the_batches_of_these_data(tmp_path):
+    write(tmp_path, bad_batches=[2])
+    passes = ("train_config.num_steps=0", "data_config.num_epochs=1")
+    trainer = Trainer(small_config(tmp_path, IN_ORDER, SKIP, NO_EVALUATION, *passes), lambda event: None)
+    # After 5,000 steps with earlier data, and as many bad batches of these as there may be of few.
+    trainer._step.assign(5000)
+    trainer._checkpoints.data_step = 5000
+    trainer._checkpoints.refusals.skipped = FREE
+    with pytest.raises(UserError, match="21 batches were refused, which is more than 20, and than 1% of all"):
+        trainer.run()

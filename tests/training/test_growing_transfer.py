@@ -81,3 +81,17 @@ def test_rows_of_a_hash_are_nobodys(done):
     ranker, transfer, _ = start((folder, there))
     assert 'has no ids of the name "user"' in transfer.misfits[USERS]
     assert ranker.feature_set.growing.ids["user"].num_ids == 0 and ITEMS in transfer.parameters
+
+
+def test_days_are_days_in_another_training_too(done):
+    folder, _ = done
+    user = "feature_config.features[0].growing"
+    days = (f"{user}.expire_after_steps=0", f"{user}.expire_after_days=30")
+    there, _ = train(folder, *days, f"model_dir={folder}/days", "train_config.num_steps=1", "eval_input_path=")
+    ids = start((folder, there), *days)[0].feature_set.growing.ids["user"]
+    before = saved((folder, there))
+    assert ids.clock == before["user/clock"] > 20_000 and not ids.is_of_other_clock
+    ids.clock += 30
+    assert ids.sweep() == 0 and ids.num_ids == (before["user/keys"] != MISSING).sum() > 0
+    # Of steps nobody knows which days they were.
+    assert start(done, *days)[0].feature_set.growing.ids["user"].is_of_other_clock

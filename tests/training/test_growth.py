@@ -8,13 +8,14 @@ import pytest
 import tensorflow as tf
 
 from easymtl.checkpoints.growing import FILE
+from easymtl.checkpoints.parts import Parts, TrainedPart
 from easymtl.data.feed import Feed
 from easymtl.data.rows import Rows
 from easymtl.features.encoder import Encoder
 from easymtl.features.growing.growing_ids import MISSING
 from easymtl.features.initial_rows import initial_rows
 from easymtl.training import events, inputs
-from easymtl.training.growth import Growth
+from easymtl.training.growth import Growth, today
 from easymtl.training.trainer import Trainer
 from tests.training.growing_runs import growing_config, train, write_data
 
@@ -149,8 +150,61 @@ def test_days_are_those_on_which_data_are_begun(folder):
     told = []
     growth, ids = Growth(trainer.ranker, trainer._optimizers, told.append), trainer.ranker.feature_set.growing.ids
     for day, keys in ((40_000, [70, 71]), (40_005, [71]), (39_000, [71]), (40_008, [])):
-        growth.begin_data(now=day * 86_400.0 + 80_000)
+        growth.begin(3, day)
         growth.hand_out(batch_of_users(trainer, [*keys, 71]), 3)
         growth.keep()
     assert ids["user"].ids()[0].tolist() == [71]
     assert [event.text for event in told] == ['growing table "user": 1 ids not seen for 7 days are gone.']
+
+
+DAYS = (
+    "feature_config.features[0].growing.expire_after_steps=0",
+    "feature_config.features[0].growing.expire_after_days=7",
+    "eval_input_path=",
+)
+
+
+def ids_of_user(trainer):
+    return trainer.ranker.feature_set.growing.ids["user"]
+
+
+def test_a_part_is_of_the_day_that_it_is_called_by_whenever_it_is_trained_on(folder):
+    parts, told = Parts(), []
+    for name, time, last_step in (("dt=2026-01-01", (2026, 1, 1), 2), ("dt=2026-01-20", (2026, 1, 20), 4)):
+        parts = parts.with_next(TrainedPart(name, time, 1, 1, 0, ""), (), {})
+        config = growing_config(
+            folder, f"model_dir={folder}/parts_of_days", *DAYS, f"train_config.num_steps={last_step}"
+        )
+        trainer = Trainer(config, told.append, parts=parts)
+        clock = ids_of_user(trainer).clock
+        trainer.run()
+    assert clock == 20_473 and ids_of_user(trainer).num_ids > 0
+    [gone] = [text for text in notes(told) if "are gone" in text]
+    assert gone.startswith('growing table "user": ') and gone.endswith(" ids not seen for 7 days are gone.")
+    # It goes on in the part, on its day.
+    assert ids_of_user(Trainer(config, told.append, parts=parts)).clock == 20_473
+
+
+def test_ids_outlive_a_change_from_steps_to_days(folder):
+    model = (f"model_dir={folder}/other_clock", "eval_input_path=")
+    train(folder, *model, "train_config.num_steps=2")
+    trainer = Trainer(growing_config(folder, *model, *DAYS), lambda event: None)
+    ids, growth = ids_of_user(trainer), trainer._growth
+    number, now = ids.num_ids, ids.clock
+    assert number > 0 and today() - 1 <= now <= today()
+    for days, left in ((7, number), (8, 0)):
+        growth.begin(2, now + days)
+        assert ids.num_ids == left
+
+
+def test_a_training_that_went_back_to_earlier_data_is_on_the_day_of_these(folder):
+    trainer = Trainer(growing_config(folder, f"model_dir={folder}/back", *DAYS), lambda event: None)
+    ids, growth = ids_of_user(trainer), trainer._growth
+    growth.begin(0, 40_000)
+    growth.hand_out(batch_of_users(trainer, [70]), 0)
+    growth.keep()
+    before = ids.arrays()
+    growth.begin(1, 40_008)
+    ids.restore(before)
+    growth.refused(0)
+    assert (ids.clock, ids.num_ids) == (40_008, 0)

@@ -79,6 +79,8 @@ class GrowingIds:
         settings: the declaration.
         num_rows: rows of the table: row 0, and `max_rows` for ids.
         clock: the step or day at which what is seen now is seen.
+        is_of_other_clock: whether the ids were saved by a clock that counts steps where this one counts days, or the
+            reverse, and `restart` has not been called since.
         sightings: what to tell of a run.
         version: another number whenever the map may have changed.
     """
@@ -87,6 +89,7 @@ class GrowingIds:
         self.settings = settings
         self.num_rows = settings.max_rows + 1
         self.clock = 0
+        self.is_of_other_clock = False
         self.sightings = Sightings()
         self.version = 0
         self._pending: _Change | None = None
@@ -119,6 +122,11 @@ class GrowingIds:
     def is_full(self) -> bool:
         """Returns whether a further id would find no row."""
         return self.num_ids == self.settings.max_rows
+
+    @property
+    def counts_days(self) -> bool:
+        """Returns whether the clock counts days, and not steps."""
+        return self.settings.expire_after_days > 0
 
     @property
     def expire_after(self) -> int:
@@ -228,10 +236,13 @@ class GrowingIds:
             "free": self._free.copy(),
             **self._candidates.arrays(),
             "clock": np.array(self.clock, np.int64),
+            "counts_days": np.array(self.counts_days),
         }
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Brings back what `arrays` returned.
+
+        Nobody knows how old ids are that were saved by a clock that counts otherwise: all count as seen at once.
 
         Raises:
             KeyError: an array is not there.
@@ -245,16 +256,19 @@ class GrowingIds:
         rows = np.flatnonzero(keys != MISSING)
         self._rows.put(keys[rows], rows)
         self._next = len(keys)
-        self._last_seen, self._generations = arrays["last_seen"].copy(), arrays["generations"].copy()
-        self._free = arrays["free"].astype(np.int32)
-        self._candidates.restore(*(arrays[f"candidate_{what}"] for what in ("keys", "counts", "last_seen")))
         self.clock = int(arrays["clock"])
+        self.is_of_other_clock = bool(arrays.get("counts_days", self.counts_days)) != self.counts_days
+        last_seen, seen_as_candidate = arrays["last_seen"].copy(), arrays["candidate_last_seen"].copy()
+        if self.is_of_other_clock:
+            last_seen[:] = seen_as_candidate[:] = self.clock
+        self._last_seen, self._generations = last_seen, arrays["generations"].copy()
+        self._free = arrays["free"].astype(np.int32)
+        self._candidates.restore(arrays["candidate_keys"], arrays["candidate_counts"], seen_as_candidate)
         self.version += 1
 
     def restart(self, clock: int) -> None:
-        """Sets the clock, where it counts steps, for a training that begins with these ids: they age as before."""
-        if self.settings.expire_after_days:
-            return
+        """Sets the clock for a training that begins with these ids: they are as old as they were by the one before."""
+        self.is_of_other_clock = False
         self._last_seen += np.int32(clock - self.clock)
         self._candidates.age(clock - self.clock)
         self.clock = clock

@@ -5,6 +5,9 @@ import numpy as np
 from easymtl.features.growing.growing_ids import DEFAULT_ROW, GrowingIds
 from easymtl.features.pieces import Bags, Ids, Piece, Sequence
 
+UNSEEN = "unseen"
+"""How such values are counted, see `easymtl.features.tally`."""
+
 
 def num_unseen(piece: Piece, ids: GrowingIds) -> np.ndarray:
     """Returns how many ids of each of n values take the default row, int64 `[n]`; missing ones do not.

@@ -168,6 +168,41 @@ def test_days_are_looked_at_whenever_they_are_swept():
     assert ids.find(np.array([1, 2])).tolist() == [0, 2]
 
 
+STEPS, DAYS = {"expire_after_steps": 10}, {"expire_after_days": 10}
+
+
+@pytest.mark.parametrize(
+    "before, then, now", [(STEPS, DAYS, 20_400), ({}, DAYS, 20_400), (DAYS, STEPS, 5)], ids=["days", "new", "steps"]
+)
+def test_ids_of_a_clock_that_counts_otherwise_are_as_old_as_the_new_one(before, then, now):
+    ids = GrowingIds(Growing(max_rows=5, admit_after=2, **before))
+    ids.clock = 9000
+    ids.assign(np.array([7, 7, 8]))
+    ids.keep()
+    ids.clock = 9009
+    again = GrowingIds(Growing(max_rows=5, admit_after=2, **then))
+    again.restore(ids.arrays())
+    assert again.is_of_other_clock
+    again.restart(now)
+    for age, num_ids in ((10, 1), (11, 0)):
+        again.clock = now + age
+        again.sweep()
+        assert (again.num_ids, again.num_candidates) == (num_ids, num_ids), age
+    assert not again.is_of_other_clock
+
+
+def test_ids_keep_their_age_where_the_clock_counts_the_same():
+    ids = GrowingIds(Growing(max_rows=5))
+    ids.clock = 9000
+    ids.assign(np.array([7]))
+    ids.keep()
+    ids.clock = 9008
+    again = GrowingIds(Growing(max_rows=5, expire_after_steps=10))
+    again.restore(ids.arrays())
+    again.clock = 9011
+    assert not again.is_of_other_clock and again.sweep() == 1
+
+
 def test_map_is_brought_back_to_a_larger_table_and_to_no_smaller_one():
     ids = GrowingIds(Growing(max_rows=5))
     ids.assign(np.arange(5))
