@@ -16,7 +16,7 @@ from typing import Any
 import tensorflow as tf
 
 from easymtl.checkpoints.deltas import DELTA
-from easymtl.checkpoints.integrity import damage, fingerprints, is_as_sealed, sealed
+from easymtl.checkpoints.integrity import Beat, damage, fingerprints, is_as_sealed, sealed
 from easymtl.checkpoints.publishing import draft_of, publish, reason, remove, sweep, write_text
 from easymtl.checkpoints.shards import Writable, prefix_of
 from easymtl.errors import UserError
@@ -69,14 +69,17 @@ class Checkpoint:
             raise DamagedCheckpoint(f"{self.path}: the content of {_STATE} has changed")
         return state
 
-    def check(self) -> None:
+    def check(self, beat: Beat = lambda: None) -> None:
         """Compares every file with what was written; reads the whole checkpoint.
+
+        Args:
+            beat: is called every few megabytes.
 
         Raises:
             DamagedCheckpoint: one differs.
             UserError: it is of a later version.
         """
-        problem = damage(self.path, self.state().get("files", {}))
+        problem = damage(self.path, self.state().get("files", {}), beat)
         if problem:
             raise DamagedCheckpoint(f"{self.path}: {problem}")
 
@@ -111,14 +114,33 @@ class CheckpointFolder:
         """Returns the folder that the checkpoint of a step has, or would have."""
         return self.path / f"step-{step:09d}"
 
+    def draft_of(self, step: int) -> Path:
+        """Returns where this process writes the checkpoint of a step before it is published."""
+        return draft_of(self.path_of(step))
+
+    def begin(self, step: int) -> None:
+        """Makes the folder of `draft_of` with nothing in it, for what is written there before `save` publishes it.
+
+        Raises:
+            UserError: it cannot be made.
+        """
+        draft = self.draft_of(step)
+        try:
+            if draft.exists():
+                shutil.rmtree(draft)
+            draft.mkdir(parents=True)
+        except OSError as error:
+            raise _unwritten(self.path_of(step), error) from None
+
     def save(self, step: int, weights: Writable, state: Mapping[str, Any]) -> Checkpoint:
         """Writes a checkpoint beside the others, and renames it into place once it is whole and on the disk.
+
+        What is in `draft_of` is a part of it.
 
         Raises:
             UserError: it could not be written (disk full, no permission); those before it are as they were.
         """
-        final = self.path_of(step)
-        draft = draft_of(final)
+        final, draft = self.path_of(step), self.draft_of(step)
         try:
             draft.mkdir(parents=True, exist_ok=True)
             known = weights.write(draft)
@@ -145,11 +167,14 @@ class CheckpointFolder:
         except OSError as error:
             raise _unwritten(checkpoint.path, error) from None
 
-    def settle(self) -> tuple[Checkpoint | None, list[str]]:
+    def settle(self, beat: Beat = lambda: None) -> tuple[Checkpoint | None, list[str]]:
         """Finds the newest checkpoint that is whole, for a training that holds the lock of the model_dir.
 
         Newer ones that are damaged get another name, so that they are in nobody's way, and nothing is lost. Drafts
         of ended processes are removed.
+
+        Args:
+            beat: is called every few megabytes that are read.
 
         Returns:
             The checkpoint, None if there is none at all, and a sentence for each that is damaged.
@@ -161,7 +186,7 @@ class CheckpointFolder:
         problems: dict[Checkpoint, str] = {}
         for checkpoint in reversed(self.all()):
             try:
-                checkpoint.check()
+                checkpoint.check(beat)
             except DamagedCheckpoint as error:
                 problems[checkpoint] = str(error)
                 continue

@@ -2,9 +2,12 @@
 
 import json
 import zlib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
+
+Beat = Callable[[], object]
+"""Is called now and then by what takes long, so that others know that this process goes on."""
 
 _BYTES = 16 << 20
 _CHECKSUM = "checksum"
@@ -21,7 +24,7 @@ def fingerprint(path: Path) -> list[int]:
     return [path.stat().st_size, _checksum(path)]
 
 
-def damage(folder: Path, expected: Mapping[str, list[int]]) -> str | None:
+def damage(folder: Path, expected: Mapping[str, list[int]], beat: Beat = lambda: None) -> str | None:
     """Returns what is wrong with the first file that is not as expected, or None."""
     for name, (size, checksum) in expected.items():
         path = folder / name
@@ -30,7 +33,7 @@ def damage(folder: Path, expected: Mapping[str, list[int]]) -> str | None:
         found = path.stat().st_size
         if found != size:
             return f"{name} has {found} bytes instead of {size}"
-        if _checksum(path) != checksum:
+        if _checksum(path, beat) != checksum:
             return f"the bytes of {name} have changed"
     return None
 
@@ -50,9 +53,10 @@ def _document_checksum(document: Mapping[str, Any]) -> int:
     return zlib.crc32(json.dumps(body, sort_keys=True).encode())
 
 
-def _checksum(path: Path) -> int:
+def _checksum(path: Path, beat: Beat = lambda: None) -> int:
     checksum = 0
     with path.open("rb") as file:
         while part := file.read(_BYTES):
             checksum = zlib.crc32(part, checksum)
+            beat()
     return checksum

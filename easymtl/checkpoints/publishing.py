@@ -33,13 +33,13 @@ def write_text(path: Path, text: str) -> None:
     draft = draft_of(path)
     try:
         draft.write_text(text, encoding="utf-8")
-        _flush(draft)
+        flush(draft)
         os.replace(draft, path)
     except BaseException:
         with contextlib.suppress(OSError):
             draft.unlink()
         raise
-    _flush(path.parent)
+    flush(path.parent)
 
 
 def publish(draft: Path, final: Path) -> None:
@@ -50,10 +50,10 @@ def publish(draft: Path, final: Path) -> None:
     """
     for folder, _, names in os.walk(draft):
         for name in names:
-            _flush(Path(folder) / name)
-        _flush(Path(folder))
+            flush(Path(folder) / name)
+        flush(Path(folder))
     os.replace(draft, final)
-    _flush(final.parent)
+    flush(final.parent)
 
 
 def drafted_bytes(folder: Path) -> int:
@@ -104,7 +104,7 @@ def _is_running(process: int) -> bool:
     return True
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Waits until a file, or the list of a folder, is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

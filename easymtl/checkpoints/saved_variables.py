@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from easymtl.checkpoints.folder import Checkpoint, CheckpointFolder, DamagedCheckpoint
+from easymtl.checkpoints.integrity import Beat
 from easymtl.checkpoints.saved_averages import STATE, caught_up
 from easymtl.checkpoints.slots import AVERAGE, UPDATED_AT
 from easymtl.checkpoints.stored_tensors import READ_ERRORS, StoredTensors, slice_text
@@ -127,17 +128,18 @@ def _parts(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, list[str]]:
     return {whole: [parts[index] for index in sorted(parts)] for whole, parts in found.items()}
 
 
-def open_checkpoint(source: str) -> SavedVariables:
+def open_checkpoint(source: str, beat: Beat = lambda: None) -> SavedVariables:
     """Opens a checkpoint of EasyRec or of ours.
 
     Args:
         source: EasyRec's `.../model.ckpt-1000`, one of its files, or a folder of which the newest one is taken; or a
             model_dir of ours, its newest whole checkpoint, or the folder of one checkpoint.
+        beat: is called every few megabytes that are read.
 
     Raises:
         UserError: there is none, or it is damaged.
     """
-    own = _own(Path(without_ending(source)))
+    own = _own(Path(without_ending(source)), beat)
     return SavedVariables(own.prefix, own.state()) if own else SavedVariables(find_prefix(source))
 
 
@@ -155,25 +157,25 @@ def open_easyrec_checkpoint(source: str) -> SavedVariables:
     return SavedVariables(find_prefix(source))
 
 
-def _own(path: Path) -> Checkpoint | None:
+def _own(path: Path, beat: Beat) -> Checkpoint | None:
     """Returns the checkpoint of ours that a path names, None where it names no such."""
     folder = path.parent if path.name == "weights" else path
     if (folder / "state.json").is_file():
         checkpoint = Checkpoint(folder, 0)
-        checkpoint.check()
+        checkpoint.check(beat)
         return checkpoint
     for model_dir in (path, path.parent) if path.name == "checkpoints" else (path,):
         checkpoints = CheckpointFolder(model_dir).all()
         if checkpoints:
-            return _newest_whole(checkpoints)
+            return _newest_whole(checkpoints, beat)
     return None
 
 
-def _newest_whole(checkpoints: list[Checkpoint]) -> Checkpoint:
+def _newest_whole(checkpoints: list[Checkpoint], beat: Beat) -> Checkpoint:
     problems = []
     for checkpoint in reversed(checkpoints):
         try:
-            checkpoint.check()
+            checkpoint.check(beat)
         except DamagedCheckpoint as error:
             problems.append(str(error))
             continue

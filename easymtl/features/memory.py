@@ -127,25 +127,31 @@ def require_training_memory(pipeline: Pipeline, num_owners: int = 1) -> None:
         _require(pipeline, _needs_of_training(pipeline).of_each(num_owners))
 
 
-def why_saving_waits(pipeline: Pipeline) -> str:
+def why_saving_waits(pipeline: Pipeline, num_owners: int = 1, num_here: int = 1) -> str:
     """Returns why training waits while a checkpoint is written: a sentence if there is no room for a copy, else "".
 
     Call it before anything is allocated. The copy is made in the memory of the machine, wherever the tables are.
+
+    Args:
+        pipeline: the config.
+        num_owners: how many workers the rows of the tables are dealt out to.
+        num_here: how many of these are on this machine, and share its memory.
     """
     if not pipeline.train_config.save_asynchronously:
         return ""
-    return _why_saving_waits(_needs_of_training(pipeline), has_gpu=_has_gpu())
+    return _why_saving_waits(_needs_of_training(pipeline).of_each(num_owners), has_gpu=_has_gpu(), num_here=num_here)
 
 
-def _why_saving_waits(needs: Needs, has_gpu: bool) -> str:
+def _why_saving_waits(needs: Needs, has_gpu: bool, num_here: int = 1) -> str:
     needs = needs.with_saving()
     total = needs.saved + needs.window if has_gpu else needs.total
     available = available_memory()
-    if available is None or total <= available:
+    if available is None or total * num_here <= available:
         return ""
+    each = f" in each of {num_here} workers on one machine" if num_here > 1 else ""
     return (
         f"Steps wait while a checkpoint is written: a copy of tables and slots to write from takes "
-        f"{size_text(needs.saved)}, with which training needs {size_text(total)}, and {size_text(available)} are "
+        f"{size_text(needs.saved)}, with which training needs {size_text(total)}{each}, and {size_text(available)} are "
         "available."
     )
 
@@ -163,8 +169,8 @@ def memory_report(pipeline: Pipeline, num_owners: int = 1) -> str:
     needs, has_gpu = _needs_of_training(pipeline).of_each(num_owners), GPU_DEVICE.exists()
     if not has_gpu:
         _require(pipeline, needs)
-    waits = "Steps wait while all workers write a checkpoint." if num_owners > 1 else ""
-    if num_owners == 1 and pipeline.train_config.save_asynchronously:
+    waits = ""
+    if pipeline.train_config.save_asynchronously:
         waits = _why_saving_waits(needs, has_gpu)
         needs = needs if waits else needs.with_saving()
     available = available_memory()

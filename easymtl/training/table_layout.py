@@ -1,11 +1,12 @@
 """Which rows of tables each worker has, and what that costs it, in words."""
 
+import socket
 from collections.abc import Mapping
 
 import tensorflow as tf
 
 from easymtl.features.embeddings import Embeddings
-from easymtl.features.memory import size_text
+from easymtl.features.memory import size_text, why_saving_waits
 from easymtl.features.table_sharding import are_dealt_out
 from easymtl.peers.peers import ONE, Peers
 from easymtl.protos.pipeline_pb2 import Pipeline
@@ -31,8 +32,22 @@ def layout_text(embeddings: Embeddings, optimizers: Optimizers, peers: Peers) ->
     num_all = sum(embeddings.feature_set.rows_by_width.values())
     return (
         f"Of the {num_all:,} rows of the tables this worker ({peers.index} of {peers.size}) has {num_rows:,}, {size} "
-        "with optimizer slots. Steps wait while all workers write a checkpoint."
+        "with optimizer slots."
     )
+
+
+def why_all_wait(pipeline: Pipeline, owners: Peers) -> str:
+    """Returns why steps wait while a checkpoint is written, a sentence if a worker has no room for a copy, else "".
+
+    Workers on one machine share its memory.
+
+    Args:
+        pipeline: the config.
+        owners: the workers that the rows of the tables are dealt out to.
+    """
+    hosts = owners.share(socket.gethostname())
+    found = owners.share(why_saving_waits(pipeline, owners.size, hosts.count(hosts[owners.index])))
+    return next(filter(None, found), "")
 
 
 def traffic_text(ranker: Ranker, batch: Mapping[str, tf.Tensor], peers: Peers) -> str:

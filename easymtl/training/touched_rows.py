@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from easymtl.layers.context import Parameter
+from easymtl.peers.dealing import places_of
 
 
 class TouchedRows(tf.Module):
@@ -29,14 +30,15 @@ class TouchedRows(tf.Module):
             updates = tf.fill([tf.size(numbers), 1], True)
             tf.raw_ops.ResourceScatterUpdate(resource=marks.handle, indices=numbers, updates=updates)
 
-    def rows_of(self, table: Parameter) -> np.ndarray:
-        """Returns the rows of a table that are marked, int64 `[changed]`, ascending, counted in the table."""
+    def places_of(self, table: Parameter) -> np.ndarray:
+        """Returns the marked rows of a table, int64 `[changed]`, ascending, counted in what this worker has of it."""
         marks = self._marks[table.variable.ref()].numpy()[:, 0]
         return np.flatnonzero(marks[table.begin : table.begin + table.num_rows]).astype(np.int64)
 
     def begin(self, tables: Iterable[tuple[Parameter, np.ndarray]] = ()) -> None:
-        """Forgets all marks, then marks the given rows of tables."""
+        """Forgets all marks, then marks those rows of tables that this worker has, given by their numbers there."""
         for marks in self._marks.values():
             marks.assign(tf.zeros_like(marks))
         for table, rows in tables:
-            self.mark(table.variable, tf.constant(table.begin + rows, tf.int64))
+            places = rows if table.runs is None else places_of(table.runs, rows)
+            self.mark(table.variable, tf.constant(table.begin + places, tf.int64))

@@ -16,7 +16,7 @@ from easymtl.config import Config, view
 from easymtl.data.order import Share
 from easymtl.errors import UserError
 from easymtl.features.encoder import batch_signature, to_tensors
-from easymtl.features.memory import require_training_memory, why_saving_waits
+from easymtl.features.memory import require_training_memory
 from easymtl.models.backbone import located
 from easymtl.peers.peers import ONE, Peers
 from easymtl.protos.train_pb2 import TrainConfig
@@ -39,7 +39,7 @@ from easymtl.training.refusals import is_refused
 from easymtl.training.reports import Reports
 from easymtl.training.result import TrainingResult
 from easymtl.training.step import StepValues, TrainStep, make_train_step
-from easymtl.training.table_layout import layout_text, owners_of, traffic_text
+from easymtl.training.table_layout import layout_text, owners_of, traffic_text, why_all_wait
 
 
 class Trainer:
@@ -85,7 +85,7 @@ class Trainer:
         self._is_stopping = self._decisions.is_stopping
         owners = owners_of(self.pipeline, peers)
         require_training_memory(self.pipeline, owners.size)
-        saving_waits = "" if owners.are_several else why_saving_waits(self.pipeline)
+        saving_waits = why_all_wait(self.pipeline, owners)
         if saving_waits:
             listener(events.Note(saving_waits))
         listener(events.Phase("building", "the model"))
@@ -217,7 +217,7 @@ class Trainer:
         decisions = self._decisions
         decisions.begin()
         while not self._is_stopping() and not decisions.is_over(step) and (batch := source.next(self._peers)):
-            decisions.before_step(pace.seconds_since_restart)
+            decisions.before_step(pace.seconds_since_restart, self._checkpoints.has_written)
             tensors = to_tensors(self._growth.hand_out(batch.rows, step))
             is_first = train_step is None
             train_step = train_step or self._trace(tensors)
@@ -234,7 +234,7 @@ class Trainer:
                     self._tell(events.Note(traffic_text(self.ranker, tensors, self._peers)))
                 pace.restart()  # The first step was traced, which says nothing of the next ones.
                 self._tell(events.Phase("training"))
-            self._checkpoints.poll()
+            self._checkpoints.poll(decisions.num_written)
             if is_refused(values.losses):
                 self._bad_batches.meet(step, values.losses, batch, source)
                 step = self.step
