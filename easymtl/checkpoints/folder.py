@@ -87,8 +87,15 @@ class Checkpoint:
 class CheckpointFolder:
     """The checkpoints of a model_dir."""
 
-    def __init__(self, model_dir: str | Path):
+    def __init__(self, model_dir: str | Path, beat: Beat = lambda: None):
+        """Reads nothing yet.
+
+        Args:
+            model_dir: of the training.
+            beat: is called every few megabytes while whole checkpoints are read, by whatever thread reads them.
+        """
         self.path = Path(model_dir) / "checkpoints"
+        self._beat = beat
 
     def all(self) -> list[Checkpoint]:
         """Returns the published checkpoints, oldest first."""
@@ -145,7 +152,7 @@ class CheckpointFolder:
             draft.mkdir(parents=True, exist_ok=True)
             known = weights.write(draft)
             weights.check(draft)
-            files = {**fingerprints(draft, left_out=known), **known}
+            files = {**fingerprints(draft, known, self._beat), **known}
             write_text(draft / _STATE, _state_text(step, state, files))
             if final.exists():
                 remove(final)
@@ -167,14 +174,11 @@ class CheckpointFolder:
         except OSError as error:
             raise _unwritten(checkpoint.path, error) from None
 
-    def settle(self, beat: Beat = lambda: None) -> tuple[Checkpoint | None, list[str]]:
+    def settle(self) -> tuple[Checkpoint | None, list[str]]:
         """Finds the newest checkpoint that is whole, for a training that holds the lock of the model_dir.
 
         Newer ones that are damaged get another name, so that they are in nobody's way, and nothing is lost. Drafts
         of ended processes are removed.
-
-        Args:
-            beat: is called every few megabytes that are read.
 
         Returns:
             The checkpoint, None if there is none at all, and a sentence for each that is damaged.
@@ -186,7 +190,7 @@ class CheckpointFolder:
         problems: dict[Checkpoint, str] = {}
         for checkpoint in reversed(self.all()):
             try:
-                checkpoint.check(beat)
+                checkpoint.check(self._beat)
             except DamagedCheckpoint as error:
                 problems[checkpoint] = str(error)
                 continue

@@ -13,15 +13,15 @@ _BYTES = 16 << 20
 _CHECKSUM = "checksum"
 
 
-def fingerprints(folder: Path, left_out: Collection[str] = ()) -> dict[str, list[int]]:
+def fingerprints(folder: Path, left_out: Collection[str] = (), beat: Beat = lambda: None) -> dict[str, list[int]]:
     """Returns size in bytes and CRC-32 of every file in a folder and below it, by its name from there."""
     files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    return {name: fingerprint(path) for name, path in files.items() if name not in left_out}
+    return {name: fingerprint(path, beat) for name, path in files.items() if name not in left_out}
 
 
-def fingerprint(path: Path) -> list[int]:
+def fingerprint(path: Path, beat: Beat = lambda: None) -> list[int]:
     """Returns size in bytes and CRC-32 of a file."""
-    return [path.stat().st_size, _checksum(path)]
+    return [path.stat().st_size, _checksum(path, beat)]
 
 
 def damage(folder: Path, expected: Mapping[str, list[int]], beat: Beat = lambda: None) -> str | None:
@@ -53,7 +53,7 @@ def _document_checksum(document: Mapping[str, Any]) -> int:
     return zlib.crc32(json.dumps(body, sort_keys=True).encode())
 
 
-def _checksum(path: Path, beat: Beat = lambda: None) -> int:
+def _checksum(path: Path, beat: Beat) -> int:
     checksum = 0
     with path.open("rb") as file:
         while part := file.read(_BYTES):

@@ -54,6 +54,9 @@ class Signs:
             step: updates made; 0 for as many as before.
         """
 
+    def tick(self) -> None:
+        """Tells that what is being done goes on, whoever does it: a thread may that the main thread waits for."""
+
     @contextmanager
     def waiting(self) -> Iterator[None]:
         """Tells, while the block runs, that all workers do it together, and each may have to wait for the others."""
@@ -123,6 +126,11 @@ class SignsOfLife(Signs):
         with self._lock:
             self._own = Life(now, now, name, max(step, before.step), patience=patience)
 
+    def tick(self) -> None:
+        """Tells that what is being done goes on; see `Signs`."""
+        with self._lock:
+            self._own = replace(self._own, beat_at=self._clock())
+
     @contextmanager
     def waiting(self) -> Iterator[None]:
         """Tells that all workers do together what the block does; see `Signs`."""
@@ -148,8 +156,7 @@ class SignsOfLife(Signs):
                 now = progress()
                 if now != last:
                     last = now
-                    with self._lock:
-                        self._own = replace(self._own, beat_at=self._clock())
+                    self.tick()
 
         # A thread of its own: a disk that is lost holds whoever looks at it.
         thread = threading.Thread(target=look, daemon=True, name="easymtl-progress")

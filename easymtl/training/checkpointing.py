@@ -94,7 +94,9 @@ class Checkpointing:
         self._are_all_writing = ranker.embeddings.are_dealt_out
         owners = peers if self._are_all_writing else ONE
         self._deltas = DeltaSaving(pipeline.train_config, ranker, optimizers, listener, owners)
-        self._folder = CheckpointFolder(pipeline.model_dir)
+        # What is large takes longer to be read than a worker may be silent.
+        self._beat = peers.signs.tick
+        self._folder = CheckpointFolder(pipeline.model_dir, self._beat)
         self._interim_step: int | None = None
         self.refusals = Refusals(pipeline.train_config)
         self._is_stopping = is_stopping
@@ -135,8 +137,8 @@ class Checkpointing:
         if latest is None:
             if self._parts:
                 self._parts.require_next_of(None, self._folder.path)
-            beat = self._peers.signs.beat
-            start_training(self._pipeline, self._ranker, self._optimizers, self._tell, self._peers.is_chief, beat)
+            is_writing = self._peers.is_chief
+            start_training(self._pipeline, self._ranker, self._optimizers, self._tell, is_writing, self._beat)
             return
         state = latest.state()
         there = Parts.from_state(state)
@@ -171,8 +173,7 @@ class Checkpointing:
 
     def _settle(self) -> Checkpoint | None:
         """Returns the newest whole checkpoint, as the chief sees it."""
-        # A large one takes longer to be read than a worker may be silent.
-        latest, problems = self._folder.settle(self._peers.signs.beat) if self._peers.is_chief else (None, [])
+        latest, problems = self._folder.settle() if self._peers.is_chief else (None, [])
         for problem in problems:
             self._tell(events.Note(problem))
         [step, *_] = self._peers.share(latest and latest.step)
@@ -181,7 +182,7 @@ class Checkpointing:
     def _take(self, latest: Checkpoint, state: Mapping[str, Any]) -> None:
         """Overwrites weights, slots, averages, the step and what evaluations have found with those of a checkpoint."""
         has_same_averages = state.get(STATE, {}) == self._optimizers.averaging()
-        self._weights.read(latest.path, has_same_averages, self._peers.signs.beat)
+        self._weights.read(latest.path, has_same_averages, self._beat)
         if not has_same_averages:
             continue_averages(self._ranker.parameters, self._optimizers.average_of, latest.path, state)
         self._step.assign(latest.step)

@@ -84,7 +84,7 @@ class DeltaSaving:
         """
         if not self._tables or not self._is_delta(final, is_interim):
             return None
-        places = {name: self._touched.places_of(table) for name, table in self._tables.items()}
+        places = self._touched.places_of(self._tables)
         counts = self._owners.share({name: counts_of(self._tables[name], own) for name, own in places.items()})
         return {
             name: ChangedRows.of(self._tables[name], own, [of_one[name] for of_one in counts], self._owners.index)

@@ -1,6 +1,6 @@
 """Which rows of tables steps have changed: what a checkpoint has to save of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -30,10 +30,16 @@ class TouchedRows(tf.Module):
             updates = tf.fill([tf.size(numbers), 1], True)
             tf.raw_ops.ResourceScatterUpdate(resource=marks.handle, indices=numbers, updates=updates)
 
-    def places_of(self, table: Parameter) -> np.ndarray:
-        """Returns the marked rows of a table, int64 `[changed]`, ascending, counted in what this worker has of it."""
-        marks = self._marks[table.variable.ref()].numpy()[:, 0]
-        return np.flatnonzero(marks[table.begin : table.begin + table.num_rows]).astype(np.int64)
+    def places_of(self, tables: Mapping[str, Parameter]) -> dict[str, np.ndarray]:
+        """Returns the marked rows of tables by name, int64 `[changed]`, ascending.
+
+        They are counted in what this worker has of the table.
+        """
+        marks = {reference: of_one.numpy()[:, 0] for reference, of_one in self._marks.items()}
+        return {
+            name: np.flatnonzero(marks[table.variable.ref()][table.begin : table.begin + table.num_rows])
+            for name, table in tables.items()
+        }
 
     def begin(self, tables: Iterable[tuple[Parameter, np.ndarray]] = ()) -> None:
         """Forgets all marks, then marks those rows of tables that this worker has, given by their numbers there."""

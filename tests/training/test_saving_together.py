@@ -10,6 +10,7 @@ from easymtl.checkpoints.shards import OwnPart
 from easymtl.checkpoints.stored_tensors import ROWS, VALUES, StoredTensors
 from easymtl.errors import UserError
 from easymtl.features import memory
+from easymtl.peers.signs import Signs
 from easymtl.training import events
 from easymtl.training.trainer import Trainer
 from tests.peers.threads import make_devices, together
@@ -221,6 +222,29 @@ def test_workers_that_are_told_to_stop_wait_for_what_is_being_written(folder, fu
     assert len(saved) == 2 and saved[0].step == 2 and saved[1].state()["is_interim"]
     for checkpoint in saved:
         assert_same(tensors(checkpoint), full[checkpoint.step - 1])
+
+
+def test_who_reads_a_checkpoint_gives_signs_of_life(folder, monkeypatch):
+    train(folder, "alive", "train_config.num_steps=1")
+    monkeypatch.setattr("easymtl.checkpoints.integrity._BYTES", 100)
+
+    class Ticks(Signs):
+        def __init__(self):
+            self.number = 0
+
+        def tick(self):
+            self.number += 1
+
+    config = small_config(folder, *TABLES, f"model_dir={folder / 'alive'}")
+
+    def work(workers):
+        workers.signs = Ticks()
+        trainer = Trainer(config, lambda event: None, peers=workers)
+        return trainer.step, workers.signs.number
+
+    [(first, of_chief), (second, of_other)] = together(2, work)
+    # More than a hundred tensors are read by each, and the chief compares the files with what was written.
+    assert first == second == 1 and of_other > 100 and of_chief > of_other + 100
 
 
 def test_a_copy_that_has_no_room_on_the_machine_of_both_is_not_made(folder, monkeypatch):
