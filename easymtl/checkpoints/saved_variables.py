@@ -90,9 +90,16 @@ class SavedVariables:
         Raises:
             UserError: the checkpoint is damaged.
         """
-        table, _, slot = name.rpartition("/")
-        if name in self._parts or (slot == AVERAGE and table in self._by_rows):
+        if name in self._parts:
             return tf.cast(self.read(name)[begin : None if num_rows is None else begin + num_rows], dtype)
+        table, _, slot = name.rpartition("/")
+        if slot == AVERAGE and table in self._by_rows:
+            average, rows = (self._load(one, dtype, begin, num_rows) for one in (name, table))
+            num_updates = self.step() - self._load(f"{table}/{UPDATED_AT}", tf.int64, begin, num_rows)
+            return caught_up(average, rows, num_updates, self.state[STATE]["embedding"])
+        return self._load(name, dtype, begin, num_rows)
+
+    def _load(self, name: str, dtype: tf.DType, begin: int, num_rows: int | None) -> tf.Tensor:
         try:
             if self._own:
                 return self._own.load(name, dtype, begin, num_rows)
