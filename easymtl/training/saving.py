@@ -123,7 +123,7 @@ class Saving:
 
 
 @dataclass
-class _Saving:
+class _OnItsWay:
     """A checkpoint on its way.
 
     Attributes:
@@ -160,7 +160,7 @@ class SavingTogether(Saving):
         """
         super().__init__()
         self._folder, self._peers = folder, peers
-        self._saving: _Saving | None = None
+        self._saving: _OnItsWay | None = None
 
     @property
     def is_busy(self) -> bool:
@@ -188,7 +188,7 @@ class SavingTogether(Saving):
         assert self._saving is None
         draft = draft_for_all(self._folder, step, self._peers)
         part = weights.own_part(self._peers.index, is_beside)
-        self._saving = _Saving(step, weights, weights.writes_beside(), publish, is_beside)
+        self._saving = _OnItsWay(step, weights, weights.writes_beside(), publish, is_beside)
         self._thread.begin(partial(write_part, part, draft), is_beside)
 
     def go_on(self) -> Checkpoint | None:

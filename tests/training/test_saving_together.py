@@ -224,6 +224,23 @@ def test_workers_that_are_told_to_stop_wait_for_what_is_being_written(folder, fu
         assert_same(tensors(checkpoint), full[checkpoint.step - 1])
 
 
+@pytest.mark.slow
+def test_an_evaluation_that_was_put_off_is_told_in_the_checkpoint_that_is_there(folder):
+    options = (DELTAS, f"eval_input_path={folder / 'eval.csv'}", "train_config.num_steps=3")
+    is_stopped = threading.Event()
+
+    def stop(index, event):
+        if isinstance(event, events.Phase) and (event.name, event.detail) == ("evaluating", "step 2"):
+            is_stopped.set()
+
+    train(folder, "owes", *options, listens=(stop,), stops=is_stopped.is_set)
+    latest = checkpoints(folder, "owes")[-1]
+    assert latest.step == 2 and latest.state()["owes_evaluation"]
+    train(folder, "owes", *options)
+    train(folder, "owes_none", *options)
+    assert files(folder, "owes") == files(folder, "owes_none")
+
+
 def test_who_reads_a_checkpoint_gives_signs_of_life(folder, monkeypatch):
     train(folder, "alive", "train_config.num_steps=1")
     monkeypatch.setattr("easymtl.checkpoints.integrity._BYTES", 100)
