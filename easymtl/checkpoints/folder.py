@@ -92,7 +92,8 @@ class CheckpointFolder:
 
         Args:
             model_dir: of the training.
-            beat: is called every few megabytes while whole checkpoints are read, by whatever thread reads them.
+            beat: is called every few megabytes while whole checkpoints are read or brought to the disk, by whatever
+                thread does it.
         """
         self.path = Path(model_dir) / "checkpoints"
         self._beat = beat
@@ -156,7 +157,7 @@ class CheckpointFolder:
             write_text(draft / _STATE, _state_text(step, state, files))
             if final.exists():
                 remove(final)
-            publish(draft, final)
+            publish(draft, final, self._beat)
         except (OSError, tf.errors.OpError) as error:
             shutil.rmtree(draft, ignore_errors=True)
             raise _unwritten(final, error) from None

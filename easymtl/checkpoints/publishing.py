@@ -5,6 +5,7 @@ import errno
 import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 _OPERATION = re.compile(r"\{\{.*?\}\} *| *\[Op:\w*\]")
@@ -42,8 +43,13 @@ def write_text(path: Path, text: str) -> None:
     flush(path.parent)
 
 
-def publish(draft: Path, final: Path) -> None:
+def publish(draft: Path, final: Path, beat: Callable[[], object] = lambda: None) -> None:
     """Renames a folder into place once all that is in it is on the disk.
+
+    Args:
+        draft: what is renamed.
+        final: what it is called then.
+        beat: is called after each file.
 
     Raises:
         OSError: it could not be flushed or renamed, or `final` is there.
@@ -51,6 +57,7 @@ def publish(draft: Path, final: Path) -> None:
     for folder, _, names in os.walk(draft):
         for name in names:
             flush(Path(folder) / name)
+            beat()
         flush(Path(folder))
     os.replace(draft, final)
     flush(final.parent)

@@ -63,7 +63,7 @@ def test_whoever_reads_a_whole_checkpoint_says_so_every_few_bytes(tmp_path, rank
     folder = CheckpointFolder(tmp_path, lambda: beats.append(None))
     checkpoint = save(folder, ranker, 3)
     least = sum(path.stat().st_size for path in checkpoint.path.glob("weights.*")) // 100
-    assert len(beats) >= least > 10
+    assert len(beats) >= least + 3 > 10, "the two files of weights and the state come to the disk"
     beats.clear()
     assert folder.settle()[0] == checkpoint and len(beats) >= least
     beats.clear()
