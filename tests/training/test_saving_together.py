@@ -1,6 +1,7 @@
 """Checkpoints that workers write together beside their steps: the files of a training that waits, whole or none."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -180,11 +181,34 @@ def test_steps_go_on_while_a_worker_writes(folder, full, monkeypatch, request, p
             seen.append((event.step, [checkpoint.step for checkpoint in checkpoints(folder, model)]))
 
     steps = ("train_config.save_checkpoints_steps=2", "train_config.log_step_count_steps=1")
-    train(folder, model, *steps, "train_config.num_steps=3", listens=(look, gate.opens_at(3)))
-    assert seen == [(1, []), (2, []), (3, [])]
-    second, third = checkpoints(folder, model)
+    # The parts may be merged behind step 3, and what comes of it published behind step 4.
+    train(folder, model, *steps, "train_config.num_steps=4", listens=(look, gate.opens_at(4)))
+    assert seen == [(1, []), (2, []), (3, []), (4, [])]
+    second, fourth = checkpoints(folder, model)
     assert_same(tensors(second), full[1])
-    assert_same(tensors(third), full[2])
+    assert_same(tensors(fourth), full[3])
+
+
+@pytest.mark.slow
+def test_a_stage_ends_behind_the_step_before_which_all_are_done(folder):
+    steps = ("train_config.save_checkpoints_steps=2", "train_config.log_step_count_steps=1")
+    config = small_config(folder, *TABLES, f"model_dir={folder / 'stages'}", *steps, "train_config.num_steps=4")
+
+    def work(workers):
+        told, trainers = [], []
+
+        def listen(event):
+            told.append(event)
+            # What a thread does is done before the next step.
+            while trainers and trainers[0]._checkpoints._saving._thread.is_busy:
+                time.sleep(0.005)
+
+        trainers.append(Trainer(config, listen, peers=workers))
+        trainers[0].run()
+        return [(type(one), one.step) for one in told if isinstance(one, (events.Saved, events.Progress))]
+
+    for order in together(2, work):
+        assert order.index((events.Progress, 3)) < order.index((events.Saved, 2)) < order.index((events.Progress, 4))
 
 
 def test_what_a_worker_cannot_write_ends_all_with_one_message_and_earlier_ones_stay(folder, monkeypatch):
