@@ -1,31 +1,41 @@
 """How long a checkpoint holds the steps up, how much a delta writes, and what it costs to know which rows changed.
 
     python benchmarks/saving.py [--gib 1] [--rounds 3] [--folder DIR]
+    python benchmarks/saving.py --workers 2
 
 Makes a model with one table of some GiB, which adagrad keeps a slot of the same size for, and saves it in turns: as a
-training that waits does, from a copy, and of the rows that have changed alone. Times are those of one run on one
-machine: the ratio is what they are for.
+training that waits does, from a copy, and of the rows that have changed alone. Several workers have the rows dealt out
+to them, and save together. Times are those of one run on one machine: the ratio is what they are for.
 """
 
 import argparse
+import os
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
+from easymtl.checkpoints.changed_rows import ChangedRows, counts_of
 from easymtl.checkpoints.deltas import DELTA, Base, DeltaWeights
 from easymtl.checkpoints.folder import Checkpoint, CheckpointFolder
 from easymtl.checkpoints.weights import Weights
 from easymtl.config import load_config
+from easymtl.launch.ports import Ports
+from easymtl.peers.cluster import VARIABLE, Cluster, join, read_cluster
+from easymtl.peers.peers import ONE, Peers
+from easymtl.peers.workers import Workers
 from easymtl.tasks.ranker import Ranker
 from easymtl.training.optimizers import Optimizers
+from easymtl.training.saving import SavingTogether
 from easymtl.training.touched_rows import TouchedRows
 
 WIDTH = 32
@@ -56,11 +66,11 @@ model_config {{
 class Model:
     """The model, and where its checkpoints are."""
 
-    def __init__(self, folder: Path, rows: int):
-        path = folder / "saving.config"
+    def __init__(self, folder: Path, rows: int, owners: Peers = ONE):
+        path = folder / f"saving-{owners.index}.config"
         path.write_text(_CONFIG.format(folder=folder, rows=rows, width=WIDTH))
         pipeline = load_config(str(path)).pipeline
-        self.ranker = Ranker(pipeline)
+        self.ranker = Ranker(pipeline, owners)
         tables = list(self.ranker.embeddings.variables_by_width.values())
         self.table = self.ranker.parameters[TABLE]
         optimizers = Optimizers(pipeline.train_config.optimizer_config, tables, self.ranker.dense_variables)
@@ -84,8 +94,14 @@ def main() -> int:
     parser.add_argument("--gib", type=float, default=1.0)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
     rows = int(options.gib * 2**30 / (4 * WIDTH))
+    if VARIABLE in os.environ:
+        _as_worker(options.folder, rows, options.rounds)
+        return 0
+    if options.workers > 1:
+        return _together(options)
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         model = Model(Path(name), rows)
         print(f"a table of {rows:,} rows x {WIDTH} = {options.gib:g} GiB and a slot of it")
@@ -122,6 +138,46 @@ def _holding(model: Model, rounds: int) -> None:
     print(f"ratio                      {medians['waits'] / medians['from a copy']:6.1f}")
 
 
+def _together(options: argparse.Namespace) -> int:
+    """Starts the workers, and returns 1 if one of them fails."""
+    words = [sys.executable, __file__, "--gib", str(options.gib), "--rounds", str(options.rounds), "--folder"]
+    with tempfile.TemporaryDirectory(dir=options.folder) as name, Ports(options.workers) as ports:
+        clusters = [Cluster(index, options.workers, ports.addresses) for index in range(options.workers)]
+        environs = [{**os.environ, VARIABLE: cluster.tf_config()} for cluster in clusters]
+        processes = [subprocess.Popen([*words, name], env=environ) for environ in environs]
+        return max(process.wait() for process in processes)
+
+
+def _as_worker(folder: Path, rows: int, rounds: int) -> None:
+    """Saves in turns, with steps that wait and from a copy of what this worker has; the first one tells."""
+    cluster = read_cluster(os.environ)
+    join(cluster)
+    workers = Workers(cluster.index, cluster.size)
+    model = Model(folder, rows, workers)
+    saving = SavingTogether(model.folder, workers)
+    held: dict[bool, list[float]] = {False: [], True: []}
+
+    def save(number: int, is_beside: bool) -> None:
+        saving.begin(number, model.weights, lambda parts: model.folder.save(number, parts, {}), is_beside)
+        if not is_beside:
+            saving.finish()
+
+    for number in range(2 * rounds):
+        is_beside = bool(number % 2)
+        workers.agree(True)
+        held[is_beside].append(_timed(partial(save, number, is_beside))[0])
+        saving.finish()
+        if cluster.is_chief:
+            model.clear()
+    saving.close()
+    workers.agree(True)
+    if cluster.is_chief:
+        print(f"a table of {rows:,} rows x {WIDTH} and a slot of it, of {cluster.size} workers")
+        for is_beside, name in ((False, "waits"), (True, "from a copy")):
+            shown = ", ".join(f"{one:.2f}" for one in held[is_beside])
+            print(f"steps held up, {name:<12} {statistics.median(held[is_beside]):6.2f} s   ({shown})")
+
+
 def _deltas(model: Model, rounds: int) -> None:
     for share in SHARES:
         model.clear()
@@ -130,9 +186,10 @@ def _deltas(model: Model, rounds: int) -> None:
         random = np.random.default_rng(0)
         count = int(share * model.table.num_rows)
         rows = np.sort(random.choice(model.table.num_rows, count, replace=False))
+        changed = {TABLE: ChangedRows.of(model.table, rows, [counts_of(model.table, rows)], 0)}
         held, taken = [], []
         for _ in range(rounds):
-            delta = DeltaWeights(model.weights.entries, {TABLE: rows}, base, model.weights.check)
+            delta = DeltaWeights(model.weights.entries, changed, base, model.weights.check)
             seconds, copy = _timed(delta.copied)
             held.append(seconds)
             seconds, saved = _timed(lambda copy=copy: model.save(copy, {DELTA: {"since_full": 1}}))
@@ -173,7 +230,7 @@ def _tracking(model: Model) -> None:
         f"marking {len(numbers):,} rows in a step: {1e3 * (in_graph - empty):.2f} ms in its graph, "
         f"{1e3 * host:.2f} ms on the host"
     )
-    print(f"reading the marks when it is saved: {_timed(lambda: touched.rows_of(model.table))[0]:.2f} s")
+    print(f"reading the marks when it is saved: {_timed(lambda: touched.places_of({TABLE: model.table}))[0]:.2f} s")
     kept = variable.numpy()
     seconds = _timed(lambda: np.flatnonzero((variable.numpy() != kept).any(axis=1)))[0]
     print(f"comparing with a kept copy instead: {seconds:.2f} s, and {kept.nbytes / 2**30:.2f} GiB of memory")

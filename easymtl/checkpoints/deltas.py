@@ -13,13 +13,25 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from easymtl.checkpoints.changed_rows import ChangedRows, ChangedRun
 from easymtl.checkpoints.publishing import draft_of
-from easymtl.checkpoints.shards import SHARD_BYTES, CopiedWeights, Piece, Shard, read_shards, write_shards
+from easymtl.checkpoints.shards import (
+    SHARD_BYTES,
+    CopiedWeights,
+    OwnPart,
+    Piece,
+    Shard,
+    WriteBeside,
+    read_shards,
+    write_shards,
+)
 from easymtl.checkpoints.stored_tensors import FULL, ROWS, VALUES, slice_text
 from easymtl.checkpoints.weights import Entry
 
 DELTA = "delta"
 """The name, in the state of a checkpoint that is one, of what it is a delta of."""
+
+_NUMBER_BYTES = 8
 
 
 @dataclass(frozen=True)
@@ -76,15 +88,13 @@ class _Rows:
 
     Attributes:
         entry: the table or slot.
-        numbers: all its rows that have changed, int64 `[changed]`, ascending.
-        begin: the first of those that are meant, counted among them.
-        end: behind the last one.
+        changed: all its rows that have changed.
+        run: those of them that are meant.
     """
 
     entry: Entry
-    numbers: np.ndarray
-    begin: int
-    end: int
+    changed: ChangedRows
+    run: ChangedRun
 
     @property
     def name(self) -> str:
@@ -94,24 +104,24 @@ class _Rows:
     @property
     def num_bytes(self) -> int:
         """Returns its bytes."""
-        return self._row_bytes * (self.end - self.begin)
+        return self._row_bytes * self.run.num_rows
 
     @property
     def slice_text(self) -> str:
         """Returns which rows of the tensor it is; empty for all."""
-        is_all = self.end - self.begin == len(self.numbers)
-        shape = (len(self.numbers), *self.entry.shape[1:])
-        return slice_text(shape, self.begin, None if is_all else self.end - self.begin)
+        return _slice_text((self.changed.num_all, *self.entry.shape[1:]), self.run)
 
     def read(self) -> tf.Tensor:
         """Returns the rows as they are now."""
-        return tf.gather(self.entry.variable, self.entry.parameter.begin + self.numbers[self.begin : self.end])
+        places = self.changed.places[self.run.place : self.run.place + self.run.num_rows]
+        return tf.gather(self.entry.variable, self.entry.parameter.begin + places)
 
     def pieces(self, most_bytes: int) -> Iterator["_Rows"]:
         """Yields itself in parts of at most so many bytes, or of one row."""
-        step = max(most_bytes // self._row_bytes, 1)
-        for begin in range(0, max(len(self.numbers), 1), step):
-            yield replace(self, begin=begin, end=min(begin + step, len(self.numbers)))
+        step, run = max(most_bytes // self._row_bytes, 1), self.run
+        for begin in range(0, max(run.num_rows, 1), step):
+            part = ChangedRun(run.place + begin, run.begin + begin, min(step, run.num_rows - begin))
+            yield replace(self, run=part)
 
     @property
     def _row_bytes(self) -> int:
@@ -120,11 +130,11 @@ class _Rows:
 
 @dataclass(frozen=True)
 class _Numbers:
-    """Which rows of a table have changed."""
+    """Which rows of a table have changed: some of them."""
 
     table: str
-    numbers: np.ndarray
-    slice_text: str = ""
+    changed: ChangedRows
+    run: ChangedRun
 
     @property
     def name(self) -> str:
@@ -134,62 +144,80 @@ class _Numbers:
     @property
     def num_bytes(self) -> int:
         """Returns its bytes."""
-        return int(self.numbers.nbytes)
+        return _NUMBER_BYTES * self.run.num_rows
+
+    @property
+    def slice_text(self) -> str:
+        """Returns which rows of the tensor it is; empty for all."""
+        return _slice_text((self.changed.num_all,), self.run)
 
     def read(self) -> tf.Tensor:
         """Returns the numbers."""
-        return tf.constant(self.numbers, tf.int64)
+        numbers = self.changed.numbers[self.run.place : self.run.place + self.run.num_rows]
+        return tf.constant(numbers, tf.int64)
+
+
+def _slice_text(shape: tuple[int, ...], run: ChangedRun) -> str:
+    return slice_text(shape, run.begin, None if run.num_rows == shape[0] else run.num_rows)
 
 
 class DeltaWeights:
-    """Weights that are written as what has changed since a full checkpoint; see `Writable`."""
+    """Weights that are written as what has changed since a full checkpoint; see `Copiable`."""
 
     def __init__(
         self,
         entries: Iterable[Entry],
-        changed: Mapping[str, np.ndarray],
+        changed: Mapping[str, ChangedRows],
         base: Base,
         check: Callable[[Path], None],
-        write_ids: Callable[[Path], dict[str, list[int]]] = lambda folder: {},
+        write_ids: WriteBeside = lambda folder: {},
     ):
         """Reads nothing yet.
 
         Args:
             entries: what a full checkpoint holds.
-            changed: of each table of which rows are written, those that have changed, int64, ascending.
+            changed: of each table of which rows are written, those that have changed.
             base: the full checkpoint.
             check: see `Writable`.
-            write_ids: writes the ids of growing tables, see `Weights.ids_writer`.
+            write_ids: writes the ids of growing tables, see `Weights.writes_beside`.
         """
         self._write_ids = write_ids
         self._entries, self._changed, self._base, self._check = list(entries), changed, base, check
 
     def write(self, folder: Path) -> dict[str, list[int]]:
         """Writes them as they are now, see `Writable`."""
-        known = self._write_before(folder)
+        known = self.writes_beside()(folder)
         write_shards(folder, self._shards())
         return known
 
     def copied(self) -> CopiedWeights:
         """Returns a copy of what is to be written."""
-        return CopiedWeights(self._shards(), self._check, self._write_before)
+        return CopiedWeights(self._shards(), self._check, self.writes_beside())
+
+    def own_part(self, index: int, is_copied: bool) -> OwnPart:
+        """Returns what a worker writes where all do, see `Copiable`."""
+        entries = [entry for entry in self._entries if entry.is_dealt_out or not index]
+        return OwnPart(index, self._shards(entries), is_copied)
+
+    def writes_beside(self) -> WriteBeside:
+        """Returns what links to the full files, and writes the ids of growing tables, see `Copiable`."""
+        return lambda folder: self._base.link(folder) | self._write_ids(folder)
 
     def check(self, folder: Path) -> None:
         """Compares names and shapes in a folder with those of the model; reads no weights."""
         self._check(folder)
 
-    def _write_before(self, folder: Path) -> dict[str, list[int]]:
-        return self._base.link(folder) | self._write_ids(folder)
+    def _shards(self, entries: Iterable[Entry] | None = None) -> Iterator[Shard]:
+        return read_shards(self._pieces(self._entries if entries is None else entries), SHARD_BYTES)
 
-    def _shards(self) -> Iterator[Shard]:
-        return read_shards(self._pieces(), SHARD_BYTES)
-
-    def _pieces(self) -> Iterator[Piece]:
-        for table, numbers in self._changed.items():
-            yield _Numbers(table, numbers)
-        for entry in self._entries:
+    def _pieces(self, entries: Iterable[Entry]) -> Iterator[Piece]:
+        for table, changed in self._changed.items():
+            for run in changed.runs:
+                yield _Numbers(table, changed, run)
+        for entry in entries:
             rows = self._changed.get(entry.parameter.name)
             if rows is None:
                 yield from entry.pieces()
-            else:
-                yield from _Rows(entry, rows, 0, len(rows)).pieces(SHARD_BYTES)
+                continue
+            for run in rows.runs:
+                yield from _Rows(entry, rows, run).pieces(SHARD_BYTES)

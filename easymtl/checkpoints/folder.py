@@ -16,7 +16,7 @@ from typing import Any
 import tensorflow as tf
 
 from easymtl.checkpoints.deltas import DELTA
-from easymtl.checkpoints.integrity import damage, fingerprints, is_as_sealed, sealed
+from easymtl.checkpoints.integrity import Beat, damage, fingerprints, is_as_sealed, sealed
 from easymtl.checkpoints.publishing import draft_of, publish, reason, remove, sweep, write_text
 from easymtl.checkpoints.shards import Writable, prefix_of
 from easymtl.errors import UserError
@@ -69,14 +69,17 @@ class Checkpoint:
             raise DamagedCheckpoint(f"{self.path}: the content of {_STATE} has changed")
         return state
 
-    def check(self) -> None:
+    def check(self, beat: Beat = lambda: None) -> None:
         """Compares every file with what was written; reads the whole checkpoint.
+
+        Args:
+            beat: is called every few megabytes.
 
         Raises:
             DamagedCheckpoint: one differs.
             UserError: it is of a later version.
         """
-        problem = damage(self.path, self.state().get("files", {}))
+        problem = damage(self.path, self.state().get("files", {}), beat)
         if problem:
             raise DamagedCheckpoint(f"{self.path}: {problem}")
 
@@ -84,8 +87,16 @@ class Checkpoint:
 class CheckpointFolder:
     """The checkpoints of a model_dir."""
 
-    def __init__(self, model_dir: str | Path):
+    def __init__(self, model_dir: str | Path, beat: Beat = lambda: None):
+        """Reads nothing yet.
+
+        Args:
+            model_dir: of the training.
+            beat: is called every few megabytes while whole checkpoints are read or brought to the disk, by whatever
+                thread does it.
+        """
         self.path = Path(model_dir) / "checkpoints"
+        self._beat = beat
 
     def all(self) -> list[Checkpoint]:
         """Returns the published checkpoints, oldest first."""
@@ -111,23 +122,42 @@ class CheckpointFolder:
         """Returns the folder that the checkpoint of a step has, or would have."""
         return self.path / f"step-{step:09d}"
 
+    def draft_of(self, step: int) -> Path:
+        """Returns where this process writes the checkpoint of a step before it is published."""
+        return draft_of(self.path_of(step))
+
+    def begin(self, step: int) -> None:
+        """Makes the folder of `draft_of` with nothing in it, for what is written there before `save` publishes it.
+
+        Raises:
+            UserError: it cannot be made.
+        """
+        draft = self.draft_of(step)
+        try:
+            if draft.exists():
+                shutil.rmtree(draft)
+            draft.mkdir(parents=True)
+        except OSError as error:
+            raise _unwritten(self.path_of(step), error) from None
+
     def save(self, step: int, weights: Writable, state: Mapping[str, Any]) -> Checkpoint:
         """Writes a checkpoint beside the others, and renames it into place once it is whole and on the disk.
+
+        What is in `draft_of` is a part of it.
 
         Raises:
             UserError: it could not be written (disk full, no permission); those before it are as they were.
         """
-        final = self.path_of(step)
-        draft = draft_of(final)
+        final, draft = self.path_of(step), self.draft_of(step)
         try:
             draft.mkdir(parents=True, exist_ok=True)
             known = weights.write(draft)
             weights.check(draft)
-            files = {**fingerprints(draft, left_out=known), **known}
+            files = {**fingerprints(draft, known, self._beat), **known}
             write_text(draft / _STATE, _state_text(step, state, files))
             if final.exists():
                 remove(final)
-            publish(draft, final)
+            publish(draft, final, self._beat)
         except (OSError, tf.errors.OpError) as error:
             shutil.rmtree(draft, ignore_errors=True)
             raise _unwritten(final, error) from None
@@ -161,7 +191,7 @@ class CheckpointFolder:
         problems: dict[Checkpoint, str] = {}
         for checkpoint in reversed(self.all()):
             try:
-                checkpoint.check()
+                checkpoint.check(self._beat)
             except DamagedCheckpoint as error:
                 problems[checkpoint] = str(error)
                 continue

@@ -5,6 +5,7 @@ import errno
 import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 _OPERATION = re.compile(r"\{\{.*?\}\} *| *\[Op:\w*\]")
@@ -33,27 +34,33 @@ def write_text(path: Path, text: str) -> None:
     draft = draft_of(path)
     try:
         draft.write_text(text, encoding="utf-8")
-        _flush(draft)
+        flush(draft)
         os.replace(draft, path)
     except BaseException:
         with contextlib.suppress(OSError):
             draft.unlink()
         raise
-    _flush(path.parent)
+    flush(path.parent)
 
 
-def publish(draft: Path, final: Path) -> None:
+def publish(draft: Path, final: Path, beat: Callable[[], object] = lambda: None) -> None:
     """Renames a folder into place once all that is in it is on the disk.
+
+    Args:
+        draft: what is renamed.
+        final: what it is called then.
+        beat: is called after each file.
 
     Raises:
         OSError: it could not be flushed or renamed, or `final` is there.
     """
     for folder, _, names in os.walk(draft):
         for name in names:
-            _flush(Path(folder) / name)
-        _flush(Path(folder))
+            flush(Path(folder) / name)
+            beat()
+        flush(Path(folder))
     os.replace(draft, final)
-    _flush(final.parent)
+    flush(final.parent)
 
 
 def drafted_bytes(folder: Path) -> int:
@@ -104,7 +111,7 @@ def _is_running(process: int) -> bool:
     return True
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Waits until a file, or the list of a folder, is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from easymtl.checkpoints.folder import Checkpoint, CheckpointFolder, DamagedCheckpoint
+from easymtl.checkpoints.integrity import Beat
 from easymtl.checkpoints.saved_averages import STATE, caught_up
 from easymtl.checkpoints.slots import AVERAGE, UPDATED_AT
 from easymtl.checkpoints.stored_tensors import READ_ERRORS, StoredTensors, slice_text
@@ -89,9 +90,16 @@ class SavedVariables:
         Raises:
             UserError: the checkpoint is damaged.
         """
-        table, _, slot = name.rpartition("/")
-        if name in self._parts or (slot == AVERAGE and table in self._by_rows):
+        if name in self._parts:
             return tf.cast(self.read(name)[begin : None if num_rows is None else begin + num_rows], dtype)
+        table, _, slot = name.rpartition("/")
+        if slot == AVERAGE and table in self._by_rows:
+            average, rows = (self._load(one, dtype, begin, num_rows) for one in (name, table))
+            num_updates = self.step() - self._load(f"{table}/{UPDATED_AT}", tf.int64, begin, num_rows)
+            return caught_up(average, rows, num_updates, self.state[STATE]["embedding"])
+        return self._load(name, dtype, begin, num_rows)
+
+    def _load(self, name: str, dtype: tf.DType, begin: int, num_rows: int | None) -> tf.Tensor:
         try:
             if self._own:
                 return self._own.load(name, dtype, begin, num_rows)
@@ -127,17 +135,18 @@ def _parts(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, list[str]]:
     return {whole: [parts[index] for index in sorted(parts)] for whole, parts in found.items()}
 
 
-def open_checkpoint(source: str) -> SavedVariables:
+def open_checkpoint(source: str, beat: Beat = lambda: None) -> SavedVariables:
     """Opens a checkpoint of EasyRec or of ours.
 
     Args:
         source: EasyRec's `.../model.ckpt-1000`, one of its files, or a folder of which the newest one is taken; or a
             model_dir of ours, its newest whole checkpoint, or the folder of one checkpoint.
+        beat: is called every few megabytes that are read.
 
     Raises:
         UserError: there is none, or it is damaged.
     """
-    own = _own(Path(without_ending(source)))
+    own = _own(Path(without_ending(source)), beat)
     return SavedVariables(own.prefix, own.state()) if own else SavedVariables(find_prefix(source))
 
 
@@ -155,25 +164,25 @@ def open_easyrec_checkpoint(source: str) -> SavedVariables:
     return SavedVariables(find_prefix(source))
 
 
-def _own(path: Path) -> Checkpoint | None:
+def _own(path: Path, beat: Beat) -> Checkpoint | None:
     """Returns the checkpoint of ours that a path names, None where it names no such."""
     folder = path.parent if path.name == "weights" else path
     if (folder / "state.json").is_file():
         checkpoint = Checkpoint(folder, 0)
-        checkpoint.check()
+        checkpoint.check(beat)
         return checkpoint
     for model_dir in (path, path.parent) if path.name == "checkpoints" else (path,):
         checkpoints = CheckpointFolder(model_dir).all()
         if checkpoints:
-            return _newest_whole(checkpoints)
+            return _newest_whole(checkpoints, beat)
     return None
 
 
-def _newest_whole(checkpoints: list[Checkpoint]) -> Checkpoint:
+def _newest_whole(checkpoints: list[Checkpoint], beat: Beat) -> Checkpoint:
     problems = []
     for checkpoint in reversed(checkpoints):
         try:
-            checkpoint.check()
+            checkpoint.check(beat)
         except DamagedCheckpoint as error:
             problems.append(str(error))
             continue

@@ -4,9 +4,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import tensorflow as tf
+
+from easymtl.checkpoints.integrity import fingerprint
+from easymtl.checkpoints.publishing import flush
 
 SHARD_BYTES = 1 << 28
 """Of a data file, about, and so of what is read at once."""
@@ -108,6 +111,77 @@ def merge_parts(folder: Path, prefixes: Sequence[str]) -> None:
     )
 
 
+class PartFile(NamedTuple):
+    """A part of a checkpoint, as one of several workers has written it.
+
+    Attributes:
+        name: of the part: that of its files without their endings.
+        num_bytes: of its data.
+        checksum: CRC-32 of these.
+    """
+
+    name: str
+    num_bytes: int
+    checksum: int
+
+    def data(self, folder: Path) -> Path:
+        """Returns the file of its data, of which a part has one."""
+        return folder / f"{self.name}.data-00000-of-00001"
+
+
+class OwnPart:
+    """What one of several workers writes of a checkpoint."""
+
+    def __init__(self, index: int, shards: Iterator[Shard], is_copied: bool):
+        """Reads nothing yet, or all of it.
+
+        Args:
+            index: which worker this is.
+            shards: what it writes, read when they are asked for.
+            is_copied: whether it is copied now, which takes as much memory, to be written as it is now.
+        """
+        self._index = index
+        self._shards = _taken(deque(shards)) if is_copied else shards
+
+    def write(self, folder: Path) -> list[PartFile]:
+        """Writes it into a folder where all workers write, onto the disk, and lets go of what is written.
+
+        Raises:
+            OpError, OSError: it could not be written.
+        """
+        files = []
+        for prefix in write_parts(f"{prefix_of(folder)}.worker-{self._index}", self._shards):
+            part = PartFile(Path(prefix).name, 0, 0)
+            for path in (part.data(folder), Path(f"{prefix}.index")):
+                flush(path)
+            files.append(PartFile(part.name, *fingerprint(part.data(folder))))
+        return files
+
+
+def merge_of_workers(folder: Path, parts: Sequence[PartFile]) -> dict[str, list[int]]:
+    """Makes one checkpoint of what workers have written, and returns size and CRC-32 of its data files by name.
+
+    Raises:
+        OSError: a part is not in this folder.
+        OpError: it could not be written.
+    """
+    for part in parts:
+        data = part.data(folder)
+        if not (folder / f"{part.name}.index").exists() or not data.exists() or data.stat().st_size != part.num_bytes:
+            raise OSError(
+                f"{part.name}, which another worker has written, is not there. All workers need the same "
+                "model_dir, on a file system that they share"
+            )
+    merge_parts(folder, [str(folder / part.name) for part in parts])
+    # TensorFlow renames the data files, numbered in the order of the parts.
+    name = Path(prefix_of(folder)).name
+    names = [f"{name}.data-{number:05d}-of-{len(parts):05d}" for number in range(len(parts))]
+    return {name: [part.num_bytes, part.checksum] for name, part in zip(names, parts)}
+
+
+WriteBeside = Callable[[Path], dict[str, list[int]]]
+
+
 class Writable(Protocol):
     """Weights that can be written into the folder of a checkpoint."""
 
@@ -119,10 +193,21 @@ class Writable(Protocol):
 
 
 class Copiable(Writable, Protocol):
-    """Weights that can also be copied, to be written later as they are now."""
+    """Weights that can also be copied, to be written later as they are now, or be written by several workers."""
 
     def copied(self) -> "CopiedWeights":
         """Returns the copy."""
+
+    def own_part(self, index: int, is_copied: bool) -> OwnPart:
+        """Returns what a worker writes where all do: what it has of tables that are dealt out, the first one the rest.
+
+        Args:
+            index: which worker this is.
+            is_copied: whether it is written later, as it is now.
+        """
+
+    def writes_beside(self) -> WriteBeside:
+        """Returns what writes all that is no tensor, as it is now, into a folder; it returns what `write` does."""
 
 
 class CopiedWeights:
@@ -132,7 +217,7 @@ class CopiedWeights:
         self,
         shards: Iterator[Shard],
         check: Callable[[Path], None],
-        write_before: Callable[[Path], dict[str, list[int]]] = lambda folder: {},
+        write_before: WriteBeside = lambda folder: {},
     ):
         """Copies them, which takes as much memory as they do.
 
@@ -147,13 +232,14 @@ class CopiedWeights:
     def write(self, folder: Path) -> dict[str, list[int]]:
         """Writes them, and lets go of each part that is written; see `Writable`."""
         known = self._write_before(folder)
-        write_shards(folder, self._taken())
+        write_shards(folder, _taken(self._shards))
         return known
 
     def check(self, folder: Path) -> None:
         """Compares names and shapes in a folder with those of the model; reads no weights."""
         self._check(folder)
 
-    def _taken(self) -> Iterator[Shard]:
-        while self._shards:
-            yield self._shards.popleft()
+
+def _taken(shards: deque[Shard]) -> Iterator[Shard]:
+    while shards:
+        yield shards.popleft()

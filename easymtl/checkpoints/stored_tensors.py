@@ -54,6 +54,7 @@ class StoredTensors:
         self._folder = folder
         self._own, own = _opened(folder, folder)
         self._full: Any = None
+        self._changed_rows: dict[str, np.ndarray] = {}
         self.shapes: dict[str, list[int]] = own
         self._shapes = {folder: own}
         if not any(name.startswith(ROWS) for name in own):
@@ -107,10 +108,13 @@ class StoredTensors:
         """
         if self._full is None or not self._own.has_tensor(ROWS + table):
             return None
-        try:
-            return self._own.get_tensor(ROWS + table)
-        except READ_ERRORS as error:
-            raise UserError(f"{self._folder}: {ROWS}{table} cannot be read: {reason(error)}") from None
+        if table not in self._changed_rows:
+            # Once: they are asked for with each part of the table and of its slots.
+            try:
+                self._changed_rows[table] = self._own.get_tensor(ROWS + table)
+            except READ_ERRORS as error:
+                raise UserError(f"{self._folder}: {ROWS}{table} cannot be read: {reason(error)}") from None
+        return self._changed_rows[table]
 
     def _restore(self, folder: Path, name: str, dtype: tf.DType, begin: int, num_rows: int | None) -> tf.Tensor:
         [value] = tf.raw_ops.RestoreV2(

@@ -4,7 +4,7 @@ They are a TensorFlow checkpoint that `tf.train.load_checkpoint` opens, with eve
 its own name.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,13 +12,15 @@ import numpy as np
 import tensorflow as tf
 
 from easymtl.checkpoints.growing import read_growing, write_growing
+from easymtl.checkpoints.integrity import Beat
 from easymtl.checkpoints.shards import (
     SHARD_BYTES,
     CopiedWeights,
+    OwnPart,
     Shard,
+    WriteBeside,
     prefix_of,
     read_shards,
-    write_parts,
     write_shards,
 )
 from easymtl.checkpoints.slots import AVERAGE, UPDATED_AT, Slots
@@ -187,35 +189,22 @@ class Weights:
 
     def write(self, folder: Path) -> dict[str, list[int]]:
         """Writes all weights into a folder, see `Writable`."""
-        self.ids_writer()(folder)
+        known = self.writes_beside()(folder)
         write_shards(folder, self._shards())
-        return {}
-
-    def write_own(self, folder: Path, index: int) -> list[str]:
-        """Writes what a worker has of tables that are dealt out, the first one the other weights too.
-
-        Args:
-            folder: where all workers write.
-            index: which worker this is.
-
-        Returns:
-            The prefixes of the parts, as `MergeV2Checkpoints` takes them.
-
-        Raises:
-            OpError: it could not be written.
-        """
-        if not index:
-            self.ids_writer()(folder)
-        entries = [entry for entry in self.entries if entry.is_dealt_out or not index]
-        pieces = (piece for entry in entries for piece in entry.pieces())
-        return write_parts(f"{prefix_of(folder)}.worker-{index}", read_shards(pieces, _SHARD_BYTES))
+        return known
 
     def copied(self) -> CopiedWeights:
         """Returns a copy of all weights as they are now, which can be written while they move on."""
-        return CopiedWeights(self._shards(), self.check, self.ids_writer())
+        return CopiedWeights(self._shards(), self.check, self.writes_beside())
 
-    def ids_writer(self) -> Callable[[Path], dict[str, list[int]]]:
-        """Returns what writes the ids of growing tables as they are now into a folder, see `Writable.write`."""
+    def own_part(self, index: int, is_copied: bool) -> OwnPart:
+        """Returns what a worker writes where all do, see `Copiable`."""
+        entries = [entry for entry in self.entries if entry.is_dealt_out or not index]
+        pieces = (piece for entry in entries for piece in entry.pieces())
+        return OwnPart(index, read_shards(pieces, _SHARD_BYTES), is_copied)
+
+    def writes_beside(self) -> WriteBeside:
+        """Returns what writes the ids of growing tables as they are now, see `Copiable`."""
         arrays = self._growing.arrays()
 
         def write(folder: Path) -> dict[str, list[int]]:
@@ -227,12 +216,13 @@ class Weights:
     def _shards(self) -> Iterator[Shard]:
         return read_shards((piece for entry in self.entries for piece in entry.pieces()), _SHARD_BYTES)
 
-    def read(self, folder: Path, with_averages: bool = True) -> None:
+    def read(self, folder: Path, with_averages: bool = True, beat: Beat = lambda: None) -> None:
         """Overwrites all weights with those in the folder of a checkpoint.
 
         Args:
             folder: of the checkpoint.
             with_averages: whether moving averages are, too; else they stay as they are.
+            beat: is called after each part that is read.
 
         Raises:
             UserError: it does not fit the model, and nothing has been overwritten; or it is damaged.
@@ -241,6 +231,7 @@ class Weights:
         stored = StoredTensors(folder)
         for piece in (piece for entry in self._chosen(with_averages) for piece in entry.spans()):
             piece.assign(piece.load(stored))
+            beat()
         read_growing(folder, self._growing)
 
     def check(self, folder: Path, with_averages: bool = True) -> None:

@@ -1,91 +1,94 @@
-"""A checkpoint that all workers write: each the rows that it has of tables, into one folder that all of them see."""
+"""A checkpoint that all workers write: each the rows that it has of tables, into one folder that all of them see.
 
-from collections.abc import Mapping
+It is made in two stages, each of which a worker can do by itself, in any thread: all write their parts into a draft,
+then the chief makes one checkpoint of these and publishes it. What is told between them, and at their ends, is told by
+the main threads, in the order in which they tell each other everything.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
-from easymtl.checkpoints.folder import Checkpoint, CheckpointFolder
+from easymtl.checkpoints.folder import CheckpointFolder
 from easymtl.checkpoints.publishing import reason
-from easymtl.checkpoints.shards import merge_parts
-from easymtl.checkpoints.weights import Weights
+from easymtl.checkpoints.shards import Copiable, OwnPart, PartFile, WriteBeside, merge_of_workers
 from easymtl.errors import UserError
 from easymtl.peers.peers import Peers
 
+Found = tuple[str, Collection[Sequence[Any]]]
+"""Why a worker could not write its part, and the `PartFile`s that it has written; as JSON can hold it."""
 
-def save_together(
-    folder: CheckpointFolder, step: int, weights: Weights, state: Mapping[str, Any], peers: Peers
-) -> Checkpoint:
-    """Writes a checkpoint as `CheckpointFolder.save` does; all workers have to call it.
 
-    The chief makes the folder, all write into it, and the chief publishes it once all parts are there: to readers it is
-    a checkpoint as one process writes it, tables with the same names and shapes.
+def by_chief(peers: Peers, work: Callable[[], Any]) -> None:
+    """Has the chief do something; all workers have to call it.
 
     Raises:
-        UserError: a worker could not write its part, or the chief does not see it; on all workers, and the checkpoints
-            before it are as they were.
+        UserError: it cannot be done; on all workers.
     """
-    if not peers.is_chief:
-        [draft, *_] = peers.share(None)
-        if draft is not None:
-            _write_all(Path(draft), weights, peers)
-        [problem, *_] = peers.share(None)
-    else:
-        parts = _Parts(weights, peers)
-        problem = None
-        try:
-            folder.save(step, parts, state)
-        except UserError as error:
-            problem = str(error)
-            if not parts.are_asked_for:
-                peers.share(None)
-        peers.share(problem)
+    problem = problem_of(work) if peers.is_chief else None
+    [problem, *_] = peers.share(problem)
     if problem is not None:
         raise UserError(problem)
-    return folder.of(step)
 
 
-class _Parts:
-    """What the chief writes: its own part and, by asking for them, those of the others."""
+def problem_of(work: Callable[[], Any]) -> str | None:
+    """Does something, and returns the text of the UserError that it raises; None if it does not."""
+    try:
+        work()
+    except UserError as error:
+        return str(error)
+    return None
 
-    def __init__(self, weights: Weights, peers: Peers):
-        self._weights, self._peers = weights, peers
-        self.are_asked_for = False
+
+def draft_for_all(folder: CheckpointFolder, step: int, peers: Peers) -> Path:
+    """Makes the folder where the checkpoint of a step is written, and returns it; all workers have to call it.
+
+    Raises:
+        UserError: it cannot be made; on all workers.
+    """
+    by_chief(peers, lambda: folder.begin(step))
+    [draft, *_] = peers.share(str(folder.draft_of(step).absolute()))
+    return Path(draft)
+
+
+def write_part(part: OwnPart, draft: Path) -> Found:
+    """Writes what this worker has; returns what went wrong, too, for the chief is to tell of it."""
+    try:
+        return "", part.write(draft)
+    except (OSError, tf.errors.OpError) as error:
+        return reason(error), []
+
+
+@dataclass(frozen=True)
+class AllParts:
+    """What all workers have written, to be made one checkpoint of by the chief; see `Writable`.
+
+    Attributes:
+        found: what each worker has found when it wrote.
+        weights: those of the chief: know names and shapes.
+        write_beside: writes what is no tensor.
+    """
+
+    found: Sequence[Found]
+    weights: Copiable
+    write_beside: WriteBeside
 
     def write(self, folder: Path) -> dict[str, list[int]]:
-        """Has all workers write, and makes one checkpoint of it."""
-        self.are_asked_for = True
-        self._peers.share(str(folder.absolute()))
-        prefixes = _write_all(folder, self._weights, self._peers)
-        for prefix in prefixes:
-            if not Path(f"{prefix}.index").exists():
-                raise OSError(
-                    f"{Path(prefix).name}, which another worker has written, is not there. All workers need the same "
-                    "model_dir, on a file system that they share"
-                )
-        merge_parts(folder, prefixes)
-        return {}
+        """Makes one checkpoint of the parts.
+
+        Raises:
+            OSError: a worker could not write, or its part is not there.
+            OpError: it could not be written.
+        """
+        for index, (problem, _) in enumerate(self.found):
+            if problem:
+                raise OSError(f"worker {index}: {problem}")
+        known = self.write_beside(folder)
+        return known | merge_of_workers(folder, [PartFile(*part) for _, parts in self.found for part in parts])
 
     def check(self, folder: Path) -> None:
         """Compares names and shapes in a folder with those of the model."""
-        self._weights.check(folder)
-
-
-def _write_all(folder: Path, weights: Weights, peers: Peers) -> list[str]:
-    """Writes this worker's part, and returns the prefixes of the parts of all, as the chief calls them.
-
-    Raises:
-        OSError: a worker could not write, on the chief.
-    """
-    names: list[str] = []
-    problem = ""
-    try:
-        names = [Path(prefix).name for prefix in weights.write_own(folder, peers.index)]
-    except (OSError, tf.errors.OpError) as error:
-        problem = reason(error)
-    found = peers.share([problem, names])
-    for index, (told, _) in enumerate(found):
-        if told and peers.is_chief:
-            raise OSError(f"worker {index}: {told}")
-    return [str(folder / name) for _, of_one in found for name in of_one]
+        self.weights.check(folder)

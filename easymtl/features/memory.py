@@ -126,14 +126,19 @@ def require_training_memory(pipeline: Pipeline, num_owners: int = 1, room: Room 
         _require(pipeline, _needs_of_training(pipeline).of_each(num_owners), room or Room.here())
 
 
-def why_saving_waits(pipeline: Pipeline, room: Room | None = None) -> str:
+def why_saving_waits(pipeline: Pipeline, num_owners: int = 1, room: Room | None = None) -> str:
     """Returns why training waits while a checkpoint is written: a sentence if there is no room for a copy, else "".
 
     Call it before anything is allocated. The copy is made in the memory of the machine, wherever the tables are.
+
+    Args:
+        pipeline: the config.
+        num_owners: how many workers the rows of the tables are dealt out to.
+        room: what there is for each of them; None for all that this machine has.
     """
     if not pipeline.train_config.save_asynchronously:
         return ""
-    return _why_saving_waits(_needs_of_training(pipeline), has_gpu(), room or Room.here())
+    return _why_saving_waits(_needs_of_training(pipeline).of_each(num_owners), has_gpu(), room or Room.here())
 
 
 def _why_saving_waits(needs: Needs, is_on_gpu: bool, room: Room) -> str:
@@ -161,8 +166,8 @@ def memory_report(pipeline: Pipeline, num_owners: int = 1, room: Room | None = N
     needs, is_on_gpu, room = _needs_of_training(pipeline).of_each(num_owners), GPU_DEVICE.exists(), room or Room.here()
     if not is_on_gpu:
         _require(pipeline, needs, room)
-    waits = "Steps wait while all workers write a checkpoint." if num_owners > 1 else ""
-    if num_owners == 1 and pipeline.train_config.save_asynchronously:
+    waits = ""
+    if pipeline.train_config.save_asynchronously:
         waits = _why_saving_waits(needs, is_on_gpu, room)
         needs = needs if waits else needs.with_saving()
     found = f", and {room.text()}" if room.available is not None else ""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 
+import numpy as np
 import tensorflow as tf
 
 LEAST_ROWS = 64
@@ -26,6 +27,28 @@ def block_rows(num_rows: int) -> int:
     """Returns the rows of a block of a table: a power of two."""
     least = -(-num_rows // MOST_BLOCKS)
     return max(LEAST_ROWS, 1 << max(least - 1, 0).bit_length())
+
+
+def numbers_at(runs: Sequence[Run], places: np.ndarray) -> np.ndarray:
+    """Returns rows counted in a table, int64 `[n]`, given their places among those that a worker has of it."""
+    begins, counts = _begins_and_counts(runs)
+    ends = np.cumsum(counts)
+    run = np.searchsorted(ends, places, side="right")
+    return (begins - ends + counts)[run] + places
+
+
+def places_of(runs: Sequence[Run], numbers: np.ndarray) -> np.ndarray:
+    """Returns where a worker has rows that are counted in the table, int64, leaving out those that it does not have."""
+    begins, counts = _begins_and_counts(runs)
+    run = np.searchsorted(begins, numbers, side="right") - 1
+    is_own = run >= 0
+    is_own &= numbers < (begins + counts)[run]
+    return (np.cumsum(counts) - counts - begins)[run[is_own]] + numbers[is_own]
+
+
+def _begins_and_counts(runs: Sequence[Run]) -> np.ndarray:
+    """Returns `[2, runs]`; without any run one of no rows."""
+    return np.array([*runs] or [(0, 0)], np.int64).T
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from easymtl.peers.signs import Signs
 STOPS = 0
 SAVES = 1
 ENDS = 2
-NUM_FLAGS = 3
+WRITTEN = 3
+NUM_FLAGS = 4
 
 
 class Peers:

@@ -43,6 +43,9 @@ class Signs:
             step: updates made; 0 for as many as before.
         """
 
+    def tick(self) -> None:
+        """Tells that what is being done goes on, whoever does it: a thread may that the main thread waits for."""
+
     @contextmanager
     def doing(self, phase: str) -> Iterator[None]:
         """Tells that the block is a phase, one of `PATIENCE` as a rule, behind which the one before it goes on."""
@@ -117,6 +120,11 @@ class SignsOfLife(Signs):
         with self._lock:
             self._own = Life(now, now, name, max(step, before.step), patience=patience)
 
+    def tick(self) -> None:
+        """Tells that what is being done goes on; see `Signs`."""
+        with self._lock:
+            self._own = replace(self._own, beat_at=self._clock())
+
     @contextmanager
     def doing(self, phase: str) -> Iterator[None]:
         """Tells that the block is a phase; see `Signs`."""
@@ -152,7 +160,7 @@ class SignsOfLife(Signs):
                 now = progress()
                 if now != last:
                     last = now
-                    self._tell_own(beat_at=self._clock())
+                    self.tick()
 
         # A thread of its own: a disk that is lost holds whoever looks at it.
         thread = threading.Thread(target=look, daemon=True, name="easymtl-progress")

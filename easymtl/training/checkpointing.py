@@ -16,7 +16,7 @@ from easymtl.checkpoints.same_data import DataIdentity
 from easymtl.checkpoints.saved_averages import STATE
 from easymtl.checkpoints.shards import Copiable, Writable
 from easymtl.checkpoints.weights import Weights
-from easymtl.checkpoints.written_together import save_together
+from easymtl.checkpoints.written_together import by_chief
 from easymtl.data.feed import Cursor
 from easymtl.errors import UserError
 from easymtl.peers.peers import ONE, Peers
@@ -30,7 +30,7 @@ from easymtl.training.evaluations import Evaluations
 from easymtl.training.optimizers import Optimizers
 from easymtl.training.position import cursor_state, position_of
 from easymtl.training.refusals import Refusals
-from easymtl.training.save_thread import SaveThread
+from easymtl.training.saving import Saving, SavingTogether
 from easymtl.training.starting_weights import start_training
 
 _REFUSALS = "refusals"
@@ -90,15 +90,18 @@ class Checkpointing:
         self._meaning = meaning
         self._parts = parts
         self._weights = Weights(ranker, optimizers)
-        self._deltas = DeltaSaving(pipeline.train_config, ranker, optimizers, listener)
-        self._folder = CheckpointFolder(pipeline.model_dir)
+        # All workers write what they have of tables that are dealt out; else the chief writes.
+        self._are_all_writing = ranker.embeddings.are_dealt_out
+        owners = peers if self._are_all_writing else ONE
+        self._deltas = DeltaSaving(pipeline.train_config, ranker, optimizers, listener, owners)
+        # What is large takes longer to be read than a worker may be silent.
+        self._beat = peers.signs.tick
+        self._folder = CheckpointFolder(pipeline.model_dir, self._beat)
         self._interim_step: int | None = None
         self.refusals = Refusals(pipeline.train_config)
         self._is_stopping = is_stopping
-        # All workers write what they have of the tables, and tell one another: not beside what steps tell.
-        self._are_all_writing = ranker.embeddings.are_dealt_out
         self._is_waiting = is_waiting or not pipeline.train_config.save_asynchronously
-        self._thread = SaveThread()
+        self._saving = SavingTogether(self._folder, peers) if self._are_all_writing else Saving()
         self._peers = peers
 
     def __enter__(self) -> "Checkpointing":
@@ -115,7 +118,7 @@ class Checkpointing:
             if kind is None:
                 self.wait()
         finally:
-            self._thread.close()
+            self._saving.close()
         if kind is None:
             self._peers.agree(True)
 
@@ -138,7 +141,8 @@ class Checkpointing:
         if latest is None:
             if self._parts:
                 self._parts.require_next_of(None, self._folder.path)
-            start_training(self._pipeline, self._ranker, self._optimizers, self._tell, self._peers.is_chief)
+            is_writing = self._peers.is_chief
+            start_training(self._pipeline, self._ranker, self._optimizers, self._tell, is_writing, self._beat)
             return
         state = latest.state()
         there = Parts.from_state(state)
@@ -186,7 +190,7 @@ class Checkpointing:
     def _take(self, latest: Checkpoint, state: Mapping[str, Any]) -> None:
         """Overwrites weights, slots, averages, the step and what evaluations have found with those of a checkpoint."""
         has_same_averages = state.get(STATE, {}) == self._optimizers.averaging()
-        self._weights.read(latest.path, with_averages=has_same_averages)
+        self._weights.read(latest.path, has_same_averages, self._beat)
         if not has_same_averages:
             continue_averages(self._ranker.parameters, self._optimizers.average_of, latest.path, state)
         self._step.assign(latest.step)
@@ -207,17 +211,28 @@ class Checkpointing:
         state = self._state(is_interim=True)
         if self._are_all_writing or self._peers.is_chief:
             of_delta = self._deltas.begin(is_delta=False, is_interim=True)
-            self._deltas.saved(self._write(step, self._weights, {**state, **of_delta}, []))
+            self._saving.begin(step, self._weights, partial(self._write, step, {**state, **of_delta}, []), False)
+            checkpoint = self._saving.finish()
+            assert checkpoint
+            self._deltas.saved(checkpoint)
         self._interim_step = step
 
-    def poll(self) -> None:
+    @property
+    def has_written(self) -> bool:
+        """Returns whether this worker has done what it does of a checkpoint, where all write beside their steps."""
+        return self._saving.has_written
+
+    def poll(self, num_written: int = 0) -> None:
         """Tells of a checkpoint whose writing has come to its end; waits for none.
+
+        Args:
+            num_written: how many workers `has_written`, as all of them know.
 
         Raises:
             UserError: it could not be written.
         """
-        if self._thread.is_done:
-            self.wait()
+        if self._saving.are_all_done(num_written):
+            self._published(self._saving.go_on())
 
     def wait(self) -> None:
         """Waits for the checkpoint that is being written, if one is, and tells of it.
@@ -226,13 +241,13 @@ class Checkpointing:
             UserError: it could not be written; those before it are as they were.
         """
         with self._peers.signs.doing("saving"):
-            checkpoint = self._thread.wait()
-        if checkpoint:
-            self._published(checkpoint)
+            checkpoint = self._saving.finish()
+        self._published(checkpoint)
 
-    def _published(self, checkpoint: Checkpoint) -> None:
-        self._deltas.saved(checkpoint)
-        self._tell(events.Saved(checkpoint.step, checkpoint.path, self._is_stopping()))
+    def _published(self, checkpoint: Checkpoint | None) -> None:
+        if checkpoint:
+            self._deltas.saved(checkpoint)
+            self._tell(events.Saved(checkpoint.step, checkpoint.path, self._is_stopping()))
 
     def _chosen(self, step: int, is_interim: bool, earlier: Checkpoint | None) -> tuple[Copiable, dict[str, Any]]:
         """Returns what is to be written as the checkpoint of a step, and what its state says of that."""
@@ -243,7 +258,7 @@ class Checkpointing:
         if changed is None:
             return self._weights, of_delta
         own = self._weights
-        weights = DeltaWeights(own.entries, changed, self._deltas.base, own.check, own.ids_writer())
+        weights = DeltaWeights(own.entries, changed, self._deltas.base, own.check, own.writes_beside())
         return weights, of_delta
 
     def at(self, step: int) -> Checkpoint | None:
@@ -270,35 +285,30 @@ class Checkpointing:
         state = self._state(is_interim)
         superseded = [self._interim_step] if self._interim_step not in (None, step) else []
         self._interim_step = step if is_interim else None
-        if self._are_all_writing:
-            of_delta = self._deltas.begin(is_delta=False, is_interim=is_interim)
-            self._published(self._write(step, self._weights, {**state, **of_delta}, superseded))
+        earlier = self.at(step)
+        if not (self._are_all_writing or self._peers.is_chief):
             return
-        if not self._peers.is_chief:
-            return
-        earlier = self._folder.at(step)
         weights, of_delta = self._chosen(step, is_interim, earlier)
-        is_waiting = is_last or self._is_waiting or earlier is not None
-        copied = weights if is_waiting else weights.copied()
-        write = partial(self._write, step, copied, {**state, **of_delta}, superseded)
-        if is_waiting:
-            self._published(write())
-        else:
-            self._thread.begin(write)
+        state = {**state, **of_delta}
+        if earlier:
+            rewrite = partial(self._write, step, state, superseded, weights)
+            by_chief(self._peers if self._are_all_writing else ONE, rewrite)
+            self._published(earlier)
+            return
+        is_beside = not (is_last or self._is_waiting)
+        self._saving.begin(step, weights, partial(self._write, step, state, superseded), is_beside)
+        if not is_beside:
+            self._published(self._saving.finish())
 
     def _write(
-        self, step: int, weights: Writable, state: Mapping[str, Any], superseded: Collection[int | None]
+        self, step: int, state: Mapping[str, Any], superseded: Collection[int | None], weights: Writable
     ) -> Checkpoint:
         """Publishes a checkpoint and removes those that are no longer needed; beside the steps, perhaps."""
-        if self._are_all_writing and self.at(step) is None:
-            save_together(self._folder, step, self._weights, state, self._peers)
-        elif self._peers.is_chief and (there := self._folder.at(step)):
+        if there := self._folder.at(step):
             self._folder.rewrite_state(there, state)
-        elif self._peers.is_chief:
+        else:
             self._folder.save(step, weights, state)
         checkpoint = self._folder.of(step)
-        if not self._peers.is_chief:
-            return checkpoint
         # The best of this checkpoint's time: a later evaluation may have found a better one that is not saved yet.
         best = state["best"]
         protected = [] if best["value"] is None else [best["step"]]

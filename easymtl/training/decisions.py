@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from easymtl.peers.peers import ENDS, NUM_FLAGS, SAVES, STOPS, Peers
+from easymtl.peers.peers import ENDS, NUM_FLAGS, SAVES, STOPS, WRITTEN, Peers
 from easymtl.protos.train_pb2 import TrainConfig
 from easymtl.training.ending import is_late, is_save_due, is_step_due
 from easymtl.training.step import StepValues
@@ -16,6 +16,9 @@ class Decisions:
     Clocks and signals are those of one process. Where several workers make each step together, a worker raises a flag
     before a step and all of them see it behind the step, so that they do the same: any worker may be told to stop, and
     the chief's clock says when to save and when the time is over.
+
+    Attributes:
+        num_written: how many workers had done, before the last step, what they do of a checkpoint beside the steps.
     """
 
     def __init__(self, settings: TrainConfig, peers: Peers, is_asked: Callable[[], bool]):
@@ -28,6 +31,7 @@ class Decisions:
         """
         self._settings, self._peers, self._is_asked = settings, peers, is_asked
         self._seen = np.zeros(NUM_FLAGS, bool)
+        self.num_written = 0
 
     def is_stopping(self) -> bool:
         """Returns whether to save and end, as of the last step."""
@@ -55,13 +59,18 @@ class Decisions:
         if self._peers.are_several:
             self._seen[ENDS] = self._peers.agree(self._peers.is_chief and is_late(self._settings))
 
-    def before_step(self, seconds: float) -> None:
-        """Raises this worker's flags, `seconds` after the last time that was saved."""
+    def before_step(self, seconds: float, has_written: bool = False) -> None:
+        """Raises this worker's flags.
+
+        Args:
+            seconds: since the last time that was saved.
+            has_written: whether this worker has done what it does of a checkpoint beside the steps.
+        """
         if not self._peers.are_several:
             return
         assert self._peers.flags is not None
         flags = np.zeros(NUM_FLAGS, np.float32)
-        flags[STOPS] = self._is_asked()
+        flags[STOPS], flags[WRITTEN] = self._is_asked(), has_written
         if self._peers.is_chief:
             flags[SAVES], flags[ENDS] = is_save_due(self._settings, seconds), is_late(self._settings)
         self._peers.flags.assign(flags)
@@ -70,5 +79,6 @@ class Decisions:
         """Sees the flags of all workers."""
         if values.flags is None:
             return
-        raised = values.flags.numpy() > 0
-        self._seen = np.where(np.arange(NUM_FLAGS) == SAVES, raised, raised | self._seen)
+        flags = values.flags.numpy()
+        self.num_written = int(flags[WRITTEN])
+        self._seen = np.where(np.arange(NUM_FLAGS) == SAVES, flags > 0, (flags > 0) | self._seen)

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from easymtl.checkpoints.changed_rows import ChangedRows, counts_of
 from easymtl.checkpoints.deltas import DELTA, Base
 from easymtl.checkpoints.folder import Checkpoint
 from easymtl.checkpoints.stored_tensors import StoredTensors
 from easymtl.layers.context import Parameter
+from easymtl.peers.peers import ONE, Peers
 from easymtl.protos.train_pb2 import TrainConfig
 from easymtl.tasks.ranker import Ranker
 from easymtl.training import events
@@ -23,7 +25,14 @@ _FLOAT_BYTES = 4
 class DeltaSaving:
     """Keeps track of what has changed since the last full checkpoint, where the config asks for deltas."""
 
-    def __init__(self, settings: TrainConfig, ranker: Ranker, optimizers: Optimizers, listener: events.Listener):
+    def __init__(
+        self,
+        settings: TrainConfig,
+        ranker: Ranker,
+        optimizers: Optimizers,
+        listener: events.Listener,
+        owners: Peers = ONE,
+    ):
         """Has steps mark the rows that they change; call it before one is traced.
 
         Args:
@@ -31,8 +40,9 @@ class DeltaSaving:
             ranker: its tables are saved in parts.
             optimizers: what changes rows.
             listener: is told, once, if the file system allows no deltas.
+            owners: the workers that the rows of the tables are dealt out to.
         """
-        self._settings, self._tell = settings.checkpoint_deltas, listener
+        self._settings, self._tell, self._owners = settings.checkpoint_deltas, listener, owners
         self._base: Base | None = None
         self._since = 0
         self._has_told = False
@@ -40,9 +50,7 @@ class DeltaSaving:
         self._touched = TouchedRows([])
         if not settings.HasField("checkpoint_deltas"):
             return
-        if ranker.embeddings.are_dealt_out:
-            self._tell_once("the rows of the tables are dealt out to workers")
-        elif not optimizers.embedding.rule.moves_untouched_rows:
+        if not optimizers.embedding.rule.moves_untouched_rows:
             self._tables = _large_tables(ranker, self._settings.min_table_bytes)
             if not self._tables:
                 self._tell_once(f"no table has {self._settings.min_table_bytes:,} bytes (min_table_bytes)")
@@ -67,21 +75,36 @@ class DeltaSaving:
         if is_same and len(known) == len(changed):
             self._base = Base.of(checkpoint.path, state)
 
-    def changed(self, final: Path, is_interim: bool) -> Mapping[str, np.ndarray] | None:
-        """Returns the rows of tables that the next checkpoint saves; None if it is a full one.
+    def changed(self, final: Path, is_interim: bool) -> Mapping[str, ChangedRows] | None:
+        """Returns the rows of tables that the next checkpoint saves; None if it is a full one. All owners have to ask.
 
         Args:
             final: where the checkpoint will be.
             is_interim: whether an uninterrupted training would not save it: then it does not count.
         """
-        if not self._tables or self._base is None:
+        if not self._tables or not self._is_delta(final, is_interim):
             return None
-        if not is_interim and self._since + 1 >= self._settings.full_every:
-            return None
-        if why_not := self._base.why_not_linked(final):
-            self._tell_once(f"{self._base.folder} cannot be linked to: {why_not}")
-            return None
-        return {name: self._touched.rows_of(table) for name, table in self._tables.items()}
+        places = self._touched.places_of(self._tables)
+        counts = self._owners.share({name: counts_of(self._tables[name], own) for name, own in places.items()})
+        return {
+            name: ChangedRows.of(self._tables[name], own, [of_one[name] for of_one in counts], self._owners.index)
+            for name, own in places.items()
+        }
+
+    def _is_delta(self, final: Path, is_interim: bool) -> bool:
+        """Returns whether the next checkpoint is one, as the chief finds, who links to files for all."""
+        why_full = self._why_full(final, is_interim) if self._owners.is_chief else None
+        [why_full, *_] = self._owners.share(why_full)
+        if why_full:
+            self._tell_once(why_full)
+        return why_full is None
+
+    def _why_full(self, final: Path, is_interim: bool) -> str | None:
+        """Returns why the next checkpoint is full, a reason to be told or ""; None if it is not."""
+        if self._base is None or (not is_interim and self._since + 1 >= self._settings.full_every):
+            return ""
+        why_not = self._base.why_not_linked(final)
+        return f"{self._base.folder} cannot be linked to: {why_not}" if why_not else None
 
     @property
     def base(self) -> Base:
@@ -111,9 +134,9 @@ class DeltaSaving:
         return {DELTA: {_SINCE: self._since}}
 
     def saved(self, checkpoint: Checkpoint) -> None:
-        """Tells that a checkpoint is published: its files are there to be linked to."""
+        """Tells that a checkpoint is published: its files are there to be linked to, by the chief."""
         if self._tables:
-            self._base = Base.of(checkpoint.path, checkpoint.state())
+            self._base = Base.of(checkpoint.path, checkpoint.state() if self._owners.is_chief else {})
 
     def _tell_once(self, why: str) -> None:
         if not self._has_told:

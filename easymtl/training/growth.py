@@ -112,6 +112,9 @@ class Growth:
         values = self._initial[table.name](reused.rows, reused.generations)[is_own]
         variable = self._embeddings.variable(table.width)
         numbers = tf.constant(places[is_own])
+        if self._optimizers.touched:
+            # The step need not: its batch has the id in some of the tables, perhaps, or one of them is frozen.
+            self._optimizers.touched.mark(variable, numbers)
         write_rows(variable, numbers, tf.constant(values))
         for name, slot in self._optimizers.slots_of(variable).items():
             write_rows(slot, numbers, tf.fill(values.shape, self._optimizers.initial_slot(variable, name)))

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from easymtl.checkpoints.integrity import Beat
 from easymtl.checkpoints.meaning import difference_of_weights
 from easymtl.checkpoints.names_of_easyrec import possible_names
 from easymtl.checkpoints.publishing import write_text
@@ -31,11 +32,17 @@ STARTED_FROM = "fine_tune.json"
 
 
 def start_training(
-    pipeline: Pipeline, ranker: Ranker, optimizers: Optimizers, listener: events.Listener, is_writing: bool = True
+    pipeline: Pipeline,
+    ranker: Ranker,
+    optimizers: Optimizers,
+    listener: events.Listener,
+    is_writing: bool = True,
+    beat: Beat = lambda: None,
 ) -> None:
     """Begins a training that has no checkpoint: with the weights of another one, if the config names it.
 
-    What was taken over is told, and written into the model_dir with all names if this worker `is_writing`.
+    What was taken over is told, and written into the model_dir with all names if this worker `is_writing`. What is
+    called every now and then meanwhile is `beat`.
 
     Raises:
         UserError: as `start_from_checkpoint` does.
@@ -43,7 +50,7 @@ def start_training(
     """
     if not pipeline.train_config.fine_tune_checkpoint:
         return
-    transfer, notes = start_from_checkpoint(pipeline, ranker, optimizers)
+    transfer, notes = start_from_checkpoint(pipeline, ranker, optimizers, beat)
     if is_writing:
         write_text(Path(pipeline.model_dir) / STARTED_FROM, json.dumps(asdict(transfer), indent=2) + "\n")
     listener(events.StartedFrom(transfer))
@@ -51,8 +58,10 @@ def start_training(
         listener(events.Note(note))
 
 
-def start_from_checkpoint(pipeline: Pipeline, ranker: Ranker, optimizers: Optimizers) -> tuple[Transfer, list[str]]:
-    """Takes over what `fine_tune_checkpoint` has for a model whose training has not begun.
+def start_from_checkpoint(
+    pipeline: Pipeline, ranker: Ranker, optimizers: Optimizers, beat: Beat = lambda: None
+) -> tuple[Transfer, list[str]]:
+    """Takes over what `fine_tune_checkpoint` has for a model whose training has not begun; calls `beat` meanwhile.
 
     Returns:
         What was taken over, and sentences about what is legal and perhaps not meant.
@@ -62,8 +71,8 @@ def start_from_checkpoint(pipeline: Pipeline, ranker: Ranker, optimizers: Optimi
             nothing has been overwritten then.
     """
     targets = targets_of(ranker, optimizers)
-    there, transfer, notes = _plan(pipeline, ranker, targets)
-    make_transfer(targets, there, transfer, optimizers)
+    there, transfer, notes = _plan(pipeline, ranker, targets, beat)
+    make_transfer(targets, there, transfer, optimizers, beat)
     take_ids(ranker, there, transfer)
     return transfer, notes
 
@@ -77,9 +86,11 @@ def preview_start(pipeline: Pipeline, ranker: Ranker) -> tuple[Transfer, list[st
     return _plan(pipeline, ranker, targets_of(ranker))[1:]
 
 
-def _plan(pipeline: Pipeline, ranker: Ranker, targets: Sequence[Target]) -> tuple[SavedVariables, Transfer, list[str]]:
+def _plan(
+    pipeline: Pipeline, ranker: Ranker, targets: Sequence[Target], beat: Beat = lambda: None
+) -> tuple[SavedVariables, Transfer, list[str]]:
     settings = pipeline.train_config
-    there = open_checkpoint(settings.fine_tune_checkpoint)
+    there = open_checkpoint(settings.fine_tune_checkpoint, beat)
     renamed: Mapping[str, str] = {}
     filters: Sequence[str] = list(pipeline.model_config.restore_filters)
     if settings.fine_tune_ckpt_var_map:

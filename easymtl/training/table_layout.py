@@ -23,8 +23,7 @@ class TableLayout(NamedTuple):
 
     Attributes:
         owners: the workers that they are dealt out to; `ONE` where each worker has all of them.
-        saving_waits: why steps wait while a checkpoint is written; empty if they do not, or as they always do where
-            rows are dealt out.
+        saving_waits: why steps wait while a checkpoint is written; empty if they do not.
     """
 
     owners: Peers
@@ -46,10 +45,9 @@ def settle_layout(pipeline: Pipeline, peers: Peers) -> TableLayout:
     """
     rooms = [Room(*one) for one in peers.share(astuple(Room.here(peers.num_on_host)))]
     room = min(rooms, key=lambda one: math.inf if one.available is None else one.available)
-    is_dealt_out = are_dealt_out(pipeline, peers.size, None if has_gpu() else room.available)
-    owners = peers if is_dealt_out else ONE
+    owners = peers if are_dealt_out(pipeline, peers.size, None if has_gpu() else room.available) else ONE
     require_training_memory(pipeline, owners.size, room)
-    return TableLayout(owners, "" if is_dealt_out else why_saving_waits(pipeline, room))
+    return TableLayout(owners, why_saving_waits(pipeline, owners.size, room))
 
 
 def layout_text(embeddings: Embeddings, optimizers: Optimizers, peers: Peers) -> str:
@@ -63,7 +61,7 @@ def layout_text(embeddings: Embeddings, optimizers: Optimizers, peers: Peers) ->
     num_all = sum(embeddings.feature_set.rows_by_width.values())
     return (
         f"Of the {num_all:,} rows of the tables this worker ({peers.index} of {peers.size}) has {num_rows:,}, {size} "
-        "with optimizer slots. Steps wait while all workers write a checkpoint."
+        "with optimizer slots."
     )
 
 

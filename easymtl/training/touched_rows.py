@@ -1,11 +1,12 @@
 """Which rows of tables steps have changed: what a checkpoint has to save of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import tensorflow as tf
 
 from easymtl.layers.context import Parameter
+from easymtl.peers.dealing import places_of
 
 
 class TouchedRows(tf.Module):
@@ -29,14 +30,21 @@ class TouchedRows(tf.Module):
             updates = tf.fill([tf.size(numbers), 1], True)
             tf.raw_ops.ResourceScatterUpdate(resource=marks.handle, indices=numbers, updates=updates)
 
-    def rows_of(self, table: Parameter) -> np.ndarray:
-        """Returns the rows of a table that are marked, int64 `[changed]`, ascending, counted in the table."""
-        marks = self._marks[table.variable.ref()].numpy()[:, 0]
-        return np.flatnonzero(marks[table.begin : table.begin + table.num_rows]).astype(np.int64)
+    def places_of(self, tables: Mapping[str, Parameter]) -> dict[str, np.ndarray]:
+        """Returns the marked rows of tables by name, int64 `[changed]`, ascending.
+
+        They are counted in what this worker has of the table.
+        """
+        marks = {reference: of_one.numpy()[:, 0] for reference, of_one in self._marks.items()}
+        return {
+            name: np.flatnonzero(marks[table.variable.ref()][table.begin : table.begin + table.num_rows])
+            for name, table in tables.items()
+        }
 
     def begin(self, tables: Iterable[tuple[Parameter, np.ndarray]] = ()) -> None:
-        """Forgets all marks, then marks the given rows of tables."""
+        """Forgets all marks, then marks those rows of tables that this worker has, given by their numbers there."""
         for marks in self._marks.values():
             marks.assign(tf.zeros_like(marks))
         for table, rows in tables:
-            self.mark(table.variable, tf.constant(table.begin + rows, tf.int64))
+            places = rows if table.runs is None else places_of(table.runs, rows)
+            self.mark(table.variable, tf.constant(table.begin + places, tf.int64))

@@ -216,7 +216,7 @@ class Trainer:
         decisions = self._decisions
         decisions.begin()
         while not self._is_stopping() and not decisions.is_over(step) and (batch := source.next(self._peers)):
-            decisions.before_step(pace.seconds_since_restart)
+            decisions.before_step(pace.seconds_since_restart, self._checkpoints.has_written)
             tensors = to_tensors(self._growth.hand_out(batch.rows, step))
             is_first = train_step is None
             train_step = train_step or self._trace(tensors)
@@ -233,7 +233,7 @@ class Trainer:
                     self._tell(events.Note(traffic_text(self.ranker, tensors, self._peers)))
                 pace.restart()  # The first step was traced, which says nothing of the next ones.
                 self._tell(events.Phase("training"))
-            self._checkpoints.poll()
+            self._checkpoints.poll(decisions.num_written)
             if is_refused(values.losses):
                 self._bad_batches.meet(step, values.losses, batch, source)
                 step = self.step

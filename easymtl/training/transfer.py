@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import tensorflow as tf
 
+from easymtl.checkpoints.integrity import Beat
 from easymtl.checkpoints.names_of_easyrec import is_bookkeeping, is_count_of_norm, name_there
 from easymtl.checkpoints.saved_variables import SavedVariables
 from easymtl.checkpoints.slots import AVERAGE
@@ -252,31 +253,46 @@ def _nearest(names: Sequence[str], there: Collection[str]) -> str:
     return next((f" For {name}:{hint}" for name, hint in hints if hint), "")
 
 
-def make_transfer(targets: Sequence[Target], there: SavedVariables, transfer: Transfer, optimizers: Optimizers) -> None:
+def make_transfer(
+    targets: Sequence[Target],
+    there: SavedVariables,
+    transfer: Transfer,
+    optimizers: Optimizers,
+    beat: Beat = lambda: None,
+) -> None:
     """Overwrites what was planned, and begins the moving averages that the checkpoint does not have.
+
+    Args:
+        targets: what may be overwritten.
+        there: the checkpoint.
+        transfer: the plan.
+        optimizers: have slots and averages.
+        beat: is called after each part that is read.
 
     Raises:
         UserError: the checkpoint is damaged.
     """
     for target in targets:
         if not target.slot:
-            _overwrite(target, there, transfer.parameters.get(target.name))
+            _overwrite(target, there, transfer.parameters.get(target.name), beat)
     for norm in transfer.converged:
         count = next(target.parameter for target in targets if target.name == f"{norm}/{_COUNT}")
         count.assign(tf.fill(count.shape, CONVERGED))
     optimizers.begin_averages(transfer.step)
     for target in targets:
         if target.slot:
-            _overwrite(target, there, transfer.slots.get(target.name))
+            _overwrite(target, there, transfer.slots.get(target.name), beat)
 
 
-def _overwrite(target: Target, there: SavedVariables, name: str | None) -> None:
+def _overwrite(target: Target, there: SavedVariables, name: str | None, beat: Beat) -> None:
     if name is None:
         return
+    beat()
     if target.parameter.runs is not None:
         entry = Entry(name, target.parameter, target.variable)
         for span in entry.spans():
             span.assign(span.load(_Reshaped(there, target)))
+            beat()
         return
     value, shape = there.read(name).astype(np.float32, copy=False), target.parameter.shape
     if value.shape != shape:

@@ -57,6 +57,20 @@ def test_checkpoints_are_listed_by_step(folder, ranker):
     assert folder.at(20).path.name == "step-000000020"
 
 
+def test_whoever_reads_a_whole_checkpoint_says_so_every_few_bytes(tmp_path, ranker, monkeypatch):
+    monkeypatch.setattr("easymtl.checkpoints.integrity._BYTES", 100)
+    beats = []
+    folder = CheckpointFolder(tmp_path, lambda: beats.append(None))
+    checkpoint = save(folder, ranker, 3)
+    least = sum(path.stat().st_size for path in checkpoint.path.glob("weights.*")) // 100
+    assert len(beats) >= least + 3 > 10, "the two files of weights and the state come to the disk"
+    beats.clear()
+    assert folder.settle()[0] == checkpoint and len(beats) >= least
+    beats.clear()
+    Weights(ranker).read(checkpoint.path, beat=lambda: beats.append(None))
+    assert len(beats) == len(Weights(ranker).entries)
+
+
 def test_pruning_keeps_the_newest_and_the_protected(folder, ranker):
     save(folder, ranker, 1, 2, 3, 4)
     folder.prune(2, protected=[1])

@@ -6,13 +6,14 @@ import tensorflow as tf
 
 from easymtl.checkpoints.folder import CheckpointFolder
 from easymtl.checkpoints.saved_variables import SavedVariables
+from easymtl.checkpoints.shards import OwnPart
 from easymtl.checkpoints.slots import UPDATED_AT
 from easymtl.checkpoints.weights import Weights, entries_of
-from easymtl.checkpoints.written_together import save_together
 from easymtl.errors import UserError
 from easymtl.peers.peers import ONE
 from easymtl.tasks.ranker import Ranker
 from easymtl.training.optimizers import Optimizers
+from easymtl.training.saving import SavingTogether
 from easymtl.training.transfer import Choices, make_transfer, plan_transfer, targets_of
 from tests.peers.threads import make_devices, together
 from tests.training.small_runs import small_config, write_data
@@ -74,10 +75,16 @@ def one(pipeline, folder):
     return CheckpointFolder(folder / "one").save(3, model.weights, state)
 
 
+def save_together(model_dir, weights, workers, is_beside=False):
+    folder = CheckpointFolder(model_dir)
+    saving = SavingTogether(folder, workers)
+    saving.begin(3, weights, lambda parts: folder.save(3, parts, STATE), is_beside)
+    return saving.finish()
+
+
 def save_of(size, pipeline, model_dir):
     def work(workers):
-        model = Model(pipeline, workers, is_numbered=True)
-        return save_together(CheckpointFolder(model_dir), 3, model.weights, STATE, workers)
+        return save_together(model_dir, Model(pipeline, workers, is_numbered=True).weights, workers)
 
     return together(size, work)[0]
 
@@ -157,18 +164,18 @@ def test_a_training_starts_with_its_own_rows_of_another_checkpoint(one, pipeline
 
 @pytest.mark.parametrize("index", [0, 1])
 def test_all_are_told_when_a_worker_cannot_write(index, pipeline, tmp_path, monkeypatch):
-    def fail(self, folder, worker):
-        if worker == index:
+    def fail(part, folder):
+        if part._index == index:
             raise OSError(28, "No space left on device")
-        return write_own(self, folder, worker)
+        return write(part, folder)
 
-    write_own = Weights.write_own
-    monkeypatch.setattr(Weights, "write_own", fail)
+    write = OwnPart.write
+    monkeypatch.setattr(OwnPart, "write", fail)
 
     def work(workers):
         model = Model(pipeline, workers)
         with pytest.raises(UserError, match=f"could not be written: worker {index}: No space left on device"):
-            save_together(CheckpointFolder(tmp_path / "model"), 3, model.weights, STATE, workers)
+            save_together(tmp_path / "model", model.weights, workers, is_beside=True)
 
     together(2, work)
     assert list((tmp_path / "model" / "checkpoints").iterdir()) == []
@@ -179,24 +186,24 @@ def test_all_are_told_when_the_chief_cannot_make_the_folder(pipeline, tmp_path):
 
     def work(workers):
         with pytest.raises(UserError, match="the checkpoint could not be written"):
-            save_together(CheckpointFolder(tmp_path), 3, Model(pipeline, workers).weights, STATE, workers)
+            save_together(tmp_path, Model(pipeline, workers).weights, workers)
 
     together(2, work)
 
 
 def test_a_folder_that_workers_do_not_share_is_told(pipeline, tmp_path, monkeypatch):
-    def elsewhere(self, folder, worker):
-        target = folder if worker == 0 else tmp_path / "elsewhere"
+    def elsewhere(part, folder):
+        target = folder if part._index == 0 else tmp_path / "elsewhere"
         target.mkdir(exist_ok=True)
-        return write_own(self, target, worker)
+        return write(part, target)
 
-    write_own = Weights.write_own
-    monkeypatch.setattr(Weights, "write_own", elsewhere)
+    write = OwnPart.write
+    monkeypatch.setattr(OwnPart, "write", elsewhere)
 
     def work(workers):
         with pytest.raises(
             UserError, match=r"weights\.worker-1\.part-0, which another worker .* file system that they share"
         ):
-            save_together(CheckpointFolder(tmp_path), 3, Model(pipeline, workers).weights, STATE, workers)
+            save_together(tmp_path, Model(pipeline, workers).weights, workers)
 
     together(2, work)

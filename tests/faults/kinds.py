@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.faults import command_kinds, long_kinds, small_kinds
+from tests.faults import command_kinds, long_kinds, small_kinds, together_kinds
 from tests.faults.project import Project, Result
 
 
@@ -42,6 +42,7 @@ KINDS = {
         Kind("data", "data files that vanish, shrink or change", 15, small_kinds.changed_data),
         Kind("follow", "SIGKILL of follow over seven days, 5 in a row", 2, command_kinds.killed_days),
         Kind("workers", "SIGKILL of one of two workers, 2 in a row", 4, command_kinds.killed_workers),
+        Kind("kill_saving", "SIGKILL of one of two workers that save together", 24, together_kinds.killed_saving),
         Kind("clock", "the clock jumps by a day or years", 8, small_kinds.clock_jump),
     )
 }  # fmt: skip

@@ -10,6 +10,7 @@ from tests.faults.kinds import KINDS, Kind
 from tests.faults.long_kinds import _EXPORT_KILLS, _KILLS
 from tests.faults.project import Project, Result
 from tests.faults.small_kinds import damaged_checkpoint, failing_operation, killed_at_operation
+from tests.faults.together_kinds import killed_saving
 
 
 def test_there_are_two_hundred_faults():
@@ -72,3 +73,9 @@ def test_one_fault_of_each_kind_at_a_file_loses_nothing(tmp_path):
     for kind, number in ((killed_at_operation, 0), (failing_operation, 1), (damaged_checkpoint, 1)):
         result = kind(project, random.Random(number), number)
         assert result.points == 1 and not result.problems, (kind.__name__, result)
+
+
+@pytest.mark.slow
+def test_a_kill_while_two_workers_save_together_loses_nothing(tmp_path):
+    result = killed_saving(Project(tmp_path / "project"), random.Random(1), 1)
+    assert result.points == 1 and not result.problems, result

@@ -142,6 +142,18 @@ def test_steps_that_are_always_slow_are_waited_for(three):
             assert three.pass_(seconds) == {}, "ten times the longest step so far"
 
 
+def test_what_goes_on_by_small_ticks_is_no_standstill_and_stays_what_it_is(three):
+    three.beat("training", "reading", "training")
+    with three.workers[0].waiting(), three.workers[2].waiting():
+        for _ in range(4):
+            assert three.pass_(20) == {}
+            three.workers[1].tick()
+            # A thread of a worker whose main thread waits for the others.
+            three.workers[2].tick()
+        verdict, _ = three.pass_(27)[0]
+    assert verdict.index == 1 and "last sign: reading" in verdict.text
+
+
 def test_behind_a_common_step_each_is_asked_for_signs_again(three):
     three.beat("training", "training", "training")
     with three.workers[1].waiting():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from easymtl.peers.peers import ENDS, NUM_FLAGS, ONE, SAVES, STOPS
+from easymtl.peers.peers import ENDS, NUM_FLAGS, ONE, SAVES, STOPS, WRITTEN
 from easymtl.protos.train_pb2 import TrainConfig
 from easymtl.training import decisions
 from easymtl.training.decisions import Decisions
@@ -44,9 +44,22 @@ def test_any_worker_may_be_told_to_stop_and_the_clock_is_that_of_the_chief(monke
         return before, workers.flags.numpy().tolist(), own.is_stopping(), own.is_checkpoint_due(1, 1e9)
 
     chief, other = together(2, work)
-    assert chief == ([0, 0, 0], [0, 1, 0], False, False)
-    assert other == ([1, 0, 0], [1, 0, 0], False, False)
-    assert (STOPS, SAVES, ENDS) == (0, 1, 2)
+    assert chief == ([0, 0, 0, 0], [0, 1, 0, 0], False, False)
+    assert other == ([1, 0, 0, 0], [1, 0, 0, 0], False, False)
+    assert (STOPS, SAVES, ENDS, WRITTEN) == (0, 1, 2, 3)
+
+
+def test_how_many_have_written_is_as_of_the_last_step():
+    def work(workers):
+        own = Decisions(SETTINGS, workers, lambda: False)
+        own.before_step(0.0, has_written=workers.index == 1)
+        flags = workers.flags.numpy().tolist()
+        own.after_step(StepValues({}, {}, {}, tf.constant(1.0), tf.constant([0.0, 0.0, 0.0, 2.0])))
+        first = own.num_written
+        own.after_step(seen())
+        return flags, first, own.num_written
+
+    assert together(2, work) == [([0, 0, 0, 0], 2, 0), ([0, 0, 0, 1], 2, 0)]
 
 
 def test_what_was_seen_stays_but_for_a_checkpoint_that_is_due():

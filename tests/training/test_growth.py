@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from easymtl.checkpoints.growing import FILE
 from easymtl.checkpoints.parts import Parts, TrainedPart
+from easymtl.checkpoints.stored_tensors import StoredTensors
 from easymtl.data.feed import Feed
 from easymtl.data.rows import Rows
 from easymtl.features.encoder import Encoder
@@ -135,6 +136,22 @@ def test_rows_that_are_given_away_again_are_as_new_ones(folder):
     again = initial_rows(table, ranker.embeddings.seed)
     assert len({tuple(again(np.array([row]), np.array([number]))[0]) for row in (1, 2) for number in (1, 2)}) == 4
     assert 0.0005 < np.abs(expected).mean() < 0.01
+
+
+def test_deltas_hold_rows_that_were_given_away_again_where_no_step_moves_them(folder):
+    options = (
+        "train_config.freeze_gradient='input_layer/user_embedding/'",
+        "train_config.save_checkpoints_steps=4",
+        "train_config.num_steps=16",
+        "eval_input_path=",
+    )
+    deltas = "train_config.checkpoint_deltas={ full_every: 9 min_table_bytes: 0 }"
+    full, _ = train(folder, f"model_dir={folder}/frozen_full", *options)
+    parts, _ = train(folder, f"model_dir={folder}/frozen_deltas", deltas, *options)
+    assert "delta" in parts.checkpoint.state()
+    one, other = StoredTensors(full.checkpoint.path), StoredTensors(parts.checkpoint.path)
+    require_same({name: other.read(name) for name in other.shapes}, {name: one.read(name) for name in one.shapes})
+    assert len(other.changed_rows("input_layer/user_embedding/embedding_weights")) > 0
 
 
 def test_days_are_those_on_which_data_are_begun(folder):

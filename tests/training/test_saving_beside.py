@@ -128,6 +128,7 @@ def test_a_training_that_is_told_to_stop_waits_for_what_is_being_written(folder,
 
     result = Trainer(small_config(folder), listen, is_stopped.is_set).run()
     assert gate.is_entered and result.is_stopped
+    assert events.Phase("saving", "the checkpoint before") in told
     assert [(event.step, event.is_stopping) for event in of_kind(told, events.Saved)] == [(3, True), (4, True)]
     assert steps(folder) == [3, 4]
     for checkpoint in CheckpointFolder(folder / "model").all():

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from easymtl.features.encoder import batch_signature, to_tensors
-from easymtl.peers.peers import NUM_FLAGS, ONE, SAVES, STOPS
+from easymtl.peers.peers import NUM_FLAGS, ONE, SAVES, STOPS, WRITTEN
 from easymtl.tasks.ranker import Ranker
 from easymtl.training.balancing.choice import make_descent
 from easymtl.training.inputs import TrainingInput
@@ -197,7 +197,7 @@ def test_a_number_that_is_not_finite_refuses_the_step_of_all(folder, batches, op
     assert [run.step for run in runs] == [0, 0] and all(np.isnan(run.losses()[0]["loss"]) for run in runs)
 
 
-def test_all_workers_see_the_flags_that_any_of_them_raises(folder, batches, op_by_op):
-    flags = [np.eye(NUM_FLAGS, dtype=np.float32)[flag] for flag in (SAVES, STOPS)]
+def test_all_workers_see_how_many_of_them_raise_a_flag(folder, batches, op_by_op):
+    flags = [np.isin(np.arange(NUM_FLAGS), (flag, WRITTEN)).astype(np.float32) for flag in (SAVES, STOPS)]
     runs = run_together(pipeline_of(folder), batches[:1], (24, 24), flags)
-    assert [run.values[0].flags.numpy().tolist() for run in runs] == [[1, 1, 0]] * 2
+    assert [run.values[0].flags.numpy().tolist() for run in runs] == [[1, 1, 0, 2]] * 2

@@ -15,9 +15,16 @@ def test_marks_are_of_the_rows_of_each_table():
     mark(tf.constant([7, 0, 5]))
     mark(tf.constant([5, 9]))
     touched.mark(other, tf.constant([1]))
-    assert touched.rows_of(first).tolist() == [0, 5]
-    assert touched.rows_of(second).tolist() == [1, 3]
-    assert touched.rows_of(second).dtype == np.int64
+    found = touched.places_of({"first": first, "second": second})
+    assert {name: places.tolist() for name, places in found.items()} == {"first": [0, 5], "second": [1, 3]}
+    assert found["second"].dtype == np.int64
     touched.begin([(second, np.array([0, 2]))])
-    assert touched.rows_of(first).tolist() == []
-    assert touched.rows_of(second).tolist() == [0, 2]
+    assert [places.tolist() for places in touched.places_of({"a": first, "b": second}).values()] == [[], [0, 2]]
+
+
+def test_of_rows_that_are_dealt_out_a_worker_marks_those_that_it_has():
+    variable = tf.Variable(tf.zeros([10, 3]))
+    table = Parameter("table", variable, 2, 7, (30, 3), runs=((4, 4), (20, 3)))
+    touched = TouchedRows([variable])
+    touched.begin([(table, np.array([0, 4, 7, 8, 19, 20, 22, 23]))])
+    assert touched.places_of({"table": table})["table"].tolist() == [0, 3, 4, 6]
