@@ -28,9 +28,7 @@ NOT_RUN = (
     NotRun(("easymtl board",), "ends by a signal; tests/verbs/test_board.py asks what it serves"),
     NotRun(("easymtl doctor",), "trains in a process of its own, for seconds; tests/verbs/test_doctor.py"),
     NotRun(("easymtl tune",), "each trial is a process, and metrics are named; tests/verbs/test_tune.py"),
-    NotRun(
-        ("easymtl plan rank.config --measure",), "times this machine with a second process; tests/verbs/test_plan.py"
-    ),
+    NotRun(("easymtl plan rank.config --measure",), "measures with a second process; tests/verbs/test_plan.py"),
     NotRun(("easymtl launch --workers",), "several processes; tests/launch/test_trainings.py"),
     NotRun(
         ("easymtl launch --cluster kubernetes",),
