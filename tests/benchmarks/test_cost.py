@@ -26,7 +26,7 @@ def test_processor_time_and_memory_are_those_of_all_processes(capfd):
 
 
 def test_files_of_tests_are_told_by_what_all_their_processes_took(tmp_path, capfd):
-    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = alone\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = alone\n    threads\n")
     wait = "    begin = time.process_time()\n    while time.process_time() < begin + 0.3: pass\n"
     tests = f"@pytest.mark.alone\ndef test_alone():\n{wait}def test_other():\n{wait}"
     (tmp_path / "test_busy.py").write_text(f"import pytest, time\n{tests}")
