@@ -15,6 +15,7 @@ from google.protobuf import text_format
 
 from easymtl.cli import main
 from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.serving.saved_model_scorer import step_of_export
 from tests.docs.pages import Block, commands, whole_config
 from tests.verbs.sample_rows import tiny, write_rows
 
@@ -108,16 +109,17 @@ class Runner:
         return model_dir
 
     def _earlier_export(self, config: str) -> str:
-        """Returns the newest version of a model_dir, which has been trained on since."""
+        """Returns the newest version in a model_dir; the newest checkpoint is a later one."""
         model_dir = Path(_parsed(Path(config).read_text(encoding="utf-8")).model_dir)
-        if not list(model_dir.glob("export/final/[0-9]*")):
-            assert main(["export", config]) == 0
-        found = max(path.name for path in model_dir.glob("export/final/[0-9]*"))
-        step = max(int(path.name.rpartition("-")[2]) for path in model_dir.glob("checkpoints/step-*")) + _STEPS
-        more = ("export_config.exporter_type=none", f"train_config.num_steps={step}")
-        arguments = [*small(["easymtl", "train", config]), *(flag for text in more for flag in ("--set", text))]
-        assert main(arguments) == 0
-        return found.partition(".")[0]
+        exports = model_dir / "export" / "final"
+        steps = sorted(int(path.name.rpartition("-")[2]) for path in model_dir.glob("checkpoints/step-*"))
+        if steps[0] not in map(step_of_export, exports.glob("*[0-9]")):
+            assert main(["export", config, "--checkpoint", str(steps[0])]) == 0
+        else:
+            more = ("export_config.exporter_type=none", f"train_config.num_steps={steps[-1] + _STEPS}")
+            flags = [flag for text in more for flag in ("--set", text)]
+            assert main([*small(["easymtl", "train", config]), *flags]) == 0
+        return max(path.name for path in exports.glob("[0-9]*")).partition(".")[0]
 
 
 def _make(file: str, page: str, place: int) -> None:
