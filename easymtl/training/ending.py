@@ -34,17 +34,14 @@ def why_stale(export: ExportConfig, best: Best, step: int, data_step: int) -> st
         step: updates made.
         data_step: those that had been made when the training data were begun.
     """
-    if best.value is None or not is_stale(export, step, max(best.step, data_step)):
+    if not export.enable_early_stop or best.value is None:
+        return ""
+    if step - max(best.step, data_step) < export.max_check_steps:
         return ""
     return (
         f"Stopping early: {best.metric} has not been better than {best.value:.6f} of step {best.step} for "
         f"{step - best.step} steps."
     )
-
-
-def is_stale(export: ExportConfig, step: int, since: int) -> bool:
-    """Returns whether a training stops early at a step when nothing has been better since another one."""
-    return export.enable_early_stop and step - since >= export.max_check_steps
 
 
 def parse_deadline(text: str) -> datetime:

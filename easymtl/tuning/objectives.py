@@ -88,7 +88,7 @@ def counted_evaluation(pipeline: Pipeline, evaluations: Sequence[Evaluation]) ->
         found = [one for one in evaluations if one["is_best"]]
         best, last = Best.from_pipeline(pipeline), evaluations[-1] if evaluations else {}
         if found and best.update(found[-1]["step"], _known(found[-1])):
-            return found[-1] if is_best_exported(pipeline, best, last["step"], _known(last)) else last
+            return found[-1] if is_best_exported(pipeline, best, _known(last)) else last
     return evaluations[-1] if evaluations else None
 
 

@@ -41,9 +41,6 @@ def chosen(export, best, last, metric="auc_a", bigger=True):
         ("best_margin: 0.01", 0.705, 0.7, 100),
         ("best_margin: 0.01", 0.715, 0.7, 40),
         ("best_margin: 0.01", 0.705, math.nan, 40),
-        ("best_margin: 0.01 enable_early_stop: true max_check_steps: 60", 0.705, 0.7, 40),
-        ("best_margin: 0.01 enable_early_stop: true max_check_steps: 61", 0.705, 0.7, 100),
-        ("best_margin: 0.01 max_check_steps: 60", 0.705, 0.7, 100),
     ],
 )
 def test_the_best_step_is_exported_where_the_last_is_not_as_good(export, best, last, step):
