@@ -2,43 +2,65 @@
 
     python -m benchmarks.cost python -m pytest -n 2
 
+Of tests the dearest files are named, too, with the processor time of theirs.
+
 Memory is the resident set at its peak (VmHWM), looked up twice a second while the command runs; `ru_maxrss` would
 count for a process what the one that started it had.
 """
 
+import os
 import re
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.processes import peak_bytes
+from tests.processes import COSTS
 
 _PROCESSES = Path("/proc")
 _PARENT = re.compile(r"^PPid:\s+(\d+)$", re.MULTILINE)
 _SECONDS_BETWEEN_LOOKS = 0.5
+_MOST_FILES = 30
 
 
 def main(command: list[str]) -> int:
     """Runs a command and prints its costs; returns its exit code."""
     begin = time.monotonic()
     largest, name = 0, ""
-    with subprocess.Popen(command) as process:
-        while process.poll() is None:
-            for descendant in descendants(process.pid):
-                peak, its_name = _peak(descendant)
-                if peak > largest:
-                    largest, name = peak, its_name
-            time.sleep(_SECONDS_BETWEEN_LOOKS)
+    with tempfile.NamedTemporaryFile("r", encoding="utf-8") as costs:
+        with subprocess.Popen(command, env=os.environ | {COSTS: costs.name}) as process:
+            while process.poll() is None:
+                for descendant in descendants(process.pid):
+                    peak, its_name = _peak(descendant)
+                    if peak > largest:
+                        largest, name = peak, its_name
+                time.sleep(_SECONDS_BETWEEN_LOOKS)
+        for file, seconds in dearest(costs.read()):
+            print(f"{seconds:8.1f} s  {file}")
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     print(
         f"processor {used.ru_utime + used.ru_stime:.0f} s, of which system {used.ru_stime:.0f} s; "
         f"wall {time.monotonic() - begin:.0f} s; largest process {largest / 1e9:.2f} GB ({name})"
     )
     return process.returncode
+
+
+def dearest(costs: str) -> list[tuple[str, float]]:
+    """Returns the files of tests that took most processor time, in seconds, with all their processes.
+
+    Args:
+        costs: lines of `tests/processes.py`.
+    """
+    seconds: dict[str, float] = defaultdict(float)
+    for line in costs.splitlines():
+        used, _, unit = line.partition(" ")
+        seconds[unit.partition("::")[0]] += float(used)
+    return sorted(seconds.items(), key=lambda item: -item[1])[:_MOST_FILES]
 
 
 def descendants(root: int) -> Iterator[int]:

@@ -3,6 +3,10 @@
 A graph that TensorFlow has traced or loaded stays in its process, so a process that runs everything grows to gigabytes,
 and Python's garbage collector walks through all of it again and again. A fork costs nothing: modules are imported once,
 in the process that collects, and shared by all. A test that is marked `alone` has a process for itself.
+
+TensorFlow gets one thread of each kind: threads without work look for some before they sleep, which is a quarter of the
+processor time of tiny trainings, while another core has tests to run. Files and tests that are marked `threads` get as
+many as there are cores.
 """
 
 import builtins
@@ -19,6 +23,10 @@ from typing import IO, Any
 
 import pytest
 
+COSTS = "EASYMTL_TEST_COSTS"
+"""Names a file that gets a line for each process of tests: its processor time in seconds, and what it was for."""
+
+_ONE_THREAD = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 # What a training imports on its way: 250 modules, which every process would read anew.
 _IMPORTED_ON_THE_WAY = ("tensorboard.plugins.scalar.summary_v2", "tensorboard.plugins.histogram.summary_v2")
 
@@ -55,7 +63,7 @@ class Forks:
         """Has an item run by its process, and reports what came of it as if it had run here."""
         if self._running is None:
             self._share(item.session)
-            self._running = Running(item.session)
+            self._running = Running(item.session, _unit(item), item.get_closest_marker("threads") is not None)
         is_last = nextitem is None or _unit(nextitem) != _unit(item)
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         is_alive, said = False, ""
@@ -103,7 +111,8 @@ class Running:
     report, warning, done behind an item, or error where no item can be run any more.
     """
 
-    def __init__(self, session: pytest.Session):
+    def __init__(self, session: pytest.Session, unit: str, has_threads: bool):
+        self._unit = unit
         self._places = {item: place for place, item in enumerate(session.items)}
         commands, self._commands = _pipe()
         self._results, results = _pipe()
@@ -113,6 +122,8 @@ class Running:
         if not self._process:
             self._commands.close()
             self._results.close()
+            if not has_threads:
+                os.environ |= {name: "1" for name in _ONE_THREAD if name not in os.environ}
             _run(session, commands, results)
         commands.close()
         results.close()
@@ -134,7 +145,10 @@ class Running:
         """Lets the process end, and says how it did."""
         self._commands.close()
         self._results.close()
-        _, status = os.waitpid(self._process, 0)
+        _, status, used = os.wait4(self._process, 0)
+        if COSTS in os.environ:
+            with open(os.environ[COSTS], "a", encoding="utf-8") as file:
+                print(f"{used.ru_utime + used.ru_stime:.2f} {self._unit}", file=file)
         code = os.waitstatus_to_exitcode(status)
         return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
@@ -211,7 +225,7 @@ def _is_tensorflow_used() -> bool:
 
 def _unit(item: pytest.Item) -> str:
     """Returns what a process is for."""
-    return item.nodeid if item.get_closest_marker("alone") else str(item.path)
+    return item.nodeid if item.get_closest_marker("alone") else item.nodeid.partition("::")[0]
 
 
 def _report_from(config: pytest.Config, content: dict[str, Any]) -> pytest.TestReport:

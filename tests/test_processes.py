@@ -61,7 +61,7 @@ def run(folder: Path, *flags: str) -> subprocess.CompletedProcess:
 
 
 def write(folder: Path, files: dict[str, str]) -> None:
-    (folder / "pytest.ini").write_text("[pytest]\nmarkers = alone\n")
+    (folder / "pytest.ini").write_text("[pytest]\nmarkers = alone\n    threads\n")
     (folder / "conftest.py").write_text(CONFTEST)
     for name, content in files.items():
         (folder / f"{name}.py").write_text(content)
@@ -102,6 +102,17 @@ def test_outcomes_are_reported_with_what_was_said(done):
     assert "FutureWarning: look here" in run.stdout
     # Later processes do not tell it again.
     assert "3 failed, 6 passed, 1 skipped, 1 warning in " in run.stdout
+
+
+def test_tensorflow_has_one_thread_except_where_it_is_to_have_more(tmp_path, monkeypatch):
+    names = ("TF_NUM_INTEROP_THREADS", "TF_NUM_INTRAOP_THREADS")
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    threads = f"import os, pytest\ndef threads(): return [os.environ.get(name) for name in {names}]\n"
+    one = "def test_one(): assert threads() == ['1', '1']\n"
+    many = "@pytest.mark.alone\n@pytest.mark.threads\ndef test_many(): assert threads() == [None, None]\n"
+    write(tmp_path, {"test_d": f"{threads}{one}{many}"})
+    assert "2 passed" in run(tmp_path).stdout
 
 
 def test_fixtures_end_with_their_process(done):

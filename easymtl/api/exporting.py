@@ -23,6 +23,7 @@ from easymtl.serving.narrowing import TooNarrow
 from easymtl.serving.saved_model_scorer import newest_export, step_of_export
 from easymtl.training import events
 from easymtl.training.best import Best
+from easymtl.training.exported import exported_step
 from easymtl.training.result import TrainingResult
 
 _NO_BEST = "export_config.exporter_type is best, and no evaluation has determined what is best."
@@ -67,16 +68,15 @@ class Exporter:
         """
         if self._kind == "none":
             return
-        is_best = self._kind == "best" and result.best_step is not None
-        step = result.best_step if is_best and result.best_step is not None else result.step
-        if self._kind == "best" and not is_best:
-            print_line(self._terminal, f"{_NO_BEST} The latest checkpoint is exported.", "yellow")
+        is_best = self._kind == "best"
+        chosen = _best_or_last(self._pipeline, result.checkpoint, self._terminal) if is_best else result.checkpoint
+        step = chosen.step
         if self._exported != step and (step > first_step or self._earlier_step() != step):
-            self._export("best" if is_best else "latest")
+            self._export(str(step))
         elif self._exported != step:
             print_line(self._terminal, f"Exported already, at step {step}: {newest_export(self._folder)}")
         if not is_best:
-            _tell_better(self._config, find_checkpoint(self._pipeline, str(step)), self._terminal)
+            _tell_better(self._config, chosen, self._terminal)
 
     def _earlier_step(self) -> int | None:
         """Returns the step of the newest export."""
@@ -124,12 +124,9 @@ def export_chosen(
     pipeline = config.pipeline
     checkpoint = find_checkpoint(pipeline, choice or "latest")
     if choice is None and pipeline.export_config.exporter_type == "best":
-        best = _best_of(pipeline)
-        if best:
-            checkpoint = best
-            print_line(terminal, f"exporter_type is best: step {best.step} is exported.")
-        else:
-            print_line(terminal, f"{_NO_BEST} The latest checkpoint is exported.", "yellow")
+        checkpoint = _best_or_last(pipeline, checkpoint, terminal)
+        if _best_of(pipeline) == checkpoint:
+            print_line(terminal, f"exporter_type is best: step {checkpoint.step} is exported.")
     for note in version_notes(pipeline, checkpoint.state()):
         print_line(terminal, note, "yellow")
     older = exports_of(checkpoint, folder) if since is None else []
@@ -147,7 +144,7 @@ def export_chosen(
             "remove what none of them reads any more.",
             "yellow",
         )
-    if choice in (None, "latest"):
+    if choice == "latest" or (choice is None and pipeline.export_config.exporter_type != "best"):
         _tell_better(config, checkpoint, terminal)
     return done.path
 
@@ -180,6 +177,20 @@ def _best_of(pipeline: Pipeline) -> Checkpoint | None:
     if best.get("value") is None:
         return None
     return CheckpointFolder(pipeline.model_dir).at(int(best["step"]))
+
+
+def _best_or_last(pipeline: Pipeline, latest: Checkpoint, terminal: Terminal) -> Checkpoint:
+    """Returns what `exporter_type: best` exports, and says why where that is not the best evaluation's checkpoint."""
+    step = exported_step(pipeline, latest.state())
+    if step is None:
+        print_line(terminal, f"{_NO_BEST} The latest checkpoint is exported.", "yellow")
+        return latest
+    best = _best_of(pipeline)
+    if step == latest.step and best and best.step != step:
+        margin = pipeline.export_config.best_margin
+        text = f"The evaluation of step {best.step} was better by no more than export_config.best_margin, {margin:g}"
+        print_line(terminal, f"{text}: the last checkpoint is exported, of step {step}.")
+    return latest if step == latest.step else find_checkpoint(pipeline, str(step))
 
 
 def _tell_better(config: Config, exported: Checkpoint, terminal: Terminal) -> None:

@@ -102,13 +102,14 @@ def _exported(pipeline: "Pipeline") -> list[str]:
     if pipeline.export_config.exporter_type != "best":
         return []
     from easymtl.checkpoints.folder import CheckpointFolder
+    from easymtl.training.exported import exported_step
 
     try:
         latest = CheckpointFolder(pipeline.model_dir).latest()
-        best = latest.state().get("best", {}) if latest else {}
+        step = exported_step(pipeline, latest.state()) if latest else None
     except UserError:
         return []
-    is_newest = latest is None or best.get("value") is None or int(best["step"]) == latest.step
+    is_newest = latest is None or step in (None, latest.step)
     return [] if is_newest else ["--checkpoint", "best"]
 
 

@@ -12,6 +12,7 @@ from easymtl.config.validate import validate
 from easymtl.convert.layout import config_text
 from easymtl.drafting.architectures import require_architecture, require_fitting
 from easymtl.drafting.existing import Existing, read_existing
+from easymtl.drafting.margin import num_rows_of
 from easymtl.drafting.models import draft_model
 from easymtl.drafting.pipeline import Locations, draft_pipeline, header
 from easymtl.drafting.profile import Profile, read_profile
@@ -133,7 +134,7 @@ def draft_config(
         evaluation=str(parts[1]) if parts else (judged.paths if judged else ""),
         model_dir=model_dir or f"model_dir/{path.stem}",
         has_header=bool(parts) or table.data_config.with_header,
-        is_judged=judged is not None or split is not None,
+        num_judged=_num_judged(profile, judged, num_rows) if judged is not None or split is not None else None,
     )
     files = (str(parts[0]), str(parts[1])) if parts else ()
     draft = _finish(profile, found, sizes, places, model or _MODEL, split, files, str(path), existing)
@@ -162,6 +163,11 @@ def _divide(
         return split, write_split(table, split, *parts, replaces, progress)[0], ()
     tables = split_table(table, split)
     return (split, tables[0].num_rows, tables) if tables else (None, profile.num_rows, ())
+
+
+def _num_judged(profile: Profile, judged: Table | None, num_rows: int) -> int:
+    """Returns how many rows there are to judge by, of `num_rows` to train on."""
+    return profile.num_rows - num_rows if judged is None else num_rows_of(judged, profile)
 
 
 def _parts(table: Table, path: Path, replaces: bool) -> tuple[Path, Path]:

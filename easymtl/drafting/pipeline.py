@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from easymtl.drafting.drafted import field_of
 from easymtl.drafting.labels import Label
+from easymtl.drafting.margin import standard_error
 from easymtl.drafting.plan import Plan
 from easymtl.drafting.profile import Profile
 from easymtl.drafting.roles import Roles
@@ -29,14 +30,19 @@ class Locations:
         evaluation: of the evaluation rows; empty where there are none.
         model_dir: where the model will be.
         has_header: whether CSV files begin with the names of the columns.
-        is_judged: whether there are evaluation rows: those of a table in memory have no path.
+        num_judged: how many evaluation rows there are, None without any: those of a table in memory have no path.
     """
 
     train: str
     evaluation: str
     model_dir: str
     has_header: bool = False
-    is_judged: bool = False
+    num_judged: int | None = None
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether there are evaluation rows."""
+        return self.num_judged is not None
 
 
 def draft_pipeline(
@@ -55,8 +61,8 @@ def draft_pipeline(
         comments[f"feature_config.features[{place}]"] = draft.reason
         pipeline.feature_config.features.extend(draft.features)
         place += len(draft.features)
-    if places.is_judged:
-        comments |= _set_export(pipeline, plan.labels, plan.sizes)
+    if places.num_judged is not None:
+        comments |= _set_export(pipeline, plan, profile, places.num_judged)
     return pipeline, comments
 
 
@@ -120,8 +126,8 @@ def _why_epochs(sizes: Sizes) -> str:
     return f"{sizes.epochs} passes over {sizes.num_rows:,} rows"
 
 
-def _set_export(pipeline: Pipeline, labels: Sequence[Label], sizes: Sizes) -> dict[str, str]:
-    export = pipeline.export_config
+def _set_export(pipeline: Pipeline, plan: Plan, profile: Profile, num_judged: int) -> dict[str, str]:
+    export, labels, sizes = pipeline.export_config, plan.labels, plan.sizes
     stops_early = sizes.epochs >= _FEWEST_EPOCHS_TO_STOP
     export.exporter_type = "best" if stops_early else "final"
     kinds = {label.kind for label in labels}
@@ -140,6 +146,12 @@ def _set_export(pipeline: Pipeline, labels: Sequence[Label], sizes: Sizes) -> di
         "export_config.best_exporter_metric": "the mean over the tasks that have it",
     }
     if stops_early:
+        # Of a draft that is not edited the rate falls to 0 at the last step, so that its weights are the surer choice.
+        export.best_margin = float(f"{standard_error(export.best_exporter_metric, labels, profile, num_judged):.2g}")
+        comments["export_config.best_margin"] = (
+            f"a standard error of that on {num_judged:,} rows: what is better by less is so by chance, and the last "
+            "checkpoint, at which the learning rate has fallen to 0, is exported"
+        )
         export.enable_early_stop = True
         export.max_check_steps = max(round(0.6 * sizes.steps), sizes.steps_between_checkpoints + 1)
         comments["export_config.max_check_steps"] = "steps without a better checkpoint: more than half of the training"

@@ -62,6 +62,18 @@ class Table:
         config = self.data_config
         return f"CSV separated by {config.separator!r} {'with' if config.with_header else 'without'} a header"
 
+    def count_rows(self) -> int | None:
+        """Returns how many rows there are; None for CSV, of which that is not known before all of it is read."""
+        if self._memory is not None:
+            return self._memory.num_rows
+        if self.is_csv:
+            return None
+        num_rows = 0
+        for file in self._files:
+            with open_parquet(file) as opened:
+                num_rows += opened.metadata.num_rows
+        return num_rows
+
     def batches(self, progress: Progress | None = None) -> Iterator[pa.RecordBatch]:
         """Yields all rows in order, with the columns of `types`.
 

@@ -10,6 +10,7 @@ from easymtl.config.names import METRICS
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.training.best import Best
+from easymtl.training.exported import is_best_exported
 
 _NEITHER = ("calibration",)
 Evaluation = Mapping[str, Any]
@@ -80,10 +81,17 @@ def _objective(pipeline: Pipeline, name: str) -> Objective:
 def counted_evaluation(pipeline: Pipeline, evaluations: Sequence[Evaluation]) -> Evaluation | None:
     """Returns the evaluation by which a training is judged: that of the checkpoint that `easymtl export` takes.
 
-    It is the best one with `exporter_type: "best"`, else the last one; None without any.
+    It is the best one with `exporter_type: "best"`, unless the last one is as good, else the last one; None without
+    any.
     """
     if pipeline.export_config.exporter_type == "best":
-        best = [one for one in evaluations if one["is_best"]]
-        if best:
-            return best[-1]
+        found = [one for one in evaluations if one["is_best"]]
+        best, last = Best.from_pipeline(pipeline), evaluations[-1] if evaluations else {}
+        if found and best.update(found[-1]["step"], _known(found[-1])):
+            return found[-1] if is_best_exported(pipeline, best, _known(last)) else last
     return evaluations[-1] if evaluations else None
+
+
+def _known(evaluation: Evaluation) -> dict[str, float]:
+    """Returns the results of an evaluation that the data determine: others are null in a history."""
+    return {name: value for name, value in evaluation["metrics"].items() if value is not None}

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from benchmarks.cost import descendants, main
+from benchmarks.cost import dearest, descendants, main
 
 WORKER = """
 import time
@@ -23,6 +23,23 @@ def test_processor_time_and_memory_are_those_of_all_processes(capfd):
     assert float(re.search(r"processor (\d+) s", out)[1]) >= 1
     assert 0.3 < float(re.search(r"largest process ([\d.]+) GB", out)[1]) < 0.4
     assert "(300 << 20)" in out
+
+
+def test_files_of_tests_are_told_by_what_all_their_processes_took(tmp_path, capfd):
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = alone\n    threads\n")
+    wait = "    begin = time.process_time()\n    while time.process_time() < begin + 0.3: pass\n"
+    tests = f"@pytest.mark.alone\ndef test_alone():\n{wait}def test_other():\n{wait}"
+    (tmp_path / "test_busy.py").write_text(f"import pytest, time\n{tests}")
+    (tmp_path / "test_idle.py").write_text("def test_nothing(): pass\n")
+    flags = ["-q", "-p", "tests.processes", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path)]
+    assert main([sys.executable, "-m", "pytest", *flags]) == 0
+    found = re.findall(r"^ +([\d.]+) s  (test_\w+\.py)$", capfd.readouterr().out, re.MULTILINE)
+    assert [name for _, name in found] == ["test_busy.py", "test_idle.py"] and float(found[0][0]) >= 0.6
+
+
+def test_the_dearest_files_come_first():
+    lines = "1.50 a.py\n0.25 b.py::test_x\n2.00 b.py::test_y[a b]\n"
+    assert dearest(lines) == [("b.py", 2.25), ("a.py", 1.5)]
 
 
 def test_a_process_that_has_ended_has_no_descendants():

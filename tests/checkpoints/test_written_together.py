@@ -18,6 +18,8 @@ from easymtl.training.transfer import Choices, make_transfer, plan_transfer, tar
 from tests.peers.threads import make_devices, together
 from tests.training.small_runs import small_config, write_data
 
+pytestmark = pytest.mark.threads
+
 TABLES = (
     "feature_config.features[0].hash_bucket_size=1000",
     "feature_config.features[1].embedding_dim=6",

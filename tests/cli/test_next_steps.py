@@ -102,7 +102,8 @@ def test_after_a_training_that_exports_its_best_step_that_one_is_looked_at(steps
     for step in (2, 4):
         folder = tmp_path / f"models/my shop/checkpoints/step-{step:09d}"
         folder.mkdir(parents=True)
-        state = {"format_version": FORMAT_VERSION, "step": step, "best": {"step": best, "value": 0.5}}
+        found = {"metric": "auc", "bigger": True, "step": best, "value": 0.5}
+        state = {"format_version": FORMAT_VERSION, "step": step, "best": found}
         (folder / "state.json").write_text(json.dumps(sealed(state)))
     lines = steps("train", "x.config", "--set", f"export_config.exporter_type={kind}")[1:]
     lines = {line.split()[1]: line for line in lines}

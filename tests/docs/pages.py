@@ -1,9 +1,13 @@
 """What pages of the documentation hold: links, anchors, fragments of configs, and commands.
 
-A command is a line of a block of code, indented or fenced, that begins with `easymtl`. Commands behind the comment
-`<!-- run -->` are run in their order; `<!-- run with x.config -->` writes a config to that file before, the first whole
-one of the page or that of the quick start, and `<!-- run after training with x.config -->` trains it, too. With
-`<!-- run with x.parquet -->` it is rows that are written.
+A command is a line of a block of code, indented or fenced, that begins with the name of a program. Those of easymtl
+behind the comment `<!-- run -->` are run in their order, see `tests/docs/running.py`. What they need is made before:
+
+    <!-- run with x.config -->                    a config, the first whole one of the page or that of the quick start
+    <!-- run with wider.config of x.config -->    a config that is another one with a small change
+    <!-- run with x.parquet -->                   rows
+    <!-- run after training with x.config -->     a config that is trained
+    <!-- run after training with x.config in runs/a, runs/b -->    the same, with copies of its model_dir
 """
 
 import re
@@ -24,7 +28,10 @@ PAGES = sorted(
 _FENCE = re.compile(r"^(`{3,})\s*([\w+-]*)[^\n]*\n(.*?)^\1\s*?$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(?<!`)\]\(([^()\s]+)\)")
 _HEADING = re.compile(r"^#{1,6} (.+?)\s*#*$", re.MULTILINE)
-_COMMENT = re.compile(r"<!-- run( after training)?(?: with (\S+))? -->\s*\Z")
+_COMMENT = re.compile(r"<!-- run( after training)?(?: with ([^>]+?))?(?: in ([^>]+?))? -->\s*\Z")
+PROGRAMS = ("easymtl", "make", "python", "pip", "sh", "docker", "curl", "kubectl", "sbatch", "srun")
+"""What a command may begin with."""
+
 # What ends a command for a shell.
 _ENDS = {"|", "||", "&&", ";", ">", ">>", "2>", "<", "&"}
 
@@ -73,14 +80,16 @@ class Block:
     Attributes:
         text: of it.
         is_run: whether its commands are run by a test.
-        config: the file that a config is written to before; empty where there is none.
-        is_trained: whether that is trained before.
+        files: that are written before: configs and rows.
+        is_trained: whether the first of them is trained before.
+        folders: copies of its model_dir.
     """
 
     text: str
     is_run: bool = False
-    config: str = ""
+    files: tuple[str, ...] = ()
     is_trained: bool = False
+    folders: tuple[str, ...] = ()
 
 
 def blocks(text: str) -> Iterator[Block]:
@@ -100,7 +109,13 @@ def _indented(text: str) -> Iterator[Block]:
 
 def _block(code: str, before: str) -> Block:
     comment = _COMMENT.search(before)
-    return Block(code, True, comment[2] or "", comment[1] is not None) if comment else Block(code)
+    if comment is None:
+        return Block(code)
+    return Block(code, True, _names(comment[2]), comment[1] is not None, _names(comment[3]))
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    return tuple(text.split(", ")) if text else ()
 
 
 def whole_config(text: str) -> str:

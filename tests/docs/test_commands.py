@@ -1,33 +1,22 @@
-"""Every command of the documentation is one that the command line takes, and those that say so are run."""
+"""Every command of the documentation is one that the command line takes, and is run, or is named with why it is not."""
 
 import os
 import re
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from easymtl.cli import build_parser, main
+from easymtl.cli.options import CONFIG_PLACE
 from easymtl.cli.run import parse
-from tests.docs.pages import (
-    PAGES,
-    ROOT,
-    Block,
-    blocks,
-    commands,
-    commands_of,
-    name_of,
-    text_of,
-    whole_config,
-)
+from tests.docs.not_run import NOT_RUN
+from tests.docs.pages import PAGES, PROGRAMS, ROOT, Block, blocks, commands, commands_of, name_of, text_of
+from tests.docs.running import Runner, small
+from tests.ways.conftest import ask_here  # noqa: F401
 
 COMMANDS = [(page, words) for page in PAGES for words in commands_of(page)]
 RUN = [page for page in PAGES if any(block.is_run for block in blocks(text_of(page)))]
-# What ends by a signal alone, or trains in processes of its own.
-NOT_RUN = {"serve", "board", "compare", "launch"}
-SMALL = ("data_config.batch_size=128", "data_config.num_epochs=0", "train_config.num_steps=4")
+ALL = [(name_of(page), words) for page in PAGES for program in PROGRAMS for words in commands_of(page, program)]
 
 
 @pytest.mark.parametrize(("page", "words"), COMMANDS, ids=lambda part: name_of(part) if isinstance(part, Path) else "")
@@ -65,7 +54,8 @@ def test_commands_are_found_in_all_their_forms():
     text = (
         "text `easymtl no` easymtl no\n\n    easymtl a --b 'c d' \\\n        --e   # why\n    easymtl train: said\n\n"
         "```sh\n$ easymtl f > g\nmake no\neasymtl h | i\n```\n\n<!-- run with x.config -->\n\n```sh\neasymtl j\n```\n"
-        "<!-- run after training with y.config -->\n\n    easymtl k\n\n<!-- run -->\n\n    easymtl l\n"
+        "<!-- run after training with y.config, z.config of y.config in a, b/c -->\n\n    easymtl k\n\n<!-- run -->\n\n"
+        "    easymtl l\n"
     )
     found = list(blocks(text))
     assert [words for block in found for words in commands(block.text)] == [
@@ -78,84 +68,74 @@ def test_commands_are_found_in_all_their_forms():
     ]
     assert found[:2] == [Block(block.text) for block in found[:2]]
     assert found[2:] == [
-        Block("easymtl j\n", True, "x.config"),
-        Block("easymtl k\n", True, "y.config", True),
+        Block("easymtl j\n", True, ("x.config",)),
+        Block("easymtl k\n", True, ("y.config", "z.config of y.config"), True, ("a", "b/c")),
         Block("easymtl l\n", True),
     ]
 
 
-def make_data(config: str) -> None:
-    """Writes a few rows of what a config reads, of whatever is in its columns."""
-    from google.protobuf import text_format
-
-    from easymtl.protos.data_pb2 import DatasetConfig
-    from easymtl.protos.pipeline_pb2 import Pipeline
-
-    pipeline = text_format.Parse(config, Pipeline())
-    random, columns = np.random.default_rng(0), {}
-    for field in pipeline.data_config.input_fields:
-        kind = DatasetConfig.FieldType.Name(field.input_type)
-        numbers = random.integers(0, 2, 600)
-        if kind == "STRING":
-            columns[field.input_name] = pa.array([f"v{number}" for number in random.integers(0, 50, 600)])
-        else:
-            columns[field.input_name] = pa.array(numbers if kind.startswith("INT") else numbers / 7)
-    days = [f"days/dt=2026-11-{day}/part.parquet" for day in (26, 27)]
-    further = ("eval.parquet", "logs/2026-11-27/part.parquet", *days)
-    for path in (pipeline.train_input_path, pipeline.eval_input_path, *further):
-        file = Path(path.replace("*", "01"))
-        file.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(pa.table(columns), file)
-    for day in days:
-        Path(day).with_name("_SUCCESS").touch()
+def is_named(page: str, words: list[str]) -> bool:
+    return any(row.covers(page, words) for row in NOT_RUN)
 
 
-def small(words: list[str]) -> list[str]:
-    """Returns the arguments of a command with fewer rows and steps."""
-    if words[1] == "synth":
-        place = words.index("--rows") + 1
-        return [*words[1:place], "2000", *words[place + 1 :]]
-    sets = {"train": SMALL, "follow": SMALL[:1]}.get(words[1], ())
-    if "--new_data" in words:
-        sets = [*sets, "train_config.num_steps=8"]
-    return [*words[1:], *(flag for text in sets for flag in ("--set", text))]
+def asked(words: list[str]) -> dict:
+    """Returns what a command asks for when it is small, whichever way it is written."""
+    options = parse(build_parser(), small(words))
+    return {name: value for name, value in vars(options).items() if name != CONFIG_PLACE}
 
 
-def make_table(file: str) -> None:
-    """Writes rows as a newcomer has them, and `new.parquet` without their labels."""
-    random = np.random.default_rng(0)
-    click = random.integers(0, 2, 600)
-    new = {
-        "user_id": [f"u{number}" for number in random.integers(0, 50, 600)],
-        "city": random.choice(["Oslo", "Rome"], 600),
-        "age": random.integers(18, 70, 600),
-    }
-    labels = {"click": click, "like": click * random.integers(0, 2, 600), "watch_seconds": click * random.random(600)}
-    pq.write_table(pa.table(new | labels), file)
-    pq.write_table(pa.table(new), "new.parquet")
+def test_every_command_is_run_or_named_with_the_reason_why_it_is_not(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    run = [asked(words) for page in RUN for words in runs_of(name_of(page))]
+    left = [(page, words) for page, words in ALL if not is_named(page, words)]
+    missing = [(page, " ".join(words)) for page, words in left if words[0] != "easymtl" or asked(words) not in run]
+    assert missing == [], "put it below <!-- run -->, or into tests/docs/not_run.py"
 
 
-def run_block(block: Block, page: str) -> None:
-    if block.config.endswith(".parquet"):
-        make_table(block.config)
-    elif block.config:
-        config = whole_config(page)
-        Path(block.config).write_text(config, encoding="utf-8")
-        make_data(config)
-    if block.is_trained:
-        assert main(small(["easymtl", "train", "--pipeline_config", block.config])) == 0
-    for words in commands(block.text):
-        if words[1] not in NOT_RUN:
-            assert main(small(words)) == 0, " ".join(words)
+def runs_of(page: str) -> list[list[str]]:
+    """Returns the commands of a page that are run."""
+    of_blocks = (commands(block.text) for block in blocks(text_of(ROOT / page)) if block.is_run)
+    return [words for found in of_blocks for words in found if not is_named(page, words)]
+
+
+def test_each_reason_is_that_of_a_command_and_names_tests_that_are_there():
+    for row in NOT_RUN:
+        assert any(row.covers(page, words) for page, words in ALL), row
+        for path in re.findall(r"tests/\w+/\w+\.py", row.why):
+            assert (ROOT / path).is_file(), path
+
+
+@pytest.fixture(scope="module")
+def runner(tmp_path_factory):
+    return Runner(tmp_path_factory.mktemp("trained"))
+
+
+@pytest.fixture
+def cheap(monkeypatch, tmp_path, score_here):
+    """Leaves out what other tests look at: further processes, and what was measured on this machine."""
+    from easymtl.tuning.trainings import Outcome
+    from easymtl.verbs import compare
+    from easymtl.ways import registry
+    from easymtl.ways.tensorflow_apart import TensorFlow
+
+    def train(training, *_):
+        sets = [flag for text in training.overrides for flag in ("--set", text)]
+        assert main(["train", str(training.config), *sets]) == 0
+        return Outcome()
+
+    monkeypatch.setattr(compare, "ProcessRunner", lambda _: train)
+    monkeypatch.setattr(registry, "all_ways", lambda *_: (TensorFlow(),))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("op_by_op", "cheap", "ask_here")
 @pytest.mark.parametrize("page", RUN, ids=name_of)
-def test_the_commands_run(page, tmp_path, monkeypatch, op_by_op, score_here):
+def test_the_commands_run(page, tmp_path, monkeypatch, runner):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "samples").mkdir()
     os.symlink(ROOT / "samples" / "configs", tmp_path / "samples" / "configs")
     text = text_of(page)
     for block in blocks(text):
         if block.is_run:
-            run_block(block, text)
+            runner.run(block, text, lambda words: is_named(name_of(page), words))

@@ -418,6 +418,19 @@ def test_a_training_of_one_step_has_no_warm_up_and_a_short_one_is_not_stopped_ea
     assert passes.export_config.exporter_type == "best", "it may end behind its best checkpoint"
 
 
+def test_a_draft_of_several_passes_exports_its_last_checkpoint_unless_another_is_clearly_better(tmp_path):
+    rows = pa.table({"click": RANDOM.integers(0, 2, 4000), "age": RANDOM.integers(18, 80, 4000)})
+    # The standard error of the AUC of n rows of which one half are events: sqrt(1 / (3 n)).
+    kept = draft_config(rows, ["click"])
+    num_kept = kept.tables[1].num_rows
+    assert kept.pipeline.export_config.best_margin == pytest.approx((3 * num_kept) ** -0.5, rel=0.05)
+    assert f"a standard error of that on {num_kept:,} rows" in kept.text
+    pq.write_table(rows.slice(0, 1200), tmp_path / "judged.parquet")
+    judged = draft_config(rows, ["click"], evaluation=str(tmp_path / "judged.parquet"))
+    assert judged.pipeline.export_config.best_margin == pytest.approx(3600**-0.5, rel=0.05)
+    assert "a standard error of that on 1,200 rows" in judged.text
+
+
 def test_lists_that_pandas_has_printed_are_told():
     tags = [f"['t{row % 3}', 't{row % 7}']" for row in range(ROWS)]
     table = pa.table({"click": CLICK, "tags": tags, "city": [f"c{row % 5}" for row in range(ROWS)]})

@@ -8,6 +8,8 @@ from easymtl.peers.peers import ONE
 from easymtl.peers.workers import _SIZES
 from tests.peers.threads import MOST, make_devices, together
 
+pytestmark = pytest.mark.threads
+
 
 @pytest.fixture(scope="module", autouse=True)
 def devices():

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from easymtl.cli import build_parser, main
@@ -24,6 +25,7 @@ SMALL = (
 
 
 COMMANDS = commands(SCRIPT.read_text())
+SCORES = "model_dir/merlin_ple_on_tenrec/scores.parquet"
 TRAININGS = [words for words in COMMANDS if words[1] == "train"]
 
 
@@ -55,14 +57,24 @@ def test_every_training_has_a_folder_of_its_own_that_the_script_clears(at_root):
     assert "rm -rf model_dir/merlin_*\n" in SCRIPT.read_text()
 
 
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    return tmp_path_factory.mktemp("work")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("words", TRAININGS, ids=lambda words: words[-1][:40])
-def test_each_training_runs(at_root, data, tmp_path, capsys, words):
+@pytest.mark.parametrize("words", COMMANDS[1:], ids=lambda words: f"{words[1]} {words[-1][:40]}")
+def test_each_command_runs(at_root, data, work, capsys, words):
+    model_dir = work / folder_of(words)
     sets = [f"{part}_input_path={path}" for part, path in data.items()]
-    sets += [f"model_dir={tmp_path}/model", "export_config.exporter_type=none", *SMALL]
+    sets += [f"model_dir={model_dir}", "export_config.exporter_type=none", *SMALL]
     flags = [flag for text in sets for flag in ("--set", text)]
-    assert main([*words[1:], *flags]) == 0, capsys.readouterr().err
-    assert (tmp_path / "model" / "checkpoints" / "step-000000002").is_dir()
+    places = {"samples/data/tenrec/eval.parquet": data["eval"], SCORES: str(work / "scores.parquet")}
+    assert main([*(places.get(word, word) for word in words[1:]), *flags]) == 0, capsys.readouterr().err
+    if words[1] == "train":
+        assert (model_dir / "checkpoints" / "step-000000002").is_dir()
+    if words[1] == "predict":
+        assert pq.read_schema(work / "scores.parquet").names[:2] == ["user_id", "item_id"]
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ from easymtl.tasks.ranker import Ranker
 from tests.peers.threads import make_devices, together
 from tests.training.small_runs import small_config, write_data
 
+pytestmark = pytest.mark.threads
+
 
 @pytest.fixture(scope="module", autouse=True)
 def devices():

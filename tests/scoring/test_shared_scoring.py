@@ -13,6 +13,8 @@ from easymtl.tasks.labelled import Labelled
 from easymtl.tasks.sums import FactoredSum, Sum
 from tests.peers.threads import make_devices, together
 
+pytestmark = pytest.mark.threads
+
 
 @pytest.fixture(scope="module", autouse=True)
 def devices():

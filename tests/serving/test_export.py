@@ -33,7 +33,7 @@ from easymtl.serving.saved_model_scorer import SavedModelScorer, newest_export, 
 from easymtl.serving.warmup import default_requests, write_warmup
 from easymtl.tasks.build import build_tasks
 
-pytestmark = pytest.mark.usefixtures("op_by_op")
+pytestmark = [pytest.mark.usefixtures("op_by_op"), pytest.mark.threads]
 
 TYPES = {"string": pa.string(), "int32": pa.int32(), "int64": pa.int64(), "float32": pa.float32()}
 TYPES |= {"float64": pa.float64(), "bool": pa.bool_()}

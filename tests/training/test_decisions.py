@@ -11,6 +11,8 @@ from easymtl.training.decisions import Decisions
 from easymtl.training.step import StepValues
 from tests.peers.threads import make_devices, together
 
+pytestmark = pytest.mark.threads
+
 
 @pytest.fixture(scope="module", autouse=True)
 def devices():

@@ -10,7 +10,7 @@ from easymtl.training.trainer import Trainer
 from tests.peers.threads import make_devices, together
 from tests.training.small_runs import CONFIG, write_data
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.threads]
 
 GROWING = CONFIG.replace("hash_bucket_size: 40", "growing {{ max_rows: 18 admit_after: 2 expire_after_steps: 2 }}")
 

@@ -14,6 +14,8 @@ from easymtl.training.step import StepValues, make_train_step
 from tests.peers.threads import make_devices, together
 from tests.training.small_runs import small_config, write_data
 
+pytestmark = pytest.mark.threads
+
 SMOOTH = (
     "train_config.optimizer_config[0].momentum_optimizer.momentum_optimizer_value=0.9",
     "train_config.optimizer_config[0].momentum_optimizer.learning_rate.constant_learning_rate.learning_rate=0.05",

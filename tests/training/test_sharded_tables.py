@@ -12,6 +12,8 @@ from tests.peers.threads import make_devices, together
 from tests.training.small_runs import write_data
 from tests.training.test_several_workers import NUM_STEPS, OVERRIDES, Run, parts_of, pipeline_of
 
+pytestmark = pytest.mark.threads
+
 # Two widths, tables of several blocks and of one.
 TABLES = (
     "train_config.optimizer_config[0].momentum_optimizer.momentum_optimizer_value=0",

@@ -13,6 +13,8 @@ from easymtl.training.trainer import Trainer
 from tests.peers.threads import make_devices, together
 from tests.training.small_runs import of_kind, small_config, write_data
 
+pytestmark = pytest.mark.threads
+
 TABLES = ("feature_config.features[0].hash_bucket_size=4000", "train_config.table_sharding=SHARDED")
 
 

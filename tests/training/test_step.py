@@ -14,6 +14,8 @@ from easymtl.training.precision import dtype_of
 from easymtl.training.step import make_train_step
 from tests.training.small_runs import small_config, write_data
 
+pytestmark = pytest.mark.threads
+
 SGD = (
     "train_config.optimizer_config[0].momentum_optimizer.momentum_optimizer_value=0",
     "train_config.optimizer_config[0].momentum_optimizer.learning_rate.constant_learning_rate.learning_rate=1",

@@ -18,7 +18,7 @@ NO_DROPOUT = " ".join(f"model_config.mmoe.expert_dnn.dropout_ratio[{layer}]=0" f
 ADAM = "train_config.optimizer_config[0].adam_optimizer"
 
 
-pytestmark = pytest.mark.usefixtures("op_by_op")
+pytestmark = [pytest.mark.usefixtures("op_by_op"), pytest.mark.threads]
 
 
 @pytest.fixture

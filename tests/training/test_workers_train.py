@@ -13,7 +13,7 @@ from tests.peers.threads import make_devices, together
 from tests.training.small_runs import of_kind, small_config, write_rows
 
 PASSES = ("train_config.num_steps=0", "data_config.num_epochs=2", "data_config.batch_size=25")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.threads]
 
 
 @pytest.fixture(scope="module")

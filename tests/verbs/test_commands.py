@@ -13,7 +13,7 @@ from easymtl.serving import export as exporting
 from easymtl.serving.parity import Parity
 from tests.verbs.sample_rows import write_rows
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("op_by_op")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("op_by_op"), pytest.mark.threads]
 
 TOWERS = ["is_click", "is_view", "view_costtime", "is_on_mic", "on_mic_duration"]
 

@@ -93,6 +93,20 @@ def test_a_training_exports_the_best_once(trained):
     assert exported_steps(project.folder / "model/export/best") == [1]
 
 
+def test_a_best_step_that_is_hardly_better_is_not_exported(trained):
+    project, _ = trained
+    found = project.run(f"export {BEST} --set export_config.best_margin=1000 --export_dir three")
+    said = " ".join(found.out.split())
+    assert "step 1 was better by no more than export_config.best_margin, 1000: the last checkpoint is exported" in said
+    assert BETTER not in said and "exporter_type is best" not in said
+    again = project.run(f"train {BEST} --set export_config.best_margin=1000")
+    assert "step 1 was better by no more than export_config.best_margin" in " ".join(again.out.split())
+    assert "--checkpoint best" not in again.out
+    assert exported_steps(project.folder / "three") == exported_steps(project.folder / "model/export/best")[-1:]
+    noted = project.run(f"check {FINAL} --set export_config.best_margin=0.01")
+    assert 'best_margin has no effect with exporter_type: "final"' in " ".join(noted.out.split())
+
+
 def test_the_newest_exports_of_the_latest_are_kept(trained, tmp_path):
     project = Project(tmp_path / "p")
     assert project.run(f"train {FLAGS.format('latest')} --set export_config.exports_to_keep=2").code == 0

@@ -14,7 +14,7 @@ from tests.tracing import op_by_op
 from tests.training.balancing.balanced_runs import METHODS, TOWERS, balanced, config_of, train
 from tests.training.small_runs import of_kind, write_data
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.threads]
 
 FORTY = ("train_config.num_steps=40", "train_config.save_checkpoints_steps=20")
 
