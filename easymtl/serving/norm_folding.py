@@ -1,0 +1,189 @@
+"""Batch norms that follow a product at once, as part of its kernel and a bias: x W s + b is x (W s) + b.
+
+What a norm in evaluation multiplies with and adds is known when the weights are. Without the product with s, TensorFlow
+makes one kernel of product, bias and ReLU when it loads the model. W s is rounded once more than W is: scores differ by
+what another order of sums would change in them, too.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.framework import graph_pb2, node_def_pb2, types_pb2
+
+from easymtl.serving.graph_walk import callees, input_name
+
+Nodes = dict[str, node_def_pb2.NodeDef]
+Function = tf.types.experimental.ConcreteFunction
+
+_PRODUCTS = ("MatMul", "BatchMatMulV2")
+_TRANSPOSED = ("transpose_a", "transpose_b", "adj_x", "adj_y")
+# Between a product and its norm there may stand what changes neither values nor, of a product of rank 2, the last axis.
+_SAME_COLUMNS = ("Identity", "Reshape", "Transpose")
+
+
+def fold_norms(function: Function) -> Function:
+    """Returns a function of the same values in which no product with a norm's scale follows a matrix product.
+
+    Args:
+        function: frozen: it reads no variable.
+    """
+    graph = function.graph.as_graph_def()
+    nodes = {node.name: node for node in graph.node}
+    constants = _Constants(graph)
+    outputs = [tensor.name for tensor in function.outputs]
+    readers = Counter(input_name(text) for node in graph.node for text in node.input)
+    readers.update(input_name(name) for name in outputs)
+    found = list(_norms(nodes, constants, readers))
+    if not found:
+        return function
+    values = constants.values(name for one in found for name in (one.scale, one.kernel, one.offset) if name)
+    for one in found:
+        _fold(graph, nodes, one, values)
+    return _rebuilt(function, graph)
+
+
+@dataclass(frozen=True)
+class _Norm:
+    """A norm behind a product; inputs are named as nodes name them.
+
+    Attributes:
+        product: the node of the matrix product.
+        kernel: its second input.
+        multiplication: the node of the product with the scale.
+        inner: its other input.
+        scale: `[columns]`.
+        addition: the node that adds the offset to a product of rank 2 at once, which a `BiasAdd` may replace.
+        offset: `[columns]`.
+    """
+
+    product: str
+    kernel: str
+    multiplication: str
+    inner: str
+    scale: str
+    addition: str = ""
+    offset: str = ""
+
+
+def _norms(nodes: Nodes, constants: "_Constants", readers: Mapping[str, int]) -> Iterator[_Norm]:
+    followers = {input_name(text): node for node in nodes.values() for text in node.input if not text.startswith("^")}
+    for node in nodes.values():
+        if node.op != "Mul" or node.attr["T"].type != types_pb2.DT_FLOAT:
+            continue
+        for inner, scale in (node.input[:2], node.input[1::-1]):
+            if scale not in constants or inner in constants:
+                continue
+            product = _product(nodes, inner, readers)
+            if product is None or product.input[1] not in constants:
+                continue
+            norm = _Norm(product.name, product.input[1], node.name, inner, scale)
+            adding = followers.get(node.name)
+            if adding is not None and adding.op == "AddV2" and readers[node.name] == 1 and product.op == "MatMul":
+                offset = next((text for text in adding.input if input_name(text) != node.name), "")
+                if offset in constants and input_name(inner) == product.name:
+                    norm = _Norm(product.name, product.input[1], node.name, inner, scale, adding.name, offset)
+            yield norm
+            break
+
+
+def _product(nodes: Nodes, name: str, readers: Mapping[str, int]) -> node_def_pb2.NodeDef | None:
+    """Returns the matrix product whose values a tensor has, if nothing else reads them."""
+    node = nodes[input_name(name)]
+    while node.op in _SAME_COLUMNS and readers[node.name] == 1:
+        node = nodes[input_name(node.input[0])]
+    if (
+        node.op not in _PRODUCTS
+        or readers[node.name] != 1
+        or any(node.attr[name].b for name in _TRANSPOSED if name in node.attr)
+    ):
+        return None
+    return node
+
+
+def _fold(graph: graph_pb2.GraphDef, nodes: Nodes, norm: _Norm, values: Mapping[str, np.ndarray]) -> None:
+    kernel, scale = values[norm.kernel], values[norm.scale]
+    columns = kernel.shape[-1] if kernel.ndim == 2 else kernel.shape[0] * kernel.shape[-1]
+    if scale.shape != (columns,):
+        return
+    with np.errstate(all="ignore"):
+        # Of several kernels, the columns of one stand behind those of another.
+        folded = kernel * (scale if kernel.ndim == 2 else scale.reshape(len(kernel), 1, -1))
+    if not np.isfinite(folded).all():
+        return
+    nodes[norm.product].input[1] = _constant(graph, f"{norm.product}/normed", folded)
+    multiplication = nodes[norm.multiplication]
+    _become(multiplication, "Identity", [norm.inner])
+    if norm.addition and values[norm.offset].shape == (columns,):
+        bias = _constant(graph, f"{norm.addition}/bias", values[norm.offset])
+        _become(nodes[norm.addition], "BiasAdd", [norm.inner, bias])
+        nodes[norm.addition].attr["data_format"].s = b"NHWC"
+
+
+def _become(node: node_def_pb2.NodeDef, op: str, inputs: list[str]) -> None:
+    dtype = node.attr["T"].type
+    node.op = op
+    node.input[:] = [*inputs, *(text for text in node.input if text.startswith("^"))]
+    node.attr.clear()
+    node.attr["T"].type = dtype
+
+
+def _constant(graph: graph_pb2.GraphDef, name: str, value: np.ndarray) -> str:
+    node = graph.node.add(name=name, op="Const")
+    node.attr["dtype"].type = types_pb2.DT_FLOAT
+    node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value, tf.float32))
+    return name
+
+
+class _Constants:
+    """The tensors of a graph that follow from constants alone."""
+
+    def __init__(self, graph: graph_pb2.GraphDef):
+        self._graph = graph
+        self._names: set[str] = set()
+        for node in _in_order(graph):
+            is_known = all(input_name(text) in self._names for text in node.input)
+            if node.op == "Const" or (node.input and is_known and not callees(node)):
+                self._names.add(node.name)
+
+    def __contains__(self, text: str) -> bool:
+        return input_name(text) in self._names
+
+    def values(self, names: Iterator[str]) -> dict[str, np.ndarray]:
+        """Returns the values of tensors by the name that an input has."""
+        wanted = list(dict.fromkeys(names))
+        graph = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(self._graph, name=""), [])
+        fetched = graph.prune([], [text if ":" in text else f"{text}:0" for text in wanted])()
+        return {name: value.numpy() for name, value in zip(wanted, fetched)}
+
+
+def _in_order(graph: graph_pb2.GraphDef) -> Iterator[node_def_pb2.NodeDef]:
+    """Yields nodes behind those that they read."""
+    nodes = {node.name: node for node in graph.node}
+    done: set[str] = set()
+    waiting = [(node, False) for node in graph.node]
+    while waiting:
+        node, is_ready = waiting.pop()
+        if node.name in done:
+            continue
+        if is_ready:
+            done.add(node.name)
+            yield node
+            continue
+        waiting.append((node, True))
+        waiting += [(nodes[input_name(text)], False) for text in node.input if input_name(text) not in done]
+
+
+def _rebuilt(function: Function, graph: graph_pb2.GraphDef) -> Function:
+    """Returns a function of another graph with the inputs and outputs of one."""
+    imported = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(graph, name=""), [])
+    inputs, outputs = (
+        [imported.graph.as_graph_element(one.name) for one in tensors]
+        for tensors in (function.inputs, function.outputs)
+    )
+    result = imported.prune(inputs, outputs)
+    for before, after in zip(function.outputs, result.outputs):
+        after.set_shape(before.shape)
+    return result
