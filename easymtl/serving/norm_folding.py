@@ -7,7 +7,7 @@ what another order of sums would change in them, too.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import tensorflow as tf
@@ -20,8 +20,11 @@ Function = tf.types.experimental.ConcreteFunction
 
 _PRODUCTS = ("MatMul", "BatchMatMulV2")
 _TRANSPOSED = ("transpose_a", "transpose_b", "adj_x", "adj_y")
-# Between a product and its norm there may stand what changes neither values nor, of a product of rank 2, the last axis.
-_SAME_COLUMNS = ("Identity", "Reshape", "Transpose")
+# What may stand between a product and its norm: the same values in the same order, but for products of several kernels,
+# which are put side by side.
+_HANDS_ON = ("Identity", "Reshape", "Transpose")
+_SIDE_BY_SIDE = [1, 0, 2]
+_READS_NO_VALUE = ("Shape", "ShapeN", "Size", "Rank")
 
 
 def fold_norms(function: Function) -> Function:
@@ -34,12 +37,14 @@ def fold_norms(function: Function) -> Function:
     nodes = {node.name: node for node in graph.node}
     constants = _Constants(graph)
     outputs = [tensor.name for tensor in function.outputs]
-    readers = Counter(input_name(text) for node in graph.node for text in node.input)
+    readers = Counter(input_name(text) for node in graph.node if node.op not in _READS_NO_VALUE for text in node.input)
     readers.update(input_name(name) for name in outputs)
     found = list(_norms(nodes, constants, readers))
     if not found:
         return function
-    values = constants.values(name for one in found for name in (one.scale, one.kernel, one.offset) if name)
+    values = constants.values(
+        name for one in found for name in (one.scale, one.kernel, one.offset, *one.transpositions) if name
+    )
     for one in found:
         _fold(graph, nodes, one, values)
     return _rebuilt(function, graph)
@@ -55,6 +60,7 @@ class _Norm:
         multiplication: the node of the product with the scale.
         inner: its other input.
         scale: `[columns]`.
+        transpositions: the orders of axes of what stands between them.
         addition: the node that adds the offset to a product of rank 2 at once, which a `BiasAdd` may replace.
         offset: `[columns]`.
     """
@@ -64,48 +70,63 @@ class _Norm:
     multiplication: str
     inner: str
     scale: str
+    transpositions: tuple[str, ...]
     addition: str = ""
     offset: str = ""
 
 
 def _norms(nodes: Nodes, constants: "_Constants", readers: Mapping[str, int]) -> Iterator[_Norm]:
-    followers = {input_name(text): node for node in nodes.values() for text in node.input if not text.startswith("^")}
     for node in nodes.values():
         if node.op != "Mul" or node.attr["T"].type != types_pb2.DT_FLOAT:
             continue
         for inner, scale in (node.input[:2], node.input[1::-1]):
             if scale not in constants or inner in constants:
                 continue
-            product = _product(nodes, inner, readers)
-            if product is None or product.input[1] not in constants:
-                continue
-            norm = _Norm(product.name, product.input[1], node.name, inner, scale)
-            adding = followers.get(node.name)
-            if adding is not None and adding.op == "AddV2" and readers[node.name] == 1 and product.op == "MatMul":
-                offset = next((text for text in adding.input if input_name(text) != node.name), "")
-                if offset in constants and input_name(inner) == product.name:
-                    norm = _Norm(product.name, product.input[1], node.name, inner, scale, adding.name, offset)
-            yield norm
-            break
+            transpositions: list[str] = []
+            product = _product(nodes, inner, readers, transpositions)
+            if product is not None and product.input[1] in constants:
+                found = _Norm(product.name, product.input[1], node.name, inner, scale, tuple(transpositions))
+                yield _with_addition(found, nodes, constants, readers)
+                break
 
 
-def _product(nodes: Nodes, name: str, readers: Mapping[str, int]) -> node_def_pb2.NodeDef | None:
+def _product(
+    nodes: Nodes, name: str, readers: Mapping[str, int], transpositions: list[str]
+) -> node_def_pb2.NodeDef | None:
     """Returns the matrix product whose values a tensor has, if nothing else reads them."""
     node = nodes[input_name(name)]
-    while node.op in _SAME_COLUMNS and readers[node.name] == 1:
+    while node.op in _HANDS_ON and readers[node.name] == 1:
+        if node.op == "Transpose":
+            transpositions.append(node.input[1])
         node = nodes[input_name(node.input[0])]
-    if (
-        node.op not in _PRODUCTS
-        or readers[node.name] != 1
-        or any(node.attr[name].b for name in _TRANSPOSED if name in node.attr)
-    ):
+    if node.op not in _PRODUCTS or readers[node.name] != 1:
         return None
-    return node
+    return None if any(node.attr[one].b for one in _TRANSPOSED if one in node.attr) else node
+
+
+def _with_addition(norm: _Norm, nodes: Nodes, constants: "_Constants", readers: Mapping[str, int]) -> _Norm:
+    if input_name(norm.inner) != norm.product or nodes[norm.product].op != "MatMul":
+        return norm
+    if readers[norm.multiplication] != 1:
+        return norm
+    adding = next((one for one in nodes.values() if norm.multiplication in map(input_name, one.input)), None)
+    if adding is None:
+        # It is an output.
+        return norm
+    offset = next((text for text in adding.input if input_name(text) != norm.multiplication), "")
+    is_bias = adding.op == "AddV2" and offset in constants
+    return replace(norm, addition=adding.name, offset=offset) if is_bias else norm
 
 
 def _fold(graph: graph_pb2.GraphDef, nodes: Nodes, norm: _Norm, values: Mapping[str, np.ndarray]) -> None:
     kernel, scale = values[norm.kernel], values[norm.scale]
-    columns = kernel.shape[-1] if kernel.ndim == 2 else kernel.shape[0] * kernel.shape[-1]
+    orders = [values[one].tolist() for one in norm.transpositions]
+    if kernel.ndim == 2 and not orders:
+        columns = kernel.shape[1]
+    elif kernel.ndim == 3 and orders == [_SIDE_BY_SIDE]:
+        columns = kernel.shape[0] * kernel.shape[2]
+    else:
+        return
     if scale.shape != (columns,):
         return
     with np.errstate(all="ignore"):
@@ -114,8 +135,7 @@ def _fold(graph: graph_pb2.GraphDef, nodes: Nodes, norm: _Norm, values: Mapping[
     if not np.isfinite(folded).all():
         return
     nodes[norm.product].input[1] = _constant(graph, f"{norm.product}/normed", folded)
-    multiplication = nodes[norm.multiplication]
-    _become(multiplication, "Identity", [norm.inner])
+    _become(nodes[norm.multiplication], "Identity", [norm.inner])
     if norm.addition and values[norm.offset].shape == (columns,):
         bias = _constant(graph, f"{norm.addition}/bias", values[norm.offset])
         _become(nodes[norm.addition], "BiasAdd", [norm.inner, bias])
