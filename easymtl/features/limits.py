@@ -33,19 +33,20 @@ def require_few_combinations(feature: str, lengths: Sequence[tf.Tensor]) -> list
     return _assertions(is_right, message)
 
 
-def require_few_places(num_rows: tf.Tensor, sizes: Sequence[tf.Tensor]) -> list[tf.Operation]:
+def require_few_places(num_rows: tf.Tensor, sizes: Sequence[tf.Tensor], num_features: int = 1) -> list[tf.Operation]:
     """Returns what makes a graph refuse a request whose padded rows would fill the memory.
 
     Args:
-        num_rows: int64 scalar.
+        num_rows: int64 scalar, those of all features.
         sizes: int64 scalars, of the axes behind the rows.
+        num_features: whose rows are padded together.
     """
     total = tf.reduce_prod(tf.cast(tf.stack([num_rows, *sizes]), tf.float64))
     message = (
         f"the rows of the request, all as long as the longest list in them, have more than {MOST_PLACES:,} values: "
         "send fewer rows at once, or shorter lists (max_seq_len of the feature cuts histories)."
     )
-    return _assertions(total <= MOST_PLACES, message)
+    return _assertions(total <= MOST_PLACES * num_features, message)
 
 
 def _assertions(is_right: tf.Tensor, message: str) -> list[tf.Operation]:

@@ -15,7 +15,10 @@ def longest(lengths: Sequence[tf.Tensor]) -> tf.Tensor:
 
 
 def padded(
-    several: Sequence[tuple[tf.Tensor, int | float]], lengths: Sequence[tf.Tensor], sizes: Sequence[tf.Tensor]
+    several: Sequence[tuple[tf.Tensor, int | float]],
+    lengths: Sequence[tf.Tensor],
+    sizes: Sequence[tf.Tensor],
+    num_features: int = 1,
 ) -> list[tf.Tensor]:
     """Returns values `[m, ...]` as `[n, *sizes, ...]`, all of them at the same places.
 
@@ -24,9 +27,10 @@ def padded(
             axes the sizes are known.
         lengths: int64 `[n]`, the values of each row; of two levels the steps of each row, and the values of each step.
         sizes: scalars, no smaller than the largest of each of `lengths`.
+        num_features: whose rows stand one behind the other.
     """
     starts = [tf.pad(tf.cumsum(one), [[1, 0]]) for one in lengths]
-    with tf.control_dependencies(require_few_places(tf.size(lengths[0], tf.int64), sizes)):
+    with tf.control_dependencies(require_few_places(tf.size(lengths[0], tf.int64), sizes, num_features)):
         return [_padded(values, padding, starts, sizes) for values, padding in several]
 
 
