@@ -248,7 +248,7 @@ class FeatureSet(tf.Module):
 
     def _words_of(self, features: Sequence[Transform]) -> WordsTogether:
         """Returns the vocabularies of features as one table."""
-        key = "/".join(one.feature_name for one in features)
+        key = str([one.feature_name for one in features])
         if key not in self._words:
             with tf.init_scope(), tf.device("/CPU:0"):
                 words = WordsTogether([list(one.feature.vocab_list) for one in features])
