@@ -27,5 +27,6 @@ class WordsTogether(tf.Module):
 
     def __call__(self, texts: tf.Tensor) -> tf.Tensor:
         """Maps texts `[n, features]` to rows `[n, features]` int64: -1 for '', 0 for a text that is no word."""
-        prefixes = tf.where(tf.equal(texts, ""), "", tf.constant([self._prefixes]))
+        nothing, prefixes = tf.constant([[""] * len(self._prefixes)]), tf.constant([self._prefixes])
+        prefixes = tf.where(tf.equal(texts, ""), nothing, prefixes)
         return self.table.lookup(tf.strings.join([prefixes, texts]))

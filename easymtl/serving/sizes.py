@@ -63,9 +63,12 @@ def _is_right(found: tf.Tensor, marked: Axes) -> tf.Tensor:
     firsts = [marked.index(axis) for axis in marked]
     is_free = [isinstance(axis, str) and marked.count(axis) == 1 for axis in marked]
     is_tied = [isinstance(axis, str) and not free for axis, free in zip(marked, is_free)]
-    wanted = tf.constant([_NOTHING if isinstance(axis, str) else axis for axis in marked])
+    wanted = tf.constant(
+        [0 if tied else _NOTHING if free else axis for axis, tied, free in zip(marked, is_tied, is_free)]
+    )
     if any(is_tied):
-        wanted = tf.where(is_tied, _seen(found, [first if tied else 1 for first, tied in zip(firsts, is_tied)]), wanted)
+        seen = _seen(found, [first if tied else 1 for first, tied in zip(firsts, is_tied)])
+        wanted += seen * tf.constant([int(tied) for tied in is_tied])
     is_equal = tf.raw_ops.Equal(x=found, y=wanted, incompatible_shape_error=False)
     # A single False where they are not as many.
     return tf.reduce_all(tf.reshape(is_equal | is_free if any(is_free) else is_equal, [-1]))
