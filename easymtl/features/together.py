@@ -69,13 +69,13 @@ def kinds_together(
         types: of fields.
         apart: fields that are not to be put together with the others.
     """
-    groups: dict[Hashable, list[str]] = {}
+    groups: dict[Hashable, tuple[Make, list[str]]] = {}
     for name, transform in transforms.items():
         dtype = types[transform.inputs[0]]
         kind = _kind(transform, dtype)
         if kind:
-            groups.setdefault((kind, dtype, transform.inputs[0] in apart), []).append(name)
-    return [(key[0][0], tuple(names)) for key, names in groups.items()]  # type: ignore[index]
+            groups.setdefault((kind, dtype, transform.inputs[0] in apart), (kind[0], []))[1].append(name)
+    return [(make, tuple(names)) for make, names in groups.values()]
 
 
 def _kind(transform: Transform, dtype: tf.DType) -> tuple[Make, Hashable] | None:

@@ -10,16 +10,16 @@ on a processor takes more than twice the time of both where a request has one ro
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework import graph_pb2, node_def_pb2, types_pb2
+from tensorflow.python.framework import op_def_registry
 
 from easymtl.serving.graph_walk import callees, input_name
 
 Nodes = dict[str, node_def_pb2.NodeDef]
-Function = tf.types.experimental.ConcreteFunction
-
 _PRODUCTS = ("MatMul", "BatchMatMulV2")
 _TRANSPOSED = ("transpose_a", "transpose_b", "adj_x", "adj_y")
 # What may stand between a product and its norm: the same values in the same order, but for products of several kernels,
@@ -29,11 +29,11 @@ _SIDE_BY_SIDE = [1, 0, 2]
 _READS_NO_VALUE = ("Shape", "ShapeN", "Size", "Rank")
 
 
-def fold_norms(function: Function) -> Function:
+def fold_norms(function: Any) -> Any:
     """Returns a function of the same values in which no product with a norm's scale follows a matrix product.
 
     Args:
-        function: frozen: it reads no variable.
+        function: a concrete function that is frozen: it reads no variable.
     """
     graph = function.graph.as_graph_def()
     nodes = {node.name: node for node in graph.node}
@@ -166,7 +166,7 @@ class _Constants:
         self._names: set[str] = set()
         for node in _in_order(graph):
             is_known = all(input_name(text) in self._names for text in node.input)
-            if node.op == "Const" or (node.input and is_known and not callees(node)):
+            if node.op == "Const" or (node.input and is_known and not callees(node) and not _is_stateful(node)):
                 self._names.add(node.name)
 
     def __contains__(self, text: str) -> bool:
@@ -178,6 +178,11 @@ class _Constants:
         graph = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(self._graph, name=""), [])
         fetched = graph.prune([], [text if ":" in text else f"{text}:0" for text in wanted])()
         return {name: value.numpy() for name, value in zip(wanted, fetched)}
+
+
+def _is_stateful(node: node_def_pb2.NodeDef) -> bool:
+    definition = op_def_registry.get(node.op)
+    return definition is None or definition.is_stateful
 
 
 def _in_order(graph: graph_pb2.GraphDef) -> Iterator[node_def_pb2.NodeDef]:
@@ -197,7 +202,7 @@ def _in_order(graph: graph_pb2.GraphDef) -> Iterator[node_def_pb2.NodeDef]:
         waiting += [(nodes[input_name(text)], False) for text in node.input if input_name(text) not in done]
 
 
-def _rebuilt(function: Function, graph: graph_pb2.GraphDef) -> Function:
+def _rebuilt(function: Any, graph: graph_pb2.GraphDef) -> Any:
     """Returns a function of another graph with the inputs and outputs of one."""
     imported = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(graph, name=""), [])
     inputs, outputs = (

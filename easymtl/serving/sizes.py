@@ -23,7 +23,7 @@ def require_sizes(
         message: maps shapes as texts `[tensors]`, such as `2 3`, or `''` of a scalar, to what to say of wrong ones, and
             is computed for such alone.
     """
-    marked = [_END]
+    marked: list[str | int] = [_END]
     for name in tensors:
         marked += [*axes[name], _END]
     found = _ends_marked(list(tensors.values()))
