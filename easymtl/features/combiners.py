@@ -19,17 +19,18 @@ def fold(bags: Bags, rows: tf.Tensor, combiner: str) -> Bags:
     """
     if combiner == "sum":
         return bags
-    num_bags = tf.shape(bags.lengths, out_type=tf.int64)[0]
+    squares = combiner == "sqrtn"
     if bags.weights is None:
-        bags = bags._replace(weights=tf.ones_like(bags.ids, tf.float32))
-    else:
-        kept = tf.greater(bags.weights, 0)
-        rows = tf.boolean_mask(rows, kept)
-        lengths = counts_by_row(tf.ones_like(rows), rows, num_bags)
-        bags = Bags(tf.boolean_mask(bags.ids, kept), lengths, tf.boolean_mask(bags.weights, kept), bags.counts)
+        total = tf.cast(bags.lengths, tf.float64)
+        share = tf.cast(1.0 / (tf.sqrt(total) if squares else total), tf.float32)
+        return bags._replace(weights=tf.gather(share, rows))
+    kept = tf.greater(bags.weights, 0)
+    rows = tf.boolean_mask(rows, kept)
+    num_bags = tf.shape(bags.lengths, out_type=tf.int64)[0]
+    lengths = counts_by_row(tf.ones_like(rows), rows, num_bags)
+    bags = Bags(tf.boolean_mask(bags.ids, kept), lengths, tf.boolean_mask(bags.weights, kept), bags.counts)
     # In float64: the squares and sums of float32 weights may be larger or smaller than any float32.
     weights = tf.cast(bags.weights, tf.float64)
-    squares = combiner == "sqrtn"
     total = counts_by_row(tf.square(weights) if squares else weights, rows, num_bags)
     norm = tf.sqrt(total) if squares else total
     return bags._replace(weights=tf.cast(weights / tf.gather(norm, rows), tf.float32))

@@ -1,6 +1,6 @@
 """All features of a pipeline: their fields, tables and slots, and the way from raw columns to packed requests."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import pyarrow as pa
 import tensorflow as tf
@@ -15,7 +15,6 @@ from easymtl.features.declarations import declared_features, find_feature
 from easymtl.features.declared import make_plain, make_transform
 from easymtl.features.growing.growing_tables import GrowingTables
 from easymtl.features.growing.served_ids import ServedIds
-from easymtl.features.hashing import hash_together, hashed_features
 from easymtl.features.lookups import is_missing
 from easymtl.features.packing import Packing
 from easymtl.features.parallel import require_parallel
@@ -23,7 +22,9 @@ from easymtl.features.pieces import Piece, repeated
 from easymtl.features.sequence_feature import SequenceFeature
 from easymtl.features.served import require_servable
 from easymtl.features.tables import GroupSlots, Layout, Slot, Table
+from easymtl.features.together import Inputs, Together, kinds_together
 from easymtl.features.transform import Transform
+from easymtl.features.words import WordsTogether
 from easymtl.protos.feature_pb2 import FeatureConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 
@@ -99,6 +100,7 @@ class FeatureSet(tf.Module):
         self._packing = Packing(layout.columns.values())
         self._growing = GrowingTables(layout, transforms)
         self._served_ids: dict[str, ServedIds] = {}
+        self._words: dict[str, WordsTogether] = {}
 
     @property
     def layout(self) -> Layout:
@@ -188,41 +190,70 @@ class FeatureSet(tf.Module):
                 there is a `default_val` and else 0.
             of_all: the fields whose column is `[1]`: one value, which all rows have.
         """
-        pieces = self.pieces(columns, of_all)
-        with tf.control_dependencies(require_parallel(pieces, self.parallel)):
+        columns = self.with_constants(columns, of_all)
+        together = self._together(columns, of_all)
+        done = {name for one in together for name in one.features}
+        pieces = self._pieces([name for name in self.transforms if name not in done], columns, of_all)
+        packed = self._packing.pack(pieces, together)
+        checks = require_parallel(pieces, self.parallel)
+        if not checks:
+            return packed
+        with tf.control_dependencies(checks):
             # Also what is not computed of histories has to wait.
-            return {name: tf.identity(tensor) for name, tensor in self._packing.pack(pieces).items()}
+            return {name: tf.identity(tensor) for name, tensor in packed.items()}
 
-    def pieces(self, columns: Mapping[str, tf.Tensor], of_all: Collection[str] = ()) -> dict[str, Piece]:
-        """Returns each feature of rows, of raw columns.
+    def _together(self, columns: Mapping[str, tf.Tensor], of_all: Collection[str]) -> list[Together]:
+        """Returns the features of one value that are made together of columns `[n]`, those in `of_all` repeated."""
+        inputs = Inputs(columns, self._defaults, self._words_of)
+        made = []
+        for make, names in kinds_together(self.transforms, self._types, of_all):
+            transforms = [self.transforms[name] for name in names]
+            values = make(transforms, inputs)
+            if transforms[0].inputs[0] in of_all:
+                num_rows = _num_rows(columns, of_all)
+                values = {name: _repeated(value, num_rows) for name, value in values.items()}
+            made.append(Together(names, values))
+        return made
+
+    def _pieces(
+        self, names: Iterable[str], columns: Mapping[str, tf.Tensor], of_all: Collection[str]
+    ) -> dict[str, Piece]:
+        """Returns features of rows, of raw columns.
 
         What is made of fields that have one value for all rows is made once and repeated; where a feature reads such
         fields and others, what it makes of each of these values.
 
         Args:
+            names: of the features.
             columns: each of `fields`, as `packed` takes them.
             of_all: the fields whose column is `[1]`.
         """
-        columns = self.with_constants(columns, of_all)
-        num_rows = _num_rows(columns, of_all)
-        columns = {field: self.filled(field, columns[field]) for field in self.fields}
-        hashed = hashed_features(self.transforms)
         pieces: dict[str, Piece] = {}
-        for is_of_all in (False, True):
-            own = {name: one for name, one in hashed.items() if (one.inputs[0] in of_all) is is_of_all}
-            pieces |= hash_together(own, columns)
-        for name, transform in self.transforms.items():
-            if name not in hashed:
-                made = [transform.per_value(place, columns[field]) for place, field in enumerate(transform.inputs)]
-                if not set(transform.inputs) <= set(of_all):
-                    made = [
-                        repeated(piece, num_rows) if field in of_all else piece
-                        for field, piece in zip(transform.inputs, made)
-                    ]
-                pieces[name] = transform.per_row(made)
-            if of_all and set(transform.inputs) <= set(of_all):
-                pieces[name] = repeated(pieces[name], num_rows)
-        return {name: self._with_rows(name, pieces[name]) for name in self.transforms}
+        num_rows = _num_rows(columns, of_all)
+        for name in names:
+            transform = self.transforms[name]
+            made = [
+                transform.per_value(place, self.filled(field, columns[field]))
+                for place, field in enumerate(transform.inputs)
+            ]
+            is_of_all = set(transform.inputs) <= set(of_all)
+            if not is_of_all:
+                made = [
+                    repeated(piece, num_rows) if field in of_all else piece
+                    for field, piece in zip(transform.inputs, made)
+                ]
+            piece = transform.per_row(made)
+            pieces[name] = self._with_rows(name, repeated(piece, num_rows) if of_all and is_of_all else piece)
+        return pieces
+
+    def _words_of(self, features: Sequence[Transform]) -> WordsTogether:
+        """Returns the vocabularies of features as one table."""
+        key = str([one.feature_name for one in features])
+        if key not in self._words:
+            with tf.init_scope(), tf.device("/CPU:0"):
+                words = WordsTogether([list(one.feature.vocab_list) for one in features])
+                self._words = {**self._words, key: words}
+        return self._words[key]
 
     def _with_rows(self, feature: str, piece: Piece) -> Piece:
         """Returns a piece with rows in the place of keys, by the ids that have rows now."""
@@ -234,6 +265,10 @@ class FeatureSet(tf.Module):
             with tf.init_scope(), tf.device("/CPU:0"):
                 self._served_ids = {**self._served_ids, name: ServedIds(name, ids)}
         return self._served_ids[name].with_rows(piece)
+
+
+def _repeated(value: tf.Tensor, num_rows: tf.Tensor) -> tf.Tensor:
+    return tf.tile(value, [num_rows, *[1] * (len(value.shape) - 1)])
 
 
 def _num_rows(columns: Mapping[str, tf.Tensor], of_all: Collection[str] = ()) -> tf.Tensor:

@@ -24,7 +24,7 @@ def require_few_combinations(feature: str, lengths: Sequence[tf.Tensor]) -> list
         lengths: int64 `[n]` of each input, the number of its values.
     """
     # As decimals: whole numbers would come round to small ones.
-    products = tf.reduce_prod(tf.stack([tf.cast(one, tf.float64) for one in lengths]), axis=0)
+    products = tf.reduce_prod(tf.cast(tf.stack(lengths), tf.float64), axis=0)
     is_right = tf.reduce_all(products <= MOST_COMBINATIONS) & (tf.reduce_sum(products) <= MOST_COMBINATIONS_AT_ONCE)
     message = (
         f"the values of a row have more than {MOST_COMBINATIONS:,} combinations in {feature}, or those of all rows "
@@ -33,26 +33,27 @@ def require_few_combinations(feature: str, lengths: Sequence[tf.Tensor]) -> list
     return _assertions(is_right, message)
 
 
-def require_few_places(num_rows: tf.Tensor, sizes: Sequence[tf.Tensor]) -> list[tf.Operation]:
+def require_few_places(num_rows: tf.Tensor, sizes: Sequence[tf.Tensor], num_features: int = 1) -> list[tf.Operation]:
     """Returns what makes a graph refuse a request whose padded rows would fill the memory.
 
     Args:
-        num_rows: int64 scalar.
+        num_rows: int64 scalar, those of all features.
         sizes: int64 scalars, of the axes behind the rows.
+        num_features: whose rows are padded together.
     """
-    total = tf.reduce_prod(tf.stack([tf.cast(one, tf.float64) for one in (num_rows, *sizes)]))
+    total = tf.reduce_prod(tf.cast(tf.stack([num_rows, *sizes]), tf.float64))
     message = (
         f"the rows of the request, all as long as the longest list in them, have more than {MOST_PLACES:,} values: "
         "send fewer rows at once, or shorter lists (max_seq_len of the feature cuts histories)."
     )
-    return _assertions(total <= MOST_PLACES, message)
+    return _assertions(total <= MOST_PLACES * num_features, message)
 
 
 def _assertions(is_right: tf.Tensor, message: str) -> list[tf.Operation]:
     if tf.executing_eagerly():
         tf.debugging.Assert(is_right, [message])
         return []
-    return [tf.cond(is_right, tf.no_op, lambda: tf.debugging.Assert(False, [message]))]
+    return [tf.debugging.Assert(is_right, [message])]
 
 
 def require_few_combinations_of_rows(

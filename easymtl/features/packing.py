@@ -21,6 +21,7 @@ from easymtl.features.kinds import PackedColumns, Slot
 from easymtl.features.kinds.base import FEATURES, NUMBERS, PackedForm, Tensors
 from easymtl.features.pieces import Piece
 from easymtl.features.served_table import ServedTable
+from easymtl.features.together import Together
 
 
 class PackedTensor:
@@ -68,15 +69,29 @@ class PackedTensor:
             shape[self._axis] = self.size
         return tf.TensorSpec(shape, self.form.dtype)
 
-    def joined(self, parts: Sequence[tf.Tensor]) -> tf.Tensor:
-        """Returns the tensor of its parts; what varies from row to row is padded to the longest part."""
-        if len(parts) == 1 or self._axis is None:
+    def joined(self, parts: Sequence[tf.Tensor], features: Sequence[Sequence[str]]) -> tf.Tensor:
+        """Returns the tensor of its parts; what varies from row to row is padded to the longest part.
+
+        Args:
+            parts: in any order.
+            features: of each part, in the order in which they stand there.
+        """
+        if self._axis is None:
             return parts[0]
-        sizes = tf.stack([tf.shape(part) for part in parts])
+        places = [place for names in features for name in names for place in self._places[name]]
+        whole = self._side_by_side(parts)
+        if places == sorted(places):
+            return whole
+        return tf.gather(whole, sorted(range(len(places)), key=places.__getitem__), axis=self._axis)
+
+    def _side_by_side(self, parts: Sequence[tf.Tensor]) -> tf.Tensor:
+        if len(parts) == 1:
+            return parts[0]
         is_joint = [axis == self._axis for axis in range(len(self.form.axes))]
-        missing = tf.where(is_joint, 0, tf.reduce_max(sizes, axis=0) - sizes)
         is_ragged = any(not is_joint[axis] for axis in range(1, len(is_joint)))
         if is_ragged:
+            sizes = tf.stack([tf.shape(part) for part in parts])
+            missing = tf.where(is_joint, 0, tf.reduce_max(sizes, axis=0) - sizes)
             padding = tf.constant(self.form.padding, self.form.dtype)
             ends = [tf.stack([tf.zeros_like(one), one], axis=1) for one in tf.unstack(missing, num=len(parts))]
             parts = [tf.pad(part, end, constant_values=padding) for part, end in zip(parts, ends)]
@@ -127,16 +142,26 @@ class Packing:
         """Returns the specs of the tensors of requests of so many rows; None for any number."""
         return {name: tensor.spec(num_rows) for name, tensor in self.tensors.items()}
 
-    def pack(self, pieces: Mapping[str, Piece]) -> dict[str, tf.Tensor]:
-        """Returns the tensors of features as pieces of rows."""
+    def pack(self, pieces: Mapping[str, Piece], together: Iterable[Together] = ()) -> dict[str, tf.Tensor]:
+        """Returns the tensors of features as pieces of rows.
+
+        Args:
+            pieces: by feature.
+            together: those that are in no piece.
+        """
         parts: dict[str, list[tf.Tensor]] = {name: [] for name in self.tensors}
-        for columns, slots, names in self._fills:
-            for name, part in columns.packed(pieces, slots, names).items():
+        features: dict[str, list[Sequence[str]]] = {name: [] for name in self.tensors}
+        for columns, all_slots, names in self._fills:
+            slots = [slot for slot in all_slots if slot.feature in pieces]
+            for name, part in columns.packed(pieces, slots, names).items() if slots else ():
                 parts[name].append(part)
-        return {
-            name: tf.ensure_shape(tensor.joined(parts[name]), self.tensors[name].spec(None).shape)
-            for name, tensor in self.tensors.items()
-        }
+                features[name].append([slot.feature for slot in slots])
+        for one in together:
+            for name, part in one.values.items():
+                if name in parts:
+                    parts[name].append(part)
+                    features[name].append(one.features)
+        return {name: _shaped(one.joined(parts[name], features[name]), one) for name, one in self.tensors.items()}
 
     def vectors(self, packed: Tensors, tables: Mapping[int, ServedTable]) -> dict[str, tf.Tensor]:
         """Returns the vectors of all features.
@@ -155,3 +180,9 @@ class Packing:
     def vector_specs(self) -> dict[str, tf.TensorSpec]:
         """Returns the specs of `vectors`."""
         return {name: spec for columns in self._columns for name, spec in columns.served_specs().items()}
+
+
+def _shaped(value: tf.Tensor, tensor: PackedTensor) -> tf.Tensor:
+    """Returns a tensor that is known to have the shape of its spec."""
+    shape = tensor.spec(None).shape
+    return value if value.shape.as_list() == shape.as_list() else tf.ensure_shape(value, shape)

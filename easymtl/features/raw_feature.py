@@ -33,6 +33,7 @@ class RawFeature(Transform):
         super().__init__(feature)
         self.dimension = max(int(feature.raw_input_dim), 1)
         self.boundaries = number_boundaries(feature)
+        self.has_range = feature.max_val > feature.min_val
         self.normalize = normalizer(feature.normalizer_fn) if feature.normalizer_fn else tf.identity
         if self.boundaries:
             self.num_rows = len(self.boundaries) + 1
@@ -66,9 +67,7 @@ class RawFeature(Transform):
         """Returns the numbers of values, `[n, dimension]`."""
         if isinstance(column, Items) or column.dtype == tf.string:
             return self._parse(column)
-        # 64-bit inputs (timestamps, large counts) are scaled before they lose digits, and so are numbers in text.
-        dtype = tf.float32 if column.dtype.size < 8 and column.dtype != tf.int32 else tf.float64
-        numbers = tf.cast(column, dtype)[:, tf.newaxis]
+        numbers = tf.cast(column, number_type(column.dtype))[:, tf.newaxis]
         return numbers, {"missing": count(is_missing(column))}
 
     def _parse(self, column: tf.Tensor | Items) -> tuple[tf.Tensor, Counts]:
@@ -97,7 +96,7 @@ class RawFeature(Transform):
 
     def _scale(self, numbers: tf.Tensor) -> tf.Tensor:
         low, high = self.feature.min_val, self.feature.max_val
-        if high > low:
+        if self.has_range:
             numbers = (numbers - tf.constant(low, numbers.dtype)) / tf.constant(high - low, numbers.dtype)
         return self.normalize(numbers)
 
@@ -109,6 +108,14 @@ class RawFeature(Transform):
         # Where the combiner is that of the parts, what it made is one number.
         combiner = "sum" if has_parts(self.feature) else self.feature.combiner
         return fold(bags, tf.reshape(rows, [-1]), combiner)
+
+
+def number_type(dtype: tf.DType) -> tf.DType:
+    """Returns the type in which numbers of a type are scaled.
+
+    64-bit inputs (timestamps, large counts) are scaled before they lose digits, and so are numbers in text.
+    """
+    return tf.float32 if dtype.size < 8 and dtype != tf.int32 else tf.float64
 
 
 def _doubles(texts: tf.Tensor) -> tf.Tensor:

@@ -40,6 +40,11 @@ class Tensor:
     missing: Any = None
     padding: Any = NO_PADDING
 
+    @cached_property
+    def numpy_dtype(self) -> np.dtype:
+        """Returns the type of arrays that hold its values."""
+        return np.dtype(self.dtype.as_numpy_dtype)
+
     @property
     def axes(self) -> str:
         """Returns the axes as a person reads them: `[rows, 8]`; `...` for any number."""

@@ -9,18 +9,25 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from easymtl.serving.norm_folding import fold_norms
+
 Tensors = Mapping[str, tf.Tensor]
 
 
-def freeze(network: Callable[[Tensors], dict[str, tf.Tensor]], specs: Mapping[str, tf.TensorSpec]) -> Callable:
+def freeze(
+    network: Callable[[Tensors], dict[str, tf.Tensor]], specs: Mapping[str, tf.TensorSpec], folds_norms: bool = False
+) -> Callable:
     """Returns a function of the same values that reads no variable: it has the values that they have now.
 
     Args:
         network: maps tensors by name to outputs by name.
         specs: the names that it takes and what stands under each.
+        folds_norms: whether batch norms become a part of the kernels before them, see `fold_norms`.
     """
     traced, outputs = _traced(network, specs)
     constant = convert_variables_to_constants_v2(traced, lower_control_flow=False)
+    if folds_norms:
+        constant = fold_norms(constant)
     return lambda tensors: dict(zip(outputs, constant(*(tensors[name] for name in specs))))
 
 

@@ -26,6 +26,8 @@ def scores_in_one_copy(scores: Tensors) -> dict[str, tf.Tensor]:
     together = [name for name, value in scores.items() if _goes_along(name, scores)]
     if len(together) < 2:
         return dict(scores)
+    if all(scores[name].shape.rank == 1 for name in together):
+        return dict(scores) | _stacked({name: scores[name] for name in together})
     widths = [math.prod(scores[name].shape[1:]) for name in together]
     columns = [tf.reshape(tf.cast(scores[name], tf.float32), [-1, width]) for name, width in zip(together, widths)]
     stacked = tf.concat(columns, axis=1)
@@ -38,6 +40,14 @@ def scores_in_one_copy(scores: Tensors) -> dict[str, tf.Tensor]:
     for name, value in apart.items():
         value.set_shape(scores[name].shape)
     return {name: apart.get(name, value) for name, value in scores.items()}
+
+
+def _stacked(scores: Tensors) -> dict[str, tf.Tensor]:
+    """Returns scores `[batch]` by way of one `[scores, batch]`."""
+    stacked = tf.stack([tf.cast(value, tf.float32) for value in scores.values()])
+    with tf.device(CPU):
+        apart = tf.unstack(stacked, num=len(scores))
+        return {name: tf.cast(one, value.dtype) for (name, value), one in zip(scores.items(), apart)}
 
 
 def _goes_along(name: str, scores: Tensors) -> bool:

@@ -218,7 +218,8 @@ class ServingModel(tf.Module):
             self._network_bytes = _num_bytes(variables)
             # Constants need not be saved again.
             self._weights = [] if is_frozen else variables
-            return (freeze if is_frozen else traced_once)(predict, specs)
+            # Of fewer bytes, the kernels are what the checkpoint rounds them to.
+            return freeze(predict, specs, dtype == tf.float32) if is_frozen else traced_once(predict, specs)
 
 
 def _of_clients(value: tf.Tensor) -> tf.Tensor:

@@ -1,12 +1,13 @@
 from multiprocessing.pool import ThreadPool
 from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from benchmarks import latency, sample_data
-from benchmarks.serving_calls import WARM_UP, batches, measure
+from benchmarks.serving_calls import WARM_UP, batches, measure, signatures
 
 
 def test_figures_of_calls_are_those_of_numpy():
@@ -33,8 +34,16 @@ def test_the_table_has_a_line_for_each_kind_of_call_and_setting_of_threads():
     assert cells[0] == ["1,1"] * 4 + ["2,2"] * 4
     assert cells[1] == ["1", "1", "128", "128"] * 2
     assert cells[2] == ["raw columns", "nothing"] * 4
-    assert cells[3] == ["2.00", "0.50", "4.00", "0.50", "6.00", "0.50", "8.00", "0.50"]
+    assert cells[3] == ["2.000", "0.500", "4.000", "0.500", "6.000", "0.500", "8.000", "0.500"]
     assert cells[6] == ["500", ""] * 4, "a call that scores nothing has no rows"
+
+
+def test_a_call_is_held_against_the_one_of_before_that_it_took_turns_with():
+    now, before = [[9.0, 1.0], [9.0, 8.0], [9.0, 3.0]], [[9.0, 2.0], [9.0, 8.0], [9.0, 4.0]]
+    assert latency.latency(now, 1).ratio is None
+    assert latency.latency(now, 1, before).ratio == 0.75
+    found = {"1,1": {"1": {"encoder": latency.latency(now, 1, before), "encoder, before": latency.latency(before, 1)}}}
+    assert list(latency.table("a", found).columns[7].cells) == ["0.75", ""]
 
 
 def test_requests_have_other_rows_until_all_were_used():
@@ -45,31 +54,43 @@ def test_requests_have_other_rows_until_all_were_used():
     assert all(len(request["a"]) == 10 for request in batches(columns, 10, 2))
 
 
-class Lengths:
-    """A signature of one text input."""
-
-    structured_input_signature = ((), {"a": tf.TensorSpec([None], tf.string, name="a")})
-
-    def __call__(self, a):
-        return {"out": tf.strings.length(a)}
+def lengths(a):
+    return {"a": tf.strings.length(a)}
 
 
-def test_kinds_of_call_take_turns_and_the_warm_up_does_not_count():
+def test_signatures_are_called_by_the_names_of_their_tensors(tmp_path):
+    module = tf.Module()
+    signature = [tf.TensorSpec([None], tf.string, name="a")]
+    tf.saved_model.save(module, str(tmp_path), signatures={"s": tf.function(lengths, input_signature=signature)})
+    found = signatures(str(tmp_path), tf.compat.v1.ConfigProto())
+    assert set(found) == {"s"} and found["s"].inputs == {"a": object}
+    assert found["s"]({"a": np.array(["x", "yy"], object)})["a"].tolist() == [1, 2]
+
+
+class Counting:
+    """A signature of one text input that says what it is called with."""
+
+    inputs: ClassVar = {"a": object}
+
+    def __init__(self, name, seen):
+        self.name, self.seen = name, seen
+
+    def __call__(self, arrays):
+        self.seen.append((self.name, arrays["a"].tolist()))
+        return {"a": np.array([len(str(text)) for text in arrays["a"]])}
+
+
+def test_kinds_and_models_take_turns_and_the_warm_up_does_not_count():
     seen = []
-
-    def counting(a):
-        seen.append(a.numpy().tolist())
-        return {"out": tf.constant(0)}
-
-    def transform(a):
-        return {"a": tf.strings.length(a)}
-
-    parts = {"transform": transform, "packed": counting, "nothing": counting}
-    requests = list(batches({"a": ["x", "yy"]}, 1, WARM_UP + 2))
-    found = measure(Lengths(), parts, requests)
-    assert set(found) == {"raw columns", "packed", "nothing", "conversion"}
+    names = ("raw columns", "transform", "packed", "nothing")
+    models = {behind: {name: Counting(name + behind, seen) for name in names} for behind in ("", ", before")}
+    found = measure(models, list(batches({"a": ["x", "yy"]}, 1, WARM_UP + 2)))
+    kinds = ["raw columns", "encoder", "packed", "nothing", "conversion"]
+    assert list(found) == [*kinds, *(f"{kind}, before" for kind in kinds)]
     assert all(len(seconds) == 2 and min(min(one) for one in seconds) >= 0 for seconds in found.values())
-    assert seen[:4] == [[1], [b"x"], [2], [b"yy"]]
+    one = [("transform", ["x"]), ("raw columns", ["x"]), ("packed", [1]), ("nothing", ["x"])]
+    assert seen[:8] == [*one, *((f"{name}, before", value) for name, value in one)]
+    assert seen[8] == ("transform", ["yy"]), "other rows in the next round"
 
 
 def test_a_config_without_data_is_left_out_and_nothing_is_written(tmp_path, monkeypatch, capsys):

@@ -20,10 +20,12 @@ COMBO = (
 HISTORY = f'feature_name: "h" input_names: "a" feature_type: SequenceFeature {TABLE}'
 TAGS = f'feature_name: "t" input_names: "a" feature_type: TagFeature {TABLE}'
 
+OTHERS = f'feature_name: "o" input_names: "b" feature_type: TagFeature {TABLE}'
+
 
 def served(feature, columns):
     """What the exported encoder makes of rows."""
-    pipeline = make_pipeline(FIELDS, [feature])
+    pipeline = make_pipeline(FIELDS, feature if isinstance(feature, list) else [feature])
     features = FeatureSet(pipeline)
     signature = {name: tf.TensorSpec([None], dtype) for name, dtype in features.field_types.items()}
     packed = tf.function(features.packed, input_signature=[signature], autograph=False)
@@ -66,11 +68,11 @@ def test_a_request_of_more_is_refused(number):
         served(f"{COMBO}100", {"a": [values(number)], "b": [values(number)]})
 
 
-@pytest.mark.parametrize("feature, name", [(HISTORY, "history_0_ids"), (TAGS, "bag_ids")])
+@pytest.mark.parametrize("feature, name", [(HISTORY, "history_0_ids"), (TAGS, "bag_ids"), ([TAGS, OTHERS], "bag_ids")])
 def test_rows_that_are_padded_to_a_long_one_are_refused(monkeypatch, feature, name):
     rows = {"a": [values(100), *["1"] * 9], "b": ["1"] * 10}
     monkeypatch.setattr(limits, "MOST_PLACES", 1000)
-    assert np.prod(served(feature, rows)[name].shape) == 1000
+    assert np.prod(served(feature, rows)[name].shape) == (2000 if isinstance(feature, list) else 1000)
     monkeypatch.setattr(limits, "MOST_PLACES", 999)
     with pytest.raises(tf.errors.InvalidArgumentError, match="rows of the request, all as long as the longest list"):
         served(feature, rows)

@@ -65,10 +65,11 @@ def test_parts_of_unequal_lengths_are_padded_to_the_longest():
     tensor = PackedTensor(PackedForm("bag_ids", tf.int64, (ROWS, FEATURES, VALUES), "", padding=-1))
     slots = [slot(9, 0, name) for name in "pqr"]
     assert [tensor.add(one, 1) for one in (*slots, slots[0])] == [True, True, True, False]
-    joined = tensor.joined(
-        [tf.constant([[[1, 2]], [[3, -1]]], tf.int64), tf.constant([[[4], [5]], [[6], [7]]], tf.int64)]
-    )
+    parts = [tf.constant([[[1, 2]], [[3, -1]]], tf.int64), tf.constant([[[4], [5]], [[6], [7]]], tf.int64)]
+    joined = tensor.joined(parts, ["p", "qr"])
     assert joined.numpy().tolist() == [[[1, 2], [4, -1], [5, -1]], [[3, -1], [6, -1], [7, -1]]]
+    others = tensor.joined([parts[1], parts[0]], ["rp", "q"]).numpy()
+    assert others.tolist() == joined.numpy()[:, [2, 0, 1]].tolist(), "each stands where it always does"
     assert tensor.part(joined, slots[1:]).numpy().tolist() == joined.numpy()[:, 1:].tolist()
     assert tensor.part(joined, [slots[2], slots[0]]).numpy().tolist() == joined.numpy()[:, [2, 0]].tolist()
 

@@ -78,13 +78,7 @@ class BagColumns(PackedColumns):
         self, pieces: Mapping[str, Piece], slots: Sequence[Slot], names: Collection[str]
     ) -> dict[str, tf.Tensor]:
         """Returns `bag_ids`, and `bag_weights`, `[n, slots, longest]`."""
-        bags = [expect(pieces[slot.feature], Bags) for slot in slots]
-        size = longest([bag.lengths for bag in bags])
-        ids = [padded(bag.ids, [bag.lengths], [size], -1) for bag in bags]
-        if "bag_weights" not in names:
-            return {"bag_ids": tf.stack(ids, axis=1)}
-        weights = [padded(weights_of(bag), [bag.lengths], [size], 0.0) for bag in bags]
-        return {"bag_ids": tf.stack(ids, axis=1), "bag_weights": tf.stack(weights, axis=1)}
+        return bag_rectangles([expect(pieces[slot.feature], Bags) for slot in slots], len(slots), names)
 
     def served_vectors(self, parts: Tensors, table: ServedTable | None) -> dict[str, tf.Tensor]:
         """Returns the weighted sums `[n, K, width]`."""
@@ -163,6 +157,24 @@ class BagColumns(PackedColumns):
     @property
     def _vectors(self) -> str:
         return f"bag_{self.width}"
+
+
+def bag_rectangles(bags: Sequence[Bags], num_features: int, names: Collection[str]) -> dict[str, tf.Tensor]:
+    """Returns `bag_ids`, and `bag_weights` if it is among the names, `[n, features, longest]`.
+
+    Args:
+        bags: of features, those of `n` rows for each: a piece for a feature, or for several, one behind the other.
+        num_features: how many there are in all.
+        names: of the tensors that are wanted.
+    """
+    lengths, ids = tf.concat([one.lengths for one in bags], axis=0), tf.concat([one.ids for one in bags], axis=0)
+    several: list[tuple[tf.Tensor, int | float]] = [(ids, -1)]
+    if "bag_weights" in names:
+        several.append((tf.concat([weights_of(one) for one in bags], axis=0), 0.0))
+    size = longest([lengths])
+    shape = tf.stack([tf.constant(num_features, tf.int64), tf.constant(-1, tf.int64), size])
+    made = [tf.transpose(tf.reshape(one, shape), [1, 0, 2]) for one in padded(several, [lengths], [size], num_features)]
+    return dict(zip(("bag_ids", "bag_weights"), made))
 
 
 def weights_of(bags: Bags) -> tf.Tensor:

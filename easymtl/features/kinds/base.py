@@ -277,7 +277,8 @@ def served_rows(ids: tf.Tensor, slots: Sequence[Slot], axis: int = 1) -> tf.Tens
     ends = tf.reshape(tf.constant([table.rows for table in tables], tf.int64), shape)
     firsts = tf.reshape(tf.constant([1 + table.offset for table in tables], tf.int64), shape)
     is_row = tf.greater_equal(ids, tf.constant(0, tf.int64)) & tf.less(ids, ends)
-    return tf.where(is_row, ids + firsts, tf.constant(0, tf.int64))
+    # A choice between tensors of different shapes takes ten times as long.
+    return (ids + firsts) * tf.cast(is_row, tf.int64)
 
 
 def served_sums(table: ServedTable | None, rows: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
@@ -291,6 +292,7 @@ def served_sums(table: ServedTable | None, rows: tf.Tensor, weights: tf.Tensor |
     vectors = table.take(rows)
     is_row = tf.not_equal(rows, tf.constant(0, tf.int64))
     if weights is not None:
-        vectors *= tf.where(is_row, weights, tf.constant(0.0))[..., tf.newaxis]
+        # What is no row may weigh anything, and be no number.
+        vectors *= tf.where(is_row, weights, tf.zeros_like(weights))[..., tf.newaxis]
     ones = tf.cast(is_row, vectors.dtype)
     return tf.squeeze(tf.matmul(ones[..., tf.newaxis, :], vectors), axis=-2)

@@ -128,14 +128,14 @@ class StepColumns(PackedColumns):
         size = longest([lengths])
         result = {self._lengths: lengths} if self._lengths in names else {}
         if isinstance(steps, Dense):
-            return {**result, self._data: padded(steps.values, [lengths], [size], 0.0)}
+            return {**result, self._data: padded([(steps.values, 0.0)], [lengths], [size])[0]}
         if isinstance(steps, Ids):
-            return {**result, self._data: padded(steps.ids, [lengths], [size], -1)[..., tf.newaxis]}
-        both, sizes = [lengths, steps.lengths], [size, longest([steps.lengths])]
-        result[self._data] = padded(steps.ids, both, sizes, -1)[..., tf.newaxis]
+            return {**result, self._data: padded([(steps.ids, -1)], [lengths], [size])[0][..., tf.newaxis]}
+        several: list[tuple[tf.Tensor, int | float]] = [(steps.ids, -1)]
         if self._weights in names:
-            result[self._weights] = padded(weights_of(steps), both, sizes, 0.0)[..., tf.newaxis]
-        return result
+            several.append((weights_of(steps), 0.0))
+        made = padded(several, [lengths, steps.lengths], [size, longest([steps.lengths])])
+        return {**result, **{name: one[..., tf.newaxis] for name, one in zip((self._data, self._weights), made)}}
 
     def served_vectors(self, parts: Tensors, table: ServedTable | None) -> dict[str, tf.Tensor]:
         """Returns the vectors `[n, longest, width]`, and the lengths: a `Rectangle`."""
