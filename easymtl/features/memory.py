@@ -122,7 +122,7 @@ def require_training_memory(pipeline: Pipeline, num_owners: int = 1, room: Room 
     Raises:
         UserError: they do not.
     """
-    if not has_gpu():
+    if not are_on_gpu(pipeline):
         _require(pipeline, _needs_of_training(pipeline).of_each(num_owners), room or Room.here())
 
 
@@ -138,7 +138,8 @@ def why_saving_waits(pipeline: Pipeline, num_owners: int = 1, room: Room | None 
     """
     if not pipeline.train_config.save_asynchronously:
         return ""
-    return _why_saving_waits(_needs_of_training(pipeline).of_each(num_owners), has_gpu(), room or Room.here())
+    needs = _needs_of_training(pipeline).of_each(num_owners)
+    return _why_saving_waits(needs, are_on_gpu(pipeline), room or Room.here())
 
 
 def _why_saving_waits(needs: Needs, is_on_gpu: bool, room: Room) -> str:
@@ -163,7 +164,8 @@ def memory_report(pipeline: Pipeline, num_owners: int = 1, room: Room | None = N
     Raises:
         UserError: they do not fit.
     """
-    needs, is_on_gpu, room = _needs_of_training(pipeline).of_each(num_owners), GPU_DEVICE.exists(), room or Room.here()
+    needs, room = _needs_of_training(pipeline).of_each(num_owners), room or Room.here()
+    is_on_gpu = GPU_DEVICE.exists() and not pipeline.feature_config.embedding_on_cpu
     if not is_on_gpu:
         _require(pipeline, needs, room)
     waits = ""
@@ -190,7 +192,7 @@ def require_scoring_memory(pipeline: Pipeline, is_exported: bool = False, room: 
     Raises:
         UserError: they do not.
     """
-    if not has_gpu():
+    if not are_on_gpu(pipeline):
         needs = needs_of_export(pipeline) if is_exported else _needs_of_scoring(pipeline)
         _require(pipeline, needs, room or Room.here())
 
@@ -242,8 +244,10 @@ def needs_of(tables: Sequence[Table], rule: TableRule | None, window: int = 0) -
     )
 
 
-def has_gpu() -> bool:
+def are_on_gpu(pipeline: Pipeline) -> bool:
     """Returns whether the tables are not in the memory that is looked at here."""
+    if pipeline.feature_config.embedding_on_cpu:
+        return False
     import tensorflow as tf
 
     return bool(tf.config.list_physical_devices("GPU"))

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from easymtl.layers.context import HOST
 from easymtl.layers.segments import NOTHING, run_softmax, run_sum, spread_over_runs
 
 
@@ -93,7 +94,7 @@ class Segments(Steps):
 
     def softmax(self, scores: tf.Tensor) -> tf.Tensor:
         """Returns weights float32 `[n]` for scores `[n]` or `[n, 1]`: they sum to 1 in each row."""
-        return run_softmax(tf.reshape(tf.cast(scores, tf.float32), [-1]), self.rows)
+        return run_softmax(tf.reshape(tf.cast(scores, tf.float32), [-1]), self.rows, self.batch_size)
 
     def sum(self, flat: tf.Tensor) -> tf.Tensor:
         """Returns the sum over the steps of each row, `[batch, width]`, of vectors `[n, width]`."""
@@ -101,8 +102,10 @@ class Segments(Steps):
 
     def positions(self) -> tf.Tensor:
         """Returns the place of each step in its row, int32 `[n]`."""
-        starts = tf.cumsum(self.lengths, exclusive=True)
-        return tf.range(tf.shape(self.rows)[0]) - tf.gather(starts, self.rows)
+        # Of a batch rows and lengths are the host's, and what follows from these is about sizes.
+        with tf.device(HOST):
+            starts = tf.cumsum(self.lengths, exclusive=True)
+            return tf.range(tf.shape(self.rows)[0]) - tf.gather(starts, self.rows)
 
     def segments(self) -> Segments:
         """Returns itself."""

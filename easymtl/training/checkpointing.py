@@ -222,6 +222,14 @@ class Checkpointing:
         """Returns whether this worker has done what it does of a checkpoint, where all write beside their steps."""
         return self._saving.has_written
 
+    def are_all_done(self, num_written: int) -> bool:
+        """Returns whether several workers are done with a stage of a checkpoint, so that `poll` speaks to all of them.
+
+        Args:
+            num_written: how many workers `has_written`, as all of them know.
+        """
+        return self._peers.are_several and self._saving.are_all_done(num_written)
+
     def poll(self, num_written: int = 0) -> None:
         """Tells of a checkpoint whose writing has come to its end; waits for none.
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from easymtl.features.embeddings import Embeddings
 from easymtl.features.machine_memory import Room, size_text
-from easymtl.features.memory import has_gpu, require_training_memory, why_saving_waits
+from easymtl.features.memory import are_on_gpu, require_training_memory, why_saving_waits
 from easymtl.features.table_sharding import are_dealt_out
 from easymtl.peers.peers import ONE, Peers
 from easymtl.protos.pipeline_pb2 import Pipeline
@@ -45,7 +45,7 @@ def settle_layout(pipeline: Pipeline, peers: Peers) -> TableLayout:
     """
     rooms = [Room(*one) for one in peers.share(astuple(Room.here(peers.num_on_host)))]
     room = min(rooms, key=lambda one: math.inf if one.available is None else one.available)
-    owners = peers if are_dealt_out(pipeline, peers.size, None if has_gpu() else room.available) else ONE
+    owners = peers if are_dealt_out(pipeline, peers.size, None if are_on_gpu(pipeline) else room.available) else ONE
     require_training_memory(pipeline, owners.size, room)
     return TableLayout(owners, why_saving_waits(pipeline, owners.size, room))
 
