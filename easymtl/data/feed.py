@@ -8,8 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pyarrow as pa
 
 from easymtl.data.background import Background
+from easymtl.data.block_store import NO_STORE
 from easymtl.data.blocks import Source
-from easymtl.data.chunks import Chunk, encode_chunks, merge_chunks, read_chunks, require_rows, share_rows
+from easymtl.data.chunks import Chunk, merge_chunks, read_chunks
+from easymtl.data.encoded_cache import EncodedCache
+from easymtl.data.encoding import encode_chunks, require_rows, share_rows
 from easymtl.data.kept import is_small, keep_epochs
 from easymtl.data.order import WHOLE, Cursor, Share
 from easymtl.data.rows import Rows
@@ -32,8 +35,12 @@ class Feed:
     stay in their order, and all rows of an epoch are permuted together. What the source counts, it counts of what is
     read; what is told of rows travels with them (`told_...` columns), and is told in each epoch anew.
 
+    With a cache each block is read and encoded once for all trainings. That changes nothing of the rows and their
+    order: what comes from the cache takes the place of record batches, before they are put together.
+
     Attributes:
         source: where rows come from; it counts those that are left out.
+        cache: has its blocks encoded; None where there is none.
         wait_seconds: how long the consumer has waited for batches in all.
         cursor: the position after the last batch that was handed out.
         progress: passes over the data so far, such as 1.25, by the bytes of the files.
@@ -56,6 +63,7 @@ class Feed:
         chunk_rows: int = 8192,
         kept_bytes: int = 0,
         share: Share = WHOLE,
+        cache: EncodedCache | None = None,
     ):
         """Starts the threads.
 
@@ -78,8 +86,10 @@ class Feed:
             kept_bytes: bytes of encoded rows that may be kept between epochs; the last part of what determines
                 the order.
             share: what is read of the data: of small data that may be kept a share of the rows, else of the blocks.
+            cache: has blocks of the source, and takes others; the feed closes it.
         """
         self.source = source
+        self.cache = cache
         self.wait_seconds = 0.0
         self.cursor = start or Cursor()
         self.progress = float(self.cursor.epoch)
@@ -88,14 +98,16 @@ class Feed:
         self._pool = pool = ThreadPoolExecutor(threads, "easymtl-encode")
         is_kept = num_epochs != 1 and is_small(source, kept_bytes)
 
-        def counted(records: pa.RecordBatch) -> Rows:
-            num_encoded[0] += 1
-            return encode(records)
+        def counted(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+            for chunk in chunks:
+                num_encoded[0] += 1
+                yield chunk
+                del chunk
 
         def read(first: Cursor, end: int) -> Iterator[Chunk]:
             of_blocks = WHOLE if is_kept else share
-            chunks = read_chunks(source, shuffle and not is_kept, seed, end, first, of_blocks)
-            chunks = encode_chunks(merge_chunks(chunks, chunk_rows), counted, source, pool, threads)
+            chunks = read_chunks(source, shuffle and not is_kept, seed, end, first, of_blocks, cache or NO_STORE)
+            chunks = counted(encode_chunks(merge_chunks(chunks, chunk_rows), encode, source, pool, threads))
             return share_rows(chunks, share) if is_kept and share != WHOLE else chunks
 
         start = self.cursor
@@ -149,3 +161,5 @@ class Feed:
         for stage in self._stages:
             stage.join()
         self._pool.shutdown(cancel_futures=True)
+        if self.cache:
+            self.cache.close()

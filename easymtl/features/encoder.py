@@ -87,6 +87,25 @@ class Encoder:
         others = {*(column.field for column in self.number_columns), *self.key_fields, *self.keep}
         return [field for field in self._read_fields if field not in others]
 
+    @property
+    def constants(self) -> Mapping[str, pa.Scalar]:
+        """Returns what is read in the place of fields that have a `serving_value`: of rows that are scored."""
+        return self._constants
+
+    @property
+    def is_scoring(self) -> bool:
+        """Returns whether rows are encoded as they are scored."""
+        return self._is_scoring
+
+    def notes(self) -> dict[str, list[str]]:
+        """Returns which features look values up, and which of them have found one so far."""
+        return {"looks_up": sorted(self._looks_up), "has_found": sorted(self._has_found)}
+
+    def note(self, notes: Mapping[str, Sequence[str]]) -> None:
+        """Takes `notes` over from another encoder, whose rows are used in the place of own ones."""
+        self._looks_up.update(notes["looks_up"])
+        self._has_found.update(notes["has_found"])
+
     def warnings(self, counts: Mapping[str, Mapping[str, int]]) -> list[str]:
         """Returns a sentence for each feature of which not one value so far had a row of its own.
 

@@ -222,6 +222,16 @@ class LabelCheck:
         self._factor_columns = [factor.column for rule in rules for factor in rule.factors]
 
     @property
+    def encoder(self) -> RowEncoder:
+        """Returns what encodes the rows."""
+        return self._encoder
+
+    @property
+    def rules(self) -> tuple[LabelRule | NumberRule, ...]:
+        """Returns what is checked."""
+        return self._all_rules
+
+    @property
     def fields(self) -> list[str]:
         """Returns the fields that a batch must hold."""
         return self._encoder.fields

@@ -161,6 +161,7 @@ class Trainer:
             self.pipeline, self.ranker, self._checkpoints.cursor, Share(self._peers.index, self._peers.size)
         )
         self._reports.start(self.step)
+        self._reports.cache(source.feed.cache)
         self._tell(events.Phase("reading", "the first rows"))
         profiling = Profile(self.pipeline.model_dir, self.step, self.settings.is_profiling)
         reading = self._peers.signs.follow(lambda: source.feed.num_encoded)
