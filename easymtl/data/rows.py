@@ -34,7 +34,10 @@ class Ragged:
     def starts(self) -> np.ndarray:
         """Returns `[n + 1]` int64: where the values of each row start, and the end of the last."""
         starts = np.zeros(len(self.lengths) + 1, np.int64)
-        np.cumsum(self.lengths.sum(axis=1, dtype=np.int64), out=starts[1:])
+        num_bags = self.lengths.shape[1]
+        if num_bags:
+            # Over all bags: sums of few numbers each take NumPy far longer.
+            starts[1:] = np.cumsum(self.lengths, dtype=np.int64)[num_bags - 1 :: num_bags]
         return starts
 
     @property
@@ -44,15 +47,17 @@ class Ragged:
 
     def take(self, indices: np.ndarray) -> Ragged:
         """Returns the rows at `indices`, in that order."""
-        first = self.starts[indices]
-        counts = self.starts[np.asarray(indices) + 1] - first
+        first = self.starts.take(indices)
+        counts = self.starts.take(np.asarray(indices) + 1) - first
         ends = np.cumsum(counts)
         total = int(ends[-1]) if len(ends) else 0
         # Position in `values` of every wanted value: the start of its row plus its place within the row.
-        positions = np.repeat(first - (ends - counts), counts) + np.arange(total)
-        values = self.values.take(positions) if isinstance(self.values, Ragged) else self.values[positions]
-        weights = None if self.weights is None else self.weights[positions]
-        return Ragged(values, self.lengths[indices], weights)
+        positions = np.repeat(first - (ends - counts), counts)
+        positions += np.arange(total)
+        # `take` is several times as fast as brackets.
+        values = self.values.take(positions) if isinstance(self.values, Ragged) else self.values.take(positions, axis=0)
+        weights = None if self.weights is None else self.weights.take(positions)
+        return Ragged(values, self.lengths.take(indices, axis=0), weights)
 
     def slice(self, start: int, length: int) -> Ragged:
         """Returns `length` rows from `start` on, without copying."""
