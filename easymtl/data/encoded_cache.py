@@ -97,6 +97,13 @@ def look(path: str, source: Source, encoding: Encoding) -> CacheState:
     return CacheState(names, files, cached, num_bytes, _reason(folder, encoding, files))
 
 
+def described(path: str, state: CacheState) -> str:
+    """Returns what there is, and why not more: a sentence without its end."""
+    text = f'Encoded cache "{path}": {len(state.cached):,} of {len(state.names):,} blocks are there'
+    text += f" ({size_text(state.num_bytes)})" if state.cached else ""
+    return f"{text}; {state.reason}" if state.reason else text
+
+
 def _reason(folder: CacheFolder, encoding: Encoding, files: Mapping[str, str]) -> str:
     entries = folder.entries()
     if encoding.key in entries:
@@ -153,7 +160,8 @@ class EncodedCache:
         # Bytes of the blocks that are kept, and of the same blocks in the files.
         self._kept_bytes = self._state.num_bytes
         self._file_bytes = sum(block.size for block in self._state.cached)
-        self.opening = self._opening()
+        problem = f". Nothing can be written there: {self._entry.problem}" if self._entry.problem else ""
+        self.opening = f"{described(path, self._state)}{problem}."
         self._warnings: list[str] = []
         if self._is_recording:
             self._begin()
@@ -262,15 +270,6 @@ class EncodedCache:
     def _say(self) -> None:
         files = {**self._entry.said.get("files", {}), **self._state.files}
         self._entry.say({"parts": dict(self._encoding.parts), "files": files})
-
-    def _opening(self) -> str:
-        state, num_blocks = self._state, len(self._state.names)
-        text = f'Encoded cache "{self.path}": {len(state.cached):,} of {num_blocks:,} blocks are there'
-        text += f" ({size_text(state.num_bytes)})" if state.cached else ""
-        text += f"; {state.reason}" if state.reason else ""
-        if self._entry.problem:
-            text += f". Nothing can be written there: {self._entry.problem}"
-        return f"{text}."
 
     def _tell(self, text: str) -> None:
         """Tells what may be true of each block."""

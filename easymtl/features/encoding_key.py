@@ -40,14 +40,23 @@ def open_cache(pipeline: Pipeline, source: Source, encoder: RowEncoder) -> Encod
     config = pipeline.data_config.encoded_cache
     if not config.path:
         return None
-    folder = would_read(source.paths, str(Path(config.path) / "key" / "block.rows"))
-    if folder is not None:
-        raise UserError(
-            f'data_config.encoded_cache.path "{config.path}" lies where "{folder}" is read: its files would be taken '
-            "for data. Name a folder outside of the data."
-        )
+    require_apart(config.path, source)
     encoding = encoding_of(pipeline.data_config, source, encoder)
     return None if encoding is None else EncodedCache(config.path, config.max_bytes, source, encoding)
+
+
+def require_apart(path: str, source: Source) -> None:
+    """Refuses a folder for encoded rows in which data are looked for.
+
+    Raises:
+        UserError: it is one.
+    """
+    folder = would_read(source.paths, str(Path(path) / "key" / "block.rows"))
+    if folder is not None:
+        raise UserError(
+            f'data_config.encoded_cache.path "{path}" lies where "{folder}" is read: its files would be taken for '
+            "data. Name a folder outside of the data."
+        )
 
 
 def encoding_of(data_config: DatasetConfig, source: Source, encoder: RowEncoder) -> Encoding | None:
