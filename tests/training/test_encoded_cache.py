@@ -83,7 +83,7 @@ def test_a_study_of_widths_and_rates_reads_the_data_once(folder):
     wide = [f"feature_config.features[{number}].embedding_dim=6" for number in (0, 1)]
     study = [*wide, "data_config.batch_size=16", "train_config.seed=7"]
     plain, _ = trained(folder, "plain", *study)
-    warm, told = trained(folder, "warm", *study, encoded(folder))
+    warm, _ = trained(folder, "warm", *study, encoded(folder))
     assert content(warm) == content(plain)
     assert list((folder / "cache").rglob("*.rows")) == rows
     assert len(rows) == 2  # The training data and the evaluation data.
