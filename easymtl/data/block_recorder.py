@@ -67,6 +67,7 @@ class BlockRecorder:
         self._cache = cache
         self._read: list[tuple[int, np.ndarray]] = []
         self._num_written = 0
+        self._has_rows = False
         self._is_ended = False
         self._none: Rows | None = None
         self._file: BinaryIO | None = None
@@ -119,6 +120,7 @@ class BlockRecorder:
         self._none = rows.slice(0, 0)
         self._add_empty(number)
         num_rows, places = self._read[number]
+        self._has_rows |= rows.num_rows > 0
         self._write(rows, num_rows, before_rows(kept, places, num_rows))
         self._finish()
 
@@ -149,6 +151,9 @@ class BlockRecorder:
         if not self._is_ended or self._none is None or any(num_rows for num_rows, _ in rest):
             return
         self._add_empty(len(self._read))
+        if not self._has_rows:
+            # Data without a row is an error that shows the first of those that were left out.
+            self.give_up()
         if self._writer is None or self._file is None:
             return
         self._writer.finish(self._cache.said())

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -179,8 +180,8 @@ class EncodedCache:
             return None
         except DamagedFile as error:
             self._tell(f"{path}: this block of the encoded cache is damaged, and is made again: {error}.")
-            if self._is_recording:
-                path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink()
             return None
         use(path)
         self._encoding.note(said["notes"])
@@ -255,21 +256,19 @@ class EncodedCache:
 
     def _begin(self) -> None:
         """Writes down what the entry is of, and removes what nobody will read or go on with."""
-        current = set(self._state.files.values())
-        stale = {
-            digest
-            for path, digest in self._entry.said.get("files", {}).items()
-            if path in self._state.files and digest not in current
-        }
-        self._entry.remove_blocks_of(stale)
+        before, now = self._entry.said.get("files", {}), self._state.files
+        stale = {digest for path, digest in before.items() if now.get(path, digest) != digest}
         try:
+            self._entry.remove_blocks_of(stale - set(now.values()))
             self._say()
         except OSError as error:
             self.fail(error)
 
     def _say(self) -> None:
-        files = {**self._entry.said.get("files", {}), **self._state.files}
-        self._entry.say({"parts": dict(self._encoding.parts), "files": files})
+        # Of the files of other data those are named of which there are blocks.
+        digests = {path.name.partition("-")[0] for path in self._entry.path.glob(BLOCKS)}
+        others = {path: digest for path, digest in self._entry.said.get("files", {}).items() if digest in digests}
+        self._entry.say({"parts": dict(self._encoding.parts), "files": {**others, **self._state.files}})
 
     def _tell(self, text: str) -> None:
         """Tells what may be true of each block."""
