@@ -110,7 +110,7 @@ def _reason(folder: CacheFolder, encoding: Encoding, files: Mapping[str, str]) -
     if encoding.key in entries:
         before = entries[encoding.key].get("files", {})
         changed = [path for path, digest in files.items() if before.get(path, digest) != digest]
-        return f"{quoted(changed, limit=3)} changed since" if changed else ""
+        return f"{quoted(changed, limit=3)} changed since it was kept" if changed else ""
     # Of the same files, if there are such, the one that is most alike.
     others = [entry for entry in entries.values() if files.keys() & entry.get("files", {}).keys()]
     found = [_differences(entry.get("parts", {}), encoding.parts) for entry in others]

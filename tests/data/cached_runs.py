@@ -21,6 +21,8 @@ FIELDS = (
 )
 NUM_ROWS = 3000
 BAD = {0: "0,x,first", 7: "7,-1,label", 8: "8,x,value", 500: "500,-2,label", 1999: "1999,x,last", 2999: "2999,-1,last"}
+# Whole record batches, and blocks, without a row.
+BAD |= {row: f"{row},x,value" for row in range(950, 1550)}
 
 
 class Names:
