@@ -147,3 +147,19 @@ def test_files_of_other_data_are_named_as_long_as_there_are_blocks(tmp_path):
         path.unlink()
     Run(f"{paths}/2.csv", tmp_path / "cache")
     assert list(json.loads(entry.read_text())["files"]) == [f"{paths}/1.csv", f"{paths}/2.csv"]
+
+
+def test_a_block_whose_folder_is_removed_while_it_is_written_is_not_the_last(tmp_path):
+    source = source_of(write(tmp_path / "data", "csv"))
+    cache = EncodedCache(str(tmp_path / "cache"), 0, source, Encoding({}))
+    rows, kept = Rows({"i": np.arange(5)}), np.arange(5)
+    for block in source.blocks[:2]:
+        recorder = cache.recorder(block)
+        recorder.read(5, np.zeros(0, np.int64))
+        recorder.encoded(0, rows, kept)
+        if block == source.blocks[0]:
+            (tmp_path / "cache").rename(tmp_path / "gone")
+        recorder.end()
+    assert cache.messages == [f'The encoded cache "{tmp_path}/cache" was removed, and is made again.']
+    assert cache.get(source.blocks[0]) is None
+    assert len(cache.get(source.blocks[1])) == 1
