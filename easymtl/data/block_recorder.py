@@ -33,8 +33,8 @@ class Cache(Protocol):
     def make_room(self, num_bytes: int) -> None:
         """Sees to it that a file of so many bytes may be written, or raises an error."""
 
-    def is_quiet(self) -> bool:
-        """Returns whether there is nothing to tell of the block that was read last."""
+    def may_keep(self, block: Block) -> bool:
+        """Returns whether a block that has been read need not be read each time."""
 
     def said(self) -> Mapping[str, Any]:
         """Returns what is to be told with a block that is now encoded."""
@@ -85,7 +85,7 @@ class BlockRecorder:
     def end(self) -> None:
         """Is told that this was the last one."""
         self._is_ended = True
-        if not self._cache.is_quiet():
+        if not self._cache.may_keep(self.block):
             self.give_up()
         self._guarded(self._finish)
 

@@ -119,6 +119,10 @@ class Source:
         """Returns what is to be told of the rows read so far, beside those that were left out: a sentence each."""
         return []
 
+    def has_warned(self, block: Block) -> bool:
+        """Returns whether `warnings` tells of a block, which has been read."""
+        return False
+
     def read(self, block: Block) -> Iterator[pa.RecordBatch]:
         """Yields the rows of a block in order, cut the same way each time.
 

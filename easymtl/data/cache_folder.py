@@ -24,6 +24,7 @@ SPARE_BYTES = 512 << 20
 """What is left free of the disk: checkpoints may be written there, too."""
 
 _COUNT_SECONDS = 30.0
+_UNITS = (("TB", 1e12), ("GB", 1e9), ("MB", 1e6))
 
 
 class NoRoom(Exception):
@@ -193,7 +194,8 @@ def size_of(path: Path) -> int:
 
 def size_text(num_bytes: float) -> str:
     """Returns bytes in words."""
-    return f"{num_bytes / 1e9:.1f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:.1f} MB"
+    unit, divisor = next(((unit, size) for unit, size in _UNITS if num_bytes >= size), ("kB", 1e3))
+    return f"{num_bytes / divisor:.1f} {unit}"
 
 
 def _time(path: Path) -> float:

@@ -93,6 +93,11 @@ class CsvSource(Source):
             "Where the line ends are part of a text, nothing is wrong."
         ]
 
+    def has_warned(self, block: Block) -> bool:
+        """Returns whether quoted fields of a block seem to hold rows."""
+        places = [place for file, place in list(self._num_swallowed) if file == block.file]
+        return bool(places) if block.is_stream else block.start in places
+
     def scan(self, block: Block) -> Iterator[int]:
         """Looks at the quotes of a block without reading its rows; yields the bytes looked at, piece by piece.
 

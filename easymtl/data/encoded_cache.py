@@ -163,7 +163,6 @@ class EncodedCache:
         self._file_bytes = sum(block.size for block in self._state.cached)
         problem = f". Nothing can be written there: {self._entry.problem}" if self._entry.problem else ""
         self.opening = f"{described(path, self._state)}{problem}."
-        self._warnings: list[str] = []
         if self._is_recording:
             self._begin()
 
@@ -193,7 +192,6 @@ class EncodedCache:
         """Returns who writes a block that is going to be read; None where nothing is written any more."""
         if not self._is_recording:
             return None
-        self._warnings = self._source.warnings()
         self._recorders = [one for one in self._recorders if not one.is_done]
         self._recorders.append(BlockRecorder(block, self._path(block), self))
         return self._recorders[-1]
@@ -218,9 +216,9 @@ class EncodedCache:
         if removed:
             self._tell(f'Encoded cache "{self.path}": {size_text(removed)} that were not used for longest made room.')
 
-    def is_quiet(self) -> bool:
-        """Returns whether there is nothing to tell of the block that was read last: else it must be read each time."""
-        return self._warnings == self._source.warnings()
+    def may_keep(self, block: Block) -> bool:
+        """Returns whether there is nothing to warn of in a block that has been read: else it must be read each time."""
+        return not self._source.has_warned(block)
 
     def said(self) -> Mapping[str, Any]:
         """Returns what is told with a block that is now encoded."""

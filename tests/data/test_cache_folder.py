@@ -68,8 +68,8 @@ def test_what_goes_beyond_max_bytes_is_not_kept_and_that_is_told(tmp_path):
     (message,) = run.cache.messages
     share = int(re.search(r": (\d+) % of it is there, and the rest is encoded in every pass", message)[1])
     assert 25 < share < 55
-    told = float(re.search(r"All of it would take about ([\d.]+) MB", message)[1])
-    assert told == pytest.approx(whole / 1e6, abs=0.1)
+    told = float(re.search(r"All of it would take about ([\d.]+) kB", message)[1])
+    assert told == pytest.approx(whole / 1e3, rel=0.1)
     assert whole // 4 < sum(block_bytes(tmp_path / "cache")) <= whole // 2
     again = Run(paths, tmp_path / "cache", max_bytes=whole // 2)
     assert 0 < again.num_encoded < NUM_ROWS

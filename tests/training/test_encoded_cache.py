@@ -103,5 +103,5 @@ def test_what_the_cache_cannot_do_is_told_and_the_training_goes_on(folder):
     result, told = trained(folder, "small", encoded(folder), "data_config.encoded_cache.max_bytes=10")
     assert content(result) == content(plain)
     (text,) = [text for text in notes(told) if text.startswith("Warning: Encoded cache")]
-    assert "it has reached max_bytes (0.0 MB), so that no more is kept of the data: 0 % of it is there" in text
+    assert "it has reached max_bytes (0.0 kB), so that no more is kept of the data: 0 % of it is there" in text
     assert not list((folder / "cache").rglob("*.rows*"))
