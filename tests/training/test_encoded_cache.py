@@ -20,10 +20,7 @@ def encoded(folder):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Rows of which some have missing values, and one is none."""
     small_runs.write_data(tmp_path)
-    with (tmp_path / "train.csv").open("a") as opened:
-        opened.write("1,x,i3,t1,0.5\n1,,,,\n0,0,i3,t1|t2,\n")
     return tmp_path
 
 
@@ -54,6 +51,9 @@ def notes(told):
 @pytest.mark.parametrize("kept_bytes", [0, inputs.KEPT_BYTES])
 def test_weights_metrics_and_counts_are_those_without_it(folder, kept_bytes, monkeypatch):
     monkeypatch.setattr(inputs, "KEPT_BYTES", kept_bytes)
+    # A row that is none, one of which hardly anything is there, and one of which a number is missing.
+    with (folder / "train.csv").open("a") as opened:
+        opened.write("1,x,i3,t1,0.5\n1,,,,\n0,0,i3,t1|t2,\n")
     plain, told = trained(folder, "plain", *DIRTY)
     cold, told_cold = trained(folder, "cold", *DIRTY, encoded(folder))
     warm, told_warm = trained(folder, "warm", *DIRTY, encoded(folder))
@@ -89,6 +89,7 @@ def test_a_study_of_widths_and_rates_reads_the_data_once(folder):
     assert len(rows) == 2  # The training data and the evaluation data.
 
 
+@pytest.mark.slow
 def test_ids_that_grow_are_kept_before_they_have_rows(tmp_path):
     growing_runs.write_data(tmp_path)
     plain, _ = trained(tmp_path, "plain", runs=growing_runs)
