@@ -1,6 +1,7 @@
 """One block of an encoded cache while it is written."""
 
 import os
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -26,9 +27,11 @@ class Cache(Protocol):
 
     Attributes:
         names: the name under which a column is kept, by its name in `Rows`, where that is another one.
+        lock: held by whoever writes.
     """
 
     names: Mapping[str, str]
+    lock: threading.RLock
 
     def make_room(self, num_bytes: int) -> None:
         """Sees to it that a file of so many bytes may be written, or raises an error."""
@@ -49,7 +52,7 @@ class Cache(Protocol):
 class BlockRecorder:
     """Writes the record batches of a block beside its file, which appears when all of them are there.
 
-    See `block_store.Recorder`.
+    See `block_store.Recorder`. What is read and what is encoded may be told by different threads.
 
     Attributes:
         block: the block.
@@ -84,9 +87,10 @@ class BlockRecorder:
 
     def end(self) -> None:
         """Is told that this was the last one."""
-        self._is_ended = True
-        if not self._cache.may_keep(self.block):
-            self.give_up()
+        with self._cache.lock:
+            self._is_ended = True
+            if not self._cache.may_keep(self.block):
+                self.give_up()
         self._guarded(self._finish)
 
     def encoded(self, number: int, rows: Rows, kept: np.ndarray) -> None:
@@ -95,26 +99,28 @@ class BlockRecorder:
 
     def give_up(self) -> None:
         """Removes what has been written, unless it is whole."""
-        self.is_done = True
-        if self._file is not None:
-            # Closed behind the removal, so that nobody else begins it in between.
-            with suppress(OSError):
-                self.part.unlink()
-            with suppress(OSError):
-                self._file.close()
-        self._file = self._writer = None
+        with self._cache.lock:
+            self.is_done = True
+            if self._file is not None:
+                # Closed behind the removal, so that nobody else begins it in between.
+                with suppress(OSError):
+                    self.part.unlink()
+                with suppress(OSError):
+                    self._file.close()
+            self._file = self._writer = None
 
     def _guarded(self, write: Callable[[], None]) -> None:
-        if self.is_done:
-            return
-        try:
-            write()
-        except FileNotFoundError:
-            # The folder was removed meanwhile; it is made again for the next block.
-            self.give_up()
-        except (OSError, NoRoom) as error:
-            self.give_up()
-            self._cache.fail(error)
+        with self._cache.lock:
+            if self.is_done:
+                return
+            try:
+                write()
+            except FileNotFoundError:
+                # The folder was removed meanwhile; it is made again for the next block.
+                self.give_up()
+            except (OSError, NoRoom) as error:
+                self.give_up()
+                self._cache.fail(error)
 
     def _add(self, number: int, rows: Rows, kept: np.ndarray) -> None:
         self._none = rows.slice(0, 0)

@@ -13,7 +13,8 @@ from easymtl.data.rows import Rows
 class Recorder(Protocol):
     """Takes the record batches of one block as they are read, and again once they are encoded, both in order.
 
-    One thread calls it. What is not told of until `end`, and encoded wholly, is never kept.
+    A thread at a time tells what is read, and one what is encoded. What is not told of until `end`, and encoded wholly,
+    is never kept.
     """
 
     def read(self, num_rows: int, places: np.ndarray) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -126,11 +127,12 @@ def _differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]
 
 
 class EncodedCache:
-    """Keeps the blocks of a source, of one encoding: a `BlockStore`. One thread asks it; `close()` it.
+    """Keeps the blocks of a source, of one encoding: a `BlockStore`. Any thread may ask it; `close()` it.
 
     Attributes:
         path: the folder, as the config names it.
         names: the name under which a column is kept, by its name in `Rows`, where that is another one.
+        lock: held by whoever writes.
         opening: a sentence on what was there when it was opened.
         messages: sentences on what went wrong since, in their order.
     """
@@ -149,6 +151,7 @@ class EncodedCache:
         """
         self.path = path
         self.names = encoding.names
+        self.lock = threading.RLock()
         self.messages: list[str] = []
         self._source, self._encoding = source, encoding
         self._state = look(path, source, encoding)
@@ -190,17 +193,19 @@ class EncodedCache:
 
     def recorder(self, block: Block) -> BlockRecorder | None:
         """Returns who writes a block that is going to be read; None where nothing is written any more."""
-        if not self._is_recording:
-            return None
-        self._recorders = [one for one in self._recorders if not one.is_done]
-        self._recorders.append(BlockRecorder(block, self._path(block), self))
-        return self._recorders[-1]
+        with self.lock:
+            if not self._is_recording:
+                return None
+            recorder = BlockRecorder(block, self._path(block), self)
+            self._recorders = [*(one for one in self._recorders if not one.is_done), recorder]
+            return recorder
 
     def close(self) -> None:
         """Drops blocks that are not whole."""
-        self._is_recording = False
-        for recorder in self._recorders:
-            recorder.give_up()
+        with self.lock:
+            self._is_recording = False
+            for recorder in self._recorders:
+                recorder.give_up()
 
     def make_room(self, num_bytes: int) -> None:
         """Sees to it that a file of so many bytes may be written.
@@ -270,9 +275,10 @@ class EncodedCache:
 
     def _tell(self, text: str) -> None:
         """Tells what may be true of each block."""
-        self._num_told += 1
-        if self._num_told <= _MOST_TOLD:
-            self.messages.append(text)
+        with self.lock:
+            self._num_told += 1
+            if self._num_told <= _MOST_TOLD:
+                self.messages.append(text)
 
 
 def _numbers(codes: Codes, known: list[list[str]]) -> np.ndarray:
