@@ -121,6 +121,9 @@ def test_training_and_evaluation_share_rows_unless_some_are_served_otherwise(tex
     assert encoding(text, as_served=True, keep=["item"]).key != encoding(text).key
     with_constant = text.replace('"item" }', '"item" serving_value: "a" }')
     assert encoding(with_constant, as_served=True).key != encoding(with_constant).key
+    served, trained = (encoding(with_constant, as_served, keep=["item"]) for as_served in (True, False))
+    assert served.parts.keys() == trained.parts.keys()
+    assert served.key != trained.key
 
 
 def test_what_changes_while_rows_stay_the_same_is_not_kept(text):
