@@ -61,7 +61,7 @@ def print_training(config: str, overrides: Sequence[str], folder: Path, rounds: 
     """
     from benchmarks.measures import Measure
 
-    overrides = [*overrides, "data_config.num_epochs=0"]
+    overrides = [*overrides, "data_config.num_epochs=1000"]
     data = {"files": overrides, "cache": [*overrides, f"data_config.encoded_cache.path={folder / 'training'}"]}
     found = Measure(Path(config), data, "BFLOAT16")
     found.round(seconds)  # The cache is written.
