@@ -1,10 +1,13 @@
 """What the encoded rows of some data depend on, for whoever keeps them: `data_config.encoded_cache`."""
 
 import hashlib
-import importlib.metadata
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import tensorflow as tf
 
 import easymtl
 from easymtl.config.vocabulary import read_vocabulary
@@ -27,7 +30,6 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 _READING = ("input_type", "separator", "quote", "with_header", "ignore_error")
 # What changes neither ids nor numbers. The width of a table is one of them: only names of columns have it.
 _FREE = ("embedding_dim", "initializer", "max_partitions", "vocab_file")
-_PACKAGES = ("tensorflow", "numpy", "pyarrow")
 _ROOMS = ("data", "features")
 
 
@@ -82,7 +84,7 @@ def encoding_of(data_config: DatasetConfig, source: Source, encoder: RowEncoder)
         "columns that are handed on": repr(rows.keep),
         "how files are read": _reading(data_config),
         "the version of easymtl": f"{easymtl.__version__} {FORMAT} {_code()}",
-        **{f"the version of {name}": importlib.metadata.version(name) for name in _PACKAGES},
+        **{f"the version of {module.__name__}": module.__version__ for module in (tf, np, pa)},
     }
     names = {name: f"column {place}" for place, name in enumerate(features.layout.columns)}
     parts = {name: hashlib.blake2b(text.encode(), digest_size=8).hexdigest() for name, text in texts.items()}
