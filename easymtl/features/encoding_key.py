@@ -20,7 +20,7 @@ from easymtl.errors import UserError
 from easymtl.features.encoder import Encoder
 from easymtl.features.feature_set import FeatureSet
 from easymtl.features.kinds import PackedColumns
-from easymtl.features.labels import LabelCheck, RowEncoder
+from easymtl.features.labels import LabelCheck
 from easymtl.features.tally import ODDITIES
 from easymtl.features.transform import Transform
 from easymtl.protos.data_pb2 import DatasetConfig
@@ -33,7 +33,7 @@ _FREE = ("embedding_dim", "initializer", "max_partitions", "vocab_file")
 _ROOMS = ("data", "features")
 
 
-def open_cache(pipeline: Pipeline, source: Source, encoder: RowEncoder) -> EncodedCache | None:
+def open_cache(pipeline: Pipeline, source: Source, encoder: object) -> EncodedCache | None:
     """Returns the cache of a config for a source and who encodes its rows; None where nothing is kept.
 
     Raises:
@@ -61,7 +61,7 @@ def require_apart(path: str, source: Source) -> None:
         )
 
 
-def encoding_of(data_config: DatasetConfig, source: Source, encoder: RowEncoder) -> Encoding | None:
+def encoding_of(data_config: DatasetConfig, source: Source, encoder: object) -> Encoding | None:
     """Returns how rows of a source are encoded; None where an earlier pass cannot tell what they are now.
 
     That is so of made-up rows, of rows for a SavedModel, and of ids that are scored by a table that grows: how many of

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from easymtl.cli import main
 from easymtl.errors import UserError
 from easymtl.scoring.cached_data import cached_data
 from tests.training.small_runs import small_config, train, write_data
@@ -40,6 +41,13 @@ def test_what_is_there_and_what_it_takes_is_told(tmp_path, config):
     assert told(*config("model_config.mmoe.num_expert=3", "data_config.batch_size=7")) == after
     other = told(*config("feature_config.features[0].hash_bucket_size=50"))
     assert 'the feature "item", the feature groups changed since it was made' in other[0]
+
+
+def test_check_says_it(tmp_path, config, capsys):
+    small_config(tmp_path)
+    assert main(["check", str(tmp_path / "small.config"), "--set", config()[1]]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line in lines for line in told(*config())] == [True, True]
 
 
 def test_too_small_a_limit_is_told(config):
