@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
 
+from easymtl.data.fields import LISTS
 from easymtl.features.text import Items
 
 _SAMPLE_ROWS = 4096
@@ -18,13 +19,13 @@ class Column(NamedTuple):
     """The values of a column, without nulls.
 
     Attributes:
-        values: `[d]`, the distinct values, or those of the rows where they hardly repeat.
+        values: `[d]`, the distinct values, or those of the rows where they hardly repeat; of lists their items.
         indices: `[n]` intp, the value of each row; None when `values` are the rows.
         num_rows: n.
         num_nulls: rows whose number was null; a null text is counted as any '' is.
     """
 
-    values: tf.Tensor
+    values: tf.Tensor | Items
     indices: np.ndarray | None
     num_rows: int
     num_nulls: int
@@ -59,6 +60,11 @@ def read_column(array: pa.Array) -> Column:
         dictionary = dictionary.take(pa.array(used))
     values = text_tensor(dictionary) if is_text else tf.constant(_numbers(dictionary))
     return Column(values, places, len(array), num_nulls)
+
+
+def read_values(array: pa.Array, most_items: int = 0) -> Column:
+    """Returns a column; of lists the items, see `read_items`."""
+    return Column(read_items(array, most_items), None, len(array), 0) if array.type == LISTS else read_column(array)
 
 
 def read_items(array: pa.Array, most: int = 0) -> Items:
