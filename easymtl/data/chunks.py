@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,8 +11,10 @@ import pyarrow as pa
 
 from easymtl.data.blocks import Block, Source
 from easymtl.data.order import WHOLE, Cursor, Share, permutation
+from easymtl.data.read_ahead import read_blocks
 from easymtl.data.rows import Rows
 from easymtl.data.skipped import SKIPPED, encode_rows
+from easymtl.data.workers import Workers
 from easymtl.errors import UserError
 
 
@@ -53,11 +55,26 @@ def block_order(num_blocks: int, shuffle: bool, seed: int, epoch: int) -> np.nda
 
 
 def read_chunks(
-    source: Source, shuffle: bool, seed: int, num_epochs: int, start: Cursor, share: Share = WHOLE
+    source: Source,
+    shuffle: bool,
+    seed: int,
+    num_epochs: int,
+    start: Cursor,
+    share: Share = WHOLE,
+    workers: Workers | None = None,
 ) -> Iterator[Chunk]:
     """Yields the record batches from `start` on, and a chunk without rows at the end of each epoch.
 
     Of a share of the blocks, a position is one in the order of the share. It may be empty where there are few blocks.
+
+    Args:
+        source: what is read.
+        shuffle: permute the blocks.
+        seed: of their order.
+        num_epochs: passes over the data, 0 = forever.
+        start: where to begin.
+        share: of the blocks.
+        workers: read the blocks ahead; None is the thread that asks.
 
     Raises:
         NoRows: there are no rows at all.
@@ -73,13 +90,12 @@ def read_chunks(
         is_empty = True
         skipped = _none()
         done = sum(source.blocks[place].size for place in order[: start.block])
-        for place in range(start.block, len(order)):
-            block = source.blocks[order[place]]
+        blocks = [source.blocks[place] for place in order[start.block :]]
+        for place, (block, batches) in enumerate(zip(blocks, read_blocks(source, blocks, workers)), start.block):
             begin = epoch + done / total
-            for number, (batch, part) in enumerate(_with_share(source, block)):
+            for number, (batch, part, found) in enumerate(batches):
                 progress = epoch + (done + part * block.size) / total
                 is_resumed = place == start.block and number < start.chunk
-                found = source.skipped.take(batch.num_rows)
                 skipped = _none() if is_resumed else np.concatenate([skipped, found])
                 if batch.num_rows and not is_resumed:
                     is_empty = False
@@ -92,15 +108,6 @@ def read_chunks(
             raise NoRows(no_rows(source))
         yield Chunk(Cursor(epoch, len(order)), Cursor(epoch + 1), epoch + 1.0, epoch + 1.0, None, (), skipped)
         epoch, start = epoch + 1, Cursor(epoch + 1)
-
-
-def _with_share(source: Source, block: Block) -> Iterator[tuple[pa.RecordBatch, float]]:
-    """Yields the batches of a block, each with the part of the block that is read with it, where that is known."""
-    rows = 0
-    for batch in source.read(block):
-        rows += batch.num_rows
-        whole = 0.0 if block.is_stream else 1.0
-        yield batch, rows / block.num_rows if block.num_rows else whole
 
 
 def no_rows(source: Source) -> str:
@@ -159,25 +166,27 @@ def _merged(chunks: list[Chunk]) -> Chunk:
 
 
 def encode_chunks(
-    chunks: Iterator[Chunk], encode: Callable[[pa.RecordBatch], Rows], source: Source, pool: Executor, ahead: int
+    chunks: Iterator[Chunk], encode: Callable[[pa.RecordBatch], Rows], source: Source, workers: Workers, ahead: int
 ) -> Iterator[Chunk]:
-    """Yields the chunks with their rows encoded by the pool, in order, at most `ahead` of them in work.
+    """Yields the chunks with their rows encoded by workers, in order, at most `ahead` of them in work.
 
     Raises:
         UserError: a value cannot be used.
     """
-    parts = _encode_chunks(chunks, encode, source, pool, ahead)
+    parts = _encode_chunks(chunks, encode, source, workers, ahead)
     return _tell_rest(parts) if source.ignore_error else (chunk for chunk, _ in parts)
 
 
 def _encode_chunks(
-    chunks: Iterator[Chunk], encode: Callable[[pa.RecordBatch], Rows], source: Source, pool: Executor, ahead: int
+    chunks: Iterator[Chunk], encode: Callable[[pa.RecordBatch], Rows], source: Source, workers: Workers, ahead: int
 ) -> Iterator[tuple[Chunk, int]]:
     """Yields the encoded chunks, each with the number of rows left out that none of its rows tells of."""
     pending: deque[tuple[Chunk, Future | None]] = deque()
     for chunk in chunks:
         rows = chunk.rows
-        future = None if rows is None else pool.submit(encode_rows, encode, rows, source, chunk.blocks, chunk.skipped)
+        future = (
+            None if rows is None else workers.submit(encode_rows, encode, rows, source, chunk.blocks, chunk.skipped)
+        )
         pending.append((chunk, future))
         del rows, future
         del chunk
