@@ -48,6 +48,8 @@ def read_column(array: pa.Array) -> Column:
         return Column(tf.constant(_numbers(array)), None, len(array), num_nulls)
     dictionary, indices = array.dictionary, array.indices
     is_text = _is_text(dictionary.type)
+    if is_text and not indices.null_count and _are_rows(indices, len(dictionary)):
+        return Column(text_tensor(dictionary), None, len(array), num_nulls)
     if indices.null_count:
         # Null is one more value, at the end.
         indices = indices.fill_null(len(dictionary))
@@ -160,6 +162,12 @@ def _is_text(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def _are_rows(indices: pa.Array, num_values: int) -> bool:
+    """Returns whether the values of a dictionary are the rows, one for each."""
+    places = indices.to_numpy()
+    return len(places) == num_values and bool((places == np.arange(len(places))).all())
 
 
 def _numbers(array: pa.Array) -> np.ndarray:
