@@ -297,7 +297,7 @@ class CsvSource(Source):
     def _parse_columns(self, data: bytes, file: DataFile, first_line: Callable[[], int]) -> list[pa.Array]:
         layout = self._layouts[file]
         try:
-            columns = read_fast(data, layout, frozenset(self._by_row))
+            columns = read_fast(data, layout, frozenset(self._by_row), self.uses_threads)
             self._look_for_repeats(layout.fields, columns)
             return columns
         except pa.ArrowInvalid:

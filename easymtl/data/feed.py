@@ -83,6 +83,7 @@ class Feed:
         self.wait_seconds = 0.0
         self.cursor = start or Cursor()
         self.progress = float(self.cursor.epoch)
+        source.uses_threads = len(source.blocks) == 1
         # Nothing that the threads run may hold the feed itself: then it would never be dropped.
         self._num_encoded = num_encoded = [0]
         threads = num_threads() if threads is None else threads

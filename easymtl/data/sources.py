@@ -58,7 +58,7 @@ def open_source(
         fills_defaults: put `default_val` in the place of missing values; otherwise they stay as they are in the files.
         items: columns whose lists are read as their items, `fields.LISTS`, where all files hold lists of them.
             Lists of others, of fields with a `default_val` and of TFRecord are read as texts. Of CSV, texts that hardly
-            repeat are held row by row, each in a dictionary of all rows.
+            repeat are held row by row, each in a dictionary of all rows, a missing one as an empty one.
 
     Raises:
         UserError: a path, a column or a file is wrong.
