@@ -7,19 +7,20 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
+import pyarrow as pa
+
 MOST_THREADS = 8
 """More would hold more blocks in memory, and wait for Python's lock."""
 
 
-def num_processors() -> int:
-    """Returns how many processors this process may use."""
-    # Not on every system can a process be kept from some of them.
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def num_threads() -> int:
-    """Returns how many threads a feed has unless it is told."""
-    return min(num_processors(), MOST_THREADS)
+    """Returns how many threads a feed has unless it is told: those of Arrow, as long as each has a processor.
+
+    Arrow goes by the processors, too, and by `OMP_NUM_THREADS`, which says what each of several workers on a host gets.
+    """
+    # Not on every system can a process be kept from some of the processors.
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(pa.cpu_count(), allowed, MOST_THREADS)
 
 
 class Workers:

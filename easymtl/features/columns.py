@@ -21,20 +21,12 @@ class Column(NamedTuple):
     Attributes:
         values: `[d]`, the distinct values, or those of the rows where they hardly repeat; of lists their items.
         indices: `[n]` intp, the value of each row; None when `values` are the rows.
-        num_rows: n.
         num_nulls: rows whose number was null; a null text is counted as any '' is.
     """
 
     values: tf.Tensor | Items
     indices: np.ndarray | None
-    num_rows: int
     num_nulls: int
-
-    def counts(self) -> np.ndarray:
-        """Returns how many rows have each value, `[d]` int64."""
-        if self.indices is None:
-            return np.ones(self.num_rows, np.int64)
-        return np.bincount(self.indices, minlength=self.values.shape[0])
 
 
 def read_column(array: pa.Array) -> Column:
@@ -45,11 +37,11 @@ def read_column(array: pa.Array) -> Column:
     if not pa.types.is_dictionary(array.type) and (_is_text(array.type) or _repeats(array)):
         array = array.dictionary_encode()
     if not pa.types.is_dictionary(array.type):
-        return Column(tf.constant(_numbers(array)), None, len(array), num_nulls)
+        return Column(tf.constant(_numbers(array)), None, num_nulls)
     dictionary, indices = array.dictionary, array.indices
     is_text = _is_text(dictionary.type)
     if is_text and not indices.null_count and _are_rows(indices, len(dictionary)):
-        return Column(text_tensor(dictionary), None, len(array), num_nulls)
+        return Column(text_tensor(dictionary), None, num_nulls)
     if indices.null_count:
         # Null is one more value, at the end.
         indices = indices.fill_null(len(dictionary))
@@ -61,12 +53,12 @@ def read_column(array: pa.Array) -> Column:
         used, places = np.unique(places, return_inverse=True)
         dictionary = dictionary.take(pa.array(used))
     values = text_tensor(dictionary) if is_text else tf.constant(_numbers(dictionary))
-    return Column(values, places, len(array), num_nulls)
+    return Column(values, places, num_nulls)
 
 
 def read_values(array: pa.Array, most_items: int = 0) -> Column:
     """Returns a column; of lists the items, see `read_items`."""
-    return Column(read_items(array, most_items), None, len(array), 0) if array.type == LISTS else read_column(array)
+    return Column(read_items(array, most_items), None, 0) if array.type == LISTS else read_column(array)
 
 
 def read_items(array: pa.Array, most: int = 0) -> Items:

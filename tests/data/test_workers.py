@@ -2,9 +2,10 @@ import os
 import threading
 from concurrent.futures import CancelledError
 
+import pyarrow as pa
 import pytest
 
-from easymtl.data.workers import MOST_THREADS, Workers, num_processors, num_threads
+from easymtl.data.workers import MOST_THREADS, Workers, num_threads
 
 
 @pytest.fixture
@@ -59,6 +60,12 @@ def test_what_waits_behind_the_end_is_cancelled(one):
             future.result(5)
 
 
-def test_there_are_as_many_as_processors_that_may_be_used():
-    assert num_processors() == (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
-    assert 1 <= num_threads() == min(num_processors(), MOST_THREADS)
+@pytest.mark.parametrize("of_arrow", [1, 3, 100])
+def test_there_are_as_many_as_arrow_has_as_long_as_each_has_a_processor(of_arrow):
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    before = pa.cpu_count()
+    try:
+        pa.set_cpu_count(of_arrow)
+        assert num_threads() == min(of_arrow, allowed, MOST_THREADS)
+    finally:
+        pa.set_cpu_count(before)
