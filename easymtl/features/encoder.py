@@ -21,7 +21,7 @@ from easymtl.features.growing.unseen import num_unseen
 from easymtl.features.keys import read_keys
 from easymtl.features.kinds import KINDS
 from easymtl.features.number_texts import no_number
-from easymtl.features.numbers import NumberColumn, read_numbers
+from easymtl.features.numbers import Known, NumberColumn, read_numbers
 from easymtl.features.oddities import describe_unknown
 from easymtl.features.parallel import require_parallel_rows, text_of_row
 from easymtl.features.pieces import Piece
@@ -110,10 +110,14 @@ class Encoder:
         """
         return describe_unknown({name: counts[name] for name in self._looks_up - self._has_found if name in counts})
 
-    def __call__(self, batch: pa.RecordBatch) -> Rows:
+    def __call__(self, batch: pa.RecordBatch, known: Known | None = None) -> Rows:
         """Returns the rows of a batch: the packed columns of the features, `numbers`, `keys` and the kept columns.
 
         A further column tells what is odd in each row.
+
+        Args:
+            batch: holds `fields`.
+            known: numbers of it that have been read.
 
         Raises:
             BadValues: a text that must be a number is none, the weight of a tag is not finite, or histories that are
@@ -128,7 +132,7 @@ class Encoder:
         columns = self._pack(features, batch.num_rows)
         columns[ODDITIES] = pack_oddities(found, batch.num_rows)
         if self.number_columns:
-            columns["numbers"] = read_numbers(batch, self.number_columns)
+            columns["numbers"] = read_numbers(batch, self.number_columns, known)
         if self.key_fields:
             columns["keys"] = read_keys(batch, self.key_fields)
         for field in self.keep:

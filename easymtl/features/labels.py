@@ -14,7 +14,7 @@ from easymtl.config import view
 from easymtl.data.bad_values import BadValues
 from easymtl.data.rows import TOLD, Rows
 from easymtl.features.factors import Factor, tower_factors
-from easymtl.features.numbers import NumberColumn, read_numbers
+from easymtl.features.numbers import Known, NumberColumn, read_numbers
 from easymtl.protos.loss_pb2 import LossType
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.protos.task_pb2 import KD, LabelTransform, TaskTower
@@ -44,8 +44,8 @@ class RowEncoder(Protocol):
     def items(self) -> Sequence[str]:
         """Returns those of them that may come as lists of items, see `open_source`."""
 
-    def __call__(self, batch: pa.RecordBatch) -> Rows:
-        """Returns the rows of a batch, one for one."""
+    def __call__(self, batch: pa.RecordBatch, known: Known | None = None) -> Rows:
+        """Returns the rows of a batch, one for one; `known` are numbers of it that have been read."""
 
 
 @dataclass(frozen=True)
@@ -238,7 +238,7 @@ class LabelCheck:
             BadValues: one is not.
         """
         numbers = checked_numbers(batch, self._all_rules, self._factor_columns)
-        rows = self._encoder(batch)
+        rows = self._encoder(batch, numbers)
         if self._rules:
             labelled = [~np.isnan(numbers[field]) for field in self.num_labels]
             counted = [flags for rule in self._rules for flags in counted_rows(rule, numbers)]
