@@ -31,10 +31,15 @@ _THREADS_PAY = (1.7, 1.9)
 
 
 class FeedProcess:
-    """A process that measures with the package in a folder."""
+    """A process that measures with the package in a folder.
+
+    Attributes:
+        has_histories: whether the package reads any.
+    """
 
     def __init__(self, folder: Path):
         """Starts it."""
+        self.has_histories = (folder / "easymtl" / "features" / "sequence_feature.py").exists()
         script = str(ROOT / "benchmarks" / "feed_process.py")
         environment = {**os.environ, "PYTHONPATH": str(folder)}
         pipe = subprocess.PIPE
@@ -86,16 +91,15 @@ class Found:
 def measure(
     cases: Sequence[Case], processes: Mapping[str, FeedProcess], rounds: int, threads: Sequence[int | None]
 ) -> dict[str, list[Found]]:
-    """Returns what each process finds of each case; those of histories are fed by the first process alone."""
+    """Returns what each process finds of each case that it can read."""
     found: dict[str, list[Found]] = {name: [] for name in processes}
     for case in cases:
-        for number, name in enumerate(processes):
-            if not case.is_history or number == 0:
-                found[name].append(Found(case))
+        able = {name: one for name, one in processes.items() if one.has_histories or not case.is_history}
+        for name in able:
+            found[name].append(Found(case))
         for _ in range(rounds):
-            for name, process in processes.items():
-                if found[name] and found[name][-1].case == case:
-                    found[name][-1].round(process, [] if case.is_history else threads)
+            for name, process in able.items():
+                found[name][-1].round(process, [] if case.is_history else threads)
     return found
 
 
@@ -112,21 +116,25 @@ def tables(found: Sequence[Found], before: Sequence[Found] = ()) -> Iterator[str
             what = f"{one.case.columns} | {one.case.file_format} | {number}"
             yield f"| {what} | {rate:,.0f} | {statistics.median(costs):.2f} | {said} |"
     yield ""
-    yield f"| Columns | Format | {' | '.join(STAGES)}, µs for a row | Over before |"
+    yield from _stage_table(found, earlier, "Columns", "µs for a row", of_histories=False)
+    yield ""
+    yield from _stage_table(found, earlier, "History", "ns for an item", of_histories=True)
+
+
+def _stage_table(
+    found: Sequence[Found], earlier: Mapping[Case, Found], what: str, unit: str, of_histories: bool
+) -> Iterator[str]:
+    yield f"| {what} | Format | {' | '.join(STAGES)}, {unit} | Over before |"
     yield "|---|---|---|---|---|---|"
     for one in found:
-        if not one.case.is_history:
-            costs = [f"{statistics.median(one.stages[stage]):.2f}" for stage in STAGES]
-            of_before = earlier[one.case].stages if one.case in earlier else {}
-            said = "; ".join(_over(one.stages[stage], of_before[stage]) for stage in STAGES if stage in of_before)
-            yield f"| {one.case.columns} | {one.case.file_format} | {' | '.join(costs)} | {said} |"
-    yield ""
-    yield f"| History | Format | {' | '.join(STAGES)}, ns for an item |"
-    yield "|---|---|---|---|---|"
-    for one in found:
-        if one.case.is_history:
-            costs = [f"{statistics.median(one.stages[stage]) * 1000 / one.case.items:.0f}" for stage in STAGES]
-            yield f"| {one.case.name} | {one.case.file_format} | {' | '.join(costs)} |"
+        if one.case.is_history != of_histories:
+            continue
+        scale = 1000 / one.case.items if of_histories else 1
+        costs = [f"{statistics.median(one.stages[stage]) * scale:.{0 if of_histories else 2}f}" for stage in STAGES]
+        before = earlier[one.case].stages if one.case in earlier else {}
+        said = "; ".join(_over(one.stages[stage], before[stage]) for stage in before)
+        name = one.case.name if of_histories else one.case.columns
+        yield f"| {name} | {one.case.file_format} | {' | '.join(costs)} | {said} |"
 
 
 def bars(found: Sequence[Found]) -> Iterator[Bar]:

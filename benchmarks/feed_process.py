@@ -36,10 +36,13 @@ class Input:
             config: path of the config.
             is_training: whether labels are read, too, else features alone.
         """
-        from easymtl.config import load_config
-        from easymtl.config.view import train_input
+        from google.protobuf import text_format
 
-        self.pipeline = load_config(config).pipeline
+        from easymtl.protos.pipeline_pb2 import Pipeline
+
+        # Nobody trains with it: it need not be whole.
+        with open(config, encoding="utf-8") as file:
+            self.pipeline = text_format.Parse(file.read(), Pipeline())
         if is_training:
             from easymtl.tasks.ranker import Ranker
             from easymtl.training.inputs import TrainingInput
@@ -56,7 +59,7 @@ class Input:
             self.encode = Encoder(FeatureSet(self.pipeline))
             forms, data = text_forms(self.pipeline), self.pipeline.data_config
             fields, items = self.encode.fields, self.encode.items
-            self.source = open_source(train_input(self.pipeline), data, fields, forms=forms, items=items)
+            self.source = open_source(self.pipeline.train_input_path, data, fields, forms=forms, items=items)
         self.whole(None)
 
     def stages(self) -> dict[str, float]:

@@ -80,14 +80,13 @@ def read_items(array: pa.Array, most: int = 0) -> Items:
     is_used[places] = True
     if not is_used.all():
         distinct = distinct.filter(pa.array(is_used))
-        places = (np.cumsum(is_used) - 1)[places]
+        places = (np.cumsum(is_used, dtype=np.int32) - 1)[places]
     is_none = lengths == 0
     if is_none.any():
         places = np.insert(places, (np.cumsum(lengths) - lengths)[is_none], len(distinct))
         distinct = pa.concat_arrays([distinct, pa.array([""], distinct.type)])
         lengths = np.where(is_none, 1, lengths)
-    rows = np.repeat(np.arange(len(lengths)), lengths)
-    numbers = (tf.constant(one.astype(np.int64)) for one in (places, rows, lengths))
+    numbers = tf.constant(places.astype(np.int32, copy=False)), tf.constant(lengths.astype(np.int64, copy=False))
     return Items(text_tensor(distinct), *numbers)
 
 

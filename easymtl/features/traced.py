@@ -14,8 +14,7 @@ from easymtl.features.lookups import fill_missing
 from easymtl.features.pieces import Piece
 from easymtl.features.text import Items
 
-_WHOLE = tf.TensorSpec([None], tf.int64)
-_ITEMS = Items(tf.TensorSpec([None], tf.string), _WHOLE, _WHOLE, _WHOLE)
+_ITEMS = Items(tf.TensorSpec([None], tf.string), tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.int64))
 
 
 class TracedTransforms:
