@@ -42,18 +42,17 @@ def read_column(array: pa.Array) -> Column:
     is_text = _is_text(dictionary.type)
     if is_text and not indices.null_count and _are_rows(indices, len(dictionary)):
         return Column(text_tensor(dictionary), None, num_nulls)
-    if indices.null_count:
-        # Null is one more value, at the end.
-        indices = indices.fill_null(len(dictionary))
-        extra = pa.array(["" if is_text else 0], dictionary.type)
-        dictionary = pa.concat_arrays([dictionary, extra])
-    places = indices.to_numpy().astype(np.intp)
+    is_null = indices.is_null().to_numpy(zero_copy_only=False) if indices.null_count else None
+    places = (indices if is_null is None else indices.fill_null(0)).to_numpy()
     if len(dictionary) > 2 * len(array):
         # A slice of a large row group brings the dictionary of all of it.
-        used, places = np.unique(places, return_inverse=True)
-        dictionary = dictionary.take(pa.array(used))
+        dictionary, places = _used(dictionary, places)
+    if is_null is not None:
+        # Null is one more value, at the end.
+        places = np.where(is_null, len(dictionary), places)
+        dictionary = pa.concat_arrays([dictionary, pa.array(["" if is_text else 0], dictionary.type)])
     values = text_tensor(dictionary) if is_text else tf.constant(_numbers(dictionary))
-    return Column(values, places, num_nulls)
+    return Column(values, places.astype(np.intp), num_nulls)
 
 
 def read_values(array: pa.Array, most_items: int = 0) -> Column:
@@ -76,11 +75,7 @@ def read_items(array: pa.Array, most: int = 0) -> Items:
         places = places[np.arange(len(places)) - np.repeat(starts, lengths) < most]
         lengths = np.minimum(lengths, most)
     # Others may be no numbers, where numbers are read.
-    is_used = np.zeros(len(distinct), bool)
-    is_used[places] = True
-    if not is_used.all():
-        distinct = distinct.filter(pa.array(is_used))
-        places = (np.cumsum(is_used, dtype=np.int32) - 1)[places]
+    distinct, places = _used(distinct, places)
     is_none = lengths == 0
     if is_none.any():
         places = np.insert(places, (np.cumsum(lengths) - lengths)[is_none], len(distinct))
@@ -88,6 +83,19 @@ def read_items(array: pa.Array, most: int = 0) -> Items:
         lengths = np.where(is_none, 1, lengths)
     numbers = tf.constant(places.astype(np.int32, copy=False)), tf.constant(lengths.astype(np.int64, copy=False))
     return Items(text_tensor(distinct), *numbers)
+
+
+def _used(distinct: pa.Array, places: np.ndarray) -> tuple[pa.Array, np.ndarray]:
+    """Returns those of some values that places `[n]` are of, in their order, and the places of these values there."""
+    is_used = np.zeros(len(distinct), bool)
+    is_used[places] = True
+    used = np.flatnonzero(is_used)
+    if len(used) == len(distinct):
+        return distinct, places
+    # Nothing is written, or read, of what is not used.
+    new_places: np.ndarray = np.empty(len(distinct), places.dtype)
+    new_places[used] = np.arange(len(used))
+    return distinct.take(pa.array(used)), new_places.take(places)
 
 
 def as_requested(array: pa.Array, default: pa.Scalar | None) -> pa.Array:
