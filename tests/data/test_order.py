@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from easymtl.data.order import Cursor, permutation
+from easymtl.data.order import Cursor, ascending, permutation
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 1000])
@@ -17,6 +17,12 @@ def test_it_depends_on_its_key_alone():
 
 def test_it_stays_the_same_in_later_versions():
     assert permutation(10, 42, 3).tolist() == [3, 4, 5, 0, 1, 6, 2, 7, 8, 9]
+
+
+@pytest.mark.parametrize("most", [7, 1 << 60])
+def test_equal_bits_stay_as_they_stand(most):
+    bits = np.random.default_rng(3).integers(0, most, 3000).astype(np.uint64)
+    assert ascending(bits).tolist() == sorted(range(3000), key=lambda place: bits[place])
 
 
 def test_every_place_is_equally_likely():
