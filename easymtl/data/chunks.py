@@ -1,6 +1,6 @@
 """From blocks to chunks: record batches, or what was kept of them, in the order of an epoch, put together."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -12,6 +12,8 @@ from easymtl.data.block_store import NO_STORE, BlockStore, Recorder
 from easymtl.data.blocks import Block, Source
 from easymtl.data.order import WHOLE, Cursor, Share, permutation
 from easymtl.data.pieces import Piece
+from easymtl.data.read_ahead import read_blocks
+from easymtl.data.workers import Workers
 from easymtl.errors import UserError
 
 
@@ -77,11 +79,22 @@ def read_chunks(
     start: Cursor,
     share: Share = WHOLE,
     store: BlockStore = NO_STORE,
+    workers: Workers | None = None,
 ) -> Iterator[Chunk]:
     """Yields the record batches from `start` on, and a chunk without rows at the end of each epoch.
 
     Of a share of the blocks, a position is one in the order of the share. It may be empty where there are few blocks.
     Blocks that are in the store are taken from there, and the others offered to it if they are read from their start.
+
+    Args:
+        source: what is read.
+        shuffle: permute the blocks.
+        seed: of their order.
+        num_epochs: passes over the data, 0 = forever.
+        start: where to begin.
+        share: of the blocks.
+        store: has blocks, and takes others.
+        workers: read the blocks ahead; None is the thread that asks.
 
     Raises:
         NoRows: there are no rows at all.
@@ -97,13 +110,17 @@ def read_chunks(
         is_empty = True
         skipped = _none()
         done = sum(source.blocks[place].size for place in order[: start.block])
-        for place in range(start.block, len(order)):
-            block = source.blocks[order[place]]
+        blocks = [source.blocks[place] for place in order[start.block :]]
+        for place, (block, is_kept, reads) in enumerate(read_blocks(source, blocks, store, workers), start.block):
             begin = epoch + done / total
-            first = start.chunk if place == start.block else 0
-            for number, (batch, part, found, records) in enumerate(_read_block(source, block, store, first == 0)):
+            is_part = place == start.block and start.chunk > 0
+            recorder = None if is_kept or is_part else store.recorder(block)
+            for number, (batch, part, found) in enumerate(reads):
+                if recorder:
+                    recorder.read(batch.num_rows, found)
+                records = (Record(recorder, number, batch.num_rows),) if recorder else ()
                 progress = epoch + (done + part * block.size) / total
-                is_resumed = number < first
+                is_resumed = place == start.block and number < start.chunk
                 skipped = _none() if is_resumed else np.concatenate([skipped, found])
                 if batch.num_rows and not is_resumed:
                     is_empty = False
@@ -111,43 +128,13 @@ def read_chunks(
                     yield Chunk(at, after, begin, progress, batch, (block,), skipped, records)
                     skipped = _none()
                 begin = progress
+            if recorder:
+                recorder.end()
             done += block.size
         if is_empty and share == WHOLE and not (start.block or start.chunk):
             raise NoRows(no_rows(source))
         yield Chunk(Cursor(epoch, len(order)), Cursor(epoch + 1), epoch + 1.0, epoch + 1.0, None, (), skipped)
         epoch, start = epoch + 1, Cursor(epoch + 1)
-
-
-def _read_block(
-    source: Source, block: Block, store: BlockStore, is_whole: bool
-) -> Iterator[tuple[Any, float, np.ndarray, tuple[Record, ...]]]:
-    """Yields the record batches of a block, or the pieces that were kept of it.
-
-    With each it yields the part of the block that is read with it; the places of rows that were left out and that the
-    batch itself does not tell of; and who wants the batch encoded.
-    """
-    pieces = store.get(block)
-    if pieces is not None:
-        for piece, part in _with_part(pieces, block):
-            yield piece, part, _none() if piece.num_rows else piece.left_out, ()
-        return
-    recorder = store.recorder(block) if is_whole else None
-    for number, (batch, part) in enumerate(_with_part(source.read(block), block)):
-        found = source.skipped.take(batch.num_rows)
-        if recorder:
-            recorder.read(batch.num_rows, found)
-        yield batch, part, found, (Record(recorder, number, batch.num_rows),) if recorder else ()
-    if recorder:
-        recorder.end()
-
-
-def _with_part(batches: Iterable[Any], block: Block) -> Iterator[tuple[Any, float]]:
-    """Yields the batches of a block, each with the part of the block that is read with it, where that is known."""
-    rows = 0
-    for batch in batches:
-        rows += batch.num_rows
-        whole = 0.0 if block.is_stream else 1.0
-        yield batch, rows / block.num_rows if block.num_rows else whole
 
 
 def no_rows(source: Source) -> str:

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from dataclasses import replace
 
 import numpy as np
@@ -13,32 +13,33 @@ from easymtl.data.chunks import Chunk, NoRows, Record, no_rows, piece_of
 from easymtl.data.order import Cursor, Share
 from easymtl.data.pieces import SKIPPED, EncodedBatch, Piece, encode_batch
 from easymtl.data.rows import Rows
+from easymtl.data.workers import Workers
 
 Encode = Callable[[pa.RecordBatch], Rows]
 _Recorded = list[tuple[tuple[Record, ...], EncodedBatch]]
 
 
 def encode_chunks(
-    chunks: Iterator[Chunk], encode: Encode, source: Source, pool: Executor, ahead: int
+    chunks: Iterator[Chunk], encode: Encode, source: Source, workers: Workers, ahead: int
 ) -> Iterator[Chunk]:
-    """Yields the chunks with their rows encoded by the pool, in order, at most `ahead` of them in work.
+    """Yields the chunks with their rows encoded by workers, in order, at most `ahead` of them in work.
 
     Record batches that somebody wants encoded are handed to their recorders, in order, in the thread that iterates.
 
     Raises:
         UserError: a value cannot be used.
     """
-    parts = _encode_chunks(chunks, encode, source, pool, ahead)
+    parts = _encode_chunks(chunks, encode, source, workers, ahead)
     return _tell_rest(parts) if source.ignore_error else (chunk for chunk, _ in parts)
 
 
 def _encode_chunks(
-    chunks: Iterator[Chunk], encode: Encode, source: Source, pool: Executor, ahead: int
+    chunks: Iterator[Chunk], encode: Encode, source: Source, workers: Workers, ahead: int
 ) -> Iterator[tuple[Chunk, int]]:
     """Yields the encoded chunks, each with the number of rows left out that none of its rows tells of."""
     pending: deque[tuple[Chunk, Future | None]] = deque()
     for chunk in chunks:
-        future = None if chunk.rows is None else pool.submit(_encode, chunk, encode, source)
+        future = None if chunk.rows is None else workers.submit(_encode, chunk, encode, source)
         # The record batch is dropped as soon as it is encoded.
         pending.append((chunk if future is None else replace(chunk, rows=()), future))
         # The next epoch may begin with the block that this one has ended with: it is recorded by then.

@@ -3,7 +3,6 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 
@@ -17,6 +16,7 @@ from easymtl.data.kept import is_small, keep_epochs
 from easymtl.data.order import WHOLE, Cursor, Share
 from easymtl.data.rows import Rows
 from easymtl.data.windows import Batch, cut_batches, gather_windows
+from easymtl.data.workers import Workers, num_threads
 
 __all__ = ["Batch", "Cursor", "Feed"]
 
@@ -57,7 +57,7 @@ class Feed:
         window_rows: int = MIN_WINDOW_ROWS,
         drop_remainder: bool = False,
         start: Cursor | None = None,
-        threads: int = 2,
+        threads: int | None = None,
         prefetch: int = 8,
         window_bytes: int = 512 << 20,
         chunk_rows: int = 8192,
@@ -77,7 +77,7 @@ class Feed:
             window_rows: rows that are permuted together, at least.
             drop_remainder: leave out a last batch that is short.
             start: where to begin; None is the beginning.
-            threads: how many record batches are encoded at the same time.
+            threads: how many read, encode and cut at the same time; None goes by the processors.
             prefetch: how many batches may wait for the consumer.
             window_bytes: bytes of encoded rows for the window in use and the next one together, about. It
                 is a part of what determines the order.
@@ -93,9 +93,11 @@ class Feed:
         self.wait_seconds = 0.0
         self.cursor = start or Cursor()
         self.progress = float(self.cursor.epoch)
+        source.uses_threads = len(source.blocks) == 1
         # Nothing that the threads run may hold the feed itself: then it would never be dropped.
         self._num_encoded = num_encoded = [0]
-        self._pool = pool = ThreadPoolExecutor(threads, "easymtl-encode")
+        threads = num_threads() if threads is None else threads
+        self._workers = workers = Workers(threads, "easymtl-feed")
         is_kept = num_epochs != 1 and is_small(source, kept_bytes)
 
         def counted(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
@@ -106,8 +108,10 @@ class Feed:
 
         def read(first: Cursor, end: int) -> Iterator[Chunk]:
             of_blocks = WHOLE if is_kept else share
-            chunks = read_chunks(source, shuffle and not is_kept, seed, end, first, of_blocks, cache or NO_STORE)
-            chunks = counted(encode_chunks(merge_chunks(chunks, chunk_rows), encode, source, pool, threads))
+            chunks = read_chunks(
+                source, shuffle and not is_kept, seed, end, first, of_blocks, cache or NO_STORE, workers
+            )
+            chunks = counted(encode_chunks(merge_chunks(chunks, chunk_rows), encode, source, workers, threads))
             return share_rows(chunks, share) if is_kept and share != WHOLE else chunks
 
         start = self.cursor
@@ -119,7 +123,7 @@ class Feed:
         most_rows = sys.maxsize if is_kept else window_rows
         rows, num_bytes = (most_rows, window_bytes // 2) if shuffle else (1, 1)
         windows = Background(gather_windows(encoded, rows, num_bytes, self.cursor), 1, "easymtl-window")
-        batches = cut_batches(windows, batch_size, shuffle, seed, drop_remainder, self.cursor.row)
+        batches = cut_batches(windows, batch_size, shuffle, seed, drop_remainder, self.cursor.row, workers)
         self._batches = Background(batches, prefetch, "easymtl-batch")
         self._stages: list[Background] = [encoded, windows, self._batches]
 
@@ -153,13 +157,16 @@ class Feed:
         # Only tells the threads to end: waiting is no business of the garbage collector.
         for stage in getattr(self, "_stages", []):
             stage.close()
+        if hasattr(self, "_workers"):
+            self._workers.close()
 
     def close(self) -> None:
         """Ends the threads and drops what they hold. Iteration ends."""
         for stage in self._stages:
             stage.close()
+        self._workers.close()
         for stage in self._stages:
             stage.join()
-        self._pool.shutdown(cancel_futures=True)
+        self._workers.join()
         if self.cache:
             self.cache.close()
