@@ -97,6 +97,8 @@ def data_overrides(name: str, num_rows: int, eval_rows: int, folder: Path) -> li
     overrides = [f"{part}_input_path={path}" for part, path in paths.items()]
     if config.pipeline.eval_config.calibration_input_path:
         overrides.append(f"eval_config.calibration_input_path={paths['eval']}")
+    if config.pipeline.data_config.encoded_cache.path:
+        overrides.append(f"data_config.encoded_cache.path={folder / 'encoded_cache'}")
     return overrides
 
 

@@ -27,6 +27,8 @@ def expand_home_of(pipeline: Pipeline) -> None:
     for name in _STARTING_WEIGHTS:
         if pipeline.train_config.HasField(name):
             setattr(pipeline.train_config, name, expand_home(getattr(pipeline.train_config, name)))
+    if pipeline.data_config.encoded_cache.path:
+        pipeline.data_config.encoded_cache.path = expand_home(pipeline.data_config.encoded_cache.path)
     for feature in view.features(pipeline):
         if feature.vocab_file:
             feature.vocab_file = expand_home(feature.vocab_file)

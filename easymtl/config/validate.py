@@ -42,6 +42,7 @@ RULES: tuple[Callable[[Review], None], ...] = (
     labels.check_label_values,
     data.check_sample_weight,
     data.check_dialect,
+    data.check_encoded_cache,
     features.check_features,
     features.check_shared_features,
     features.check_shared_tables,

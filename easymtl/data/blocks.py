@@ -82,7 +82,7 @@ class SkippedRows:
 
 
 class Source:
-    """Files of rows, cut into blocks. One thread reads at a time.
+    """Files of rows, cut into blocks, of which several may be read at a time, each by one thread.
 
     Attributes:
         fields: the columns that are read, by name, in order.
@@ -90,6 +90,7 @@ class Source:
         ignore_error: whether rows that cannot be used are left out and counted.
         skipped: those rows.
         paths: the input path as the user wrote it, for messages.
+        uses_threads: whether Arrow reads the columns of a block in threads of its own, which costs a tenth more.
     """
 
     def __init__(self, fields: dict[str, Field], blocks: list[Block], ignore_error: bool = False):
@@ -98,6 +99,7 @@ class Source:
         self.ignore_error = ignore_error
         self.skipped = SkippedRows()
         self.paths = ""
+        self.uses_threads = True
 
     @property
     def schema(self) -> pa.Schema:
@@ -118,6 +120,10 @@ class Source:
     def warnings(self) -> list[str]:
         """Returns what is to be told of the rows read so far, beside those that were left out: a sentence each."""
         return []
+
+    def has_warned(self, block: Block) -> bool:
+        """Returns whether `warnings` tells of a block, which has been read."""
+        return False
 
     def read(self, block: Block) -> Iterator[pa.RecordBatch]:
         """Yields the rows of a block in order, cut the same way each time.

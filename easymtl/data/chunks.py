@@ -1,18 +1,19 @@
-"""From blocks to encoded chunks: record batches in the order of an epoch, put together, encoded in threads."""
+"""From blocks to chunks: record batches, or what was kept of them, in the order of an epoch, put together."""
 
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from itertools import groupby
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
+from easymtl.data.block_store import NO_STORE, BlockStore, Recorder
 from easymtl.data.blocks import Block, Source
 from easymtl.data.order import WHOLE, Cursor, Share, permutation
-from easymtl.data.rows import Rows
-from easymtl.data.skipped import SKIPPED, encode_rows
+from easymtl.data.pieces import Piece
+from easymtl.data.read_ahead import read_blocks
+from easymtl.data.workers import Workers
 from easymtl.errors import UserError
 
 
@@ -33,9 +34,12 @@ class Chunk:
         after: the position after it.
         begin: passes over the data at its start, by the bytes of the blocks.
         progress: the same at its end.
-        rows: a `pa.RecordBatch`, encoded `Rows`, or None for the end of an epoch.
+        rows: a `pa.RecordBatch`, a `Piece` of an earlier pass, a tuple of chunks of either, encoded `Rows`, or None for
+            the end of an epoch.
         blocks: where the rows come from.
-        skipped: the rows of the record batch before each one that was left out when it was read.
+        skipped: the rows of the record batch before each one that was left out when it was read; of a piece only those
+            that were left out before it.
+        records: the record batches that `rows` are, and who wants them encoded; empty where nobody does.
     """
 
     start: Cursor
@@ -45,6 +49,21 @@ class Chunk:
     rows: Any
     blocks: tuple[Block, ...] = ()
     skipped: np.ndarray = field(default_factory=_none, compare=False)
+    records: tuple["Record", ...] = field(default=(), compare=False)
+
+
+class Record(NamedTuple):
+    """A record batch that is to be recorded once it is encoded.
+
+    Attributes:
+        recorder: of its block.
+        number: its place in the block.
+        num_rows: its rows.
+    """
+
+    recorder: Recorder
+    number: int
+    num_rows: int
 
 
 def block_order(num_blocks: int, shuffle: bool, seed: int, epoch: int) -> np.ndarray:
@@ -53,11 +72,29 @@ def block_order(num_blocks: int, shuffle: bool, seed: int, epoch: int) -> np.nda
 
 
 def read_chunks(
-    source: Source, shuffle: bool, seed: int, num_epochs: int, start: Cursor, share: Share = WHOLE
+    source: Source,
+    shuffle: bool,
+    seed: int,
+    num_epochs: int,
+    start: Cursor,
+    share: Share = WHOLE,
+    store: BlockStore = NO_STORE,
+    workers: Workers | None = None,
 ) -> Iterator[Chunk]:
     """Yields the record batches from `start` on, and a chunk without rows at the end of each epoch.
 
     Of a share of the blocks, a position is one in the order of the share. It may be empty where there are few blocks.
+    Blocks that are in the store are taken from there, and the others offered to it if they are read from their start.
+
+    Args:
+        source: what is read.
+        shuffle: permute the blocks.
+        seed: of their order.
+        num_epochs: passes over the data, 0 = forever.
+        start: where to begin.
+        share: of the blocks.
+        store: has blocks, and takes others.
+        workers: read the blocks ahead; None is the thread that asks.
 
     Raises:
         NoRows: there are no rows at all.
@@ -73,34 +110,31 @@ def read_chunks(
         is_empty = True
         skipped = _none()
         done = sum(source.blocks[place].size for place in order[: start.block])
-        for place in range(start.block, len(order)):
-            block = source.blocks[order[place]]
+        blocks = [source.blocks[place] for place in order[start.block :]]
+        for place, (block, is_kept, reads) in enumerate(read_blocks(source, blocks, store, workers), start.block):
             begin = epoch + done / total
-            for number, (batch, part) in enumerate(_with_share(source, block)):
+            is_part = place == start.block and start.chunk > 0
+            recorder = None if is_kept or is_part else store.recorder(block)
+            for number, (batch, part, found) in enumerate(reads):
+                if recorder:
+                    recorder.read(batch.num_rows, found)
+                records = (Record(recorder, number, batch.num_rows),) if recorder else ()
                 progress = epoch + (done + part * block.size) / total
                 is_resumed = place == start.block and number < start.chunk
-                found = source.skipped.take(batch.num_rows)
                 skipped = _none() if is_resumed else np.concatenate([skipped, found])
                 if batch.num_rows and not is_resumed:
                     is_empty = False
-                    after = Cursor(epoch, place, number + 1)
-                    yield Chunk(Cursor(epoch, place, number), after, begin, progress, batch, (block,), skipped)
+                    at, after = Cursor(epoch, place, number), Cursor(epoch, place, number + 1)
+                    yield Chunk(at, after, begin, progress, batch, (block,), skipped, records)
                     skipped = _none()
                 begin = progress
+            if recorder:
+                recorder.end()
             done += block.size
         if is_empty and share == WHOLE and not (start.block or start.chunk):
             raise NoRows(no_rows(source))
         yield Chunk(Cursor(epoch, len(order)), Cursor(epoch + 1), epoch + 1.0, epoch + 1.0, None, (), skipped)
         epoch, start = epoch + 1, Cursor(epoch + 1)
-
-
-def _with_share(source: Source, block: Block) -> Iterator[tuple[pa.RecordBatch, float]]:
-    """Yields the batches of a block, each with the part of the block that is read with it, where that is known."""
-    rows = 0
-    for batch in source.read(block):
-        rows += batch.num_rows
-        whole = 0.0 if block.is_stream else 1.0
-        yield batch, rows / block.num_rows if block.num_rows else whole
 
 
 def no_rows(source: Source) -> str:
@@ -149,101 +183,33 @@ def merge_chunks(chunks: Iterator[Chunk], min_rows: int) -> Iterator[Chunk]:
 def _merged(chunks: list[Chunk]) -> Chunk:
     if len(chunks) == 1:
         return chunks[0]
+    kinds = groupby(chunks, lambda chunk: isinstance(chunk.rows, Piece))
+    runs = [_merged_pieces(list(run)) if is_piece else _merged_batches(list(run)) for is_piece, run in kinds]
+    if len(runs) == 1:
+        return runs[0]
+    blocks = tuple(dict.fromkeys(block for run in runs for block in run.blocks))
+    return replace(_joined(chunks), rows=tuple(runs), blocks=blocks, skipped=_none(), records=())
+
+
+def _joined(chunks: list[Chunk]) -> Chunk:
+    """Returns the first of some chunks, as long as all of them."""
+    blocks = tuple(dict.fromkeys(block for chunk in chunks for block in chunk.blocks))
+    return replace(chunks[0], after=chunks[-1].after, progress=chunks[-1].progress, blocks=blocks)
+
+
+def _merged_batches(chunks: list[Chunk]) -> Chunk:
     table = pa.Table.from_batches([chunk.rows for chunk in chunks])
     (rows,) = table.unify_dictionaries().combine_chunks().to_batches()
-    blocks = tuple(dict.fromkeys(block for chunk in chunks for block in chunk.blocks))
     firsts = np.cumsum([0, *(chunk.rows.num_rows for chunk in chunks[:-1])])
     skipped = np.concatenate([chunk.skipped + first for chunk, first in zip(chunks, firsts)])
-    after, progress = chunks[-1].after, chunks[-1].progress
-    return replace(chunks[0], after=after, progress=progress, rows=rows, blocks=blocks, skipped=skipped)
+    records = tuple(record for chunk in chunks for record in chunk.records)
+    return replace(_joined(chunks), rows=rows, skipped=skipped, records=records)
 
 
-def encode_chunks(
-    chunks: Iterator[Chunk], encode: Callable[[pa.RecordBatch], Rows], source: Source, pool: Executor, ahead: int
-) -> Iterator[Chunk]:
-    """Yields the chunks with their rows encoded by the pool, in order, at most `ahead` of them in work.
-
-    Raises:
-        UserError: a value cannot be used.
-    """
-    parts = _encode_chunks(chunks, encode, source, pool, ahead)
-    return _tell_rest(parts) if source.ignore_error else (chunk for chunk, _ in parts)
+def _merged_pieces(chunks: list[Chunk]) -> Chunk:
+    return replace(_joined(chunks), rows=Piece.join([piece_of(chunk) for chunk in chunks]), skipped=_none())
 
 
-def _encode_chunks(
-    chunks: Iterator[Chunk], encode: Callable[[pa.RecordBatch], Rows], source: Source, pool: Executor, ahead: int
-) -> Iterator[tuple[Chunk, int]]:
-    """Yields the encoded chunks, each with the number of rows left out that none of its rows tells of."""
-    pending: deque[tuple[Chunk, Future | None]] = deque()
-    for chunk in chunks:
-        rows = chunk.rows
-        future = None if rows is None else pool.submit(encode_rows, encode, rows, source, chunk.blocks, chunk.skipped)
-        pending.append((chunk, future))
-        del rows, future
-        del chunk
-        if len(pending) > ahead:
-            yield _encoded(*pending.popleft())
-    while pending:
-        yield _encoded(*pending.popleft())
-
-
-def share_rows(chunks: Iterator[Chunk], share: Share) -> Iterator[Chunk]:
-    """Yields encoded chunks with those of their rows that belong to a share."""
-    for chunk in chunks:
-        if chunk.rows is None:
-            yield chunk
-        else:
-            yield replace(chunk, rows=chunk.rows.take(share.of(np.arange(chunk.rows.num_rows))))
-
-
-def require_rows(chunks: Iterator[Chunk], source: Source, start: Cursor) -> Iterator[Chunk]:
-    """Yields the encoded chunks from `start` on.
-
-    Raises:
-        NoRows: a whole epoch had not one row that can be used.
-    """
-    is_empty, is_whole = True, start == Cursor(start.epoch)
-    for chunk in chunks:
-        if chunk.rows is not None:
-            is_empty = is_empty and not chunk.rows.num_rows
-        elif is_empty and is_whole:
-            raise NoRows(no_rows(source))
-        else:
-            is_empty = is_whole = True
-        yield chunk
-        del chunk
-
-
-def _encoded(chunk: Chunk, future: Future | None) -> tuple[Chunk, int]:
-    if future is None:
-        return chunk, len(chunk.skipped)
-    rows, num_skipped = future.result()
-    return replace(chunk, rows=rows), num_skipped
-
-
-def _tell_rest(parts: Iterator[tuple[Chunk, int]]) -> Iterator[Chunk]:
-    """Yields encoded chunks; those of an epoch that have a row tell of what was left out where there is none.
-
-    A chunk is held back until the next one with rows: it may be the last of the epoch.
-
-    Args:
-        parts: the chunks, each with the number of rows left out that none of its rows tells of.
-    """
-    held: list[Chunk] = []
-    rest = 0
-    for chunk, num_skipped in parts:
-        rest += num_skipped
-        if chunk.rows is not None and not chunk.rows.num_rows:
-            held.append(chunk)
-            continue
-        teller, place = (held[0].rows, -1) if chunk.rows is None and held else (chunk.rows, 0)
-        if rest and teller is not None and teller.num_rows:
-            teller[SKIPPED][place] += rest
-            rest = 0
-        yield from held
-        held = []
-        if chunk.rows is None:
-            yield chunk
-        else:
-            held = [chunk]
-    yield from held
+def piece_of(chunk: Chunk) -> Piece:
+    """Returns the piece of a chunk, with what was left out before it."""
+    return replace(chunk.rows, left_out=np.concatenate([chunk.skipped, chunk.rows.left_out]))

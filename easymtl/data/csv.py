@@ -1,6 +1,6 @@
 """CSV files, plain and gzip, as blocks of whole records."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 
 import pyarrow as pa
@@ -28,6 +28,10 @@ from easymtl.errors import UserError, did_you_mean, quoted
 # A longer record has a quote that nothing closes.
 _MAX_RECORD_BYTES = 64 << 20
 _CAREFUL_BYTES = 64 << 10
+# From so many rows on it is told whether a column hardly repeats.
+_ENOUGH_ROWS = 1000
+# The share of distinct texts from which on it costs less to encode all: those of lists are split.
+_MANY, _MANY_OF_LISTS = 0.2, 0.8
 # Read to count rows where no column of a file is wanted.
 _ANY_TEXT = Field("", pa.string(), None)
 
@@ -51,6 +55,7 @@ class CsvSource(Source):
         with_header: bool = False,
         ignore_error: bool = False,
         block_bytes: int = 8 << 20,
+        items: Collection[str] = (),
     ):
         """Finds the records at which the files are cut.
 
@@ -62,6 +67,7 @@ class CsvSource(Source):
             with_header: whether the first line of each file names its columns.
             ignore_error: leave out and count rows that do not parse.
             block_bytes: the largest size of a block, unless one record is larger.
+            items: columns whose texts may be held row by row, where they hardly repeat.
 
         Raises:
             UserError: a column is missing, or a file cannot be read.
@@ -69,6 +75,11 @@ class CsvSource(Source):
         self.dialect = dialect
         self._block_bytes = block_bytes
         self._defaults = [default_scalar(declared[name]) for name in columns]
+        # A default is looked for among the distinct values.
+        of_items = [name for name, default in zip(columns, self._defaults) if name in items and default is None]
+        self._may_be_by_row = {name for name in of_items if declared[name].type == pa.string()}
+        # Which of them are: found out by the first block, and what is read is the same.
+        self._by_row: set[str] = set()
         self._layouts: dict[DataFile, Layout] = {}
         # Where a piece of text starts -> rows that quoted fields in it seem to hold; it may be read again and again.
         self._num_swallowed: dict[tuple[DataFile, int], int] = {}
@@ -92,6 +103,11 @@ class CsvSource(Source):
             f"{self._swallowed} In all, {num_rows:,} rows seem to be lost like this. {HOW_TO_READ_QUOTES_AS_TEXT} "
             "Where the line ends are part of a text, nothing is wrong."
         ]
+
+    def has_warned(self, block: Block) -> bool:
+        """Returns whether quoted fields of a block seem to hold rows."""
+        places = [place for file, place in list(self._num_swallowed) if file == block.file]
+        return bool(places) if block.is_stream else block.start in places
 
     def scan(self, block: Block) -> Iterator[int]:
         """Looks at the quotes of a block without reading its rows; yields the bytes looked at, piece by piece.
@@ -286,7 +302,9 @@ class CsvSource(Source):
     def _parse_columns(self, data: bytes, file: DataFile, first_line: Callable[[], int]) -> list[pa.Array]:
         layout = self._layouts[file]
         try:
-            return read_fast(data, layout)
+            columns = read_fast(data, layout, frozenset(self._by_row), self.uses_threads)
+            self._look_for_repeats(layout.fields, columns)
+            return columns
         except pa.ArrowInvalid:
             # Reading with care is slow: halve the data until what does not parse is in a small part.
             middle = last_border(data[: len(data) // 2], self.dialect) if len(data) > _CAREFUL_BYTES else 0
@@ -299,6 +317,14 @@ class CsvSource(Source):
         right = self._parse_columns(data[middle:], file, partial(int, line))
         self.skipped.shift(num_places, len(left[0]))
         return [pa.concat_arrays(pair) for pair in zip(left, right)]
+
+    def _look_for_repeats(self, fields: Sequence[Field], columns: Sequence[pa.Array]) -> None:
+        """Notes which columns are read row by row from now on: those of many distinct texts."""
+        for field, column in zip(fields, columns):
+            if field.name in self._may_be_by_row - self._by_row and len(column) >= _ENOUGH_ROWS:
+                many = _MANY_OF_LISTS if field.form.separators else _MANY
+                if len(column.dictionary) > many * len(column):
+                    self._by_row.add(field.name)
 
 
 def _value(text: str, field: Field, default: pa.Scalar | None) -> Value | None:

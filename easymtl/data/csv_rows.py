@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,30 +54,40 @@ class _Problem:
     text: str
 
 
-def read_fast(data: bytes, layout: Layout) -> list[pa.Array]:
+def read_fast(data: bytes, layout: Layout, by_row: Collection[str] = (), uses_threads: bool = True) -> list[pa.Array]:
     """Returns the columns of a block as Arrow reads them.
 
     Args:
         data: whole records.
         layout: the columns to return, and where they are.
+        by_row: names of those whose texts are held row by row, each in a dictionary of all rows, null as an empty one:
+            to look for equal ones takes four times as long as to read them.
+        uses_threads: whether the columns are converted by several threads.
 
     Raises:
         pa.ArrowInvalid: a row does not parse; `read_carefully` tells which.
     """
-    if not data.strip(b"\r\n"):
+    if data[:1] in b"\r\n" and not data.strip(b"\r\n"):
         return [pa.array([], field.column_type) for field in layout.fields]
-    arrays = _read_columns(data, layout, [field.column_type for field in layout.fields])
+    kinds = [pa.string() if field.name in by_row else field.column_type for field in layout.fields]
+    arrays = _read_columns(data, layout, kinds, uses_threads)
     has_infinite = [pa.types.is_floating(one.type) and pc.any(pc.is_inf(one)).as_py() for one in arrays]
     if any(has_infinite):
         # Arrow makes infinity of a number that is too large for its type; only the text tells.
         kinds = [pa.string() if infinite else one.type for infinite, one in zip(has_infinite, arrays)]
-        for texts, one in zip(_read_columns(data, layout, kinds), arrays):
+        for texts, one in zip(_read_columns(data, layout, kinds, uses_threads), arrays):
             if texts.type != one.type and len(parse_text(texts, one.type)[1]):
                 raise pa.ArrowInvalid("a number is too large for its type")
-    return arrays
+    return [_dictionary_of_rows(one) if one.type == pa.string() else one for one in arrays]
 
 
-def _read_columns(data: bytes, layout: Layout, types: Sequence[pa.DataType]) -> list[pa.Array]:
+def _dictionary_of_rows(texts: pa.Array) -> pa.Array:
+    # Arrow unifies no dictionaries with nulls.
+    texts = texts.fill_null("") if texts.null_count else texts
+    return pa.DictionaryArray.from_arrays(np.arange(len(texts), dtype=np.int32), texts, safe=False)
+
+
+def _read_columns(data: bytes, layout: Layout, types: Sequence[pa.DataType], uses_threads: bool) -> list[pa.Array]:
     # Columns are named by their place: names in a header may be empty or repeated where they are not read.
     wanted = [str(position) for position in layout.positions]
     table = pyarrow.csv.read_csv(
@@ -86,6 +96,7 @@ def _read_columns(data: bytes, layout: Layout, types: Sequence[pa.DataType]) -> 
             column_names=[str(position) for position in range(layout.num_columns)],
             # One block, so that a string column has one dictionary.
             block_size=len(data) + 1,
+            use_threads=uses_threads,
         ),
         layout.dialect.parse_options(data),
         pyarrow.csv.ConvertOptions(

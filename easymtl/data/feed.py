@@ -3,17 +3,20 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 
 from easymtl.data.background import Background
+from easymtl.data.block_store import NO_STORE
 from easymtl.data.blocks import Source
-from easymtl.data.chunks import Chunk, encode_chunks, merge_chunks, read_chunks, require_rows, share_rows
+from easymtl.data.chunks import Chunk, merge_chunks, read_chunks
+from easymtl.data.encoded_cache import EncodedCache
+from easymtl.data.encoding import encode_chunks, require_rows, share_rows
 from easymtl.data.kept import is_small, keep_epochs
 from easymtl.data.order import WHOLE, Cursor, Share
 from easymtl.data.rows import Rows
 from easymtl.data.windows import Batch, cut_batches, gather_windows
+from easymtl.data.workers import Workers, num_threads
 
 __all__ = ["Batch", "Cursor", "Feed"]
 
@@ -32,8 +35,12 @@ class Feed:
     stay in their order, and all rows of an epoch are permuted together. What the source counts, it counts of what is
     read; what is told of rows travels with them (`told_...` columns), and is told in each epoch anew.
 
+    With a cache each block is read and encoded once for all trainings. That changes nothing of the rows and their
+    order: what comes from the cache takes the place of record batches, before they are put together.
+
     Attributes:
         source: where rows come from; it counts those that are left out.
+        cache: has its blocks encoded; None where there is none.
         wait_seconds: how long the consumer has waited for batches in all.
         cursor: the position after the last batch that was handed out.
         progress: passes over the data so far, such as 1.25, by the bytes of the files.
@@ -50,12 +57,13 @@ class Feed:
         window_rows: int = MIN_WINDOW_ROWS,
         drop_remainder: bool = False,
         start: Cursor | None = None,
-        threads: int = 2,
+        threads: int | None = None,
         prefetch: int = 8,
         window_bytes: int = 512 << 20,
         chunk_rows: int = 8192,
         kept_bytes: int = 0,
         share: Share = WHOLE,
+        cache: EncodedCache | None = None,
     ):
         """Starts the threads.
 
@@ -69,7 +77,7 @@ class Feed:
             window_rows: rows that are permuted together, at least.
             drop_remainder: leave out a last batch that is short.
             start: where to begin; None is the beginning.
-            threads: how many record batches are encoded at the same time.
+            threads: how many read, encode and cut at the same time; None goes by the processors.
             prefetch: how many batches may wait for the consumer.
             window_bytes: bytes of encoded rows for the window in use and the next one together, about. It
                 is a part of what determines the order.
@@ -78,24 +86,32 @@ class Feed:
             kept_bytes: bytes of encoded rows that may be kept between epochs; the last part of what determines
                 the order.
             share: what is read of the data: of small data that may be kept a share of the rows, else of the blocks.
+            cache: has blocks of the source, and takes others; the feed closes it.
         """
         self.source = source
+        self.cache = cache
         self.wait_seconds = 0.0
         self.cursor = start or Cursor()
         self.progress = float(self.cursor.epoch)
+        source.uses_threads = len(source.blocks) == 1
         # Nothing that the threads run may hold the feed itself: then it would never be dropped.
         self._num_encoded = num_encoded = [0]
-        self._pool = pool = ThreadPoolExecutor(threads, "easymtl-encode")
+        threads = num_threads() if threads is None else threads
+        self._workers = workers = Workers(threads, "easymtl-feed")
         is_kept = num_epochs != 1 and is_small(source, kept_bytes)
 
-        def counted(records: pa.RecordBatch) -> Rows:
-            num_encoded[0] += 1
-            return encode(records)
+        def counted(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+            for chunk in chunks:
+                num_encoded[0] += 1
+                yield chunk
+                del chunk
 
         def read(first: Cursor, end: int) -> Iterator[Chunk]:
             of_blocks = WHOLE if is_kept else share
-            chunks = read_chunks(source, shuffle and not is_kept, seed, end, first, of_blocks)
-            chunks = encode_chunks(merge_chunks(chunks, chunk_rows), counted, source, pool, threads)
+            chunks = read_chunks(
+                source, shuffle and not is_kept, seed, end, first, of_blocks, cache or NO_STORE, workers
+            )
+            chunks = counted(encode_chunks(merge_chunks(chunks, chunk_rows), encode, source, workers, threads))
             return share_rows(chunks, share) if is_kept and share != WHOLE else chunks
 
         start = self.cursor
@@ -107,7 +123,7 @@ class Feed:
         most_rows = sys.maxsize if is_kept else window_rows
         rows, num_bytes = (most_rows, window_bytes // 2) if shuffle else (1, 1)
         windows = Background(gather_windows(encoded, rows, num_bytes, self.cursor), 1, "easymtl-window")
-        batches = cut_batches(windows, batch_size, shuffle, seed, drop_remainder, self.cursor.row)
+        batches = cut_batches(windows, batch_size, shuffle, seed, drop_remainder, self.cursor.row, workers)
         self._batches = Background(batches, prefetch, "easymtl-batch")
         self._stages: list[Background] = [encoded, windows, self._batches]
 
@@ -141,11 +157,16 @@ class Feed:
         # Only tells the threads to end: waiting is no business of the garbage collector.
         for stage in getattr(self, "_stages", []):
             stage.close()
+        if hasattr(self, "_workers"):
+            self._workers.close()
 
     def close(self) -> None:
         """Ends the threads and drops what they hold. Iteration ends."""
         for stage in self._stages:
             stage.close()
+        self._workers.close()
         for stage in self._stages:
             stage.join()
-        self._pool.shutdown(cancel_futures=True)
+        self._workers.join()
+        if self.cache:
+            self.cache.close()

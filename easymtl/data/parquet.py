@@ -81,7 +81,7 @@ class ParquetSource(TypedSource):
         strings = [name for name in wanted if kind_of(schema.field(name).type) in TEXT_KINDS and self._is_text(name)]
         strings += [path for name in wanted for path in self._paths_of_items(block.file, name)]
         with open_parquet(block.file, strings, self._metadata[block.file]) as opened:
-            batches = opened.iter_batches(self._batch_rows, [block.start], wanted)
+            batches = opened.iter_batches(self._batch_rows, [block.start], wanted, use_threads=self.uses_threads)
             while True:
                 try:
                     batch = next(batches, None)

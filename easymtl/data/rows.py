@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
+
+from easymtl.data.runs import Runs
 
 TOLD = "told_"
 """Begins the names of columns that tell of rows what no model reads: what was odd in them, which labels they have."""
@@ -34,7 +36,10 @@ class Ragged:
     def starts(self) -> np.ndarray:
         """Returns `[n + 1]` int64: where the values of each row start, and the end of the last."""
         starts = np.zeros(len(self.lengths) + 1, np.int64)
-        np.cumsum(self.lengths.sum(axis=1, dtype=np.int64), out=starts[1:])
+        num_bags = self.lengths.shape[1]
+        if num_bags:
+            # Over all bags: sums of few numbers each take NumPy far longer.
+            starts[1:] = np.cumsum(self.lengths, dtype=np.int64)[num_bags - 1 :: num_bags]
         return starts
 
     @property
@@ -43,16 +48,13 @@ class Ragged:
         return self.values.nbytes + self.lengths.nbytes + (0 if self.weights is None else self.weights.nbytes)
 
     def take(self, indices: np.ndarray) -> Ragged:
-        """Returns the rows at `indices`, in that order."""
-        first = self.starts[indices]
-        counts = self.starts[np.asarray(indices) + 1] - first
-        ends = np.cumsum(counts)
-        total = int(ends[-1]) if len(ends) else 0
-        # Position in `values` of every wanted value: the start of its row plus its place within the row.
-        positions = np.repeat(first - (ends - counts), counts) + np.arange(total)
-        values = self.values.take(positions) if isinstance(self.values, Ragged) else self.values[positions]
-        weights = None if self.weights is None else self.weights[positions]
-        return Ragged(values, self.lengths[indices], weights)
+        """Returns the rows at `indices`, in that order; their values cannot be written to."""
+        return Ragged(self._runs[0](indices), self.lengths.take(indices, axis=0), self._runs[1](indices))
+
+    @cached_property
+    def _runs(self) -> tuple[Callable, Callable]:
+        """Returns what takes the values of rows, and their weights."""
+        return _taker(self.values, self.starts), _taker(self.weights, self.starts)
 
     def slice(self, start: int, length: int) -> Ragged:
         """Returns `length` rows from `start` on, without copying."""
@@ -71,6 +73,17 @@ class Ragged:
         inner = [part.values for part in parts if isinstance(part.values, Ragged)]
         values = Ragged.concat(inner) if inner else np.concatenate([part.values for part in parts])
         return Ragged(values, np.concatenate([part.lengths for part in parts]), weights)
+
+
+def _taker(column: np.ndarray | Ragged | None, starts: np.ndarray) -> Callable:
+    """Returns a function from rows to what they have of a column, of which each has a run; None of none."""
+    if column is None:
+        return lambda indices: None
+    if isinstance(column, np.ndarray):
+        return Runs(column, starts).take
+    inner = column.starts[starts]
+    lengths, values, weights = Runs(column.lengths, starts), _taker(column.values, inner), _taker(column.weights, inner)
+    return lambda indices: Ragged(values(indices), lengths.take(indices), weights(indices))
 
 
 Column: TypeAlias = np.ndarray | Ragged | pa.Array

@@ -57,7 +57,8 @@ def open_source(
             that are declared STRING. Without it they are read as if an id was made of them.
         fills_defaults: put `default_val` in the place of missing values; otherwise they stay as they are in the files.
         items: columns whose lists are read as their items, `fields.LISTS`, where all files hold lists of them.
-            Lists of others, of fields with a `default_val` and of TFRecord are read as texts.
+            Lists of others, of fields with a `default_val` and of TFRecord are read as texts. Of CSV, texts that hardly
+            repeat are held row by row, each in a dictionary of all rows, a missing one as an empty one.
 
     Raises:
         UserError: a path, a column or a file is wrong.
@@ -92,6 +93,7 @@ def open_source(
             data_config.with_header,
             data_config.ignore_error,
             block_bytes,
+            items,
         )
     source.paths = paths
     return source

@@ -1,13 +1,17 @@
 """From encoded chunks to windows of rows, to batches."""
 
+from collections import deque
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from easymtl.data.chunks import Chunk, changed_data
 from easymtl.data.order import Cursor, permutation
 from easymtl.data.rows import Rows, concat_columns
+from easymtl.data.workers import Workers
 from easymtl.errors import UserError
 
 
@@ -86,14 +90,70 @@ def _window(chunks: list[Chunk], after: Cursor, progress: float) -> Window:
 
 
 def cut_batches(
-    windows: Iterator[Window], batch_size: int, shuffle: bool, seed: int, drop_remainder: bool, skip_rows: int
+    windows: Iterator[Window],
+    batch_size: int,
+    shuffle: bool,
+    seed: int,
+    drop_remainder: bool,
+    skip_rows: int,
+    workers: Workers | None = None,
 ) -> Iterator[Batch]:
     """Yields batches of exactly `batch_size` rows across windows and epochs; only the last may be shorter.
+
+    Args:
+        windows: in their order.
+        batch_size: rows of a batch.
+        shuffle: permute the rows of each window.
+        seed: of their order.
+        drop_remainder: leave out a last batch that is short.
+        skip_rows: rows of the first window that are consumed already.
+        workers: take the rows of several batches at a time; None is the thread that asks.
 
     Raises:
         UserError: the first window has fewer rows than were consumed of it.
     """
-    pieces: list[Rows] = []
+    plans = _plan_batches(windows, batch_size, shuffle, seed, drop_remainder, skip_rows)
+    if workers is None:
+        yield from (plan.batch() for plan in plans)
+        return
+    pending: deque[Future] = deque()
+    for plan in plans:
+        pending.append(workers.urgent.submit(plan.batch))
+        del plan
+        if len(pending) > workers.num_threads:
+            yield pending.popleft().result()
+    while pending:
+        yield pending.popleft().result()
+
+
+class _Plan(NamedTuple):
+    """What a batch is made of.
+
+    Attributes:
+        parts: rows of windows, and which of them; a slice is a run of them.
+        cursor: of the batch, as what follows.
+        progress: see there.
+        num_by_epoch: see there.
+    """
+
+    parts: list[tuple[Rows, np.ndarray | slice]]
+    cursor: Cursor
+    progress: float
+    num_by_epoch: dict[int, int]
+
+    def batch(self) -> Batch:
+        """Returns the batch."""
+        pieces = [
+            rows.slice(which.start, which.stop - which.start) if isinstance(which, slice) else rows.take(which)
+            for rows, which in self.parts
+        ]
+        return Batch(Rows.concat(pieces), self.cursor, self.progress, self.num_by_epoch)
+
+
+def _plan_batches(
+    windows: Iterator[Window], batch_size: int, shuffle: bool, seed: int, drop_remainder: bool, skip_rows: int
+) -> Iterator[_Plan]:
+    parts: list[tuple[Rows, np.ndarray | slice]] = []
     num_by_epoch: dict[int, int] = {}
     missing = batch_size
     cursor, progress = Cursor(), 0.0
@@ -105,20 +165,19 @@ def cut_batches(
         row, skip_rows = skip_rows, 0
         while row < num_rows:
             count = min(missing, num_rows - row)
-            pieces.append(
-                window.rows.slice(row, count) if order is None else window.rows.take(order[row : row + count])
-            )
+            which = slice(row, row + count)
+            parts.append((window.rows, which if order is None else order[which]))
             num_by_epoch[window.start.epoch] = num_by_epoch.get(window.start.epoch, 0) + count
             row, missing = row + count, missing - count
             cursor, progress = _position(window, row, num_rows)
             if not missing:
-                rows, pieces, missing = Rows.concat(pieces), [], batch_size
-                yield Batch(rows, cursor, progress, num_by_epoch)
-                num_by_epoch = {}
-                del rows
+                plan = _Plan(parts, cursor, progress, num_by_epoch)
+                parts, num_by_epoch, missing = [], {}, batch_size
+                yield plan
+                del plan
         del window, order
-    if pieces and not drop_remainder:
-        yield Batch(Rows.concat(pieces), cursor, progress, num_by_epoch)
+    if parts and not drop_remainder:
+        yield _Plan(parts, cursor, progress, num_by_epoch)
 
 
 def _window_order(window: Window, num_rows: int, seed: int) -> np.ndarray:

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
 
+from easymtl.data.fields import LISTS
 from easymtl.features.text import Items
 
 _SAMPLE_ROWS = 4096
@@ -18,22 +19,14 @@ class Column(NamedTuple):
     """The values of a column, without nulls.
 
     Attributes:
-        values: `[d]`, the distinct values, or those of the rows where they hardly repeat.
+        values: `[d]`, the distinct values, or those of the rows where they hardly repeat; of lists their items.
         indices: `[n]` intp, the value of each row; None when `values` are the rows.
-        num_rows: n.
         num_nulls: rows whose number was null; a null text is counted as any '' is.
     """
 
-    values: tf.Tensor
+    values: tf.Tensor | Items
     indices: np.ndarray | None
-    num_rows: int
     num_nulls: int
-
-    def counts(self) -> np.ndarray:
-        """Returns how many rows have each value, `[d]` int64."""
-        if self.indices is None:
-            return np.ones(self.num_rows, np.int64)
-        return np.bincount(self.indices, minlength=self.values.shape[0])
 
 
 def read_column(array: pa.Array) -> Column:
@@ -44,21 +37,27 @@ def read_column(array: pa.Array) -> Column:
     if not pa.types.is_dictionary(array.type) and (_is_text(array.type) or _repeats(array)):
         array = array.dictionary_encode()
     if not pa.types.is_dictionary(array.type):
-        return Column(tf.constant(_numbers(array)), None, len(array), num_nulls)
+        return Column(tf.constant(_numbers(array)), None, num_nulls)
     dictionary, indices = array.dictionary, array.indices
     is_text = _is_text(dictionary.type)
-    if indices.null_count:
-        # Null is one more value, at the end.
-        indices = indices.fill_null(len(dictionary))
-        extra = pa.array(["" if is_text else 0], dictionary.type)
-        dictionary = pa.concat_arrays([dictionary, extra])
-    places = indices.to_numpy().astype(np.intp)
+    if is_text and not indices.null_count and _are_rows(indices, len(dictionary)):
+        return Column(text_tensor(dictionary), None, num_nulls)
+    is_null = indices.is_null().to_numpy(zero_copy_only=False) if indices.null_count else None
+    places = (indices if is_null is None else indices.fill_null(0)).to_numpy()
     if len(dictionary) > 2 * len(array):
         # A slice of a large row group brings the dictionary of all of it.
-        used, places = np.unique(places, return_inverse=True)
-        dictionary = dictionary.take(pa.array(used))
+        dictionary, places = _used(dictionary, places)
+    if is_null is not None:
+        # Null is one more value, at the end.
+        places = np.where(is_null, len(dictionary), places)
+        dictionary = pa.concat_arrays([dictionary, pa.array(["" if is_text else 0], dictionary.type)])
     values = text_tensor(dictionary) if is_text else tf.constant(_numbers(dictionary))
-    return Column(values, places, len(array), num_nulls)
+    return Column(values, places.astype(np.intp), num_nulls)
+
+
+def read_values(array: pa.Array, most_items: int = 0) -> Column:
+    """Returns a column; of lists the items, see `read_items`."""
+    return Column(read_items(array, most_items), None, 0) if array.type == LISTS else read_column(array)
 
 
 def read_items(array: pa.Array, most: int = 0) -> Items:
@@ -76,19 +75,27 @@ def read_items(array: pa.Array, most: int = 0) -> Items:
         places = places[np.arange(len(places)) - np.repeat(starts, lengths) < most]
         lengths = np.minimum(lengths, most)
     # Others may be no numbers, where numbers are read.
-    is_used = np.zeros(len(distinct), bool)
-    is_used[places] = True
-    if not is_used.all():
-        distinct = distinct.filter(pa.array(is_used))
-        places = (np.cumsum(is_used) - 1)[places]
+    distinct, places = _used(distinct, places)
     is_none = lengths == 0
     if is_none.any():
         places = np.insert(places, (np.cumsum(lengths) - lengths)[is_none], len(distinct))
         distinct = pa.concat_arrays([distinct, pa.array([""], distinct.type)])
         lengths = np.where(is_none, 1, lengths)
-    rows = np.repeat(np.arange(len(lengths)), lengths)
-    numbers = (tf.constant(one.astype(np.int64)) for one in (places, rows, lengths))
+    numbers = tf.constant(places.astype(np.int32, copy=False)), tf.constant(lengths.astype(np.int64, copy=False))
     return Items(text_tensor(distinct), *numbers)
+
+
+def _used(distinct: pa.Array, places: np.ndarray) -> tuple[pa.Array, np.ndarray]:
+    """Returns those of some values that places `[n]` are of, in their order, and the places of these values there."""
+    is_used = np.zeros(len(distinct), bool)
+    is_used[places] = True
+    used = np.flatnonzero(is_used)
+    if len(used) == len(distinct):
+        return distinct, places
+    # Nothing is written, or read, of what is not used.
+    new_places: np.ndarray = np.empty(len(distinct), places.dtype)
+    new_places[used] = np.arange(len(used))
+    return distinct.take(pa.array(used)), new_places.take(places)
 
 
 def as_requested(array: pa.Array, default: pa.Scalar | None) -> pa.Array:
@@ -154,6 +161,12 @@ def _is_text(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def _are_rows(indices: pa.Array, num_values: int) -> bool:
+    """Returns whether the values of a dictionary are the rows, one for each."""
+    places = indices.to_numpy()
+    return len(places) == num_values and bool((places == np.arange(len(places))).all())
 
 
 def _numbers(array: pa.Array) -> np.ndarray:

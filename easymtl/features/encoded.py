@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from easymtl.data.rows import Ragged
 from easymtl.features.pieces import Bags, Dense, Ids, Number, Piece, Text, expect
 
 
@@ -35,13 +36,7 @@ def take_rows(encoded: Encoded) -> Piece:
     if isinstance(piece, Number):
         return Number(tf.gather(piece.values, indices), counts)
     bags = expect(piece, Bags)
-    lengths = bags.lengths.numpy()
-    taken = positions((np.cumsum(lengths) - lengths)[indices], lengths[indices])
-    weights = None if bags.weights is None else tf.gather(bags.weights, taken)
-    return Bags(tf.gather(bags.ids, taken), tf.constant(lengths[indices]), weights, counts)
-
-
-def positions(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Returns start, start + 1, ... of every run, one behind the other."""
-    ends = np.cumsum(lengths, dtype=np.int64)
-    return np.repeat(starts - (ends - lengths), lengths) + np.arange(ends[-1] if len(ends) else 0)
+    weights = None if bags.weights is None else bags.weights.numpy()
+    taken = Ragged(bags.ids.numpy(), bags.lengths.numpy()[:, np.newaxis], weights).take(indices)
+    of_rows = None if taken.weights is None else tf.constant(taken.weights)
+    return Bags(tf.constant(taken.values), tf.constant(taken.lengths[:, 0]), of_rows, counts)

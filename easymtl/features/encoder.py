@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -13,14 +14,14 @@ from easymtl.data.blocks import Value
 from easymtl.data.fields import LISTS
 from easymtl.data.lists import texts_of_lists
 from easymtl.data.rows import TOLD, Column, Rows
-from easymtl.features.columns import read_column, read_items
+from easymtl.features.columns import read_column, read_values
 from easymtl.features.encoded import Encoded, take_rows
 from easymtl.features.feature_set import FeatureSet
 from easymtl.features.growing.unseen import UNSEEN, num_unseen
 from easymtl.features.keys import read_keys
 from easymtl.features.kinds import KINDS
 from easymtl.features.number_texts import no_number
-from easymtl.features.numbers import NumberColumn, read_numbers
+from easymtl.features.numbers import Known, NumberColumn, read_numbers
 from easymtl.features.oddities import describe_unknown
 from easymtl.features.parallel import require_parallel_rows, text_of_row
 from easymtl.features.pieces import Piece
@@ -32,6 +33,20 @@ from easymtl.features.transform import Transform
 KEEP_PREFIX = "keep_"
 
 _NOT_A_NUMBER = "could not correctly convert string: "
+
+
+class _Pieces(NamedTuple):
+    """The pieces of a column for all features that read its field.
+
+    Attributes:
+        pieces: in the order of the features.
+        indices: for each row the place of its value in the pieces, see `Encoded`.
+        num_nulls: as `Column` has it.
+    """
+
+    pieces: list[Piece]
+    indices: np.ndarray | None
+    num_nulls: int
 
 
 class Encoder:
@@ -87,6 +102,25 @@ class Encoder:
         others = {*(column.field for column in self.number_columns), *self.key_fields, *self.keep}
         return [field for field in self._read_fields if field not in others]
 
+    @property
+    def constants(self) -> Mapping[str, pa.Scalar]:
+        """Returns what is read in the place of fields that have a `serving_value`: of rows that are scored."""
+        return self._constants
+
+    @property
+    def is_scoring(self) -> bool:
+        """Returns whether rows are encoded as they are scored."""
+        return self._is_scoring
+
+    def notes(self) -> dict[str, list[str]]:
+        """Returns which features look values up, and which of them have found one so far."""
+        return {"looks_up": sorted(self._looks_up), "has_found": sorted(self._has_found)}
+
+    def note(self, notes: Mapping[str, Sequence[str]]) -> None:
+        """Takes `notes` over from another encoder, whose rows are used in the place of own ones."""
+        self._looks_up.update(notes["looks_up"])
+        self._has_found.update(notes["has_found"])
+
     def warnings(self, counts: Mapping[str, Mapping[str, int]]) -> list[str]:
         """Returns a sentence for each feature of which not one value so far had a row of its own.
 
@@ -95,10 +129,14 @@ class Encoder:
         """
         return describe_unknown({name: counts[name] for name in self._looks_up - self._has_found if name in counts})
 
-    def __call__(self, batch: pa.RecordBatch) -> Rows:
+    def __call__(self, batch: pa.RecordBatch, known: Known | None = None) -> Rows:
         """Returns the rows of a batch: the packed columns of the features, `numbers`, `keys` and the kept columns.
 
         A further column tells what is odd in each row.
+
+        Args:
+            batch: holds `fields`.
+            known: numbers of it that have been read.
 
         Raises:
             BadValues: a text that must be a number is none, the weight of a tag is not finite, or histories that are
@@ -113,7 +151,7 @@ class Encoder:
         columns = self._pack(features, batch.num_rows)
         columns[ODDITIES] = pack_oddities(found, batch.num_rows)
         if self.number_columns:
-            columns["numbers"] = read_numbers(batch, self.number_columns)
+            columns["numbers"] = read_numbers(batch, self.number_columns, known)
         if self.key_fields:
             columns["keys"] = read_keys(batch, self.key_fields)
         for field in self.keep:
@@ -124,16 +162,10 @@ class Encoder:
         """Returns every feature of a batch, and what is odd in which rows."""
         inputs: dict[tuple[str, int], Encoded] = {}
         found: list[Found] = []
-        for field, uses in self._traced.uses.items():
-            array = self._column(batch, field)
-            nulls: list[np.ndarray] = []
-            if array.type == LISTS:
-                pieces, indices = self._items(field, array)
-            else:
-                column = read_column(array)
-                pieces, indices = self._pieces(field, column.values), column.indices
-                nulls = [array.is_null().to_numpy(zero_copy_only=False)] if column.num_nulls else []
-            for (name, position), piece in zip(uses, pieces):
+        arrays = {field: self._column(batch, field) for field in self._traced.uses}
+        for field, (pieces, indices, num_nulls) in zip(arrays, self._pieces_of(arrays)):
+            nulls = [arrays[field].is_null().to_numpy(zero_copy_only=False)] if num_nulls else []
+            for (name, position), piece in zip(self._traced.uses[field], pieces):
                 encoded = inputs[name, position] = Encoded(piece, indices)
                 missing = self.codes.of(name, "missing")
                 found += [Found(missing, flags) for flags in nulls]
@@ -151,6 +183,22 @@ class Encoder:
             if self._is_scoring and name in self.feature_set.growing.ids_of:
                 found.append(self._unseen(name, encoded))
         return features, found
+
+    def _pieces_of(self, arrays: Mapping[str, pa.Array]) -> list[_Pieces]:
+        """Returns the pieces of all fields, in the order of the columns."""
+        lists = frozenset(field for field, array in arrays.items() if array.type == LISTS)
+        columns = [read_values(array, self._traced.most_items[field]) for field, array in arrays.items()]
+        try:
+            pieces = self._traced.together(lists)([column.values for column in columns])
+        except tf.errors.InvalidArgumentError as error:
+            if _NOT_A_NUMBER not in error.message:
+                raise
+            # Now each field by itself, to tell which and what.
+            return [
+                self._items(field, array) if field in lists else self._distinct(field, array)
+                for field, array in arrays.items()
+            ]
+        return [_Pieces(one, column.indices, column.num_nulls) for one, column in zip(pieces, columns)]
 
     def _unseen(self, name: str, encoded: Encoded) -> Found:
         """Returns how many ids of each row have no row in the growing table of a feature."""
@@ -174,7 +222,7 @@ class Encoder:
                 continue
             code, numbers = self.codes.of(name, kind), tensor.numpy()
             if numbers.any():
-                found.append(Found(code, numbers if encoded.indices is None else numbers[encoded.indices]))
+                found.append(Found(code, numbers if encoded.indices is None else numbers.take(encoded.indices)))
         return found
 
     def _note_known(self, name: str, tensor: tf.Tensor, indices: np.ndarray | None) -> None:
@@ -185,35 +233,41 @@ class Encoder:
             if (numbers if indices is None else numbers[indices]).any():
                 self._has_found.add(name)
 
-    def _items(self, field: str, lists: pa.Array) -> tuple[list[Piece], np.ndarray | None]:
-        """Returns the pieces of lists for all features that read a field, and the one of each row, see `Encoded`.
+    def _items(self, field: str, lists: pa.Array) -> _Pieces:
+        """Returns the pieces of lists, of which each distinct item is encoded once.
 
-        Each distinct item is encoded once, and rows take from the result.
+        Raises:
+            BadValues: an item must be a number and is none; it tells the whole text, by which the row is found.
         """
         try:
-            return self._traced.of_items(field)(read_items(lists, self._traced.most_items[field])), None
+            items = read_values(lists, self._traced.most_items[field]).values
+            return _Pieces(self._traced.of_items(field)(items), None, 0)
         except tf.errors.InvalidArgumentError as error:
             if _NOT_A_NUMBER not in error.message:
                 raise
-        # A message tells the whole text, by which the row is found. It may be right: not every item need be read.
+        # It may be right: not every item need be read.
         texts = texts_of_lists(lists, self._traced.separators[field][0])
-        column = read_column(texts)
         try:
-            return self._pieces(field, column.values), column.indices
+            return self._distinct(field, texts)
         except BadValues as error:
             bad = [error.first, *error.others]
             rows = pc.is_in(texts, pa.array(bad, pa.string())).to_numpy(zero_copy_only=False)
             raise BadValues(field, error.first, bad[1:], error.problem, rows) from None
 
-    def _pieces(self, field: str, values: tf.Tensor) -> list[Piece]:
-        """Returns the pieces of values `[d]` of a field for all features that read it."""
-        function = self._traced.per_value[field]
+    def _distinct(self, field: str, array: pa.Array) -> _Pieces:
+        """Returns the pieces of the values of a field.
+
+        Raises:
+            BadValues: one must be a number and is none.
+        """
+        column = read_column(array)
+        function = self._traced.of_values(field)
         try:
-            return function(values)
+            return _Pieces(function(column.values), column.indices, column.num_nulls)
         except tf.errors.InvalidArgumentError as error:
             if _NOT_A_NUMBER not in error.message:
                 raise
-        bad = _failing(function, values)
+        bad = _failing(function, column.values)
         first = next(bad)
         features = (name for name, _ in self._traced.uses[field])
         raise BadValues(field, first, bad, no_number(field, features, first))

@@ -15,7 +15,7 @@ from easymtl.features.declarations import declared_features, find_feature
 from easymtl.features.declared import make_plain, make_transform
 from easymtl.features.growing.growing_tables import GrowingTables
 from easymtl.features.growing.served_ids import ServedIds
-from easymtl.features.lookups import is_missing
+from easymtl.features.lookups import fill_missing
 from easymtl.features.packing import Packing
 from easymtl.features.parallel import require_parallel
 from easymtl.features.pieces import Piece, repeated
@@ -178,9 +178,7 @@ class FeatureSet(tf.Module):
         Whatever reads a column goes through here, in training and in the exported graph. An integer or boolean has no
         value that says that it is missing: the reader fills in their defaults, and so does whoever sends a request.
         """
-        if field not in self._defaults:
-            return column
-        return tf.where(is_missing(column), tf.constant(self._defaults[field], column.dtype), column)
+        return fill_missing(column, self._defaults.get(field))
 
     def packed(self, columns: Mapping[str, tf.Tensor], of_all: Collection[str] = ()) -> dict[str, tf.Tensor]:
         """Turns raw columns into a packed request, see `easymtl.features.packing`.

@@ -14,7 +14,7 @@ from easymtl.config import view
 from easymtl.data.bad_values import BadValues
 from easymtl.data.rows import TOLD, Rows
 from easymtl.features.factors import Factor, tower_factors
-from easymtl.features.numbers import NumberColumn, read_numbers
+from easymtl.features.numbers import Known, NumberColumn, read_numbers
 from easymtl.protos.loss_pb2 import LossType
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.protos.task_pb2 import KD, LabelTransform, TaskTower
@@ -46,6 +46,13 @@ class RowEncoder(Protocol):
 
     def __call__(self, batch: pa.RecordBatch) -> Rows:
         """Returns the rows of a batch, one for one."""
+
+
+class NumbersEncoder(RowEncoder, Protocol):
+    """One that need not read numbers which somebody has read."""
+
+    def __call__(self, batch: pa.RecordBatch, known: Known | None = None) -> Rows:
+        """Returns the rows of a batch, one for one; `known` are numbers of it that have been read."""
 
 
 @dataclass(frozen=True)
@@ -213,13 +220,23 @@ class LabelCheck:
         num_labels: label field -> rows counted so far that have it.
     """
 
-    def __init__(self, encoder: RowEncoder, rules: Sequence[LabelRule], others: Sequence[NumberRule] = ()):
+    def __init__(self, encoder: NumbersEncoder, rules: Sequence[LabelRule], others: Sequence[NumberRule] = ()):
         self.num_labels: dict[str, int] = {rule.field: 0 for rule in rules}
         self._num_counted: dict[str, list[int]] = {rule.tower: [0] * (len(rule.factors) + 1) for rule in rules}
         self._encoder = encoder
         self._rules = tuple(rules)
         self._all_rules = (*rules, *others)
         self._factor_columns = [factor.column for rule in rules for factor in rule.factors]
+
+    @property
+    def encoder(self) -> NumbersEncoder:
+        """Returns what encodes the rows."""
+        return self._encoder
+
+    @property
+    def rules(self) -> tuple[LabelRule | NumberRule, ...]:
+        """Returns what is checked."""
+        return self._all_rules
 
     @property
     def fields(self) -> list[str]:
@@ -238,7 +255,7 @@ class LabelCheck:
             BadValues: one is not.
         """
         numbers = checked_numbers(batch, self._all_rules, self._factor_columns)
-        rows = self._encoder(batch)
+        rows = self._encoder(batch, numbers)
         if self._rules:
             labelled = [~np.isnan(numbers[field]) for field in self.num_labels]
             counted = [flags for rule in self._rules for flags in counted_rows(rule, numbers)]

@@ -145,6 +145,11 @@ def is_missing(column: tf.Tensor | Items) -> tf.Tensor:
     return tf.zeros_like(column, tf.bool)
 
 
+def fill_missing(column: tf.Tensor, default: str | float | None) -> tf.Tensor:
+    """Returns values `[n]` with a default in place of the missing ones, as they are where there is none."""
+    return column if default is None else tf.where(is_missing(column), tf.constant(default, column.dtype), column)
+
+
 def _unless_missing(ids: tf.Tensor, missing: tf.Tensor, counts: Counts) -> Found:
     return Found(tf.where(missing, tf.constant(-1, ids.dtype), ids), {"missing": count(missing), **counts})
 

@@ -46,15 +46,26 @@ class NumberColumn:
         return cls(f"{field}=={value}", field, value)
 
 
-def read_numbers(batch: pa.RecordBatch, columns: Sequence[NumberColumn]) -> np.ndarray:
+Known = Mapping[str, np.ndarray]
+"""Number columns of a batch that have been read, by name, `[n]` each."""
+
+
+def read_numbers(batch: pa.RecordBatch, columns: Sequence[NumberColumn], known: Known | None = None) -> np.ndarray:
     """Returns the number columns of a batch, `[n, K]` float32; a missing number is NaN, a missing indicator 0.0.
+
+    Args:
+        batch: holds their fields.
+        columns: to read.
+        known: is not read once more.
 
     Raises:
         BadValues: a text is no number.
     """
     numbers = np.empty((batch.num_rows, len(columns)), np.float32)
+    known = known or {}
     for place, column in enumerate(columns):
-        numbers[:, place] = _read(batch.column(column.field), column)
+        is_known = column.name in known
+        numbers[:, place] = known[column.name] if is_known else _read(batch.column(column.field), column)
     return numbers
 
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from easymtl.data.pieces import SKIPPED
 from easymtl.data.rows import TOLD, Ragged, Rows
-from easymtl.data.skipped import SKIPPED
 
 ODDITIES = f"{TOLD}oddities"
 """The codes of what was odd in each row, a bag for each; its weights are how often, None where each is once."""

@@ -12,14 +12,12 @@ class Items(NamedTuple):
 
     Attributes:
         distinct: `[d]` string, without separators.
-        places: `[m]` int64, for each item its place in `distinct`, row after row.
-        rows: `[m]` int64, the row of each item.
+        places: `[m]` int32, for each item its place in `distinct`, row after row.
         lengths: `[n]` int64, items of each row; a row whose text is '' has one item, ''.
     """
 
     distinct: tf.Tensor
     places: tf.Tensor
-    rows: tf.Tensor
     lengths: tf.Tensor
 
 
@@ -28,7 +26,7 @@ class Pieces(NamedTuple):
 
     Attributes:
         distinct: `[d]` string.
-        places: `[m]` int64, for each text its place in `distinct`; None where `distinct` are the texts.
+        places: `[m]`, for each text its place in `distinct`; None where `distinct` are the texts.
     """
 
     distinct: tf.Tensor
@@ -146,15 +144,20 @@ def _split(parts: Any, text: tf.Tensor) -> Split:
 
 
 def _split_items(items: Items) -> Split:
-    starts = tf.gather(tf.cumsum(items.lengths, exclusive=True), items.rows)
-    positions = tf.range(tf.size(items.rows, out_type=tf.int64)) - starts
-    return Split(Pieces(items.distinct, items.places), items.rows, positions, items.lengths)
+    return Split(Pieces(items.distinct, items.places), *rows_and_places(items.lengths), items.lengths)
 
 
 def _without_empty(parts: Split) -> Split:
     """Returns the pieces that are not empty, at the positions that they have without the others."""
-    kept = parts.kept(parts.pieces.each(lambda texts: tf.not_equal(texts, "")))
-    return _split_items(Items(*kept.pieces, kept.rows, kept.lengths))
+    is_some = parts.pieces.each(lambda texts: tf.not_equal(texts, ""))
+
+    def kept() -> tuple[tf.Tensor, tf.Tensor]:
+        some = parts.kept(is_some)
+        return some.pieces.places, some.lengths
+
+    # Mostly there are none, and to find the places of the others takes longer than all the rest.
+    places, lengths = tf.cond(tf.reduce_all(is_some), lambda: (parts.pieces.places, parts.lengths), kept)
+    return _split_items(Items(parts.pieces.distinct, places, lengths))
 
 
 def joined(pieces: tf.Tensor, rows: tf.Tensor, num_rows: tf.Tensor, separator: str) -> tf.Tensor:

@@ -135,7 +135,8 @@ def evaluate(
         thresholds, uncalibrated = evaluation.thresholds(), before.result()
     seconds = time.perf_counter() - begin
     of_rows = encoder.warnings(tally.counts) if isinstance(encoder, Encoder) else []
-    warnings = (*evaluation.warnings, *_unlearnt(labels, tasks), *of_rows, *feed.source.warnings())
+    of_files = (*feed.source.warnings(), *(feed.cache.messages if feed.cache else ()))
+    warnings = (*evaluation.warnings, *_unlearnt(labels, tasks), *of_rows, *of_files)
     return EvaluationResult(
         metrics,
         num_examples,

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from easymtl.data.feed import Feed
 from easymtl.data.sources import open_source
 from easymtl.data.text_form import text_forms
-from easymtl.features.labels import RowEncoder
+from easymtl.features.encoding_key import open_cache
+from easymtl.features.labels import LabelCheck, RowEncoder
 from easymtl.protos.pipeline_pb2 import Pipeline
 
 Told = Callable[[int, float], None]
@@ -17,7 +18,11 @@ def tell_nobody(num_rows: int, share: float) -> None:
 
 
 def evaluation_feed(pipeline: Pipeline, encoder: RowEncoder, paths: str) -> Feed:
-    """Returns one pass over the data in `paths`, in order."""
+    """Returns one pass over the data in `paths`, in order; rows whose labels are checked may come from a cache.
+
+    Others, which are predicted on, are mostly read once.
+    """
     data = pipeline.data_config
     source = open_source(paths, data, encoder.fields, forms=text_forms(pipeline), items=encoder.items)
-    return Feed(source, encoder, data.eval_batch_size, prefetch=max(data.prefetch_size, 1))
+    cache = open_cache(pipeline, source, encoder) if isinstance(encoder, LabelCheck) else None
+    return Feed(source, encoder, data.eval_batch_size, prefetch=max(data.prefetch_size, 1), cache=cache)

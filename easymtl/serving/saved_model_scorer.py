@@ -15,7 +15,7 @@ from easymtl.data.rows import Column, Rows
 from easymtl.errors import UserError
 from easymtl.features.columns import as_requested, tensor_of
 from easymtl.features.encoder import KEEP_PREFIX
-from easymtl.features.numbers import NumberColumn, read_numbers
+from easymtl.features.numbers import Known, NumberColumn, read_numbers
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.scoring.scorer import Scores
 from easymtl.serving.delta_folders import is_delta
@@ -130,14 +130,14 @@ class RawEncoder:
         """Returns no fields: a client sends texts."""
         return []
 
-    def __call__(self, batch: pa.RecordBatch) -> Rows:
-        """Returns the rows of a batch."""
+    def __call__(self, batch: pa.RecordBatch, known: Known | None = None) -> Rows:
+        """Returns the rows of a batch; `known` are numbers of it that have been read."""
         columns: dict[str, Column] = {
             _INPUT_PREFIX + field: as_requested(batch.column(field), default) for field, default in self._inputs.items()
         }
         columns |= {KEEP_PREFIX + field: batch.column(field) for field in self._keep}
         if self._numbers:
-            columns["numbers"] = read_numbers(batch, self._numbers)
+            columns["numbers"] = read_numbers(batch, self._numbers, known)
         return Rows(columns)
 
 

@@ -11,6 +11,7 @@ from easymtl.data.sources import Source, open_source
 from easymtl.data.text_form import text_forms
 from easymtl.errors import UserError
 from easymtl.features.encoder import Encoder
+from easymtl.features.encoding_key import open_cache
 from easymtl.features.labels import LabelCheck, label_rules, number_rules
 from easymtl.features.tally import Tally, added
 from easymtl.peers.peers import Peers
@@ -83,6 +84,7 @@ class TrainingInput:
             prefetch=max(data.prefetch_size, 1),
             kept_bytes=KEPT_BYTES,
             share=share,
+            cache=open_cache(pipeline, self.source, self.labels),
         )
         # Growing tables give rows to ids step by step: before that there is nothing to be placed.
         self.feed = PlacedFeed(feed) if runs_ahead(ranker) else feed

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import tensorflow as tf
 
+from easymtl.data.encoded_cache import EncodedCache
 from easymtl.errors import quoted
 from easymtl.peers.peers import ONE, Peers
 from easymtl.protos.train_pb2 import TrainConfig
@@ -88,6 +89,11 @@ class Reports:
         variables = {name: parameter.read for name, parameter in shown.items()}
         self._tell(events.Summary(step, _numbers(found.losses), rates, variables, _numbers(found.weights)))
 
+    def cache(self, cache: EncodedCache | None) -> None:
+        """Tells what there is of the training data, if encoded rows are kept."""
+        if cache:
+            self._tell(events.Note(cache.opening))
+
     def gates(self, step: int, used: Mapping[str, GateUse]) -> None:
         """Tells how much of each expert was used in an evaluation, if the model has gates."""
         if used:
@@ -108,7 +114,8 @@ class Reports:
         found = source.of_all(self._peers)
         for rule, why in found.labels.unlearnt("rows trained on so far"):
             self._tell(events.Note(f'Warning: {why}: the tower "{rule.tower}" has learnt nothing.'))
-        for text in (*source.encoder.warnings(found.counts), *source.source.warnings()):
+        of_cache = source.feed.cache.messages if source.feed.cache else ()
+        for text in (*source.encoder.warnings(found.counts), *source.source.warnings(), *of_cache):
             if text not in self._told:
                 self._tell(events.Note(f"Warning: {text}"))
             self._told.add(text)

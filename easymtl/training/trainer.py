@@ -159,6 +159,7 @@ class Trainer:
         with self._peers.signs.doing("opening files"):
             source = TrainingInput(self.pipeline, self.ranker, self._checkpoints.cursor, share)
         self._reports.start(self.step)
+        self._reports.cache(source.feed.cache)
         self._tell(events.Phase("reading", "the first rows"))
         profiling = Profile(self.pipeline.model_dir, self.step, self.settings.is_profiling)
         reading = self._peers.signs.follow(lambda: source.feed.num_encoded)

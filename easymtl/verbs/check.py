@@ -63,6 +63,8 @@ def run(options: Namespace) -> None:
         _remark(_on_this_machine(pipeline, num_workers))
     for extension, _ in used_extensions(pipeline):
         _remark(f"extension: {extension.title}")
+    if pipeline.data_config.encoded_cache.path:
+        _tell_cache(pipeline)
     towers, model = [tower.tower_name for tower in view.task_towers(pipeline)], view.model_title(pipeline)
     verdict = f"{config.path}: ok. {model} with {counted(len(towers), 'task')} ({', '.join(towers)})."
     current().result(Checked(config.path, model, towers), lambda: say(verdict, sys.stdout))
@@ -139,6 +141,18 @@ def _remark(text: str) -> None:
     """Prints what is neither wrong nor the verdict."""
     if not current().is_quiet:
         say(text, sys.stdout)
+
+
+def _tell_cache(pipeline: Pipeline) -> None:
+    """Tells what is there of encoded rows; which ones these are follows from the transforms of the features."""
+    from easymtl.api.tensorflow_start import start_tensorflow
+
+    start_tensorflow()
+    from easymtl.scoring.cached_data import cached_data
+
+    begin("reading", "the encoded cache")
+    for text in cached_data(pipeline):
+        _remark(text)
 
 
 def _check_graph(config: Config) -> None:

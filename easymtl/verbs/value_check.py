@@ -17,6 +17,7 @@ from easymtl.data.text_form import text_forms
 from easymtl.errors import UserError
 from easymtl.features.labels import LabelCheck, LabelRule, checked_numbers, label_rules, number_rules
 from easymtl.features.number_texts import NumberTexts, number_texts
+from easymtl.features.numbers import Known
 from easymtl.features.served import uneven_constants
 from easymtl.features.side_by_side import num_steps, uneven
 from easymtl.features.tag_weights import TagWeights, tag_weights
@@ -164,5 +165,5 @@ class _NothingElse(NamedTuple):
     fields: list[str]
     items: tuple[str, ...] = ()
 
-    def __call__(self, batch: pa.RecordBatch) -> Rows:
+    def __call__(self, batch: pa.RecordBatch, known: Known | None = None) -> Rows:
         return Rows({})

@@ -37,7 +37,9 @@ def test_paths_of_a_config_and_of_set_are_written_out(load, home):
     feature = ("hash_bucket_size: 50", 'vocab_file: "~/words.txt"')
     train = ('"train.csv"', '"~/train.csv,~/more.csv"')
     asset = ("feature_config {", 'export_config { asset_files: "~/words.txt" }\nfeature_config {')
-    pipeline = load(feature, train, asset, overrides=("model_dir=~/model",)).pipeline
+    cache = ("batch_size: 64", 'batch_size: 64 encoded_cache { path: "~/cache" }')
+    pipeline = load(feature, train, asset, cache, overrides=("model_dir=~/model",)).pipeline
+    assert pipeline.data_config.encoded_cache.path == str(home / "cache")
     assert pipeline.train_input_path == f"{home}/train.csv,{home}/more.csv"
     assert pipeline.model_dir == f"{home}/model"
     assert pipeline.feature_config.features[0].vocab_file == f"{home}/words.txt"

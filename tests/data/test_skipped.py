@@ -10,8 +10,8 @@ from google.protobuf import text_format
 
 from easymtl.data.bad_values import BadValues
 from easymtl.data.feed import Feed
+from easymtl.data.pieces import SKIPPED
 from easymtl.data.rows import Rows
-from easymtl.data.skipped import SKIPPED
 from easymtl.data.sources import open_source
 from easymtl.protos.data_pb2 import DatasetConfig
 

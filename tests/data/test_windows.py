@@ -7,7 +7,8 @@ import pyarrow as pa
 import pytest
 
 from easymtl.data.blocks import Block, Source
-from easymtl.data.chunks import Chunk, block_order, encode_chunks, merge_chunks, read_chunks, require_rows
+from easymtl.data.chunks import Chunk, block_order, merge_chunks, read_chunks
+from easymtl.data.encoding import encode_chunks, require_rows
 from easymtl.data.order import Cursor, permutation
 from easymtl.data.rows import Rows
 from easymtl.data.windows import Window, cut_batches, gather_windows

@@ -949,6 +949,20 @@ _MEANING = [
         '("click", "order"',
     ),
     config(
+        "An encoded cache on a server",
+        "batch_size: 8",
+        'batch_size: 8 encoded_cache { path: "s3://shop/encoded" }',
+        "x.config:12:",
+        'is "s3://shop/encoded"; its files are mapped into memory: name a folder of a local disk.',
+    ),
+    config(
+        "An encoded cache without a folder",
+        "batch_size: 8",
+        "batch_size: 8 encoded_cache { max_bytes: 1000 }",
+        "x.config:12:",
+        "has no path: name a local folder for the encoded rows",
+    ),
+    config(
         "A loss that does not fit num_class",
         "loss_type: L2_LOSS",
         "loss_type: L2_LOSS num_class: 3",

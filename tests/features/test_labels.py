@@ -13,7 +13,7 @@ from easymtl.data.rows import Rows
 from easymtl.data.sources import open_source
 from easymtl.errors import UserError
 from easymtl.features.labels import LabelCheck, LabelRule, TeacherRule, WeightRule, label_rules, number_rules
-from easymtl.features.numbers import NumberColumn
+from easymtl.features.numbers import NumberColumn, read_numbers
 from easymtl.protos.data_pb2 import DatasetConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 
@@ -23,7 +23,8 @@ class Numbers:
 
     fields = ("i", "y")
 
-    def __call__(self, batch):
+    def __call__(self, batch, known):
+        np.testing.assert_array_equal(known["y"], read_numbers(batch, [NumberColumn("y", "y")])[:, 0])
         return Rows({"i": batch.column("i").to_numpy()})
 
 
@@ -236,7 +237,7 @@ class TestUnlearnt:
     def why(self, tower: str, numbers: dict[str, list], more: str = "") -> list[tuple[str, str]]:
         text = f"""data_config {{ label_fields: ["click", "buy"] sample_weight: "w" }} model_config {{ {more}
             simple_multi_task {{ task_towers {{ tower_name: "t" label_name: "click" {tower} }} }} }}"""
-        check = LabelCheck(lambda batch: Rows({}), label_rules(text_format.Parse(text, Pipeline())))
+        check = LabelCheck(lambda batch, known: Rows({}), label_rules(text_format.Parse(text, Pipeline())))
         for place in range(2):
             columns = {name: pa.array(values[place::2], pa.float32()) for name, values in numbers.items()}
             check.count(check(pa.RecordBatch.from_pydict(columns)))

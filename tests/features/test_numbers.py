@@ -74,6 +74,12 @@ def test_columns_keep_their_order_and_names():
     assert read_numbers(batch, columns).tolist() == [[3, 0, 1], [4, 1, 2]]
 
 
+def test_numbers_that_are_known_are_not_read_once_more():
+    batch = pa.record_batch({"a": pa.array([1, 2])})
+    columns = [NumberColumn("b", "b"), NumberColumn("a", "a")]
+    assert read_numbers(batch, columns, {"b": np.array([7, 8], np.float32)}).tolist() == [[7, 1], [8, 2]]
+
+
 def test_no_rows():
     assert read(pa.array([], pa.string()).dictionary_encode()) == []
 

@@ -76,6 +76,17 @@ def check_sample_weight(review: Review) -> None:
         review.check_number_field("data_config.sample_weight", review.data.sample_weight)
 
 
+def check_encoded_cache(review: Review) -> None:
+    """Encoded rows are kept in a local folder, if at all."""
+    cache = review.data.encoded_cache
+    if "://" in cache.path:
+        text = f'is "{cache.path}"; its files are mapped into memory: name a folder of a local disk.'
+        review.problem("data_config.encoded_cache.path", text)
+    if review.data.HasField("encoded_cache") and not cache.path:
+        text = 'has no path: name a local folder for the encoded rows, for example path: "cache/encoded".'
+        review.problem("data_config.encoded_cache", text)
+
+
 def check_dialect(review: Review) -> None:
     """Columns of a CSV file are separated, and quoted, by characters that mean nothing else."""
     for field, text in dialect_problems(review.data):

@@ -7,7 +7,7 @@ import pyarrow as pa
 import tensorflow as tf
 
 from easymtl.data.rows import Column, Ragged
-from easymtl.features.encoded import Encoded, positions
+from easymtl.features.encoded import Encoded
 from easymtl.features.kinds.base import (
     FEATURES,
     ROWS,
@@ -39,21 +39,21 @@ class BagColumns(PackedColumns):
 
     def pack(self, features: Mapping[str, Encoded], num_rows: int, id_type: tf.DType) -> Ragged:
         """Returns K bags per row, taken from the pool of the distinct values' bags."""
-        starts = np.empty((num_rows, len(self.slots)), np.int64)
-        lengths = np.empty((num_rows, len(self.slots)), np.int32)
-        ids, weights, pool_size = [], [], 0
-        for place, slot in enumerate(self.slots):
+        places = np.empty((num_rows, len(self.slots)), np.int64)
+        ids, weights, pool = [], [], []
+        first = 0
+        for index, slot in enumerate(self.slots):
             bags, indices = expect(features[slot.feature].piece, Bags), features[slot.feature].indices
-            bag_lengths = bags.lengths.numpy()
-            firsts = pool_size + np.cumsum(bag_lengths) - bag_lengths
-            starts[:, place] = firsts if indices is None else firsts[indices]
-            lengths[:, place] = bag_lengths if indices is None else bag_lengths[indices]
+            places[:, index] = np.arange(first, first + num_rows) if indices is None else first + indices
             ids.append(slot.rows_of(bags.ids.numpy()).astype(id_type.as_numpy_dtype))
-            pool_size += len(ids[-1])
+            pool.append(bags.lengths.numpy())
+            first += len(pool[-1])
             if self.is_weighted:
                 weights.append(np.ones(len(ids[-1]), np.float32) if bags.weights is None else bags.weights.numpy())
-        taken = positions(starts.reshape(-1), lengths.reshape(-1))
-        return Ragged(np.concatenate(ids)[taken], lengths, np.concatenate(weights)[taken] if self.is_weighted else None)
+        lengths = np.concatenate(pool).astype(np.int32)[:, np.newaxis]
+        bags_of_pool = Ragged(np.concatenate(ids), lengths, np.concatenate(weights) if self.is_weighted else None)
+        taken = bags_of_pool.take(places.reshape(-1))
+        return Ragged(taken.values, taken.lengths.reshape(places.shape), taken.weights)
 
     @staticmethod
     def tensors(name: str, column: Column) -> dict[str, np.ndarray]:

@@ -74,7 +74,7 @@ class Slot:
 
     def rows_of(self, ids: np.ndarray) -> np.ndarray:
         """Returns rows of the variable of rows of the table, -1 for none; keys of a growing table stay keys."""
-        return ids if self.is_growing else np.where(ids < 0, -1, ids + self.offset)
+        return ids if self.is_growing or not self.offset else np.where(ids < 0, -1, ids + self.offset)
 
 
 ROWS, FEATURES, NUMBERS, VALUES, STEPS, ITEMS = "rows", "features", "numbers", "values", "steps", "items"
