@@ -47,17 +47,15 @@ class Ragged:
 
     def take(self, indices: np.ndarray) -> Ragged:
         """Returns the rows at `indices`, in that order."""
-        first = self.starts.take(indices)
-        counts = self.starts.take(np.asarray(indices) + 1) - first
+        first = self.starts[indices]
+        counts = self.starts[np.asarray(indices) + 1] - first
         ends = np.cumsum(counts)
         total = int(ends[-1]) if len(ends) else 0
         # Position in `values` of every wanted value: the start of its row plus its place within the row.
-        positions = np.repeat(first - (ends - counts), counts)
-        positions += np.arange(total)
-        # `take` is several times as fast as brackets.
-        values = self.values.take(positions) if isinstance(self.values, Ragged) else self.values.take(positions, axis=0)
-        weights = None if self.weights is None else self.weights.take(positions)
-        return Ragged(values, self.lengths.take(indices, axis=0), weights)
+        positions = np.repeat(first - (ends - counts), counts) + np.arange(total)
+        values = self.values.take(positions) if isinstance(self.values, Ragged) else self.values[positions]
+        weights = None if self.weights is None else self.weights[positions]
+        return Ragged(values, self.lengths[indices], weights)
 
     def slice(self, start: int, length: int) -> Ragged:
         """Returns `length` rows from `start` on, without copying."""
