@@ -107,7 +107,8 @@ class BlockRecorder:
                     self.part.unlink()
                 with suppress(OSError):
                     self._file.close()
-            self._file = self._writer = None
+            # Rows without any are a view of others.
+            self._file = self._writer = self._none = None
 
     def _guarded(self, write: Callable[[], None]) -> None:
         with self._cache.lock:
@@ -166,6 +167,6 @@ class BlockRecorder:
         self.num_bytes = self._writer.num_bytes
         os.replace(self.part, self.path)
         self._file.close()
-        self._file = self._writer = None
+        self._file = self._writer = self._none = None
         self.is_done = True
         self._cache.keep(self)

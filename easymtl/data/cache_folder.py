@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import time
+import uuid
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -58,7 +59,7 @@ class Entry:
             OSError: it cannot be written.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        draft = self.path / f"{ENTRY}.{os.getpid()}"
+        draft = self.path / f"{ENTRY}.{uuid.uuid4().hex}"
         draft.write_text(json.dumps(said, indent=1))
         os.replace(draft, self.path / ENTRY)
 
@@ -157,12 +158,13 @@ def locked_part(path: Path) -> BinaryIO | None:
     except OSError:
         # Some servers of files know no locks: then a block may be written twice at the same time, and damaged.
         pass
-    if not path.exists() or os.fstat(file.fileno()).st_ino != path.stat().st_ino:
-        # Another process has finished it just now.
-        file.close()
-        return None
-    file.truncate(0)
-    return file
+    with suppress(FileNotFoundError):
+        if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            file.truncate(0)
+            return file
+    # Another process has finished it just now.
+    file.close()
+    return None
 
 
 def read_json(path: Path) -> dict[str, Any]:

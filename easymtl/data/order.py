@@ -58,21 +58,12 @@ def permutation(size: int, *key: int) -> np.ndarray:
     (NEP 19): a checkpoint finds the order that it was written under.
     """
     entropy = [number % 2**64 for number in key]
-    return stable_order(np.random.Philox(np.random.SeedSequence(entropy)).random_raw(size))
+    return ascending(np.random.Philox(np.random.SeedSequence(entropy)).random_raw(size))
 
 
-def stable_order(bits: np.ndarray) -> np.ndarray:
-    """Returns `[n]` int64: where the numbers uint64 `[n]` stand in ascending order, equal ones in their own order.
-
-    That is `argsort(bits, kind="stable")` in a tenth of its time: numbers are sorted with their places in the low bits,
-    and the few whose high bits are equal once more.
-    """
-    low = np.uint64((1 << len(bits).bit_length()) - 1)
-    both = np.sort((bits & ~low) | np.arange(len(bits), dtype=np.uint64))
-    order = (both & low).astype(np.int64)
-    is_equal = np.diff(both & ~low) == 0
-    if is_equal.any():
-        tied = np.concatenate([is_equal, [False]]) | np.concatenate([[False], is_equal])
-        places = order[tied]
-        order[tied] = places[np.lexsort((places, bits[places]))]
-    return order
+def ascending(numbers: np.ndarray) -> np.ndarray:
+    """Returns the places of numbers `[n]` in ascending order, those of equal ones as they stand."""
+    # NumPy's default is several times as fast, and leaves the order of equal ones open: of random bits there are none.
+    order = np.argsort(numbers)
+    ordered = numbers[order]
+    return np.argsort(numbers, kind="stable") if (ordered[1:] == ordered[:-1]).any() else order

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from easymtl.data.order import Cursor, permutation, stable_order
+from easymtl.data.order import Cursor, ascending, permutation
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 1000])
@@ -19,13 +19,10 @@ def test_it_stays_the_same_in_later_versions():
     assert permutation(10, 42, 3).tolist() == [3, 4, 5, 0, 1, 6, 2, 7, 8, 9]
 
 
-@pytest.mark.parametrize("size", [0, 1, 2, 3, 4, 1000, 5000])
-@pytest.mark.parametrize("kinds", [1, 3, 400, 2**20, 2**64 - 1])
-def test_numbers_are_sorted_as_a_stable_sort_does(size, kinds):
-    rng = np.random.default_rng(size)
-    for shift in (0, 1, 40):
-        bits = rng.integers(0, kinds, size, np.uint64) << np.uint64(shift)
-        np.testing.assert_array_equal(stable_order(bits), np.argsort(bits, kind="stable"))
+@pytest.mark.parametrize("most", [7, 1 << 60])
+def test_equal_bits_stay_as_they_stand(most):
+    bits = np.random.default_rng(3).integers(0, most, 3000).astype(np.uint64)
+    assert ascending(bits).tolist() == sorted(range(3000), key=lambda place: bits[place])
 
 
 def test_every_place_is_equally_likely():
