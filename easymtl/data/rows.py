@@ -36,7 +36,10 @@ class Ragged:
     def starts(self) -> np.ndarray:
         """Returns `[n + 1]` int64: where the values of each row start, and the end of the last."""
         starts = np.zeros(len(self.lengths) + 1, np.int64)
-        np.cumsum(self.lengths.sum(axis=1, dtype=np.int64), out=starts[1:])
+        num_bags = self.lengths.shape[1]
+        if num_bags:
+            # Over all bags: sums of few numbers each take NumPy far longer.
+            starts[1:] = np.cumsum(self.lengths, dtype=np.int64)[num_bags - 1 :: num_bags]
         return starts
 
     @property

@@ -129,7 +129,7 @@ SITES: dict[str, list[Found | str]] = {
     "data/typed_columns.py TypedSource._report": [IN_DATA],
     "data/typed_columns.py check_columns": [IN_FILE],
     "data/windows.py gather_windows": [CURSOR],
-    "data/windows.py cut_batches": [CURSOR],
+    "data/windows.py _plan_batches": [CURSOR],
     "features/declarations.py declared_features": [
         found('"tags" is taken', ('input_names: "user"', 'input_names: "user" shared_names: "tags"')),
     ],
@@ -151,7 +151,7 @@ SITES: dict[str, list[Found | str]] = {
         found("needs embedding_dim", (USER, "hash_bucket_size: 50")),
     ],
     "features/encoder.py Encoder._items": [IN_DATA],
-    "features/encoder.py Encoder._pieces": [IN_DATA],
+    "features/encoder.py Encoder._distinct": [IN_DATA],
     "features/feature_set.py _input_fields": [UNKNOWN_INPUT],
     "features/served.py require_servable": [
         found(
