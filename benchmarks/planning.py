@@ -161,16 +161,20 @@ def _worker(out: str, config: str, overrides: Sequence[str]) -> None:
         meter = Meter()
         make = trainer.make_train_step
 
-        def metered(*arguments):
-            step = make(*arguments)
+        class Metered:
+            """A step that has the meter marked before it."""
 
-            def run(*batch):
+            def __init__(self, *arguments):
+                self._step = make(*arguments)
+
+            def __getattr__(self, name):
+                return getattr(self._step, name)
+
+            def __call__(self, *batch):
                 meter.mark()
-                return step(*batch)
+                return self._step(*batch)
 
-            return run
-
-        trainer.make_train_step = metered
+        trainer.make_train_step = Metered
         signs = worker.signs
         trainer.Trainer(loaded, beats(signs), asked(signs, lambda: False), peers=worker.peers()).run()
         Path(f"{out}-{worker.cluster.index}.json").write_text(json.dumps(meter.result()), encoding="utf-8")

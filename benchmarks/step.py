@@ -12,6 +12,7 @@ from easymtl.config import load_config
 from easymtl.features.encoder import batch_signature, to_tensors
 from easymtl.tasks.ranker import Ranker
 from easymtl.training.balancing.choice import make_descent
+from easymtl.training.devices import runs_ahead
 from easymtl.training.inputs import TrainingInput
 from easymtl.training.optimizers import Optimizers
 from easymtl.training.precision import dtype_of, resolve_precision
@@ -46,7 +47,9 @@ class Step:
         self._rates = tf.constant([1e-4, 1e-4])
         counter = tf.Variable(0, dtype=tf.int64)
         signature = batch_signature({name: np.asarray(value) for name, value in arrays.items()})
-        self._update = make_train_step(self.ranker, optimizers, counter, settings, self.dtype, signature, descent)
+        self._update = make_train_step(
+            self.ranker, optimizers, counter, settings, self.dtype, signature, descent, is_ahead=runs_ahead(self.ranker)
+        )
         for _ in range(_WARM_UP):
             self.run()
 

@@ -64,9 +64,11 @@ def changed_config(config: Config) -> Iterator[str]:
         return
     # The same folder may be named in two ways.
     now.model_dir = before.model_dir
+    # What was measured is what is stored, and stays.
     if now.train_config.mixed_precision == TrainConfig.AUTO:
-        # What it has come to is what is stored, and stays.
         now.train_config.mixed_precision = before.train_config.mixed_precision
+    if now.train_config.xla == TrainConfig.MEASURED and before.train_config.HasField("xla"):
+        now.train_config.xla = before.train_config.xla
     found = list(changes(before, now))
     short = [change.path for change in found if change.path in _OF_DATA_AND_LENGTH]
     others = [change for change in found if change.path not in _OF_DATA_AND_LENGTH]

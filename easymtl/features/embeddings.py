@@ -5,6 +5,7 @@ is handed row numbers without repeats and one gradient each, whatever the size o
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,6 +19,9 @@ from easymtl.features.row_exchange import RowExchange
 from easymtl.layers.context import Parameter
 from easymtl.peers.dealing import Dealing
 from easymtl.peers.peers import ONE, Peers
+
+HOST = "/CPU:0"
+"""Where distinct rows are found: a device would have to be waited for before their number is known."""
 
 _MADE_UP_STEPS = 20
 
@@ -48,19 +52,26 @@ class Embeddings(tf.Module):
 
     Where the rows are dealt out, a worker's variable of a width has the rows of this worker alone, and every look-up is
     made by all workers at once.
+
+    Attributes:
+        feature_set: reads them.
+        seed: of their initial values.
+        device: where they lie, rows are looked up and updates of rows are made; None for wherever TensorFlow puts them.
     """
 
-    def __init__(self, feature_set: FeatureSet, seed: int, peers: Peers = ONE):
+    def __init__(self, feature_set: FeatureSet, seed: int, peers: Peers = ONE, device: str | None = None):
         """Makes the tables.
 
         Args:
             feature_set: reads them.
             seed: of their initial values, which are the same however many workers there are.
             peers: the workers that the rows are dealt out to.
+            device: where they lie.
         """
         super().__init__()
         self.feature_set = feature_set
         self.seed = seed
+        self.device = device
         self._peers = peers
         self._columns = list(feature_set.layout.columns.values())
         self._dealings: dict[int, Dealing] = {}
@@ -70,7 +81,8 @@ class Embeddings(tf.Module):
             if peers.are_several:
                 dealing = Dealing(tuple(table.rows for table in tables), peers.size, peers.index)
                 self._dealings[width], num_rows = dealing, dealing.num_own_rows
-            variable = self.variables_by_width[str(width)] = tf.Variable(tf.zeros([num_rows, width]))
+            with on_device(device):
+                variable = self.variables_by_width[str(width)] = tf.Variable(tf.zeros([num_rows, width]))
             for number, table in enumerate(tables):
                 if width in self._dealings:
                     fill_own(variable, table, seed, self._dealings[width], number)
@@ -169,14 +181,17 @@ class Embeddings(tf.Module):
             batch: a packed one; where rows are dealt out, each worker has one, which may have no rows.
             read: returns the rows of a variable.
         """
-        found = {width: self._distinct(width, batch) for width in self.feature_set.rows_by_width}
+        with tf.device(HOST):
+            found = {width: self._distinct(width, batch) for width in self.feature_set.rows_by_width}
         if not self.are_dealt_out or not found:
-            return {
-                width: Lookup(numbers, read(self.variable(width), numbers), positions)
-                for width, (numbers, positions) in found.items()
-            }
+            with on_device(self.device):
+                return {
+                    width: Lookup(numbers, read(self.variable(width), numbers), positions)
+                    for width, (numbers, positions) in found.items()
+                }
         exchange = RowExchange(self._peers, self._dealings, {width: numbers for width, (numbers, _) in found.items()})
-        own = {width: read(self.variable(width), wanted) for width, wanted in exchange.wanted.items()}
+        with on_device(self.device):
+            own = {width: read(self.variable(width), wanted) for width, wanted in exchange.wanted.items()}
         rows = exchange.rows(own)
         return {
             width: Lookup(numbers, rows[width], positions, exchange) for width, (numbers, positions) in found.items()
@@ -230,6 +245,11 @@ class Embeddings(tf.Module):
         names = [name for columns in counted for name in columns.vector_specs()]
         looked_up = [vectors[name] for name in names if tf.as_dtype(vectors[name].dtype).is_floating]
         return tf.add_n([tf.nn.l2_loss(value) for value in looked_up] or [tf.constant(0.0)])
+
+
+def on_device(device: str | None) -> AbstractContextManager:
+    """Puts what is made in a block on a device; None leaves it to TensorFlow, or to the block around."""
+    return tf.device(device) if device else nullcontext()
 
 
 def combined_scopes(feature_set: FeatureSet) -> dict[tuple[str, str], str]:

@@ -123,7 +123,7 @@ def require_training_memory(pipeline: Pipeline, num_owners: int = 1) -> None:
     Raises:
         UserError: they do not.
     """
-    if not _has_gpu():
+    if not _are_on_gpu(pipeline):
         _require(pipeline, _needs_of_training(pipeline).of_each(num_owners))
 
 
@@ -134,12 +134,12 @@ def why_saving_waits(pipeline: Pipeline) -> str:
     """
     if not pipeline.train_config.save_asynchronously:
         return ""
-    return _why_saving_waits(_needs_of_training(pipeline), has_gpu=_has_gpu())
+    return _why_saving_waits(_needs_of_training(pipeline), _are_on_gpu(pipeline))
 
 
-def _why_saving_waits(needs: Needs, has_gpu: bool) -> str:
+def _why_saving_waits(needs: Needs, are_on_gpu: bool) -> str:
     needs = needs.with_saving()
-    total = needs.saved + needs.window if has_gpu else needs.total
+    total = needs.saved + needs.window if are_on_gpu else needs.total
     available = available_memory()
     if available is None or total <= available:
         return ""
@@ -160,12 +160,13 @@ def memory_report(pipeline: Pipeline, num_owners: int = 1) -> str:
     Raises:
         UserError: they do not fit.
     """
-    needs, has_gpu = _needs_of_training(pipeline).of_each(num_owners), GPU_DEVICE.exists()
-    if not has_gpu:
+    needs = _needs_of_training(pipeline).of_each(num_owners)
+    are_on_gpu = GPU_DEVICE.exists() and not pipeline.feature_config.embedding_on_cpu
+    if not are_on_gpu:
         _require(pipeline, needs)
     waits = "Steps wait while all workers write a checkpoint." if num_owners > 1 else ""
     if num_owners == 1 and pipeline.train_config.save_asynchronously:
-        waits = _why_saving_waits(needs, has_gpu)
+        waits = _why_saving_waits(needs, are_on_gpu)
         needs = needs if waits else needs.with_saving()
     available = available_memory()
     found = f", and {size_text(available)} are available" if available is not None else ""
@@ -187,7 +188,7 @@ def require_scoring_memory(pipeline: Pipeline, is_exported: bool = False) -> Non
     Raises:
         UserError: they do not.
     """
-    if not _has_gpu():
+    if not _are_on_gpu(pipeline):
         _require(pipeline, needs_of_export(pipeline) if is_exported else _needs_of_scoring(pipeline))
 
 
@@ -237,8 +238,10 @@ def needs_of(tables: Sequence[Table], rule: TableRule | None, window: int = 0) -
     )
 
 
-def _has_gpu() -> bool:
+def _are_on_gpu(pipeline: Pipeline) -> bool:
     """Returns whether the tables are not in the memory that is looked at here."""
+    if pipeline.feature_config.embedding_on_cpu:
+        return False
     import tensorflow as tf
 
     return bool(tf.config.list_physical_devices("GPU"))

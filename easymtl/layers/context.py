@@ -157,6 +157,11 @@ class Pending:
         """The new values."""
         return [value for _, value in self._values.values()]
 
+    @property
+    def variables(self) -> list[tf.Variable]:
+        """The variables that have them, in the same order."""
+        return [variable for variable, _ in self._values.values()]
+
     def replace(self, values: Sequence[tf.Tensor]) -> None:
         """Gives the same variables other new values, in the order of `values`."""
         self._values = {key: (variable, value) for (key, (variable, _)), value in zip(self._values.items(), values)}
@@ -174,10 +179,10 @@ class Pending:
         """Gives a variable a new value."""
         self._values[variable.ref()] = variable, value
 
-    def apply(self) -> None:
-        """Moves the variables."""
+    def apply(self, is_made: tf.Tensor | None = None) -> None:
+        """Moves the variables; where it is given, only if a bool scalar is true."""
         for variable, value in self._values.values():
-            variable.assign(value)
+            variable.assign(value if is_made is None else tf.where(is_made, value, variable))
 
 
 @dataclass(frozen=True)
@@ -194,6 +199,7 @@ class Call:
         peers: the workers that make this step, of which this is one.
         syncs_norms: whether batch norms take the statistics of the rows of all workers.
         gates: takes what gates weight their experts with; None drops it, as training does, and costs nothing.
+        is_compiled: whether XLA compiles the network.
     """
 
     training: bool = False
@@ -205,6 +211,7 @@ class Call:
     gates: GateWeights | None = None
     peers: Peers = ONE
     syncs_norms: bool = False
+    is_compiled: bool = False
 
     def add_norm(self, value: tf.Tensor) -> None:
         """Has `embedding_regularization` count vectors that were made of those of tables."""

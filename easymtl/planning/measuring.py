@@ -22,6 +22,7 @@ from easymtl.planning.rates_file import Measured, digest_of
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.ranker import Ranker
 from easymtl.training.balancing.choice import make_descent
+from easymtl.training.devices import runs_ahead
 from easymtl.training.inputs import TrainingInput
 from easymtl.training.optimizers import Optimizers
 from easymtl.training.precision import dtype_of, resolve_precision
@@ -109,7 +110,8 @@ def _step(pipeline: Pipeline, ranker: Ranker, batches: list[Batch], limit: float
     fed = [to_tensors(batch.rows) for batch in batches]
     dtype = dtype_of(resolve_precision(pipeline, ranker).choice)
     counter = tf.Variable(0, dtype=tf.int64, trainable=False)
-    update = make_train_step(ranker, optimizers, counter, settings, dtype, batch_signature(fed[0]), descent)
+    signature, is_ahead = batch_signature(fed[0]), runs_ahead(ranker)
+    update = make_train_step(ranker, optimizers, counter, settings, dtype, signature, descent, is_ahead=is_ahead)
     rates = np.array(optimizers.learning_rates(0), np.float32)
     number = 0
 

@@ -6,8 +6,8 @@ from easymtl.features.memory import TableRule
 from easymtl.planning.layouts import REPLICATED, Memory, Sent, Size, bytes_of, memory_of, moved_bytes
 from easymtl.planning.rates import Rates
 
-# Of a step: the counts that losses are divided by, the losses, the dense gradients, what workers tell one another.
-_NUM_SUMS = 4
+# Of a step: the counts that losses are divided by, the losses, the dense gradients with what workers tell one another.
+_NUM_SUMS = 3
 # Numbers of rows, and rows; sharded also the ids that are asked for, and gradients.
 _NUM_GATHERS = {True: 2, False: 4}
 

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import tensorflow as tf
 
 from easymtl.config import view
-from easymtl.features.embeddings import Embeddings, Lookup
+from easymtl.features.embeddings import HOST, Embeddings, Lookup
 from easymtl.features.feature_set import FeatureSet
 from easymtl.layers.context import Build, Call, Parameter
 from easymtl.models.base import MultiTaskModel
+from easymtl.models.compiled import compiled
 from easymtl.models.inputs import InputShapes
 from easymtl.models.making import make_model
 from easymtl.models.network import Network
@@ -89,6 +91,7 @@ class Ranker(tf.Module):
         self.curves: dict[str, Curve] = {}
         self.number_columns = number_columns(self.tasks)
         self.key_fields = key_fields(self.tasks)
+        self._table_device = HOST if pipeline.feature_config.embedding_on_cpu else None
         self.embeddings = self.make_embeddings(seed, owners)
         build = Build(seed=seed, bn_debias=config.bn_debias)
         message = view.model_message(pipeline)
@@ -102,7 +105,7 @@ class Ranker(tf.Module):
 
     def make_embeddings(self, seed: int, owners: Peers = ONE) -> Embeddings:
         """Returns the tables, filled; what only counts the weights of a model makes none."""
-        return Embeddings(self.feature_set, seed, owners)
+        return Embeddings(self.feature_set, seed, owners, self._table_device)
 
     def make_network(self, pipeline: Pipeline, build: Build) -> Network:
         """Returns the layers of the config with weights of their own, for the features and tasks of this ranker."""
@@ -128,10 +131,11 @@ class Ranker(tf.Module):
     def logits(self, batch: Batch, lookups: Mapping[int, Lookup], call: Call) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         """Returns the logits `[batch, num_outputs]` of each task, and half the squared norm of the embeddings."""
         vectors = self.embeddings.vectors(batch, lookups)
+        network = partial(compiled, self.network) if call.is_compiled else self.network
         if not self._embedding_regularization:
-            return self.network(vectors, call), tf.constant(0.0)
+            return network(vectors, call), tf.constant(0.0)
         combined: list[tf.Tensor] = []
-        logits = self.network(vectors, replace(call, norms=combined))
+        logits = network(vectors, replace(call, norms=combined))
         return logits, tf.add_n([self.embeddings.squared_norm(vectors), *map(tf.nn.l2_loss, combined)])
 
     def losses(self, batch: Batch, lookups: Mapping[int, Lookup], call: Call) -> LossParts:

@@ -22,6 +22,7 @@ import tensorflow as tf
 from easymtl.checkpoints.saved_averages import STATE, caught_up, read_averages
 from easymtl.checkpoints.slots import AVERAGE, UPDATED_AT
 from easymtl.layers.context import Parameter
+from easymtl.training.made import if_made
 
 
 class Average(tf.Module):
@@ -38,11 +39,12 @@ class Average(tf.Module):
         super().__init__()
         self.variable, self.decay = variable, decay
         name = variable.name.split(":")[0]
-        self.value = tf.Variable(variable, trainable=False, name=f"{name}/{AVERAGE}")
         self.updated_at: tf.Variable | None = None
-        if by_rows:
-            zeros = tf.zeros([variable.shape[0]], tf.int64)
-            self.updated_at = tf.Variable(zeros, trainable=False, name=f"{name}/{UPDATED_AT}")
+        with tf.device(variable.device):
+            self.value = tf.Variable(variable, trainable=False, name=f"{name}/{AVERAGE}")
+            if by_rows:
+                zeros = tf.zeros([variable.shape[0]], tf.int64)
+                self.updated_at = tf.Variable(zeros, trainable=False, name=f"{name}/{UPDATED_AT}")
 
     def begin(self, step: int) -> None:
         """Starts the average anew: it is the weights as they are after `step` updates."""
@@ -50,12 +52,20 @@ class Average(tf.Module):
         if self.updated_at is not None:
             self.updated_at.assign(tf.fill(self.updated_at.shape, tf.constant(step, tf.int64)))
 
-    def follow(self) -> None:
-        """Moves the whole average, the variable having been updated."""
+    def follow(self, is_made: tf.Tensor | None = None) -> None:
+        """Moves the whole average, the variable having been updated; see `if_made`."""
         # A weight that stands still leaves the average of it exactly where it is.
-        self.value.assign_sub((1.0 - self.decay) * (self.value - self.variable))
+        share = if_made(is_made, tf.constant(1.0 - self.decay), 0.0)
+        self.value.assign_sub(share * (self.value - self.variable))
 
-    def follow_rows(self, numbers: tf.Tensor, before: tf.Tensor, after: tf.Tensor, step: tf.Tensor) -> None:
+    def follow_rows(
+        self,
+        numbers: tf.Tensor,
+        before: tf.Tensor,
+        after: tf.Tensor,
+        step: tf.Tensor,
+        is_made: tf.Tensor | None = None,
+    ) -> None:
         """Moves the average of the rows that an update has touched.
 
         Args:
@@ -63,13 +73,15 @@ class Average(tf.Module):
             before: float32 `[distinct, width]`, the rows before the update: they have stood still since their last one.
             after: float32 `[distinct, width]`, the rows behind it.
             step: int64 scalar, the number of the update.
+            is_made: see `if_made`.
         """
         step = tf.cast(step, tf.int64)
-        average = self.rows(numbers, before, step - 1)
-        average -= (1.0 - self.decay) * (average - after)
         assert self.updated_at is not None
-        write_rows(self.value, numbers, average)
-        write_rows(self.updated_at, numbers, tf.fill(tf.shape(numbers), step))
+        last, updated_at = tf.gather(self.value, numbers), tf.gather(self.updated_at, numbers)
+        average = caught_up(last, before, step - 1 - updated_at, self.decay)
+        average -= (1.0 - self.decay) * (average - after)
+        write_rows(self.value, numbers, if_made(is_made, average, last))
+        write_rows(self.updated_at, numbers, if_made(is_made, tf.fill(tf.shape(numbers), step), updated_at))
 
     def rows(self, numbers: tf.Tensor, weights: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
         """Returns the average of rows after `step` updates, float32 `[distinct, width]`, given the rows themselves."""

@@ -6,16 +6,16 @@ import numpy as np
 
 from easymtl.peers.peers import ENDS, NUM_FLAGS, SAVES, STOPS, Peers
 from easymtl.protos.train_pb2 import TrainConfig
+from easymtl.training.answers import Answer
 from easymtl.training.ending import is_late, is_save_due, is_step_due
-from easymtl.training.step import StepValues
 
 
 class Decisions:
     """What is decided on the way of a training.
 
     Clocks and signals are those of one process. Where several workers make each step together, a worker raises a flag
-    before a step and all of them see it behind the step, so that they do the same: any worker may be told to stop, and
-    the chief's clock says when to save and when the time is over.
+    before a step and all of them see it with the answer of the step, so that they do the same: any worker may be told
+    to stop, and the chief's clock says when to save and when the time is over.
     """
 
     def __init__(self, settings: TrainConfig, peers: Peers, is_asked: Callable[[], bool]):
@@ -30,7 +30,7 @@ class Decisions:
         self._seen = np.zeros(NUM_FLAGS, bool)
 
     def is_stopping(self) -> bool:
-        """Returns whether to save and end, as of the last step."""
+        """Returns whether to save and end, as of the last answer."""
         return bool(self._seen[STOPS]) if self._peers.are_several else self._is_asked()
 
     def ask(self) -> bool:
@@ -66,9 +66,11 @@ class Decisions:
             flags[SAVES], flags[ENDS] = is_save_due(self._settings, seconds), is_late(self._settings)
         self._peers.flags.assign(flags)
 
-    def after_step(self, values: StepValues) -> None:
+    def after_step(self, answer: Answer) -> None:
         """Sees the flags of all workers."""
-        if values.flags is None:
-            return
-        raised = values.flags.numpy() > 0
-        self._seen = np.where(np.arange(NUM_FLAGS) == SAVES, raised, raised | self._seen)
+        if answer.flags is not None:
+            self._seen = np.where(np.arange(NUM_FLAGS) == SAVES, answer.flags, answer.flags | self._seen)
+
+    def saved(self) -> None:
+        """Tells that a checkpoint was saved, whoever has asked for it."""
+        self._seen[SAVES] = False

@@ -16,6 +16,8 @@ from easymtl.features.tally import Tally, added
 from easymtl.peers.peers import Peers
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.ranker import Ranker
+from easymtl.training.devices import runs_ahead
+from easymtl.training.placed_batches import PlacedFeed
 
 KEPT_BYTES = 128 << 20
 """Encoded training rows that are kept in memory between epochs, at most."""
@@ -68,7 +70,7 @@ class TrainingInput:
         self._pipeline = pipeline
         self.share = share
         self.source = self.opened_anew()
-        self.feed = Feed(
+        feed = Feed(
             self.source,
             self.labels,
             data.batch_size,
@@ -82,10 +84,19 @@ class TrainingInput:
             kept_bytes=KEPT_BYTES,
             share=share,
         )
+        # Growing tables give rows to ids step by step: before that there is nothing to be placed.
+        self.feed = PlacedFeed(feed) if runs_ahead(ranker) else feed
         self._no_rows: Rows | None = None
+        self._again: list[Batch] = []
+
+    def again(self, batch: Batch) -> None:
+        """Has a batch come once more, next: the step with it has moved nothing, and the host knew it late."""
+        self._again.append(batch)
 
     def next(self, peers: Peers) -> Batch | None:
         """Returns the next batch; None behind the last, or, where other workers may have rows yet, one without rows."""
+        if self._again:
+            return self._again.pop()
         batch = next(self.feed, None)
         if not peers.are_several:
             return batch

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from easymtl.features.embeddings import ReadRows
+from easymtl.features.embeddings import ReadRows, on_device
 from easymtl.protos.optimizer_pb2 import Optimizer as OptimizerConfig
 from easymtl.training.averages import Average, write_rows
 from easymtl.training.schedules import Schedule, make_schedule
@@ -59,8 +59,9 @@ class Optimizer(tf.Module):
         self.averages = [Average(variable, config.moving_average_decay, by_rows) for variable in averaged]
 
     def _slot(self, variable: tf.Variable, name: str) -> tf.Variable:
-        value = tf.fill(variable.shape, tf.constant(self.rule.slots[name], tf.float32))
-        return tf.Variable(value, trainable=False)
+        with tf.device(variable.device):
+            value = tf.fill(variable.shape, tf.constant(self.rule.slots[name], tf.float32))
+            return tf.Variable(value, trainable=False)
 
     def slots_of(self, variable: tf.Variable) -> dict[str, tf.Variable]:
         """Returns the slots of a variable by name; empty for one that the optimizer does not know."""
@@ -72,18 +73,22 @@ class Optimizer(tf.Module):
         index = self._index.get(variable.ref())
         return None if index is None or not self.averages else self.averages[index]
 
-    def moment(self, learning_rate: tf.Tensor, step: tf.Tensor) -> Moment:
-        """Returns what all updates of a step need: its learning rate, corrected, and its number."""
-        return Moment(self.rule.corrected_rate(Moment(learning_rate, step)), step)
+    def moment(self, learning_rate: tf.Tensor, step: tf.Tensor, is_made: tf.Tensor | None = None) -> Moment:
+        """Returns what all updates of a step need: its learning rate, corrected, its number, and if it is made."""
+        return Moment(self.rule.corrected_rate(Moment(learning_rate, step)), step, is_made)
 
     def apply(self, gradients: Sequence[tuple[tf.Variable, tf.Tensor]], moment: Moment) -> None:
         """Updates dense variables, each with a gradient of its own shape."""
         for variable, gradient in gradients:
             if self.rule.weight_decay:
-                variable.assign_sub(self.rule.weight_decay * variable)
-            self.rule.apply_dense(variable, self.slots_of(variable), gradient, moment)
+                variable.assign_sub(moment.moved(tf.constant(self.rule.weight_decay), 0.0) * variable)
+            self._apply_dense(variable, gradient, moment)
         for average in self.averages:
-            average.follow()
+            average.follow(moment.is_made)
+
+    def _apply_dense(self, variable: tf.Variable, gradient: tf.Tensor, moment: Moment) -> None:
+        apply = self.rule.apply_dense if moment.is_made is None else self.rule.apply_dense_if_made
+        apply(variable, self.slots_of(variable), gradient, moment)
 
     def apply_rows(self, change: RowGradient, moment: Moment) -> None:
         """Updates the touched rows of a table variable, or all of it where the rule asks for that."""
@@ -94,23 +99,23 @@ class Optimizer(tf.Module):
             rows *= 1.0 - self.rule.weight_decay
         if self.rule.moves_untouched_rows:
             if self.rule.weight_decay:
-                write_rows(change.variable, numbers, rows)
+                write_rows(change.variable, numbers, moment.moved(rows, change.rows))
             # Moments of earlier updates would move rows that are frozen now.
             all_variables = (change.variable, *slots.values())
             kept = [(v, numbers, tf.gather(v, numbers)) for v in all_variables for numbers in change.frozen]
-            self.rule.apply_dense(change.variable, slots, _dense(change), moment)
+            self._apply_dense(change.variable, _dense(change), moment)
             for variable, numbers, rows in kept:
                 write_rows(variable, numbers, rows)
             if average:
-                average.follow()
+                average.follow(moment.is_made)
             return
         before = {name: tf.gather(slot, numbers) for name, slot in slots.items()}
         moved, after = self.rule.rows(rows, before, change.gradient, moment)
-        write_rows(change.variable, numbers, moved)
+        write_rows(change.variable, numbers, moment.moved(moved, change.rows))
         for name, slot in slots.items():
-            write_rows(slot, numbers, after[name])
+            write_rows(slot, numbers, moment.moved(after[name], before[name]))
         if average:
-            average.follow_rows(numbers, change.rows, moved, moment.step)
+            average.follow_rows(numbers, change.rows, moved, moment.step, moment.is_made)
 
 
 def _dense(change: RowGradient) -> tf.Tensor:
@@ -133,8 +138,18 @@ class Optimizers(tf.Module):
         configs: Sequence[OptimizerConfig],
         tables: Sequence[tf.Variable],
         dense: Sequence[tf.Variable],
+        table_device: str | None = None,
     ):
+        """Makes the slots, each where its variable is.
+
+        Args:
+            configs: one for both, or that of the tables and that of the dense variables.
+            tables: the table variables.
+            dense: the dense variables.
+            table_device: where rows of tables are updated; None for wherever TensorFlow does it.
+        """
         super().__init__()
+        self._table_device = table_device
         self.embedding = Optimizer(configs[0], tables, are_tables=True)
         self.dense = Optimizer(configs[-1], dense)
         first = configs[0]
@@ -152,21 +167,24 @@ class Optimizers(tf.Module):
         tables: Sequence[RowGradient],
         learning_rates: tf.Tensor,
         step: tf.Tensor,
+        is_made: tf.Tensor | None = None,
     ) -> None:
-        """Makes one update.
+        """Makes one update, or leaves everything as it is.
 
         Args:
             dense: dense variables with their gradients.
             tables: the touched rows of the table variables with their gradients.
             learning_rates: float32 `[2]`, for tables and for dense variables.
             step: int64 scalar, number of updates including this one.
+            is_made: bool scalar, see `Moment`.
         """
-        of_tables = self.embedding.moment(learning_rates[0], step)
-        for change in tables:
-            self.embedding.apply_rows(change, of_tables)
-            if self.touched:
-                self.touched.mark(change.variable, change.row_numbers)
-        self.dense.apply(dense, self.dense.moment(learning_rates[1], step))
+        with on_device(self._table_device):
+            of_tables = self.embedding.moment(learning_rates[0], step, is_made)
+            for change in tables:
+                self.embedding.apply_rows(change, of_tables)
+                if self.touched:
+                    self.touched.mark(change.variable, change.row_numbers)
+        self.dense.apply(dense, self.dense.moment(learning_rates[1], step, is_made))
 
     def slots_of(self, variable: tf.Variable) -> Mapping[str, tf.Variable]:
         """Returns the slots of a variable by name; empty for one that is not trained."""

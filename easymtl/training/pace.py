@@ -15,6 +15,7 @@ class Pace:
 
     def __init__(self, feed: Feed, first_step: int, num_steps: int, num_epochs: int):
         self._feed = feed
+        self._progress = feed.progress
         self._num_steps = num_steps
         self._num_epochs = num_epochs
         self._first_share = self._share(first_step)
@@ -29,9 +30,10 @@ class Pace:
         """Returns the seconds since `restart`, or since the start."""
         return time.perf_counter() - self._last_save
 
-    def count(self, num_examples: int) -> None:
-        """Adds the examples of a step."""
+    def count(self, num_examples: int, progress: float) -> None:
+        """Adds the examples of a step, behind which there have been so many passes over the data."""
         self._num_examples += num_examples
+        self._progress = progress
 
     def restart(self) -> None:
         """Leaves the time that has passed outside of what is measured."""
@@ -73,5 +75,5 @@ class Pace:
         if self._num_steps:
             shares.append(step / self._num_steps)
         if self._num_epochs:
-            shares.append(self._feed.progress / self._num_epochs)
+            shares.append(self._progress / self._num_epochs)
         return min(max(shares), 1.0) if shares else None

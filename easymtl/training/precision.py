@@ -1,7 +1,7 @@
 """The precision that a model computes in, and what `AUTO` comes to."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +10,7 @@ import tensorflow as tf
 from easymtl.checkpoints.restore import CONFIG_NAME
 from easymtl.config import load_config
 from easymtl.errors import UserError
-from easymtl.layers.context import Build, Call
-from easymtl.models.network import Network
+from easymtl.layers.context import Build, Call, Pending
 from easymtl.peers.peers import ONE, Peers
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.protos.train_pb2 import TrainConfig
@@ -67,15 +66,23 @@ def settle_precision(pipeline: Pipeline, ranker: Ranker, peers: Peers = ONE) -> 
 
 
 def _settled(pipeline: Pipeline, ranker: Ranker) -> Precision:
-    written = Path(pipeline.model_dir) / CONFIG_NAME
-    if pipeline.train_config.mixed_precision == TrainConfig.AUTO and written.exists():
-        try:
-            earlier = load_config(str(written)).pipeline.train_config.mixed_precision
-        except UserError:
-            earlier = TrainConfig.AUTO
-        if earlier != TrainConfig.AUTO:
-            return Precision(earlier, f"this model_dir was begun in it ({written})")
+    if pipeline.train_config.mixed_precision == TrainConfig.AUTO:
+        earlier, written = earlier_choice(pipeline)
+        if earlier.mixed_precision != TrainConfig.AUTO:
+            return Precision(earlier.mixed_precision, f"this model_dir was begun in it ({written})")
     return resolve_precision(pipeline, ranker)
+
+
+def earlier_choice(pipeline: Pipeline) -> tuple[TrainConfig, Path]:
+    """Returns what an earlier run in the same model_dir has trained by, and the file that says so.
+
+    What was measured is written there as if the config had said it. Without such a run everything is as by default.
+    """
+    written = Path(pipeline.model_dir) / CONFIG_NAME
+    try:
+        return (load_config(str(written)).pipeline.train_config if written.exists() else TrainConfig()), written
+    except UserError:
+        return TrainConfig(), written
 
 
 def resolve_precision(pipeline: Pipeline, ranker: Ranker) -> Precision:
@@ -153,16 +160,18 @@ def network_rounds(pipeline: Pipeline, ranker: Ranker, batch_size: int) -> list[
     """
     network = ranker.make_network(pipeline, Build(seed=pipeline.train_config.seed))
     vectors = ranker.embeddings.made_up_vectors(batch_size)
-    full, half = (_forward_and_backward(network, vectors, dtype) for dtype in (tf.float32, tf.bfloat16))
-    return measured(lambda: _seconds(full), lambda: _seconds(half))
+    variables = network.trainable_variables
+    full, half = (forward_and_backward(network, vectors, dtype, variables) for dtype in (tf.float32, tf.bfloat16))
+    return measured(lambda: seconds_of(full), lambda: seconds_of(half))
 
 
 def measured(full: Callable[[], float], half: Callable[[], float]) -> list[Round]:
     """Returns rounds of two measurements in turns, the second one first in every other round.
 
     Args:
-        full: returns the seconds of one pass in float32; the first pass, which is traced, does not count.
-        half: the same in bfloat16.
+        full: returns the seconds of one pass of one kind, such as in float32; the first pass, which is traced, does not
+            count.
+        half: the same of the other kind, such as in bfloat16.
     """
     full(), half()
     rounds: list[Round] = []
@@ -184,12 +193,19 @@ def _is_decided(rounds: Sequence[Round]) -> bool:
     return is_steady and (max(ratios) < _DECIDED or min(ratios) > 1.0 / _DECIDED)
 
 
-def _forward_and_backward(network: Network, vectors: dict[str, tf.Tensor], dtype: tf.DType) -> Callable[[], tf.Tensor]:
+def forward_and_backward(
+    network: Callable[[Mapping[str, tf.Tensor], Call], Mapping[str, tf.Tensor]],
+    vectors: dict[str, tf.Tensor],
+    dtype: tf.DType,
+    variables: Sequence[tf.Variable],
+) -> Callable[[], tf.Tensor]:
+    """Returns what computes the norm of the gradients that a network has on a batch."""
+
     @tf.function(autograph=False)
     def run(inputs: dict[str, tf.Tensor]) -> tf.Tensor:
-        call = Call(training=True, dtype=dtype, seed=tf.zeros([2], tf.int64))
+        call = Call(training=True, dtype=dtype, seed=tf.zeros([2], tf.int64), pending=Pending())
         floats = [value for value in inputs.values() if value.dtype.is_floating]
-        sources = [*network.trainable_variables, *floats]
+        sources = [*variables, *floats]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(sources)
             logits = tf.add_n([tf.nn.l2_loss(tf.cast(value, tf.float32)) for value in network(inputs, call).values()])
@@ -199,7 +215,8 @@ def _forward_and_backward(network: Network, vectors: dict[str, tf.Tensor], dtype
     return lambda: run(vectors)
 
 
-def _seconds(run: Callable[[], tf.Tensor]) -> float:
+def seconds_of(run: Callable[[], tf.Tensor]) -> float:
+    """Returns the seconds until a tensor is there."""
     begin = time.perf_counter()
     run().numpy()
     return time.perf_counter() - begin

@@ -1,11 +1,8 @@
 """Steps that were refused because a number was not finite: what `nan_policy` makes of them, and how often."""
 
 import enum
-import math
 from collections.abc import Mapping
 from typing import Any
-
-import tensorflow as tf
 
 from easymtl.protos.train_pb2 import TrainConfig
 
@@ -26,14 +23,6 @@ class Decision(enum.Enum):
     STOP = "stop"
     SKIP = "skip"
     ROLLBACK = "rollback"
-
-
-def is_refused(losses: Mapping[str, tf.Tensor]) -> bool:
-    """Returns whether a step has made no update: its `loss` is what says so, see `make_train_step`.
-
-    Workers that train together have to agree about it, and this is the one place that says it.
-    """
-    return not math.isfinite(float(losses["loss"]))
 
 
 class Refusals:

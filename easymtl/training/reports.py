@@ -18,7 +18,7 @@ from easymtl.tasks.task import Task
 from easymtl.training import events
 from easymtl.training.inputs import TrainingInput
 from easymtl.training.pace import Pace
-from easymtl.training.step import StepValues
+from easymtl.training.step_values import StepValues
 
 LARGEST_SHARE = 0.9
 """Of the loss that one of several tasks may have before it is told."""
@@ -162,7 +162,8 @@ def _is_round(step: int, every: int) -> bool:
 
 
 def _numbers(values: Mapping[str, tf.Tensor]) -> dict[str, float]:
-    return {name: float(value) for name, value in values.items()}
+    """Returns float32 scalars as numbers: from a GPU they come in one copy."""
+    return dict(zip(values, tf.stack(list(values.values())).numpy().tolist())) if values else {}
 
 
 def _rows_of(variable: tf.Variable, begin: int, num_rows: int, most: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """What workers make of their gradients before an update: those of the rows of all of them, the same on each."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import tensorflow as tf
 
@@ -14,24 +14,48 @@ _WORDS = {tf.int32: 1, tf.int64: 2}
 """float32 numbers that hold the bits of a row number."""
 
 
+@dataclass(frozen=True)
+class OfAll:
+    """What a step knows of all workers.
+
+    Attributes:
+        gradients: of the dense weights.
+        num_rows: float32 scalar, how many rows there are.
+        flags: float32 `[NUM_FLAGS]`, how many workers have raised each of `Peers.flags`; None of one worker.
+        squares: the sum of the squares of the gradients of rows, where each worker has other ones; else None.
+    """
+
+    gradients: list[tf.Tensor]
+    num_rows: tf.Tensor
+    flags: tf.Tensor | None = None
+    squares: tf.Tensor | None = None
+
+
 def sum_dense(
-    gradients: Sequence[tf.Tensor], statistics: Pending, num_rows: tf.Tensor, peers: Peers
-) -> list[tf.Tensor]:
-    """Returns the sums of dense gradients, and gives statistics their mean over the workers, in one operation.
+    gradients: Sequence[tf.Tensor],
+    statistics: Pending,
+    num_rows: tf.Tensor,
+    peers: Peers,
+    dealt_out: Sequence[RowGradient] = (),
+) -> OfAll:
+    """Returns what is added up over the workers, and gives statistics their mean over them, all in one operation.
 
     Args:
-        gradients: of this worker.
+        gradients: of the dense weights, of this worker.
         statistics: what norms have seen of this worker's rows; a worker counts by the number of its rows.
         num_rows: float32 scalar, this worker's rows; without any the statistics are no numbers.
         peers: the workers.
+        dealt_out: the gradients of this worker's rows of tables, where each worker has other ones.
     """
     if not peers.are_several:
-        return list(gradients)
+        return OfAll(list(gradients), num_rows)
+    assert peers.flags is not None
     seen = [tf.where(num_rows > 0, value, tf.zeros_like(value)) * num_rows for value in statistics.values]
-    *sums, num_all = peers.sum([*gradients, *seen, num_rows])
+    told = [num_rows, peers.flags.read_value(), sum_squares(dealt_out)]
+    *sums, num_all, flags, squares = peers.sum([*gradients, *seen, *told])
     # Where nobody has a row the step is not made.
     statistics.replace([total / tf.maximum(num_all, 1) for total in sums[len(gradients) :]])
-    return sums[: len(gradients)]
+    return OfAll(sums[: len(gradients)], num_all, flags, squares if dealt_out else None)
 
 
 def sum_rows(changes: Sequence[RowGradient], peers: Peers) -> list[RowGradient]:

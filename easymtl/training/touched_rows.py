@@ -11,16 +11,14 @@ from easymtl.layers.context import Parameter
 class TouchedRows(tf.Module):
     """A mark for each row of some table variables, set in the step that changes the row: a byte each.
 
-    The step knows them without repeats, and only of updates that are made.
+    The step knows them without repeats. Rows of an update that came to nothing may be marked, too: they are then saved
+    though they need not be.
     """
 
     def __init__(self, variables: Iterable[tf.Variable]):
         super().__init__()
         # Rows of one mark: in a variable of one axis the same scatter takes a time that grows with the variable.
-        self._marks = {
-            variable.ref(): tf.Variable(tf.zeros([variable.shape[0], 1], tf.bool), trainable=False)
-            for variable in variables
-        }
+        self._marks = {variable.ref(): _marks_of(variable) for variable in variables}
 
     def mark(self, variable: tf.Variable, numbers: tf.Tensor) -> None:
         """Marks rows, int `[changed]`, of a variable; one that is not kept track of is left alone."""
@@ -40,3 +38,8 @@ class TouchedRows(tf.Module):
             marks.assign(tf.zeros_like(marks))
         for table, rows in tables:
             self.mark(table.variable, tf.constant(table.begin + rows, tf.int64))
+
+
+def _marks_of(variable: tf.Variable) -> tf.Variable:
+    with tf.device(variable.device):
+        return tf.Variable(tf.zeros([variable.shape[0], 1], tf.bool), trainable=False)

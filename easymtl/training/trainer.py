@@ -1,6 +1,6 @@
 """The training of a config from its first step, or from where an earlier run ended, to its last."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from easymtl.checkpoints.same_data import DataIdentity
 from easymtl.config import Config, view
 from easymtl.data.order import Share
 from easymtl.errors import UserError
-from easymtl.features.encoder import batch_signature, to_tensors
+from easymtl.features.encoder import batch_signature
 from easymtl.features.memory import require_training_memory, why_saving_waits
 from easymtl.models.backbone import located
 from easymtl.peers.peers import ONE, Peers
@@ -24,8 +24,11 @@ from easymtl.tasks.ranker import Ranker
 from easymtl.training import events
 from easymtl.training.bad_batches import BadBatches
 from easymtl.training.balancing.choice import make_descent
+from easymtl.training.begun_steps import BegunSteps, Ended
 from easymtl.training.checkpointing import Checkpointing
+from easymtl.training.compilation import settle
 from easymtl.training.decisions import Decisions
+from easymtl.training.devices import runs_ahead
 from easymtl.training.diagnosis import require_finite_weights
 from easymtl.training.ending import why_stale
 from easymtl.training.evaluations import Evaluations
@@ -33,12 +36,11 @@ from easymtl.training.growth import Growth
 from easymtl.training.inputs import TrainingInput
 from easymtl.training.optimizers import Optimizers
 from easymtl.training.pace import Pace
-from easymtl.training.precision import dtype_of, settle_precision
+from easymtl.training.placed_batches import Tensors
 from easymtl.training.profile import Profile
-from easymtl.training.refusals import is_refused
 from easymtl.training.reports import Reports
 from easymtl.training.result import TrainingResult
-from easymtl.training.step import StepValues, TrainStep, make_train_step
+from easymtl.training.step import TrainStep, make_train_step
 from easymtl.training.table_layout import layout_text, owners_of, traffic_text
 
 
@@ -94,16 +96,13 @@ class Trainer:
         # Of now: the vocabularies are those that the ranker has read, whatever becomes of their files.
         meaning = meaning_of(self.pipeline)
         listener(events.Phase("measuring precision"))
-        precision = settle_precision(self.pipeline, self.ranker, peers)
-        self.settings.mixed_precision = precision.choice
-        if precision.reason:
-            self._tell(events.Note(f"mixed_precision AUTO: {precision.name}, because {precision.reason}."))
-        self._dtype = dtype_of(precision.choice)
+        self._dtype = settle(self.pipeline, self.ranker, peers, listener)
         tables = list(self.ranker.embeddings.variables_by_width.values())
         listener(events.Phase("building", "the optimizers"))
         self._descent = make_descent(self.pipeline, self.ranker)
         dense = [*self.ranker.dense_variables, *self._descent.trained]
-        self._optimizers = Optimizers(self.settings.optimizer_config, tables, dense)
+        table_device = self.ranker.embeddings.device
+        self._optimizers = Optimizers(self.settings.optimizer_config, tables, dense, table_device)
         if peers.are_several:
             listener(events.Note(layout_text(self.ranker.embeddings, self._optimizers, peers)))
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
@@ -164,10 +163,9 @@ class Trainer:
         self._tell(events.Phase("reading", "the first rows"))
         profiling = Profile(self.pipeline.model_dir, self.step, self.settings.is_profiling)
         reading = self._peers.signs.follow(lambda: source.feed.num_encoded)
-        with reading, source.feed as feed, profiling as profile, self._checkpoints as checkpoints:
+        with reading, source.feed, profiling as profile, self._checkpoints as checkpoints:
             checkpoints.begin(self.step)
             self._train(source, profile)
-            checkpoints.cursor = feed.cursor
         self._reports.finish()
         for text in self._growth.summary():
             self._tell(events.Note(text))
@@ -206,63 +204,72 @@ class Trainer:
         return checkpoint
 
     def _train(self, source: TrainingInput, profile: Profile) -> None:
-        feed = source.feed
-        pace = Pace(feed, self.step, self.settings.num_steps, self.pipeline.data_config.num_epochs)
-        train_step: TrainStep | None = None
-        step = self.step
+        pace = Pace(source.feed, self.step, self.settings.num_steps, self.pipeline.data_config.num_epochs)
+        made = self.step
         if self._checkpoints.owes_evaluation:
             self._save()
-        if self._evaluations.step == step and self._is_stale(step):
+        if self._evaluations.step == made and self._is_stale(made):
             return
-        decisions = self._decisions
-        decisions.begin()
-        while not self._is_stopping() and not decisions.is_over(step) and (batch := source.next(self._peers)):
-            decisions.before_step(pace.seconds_since_restart)
-            tensors = to_tensors(self._growth.hand_out(batch.rows, step))
-            is_first = train_step is None
-            train_step = train_step or self._trace(tensors)
-            rates = self._optimizers.learning_rates(step)
-            with self._peers.signs.waiting():
-                values = StepValues.of(train_step(tensors, np.array(rates, np.float32)))
-            decisions.after_step(values)
-            num_rows = batch.rows.num_rows if values.num_rows is None else int(values.num_rows)
-            if not num_rows:
-                break
-            step += 1
-            if is_first:
-                if self._peers.are_several:
-                    self._tell(events.Note(traffic_text(self.ranker, tensors, self._peers)))
-                pace.restart()  # The first step was traced, which says nothing of the next ones.
-                self._tell(events.Phase("training"))
-            self._checkpoints.poll()
-            if is_refused(values.losses):
-                self._bad_batches.meet(step, values.losses, batch, source)
-                step = self.step
-                continue
-            self._checkpoints.refusals.sound()
-            self._checkpoints.cursor = batch.cursor
-            self._growth.keep()
-            self._num_examples += num_rows
-            source.count(batch)
-            self._evaluations.train_on(batch.rows)
-            pace.count(num_rows)
-            self._reports.step(step, values, rates, pace)
-            profile.after(step)
-            if decisions.is_checkpoint_due(step, pace.seconds_since_restart):
-                self._save()
-                if not self._reports.has_told_labels:
-                    self._reports.labels(step, source)
-                pace.restart()
-                if self._is_stale(step):
-                    return
-                self._tell(events.Phase("training"))
+        self._decisions.begin()
+        rates = self._optimizers.learning_rates
+        steps = BegunSteps(source, pace, self._decisions, self._growth, rates, self._trace, self._began, self._peers)
+        try:
+            while (ended := steps.next(made)) and ended.num_rows:
+                self._checkpoints.poll()
+                if ended.answer.is_refused:
+                    self._refused(ended, source, steps)
+                    made = self.step
+                    continue
+                made = ended.begun.number
+                self._made(ended, source, pace, profile)
+                if not steps.num_begun and self._decisions.is_checkpoint_due(made, pace.seconds_since_restart):
+                    self._save()
+                    self._decisions.saved()
+                    if not self._reports.has_told_labels:
+                        self._reports.labels(made, source)
+                    pace.restart()
+                    if self._is_stale(made):
+                        return
+                    self._tell(events.Phase("training"))
+        except UserError:
+            # Of a row that cannot be read, perhaps: the step before it was made.
+            if (last := steps.end()) and last.num_rows and not last.answer.is_refused:
+                self._made(last, source, pace, profile)
+            raise
 
-    def _trace(self, tensors: Mapping[str, np.ndarray]) -> TrainStep:
+    def _began(self, tensors: Tensors) -> None:
+        if self._peers.are_several:
+            self._tell(events.Note(traffic_text(self.ranker, tensors, self._peers)))
+        self._tell(events.Phase("training"))
+
+    def _refused(self, ended: Ended, source: TrainingInput, steps: BegunSteps) -> None:
+        self._decisions.after_step(ended.answer)
+        steps.refused()
+        begun = ended.begun
+        self._bad_batches.meet(begun.number, begun.values.losses, begun.batch, source)
+
+    def _made(self, ended: Ended, source: TrainingInput, pace: Pace, profile: Profile) -> None:
+        """Counts and tells of a step that was made."""
+        step, batch = ended.begun.number, ended.begun.batch
+        self._decisions.after_step(ended.answer)
+        self._checkpoints.refusals.sound()
+        self._checkpoints.cursor = batch.cursor
+        self._growth.keep()
+        self._num_examples += ended.num_rows
+        source.count(batch)
+        self._evaluations.train_on(batch.rows)
+        pace.count(ended.num_rows, batch.progress)
+        self._reports.step(step, ended.begun.values, ended.begun.rates, pace)
+        profile.after(step)
+
+    def _trace(self, tensors: Tensors) -> TrainStep:
         self._tell(events.Phase("tracing", "the first step"))
-        signature = batch_signature(tensors)
-        return make_train_step(
-            self.ranker, self._optimizers, self._step, self.settings, self._dtype, signature, self._descent, self._peers
+        model, signature, is_ahead = (self.ranker, self._optimizers), batch_signature(tensors), runs_ahead(self.ranker)
+        step = make_train_step(
+            *model, self._step, self.settings, self._dtype, signature, self._descent, self._peers, is_ahead
         )
+        step.traced(self.step)
+        return step
 
     def _save(self, is_interim: bool = False, is_last: bool = False) -> None:
         """Evaluates, then publishes a checkpoint that knows the result, then removes old ones.

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import tensorflow as tf
 from google.protobuf.message import Message
 
+from easymtl.training.made import if_made
+
 Slots = Mapping[str, tf.Tensor]
 
 
@@ -22,10 +24,17 @@ class Moment:
     Attributes:
         learning_rate: float32 scalar.
         step: int64 scalar, number of updates including this one. No float32: those end counting at 2^24.
+        is_made: bool scalar, whether the update moves anything; None where one that does not never gets here. A device
+            goes by it without telling the host.
     """
 
     learning_rate: tf.Tensor
     step: tf.Tensor
+    is_made: tf.Tensor | None = None
+
+    def moved(self, value: tf.Tensor, before: tf.Tensor | tf.Variable | float) -> tf.Tensor:
+        """Returns a value, or the one before it where the update is not made."""
+        return if_made(self.is_made, value, before)
 
 
 class UpdateRule:
@@ -52,8 +61,21 @@ class UpdateRule:
     def apply_dense(
         self, variable: tf.Variable, slots: Mapping[str, tf.Variable], gradient: tf.Tensor, moment: Moment
     ) -> None:
-        """Updates a variable and its slots in place; the learning rate is the corrected one."""
+        """Updates a variable and its slots in place, made or not; the learning rate is the corrected one."""
         raise NotImplementedError
+
+    def apply_dense_if_made(
+        self, variable: tf.Variable, slots: Mapping[str, tf.Variable], gradient: tf.Tensor, moment: Moment
+    ) -> None:
+        """Updates a variable and its slots in place, or leaves them to the last bit as they are.
+
+        The kernels know no update that is not made: what was there before is written back.
+        """
+        targets = [variable, *slots.values()] if moment.is_made is not None else []
+        before = [tf.identity(target) for target in targets]
+        self.apply_dense(variable, slots, gradient, moment)
+        for target, value in zip(targets, before):
+            target.assign(moment.moved(tf.convert_to_tensor(target), value))
 
     def rows(
         self, rows: tf.Tensor, slots: Slots, gradient: tf.Tensor, moment: Moment
@@ -87,6 +109,18 @@ class Adam(UpdateRule):
 
     def apply_dense(self, variable, slots, gradient, moment):
         """Updates a variable and its slots in place."""
+        self._apply(variable, slots, gradient, moment.learning_rate, self.config.beta1, self.config.beta2)
+
+    def apply_dense_if_made(self, variable, slots, gradient, moment):
+        """Updates a variable and its slots in place, or by nothing: both decays 1 and a rate of 0 add 0 to each."""
+        rate, beta1, beta2 = (
+            moment.moved(tf.convert_to_tensor(value), without)
+            for value, without in ((moment.learning_rate, 0.0), (self.config.beta1, 1.0), (self.config.beta2, 1.0))
+        )
+        gradient = moment.moved(gradient, tf.zeros_like(gradient))
+        self._apply(variable, slots, gradient, rate, beta1, beta2)
+
+    def _apply(self, variable, slots, gradient, rate, beta1, beta2):
         # The kernel would subtract the powers from 1 in float32: it is given none, and a rate that is corrected.
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
@@ -94,9 +128,9 @@ class Adam(UpdateRule):
             v=slots["Adam_1"].handle,
             beta1_power=0.0,
             beta2_power=0.0,
-            lr=moment.learning_rate,
-            beta1=self.config.beta1,
-            beta2=self.config.beta2,
+            lr=rate,
+            beta1=beta1,
+            beta2=beta2,
             epsilon=self.epsilon,
             grad=gradient,
         )

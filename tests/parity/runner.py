@@ -29,7 +29,8 @@ from easymtl.training.balancing.choice import make_descent
 from easymtl.training.balancing.descents import Forward, losses_by_task
 from easymtl.training.inputs import TrainingInput
 from easymtl.training.optimizers import Optimizers
-from easymtl.training.step import StepValues, make_train_step
+from easymtl.training.step import make_train_step
+from easymtl.training.step_values import StepValues
 from tests.parity.comparison import Comparison
 from tests.parity.initial_values import compare_initial_values
 from tests.parity.kinks import KINK, smallest_before_relu

@@ -11,7 +11,7 @@ from easymtl.checkpoints.folder import CheckpointFolder
 from easymtl.errors import UserError
 from easymtl.protos.train_pb2 import TrainConfig
 from easymtl.training import events
-from easymtl.training.refusals import FREE, MOST_IN_A_ROW, MOST_ROLLBACKS, Decision, Refusals, is_refused
+from easymtl.training.refusals import FREE, MOST_IN_A_ROW, MOST_ROLLBACKS, Decision, Refusals
 from easymtl.training.trainer import Trainer
 from tests.training.small_runs import of_kind, small_config, train, write_rows
 
@@ -195,8 +195,3 @@ def test_what_is_counted_comes_back_and_is_nothing_of_an_earlier_version():
     other.restore({})
     assert other.state() == {"skipped": 0, "in_a_row": 0, "rollbacks": 0}
     assert Refusals(settings("STOP")).decide(5) is Decision.STOP
-
-
-def test_one_scalar_says_that_a_step_was_refused():
-    assert is_refused({"loss": tf.constant(np.nan), "loss_ctr": tf.constant(1.0)})
-    assert not is_refused({"loss": tf.constant(1.0), "loss_ctr": tf.constant(np.inf)})

@@ -2,13 +2,12 @@
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from easymtl.peers.peers import ENDS, NUM_FLAGS, ONE, SAVES, STOPS
 from easymtl.protos.train_pb2 import TrainConfig
 from easymtl.training import decisions
+from easymtl.training.answers import Answer
 from easymtl.training.decisions import Decisions
-from easymtl.training.step import StepValues
 from tests.peers.threads import make_devices, together
 
 
@@ -20,9 +19,8 @@ def devices():
 SETTINGS = TrainConfig(num_steps=10, save_checkpoints_secs=60, dead_line="29991231 23:59:59")
 
 
-def seen(*flags: int) -> StepValues:
-    raised = np.isin(np.arange(NUM_FLAGS), flags).astype(np.float32)
-    return StepValues({}, {}, {}, tf.constant(1.0), tf.constant(raised))
+def seen(*flags: int) -> Answer:
+    return Answer(False, 1, np.isin(np.arange(NUM_FLAGS), flags))
 
 
 def test_one_worker_goes_by_its_own_clock_and_signals():
@@ -55,9 +53,12 @@ def test_what_was_seen_stays_but_for_a_checkpoint_that_is_due():
         own.after_step(seen(STOPS, SAVES, ENDS))
         first = (own.is_stopping(), own.is_checkpoint_due(1, 0.0), own.is_over(1))
         own.after_step(seen())
-        return first, (own.is_stopping(), own.is_checkpoint_due(1, 0.0), own.is_over(1))
+        then = (own.is_stopping(), own.is_checkpoint_due(1, 0.0), own.is_over(1))
+        own.after_step(seen(SAVES))
+        own.saved()
+        return first, then, (own.is_stopping(), own.is_checkpoint_due(1, 0.0), own.is_over(1))
 
-    assert together(2, work) == [((True, True, True), (True, False, True))] * 2
+    assert together(2, work) == [((True, True, True), (True, False, True), (True, False, True))] * 2
 
 
 @pytest.mark.parametrize("asked", [None, 0, 1])

@@ -29,7 +29,7 @@ def test_examples_per_second_and_time_left(clock):
     source = feed()
     pace = Pace(source, 0, num_steps=10, num_epochs=0)
     for _ in range(4):
-        pace.count(50)
+        pace.count(50, 0.0)
     clock.now += 8.0
     source.wait_seconds = 2.0
     event = pace.progress(4, {"loss": 1.0}, (0.1, 0.1))
@@ -43,7 +43,7 @@ def test_time_for_evaluation_is_left_out(clock):
     pace = Pace(feed(), 0, num_steps=10, num_epochs=0)
     clock.now += 500.0
     pace.restart()
-    pace.count(10)
+    pace.count(10, 0.0)
     clock.now += 1.0
     assert pace.progress(1, {}, (0.1, 0.1)).examples_per_second == pytest.approx(10.0)
     assert pace.seconds_since_restart == pytest.approx(1.0)

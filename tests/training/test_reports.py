@@ -11,7 +11,7 @@ from easymtl.protos.train_pb2 import TrainConfig
 from easymtl.tasks.build import build_tasks
 from easymtl.training import events
 from easymtl.training.reports import Reports, is_summary_due, loss_shares
-from easymtl.training.step import StepValues
+from easymtl.training.step_values import StepValues
 
 TOWERS = """
     data_config { label_fields: ["click", "seconds"] }

@@ -7,10 +7,12 @@ import tensorflow as tf
 from easymtl.features.encoder import batch_signature, to_tensors
 from easymtl.peers.peers import NUM_FLAGS, ONE, SAVES, STOPS
 from easymtl.tasks.ranker import Ranker
+from easymtl.training.answers import Answer
 from easymtl.training.balancing.choice import make_descent
 from easymtl.training.inputs import TrainingInput
 from easymtl.training.optimizers import Optimizers
-from easymtl.training.step import StepValues, make_train_step
+from easymtl.training.step import make_train_step
+from easymtl.training.step_values import StepValues
 from tests.peers.threads import make_devices, together
 from tests.training.small_runs import small_config, write_data
 
@@ -55,14 +57,16 @@ def parts_of(rows, split):
 class Run:
     """A training of a step for each batch; several workers have a part of each of them."""
 
-    def __init__(self, pipeline, batches, peers=ONE, flags=None, are_dealt_out=False):
+    def __init__(self, pipeline, batches, peers=ONE, flags=None, are_dealt_out=False, is_ahead=False):
         ranker = Ranker(pipeline, peers if are_dealt_out else ONE)
         descent = make_descent(pipeline, ranker)
         tables = list(ranker.embeddings.variables_by_width.values())
         settings, step = pipeline.train_config, tf.Variable(0, dtype=tf.int64)
         optimizers = Optimizers(settings.optimizer_config, tables, [*ranker.dense_variables, *descent.trained])
         signature = batch_signature(to_tensors(batches[0]))
-        train_step = make_train_step(ranker, optimizers, step, settings, tf.float32, signature, descent, peers)
+        train_step = make_train_step(
+            ranker, optimizers, step, settings, tf.float32, signature, descent, peers, is_ahead
+        )
         if flags is not None:
             peers.flags.assign(flags)
         rates = np.array(optimizers.learning_rates(0), np.float32)
@@ -82,11 +86,12 @@ def pipeline_of(folder, *overrides):
     return small_config(folder, *SMOOTH, *overrides).pipeline
 
 
-def run_together(pipeline, batches, split, flags=None):
+def run_together(pipeline, batches, split, flags=None, is_ahead=False):
     parts = list(zip(*(parts_of(rows, split) for rows in batches)))
 
     def work(workers):
-        return Run(pipeline, parts[workers.index], workers, None if flags is None else flags[workers.index])
+        own_flags = None if flags is None else flags[workers.index]
+        return Run(pipeline, parts[workers.index], workers, own_flags, is_ahead=is_ahead)
 
     return together(len(split), work)
 
@@ -173,7 +178,9 @@ def test_a_step_without_any_row_is_not_made(folder, batches, op_by_op):
     parts = [[batches[0].slice(0, 0)] * 2, [batches[0], batches[0].slice(0, 0)]]
     pipeline = pipeline_of(folder)
     runs = together(2, lambda workers: Run(pipeline, parts[workers.index], workers))
-    assert [float(one.num_rows) for one in runs[1].values] == [48, 0] and [run.step for run in runs] == [1, 1]
+    answers = [Answer.of(one.answer) for one in runs[1].values]
+    assert [(one.num_rows, one.is_refused) for one in answers] == [(48, False), (0, False)]
+    assert [run.step for run in runs] == [1, 1]
     once = together(2, lambda workers: Run(pipeline, parts[workers.index][:1], workers))
     assert_same_bytes([Weights(runs[0].weights), Weights(once[0].weights)])
 
@@ -200,4 +207,21 @@ def test_a_number_that_is_not_finite_refuses_the_step_of_all(folder, batches, op
 def test_all_workers_see_the_flags_that_any_of_them_raises(folder, batches, op_by_op):
     flags = [np.eye(NUM_FLAGS, dtype=np.float32)[flag] for flag in (SAVES, STOPS)]
     runs = run_together(pipeline_of(folder), batches[:1], (24, 24), flags)
-    assert [run.values[0].flags.numpy().tolist() for run in runs] == [[1, 1, 0]] * 2
+    assert [Answer.of(run.values[0].answer).flags.tolist() for run in runs] == [[True, True, False]] * 2
+
+
+def test_workers_that_are_a_step_ahead_make_the_same_steps_and_refuse_the_same(folder, batches, op_by_op):
+    pipeline, some = pipeline_of(folder), batches[:2]
+    flags = [np.eye(NUM_FLAGS, dtype=np.float32)[flag] for flag in (SAVES, STOPS)]
+    waiting, ahead = (run_together(pipeline, some, (30, 18), flags, is_ahead) for is_ahead in (False, True))
+    assert_same_bytes([*waiting, *ahead])
+    for run in ahead:
+        before = Answer.of(run.values[1].before)
+        assert (before.is_refused, before.num_rows, before.flags.tolist()) == (False, 48, [True, True, False])
+    bad = batches[0].slice(0, 48)
+    numbers = np.array(bad["numbers"])
+    numbers[40, 0] = np.inf
+    bad.columns["numbers"] = numbers
+    refused = run_together(pipeline, [bad, batches[1], batches[1]], (24, 24), is_ahead=True)
+    assert [run.step for run in refused] == [0, 0]
+    assert all(Answer.of(run.values[2].before).is_refused for run in refused)

@@ -12,6 +12,7 @@ from easymtl.training.inputs import TrainingInput
 from easymtl.training.optimizers import Optimizers
 from easymtl.training.precision import dtype_of
 from easymtl.training.step import make_train_step
+from easymtl.training.step_values import StepValues
 from tests.training.small_runs import small_config, write_data
 
 SGD = (
@@ -52,7 +53,7 @@ class Update:
         dtype = dtype_of(settings.mixed_precision)
         self.train_step = make_train_step(self.ranker, optimizers, self.step, settings, dtype, signature)
         values = self.train_step(self.batch, np.ones(2, np.float32))
-        self.losses = {name: float(value) for name, value in values.items()}
+        self.losses = {name: float(value) for name, value in StepValues.of(values).losses.items()}
 
     def weights(self) -> dict[str, np.ndarray]:
         return {
@@ -169,7 +170,7 @@ def test_the_order_of_label_fields_changes_nothing(folder, update):
 def test_every_operation_of_a_step_has_a_gpu_kernel(folder, precision, averages):
     optimizer = f"train_config.optimizer_config[0].use_moving_average={averages}"
     step = Update(folder, f"train_config.mixed_precision={precision}", optimizer).train_step
-    graph = step.graph.as_graph_def()
+    graph = step.traced().graph.as_graph_def()
     nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
     assert len(nodes) > 100
     assert [node.op for node in nodes if not has_gpu_kernel(node)] == []

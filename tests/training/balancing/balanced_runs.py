@@ -14,7 +14,8 @@ from easymtl.training.balancing.choice import make_descent
 from easymtl.training.inputs import TrainingInput
 from easymtl.training.optimizers import Optimizers
 from easymtl.training.result import TrainingResult
-from easymtl.training.step import StepValues, make_train_step
+from easymtl.training.step import make_train_step
+from easymtl.training.step_values import StepValues
 from easymtl.training.trainer import Trainer
 from tests.training.small_runs import CONFIG
 
