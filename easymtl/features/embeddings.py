@@ -16,12 +16,9 @@ from easymtl.features.initial_rows import fill, fill_own
 from easymtl.features.kinds import StepColumns
 from easymtl.features.kinds.base import Tensors
 from easymtl.features.row_exchange import RowExchange
-from easymtl.layers.context import Parameter
+from easymtl.layers.context import HOST, Parameter
 from easymtl.peers.dealing import Dealing
 from easymtl.peers.peers import ONE, Peers
-
-HOST = "/CPU:0"
-"""Where distinct rows are found: a device would have to be waited for before their number is known."""
 
 _MADE_UP_STEPS = 20
 
@@ -181,6 +178,7 @@ class Embeddings(tf.Module):
             batch: a packed one; where rows are dealt out, each worker has one, which may have no rows.
             read: returns the rows of a variable.
         """
+        # A device would have to be waited for before the number of distinct rows is known.
         with tf.device(HOST):
             found = {width: self._distinct(width, batch) for width in self.feature_set.rows_by_width}
         if not self.are_dealt_out or not found:

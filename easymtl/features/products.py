@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from easymtl.layers.context import HOST
+
 
 @tf.custom_gradient
 def take_rows(table: tf.Tensor, positions: tf.Tensor):
@@ -36,7 +38,9 @@ def _product(
     places: tf.Tensor, values: tf.Tensor, shape: Sequence[tf.Tensor], dense: tf.Tensor, adjoint_a: bool = False
 ) -> tf.Tensor:
     """Returns a sparse matrix times a dense one: it takes half the time of a segment sum, and no weighted copy."""
-    shape = tf.cast(tf.stack(shape), tf.int64)
+    # A GPU's kernel wants it in the memory of the host, where sizes are; a cast would be made on the GPU.
+    with tf.device(HOST):
+        shape = tf.cast(tf.stack(shape), tf.int64)
     return tf.raw_ops.SparseTensorDenseMatMul(
         a_indices=places, a_values=values, a_shape=shape, b=dense, adjoint_a=adjoint_a
     )

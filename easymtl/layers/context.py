@@ -16,6 +16,9 @@ from easymtl.layers.initializers import Initializer, glorot_uniform
 from easymtl.peers.dealing import Run
 from easymtl.peers.peers import ONE, Peers
 
+HOST = "/CPU:0"
+"""Where whole numbers are made that decide about sizes, or that kernels of a GPU want in the memory of the host."""
+
 _MOST_NUMBERS = 2**31
 """Of a weight of a layer: 8 GiB. Tables have their own way, and are counted against the memory that there is."""
 
@@ -256,4 +259,11 @@ def _require_possible(name: str, shape: Sequence[int]) -> None:
 
 def name_seed(seed: int, name: str) -> tf.Tensor:
     """Returns int64 `[2]`, the seed of what has a name: a pure function of the model's seed and the name."""
-    return tf.constant([seed, zlib.crc32(name.encode())], tf.int64)
+    with tf.device(HOST):
+        return tf.constant([seed, zlib.crc32(name.encode())], tf.int64)
+
+
+def salted(seed: tf.Tensor, salt: tf.Tensor) -> tf.Tensor:
+    """Returns int64 `[2]`, the seed of what draws in a step: that of the step, and of its name."""
+    with tf.device(HOST):
+        return seed + salt

@@ -6,7 +6,7 @@ from dataclasses import replace
 import tensorflow as tf
 
 from easymtl.layers.activation import Activation, Dice, PReLU, make_activation, normalize_and_activate
-from easymtl.layers.context import Build, Call, name_seed
+from easymtl.layers.context import Build, Call, name_seed, salted
 from easymtl.layers.initializers import Initializer, glorot_uniform, zeros
 from easymtl.layers.norm import BatchNorm
 from easymtl.protos.layer_pb2 import DNN as DNNConfig
@@ -94,7 +94,7 @@ class Dropout(tf.Module):
         # Drawn in float32: bfloat16 has so few numbers below 1 that it would drop a share of its own. The share is the
         # one that goes with the rounded factor, so that the expectation stays exactly that of x.
         factor = tf.cast(1.0 / (1.0 - self.rate), x.dtype)
-        uniform = tf.random.stateless_uniform(tf.shape(x), call.seed + self.salt)
+        uniform = tf.random.stateless_uniform(tf.shape(x), salted(call.seed, self.salt))
         is_kept = uniform >= 1.0 - 1.0 / tf.cast(factor, tf.float32)
         return x * tf.where(is_kept, factor, tf.zeros_like(factor))
 

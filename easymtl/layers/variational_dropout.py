@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from easymtl.layers.context import Build, Call, name_seed
+from easymtl.layers.context import Build, Call, name_seed, salted
 
 TEMPERATURE = 0.1
 _LEAST = 1e-7
@@ -39,7 +39,7 @@ class VariationalDropout(tf.Module):
         if not call.training:
             return x * self._spread(1.0 - tf.nn.sigmoid(self.logits))
         shape = tf.stack([tf.shape(x)[0], self.logits.shape[0]])
-        uniform = tf.random.stateless_uniform(shape, call.seed + self.salt, _LEAST, 1.0 - _LEAST)
+        uniform = tf.random.stateless_uniform(shape, salted(call.seed, self.salt), _LEAST, 1.0 - _LEAST)
         noise = tf.math.log(uniform) - tf.math.log1p(-uniform)
         return x * self._spread(1.0 - tf.nn.sigmoid((self.logits + noise) / TEMPERATURE))
 

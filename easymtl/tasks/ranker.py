@@ -7,9 +7,9 @@ from functools import partial
 import tensorflow as tf
 
 from easymtl.config import view
-from easymtl.features.embeddings import HOST, Embeddings, Lookup
+from easymtl.features.embeddings import Embeddings, Lookup
 from easymtl.features.feature_set import FeatureSet
-from easymtl.layers.context import Build, Call, Parameter
+from easymtl.layers.context import HOST, Build, Call, Parameter
 from easymtl.models.base import MultiTaskModel
 from easymtl.models.compiled import compiled
 from easymtl.models.inputs import InputShapes

@@ -1,9 +1,11 @@
 """What a step has come to, as the host asks for it: one short vector, the only thing that comes down in each step.
 
 A step that is begun before the host knows what the one before has come to hands that answer over: it lies in a variable
-beside the weights, and a copy of it goes to the host before the step does anything else. So the copy waits for the step
-before and for nothing more, and the device for none of it. A step behind a refused one moves nothing either, and is
-refused too, until the host has said `go_on`: no update is ever made of weights that the host has not agreed to.
+beside the weights, and a copy of it goes into one of the host's before the step does anything else. So the copy waits
+for the step before and for nothing more, and the device for none of it. (An output of the step would be there only when
+the step has changed all that it changes: TensorFlow ties one to the other.) A step behind a refused one moves nothing
+either, and is refused too, until the host has said `go_on`: no update is ever made of weights that the host has not
+agreed to.
 """
 
 from typing import NamedTuple
@@ -11,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from easymtl.features.embeddings import HOST
+from easymtl.layers.context import HOST
 from easymtl.peers.peers import NUM_FLAGS, Peers
 
 
@@ -29,7 +31,7 @@ class Answer(NamedTuple):
     flags: np.ndarray | None = None
 
     @classmethod
-    def of(cls, value: tf.Tensor) -> "Answer":
+    def of(cls, value: tf.Tensor | np.ndarray) -> "Answer":
         """Reads the vector of a step; waits for it."""
         refused, *told = np.asarray(value)
         if not told:
@@ -58,13 +60,19 @@ class LastAnswer(tf.Module):
         super().__init__()
         size = 2 + NUM_FLAGS if peers.are_several else 1
         self._value = tf.Variable(tf.zeros([size]), trainable=False)
+        with tf.device(HOST):
+            self._of_host = tf.Variable(tf.zeros([size]), trainable=False)
 
-    def hand_over(self) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns a copy for the host, and whether, on the device, that step was refused; before any other work."""
+    def hand_over(self) -> tf.Tensor:
+        """Gives the host a copy, and returns whether that step was refused, a bool scalar."""
         value = self._value.read_value()
         with tf.device(HOST):
-            copy = tf.identity(value)
-        return copy, value[0] > 0
+            self._of_host.assign(value)
+        return value[0] > 0
+
+    def handed_over(self) -> Answer:
+        """Returns the answer that was handed over last."""
+        return Answer.of(self._of_host.numpy())
 
     def leave(self, value: tf.Tensor) -> None:
         """Keeps the answer of this step for the next one."""

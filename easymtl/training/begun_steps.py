@@ -125,9 +125,11 @@ class BegunSteps:
         with self._peers.signs.waiting():
             values = StepValues.of(self._train_step(tensors, np.array(rates, np.float32), step))
             self._last = Begun(step + 1, batch, rates, values)
-            ended = Ended(before, Answer.of(values.before)) if before else None
+            ended = None
             if not self._train_step.is_ahead:
                 ended = self.end()
+            elif before:
+                ended = Ended(before, self._train_step.answer_before())
         if is_first:
             self._pace.restart()
             self._tell_first(tensors)

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 import tensorflow as tf
 
 from easymtl.errors import UserError, quoted
-from easymtl.features.embeddings import HOST
-from easymtl.layers.context import Parameter
+from easymtl.layers.context import HOST, Parameter
 from easymtl.tasks.ranker import Ranker
 from easymtl.training.optimizers import RowGradient
 

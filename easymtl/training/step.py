@@ -8,19 +8,20 @@ import numpy as np
 import tensorflow as tf
 
 from easymtl.features.embeddings import Lookup
-from easymtl.layers.context import Call, Pending
+from easymtl.layers.context import HOST, Call, Pending
 from easymtl.peers.peers import ONE, Peers
 from easymtl.protos.train_pb2 import TrainConfig
 from easymtl.tasks.ranker import Ranker
-from easymtl.training.answers import LastAnswer, packed
+from easymtl.training.answers import Answer, LastAnswer, packed
 from easymtl.training.balancing.descents import Descended, Descent, Fixed, Forward, losses_by_task
 from easymtl.training.balancing.task_gradients import cosines, pairs
 from easymtl.training.frozen import Frozen
 from easymtl.training.optimizers import Optimizers, RowGradient
 from easymtl.training.shared_update import OfAll, rows_of_owners, sum_dense, sum_rows
-from easymtl.training.step_values import ANSWER, BEFORE, COSINE, WEIGHT, Values
+from easymtl.training.step_values import ANSWER, COSINE, WEIGHT, Values
 
 Batch = Mapping[str, tf.Tensor | np.ndarray]
+Traced = Callable[[Batch, tf.Tensor | np.ndarray, np.ndarray], Values]
 
 _BITS_OF_SEED = 40
 
@@ -72,11 +73,10 @@ class TrainStep:
     def __init__(self, update: "_Update", signature: dict[str, tf.TensorSpec]):
         """Traces nothing yet."""
         self._update = update
-        self._signature = [signature, tf.TensorSpec([2], tf.float32)]
+        self._signature = [signature, tf.TensorSpec([2], tf.float32), tf.TensorSpec([], tf.int64)]
         self._compare_every = update.config.log_gradient_conflict_every
         self._solve_every = update.descent.solves_every
-        self._are_several = self._compare_every > 0 or self._solve_every > 1
-        self._traced: dict[_Kind, Callable[[Batch, tf.Tensor | np.ndarray], Values]] = {}
+        self._traced: dict[_Kind, Traced] = {}
 
     def __call__(self, batch: Batch, learning_rates: tf.Tensor | np.ndarray, updates_made: int | None = None) -> Values:
         """Makes the next step.
@@ -84,7 +84,7 @@ class TrainStep:
         Args:
             batch: a packed one.
             learning_rates: float32 `[2]`, of tables and of dense weights.
-            updates_made: before it; None asks the device, which waits for it.
+            updates_made: before it; None asks the device, which the host then waits for.
 
         Returns:
             float32 scalars: each loss by name, `regularization_loss`, and their sum `loss`, all before the update. When
@@ -92,18 +92,18 @@ class TrainStep:
             variable has moved, nor the number of updates, nor what norms and methods of balancing remember: what went
             wrong can still be looked for. Balanced tasks also have `weight/<task>`, and steps that compare gradients
             `gradient_cosine/<task>/<task>`. All of it is of the rows of all workers, and the same on each. Where nobody
-            has a row, no update is made. What it has come to is in `answer`, and where steps are begun ahead what the
-            one before has come to in `answer_before`: see `Answer`.
+            has a row, no update is made. What it has come to is in `answer`, see `Answer`.
         """
-        return self.traced(updates_made)(batch, learning_rates)
+        made = int(self._update.step.numpy()) if updates_made is None else updates_made
+        return self.traced(made)(batch, learning_rates, np.array(made, np.int64))
 
-    def traced(self, updates_made: int | None = None) -> Callable[[Batch, tf.Tensor | np.ndarray], Values]:
-        """Returns the function of the step that follows so many updates."""
+    def traced(self, updates_made: int = 0) -> Traced:
+        """Returns the function of the step that follows so many updates, which it is handed behind the rates."""
         kind = self._kind(updates_made)
         if kind not in self._traced:
 
-            def train_step(batch: Batch, learning_rates: tf.Tensor) -> Values:
-                return self._update(batch, learning_rates, kind)
+            def train_step(batch: Batch, learning_rates: tf.Tensor, made: tf.Tensor) -> Values:
+                return self._update(batch, learning_rates, made, kind)
 
             traced = tf.function(train_step, input_signature=self._signature, autograph=False)
             # Concrete: a step of a small model is so short that looking for the right trace each time shows. Where
@@ -117,17 +117,19 @@ class TrainStep:
         """Returns whether a step is begun before the host knows what the one before has come to."""
         return self._update.last_answer is not None
 
+    def answer_before(self) -> Answer:
+        """Returns what the step before the one that was begun last has come to; waits for that one alone."""
+        assert self._update.last_answer is not None
+        return self._update.last_answer.handed_over()
+
     def go_on(self) -> None:
         """Lets steps be made again behind a refused one, where they are begun ahead; else they are anyway."""
         if self._update.last_answer is not None:
             self._update.last_answer.go_on()
 
-    def _kind(self, updates_made: int | None) -> _Kind:
-        if not self._are_several:
-            return _Kind()
-        number = int(self._update.step.numpy()) if updates_made is None else updates_made
-        is_comparing = self._compare_every > 0 and (number + 1) % self._compare_every == 0
-        return _Kind(number % self._solve_every == 0, is_comparing)
+    def _kind(self, updates_made: int) -> _Kind:
+        is_comparing = self._compare_every > 0 and (updates_made + 1) % self._compare_every == 0
+        return _Kind(updates_made % self._solve_every == 0, is_comparing)
 
 
 class _Update:
@@ -152,12 +154,12 @@ class _Update:
         self._peers = peers
         self._dense = [variable for variable in dense if variable.ref() not in self._frozen.dense]
 
-    def __call__(self, batch: Batch, learning_rates: tf.Tensor, kind: _Kind) -> Values:
-        """Makes the update, and returns what the step has to tell."""
-        before = self.last_answer.hand_over() if self.last_answer else None
+    def __call__(self, batch: Batch, learning_rates: tf.Tensor, made: tf.Tensor, kind: _Kind) -> Values:
+        """Makes the update behind so many others, int64, and returns what the step has to tell."""
+        was_refused = self.last_answer.hand_over() if self.last_answer else None
         lookups = self._ranker.embeddings.lookup(batch)
         statistics = Pending()
-        forward = self._forward(batch, lookups, [lookup.rows for lookup in lookups.values()], kind, statistics)
+        forward = self._forward(batch, lookups, made, kind, statistics)
         found = self.descent(forward, kind.is_solving)
         compared = self._cosines(forward) if kind.is_comparing else {}
         changes, of_all = self._of_all(batch, lookups, found, statistics)
@@ -171,29 +173,25 @@ class _Update:
 
         def update(is_made: tf.Tensor | None = None) -> tf.Tensor:
             self.step.assign_add(1 if is_made is None else tf.cast(is_made, tf.int64))
-            number = self.step.read_value()
-            self._optimizers.apply(list(zip(self._dense, gradients)), changes, learning_rates, number, is_made)
+            self._optimizers.apply(list(zip(self._dense, gradients)), changes, learning_rates, made + 1, is_made)
             for variable, value in found.changes:
                 variable.assign(value if is_made is None else tf.where(is_made, value, variable))
             statistics.apply(is_made)
             return found.loss
 
-        if self.last_answer is None or before is None:
-            answer = packed(is_refused, of_all.num_rows, of_all.flags)
-            told = {ANSWER: answer}
+        if self.last_answer is None or was_refused is None:
             # What is not made costs nothing, and on a processor the host knows at once.
             loss = tf.cond(is_made, update, lambda: tf.constant(math.nan))
         else:
-            answer_before, was_refused = before
-            is_made &= tf.logical_not(was_refused)
-            answer = packed(is_refused | was_refused, of_all.num_rows, of_all.flags)
-            self.last_answer.leave(answer)
-            told = {ANSWER: answer, BEFORE: answer_before}
+            is_refused, is_made = is_refused | was_refused, is_made & tf.logical_not(was_refused)
             loss = tf.where(is_made, update(is_made), math.nan)
+        answer = packed(is_refused, of_all.num_rows, of_all.flags)
+        if self.last_answer:
+            self.last_answer.leave(answer)
         weights = {f"{WEIGHT}{name}": weight for name, weight in found.weights.items()}
         regularization = forward.parts.regularization
         losses = {**found.losses, **forward.parts.of_layers, "regularization_loss": regularization, "loss": loss}
-        return {**losses, **weights, **compared, **told}
+        return {**losses, **weights, **compared, ANSWER: answer}
 
     def _of_all(
         self, batch: Batch, lookups: Mapping[int, Lookup], found: Descended, statistics: Pending
@@ -250,13 +248,15 @@ class _Update:
         self,
         batch: Batch,
         lookups: Mapping[int, Lookup],
-        rows: Sequence[tf.Tensor],
+        made: tf.Tensor,
         kind: _Kind,
         statistics: Pending,
     ) -> Forward:
-        seed = tf.stack([tf.constant(self.config.seed, tf.int64), self.step])
-        # Each worker drops others of its values: it has other rows.
-        own_seed = seed + tf.constant([self._peers.index << _BITS_OF_SEED, 0], tf.int64)
+        rows = [lookup.rows for lookup in lookups.values()]
+        with tf.device(HOST):
+            seed = tf.stack([tf.constant(self.config.seed, tf.int64), made])
+            # Each worker drops others of its values: it has other rows.
+            own_seed = seed + tf.constant([self._peers.index << _BITS_OF_SEED, 0], tf.int64)
         call = Call(
             training=True,
             dtype=self._dtype,

@@ -9,7 +9,6 @@ Values = dict[str, tf.Tensor]
 WEIGHT = "weight/"
 COSINE = "gradient_cosine/"
 ANSWER = "answer"
-BEFORE = "answer_before"
 
 
 @dataclass(frozen=True)
@@ -21,24 +20,22 @@ class StepValues:
         weights: by task or loss; empty where tasks are not balanced.
         cosines: by `<task>/<task>`; empty in most steps.
         answer: what the step has come to, see `Answer`.
-        before: what the one before has come to, in the memory of the host; None where steps are not begun ahead.
     """
 
     losses: Values
     weights: Values
     cosines: Values
     answer: tf.Tensor | None = None
-    before: tf.Tensor | None = None
 
     @classmethod
     def of(cls, values: Values) -> "StepValues":
         """Sorts the values of a step by their names."""
         values = dict(values)
-        answer, before = values.pop(ANSWER, None), values.pop(BEFORE, None)
+        answer = values.pop(ANSWER, None)
         weights = _named(values, WEIGHT)
         cosines_ = _named(values, COSINE)
         losses = {name: value for name, value in values.items() if not name.startswith((WEIGHT, COSINE))}
-        return cls(losses, weights, cosines_, answer, before)
+        return cls(losses, weights, cosines_, answer)
 
 
 def _named(values: Values, prefix: str) -> Values:

@@ -22,19 +22,15 @@ def test_several_workers_tell_rows_and_flags_too():
 
 def test_an_answer_is_handed_over_with_the_next_step_and_stands_until_it_is_known():
     last = LastAnswer(ONE)
-    copy, was_refused = last.hand_over()
-    assert Answer.of(copy) == Answer(False) and not was_refused
+    assert not last.hand_over() and last.handed_over() == Answer(False)
     last.leave(tf.constant([1.0]))
     for _ in range(2):
-        copy, was_refused = last.hand_over()
-        assert Answer.of(copy) == Answer(True) and was_refused
+        assert last.hand_over() and last.handed_over() == Answer(True)
     last.go_on()
-    copy, was_refused = last.hand_over()
-    assert Answer.of(copy) == Answer(False) and not was_refused
+    assert not last.hand_over() and last.handed_over() == Answer(False)
 
 
 def test_several_workers_begin_with_an_answer_of_the_same_size():
     several = Peers()
     several.size = 2
-    copy, _ = LastAnswer(several).hand_over()
-    assert Answer.of(copy).flags.tolist() == [False] * NUM_FLAGS
+    assert LastAnswer(several).handed_over().flags.tolist() == [False] * NUM_FLAGS

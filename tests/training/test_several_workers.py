@@ -71,6 +71,7 @@ class Run:
             peers.flags.assign(flags)
         rates = np.array(optimizers.learning_rates(0), np.float32)
         self.values = [StepValues.of(train_step(to_tensors(rows), rates)) for rows in batches]
+        self.before = train_step.answer_before() if is_ahead else None
         self.step = int(step)
         self.weights = {name: parameter.read().numpy() for name, parameter in ranker.parameters.items()}
         for name, table in ranker.embeddings.parameters().items():
@@ -216,7 +217,7 @@ def test_workers_that_are_a_step_ahead_make_the_same_steps_and_refuse_the_same(f
     waiting, ahead = (run_together(pipeline, some, (30, 18), flags, is_ahead) for is_ahead in (False, True))
     assert_same_bytes([*waiting, *ahead])
     for run in ahead:
-        before = Answer.of(run.values[1].before)
+        before = run.before
         assert (before.is_refused, before.num_rows, before.flags.tolist()) == (False, 48, [True, True, False])
     bad = batches[0].slice(0, 48)
     numbers = np.array(bad["numbers"])
@@ -224,4 +225,4 @@ def test_workers_that_are_a_step_ahead_make_the_same_steps_and_refuse_the_same(f
     bad.columns["numbers"] = numbers
     refused = run_together(pipeline, [bad, batches[1], batches[1]], (24, 24), is_ahead=True)
     assert [run.step for run in refused] == [0, 0]
-    assert all(Answer.of(run.values[2].before).is_refused for run in refused)
+    assert all(run.before.is_refused for run in refused)

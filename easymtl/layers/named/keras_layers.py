@@ -6,7 +6,7 @@ They are ours, with the weights' names, defaults and formulas of those of Keras 
 
 import tensorflow as tf
 
-from easymtl.layers.context import Build, Call, name_seed
+from easymtl.layers.context import Build, Call, name_seed, salted
 from easymtl.layers.dense import Dense, Dropout
 from easymtl.layers.initializers import named_initializer
 from easymtl.layers.mlp import require_initializer, require_rate
@@ -93,7 +93,7 @@ class GaussianNoise(OverVectors):
         """Maps `[batch, ..., width]`."""
         if not call.training:
             return x
-        noise = tf.random.stateless_normal(tf.shape(x), call.seed + self.salt, stddev=self.deviation)
+        noise = tf.random.stateless_normal(tf.shape(x), salted(call.seed, self.salt), stddev=self.deviation)
         return x + tf.cast(noise, x.dtype)
 
 

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from easymtl.layers.context import Build, Call, name_seed
+from easymtl.layers.context import HOST, Build, Call, name_seed, salted
 from easymtl.layers.histories import history_of, history_shape
 from easymtl.layers.named.base import NamedLayer, scope_of_block
 from easymtl.layers.shapes import Array, History, Shape, ShapeFault, Value
@@ -90,7 +90,8 @@ class _Draws:
     def __init__(self, steps: Segments, salt: tf.Tensor, call: Call):
         self.lengths, num_steps = steps.lengths, tf.shape(steps.rows)
         if call.training:
-            seeds = tf.random.split(tf.cast(call.seed, tf.int64) + salt, 2)
+            with tf.device(HOST):
+                seeds = tf.random.split(salted(tf.cast(call.seed, tf.int64), salt), 2)
             self.of_rows = tf.random.stateless_uniform(tf.stack([2, steps.batch_size]), seeds[0])
             self.of_steps = tf.random.stateless_uniform(num_steps, seeds[1])
         else:

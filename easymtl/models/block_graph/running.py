@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import tensorflow as tf
 
 from easymtl.layers.block_functions import call_function
-from easymtl.layers.context import Call, name_seed
+from easymtl.layers.context import Call, name_seed, salted
 from easymtl.layers.merging import merged
 from easymtl.layers.shapes import Value
 from easymtl.models.block_graph.plans import BlockPlan, InputPlan, PackageCall, Read, ScopePlan
@@ -76,7 +76,7 @@ class Run:
         """Returns the seed of a call: two calls of one package do not drop the same values."""
         if self.call.seed is None or not index:
             return self.call.seed
-        return self.call.seed + name_seed(0, f"{package}/call_{index}")
+        return salted(self.call.seed, name_seed(0, f"{package}/call_{index}"))
 
 
 _IGNORED: Value = object()  # type: ignore[assignment]

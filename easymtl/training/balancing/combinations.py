@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 from google.protobuf.message import Message
 
-from easymtl.layers.context import Parameter, name_seed
+from easymtl.layers.context import Parameter, name_seed, salted
 from easymtl.protos.train_pb2 import (
     MGDA as MGDAConfig,
 )
@@ -114,7 +114,7 @@ class PCGrad(Combination):
     def __call__(self, gradients: Gradients) -> Combined:
         """Returns the coefficients for the order of this step."""
         size = self._num_tasks
-        order = tf.argsort(tf.random.stateless_uniform([size, size], gradients.seed + self._salt), axis=1)
+        order = tf.argsort(tf.random.stateless_uniform([size, size], salted(gradients.seed, self._salt)), axis=1)
         return Combined(tf.cast(pcgrad_coefficients(gradients.gram, order), tf.float32))
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import tensorflow as tf
 
-from easymtl.layers.context import Parameter, name_seed
+from easymtl.layers.context import Parameter, name_seed, salted
 from easymtl.protos.train_pb2 import DynamicWeightAverage as DynamicWeightAverageConfig
 
 Change = tuple[tf.Variable, tf.Tensor]
@@ -105,7 +105,7 @@ class RandomWeights(Weighting):
 
     def __call__(self, losses: tf.Tensor, seed: tf.Tensor) -> Weighted:
         """Returns the weights of the step with this seed."""
-        noise = tf.random.stateless_normal([self._num_losses], seed + self._salt)
+        noise = tf.random.stateless_normal([self._num_losses], salted(seed, self._salt))
         return Weighted(self._total * tf.nn.softmax(noise), tf.zeros([self._num_losses]))
 
 
