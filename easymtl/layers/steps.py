@@ -93,7 +93,7 @@ class Segments(Steps):
 
     def softmax(self, scores: tf.Tensor) -> tf.Tensor:
         """Returns weights float32 `[n]` for scores `[n]` or `[n, 1]`: they sum to 1 in each row."""
-        return run_softmax(tf.reshape(tf.cast(scores, tf.float32), [-1]), self.rows)
+        return run_softmax(tf.reshape(tf.cast(scores, tf.float32), [-1]), self.rows, self.batch_size)
 
     def sum(self, flat: tf.Tensor) -> tf.Tensor:
         """Returns the sum over the steps of each row, `[batch, width]`, of vectors `[n, width]`."""

@@ -69,8 +69,9 @@ def joint_log_odds(parent: tuple[tf.Tensor, tf.Tensor], given: tuple[tf.Tensor, 
         given: the same of this event where the parent happened.
     """
     log_p = parent[0] + given[0]
-    log_not_p = tf.reduce_logsumexp(tf.stack([parent[1], parent[0] + given[1]]), axis=0)
-    return log_p - log_not_p
+    # With its axis kept: else the gradient would put a shape together on a GPU, for the host.
+    log_not_p = tf.reduce_logsumexp(tf.stack([parent[1], parent[0] + given[1]]), axis=0, keepdims=True)
+    return log_p - tf.squeeze(log_not_p, axis=0)
 
 
 class Funnel:

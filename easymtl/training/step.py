@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import tensorflow as tf
 
 from easymtl.features.embeddings import Lookup
 from easymtl.layers.context import HOST, Call, Pending
+from easymtl.layers.segments import known_sizes
 from easymtl.peers.peers import ONE, Peers
 from easymtl.protos.train_pb2 import TrainConfig
 from easymtl.tasks.ranker import Ranker
@@ -103,7 +105,8 @@ class TrainStep:
         if kind not in self._traced:
 
             def train_step(batch: Batch, learning_rates: tf.Tensor, made: tf.Tensor) -> Values:
-                return self._update(batch, learning_rates, made, kind)
+                with known_sizes() if self.is_ahead else nullcontext():
+                    return self._update(batch, learning_rates, made, kind)
 
             traced = tf.function(train_step, input_signature=self._signature, autograph=False)
             # Concrete: a step of a small model is so short that looking for the right trace each time shows. Where
