@@ -1,9 +1,17 @@
 """What a training step copies between a GPU and the host, as TensorFlow cuts it."""
 
+import contextlib
+from pathlib import Path
+
 import pytest
 
+from easymtl.config import load_config
 from easymtl.serving.step_placement import placement_of_step
 from tests.training.small_runs import small_config, write_data
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +44,11 @@ def test_distinct_rows_are_found_on_the_host(ahead):
     assert ahead.pinned > 0 and "Unique" in ops(ahead.up)
 
 
-@pytest.mark.slow
 def test_a_step_that_the_host_decides_about_keeps_the_device_waiting(folder):
     found = placement(folder, is_ahead=False)
     assert any("LogicalAnd" in name or "IsFinite" in name or "All" in name for name in found.between)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "overrides",
     [
@@ -56,9 +62,15 @@ def test_no_option_keeps_the_device_waiting(folder, overrides):
     assert (ops(found.down), found.between, found.without_kernel) == (["ReadVariableOp"], (), ())
 
 
-@pytest.mark.slow
 def test_tables_on_the_host_send_vectors_up_and_get_gradients_back(folder):
     found = placement(folder, "feature_config.embedding_on_cpu=true")
     assert "GatherV2" in ops(found.up) or "ResourceGather" in ops(found.up)
     # Rows, and whether they move.
     assert len(found.down) >= 3 and found.between == ()
+
+
+@pytest.mark.parametrize("config", ["mmoe_bst_on_feed", "esmm_on_funnel", "pepnet_on_livestream"])
+def test_no_architecture_keeps_the_device_waiting(config):
+    with contextlib.chdir(ROOT):
+        found = placement_of_step(load_config(f"samples/configs/{config}.config").pipeline)
+    assert (ops(found.down), found.between, found.without_kernel) == (["ReadVariableOp"], (), ())

@@ -39,6 +39,11 @@ OPTIMIZERS = {
 }
 
 
+def some_slow(names, *fast):
+    """Returns parameters, of which all but some are slow."""
+    return [name if name in fast else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ahead")
@@ -91,7 +96,7 @@ def assert_same(found, expected):
         assert one.tobytes() == other.tobytes()
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", some_slow(OPTIMIZERS, "adam", "ftrl"))
 def test_a_step_moves_what_it_moves_otherwise_and_nothing_where_it_is_refused(folder, optimizer):
     overrides = (_FIRST + OPTIMIZERS[optimizer], 'train_config.freeze_gradient=["tags_embedding"]')
     plain, ahead = (Steps(folder, is_ahead, *overrides) for is_ahead in (False, True))
@@ -173,7 +178,7 @@ LENGTHS = {
 }
 
 
-@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize("length", some_slow(LENGTHS, "steps"))
 def test_a_training_ahead_is_the_one_that_waits(folder, request, length):
     waiting = run(folder, f"{length}-waiting", *LENGTHS[length])
     request.getfixturevalue("gpu")
@@ -182,7 +187,7 @@ def test_a_training_ahead_is_the_one_that_waits(folder, request, length):
     require_same(folder, f"{length}-waiting", f"{length}-ahead")
 
 
-@pytest.mark.parametrize("policy", [SKIP, ROLLBACK])
+@pytest.mark.parametrize("policy", some_slow([SKIP, ROLLBACK], SKIP))
 def test_bad_batches_are_met_as_by_one_that_waits(tmp_path, request, policy):
     # Two in a row, one at a step behind which a checkpoint is due, one at the end.
     write(tmp_path, bad_batches=[2, 3, 6, 9], num_batches=9)
