@@ -162,8 +162,9 @@ def _is_round(step: int, every: int) -> bool:
 
 
 def _numbers(values: Mapping[str, tf.Tensor]) -> dict[str, float]:
-    """Returns float32 scalars as numbers: from a GPU they come in one copy."""
-    return dict(zip(values, tf.stack(list(values.values())).numpy().tolist())) if values else {}
+    """Returns scalars as numbers: from a GPU they come in one copy."""
+    stacked = [tf.cast(value, tf.float32) for value in values.values()]
+    return dict(zip(values, tf.stack(stacked).numpy().tolist())) if stacked else {}
 
 
 def _rows_of(variable: tf.Variable, begin: int, num_rows: int, most: int) -> np.ndarray:

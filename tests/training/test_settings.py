@@ -36,9 +36,9 @@ def test_seconds_are_counted_anew_behind_each_checkpoint(folder, monkeypatch):
     now = [0.0]
     count = Pace.count
 
-    def step_of_three_seconds(pace, num_examples):
+    def step_of_three_seconds(pace, *counted):
         now[0] += 3.0
-        count(pace, num_examples)
+        count(pace, *counted)
 
     monkeypatch.setattr(pace_module.time, "perf_counter", lambda: now[0])
     monkeypatch.setattr(Pace, "count", step_of_three_seconds)
