@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from easymtl.layers.context import HOST
 from easymtl.layers.segments import NOTHING, run_softmax, run_sum, spread_over_runs
 
 
@@ -101,8 +102,10 @@ class Segments(Steps):
 
     def positions(self) -> tf.Tensor:
         """Returns the place of each step in its row, int32 `[n]`."""
-        starts = tf.cumsum(self.lengths, exclusive=True)
-        return tf.range(tf.shape(self.rows)[0]) - tf.gather(starts, self.rows)
+        # Of a batch rows and lengths are the host's, and what follows from these is about sizes.
+        with tf.device(HOST):
+            starts = tf.cumsum(self.lengths, exclusive=True)
+            return tf.range(tf.shape(self.rows)[0]) - tf.gather(starts, self.rows)
 
     def segments(self) -> Segments:
         """Returns itself."""
