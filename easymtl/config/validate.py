@@ -87,6 +87,7 @@ RULES: tuple[Callable[[Review], None], ...] = (
     metrics.check_metrics,
     metrics.check_best_metric,
     training.check_length,
+    training.check_compilation,
     training.check_optimizers,
     training.note_averages,
     training.note_schedules,

@@ -6,7 +6,6 @@ from functools import partial
 
 import tensorflow as tf
 
-from easymtl.errors import UserError
 from easymtl.features.kinds import StepColumns
 from easymtl.layers.context import Build
 from easymtl.models.compiled import compiled
@@ -59,9 +58,6 @@ def settle(pipeline: Pipeline, ranker: Ranker, peers: Peers, tell: events.Listen
 
     Returns:
         The precision of activations and matrix products.
-
-    Raises:
-        UserError: the config has compiled what cannot be.
     """
     settings, precision = pipeline.train_config, settle_precision(pipeline, ranker, peers)
     settings.mixed_precision = precision.choice
@@ -85,18 +81,13 @@ def settle_compilation(pipeline: Pipeline, ranker: Ranker, dtype: tf.DType, peer
         ranker: its model; neither its weights nor its statistics move.
         dtype: the precision of training.
         peers: the workers that train together.
-
-    Raises:
-        UserError: the config has compiled what cannot be.
     """
-    choice, why_not = pipeline.train_config.xla, _why_not(pipeline, ranker, peers)
-    if choice == TrainConfig.COMPILED and why_not:
-        raise UserError(f"train_config.xla: COMPILED does not go with this config, because {why_not}; leave it out.")
+    choice = pipeline.train_config.xla
     if choice != TrainConfig.MEASURED:
         return Compilation(choice)
     if not has_gpu():
         return Compilation(TrainConfig.NOT_COMPILED)
-    if why_not:
+    if why_not := _why_not(pipeline, ranker, peers):
         return Compilation(TrainConfig.NOT_COMPILED, why_not)
     found = _found(pipeline, ranker, dtype) if peers.is_chief else Compilation(TrainConfig.NOT_COMPILED)
     choice, reason = peers.share([found.choice, found.reason])[0]

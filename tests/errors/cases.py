@@ -1522,6 +1522,21 @@ _DIALECT = [
         '"ParameterServerStrategy"',
         'is none of "NoStrategy", "CollectiveAllReduceStrategy", "MultiWorkerMirroredStrategy".',
     ),
+    Case(
+        "XLA for a model with histories",
+        ('xla is COMPILED, and "tags" is a history: XLA would compile anew for each number of steps', "Leave xla out."),
+        edits=(
+            ("num_steps: 2", "num_steps: 2 xla: COMPILED"),
+            ("feature_type: TagFeature", "feature_type: SequenceFeature sequence_combiner { attention { } }"),
+        ),
+    ),
+    config(
+        "XLA for workers that sync their norms",
+        "num_steps: 2",
+        "num_steps: 2 xla: COMPILED sync_batch_norm: true",
+        "x.config:8:",
+        "xla is COMPILED, and with sync_batch_norm workers talk within the network. Keep one of them.",
+    ),
     config(
         "A strategy of PAI",
         "num_steps: 2",

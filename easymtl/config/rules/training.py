@@ -7,7 +7,8 @@ from itertools import pairwise
 
 from google.protobuf.message import Message
 
-from easymtl.config.rules.review import Review, walk
+from easymtl.config.rules.review import FEATURES, Review, feature_name, walk
+from easymtl.protos.feature_pb2 import FeatureConfig
 from easymtl.protos.optimizer_pb2 import (
     CosineDecayLearningRate,
     LearningRate,
@@ -16,6 +17,7 @@ from easymtl.protos.optimizer_pb2 import (
     PolyDecayLearningRate,
     TransformerLearningRate,
 )
+from easymtl.protos.train_pb2 import TrainConfig
 
 _OPTIMIZER_EXAMPLE = "adam_optimizer { learning_rate { constant_learning_rate { learning_rate: 0.001 } } }"
 _MOST_OF_THE_START = 0.05
@@ -29,6 +31,24 @@ def check_length(review: Review) -> None:
     if not review.pipeline.train_config.num_steps and not review.data.num_epochs:
         text = "sets neither num_steps nor data_config.num_epochs, so training would not end; set one of them."
         review.problem("train_config", text, "data_config", "data_config.num_epochs")
+
+
+def check_compilation(review: Review) -> None:
+    """XLA compiles no model whose tensors have other sizes in each step, and none whose workers talk within it."""
+    if review.pipeline.train_config.xla != TrainConfig.COMPILED:
+        return
+    path = "train_config.xla"
+    histories = [
+        feature_name(feature)
+        for _, feature in review.written_features()
+        if feature.feature_type == FeatureConfig.SequenceFeature
+    ]
+    if histories:
+        compiled_anew = "XLA would compile anew for each number of steps. Leave xla out."
+        text = f'is COMPILED, and "{histories[0]}" is a history: {compiled_anew}'
+        review.problem(path, text, *FEATURES)
+    if review.pipeline.train_config.sync_batch_norm:
+        review.problem(path, "is COMPILED, and with sync_batch_norm workers talk within the network. Keep one of them.")
 
 
 def check_optimizers(review: Review) -> None:
