@@ -127,7 +127,9 @@ class Attention(tf.Module):
 
     def _score(self, u: tf.Tensor, call: Call) -> tf.Tensor:
         key, query = (tf.cast(layer(u, call), tf.float32) for layer in (self.key, self.query))
-        return tf.reduce_sum(key * query, axis=1) / tf.sqrt(tf.cast(key.shape[1], tf.float32))
+        # With its axis kept: else the gradient would put a shape together on a GPU, for the host.
+        product = tf.squeeze(tf.reduce_sum(key * query, axis=1, keepdims=True), axis=1)
+        return product / tf.sqrt(tf.cast(key.shape[1], tf.float32))
 
 
 _PARTS = ("value", "key", "query")
