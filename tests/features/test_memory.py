@@ -64,6 +64,14 @@ def test_a_control_group_of_version_1_counts_where_it_is_mounted_as_the_top(tmp_
     assert memory.available_memory(tmp_path) == 1 * MIB
 
 
+def test_where_a_gpu_computes_tables_count_that_lie_in_the_memory_of_the_host(folder, monkeypatch):
+    monkeypatch.setattr(memory, "GPU_DEVICE", folder)
+    monkeypatch.setattr(memory, "available_memory", lambda: MIB)
+    assert "tables" in memory.memory_report(small_config(folder).pipeline)
+    with pytest.raises(UserError, match="available"):
+        memory.memory_report(small_config(folder, "feature_config.embedding_on_cpu=true").pipeline)
+
+
 def test_the_address_space_of_the_process_decides_where_it_is_limited(tmp_path):
     write(tmp_path, "proc/meminfo", "MemAvailable: 10240 kB\n")
     write(tmp_path, "proc/self/status", "VmPeak:     9000 kB\nVmSize:     2048 kB\n")
