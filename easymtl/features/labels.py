@@ -33,7 +33,7 @@ _COUNTED = f"{TOLD}labels"
 """Whether a row has each label, and counts by each factor of each tower and by all of them, `[n, K]` bool."""
 
 
-class RowEncoder(Protocol):
+class BatchEncoder(Protocol):
     """Turns record batches that hold `fields` into rows."""
 
     @property
@@ -43,6 +43,13 @@ class RowEncoder(Protocol):
     @property
     def items(self) -> Sequence[str]:
         """Returns those of them that may come as lists of items, see `open_source`."""
+
+    def __call__(self, batch: pa.RecordBatch) -> Rows:
+        """Returns the rows of a batch, one for one."""
+
+
+class RowEncoder(BatchEncoder, Protocol):
+    """One that can be told what has been read of a batch."""
 
     def __call__(self, batch: pa.RecordBatch, known: Known | None = None) -> Rows:
         """Returns the rows of a batch, one for one; `known` are numbers of it that have been read."""
