@@ -33,7 +33,7 @@ _COUNTED = f"{TOLD}labels"
 """Whether a row has each label, and counts by each factor of each tower and by all of them, `[n, K]` bool."""
 
 
-class BatchEncoder(Protocol):
+class RowEncoder(Protocol):
     """Turns record batches that hold `fields` into rows."""
 
     @property
@@ -48,8 +48,8 @@ class BatchEncoder(Protocol):
         """Returns the rows of a batch, one for one."""
 
 
-class RowEncoder(BatchEncoder, Protocol):
-    """One that can be told what has been read of a batch."""
+class NumbersEncoder(RowEncoder, Protocol):
+    """One that need not read numbers which somebody has read."""
 
     def __call__(self, batch: pa.RecordBatch, known: Known | None = None) -> Rows:
         """Returns the rows of a batch, one for one; `known` are numbers of it that have been read."""
@@ -220,7 +220,7 @@ class LabelCheck:
         num_labels: label field -> rows counted so far that have it.
     """
 
-    def __init__(self, encoder: RowEncoder, rules: Sequence[LabelRule], others: Sequence[NumberRule] = ()):
+    def __init__(self, encoder: NumbersEncoder, rules: Sequence[LabelRule], others: Sequence[NumberRule] = ()):
         self.num_labels: dict[str, int] = {rule.field: 0 for rule in rules}
         self._num_counted: dict[str, list[int]] = {rule.tower: [0] * (len(rule.factors) + 1) for rule in rules}
         self._encoder = encoder

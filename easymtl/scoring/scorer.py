@@ -10,7 +10,7 @@ import tensorflow as tf
 from easymtl.data.rows import Rows
 from easymtl.features.embeddings import Lookup
 from easymtl.features.encoder import KEEP_PREFIX, Encoder, batch_signature, to_tensors
-from easymtl.features.labels import RowEncoder
+from easymtl.features.labels import NumbersEncoder
 from easymtl.features.numbers import NumberColumn
 from easymtl.layers.context import Call
 from easymtl.layers.gate_weights import GateWeights
@@ -30,7 +30,7 @@ class Scorer(Protocol):
 
     number_columns: Sequence[NumberColumn]
 
-    def encoder(self, keep: Sequence[str], with_numbers: bool = True) -> RowEncoder:
+    def encoder(self, keep: Sequence[str], with_numbers: bool = True) -> NumbersEncoder:
         """Returns what turns record batches into the rows that `score` takes, `keep` fields handed on."""
 
     def score(self, rows: Rows) -> tuple[Scores, BatchLosses | None]:

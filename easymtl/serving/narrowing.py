@@ -12,7 +12,7 @@ from easymtl.config import view
 from easymtl.data.rows import Rows
 from easymtl.errors import UserError
 from easymtl.features.embeddings import Embeddings, Lookup
-from easymtl.features.labels import RowEncoder
+from easymtl.features.labels import NumbersEncoder
 from easymtl.features.narrow_rows import rounding
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.scoring.evaluation import evaluate
@@ -186,7 +186,7 @@ class _Keeping:
         self._scorer = scorer
         self._kept: list[Scores] = []
 
-    def encoder(self, keep: Sequence[str], with_numbers: bool = True) -> RowEncoder:
+    def encoder(self, keep: Sequence[str], with_numbers: bool = True) -> NumbersEncoder:
         """Returns the encoder of training."""
         return self._scorer.encoder(keep, with_numbers)
 
