@@ -5,6 +5,7 @@ between two that are.
 """
 
 import errno
+import itertools
 import os
 import signal
 import sys
@@ -81,7 +82,7 @@ def before_block(number: int, fault: Callable[[Path], None]) -> Prepare:
 
     What reads the first rows for a look at them comes before, and does not count.
     """
-    left = number
+    reads = itertools.count()
 
     def prepare() -> None:
         from easymtl.data.csv import CsvSource
@@ -89,11 +90,8 @@ def before_block(number: int, fault: Callable[[Path], None]) -> Prepare:
         read = CsvSource.read
 
         def read_with_fault(source: CsvSource, block):
-            nonlocal left
-            if threading.current_thread().name.startswith("easymtl-read"):
-                left -= 1
-                if left == -1:
-                    fault(Path(block.file.path))
+            if threading.current_thread().name.startswith("easymtl-feed") and next(reads) == number:
+                fault(Path(block.file.path))
             return read(source, block)
 
         CsvSource.read = read_with_fault
