@@ -5,10 +5,14 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 from easymtl.peers.cluster import ALONE, Cluster, join
 from easymtl.reporting.output import current
 from easymtl.reporting.phases import begin
+
+KERAS_CHOICE = "TF_USE_LEGACY_KERAS"
+"""The variable of the environment that says which Keras `tf.keras` is: "1" for that of the package `tf_keras`."""
 
 
 def start_tensorflow(
@@ -27,7 +31,8 @@ def start_tensorflow(
     # What TensorFlow says of lost workers goes on for pages, and we say it in a line.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2" if cluster.size == 1 else "3")
     with current().phases.held(), _quiet_stderr(is_quiet):
-        import tensorflow as tf
+        with _keras_later():
+            import tensorflow as tf
 
         # TensorFlow refuses any number, 0 too, once it has run something.
         if inter_op_threads:
@@ -44,6 +49,23 @@ def start_tensorflow(
     if is_quiet:
         tf.get_logger().setLevel("ERROR")
     begin("loading", "what builds and reads models")
+
+
+@contextmanager
+def _keras_later() -> Iterator[None]:
+    """Leaves it to the first use of `tf.keras` to import Keras, which is two fifths of what importing TensorFlow costs.
+
+    TensorFlow imports the Keras that it is told to use, and goes on without if that is not installed. What `tf.keras`
+    stands for is decided when it is first used: it is the default as ever, because the setting is gone by then.
+    """
+    if KERAS_CHOICE in os.environ or find_spec("tf_keras"):
+        yield
+        return
+    os.environ[KERAS_CHOICE] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[KERAS_CHOICE]
 
 
 @contextmanager

@@ -9,7 +9,6 @@ from easymtl.errors import UserError
 from easymtl.features.labels import LabelCheck, label_rules, number_rules
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.protos.task_pb2 import PostCalibration, TaskTower
-from easymtl.scoring.calibration_fits import fit_isotonic, fit_line, fit_temperature
 from easymtl.scoring.evaluation import limited, named_numbers
 from easymtl.scoring.feed import evaluation_feed
 from easymtl.scoring.scorer import RankerScorer
@@ -65,6 +64,9 @@ def _fit(tower: TaskTower, paths: str, *gathered: np.ndarray) -> Curve:
     log_odds, labels, weights = gathered or [np.zeros(0)] * len(_PARTS)
     positive = labels > 0
     where = f'post_calibration of the tower "{tower.tower_name}" on {paths}'
+    # Most models have no curve, and SciPy and scikit-learn take a second to import.
+    from easymtl.scoring.calibration_fits import fit_isotonic, fit_line, fit_temperature
+
     if not np.isfinite(log_odds).all():
         raise UserError(f"{where}: {int((~np.isfinite(log_odds)).sum())} of the scores are NaN or infinite.")
     if not 0 < positive.sum() < len(positive):

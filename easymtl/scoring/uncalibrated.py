@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import expit
 
 from easymtl.scoring.scorer import Scores
 from easymtl.tasks.task import Task
@@ -22,6 +21,8 @@ def log_odds_of(task: Task, predictions: Scores) -> np.ndarray:
 
 def without_curves(tasks: Sequence[Task], predictions: Scores) -> Scores:
     """Returns predictions with the probabilities that tasks with a `post_calibration` have before it."""
+    from scipy.special import expit
+
     before = {
         f"probs_{task.output_name}": expit(log_odds_of(task, predictions)).astype(np.float32)
         for task in calibrated_tasks(tasks)

@@ -1,6 +1,7 @@
 """The proof that a SavedModel scores as its checkpoint does, in a process that knows nothing of easymtl."""
 
 import math
+import os
 import subprocess
 import sys
 import tempfile
@@ -240,7 +241,9 @@ def ask_apart(
         # -I: neither the current folder nor PYTHONPATH is searched for modules.
         program = program or (sys.executable, "-I", str(RELOAD))
         command = [*program, *map(str, [folder, source, target])]
-        run = subprocess.run(command, capture_output=True, text=True, check=False)
+        # A SavedModel needs no Keras, which TensorFlow would import first: this one is not even installed, mostly.
+        environ = {"TF_USE_LEGACY_KERAS": "1", **os.environ}
+        run = subprocess.run(command, capture_output=True, text=True, check=False, env=environ)
         if run.returncode != 0:
             raise UserError(f"{folder}: the SavedModel could not be loaded and run:\n{run.stderr[-2000:]}")
         return {

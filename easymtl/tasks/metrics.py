@@ -1,7 +1,8 @@
 """The metrics of the config language, computed at the end of an evaluation on all its rows in float64.
 
 A new metric is one function and one row of `METRICS`, beside its row in `easymtl.config.names`, which says what
-it can be computed on.
+it can be computed on. scikit-learn takes a second to import: it is when the first metric needs it, so that neither a
+training's first step nor a command without metrics waits for it.
 """
 
 from collections.abc import Callable, Iterable
@@ -9,7 +10,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from google.protobuf.message import Message
-from sklearn import metrics as sklearn_metrics
 
 from easymtl.config import names as config_names
 from easymtl.config import view
@@ -64,8 +64,10 @@ class MetricInputs:
 
 def auc(inputs: MetricInputs) -> float:
     """Area under the ROC curve, exact: every prediction is a threshold, ties count 1/2."""
+    from sklearn.metrics import roc_auc_score
+
     inputs.needs_both_classes()
-    return float(sklearn_metrics.roc_auc_score(inputs.positive, inputs.predictions, sample_weight=inputs.weights))
+    return float(roc_auc_score(inputs.positive, inputs.predictions, sample_weight=inputs.weights))
 
 
 def group_auc(inputs: MetricInputs) -> float:
@@ -79,19 +81,19 @@ def group_auc(inputs: MetricInputs) -> float:
 
 def pr_auc(inputs: MetricInputs) -> float:
     """Average precision: the step-wise area under the precision-recall curve."""
+    from sklearn.metrics import average_precision_score
+
     inputs.needs_both_classes()
-    return float(
-        sklearn_metrics.average_precision_score(inputs.positive, inputs.predictions, sample_weight=inputs.weights)
-    )
+    return float(average_precision_score(inputs.positive, inputs.predictions, sample_weight=inputs.weights))
 
 
 def max_f1(inputs: MetricInputs) -> float:
     """The best F1 over all thresholds on the probability."""
+    from sklearn.metrics import precision_recall_curve
+
     if not inputs.positive.any():
         raise UndefinedMetric(f"none of the {len(inputs.labels)} labelled rows is positive")
-    precisions, recalls, _ = sklearn_metrics.precision_recall_curve(
-        inputs.positive, inputs.predictions, sample_weight=inputs.weights
-    )
+    precisions, recalls, _ = precision_recall_curve(inputs.positive, inputs.predictions, sample_weight=inputs.weights)
     sums = precisions + recalls
     return float(np.max(2 * precisions * recalls / np.where(sums > 0, sums, 1)))
 

@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
 
 from easymtl.data.rows import Rows
 from easymtl.peers.peers import ONE, Peers
@@ -100,6 +99,8 @@ class LastRows:
 
 def _auc(tower: str, both: np.ndarray) -> list[TrainingAuc]:
     """Returns the AUC of labels and scores `[2, n]`, or nothing where they determine none."""
+    from sklearn.metrics import roc_auc_score
+
     labels, scores = both[:, ~np.isnan(both[0])]
     positives = int((labels > 0).sum())
     if not 0 < positives < len(labels) or not np.isfinite(scores).all():

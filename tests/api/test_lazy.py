@@ -38,3 +38,29 @@ def test_every_name_is_there_and_no_other():
         assert getattr(easymtl, name).__name__ == name
     with pytest.raises(AttributeError, match="no attribute 'trian'"):
         _ = easymtl.trian
+
+
+@pytest.mark.slow
+def test_what_trains_scores_and_exports_imports_no_statistics_before_it_needs_them():
+    program = (
+        "import sys\n"
+        "import easymtl.training.trainer, easymtl.scoring.predictions, easymtl.serving.export\n"
+        "print(*sorted(set(sys.modules) & {'sklearn', 'scipy.stats', 'scipy.special'}))"
+    )
+    # Keras imports a part of SciPy.
+    assert run("from easymtl.api.tensorflow_start import start_tensorflow\nstart_tensorflow()\n" + program) == "\n"
+
+
+@pytest.mark.slow
+def test_keras_is_imported_when_it_is_used_and_is_the_one_that_tensorflow_has_by_default():
+    program = (
+        "import os, sys\n"
+        "os.environ.pop('TF_USE_LEGACY_KERAS', None)\n"
+        "from easymtl.api.tensorflow_start import start_tensorflow\n"
+        "start_tensorflow()\n"
+        "assert 'keras' not in sys.modules and 'TF_USE_LEGACY_KERAS' not in os.environ\n"
+        "import tensorflow as tf\n"
+        "from tensorflow.keras import layers\n"
+        "print(tf.keras.layers.Dense.__module__, layers.Dense is tf.keras.layers.Dense)"
+    )
+    assert run(program).split() == ["keras.src.layers.core.dense", "True"]
