@@ -6,6 +6,7 @@ from dataclasses import replace
 import tensorflow as tf
 
 from easymtl.layers.activation import Activation, Dice, PReLU, make_activation, normalize_and_activate
+from easymtl.layers.bias import add_bias
 from easymtl.layers.context import Build, Call, name_seed, salted
 from easymtl.layers.initializers import Initializer, glorot_uniform, zeros
 from easymtl.layers.norm import BatchNorm
@@ -53,7 +54,7 @@ class Dense(tf.Module):
     def __call__(self, x: tf.Tensor, call: Call) -> tf.Tensor:
         """Maps `[batch, ..., num_inputs]` to `[batch, ..., num_outputs]`."""
         product = self.product(x, call)
-        return product if self.bias is None else tf.nn.bias_add(product, tf.cast(self.bias, call.dtype))
+        return product if self.bias is None else add_bias(product, tf.cast(self.bias, call.dtype))
 
     def product(self, x: tf.Tensor, call: Call) -> tf.Tensor:
         """Returns x W, without the bias."""

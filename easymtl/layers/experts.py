@@ -6,6 +6,7 @@ from itertools import groupby
 import tensorflow as tf
 
 from easymtl.layers.activation import Activation, Dice, PReLU, make_activation, normalize_and_activate
+from easymtl.layers.bias import add_bias
 from easymtl.layers.context import Build, Call
 from easymtl.layers.dense import DNN, Dense, Dropout, dropout_rate
 from easymtl.layers.gate_weights import GateNames, numbered_experts
@@ -84,7 +85,7 @@ class StackedDNN(tf.Module):
             if self.norms:
                 x = normalize_and_activate(self.norms[index], activation, x, call, bias)
             else:
-                x = activation(tf.nn.bias_add(x, tf.cast(bias, call.dtype)), call)
+                x = activation(add_bias(x, tf.cast(bias, call.dtype)), call)
             x = self.dropouts[index](x, call)
         return tf.reshape(x, [-1, self.num_stack, self.width])
 

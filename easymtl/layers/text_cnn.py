@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from easymtl.layers.activation import make_block_activation
+from easymtl.layers.bias import add_bias
 from easymtl.layers.context import Build, Call
 from easymtl.layers.mlp import MLP, mlp_width, require_activation
 from easymtl.layers.shapes import ShapeFault
@@ -54,7 +55,7 @@ class TextCNN(tf.Module):
             product = tf.matmul(
                 tf.reshape(seen, [-1, size * width]), tf.cast(tf.reshape(kernel, [-1, number]), call.dtype)
             )
-            active = activation(tf.nn.bias_add(product, tf.cast(bias, call.dtype)), call)
+            active = activation(add_bias(product, tf.cast(bias, call.dtype)), call)
             pooled.append(tf.reduce_max(tf.reshape(active, [-1, windows, number]), axis=1))
         joined = tf.concat(pooled, axis=1)
         return joined if self.mlp is None else self.mlp(joined, call)
