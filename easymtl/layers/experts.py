@@ -13,6 +13,11 @@ from easymtl.layers.gate_weights import GateNames, numbered_experts
 from easymtl.layers.norm import BatchNorm
 from easymtl.protos.layer_pb2 import DNN as DNNConfig
 
+_WIDTH_ALONE = 128
+"""Layers of at least this width are trained one by one: each is large enough for a product and a norm of its own."""
+_COLUMNS_APART = 4096
+"""If they have so many columns together: a batch of fewer stays in the cache all the same, in fewer operations."""
+
 
 class Experts(tf.Module):
     """Experts of one input: `[batch, num_inputs]` to `[batch, num_expert, width]`.
@@ -45,12 +50,17 @@ class Experts(tf.Module):
 
 
 class StackedDNN(tf.Module):
-    """Several DNNs of one shape, as few wide products.
+    """Several DNNs of one shape, as few wide products, or one by one where they are wide themselves.
 
     Over one input for all, the first layer is one product of `[batch, num_inputs]` with all kernels side by side; over
     an input for each, and in the next layers, it is one batched product. Norm, activation and dropout run over
     `[batch, num_stack * width]` at once, which is what they would do for each DNN alone. Kernels are
     `[num_stack, inputs, outputs]`, vectors `[num_stack * outputs]`.
+
+    In training, DNNs with norms whose layers are all wide, and so many that a batch of them exceeds the cache, take
+    turns instead: what a product has made is still in the
+    cache when its norm and its ReLU read it, and nothing has to be transposed between the layers. A dropout draws for
+    all of them at once, and PReLU and Dice have weights for all columns: those stay side by side.
     """
 
     def __init__(self, build: Build, names: Sequence[str], num_inputs: int, config: DNNConfig):
@@ -79,6 +89,9 @@ class StackedDNN(tf.Module):
         """Maps `[batch, num_inputs]`, or `[batch, num_stack, num_inputs]`, to `[batch, num_stack, width]`."""
         x = tf.cast(x, call.dtype)
         is_shared = x.shape.rank == 2
+        if self._takes_turns(call):
+            inputs = [x] * self.num_stack if is_shared else tf.unstack(x, axis=1)
+            return tf.stack(self._one_by_one(inputs, call), axis=1)
         for index, kernel in enumerate(self.kernels):
             x = self._product(x, tf.cast(kernel, call.dtype), is_shared=is_shared and index == 0)
             bias, activation = self.biases[index], self.activations[index]
@@ -88,6 +101,26 @@ class StackedDNN(tf.Module):
                 x = activation(add_bias(x, tf.cast(bias, call.dtype)), call)
             x = self.dropouts[index](x, call)
         return tf.reshape(x, [-1, self.num_stack, self.width])
+
+    def _takes_turns(self, call: Call) -> bool:
+        widths = [kernel.shape[-1] for kernel in self.kernels]
+        return (
+            bool(self.norms)
+            and min(widths) >= _WIDTH_ALONE
+            and self.num_stack * max(widths) >= _COLUMNS_APART
+            and all(norm.takes_parts(call, width) for norm, width in zip(self.norms, widths))
+            and all(isinstance(activation, Activation) for activation in self.activations)
+            and not any(dropout.rate for dropout in self.dropouts)
+        )
+
+    def _one_by_one(self, inputs: Sequence[tf.Tensor], call: Call) -> list[tf.Tensor]:
+        """Maps an input `[batch, num_inputs]` for each DNN to its output `[batch, width]`."""
+        outputs = list(inputs)
+        for kernel, bias, norm, activation in zip(self.kernels, self.biases, self.norms, self.activations):
+            kernels = tf.unstack(tf.cast(kernel, call.dtype))
+            products = [tf.matmul(x, one) for x, one in zip(outputs, kernels, strict=True)]
+            outputs = norm.parts(products, call, bias, activation.function)
+        return outputs
 
     def _product(self, x: tf.Tensor, kernel: tf.Tensor, is_shared: bool) -> tf.Tensor:
         num_stack, num_inputs, num_outputs = kernel.shape

@@ -90,6 +90,30 @@ class BatchNorm(tf.Module):
             return tf.cast(self._activate_batch(taken, bias, call, activation), x.dtype)
         return activation(self._normalize_moving(x, bias))
 
+    def takes_parts(self, call: Call, width: int) -> bool:
+        """Returns whether `parts` can be used in this call, for parts of so many columns."""
+        return call.training and not call.syncs_norms and width % _COLUMNS_IN_BFLOAT16 == 0
+
+    def parts(
+        self,
+        parts: Sequence[tf.Tensor],
+        call: Call,
+        bias: tf.Tensor | None = None,
+        activation: Callable[[tf.Tensor], tf.Tensor] = tf.identity,
+    ) -> list[tf.Tensor]:
+        """Maps equal parts of the columns, each `[batch, width of a part]`, to what the norm makes of them together.
+
+        Each part has a kernel of its own, which finds in the cache what a product has just made. Only in calls that
+        `takes_parts` allows.
+        """
+        number, width = len(parts), parts[0].shape[-1]
+        weights = zip(parts, tf.split(self.scale, number), tf.split(self.offset, number), strict=True)
+        results = [self._fused(part, scale, offset) for part, scale, offset in weights]
+        mean = tf.concat([result.batch_mean for result in results], axis=0)
+        variance = tf.concat([result.batch_variance for result in results], axis=0)
+        self._follow(call, mean, variance, bias, tf.shape(parts[0])[0])
+        return [tf.reshape(activation(result.y), [-1, width]) for result in results]
+
     def statistics(self) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the mean `[width]` and the biased variance `[width]` that evaluation uses."""
         if not self.debias:
@@ -120,24 +144,33 @@ class BatchNorm(tf.Module):
 
     def _normalize_batch(self, x: tf.Tensor, bias: tf.Tensor | None, call: Call, padding: int = 0) -> tf.Tensor:
         """Returns `[batch, 1, 1, width]`; so many columns of zeros are added on the way."""
-        width, none = x.shape[-1], tf.zeros([0])
-        result = tf.raw_ops.FusedBatchNormV3(
-            x=tf.reshape(tf.pad(x, [[0, 0], [0, padding]]) if padding else x, [-1, 1, 1, width + padding]),
-            scale=tf.pad(self.scale, [[0, padding]]) if padding else self.scale,
-            offset=tf.pad(self.offset, [[0, padding]]) if padding else self.offset,
-            mean=none,
-            variance=none,
-            epsilon=self.epsilon,
-            is_training=True,
-        )
+        width = x.shape[-1]
+        scale, offset = self.scale, self.offset
+        if padding:
+            x = tf.pad(x, [[0, 0], [0, padding]])
+            scale, offset = tf.pad(scale, [[0, padding]]), tf.pad(offset, [[0, padding]])
+        result = self._fused(x, scale, offset)
         mean, variance = result.batch_mean, result.batch_variance
         if padding:
             mean, variance = mean[:width], variance[:width]
-        mean = mean if bias is None else mean + bias
-        # The kernel returns the variance with Bessel's correction; the moving one has none.
-        batch = tf.cast(tf.shape(x)[0], tf.float32)
-        self._update(call, mean, variance * (tf.maximum(batch - 1.0, 1.0) / batch), batch)
+        self._follow(call, mean, variance, bias, tf.shape(x)[0])
         return result.y[..., :width] if padding else result.y
+
+    def _fused(self, x: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor):
+        """Returns what the kernel makes of `[batch, columns]`: y `[batch, 1, 1, columns]`, its mean and variance."""
+        none = tf.zeros([0])
+        rows = tf.reshape(x, [-1, 1, 1, x.shape[-1]])
+        return tf.raw_ops.FusedBatchNormV3(
+            x=rows, scale=scale, offset=offset, mean=none, variance=none, epsilon=self.epsilon, is_training=True
+        )
+
+    def _follow(
+        self, call: Call, mean: tf.Tensor, corrected: tf.Tensor, bias: tf.Tensor | None, num_rows: tf.Tensor
+    ) -> None:
+        """Moves the statistics by those of the kernel; its variance has Bessel's correction, the moving one none."""
+        batch = tf.cast(num_rows, tf.float32)
+        biased = corrected * (tf.maximum(batch - 1.0, 1.0) / batch)
+        self._update(call, mean if bias is None else mean + bias, biased, batch)
 
     def _normalize_synced(self, x: tf.Tensor, bias: tf.Tensor | None, call: Call) -> tf.Tensor:
         """Returns the norm `[batch, width]` by the statistics of the rows of all workers.

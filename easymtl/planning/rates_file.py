@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from easymtl.checkpoints.publishing import reason, write_text
+from easymtl.config.user_cache import user_cache
 from easymtl.errors import UserError
 from easymtl.planning.rates import Rates, rates_of
 from easymtl.protos.pipeline_pb2 import Pipeline
@@ -63,10 +64,8 @@ def digest_of(pipeline: Pipeline) -> str:
 
 
 def cache_path(pipeline: Pipeline, environ: Mapping[str, str] = os.environ) -> Path:
-    """Returns the file of a config in the cache of the user: below `XDG_CACHE_HOME`, else `~/.cache`."""
-    home = environ.get("XDG_CACHE_HOME", "")
-    folder = Path(home) if home and Path(home).is_absolute() else Path("~/.cache").expanduser()
-    return folder / "easymtl" / "plan" / f"{digest_of(pipeline)}.json"
+    """Returns the file of a config in the cache of the user."""
+    return user_cache(environ) / "plan" / f"{digest_of(pipeline)}.json"
 
 
 def write_measured(path: Path, measured: Measured) -> None:

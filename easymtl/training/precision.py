@@ -1,5 +1,7 @@
 """The precision that a model computes in, and what `AUTO` comes to."""
 
+import os
+import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from easymtl.peers.peers import ONE, Peers
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.protos.train_pb2 import TrainConfig
 from easymtl.tasks.ranker import Ranker
+from easymtl.training.precision_memory import memory_of
 
 _DTYPES = {TrainConfig.FLOAT32: tf.float32, TrainConfig.BFLOAT16: tf.bfloat16}
 
@@ -92,7 +95,8 @@ def resolve_precision(pipeline: Pipeline, ranker: Ranker) -> Precision:
     capability 8 or more on every GPU) and the network has enough of them. The network then goes forward and backward
     over a made-up batch in both precisions, in turns. Where all turns agree and the fastest of each are clearly apart,
     they decide; where they are not, as on a machine that does other work too, a rule does, so that the load of a moment
-    does not make two trainings of one config different.
+    does not make two trainings of one config different. What a measurement has come to is remembered for this network
+    on this machine (see `precision_memory`), and not measured again.
 
     Args:
         pipeline: the config.
@@ -107,9 +111,14 @@ def resolve_precision(pipeline: Pipeline, ranker: Ranker) -> Precision:
     operations = 6 * batch_size * sum(variable.shape.num_elements() for variable in ranker.dense_variables)
     if operations < MIN_OPERATIONS:
         return Precision(TrainConfig.FLOAT32, "the network is so small that casts would cost more than they save")
+    memory = memory_of(pipeline, ranker, _machine())
+    if known := memory.recall():
+        return Precision(*known)
     ruled = rule(operations, _has_matrix_units())
     try:
-        return decide(network_rounds(pipeline, ranker, batch_size), ruled)
+        found = decide(network_rounds(pipeline, ranker, batch_size), ruled)
+        memory.keep(found.choice, found.reason)
+        return found
     except tf.errors.InvalidArgumentError:
         # Made-up histories can be longer than a network has places for where no max_seq_len cuts them.
         return ruled
@@ -237,6 +246,13 @@ def _has_matrix_units() -> bool:
     return bool(tf.config.list_physical_devices("GPU")) or "amx_bf16" in _processor_flags()
 
 
+def _machine() -> str:
+    """Returns what tells this machine from another kind: processor, cores, GPUs."""
+    gpus = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return repr([platform.machine(), _processor_line("model name"), _processor_line("flags"), cores, gpus])
+
+
 def _compute_capability(gpu: tf.config.PhysicalDevice) -> tuple[int, int]:
     return tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0))
 
@@ -247,7 +263,12 @@ def _processor_has_bfloat16() -> bool:
 
 
 def _processor_flags() -> list[str]:
+    return _processor_line("flags").split()
+
+
+def _processor_line(name: str) -> str:
     information = Path("/proc/cpuinfo")
     if not information.exists():
-        return []
-    return next((line for line in information.read_text().splitlines() if line.startswith("flags")), "").split()
+        return ""
+    lines = (line.partition(":") for line in information.read_text().splitlines())
+    return next((value.strip() for key, _, value in lines if key.strip() == name), "")

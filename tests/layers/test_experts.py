@@ -151,3 +151,77 @@ def test_several_mixtures_of_the_same_experts_are_each_what_they_are_alone(dtype
         np.testing.assert_allclose(
             tf.cast(found, tf.float32), tf.cast(mix(weight, experts), tf.float32), rtol=1e-5, atol=1e-6
         )
+
+
+MANY = [f"m/expert_{index}" for index in range(32)]
+
+
+@pytest.mark.parametrize("is_shared", [True, False], ids=["one_input", "an_input_each"])
+def test_wide_experts_take_turns_in_training_and_compute_what_they_do_side_by_side(is_shared):
+    build = Build()
+    stack = StackedDNN(build, MANY, 5, config("hidden_units: [128, 144] use_bn: true"))
+    shape = [64, 5] if is_shared else [64, 32, 5]
+    x, upstream = tf.random.stateless_normal(shape, [1, 4]), tf.random.stateless_normal([64, 32, 144], [2, 4])
+    for norm in stack.norms:
+        norm.offset.assign(tf.linspace(-0.5, 0.5, norm.offset.shape[0]))
+        norm.scale.assign(tf.linspace(0.5, 1.5, norm.scale.shape[0]))
+    stack.biases[0].assign(tf.linspace(-1.0, 1.0, 32 * 128))
+    trained = [*stack.kernels, *(weight for norm in stack.norms for weight in (norm.scale, norm.offset))]
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        output = stack(x, TRAINING)
+    gradients = tape.gradient(output, [*trained, x], output_gradients=upstream)
+    kernels = [kernel.numpy().astype(np.float64) for kernel in stack.kernels]
+    norms = [(norm.scale.numpy(), norm.offset.numpy()) for norm in stack.norms]
+    for index in (0, 31):
+        hidden = (x if is_shared else x[:, index]).numpy().astype(np.float64)
+        for layer, (kernel, (scale, offset)) in enumerate(zip(kernels, norms)):
+            columns = slice(index * kernel.shape[-1], (index + 1) * kernel.shape[-1])
+            hidden = hidden @ kernel[index]
+            mean, variance = hidden.mean(0), hidden.var(0)
+            bias = stack.biases[layer].numpy()[columns]
+            np.testing.assert_allclose(stack.norms[layer].statistics()[0][columns], mean + bias, rtol=1e-3, atol=1e-5)
+            np.testing.assert_allclose(stack.norms[layer].statistics()[1][columns], variance, rtol=1e-4, atol=1e-6)
+            normalized = (hidden - mean) / np.sqrt(variance + 1e-3)
+            hidden = np.maximum(normalized * scale[columns] + offset[columns], 0)
+        np.testing.assert_allclose(output[:, index], hidden, rtol=1e-3, atol=1e-4)
+    other = StackedDNN(Build(), MANY, 5, config("hidden_units: [128, 144] use_bn: true"))
+    for variable, value in zip(other.variables, stack.variables, strict=True):
+        variable.assign(value)
+    # What a dropout that drops next to nothing asks for: all of them side by side.
+    other.dropouts[0].rate = 1e-30
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        side_by_side = other(x, TRAINING)
+    trained = [*other.kernels, *(weight for norm in other.norms for weight in (norm.scale, norm.offset))]
+    expected = tape.gradient(side_by_side, [*trained, x], output_gradients=upstream)
+    np.testing.assert_allclose(output, side_by_side, rtol=1e-4, atol=1e-5)
+    for found, wanted in zip(gradients, expected, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=2e-3, atol=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("text", "call", "products"),
+    [
+        ("hidden_units: 128 use_bn: true", TRAINING, 32),
+        ("hidden_units: 128 use_bn: true", Call(), 1),
+        ("hidden_units: 128 use_bn: false", TRAINING, 1),
+        ("hidden_units: [120, 128] use_bn: true", TRAINING, 1),
+        ("hidden_units: [128, 64] use_bn: true", TRAINING, 1),
+        ("hidden_units: 136 use_bn: true", TRAINING, 1),
+        ('hidden_units: 128 use_bn: true activation: "prelu"', TRAINING, 1),
+        ("hidden_units: 128 use_bn: true dropout_ratio: 0.5", TRAINING, 1),
+    ],
+)
+def test_only_wide_experts_with_norms_take_turns_and_only_in_training(text, call, products):
+    stack = StackedDNN(Build(), MANY, 5, config(text))
+    function = tf.function(lambda x: stack(x, call), autograph=False)
+    graph = function.get_concrete_function(tf.TensorSpec([None, 5])).graph
+    assert [operation.type for operation in graph.get_operations()].count("MatMul") == products
+
+
+def test_a_few_wide_experts_stay_side_by_side():
+    stack = StackedDNN(Build(), NAMES, 5, config("hidden_units: 128 use_bn: true"))
+    function = tf.function(lambda x: stack(x, TRAINING), autograph=False)
+    graph = function.get_concrete_function(tf.TensorSpec([None, 5])).graph
+    assert [operation.type for operation in graph.get_operations()].count("MatMul") == 1

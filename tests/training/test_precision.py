@@ -1,5 +1,7 @@
 """The precision of a training: resolved once, written down, kept on resume."""
 
+import shutil
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,7 +10,13 @@ from easymtl.protos.train_pb2 import TrainConfig
 from easymtl.tasks.ranker import Ranker
 from easymtl.training import events, precision
 from easymtl.training.precision import settle_precision
+from easymtl.training.precision_memory import PrecisionMemory
 from tests.training.small_runs import of_kind, small_config, train, write_data
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 @pytest.fixture
@@ -117,6 +125,46 @@ def test_auto_asks_the_rounds_and_then_the_rule(tmp_path, monkeypatch, has_bfloa
     for rounds, expected in ((CLEAR["FLOAT32"], "FLOAT32"), (UNCLEAR["both take the same"], "BFLOAT16")):
         monkeypatch.setattr(precision, "network_rounds", lambda *arguments, rounds=rounds: rounds)
         assert settled(tmp_path).name == expected
+        shutil.rmtree(tmp_path / "cache")
+
+
+def test_what_was_measured_is_remembered_for_this_network_on_this_machine(tmp_path, monkeypatch, has_bfloat16):
+    monkeypatch.setattr(precision, "MIN_OPERATIONS", 0)
+    measured = []
+
+    def rounds(*arguments):
+        measured.append(arguments)
+        return CLEAR["BFLOAT16" if len(measured) == 1 else "FLOAT32"]
+
+    monkeypatch.setattr(precision, "network_rounds", rounds)
+    first, again = settled(tmp_path), settled(tmp_path)
+    (file,) = (tmp_path / "cache" / "easymtl" / "precision").iterdir()
+    assert (first.name, again.name, len(measured)) == ("BFLOAT16", "BFLOAT16", 1)
+    assert again.reason == f"{first.reason} (measured before; delete {file} to measure again)"
+    assert settled(tmp_path, "data_config.batch_size=33").name == "FLOAT32"
+    assert settled(tmp_path).name == "BFLOAT16"
+    monkeypatch.setattr(precision, "_machine", lambda: "another")
+    assert settled(tmp_path).name == "FLOAT32"
+    assert len(measured) == 3
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"choice": "AUTO", "reason": ""}', '{"choice": "FLOAT32"}', '{"choice": [], "reason": "x"}']
+)
+def test_a_memory_that_is_not_whole_is_measured_again(tmp_path, text):
+    memory = PrecisionMemory(tmp_path / "folder" / "x.json")
+    assert memory.recall() is None
+    memory.keep(TrainConfig.FLOAT32, "so it is")
+    assert memory.recall()[0] == TrainConfig.FLOAT32
+    memory.path.write_text(text)
+    assert memory.recall() is None
+
+
+def test_a_memory_that_cannot_be_written_is_none(tmp_path):
+    (tmp_path / "folder").write_text("a file")
+    memory = PrecisionMemory(tmp_path / "folder" / "x.json")
+    memory.keep(TrainConfig.FLOAT32, "so it is")
+    assert memory.recall() is None
 
 
 def test_a_network_that_refuses_made_up_rows_leaves_it_to_the_rule(tmp_path, monkeypatch, has_bfloat16):
