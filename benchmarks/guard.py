@@ -9,6 +9,8 @@ What is measured:
     start   a training of the taobao DBMTL on made-up rows that makes a single step, the start of Python included
     step    one more step of it in float32: a longer training less a shorter one
     feed    one more row of 20 columns from Parquet for a network of next to nothing: three files less one
+    train   one more row of the whole, from CSV, in the precision that AUTO takes: three files less one
+    train32 the same in float32
 
 A round measures old and new once, and the next round in the other order. The logarithms of the ratios of the rounds
 have a mean and a standard error; by Student's t with one degree of freedom less than there are rounds they give an
@@ -34,8 +36,8 @@ from benchmarks.workloads import ROOT, saving_once
 from easymtl.synth import write
 
 _BASE = "samples/configs/dbmtl_on_taobao.config"
-_ROWS = 400_000
-_TINY = ("train_config.mixed_precision=FLOAT32", "data_config.input_type=ParquetInput", "data_config.num_epochs=1")
+_ROWS = 200_000
+_FLOAT32 = "train_config.mixed_precision=FLOAT32"
 _MADE_UP = ("data_config.input_type=DummyInput", "data_config.num_epochs=0")
 _FEW, _MANY = 10, 110
 _CONFIDENCE = 0.95
@@ -121,19 +123,32 @@ def start(version: Version) -> float:
 
 def step(version: Version) -> float:
     """Returns the processor seconds of one more step."""
-    few, many = (
-        version.seconds(*_MADE_UP, "train_config.mixed_precision=FLOAT32", f"train_config.num_steps={number}")
-        for number in (_FEW, _MANY)
-    )
+    few, many = (version.seconds(*_MADE_UP, _FLOAT32, f"train_config.num_steps={number}") for number in (_FEW, _MANY))
     return (many - few) / (_MANY - _FEW)
 
 
-def feed(version: Version) -> float:
-    """Returns the processor seconds of one more row of a file."""
+def _of_a_row(version: Version, file: str, *overrides: str) -> float:
+    """Returns the processor seconds of one more row of a file: a training of three files less one of one."""
     one, three = (
-        version.seconds(*_TINY, f"train_input_path={','.join(['train.parquet'] * n)}", *_SMALL) for n in (1, 3)
+        version.seconds(*overrides, "data_config.num_epochs=1", f"train_input_path={','.join([file] * number)}")
+        for number in (1, 3)
     )
     return (three - one) / (2 * _ROWS)
+
+
+def feed(version: Version) -> float:
+    """Returns the processor seconds of one more row of Parquet for a network of next to nothing."""
+    return _of_a_row(version, "parquet/train.parquet", _FLOAT32, "data_config.input_type=ParquetInput", *_SMALL)
+
+
+def train(version: Version) -> float:
+    """Returns the processor seconds of training on one more row of CSV."""
+    return _of_a_row(version, "csv/train.csv")
+
+
+def train32(version: Version) -> float:
+    """Returns the same in float32."""
+    return _of_a_row(version, "csv/train.csv", _FLOAT32)
 
 
 _SMALL = (
@@ -141,7 +156,15 @@ _SMALL = (
     *(f"model_config.dbmtl.task_towers[{tower}].dnn.hidden_units=8" for tower in range(2)),
     "model_config.dbmtl.task_towers[1].relation_dnn.hidden_units=8",
 )
-MEASURES: Mapping[str, Callable[[Version], float]] = {"start": start, "step": step, "feed": feed}
+MEASURES: Mapping[str, Callable[[Version], float]] = {
+    "start": start,
+    "step": step,
+    "feed": feed,
+    "train": train,
+    "train32": train32,
+}
+
+_USUAL = ["start", "step", "feed"]
 
 
 def compare(versions: Sequence[Version], names: Sequence[str], rounds: int) -> Iterator[tuple[str, list[list[float]]]]:
@@ -183,7 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("old", help="a commit")
     parser.add_argument("new", nargs="?", help="a commit; what is in this checkout, committed or not, if there is none")
     parser.add_argument("--rounds", type=int, default=7, help="pairs of each measure, two at least")
-    parser.add_argument("--only", nargs="+", choices=list(MEASURES), default=list(MEASURES))
+    parser.add_argument("--only", nargs="+", choices=list(MEASURES), default=_USUAL)
     options = parser.parse_args(arguments)
     if options.rounds < 2:
         parser.error(f"--rounds is {options.rounds}: an interval takes 2 or more")
@@ -191,8 +214,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="easymtl-guard-") as name:
         work = Path(name, "work")
         work.mkdir()
-        if "feed" in options.only:
-            write("taobao", _ROWS, out=work, format="parquet", eval_rows=1, truth=False)
+        for file_format in ("parquet", "csv"):
+            write("taobao", _ROWS, out=work / file_format, format=file_format, eval_rows=1, truth=False)
         with checkout(options.old, Path(name, "old")) as old, _newer(options.new, Path(name, "new")) as new:
             versions = [Version(folder, old / _BASE, work) for folder in (old, new)]
             print(f"{'':8}{'old':>12}{'new':>12}{'new/old':>10}   95 % interval", flush=True)
