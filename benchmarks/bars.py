@@ -108,6 +108,10 @@ def _limits(found: Mapping) -> Iterator[Bar]:
         step = rates(found, _MAIN, precision, "step")
         values = quotients(step, rates(found, _MAIN, precision, "products"))
         yield Bar("S4", f"step over its matrix products alone, taobao, {precision}", values, 0.65, 0.80)
+    for precision, bar, aim in (("AUTO", 0.70, 0.80), ("FLOAT32", 0.80, 0.90)):
+        step = rates(found, _MAIN, precision, "step")
+        values = quotients(step, rates(found, _MAIN, precision, "roofline"))
+        yield Bar("S19", f"step over products and unavoidable bytes, taobao, {precision}", values, bar, aim)
     step = rates(found, _MAIN, "AUTO", "step")
     for file_format, bar in (("csv", 0.90), ("parquet", 0.95)):
         values = quotients(rates(found, _MAIN, "AUTO", f"training from {file_format}"), step)

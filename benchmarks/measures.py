@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from benchmarks.roofline import memory_step, unavoidable_bytes
 from benchmarks.step import Step
 from benchmarks.training import PausedTraining, wait_for_quiet
 from easymtl.config import load_config
@@ -48,18 +49,23 @@ class Measure:
         self.batch_size = self._step.batch_size
         self.num_weights = num_weights(self._step.ranker)
         self._products = product_step(self._step.ranker, self.batch_size, self._step.dtype)
+        rows = self._step.distinct_rows()
+        self._num_bytes = unavoidable_bytes(self._step.ranker, self.batch_size, self._step.dtype, rows)
+        self._memory = memory_step(self._step.ranker, self.batch_size, self._step.dtype)
         self._trainings = {name: PausedTraining(self._path, changes) for name, changes in overrides.items()}
         self._scorers: dict[tf.DType, RankerScorer] = {}
         self.rates: dict[str, list[float]] = {}
         self.wait_shares: dict[str, list[float]] = {}
 
     def round(self, seconds: float) -> None:
-        """Measures the products, the step, and training from each format once, training for `seconds` at most.
+        """Measures the limits, the step, and training from each format once, training for `seconds` at most.
 
         Training is measured over a whole window of shuffled rows where the time allows, because the feed works ahead
         by windows.
         """
-        self._note("products", self.batch_size / self._products())
+        products = self._products()
+        self._note("products", self.batch_size / products)
+        self._note("roofline", self.batch_size / (products + self._num_bytes * self._memory()))
         self._note("step", self.batch_size / self._step.seconds(_STEP_SHARE * seconds))
         for file_format, training in self._trainings.items():
             stretch = training.run(MIN_WINDOW_ROWS // self.batch_size, seconds)

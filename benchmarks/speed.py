@@ -5,6 +5,7 @@
 
 For each workload (benchmarks/workloads.py), round by round and in turn, so that all meet the same machine:
   products      the matrix products of the network, forward and backward, and nothing else: the limit
+  roofline      the same and the bytes that no order of kernels can avoid, at the rate of the memory
   step          the update on one batch, without reading
   training      `easymtl train` from files, parsing included
   evaluation    in the precision of training; prediction in float32

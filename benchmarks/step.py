@@ -67,6 +67,15 @@ class Step:
             times.append(time.perf_counter() - begin)
         return statistics.median(times)
 
+    def distinct_rows(self) -> dict[int, int]:
+        """Returns how many rows of the tables the batch touches, by width."""
+        found = {}
+        for width in self.ranker.feature_set.rows_by_width:
+            names = [name for name in (f"ids_{width}", f"bag_ids_{width}") if name in self._batch]
+            ids = np.unique(np.concatenate([self._batch[name].numpy().ravel() for name in names]))
+            found[width] = int((ids >= 0).sum())
+        return found
+
     def spread_ids(self, seed: int) -> None:
         """Spreads the ids of the batch at random over all rows: equal ids stay equal, and distinct ones distinct."""
         random = np.random.default_rng(seed)

@@ -9,6 +9,8 @@ _GIGA = 1e9
 _OPERATIONS = 6
 """For a weight and a row: a multiplication and an addition, forward, backward to the inputs, backward to the weight."""
 
+_LABELS = {"products": "matrix products alone", "roofline": "products and unavoidable bytes"}
+
 
 def markdown(found: Mapping) -> str:
     """Returns all tables of a run."""
@@ -61,7 +63,7 @@ def _rows(found: Mapping, name: str, precisions: Sequence[str]) -> Iterator[tupl
     yield "matrix products alone, GFLOP/s", [f"{product_rate(said, one):,.0f}" for one in precisions]
     measured = list(dict.fromkeys(key for one in said["precisions"].values() for key in one["rates"]))
     for key in measured:
-        label = "matrix products alone" if key == "products" else key
+        label = _LABELS.get(key, key)
         yield f"{label}, examples/s", [_median(rates(found, name, one, key)) for one in precisions]
     for peer in said["peers"]:
         yield f"{peer}, examples/s", [_median(peer_rates(found, name, peer))] * len(precisions)
@@ -79,7 +81,10 @@ def _ratios(
         pairs = zip(precisions, others)
         return [ratio_text(quotients(rates(found, name, one, first), other)) for one, other in pairs]
 
-    yield "step / matrix products", cells("step", [rates(found, name, one, "products") for one in precisions])
+    for key, label in _LABELS.items():
+        limits = [rates(found, name, one, key) for one in precisions]
+        if any(limits):
+            yield f"step / {label.removesuffix(' alone')}", cells("step", limits)
     for key in trained:
         yield f"{key} / step", cells(key, [rates(found, name, one, "step") for one in precisions])
     for peer in found["workloads"][name]["peers"]:
