@@ -144,6 +144,12 @@ def ratios(with_: Callable[[], float], without: Callable[[], float], rounds: int
     return found
 
 
+def ratios_at_the_bar(rounds: int, batch: int = 4096) -> list[float]:
+    """Returns with / without of each round, in float32 at the lengths that the bar is about."""
+    config = partial(config_text, batch=batch)
+    return ratios(make_step(partial(config, True), batch), make_step(partial(config, False), batch), rounds)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures, prints, writes."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.histories", description=__doc__.split("\n", 1)[0])

@@ -58,7 +58,8 @@ def peak_bytes(status: str) -> int | None:
     return int(match[1]) * 1024 if match else None
 
 
-def _own_peak() -> int | None:
+def own_peak() -> int | None:
+    """Returns the most memory that this process has had, or None where the system does not tell."""
     return peak_bytes(_STATUS.read_text(encoding="utf-8")) if _STATUS.exists() else None
 
 
@@ -80,7 +81,7 @@ def _train_and_tell(config: str, overrides: Sequence[str]) -> None:
             found.setdefault("first_step", time.time())
 
     Trainer(load_config(config, overrides), listen).run()
-    print(json.dumps({**found, "peak_bytes": _own_peak()}))
+    print(json.dumps({**found, "peak_bytes": own_peak()}))
 
 
 if __name__ == "__main__":

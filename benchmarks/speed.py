@@ -12,13 +12,13 @@ For each workload (benchmarks/workloads.py), round by round and in turn, so that
   peers         the same network in DeepCTR and torch-rechub on arrays in memory, with `--peers`
 and once: seconds to the first step of a new process, and its peak memory. Then what grows with the vocabulary and with
 experts, and how long commands take. A ratio is the median of the rounds, with its range. Nothing runs beside what is
-measured. Everything goes into a JSON file.
+measured, and each workload has a process of its own. Everything goes into a JSON file.
 """
 
 import argparse
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.tables import markdown
@@ -32,14 +32,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.table:
         print(markdown(json.loads(Path(options.table).read_text(encoding="utf-8"))))
         return
-    from benchmarks.suite import measure_all
-
-    begin = time.perf_counter()
-    found = measure_all(options, lambda text: print(f"[{_clock(time.perf_counter() - begin)}] {text}", flush=True))
-    found["machine"]["seconds"] = time.perf_counter() - begin
+    begin = time.time() - options.elapsed
+    found = _measured(options, begin, lambda text: print(f"[{_clock(time.time() - begin)}] {text}", flush=True))
+    found["machine"]["seconds"] = time.time() - begin
     Path(options.out).parent.mkdir(parents=True, exist_ok=True)
     Path(options.out).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    print(f"\n{markdown(found)}\nWritten to {options.out}")
+    if not options.part:
+        print(f"\n{markdown(found)}\nWritten to {options.out}")
+
+
+def _measured(options: argparse.Namespace, begin: float, tell: Callable[[str], None]) -> dict:
+    if options.part:
+        from benchmarks.suite import measure_part
+
+        return measure_part(options, tell)
+    from benchmarks.parts import measure_parts
+
+    return measure_parts(options, begin, tell)
 
 
 def _clock(seconds: float) -> str:
@@ -48,11 +57,14 @@ def _clock(seconds: float) -> str:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="", help="names of workloads, with commas; all of them if not given")
+    parser.add_argument("--only", default="", help="names of workloads or other parts, with commas; all if not given")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=8.0, help="of one stretch of training, at most")
     parser.add_argument("--large_rows", type=int, default=20_000_000, help="of the tables with a large vocabulary")
     parser.add_argument("--peers", default="", help="folder of the other libraries' environments, made if needed")
+    parser.add_argument("--part", default="", help="measure this one in this process, as a run does it for each")
+    parser.add_argument("--data", default="", help="of a part: folder of the data sets, made where they are not there")
+    parser.add_argument("--elapsed", type=float, default=0.0, help="of a part: seconds since the run began")
     parser.add_argument("--out", default="benchmarks/results/speed.json")
     parser.add_argument(_TABLES_ONLY, default="", metavar="JSON", help="print the tables of an earlier run")
     return parser.parse_args(arguments)

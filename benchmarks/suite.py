@@ -1,7 +1,6 @@
-"""All measurements of `make bench`, one behind the other."""
+"""The measurements of one part of `make bench`: of a workload, or of what is not about one."""
 
 import argparse
-import gc
 import os
 import tempfile
 from collections.abc import Callable
@@ -16,11 +15,11 @@ start_tensorflow()
 import tensorflow as tf  # noqa: E402
 
 from benchmarks import scaling  # noqa: E402
-from benchmarks.bars import bars  # noqa: E402
+from benchmarks.histories import ratios_at_the_bar  # noqa: E402
 from benchmarks.measures import Measure  # noqa: E402
 from benchmarks.peer_data import write_arrays  # noqa: E402
 from benchmarks.peers import PEERS, PeerError, PeerTraining  # noqa: E402
-from benchmarks.processes import command_seconds, first_step  # noqa: E402
+from benchmarks.processes import command_seconds, first_step, own_peak  # noqa: E402
 from benchmarks.workloads import SAMPLES, WORKLOADS, DataFiles, Workload, workload_named  # noqa: E402
 from easymtl.config import load_config  # noqa: E402
 from easymtl.errors import UserError  # noqa: E402
@@ -28,13 +27,12 @@ from easymtl.errors import UserError  # noqa: E402
 Tell = Callable[[str], None]
 
 _NUM_COMMANDS = 5
-_MUCH_LOAD = 0.5
 _SHORT_SHARE = 0.4
 """Of `--seconds`: stretches of all workloads but the first, and of other libraries."""
 
 
-def measure_all(options: argparse.Namespace, tell: Tell) -> dict:
-    """Returns everything that was found, as JSON holds it.
+def measure_part(options: argparse.Namespace, tell: Tell) -> dict:
+    """Returns what was found of the part that the options name, as JSON holds it.
 
     Args:
         options: of benchmarks/speed.py.
@@ -43,7 +41,7 @@ def measure_all(options: argparse.Namespace, tell: Tell) -> dict:
     suite = Suite(options, tell)
     with tempfile.TemporaryDirectory() as folder:
         found = suite.run(Path(folder))
-    found["bars"] = [bar.as_json() for bar in bars(found)]
+    found["machine"]["peak_bytes"] = own_peak()
     return found
 
 
@@ -55,12 +53,10 @@ class Suite:
         self._precisions: dict[str, str] = {}
 
     def run(self, folder: Path) -> dict:
-        """Measures everything that was asked for."""
-        self._folder, self._data = folder, DataFiles(folder / "data")
-        machine = _machine(self._options.rounds)
-        if machine["load"] > _MUCH_LOAD:
-            self._tell(f"Other programs are at work here (load {machine['load']:.1f}): ratios will vary more.")
+        """Measures the part."""
+        self._folder, self._data = folder, DataFiles(Path(self._options.data or folder / "data"))
         self._install_peers()
+        machine = _machine(self._options.rounds)
         found: dict = {"machine": machine, "workloads": {}, "scaling": {}, "commands": {}}
         for workload in WORKLOADS:
             if not self._is_chosen(workload.name):
@@ -72,19 +68,19 @@ class Suite:
                 found["workloads"][workload.name] = self._workload(workload)
             except UserError as error:
                 self._tell(f"{workload.name} is left out: {error}")
-            gc.collect()
         if self._is_chosen("vocabulary"):
             found["scaling"]["vocabulary"] = self._vocabulary()
-            gc.collect()
         if self._is_chosen("experts"):
             found["scaling"]["experts"] = self._experts()
-            gc.collect()
+        if self._is_chosen("histories"):
+            self._tell("histories: a step with two of them and without")
+            found["scaling"]["histories"] = {"ratios": ratios_at_the_bar(self._options.rounds)}
         if self._is_chosen("commands"):
             found["commands"] = self._commands()
         return found
 
     def _is_chosen(self, name: str) -> bool:
-        return not self._options.only or name in self._options.only.split(",")
+        return name == self._options.part
 
     def _install_peers(self) -> None:
         if self._options.peers:
@@ -204,7 +200,6 @@ def _machine(rounds: int) -> dict:
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "tensorflow": tf.__version__,
-        "load": os.getloadavg()[0],
         "rounds": rounds,
     }
 

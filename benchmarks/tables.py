@@ -22,9 +22,12 @@ def markdown(found: Mapping) -> str:
 def machine(said: Mapping) -> str:
     """Returns a sentence on where and when a run was made, and how long it took."""
     minutes = said["seconds"] / 60
+    peak = said.get("peak_bytes")
+    largest = f", largest process: {peak / _GIGA:.1f} GB" if peak else ""
     return (
         f"{said['date']}, {said['cores']} cores of {said['processor']}, TensorFlow {said['tensorflow']}, "
-        f"{said['rounds']} rounds, {minutes:.0f} minutes in all; load of the machine before: {said['load']:.1f}."
+        f"{said['rounds']} rounds, {minutes:.0f} minutes in all{largest}; "
+        f"load of the machine before: {said['load']:.1f}."
     )
 
 

@@ -185,7 +185,7 @@ SIZES = {"taobao": SetSize(400_000, 100_000, 16), "tenrec": SetSize(1_000_000, 5
 
 @dataclass
 class DataFiles:
-    """The files of the synthetic sets, made when first asked for.
+    """The files of the synthetic sets, made when first asked for and not there.
 
     Attributes:
         folder: where they are.
@@ -194,7 +194,6 @@ class DataFiles:
 
     folder: Path
     sizes: Mapping[str, SetSize] = field(default_factory=lambda: SIZES)
-    _paths: dict[tuple[str, str], dict[str, Path]] = field(default_factory=dict)
 
     def overrides(self, workload: Workload, file_format: str = "parquet") -> list[str]:
         """Returns the changes of a config that make it read a format."""
@@ -216,9 +215,9 @@ class DataFiles:
         ]
 
     def _made(self, name: str, file_format: str) -> dict[str, Path]:
-        key = (name, file_format)
-        if key not in self._paths:
-            size = self.sizes[name]
+        size = self.sizes[name]
+        paths = {part: self.folder / name / f"{part}.{file_format}" for part in ("train", "eval")}
+        if not all(path.exists() for path in paths.values()):
             options = {"out": self.folder / name, "eval_rows": size.eval, "format": file_format, "header": True}
-            self._paths[key] = write(name, size.train, **options)
-        return self._paths[key]
+            write(name, size.train, **options)
+        return paths

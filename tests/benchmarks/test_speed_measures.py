@@ -26,7 +26,7 @@ def test_the_peak_of_memory_is_the_high_water_mark():
 def test_a_process_does_not_inherit_the_peak_of_its_parent():
     text = "x = bytearray(600 << 20); import subprocess, sys; print(subprocess.run([sys.executable, '-c', {!r}]))"
     child = (
-        "from benchmarks.processes import _STATUS, _own_peak; peak = _own_peak(); "
+        "from benchmarks.processes import _STATUS, own_peak; peak = own_peak(); "
         "assert peak < 400 << 20 if _STATUS.exists() else peak is None, peak"
     )
     done = subprocess.run([sys.executable, "-c", text.format(child)], capture_output=True, text=True, check=True)
