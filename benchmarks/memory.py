@@ -5,7 +5,8 @@ The taobao DBMTL is trained by processes of their own, each with one thing more 
     libraries   Python with TensorFlow and easymtl, before a model is there (the first process tells)
     step        small tables, made-up rows: the dense network, its activations and products
     tables      large tables and the two slots that Adam keeps for each of them
-    feed        rows from Parquet, shuffled in windows
+    feed        rows from Parquet: two windows in which they are shuffled, batches that are ready, and what Arrow has
+                read of the files at once, of which it tells the most
     save        checkpoints that are written beside the steps, from a copy of tables and slots
 
 A line holds what a process had at its peak against what is expected of it: the peak of the process before it, and what
@@ -21,6 +22,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import pyarrow as pa
 
 from benchmarks.processes import own_peak
 from benchmarks.workloads import DataFiles, SetSize, vocabulary, workload_named
@@ -73,10 +76,10 @@ def lines(found: Mapping[str, Mapping[str, int]], known: Mapping[str, int]) -> l
     return result
 
 
-def known_bytes(large: Needs, small: Needs, window: int) -> dict[str, int]:
-    """Returns what is known of the parts: of large tables beside small ones, of a window, of the copy of a save."""
+def known_bytes(large: Needs, small: Needs, feed: int) -> dict[str, int]:
+    """Returns what is known of the parts: of large tables beside small ones, of a feed, of the copy of a save."""
     tables = large.tables + large.slots
-    return {"tables": tables - small.tables - small.slots, "feed": window, "save": tables}
+    return {"tables": tables - small.tables - small.slots, "feed": feed, "save": tables}
 
 
 def table(found: Sequence[Line]) -> str:
@@ -102,7 +105,7 @@ def overrides_of(part: str, data: Sequence[str], many: Sequence[str], few: Seque
 
 
 def train_and_tell(config: str, overrides: Sequence[str]) -> dict[str, int]:
-    """Trains; returns the bytes before there was a model, and those of the peak before the last checkpoint."""
+    """Trains; returns the bytes before there was a model, those of the peak before the last checkpoint, and Arrow's."""
     from easymtl.api.tensorflow_start import start_tensorflow
 
     start_tensorflow()
@@ -117,7 +120,7 @@ def train_and_tell(config: str, overrides: Sequence[str]) -> dict[str, int]:
             found["peak"] = own_peak() or 0
 
     Trainer(load_config(config, overrides), listen).run()
-    return found
+    return {**found, "arrow": pa.default_memory_pool().max_memory() or 0}
 
 
 def measure(folder: Path, rows: int, tell) -> tuple[dict[str, dict[str, int]], dict[str, int]]:
@@ -128,8 +131,6 @@ def measure(folder: Path, rows: int, tell) -> tuple[dict[str, dict[str, int]], d
         rows: of the large tables together.
         tell: is told what is being done.
     """
-    from easymtl.data.feed import MIN_WINDOW_ROWS
-
     workload = workload_named("taobao_dbmtl")
     path = workload.write_config(folder)
     data = [*DataFiles(folder / "data", _SIZES).overrides(workload), f"train_config.num_steps={_STEPS}"]
@@ -144,18 +145,20 @@ def measure(folder: Path, rows: int, tell) -> tuple[dict[str, dict[str, int]], d
             done = subprocess.run(command, check=True, capture_output=True, text=True)
         found[part] = json.loads(done.stdout.splitlines()[-1])
     large, small = (_needs(path, [*data, *changes]) for changes in (many, few))
-    return found, known_bytes(large, small, 2 * MIN_WINDOW_ROWS * row_bytes(path, data))
+    return found, known_bytes(large, small, encoded_bytes(path, data) + found["feed"]["arrow"])
 
 
-def row_bytes(path: Path, data: Sequence[str]) -> int:
-    """Returns the bytes of an encoded row, about: those of the first batch."""
+def encoded_bytes(path: Path, data: Sequence[str]) -> int:
+    """Returns the bytes of the encoded rows that a feed has at most: two windows, and the batches that are ready."""
+    from easymtl.data.feed import MIN_WINDOW_ROWS
     from easymtl.tasks.ranker import Ranker
     from easymtl.training.inputs import TrainingInput
 
     pipeline = load_config(str(path), data).pipeline
     with TrainingInput(pipeline, Ranker(pipeline), None).feed as feed:
         rows = next(feed).rows
-    return rows.nbytes // len(rows)
+    settings = pipeline.data_config
+    return (2 * MIN_WINDOW_ROWS + settings.prefetch_size * settings.batch_size) * rows.nbytes // len(rows)
 
 
 def _needs(path: Path, overrides: Sequence[str]) -> Needs:

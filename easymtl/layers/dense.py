@@ -54,7 +54,7 @@ class Dense(tf.Module):
     def __call__(self, x: tf.Tensor, call: Call) -> tf.Tensor:
         """Maps `[batch, ..., num_inputs]` to `[batch, ..., num_outputs]`."""
         product = self.product(x, call)
-        return product if self.bias is None else add_bias(product, tf.cast(self.bias, call.dtype))
+        return product if self.bias is None else add_bias(product, self.bias, call)
 
     def product(self, x: tf.Tensor, call: Call) -> tf.Tensor:
         """Returns x W, without the bias."""

@@ -98,7 +98,7 @@ class StackedDNN(tf.Module):
             if self.norms:
                 x = normalize_and_activate(self.norms[index], activation, x, call, bias)
             else:
-                x = activation(add_bias(x, tf.cast(bias, call.dtype)), call)
+                x = activation(add_bias(x, bias, call), call)
             x = self.dropouts[index](x, call)
         return tf.reshape(x, [-1, self.num_stack, self.width])
 

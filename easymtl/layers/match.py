@@ -34,7 +34,7 @@ class Match(Dense):
         of_query, of_history, of_difference, of_product = tf.split(self.kernel, 4)
         of_rows = tf.matmul(query, tf.cast(of_query + of_difference, call.dtype))  # [batch, num_outputs]
         if bias is not None:
-            of_rows = add_bias(of_rows, tf.cast(bias, call.dtype))
+            of_rows = add_bias(of_rows, bias, call)
         kernel = tf.cast(tf.concat([of_history - of_difference, of_product], axis=0), call.dtype)
         of_steps = tf.matmul(tf.concat([history, steps.spread(query) * history], axis=1), kernel)
         return of_steps + steps.spread(of_rows)

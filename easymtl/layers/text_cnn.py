@@ -55,7 +55,7 @@ class TextCNN(tf.Module):
             product = tf.matmul(
                 tf.reshape(seen, [-1, size * width]), tf.cast(tf.reshape(kernel, [-1, number]), call.dtype)
             )
-            active = activation(add_bias(product, tf.cast(bias, call.dtype)), call)
+            active = activation(add_bias(product, bias, call), call)
             pooled.append(tf.reduce_max(tf.reshape(active, [-1, windows, number]), axis=1))
         joined = tf.concat(pooled, axis=1)
         return joined if self.mlp is None else self.mlp(joined, call)

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from easymtl.layers.bias import add_bias
+from easymtl.layers.context import Call
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (4096, 3), (64, 64, 3)])
@@ -13,7 +14,7 @@ def test_its_gradient_is_the_sum_of_all_rows_in_either_precision(dtype, shape):
     x, bias = tf.ones(shape, dtype), tf.Variable([0.5, -1.0, 2.0])
     with tf.GradientTape() as tape:
         tape.watch(x)
-        result = add_bias(x, tf.cast(bias, dtype))
+        result = add_bias(x, bias, Call(training=True, dtype=dtype))
     assert result.dtype == dtype
     np.testing.assert_array_equal(tf.cast(result, tf.float32), np.broadcast_to([1.5, 0.0, 3.0], shape))
     of_x, of_bias = tape.gradient(result, [x, bias])

@@ -47,7 +47,7 @@ class CIN(NamedLayer):
             flat = tf.reshape(products, [-1, num_maps * num_fields])
             weights = tf.reshape(tf.cast(kernel, call.dtype), [size, num_maps * num_fields])
             hidden = tf.matmul(flat, weights, transpose_b=True)
-            hidden = tf.nn.relu(add_bias(hidden, tf.cast(bias, call.dtype)))
+            hidden = tf.nn.relu(add_bias(hidden, bias, call))
             maps = tf.reshape(hidden, [-1, first.shape[1], size])  # [batch, width, size]
             sums.append(tf.reduce_sum(maps, axis=1))
         return tf.concat(sums, axis=1)
