@@ -27,6 +27,8 @@ CHANGES = "the file changes, or fails, while it is read"
 MACHINE = "the disk, the memory, the network or the permissions of the machine tell"
 IN_MEMORY = "only a program has tables in memory, and no check comes before it, see tests/data/test_tables.py"
 CURSOR = "only a checkpoint beside the data tells"
+CACHED = "a cache that is full or damaged is no mistake: rows are encoded anew, with a word"
+BESIDE_DATA = "only where data are looked for tells: check opens the cache as a training does"
 ROWS_GONE = "only a whole pass over the data tells that no row is left"
 
 
@@ -64,7 +66,11 @@ SITES: dict[str, list[Found | str]] = {
         )
     ],
     "data/chunks.py read_chunks": [CURSOR, ROWS_GONE],
-    "data/chunks.py require_rows": [ROWS_GONE],
+    "data/cache_folder.py CacheFolder.make_room": [CACHED, CACHED],
+    "data/encoding.py require_rows": [ROWS_GONE],
+    "data/rows_file.py read_rows": [CACHED, CACHED],
+    "data/rows_file.py _directory": [CACHED, CACHED, CACHED, CACHED],
+    "features/encoding_key.py require_apart": [BESIDE_DATA],
     "data/csv.py CsvSource.read": [CHANGES],
     "data/csv.py CsvSource._inspect": [IN_FILE],
     "data/csv.py CsvSource._check_record_size": [IN_FILE],

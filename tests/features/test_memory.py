@@ -66,7 +66,7 @@ def test_a_control_group_of_version_1_counts_where_it_is_mounted_as_the_top(tmp_
 
 def test_where_a_gpu_computes_tables_count_that_lie_in_the_memory_of_the_host(folder, monkeypatch):
     monkeypatch.setattr(memory, "GPU_DEVICE", folder)
-    monkeypatch.setattr(memory, "available_memory", lambda: MIB)
+    monkeypatch.setattr(machine_memory, "available_memory", lambda **_: MIB)
     assert "tables" in memory.memory_report(small_config(folder).pipeline)
     with pytest.raises(UserError, match="available"):
         memory.memory_report(small_config(folder, "feature_config.embedding_on_cpu=true").pipeline)

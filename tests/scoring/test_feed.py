@@ -14,4 +14,4 @@ def test_what_a_config_says_of_reading_reaches_the_feed(tmp_path, monkeypatch):
     overrides = ("data_config.prefetch_size=3", "data_config.eval_batch_size=7", "data_config.shuffle=true")
     pipeline = small_config(tmp_path, *overrides).pipeline
     evaluation_feed(pipeline, Encoder(Ranker(pipeline).feature_set), pipeline.eval_input_path)
-    assert found == [{"b": 7, "prefetch": 3}]
+    assert found == [{"b": 7, "prefetch": 3, "cache": None}]

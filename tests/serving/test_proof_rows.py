@@ -10,6 +10,7 @@ import pytest
 from easymtl.errors import UserError
 from easymtl.features.encoder import Encoder
 from easymtl.features.feature_set import FeatureSet
+from easymtl.features.together import Inputs
 from easymtl.serving import export as exporting
 from easymtl.serving.export import export
 from easymtl.serving.exported import missing_values
@@ -140,8 +141,11 @@ def test_a_lost_default_fails_the_proof_though_no_row_lacks_a_value(
     signatures = exporting.ServingModel.signatures
 
     def without_default(model):
-        filled = FeatureSet.filled
+        filled, side_by_side = FeatureSet.filled, Inputs.side_by_side
         with monkeypatch.context() as patch:
+            patch.setattr(Inputs, "side_by_side", lambda inputs, features, axis=1: side_by_side(
+                inputs._replace(defaults={name: one for name, one in inputs.defaults.items() if name != lost}),
+                features, axis))  # fmt: skip
             patch.setattr(FeatureSet, "filled", lambda features, name, column: (
                 column if name == lost else filled(features, name, column)))  # fmt: skip
             return signatures(model)

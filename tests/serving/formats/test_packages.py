@@ -51,6 +51,7 @@ def test_each_command_that_would_write_it_or_train_for_it_refuses_it(verb, absen
         overrides=(),
         tasks=None,
         continue_train=True,
+        new_data=False,
         join_timeout=1,
         peer_timeout=1,
         export_dir=None,
@@ -69,7 +70,13 @@ def test_a_training_that_exports_nothing_needs_no_package(absent, tmp_path, monk
     text = CONFIG.replace('exporter_type: "none"', 'exporter_type: "none" formats: [SAVED_MODEL, ONNX]')
     (tmp_path / "x.config").write_text(text)
     options = Namespace(
-        pipeline_config="x.config", overrides=(), tasks=None, continue_train=True, join_timeout=1, peer_timeout=1
+        pipeline_config="x.config",
+        overrides=(),
+        tasks=None,
+        continue_train=True,
+        new_data=False,
+        join_timeout=1,
+        peer_timeout=1,
     )
     with pytest.raises(UserError, match=r"train\.csv"):
         train.run(options)
