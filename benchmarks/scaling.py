@@ -7,7 +7,7 @@ from benchmarks.measures import num_weights
 from benchmarks.step import Step
 from benchmarks.workloads import FEW_EXPERTS, DataFiles, vocabulary, workload_named
 from easymtl.config import load_config
-from easymtl.features.memory import available_memory
+from easymtl.features.machine_memory import available_memory
 
 SMALL_ROWS = 100_000
 _WIDTH = 16

@@ -61,7 +61,7 @@ class PlacedFeed(Feed):
             feed: is read by nobody else, and is closed with this one.
         """
         self._feed = feed
-        self.source = feed.source
+        self.source, self.cache = feed.source, feed.cache
         self.cursor, self.progress, self.wait_seconds = feed.cursor, feed.progress, 0.0
         # The thread must not hold the feed that it works for: then that would never be dropped.
         self._placed = Background(_placed(feed), _AHEAD, "easymtl-place")
