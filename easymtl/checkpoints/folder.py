@@ -5,6 +5,7 @@ the data, the best evaluation so far, and size and checksum of every other file.
 also has a folder `full`.
 """
 
+import contextlib
 import json
 import re
 import shutil
@@ -117,6 +118,16 @@ class CheckpointFolder:
     def at(self, step: int) -> Checkpoint | None:
         """Returns the checkpoint of a step."""
         return next((checkpoint for checkpoint in self.all() if checkpoint.step == step), None)
+
+    def interim_before(self, step: int) -> list[int]:
+        """Returns the steps of checkpoints before one that uninterrupted trainings do not have: `is_interim`."""
+        found = []
+        for checkpoint in self.all():
+            # Nothing is known of one whose state is damaged: it stays what it is, one that counts.
+            with contextlib.suppress(UserError):
+                if checkpoint.step < step and checkpoint.state().get("is_interim"):
+                    found.append(checkpoint.step)
+        return found
 
     def path_of(self, step: int) -> Path:
         """Returns the folder that the checkpoint of a step has, or would have."""

@@ -161,6 +161,8 @@ class Checkpointing:
         self.refusals.restore(state.get(_REFUSALS, {}))
         if self.cursor is None:
             self.refusals.begin_data()
+        # A run that was killed right behind publishing it has removed nothing, and perhaps no step is left to save.
+        by_chief(self._peers, lambda: self._remove_old(state, self._folder.interim_before(latest.step)))
         for note in [*position.notes, *version_notes(self._pipeline, state), f"Continuing from {latest.path}."]:
             self._tell(events.Note(note))
 
@@ -316,12 +318,15 @@ class Checkpointing:
             self._folder.rewrite_state(there, state)
         else:
             self._folder.save(step, weights, state)
-        checkpoint = self._folder.of(step)
+        self._remove_old(state, superseded)
+        return self._folder.of(step)
+
+    def _remove_old(self, state: Mapping[str, Any], superseded: Collection[int | None]) -> None:
+        """Removes what is no longer needed beside the newest checkpoint, given the state of that."""
         # The best of this checkpoint's time: a later evaluation may have found a better one that is not saved yet.
         best = state["best"]
         protected = [] if best["value"] is None else [best["step"]]
         self._folder.prune(self._pipeline.train_config.keep_checkpoint_max, protected, superseded)
-        return checkpoint
 
     def _state(self, is_interim: bool) -> Mapping[str, Any]:
         return {

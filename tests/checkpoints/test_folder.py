@@ -79,6 +79,13 @@ def test_pruning_keeps_the_newest_and_the_protected(folder, ranker):
     assert steps(folder) == [1, 3, 4]
 
 
+def test_interim_are_those_that_say_so_before_a_step(folder, ranker):
+    for step in (1, 2, 3, 4, 5):
+        folder.save(step, Weights(ranker), {"is_interim": step != 2})
+    (folder.path_of(3) / "state.json").write_text("half")
+    assert folder.interim_before(5) == [1, 4]
+
+
 def test_drafts_are_no_checkpoints_and_are_swept_away(folder, ranker):
     save(folder, ranker, 1)
     draft = folder.path / ".writing-000000002-77"

@@ -69,6 +69,22 @@ def test_a_training_that_is_stopped_anywhere_goes_on_to_the_same_end(folder, que
     assert not differences(state_of_training(folder / "model"), state_of_training(folder / f"stopped-{questions}"))
 
 
+def test_what_a_run_that_was_killed_had_still_to_remove_goes_at_the_next(folder, tmp_path):
+    """It had published its last checkpoint, so that no step is left, and had not removed the one of a stop."""
+    steps = ("train_config.save_checkpoints_steps=2", "train_config.num_steps=4")
+    shared = ("eval_input_path=", *steps, "train_config.keep_checkpoint_max=2")
+    expected, killed = tmp_path / "expected", tmp_path / "killed"
+    train(folder, *shared, f"model_dir={expected}")
+    config = small_config(folder, *shared, f"model_dir={killed}")
+    assert Trainer(config, lambda event: None, Stop(3)).run().step == 3
+    shutil.copytree(killed / "checkpoints", tmp_path / "stopped")
+    Trainer(config, lambda event: None).run()
+    shutil.copytree(tmp_path / "stopped", killed / "checkpoints", dirs_exist_ok=True)
+    assert [checkpoint.step for checkpoint in CheckpointFolder(killed).all()] == [2, 3, 4]
+    assert Trainer(config, lambda event: None).run().step == 4
+    assert not differences(state_of_training(expected), state_of_training(killed))
+
+
 def test_a_training_that_stopped_early_is_not_trained_on(folder):
     overrides = (
         f"model_dir={folder}/stale",
