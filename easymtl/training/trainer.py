@@ -216,14 +216,16 @@ class Trainer:
         steps = BegunSteps(*of_steps, self._trace, self._began, self._peers)
         try:
             while (ended := steps.next(made)) and ended.num_rows:
+                self._decisions.after_step(ended.answer)
+                # Where several workers go on with a checkpoint they all speak, and no step is on its way meanwhile.
+                if not (self._peers.are_several and steps.num_begun):
+                    self._checkpoints.poll(self._decisions.num_written)
                 if ended.answer.is_refused:
                     self._refused(ended, source, steps)
                     made = self.step
                     continue
                 made = ended.begun.number
                 self._made(ended, source, pace, profile)
-                if not (self._peers.are_several and steps.num_begun):
-                    self._checkpoints.poll(self._decisions.num_written)
                 if not steps.num_begun and self._decisions.is_checkpoint_due(made, pace.seconds_since_restart):
                     self._save()
                     self._decisions.saved()
@@ -245,7 +247,6 @@ class Trainer:
         self._tell(events.Phase("training"))
 
     def _refused(self, ended: Ended, source: TrainingInput, steps: BegunSteps) -> None:
-        self._decisions.after_step(ended.answer)
         steps.refused()
         begun = ended.begun
         self._bad_batches.meet(begun.number, begun.values.losses, begun.batch, source)
@@ -253,7 +254,6 @@ class Trainer:
     def _made(self, ended: Ended, source: TrainingInput, pace: Pace, profile: Profile) -> None:
         """Counts and tells of a step that was made."""
         step, batch = ended.begun.number, ended.begun.batch
-        self._decisions.after_step(ended.answer)
         self._checkpoints.refusals.sound()
         self._checkpoints.cursor = batch.cursor
         self._growth.keep()

@@ -88,10 +88,10 @@ def test_the_drift_of_labels_is_told_and_kept(undisturbed, folder):
 KILLS = [
     ("easymtl.following.follower.found_in", 1, "before"),
     ("easymtl.following.follower.found_in", 2, "after"),
-    ("easymtl.training.trainer.is_refused", 7, "before"),
+    ("easymtl.training.decisions.Decisions.after_step", 7, "before"),
     ("easymtl.checkpoints.folder.publish", 1, "before"),
     ("easymtl.checkpoints.folder.publish", 2, "after"),
-    ("easymtl.training.trainer.is_refused", 2, "after"),
+    ("easymtl.training.decisions.Decisions.after_step", 2, "after"),
     ("easymtl.following.follower.finish_part", 1, "before"),
     ("easymtl.following.follower.finish_part", 1, "after"),
     ("easymtl.following.exports.Exports.make", 1, "before"),

@@ -10,6 +10,7 @@ from easymtl.checkpoints.restore import load_ranker
 from easymtl.errors import UserError
 from easymtl.features import served_tables
 from easymtl.features.feature_set import FeatureSet
+from easymtl.features.together import Inputs
 from easymtl.protos import export_pb2
 from easymtl.reporting.narrowing import narrowing_lines
 from easymtl.scoring.evaluation import evaluate
@@ -199,11 +200,12 @@ def test_rows_in_the_wrong_places_are_found(trained, tmp_path, score_here, monke
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [[INT8], [BFLOAT16]], ids=str)
 def test_a_lost_default_is_found(trained, tmp_path, score_here, monkeypatch, options):
-    signatures = exporting.ServingModel.signatures
+    signatures, joined = exporting.ServingModel.signatures, Inputs.side_by_side
 
     def without_default(model):
         with monkeypatch.context() as patch:
             patch.setattr(FeatureSet, "filled", lambda features, name, column: column)
+            patch.setattr(Inputs, "side_by_side", lambda inputs, *rest: joined(inputs._replace(defaults={}), *rest))
             return signatures(model)
 
     monkeypatch.setattr(exporting.ServingModel, "signatures", without_default)
