@@ -250,6 +250,8 @@ class Checkpointing:
         Raises:
             UserError: it could not be written; those before it are as they were.
         """
+        if self._saving.is_busy:
+            self._tell(events.Phase("saving", "the checkpoint before"))
         with self._peers.signs.doing("saving"):
             checkpoint = self._saving.finish()
         self._published(checkpoint)

@@ -250,6 +250,7 @@ class Trainer:
         steps.refused()
         begun = ended.begun
         self._bad_batches.meet(begun.number, begun.values.losses, begun.batch, source)
+        self._growth.refused(self.step)
 
     def _made(self, ended: Ended, source: TrainingInput, pace: Pace, profile: Profile) -> None:
         """Counts and tells of a step that was made."""

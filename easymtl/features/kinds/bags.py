@@ -173,7 +173,11 @@ def bag_rectangles(bags: Sequence[Bags], num_features: int, names: Collection[st
         several.append((tf.concat([weights_of(one) for one in bags], axis=0), 0.0))
     size = longest([lengths])
     shape = tf.stack([tf.constant(num_features, tf.int64), tf.constant(-1, tf.int64), size])
-    made = [tf.transpose(tf.reshape(one, shape), [1, 0, 2]) for one in padded(several, [lengths], [size], num_features)]
+    # No transpose: of int64 oneDNN has none for three axes, and says so in every process.
+    made = [
+        tf.stack(tf.unstack(tf.reshape(one, shape), num_features), axis=1)
+        for one in padded(several, [lengths], [size], num_features)
+    ]
     return dict(zip(("bag_ids", "bag_weights"), made))
 
 
