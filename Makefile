@@ -7,6 +7,7 @@ DEMO_CONFIG := samples/configs/dbmtl_on_livestream.config
 DEMO_DIR := model_dir/demo
 JOBS ?= 2
 GOLDEN ?= tests/data/easyrec_golden
+MARK := not slow
 PYTEST := $(BIN)/python -m pytest -n $(JOBS)
 DEMO := --pipeline_config $(DEMO_CONFIG) --set model_dir=$(DEMO_DIR)
 
@@ -50,8 +51,8 @@ merlin: setup  ## Run docs/guides/from-merlin.md: Merlin's multi-task notebook, 
 	PATH="$(abspath $(BIN)):$$PATH" sh samples/merlin.sh
 
 test: setup  ## Run the tests that are not slow; JOBS=4 runs four at a time, here and below.
-	$(PYTEST) -m 'not slow'
-	@echo 'Left out were the tests marked slow: make test-slow runs those, make test-all everything.'
+	$(PYTEST) -m '$(MARK)'
+	@[ '$(MARK)' != 'not slow' ] || echo 'Left out were the tests marked slow: make test-slow runs those, make test-all everything.'
 
 test-slow: setup  ## Run the tests that `make test` leaves out.
 	$(PYTEST) -m slow
