@@ -131,8 +131,9 @@ def _in_buckets(features: Sequence[RawFeature], inputs: Inputs) -> dict[str, tf.
     boundaries = tf.constant(padded, numbers.dtype)
     buckets = tf.raw_ops.UpperBound(sorted_inputs=boundaries, values=numbers, out_type=tf.int64)
     if not _stays_finite(features, inputs):
-        buckets = tf.where(tf.math.is_finite(numbers), buckets, tf.transpose(_rows(_NONE, features)))
-    return {"ids": tf.transpose(buckets)}
+        buckets = tf.where(tf.math.is_finite(numbers), buckets, tf.reshape(_rows(_NONE, features), [-1, 1]))
+    # No transpose: of int64 oneDNN has none, and says so in every process.
+    return {"ids": tf.stack(tf.unstack(buckets, len(features)), axis=1)}
 
 
 def _numbers(features: Sequence[RawFeature], inputs: Inputs) -> dict[str, tf.Tensor]:

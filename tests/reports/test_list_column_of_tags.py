@@ -74,5 +74,5 @@ def test_lists_and_the_same_rows_as_text_train_and_score_alike(report):
     assert all(one["extra"].to_pylist() == extra for one in scores)
     for other in scores[1:]:
         for column in ("probs_ctr", "probs_cvr"):
-            # As near as an export is proved to be: norms are folded there.
-            np.testing.assert_allclose(other[column], scores[0][column], rtol=1e-5)
+            # Norms are folded in an export.
+            np.testing.assert_allclose(other[column], scores[0][column], rtol=3e-6)
