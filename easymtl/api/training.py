@@ -192,9 +192,7 @@ def write_rates(config: Config, rates: dict, tell: Callable[["Event"], None]) ->
 
 def _is_done(pipeline: Pipeline, result: "TrainingResult") -> str:
     settings, step = pipeline.train_config, result.step
-    patience = pipeline.export_config.max_check_steps
-    is_stale = result.best_step is not None and step - result.best_step >= patience
-    if pipeline.export_config.enable_early_stop and is_stale:
+    if result.has_stopped_early:
         return f"Nothing is left to train at step {step}: it stopped early. Raise export_config.max_check_steps."
     limit = f"train_config.num_steps is {settings.num_steps}"
     if not 0 < settings.num_steps <= step:

@@ -150,11 +150,11 @@ def _set_export(pipeline: Pipeline, plan: Plan, profile: Profile, num_judged: in
         export.best_margin = float(f"{standard_error(export.best_exporter_metric, labels, profile, num_judged):.2g}")
         comments["export_config.best_margin"] = (
             f"a standard error of that on {num_judged:,} rows: what is better by less is so by chance, and the last "
-            "checkpoint, at which the learning rate has fallen to 0, is exported"
+            "checkpoint, at which the learning rate has fallen to 0, is exported; nor does it stop the training early"
         )
         export.enable_early_stop = True
         export.max_check_steps = max(round(0.6 * sizes.steps), sizes.steps_between_checkpoints + 1)
-        comments["export_config.max_check_steps"] = "steps without a better checkpoint: more than half of the training"
+        comments["export_config.max_check_steps"] = "steps without a better checkpoint, more than half of the training"
     return comments
 
 

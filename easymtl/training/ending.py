@@ -1,11 +1,13 @@
 """When a training ends, and when it saves on the way."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from easymtl.errors import UserError
-from easymtl.protos.export_pb2 import ExportConfig
+from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.protos.train_pb2 import TrainConfig
 from easymtl.training.best import Best
+from easymtl.training.exported import is_best_exported
 
 DEADLINE_FORMAT = "%Y%m%d %H:%M:%S"
 
@@ -25,16 +27,20 @@ def is_step_due(settings: TrainConfig, step: int) -> bool:
     return settings.save_checkpoints_steps > 0 and step % settings.save_checkpoints_steps == 0
 
 
-def why_stale(export: ExportConfig, best: Best, step: int, data_step: int) -> str:
+def why_stale(pipeline: Pipeline, best: Best, metrics: Mapping[str, float], step: int, data_step: int) -> str:
     """Returns why a training stops early: what is best has not been better for long; empty if it goes on.
 
+    What is better by no more than `export_config.best_margin` is so by chance: then nothing is known against going on.
+
     Args:
-        export: says whether, and after how many steps.
+        pipeline: its `export_config` says whether, and after how many steps.
         best: the best evaluation so far.
+        metrics: of the last evaluation.
         step: updates made.
         data_step: those that had been made when the training data were begun.
     """
-    if not export.enable_early_stop or best.value is None:
+    export = pipeline.export_config
+    if not export.enable_early_stop or best.value is None or not is_best_exported(pipeline, best, metrics):
         return ""
     if step - max(best.step, data_step) < export.max_check_steps:
         return ""

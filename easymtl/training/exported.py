@@ -9,7 +9,7 @@ from easymtl.training.best import Best
 
 
 def is_best_exported(pipeline: Pipeline, best: Best, metrics: Mapping[str, float]) -> bool:
-    """Returns whether the checkpoint of the best evaluation is exported, and not that of the last one.
+    """Returns whether the checkpoint of the best evaluation is what `best` exports, and not that of the last one.
 
     It is where it is better by more than `export_config.best_margin`, and where that cannot be told.
 

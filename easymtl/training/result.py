@@ -20,6 +20,7 @@ class TrainingResult:
         skipped_rows: rows that did not parse, on the way to these.
         is_stopped: it was told to stop before its end, and is to be continued.
         best: what the best evaluation is best in, such as `auc 0.74425`.
+        has_stopped_early: the evaluations have not been better for `export_config.max_check_steps`.
     """
 
     step: int
@@ -31,3 +32,4 @@ class TrainingResult:
     skipped_rows: int = 0
     is_stopped: bool = False
     best: str = ""
+    has_stopped_early: bool = False

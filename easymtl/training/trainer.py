@@ -128,6 +128,7 @@ class Trainer:
             self.pipeline, self.ranker, self._checkpoints, self._reports, self._dtype, listener, peers
         )
         self._num_examples = 0
+        self._has_stopped_early = False
         self._growth = Growth(self.ranker, self._optimizers, listener, peers)
         self._checkpoints.restore(new_data)
         # A part is of the day that it is called by, whenever it is trained on.
@@ -185,6 +186,7 @@ class Trainer:
             counted.skipped_rows,
             self._is_stopping(),
             best.text(),
+            self._has_stopped_early,
         )
 
     def dropout_rates(self) -> dict[str, dict[str, np.ndarray]]:
@@ -292,9 +294,9 @@ class Trainer:
         self._checkpoints.save(step, is_interim, is_last)
 
     def _is_stale(self, step: int) -> bool:
-        reason_to_stop = why_stale(
-            self.pipeline.export_config, self._evaluations.best, step, self._checkpoints.data_step
-        )
+        best, metrics = self._evaluations.best, self._evaluations.metrics
+        reason_to_stop = why_stale(self.pipeline, best, metrics, step, self._checkpoints.data_step)
         if reason_to_stop:
             self._tell(events.Note(reason_to_stop))
-        return bool(reason_to_stop)
+        self._has_stopped_early = bool(reason_to_stop)
+        return self._has_stopped_early

@@ -24,6 +24,7 @@ _ALSO = {
     "easymtl/training/step.py": (
         "tests/training/test_step.py",
         "tests/training/test_refused_steps.py",
+        "tests/training/test_several_workers.py",
         "tests/training/test_trainer.py",
     ),
     "easymtl/training/update_rules.py": ("tests/training/test_optimizers.py",),

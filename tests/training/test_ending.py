@@ -5,6 +5,7 @@ import pytest
 from easymtl.errors import UserError
 from easymtl.peers.peers import ONE
 from easymtl.protos.export_pb2 import ExportConfig
+from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.protos.train_pb2 import TrainConfig
 from easymtl.training.best import Best
 from easymtl.training.decisions import Decisions
@@ -58,7 +59,17 @@ def test_checkpoints_are_due_by_steps_or_seconds(settings, step, seconds, expect
     ],
 )
 def test_an_early_stop_counts_from_the_best_step_or_from_new_data(is_enabled, value, step, data_step, expected):
-    export = ExportConfig(enable_early_stop=is_enabled, max_check_steps=3)
+    pipeline = Pipeline(export_config=ExportConfig(enable_early_stop=is_enabled, max_check_steps=3))
     best = Best("auc", ("auc_ctr",), bigger=True, value=value, step=10)
     text = f"Stopping early: auc has not been better than 0.700000 of step 10 for {step - 10} steps."
-    assert why_stale(export, best, step, data_step) == (text if expected else "")
+    assert why_stale(pipeline, best, {"auc_ctr": 0.7}, step, data_step) == (text if expected else "")
+
+
+@pytest.mark.parametrize(
+    "margin, last, expected",
+    [(0, 0.7, True), (0, 0.699, True), (0.01, 0.691, False), (0.01, 0.689, True), (0.01, float("nan"), True)],
+)
+def test_a_training_goes_on_while_what_is_best_is_so_by_chance(margin, last, expected):
+    pipeline = Pipeline(export_config=ExportConfig(enable_early_stop=True, max_check_steps=3, best_margin=margin))
+    best = Best("auc", ("auc_ctr",), bigger=True, value=0.7, step=10)
+    assert bool(why_stale(pipeline, best, {"auc_ctr": last}, 20, 0)) == expected

@@ -104,7 +104,9 @@ def test_a_best_step_that_is_hardly_better_is_not_exported(trained):
     assert "--checkpoint best" not in again.out
     assert exported_steps(project.folder / "three") == exported_steps(project.folder / "model/export/best")[-1:]
     noted = project.run(f"check {FINAL} --set export_config.best_margin=0.01")
-    assert 'best_margin has no effect with exporter_type: "final"' in " ".join(noted.out.split())
+    assert 'best_margin has no effect with exporter_type: "final" and without enable_early_stop' in " ".join(
+        noted.out.split()
+    )
 
 
 def test_the_newest_exports_of_the_latest_are_kept(trained, tmp_path):

@@ -62,9 +62,10 @@ def _check_group_field(review: Review, path: str, name: str, entry: EvalMetrics)
 def check_best_metric(review: Review) -> None:
     """The metric that the best export is chosen by is one of the towers'."""
     export = review.pipeline.export_config
-    if export.best_margin and export.exporter_type in ("final", "latest"):
-        review.note("export_config.best_margin", f'has no effect with exporter_type: "{export.exporter_type}".')
     is_used = export.exporter_type == "best" or export.enable_early_stop
+    if export.best_margin and not is_used:
+        why = f'has no effect with exporter_type: "{export.exporter_type}" and without enable_early_stop.'
+        review.note("export_config.best_margin", why)
     # The default, auc, gives way to the loss where no tower has it.
     if not is_used or not export.HasField("best_exporter_metric"):
         return
