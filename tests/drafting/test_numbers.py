@@ -50,10 +50,17 @@ def test_amounts_that_are_mostly_zero_are_cut_by_the_others():
     values = np.where(random.random(50_000) < 0.95, 0, random.integers(1, 10_000, 50_000))
     cuts, how = boundaries(*counted(values))
     assert "95 % are 0" in how
-    # Zero has a bucket of its own, and the other values share twenty.
+    # Zero has a bucket of its own, and the other values share sixty.
     rows = np.bincount(np.searchsorted(cuts, values, side="right"))
-    assert rows[0] == (values == 0).sum() and len(rows) in (20, 21)
-    assert rows[1:].max() < 0.1 * (values > 0).sum()
+    assert rows[0] == (values == 0).sum() and len(rows) in (60, 61)
+    assert rows[1:].max() < 0.03 * (values > 0).sum()
+
+
+def test_few_amounts_make_buckets_of_thirty_rows_or_more():
+    values = np.where(np.arange(3_000) % 10 == 0, np.arange(3_000), 0)
+    cuts, _ = boundaries(*counted(values))
+    rows = np.bincount(np.searchsorted(cuts, values, side="right"))
+    assert rows[0] == 2_701 and rows[1:] == pytest.approx(np.full(9, 33), abs=1)
 
 
 def test_borders_are_the_same_as_those_of_numpy():

@@ -50,7 +50,7 @@ _ALSO = {
         "tests/layers/named/test_all_history_layers.py",
         "tests/features/test_kinds.py",
     ),
-    "easymtl/scoring/calibrating.py": ("tests/checkpoints/test_calibrations.py",),
+    "easymtl/scoring/*calibrat*.py": ("tests/checkpoints/test_calibrations.py",),
     "easymtl/scoring/*.py": ("tests/scoring/test_*.py", "tests/serving/test_saved_model_scorer.py"),
     "easymtl/serving/*.py": ("tests/serving/test_*.py",),
 }
