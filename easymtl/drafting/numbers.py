@@ -17,7 +17,7 @@ from easymtl.drafting.labels import shown_share
 
 _MOST_BUCKETS, _FEWEST_ROWS = 40, 100
 # An amount that few rows have tells much of each: finer buckets of fewer rows gained .0009 of AUC on income in
-# Census-Income (docs/guides/quality.md).
+# Census-Income: docs/guides/quality.md.
 _MOST_NONZERO, _FEWEST_NONZERO = 60, 30
 _MANY_ZEROS = 0.3
 _DIGITS = 4
