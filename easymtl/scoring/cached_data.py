@@ -14,7 +14,8 @@ from easymtl.data.text_form import text_forms
 from easymtl.features.encoder import Encoder
 from easymtl.features.encoding_key import encoding_of, require_apart
 from easymtl.features.feature_set import FeatureSet
-from easymtl.features.labels import LabelCheck, label_rules, number_rules
+from easymtl.features.label_rules import row_rules
+from easymtl.features.labels import LabelCheck
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.build import build_tasks, key_fields, number_columns
 from easymtl.tasks.evaluation import Evaluation
@@ -38,7 +39,7 @@ def cached_data(pipeline: Pipeline) -> Iterator[str]:
     }
     for part, (paths, encoder) in encoders.items():
         if paths:
-            labels = LabelCheck(encoder, label_rules(pipeline), number_rules(pipeline))
+            labels = LabelCheck(encoder, row_rules(pipeline))
             yield f"{part} input: {_told(pipeline, paths, labels)}"
 
 

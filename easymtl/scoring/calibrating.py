@@ -6,7 +6,8 @@ import numpy as np
 
 from easymtl.data.rows import Rows
 from easymtl.errors import UserError
-from easymtl.features.labels import LabelCheck, label_rules, number_rules
+from easymtl.features.label_rules import row_rules
+from easymtl.features.labels import LabelCheck
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.protos.task_pb2 import PostCalibration, TaskTower
 from easymtl.scoring.evaluation import limited, named_numbers
@@ -44,7 +45,7 @@ def _gather(
     """Returns log-odds, labels and weights of the labelled rows of each task, `[n]` each."""
     encoder = scorer.encoder([])
     found: dict[str, list[np.ndarray]] = {task.name: [] for task in tasks}
-    labels = LabelCheck(encoder, label_rules(pipeline), number_rules(pipeline))
+    labels = LabelCheck(encoder, row_rules(pipeline))
     with evaluation_feed(pipeline, labels, paths) as feed:
         for rows in limited((batch.rows for batch in feed), pipeline.eval_config.num_examples or None):
             _add(found, tasks, scorer, rows)

@@ -11,7 +11,8 @@ import pyarrow as pa
 from easymtl.config import view
 from easymtl.data.rows import Rows
 from easymtl.features.encoder import Encoder
-from easymtl.features.labels import LabelCheck, label_rules, number_rules
+from easymtl.features.label_rules import row_rules
+from easymtl.features.labels import LabelCheck
 from easymtl.features.tally import Tally
 from easymtl.peers.peers import ONE, Peers
 from easymtl.protos.pipeline_pb2 import Pipeline
@@ -106,7 +107,7 @@ def evaluate(
     losses = PassLosses(tasks)
     num_examples = 0
     limit = pipeline.eval_config.num_examples or None
-    labels = LabelCheck(encoder, label_rules(pipeline), number_rules(pipeline))
+    labels = LabelCheck(encoder, row_rules(pipeline))
     tally = Tally(getattr(encoder, "codes", None))
     with peers.signs.doing("opening files"):
         opened = evaluation_feed(pipeline, labels, paths or view.eval_input(pipeline))
@@ -161,7 +162,7 @@ def gather(
     """
     evaluation = Evaluation(tasks)
     encoder = scorer.encoder(evaluation.key_fields)
-    labels = LabelCheck(encoder, label_rules(pipeline), number_rules(pipeline))
+    labels = LabelCheck(encoder, row_rules(pipeline))
     limit, num_rows = pipeline.eval_config.num_examples or None, 0
     with evaluation_feed(pipeline, labels, paths) as feed:
         for rows in limited((batch.rows for batch in feed), limit):
@@ -173,14 +174,14 @@ def gather(
 
 
 def _unlearnt(labels: LabelCheck, tasks: Sequence[Task]) -> list[str]:
-    """Returns a sentence for each tower that no row counts for, unless its metrics have said that there is no label."""
-    has_metrics = {task.name for task in tasks if task.metrics}
+    """Returns a sentence for what no row counts for, unless the metrics of a tower have said that there is no label."""
+    said = {f'the tower "{task.name}"' for task in tasks if task.metrics}
     return [
-        f'{why}, so this says nothing of the tower "{rule.tower}".'
-        if not labels.num_labels[rule.field]
-        else f'{why}: the losses of the tower "{rule.tower}" are 0.'
+        f"{why}: the losses of {rule.learner} are 0."
+        if labels.num_labels[rule.column.field]
+        else f"{why}, so this says nothing of {rule.learner}."
         for rule, why in labels.unlearnt("rows")
-        if not rule.is_off and (labels.num_labels[rule.field] or rule.tower not in has_metrics)
+        if not rule.is_off and (labels.num_labels[rule.column.field] or rule.learner not in said)
     ]
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from easymtl.data.rows import Rows
-from easymtl.features.labels import LabelCheck, label_rules, number_rules
+from easymtl.features.label_rules import row_rules
+from easymtl.features.labels import LabelCheck
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.scoring.first_rows import first_rows
 from easymtl.scoring.scorer import RankerScorer, kept_columns
@@ -36,7 +37,7 @@ def read_rows(pipeline: Pipeline, scorer: RankerScorer, tasks: Sequence[Task], p
         UserError: the data cannot be read, a label or weight is none, or there are fewer than 2 rows.
     """
     encoder = scorer.encoder(Evaluation(tasks).key_fields)
-    checked = LabelCheck(encoder, label_rules(pipeline), number_rules(pipeline))
+    checked = LabelCheck(encoder, row_rules(pipeline))
     return first_rows(pipeline, checked, paths, limit)
 
 

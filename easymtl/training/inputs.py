@@ -12,7 +12,8 @@ from easymtl.data.text_form import text_forms
 from easymtl.errors import UserError
 from easymtl.features.encoder import Encoder
 from easymtl.features.encoding_key import open_cache
-from easymtl.features.labels import LabelCheck, label_rules, number_rules
+from easymtl.features.label_rules import row_rules
+from easymtl.features.labels import LabelCheck
 from easymtl.features.tally import Tally, added
 from easymtl.peers.peers import Peers
 from easymtl.protos.pipeline_pb2 import Pipeline
@@ -65,7 +66,7 @@ class TrainingInput:
         """
         data = pipeline.data_config
         self.encoder = Encoder(ranker.feature_set, ranker.number_columns, key_fields=ranker.key_fields)
-        self.labels = LabelCheck(self.encoder, label_rules(pipeline), number_rules(pipeline))
+        self.labels = LabelCheck(self.encoder, row_rules(pipeline))
         self.tally = Tally(self.encoder.codes)
         self._first_pass: int | None = None
         self._pipeline = pipeline

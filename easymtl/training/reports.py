@@ -40,6 +40,8 @@ class Reports:
         self._last: tuple[int, StepValues] | None = None
         self._unsaid: tuple[float, float] | None = None
         self._has_told_shares = False
+        # Losses that compare rows and have been 0 wherever they were looked at; None until they are.
+        self._empty: set[str] | None = None
 
     @property
     def has_told_labels(self) -> bool:
@@ -71,7 +73,9 @@ class Reports:
         self._unsaid = None if is_summary_due(step, self._settings.save_summary_steps) else rates
         if is_log:
             self._shares()
-            self._tell(pace.progress(step, _numbers(found.losses), rates, _numbers(found.weights)))
+            losses = _numbers(found.losses)
+            self._look_for_empty(losses)
+            self._tell(pace.progress(step, losses, rates, _numbers(found.weights)))
         if not self._unsaid:
             self._summary(step, found, rates)
 
@@ -113,12 +117,33 @@ class Reports:
         self._shares()
         found = source.of_all(self._peers)
         for rule, why in found.labels.unlearnt("rows trained on so far"):
-            self._tell(events.Note(f'Warning: {why}: the tower "{rule.tower}" has learnt nothing.'))
+            self._tell(events.Note(f"Warning: {why}: {rule.learner} has learnt nothing."))
+        self._empty_losses()
         of_cache = source.feed.cache.messages if source.feed.cache else ()
         for text in (*source.encoder.warnings(found.counts), *source.source.warnings(), *of_cache):
             if text not in self._told:
                 self._tell(events.Note(f"Warning: {text}"))
             self._told.add(text)
+
+    def _look_for_empty(self, losses: Mapping[str, float]) -> None:
+        """Takes note of the losses that compare rows and are exactly 0: they have met no rows to compare."""
+        empty = {name for name in losses_of_one_worker(self._ranker.tasks) if losses[name] == 0}
+        self._empty = empty if self._empty is None else self._empty & empty
+
+    def _empty_losses(self) -> None:
+        """Tells of losses that compare rows and have been 0 in each step that was looked at."""
+        if self._last:
+            self._look_for_empty(_numbers(self._last[1].losses))
+        for task in self._ranker.tasks:
+            names = [name for name in task.loss_names if name in (self._empty or ())]
+            if names:
+                nothing = f': the tower "{task.name}" has learnt nothing' if names == task.loss_names else ""
+                self._tell(
+                    events.Note(
+                        f"Warning: {quoted(names)} met no rows to compare, such as two of different labels in one "
+                        f"session, in any step that was looked at{nothing}."
+                    )
+                )
 
     def _shares(self) -> None:
         """Tells once when one task makes up nearly all of the loss, which the weights that tasks share then follow."""

@@ -77,7 +77,7 @@ def _draft(options: Namespace):
 def _require_free(target: Path, options: Namespace) -> None:
     """Checks that the config may be written: no data and no other input, and no file that is there without --force."""
     read = [file.path for paths in (options.data, options.eval) if paths for file in expand(paths)]
-    for path in [*read, *filter(None, (options.schema,))]:
+    for path in [*read, *filter(None, (options.schema, options.like))]:
         if is_same_file(path, str(target)):
             raise UserError(f"--out {target} is a file that is read: it would be written over. Name another one.")
     if target.exists() and not options.force:

@@ -15,7 +15,8 @@ from easymtl.data.fields import Field, input_fields
 from easymtl.data.rows import Rows
 from easymtl.data.text_form import text_forms
 from easymtl.errors import UserError
-from easymtl.features.labels import LabelCheck, LabelRule, checked_numbers, label_rules, number_rules
+from easymtl.features.label_rules import LearntRule, WeightRule, row_rules
+from easymtl.features.labels import LabelCheck, checked_numbers
 from easymtl.features.number_texts import NumberTexts, number_texts
 from easymtl.features.numbers import Known
 from easymtl.features.served import uneven_constants
@@ -38,7 +39,7 @@ def label_problems(
     """
     fields = view.used_fields(pipeline) if fields is None else fields
     problems, notes = [], []
-    for rule in [*label_rules(pipeline), *number_rules(pipeline)]:
+    for rule in row_rules(pipeline):
         source, block, batch = rows_at_first(paths, pipeline.data_config, [rule.column.field], text_forms(pipeline))
         try:
             checked_numbers(batch, [rule])
@@ -46,7 +47,7 @@ def label_problems(
             if not source.ignore_error:
                 problems.append(f"{described(error, source, [block])} {ADVICE}")
                 continue
-        if isinstance(rule, LabelRule):
+        if not isinstance(rule, WeightRule):
             try:
                 notes += _learns_nothing(paths, pipeline, rule)
             except UserError as error:
@@ -107,7 +108,7 @@ def default_problems(pipeline: Pipeline) -> list[str]:
         default = defaults[reader.field]
         bad = reader.bad([default.as_py()]) if default is not None else []
         problems += [_of_default(reader.field, reader.problem(value)) for value in bad]
-    for rule in [*label_rules(pipeline), *number_rules(pipeline)]:
+    for rule in row_rules(pipeline):
         name, default = rule.column.field, defaults[rule.column.field]
         if default is not None:
             try:
@@ -133,13 +134,13 @@ def _of_default(name: str, problem: str) -> str:
     return f'data_config.input_fields "{name}": where its default_val is put, {problem} Set another default_val.'
 
 
-def _learns_nothing(paths: str, pipeline: Pipeline, rule: LabelRule) -> list[str]:
-    """Returns a sentence when none of the first rows counts for a tower.
+def _learns_nothing(paths: str, pipeline: Pipeline, rule: LearntRule) -> list[str]:
+    """Returns a sentence when none of the first rows counts for a tower or an entry of `kd`.
 
     Raises:
         UserError: all rows of the data are left out, not the first ones alone.
     """
-    fields = [rule.field, *(factor.column.field for factor in rule.factors)]
+    fields = [rule.column.field, *(factor.column.field for factor in rule.factors)]
     source, block, batch = rows_at_first(paths, pipeline.data_config, fields, text_forms(pipeline))
     check = LabelCheck(_NothingElse(fields), [rule])
     try:
@@ -153,10 +154,11 @@ def _learns_nothing(paths: str, pipeline: Pipeline, rule: LabelRule) -> list[str
             raise UserError(f"All rows are left out (data_config.ignore_error). {source.skipped.examples[0]}")
         return [f"All of the first rows are left out. {source.skipped.examples[0]}"]
     check.count(rows)
-    if not check.num_labels[rule.field]:
-        return [f'None of the {first} has a label "{rule.field}": the tower "{rule.tower}" learns nothing from them.']
+    field = rule.column.field
+    if not check.num_labels[field]:
+        return [f'None of the {first} has a label "{field}": {rule.learner} learns nothing from them.']
     reasons = (why for _, why in check.unlearnt(first))
-    return [f'{why[:1].upper()}{why[1:]}: the tower "{rule.tower}" learns nothing from them.' for why in reasons]
+    return [f"{why[:1].upper()}{why[1:]}: {rule.learner} learns nothing from them." for why in reasons]
 
 
 class _NothingElse(NamedTuple):

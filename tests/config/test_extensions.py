@@ -181,7 +181,7 @@ def test_fields_of_sessions_and_groups_are_read_from_the_data(load, two_way):
 
 
 def test_labels_of_probabilities_are_checked_as_such(load, two_way):
-    from easymtl.features.labels import label_rules
+    from easymtl.features.label_rules import label_rules
 
     rules = {rule.tower: rule.num_classes for rule in label_rules(load(text=two_way).pipeline)}
     assert rules == {"ctr": 1, "cvr": 1, "stay": 0}

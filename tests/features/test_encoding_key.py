@@ -13,7 +13,8 @@ from easymtl.errors import UserError
 from easymtl.features.encoder import Encoder
 from easymtl.features.encoding_key import encoding_of, open_cache
 from easymtl.features.feature_set import FeatureSet
-from easymtl.features.labels import LabelCheck, label_rules, number_rules
+from easymtl.features.label_rules import row_rules
+from easymtl.features.labels import LabelCheck
 from easymtl.features.numbers import NumberColumn
 from easymtl.features.tally import ODDITIES
 from easymtl.protos.pipeline_pb2 import Pipeline
@@ -59,7 +60,7 @@ def encoding(text, as_served=False, keep=()):
     pipeline = text_format.Parse(text, Pipeline())
     numbers = [NumberColumn.plain(pipeline.data_config, name) for name in ("click", "buy")]
     encoder = Encoder(FeatureSet(pipeline), numbers, keep, as_served=as_served)
-    labels = LabelCheck(encoder, label_rules(pipeline), number_rules(pipeline))
+    labels = LabelCheck(encoder, row_rules(pipeline))
     source = open_source(
         pipeline.train_input_path, pipeline.data_config, labels.fields, forms=text_forms(pipeline), items=labels.items
     )

@@ -12,7 +12,8 @@ from easymtl.data.feed import Feed
 from easymtl.data.rows import Rows
 from easymtl.data.sources import open_source
 from easymtl.errors import UserError
-from easymtl.features.labels import LabelCheck, LabelRule, TeacherRule, WeightRule, label_rules, number_rules
+from easymtl.features.label_rules import LabelRule, TeacherRule, WeightRule, label_rules, number_rules, row_rules
+from easymtl.features.labels import LabelCheck
 from easymtl.features.numbers import NumberColumn, read_numbers
 from easymtl.protos.data_pb2 import DatasetConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
@@ -110,7 +111,9 @@ def test_a_default_that_is_no_label_is_found_where_the_field_is_empty(csv):
 
 def test_towers_without_a_label_are_known(csv):
     _, check, _ = read(csv(["", ""]), "INT32")
-    assert [(rule.tower, why) for rule, why in check.unlearnt("rows")] == [("t", 'no row has a label "y"')]
+    assert [(rule.learner, why) for rule, why in check.unlearnt("rows")] == [
+        ('the tower "t"', 'no row has a label "y"')
+    ]
 
 
 def test_the_losses_of_a_tower_say_what_its_label_is():
@@ -157,7 +160,7 @@ def test_the_label_of_a_transform_is_not_negative():
 
 def weigh(paths, kind, rule=WeightRule, more="", **limits):
     source = open_source(str(paths), declared(f"input_type: {kind}", more), Numbers.fields, block_bytes=64)
-    check = LabelCheck(Numbers(), [], [rule(NumberColumn("y", "y"), **limits)])
+    check = LabelCheck(Numbers(), [rule(NumberColumn("y", "y"), **limits)])
     with Feed(source, check, 1000, chunk_rows=1) as feed:
         return [row for batch in feed for row in batch.rows["i"].tolist()], source
 
@@ -235,13 +238,16 @@ class TestUnlearnt:
     """Towers that no row counts for are told with the reason."""
 
     def why(self, tower: str, numbers: dict[str, list], more: str = "") -> list[tuple[str, str]]:
-        text = f"""data_config {{ label_fields: ["click", "buy"] sample_weight: "w" }} model_config {{ {more}
+        text = f"""data_config {{ label_fields: ["click", "buy"] sample_weight: "w"
+            input_fields {{ input_name: "buy" input_type: FLOAT }} }} model_config {{ {more}
             simple_multi_task {{ task_towers {{ tower_name: "t" label_name: "click" {tower} }} }} }}"""
-        check = LabelCheck(lambda batch, known: Rows({}), label_rules(text_format.Parse(text, Pipeline())))
+        check = LabelCheck(lambda batch, known: Rows({}), row_rules(text_format.Parse(text, Pipeline())))
         for place in range(2):
-            columns = {name: pa.array(values[place::2], pa.float32()) for name, values in numbers.items()}
+            columns = {
+                name: pa.array(np.array(values[place::2], float), from_pandas=True) for name, values in numbers.items()
+            }
             check.count(check(pa.RecordBatch.from_pydict(columns)))
-        return [(rule.tower, why) for rule, why in check.unlearnt("rows")]
+        return [(rule.learner, why) for rule, why in check.unlearnt("rows")]
 
     space = 'task_space_indicator_label: "buy" out_task_space_weight: 0'
     click, w, buy = [1, 0, np.nan, 1], [1, 1, 1, 1], [1, 0, 1, 0]
@@ -261,12 +267,37 @@ class TestUnlearnt:
     )
     def test_the_reason_is_told(self, tower, w, buy, why):
         ((name, found),) = self.why(tower, {"click": self.click, "w": w, "buy": buy})
-        assert name == "t" and found.startswith(why)
+        assert name == 'the tower "t"' and found.startswith(why)
 
     def test_no_label_is_the_first_reason(self):
         numbers = {"click": [np.nan] * 4, "w": [0] * 4, "buy": self.buy}
-        assert self.why("weight: 0", numbers) == [("t", 'no row has a label "click"')]
+        assert self.why("weight: 0", numbers) == [('the tower "t"', 'no row has a label "click"')]
+
+    nobody = 'task_space_indicator_name: "buy" task_space_indicator_value: "7" out_task_space_weight: 0'
+    kd = 'kd { pred_name: "logits_t" soft_label_name: "p" loss_type: L2_LOSS'
 
     def test_a_tower_of_weight_0_may_have_a_teacher(self):
-        kd = 'kd { pred_name: "logits_t" soft_label_name: "p" loss_type: CLASSIFICATION }'
-        assert not self.why("weight: 0", {"click": self.click, "w": self.w, "buy": self.buy}, kd)
+        numbers = {"click": self.click, "w": self.w, "buy": self.buy, "p": [np.nan, 0, 1, 2]}
+        assert not self.why("weight: 0", numbers, self.kd + " }")
+        assert self.why("weight: 0", numbers, self.kd + " loss_weight: 0 }") == [
+            ('the tower "t"', "the weight of the tower or of its losses is 0 in the config"),
+            ('model_config.kd[0] of "logits_t"', "its loss_weight is 0 in the config"),
+        ]
+
+    @pytest.mark.parametrize(
+        ("kd", "p", "w", "why"),
+        [
+            ("", [np.nan] * 4, w, 'no row has a label "p"'),
+            ("", [1, 2, np.nan, np.nan], [0, 0, 1, 1], 'the weight "w" is 0 or missing in all rows with a label'),
+            (
+                'task_space_indicator_name: "buy" task_space_indicator_value: "7" out_task_space_weight: 0',
+                w,
+                w,
+                "none of",
+            ),
+        ],
+    )
+    def test_a_teacher_that_teaches_nothing_is_told(self, kd, p, w, why):
+        numbers = {"click": [1, 0, 1, 1], "w": w, "buy": self.buy, "p": p}
+        (*_, (name, found)) = self.why("", numbers, f"{self.kd} {kd} }}")
+        assert name == 'model_config.kd[0] of "logits_t"' and found.startswith(why)

@@ -1,6 +1,7 @@
 """Which share of the loss each task has, all weights applied."""
 
 import itertools
+from types import SimpleNamespace
 
 import pytest
 import tensorflow as tf
@@ -35,7 +36,7 @@ def found(click: float, pairs: float, seconds: float, **weights: float) -> StepV
     return StepValues(*({name: tf.constant(value) for name, value in part.items()} for part in (losses, weights, {})))
 
 
-def told(ranker, *steps: StepValues) -> list[str]:
+def told(ranker, *steps: StepValues, source=None) -> list[str]:
     notes: list[events.Event] = []
     settings = TrainConfig(log_step_count_steps=2, save_summary_steps=0)
     reports = Reports(settings, ranker, notes.append)
@@ -45,7 +46,36 @@ def told(ranker, *steps: StepValues) -> list[str]:
 
     for step, values in enumerate(steps, 1):
         reports.step(step, values, (0.0, 0.0), Pace())
+    if source:
+        reports.labels(len(steps), source)
     return [event.text for event in notes if event.text != "progress"]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "expected"),
+    [
+        ((0, 0, 0, 0, 0), True),
+        # One that no log step shows, at the end.
+        ((0, 0, 0, 0, 0.1), False),
+        ((0, 0.1, 0, 0, 0), False),
+    ],
+)
+def test_a_loss_that_never_met_rows_to_compare_is_told(ranker, pairs, expected):
+    class Labels:
+        counts, source, encoder, feed = {}, SimpleNamespace(warnings=list), None, SimpleNamespace(cache=None)
+        labels = SimpleNamespace(unlearnt=lambda rows: [])
+
+        def of_all(self, _):
+            return self
+
+    Labels.encoder = SimpleNamespace(warnings=lambda counts: [])
+    texts = told(ranker, *(found(1, value, 1) for value in pairs), source=Labels())
+    assert len(texts) == expected
+    if expected:
+        assert texts == [
+            'Warning: "pair_wise_loss_ctr" met no rows to compare, such as two of different labels in one session, '
+            "in any step that was looked at."
+        ]
 
 
 def test_shares_add_up_over_the_losses_of_a_task_with_the_weights_of_balancing(ranker):
