@@ -7,26 +7,17 @@ import pyarrow as pa
 
 from easymtl.data.blocks import Block, Source, Value
 from easymtl.data.convert import default_scalar, fill_empty, parse_text
-from easymtl.data.csv_borders import last_border, open_quote
+from easymtl.data.csv_blocks import cut_blocks, require_closed_quotes, unpack
+from easymtl.data.csv_borders import last_border
 from easymtl.data.csv_dialect import Dialect
-from easymtl.data.csv_rows import HOW_TO_READ_QUOTES_AS_TEXT, NO_UTF8, Layout, read_carefully, read_fast, read_records
-from easymtl.data.csv_swallowed import find_swallowed_rows
-from easymtl.data.csv_text import (
-    count_line_ends,
-    count_line_ends_before,
-    is_gzip,
-    open_stream,
-    read_header,
-    read_stream,
-    text_start,
-)
+from easymtl.data.csv_rows import NO_UTF8, Layout, read_carefully, read_fast, read_records
+from easymtl.data.csv_swallowed import Swallowed
+from easymtl.data.csv_text import count_line_ends, count_line_ends_before, read_header, text_start
 from easymtl.data.fields import Field
 from easymtl.data.partitions import contradiction, other_value, partition_texts, partition_values, repeat
-from easymtl.data.paths import DataFile, read_open
+from easymtl.data.paths import DataFile
 from easymtl.errors import UserError, did_you_mean, quoted
 
-# A longer record has a quote that nothing closes.
-_MAX_RECORD_BYTES = 64 << 20
 _CAREFUL_BYTES = 64 << 10
 # From so many rows on it is told whether a column hardly repeats.
 _ENOUGH_ROWS = 1000
@@ -81,9 +72,7 @@ class CsvSource(Source):
         # Which of them are: found out by the first block, and what is read is the same.
         self._by_row: set[str] = set()
         self._layouts: dict[DataFile, Layout] = {}
-        # Where a piece of text starts -> rows that quoted fields in it seem to hold; it may be read again and again.
-        self._num_swallowed: dict[tuple[DataFile, int], int] = {}
-        self._swallowed = ""
+        self._swallowed = Swallowed()
         self._data_starts: dict[DataFile, int] = {}
         self._of_folders: dict[DataFile, dict[str, pa.Scalar]] = {}
         fields = {name: declared[name] for name in columns}
@@ -91,23 +80,16 @@ class CsvSource(Source):
         for file in files:
             if file not in self._layouts:
                 self._inspect(file, fields, declared, with_header)
-            blocks += self._cut(file)
+            blocks += cut_blocks(file, self._data_starts[file], block_bytes, dialect)
         super().__init__(fields, blocks, ignore_error)
 
     def warnings(self) -> list[str]:
         """Returns a sentence on quoted fields that seem to hold rows, if there are any."""
-        num_rows = sum(list(self._num_swallowed.values()))
-        if not num_rows:
-            return []
-        return [
-            f"{self._swallowed} In all, {num_rows:,} rows seem to be lost like this. {HOW_TO_READ_QUOTES_AS_TEXT} "
-            "Where the line ends are part of a text, nothing is wrong."
-        ]
+        return self._swallowed.warnings()
 
     def has_warned(self, block: Block) -> bool:
         """Returns whether quoted fields of a block seem to hold rows."""
-        places = [place for file, place in list(self._num_swallowed) if file == block.file]
-        return bool(places) if block.is_stream else block.start in places
+        return self._swallowed.is_in(block)
 
     def scan(self, block: Block) -> Iterator[int]:
         """Looks at the quotes of a block without reading its rows; yields the bytes looked at, piece by piece.
@@ -117,14 +99,15 @@ class CsvSource(Source):
         """
         for data, line in self._pieces(block):
             if not block.is_stream and block.start + block.size == block.file.size:
-                self._check_quotes(data, block.file, partial(int, line))
-            self._count_swallowed(data, block.file, line if block.is_stream else block.start, partial(int, line))
+                require_closed_quotes(data, block.file, partial(int, line), self.dialect)
+            place = line if block.is_stream else block.start
+            self._swallowed.look(data, block.file, place, partial(int, line), self._layouts[block.file])
             yield len(data)
 
     def read(self, block: Block) -> Iterator[pa.RecordBatch]:
         """Yields the rows of a block in order, cut the same way each time."""
         if block.is_stream:
-            for data, line in self._unpack(block.file):
+            for data, line in self._pieces(block):
                 yield self._parse(data, block.file, line, partial(int, line))
             return
         data = block.file.read_at(block.start, block.size)
@@ -138,7 +121,7 @@ class CsvSource(Source):
             return 1 + count_line_ends_before(block.file, block.start)
 
         if block.start + block.size == block.file.size:
-            self._check_quotes(data, block.file, first_line)
+            require_closed_quotes(data, block.file, first_line, self.dialect)
         yield self._parse(data, block.file, block.start, first_line)
 
     def find(self, block: Block, name: str, value: Value) -> str | None:
@@ -167,7 +150,7 @@ class CsvSource(Source):
     def _pieces(self, block: Block) -> Iterator[tuple[bytes, int]]:
         """Yields whole records of a block and the physical line at which they start."""
         if block.is_stream:
-            yield from self._unpack(block.file)
+            yield from unpack(block.file, self._data_starts[block.file], self._block_bytes, self.dialect)
         else:
             yield block.file.read_at(block.start, block.size), 1 + count_line_ends_before(block.file, block.start)
 
@@ -199,74 +182,12 @@ class CsvSource(Source):
         first, _ = read_header(file, self.dialect)
         return rest if len(first) == len(rest) else names
 
-    def _cut(self, file: DataFile) -> list[Block]:
-        start = self._data_starts[file]
-        if is_gzip(file):
-            return [Block(file, 0, file.size, is_stream=True)]
-        blocks = []
-        with file.open() as opened:
-            while start < file.size:
-                length = self._block_length(file, opened, start)
-                blocks.append(Block(file, start, length))
-                start += length
-        return blocks
-
-    def _block_length(self, file: DataFile, opened: pa.NativeFile, start: int) -> int:
-        """Returns the bytes from the record at `start` to the last border within the size of a block."""
-        size = self._block_bytes
-        while start + size < file.size:
-            data = read_open(opened, start, size, file)
-            length = last_border(data, self.dialect)
-            if length:
-                return length
-            self._check_record_size(data, file, lambda: 1 + count_line_ends_before(file, start))
-            size *= 2
-        return file.size - start
-
-    def _check_record_size(self, data: bytes, file: DataFile, first_line: Callable[[], int]) -> None:
-        if len(data) >= _MAX_RECORD_BYTES:
-            self._check_quotes(data, file, first_line)
-            raise UserError(
-                f"{file.name}:{first_line()}: a record starts here and does not end within {len(data)} bytes. "
-                "Is this a CSV file?"
-            )
-
-    def _check_quotes(self, data: bytes, file: DataFile, first_line: Callable[[], int]) -> None:
-        quote = open_quote(data, self.dialect)
-        if quote >= 0:
-            line = first_line() + count_line_ends(data[:quote])
-            raise UserError(
-                f"{file.name}:{line}: a quoted field starts here and nothing closes it. "
-                f"Close it, or double a quote that stands for itself inside of quotes. {HOW_TO_READ_QUOTES_AS_TEXT}"
-            )
-
-    def _unpack(self, file: DataFile) -> Iterator[tuple[bytes, int]]:
-        """Yields whole records of a gzip file and the physical line at which they start."""
-        stream = open_stream(file)
-        line = 1 + count_line_ends(read_stream(stream, self._data_starts[file], file))
-        rest = b""
-        while True:
-            first_line = partial(int, line)
-            piece = read_stream(stream, self._block_bytes, file)
-            data = rest + piece
-            length = last_border(data, self.dialect) if piece else len(data)
-            if not piece:
-                self._check_quotes(data, file, first_line)
-            if length:
-                yield data[:length], line
-                line += count_line_ends(data[:length])
-            elif data:
-                self._check_record_size(data, file, first_line)
-            rest = data[length:]
-            if not piece:
-                return
-
     def _parse(self, data: bytes, file: DataFile, place: int, first_line: Callable[[], int]) -> pa.RecordBatch:
         """Returns the rows of a piece of text; `place` tells it from the other pieces of its file."""
         columns = self._parse_columns(data, file, first_line)
         # As many rows as lines: no line end is quoted.
         if self.dialect.is_quoted(data) and len(columns[0]) < count_line_ends(data.rstrip(b"\r\n")) + 1:
-            self._count_swallowed(data, file, place, first_line)
+            self._swallowed.look(data, file, place, first_line, self._layouts[file])
         held = dict(zip((field.name for field in self._layouts[file].fields), columns))
         folders = self._of_folders[file]
         arrays = []
@@ -284,20 +205,6 @@ class CsvSource(Source):
             blocks = (block for block in self.blocks if block.file == file)
             places = (self.find(block, field.name, other) for block in blocks)
             raise UserError(contradiction(next(filter(None, places), file.name), field, other))
-
-    def _count_swallowed(self, data: bytes, file: DataFile, place: int, first_line: Callable[[], int]) -> None:
-        layout = self._layouts[file]
-        types = {position: field.type for position, field in zip(layout.positions, layout.fields)}
-        found = list(find_swallowed_rows(data, self.dialect, layout.num_columns, types))
-        if not found:
-            return
-        if not self._swallowed:
-            first, last = (first_line() + line for line in found[0])
-            self._swallowed = (
-                f"{file.name}:{first}: a quoted field starts here and ends on line {last}, and each of these "
-                f"{last - first + 1:,} lines would be a row by itself."
-            )
-        self._num_swallowed[file, place] = sum(rows.last - rows.first for rows in found)
 
     def _parse_columns(self, data: bytes, file: DataFile, first_line: Callable[[], int]) -> list[pa.Array]:
         layout = self._layouts[file]

@@ -4,14 +4,17 @@ A quoted field may hold line ends, so nothing is wrong with such a record. But w
 its own, it is more likely that the quotes were text.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
+from easymtl.data.blocks import Block
 from easymtl.data.csv_borders import quoted_line_ends
 from easymtl.data.csv_dialect import Dialect
+from easymtl.data.csv_rows import HOW_TO_READ_QUOTES_AS_TEXT, Layout
+from easymtl.data.paths import DataFile
 
 _MOST_LOOKED_AT = 20
 _ENOUGH_OF_WIDTH = 0.8
@@ -29,6 +32,53 @@ class SwallowedRows(NamedTuple):
 
     first: int
     last: int
+
+
+class Swallowed:
+    """The rows that quoted fields seem to hold in the texts of some files; several threads may look."""
+
+    def __init__(self) -> None:
+        """Has found none yet."""
+        # Where a piece of text starts -> rows that quoted fields in it seem to hold; it may be read again and again.
+        self._num_rows: dict[tuple[DataFile, int], int] = {}
+        self._first = ""
+
+    def look(self, data: bytes, file: DataFile, place: int, first_line: Callable[[], int], layout: Layout) -> None:
+        """Looks at a piece of text.
+
+        Args:
+            data: whole records.
+            file: that they are of.
+            place: tells them from the other pieces of the file: of a block the byte at which it starts.
+            first_line: returns the physical line at which they start.
+            layout: how they are written.
+        """
+        types = {position: field.type for position, field in zip(layout.positions, layout.fields)}
+        found = list(find_swallowed_rows(data, layout.dialect, layout.num_columns, types))
+        if not found:
+            return
+        if not self._first:
+            first, last = (first_line() + line for line in found[0])
+            self._first = (
+                f"{file.name}:{first}: a quoted field starts here and ends on line {last}, and each of these "
+                f"{last - first + 1:,} lines would be a row by itself."
+            )
+        self._num_rows[file, place] = sum(rows.last - rows.first for rows in found)
+
+    def warnings(self) -> list[str]:
+        """Returns a sentence on what was found, if anything was."""
+        num_rows = sum(list(self._num_rows.values()))
+        if not num_rows:
+            return []
+        return [
+            f"{self._first} In all, {num_rows:,} rows seem to be lost like this. {HOW_TO_READ_QUOTES_AS_TEXT} "
+            "Where the line ends are part of a text, nothing is wrong."
+        ]
+
+    def is_in(self, block: Block) -> bool:
+        """Returns whether something was found in a block."""
+        places = [place for file, place in list(self._num_rows) if file == block.file]
+        return bool(places) if block.is_stream else block.start in places
 
 
 def find_swallowed_rows(

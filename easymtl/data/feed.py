@@ -21,6 +21,7 @@ from easymtl.data.workers import Workers, num_threads
 __all__ = ["Batch", "Cursor", "Feed"]
 
 MIN_WINDOW_ROWS = 262144
+_PLACED_AHEAD = 2
 
 
 class Feed:
@@ -64,6 +65,7 @@ class Feed:
         kept_bytes: int = 0,
         share: Share = WHOLE,
         cache: EncodedCache | None = None,
+        place: Callable[[Batch], Batch] | None = None,
     ):
         """Starts the threads.
 
@@ -87,6 +89,7 @@ class Feed:
                 the order.
             share: what is read of the data: of small data that may be kept a share of the rows, else of the blocks.
             cache: has blocks of the source, and takes others; the feed closes it.
+            place: returns a batch as it is handed out, its numbers on a device; called in a thread of its own, ahead.
         """
         self.source = source
         self.cache = cache
@@ -126,6 +129,9 @@ class Feed:
         batches = cut_batches(windows, batch_size, shuffle, seed, drop_remainder, self.cursor.row, workers)
         self._batches = Background(batches, prefetch, "easymtl-batch")
         self._stages: list[Background] = [encoded, windows, self._batches]
+        if place is not None:
+            self._batches = Background(map(place, self._batches), _PLACED_AHEAD, "easymtl-place")
+            self._stages.append(self._batches)
 
     @property
     def num_encoded(self) -> int:

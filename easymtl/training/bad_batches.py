@@ -61,13 +61,13 @@ class BadBatches:
             UserError: training does not go on, and why.
         """
         self._checkpoints.wait()
-        refusals = self._checkpoints.refusals
-        decision = refusals.decide(step - 1 - self._checkpoints.data_step)
+        refusals = self._checkpoints.remembered.refusals
+        decision = refusals.decide(step - 1 - self._checkpoints.remembered.data_step)
         own = self._diagnose(step, losses, batch, source, refusals.number, decision is Decision.STOP)
         found = of_all_workers(own, self._peers)
         if decision is Decision.STOP:
             raise found.error(refusals.why_stopped())
-        self._checkpoints.cursor = batch.cursor
+        self._checkpoints.remembered.cursor = batch.cursor
         if decision is Decision.SKIP:
             counts = f"{refusals.in_a_row} in a row, {refusals.skipped} in all"
             done = f"The batch is left out ({counts}; nan_policy SKIP_BATCH)."
@@ -92,7 +92,7 @@ class BadBatches:
             source.feed.close()
         # The feed reads on in its threads: where the batch is from is looked for in files that are opened anew.
         files = source.source if is_over else source.opened_anew()
-        before = self._checkpoints.cursor
+        before = self._checkpoints.remembered.cursor
         worker = f"-worker_{self._peers.index}" if self._peers.are_several else ""
         name = f"bad_batch-{step}{f'-{number}' if number > 1 else ''}{worker}.parquet"
         return diagnose(

@@ -1,39 +1,29 @@
-"""What a training remembers beside its weights, and the checkpoints that hold both."""
+"""The checkpoints of a training: its weights, and what it remembers beside them."""
 
-from collections.abc import Callable, Collection, Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import tensorflow as tf
 
-from easymtl.checkpoints.deltas import DeltaWeights
 from easymtl.checkpoints.extensions import version_notes
 from easymtl.checkpoints.folder import Checkpoint, CheckpointFolder
-from easymtl.checkpoints.meaning import optimizers_of, require_same_meaning, require_same_optimizers
-from easymtl.checkpoints.parts import STATE as PARTS
-from easymtl.checkpoints.parts import Parts
-from easymtl.checkpoints.same_data import DataIdentity
+from easymtl.checkpoints.meaning import require_same_meaning, require_same_optimizers
 from easymtl.checkpoints.saved_averages import STATE
-from easymtl.checkpoints.shards import Copiable, Writable
 from easymtl.checkpoints.weights import Weights
 from easymtl.checkpoints.written_together import by_chief
-from easymtl.data.feed import Cursor
 from easymtl.errors import UserError
 from easymtl.peers.peers import ONE, Peers
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.ranker import Ranker
 from easymtl.training import events
 from easymtl.training.averages import continue_averages
-from easymtl.training.balancing.choice import balancing_name, require_same_balancing
+from easymtl.training.balancing.choice import require_same_balancing
+from easymtl.training.checkpoint_writer import CheckpointWriter
 from easymtl.training.delta_saving import DeltaSaving
-from easymtl.training.evaluations import Evaluations
 from easymtl.training.optimizers import Optimizers
-from easymtl.training.position import cursor_state, position_of
-from easymtl.training.refusals import Refusals
+from easymtl.training.remembered import Remembered
 from easymtl.training.saving import Saving, SavingTogether
 from easymtl.training.starting_weights import start_training
-
-_REFUSALS = "refusals"
 
 
 class Checkpointing:
@@ -44,10 +34,7 @@ class Checkpointing:
     written at a time, and nothing here reads checkpoints meanwhile.
 
     Attributes:
-        cursor: the place in the training data behind the last batch; None at their beginning.
-        data_step: updates that had been made when these data were begun.
-        owes_evaluation: whether the newest checkpoint was to be evaluated, and the training was told to stop meanwhile.
-        refusals: the steps that were refused so far.
+        remembered: what the training knows beside its weights.
     """
 
     def __init__(
@@ -56,14 +43,11 @@ class Checkpointing:
         ranker: Ranker,
         optimizers: Optimizers,
         step: tf.Variable,
-        evaluations: Evaluations,
-        meaning: Mapping[str, Any],
-        data: DataIdentity,
+        remembered: Remembered,
         listener: events.Listener,
         is_stopping: Callable[[], bool],
         is_waiting: bool,
         peers: Peers = ONE,
-        parts: Parts | None = None,
     ):
         """Reads and writes nothing yet.
 
@@ -72,36 +56,31 @@ class Checkpointing:
             ranker: its weights are kept.
             optimizers: their slots and averages are.
             step: int64 scalar, number of updates made.
-            evaluations: what they have found is kept.
-            meaning: what rows and columns of the model mean, of when it was made: see `meaning_of`.
-            data: the training data that are there now.
+            remembered: is kept beside them.
             listener: is told what happens.
             is_stopping: whether the training ends with what is being done, for who is told.
             is_waiting: whether steps wait while a checkpoint is written, for there is no room for a copy.
             peers: the workers that train together. The chief reads what is there first and writes for all of them, who
                 see its folder.
-            parts: those that were trained on, and the one that these data are; None for those of the checkpoint.
         """
-        self.cursor: Cursor | None = None
-        self.data_step = 0
-        self.owes_evaluation = False
+        self.remembered = remembered
         self._pipeline, self._ranker, self._optimizers, self._step = pipeline, ranker, optimizers, step
-        self._evaluations, self._data, self._tell = evaluations, data, listener
-        self._meaning = meaning
-        self._parts = parts
+        self._tell = listener
         self._weights = Weights(ranker, optimizers)
         # All workers write what they have of tables that are dealt out; else the chief writes.
-        self._are_all_writing = ranker.embeddings.are_dealt_out
-        owners = peers if self._are_all_writing else ONE
+        are_all_writing = ranker.embeddings.are_dealt_out
+        self._is_writing = are_all_writing or peers.is_chief
+        owners = peers if are_all_writing else ONE
         self._deltas = DeltaSaving(pipeline.train_config, ranker, optimizers, listener, owners)
         # What is large takes longer to be read than a worker may be silent.
         self._beat = peers.signs.tick
         self._folder = CheckpointFolder(pipeline.model_dir, self._beat)
         self._interim_step: int | None = None
-        self.refusals = Refusals(pipeline.train_config)
         self._is_stopping = is_stopping
         self._is_waiting = is_waiting or not pipeline.train_config.save_asynchronously
-        self._saving = SavingTogether(self._folder, peers) if self._are_all_writing else Saving()
+        self._saving = SavingTogether(self._folder, peers) if are_all_writing else Saving()
+        keep_max = pipeline.train_config.keep_checkpoint_max
+        self._writer = CheckpointWriter(self._folder, self._weights, self._deltas, self._saving, keep_max, owners)
         self._peers = peers
 
     def __enter__(self) -> "Checkpointing":
@@ -139,16 +118,12 @@ class Checkpointing:
     def _restore(self, new_data: bool) -> None:
         latest = self._settle()
         if latest is None:
-            if self._parts:
-                self._parts.require_next_of(None, self._folder.path)
+            self.remembered.follow({}, self._folder.path)
             is_writing = self._peers.is_chief
             start_training(self._pipeline, self._ranker, self._optimizers, self._tell, is_writing, self._beat)
             return
         state = latest.state()
-        there = Parts.from_state(state)
-        if self._parts:
-            self._parts.require_next_of(there, latest.path)
-        self._parts = self._parts or there
+        self.remembered.follow(state, latest.path)
         require_same_balancing(self._pipeline, latest, state)
         try:
             self._take(latest, state)
@@ -156,14 +131,10 @@ class Checkpointing:
             require_same_optimizers(self._pipeline, latest, state)
             raise
         require_same_meaning(self._pipeline, latest, state, is_training=True)
-        position = position_of(self._pipeline, self._data, latest, state, new_data, self._peers)
-        self.cursor, self.data_step = position.cursor, position.data_step
-        self.refusals.restore(state.get(_REFUSALS, {}))
-        if self.cursor is None:
-            self.refusals.begin_data()
+        notes = self.remembered.go_on(latest, state, new_data)
         # A run that was killed right behind publishing it has removed nothing, and perhaps no step is left to save.
-        by_chief(self._peers, lambda: self._remove_old(state, self._folder.interim_before(latest.step)))
-        for note in [*position.notes, *version_notes(self._pipeline, state), f"Continuing from {latest.path}."]:
+        by_chief(self._peers, lambda: self._writer.remove_old(state, self._folder.interim_before(latest.step)))
+        for note in [*notes, *version_notes(self._pipeline, state), f"Continuing from {latest.path}."]:
             self._tell(events.Note(note))
 
     def go_back(self) -> Checkpoint:
@@ -196,9 +167,8 @@ class Checkpointing:
         if not has_same_averages:
             continue_averages(self._ranker.parameters, self._optimizers.average_of, latest.path, state)
         self._step.assign(latest.step)
-        self._evaluations.restore(state, latest.step)
+        self.remembered.go_back(latest, state)
         self._deltas.restore(latest, state, has_same_averages)
-        self.owes_evaluation = state.get("owes_evaluation", False)
         self._interim_step = latest.step if state.get("is_interim") else None
 
     def begin(self, step: int) -> None:
@@ -207,13 +177,12 @@ class Checkpointing:
         Raises:
             UserError: it could not be written.
         """
-        if not self.refusals.needs_checkpoint or self._peers.share(bool(self._folder.all()))[0]:
+        if not self.remembered.refusals.needs_checkpoint or self._peers.share(bool(self._folder.all()))[0]:
             return
         self._tell(events.Phase("saving", f"step {step:,}"))
-        state = self._state(is_interim=True)
-        if self._are_all_writing or self._peers.is_chief:
-            of_delta = self._deltas.begin(is_delta=False, is_interim=True)
-            self._saving.begin(step, self._weights, partial(self._write, step, {**state, **of_delta}, []), False)
+        state = self.remembered.state(is_interim=True)
+        if self._is_writing:
+            self._writer.begin(step, state, is_interim=True, superseded=[], is_beside=False)
             checkpoint = self._saving.finish()
             assert checkpoint
             self._deltas.saved(checkpoint)
@@ -261,18 +230,6 @@ class Checkpointing:
             self._deltas.saved(checkpoint)
             self._tell(events.Saved(checkpoint.step, checkpoint.path, self._is_stopping()))
 
-    def _chosen(self, step: int, is_interim: bool, earlier: Checkpoint | None) -> tuple[Copiable, dict[str, Any]]:
-        """Returns what is to be written as the checkpoint of a step, and what its state says of that."""
-        if earlier:
-            return self._weights, self._deltas.again(earlier.state(), is_interim)
-        changed = self._deltas.changed(self._folder.path_of(step), is_interim)
-        of_delta = self._deltas.begin(changed is not None, is_interim)
-        if changed is None:
-            return self._weights, of_delta
-        own = self._weights
-        weights = DeltaWeights(own.entries, changed, self._deltas.base, own.check, own.writes_beside())
-        return weights, of_delta
-
     def at(self, step: int) -> Checkpoint | None:
         """Returns the checkpoint of a step, as the chief sees it; all workers have to ask."""
         is_there = self._peers.share(self._folder.at(step) is not None)[0]
@@ -294,54 +251,17 @@ class Checkpointing:
         """
         self.wait()
         self._tell(events.Phase("saving", f"step {step:,}"))
-        state = self._state(is_interim)
+        state = self.remembered.state(is_interim)
         superseded = [self._interim_step] if self._interim_step not in (None, step) else []
         self._interim_step = step if is_interim else None
         earlier = self.at(step)
-        if not (self._are_all_writing or self._peers.is_chief):
+        if not self._is_writing:
             return
-        weights, of_delta = self._chosen(step, is_interim, earlier)
-        state = {**state, **of_delta}
         if earlier:
-            rewrite = partial(self._write, step, state, superseded, weights)
-            by_chief(self._peers if self._are_all_writing else ONE, rewrite)
+            self._writer.rewrite(earlier, state, is_interim, superseded)
             self._published(earlier)
             return
         is_beside = not (is_last or self._is_waiting)
-        self._saving.begin(step, weights, partial(self._write, step, state, superseded), is_beside)
+        self._writer.begin(step, state, is_interim, superseded, is_beside)
         if not is_beside:
             self._published(self._saving.finish())
-
-    def _write(
-        self, step: int, state: Mapping[str, Any], superseded: Collection[int | None], weights: Writable
-    ) -> Checkpoint:
-        """Publishes a checkpoint and removes those that are no longer needed; beside the steps, perhaps."""
-        if there := self._folder.at(step):
-            self._folder.rewrite_state(there, state)
-        else:
-            self._folder.save(step, weights, state)
-        self._remove_old(state, superseded)
-        return self._folder.of(step)
-
-    def _remove_old(self, state: Mapping[str, Any], superseded: Collection[int | None]) -> None:
-        """Removes what is no longer needed beside the newest checkpoint, given the state of that."""
-        # The best of this checkpoint's time: a later evaluation may have found a better one that is not saved yet.
-        best = state["best"]
-        protected = [] if best["value"] is None else [best["step"]]
-        self._folder.prune(self._pipeline.train_config.keep_checkpoint_max, protected, superseded)
-
-    def _state(self, is_interim: bool) -> Mapping[str, Any]:
-        return {
-            **cursor_state(self.cursor or Cursor(), self._peers),
-            "data": self._data.to_dict(),
-            "data_step": self.data_step,
-            **({PARTS: self._parts.to_dict()} if self._parts else {}),
-            **self._evaluations.state(),
-            "owes_evaluation": self.owes_evaluation,
-            "is_interim": is_interim,
-            _REFUSALS: self.refusals.state(),
-            "meaning": self._meaning,
-            "balancing": balancing_name(self._pipeline),
-            "optimizers": optimizers_of(self._pipeline),
-            STATE: self._optimizers.averaging(),
-        }

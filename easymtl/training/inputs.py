@@ -19,7 +19,7 @@ from easymtl.peers.peers import Peers
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.ranker import Ranker
 from easymtl.training.devices import runs_ahead
-from easymtl.training.placed_batches import PlacedFeed
+from easymtl.training.placed_batches import place
 
 KEPT_BYTES = 128 << 20
 """Encoded training rows that are kept in memory between epochs, at most."""
@@ -72,7 +72,7 @@ class TrainingInput:
         self._pipeline = pipeline
         self.share = share
         self.source = self.opened_anew()
-        feed = Feed(
+        self.feed = Feed(
             self.source,
             self.labels,
             data.batch_size,
@@ -86,9 +86,9 @@ class TrainingInput:
             kept_bytes=KEPT_BYTES,
             share=share,
             cache=open_cache(pipeline, self.source, self.labels),
+            # Growing tables give rows to ids step by step: before that there is nothing to be placed.
+            place=place if runs_ahead(ranker) else None,
         )
-        # Growing tables give rows to ids step by step: before that there is nothing to be placed.
-        self.feed = PlacedFeed(feed) if runs_ahead(ranker) else feed
         self._no_rows: Rows | None = None
         self._again: list[Batch] = []
 

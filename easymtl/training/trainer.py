@@ -37,6 +37,7 @@ from easymtl.training.optimizers import Optimizers
 from easymtl.training.pace import Pace
 from easymtl.training.placed_batches import Tensors
 from easymtl.training.profile import Profile
+from easymtl.training.remembered import Remembered
 from easymtl.training.reports import Reports
 from easymtl.training.result import TrainingResult
 from easymtl.training.step import TrainStep, make_train_step
@@ -110,19 +111,17 @@ class Trainer:
             self._evaluations = Evaluations(
                 self.pipeline, self.ranker, self._optimizers, self._step, self._dtype, self._reports, listener, peers
             )
+        self._remembered = Remembered(self.pipeline, self._optimizers, self._evaluations, meaning, data, peers, parts)
         self._checkpoints = Checkpointing(
             self.pipeline,
             self.ranker,
             self._optimizers,
             self._step,
-            self._evaluations,
-            meaning,
-            data,
+            self._remembered,
             listener,
             self._is_stopping,
             is_waiting=bool(saving_waits),
             peers=peers,
-            parts=parts,
         )
         self._bad_batches = BadBatches(
             self.pipeline, self.ranker, self._checkpoints, self._reports, self._dtype, listener, peers
@@ -133,7 +132,7 @@ class Trainer:
         self._checkpoints.restore(new_data)
         # A part is of the day that it is called by, whenever it is trained on.
         day = parts.last.day if parts and parts.last else None
-        self._growth.begin(self.step, today() if day is None and self._checkpoints.cursor is None else day)
+        self._growth.begin(self.step, today() if day is None and self._remembered.cursor is None else day)
         if peers.is_chief:
             self._write_config()
 
@@ -158,7 +157,7 @@ class Trainer:
         """
         share = Share(self._peers.index, self._peers.size)
         with self._peers.signs.doing("opening files"):
-            source = TrainingInput(self.pipeline, self.ranker, self._checkpoints.cursor, share)
+            source = TrainingInput(self.pipeline, self.ranker, self._remembered.cursor, share)
         self._reports.start(self.step)
         self._reports.cache(source.feed.cache)
         self._tell(events.Phase("reading", "the first rows"))
@@ -208,7 +207,7 @@ class Trainer:
     def _train(self, source: TrainingInput, profile: Profile) -> None:
         pace = Pace(source.feed, self.step, self.settings.num_steps, self.pipeline.data_config.num_epochs)
         made = self.step
-        if self._checkpoints.owes_evaluation:
+        if self._remembered.owes_evaluation:
             self._save()
         if self._evaluations.step == made and self._is_stale(made):
             return
@@ -257,8 +256,8 @@ class Trainer:
     def _made(self, ended: Ended, source: TrainingInput, pace: Pace, profile: Profile) -> None:
         """Counts and tells of a step that was made."""
         step, batch = ended.begun.number, ended.begun.batch
-        self._checkpoints.refusals.sound()
-        self._checkpoints.cursor = batch.cursor
+        self._remembered.refusals.sound()
+        self._remembered.cursor = batch.cursor
         self._growth.keep()
         self._num_examples += ended.num_rows
         source.count(batch)
@@ -290,12 +289,12 @@ class Trainer:
         require_finite_weights(self.pipeline, self.ranker.parameters, step, self._peers)
         has_evaluation = bool(view.eval_input(self.pipeline)) and not is_interim
         owes = has_evaluation and not self._evaluations.run(step, self._decisions.ask)
-        self._checkpoints.owes_evaluation = owes
+        self._remembered.owes_evaluation = owes
         self._checkpoints.save(step, is_interim, is_last)
 
     def _is_stale(self, step: int) -> bool:
         best, metrics = self._evaluations.best, self._evaluations.metrics
-        reason_to_stop = why_stale(self.pipeline, best, metrics, step, self._checkpoints.data_step)
+        reason_to_stop = why_stale(self.pipeline, best, metrics, step, self._remembered.data_step)
         if reason_to_stop:
             self._tell(events.Note(reason_to_stop))
         self._has_stopped_early = bool(reason_to_stop)

@@ -4,19 +4,15 @@ import csv
 import gzip
 import io
 
-import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from easymtl.data.csv_dialect import Dialect
-from easymtl.data.csv_swallowed import find_swallowed_rows
 from easymtl.data.sources import describe, open_source
 from easymtl.errors import UserError
 
 small = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 NONE = '""'
-COMMA = Dialect()
 LOG = [["0", "1", "u3", '"15 inch', "3.0"], *(["0", "1", f"u{n}", "tv", "2.5"] for n in range(8))]
 LOG += [["0", "0", "u4", '"7 inch', "1.0"], ["1", "0", "u5", 'a "b" c""', "0.5"]]
 FIELDS = "click:INT32 buy:INT32 user title price:FLOAT"
@@ -109,48 +105,3 @@ def test_rows_in_a_quoted_field_are_told_with_both_lines(read, block_bytes, is_g
     for block in source.blocks:
         list(source.read(block))
     assert source.warnings() == [warning], "rows that are read again are not lost again"
-
-
-def swallowed(text, types=("INT32", "STRING", "FLOAT"), dialect=COMMA):
-    kinds = {"INT32": pa.int32(), "STRING": pa.string(), "FLOAT": pa.float32()}
-    found = find_swallowed_rows(text.encode(), dialect, len(types), {i: kinds[t] for i, t in enumerate(types)})
-    return [tuple(lines) for lines in found]
-
-
-@pytest.mark.parametrize(
-    "text, expected",
-    [
-        ('1,"a,1\n2,"b,2\n3,c,3\n', [(0, 1)]),
-        ('1,"a,1\n2,"",2\n3,"b,2\n', [(0, 2)]),
-        ('1,"a,1\n2,b,2\n3,"b,2\n4,"c,3\n5,c,3\n6,"d,4\n', [(0, 2), (3, 5)]),
-        ('1,"a,1\n2,b,2\n\n3,x\n4,b,2\n5,b,2\n6,b,2\n7,b,2\n8,b,2\n8,b,2\n8,b,2\n3,"b,2\n', [(0, 11)]),
-        ('"1","a,1\n2,b,2\n3,"b,"2"\n', [(0, 2)]),
-        ("1,'a,1\n2,\"b,2\n3,c,3\n", []),
-    ],
-)
-def test_what_looks_like_rows(text, expected):
-    assert swallowed(text) == expected
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        '1,"a\nb",2\n3,c,4\n',
-        '1,"a\n\n\nb",2\n',
-        '1,"Dear X,\nhello, friend, of mine\nbye",2\n',
-        '1,"Road 1, Town\nPlace, Land",2\n',
-        '1,"say ""hi""\n, and, so on",2\n',
-        '1,a,2\n2,"",3\n',
-    ],
-)
-def test_texts_of_several_lines_do_not(text):
-    assert swallowed(text) == []
-
-
-def test_rows_behind_another_quote_are_told_of_it():
-    assert swallowed("1,'a,1\n2,b,1\n2,'b,2\n3,c,3\n", dialect=Dialect(",", "'")) == [(0, 2)]
-    assert swallowed('1,"a,1\n2,b,1\n2,"b,2\n3,c,3\n', dialect=Dialect(",", "'")) == []
-
-
-def test_of_one_column_nothing_is_told():
-    assert swallowed('"a\nb\nc"\n', ["STRING"]) == []

@@ -3,6 +3,7 @@ import gzip
 import threading
 import traceback
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -230,14 +231,49 @@ def test_an_error_in_the_data_reaches_the_consumer(tmp_path, make_config):
     assert numbers_of(seen) == list(range(5 * len(seen)))
 
 
+def test_batches_are_placed_ahead_each_once_and_the_position_is_that_of_the_one_handed_out(source):
+    begun, has_two_ahead = [], threading.Event()
+
+    def place(batch):
+        begun.append(batch.cursor)
+        if len(begun) == 3:
+            has_two_ahead.set()
+        return replace(batch, rows=Rows({**batch.rows.columns, "placed": -batch.rows["i"]}))
+
+    expected = batches_of(source, 30, shuffle=True, seed=5)
+    found = []
+    with Feed(source, encode, 30, chunk_rows=1, shuffle=True, seed=5, place=place) as feed:
+        for batch in feed:
+            assert has_two_ahead.wait(5)
+            assert (feed.cursor, feed.progress) == (batch.cursor, batch.progress)
+            found.append(batch)
+    assert [batch.cursor for batch in found] == begun == [batch.cursor for batch in expected]
+    assert [-number for batch in found for number in batch.rows["placed"].tolist()] == numbers_of(expected)
+
+
+def test_an_error_of_placing_reaches_the_consumer_behind_the_batches_before_it(source):
+    def place(batch):
+        if batch.cursor.chunk or batch.cursor.block:
+            raise MemoryError("of a device")
+        return batch
+
+    seen = []
+    with pytest.raises(MemoryError, match="of a device"), Feed(source, encode, 2, chunk_rows=1, place=place) as feed:
+        for batch in feed:
+            seen.append(batch)
+    assert seen and all(not batch.cursor.block and not batch.cursor.chunk for batch in seen)
+    assert not list(feed)
+
+
 def feed_threads():
     return [thread for thread in threading.enumerate() if thread.name.startswith("easymtl")]
 
 
-def test_close_ends_all_threads_at_any_moment(source):
+@pytest.mark.parametrize("place", [None, lambda batch: batch])
+def test_close_ends_all_threads_at_any_moment(source, place):
     before = len(feed_threads())
     for taken in (0, 1, 5):
-        feed = Feed(source, encode, 4, shuffle=True, num_epochs=0)
+        feed = Feed(source, encode, 4, shuffle=True, num_epochs=0, place=place)
         for _ in range(taken):
             next(feed)
         feed.close()
@@ -245,9 +281,10 @@ def test_close_ends_all_threads_at_any_moment(source):
         assert list(feed) == []
 
 
-def test_a_feed_that_is_dropped_ends_its_threads(source):
+@pytest.mark.parametrize("place", [None, lambda batch: batch])
+def test_a_feed_that_is_dropped_ends_its_threads(source, place):
     before = set(feed_threads())
-    feed = Feed(source, encode, 4, num_epochs=0)
+    feed = Feed(source, encode, 4, num_epochs=0, place=place)
     next(feed)
     started = set(feed_threads()) - before
     del feed

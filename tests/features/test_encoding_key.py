@@ -106,6 +106,22 @@ def test_words_of_a_vocabulary_are_a_part_and_its_path_is_none(text, tmp_path):
     assert [name for name in before.parts if before.parts[name] != changed.parts[name]] == ['the vocab_file of "city"']
 
 
+def test_which_histories_have_to_be_of_equal_lengths_is_a_part(text):
+    """Rows that were kept where lengths did not matter are not those that are refused where they do."""
+    history = 'features {{ input_names: "city" feature_name: "{}" {} }}\n'
+    declared = "feature_type: SequenceFeature hash_bucket_size: 9 embedding_dim: 4"
+    text = text.replace("feature_config {", "feature_config {" + "".join(history.format(n, declared) for n in "gh"))
+    block = (
+        'sequence_features {{ group_name: "{}" allow_key_transform: true seq_att_map {{ key: "item" hist_seq: {} }} }}'
+    )
+    together, apart = block.format("s", '["g", "h"]'), block.format("s", '"g"') + block.format("t", '"h"')
+    one, other = (
+        encoding(text.replace("wide_deep: DEEP", f"wide_deep: DEEP {blocks}")) for blocks in (together, apart)
+    )
+    part = "histories that are read side by side"
+    assert one.parts[part] != other.parts[part] and one.key != other.key
+
+
 def test_tables_of_unlike_widths_are_packed_otherwise(text):
     other = text.replace("hash_bucket_size: 40 embedding_dim: 4", "hash_bucket_size: 40 embedding_dim: 8")
     assert encoding(other).key != encoding(text).key

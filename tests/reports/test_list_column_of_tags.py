@@ -72,7 +72,9 @@ def test_lists_and_the_same_rows_as_text_train_and_score_alike(report):
             assert outcome.code == 0, outcome.message
             scores.append(pq.read_table(project.folder / output))
     assert all(one["extra"].to_pylist() == extra for one in scores)
-    for other in scores[1:]:
-        for column in ("probs_ctr", "probs_cvr"):
-            # Norms are folded in an export.
-            np.testing.assert_allclose(other[column], scores[0][column], rtol=3e-6)
+    by_checkpoint, by_model, text_by_checkpoint, text_by_model = scores
+    for column in ("probs_ctr", "probs_cvr"):
+        np.testing.assert_array_equal(text_by_checkpoint[column], by_checkpoint[column])
+        np.testing.assert_array_equal(text_by_model[column], by_model[column])
+        # Norms are folded in an export: each of the two is up to 1.4e-6 from what float64 makes of the weights.
+        np.testing.assert_allclose(by_model[column], by_checkpoint[column], rtol=3e-6)

@@ -23,7 +23,8 @@ def used(build: Build) -> Build:
     for name, one in build.parameters.items():
         values = {
             "gamma": random.uniform(-2, 2, one.own_shape),
-            "moving_variance": random.uniform(0.01, 3, one.own_shape),
+            "moving_mean": random.normal(scale=0.2, size=one.own_shape),
+            "moving_variance": random.uniform(0.1, 3, one.own_shape),
             "count": np.full(one.own_shape, 30),
         }.get(name.rsplit("/", 1)[-1], random.normal(size=one.own_shape))
         one.assign(tf.constant(values, tf.float32))
@@ -95,6 +96,41 @@ def test_what_is_no_sum_behind_a_product_with_a_scale_stays():
     assert frozen(lambda x: tf.reshape(x @ kernel, [-1, 2]) * scale[:2]).count("Mul") == 1
     assert frozen(lambda x: tf.transpose(x[:4] @ kernel) * scale).count("Mul") == 1
     assert frozen(lambda x: (x @ kernel) * 2.0).count("Mul") == 1
+
+
+@pytest.mark.parametrize("mean, is_folded", [(1.0, True), (500.0, False)])
+@pytest.mark.parametrize("is_stacked", [True, False])
+def test_a_norm_that_takes_most_of_a_product_away_stays(is_stacked, mean, is_folded):
+    """As behind a year that is a number: its kernel, rounded once more, would move scores by more than is allowed."""
+    build = Build(seed=1)
+    config = text_format.Parse(TWO_LAYERS.format("relu"), layer_pb2.DNN())
+    net = StackedDNN(build, ["a", "b"], 5, config) if is_stacked else DNN(build, "a", 5, config)
+    used(build)
+    for name, one in build.parameters.items():
+        if name.endswith("moving_mean") and one.own_shape[-1] == 6:
+            one.assign(tf.fill(one.own_shape, mean))
+    assert frozen(lambda x: net(x, Call())).count("Mul") == (0 if is_folded else 1)
+
+
+def test_what_is_folded_is_as_near_as_float32_allows():
+    build = Build(seed=1)
+    dense, norm = Dense(build, "d", 5, 4, has_norm=True), BatchNorm(build, ["n"], 4)
+    used(build)
+    x = np.random.default_rng(4).normal(size=[1000, 5]).astype(np.float32)
+    specs = {"x": tf.TensorSpec([None, 5], tf.float32)}
+    folded = freeze(
+        lambda groups: {"y": norm(dense.product(groups["x"], Call()), Call(), dense.bias)}, specs, folds_norms=True
+    )
+    kernel, bias, gamma, beta = (
+        one.numpy().astype(float) for one in (dense.kernel, dense.bias, norm.scale, norm.offset)
+    )
+    mean, variance = (one.numpy().astype(float) for one in norm.statistics())
+    scale = gamma / np.sqrt(variance + norm.epsilon)
+    offset = beta - (mean - bias) * scale
+    size = np.abs(x) @ np.abs(kernel * scale) + np.abs(beta) + (np.abs(mean) + np.abs(bias)) * np.abs(scale)
+    # Five products and their sum, the rounded kernel, and what the scale is made of.
+    error = np.abs(folded({"x": tf.constant(x)})["y"] - (x @ (kernel * scale) + offset))
+    assert (error <= 10 * 2.0**-24 * size).all()
 
 
 def test_a_norm_without_a_product_stays():

@@ -65,6 +65,28 @@ def files(trained, tmp_path_factory):
     return str(folder / "bare.parquet"), str(folder / "filled.parquet")
 
 
+@pytest.fixture(scope="module")
+def files_apart(trained, pipeline, files, tmp_path_factory):
+    """The same without rows that have almost the score of another one.
+
+    Of 300 rows, in which all but a user and the bucket of a price is constant, more than 200 have. Which of them comes
+    first is a matter of the last bit, and that of the place in a batch.
+    """
+    folder = tmp_path_factory.mktemp("apart")
+    scorer = RankerScorer(load_ranker(pipeline, trained.checkpoint), tf.float32)
+    target, _ = predict(pipeline, scorer, files[0], folder / "scores.parquet", [])
+    table = pq.read_table(target, columns=["probs_click", "rank"])
+    kept = np.arange(table.num_rows)
+    for scores in (column.to_numpy().astype(float) for column in table.columns):
+        order = kept[np.argsort(scores[kept])]
+        gaps = np.diff(scores[order], prepend=-np.inf)
+        kept = np.sort(order[gaps > 1e-5 * np.maximum(np.abs(scores[order]), 1)])
+    assert 60 < len(kept) < 100
+    for path in files:
+        pq.write_table(pq.read_table(path).take(kept), folder / path.rsplit("/", 1)[-1])
+    return tuple(str(folder / path.rsplit("/", 1)[-1]) for path in files)
+
+
 def test_constants_are_no_inputs_and_are_told(exported):
     assert sorted(exported.inputs) == sorted(INPUTS)
     told = json.loads((exported.path / "assets.extra" / "easymtl.json").read_text())
@@ -132,7 +154,8 @@ def test_all_that_scores_gives_the_same(trained, pipeline, exported, files, tmp_
         np.testing.assert_allclose(wanted["often_none"].to_numpy(), np.log(logits), rtol=1e-6)
 
 
-def test_an_evaluation_judges_what_is_served(trained, pipeline, exported, files):
+def test_an_evaluation_judges_what_is_served(trained, pipeline, exported, files_apart):
+    files = files_apart
     del pipeline.export_config.final_score[1]
     tasks = build_tasks(pipeline)
     plain = trained.pipeline()
@@ -144,8 +167,8 @@ def test_an_evaluation_judges_what_is_served(trained, pipeline, exported, files)
     ).metrics
     assert {"auc_rank_for_click", "gauc_rank_for_click", "mean_rank", "min_rank", "max_rank"} <= set(found)
     for name, value in served.items():
-        # Norms are folded in what is served: two scores that are all but equal may change places.
-        assert value == pytest.approx(found[name], rel=1e-4, abs=2e-3 if "auc" in name else None), name
+        # No two scores change places.
+        assert value == pytest.approx(found[name], rel=1e-12 if "auc" in name else 1e-4), name
     for name, value in of_columns.items():
         assert value == pytest.approx(found[name], rel=1e-5), name
     of_data = evaluate(

@@ -239,7 +239,7 @@ def test_one_in_a_hundred_is_of_the_batches_of_these_data(tmp_path):
     trainer = Trainer(small_config(tmp_path, IN_ORDER, SKIP, NO_EVALUATION, *passes), lambda event: None)
     # After 5,000 steps with earlier data, and as many bad batches of these as there may be of few.
     trainer._step.assign(5000)
-    trainer._checkpoints.data_step = 5000
-    trainer._checkpoints.refusals.skipped = FREE
+    trainer._remembered.data_step = 5000
+    trainer._remembered.refusals.skipped = FREE
     with pytest.raises(UserError, match="21 batches were refused, which is more than 20, and than 1% of all"):
         trainer.run()

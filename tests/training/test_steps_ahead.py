@@ -15,7 +15,7 @@ from easymtl.training.answers import Answer
 from easymtl.training.balancing.choice import make_descent
 from easymtl.training.inputs import TrainingInput
 from easymtl.training.optimizers import Optimizers
-from easymtl.training.placed_batches import PlacedFeed
+from easymtl.training.placed_batches import PlacedBatch
 from easymtl.training.step import make_train_step
 from easymtl.training.trainer import Trainer
 from tests.tracing import traced
@@ -245,8 +245,8 @@ def test_growing_tables_have_the_host_wait_for_each_step(folder, tmp_path, gpu):
 def test_numbers_are_placed_and_ids_are_not(folder, gpu):
     pipeline = small_config(folder).pipeline
     with TrainingInput(pipeline, Ranker(pipeline), None).feed as feed:
-        assert isinstance(feed, PlacedFeed)
         batch = next(feed)
+        assert isinstance(batch, PlacedBatch)
         assert (feed.cursor, feed.progress) == (batch.cursor, batch.progress)
     kinds = {name: tf.is_tensor(tensor) for name, tensor in batch.tensors.items()}
     assert [name for name, is_placed in kinds.items() if is_placed] == ["dense", "numbers"]

@@ -71,8 +71,10 @@ def test_scores_by_checkpoint_and_by_savedmodel_are_the_same_rows_in_order(proje
     assert scores.column_names == by_model.column_names
     assert {*scores.column_names} >= {"probs_is_click", "logits_is_click", "y_view_costtime"}
     for name in scores.column_names[2:]:
-        # Norms are folded in an export.
-        np.testing.assert_allclose(scores[name], by_model[name], rtol=1e-5, atol=3e-6, err_msg=name)
+        # Norms are folded in an export. Around zero the logits of the checkpoint are 4e-6 from those in float64
+        # themselves, and those of the export 3.6e-6.
+        near_zero = 0.0 if name.startswith("probs") else 3e-6
+        np.testing.assert_allclose(scores[name], by_model[name], rtol=1e-5, atol=near_zero, err_msg=name)
     logits = scores["logits_is_click"].to_numpy()
     np.testing.assert_allclose(scores["probs_is_click"], 1 / (1 + np.exp(-logits)), rtol=1e-5)
 

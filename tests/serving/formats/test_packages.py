@@ -11,6 +11,20 @@ from easymtl.serving.formats.packages import further_formats, require_packages
 from easymtl.verbs import check, export, train
 from tests.errors.project import CONFIG
 
+# Of all three commands together.
+OPTIONS = Namespace(
+    pipeline_config="x.config",
+    overrides=(),
+    tasks=None,
+    continue_train=True,
+    new_data=False,
+    join_timeout=1,
+    peer_timeout=1,
+    export_dir=None,
+    checkpoint=None,
+    since=None,
+)
+
 
 def pipeline(*formats):
     result = Pipeline()
@@ -46,22 +60,10 @@ def test_the_saved_model_is_no_further_format():
 def test_each_command_that_would_write_it_or_train_for_it_refuses_it(verb, absent, tmp_path, monkeypatch):
     absent.add("tf2onnx")
     monkeypatch.chdir(tmp_path)
-    options = Namespace(
-        pipeline_config="x.config",
-        overrides=(),
-        tasks=None,
-        continue_train=True,
-        new_data=False,
-        join_timeout=1,
-        peer_timeout=1,
-        export_dir=None,
-        checkpoint=None,
-        since=None,
-    )
     text = CONFIG.replace('exporter_type: "none"', 'exporter_type: "final" formats: [SAVED_MODEL, ONNX]')
     (tmp_path / "x.config").write_text(text)
     with pytest.raises(UserError, match="for which tf2onnx is not installed"):
-        verb.run(options)
+        verb.run(OPTIONS)
 
 
 def test_a_training_that_exports_nothing_needs_no_package(absent, tmp_path, monkeypatch):
@@ -69,14 +71,5 @@ def test_a_training_that_exports_nothing_needs_no_package(absent, tmp_path, monk
     monkeypatch.chdir(tmp_path)
     text = CONFIG.replace('exporter_type: "none"', 'exporter_type: "none" formats: [SAVED_MODEL, ONNX]')
     (tmp_path / "x.config").write_text(text)
-    options = Namespace(
-        pipeline_config="x.config",
-        overrides=(),
-        tasks=None,
-        continue_train=True,
-        new_data=False,
-        join_timeout=1,
-        peer_timeout=1,
-    )
     with pytest.raises(UserError, match=r"train\.csv"):
-        train.run(options)
+        train.run(OPTIONS)
