@@ -13,7 +13,7 @@ from easymtl.checkpoints.stored_tensors import StoredTensors
 from easymtl.data.feed import Feed
 from easymtl.data.rows import Rows
 from easymtl.features.encoder import Encoder
-from easymtl.features.growing.growing_ids import MISSING
+from easymtl.features.growing.key_map import MISSING
 from easymtl.features.initial_rows import initial_rows
 from easymtl.training import events, inputs
 from easymtl.training.growth import Growth, today
