@@ -211,7 +211,7 @@ def _needs_of_scoring(pipeline: Pipeline) -> Needs:
     return replace(needs_of(table_sizes(pipeline), None), ids=bytes_of_growing(pipeline))
 
 
-def _needs_of_training(pipeline: Pipeline, num_owners: int) -> Needs:
+def _needs_of_training(pipeline: Pipeline, num_owners: int = 1) -> Needs:
     """Returns what each of so many workers needs that have a part of the tables, or one that has all of them."""
     needs = needs_of(table_sizes(pipeline), tables_rule(pipeline), WINDOW_BYTES).of_each(num_owners)
     return replace(needs, ids=bytes_of_growing(pipeline, num_owners))

@@ -142,6 +142,14 @@ def test_a_training_that_was_interrupted_ends_with_the_bytes_of_one_that_was_not
     assert files(latest(folder, "stopped").path) == files(latest(folder, "SHARDED").path)
 
 
+def test_a_checkpoint_of_what_has_changed_has_the_ids_of_all_workers(folder, both, op_by_op):
+    settings = ("train_config.checkpoint_deltas={ full_every: 3 min_table_bytes: 0 }",)
+    train(folder, "deltas", "SHARDED", 2, *settings)
+    checkpoint = latest(folder, "deltas")
+    assert "delta" in checkpoint.state() and len([*checkpoint.path.glob("growing-*-of-00002.npz")]) == 2
+    require_same(ids_of(checkpoint.path), ids_of(latest(folder, "SHARDED").path))
+
+
 @pytest.mark.parametrize(("layout", "size"), [("REPLICATED", 1), ("REPLICATED", 2), ("SHARDED", 2), ("SHARDED", 3)])
 def test_any_number_of_workers_goes_on_with_the_ids_of_any_other(folder, both, layout, size, op_by_op):
     found = {}

@@ -222,6 +222,6 @@ def test_a_training_that_went_back_to_earlier_data_is_on_the_day_of_these(folder
     growth.keep()
     before = ids.arrays()
     growth.begin(1, 40_008)
-    ids.restore(before)
+    ids.restore([before])
     growth.refused(0)
     assert (ids.clock, ids.num_ids) == (40_008, 0)

@@ -26,8 +26,8 @@ class Asked(NamedTuple):
         """Returns the ids of values int64 `[n]`."""
         is_missing = keys == MISSING
         encoded = pa.array(keys, pa.int64(), mask=is_missing if is_missing.any() else None).dictionary_encode()
-        distinct = encoded.dictionary.to_numpy()
-        places = encoded.indices.fill_null(len(distinct)).to_numpy()
+        distinct, indices = encoded.dictionary.to_numpy(), encoded.indices
+        places = (indices.fill_null(len(distinct)) if indices.null_count else indices).to_numpy()
         return cls(distinct, np.bincount(places, minlength=len(distinct))[: len(distinct)], places)
 
     @property

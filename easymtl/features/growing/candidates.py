@@ -32,6 +32,8 @@ class Candidates:
 
     def counts(self, keys: np.ndarray) -> np.ndarray:
         """Returns how often each of keys `[n]` was seen, int64."""
+        if not len(self):
+            return np.zeros(len(keys), np.int64)
         places = self._records.find(keys)
         return np.where(places < 0, 0, self._records["counts"][places]).astype(np.int64)
 

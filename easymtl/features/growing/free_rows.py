@@ -59,6 +59,8 @@ class FreeRows:
 
     def first(self, number: int) -> Freed:
         """Returns those of this owner that are among the first ones of all."""
+        if not number:
+            return NONE
         end = int(np.searchsorted(self._own.places, self._begin + number))
         return self._placed(self._own.take(slice(0, end)), -self._begin)
 
@@ -68,6 +70,8 @@ class FreeRows:
 
     def drop(self, number: int) -> None:
         """Forgets the first ones of all: ids have them."""
+        if not number:
+            return
         self._begin += number
         self._own = self._own.take(slice(int(np.searchsorted(self._own.places, self._begin)), None))
 

@@ -243,11 +243,12 @@ class GrowingIds:
     def free(self, of_owners: Sequence[tuple[np.ndarray, np.ndarray]]) -> int:
         """Takes back the rows that all owners have found to be `expired`; returns how many."""
         rows, generations = (np.concatenate(part) for part in zip(*of_owners))
-        order = np.argsort(rows)
-        self._free.add(rows[order], generations[order])
-        self.num_ids -= len(rows)
-        self.sightings.num_freed += len(rows)
-        self.version += bool(len(rows))
+        if len(rows):
+            order = np.argsort(rows)
+            self._free.add(rows[order], generations[order])
+            self.num_ids -= len(rows)
+            self.sightings.num_freed += len(rows)
+            self.version += 1
         return len(rows)
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -273,15 +274,15 @@ class GrowingIds:
         self._batch = None
         self.clock = saved.clock
         self.is_of_other_clock = saved.counts_days not in (None, self.counts_days)
-        held, candidates = saved.held, saved.candidates
-        last_seen, seen_as_candidate = held.last_seen, candidates["candidate_last_seen"]
+        held, (keys, counts, seen_as_candidate) = saved.held, saved.candidates.values()
         if self.is_of_other_clock:
-            last_seen, seen_as_candidate = (np.full_like(one, self.clock) for one in (last_seen, seen_as_candidate))
-        self._records.add(held.keys, rows=held.rows, last_seen=last_seen, generations=held.generations)
+            held = held._replace(last_seen=np.full_like(held.last_seen, self.clock))
+            seen_as_candidate = np.full_like(seen_as_candidate, self.clock)
+        self._records.add(held.keys, rows=held.rows, last_seen=held.last_seen, generations=held.generations)
         self._free = FreeRows(self._index, self.num_owners, saved.freed)
         self._next = saved.next_row
         self.num_ids = self._next - 1 - len(self._free)
-        self._candidates.restore(candidates["candidate_keys"], candidates["candidate_counts"], seen_as_candidate)
+        self._candidates.restore(keys, counts, seen_as_candidate)
         self.version += 1
 
     def restart(self, clock: int) -> None:
