@@ -26,7 +26,7 @@ class Held(NamedTuple):
 
     Attributes:
         keys: int64 `[n]`.
-        rows: int32 `[n]`, ascending.
+        rows: int32 `[n]`.
         last_seen: int32 `[n]`, by the clock.
         generations: uint32 `[n]`, how many ids had the row before.
     """
@@ -46,7 +46,7 @@ class SavedIds(NamedTuple):
 
     Attributes:
         held: those that have rows.
-        candidates: `candidate_keys`, `candidate_counts` and `candidate_last_seen` of others, ascending by key.
+        candidates: `candidate_keys`, `candidate_counts` and `candidate_last_seen` of others.
         freed: the free rows.
         next_row: the first row that was never taken.
         clock: as of when.
@@ -100,12 +100,9 @@ def taken_over(files: Iterable[Arrays], is_own: IsOwn) -> SavedIds:
     parts = [_chosen(_unfolded(arrays), is_own) for arrays in files]
     if not parts:
         raise KeyError("keys")
-    held = Held(*map(np.concatenate, zip(*(part.held for part in parts))))
-    candidates = {name: np.concatenate([part.candidates[name] for part in parts]) for name in _CANDIDATES}
-    by_key = np.argsort(candidates["candidate_keys"])
     return parts[0]._replace(
-        held=held.take(np.argsort(held.rows)),
-        candidates={name: column[by_key] for name, column in candidates.items()},
+        held=Held(*map(np.concatenate, zip(*(part.held for part in parts)))),
+        candidates={name: np.concatenate([part.candidates[name] for part in parts]) for name in _CANDIDATES},
         freed=joined([part.freed for part in parts]),
     )
 
