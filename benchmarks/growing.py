@@ -120,7 +120,8 @@ def quality(options: argparse.Namespace, seed: int) -> dict[str, Any]:
 
 def memory(options: argparse.Namespace) -> dict[str, dict[str, float]]:
     """Returns the MiB of weights and Adam's slots of each way, of the map, and of the map in a checkpoint."""
-    from easymtl.features.growing.growing_ids import GrowingIds, bytes_of_ids
+    from easymtl.features.growing.growing_ids import GrowingIds
+    from easymtl.features.growing.map_memory import bytes_of_ids
     from easymtl.protos.feature_pb2 import Growing
 
     found = {}

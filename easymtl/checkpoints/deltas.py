@@ -197,7 +197,7 @@ class DeltaWeights:
     def own_part(self, index: int, is_copied: bool) -> OwnPart:
         """Returns what a worker writes where all do, see `Copiable`."""
         entries = [entry for entry in self._entries if entry.is_dealt_out or not index]
-        return OwnPart(index, self._shards(entries), is_copied)
+        return OwnPart(index, self._shards(entries), is_copied, self._write_ids if index else None)
 
     def writes_beside(self) -> WriteBeside:
         """Returns what links to the full files, and writes the ids of growing tables, see `Copiable`."""

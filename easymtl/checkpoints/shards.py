@@ -132,15 +132,17 @@ class PartFile(NamedTuple):
 class OwnPart:
     """What one of several workers writes of a checkpoint."""
 
-    def __init__(self, index: int, shards: Iterator[Shard], is_copied: bool):
+    def __init__(self, index: int, shards: Iterator[Shard], is_copied: bool, write_beside: "WriteBeside | None" = None):
         """Reads nothing yet, or all of it.
 
         Args:
             index: which worker this is.
             shards: what it writes, read when they are asked for.
             is_copied: whether it is copied now, which takes as much memory, to be written as it is now.
+            write_beside: writes what this worker has that is no tensor, onto the disk; None for nothing.
         """
         self._index = index
+        self._write_beside = write_beside
         self._shards = _taken(deque(shards)) if is_copied else shards
 
     def write(self, folder: Path) -> list[PartFile]:
@@ -149,6 +151,8 @@ class OwnPart:
         Raises:
             OpError, OSError: it could not be written.
         """
+        if self._write_beside:
+            self._write_beside(folder)
         files = []
         for prefix in write_parts(f"{prefix_of(folder)}.worker-{self._index}", self._shards):
             part = PartFile(Path(prefix).name, 0, 0)

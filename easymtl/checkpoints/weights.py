@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from easymtl.checkpoints.growing import read_growing, write_growing
+from easymtl.checkpoints.growing import file_name, read_growing, write_growing
 from easymtl.checkpoints.integrity import Beat
 from easymtl.checkpoints.shards import (
     SHARD_BYTES,
@@ -201,14 +201,14 @@ class Weights:
         """Returns what a worker writes where all do, see `Copiable`."""
         entries = [entry for entry in self.entries if entry.is_dealt_out or not index]
         pieces = (piece for entry in entries for piece in entry.pieces())
-        return OwnPart(index, read_shards(pieces, _SHARD_BYTES), is_copied)
+        return OwnPart(index, read_shards(pieces, _SHARD_BYTES), is_copied, self.writes_beside() if index else None)
 
     def writes_beside(self) -> WriteBeside:
-        """Returns what writes the ids of growing tables as they are now, see `Copiable`."""
-        arrays = self._growing.arrays()
+        """Returns what writes the ids of growing tables that this worker has as they are now, see `Copiable`."""
+        arrays, name = self._growing.arrays(), file_name(*self._growing.owner)
 
         def write(folder: Path) -> dict[str, list[int]]:
-            write_growing(folder, arrays)
+            write_growing(folder, arrays, name)
             return {}
 
         return write

@@ -171,7 +171,7 @@ class Encoder:
                 found += [Found(missing, flags) for flags in nulls]
                 if name not in self._traced.per_row:
                     found += self._oddities(name, encoded)
-        features = {}
+        features, growing = {}, self.feature_set.growing
         for name, transform in self.feature_set.transforms.items():
             encoded = inputs[name, 0]
             if name in self._traced.per_row:
@@ -180,7 +180,8 @@ class Encoder:
                 encoded = Encoded(self._traced.per_row[name](rows), None)
                 found += self._oddities(name, encoded)
             features[name] = encoded
-            if self._is_scoring and name in self.feature_set.growing.ids_of:
+            # Of ids that are dealt out all workers know together, where rows are looked up.
+            if self._is_scoring and name in growing.ids_of and not growing.are_dealt_out:
                 found.append(self._unseen(name, encoded))
         return features, found
 

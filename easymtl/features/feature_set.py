@@ -25,6 +25,7 @@ from easymtl.features.tables import GroupSlots, Layout, Slot, Table
 from easymtl.features.together import Inputs, Together, kinds_together
 from easymtl.features.transform import Transform
 from easymtl.features.words import WordsTogether
+from easymtl.peers.peers import ONE, Peers
 from easymtl.protos.feature_pb2 import FeatureConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
 
@@ -52,8 +53,12 @@ class FeatureSet(tf.Module):
         constants: the `serving_value` of each field that has one.
     """
 
-    def __init__(self, pipeline: Pipeline):
+    def __init__(self, pipeline: Pipeline, owners: Peers = ONE):
         """Reads the features and groups of a config.
+
+        Args:
+            pipeline: the config.
+            owners: the workers that the ids of growing tables are dealt out to.
 
         Raises:
             UserError: a declaration does not hold; the message names the feature.
@@ -98,7 +103,7 @@ class FeatureSet(tf.Module):
             transform.is_side_by_side = True
         layout.name_histories(self.parallel)
         self._packing = Packing(layout.columns.values())
-        self._growing = GrowingTables(layout, transforms)
+        self._growing = GrowingTables(layout, transforms, owners)
         self._served_ids: dict[str, ServedIds] = {}
         self._words: dict[str, WordsTogether] = {}
 

@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from easymtl.config.view import growing_of, num_growing_rows
 from easymtl.config.vocabulary import read_vocabulary
-from easymtl.features.growing.growing_ids import MISSING
 from easymtl.features.growing.id_keys import keys_of_numbers, keys_of_texts
+from easymtl.features.growing.key_map import MISSING
 from easymtl.features.pieces import Counts, count
 from easymtl.features.text import Items, as_numbers, as_text
 from easymtl.protos.feature_pb2 import FeatureConfig

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from easymtl.errors import UserError
 from easymtl.features.declarations import growing_settings, table_sizes
-from easymtl.features.growing.growing_ids import bytes_of_ids
+from easymtl.features.growing.map_memory import bytes_of_ids
 from easymtl.features.machine_memory import Room, size_text
 from easymtl.protos import export_pb2
 from easymtl.protos.pipeline_pb2 import Pipeline
@@ -123,7 +123,7 @@ def require_training_memory(pipeline: Pipeline, num_owners: int = 1, room: Room 
         UserError: they do not.
     """
     if not are_on_gpu(pipeline):
-        _require(pipeline, _needs_of_training(pipeline).of_each(num_owners), room or Room.here())
+        _require(pipeline, _needs_of_training(pipeline, num_owners), room or Room.here())
 
 
 def why_saving_waits(pipeline: Pipeline, num_owners: int = 1, room: Room | None = None) -> str:
@@ -138,7 +138,7 @@ def why_saving_waits(pipeline: Pipeline, num_owners: int = 1, room: Room | None 
     """
     if not pipeline.train_config.save_asynchronously:
         return ""
-    needs = _needs_of_training(pipeline).of_each(num_owners)
+    needs = _needs_of_training(pipeline, num_owners)
     return _why_saving_waits(needs, are_on_gpu(pipeline), room or Room.here())
 
 
@@ -164,7 +164,7 @@ def memory_report(pipeline: Pipeline, num_owners: int = 1, room: Room | None = N
     Raises:
         UserError: they do not fit.
     """
-    needs, room = _needs_of_training(pipeline).of_each(num_owners), room or Room.here()
+    needs, room = _needs_of_training(pipeline, num_owners), room or Room.here()
     is_on_gpu = GPU_DEVICE.exists() and not pipeline.feature_config.embedding_on_cpu
     if not is_on_gpu:
         _require(pipeline, needs, room)
@@ -211,14 +211,15 @@ def _needs_of_scoring(pipeline: Pipeline) -> Needs:
     return replace(needs_of(table_sizes(pipeline), None), ids=bytes_of_growing(pipeline))
 
 
-def _needs_of_training(pipeline: Pipeline) -> Needs:
-    needs = needs_of(table_sizes(pipeline), tables_rule(pipeline), WINDOW_BYTES)
-    return replace(needs, ids=bytes_of_growing(pipeline))
+def _needs_of_training(pipeline: Pipeline, num_owners: int = 1) -> Needs:
+    """Returns what each of so many workers needs that have a part of the tables, or one that has all of them."""
+    needs = needs_of(table_sizes(pipeline), tables_rule(pipeline), WINDOW_BYTES).of_each(num_owners)
+    return replace(needs, ids=bytes_of_growing(pipeline, num_owners))
 
 
-def bytes_of_growing(pipeline: Pipeline) -> int:
-    """Returns what tells the rows of growing tables takes, when all of these are taken."""
-    return sum(map(bytes_of_ids, growing_settings(pipeline).values()))
+def bytes_of_growing(pipeline: Pipeline, num_owners: int = 1) -> int:
+    """Returns what tells the rows of growing tables takes when all of these are taken; of each of several owners."""
+    return sum(bytes_of_ids(settings, num_owners) for settings in growing_settings(pipeline).values())
 
 
 def tables_rule(pipeline: Pipeline) -> TableRule:

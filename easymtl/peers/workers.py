@@ -56,6 +56,7 @@ class Workers(Peers):
         self._num_keys = num_keys
         self._key_of_agree = self._next_key()
         self._key_of_lengths, self._key_of_texts = self._next_key(), self._next_key()
+        self._key_of_sizes, self._key_of_letters = self._next_key(), self._next_key()
         self._last: tuple[weakref.ref, tf.Operation] | None = None
 
     def sum(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
@@ -119,12 +120,19 @@ class Workers(Peers):
 
     def _share_bytes(self, content: bytes) -> list[bytes]:
         lengths = self._gather(tf.constant([len(content)]), self._key_of_lengths).numpy()
-        place = int(np.searchsorted(_SIZES, -(-lengths.max() // _WORD)))
-        padded = np.zeros(_SIZES[place] * _WORD, np.uint8)
-        padded[: len(content)] = np.frombuffer(content, np.uint8)
-        found = self._gather(tf.constant(padded.view(np.int32)), self._key_of_texts + place)
-        rows = found.numpy().reshape(self.size, -1).view(np.uint8)
-        return [row[:length].tobytes() for row, length in zip(rows, lengths)]
+        place = _place_of(lengths)
+        found = self._gather(tf.constant(_padded(content, place)), self._key_of_texts + place)
+        return _unpadded(found, lengths)
+
+    def exchange_bytes(self, contents: Sequence[bytes]) -> list[bytes]:
+        """Sends each worker its bytes, and returns what was sent to this one."""
+        with self.signs.waiting():
+            own = tf.constant([len(content) for content in contents])
+            lengths = tf.reshape(self._gather(own, self._key_of_sizes), [self.size, self.size]).numpy()
+            place = _place_of(lengths)
+            padded = np.stack([_padded(content, place) for content in contents])
+            found = self._all_to_all(tf.constant(padded), self._key_of_letters + place)
+            return _unpadded(found, lengths[:, self.index])
 
     def _next_key(self) -> int:
         self._num_keys += 1
@@ -175,6 +183,24 @@ class Workers(Peers):
                 stack.enter_context(tf.control_dependencies([self._last[1]]))
             yield made
             self._last = weakref.ref(graph), made[0].op
+
+
+def _place_of(lengths: np.ndarray) -> int:
+    """Returns which of `_SIZES` holds as many words as the longest of so many bytes."""
+    return int(np.searchsorted(_SIZES, -(-lengths.max() // _WORD)))
+
+
+def _padded(content: bytes, place: int) -> np.ndarray:
+    """Returns bytes as words, of which there are as many as one of `_SIZES`."""
+    padded = np.zeros(_SIZES[place] * _WORD, np.uint8)
+    padded[: len(content)] = np.frombuffer(content, np.uint8)
+    return padded.view(np.int32)
+
+
+def _unpadded(found: tf.Tensor, lengths: np.ndarray) -> list[bytes]:
+    """Returns the bytes of each worker, given the words of all and the lengths."""
+    rows = found.numpy().reshape(len(lengths), -1).view(np.uint8)
+    return [row[:length].tobytes() for row, length in zip(rows, lengths)]
 
 
 def _rounded_up(length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

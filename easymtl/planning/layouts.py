@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from easymtl.features.growing.map_memory import bytes_of_ids
 from easymtl.features.memory import Table, TableRule, needs_of
+from easymtl.protos.feature_pb2 import Growing
 from easymtl.training.traffic import traffic
 
 REPLICATED, SHARDED = "replicated", "sharded"
@@ -25,7 +27,7 @@ class Size:
         batch_size: rows of the data that a worker takes in a step.
         window: bytes of rows that are shuffled in memory.
         distinct_source: where `distinct` is from.
-        ids: bytes of what tells the rows of growing tables, when all of these are taken.
+        growing: how those tables grow that do, each once.
     """
 
     dense: int
@@ -36,7 +38,7 @@ class Size:
     batch_size: int
     window: int
     distinct_source: str = ""
-    ids: int = 0
+    growing: Sequence[Growing] = ()
 
     @property
     def moved_bytes(self) -> float:
@@ -63,7 +65,7 @@ class Memory:
         gradients: of the rows that a step moves, its own and what other workers send, or of all rows.
         dense: dense weights with their gradients, slots and averages.
         window: rows that are shuffled; in the memory of the machine, whatever computes.
-        ids: what tells the rows of growing tables; there, too, on each worker.
+        ids: what tells the rows of growing tables, when all of these are taken; there, too.
     """
 
     tables: int
@@ -133,7 +135,7 @@ def memory_of(size: Size, workers: int, layout: str) -> Memory:
         # What moves dense weights has their gradients, whatever the rule says of rows.
         dense=dense.tables * 2 + dense.slots + (dense.tables if size.dense_rule.has_averages else 0),
         window=size.window,
-        ids=size.ids,
+        ids=sum(bytes_of_ids(one, parts) for one in size.growing),
     )
 
 

@@ -10,10 +10,10 @@ from easymtl.config import view
 from easymtl.config.input_groups import input_groups
 from easymtl.data.rows import Rows
 from easymtl.errors import UserError
-from easymtl.features.declarations import declared_features, find_feature, table_sizes
+from easymtl.features.declarations import declared_features, find_feature, growing_settings, table_sizes
 from easymtl.features.embeddings import Embeddings
 from easymtl.features.encoder import to_tensors
-from easymtl.features.memory import NUM_SLOTS, WINDOW_BYTES, TableRule, bytes_of_growing, tables_rule
+from easymtl.features.memory import NUM_SLOTS, WINDOW_BYTES, TableRule, tables_rule
 from easymtl.layers.context import Parameter
 from easymtl.peers.dealing import Dealing
 from easymtl.peers.peers import ONE, Peers
@@ -81,7 +81,7 @@ def size_of(pipeline: Pipeline) -> Size:
         batch_size=pipeline.data_config.batch_size,
         window=WINDOW_BYTES,
         distinct_source=source,
-        ids=bytes_of_growing(pipeline),
+        growing=tuple(growing_settings(pipeline).values()),
     )
 
 

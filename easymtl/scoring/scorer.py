@@ -10,6 +10,7 @@ import tensorflow as tf
 from easymtl.data.rows import Rows
 from easymtl.features.embeddings import Lookup
 from easymtl.features.encoder import KEEP_PREFIX, Encoder, batch_signature, to_tensors
+from easymtl.features.growing.unseen import UnseenIds
 from easymtl.features.labels import NumbersEncoder
 from easymtl.features.numbers import NumberColumn
 from easymtl.layers.context import Call
@@ -50,6 +51,7 @@ class RankerScorer:
         lookup: RowLookup | None = None,
         is_traced: bool = True,
         gates: GateTally | None = None,
+        unseen: UnseenIds | None = None,
     ):
         """Traces nothing yet.
 
@@ -59,13 +61,14 @@ class RankerScorer:
             lookup: of the rows that are scored with; None for those of the tables.
             is_traced: whether there is a graph; what scores a single batch is done sooner op by op.
             gates: takes what gates weight their experts with; None does not look.
+            unseen: takes how many ids have no row in a growing table; None leaves that to encoders.
         """
         self.number_columns: Sequence[NumberColumn] = ranker.number_columns
         self._ranker = ranker
         self._dtype = dtype
         self._lookup = lookup or ranker.embeddings.lookup
         self._is_traced = is_traced
-        self._gates = gates
+        self._gates, self._unseen = gates, unseen
         self._graphs: dict[bool, Callable] = {}
 
     def encoder(self, keep: Sequence[str], with_numbers: bool = True) -> Encoder:
@@ -77,7 +80,10 @@ class RankerScorer:
 
     def score(self, rows: Rows) -> tuple[Scores, BatchLosses | None]:
         """Returns the predictions of encoded rows by name and, if the rows have labels, what they add to the losses."""
-        tensors = to_tensors(self._ranker.feature_set.growing.look_up(rows))
+        placed, unseen = self._ranker.feature_set.growing.looked_up(rows)
+        if self._unseen is not None:
+            self._unseen.add(unseen)
+        tensors = to_tensors(placed)
         has_numbers = "numbers" in tensors
         if has_numbers not in self._graphs:
             self._graphs[has_numbers] = self._trace(batch_signature(tensors))

@@ -80,12 +80,12 @@ class Ranker(tf.Module):
 
         Args:
             pipeline: the config.
-            owners: the workers that the rows of the tables are dealt out to, see `Embeddings`.
+            owners: the workers that the rows of the tables are dealt out to, and the ids of those that grow.
         """
         super().__init__()
         config = pipeline.model_config
         seed = pipeline.train_config.seed
-        self.feature_set = FeatureSet(pipeline)
+        self.feature_set = FeatureSet(pipeline, owners)
         self.tasks: list[Task] = build_tasks(pipeline)
         self.final_scores = FinalScores(pipeline)
         self.curves: dict[str, Curve] = {}

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from easymtl.checkpoints.growing import read_ids, restore_ids
+from easymtl.checkpoints.growing import num_rows_of, restore_ids
 from easymtl.checkpoints.saved_variables import SavedVariables
 from easymtl.tasks.ranker import Ranker
 from easymtl.training.transfer import Transfer
@@ -22,12 +22,12 @@ def leave_rows_of_nobody(ranker: Ranker, there: SavedVariables, transfer: Transf
         UserError: the checkpoint is damaged.
     """
     growing = ranker.feature_set.growing
-    arrays = read_ids(_folder(there), growing.ids)
     for name, ids in growing.ids.items():
         taken = [one for one in _parameters(ranker, name) if one in transfer.parameters]
-        if name in arrays and len(arrays[name].get("keys", ())) <= ids.num_rows:
+        num_rows = num_rows_of(_folder(there), name)
+        if num_rows is not None and num_rows <= ids.num_rows:
             continue
-        why = "more ids than growing.max_rows" if name in arrays else f'no ids of the name "{name}"'
+        why = f'no ids of the name "{name}"' if num_rows is None else "more ids than growing.max_rows"
         for one in taken:
             transfer.misfits[one] = f"{transfer.parameters.pop(one)} has {why}, of which its rows are"
             transfer.reshaped.pop(one, None)
@@ -44,9 +44,8 @@ def take_ids(ranker: Ranker, there: SavedVariables, transfer: Transfer) -> None:
     """
     growing = ranker.feature_set.growing
     taken = [name for name in growing.ids if set(_parameters(ranker, name)) & transfer.parameters.keys()]
-    arrays = read_ids(_folder(there), taken)
     for name in taken:
-        restore_ids(_folder(there), name, growing.ids[name], arrays)
+        restore_ids(_folder(there), name, growing.ids[name])
         # Steps are counted anew, and days are days.
         if not growing.ids[name].counts_days:
             growing.ids[name].restart(transfer.step)

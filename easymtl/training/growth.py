@@ -73,7 +73,7 @@ class Growth:
             if ids.counts_days and self._day is not None:
                 # A clock that was set back, or a part that comes late, makes nothing younger.
                 ids.clock = max(ids.clock, self._day)
-                if freed := ids.sweep():
+                if freed := self._growing.sweep(name):
                     gone[name] = freed
         return gone
 
@@ -81,10 +81,10 @@ class Growth:
         """Returns a batch with rows of tables, `step` updates having been made."""
         if not self._growing:
             return rows
-        for ids in self._growing.ids.values():
+        for name, ids in self._growing.ids.items():
             if not ids.counts_days:
                 ids.clock = step
-                ids.sweep()
+                self._growing.sweep(name)
         placed = self._growing.assign(rows, self._peers)
         for reused in self._growing.reused():
             self._reset(reused, step)
@@ -99,10 +99,10 @@ class Growth:
                 self._tell(events.Note(_full(name, ids)))
 
     def summary(self) -> Iterator[str]:
-        """Yields a sentence for each map, at the end of a training."""
+        """Yields a sentence for each map, at the end of a training; all workers have to ask for it."""
         for name, ids in self._growing.ids.items():
             if ids.sightings.num_keys:
-                yield f'growing table "{name}": {", ".join(_facts(ids))}.'
+                yield f'growing table "{name}": {", ".join(_facts(ids, *self._growing.num_waiting(name)))}.'
 
     def _reset(self, reused: Reused, step: int) -> None:
         table = reused.table
@@ -139,13 +139,13 @@ def _full(name: str, ids: GrowingIds) -> str:
     )
 
 
-def _facts(ids: GrowingIds) -> Iterator[str]:
+def _facts(ids: GrowingIds, num_waiting: int, num_forgotten: int) -> Iterator[str]:
     seen = ids.sightings
     yield f"{ids.num_ids:,} of {ids.settings.max_rows:,} rows are taken"
     yield f"{seen.num_unknown / seen.num_keys:.2%} of {seen.num_keys:,} values of this run took row 0"
     if ids.settings.admit_after > 1:
-        yield f"{ids.num_candidates:,} ids were not seen {ids.settings.admit_after} times yet"
+        yield f"{num_waiting:,} ids were not seen {ids.settings.admit_after} times yet"
     if seen.num_freed:
         yield f"{seen.num_freed:,} rows were freed of ids that were not seen any more"
-    if ids.num_forgotten:
-        yield f"{ids.num_forgotten:,} ids that were seen too rarely were forgotten for want of room"
+    if num_forgotten:
+        yield f"{num_forgotten:,} ids that were seen too rarely were forgotten for want of room"

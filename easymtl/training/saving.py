@@ -188,7 +188,9 @@ class SavingTogether(Saving):
         assert self._saving is None
         draft = draft_for_all(self._folder, step, self._peers)
         part = weights.own_part(self._peers.index, is_beside)
-        self._saving = _OnItsWay(step, weights, weights.writes_beside(), publish, is_beside)
+        # Others have in their part what they write beside it.
+        write_beside = weights.writes_beside() if self._peers.is_chief else lambda folder: {}
+        self._saving = _OnItsWay(step, weights, write_beside, publish, is_beside)
         self._thread.begin(partial(write_part, part, draft), is_beside)
 
     def go_on(self) -> Checkpoint | None:

@@ -12,8 +12,8 @@ from easymtl.config.starting_weights import has_checkpoint, require_starting_wei
 from easymtl.data.text_form import text_forms
 from easymtl.errors import UserError, quoted
 from easymtl.features.declarations import table_sizes
-from easymtl.features.machine_memory import Room
-from easymtl.features.memory import GPU_DEVICE, export_memory_report, memory_report
+from easymtl.features.machine_memory import Room, size_text
+from easymtl.features.memory import GPU_DEVICE, bytes_of_growing, export_memory_report, memory_report
 from easymtl.features.table_sharding import are_dealt_out
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.protos.train_pb2 import REPLICATED, SHARDED, TableSharding
@@ -128,10 +128,12 @@ def _layout(pipeline: Pipeline, num_workers: int, is_sharded: bool) -> str:
         for width, rows in widths.items()
     ]
     num_rows = sum(table.rows for table in sizes)
+    bytes_of_ids = bytes_of_growing(pipeline, num_workers if is_sharded else 1)
+    ids = f", and {'a part of the' if is_sharded else 'all'} ids of those that grow, {size_text(bytes_of_ids)},"
     own = f"about {-(-num_rows // num_workers):,} of the {num_rows:,}" if is_sharded else f"all {num_rows:,}"
     return (
-        f"each of {num_workers} workers, if each has a machine like this one: {own} rows of the tables "
-        f"(table_sharding {_name(is_sharded)}); each 1,000 distinct rows of a batch send "
+        f"each of {num_workers} workers, if each has a machine like this one: {own} rows of the tables"
+        f"{ids if bytes_of_ids else ''} (table_sharding {_name(is_sharded)}); each 1,000 distinct rows of a batch send "
         f"{', '.join(sent) or 'nothing'}. Dense weights are the same on all, and send "
         f"{traffic(1000, {}, num_workers, is_sharded).sent / 1000:.2f} bytes for each weight."
     )

@@ -15,6 +15,8 @@ from easymtl.errors import UserError
 from easymtl.features import machine_memory, memory
 from easymtl.features.declarations import table_sizes
 from easymtl.features.feature_set import FeatureSet
+from easymtl.features.growing.map_memory import bytes_of_ids
+from easymtl.protos.feature_pb2 import Growing
 from easymtl.protos.optimizer_pb2 import Optimizer
 from easymtl.training.trainer import Trainer
 from easymtl.training.update_rules import UPDATE_RULES
@@ -206,6 +208,23 @@ def test_a_check_tells_what_each_of_several_workers_holds_and_sends(folder, caps
     # 3 x 1,000 rows x (4 x 4 + 4) bytes.
     assert "send 60.0 kB of width 4." in capsys.readouterr().out
     assert main([*flags]) == 0 and "workers" not in capsys.readouterr().out
+
+
+def test_a_check_tells_what_each_of_several_workers_holds_of_ids_that_grow(folder, capsys):
+    flags = "check", "--pipeline_config", small_config(folder).path, "--workers", "4"
+    grown = f"{ITEM_ROWS}=0", "feature_config.features[0].growing.max_rows=10000000"
+    told = {}
+    for layout in ("SHARDED", "REPLICATED"):
+        settings = (*grown, f"train_config.table_sharding={layout}")
+        assert main([*flags, *(flag for one in settings for flag in ("--set", one))]) == 0
+        told[layout] = capsys.readouterr().out
+    settings = Growing(max_rows=10_000_000)
+    part, whole = (machine_memory.size_text(bytes_of_ids(settings, number)) for number in (4, 1))
+    assert f"and a part of the ids of those that grow, {part}, (table_sharding SHARDED)" in told["SHARDED"]
+    assert f"and all ids of those that grow, {whole}, (table_sharding REPLICATED)" in told["REPLICATED"]
+    assert f"ids of growing tables, when these are full {part}, rows in memory" in told["SHARDED"]
+    assert f"ids of growing tables, when these are full {whole}, rows in memory" in told["REPLICATED"]
+    assert bytes_of_ids(settings, 4) < 0.26 * bytes_of_ids(settings)
 
 
 def test_a_check_tells_workers_that_share_this_machine_from_those_that_have_one_each(folder, capsys, monkeypatch):

@@ -140,8 +140,23 @@ def test_each_worker_knows_what_all_of_them_say():
     assert together(3, work) == [[said, ["again"] * 3]] * 3
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_each_worker_gets_the_bytes_that_were_meant_for_it(size):
+    def content(source, target, number):
+        # Of no length, of lengths that are no whole words, and of many.
+        return bytes([source, target, 7]) * [0, 1, 300][(source + 2 * target + number) % 3]
+
+    def work(workers):
+        own = workers.index
+        return [workers.exchange_bytes([content(own, target, step) for target in range(size)]) for step in range(4)]
+
+    for target, steps in enumerate(together(size, work)):
+        assert steps == [[content(source, target, step) for source in range(size)] for step in range(4)]
+
+
 def test_one_worker_does_nothing():
     tensor = tf.constant([[1.0, 2.0]])
     assert ONE.sum([tensor])[0] is tensor and ONE.total([tensor])[0] is tensor and ONE.gather([tensor])[0] is tensor
     assert ONE.agree(True) and not ONE.agree(False) and ONE.share("x") == ["x"]
+    assert ONE.exchange_bytes([b"x"]) == [b"x"]
     assert ONE.is_chief and not ONE.are_several

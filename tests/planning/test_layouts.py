@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from easymtl.features.declarations import TableSize
+from easymtl.features.growing.map_memory import bytes_of_ids
 from easymtl.features.memory import TableRule
 from easymtl.planning.layouts import (
     REPLICATED,
@@ -16,6 +17,7 @@ from easymtl.planning.layouts import (
     memory_of,
     moved_bytes,
 )
+from easymtl.protos.feature_pb2 import Growing
 
 ADAM = TableRule(num_slots=2, moves_untouched_rows=False)
 SIZE = Size(
@@ -96,3 +98,11 @@ def test_the_window_is_not_on_the_device():
     assert fits(memory, memory.of_device, is_device=True)
     assert not fits(memory, memory.of_device, is_device=False)
     assert fits(memory, None, is_device=False)
+
+
+def test_ids_of_growing_tables_are_dealt_out_with_their_rows():
+    settings = Growing(max_rows=1_000_000, expire_after_steps=9)
+    size = Size(0, TableRule(0, False), [], TableRule(0, False), {}, 1, 0, growing=[settings])
+    whole, part = bytes_of_ids(settings), bytes_of_ids(settings, 4)
+    assert (memory_of(size, 4, REPLICATED).ids, memory_of(size, 4, SHARDED).ids) == (whole, part)
+    assert part == pytest.approx(whole / 4, 0.02)

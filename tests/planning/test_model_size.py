@@ -4,8 +4,8 @@ import pytest
 
 from easymtl.config import load_config
 from easymtl.data.feed import Feed
-from easymtl.features.growing.growing_ids import bytes_of_ids
-from easymtl.planning.layouts import SHARDED, memory_of
+from easymtl.features.growing.map_memory import bytes_of_ids
+from easymtl.planning.layouts import REPLICATED, memory_of
 from easymtl.planning.model_size import bound, size_of
 from easymtl.protos.feature_pb2 import Growing
 from easymtl.tasks.ranker import Ranker
@@ -78,8 +78,10 @@ def test_rows_of_growing_tables_are_those_that_training_gives(config):
     config.write_text(text.replace("num_buckets: 50 ", "growing { max_rows: 1 admit_after: 3 } "))
     size = size_of(loaded(config))
     assert size.distinct == {4: (4 + 2) / 2, 8: (3 + 1) / 2} and size.rows_by_width[4] == 2 + 30
-    held = memory_of(size, 2, SHARDED)
-    assert held.ids == bytes_of_ids(Growing(max_rows=1, admit_after=3)) == held.total - held.window - held.of_device > 0
+    settings = Growing(max_rows=1, admit_after=3)
+    assert size.growing == (settings,)
+    held = memory_of(size, 2, REPLICATED)
+    assert held.ids == bytes_of_ids(settings) == held.total - held.window - held.of_device > 0
 
 
 def test_the_rules_are_those_of_tables_and_of_dense_weights(config):

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from easymtl.checkpoints.restore import find_checkpoint, load_ranker
-from easymtl.features.growing.growing_ids import MISSING
+from easymtl.features.growing.key_map import MISSING
 from easymtl.serving import parity
 from easymtl.serving.delta_export import export_since
 from easymtl.serving.delta_joining import joined

@@ -10,7 +10,7 @@ import tensorflow as tf
 from easymtl.checkpoints.folder import CheckpointFolder
 from easymtl.checkpoints.parts import Parts, TrainedPart
 from easymtl.errors import UserError
-from easymtl.features.growing.growing_ids import MISSING
+from easymtl.features.growing.key_map import MISSING
 from easymtl.protos.train_pb2 import TrainConfig
 from easymtl.training import events
 from easymtl.training.refusals import FREE, MOST_IN_A_ROW, MOST_ROLLBACKS, Decision, Refusals

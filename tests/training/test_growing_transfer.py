@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from easymtl.features.growing.growing_ids import MISSING
+from easymtl.features.growing.key_map import MISSING
 from easymtl.tasks.ranker import Ranker
 from easymtl.training.optimizers import Optimizers
 from easymtl.training.starting_weights import start_from_checkpoint

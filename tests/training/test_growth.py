@@ -13,7 +13,7 @@ from easymtl.checkpoints.stored_tensors import StoredTensors
 from easymtl.data.feed import Feed
 from easymtl.data.rows import Rows
 from easymtl.features.encoder import Encoder
-from easymtl.features.growing.growing_ids import MISSING
+from easymtl.features.growing.key_map import MISSING
 from easymtl.features.initial_rows import initial_rows
 from easymtl.training import events, inputs
 from easymtl.training.growth import Growth, today
@@ -222,6 +222,6 @@ def test_a_training_that_went_back_to_earlier_data_is_on_the_day_of_these(folder
     growth.keep()
     before = ids.arrays()
     growth.begin(1, 40_008)
-    ids.restore(before)
+    ids.restore([before])
     growth.refused(0)
     assert (ids.clock, ids.num_ids) == (40_008, 0)

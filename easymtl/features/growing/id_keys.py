@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from easymtl.features.growing.growing_ids import MISSING
+from easymtl.features.growing.key_map import MISSING
 
 
 def keys_of_numbers(numbers: tf.Tensor) -> tf.Tensor:

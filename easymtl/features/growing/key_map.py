@@ -2,6 +2,9 @@
 
 import numpy as np
 
+MISSING = int(np.iinfo(np.int64).min)
+"""The key of no value at all: no map has it."""
+
 _EMPTY, _REMOVED = -1, -2
 _FEWEST_PLACES = 1024
 _MOST_FILLED = 0.6
@@ -24,7 +27,7 @@ class KeyMap:
         """Makes an empty map; memory is taken as it fills.
 
         Args:
-            most: numbers are less than this.
+            most: numbers are less than this, or hardly more: less memory is taken at a time near it.
         """
         self.most = most
         self._places = np.full(_FEWEST_PLACES, _EMPTY, np.int32)
@@ -91,7 +94,7 @@ class KeyMap:
     def _make_room(self, size: int) -> None:
         """Makes the arrays of keys long enough, twice as long at least."""
         if size > len(self._keys):
-            longer = min(max(size, 2 * len(self._keys)), self.most)
+            longer = max(size, min(2 * len(self._keys), self.most))
             self._keys = np.concatenate([self._keys, np.zeros(longer - len(self._keys), np.int64)])
             self._has_key = np.concatenate([self._has_key, np.zeros(longer - len(self._has_key), bool)])
 

@@ -6,7 +6,8 @@ from urllib.parse import quote
 
 import tensorflow as tf
 
-from easymtl.features.growing.growing_ids import DEFAULT_ROW, MISSING, GrowingIds
+from easymtl.features.growing.growing_ids import DEFAULT_ROW, GrowingIds
+from easymtl.features.growing.key_map import MISSING
 from easymtl.features.pieces import Bags, Ids, Piece, Sequence, expect
 
 _CHUNK = 1 << 18
@@ -30,6 +31,7 @@ class ServedIds(tf.Module):
             ids: the map.
         """
         super().__init__()
+        assert ids.num_owners == 1, "other owners have other ids"
         self.version = ids.version
         self._folder = tempfile.TemporaryDirectory(prefix="easymtl-")
         path = Path(self._folder.name) / f"growing_{quote(name, safe='')}.txt"

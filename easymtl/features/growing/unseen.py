@@ -1,12 +1,39 @@
 """How many ids of rows have no row of their own in a growing table."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from easymtl.features.growing.growing_ids import DEFAULT_ROW, GrowingIds
 from easymtl.features.pieces import Bags, Ids, Piece, Sequence
+from easymtl.features.tally import added
+from easymtl.peers.peers import Peers
 
 UNSEEN = "unseen"
 """How such values are counted, see `easymtl.features.tally`."""
+
+
+class UnseenIds:
+    """Counts the values that have no row of their own in the rows that this worker scores, by feature.
+
+    It is for ids that are dealt out: where they are not, an encoder knows it of each row.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def clear(self) -> None:
+        """Forgets what was counted."""
+        self._numbers = {}
+
+    def add(self, numbers: Mapping[str, int]) -> None:
+        """Counts those of some rows."""
+        for feature, number in numbers.items():
+            self._numbers[feature] = self._numbers.get(feature, 0) + number
+
+    def of_all(self, peers: Peers) -> dict[str, dict[str, int]]:
+        """Returns what all workers have counted, as `Tally.counts`; all of them have to ask for it."""
+        return added({name: {UNSEEN: number} for name, number in one.items()} for one in peers.share(self._numbers))
 
 
 def num_unseen(piece: Piece, ids: GrowingIds) -> np.ndarray:

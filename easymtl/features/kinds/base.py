@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from easymtl.data.rows import Column
 from easymtl.features.encoded import Encoded
-from easymtl.features.growing.growing_ids import MISSING
+from easymtl.features.growing.key_map import MISSING
 from easymtl.features.pieces import Piece
 from easymtl.features.served_table import ServedTable
 from easymtl.protos.feature_pb2 import Initializer

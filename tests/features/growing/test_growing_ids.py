@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from easymtl.features.growing.growing_ids import MISSING, GrowingIds, bytes_of_ids
+from easymtl.features.growing.growing_ids import GrowingIds
+from easymtl.features.growing.key_map import MISSING
+from easymtl.features.growing.map_memory import bytes_of_ids
 from easymtl.protos.feature_pb2 import Growing
 
 
@@ -99,7 +101,7 @@ def test_map_that_was_saved_goes_on_as_one_that_was_not(settings):
     for step, keys in batches(4):
         if step % 17 == 5:
             arrays, ids = ids.arrays(), GrowingIds(settings)
-            ids.restore(arrays)
+            ids.restore([arrays])
             again = ids.arrays()
             assert all(np.array_equal(arrays[name], again[name]) for name in arrays)
         ids.clock = step
@@ -181,7 +183,7 @@ def test_ids_of_a_clock_that_counts_otherwise_are_as_old_as_the_new_one(before, 
     ids.keep()
     ids.clock = 9009
     again = GrowingIds(Growing(max_rows=5, admit_after=2, **then))
-    again.restore(ids.arrays())
+    again.restore([ids.arrays()])
     assert again.is_of_other_clock
     again.restart(now)
     for age, num_ids in ((10, 1), (11, 0)):
@@ -198,7 +200,7 @@ def test_ids_keep_their_age_where_the_clock_counts_the_same():
     ids.keep()
     ids.clock = 9008
     again = GrowingIds(Growing(max_rows=5, expire_after_steps=10))
-    again.restore(ids.arrays())
+    again.restore([ids.arrays()])
     again.clock = 9011
     assert not again.is_of_other_clock and again.sweep() == 1
 
@@ -208,10 +210,10 @@ def test_map_is_brought_back_to_a_larger_table_and_to_no_smaller_one():
     ids.assign(np.arange(5))
     ids.keep()
     larger = GrowingIds(Growing(max_rows=6))
-    larger.restore(ids.arrays())
+    larger.restore([ids.arrays()])
     assert larger.assign(np.array([4, 9, 10])).tolist() == [5, 6, 0]
     with pytest.raises(ValueError, match="5 rows were in use, and there are 4 now"):
-        GrowingIds(Growing(max_rows=4)).restore(ids.arrays())
+        GrowingIds(Growing(max_rows=4)).restore([ids.arrays()])
 
 
 @pytest.mark.parametrize("settings", [Growing(max_rows=20_000), Growing(max_rows=20_000, admit_after=9)], ids=str)
@@ -220,6 +222,7 @@ def test_the_memory_of_a_full_map_is_as_told(settings):
     for begin in range(0, 70_000, 1000):
         ids.assign(np.repeat(np.arange(begin, begin + 1000), 9 if begin < 20_000 else 1))
         ids.keep()
-    parts = [ids, ids._rows, ids._candidates, ids._candidates._map]
-    taken = sum(array.nbytes for part in parts for array in vars(part).values() if isinstance(array, np.ndarray))
+    records = [ids._records, ids._candidates._records]
+    parts = [array for one in records for part in (one._columns, vars(one), vars(one._map)) for array in part.values()]
+    taken = sum(array.nbytes for array in parts if isinstance(array, np.ndarray))
     assert ids.is_full and taken <= bytes_of_ids(settings) <= 4 * taken

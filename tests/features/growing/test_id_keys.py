@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from easymtl.features.growing.growing_ids import MISSING
 from easymtl.features.growing.id_keys import keys_of_numbers, keys_of_texts
+from easymtl.features.growing.key_map import MISSING
 
 LARGEST = 2**63 - 1
 
