@@ -28,31 +28,37 @@ class Mean:
 
 class _Sums:
     def __init__(self) -> None:
-        self._count, self._mean, self._squares = 0, 0.0, 0.0
+        self._count, self._total, self._mean, self._squares = 0, 0.0, 0.0, 0.0
 
-    def add(self, numbers: np.ndarray) -> None:
-        """Adds numbers; those that are not finite are missing. By Chan's formula, which loses no digits."""
-        numbers = np.asarray(numbers, np.float64)
-        numbers = numbers[np.isfinite(numbers)]
-        if not len(numbers):
+    def add(self, numbers: np.ndarray, stands_for: np.ndarray) -> None:
+        """Adds numbers, each as often as it says; those that are not finite are missing.
+
+        By Chan's formula, which loses no digits.
+        """
+        there = np.isfinite(numbers)
+        if not there.any():
             return
-        mean, total = float(numbers.mean()), self._count + len(numbers)
+        numbers, often = np.asarray(numbers, np.float64)[there], np.asarray(stands_for, np.float64)[there]
+        added = float(often.sum())
+        mean, total = float((numbers * often).sum() / added), self._total + added
         apart = mean - self._mean
-        self._squares += float(((numbers - mean) ** 2).sum()) + apart**2 * self._count * len(numbers) / total
-        self._mean += apart * len(numbers) / total
-        self._count = total
+        self._squares += float(((numbers - mean) ** 2 * often).sum()) + apart**2 * self._total * added / total
+        self._mean += apart * added / total
+        self._total = total
+        self._count += len(numbers)
 
     def result(self) -> Mean:
         """Returns the mean so far."""
         if not self._count:
             return Mean(math.nan, math.nan, 0)
-        return Mean(self._mean, math.sqrt(self._squares / self._count), self._count)
+        return Mean(self._mean, math.sqrt(self._squares / self._total), self._count)
 
 
 class Means:
     """A `Collector` of the mean label and the mean score of each task; tasks of several classes have none.
 
-    Labels that are missing do not count, and scores of all rows do.
+    Labels that are missing do not count, and scores of all rows do. A row counts as often as it stands for rows, where
+    data kept a share of the negatives.
     """
 
     fields: Sequence[str] = ()
@@ -70,8 +76,10 @@ class Means:
         """Adds a batch."""
         for measure, task in self._measured:
             scores = np.asarray(predictions[prediction_name(task, measure)])
-            self._scores[task.name].add(scores[:, 1] if scores.ndim == 2 and scores.shape[1] == 2 else scores.ravel())
-            self._labels[task.name].add(np.asarray(measure.labels(numbers)))
+            scores = scores[:, 1] if scores.ndim == 2 and scores.shape[1] == 2 else scores.ravel()
+            often = np.asarray(measure.stands_for(numbers)) if measure.stands_for else np.ones(len(scores))
+            self._scores[task.name].add(scores, often)
+            self._labels[task.name].add(np.asarray(measure.labels(numbers)), often)
 
     @property
     def labels(self) -> dict[str, Mean]:

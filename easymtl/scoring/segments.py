@@ -159,6 +159,12 @@ def _segment(rows: ScoredRows, scored: Scored, metric: Metric, column: str, name
     labels, scores = scored.labels[places], scored.predictions[places]
     has_label = ~np.isnan(labels)
     is_plain = scores.ndim == 1 and has_label.any()
-    means = [float(one[has_label].mean(dtype=np.float64)) if is_plain else float("nan") for one in (labels, scores)]
+    often = scored.stands_for[places][has_label] if scored.stands_for is not None else None
+    means = [_mean(one[has_label], often) if is_plain else float("nan") for one in (labels, scores)]
     result = f"{metric.name}_{scored.measure.name}"
     return Segment(column, name, len(places), scored.task.name, result, metric.name, found, *means)
+
+
+def _mean(numbers: np.ndarray, stands_for: np.ndarray | None) -> float:
+    """Returns the mean of numbers, each as often as it stands for rows, where data kept a share of the negatives."""
+    return float(np.average(numbers.astype(np.float64), weights=stands_for))

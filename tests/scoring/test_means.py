@@ -10,8 +10,8 @@ from easymtl.tasks.losses import Output
 from easymtl.tasks.measures import Measure
 
 
-def task(name, label, outputs=1, output=Output.PROBABILITY):
-    measure = Measure(name, name, lambda numbers: numbers[label])
+def task(name, label, outputs=1, output=Output.PROBABILITY, stands_for=None):
+    measure = Measure(name, name, lambda numbers: numbers[label], stands_for=stands_for)
     return SimpleNamespace(
         name=name, measures=[measure], num_outputs=outputs, is_multi_class=outputs > 1, output=output
     )
@@ -65,3 +65,20 @@ def test_without_a_label_there_is_no_mean():
     means = Means([task("click", "c")])
     means.add({"probs_click": np.ones(2)}, {"c": np.full(2, np.nan)}, {})
     assert means.labels["click"].count == 0 and np.isnan(means.labels["click"].value)
+
+
+def test_a_negative_counts_for_those_that_the_data_left_out(random):
+    labels = (random.random(300) < 0.5).astype(np.float32)
+    scores = random.random(300).astype(np.float32)
+    means = Means([task("click", "c", stands_for=lambda numbers: np.where(numbers["c"] > 0, 1, 10))])
+    for places in np.split(np.arange(300), [7, 120]):
+        means.add({"probs_click": scores[places]}, {"c": labels[places]}, {})
+    often = np.where(labels > 0, 1, 10)
+    # Written out, each row as often as it stands for rows.
+    for found, numbers in ((means.labels["click"], labels), (means.scores["click"], scores)):
+        rows = np.repeat(numbers.astype(float), often)
+        assert (found.value, found.deviation, found.count) == (
+            pytest.approx(rows.mean()),
+            pytest.approx(rows.std()),
+            300,
+        )

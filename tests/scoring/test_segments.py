@@ -117,3 +117,14 @@ def test_a_segment_that_does_not_determine_a_metric_has_none():
     one.add({"probs_ctr": ones, "y_stay": ones}, {"click": clicks, "seconds": ones, "weight": ones}, kept)
     results = {(part.result, part.value): part.estimate.value for part in segments(one, "city")}
     assert math.isnan(results["auc_ctr", "a"]) and results["auc_ctr", "b"] == 0.5
+
+
+def test_means_are_those_of_all_rows_where_negatives_were_left_out():
+    text = CONFIG.replace('label_name: "click"', 'label_name: "click" negative_sampling_rate: 0.1')
+    found = ScoredRows(build_tasks(text_format.Parse(text, Pipeline())), ["city"])
+    clicks, scores = np.array([1, 0, 0, np.nan], np.float32), np.array([0.4, 0.1, 0.2, 0.9], np.float32)
+    kept = {"city": pa.array(["a"] * 4), "user": pa.array(["u"] * 4)}
+    found.add({"probs_ctr": scores, "y_stay": scores}, {"click": clicks, "seconds": clicks, "weight": clicks}, kept)
+    [one] = [part for part in segments(found, "city") if part.result == "auc_ctr"]
+    # One click, and twenty rows without one.
+    assert one.mean_label == pytest.approx(1 / 21) and one.mean_score == pytest.approx((0.4 + 10 * 0.1 + 10 * 0.2) / 21)
