@@ -9,8 +9,8 @@ from easymtl.errors import UserError
 from easymtl.features.labels import LabelCheck, label_rules, number_rules
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.protos.task_pb2 import PostCalibration, TaskTower
-from easymtl.scoring.evaluation import limited, named_numbers
-from easymtl.scoring.feed import evaluation_feed
+from easymtl.scoring.feed import evaluation_feed, limited
+from easymtl.scoring.scored_batch import named_numbers
 from easymtl.scoring.scorer import RankerScorer
 from easymtl.scoring.uncalibrated import calibrated_tasks, log_odds_of
 from easymtl.tasks.post_calibration import Curve, Line, Steps
