@@ -6,6 +6,7 @@ from easymtl.checkpoints.calibrations import Begin, calibrate
 from easymtl.checkpoints.folder import Checkpoint, CheckpointFolder
 from easymtl.checkpoints.meaning import require_same_meaning
 from easymtl.checkpoints.saved_averages import take_averages
+from easymtl.checkpoints.tables_on_disk import load_on_disk
 from easymtl.checkpoints.weights import Weights
 from easymtl.errors import UserError, quoted
 from easymtl.features.memory import require_scoring_memory
@@ -52,6 +53,7 @@ def load_ranker(
     checkpoint: Checkpoint,
     is_exported: bool = False,
     begin: Begin = lambda name, detail: None,
+    is_on_disk: bool = False,
 ) -> Ranker:
     """Builds the model of a config and fills it from a checkpoint, with moving averages where the config has them.
 
@@ -62,16 +64,20 @@ def load_ranker(
         checkpoint: the weights.
         is_exported: whether there has to be room for what an export holds beside them.
         begin: is told that a `post_calibration` is fitted, which reads data.
+        is_on_disk: whether tables stay in the files of the checkpoint, see `tables_on_disk.py`.
 
     Raises:
         UserError: the model does not fit in memory, the checkpoint is damaged or of another model, or a
             `post_calibration` cannot be fitted.
     """
     require_scoring_memory(pipeline, is_exported)
-    ranker = Ranker(pipeline)
-    Weights(ranker).read(checkpoint.path)
     state = checkpoint.state()
+    if is_on_disk:
+        ranker = load_on_disk(pipeline, checkpoint, state)
+    else:
+        ranker = Ranker(pipeline)
+        Weights(ranker).read(checkpoint.path)
+        take_averages(pipeline, ranker, checkpoint.path, state)
     require_same_meaning(pipeline, checkpoint, state)
-    take_averages(pipeline, ranker, checkpoint.path, state)
     calibrate(pipeline, checkpoint, ranker, state, begin)
     return ranker
