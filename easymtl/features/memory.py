@@ -183,19 +183,22 @@ def export_memory_report(pipeline: Pipeline) -> str:
     return _needed(needs_of_export(pipeline), None)
 
 
-def require_scoring_memory(pipeline: Pipeline, is_exported: bool = False, room: Room | None = None) -> None:
+def require_scoring_memory(
+    pipeline: Pipeline, is_exported: bool = False, room: Room | None = None, num_owners: int = 1
+) -> None:
     """Checks that the tables of a config fit in memory, for what does not train.
 
     Args:
         pipeline: the config.
         is_exported: whether an export is made of them, which copies some.
         room: what there is; None for all that this machine has.
+        num_owners: how many workers the rows of the tables are dealt out to.
 
     Raises:
         UserError: they do not.
     """
     if not are_on_gpu(pipeline):
-        needs = needs_of_export(pipeline) if is_exported else _needs_of_scoring(pipeline)
+        needs = needs_of_export(pipeline) if is_exported else _needs_of_scoring(pipeline).of_each(num_owners)
         _require(pipeline, needs, room or Room.here())
 
 
