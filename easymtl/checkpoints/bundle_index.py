@@ -7,14 +7,17 @@ its slices, and one for each of them under a key that sorts by name and place.
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import tensor_bundle_pb2
 
 from easymtl.checkpoints.crc32c import crc32c, masked
 
-Entry = tensor_bundle_pb2.BundleEntryProto
-Header = tensor_bundle_pb2.BundleHeaderProto
+Entry: TypeAlias = Any
+"""Of a tensor: a `BundleEntryProto`."""
+Header: TypeAlias = Any
+"""Of the files: a `BundleHeaderProto`."""
 
 INDEX_ERRORS = (ValueError, IndexError, DecodeError)
 """What `read_index` raises, beside OSError, where a file is no index or a damaged one."""
@@ -34,7 +37,8 @@ def read_index(path: Path) -> tuple[Header, dict[bytes, Entry]]:
         ValueError, IndexError, DecodeError: it is none, or cut off.
     """
     (_, first), *entries = _table(path.read_bytes())
-    return Header.FromString(first), {key: Entry.FromString(value) for key, value in entries}
+    header = tensor_bundle_pb2.BundleHeaderProto.FromString(first)
+    return header, {key: tensor_bundle_pb2.BundleEntryProto.FromString(value) for key, value in entries}
 
 
 def write_index(path: Path, header: Header, entries: Mapping[bytes, Entry]) -> None:

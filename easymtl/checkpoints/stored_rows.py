@@ -66,7 +66,7 @@ class StoredRows:
             return averages
         num_updates = int(self._state["step"]) - self._stored(f"{name}/{UPDATED_AT}", rows)
         decay = self._state[STATE]["embedding"]
-        return caught_up(*map(tf.constant, (averages, values, num_updates)), decay).numpy()
+        return caught_up(tf.constant(averages), tf.constant(values), tf.constant(num_updates), decay).numpy()
 
     def _stored(self, name: str, rows: np.ndarray) -> np.ndarray:
         if self._full is None or self._own.has(name):

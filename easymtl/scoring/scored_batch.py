@@ -32,8 +32,8 @@ class ScoredBatch:
 
     num_rows: int
     scores: Scores
-    numbers: Mapping[str, np.ndarray] = field(default_factory=dict)
-    columns: Mapping[str, pa.Array] = field(default_factory=dict)
+    numbers: dict[str, np.ndarray] = field(default_factory=dict)
+    columns: dict[str, pa.Array] = field(default_factory=dict)
     losses: BatchLosses | None = None
 
     @classmethod
@@ -85,7 +85,7 @@ class ScoredBatch:
             sums: dict[str, dict[str, list[Part]]] = {task: {} for task in head["tasks"]}
             for task, name, count in head["entries"]:
                 sums[task][name] = [next(parts) for _ in range(count)]
-            of_layers = {name: next(parts) for name in head["layers"]}
+            of_layers = {name: Sum(*next(parts)) for name in head["layers"]}
             losses = BatchLosses(sums, groups["logits"], Labelled(groups["labels"], groups["keys"]), of_layers)
         return cls(head["rows"], groups["scores"], groups["numbers"], _columns_of_bytes(third), losses)
 

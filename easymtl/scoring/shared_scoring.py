@@ -61,11 +61,11 @@ def scored(
     order = _Order(peers)
     while True:
         before()
-        turn = next(turns, None)
-        found = ScoredBatch.of(turn.rows, scorer) if turn else None
-        if turn is None and scorer.looks_up_together:
+        own = next(turns, None)
+        found = ScoredBatch.of(own.rows, scorer) if own else None
+        if own is None and scorer.looks_up_together:
             scorer.score(no_rows())
-        contents = peers.share_bytes(_message(turn, found, peers.is_chief))
+        contents = peers.share_bytes(_message(own, found, peers.is_chief))
         for index, content in enumerate(contents):
             order.add(index, content, found if index == peers.index else None)
         yield from order.ready()

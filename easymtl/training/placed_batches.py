@@ -96,4 +96,4 @@ class PlacedFeed(Feed):
 def _placed(batches: Iterator[Batch]) -> Iterator[PlacedBatch]:
     for batch in batches:
         tensors = placed(to_tensors(batch.rows))
-        yield PlacedBatch(batch.rows, batch.cursor, batch.progress, batch.num_by_epoch, tensors)
+        yield PlacedBatch(batch.rows, batch.cursor, batch.progress, batch.num_by_epoch, batch.run, tensors)
