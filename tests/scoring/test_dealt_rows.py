@@ -141,6 +141,14 @@ def test_a_worker_whose_part_has_no_row_takes_part(folder, pipeline, ranker):
         run(pipeline, 2, ranker, paths=f"{folder}/bad.csv,{folder}/bad.csv")
 
 
+def test_labels_are_those_of_all_workers(folder, pipeline, ranker):
+    (folder / "unlabelled.csv").write_text("1,,i1,t1,0.5\n0,,i2,t2,0.5\n" * 3)
+    paths = f"{folder}/unlabelled.csv,{folder}/eval/0.csv"
+    wanted = evaluate(pipeline, ranker.tasks, RankerScorer(ranker, tf.float32, is_traced=False), paths)
+    for result, _ in run(pipeline, 2, ranker, paths=paths):
+        assert_same(result, wanted)
+
+
 def test_with_fewer_files_than_workers_batches_are_shared(folder, pipeline, ranker):
     paths = f"{folder}/eval/6.csv"
     wanted = evaluate(pipeline, ranker.tasks, RankerScorer(ranker, tf.float32, is_traced=False), paths)
