@@ -2,10 +2,10 @@
 
     python -m benchmarks.planning [--workers 3] [--steps 60] [--rows 200000] [--out benchmarks/results/planning.json]
 
-measures rates as `easymtl plan --measure` does, then trains with 1, 2, ... workers as `easymtl launch` starts them.
-Bytes are those of what the common operations are handed; processor time is that of the worker's process, threads and
-all. Both are of the steps behind the first ones. Seconds are not compared: workers that share the cores of one machine
-do not show how fast machines of their own would be.
+measures rates as `easymtl plan --measure` does, then trains with 1, 2, ... workers as `easymtl launch` starts them,
+first with replicated, then with sharded tables. Bytes are those of what the common operations are handed; processor
+time is that of the worker's process, threads and all. Both are of the steps behind the first ones. Seconds are not
+compared: workers that share the cores of one machine do not show how fast machines of their own would be.
 
     python -m benchmarks.planning worker OUT CONFIG OVERRIDE...
 
@@ -31,6 +31,7 @@ from easymtl.peers.cluster import VARIABLE, Cluster
 
 CONFIG = Path("samples/configs/dbmtl_on_taobao.config")
 RESULTS = Path(__file__).parent / "results" / "planning.json"
+LAYOUTS = ("REPLICATED", "SHARDED")
 _WARM_UP = 10
 _BATCH_SIZE = 1024
 
@@ -43,6 +44,11 @@ def sent_by_sum(num_bytes: float, workers: int) -> float:
 def sent_by_gather(num_bytes: float, workers: int) -> float:
     """Returns the bytes that a worker sends when each hands so many in, and all get all."""
     return num_bytes * (workers - 1)
+
+
+def sent_by_exchange(num_bytes: float, workers: int) -> float:
+    """Returns the bytes that a worker sends when it hands in so many, a part for each worker, itself among them."""
+    return num_bytes * (workers - 1) / workers
 
 
 def error(expected: float, measured: float) -> float | None:
@@ -96,6 +102,7 @@ def _percent(share: float | None) -> str:
 
 def train(workers: int, config: Path, overrides: Sequence[str], folder: Path) -> dict:
     """Trains with some workers, and returns means over them: `bytes`, `cpu_seconds` and `collectives` of a step."""
+    folder.mkdir(exist_ok=True)
     out = folder / f"of_{workers}"
     settings = [*overrides, *saving_once(str(folder / f"model_{workers}"), 1000)]
     command = [sys.executable, "-m", "benchmarks.planning", "worker", str(out), str(config), *settings]
@@ -127,6 +134,7 @@ class Meter:
         self._marks: list[tuple[float, float, int]] = []
         Together._reduce = self._counted(Together._reduce, sent_by_sum)  # type: ignore[method-assign]
         Together._gather = self._counted(Together._gather, sent_by_gather)  # type: ignore[method-assign]
+        Together._all_to_all = self._counted(Together._all_to_all, sent_by_exchange)  # type: ignore[method-assign]
 
     def _counted(self, operation, sent):
         def run(peers, value, key):
@@ -181,8 +189,11 @@ def _worker(out: str, config: str, overrides: Sequence[str]) -> None:
 
 
 def _plan(workers: int, config: Path, overrides: Sequence[str], folder: Path) -> dict:
+    """Returns the plan; what was measured for one is taken for the next."""
     settings = [word for one in overrides for word in ("--set", one)]
-    words = ["plan", str(config), "--workers", str(workers), "--measure", "--rates", str(folder / "rates.json")]
+    rates = folder / "rates.json"
+    words = ["plan", str(config), "--workers", str(workers), "--rates", str(rates)]
+    words += [] if rates.exists() else ["--measure"]
     command = [sys.executable, "-m", "easymtl", *words, "--log_format", "json", *settings]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout.splitlines()[-1])
@@ -208,15 +219,19 @@ def main() -> None:
             f"train_config.num_steps={options.steps + _WARM_UP + 1}",
             "train_config.mixed_precision=FLOAT32",
         ]
-        plan = _plan(options.workers, CONFIG, overrides, folder)
-        measured = {scale["workers"]: {} for scale in plan["scaling"]}
-        for workers in measured:
-            measured[workers] = train(workers, CONFIG, overrides, folder)
-        rows = compare(plan["scaling"], measured)
+        rows = {}
+        for layout in LAYOUTS:
+            settings = [*overrides, f"train_config.table_sharding={layout}"]
+            plan = _plan(options.workers, CONFIG, settings, folder)
+            measured = {scale["workers"]: {} for scale in plan["scaling"]}
+            for workers in measured:
+                measured[workers] = train(workers, CONFIG, settings, folder / layout)
+            rows[layout] = compare(plan["scaling"], measured)
     kept = {name: plan[name] for name in ("dense", "distinct_by_width", "batch_size", "rates", "rates_source")}
     result = {"config": str(CONFIG), "steps": options.steps, "load": os.getloadavg()[0], **kept, "rows": rows}
     options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(markdown(rows))
+    for layout, found in rows.items():
+        print(f"{layout}\n\n{markdown(found)}\n")
 
 
 if __name__ == "__main__":

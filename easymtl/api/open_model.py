@@ -65,14 +65,24 @@ class OpenModel:
 
     @classmethod
     def of_checkpoint(
-        cls: type[Opened], config: Config, checkpoint: Checkpoint, tables: Mapping[str, HeldTable] | None = None
+        cls: type[Opened],
+        config: Config,
+        checkpoint: Checkpoint,
+        tables: Mapping[str, HeldTable] | None = None,
+        peers: Peers = ONE,
     ) -> Opened:
         """Returns the model of a checkpoint.
+
+        Args:
+            config: what it is of.
+            checkpoint: its weights.
+            tables: on which it was trained and evaluated, where these are in memory.
+            peers: the workers that score with it together, each of which may have a part of its tables.
 
         Raises:
             UserError: it is damaged, or of another model.
         """
-        ranker = load_ranker(config.pipeline, checkpoint, begin=phases.begin)
+        ranker = load_ranker(config.pipeline, checkpoint, begin=phases.begin, peers=peers)
         notes = version_notes(config.pipeline, checkpoint.state())
         return cls(config, RankerScorer(ranker, tf.float32), checkpoint.path, checkpoint.step, ranker, tables, notes)
 

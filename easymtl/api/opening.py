@@ -60,16 +60,22 @@ def _open_export(path: Path) -> "Model":
     return Model.of_export(load_config(str(config_file)), export)
 
 
-def open_checkpoint(config: Config, checkpoint: str, tables: Mapping[str, HeldTable] | None = None) -> "Model":
+def open_checkpoint(
+    config: Config,
+    checkpoint: str,
+    tables: Mapping[str, HeldTable] | None = None,
+    peers: "Peers | None" = None,
+) -> "Model":
     """Returns the model of a checkpoint in the model_dir of a config.
 
     Args:
         config: names the model_dir.
         checkpoint: as `find_checkpoint` takes it.
         tables: on which it was trained and evaluated, where these are in memory.
+        peers: the workers that score with it together; None for one.
 
     Raises:
-        UserError: there is no such checkpoint.
+        UserError: there is no such checkpoint, or workers have found different ones.
     """
     start_tensorflow()
     from easymtl.api.model import Model
@@ -77,35 +83,48 @@ def open_checkpoint(config: Config, checkpoint: str, tables: Mapping[str, HeldTa
 
     found = find_checkpoint(config.pipeline, checkpoint)
     begin("reading", str(found.path))
-    return Model.of_checkpoint(config, found, tables)
+    if peers is None:
+        return Model.of_checkpoint(config, found, tables)
+    require_same_model(found.path.name, peers)
+    return Model.of_checkpoint(config, found, tables, peers)
 
 
-def open_chosen(config: Config, checkpoint: str = "latest", saved_model: str | None = None) -> "Model":
+def open_chosen(
+    config: Config, checkpoint: str = "latest", saved_model: str | None = None, peers: "Peers | None" = None
+) -> "Model":
     """Returns the model that the options of a command choose.
 
     Args:
         config: names the model_dir.
         checkpoint: as `find_checkpoint` takes it.
         saved_model: a SavedModel, which is taken instead.
+        peers: the workers that score with it together; None for one.
 
     Raises:
-        UserError: there is no such checkpoint or SavedModel.
+        UserError: there is no such checkpoint or SavedModel, or workers have found different ones.
     """
     if saved_model:
         from easymtl.api.model import Model
 
         begin("reading", saved_model)
-        return Model.of_export(config, saved_model)
-    return open_checkpoint(config, checkpoint)
+        model = Model.of_export(config, saved_model)
+        if peers is not None:
+            require_same_model(model.source.name, peers)
+        return model
+    return open_checkpoint(config, checkpoint, peers=peers)
 
 
-def require_same_model(model: "Model", peers: "Peers") -> None:
-    """Checks that workers that score together have opened the same model; all of them have to ask.
+def require_same_model(name: str, peers: "Peers") -> None:
+    """Checks that workers that score together open the same model; all of them have to ask.
+
+    Args:
+        name: of the folder that this worker has found.
+        peers: the workers.
 
     Raises:
         UserError: they have not: a training has saved another checkpoint meanwhile, or their flags differ.
     """
-    names = peers.share(model.source.name)
+    names = peers.share(name)
     if len(set(names)) > 1:
         index = next(index for index, name in enumerate(names) if name != names[0])
         raise UserError(

@@ -11,13 +11,11 @@ from easymtl import __version__
 from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.config import Config
 from easymtl.errors import EXIT_PEER_LOST
-from easymtl.features.machine_memory import Room
 from easymtl.peers.cluster import Cluster, read_cluster
 from easymtl.peers.judging import SILENCE_SECONDS
 from easymtl.peers.meeting import JOIN_SECONDS
 from easymtl.peers.signs import Signs
 from easymtl.peers.together import together
-from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.reporting.output import current
 from easymtl.reporting.streams import say
 
@@ -66,17 +64,6 @@ class Worker(NamedTuple):
         if cluster.size == 1:
             return ONE
         return Workers(cluster.index, cluster.size, signs=self.signs, num_on_host=cluster.num_on_host)
-
-    def require_scoring_memory(self, pipeline: Pipeline) -> None:
-        """Checks that each worker of this machine has room for the tables, before any of them reads a checkpoint.
-
-        Raises:
-            UserError: they have not.
-        """
-        from easymtl.features.memory import require_scoring_memory
-
-        if self.cluster.num_on_host > 1:
-            require_scoring_memory(pipeline, room=Room.here(self.cluster.num_on_host))
 
     def beating(self, tell_progress: "Told", phase: str) -> "Told":
         """Returns the same, where telling how far a pass has come is a sign of life."""

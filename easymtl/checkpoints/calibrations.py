@@ -18,6 +18,7 @@ from easymtl.checkpoints.publishing import write_text
 from easymtl.checkpoints.same_data import marks_of
 from easymtl.config import view
 from easymtl.errors import UserError
+from easymtl.peers.peers import ONE, Peers
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.protos.task_pb2 import PostCalibration
 from easymtl.scoring.calibrating import fit_curves
@@ -36,7 +37,12 @@ Method = PostCalibration.Method
 
 
 def calibrate(
-    pipeline: Pipeline, checkpoint: Checkpoint, ranker: Ranker, state: Mapping[str, Any], begin: Begin
+    pipeline: Pipeline,
+    checkpoint: Checkpoint,
+    ranker: Ranker,
+    state: Mapping[str, Any],
+    begin: Begin,
+    owners: Peers = ONE,
 ) -> None:
     """Gives a ranker the curves of its tasks; one without `post_calibration` is left as it is.
 
@@ -46,6 +52,7 @@ def calibrate(
         ranker: scores without curves.
         state: of the checkpoint.
         begin: is told, in two phrases, that curves are fitted.
+        owners: the workers that tables are dealt out to: they look up rows together, and so fit together.
 
     Raises:
         UserError: they have to be fitted, and there is no data for it, or it cannot be read or does not determine them.
@@ -56,7 +63,7 @@ def calibrate(
     paths = pipeline.eval_config.calibration_input_path or view.eval_input(pipeline)
     purpose = _purpose(pipeline, ranker, state, paths)
     found = _kept(checkpoint, tasks, purpose)
-    if found is None:
+    if owners.agree(found is None):
         if not paths:
             raise UserError(
                 f'{checkpoint.path}: the post_calibration of the tower "{tasks[0].name}" has to be fitted, and there '
@@ -64,7 +71,9 @@ def calibrate(
             )
         begin("fitting", f"post_calibration on {paths}")
         found = fit_curves(pipeline, ranker.tasks, RankerScorer(ranker, tf.float32), paths)
-        _keep(checkpoint, found, purpose)
+        if owners.is_chief:
+            _keep(checkpoint, found, purpose)
+    assert found is not None
     ranker.curves = found
 
 

@@ -6,9 +6,13 @@ from easymtl.checkpoints.calibrations import Begin, calibrate
 from easymtl.checkpoints.folder import Checkpoint, CheckpointFolder
 from easymtl.checkpoints.meaning import require_same_meaning
 from easymtl.checkpoints.saved_averages import take_averages
+from easymtl.checkpoints.tables_on_disk import load_on_disk
 from easymtl.checkpoints.weights import Weights
 from easymtl.errors import UserError, quoted
-from easymtl.features.memory import require_scoring_memory
+from easymtl.features.least_room import least_room
+from easymtl.features.memory import are_on_gpu, require_scoring_memory
+from easymtl.features.table_sharding import are_dealt_out
+from easymtl.peers.peers import ONE, Peers
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.ranker import Ranker
 
@@ -52,6 +56,8 @@ def load_ranker(
     checkpoint: Checkpoint,
     is_exported: bool = False,
     begin: Begin = lambda name, detail: None,
+    is_on_disk: bool = False,
+    peers: Peers = ONE,
 ) -> Ranker:
     """Builds the model of a config and fills it from a checkpoint, with moving averages where the config has them.
 
@@ -62,16 +68,34 @@ def load_ranker(
         checkpoint: the weights.
         is_exported: whether there has to be room for what an export holds beside them.
         begin: is told that a `post_calibration` is fitted, which reads data.
+        is_on_disk: whether tables stay in the files of the checkpoint, see `tables_on_disk.py`.
+        peers: the workers that score with it together, each of which may then have a part of the tables.
 
     Raises:
         UserError: the model does not fit in memory, the checkpoint is damaged or of another model, or a
             `post_calibration` cannot be fitted.
     """
-    require_scoring_memory(pipeline, is_exported)
-    ranker = Ranker(pipeline)
-    Weights(ranker).read(checkpoint.path)
+    owners = owners_of_tables(pipeline, peers, is_exported)
     state = checkpoint.state()
+    if is_on_disk:
+        ranker = load_on_disk(pipeline, checkpoint, state)
+    else:
+        ranker = Ranker(pipeline, owners)
+        Weights(ranker).read(checkpoint.path)
+        take_averages(pipeline, ranker, checkpoint.path, state)
     require_same_meaning(pipeline, checkpoint, state)
-    take_averages(pipeline, ranker, checkpoint.path, state)
-    calibrate(pipeline, checkpoint, ranker, state, begin)
+    calibrate(pipeline, checkpoint, ranker, state, begin, owners)
     return ranker
+
+
+def owners_of_tables(pipeline: Pipeline, peers: Peers, is_exported: bool) -> Peers:
+    """Returns the workers that tables are dealt out to, and checks that each has room for its part of them.
+
+    Raises:
+        UserError: one has not.
+    """
+    room = least_room(peers)
+    available = None if are_on_gpu(pipeline) else room.available
+    owners = peers if are_dealt_out(pipeline, peers.size, available, is_training=False) else ONE
+    require_scoring_memory(pipeline, is_exported, room, owners.size)
+    return owners

@@ -1,6 +1,6 @@
 """The moving averages in a checkpoint, brought up to its step: for evaluation and export, and to go on from them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,9 @@ def _caught_up(piece: Entry, average: tf.Tensor, stored: StoredTensors, state: M
     return caught_up(average, piece.read(), num_updates, state[STATE]["embedding"])
 
 
-def take_averages(pipeline: Pipeline, ranker: Ranker, folder: Path, state: Mapping[str, Any]) -> None:
+def take_averages(
+    pipeline: Pipeline, ranker: Ranker, folder: Path, state: Mapping[str, Any], left_out: Collection[str] = ()
+) -> None:
     """Replaces the weights of a model that is not trained by their averages, where the config asks for them.
 
     A checkpoint without averages, as of a training before they were asked for, is scored with its weights: a training
@@ -71,6 +73,7 @@ def take_averages(pipeline: Pipeline, ranker: Ranker, folder: Path, state: Mappi
         ranker: with the weights of the checkpoint.
         folder: of the checkpoint.
         state: of the checkpoint.
+        left_out: names of parameters that stay as they are.
     """
     if not state.get(STATE):
         return
@@ -79,7 +82,7 @@ def take_averages(pipeline: Pipeline, ranker: Ranker, folder: Path, state: Mappi
     wanted = {
         name: parameter
         for name, parameter in ranker.parameters.items()
-        if configs[0 if name in tables else -1].use_moving_average
+        if name not in left_out and configs[0 if name in tables else -1].use_moving_average
     }
     for piece, average in read_averages(wanted, folder, state):
         piece.assign(average)

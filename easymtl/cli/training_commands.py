@@ -82,6 +82,11 @@ def add_plan(verbs) -> None:
         "--memory", metavar="SIZE", help="what a worker may take, such as 64GiB; default: that of the device or machine"
     )
     parser.add_argument(
+        "--host_memory",
+        metavar="SIZE",
+        help="what the machine of a GPU has for each worker, such as 256GiB: tables with embedding_on_cpu",
+    )
+    parser.add_argument(
         "--bandwidth", metavar="SPEED", help="between two workers, such as 10Gbit; default: that of the rates"
     )
     parser.add_argument(

@@ -160,14 +160,22 @@ def changed_data(start: Cursor) -> str:
     )
 
 
-def merge_chunks(chunks: Iterator[Chunk], min_rows: int) -> Iterator[Chunk]:
-    """Yields the chunks, those of few rows put together until they have `min_rows` or the epoch ends.
+def merge_chunks(chunks: Iterator[Chunk], min_rows: int, share: Share = WHOLE) -> Iterator[Chunk]:
+    """Yields the chunks, those of few rows put together until they have `min_rows`, or a run or the epoch ends.
 
     Each call of `encode` has a cost of its own, which would rule data that lies in many small files.
+
+    Args:
+        chunks: in their order.
+        min_rows: of what is put together.
+        share: of the blocks that they are of.
     """
     held: list[Chunk] = []
     num_rows = 0
     for chunk in chunks:
+        if held and chunk.rows is not None and share.run_of(chunk.start.block) != share.run_of(held[0].start.block):
+            yield _merged(held)
+            held, num_rows = [], 0
         if chunk.rows is not None:
             held.append(chunk)
             num_rows += chunk.rows.num_rows

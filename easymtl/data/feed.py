@@ -29,8 +29,8 @@ class Feed:
 
     With `shuffle` the order of blocks is permuted per epoch, and then the rows inside windows of consecutive
     record batches. The order is a pure function of (seed, epoch): a feed that starts at the cursor of a batch
-    yields exactly what an uninterrupted one yields after that batch. A batch may span windows and epochs; only
-    the last batch of all is short.
+    yields exactly what an uninterrupted one yields after that batch. A batch may span windows and epochs, and only
+    the last batch of all is short; of a share of runs, no batch spans two of these.
 
     Data whose encoded rows are small enough is read and encoded once and kept for the next epochs. Then the blocks
     stay in their order, and all rows of an epoch are permuted together. What the source counts, it counts of what is
@@ -114,7 +114,7 @@ class Feed:
             chunks = read_chunks(
                 source, shuffle and not is_kept, seed, end, first, of_blocks, cache or NO_STORE, workers
             )
-            chunks = counted(encode_chunks(merge_chunks(chunks, chunk_rows), encode, source, workers, threads))
+            chunks = counted(encode_chunks(merge_chunks(chunks, chunk_rows, share), encode, source, workers, threads))
             return share_rows(chunks, share) if is_kept and share != WHOLE else chunks
 
         start = self.cursor
@@ -126,7 +126,7 @@ class Feed:
         most_rows = sys.maxsize if is_kept else window_rows
         rows, num_bytes = (most_rows, window_bytes // 2) if shuffle else (1, 1)
         windows = Background(gather_windows(encoded, rows, num_bytes, self.cursor), 1, "easymtl-window")
-        batches = cut_batches(windows, batch_size, shuffle, seed, drop_remainder, self.cursor.row, workers)
+        batches = cut_batches(windows, batch_size, shuffle, seed, drop_remainder, self.cursor.row, workers, share)
         self._batches = Background(batches, prefetch, "easymtl-batch")
         self._stages: list[Background] = [encoded, windows, self._batches]
         if place is not None:

@@ -1,6 +1,7 @@
 """The order of rows, a pure function of seed, epoch and position."""
 
 from dataclasses import asdict, dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -47,8 +48,43 @@ class Share:
         """Returns every `size`th of things in an order, from number `index` on."""
         return items[self.index :: self.size]
 
+    def run_of(self, place: int) -> int:
+        """Returns the run that a thing of this share belongs to: a batch is of one run. All things are one here.
+
+        Args:
+            place: of the thing in this share.
+        """
+        return 0
+
 
 WHOLE = Share()
+
+
+@dataclass(frozen=True)
+class ShareOfRuns(Share):
+    """Every `size`th run of things that stand one behind the other, so that what is made of runs can be put in order.
+
+    Attributes:
+        runs: the number of the run of each thing: 0 for the first ones, 1 for those behind them, and so on.
+    """
+
+    runs: tuple[int, ...] = ()
+
+    def of(self, items: np.ndarray) -> np.ndarray:
+        """Returns the things of every `size`th run, from run `index` on."""
+        return items[self._is_own]
+
+    def run_of(self, place: int) -> int:
+        """Returns the number of the run of a thing of this share."""
+        return int(self._own_runs[place])
+
+    @cached_property
+    def _is_own(self) -> np.ndarray:
+        return np.array(self.runs, np.int64) % self.size == self.index
+
+    @cached_property
+    def _own_runs(self) -> np.ndarray:
+        return self.of(np.array(self.runs, np.int64))
 
 
 def permutation(size: int, *key: int) -> np.ndarray:

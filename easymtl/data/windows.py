@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from easymtl.data.chunks import Chunk, changed_data
-from easymtl.data.order import Cursor, permutation
+from easymtl.data.order import WHOLE, Cursor, Share, permutation
 from easymtl.data.rows import Rows, concat_columns
 from easymtl.data.workers import Workers
 from easymtl.errors import UserError
@@ -43,12 +43,14 @@ class Batch:
         cursor: the position after them.
         progress: passes over the data at their end, by the bytes of the blocks.
         num_by_epoch: epoch -> how many of the rows are of it, in the order of the rows.
+        run: which run of the data the rows are of, see `Share.run_of`.
     """
 
     rows: Rows
     cursor: Cursor
     progress: float = 0.0
     num_by_epoch: Mapping[int, int] = field(default_factory=dict)
+    run: int = 0
 
 
 def gather_windows(chunks: Iterator[Chunk], window_rows: int, window_bytes: int, start: Cursor) -> Iterator[Window]:
@@ -97,8 +99,9 @@ def cut_batches(
     drop_remainder: bool,
     skip_rows: int,
     workers: Workers | None = None,
+    share: Share = WHOLE,
 ) -> Iterator[Batch]:
-    """Yields batches of exactly `batch_size` rows across windows and epochs; only the last may be shorter.
+    """Yields batches of exactly `batch_size` rows across windows and epochs; only the last of a run may be shorter.
 
     Args:
         windows: in their order.
@@ -108,11 +111,12 @@ def cut_batches(
         drop_remainder: leave out a last batch that is short.
         skip_rows: rows of the first window that are consumed already.
         workers: take the rows of several batches at a time; None is the thread that asks.
+        share: of the blocks that they are of, which says where runs end.
 
     Raises:
         UserError: the first window has fewer rows than were consumed of it.
     """
-    plans = _plan_batches(windows, batch_size, shuffle, seed, drop_remainder, skip_rows)
+    plans = _plan_batches(windows, batch_size, shuffle, seed, drop_remainder, skip_rows, share)
     if workers is None:
         yield from (plan.batch() for plan in plans)
         return
@@ -134,12 +138,14 @@ class _Plan(NamedTuple):
         cursor: of the batch, as what follows.
         progress: see there.
         num_by_epoch: see there.
+        run: see there.
     """
 
     parts: list[tuple[Rows, np.ndarray | slice]]
     cursor: Cursor
     progress: float
     num_by_epoch: dict[int, int]
+    run: int
 
     def batch(self) -> Batch:
         """Returns the batch."""
@@ -147,17 +153,27 @@ class _Plan(NamedTuple):
             rows.slice(which.start, which.stop - which.start) if isinstance(which, slice) else rows.take(which)
             for rows, which in self.parts
         ]
-        return Batch(Rows.concat(pieces), self.cursor, self.progress, self.num_by_epoch)
+        return Batch(Rows.concat(pieces), self.cursor, self.progress, self.num_by_epoch, self.run)
 
 
 def _plan_batches(
-    windows: Iterator[Window], batch_size: int, shuffle: bool, seed: int, drop_remainder: bool, skip_rows: int
+    windows: Iterator[Window],
+    batch_size: int,
+    shuffle: bool,
+    seed: int,
+    drop_remainder: bool,
+    skip_rows: int,
+    share: Share,
 ) -> Iterator[_Plan]:
     parts: list[tuple[Rows, np.ndarray | slice]] = []
     num_by_epoch: dict[int, int] = {}
     missing = batch_size
-    cursor, progress = Cursor(), 0.0
+    cursor, progress, run = Cursor(), 0.0, 0
     for window in windows:
+        if parts and share.run_of(window.start.block) != run:
+            yield _Plan(parts, cursor, progress, num_by_epoch, run)
+            parts, num_by_epoch, missing = [], {}, batch_size
+        run = share.run_of(window.start.block)
         num_rows = window.rows.num_rows
         if skip_rows and skip_rows >= num_rows:
             raise UserError(changed_data(Cursor(window.start.epoch, window.start.block, window.start.chunk, skip_rows)))
@@ -171,13 +187,13 @@ def _plan_batches(
             row, missing = row + count, missing - count
             cursor, progress = _position(window, row, num_rows)
             if not missing:
-                plan = _Plan(parts, cursor, progress, num_by_epoch)
+                plan = _Plan(parts, cursor, progress, num_by_epoch, run)
                 parts, num_by_epoch, missing = [], {}, batch_size
                 yield plan
                 del plan
         del window, order
     if parts and not drop_remainder:
-        yield _Plan(parts, cursor, progress, num_by_epoch)
+        yield _Plan(parts, cursor, progress, num_by_epoch, run)
 
 
 def _window_order(window: Window, num_rows: int, seed: int) -> np.ndarray:

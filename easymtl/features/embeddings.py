@@ -54,7 +54,10 @@ class Embeddings(tf.Module):
         feature_set: reads them.
         seed: of their initial values.
         device: where they lie, rows are looked up and updates of rows are made; None for wherever TensorFlow puts them.
+        are_on_disk: whether the variables hold no rows, which stay in files.
     """
+
+    are_on_disk = False
 
     def __init__(self, feature_set: FeatureSet, seed: int, peers: Peers = ONE, device: str | None = None):
         """Makes the tables.
@@ -94,6 +97,11 @@ class Embeddings(tf.Module):
     def variable(self, width: int) -> tf.Variable:
         """Returns the variable `[rows, width]` that holds all tables of a width, or what this worker has of them."""
         return self.variables_by_width[str(width)]
+
+    def rows(self, width: int, begin: int, end: int) -> tf.Tensor:
+        """Returns the rows of a width from `begin` to before `end`, float32 `[end - begin, width]`."""
+        # A gather copies these rows alone; reading a table that has had sparse updates copies all of it.
+        return tf.gather(self.variable(width), tf.range(begin, end))
 
     def parameters(self) -> dict[str, Parameter]:
         """Returns each table as a parameter, named as EasyRec names its variable."""

@@ -83,6 +83,7 @@ class Needs:
         window: encoded rows, which are shuffled in memory.
         averages: their moving averages, with the number of an update for each row.
         copies: the rows of one width, as an export stores them: no more of them are there twice.
+        exported: all rows as an export stores them, in the process that loads it.
         saved: tables, slots and averages once more, from which a checkpoint is written while training goes on.
         ids: what tells the rows of growing tables, when all of these are taken.
     """
@@ -93,6 +94,7 @@ class Needs:
     window: int = 0
     averages: int = 0
     copies: int = 0
+    exported: int = 0
     saved: int = 0
     ids: int = 0
 
@@ -181,30 +183,39 @@ def export_memory_report(pipeline: Pipeline) -> str:
     return _needed(needs_of_export(pipeline), None)
 
 
-def require_scoring_memory(pipeline: Pipeline, is_exported: bool = False, room: Room | None = None) -> None:
+def require_scoring_memory(
+    pipeline: Pipeline, is_exported: bool = False, room: Room | None = None, num_owners: int = 1
+) -> None:
     """Checks that the tables of a config fit in memory, for what does not train.
 
     Args:
         pipeline: the config.
         is_exported: whether an export is made of them, which copies some.
         room: what there is; None for all that this machine has.
+        num_owners: how many workers the rows of the tables are dealt out to.
 
     Raises:
         UserError: they do not.
     """
     if not are_on_gpu(pipeline):
-        needs = needs_of_export(pipeline) if is_exported else _needs_of_scoring(pipeline)
+        needs = needs_of_export(pipeline) if is_exported else _needs_of_scoring(pipeline).of_each(num_owners)
         _require(pipeline, needs, room or Room.here())
 
 
 def needs_of_export(pipeline: Pipeline) -> Needs:
-    """Returns what an export needs: all tables, and those of one width once more, in the precision of the export."""
+    """Returns what an export needs: all rows, in its precision, where it is loaded to be compared with the checkpoint.
+
+    They go from the checkpoint into its files a few at a time. Other formats than a SavedModel are made of all tables
+    in memory, and those of one width once more.
+    """
     tables, kind = table_sizes(pipeline), pipeline.export_config.row_precision
     per_number, per_row = _STORED_BYTES[kind]
     by_width: dict[int, int] = {}
     for table in tables:
         by_width[table.width] = by_width.get(table.width, 0) + table.rows * (table.width * per_number + per_row)
-    return replace(_needs_of_scoring(pipeline), copies=max(by_width.values(), default=0))
+    if any(one != export_pb2.ExportConfig.SAVED_MODEL for one in pipeline.export_config.formats):
+        return replace(_needs_of_scoring(pipeline), copies=max(by_width.values(), default=0))
+    return Needs(0, exported=sum(by_width.values()), ids=bytes_of_growing(pipeline))
 
 
 def _needs_of_scoring(pipeline: Pipeline) -> Needs:
@@ -260,7 +271,9 @@ def _require(pipeline: Pipeline, needs: Needs, room: Room) -> None:
 
 
 def _needed(needs: Needs, rule: TableRule | None) -> str:
-    parts = [f"tables {size_text(needs.tables)}"]
+    parts = [] if needs.exported else [f"tables {size_text(needs.tables)}"]
+    if needs.exported:
+        parts.append(f"tables as they are exported, to prove them {size_text(needs.exported)}")
     if needs.slots:
         parts.append(f"{rule.num_slots if rule else 0} optimizer slots of the same size {size_text(needs.slots)}")
     if needs.averages:

@@ -1,11 +1,15 @@
 """The tables of a model as a server has them."""
 
+from collections.abc import Iterator
+from operator import itemgetter
+
 import numpy as np
 import tensorflow as tf
 
 from easymtl.errors import UserError
+from easymtl.features.declared_variable import declared_variable
 from easymtl.features.embeddings import Embeddings
-from easymtl.features.narrow_rows import narrowed, widened
+from easymtl.features.narrow_rows import Parts, narrowed, widened
 from easymtl.features.served_table import ServedTable
 from easymtl.protos import export_pb2
 
@@ -19,7 +23,7 @@ class ServedTables(tf.Module):
     """
 
     def __init__(self, embeddings: Embeddings, precision: int = export_pb2.FLOAT32, gives_up: bool = False):
-        """Copies the rows that the tables have now.
+        """Copies the rows that the tables have now; those that are on disk stay there.
 
         Args:
             embeddings: the tables.
@@ -31,16 +35,39 @@ class ServedTables(tf.Module):
             UserError: a number is not finite, or not in the precision.
         """
         super().__init__()
+        self._embeddings = lambda: embeddings
+        self._precision = precision
         self.variables_by_width: dict[str, tf.Variable] = {}
         self.scales_by_width: dict[str, tf.Variable] = {}
-        for width in embeddings.feature_set.rows_by_width:
-            blocks = _blocks(embeddings, width, precision)
-            if gives_up:
-                _empty(embeddings.variable(width))
-            rows, *scales = (_variable(parts) for parts in blocks)
+        for width, num_rows in embeddings.feature_set.rows_by_width.items():
+            if embeddings.are_on_disk:
+                shapes = [(part.dtype, part.shape[1:]) for part in narrowed(tf.zeros([1, width]), precision)]
+                rows, *scales = (declared_variable([1 + num_rows, *shape], dtype) for dtype, shape in shapes)
+            else:
+                blocks = _blocks(embeddings, width, precision)
+                if gives_up:
+                    _empty(embeddings.variable(width))
+                rows, *scales = (_variable(parts) for parts in blocks)
             self.variables_by_width[str(width)] = rows
             if scales:
                 (self.scales_by_width[str(width)],) = scales
+
+    @property
+    def are_on_disk(self) -> bool:
+        """Returns whether the variables hold no rows: they come from files, see `parts`."""
+        return self._embeddings().are_on_disk
+
+    def parts(self) -> Iterator[tuple[str, Iterator[tf.Tensor]]]:
+        """Yields the name of each variable in this module, and its rows in blocks, made as they are asked for.
+
+        Raises:
+            UserError: a number is not finite, or not in the precision.
+        """
+        for place, variables in enumerate((self.variables_by_width, self.scales_by_width)):
+            name = ("variables_by_width", "scales_by_width")[place]
+            for width in variables:
+                blocks = _parts(self._embeddings(), int(width), self._precision)
+                yield f"{name}/{width}", map(itemgetter(place), blocks)
 
     def by_width(self) -> dict[int, ServedTable]:
         """Returns the tables."""
@@ -53,19 +80,20 @@ class ServedTables(tf.Module):
 
 def _blocks(embeddings: Embeddings, width: int, precision: int) -> list[list[tf.Tensor]]:
     """Returns the rows of a width as they are served, in blocks: a list of them for each part that a row has."""
-    variable = embeddings.variable(width)
-    num_rows = int(variable.shape[0])
+    return [list(blocks) for blocks in zip(*_parts(embeddings, width, precision))]
+
+
+def _parts(embeddings: Embeddings, width: int, precision: int) -> Iterator[Parts]:
+    """Yields the rows of a width as they are served, a bounded number at a time, the row of zeros first."""
+    num_rows = embeddings.feature_set.rows_by_width[width]
     step = max(_BLOCK_BYTES // (4 * width), 1)
-    found = [[part] for part in narrowed(tf.zeros([1, width]), precision)]
+    yield narrowed(tf.zeros([1, width]), precision)
     for begin in range(0, num_rows, step):
-        # A gather copies these rows alone; reading a table that has had sparse updates copies all of it.
-        rows = tf.gather(variable, tf.range(begin, min(begin + step, num_rows)))
+        rows = embeddings.rows(width, begin, min(begin + step, num_rows))
         parts = narrowed(rows, precision)
         if precision != export_pb2.FLOAT32:
             _require_finite(embeddings, width, begin, rows, widened(parts), precision)
-        for blocks, part in zip(found, parts):
-            blocks.append(part)
-    return found
+        yield parts
 
 
 def _variable(blocks: list[tf.Tensor]) -> tf.Variable:

@@ -25,15 +25,19 @@ def read_bandwidth(text: str) -> float:
     return value / _BITS if is_bits else value
 
 
-def read_size(text: str) -> int:
+def read_size(text: str, flag: str = "--memory") -> int:
     """Returns bytes.
+
+    Args:
+        text: as written.
+        flag: where.
 
     Raises:
         UserError: it is none.
     """
     value, is_bits = _read(text)
     if value is None or is_bits is not False or "/" in text or "ps" in text.lower():
-        raise UserError(f'--memory "{text}" is no size above 0 with its unit: write 64GiB or 64GB.')
+        raise UserError(f'{flag} "{text}" is no size above 0 with its unit: write 64GiB or 64GB.')
     return int(value)
 
 

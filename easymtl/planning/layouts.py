@@ -28,6 +28,7 @@ class Size:
         window: bytes of rows that are shuffled in memory.
         distinct_source: where `distinct` is from.
         growing: how those tables grow that do, each once.
+        are_tables_on_host: whether a device computes, and the tables are in the memory of its machine.
     """
 
     dense: int
@@ -39,6 +40,12 @@ class Size:
     window: int
     distinct_source: str = ""
     growing: Sequence[Growing] = ()
+    are_tables_on_host: bool = False
+
+    @property
+    def crossing_bytes(self) -> float:
+        """Returns the bytes that a batch's rows and their gradients take on their way to a device and back."""
+        return sum(2 * _FLOAT_BYTES * width * distinct for width, distinct in self.distinct.items())
 
     @property
     def moved_bytes(self) -> float:
@@ -66,6 +73,9 @@ class Memory:
         dense: dense weights with their gradients, slots and averages.
         window: rows that are shuffled; in the memory of the machine, whatever computes.
         ids: what tells the rows of growing tables, when all of these are taken; there, too.
+        looked_up: rows of a batch and their gradients where a device computes on them; 0 where the tables are there.
+        are_tables_on_host: whether tables and all that goes with them are in the memory of the machine, and dense
+            weights and what is looked up in that of a device.
     """
 
     tables: int
@@ -75,16 +85,53 @@ class Memory:
     dense: int
     window: int
     ids: int = 0
+    looked_up: int = 0
+    are_tables_on_host: bool = False
+
+    @property
+    def of_tables(self) -> int:
+        """Returns what tables take, with all that goes with them."""
+        return self.tables + self.slots + self.averages + self.gradients
 
     @property
     def of_device(self) -> int:
-        """Returns what is where the model is."""
-        return self.tables + self.slots + self.averages + self.gradients + self.dense
+        """Returns what is where the model computes."""
+        return self.dense + self.looked_up + (0 if self.are_tables_on_host else self.of_tables)
+
+    @property
+    def of_host(self) -> int:
+        """Returns what is in the memory of the machine where a device of its own computes."""
+        return self.window + self.ids + (self.of_tables if self.are_tables_on_host else 0)
 
     @property
     def total(self) -> int:
         """Returns the sum."""
-        return self.of_device + self.window + self.ids
+        return self.of_device + self.of_host
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a worker may take; what is not known is taken for room.
+
+    Attributes:
+        available: bytes; None where nobody knows.
+        is_device: whether they are of a device of its own, so that rows that are shuffled are elsewhere.
+        of_host: bytes of its machine beside the device; None where nobody knows.
+    """
+
+    available: int | None
+    is_device: bool
+    of_host: int | None = None
+
+    def has(self, memory: Memory) -> bool:
+        """Returns whether there is room for it."""
+        if not self.is_device:
+            return _has(self.available, memory.total)
+        return _has(self.available, memory.of_device) and _has(self.of_host, memory.of_host)
+
+
+def _has(available: int | None, needed: int) -> bool:
+    return available is None or needed <= available
 
 
 @dataclass(frozen=True)
@@ -136,12 +183,14 @@ def memory_of(size: Size, workers: int, layout: str) -> Memory:
         dense=dense.tables * 2 + dense.slots + (dense.tables if size.dense_rule.has_averages else 0),
         window=size.window,
         ids=sum(bytes_of_ids(one, parts) for one in size.growing),
+        looked_up=round(size.crossing_bytes) if size.are_tables_on_host else 0,
+        are_tables_on_host=size.are_tables_on_host,
     )
 
 
 def _rows_on_their_way(size: Size, workers: int, layout: str) -> int:
     """Returns the bytes of looked up rows and their gradients, those of other workers among them."""
-    own = sum(distinct * 2 * _FLOAT_BYTES * width for width, distinct in size.distinct.items())
+    own = size.crossing_bytes
     if workers == 1:
         return round(own)
     packed = sum(distinct * (_FLOAT_BYTES * width + _NUMBER_BYTES) for width, distinct in size.distinct.items())
@@ -156,31 +205,20 @@ def bytes_of(size: Size, workers: int, layout: str) -> Sent:
     return Sent(dense, traffic(0, size.distinct, workers, is_sharded).sent)
 
 
-def least_workers(size: Size, available: int, is_device: bool) -> int | None:
+def least_workers(size: Size, room: Room) -> int | None:
     """Returns with how many workers sharded tables fit; None where no number suffices.
 
     Args:
         size: of the model.
-        available: bytes of a worker.
-        is_device: whether the window is elsewhere.
+        room: of each worker.
     """
-    if _held(memory_of(size, 1 << 40, SHARDED), is_device) > available:
+    if not room.has(memory_of(size, 1 << 40, SHARDED)):
         return None
     low, high = 1, 1 << 40
     while low < high:
         middle = (low + high) // 2
-        fits = _held(memory_of(size, middle, SHARDED), is_device) <= available
-        low, high = (low, middle) if fits else (middle + 1, high)
+        low, high = (low, middle) if room.has(memory_of(size, middle, SHARDED)) else (middle + 1, high)
     return low
-
-
-def fits(memory: Memory, available: int | None, is_device: bool) -> bool:
-    """Returns whether a worker has room for it; what is not known is taken for room."""
-    return available is None or _held(memory, is_device) <= available
-
-
-def _held(memory: Memory, is_device: bool) -> int:
-    return memory.of_device if is_device else memory.total
 
 
 def _part(number: int, parts: int) -> int:

@@ -63,7 +63,8 @@ class TablelessRanker(Ranker):
 def size_of(pipeline: Pipeline) -> Size:
     """Returns the size of a model; its rows of a batch are those of the first batches of the training data.
 
-    Where the data cannot be read, the rows of a batch are bounded from above.
+    Whether its tables are on the host is told as if a device computed. Where the data cannot be read, the rows of a
+    batch are bounded from above.
 
     Raises:
         UserError: the config is wrong.
@@ -82,6 +83,7 @@ def size_of(pipeline: Pipeline) -> Size:
         window=WINDOW_BYTES,
         distinct_source=source,
         growing=tuple(growing_settings(pipeline).values()),
+        are_tables_on_host=pipeline.feature_config.embedding_on_cpu,
     )
 
 

@@ -9,10 +9,10 @@ from easymtl.planning.layouts import (
     REPLICATED,
     SHARDED,
     Memory,
+    Room,
     Sent,
     Size,
     bytes_of,
-    fits,
     least_workers,
     memory_of,
 )
@@ -37,23 +37,6 @@ class Layout:
     memory: Memory
     sent: Sent
     fits: bool
-
-
-@dataclass(frozen=True)
-class Room:
-    """What a worker may take.
-
-    Attributes:
-        available: bytes; None where nobody knows.
-        is_device: whether they are of a device of its own, so that rows that are shuffled are elsewhere.
-    """
-
-    available: int | None
-    is_device: bool
-
-    def has(self, memory: Memory) -> bool:
-        """Returns whether there is room for it."""
-        return fits(memory, self.available, self.is_device)
 
 
 @dataclass(frozen=True)
@@ -82,7 +65,7 @@ def make_plan(size: Size, rates: Rates, workers: int, room: Room, asked: str | N
         workers: how many.
         room: of a worker.
         asked: the layout that the config asks for; None for AUTO, which shards where tables and what the optimizer
-            keeps for them take more than half of the memory, and never on GPUs.
+            keeps for them take more than half of the memory, and never where they are on GPUs.
     """
     names = LAYOUTS if workers > 1 else LAYOUTS[:1]
     layouts = [_layout(size, workers, name, room) for name in names]
@@ -118,9 +101,10 @@ def _layout(size: Size, workers: int, name: str, room: Room) -> Layout:
 
 def _automatic(size: Size, room: Room) -> str:
     """Returns the layout that AUTO takes for several workers."""
-    if room.is_device:
+    available = room.of_host if room.is_device else room.available
+    if room.is_device and not size.are_tables_on_host:
         return REPLICATED
-    return SHARDED if are_too_much(size.tables, size.table_rule, room.available) else REPLICATED
+    return SHARDED if are_too_much(size.tables, size.table_rule, available) else REPLICATED
 
 
 def _chosen(layouts: Sequence[Layout], name: str) -> Layout:
@@ -129,17 +113,23 @@ def _chosen(layouts: Sequence[Layout], name: str) -> Layout:
 
 
 def _verdict(size: Size, workers: int, chosen: Layout, room: Room) -> str:
-    memory = chosen.memory.of_device if room.is_device else chosen.memory.total
-    needed, of_worker = bytes_text(memory), counted(workers, "worker")
+    memory = chosen.memory
+    needed, of_worker = bytes_text(memory.of_device if room.is_device else memory.total), counted(workers, "worker")
+    if size.are_tables_on_host:
+        needed += f" of the device and {bytes_text(memory.of_host)} of its machine"
     if room.available is None:
         return f"{of_worker}, tables {chosen.layout}: each needs {needed}; how much there is, nobody knows here."
     there = bytes_text(room.available)
+    if size.are_tables_on_host:
+        there += f" and {bytes_text(room.of_host)}" if room.of_host is not None else " of the device"
     if chosen.fits:
-        return f"{of_worker}, tables {chosen.layout}: each needs {needed}, and has {there}."
+        unknown = size.are_tables_on_host and room.of_host is None
+        ends = "; what its machine has is not known: --host_memory SIZE says it." if unknown else "."
+        return f"{of_worker}, tables {chosen.layout}: each needs {needed}, and has {there}{ends}"
     text = f"{of_worker}, tables {chosen.layout}: does not fit. Each needs {needed}, and has {there}."
     if chosen.layout == REPLICATED and workers > 1:
         return f"{text} Tables that are {SHARDED} (train_config.table_sharding: SHARDED) need less."
-    least = least_workers(size, room.available, room.is_device)
+    least = least_workers(size, room)
     if least is None:
         return f"{text} No number of workers suffices: what is not tables is too much. Lower data_config.batch_size."
     return f"{text} With tables {SHARDED} it takes {counted(least, 'worker')}."

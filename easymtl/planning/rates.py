@@ -12,6 +12,7 @@ _FLOPS_PER_WEIGHT = 6
 _USED_SHARE = 0.2
 _FLOPS_OF_CORE = 64e9
 _COPY_OF_PROCESSOR = 10e9
+_CROSSING = 12e9
 _SECONDS_PER_STEP = 0.005
 _FEED_ROWS_PER_SECOND = 60_000.0
 _HOP_SECONDS = 100e-6
@@ -112,7 +113,9 @@ def device_named(name: str) -> Device:
     )
 
 
-def default_rates(device: Device, dense: int, moved_bytes: float, batch_size: int) -> Rates:
+def default_rates(
+    device: Device, dense: int, moved_bytes: float, batch_size: int, crossing_bytes: float = 0.0
+) -> Rates:
     """Returns rates that nobody has measured.
 
     Args:
@@ -120,9 +123,12 @@ def default_rates(device: Device, dense: int, moved_bytes: float, batch_size: in
         dense: dense weights of the model.
         moved_bytes: of rows and their slots that an update on a batch reads and writes.
         batch_size: of a worker.
+        crossing_bytes: of rows and gradients that come to a device and go back, where the tables are in the memory of
+            its machine and updated there; 0 where they are on the device.
     """
+    copied = _COPY_OF_PROCESSOR if crossing_bytes else device.copied_bytes
     products = _FLOPS_PER_WEIGHT * dense * batch_size / (_USED_SHARE * device.flops)
-    step = products + moved_bytes / device.copied_bytes + _SECONDS_PER_STEP
+    step = products + moved_bytes / copied + crossing_bytes / _CROSSING + _SECONDS_PER_STEP
     feed = batch_size / _FEED_ROWS_PER_SECOND
     cores = (os.cpu_count() or 1) if is_processor(device.name) else 0
     return Rates(
@@ -135,16 +141,20 @@ def default_rates(device: Device, dense: int, moved_bytes: float, batch_size: in
         hop_seconds=_HOP_SECONDS,
         cpu_seconds_per_byte=0.0,
         cpu_seconds_per_hop=0.0,
-        copied_bytes_per_second=device.copied_bytes,
+        copied_bytes_per_second=copied,
         num_cores=cores,
     )
 
 
-def default_source(device: Device) -> str:
+def default_source(device: Device, are_tables_on_host: bool = False) -> str:
     """Returns where default rates are from, as a sentence."""
+    of_host = (
+        f"{_COPY_OF_PROCESSOR / 1e9:g} GB/s for rows of tables on the host and {_CROSSING / 1e9:g} to the device, "
+    )
     return (
         f"defaults, nothing was measured: {device.source}, of which {_USED_SHARE:.0%} are used, with "
         f"{_FLOPS_PER_WEIGHT} operations for each dense weight and example (histories and experts need more), "
+        f"{of_host if are_tables_on_host else ''}"
         f"{_SECONDS_PER_STEP * 1e3:g} ms a step for starting kernels, a feed of {_FEED_ROWS_PER_SECOND:,.0f} rows/s, "
         f"{_HOP_SECONDS * 1e6:g} µs a message. The shares and times are guesses; --measure replaces them."
     )

@@ -160,10 +160,12 @@ class Planned:
         batch_size: rows of the data that a worker takes in a step.
         device: what computes.
         available: bytes of memory that a worker has; null where nobody knows.
+        available_on_host: bytes of its machine beside those of its device; null where nobody knows.
         rates: seconds and bytes per second by name.
         rates_source: where they are from: measured when and on what, or defaults.
         layouts: an object for each layout of the tables with so many workers: `layout`, `fits`, `memory` (bytes by what
-            they are for, `total`), `sent` (bytes by a worker in a step: `dense`, `rows`, `total`).
+            they are for, `of_device`, `of_host`, `total`), `sent` (bytes by a worker in a step: `dense`, `rows`,
+            `total`).
         scaling: an object for 1, 2, 4, ... workers: `workers`, `layout`, `fits`, `memory`, `sent`, seconds of a step by
             what they are for, `limit`, `examples_per_second`, `efficiency`.
         verdict: the same in a sentence.
@@ -180,6 +182,7 @@ class Planned:
     batch_size: int
     device: str
     available: int | None
+    available_on_host: int | None
     rates: Mapping[str, float]
     rates_source: str
     layouts: Sequence[Mapping[str, object]]

@@ -10,7 +10,9 @@ from easymtl.reporting.outcomes_around import Planned
 from easymtl.reporting.tables import print_table
 from easymtl.reporting.terminal import print_line
 
-_PARTS = ("tables", "slots", "averages", "gradients", "dense", "window", "ids")
+_PARTS = ("tables", "slots", "averages", "gradients", "dense", "looked_up", "window", "ids")
+# Only growing tables have ids, and only tables beside a device have rows that come to it.
+_SELDOM = ("ids", "looked_up")
 _MILLI = 1e3
 
 
@@ -23,11 +25,13 @@ def print_plan(planned: Planned, terminal: Console) -> None:
     print_line(terminal, f"Rates of {planned.device}: {planned.rates_source}")
     print_line(terminal, "")
     print_line(terminal, f"A worker of {planned.workers:,}", "bold")
-    # Only growing tables have ids.
     layouts: Sequence[Mapping[str, Any]] = planned.layouts
-    parts = [name for name in _PARTS if name != "ids" or layouts[0]["memory"]["ids"]]
-    headers = ["tables", *parts, "in all", "fits", "sent per step"]
-    print_table(terminal, headers, [_layout_row(layout, parts) for layout in layouts])
+    first = layouts[0]["memory"]
+    parts = [name for name in _PARTS if name not in _SELDOM or first[name]]
+    sums = ["of_device", "of_host"] if first["are_tables_on_host"] else ["total"]
+    headers = ["tables", *(name.replace("_", " ") for name in [*parts, *sums]), "fits", "sent per step"]
+    headers = ["in all" if header == "total" else header for header in headers]
+    print_table(terminal, headers, [_layout_row(layout, [*parts, *sums]) for layout in layouts])
     print_line(terminal, "")
     headers = ["workers", "tables", "memory", "sent per step", "step", "waits for", "examples/s", "efficiency"]
     print_table(terminal, headers, [_scale_row(scale) for scale in planned.scaling])
@@ -37,7 +41,7 @@ def print_plan(planned: Planned, terminal: Console) -> None:
 
 def _layout_row(layout: Mapping[str, Any], parts: Sequence[str]) -> list[str]:
     memory = layout["memory"]
-    sizes = [bytes_text(memory[name]) for name in (*parts, "total")]
+    sizes = [bytes_text(memory[name]) for name in parts]
     return [layout["layout"], *sizes, _yes(layout["fits"]), bytes_text(round(layout["sent"]["total"]))]
 
 

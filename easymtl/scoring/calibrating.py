@@ -10,8 +10,8 @@ from easymtl.features.label_rules import row_rules
 from easymtl.features.labels import LabelCheck
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.protos.task_pb2 import PostCalibration, TaskTower
-from easymtl.scoring.evaluation import limited, named_numbers
-from easymtl.scoring.feed import evaluation_feed
+from easymtl.scoring.feed import evaluation_feed, limited
+from easymtl.scoring.scored_batch import named_numbers
 from easymtl.scoring.scorer import RankerScorer
 from easymtl.scoring.uncalibrated import calibrated_tasks, log_odds_of
 from easymtl.tasks.post_calibration import Curve, Line, Steps

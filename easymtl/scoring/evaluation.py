@@ -1,9 +1,9 @@
 """One pass over evaluation data: predictions, losses, metrics."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -12,14 +12,14 @@ from easymtl.config import view
 from easymtl.data.rows import Rows
 from easymtl.features.encoder import Encoder
 from easymtl.features.label_rules import row_rules
-from easymtl.features.labels import LabelCheck
-from easymtl.features.tally import Tally
+from easymtl.features.labels import LabelCheck, NumbersEncoder
+from easymtl.features.tally import Tally, added
 from easymtl.peers.peers import ONE, Peers
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.scoring.feed import Told, evaluation_feed, tell_nobody
+from easymtl.scoring.dealt_rows import DealtRows, dealt_rows
+from easymtl.scoring.feed import Told, tell_nobody
 from easymtl.scoring.pass_losses import PassLosses
-from easymtl.scoring.scorer import Scorer, kept_columns
-from easymtl.scoring.shared_scoring import scored
+from easymtl.scoring.scorer import Scorer
 from easymtl.scoring.uncalibrated import calibrated_tasks, without_curves
 from easymtl.tasks.evaluation import Evaluation
 from easymtl.tasks.task import Task
@@ -37,7 +37,8 @@ class EvaluationResult:
         warnings: a sentence for each metric that is NaN, and for what is odd in the files.
         counts: feature -> kind of oddity -> rows of these; empty of a SavedModel, which does not tell.
         skipped_rows: rows that `data_config.ignore_error` left out between them.
-        thresholds: how each prediction of an event decides, by what stands behind the metric.
+        thresholds: how each prediction of an event decides, by what stands behind the metric; of several workers the
+            chief alone has them.
         uncalibrated: the metrics of tasks with a `post_calibration` as they are before it, where that was asked for.
     """
 
@@ -92,8 +93,8 @@ def evaluate(
         collectors: are shown each batch, too.
         with_uncalibrated: whether tasks with a `post_calibration` are measured without it, too.
         tell_progress: is told how far it has come.
-        peers: the workers that evaluate together: all of them read the rows, each scores a part of the batches, and all
-            have the result.
+        peers: the workers that evaluate together: each reads and scores a part of the rows, and all have the result.
+            Collectors are shown all batches, but those of the chief alone.
 
     Raises:
         UserError: the data cannot be read, or has no row.
@@ -107,47 +108,42 @@ def evaluate(
     losses = PassLosses(tasks)
     num_examples = 0
     limit = pipeline.eval_config.num_examples or None
-    labels = LabelCheck(encoder, row_rules(pipeline))
-    tally = Tally(getattr(encoder, "codes", None))
-    with peers.signs.doing("opening files"):
-        opened = evaluation_feed(pipeline, labels, paths or view.eval_input(pipeline))
-    with opened as feed, peers.signs.follow(lambda: feed.num_encoded):
-        batches = limited((batch.rows for batch in feed), limit)
-        for rows, predictions, of_batch in scored(batches, scorer, peers):
-            if is_stopping():
-                raise EvaluationStopped
-            numbers, columns = named_numbers(scorer, rows), kept_columns(rows)
-            evaluation.add(predictions, numbers, columns)
+    counted = _Counted(encoder, LabelCheck(encoder, row_rules(pipeline)))
+
+    def go_on() -> None:
+        if is_stopping():
+            raise EvaluationStopped
+
+    with dealt_rows(pipeline, counted.labels, paths or view.eval_input(pipeline), limit, peers) as dealt:
+        for num_rows, found in dealt.scored(scorer, go_on, counted.add):
+            num_examples += num_rows
+            tell_progress(num_examples, num_examples / limit if limit else dealt.feed.progress)
+            if found is None:
+                continue
+            evaluation.add(found.scores, found.numbers, found.columns)
             if before.metrics:
-                before.add(without_curves(tasks, predictions), numbers, columns)
+                before.add(without_curves(tasks, found.scores), found.numbers, found.columns)
             for collector in collectors:
-                collector.add(predictions, numbers, columns)
-            num_examples += rows.num_rows
-            tally.add(rows)
-            labels.count(rows)
-            tell_progress(num_examples, num_examples / limit if limit else feed.progress)
-            if of_batch:
-                losses.add(of_batch)
+                collector.add(found.scores, found.numbers, found.columns)
+            if found.losses:
+                losses.add(found.losses)
     with peers.signs.doing("computing metrics"):
-        metrics = evaluation.result() | losses.result()
+        counted = counted.of_all(peers, dealt)
+        if not peers.is_chief:
+            return _of_chief(peers.share(None), num_examples, time.perf_counter() - begin)
+        result = EvaluationResult(
+            evaluation.result() | losses.result(),
+            num_examples,
+            time.perf_counter() - begin,
+            (*evaluation.warnings, *_unlearnt(counted.labels, tasks), *counted.warnings),
+            counted.counts,
+            counted.skipped_rows,
+            evaluation.thresholds(),
+            uncalibrated=before.result(),
+        )
         if peers.are_several:
-            # All compare and stop by those of the chief: two kinds of processors may round differently.
-            [metrics, *_] = peers.share(metrics)
-        thresholds, uncalibrated = evaluation.thresholds(), before.result()
-    seconds = time.perf_counter() - begin
-    of_rows = encoder.warnings(tally.counts) if isinstance(encoder, Encoder) else []
-    of_files = (*feed.source.warnings(), *(feed.cache.messages if feed.cache else ()))
-    warnings = (*evaluation.warnings, *_unlearnt(labels, tasks), *of_rows, *of_files)
-    return EvaluationResult(
-        metrics,
-        num_examples,
-        seconds,
-        warnings,
-        tally.counts,
-        tally.skipped_rows,
-        thresholds,
-        uncalibrated=uncalibrated,
-    )
+            peers.share({name: getattr(result, name) for name in _SHARED})
+    return result
 
 
 def gather(
@@ -164,12 +160,12 @@ def gather(
     encoder = scorer.encoder(evaluation.key_fields)
     labels = LabelCheck(encoder, row_rules(pipeline))
     limit, num_rows = pipeline.eval_config.num_examples or None, 0
-    with evaluation_feed(pipeline, labels, paths) as feed:
-        for rows in limited((batch.rows for batch in feed), limit):
-            predictions, _ = scorer.score(rows)
-            evaluation.add(predictions, named_numbers(scorer, rows), kept_columns(rows))
-            num_rows += rows.num_rows
-            tell_progress(num_rows, num_rows / limit if limit else feed.progress)
+    with dealt_rows(pipeline, labels, paths, limit) as dealt:
+        for num_of_batch, found in dealt.scored(scorer):
+            assert found is not None, "who scores alone has what was found"
+            evaluation.add(found.scores, found.numbers, found.columns)
+            num_rows += num_of_batch
+            tell_progress(num_rows, num_rows / limit if limit else dealt.feed.progress)
     return evaluation
 
 
@@ -185,19 +181,50 @@ def _unlearnt(labels: LabelCheck, tasks: Sequence[Task]) -> list[str]:
     ]
 
 
-def named_numbers(scorer: Scorer, rows: Rows) -> dict[str, np.ndarray]:
-    """Returns labels and weights of encoded rows by the name of their column, `[batch]` each."""
-    numbers = np.asarray(rows["numbers"])
-    return {column.name: numbers[:, index] for index, column in enumerate(scorer.number_columns)}
+class _Counted:
+    """What is counted of rows as they are scored, by the worker that has read them.
+
+    Attributes:
+        labels: checks and counts labels and weights.
+        counts: see `EvaluationResult`, of all workers.
+        skipped_rows: see there, too.
+        warnings: of rows and of files.
+    """
+
+    def __init__(self, encoder: NumbersEncoder, labels: LabelCheck):
+        self.labels = labels
+        self.counts: Mapping[str, Mapping[str, int]] = {}
+        self.skipped_rows = 0
+        self.warnings: Sequence[str] = ()
+        self._encoder = encoder
+        self._tally = Tally(getattr(encoder, "codes", None))
+
+    def add(self, rows: Rows) -> None:
+        """Counts rows."""
+        self._tally.add(rows)
+        self.labels.count(rows)
+
+    def of_all(self, peers: Peers, dealt: DealtRows) -> "_Counted":
+        """Returns what all workers have counted."""
+        cache = dealt.feed.cache
+        of_files = [*dealt.source.warnings(), *(cache.messages if cache else ())]
+        own = [self._tally.counts, self._tally.skipped_rows + dealt.num_untold, self.labels.counts(), of_files]
+        tallies, skipped, labels, texts = zip(*peers.share(own))
+        found = _Counted(self._encoder, self.labels.of_all(labels))
+        found.counts, found.skipped_rows = added(tallies), sum(skipped)
+        of_rows = self._encoder.warnings(found.counts) if isinstance(self._encoder, Encoder) else []
+        # Where all workers read the same, all have the same to say.
+        found.warnings = [*of_rows, *dict.fromkeys(text for one in texts for text in one)]
+        return found
 
 
-def limited(batches: Iterator[Rows], limit: int | None) -> Iterator[Rows]:
-    """Yields batches of `limit` rows in all."""
-    left = limit
-    for rows in batches:
-        if left is not None and rows.num_rows >= left:
-            yield rows.slice(0, left)
-            return
-        if left is not None:
-            left -= rows.num_rows
-        yield rows
+_SHARED = ("metrics", "warnings", "counts", "skipped_rows", "uncalibrated")
+"""What other workers have of the result of the chief: all compare and stop by its numbers, as two kinds of processors
+may round differently."""
+
+
+def _of_chief(shared: Sequence[Any], num_examples: int, seconds: float) -> EvaluationResult:
+    """Returns the result of the chief, whose `thresholds` and rows it alone has."""
+    of_chief = shared[0]
+    warnings = tuple(of_chief.pop("warnings"))
+    return EvaluationResult(num_examples=num_examples, seconds=seconds, warnings=warnings, **of_chief)

@@ -48,10 +48,12 @@ class GateTally:
             self._sums[gate] = [one + other for one, other in zip(before, added)] if before else added
 
     def of_all(self, peers: Peers) -> "GateTally":
-        """Returns the tally of the batches of all workers."""
-        found = GateTally(self._experts)
-        for sums in peers.share({gate: [value.tolist() for value in of_gate] for gate, of_gate in self._sums.items()}):
-            found.add(sums)
+        """Returns the tally of the batches of all workers, some of which may have seen none."""
+        found = GateTally()
+        own = {gate: [list(self._experts[gate]), *(one.tolist() for one in sums)] for gate, sums in self._sums.items()}
+        for of_worker in peers.share(own):
+            found.name({gate: experts for gate, (experts, *_) in of_worker.items()})
+            found.add({gate: sums for gate, (_, *sums) in of_worker.items()})
         return found
 
     def result(self) -> dict[str, GateUse]:

@@ -12,8 +12,8 @@ from easymtl.data.rows import Rows
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.protos.task_pb2 import TaskTower
-from easymtl.scoring.evaluation import named_numbers
 from easymtl.scoring.pass_losses import BatchLosses, PassLosses
+from easymtl.scoring.scored_batch import named_numbers
 from easymtl.scoring.scorer import RankerScorer, kept_columns
 from easymtl.tasks.evaluation import Evaluation
 from easymtl.tasks.task import Task

@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +11,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from easymtl.data.blocks import Source
-from easymtl.data.feed import Feed
 from easymtl.data.fields import input_fields
 from easymtl.data.remote import is_remote, locate, require_writable_place, upload
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.peers.peers import ONE, Peers
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.scoring.feed import Told, evaluation_feed, tell_nobody
-from easymtl.scoring.scorer import Scorer, kept_columns
+from easymtl.scoring.dealt_rows import DealtRows, dealt_rows
+from easymtl.scoring.feed import Told, tell_nobody
+from easymtl.scoring.scorer import Scorer
 from easymtl.scoring.scores_file import scores_file
-from easymtl.scoring.shared_scoring import scored
 
 
 def check_keep(pipeline: Pipeline, keep: Sequence[str]) -> None:
@@ -51,7 +50,7 @@ def predict(
 
     A remote file is written to a local disk first, so that it appears whole. Rows that have no scores are told: those
     that were left out, and those that seem to be part of another one. `tell_progress` is told how far it has come.
-    Of several workers each scores some batches, and the chief writes those of all of them.
+    Of several workers each reads and scores a part of the rows, and the chief writes the scores of all of them.
 
     Returns:
         The file and the number of rows.
@@ -61,8 +60,8 @@ def predict(
     """
     output = str(output)
     if not peers.is_chief:
-        with _feed(pipeline, scorer, paths, keep, peers) as feed:
-            return output, sum(table.num_rows for table, _ in _told(_scored(feed, scorer, peers), tell_progress))
+        with _dealt(pipeline, scorer, paths, keep, peers) as dealt:
+            return output, _score_for_chief(dealt, scorer, tell_progress, peers)
     if not is_remote(output):
         path, num_rows = _predict_locally(pipeline, scorer, paths, output, keep, tell, tell_progress, peers)
         return str(path), num_rows
@@ -91,26 +90,44 @@ def _predict_locally(
     draft = target.with_name(f".writing-{target.name}-{os.getpid()}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _feed(pipeline, scorer, paths, keep, peers) as feed:
-            num_rows = _write(draft, _told(_scored(feed, scorer, peers), tell_progress))
+        with _dealt(pipeline, scorer, paths, keep, peers) as dealt:
+            num_rows = _write(draft, _told(_scored(dealt, scorer), tell_progress))
+            lost = _lost_rows(dealt.source, peers)
         os.replace(draft, target)
     except OSError as error:
         raise UserError(f"{target}: cannot be written: {error.strerror or error}. Check the folder.") from None
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
-    _tell_of_lost_rows(feed.source, tell)
+    for text in lost:
+        tell(text)
     return target, num_rows
 
 
-def _tell_of_lost_rows(source: Source, tell: Callable[[str], None]) -> None:
-    for text in source.warnings():
-        tell(f"Warning: {text}")
-    if source.skipped_rows:
-        rows = "1 row has" if source.skipped_rows == 1 else f"{source.skipped_rows:,} rows have"
-        tell(
-            f"Warning: {rows} no scores, left out by data_config.ignore_error. The first: {source.skipped.examples[0]}"
-        )
+def _score_for_chief(dealt: DealtRows, scorer: Scorer, tell_progress: Told, peers: Peers) -> int:
+    """Scores this worker's part, which the chief writes, and returns the number of rows of all workers."""
+    num_rows = 0
+    for num_of_batch, _ in dealt.scored(scorer):
+        num_rows += num_of_batch
+        tell_progress(num_rows, dealt.feed.progress)
+    _lost_rows(dealt.source, peers)
+    return num_rows
+
+
+def _lost_rows(
+    source: Source,
+    peers: Peers,
+) -> list[str]:
+    """Returns what is to be told of rows that have no scores, of those that any worker has read."""
+    own = [source.warnings(), source.skipped_rows, source.skipped.examples[:1]]
+    warnings, skipped, examples = zip(*peers.share(own))
+    texts = [f"Warning: {text}" for text in dict.fromkeys(text for of_one in warnings for text in of_one)]
+    number = sum(skipped)
+    if number:
+        rows = "1 row has" if number == 1 else f"{number:,} rows have"
+        first = next(example for of_one in examples for example in of_one)
+        texts.append(f"Warning: {rows} no scores, left out by data_config.ignore_error. The first: {first}")
+    return texts
 
 
 def scores_of(
@@ -121,27 +138,28 @@ def scores_of(
     Raises:
         UserError: the data cannot be read or have no row, or a kept column does not exist.
     """
-    with _feed(pipeline, scorer, paths, keep, ONE) as feed:
-        tables = [table for table, _ in _scored(feed, scorer, ONE)]
-    _tell_of_lost_rows(feed.source, tell)
+    with _dealt(pipeline, scorer, paths, keep, ONE) as dealt:
+        tables = [table for table, _ in _scored(dealt, scorer)]
+    for text in _lost_rows(dealt.source, ONE):
+        tell(text)
     return pa.concat_tables(tables)
 
 
-@contextmanager
-def _feed(pipeline: Pipeline, scorer: Scorer, paths: str, keep: Sequence[str], peers: Peers) -> Iterator[Feed]:
-    """Yields the rows of files, whose reading is a sign of life."""
-    with peers.signs.doing("opening files"):
-        opened = evaluation_feed(pipeline, scorer.encoder(keep, with_numbers=False), paths)
-    with opened as feed, peers.signs.follow(lambda: feed.num_encoded):
-        yield feed
+def _dealt(
+    pipeline: Pipeline, scorer: Scorer, paths: str, keep: Sequence[str], peers: Peers
+) -> AbstractContextManager[DealtRows]:
+    """Returns the rows of files, of which each worker scores a part."""
+    return dealt_rows(pipeline, scorer.encoder(keep, with_numbers=False), paths, peers=peers)
 
 
-def _scored(feed: Feed, scorer: Scorer, peers: Peers) -> Iterator[tuple[pa.Table, float]]:
+def _scored(dealt: DealtRows, scorer: Scorer) -> Iterator[tuple[pa.Table, float]]:
     """Yields the kept columns and the scores of each batch, and the share of the data that is read with it."""
-    for rows, scores, _ in scored((batch.rows for batch in feed), scorer, peers):
-        kept = {field: _plain(column) for field, column in kept_columns(rows).items()}
-        _check_names(kept, scores)
-        yield pa.table({**kept, **{name: _arrow(value) for name, value in sorted(scores.items())}}), feed.progress
+    for _, found in dealt.scored(scorer):
+        assert found is not None, "the chief has what all have found"
+        kept = {field: _plain(column) for field, column in found.columns.items()}
+        _check_names(kept, found.scores)
+        scores = {name: _arrow(value) for name, value in sorted(found.scores.items())}
+        yield pa.table({**kept, **scores}), dealt.feed.progress
 
 
 def _told(tables: Iterator[tuple[pa.Table, float]], tell_progress: Told) -> Iterator[tuple[pa.Table, float]]:

@@ -27,9 +27,15 @@ RowLookup = Callable[[Mapping[str, tf.Tensor]], Mapping[int, Lookup]]
 
 
 class Scorer(Protocol):
-    """Something that scores rows: the weights of a model in training, or a SavedModel."""
+    """Something that scores rows: the weights of a model in training, or a SavedModel.
+
+    Attributes:
+        number_columns: labels and weights that rows come with.
+        looks_up_together: whether all workers have to score at once, also those that have no rows.
+    """
 
     number_columns: Sequence[NumberColumn]
+    looks_up_together: bool
 
     def encoder(self, keep: Sequence[str], with_numbers: bool = True) -> NumbersEncoder:
         """Returns what turns record batches into the rows that `score` takes, `keep` fields handed on."""
@@ -64,6 +70,7 @@ class RankerScorer:
             unseen: takes how many ids have no row in a growing table; None leaves that to encoders.
         """
         self.number_columns: Sequence[NumberColumn] = ranker.number_columns
+        self.looks_up_together = ranker.embeddings.are_dealt_out
         self._ranker = ranker
         self._dtype = dtype
         self._lookup = lookup or ranker.embeddings.lookup

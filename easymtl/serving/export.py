@@ -28,6 +28,7 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.serving.delta_folders import entries_of, new_version, to_be_kept
 from easymtl.serving.expected import expected_outputs
 from easymtl.serving.exported import CONFIG, Export, describe_export, line_of, request_facts, write_json
+from easymtl.serving.formats.packages import further_formats
 from easymtl.serving.formats.writing import scores_by_format, write_formats
 from easymtl.serving.narrowing import measure_narrowing
 from easymtl.serving.parity import check_parity
@@ -91,8 +92,9 @@ def write_export(
         ready: is given the folder when all is in it that scores depend on, and returns the one that is compared.
         listener: is told what is being done.
 
-    The checkpoint gives its scores first, and its tables then: no width is in memory more than twice, and none when the
-    other process loads the model.
+    Tables stay in the files of the checkpoint, and go from there into those of the export block by block; only the
+    process that proves the export has them in memory. Other formats are made of tables in memory: then no width is
+    there more than twice, and none when the other process loads the model.
 
     Raises:
         UserError: it does not score as the checkpoint, changes an AUC by more than `export_config.max_auc_change`, or
@@ -101,7 +103,8 @@ def write_export(
         OpError: it could not be written.
     """
     listener(Phase("reading", str(checkpoint.path)))
-    ranker = load_ranker(pipeline, checkpoint, True, lambda name, detail: listener(Phase(name, detail)))
+    is_on_disk = not further_formats(pipeline)
+    ranker = load_ranker(pipeline, checkpoint, True, lambda name, detail: listener(Phase(name, detail)), is_on_disk)
     model = ServingModel(pipeline, ranker, gives_up_tables=True)
     form, fields = model.form, model.fields
     encode = Encoder(ranker.feature_set, as_served=True)
@@ -174,7 +177,7 @@ def _save(
     """Writes all that has to be computed by the model itself."""
     draft.parent.mkdir(parents=True, exist_ok=True)
     signatures = model.signatures()
-    outputs = save(model, draft, signatures)[SIGNATURE]
+    outputs = save(model, draft, signatures, model.write_tables)[SIGNATURE]
     _copy_assets(pipeline, draft)
     config = text_format.MessageToString(pipeline, as_utf8=True)
     (draft / "assets.extra" / CONFIG).write_text(config, encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import tensorflow as tf
 
@@ -19,6 +20,7 @@ from easymtl.serving.packed_shapes import require_packed, reshaped_packed
 from easymtl.serving.precision import Precision
 from easymtl.serving.request_form import RequestForm, UserForm
 from easymtl.serving.signatures import ENCODE, ENCODED, SIGNATURE, TF_EXAMPLE, USER_ONCE, Signature, Tensors
+from easymtl.serving.streamed_tables import write_tables
 from easymtl.serving.tf_example import ExampleForm
 from easymtl.tasks.ranker import Ranker
 
@@ -163,6 +165,17 @@ class ServingModel(tf.Module):
         return Signature(
             lambda request: scores(reshaped_packed(request, packing.tensors)), packing.specs(self.form.num_rows)
         )
+
+    def write_tables(self, folder: Path) -> None:
+        """Writes into the folder where this was saved what TensorFlow could not: rows that are on disk.
+
+        Raises:
+            UserError: they cannot be read, or cannot be stored in the precision of the export.
+            OSError: they could not be written.
+        """
+        tables = self._served_tables()
+        if tables.are_on_disk and tables.variables:
+            write_tables(folder, "_tables", tables)
 
     def _served_tables(self) -> ServedTables:
         """Returns the tables, which are made when they are asked for first."""

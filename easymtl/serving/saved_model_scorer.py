@@ -32,6 +32,8 @@ _NOT_A_NUMBER = re.compile(r"could not correctly convert string: (.*?)\s+\[(?:\[
 class SavedModelScorer:
     """Scores rows with a SavedModel, on raw columns, as a server would."""
 
+    looks_up_together = False
+
     def __init__(self, folder: str | Path, pipeline: Pipeline):
         """Loads the model.
 

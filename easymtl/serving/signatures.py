@@ -48,13 +48,19 @@ class Signature:
     inputs: Mapping[str, tf.TensorSpec]
 
 
-def save(model: tf.Module, folder: str | Path, signatures: Mapping[str, Signature]) -> dict[str, list[str]]:
+def save(
+    model: tf.Module,
+    folder: str | Path,
+    signatures: Mapping[str, Signature],
+    complete: Callable[[Path], None] = lambda folder: None,
+) -> dict[str, list[str]]:
     """Writes a SavedModel.
 
     Args:
         model: holds the variables and tables that the functions use.
         folder: where to.
         signatures: the functions by the name of the signature.
+        complete: is given the folder, to write into it what TensorFlow has not.
 
     Returns:
         The names of the outputs of each signature.
@@ -73,7 +79,8 @@ def save(model: tf.Module, folder: str | Path, signatures: Mapping[str, Signatur
     _forget_gradients(graph.graph_def)
     keep_ends_on_cpu(graph)
     path.write_bytes(saved.SerializeToString(deterministic=True))
-    # It holds checksums of the file.
+    complete(Path(folder))
+    # It holds checksums of the files.
     fingerprinting_utils.write_fingerprint(str(folder))
     return {name: sorted(function.structured_outputs) for name, function in functions.items()}
 

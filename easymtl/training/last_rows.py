@@ -11,7 +11,7 @@ import numpy as np
 
 from easymtl.data.rows import Rows
 from easymtl.peers.peers import ONE, Peers
-from easymtl.scoring.evaluation import named_numbers
+from easymtl.scoring.scored_batch import named_numbers
 from easymtl.scoring.scorer import Scorer
 from easymtl.scoring.shared_scoring import rows_of_all
 from easymtl.tasks.evaluation import prediction_name

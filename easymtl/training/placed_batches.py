@@ -46,4 +46,4 @@ def place(batch: Batch) -> PlacedBatch:
             name: tf.constant(array) if np.issubdtype(array.dtype, np.floating) else array
             for name, array in to_tensors(batch.rows).items()
         }
-    return PlacedBatch(batch.rows, batch.cursor, batch.progress, batch.num_by_epoch, tensors)
+    return PlacedBatch(batch.rows, batch.cursor, batch.progress, batch.num_by_epoch, batch.run, tensors)

@@ -1,14 +1,13 @@
 """Which rows of tables each worker has, and what that costs it, in words."""
 
-import math
 from collections.abc import Mapping
-from dataclasses import astuple
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from easymtl.features.embeddings import Embeddings
-from easymtl.features.machine_memory import Room, size_text
+from easymtl.features.least_room import least_room
+from easymtl.features.machine_memory import size_text
 from easymtl.features.memory import are_on_gpu, require_training_memory, why_saving_waits
 from easymtl.features.table_sharding import are_dealt_out
 from easymtl.peers.peers import ONE, Peers
@@ -33,8 +32,7 @@ class TableLayout(NamedTuple):
 def settle_layout(pipeline: Pipeline, peers: Peers) -> TableLayout:
     """Decides who has which rows of tables, the same on all workers, and checks that each has room for them.
 
-    All decide by the least memory that any of them finds. They look before they meet here, and make tables behind it,
-    so that what one of them takes is not missing for another one of its machine.
+    All decide by the least memory that any of them finds.
 
     Args:
         pipeline: the config.
@@ -43,8 +41,7 @@ def settle_layout(pipeline: Pipeline, peers: Peers) -> TableLayout:
     Raises:
         UserError: the tables do not fit in memory.
     """
-    rooms = [Room(*one) for one in peers.share(astuple(Room.here(peers.num_on_host)))]
-    room = min(rooms, key=lambda one: math.inf if one.available is None else one.available)
+    room = least_room(peers)
     owners = peers if are_dealt_out(pipeline, peers.size, None if are_on_gpu(pipeline) else room.available) else ONE
     require_training_memory(pipeline, owners.size, room)
     return TableLayout(owners, why_saving_waits(pipeline, owners.size, room))

@@ -47,8 +47,6 @@ def run(options: Namespace) -> None:
     data = details.declare(config.pipeline, paths)
     with as_worker(config, f"eval {paths}", Waits(options.join_timeout, options.peer_timeout)) as worker:
         worker.start_tensorflow()
-        if not options.saved_model:
-            worker.require_scoring_memory(config.pipeline)
         _evaluate(config, options, output, details, data, worker)
 
 
@@ -56,7 +54,7 @@ def _evaluate(
     config: Config, options: Namespace, output: str, details: Details, data: Pipeline | None, worker: Worker
 ) -> None:
     """Evaluates, with the other workers where there are some, of which the chief tells what came of it."""
-    from easymtl.api.opening import open_chosen, require_same_model
+    from easymtl.api.opening import open_chosen
     from easymtl.reporting.bars import pass_bar
     from easymtl.reporting.results import flat_counts, write_results
     from easymtl.reporting.terminal import open_terminal
@@ -64,8 +62,8 @@ def _evaluate(
     from easymtl.training.hints import worse_than_chance
 
     pipeline = config.pipeline
-    model, peers = open_chosen(config, options.checkpoint, options.saved_model), worker.peers()
-    require_same_model(model, peers)
+    peers = worker.peers()
+    model = open_chosen(config, options.checkpoint, options.saved_model, peers)
     with pass_bar("Evaluating") as tell_progress:
         result = model.evaluate_files(
             options.input,

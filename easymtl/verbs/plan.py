@@ -2,7 +2,7 @@
 
 import os
 from argparse import Namespace
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from easymtl.reporting.output import current
 from easymtl.reporting.phases import begin
 
 if TYPE_CHECKING:
-    from easymtl.planning.layouts import Memory, Sent, Size
+    from easymtl.planning.layouts import Memory, Room, Sent, Size
     from easymtl.planning.loopback import Network
     from easymtl.planning.planner import Plan
     from easymtl.planning.rates import Rates
@@ -63,6 +63,8 @@ def _check_flags(options: Namespace) -> None:
         options.bandwidth = read_bandwidth(options.bandwidth)
     if options.memory is not None:
         options.memory = read_size(options.memory)
+    if options.host_memory is not None:
+        options.host_memory = read_size(options.host_memory, "--host_memory")
     if options.rates:
         require_local("--rates", options.rates, "file")
     if os.environ.get(VARIABLE):
@@ -112,23 +114,31 @@ def _kept(config: Config, options: Namespace) -> "Measured | None":
 
 
 def _planned(config: Config, size: "Size", measured: "Measured | None", options: Namespace) -> Planned:
-    from easymtl.planning.planner import Room, asked_layout, make_plan, with_bandwidth
+    from easymtl.planning.layouts import Room
+    from easymtl.planning.planner import asked_layout, make_plan, with_bandwidth
     from easymtl.planning.rates import default_rates, default_source
 
+    device = None if measured else device_named(options.device or "cpu")
+    name = device.name if device else measured.device if measured else ""
+    is_device = not is_processor(name)
+    # A processor has one memory.
+    is_apart = is_device and size.are_tables_on_host
+    size = replace(size, are_tables_on_host=is_apart)
     if measured:
-        name, rates, source = measured.device, measured.rates, measured.source
-        memory = _memory_of(name)
+        rates, source, memory = measured.rates, measured.source, _memory_of(name)
     else:
-        device = device_named(options.device or "cpu")
-        name, memory, source = device.name, device.memory, default_source(device)
-        rates = default_rates(device, size.dense, size.moved_bytes, size.batch_size)
+        assert device is not None
+        source, memory = default_source(device, is_apart), device.memory
+        crossing = size.crossing_bytes if is_apart else 0.0
+        rates = default_rates(device, size.dense, size.moved_bytes, size.batch_size, crossing)
     if options.bandwidth is not None:
         rates = with_bandwidth(rates, options.bandwidth)
-    is_device = not is_processor(name)
+    if options.host_memory is not None and not is_device:
+        raise UserError("--host_memory is that of a machine in which a GPU computes. Say --memory, or name a --device.")
     available = options.memory or (memory or None if is_device else available_memory())
-    asked = asked_layout(config.pipeline.train_config)
-    plan = make_plan(size, rates, options.workers, Room(available, is_device), asked)
-    return _outcome(config, size, plan, name, available, rates, source)
+    room = Room(available, is_device, options.host_memory)
+    plan = make_plan(size, rates, options.workers, room, asked_layout(config.pipeline.train_config))
+    return _outcome(config, size, plan, name, room, rates, source)
 
 
 def _memory_of(name: str) -> int:
@@ -140,7 +150,7 @@ def _memory_of(name: str) -> int:
 
 
 def _outcome(
-    config: Config, size: "Size", plan: "Plan", device: str, available: int | None, rates: "Rates", source: str
+    config: Config, size: "Size", plan: "Plan", device: str, room: "Room", rates: "Rates", source: str
 ) -> Planned:
     return Planned(
         config=config.path,
@@ -153,7 +163,8 @@ def _outcome(
         distinct_source=size.distinct_source,
         batch_size=size.batch_size,
         device=device,
-        available=available,
+        available=room.available,
+        available_on_host=room.of_host,
         rates=asdict(rates),
         rates_source=source,
         layouts=[{**asdict(layout), **_totals(layout.memory, layout.sent)} for layout in plan.layouts],
@@ -167,7 +178,12 @@ def _outcome(
 
 def _totals(memory: "Memory", sent: "Sent") -> dict[str, object]:
     return {
-        "memory": {**asdict(memory), "total": memory.total},
+        "memory": {
+            **asdict(memory),
+            "of_device": memory.of_device,
+            "of_host": memory.of_host,
+            "total": memory.total,
+        },
         "sent": {**asdict(sent), "total": sent.total},
     }
 

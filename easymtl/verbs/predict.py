@@ -31,21 +31,19 @@ def run(options: Namespace) -> None:
     require_all_columns(options.input, config.pipeline)
     with as_worker(config, f"predict {options.input}", Waits(options.join_timeout, options.peer_timeout)) as worker:
         worker.start_tensorflow()
-        if not options.saved_model:
-            worker.require_scoring_memory(config.pipeline)
         _predict(config, options, target, worker)
 
 
 def _predict(config: Config, options: Namespace, target: str, worker: Worker) -> None:
     """Scores, with the other workers where there are some, of which the chief writes."""
-    from easymtl.api.opening import open_chosen, require_same_model
+    from easymtl.api.opening import open_chosen
     from easymtl.reporting.bars import pass_bar
     from easymtl.scoring.predictions import check_keep
 
     keep = split_commas(options.keep)
     check_keep(config.pipeline, keep)
-    model, peers = open_chosen(config, options.checkpoint, options.saved_model), worker.peers()
-    require_same_model(model, peers)
+    peers = worker.peers()
+    model = open_chosen(config, options.checkpoint, options.saved_model, peers)
     for note in model.notes:
         say(f"note: {note}", sys.stdout)
     start = time.perf_counter()

@@ -1,8 +1,5 @@
 """Which model is opened: the same by all workers that score together."""
 
-from pathlib import Path
-from types import SimpleNamespace
-
 import pytest
 
 from easymtl.api.opening import require_same_model
@@ -18,7 +15,7 @@ class Second(Peers):
 
 
 def test_workers_that_score_together_have_opened_one_checkpoint():
-    require_same_model(SimpleNamespace(source=Path("there/step-000000010")), Second())
-    require_same_model(SimpleNamespace(source=Path("step-000000020")), ONE)
+    require_same_model("step-000000010", Second())
+    require_same_model("step-000000020", ONE)
     with pytest.raises(UserError, match=r"worker 0 has opened step-000000010, and worker 1 step-000000020.*STEP\."):
-        require_same_model(SimpleNamespace(source=Path("step-000000020")), Second())
+        require_same_model("step-000000020", Second())

@@ -4,7 +4,16 @@ import json
 
 import pytest
 
-from benchmarks.planning import RESULTS, compare, error, markdown, sent_by_gather, sent_by_sum
+from benchmarks.planning import (
+    LAYOUTS,
+    RESULTS,
+    compare,
+    error,
+    markdown,
+    sent_by_exchange,
+    sent_by_gather,
+    sent_by_sum,
+)
 from easymtl.training.traffic import traffic
 
 SCALING = [
@@ -21,6 +30,9 @@ def test_what_is_counted_is_what_the_formulas_say_of_the_same_tensors():
     assert sent_by_sum(4 * 300, 3) == traffic(300, {}, 3, False).sent
     # Ten rows of width 4, each with its number.
     assert sent_by_gather(10 * 5 * 4, 4) == traffic(0, {4: 10}, 4, False).sent
+    # They are asked for, come, and their gradients go back.
+    exchanged = [10 * numbers * 4 for numbers in (1, 4, 4)]
+    assert sum(sent_by_exchange(one, 4) for one in exchanged) == traffic(0, {4: 10}, 4, True).sent
 
 
 def test_an_error_is_a_share_of_what_was_measured():
@@ -38,7 +50,10 @@ def test_expected_and_measured_stand_side_by_side():
     )
 
 
-def test_the_table_of_the_guide_is_that_of_the_results():
+def test_the_tables_of_the_guide_are_those_of_the_results():
     rows = json.loads(RESULTS.read_text(encoding="utf-8"))["rows"]
     guide = RESULTS.parents[2] / "docs" / "guides" / "plan.md"
-    assert markdown(rows) in guide.read_text(encoding="utf-8")
+    assert list(rows) == list(LAYOUTS)
+    for found in rows.values():
+        assert [row["workers"] for row in found] == [1, 2, 3]
+        assert markdown(found) in guide.read_text(encoding="utf-8")

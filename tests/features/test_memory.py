@@ -16,6 +16,7 @@ from easymtl.features import machine_memory, memory
 from easymtl.features.declarations import table_sizes
 from easymtl.features.feature_set import FeatureSet
 from easymtl.features.growing.map_memory import bytes_of_ids
+from easymtl.protos import export_pb2
 from easymtl.protos.feature_pb2 import Growing
 from easymtl.protos.optimizer_pb2 import Optimizer
 from easymtl.training.trainer import Trainer
@@ -143,28 +144,40 @@ def test_what_is_counted_is_named(folder):
 
 
 @pytest.mark.parametrize(("precision", "row_bytes"), [("FLOAT32", 16), ("FLOAT16", 8), ("BFLOAT16", 8), ("INT8", 8)])
-def test_an_export_needs_the_rows_of_one_width_once_more(folder, precision, row_bytes):
+def test_an_export_needs_its_rows_once_where_it_is_proved(folder, precision, row_bytes):
     pipeline = small_config(folder, f"export_config.row_precision={precision}").pipeline
+    needs = memory.needs_of_export(pipeline)
+    assert needs == memory.Needs(0, exported=(40 + 20) * row_bytes) and needs.total == 60 * row_bytes
+    assert memory.export_memory_report(pipeline) == "tables as they are exported, to prove them 0.00 MiB"
+    pipeline.export_config.formats.extend([export_pb2.ExportConfig.SAVED_MODEL])
+    assert memory.needs_of_export(pipeline) == needs
+
+
+def test_other_formats_need_all_tables_and_those_of_one_width_once_more(folder):
+    pipeline = small_config(folder, "export_config.row_precision=FLOAT16").pipeline
+    pipeline.export_config.formats.extend([export_pb2.ExportConfig.ONNX])
     size = (40 + 20) * 4 * 4
-    assert memory.needs_of_export(pipeline) == memory.Needs(size, copies=(40 + 20) * row_bytes)
-    assert memory.needs_of_export(pipeline).total == size + 60 * row_bytes
+    assert memory.needs_of_export(pipeline) == memory.Needs(size, copies=(40 + 20) * 8)
     report = memory.export_memory_report(pipeline)
     assert report == "tables 0.00 MiB, those of one width once more, as they are exported 0.00 MiB"
 
 
 def test_sizes_are_told_in_a_unit_in_which_they_are_no_zero(folder):
     pipeline = small_config(folder, f"{ITEM_ROWS}=1000000").pipeline
-    assert memory.export_memory_report(pipeline).startswith("tables 15.26 MiB, ")
+    assert memory.export_memory_report(pipeline).endswith(" 15.26 MiB")
     pipeline = small_config(folder, f"{ITEM_ROWS}=1000000000").pipeline
-    assert memory.export_memory_report(pipeline).startswith("tables 14.90 GiB, ")
+    assert memory.export_memory_report(pipeline).endswith(" 14.90 GiB")
 
 
 def test_no_export_begins_for_which_there_is_no_room(folder, monkeypatch):
     pipeline = small_config(folder).pipeline
-    monkeypatch.setattr(machine_memory, "available_memory", lambda **_: 1500)
-    memory.require_scoring_memory(pipeline)
-    with pytest.raises(UserError, match=r"does not fit in memory.*\n.*those of one width once more"):
+    monkeypatch.setattr(machine_memory, "available_memory", lambda **_: 900)
+    with pytest.raises(UserError, match=r"does not fit in memory.*\n.*tables as they are exported, to prove them"):
         memory.require_scoring_memory(pipeline, is_exported=True)
+    narrow = small_config(folder, "export_config.row_precision=INT8").pipeline
+    memory.require_scoring_memory(narrow, is_exported=True)
+    with pytest.raises(UserError, match="does not fit in memory"):
+        memory.require_scoring_memory(narrow)
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem if "samples" in str(path) else path.parent.name)
@@ -188,7 +201,7 @@ def test_a_check_reports_memory_and_refuses_what_training_would(folder, capsys):
     assert main([*flags]) == 0
     out = capsys.readouterr().out
     (line,) = [line for line in out.splitlines() if "memory of" in line]
-    assert "memory of an export: tables 0.00 MiB" in line
+    assert "memory of an export: tables as they are exported, to prove them 0.00 MiB" in line
     assert "of a training: tables 0.00 MiB, 2 optimizer slots of the same size 0.00 MiB, rows in memory" in line
     assert "Dense weights, activations and TensorFlow itself come on top." in out
     assert main([*flags, "--set", f"{ITEM_ROWS}=1000000000000"]) == 2

@@ -10,9 +10,9 @@ from easymtl.features.memory import TableRule
 from easymtl.planning.layouts import (
     REPLICATED,
     SHARDED,
+    Room,
     Size,
     bytes_of,
-    fits,
     least_workers,
     memory_of,
     moved_bytes,
@@ -84,20 +84,20 @@ def test_bytes_go_by_the_layout():
 @pytest.mark.parametrize("workers", [2, 3, 7])
 def test_the_least_number_of_workers_fits_and_one_less_does_not(workers):
     available = memory_of(SIZE, workers, SHARDED).total
-    found = least_workers(SIZE, available, is_device=False)
+    found = least_workers(SIZE, Room(available, False))
     assert found == workers
-    assert not fits(memory_of(SIZE, found - 1, SHARDED), available, is_device=False) or found == 2
+    assert not Room(available, False).has(memory_of(SIZE, found - 1, SHARDED)) or found == 2
 
 
 def test_no_number_of_workers_makes_up_for_what_each_of_them_has():
-    assert least_workers(SIZE, 16000, is_device=True) is None
+    assert least_workers(SIZE, Room(16000, True)) is None
 
 
 def test_the_window_is_not_on_the_device():
     memory = memory_of(SIZE, 1, REPLICATED)
-    assert fits(memory, memory.of_device, is_device=True)
-    assert not fits(memory, memory.of_device, is_device=False)
-    assert fits(memory, None, is_device=False)
+    assert Room(memory.of_device, True).has(memory)
+    assert not Room(memory.of_device, False).has(memory)
+    assert Room(None, False).has(memory)
 
 
 def test_ids_of_growing_tables_are_dealt_out_with_their_rows():
@@ -106,3 +106,20 @@ def test_ids_of_growing_tables_are_dealt_out_with_their_rows():
     whole, part = bytes_of_ids(settings), bytes_of_ids(settings, 4)
     assert (memory_of(size, 4, REPLICATED).ids, memory_of(size, 4, SHARDED).ids) == (whole, part)
     assert part == pytest.approx(whole / 4, 0.02)
+
+
+def test_tables_on_the_host_leave_dense_weights_and_looked_up_rows_to_the_device():
+    size = replace(SIZE, are_tables_on_host=True)
+    for workers, layout in ((1, REPLICATED), (3, SHARDED)):
+        memory, on_device = memory_of(size, workers, layout), memory_of(SIZE, workers, layout)
+        # Rows and gradients, of two widths.
+        assert memory.looked_up == (20 * 8 + 5 * 4) * 4 * 2 == size.crossing_bytes
+        assert memory.of_device == 16000 + memory.looked_up
+        assert memory.of_host == on_device.of_device - 16000 + 7
+        assert memory.total == on_device.total + memory.looked_up
+        assert on_device.looked_up == 0 and on_device.of_host == 7
+    room = Room(memory.of_device, True, memory.of_host)
+    assert room.has(memory) and Room(memory.of_device, True).has(memory)
+    assert not replace(room, of_host=memory.of_host - 1).has(memory)
+    assert not replace(room, available=memory.of_device - 1).has(memory)
+    assert least_workers(size, room) == 3

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from google.protobuf import text_format
 
-from easymtl.planning.layouts import REPLICATED, SHARDED, memory_of
-from easymtl.planning.planner import Room, asked_layout, make_plan, with_bandwidth
+from easymtl.planning.layouts import REPLICATED, SHARDED, Room, memory_of
+from easymtl.planning.planner import asked_layout, make_plan, with_bandwidth
 from easymtl.protos.train_pb2 import TrainConfig
 from tests.planning.test_scaling import RATES, SIZE
 
@@ -68,3 +68,15 @@ def test_a_config_asks_for_a_layout_or_leaves_it_to_the_memory():
     assert asked_layout(TrainConfig()) is None
     for name, layout in (("AUTO", None), ("REPLICATED", REPLICATED), ("SHARDED", SHARDED)):
         assert asked_layout(text_format.Parse(f"table_sharding: {name}", TrainConfig())) == layout
+
+
+def test_tables_on_the_host_are_sharded_by_its_memory_and_both_memories_are_told():
+    size = replace(SIZE, are_tables_on_host=True)
+    # 10,000 rows of four numbers, without slots: as where a processor computes.
+    assert make_plan(size, RATES, 2, Room(1 << 30, True, 2 * 160_000)).chosen.layout == REPLICATED
+    plan = make_plan(size, RATES, 2, Room(1 << 30, True, 2 * 160_000 - 1))
+    assert plan.chosen.layout == SHARDED
+    unknown = make_plan(size, RATES, 2, Room(1 << 30, True))
+    assert unknown.chosen.fits and unknown.verdict.endswith("is not known: --host_memory SIZE says it.")
+    small = make_plan(size, RATES, 2, Room(1 << 30, True, 1000))
+    assert not small.chosen.fits and "of the device and" in small.verdict and "and 1000 B." in small.verdict

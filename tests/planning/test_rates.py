@@ -34,6 +34,15 @@ def test_a_device_by_default_takes_six_operations_for_a_weight_and_an_example():
     assert "data sheet of NVIDIA: 19.5 TFLOPS" in default_source(gpu)
 
 
+def test_tables_on_the_host_are_updated_there_and_their_rows_come_and_go():
+    gpu = device_named("a100-80gb")
+    rates = default_rates(gpu, 1_000_000, 1e9, 6500, crossing_bytes=1.2e8)
+    # Rows at 10 GB/s, and 12 GB/s between the two memories.
+    assert rates.step_seconds == pytest.approx(0.010 + 0.1 + 0.01 + 0.005)
+    assert rates.copied_bytes_per_second == 10e9
+    assert "on the host" in default_source(gpu, True) and "on the host" not in default_source(gpu)
+
+
 def test_a_device_that_nobody_knows_is_refused_with_the_nearest():
     with pytest.raises(UserError, match=r'known are .*Did you mean "a100-40gb" or "a100-80gb"\?'):
         device_named("A100")

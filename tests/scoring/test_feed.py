@@ -1,5 +1,6 @@
 """What an evaluation reads."""
 
+from easymtl.data.order import WHOLE
 from easymtl.features.encoder import Encoder
 from easymtl.scoring import feed
 from easymtl.scoring.feed import evaluation_feed
@@ -14,4 +15,4 @@ def test_what_a_config_says_of_reading_reaches_the_feed(tmp_path, monkeypatch):
     overrides = ("data_config.prefetch_size=3", "data_config.eval_batch_size=7", "data_config.shuffle=true")
     pipeline = small_config(tmp_path, *overrides).pipeline
     evaluation_feed(pipeline, Encoder(Ranker(pipeline).feature_set), pipeline.eval_input_path)
-    assert found == [{"b": 7, "prefetch": 3, "cache": None}]
+    assert found == [{"b": 7, "prefetch": 3, "cache": None, "share": WHOLE}]

@@ -182,16 +182,18 @@ def test_float32_is_not_measured(trained):
     assert measure_narrowing(trained.pipeline("export_config.max_auc_change=0"), None) is None
 
 
-def rolled(parts):
-    """The rows of a table, each in the place of its neighbour."""
-    return [[blocks[0], *(tf.roll(block, 1, axis=0) for block in blocks[1:])] for blocks in parts]
+def rolled(blocks):
+    """The rows of a table in blocks, each row in the place of its neighbour."""
+    yield next(blocks)
+    for parts in blocks:
+        yield tuple(tf.roll(part, 1, axis=0) for part in parts)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [[INT8], [BFLOAT16], [BFLOAT16, INT8]], ids=str)
 def test_rows_in_the_wrong_places_are_found(trained, tmp_path, score_here, monkeypatch, options):
-    blocks = served_tables._blocks
-    monkeypatch.setattr(served_tables, "_blocks", lambda *given: rolled(blocks(*given)))
+    parts = served_tables._parts
+    monkeypatch.setattr(served_tables, "_parts", lambda *given: rolled(parts(*given)))
     with pytest.raises(UserError, match=r"of row \d+ is .* It was not published"):
         export(trained.pipeline(WIDE, *options), trained.checkpoint, tmp_path)
     assert not list(tmp_path.iterdir())

@@ -1,13 +1,17 @@
 """Who has which rows of tables: one decision for all workers, by the least memory that any of them finds."""
 
+from functools import partial
+
 import pytest
 
 from easymtl.api.working_together import Worker
+from easymtl.checkpoints.restore import owners_of_tables
 from easymtl.errors import UserError
 from easymtl.features import machine_memory, memory
 from easymtl.features.declarations import table_sizes
 from easymtl.peers.cluster import Cluster
 from easymtl.peers.peers import ONE, Peers
+from easymtl.protos.train_pb2 import REPLICATED, SHARDED
 from easymtl.training.table_layout import settle_layout
 from tests.training.small_runs import small_config, write_data
 
@@ -68,13 +72,20 @@ def test_what_leaves_no_room_for_a_copy_is_told(pipeline, need):
     assert "to each of 2 workers of this machine" in settle_layout(pipeline, Two(2 * need + MIB - 1, 2)).saving_waits
 
 
-def test_workers_that_score_share_memory_too(pipeline, need):
-    worker = Worker(Cluster(0, 9, tuple(f"a:{port}" for port in range(1, 10))))
-    # Tables without slots are a third of it, and there is eight times as much for nine workers.
-    worker.require_scoring_memory(pipeline)
-    Worker(Cluster(0, 30, tuple(f"a{host}:1" for host in range(30)))).require_scoring_memory(pipeline)
+def test_workers_that_score_share_memory_and_may_share_tables(pipeline, need):
+    tables = need // 3
+    owners = partial(owners_of_tables, pipeline, is_exported=False)
+    assert owners(Two(8 * need)) is ONE and owners(ONE) is ONE
+    # Without slots they take more than half of what the other one has, or of what is left to each of 13 of a machine.
+    for peers in (Two(2 * tables - 1), Two(8 * need, 13)):
+        assert owners(peers) is peers
+    pipeline.train_config.table_sharding = REPLICATED
+    assert owners(Two(2 * tables - 1)) is ONE
     with pytest.raises(UserError, match="are available to each of 30 workers of this machine"):
-        Worker(Cluster(0, 30, tuple(f"a:{port}" for port in range(1, 31)))).require_scoring_memory(pipeline)
+        owners(Two(8 * need, 30))
+    pipeline.train_config.table_sharding = SHARDED
+    peers = Two(8 * need, 30)
+    assert owners(peers) is peers and owners(ONE) is ONE
 
 
 def test_a_worker_knows_how_many_are_on_its_host():

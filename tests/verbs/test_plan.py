@@ -74,3 +74,17 @@ def test_a_worker_makes_no_plan(config, capsys, monkeypatch):
     monkeypatch.setenv("TF_CONFIG", "{}")
     assert main(["plan", str(config)]) == 2
     assert "a plan is made by one process alone" in capsys.readouterr().err
+
+
+def test_tables_on_the_host_have_a_memory_of_their_own(config, capsys):
+    flags = (config, "--device", "t4", "--set", "feature_config.embedding_on_cpu=true")
+    found = planned(capsys, *flags, "--host_memory", "1GiB")
+    [layout] = found["layouts"]
+    assert found["available_on_host"] == 1 << 30 and layout["memory"]["are_tables_on_host"]
+    assert layout["memory"]["of_host"] > layout["memory"]["tables"] > 0 < layout["memory"]["looked_up"]
+    # A processor has one memory.
+    assert not planned(capsys, config, "--set", flags[-1])["layouts"][0]["memory"]["are_tables_on_host"]
+    assert main(["plan", *map(str, flags), "--host_memory", "1KiB"]) == 0
+    out = capsys.readouterr().out
+    assert "does not fit" in out and "of device" in out and "of host" in out
+    assert main(["plan", str(config), "--host_memory", "1GiB"]) == 2
