@@ -11,6 +11,7 @@ import pyarrow as pa
 from easymtl.config import view
 from easymtl.data.rows import Rows
 from easymtl.features.encoder import Encoder
+from easymtl.features.growing.unseen import UnseenIds
 from easymtl.features.label_rules import row_rules
 from easymtl.features.labels import LabelCheck, NumbersEncoder
 from easymtl.features.tally import Tally, added
@@ -108,7 +109,9 @@ def evaluate(
     losses = PassLosses(tasks)
     num_examples = 0
     limit = pipeline.eval_config.num_examples or None
-    counted = _Counted(encoder, LabelCheck(encoder, row_rules(pipeline)))
+    counted = _Counted(encoder, LabelCheck(encoder, row_rules(pipeline)), scorer.unseen)
+    if scorer.unseen is not None:
+        scorer.unseen.clear()
 
     def go_on() -> None:
         if is_stopping():
@@ -191,12 +194,12 @@ class _Counted:
         warnings: of rows and of files.
     """
 
-    def __init__(self, encoder: NumbersEncoder, labels: LabelCheck):
+    def __init__(self, encoder: NumbersEncoder, labels: LabelCheck, unseen: UnseenIds | None):
         self.labels = labels
         self.counts: Mapping[str, Mapping[str, int]] = {}
         self.skipped_rows = 0
         self.warnings: Sequence[str] = ()
-        self._encoder = encoder
+        self._encoder, self._unseen = encoder, unseen
         self._tally = Tally(getattr(encoder, "codes", None))
 
     def add(self, rows: Rows) -> None:
@@ -208,9 +211,10 @@ class _Counted:
         """Returns what all workers have counted."""
         cache = dealt.feed.cache
         of_files = [*dealt.source.warnings(), *(cache.messages if cache else ())]
-        own = [self._tally.counts, self._tally.skipped_rows + dealt.num_untold, self.labels.counts(), of_files]
+        counts = added([self._tally.counts, self._unseen.counts]) if self._unseen is not None else self._tally.counts
+        own = [counts, self._tally.skipped_rows + dealt.num_untold, self.labels.counts(), of_files]
         tallies, skipped, labels, texts = zip(*peers.share(own))
-        found = _Counted(self._encoder, self.labels.of_all(labels))
+        found = _Counted(self._encoder, self.labels.of_all(labels), None)
         found.counts, found.skipped_rows = added(tallies), sum(skipped)
         of_rows = self._encoder.warnings(found.counts) if isinstance(self._encoder, Encoder) else []
         # Where all workers read the same, all have the same to say.

@@ -32,10 +32,12 @@ class Scorer(Protocol):
     Attributes:
         number_columns: labels and weights that rows come with.
         looks_up_together: whether all workers have to score at once, also those that have no rows.
+        unseen: counts ids without a row in growing tables, where an encoder cannot tell: those that are dealt out.
     """
 
     number_columns: Sequence[NumberColumn]
     looks_up_together: bool
+    unseen: UnseenIds | None
 
     def encoder(self, keep: Sequence[str], with_numbers: bool = True) -> NumbersEncoder:
         """Returns what turns record batches into the rows that `score` takes, `keep` fields handed on."""
@@ -57,7 +59,6 @@ class RankerScorer:
         lookup: RowLookup | None = None,
         is_traced: bool = True,
         gates: GateTally | None = None,
-        unseen: UnseenIds | None = None,
     ):
         """Traces nothing yet.
 
@@ -67,15 +68,15 @@ class RankerScorer:
             lookup: of the rows that are scored with; None for those of the tables.
             is_traced: whether there is a graph; what scores a single batch is done sooner op by op.
             gates: takes what gates weight their experts with; None does not look.
-            unseen: takes how many ids have no row in a growing table; None leaves that to encoders.
         """
         self.number_columns: Sequence[NumberColumn] = ranker.number_columns
         self.looks_up_together = ranker.embeddings.are_dealt_out
+        self.unseen = UnseenIds() if ranker.feature_set.growing.are_dealt_out else None
         self._ranker = ranker
         self._dtype = dtype
         self._lookup = lookup or ranker.embeddings.lookup
         self._is_traced = is_traced
-        self._gates, self._unseen = gates, unseen
+        self._gates = gates
         self._graphs: dict[bool, Callable] = {}
 
     def encoder(self, keep: Sequence[str], with_numbers: bool = True) -> Encoder:
@@ -88,8 +89,8 @@ class RankerScorer:
     def score(self, rows: Rows) -> tuple[Scores, BatchLosses | None]:
         """Returns the predictions of encoded rows by name and, if the rows have labels, what they add to the losses."""
         placed, unseen = self._ranker.feature_set.growing.looked_up(rows)
-        if self._unseen is not None:
-            self._unseen.add(unseen)
+        if self.unseen is not None:
+            self.unseen.add(unseen)
         tensors = to_tensors(placed)
         has_numbers = "numbers" in tensors
         if has_numbers not in self._graphs:

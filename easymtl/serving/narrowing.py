@@ -184,6 +184,7 @@ class _Keeping:
     def __init__(self, scorer: RankerScorer):
         self.number_columns = scorer.number_columns
         self.looks_up_together = scorer.looks_up_together
+        self.unseen = scorer.unseen
         self._scorer = scorer
         self._kept: list[Scores] = []
 

@@ -15,6 +15,7 @@ from easymtl.data.rows import Column, Rows
 from easymtl.errors import UserError
 from easymtl.features.columns import as_requested, tensor_of
 from easymtl.features.encoder import KEEP_PREFIX
+from easymtl.features.growing.unseen import UnseenIds
 from easymtl.features.numbers import Known, NumberColumn, read_numbers
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.scoring.scorer import Scores
@@ -33,6 +34,7 @@ class SavedModelScorer:
     """Scores rows with a SavedModel, on raw columns, as a server would."""
 
     looks_up_together = False
+    unseen: UnseenIds | None = None
 
     def __init__(self, folder: str | Path, pipeline: Pipeline):
         """Loads the model.

@@ -9,8 +9,6 @@ from easymtl.checkpoints.same_data import marks_of
 from easymtl.config import view
 from easymtl.data.rows import Rows
 from easymtl.features.embeddings import Lookup
-from easymtl.features.growing.unseen import UnseenIds
-from easymtl.features.tally import added
 from easymtl.peers.peers import ONE, Peers
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.scoring.evaluation import EvaluationStopped, evaluate
@@ -71,8 +69,7 @@ class Evaluations:
         self._reports = reports
         self._tell = listener
         self._gates = GateTally()
-        self._unseen = UnseenIds() if ranker.feature_set.growing.are_dealt_out else None
-        self._scorer = RankerScorer(ranker, dtype, self._scored_rows, gates=self._gates, unseen=self._unseen)
+        self._scorer = RankerScorer(ranker, dtype, self._scored_rows, gates=self._gates)
         self._files = marks_of(pipeline, view.eval_input(pipeline))
         self._last_rows = LastRows(peers)
 
@@ -93,8 +90,6 @@ class Evaluations:
     def run(self, step: int, is_stopping: Callable[[], bool]) -> bool:
         """Evaluates, and returns whether it came to an end: a training that is to stop has no time for it."""
         self._gates.clear()
-        if self._unseen:
-            self._unseen.clear()
         self._tell(events.Phase("evaluating", f"step {step:,}"))
         try:
             with self._optimizers.averaged_dense_weights():
@@ -117,7 +112,7 @@ class Evaluations:
                 result.seconds,
                 is_best,
                 result.warnings,
-                added([result.counts, self._unseen.of_all(self._peers)]) if self._unseen else result.counts,
+                result.counts,
                 result.skipped_rows,
                 result.thresholds,
                 self._reports.tables(),

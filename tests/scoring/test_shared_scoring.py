@@ -32,6 +32,7 @@ class Scorer:
     def __init__(self, has_labels=True, looks_up_together=False):
         self.has_labels = has_labels
         self.looks_up_together = looks_up_together
+        self.unseen = None
         self.lengths = []
 
     def score(self, rows):

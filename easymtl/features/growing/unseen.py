@@ -6,8 +6,6 @@ import numpy as np
 
 from easymtl.features.growing.growing_ids import DEFAULT_ROW, GrowingIds
 from easymtl.features.pieces import Bags, Ids, Piece, Sequence
-from easymtl.features.tally import added
-from easymtl.peers.peers import Peers
 
 UNSEEN = "unseen"
 """How such values are counted, see `easymtl.features.tally`."""
@@ -31,9 +29,10 @@ class UnseenIds:
         for feature, number in numbers.items():
             self._numbers[feature] = self._numbers.get(feature, 0) + number
 
-    def of_all(self, peers: Peers) -> dict[str, dict[str, int]]:
-        """Returns what all workers have counted, as `Tally.counts`; all of them have to ask for it."""
-        return added({name: {UNSEEN: number} for name, number in one.items()} for one in peers.share(self._numbers))
+    @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Returns what was counted, as `Tally.counts`."""
+        return {name: {UNSEEN: number} for name, number in self._numbers.items()}
 
 
 def num_unseen(piece: Piece, ids: GrowingIds) -> np.ndarray:
