@@ -296,14 +296,13 @@ def _train(
 ) -> "Run":
     from easymtl.api.run import Run
     from easymtl.reporting.console import Console
-    from easymtl.reporting.terminal import open_terminal
+    from easymtl.reporting.terminal import open_terminal, print_line
 
     terminal = open_terminal()
     terminal.quiet = not verbose
     with Console(view.result_rows(config.pipeline), config.pipeline.model_dir, terminal) as console:
         result = run_training(config, console, callbacks, [callbacks], new_data, worker)
         if result.is_stopped:
-            console.terminal.print(
-                f"Stopped by a callback at step {result.step}, saved in {result.checkpoint.path}.", soft_wrap=True
-            )
+            text = f"Stopped by a callback at step {result.step}, saved in {result.checkpoint.path}."
+            print_line(console.terminal, text)
         return Run(config, result, tables)
