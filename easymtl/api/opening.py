@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from easymtl.api.model_dirs import model_dir_of
 from easymtl.api.overwriting import CONFIG_NAME
 from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.config import Config, load_config
@@ -21,7 +22,8 @@ def open(folder: str | os.PathLike[str], checkpoint: str | int = "latest") -> "M
     """Opens a trained model: that of a model_dir, or an export.
 
     Args:
-        folder: a model_dir, or the folder of an export, or of several with numbers, of which the newest is opened.
+        folder: a model_dir, or the config that names it; or the folder of an export, or of several with numbers, of
+            which the newest is opened.
         checkpoint: of a model_dir: "latest", "best" or a step.
 
     Raises:
@@ -33,12 +35,10 @@ def open(folder: str | os.PathLike[str], checkpoint: str | int = "latest") -> "M
         >>> easymtl.open("models/shop", checkpoint=10).step
         10
     """
-    path = Path(folder)
+    path = Path(model_dir_of(os.fspath(folder), "a model_dir or an export"))
     if (path / CONFIG_NAME).is_file():
         config = load_config(str(path / CONFIG_NAME)).with_paths(model_dir=str(path))
         return open_checkpoint(config, str(checkpoint))
-    if not path.is_dir():
-        raise UserError(f"{path}: there is no such folder. Name a model_dir or an export.")
     if not any(path.glob("saved_model.pb")) and not any(path.glob("*/saved_model.pb")):
         raise UserError(
             f"{path}: neither a model_dir, which has a {CONFIG_NAME}, nor an export, which has a saved_model.pb."

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from easymtl.api.data_files import require_files
+from easymtl.api.model_dirs import model_dir_of
 from easymtl.api.overwriting import CONFIG_NAME, require_apart, require_local, require_writable
 from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.config import view
@@ -34,6 +35,7 @@ def run(options: Namespace) -> None:
                 f"--{name}: {getattr(options, name)} is too small; 0 is {'all' if name == 'rows' else 'none'}."
             )
     _require_place(options.out)
+    options.model_dirs = [model_dir_of(place) for place in options.model_dirs]
     if len(options.model_dirs) == 1 and is_study(options.model_dirs[0]):
         _report_study(options.model_dirs[0], options.out)
         return
