@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from easymtl.api.overwriting import CONFIG_NAME
 from easymtl.config import load_config
 from easymtl.errors import UserError
 
@@ -25,3 +26,9 @@ def model_dir_of(place: str, what: str = "the model_dir of a training") -> str:
     if not Path(model_dir).is_dir():
         raise UserError(f"{place}: its model_dir, {model_dir}, is not there. Train it first: easymtl train {place}")
     return model_dir
+
+
+def trainings_in(folder: Path) -> str:
+    """Returns a sentence that names the folders of trainings in a folder; empty where there are none."""
+    near = sorted(str(path.parent) for path in folder.glob(f"*/{CONFIG_NAME}"))[:5]
+    return f" There are trainings in it: name {' or '.join(near)}." if near else ""

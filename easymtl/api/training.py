@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
-from easymtl.api.configs import load
+from easymtl.api.configs import config_of
 from easymtl.api.data_files import require_files
 from easymtl.api.data_input import Data, data_as_paths, held_tables
 from easymtl.api.drafted import DraftedConfig
@@ -18,6 +18,7 @@ from easymtl.api.working_together import ALONE, WAITS, Waits, Worker, as_worker,
 from easymtl.checkpoints.lock import TrainingLock
 from easymtl.checkpoints.publishing import drafted_bytes
 from easymtl.config import Config, view
+from easymtl.config.arguments import require_functions
 from easymtl.config.starting_weights import has_checkpoint, require_starting_weights
 from easymtl.data.memory import HeldTable
 from easymtl.errors import StopTraining, UserError
@@ -267,7 +268,8 @@ def train(
         >>> run.model_dir.name, run.step
         ('first', 20)
     """
-    config = config if isinstance(config, Config) else load(config)
+    config = config_of(config, "easymtl.train")
+    require_functions("easymtl.train", "callbacks", callbacks)
     data: Mapping[str, Data] = {"train": train, "eval": eval}
     if isinstance(config, DraftedConfig):
         data = config.completed(data)

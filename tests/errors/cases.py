@@ -2118,7 +2118,7 @@ _MODELS = [
     with_model(
         "A report about a folder that is none of a training",
         "report .",
-        ".: there is no pipeline.config in it, which a training writes. Its folders model are such: name them.",
+        ".: there is no pipeline.config in it, which a training writes. There are trainings in it: name model.",
     ),
     with_model(
         "A report about a folder that is not there",
