@@ -109,7 +109,7 @@ def init(
         divides: whether rows of a table are kept aside to judge by.
 
     Returns:
-        The config; its `notes` say what the draft was unsure of.
+        The config; its `notes` say what the draft was unsure of, and what it left out.
 
     Raises:
         UserError: the data cannot be read, or a label is not there.
@@ -148,7 +148,8 @@ def init(
     if isinstance(overrides, Mapping):
         overrides = overrides_of_values(overrides)
     config = parse_config(draft.text, "the drafted config", [*in_memory, *overrides])
-    config.notes.extend(without_flags(str(note), _FLAGS) for note in draft.notes)
+    left_out = [f"left out: {', '.join(draft.left_out_texts)}"] if draft.left_out else []
+    config.notes.extend(without_flags(str(note), _FLAGS) for note in (*draft.notes, *left_out))
     if draft.tables:
         source = sources["train"]
         return DraftedConfig(**vars(config), **rows, source=source, digest=table_digest(source))
