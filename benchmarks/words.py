@@ -120,6 +120,7 @@ def commands(folder: Path, rows: int) -> dict[str, list[str]]:
     export, eval_rows = str(model / "export/final"), str(data / "eval.parquet")
     config = ["--pipeline_config", str(_CONFIG), "--model_dir", str(model)]
     inputs = ["--set", f"train_input_path={data}/train.parquet", "--set", f"eval_input_path={eval_rows}"]
+    drafted, days, space = folder / "drafted.config", folder / "days", folder / "space.textproto"
     return {
         "synth": ["synth", "livestream", "--rows", str(rows), "--out", str(data)],
         "convert": ["convert", str(_FOREIGN), "--out", str(folder / "converted.config")],
@@ -131,6 +132,17 @@ def commands(folder: Path, rows: int) -> dict[str, list[str]]:
         "importance": ["importance", *config, *inputs, "--rows", "2000", "--repeats", "2"],
         "verify": ["verify", export, "--input", eval_rows, "--with", "tensorflow,saved_model_cli,rest"],
         "serve": ["serve", export, "--rest_port", "0", "--grpc_port", "0"],
+        "importance by row": ["importance", *config, *inputs, "--by_row", "5"],
+        "init": ["init", eval_rows, "--labels", "is_click,is_buy", "--out", str(drafted), "--force"],
+        "report": ["report", str(model), "--out", str(folder / "report.html")],
+        "board": ["board", str(model), "--port", "0"],
+        "plan": ["plan", *config, *inputs, "--workers", "2", "--device", "cpu", "--bandwidth", "1Gbit"],
+        "compare": ["compare", str(model), str(model)],
+        "tune": ["tune", *config, *inputs, "--space", str(space), "--trials", "1", "--study", str(folder / "study")],
+        "follow": ["follow", *config, *inputs],
+        "launch": ["launch", "--workers", "2", "--", "train", *config, *inputs],
+        "doctor": ["doctor", "--seconds", "1"],
+        "completion": ["completion", "bash"],
     }
 
 

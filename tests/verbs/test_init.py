@@ -64,7 +64,7 @@ def test_what_was_left_out_is_told_with_why_to_people_and_to_programs(shop, caps
     assert line.endswith(" ... and 5 more (all in shop.config)")
     assert any(line.startswith('unsure: the texts of "paid" look like numbers with a sign') for line in lines)
     assert main(["init", shop, "--labels", "click", "--ignore", "city", "--force", "--log_format", "json"]) == 0
-    (record,) = [one for one in map(json.loads, capsys.readouterr().out.splitlines()) if one["event"] == "drafted"]
+    (record,) = [one for one in map(json.loads, capsys.readouterr().out.splitlines()) if one.get("of") == "drafted"]
     assert list(record["left_out"]) == ["city", *(f"order_{place}" for place in range(9)), "paid"]
     assert record["left_out"]["city"] == "left out by --ignore"
 
