@@ -23,6 +23,8 @@ from pathlib import Path
 _ROOT = Path(__file__).parents[1]
 _FOREIGN = _ROOT / "samples/torcheasyrec/dbmtl_on_tenrec.config"
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
+# What commands say that do not end by themselves.
+_READY = {"serve": "curl", "board": "Ctrl-C ends it"}
 _CONFIG = _ROOT / "samples/configs/dbmtl_on_livestream.config"
 
 
@@ -120,6 +122,9 @@ def commands(folder: Path, rows: int) -> dict[str, list[str]]:
     export, eval_rows = str(model / "export/final"), str(data / "eval.parquet")
     config = ["--pipeline_config", str(_CONFIG), "--model_dir", str(model)]
     inputs = ["--set", f"train_input_path={data}/train.parquet", "--set", f"eval_input_path={eval_rows}"]
+    drafted, days, space = folder / "drafted.config", folder / "days", folder / "space.textproto"
+    daily = [*inputs[2:], "--set", f"train_input_path={days}", "--set", "data_config.num_epochs=1"]
+    daily += ["--set", "train_config.num_steps=0"]
     return {
         "synth": ["synth", "livestream", "--rows", str(rows), "--out", str(data)],
         "convert": ["convert", str(_FOREIGN), "--out", str(folder / "converted.config")],
@@ -131,7 +136,25 @@ def commands(folder: Path, rows: int) -> dict[str, list[str]]:
         "importance": ["importance", *config, *inputs, "--rows", "2000", "--repeats", "2"],
         "verify": ["verify", export, "--input", eval_rows, "--with", "tensorflow,saved_model_cli,rest"],
         "serve": ["serve", export, "--rest_port", "0", "--grpc_port", "0"],
+        "importance by row": ["importance", *config, *inputs, "--by_row", "5"],
+        "init": ["init", eval_rows, "--labels", "is_click,is_buy", "--out", str(drafted), "--force"],
+        "report": ["report", str(model), "--out", str(folder / "report.html")],
+        "board": ["board", str(model), "--port", "0"],
+        "plan": ["plan", *config, *inputs, "--workers", "2", "--device", "cpu", "--bandwidth", "1Gbit"],
+        "compare": ["compare", str(model), str(model)],
+        "tune": ["tune", *config, *inputs, "--space", str(space), "--trials", "1", "--study", str(folder / "study")],
+        "synth of a day": ["synth", "livestream", "--rows", str(rows), "--out", str(days / "dt=2026-01-01")],
+        "follow": ["follow", *config[:2], "--model_dir", str(folder / "daily"), *daily, "--once", "--settle", "0"],
+        "launch": ["launch", "--workers", "2", "--", "train", *config, *inputs],
+        "doctor": ["doctor", "--seconds", "1"],
+        "completion": ["completion", "bash"],
     }
+
+
+def write_space(folder: Path) -> None:
+    """Writes what `tune` of these commands searches."""
+    text = 'field { path: "data_config.batch_size" choice { value: ["256", "512"] } }\n'
+    (folder / "space.textproto").write_text(text)
 
 
 def _record(words: Words) -> dict:
@@ -147,19 +170,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", type=Path, help="where to write what was found")
     flags = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as new:
-        chosen = commands(Path(flags.folder or new), flags.rows)
+        folder = Path(flags.folder or new)
+        write_space(folder)
+        chosen = commands(folder, flags.rows)
         only = [name for name in flags.only.split(",") if name]
-        print(f"{'command':<12}{'first word':>11}{'silence':>9}{'in all':>9}  longest behind")
+        print(f"{'command':<18}{'first word':>11}{'silence':>9}{'in all':>9}  longest behind")
         found = []
         for verb, words in chosen.items():
             if only and verb not in only:
                 continue
-            ready = (lambda said: "curl" in said) if verb == "serve" else _never
+            sign = _READY.get(verb)
+            ready = (lambda said, sign=sign: sign in said) if sign else _never
             found.append(listen(words, ready))
             one = found[-1]
             failed = f" (exit code {one.code})" if one.code else ""
             print(
-                f"{verb:<12}{one.first:>9.2f} s{one.silence:>7.2f} s{one.seconds:>7.1f} s  {one.behind}{failed}",
+                f"{verb:<18}{one.first:>9.2f} s{one.silence:>7.2f} s{one.seconds:>7.1f} s  {one.behind}{failed}",
                 flush=True,
             )
     if flags.json:

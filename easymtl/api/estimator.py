@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.metrics import roc_auc_score
 from sklearn.utils.validation import check_is_fitted
 
-from easymtl.api.configs import init, load
+from easymtl.api.configs import config_of, init
 from easymtl.api.data_input import Data, is_path
 from easymtl.api.model import Model
 from easymtl.api.run import Run
@@ -154,8 +154,7 @@ class MultiTaskRanker(BaseEstimator):
         if config is None:
             assert rows is not None
             config = init(rows.table, [name for name in rows.table.column_names if name in self._labels], divides=False)
-        elif not isinstance(config, Config):
-            config = load(config)
+        config = config_of(config, "MultiTaskRanker")
         return parse_config(config.text(), config.path, {**_WITHOUT, **(self.overrides or {})})
 
     def _rows(self, X: Data, y: Any, config: Config | None) -> HeldTable:

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from easymtl.api.data_input import Data, data_as_paths
+from easymtl.api.opening import open
 from easymtl.api.overwriting import require_apart
 from easymtl.api.run import Run
 from easymtl.api.tensorflow_start import start_tensorflow
+from easymtl.config.arguments import wrong_argument
 from easymtl.errors import UserError
 from easymtl.serving.formats.packages import require_packages
 
@@ -16,12 +18,17 @@ if TYPE_CHECKING:
 
 
 def export(
-    model: "Model | Run", folder: str | os.PathLike[str] | None = None, data: Data = None, *, verbose: bool = True
+    model: "Model | Run | str | os.PathLike[str]",
+    folder: str | os.PathLike[str] | None = None,
+    data: Data = None,
+    *,
+    verbose: bool = True,
 ) -> Path:
     """Exports a model as a SavedModel, in a new subfolder named by the time, and compares it with the checkpoint.
 
     Args:
-        model: an open model of a checkpoint, or a run, of which the newest checkpoint is exported.
+        model: an open model of a checkpoint; or a run, a model_dir or a config that names one, of which the newest
+            checkpoint is exported.
         folder: where the numbered subfolder is made; None is `export/final` of the model_dir.
         data: rows on which the scores are compared, a table or paths; None for the evaluation data, else the training
             data, that the model was trained with.
@@ -39,6 +46,10 @@ def export(
         >>> easymtl.open(folder).predict(rows).shape == model.predict(rows).shape
         True
     """
+    if isinstance(model, (str, os.PathLike)):
+        model = open(model)
+    if not hasattr(model, "config") or not hasattr(model, "tables"):
+        raise wrong_argument("easymtl.export", "model", "an open model, a run, or a model_dir", model)
     config, choice = model.config, "latest"
     if not isinstance(model, Run):
         if model.is_export:

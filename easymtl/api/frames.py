@@ -33,10 +33,17 @@ def score_frame(pipeline: Pipeline, scorer: Scorer, data: Data, keep: Sequence[s
         with data_as_paths({"data": data}, pipeline) as paths:
             return scores_of(pipeline, scorer, paths["data"], keep).to_pandas()
     held = hold_table(data, "data", input_fields(pipeline.data_config))
-    frame = _scores_of_table(pipeline, scorer, held, keep)
+    num_rows = held.table.num_rows
+    # Of no rows there are no scores; a row of missing values tells which there would be.
+    frame = _scores_of_table(pipeline, scorer, held if num_rows else _blank_row(held), keep).iloc[:num_rows]
     if is_pandas(data):
         frame.index = data.index
     return frame
+
+
+def _blank_row(held: HeldTable) -> HeldTable:
+    blank = pa.table({column.name: pa.nulls(1, column.type) for column in held.table.schema})
+    return HeldTable(held.name, blank, held.other_names)
 
 
 def _scores_of_table(pipeline: Pipeline, scorer: Scorer, held: HeldTable, keep: Sequence[str]) -> pd.DataFrame:

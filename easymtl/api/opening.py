@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from easymtl.api.model_dirs import model_dir_of, trainings_in
 from easymtl.api.overwriting import CONFIG_NAME
 from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.config import Config, load_config
+from easymtl.config.arguments import require_path
 from easymtl.data.memory import HeldTable
 from easymtl.errors import UserError
 from easymtl.reporting.phases import begin
@@ -21,7 +23,8 @@ def open(folder: str | os.PathLike[str], checkpoint: str | int = "latest") -> "M
     """Opens a trained model: that of a model_dir, or an export.
 
     Args:
-        folder: a model_dir, or the folder of an export, or of several with numbers, of which the newest is opened.
+        folder: a model_dir, or the config that names it; or the folder of an export, or of several with numbers, of
+            which the newest is opened.
         checkpoint: of a model_dir: "latest", "best" or a step.
 
     Raises:
@@ -33,15 +36,15 @@ def open(folder: str | os.PathLike[str], checkpoint: str | int = "latest") -> "M
         >>> easymtl.open("models/shop", checkpoint=10).step
         10
     """
-    path = Path(folder)
+    place = require_path("easymtl.open", "folder", "the path of a model_dir or of an export", folder)
+    path = Path(model_dir_of(place, "a model_dir or an export"))
     if (path / CONFIG_NAME).is_file():
         config = load_config(str(path / CONFIG_NAME)).with_paths(model_dir=str(path))
         return open_checkpoint(config, str(checkpoint))
-    if not path.is_dir():
-        raise UserError(f"{path}: there is no such folder. Name a model_dir or an export.")
     if not any(path.glob("saved_model.pb")) and not any(path.glob("*/saved_model.pb")):
         raise UserError(
             f"{path}: neither a model_dir, which has a {CONFIG_NAME}, nor an export, which has a saved_model.pb."
+            f"{trainings_in(path)}"
         )
     if checkpoint != "latest":
         raise UserError(f"{path}: an export has one state of the weights. Leave checkpoint out, or open the model_dir.")

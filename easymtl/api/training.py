@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
-from easymtl.api.configs import load
+from easymtl.api.configs import config_of
 from easymtl.api.data_files import require_files
 from easymtl.api.data_input import Data, data_as_paths, held_tables
 from easymtl.api.drafted import DraftedConfig
@@ -18,6 +18,7 @@ from easymtl.api.working_together import ALONE, WAITS, Waits, Worker, as_worker,
 from easymtl.checkpoints.lock import TrainingLock
 from easymtl.checkpoints.publishing import drafted_bytes
 from easymtl.config import Config, view
+from easymtl.config.arguments import require_functions
 from easymtl.config.starting_weights import has_checkpoint, require_starting_weights
 from easymtl.data.memory import HeldTable
 from easymtl.errors import StopTraining, UserError
@@ -267,7 +268,8 @@ def train(
         >>> run.model_dir.name, run.step
         ('first', 20)
     """
-    config = config if isinstance(config, Config) else load(config)
+    config = config_of(config, "easymtl.train")
+    require_functions("easymtl.train", "callbacks", callbacks)
     data: Mapping[str, Data] = {"train": train, "eval": eval}
     if isinstance(config, DraftedConfig):
         data = config.completed(data)
@@ -296,14 +298,13 @@ def _train(
 ) -> "Run":
     from easymtl.api.run import Run
     from easymtl.reporting.console import Console
-    from easymtl.reporting.terminal import open_terminal
+    from easymtl.reporting.terminal import open_terminal, print_line
 
     terminal = open_terminal()
     terminal.quiet = not verbose
     with Console(view.result_rows(config.pipeline), config.pipeline.model_dir, terminal) as console:
         result = run_training(config, console, callbacks, [callbacks], new_data, worker)
         if result.is_stopped:
-            console.terminal.print(
-                f"Stopped by a callback at step {result.step}, saved in {result.checkpoint.path}.", soft_wrap=True
-            )
+            text = f"Stopped by a callback at step {result.step}, saved in {result.checkpoint.path}."
+            print_line(console.terminal, text)
         return Run(config, result, tables)

@@ -6,6 +6,7 @@ from easymtl.cli.options import (
     add_model_choice,
     add_overrides,
     add_peers,
+    add_places,
     add_tasks,
     add_verb,
     names,
@@ -81,9 +82,7 @@ def add_compare(verbs) -> None:
     """Adds `easymtl compare`."""
     description = "Train two configs with the same seeds, and tell whether B is better than A, with an interval."
     parser = add_verb(verbs, "compare", description, takes_config=False)
-    for side in ("a", "b"):
-        help_text = "a config, or model_dirs that were trained, separated by commas"
-        parser.add_argument(side, type=path, metavar=side.upper(), help=help_text)
+    add_places(parser, dict.fromkeys("ab", "a config, or model_dirs that were trained, separated by commas"))
     parser.add_argument(
         "--seeds", type=whole_number, default=5, metavar="N", help="trainings of each config; default: 5"
     )
@@ -110,13 +109,8 @@ def add_report(verbs) -> None:
     parser = add_verb(
         verbs, "report", "Write a page about a training, or about several side by side.", takes_config=False
     )
-    parser.add_argument(
-        "model_dirs",
-        nargs="+",
-        type=path,
-        metavar="MODEL_DIR",
-        help="the folder of a training; others are compared with the first",
-    )
+    text = "the folder of a training, or its config; others are compared with the first"
+    add_places(parser, {"model_dirs": text}, "MODEL_DIR", nargs="*")
     parser.add_argument("--out", type=path, default="report.html", metavar="FILE", help="default: report.html")
     add_checkpoint(parser)
     parser.add_argument(
@@ -138,7 +132,7 @@ def add_report(verbs) -> None:
 def add_board(verbs) -> None:
     """Adds `easymtl board`."""
     parser = add_verb(verbs, "board", "Look at trainings in TensorBoard.", takes_config=False)
-    parser.add_argument("model_dir", type=path, metavar="MODEL_DIR", help="of a training, or a folder of several")
+    add_places(parser, {"model_dir": "of a training, or its config, or a folder of several"}, "MODEL_DIR")
     parser.add_argument("--host", default="127.0.0.1", metavar="HOST", help="default: 127.0.0.1; 0.0.0.0 is everywhere")
     parser.add_argument("--port", type=whole_number, default=6006, metavar="N", help="default: 6006; 0 is any free one")
     parser.add_argument(

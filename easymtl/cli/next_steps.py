@@ -121,6 +121,30 @@ def _after_check(options: Namespace) -> Iterator[Step]:
     yield ["easymtl", "train", *_config(options)], "train it"
 
 
+def _after_plan(options: Namespace) -> Iterator[Step]:
+    if options.workers > 1:
+        words = ["easymtl", "launch", "--workers", str(options.workers), "--", "train", *_config(options)]
+        yield words, "train it so, on one host"
+    else:
+        yield ["easymtl", "train", *_config(options)], "train it"
+
+
+def _after_importance(options: Namespace) -> Iterator[Step]:
+    if options.by_row is None:
+        words = ["easymtl", "importance", *_config(options), *_chosen(options), "--by_row", "10"]
+        yield words, "what moved the scores of single rows"
+    yield ["easymtl", "report", _model_dir(options), *_chosen(options)], "beside curves and segments on one page"
+
+
+def _after_verify(options: Namespace) -> Iterator[Step]:
+    yield ["easymtl", "serve", options.export], "answer requests, with a page to try it"
+
+
+def _after_doctor(options: Namespace) -> Iterator[Step]:
+    yield ["easymtl", "init", "ROWS", "--labels", "A,B"], "a config for rows of your own"
+    yield ["easymtl", "synth", "livestream"], "rows for the sample configs"
+
+
 def _after_init(options: Namespace) -> Iterator[Step]:
     yield ["easymtl", "check", options.out], "whether it fits the data"
     yield ["easymtl", "train", options.out], "train it"
@@ -243,15 +267,19 @@ def _after_convert(options: Namespace) -> Iterator[Step]:
 _STEPS: dict[str, Callable[[Namespace], Iterator[Step]]] = {
     "init": _after_init,
     "check": _after_check,
+    "plan": _after_plan,
     "train": _after_train,
     "follow": _after_follow,
     "tune": _after_tune,
     "eval": _after_eval,
     "export": _after_export,
     "predict": _after_predict,
+    "importance": _after_importance,
+    "verify": _after_verify,
     "report": _after_report,
     "compare": _after_compare,
     "synth": _after_synth,
     "import-checkpoint": _after_import,
     "convert": _after_convert,
+    "doctor": _after_doctor,
 }

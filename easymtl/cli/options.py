@@ -1,6 +1,7 @@
 """What several commands take: values of flags, and flags."""
 
 import argparse
+from collections.abc import Mapping, Sequence
 
 from easymtl.errors import did_you_mean, quoted
 from easymtl.reporting.output import FORMATS
@@ -85,9 +86,7 @@ def add_verb(verbs, name: str, description: str, takes_config: bool = True) -> a
         parser.add_argument(
             CONFIG_PLACE, nargs="?", type=path, metavar="CONFIG", help="the same as --pipeline_config CONFIG"
         )
-        parser.add_argument(
-            "--pipeline_config", "--pipeline_config_path", type=path, metavar="FILE", help="config in text format"
-        )
+        add_config(parser, "config in text format")
         add_overrides(parser, "override a field, e.g. --set train_config.num_steps=100; may be repeated")
         parser.add_argument(
             "--edit_config_json",
@@ -98,6 +97,28 @@ def add_verb(verbs, name: str, description: str, takes_config: bool = True) -> a
         add_field(parser, "model_dir", "DIR")
     _add_output(parser)
     return parser
+
+
+def add_config(parser: argparse.ArgumentParser, help_text: str) -> None:
+    """Adds the flag of a config."""
+    parser.add_argument("--pipeline_config", "--pipeline_config_path", type=path, metavar="FILE", help=help_text)
+
+
+def add_places(parser: argparse.ArgumentParser, places: Mapping[str, str], metavar: str = "", nargs: str = "?") -> None:
+    """Adds what a command looks at, one argument for each, or as many as come in the only one.
+
+    The first of them may be a config that `--pipeline_config` names.
+
+    Args:
+        parser: of the command.
+        places: name of the argument -> what the help says of it.
+        metavar: as the help calls it; by default in capital letters.
+        nargs: "?" or, for as many as come, "*".
+    """
+    for name, text in places.items():
+        parser.add_argument(name, nargs=nargs, type=path, metavar=metavar or name.upper(), help=text)
+    add_config(parser, f"config in text format, in place of the first {metavar or 'A'}")
+    parser.set_defaults(**{PLACES: tuple(places)})
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
@@ -115,13 +136,18 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 LOG_FORMAT = "--log_format"
 CONFIG_PLACE = "config_place"
 """Where the only positional argument of commands that take a config is kept."""
+PLACES = "places_of_models"
+"""Where it is kept how the arguments are called that may be a config, of commands that look at models."""
 
 
 def take_config(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     """Makes the config that was named without a flag that of `--pipeline_config`.
 
-    Ends with exit code 2 where there is none, or where there are two.
+    Where a command looks at a model, it is the other way around: the config stands where the first model does.
+    Ends with exit code 2 where there is none, or where there are too many.
     """
+    if hasattr(options, PLACES):
+        _take_places(parser, options, getattr(options, PLACES))
     if not hasattr(options, CONFIG_PLACE):
         return
     place = getattr(options, CONFIG_PLACE)
@@ -132,6 +158,25 @@ def take_config(parser: argparse.ArgumentParser, options: argparse.Namespace) ->
             f"two configs are named, {place} and --pipeline_config {options.pipeline_config}. Leave one of them out."
         )
     options.pipeline_config = options.pipeline_config or place
+
+
+def _take_places(parser: argparse.ArgumentParser, options: argparse.Namespace, names: Sequence[str]) -> None:
+    config, first = options.pipeline_config, getattr(options, names[0])
+    metavars = [action.metavar for action in parser._actions if action.dest in names]
+    wanted = f"{parser.prog} {' '.join(map(str, metavars))}, or --pipeline_config FILE in place of {metavars[0]}."
+    if isinstance(first, list):
+        found = [*([config] if config else []), *first]
+        if not found:
+            parser.error(f"name a {metavars[0]}: {wanted}")
+        setattr(options, names[0], found)
+        return
+    found = [place for place in (config, *(getattr(options, name) for name in names)) if place is not None]
+    if len(found) < len(names):
+        parser.error(f"name {' and '.join(map(str, metavars))}: {wanted}")
+    if len(found) > len(names):
+        parser.error(f"too many are named: {quoted(found)}. Leave one of them out: {wanted}")
+    for name, place in zip(names, found):
+        setattr(options, name, place)
 
 
 def add_overrides(parser: argparse.ArgumentParser, help_text: str) -> None:

@@ -3,6 +3,7 @@
 from easymtl.cli.options import (
     add_model_choice,
     add_peers,
+    add_places,
     add_rows,
     add_tasks,
     add_verb,
@@ -56,7 +57,7 @@ def add_verify(verbs) -> None:
         "export",
         type=path,
         metavar="EXPORT",
-        help="an export, or a folder of numbered ones, of which the newest is taken",
+        help="an export, or a folder of numbered ones, of which the newest is taken; or a model_dir, or its config",
     )
     add_rows(parser, default="the evaluation data that the config of the export names")
     parser.add_argument(
@@ -94,12 +95,8 @@ def add_serve(verbs) -> None:
     parser = add_verb(
         verbs, "serve", "Serve an export over REST and gRPC, with a page to try it; for the desk.", takes_config=False
     )
-    parser.add_argument(
-        "export",
-        type=path,
-        metavar="EXPORT",
-        help="an export or a delta, or a folder of numbered ones: the newest is served, and swapped; or a model_dir",
-    )
+    text = "an export or a delta, or a folder of numbered ones: the newest is served, and swapped; "
+    add_places(parser, {"export": f"{text}or a model_dir, or its config"}, "EXPORT")
     parser.add_argument("--host", default="127.0.0.1", metavar="HOST", help="default: 127.0.0.1; 0.0.0.0 is everywhere")
     for name, port in (("rest", 8501), ("grpc", 8500)):
         parser.add_argument(

@@ -7,6 +7,7 @@ from pathlib import Path
 from google.protobuf import text_format
 
 from easymtl.config import view
+from easymtl.config.arguments import wrong_argument
 from easymtl.config.edits import overrides_of_values
 from easymtl.config.home import expand_home_of
 from easymtl.config.overrides import apply_overrides
@@ -55,6 +56,7 @@ class Config:
 
         Raises:
             ConfigError: It is wrong; places are lines of its text.
+            UserError: It is no message.
 
         Example:
             >>> pipeline = easymtl.load("shop.config").pipeline
@@ -62,6 +64,9 @@ class Config:
             >>> easymtl.Config.of(pipeline).pipeline.train_config.num_steps
             20
         """
+        if not isinstance(pipeline, Pipeline):
+            instead = "A path is read by easymtl.load(path)." if isinstance(pipeline, str) else ""
+            raise wrong_argument("Config.of", "pipeline", "a Pipeline, the message of a config", pipeline, instead)
         complete = Pipeline(train_input_path=IN_MEMORY) if not view.train_input(pipeline) else Pipeline()
         complete.MergeFrom(pipeline)
         return parse_config(text_format.MessageToString(complete, as_utf8=True), _IN_PYTHON, overrides)

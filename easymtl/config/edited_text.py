@@ -1,5 +1,6 @@
 """The text of a config with other values of some fields; what its author wrote around them stays."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from easymtl.config.parser import Parser
 from easymtl.config.problems import Findings, Places, Position
 from easymtl.protos.pipeline_pb2 import Pipeline
 
+_COMMENT = re.compile(r"[ \t]*#[ \t]*(?=\S)")
 _INDENT = "  "
 _RESOLVED = (
     "# This is the whole config as it was read: a field that replaces others could not be changed in the text,\n"
@@ -147,10 +149,27 @@ def _edit(source: _Source, positions: dict[str, Position], wanted: Pipeline, pat
         start = source.offset(source.token(place))
         is_value = is_item and descriptor.message_type is None
         last = source.value_end(place if is_value else _value_place(source, place))
-        return _Edit(start, source.end(last), _shown(descriptor, value, is_value))
+        old = source.text[
+            start if is_value else source.offset(source.token(_value_place(source, place))) : source.end(last)
+        ]
+        sign, remark = _remark(source.text[source.end(last) :], old)
+        return _Edit(start, source.end(last) + sign, _shown(descriptor, value, is_value) + remark)
     if is_item:
         return None
     return _insertion(source, positions, path, _shown(descriptor, value, False))
+
+
+def _remark(behind: str, old: str) -> tuple[int, str]:
+    """Returns the length of the sign of a comment behind a value, and the sign with that the comment is of the old one.
+
+    Args:
+        behind: the text behind the value.
+        old: the value that the comment was written for.
+    """
+    found = _COMMENT.match(behind)
+    if found is None or "\n" in old:
+        return 0, ""
+    return found.end(), f"{found[0]}with {old}: "
 
 
 def _value_place(source: _Source, place: int) -> int:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from easymtl.data.block_store import NO_STORE, BlockStore, Recorder
 from easymtl.data.blocks import Block, Source
+from easymtl.data.memory import SCHEME, is_in_memory
 from easymtl.data.order import WHOLE, Cursor, Share, permutation
 from easymtl.data.pieces import Piece
 from easymtl.data.read_ahead import read_blocks
@@ -144,6 +145,8 @@ def no_rows(source: Source) -> str:
             "All rows of the data were skipped because they do not parse "
             f"(data_config.ignore_error). The first: {source.skipped.examples[0]}"
         )
+    if is_in_memory(source.paths):
+        return f'The data is empty: the table "{source.paths.removeprefix(SCHEME)}" has no rows. Give some.'
     where = f' "{source.paths}"' if source.paths else ""
     return (
         f"The data is empty: the files of the input path{where} hold no rows. Check the job that writes them, and "

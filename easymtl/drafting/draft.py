@@ -1,7 +1,7 @@
 """`draft_config`: from rows and the names of labels to a config with the reason of every choice."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -40,6 +40,7 @@ class Draft:
         files: what was written: training and evaluation rows, where they were divided.
         path: where the config belongs: `out`, or a name made of the data's.
         tables: the same of a table in memory; empty where it was not divided.
+        left_out: columns that no feature reads, and why.
     """
 
     text: str
@@ -48,6 +49,12 @@ class Draft:
     files: tuple[str, ...]
     path: str
     tables: tuple[pa.Table, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def left_out_texts(self) -> list[str]:
+        """Returns what was left out and why, `item_id (1.1 rows for each value: ...)` each."""
+        return [f"{name or 'a column without a name'} ({reason})" for name, reason in self.left_out.items()]
 
 
 def draft_config(
@@ -197,7 +204,8 @@ def _finish(
         pipeline, comments = existing.joined(pipeline, comments)
     notes = draft_notes(profile, found, split, files)
     text = config_text(pipeline, header(profile, found.labels, sizes, places, notes, found.roles), comments)
-    return Draft(text, tuple(notes), _checked(text, path, bool(places.train)), files, path)
+    checked = _checked(text, path, bool(places.train))
+    return Draft(text, tuple(notes), checked, files, path, left_out=dict(found.roles.left_out))
 
 
 def _checked(text: str, path: str, has_paths: bool) -> Pipeline:

@@ -6,6 +6,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 SEPARATORS = ("|", "\x01", "\x02", "\x1d", ";", ",", "#")
+# As RE2, which Arrow has, reads it: currencies, by sign or code, and what is hung on numbers.
+_SIGN = r"(?: ?(?:\p{Sc}|%|‰|°C?) ?|[A-Z]{3} | [A-Z]{3})"
 _FEWEST_SHARE = 0.05
 _LONGEST_ITEM = 60
 _UNLIKELY_IN_WORDS = "|\x01\x02\x1d;"
@@ -62,6 +64,15 @@ def has_comma(values: pa.Array | pa.ChunkedArray) -> bool:
         return False
     is_number = pc.all(pc.match_substring_regex(texts, r"^[+-]?[0-9]+(,[0-9]+)?$")).as_py()
     return bool(is_number and pc.any(pc.match_substring(texts, ",")).as_py())
+
+
+def has_sign(values: pa.Array | pa.ChunkedArray) -> bool:
+    """Returns whether texts `[n]` are numbers of which some have a sign of money, parts or degrees: `12.34€`, `7 %`."""
+    texts = values.drop_null()
+    if not pa.types.is_string(texts.type) or not len(texts):
+        return False
+    is_number = pc.all(pc.match_substring_regex(texts, rf"^{_SIGN}?[+-]?[0-9][0-9., ]*{_SIGN}?$")).as_py()
+    return bool(is_number and pc.any(pc.match_substring_regex(texts, _SIGN)).as_py())
 
 
 def split_texts(values: pa.Array, separator: str) -> pa.Array:

@@ -3,7 +3,7 @@
 from easymtl.drafting.facts import Fact
 from easymtl.drafting.kinds import Kind
 from easymtl.drafting.profile import Profile
-from easymtl.drafting.separators import has_comma, is_printed_list
+from easymtl.drafting.separators import has_comma, has_sign, is_printed_list
 from easymtl.drafting.split import Split
 from easymtl.drafting.understood import Understood
 from easymtl.errors import quoted
@@ -33,6 +33,12 @@ def draft_notes(profile: Profile, found: Understood, split: Split | None, files:
         notes.append(
             f"the texts of {quoted(commas, 6)} look like numbers with a comma in them, 3,7, and are read as texts or "
             "lists: write 3.7 if it is a decimal comma, and 1234 for 1,234."
+        )
+    signed = [name for name in texts if has_sign(sample[name])]
+    if signed:
+        notes.append(
+            f"the texts of {quoted(signed, 6)} look like numbers with a sign, 12.34€ or 7 %, and are read as texts: "
+            "write 12.34."
         )
     for block in found.features.blocks:
         notes.append(

@@ -5,10 +5,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from easymtl.api.configs import load
+from easymtl.api.configs import config_of
 from easymtl.api.python_words import in_python, without_flags
 from easymtl.api.training import Callbacks
 from easymtl.config import Config, view
+from easymtl.config.arguments import require_functions
 from easymtl.errors import UserError
 from easymtl.following.start import ready_to_follow
 from easymtl.following.wishes import Wishes, length_of, require_followable
@@ -72,7 +73,8 @@ def follow(
         dt=2026-01-01 100 2 []
         dt=2026-01-02 100 4 ['auc_buy', 'auc_click']
     """
-    config = config if isinstance(config, Config) else load(config)
+    config = config_of(config, "easymtl.follow", '"folder"')
+    require_functions("easymtl.follow", "callbacks", callbacks)
     given = {"train_input_path": train, "model_dir": model_dir}
     config = config.with_paths(**{name: os.fspath(path) for name, path in given.items() if path is not None})
     wait = None if every is None else _seconds("every", every)

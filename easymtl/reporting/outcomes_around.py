@@ -135,13 +135,15 @@ class Drafted:
         config: its file.
         num_features: features in it.
         files: training and evaluation rows, where they were divided.
-        notes: what was guessed or left out.
+        notes: what was guessed.
+        left_out: columns that no feature reads -> why.
     """
 
     config: Path
     num_features: int
     files: Sequence[str]
     notes: Sequence[str]
+    left_out: Mapping[str, str]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from rich.console import Console
 from easymtl.checkpoints.publishing import reason, write_text
 from easymtl.errors import UserError
 from easymtl.reporting.formats import number_text
-from easymtl.reporting.tables import make_table
+from easymtl.reporting.tables import print_table
 from easymtl.reporting.terminal import print_line
 from easymtl.scoring.segments import Segment
 
@@ -26,7 +26,7 @@ def print_segments(found: Sequence[Segment], terminal: Console) -> None:
             [one.value, f"{one.rows:,}", *map(_text, (one.estimate.value, one.estimate.low, one.estimate.high))]
             for one in rows
         ]
-        terminal.print(make_table([column, "rows", rows[0].metric, "95% from", "to"], cells))
+        print_table(terminal, [column, "rows", rows[0].metric, "95% from", "to"], cells)
 
 
 def by_result(found: Sequence[Segment]) -> Iterator[tuple[str, str, list[Segment]]]:

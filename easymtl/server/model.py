@@ -12,7 +12,7 @@ from tensorflow.core.protobuf import config_pb2
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.server.refusal import Code, Refusal
 from easymtl.server.signature import Arrays, Signature, signatures_of
-from easymtl.serving.delta_folders import is_delta, is_whole, versions_in
+from easymtl.serving.export_folders import is_version, numbered
 from easymtl.serving.form_of_export import describe, described_inputs
 from easymtl.serving.signatures import SIGNATURE
 
@@ -113,19 +113,6 @@ class Model:
             fetch=[output.graph_name for output in signature.outputs.values()],
         )
         return self._session._make_callable_from_options(options)
-
-
-def is_version(folder: Path) -> bool:
-    """Returns whether a folder holds a SavedModel, or leads to one."""
-    return is_whole(folder) or is_delta(folder)
-
-
-def numbered(folder: Path) -> dict[int, Path]:
-    """Returns the versions in a folder, exports and deltas, by number."""
-    try:
-        return versions_in(folder)
-    except OSError:
-        return {}
 
 
 def name_in(folder: Path) -> str:

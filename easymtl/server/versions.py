@@ -9,10 +9,11 @@ from pathlib import Path
 
 from easymtl.errors import UserError
 from easymtl.server.joined_versions import JoinedVersions
-from easymtl.server.model import Model, is_version, numbered
+from easymtl.server.model import Model
 from easymtl.server.refusal import Code, Refusal
 from easymtl.server.warm_up import warm_up
 from easymtl.serving.delta_folders import is_delta, version_of
+from easymtl.serving.export_folders import exports_of, is_version, numbered
 
 Tell = Callable[[str], None]
 Print = tuple[tuple[str, int, int], ...]
@@ -187,21 +188,9 @@ def _print_of(folder: Path) -> Print:
     return tuple(sorted(found))
 
 
-def served_folder(folder: Path) -> Path:
-    """Returns the folder whose versions are served: of a model_dir the one below `export`, if there is one kind."""
-    if is_version(folder) or numbered(folder):
-        return folder
-    below = _exports_of(folder)
-    return below[0] if len(below) == 1 else folder
-
-
-def _exports_of(model_dir: Path) -> list[Path]:
-    return [path for path in sorted((model_dir / "export").glob("*")) if numbered(path)]
-
-
 def _advice(folder: Path) -> str:
     """Returns what to do where a folder holds no versions: a model_dir may have several kinds of them."""
-    below = _exports_of(folder)
+    below = exports_of(folder)
     if below:
         return f"Name {' or '.join(str(path) for path in below)}."
     return "Make one: easymtl export --pipeline_config ..."

@@ -8,6 +8,7 @@ import threading
 from argparse import Namespace
 from pathlib import Path
 
+from easymtl.api.model_dirs import model_dir_of
 from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.errors import UserError
 from easymtl.reporting.outcomes_around import Board
@@ -15,6 +16,7 @@ from easymtl.reporting.output import current
 from easymtl.reporting.phases import begin
 from easymtl.reporting.streams import say
 
+_PLACE = "the model_dir of a training, or a folder of several"
 _SUMMARIES = "summaries"
 _EVENTS = "*tfevents*"
 
@@ -25,7 +27,7 @@ def run(options: Namespace) -> None:
     Raises:
         UserError: the folder holds no summaries, the port is in use or is none, or `--embeddings` names no feature.
     """
-    model_dir = Path(options.model_dir)
+    model_dir = Path(model_dir_of(options.model_dir, _PLACE))
     folder, num_runs = find_summaries(model_dir)
     require_address(options.host, options.port)
     if not current().is_quiet:
@@ -71,9 +73,6 @@ def find_summaries(model_dir: Path) -> tuple[Path, int]:
     Raises:
         UserError: there are no summaries.
     """
-    if not model_dir.is_dir():
-        text = "there is no such folder. Name the model_dir of a training, or a folder of several."
-        raise UserError(f"{model_dir}: {text}")
     own = model_dir / _SUMMARIES
     folder = own if own.is_dir() else model_dir
     runs = {path.parent for path in folder.rglob(_EVENTS)}

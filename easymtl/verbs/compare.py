@@ -204,7 +204,7 @@ def _scored(one: Run, choice: str, paths: str) -> "Evaluation":
 
 
 def _print(differences: Mapping[str, "Difference"], sides: Sequence[Sequence[Run]], terminal: "Terminal") -> None:
-    from easymtl.reporting.tables import make_table
+    from easymtl.reporting.tables import print_table
     from easymtl.reporting.terminal import print_line
 
     rows = [
@@ -219,7 +219,7 @@ def _print(differences: Mapping[str, "Difference"], sides: Sequence[Sequence[Run
         for name, one in differences.items()
     ]
     headers = ["metric", "A", "B", "B - A", "standard error", "95 % interval", "B is"]
-    terminal.print(make_table(headers, rows))
+    print_table(terminal, headers, rows)
     if len(sides[0]) == 1:
         text = "One seed: how much another one would change is not in the errors. Take --seeds 3 or more."
         print_line(terminal, text, "yellow")

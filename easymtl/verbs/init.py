@@ -2,7 +2,7 @@
 
 import sys
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from easymtl.drafting import draft_config
 from easymtl.drafting.facts import Fact
 from easymtl.errors import UserError
 from easymtl.reporting.bars import pass_bar
-from easymtl.reporting.formats import counted
+from easymtl.reporting.formats import counted, folded
 from easymtl.reporting.outcomes_around import Drafted
 from easymtl.reporting.output import current
 from easymtl.reporting.phases import begin
@@ -36,11 +36,13 @@ def run(options: Namespace) -> None:
     target.write_text(draft.text, encoding="utf-8")
     # What comes next is told of the file that was written.
     options.out = str(target)
-    outcome = Drafted(target, len(draft.pipeline.feature_config.features), draft.files, draft.notes)
-    current().result(outcome, lambda: _print(outcome))
+    outcome = Drafted(target, len(draft.pipeline.feature_config.features), draft.files, draft.notes, draft.left_out)
+    current().result(outcome, lambda: _print(outcome, draft.left_out_texts))
 
 
-def _print(outcome: Drafted) -> None:
+def _print(outcome: Drafted, left_out: Sequence[str]) -> None:
+    if left_out:
+        say(f"left out: {folded(left_out, f'all in {outcome.config}')}", sys.stdout)
     for note in outcome.notes:
         say(f"{'note' if isinstance(note, Fact) else 'unsure'}: {note}", sys.stdout)
     for file in outcome.files:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from easymtl.api.data_files import require_files
+from easymtl.api.model_dirs import model_dir_of, trainings_in
 from easymtl.api.overwriting import CONFIG_NAME, require_apart, require_local, require_writable
 from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.config import view
@@ -34,6 +35,7 @@ def run(options: Namespace) -> None:
                 f"--{name}: {getattr(options, name)} is too small; 0 is {'all' if name == 'rows' else 'none'}."
             )
     _require_place(options.out)
+    options.model_dirs = [model_dir_of(place) for place in options.model_dirs]
     if len(options.model_dirs) == 1 and is_study(options.model_dirs[0]):
         _report_study(options.model_dirs[0], options.out)
         return
@@ -76,8 +78,7 @@ def _tell(out: str, runs: Sequence[str], problems: Mapping[str, Sequence[str]]) 
 
 def _require_training(model_dir: str) -> None:
     if not (Path(model_dir) / CONFIG_NAME).is_file():
-        near = sorted(path.parent.name for path in Path(model_dir).glob(f"*/{CONFIG_NAME}"))[:5]
-        hint = f" Its folders {', '.join(near)} are such: name them." if near else " Name the model_dir of a training."
+        hint = trainings_in(Path(model_dir)) or " Name the model_dir of a training."
         raise UserError(f"{model_dir}: there is no {CONFIG_NAME} in it, which a training writes.{hint}")
 
 

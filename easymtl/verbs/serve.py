@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from easymtl.api.model_dirs import model_dir_of
 from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.errors import UserError, quoted
 from easymtl.reporting import phases
@@ -17,6 +18,7 @@ from easymtl.reporting.formats import folded
 from easymtl.reporting.outcomes_around import Serving
 from easymtl.reporting.output import current
 from easymtl.reporting.streams import say
+from easymtl.serving.export_folders import served_folder
 
 if TYPE_CHECKING:
     from easymtl.server.desk import Desk
@@ -41,9 +43,7 @@ def run(options: Namespace) -> None:
         UserError: an option is wrong, the extra is not installed, a port is in use, or the folder holds no export.
     """
     _check_options(options)
-    folder = Path(options.export)
-    if not folder.is_dir():
-        raise UserError(f"{folder}: there is no such folder.")
+    folder = served_folder(Path(model_dir_of(options.export, "an export or a model_dir")))
     _require_extra()
     begin = time.monotonic()
     if not current().is_quiet:
@@ -53,9 +53,7 @@ def run(options: Namespace) -> None:
     from easymtl.server.desk import Options
     from easymtl.server.model import name_in
     from easymtl.server.running import Address, serve
-    from easymtl.server.versions import served_folder
 
-    folder = served_folder(folder)
     limits = Limits(options.max_rows, options.max_bytes, options.timeout)
     name = name_in(folder) if options.model_name is None else options.model_name
     served = Options(name, options.max_batch_rows, limits)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from google.protobuf import text_format
 
 from easymtl.api.data_files import require_all_columns, require_files
+from easymtl.api.model_dirs import model_dir_of
 from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.config import load_config, view
 from easymtl.config.config import read_text
@@ -18,6 +19,7 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.reporting.outcomes_around import Verified
 from easymtl.reporting.output import current
 from easymtl.reporting.phases import begin
+from easymtl.serving.export_folders import served_folder
 
 if TYPE_CHECKING:
     from rich.console import Console as Terminal
@@ -36,9 +38,7 @@ def run(options: Namespace) -> int:
     """
     if options.rows < 0:
         raise UserError(f"--rows is {options.rows}: it must be at least 0.")
-    folder = Path(options.export)
-    if not folder.is_dir():
-        raise UserError(f"{folder}: there is no such folder.")
+    folder = served_folder(Path(model_dir_of(options.export, "an export or a model_dir")))
     begin("reading", options.input or options.export)
     require_files(options.input)
     given = load_config(options.pipeline_config).pipeline if options.pipeline_config else None

@@ -8,8 +8,8 @@ import pytest
 import easymtl
 from tests.api.shop import shop_rows
 
-NAMES = [name for name in easymtl.__all__ if name not in ("StopTraining", "UserError", "Evaluation", "init")]
-"""Errors are raised, an `Evaluation` is in the example of `Model.evaluate`, and `init` has tests of its own."""
+NAMES = [name for name in easymtl.__all__ if name not in ("StopTraining", "UserError", "Evaluation")]
+"""Errors are raised, and an `Evaluation` is in the example of `Model.evaluate`."""
 # What scikit-learn asks of an estimator, whose class has an example; and what the package asks of a config.
 WITHOUT = {"fit", "predict_proba", "predict", "score", "get_params", "set_params", "error", "remarks"}
 

@@ -28,6 +28,13 @@ def test_one_label_is_named_alone_and_by_the_number_that_pandas_gave_it(rows):
         assert list(config.pipeline.data_config.label_fields) == ["7" if data is numbered else "click"]
 
 
+def test_what_was_left_out_is_a_note(rows):
+    config = easymtl.init(rows, ["click", "buy"], ignore="city")
+    (note,) = [note for note in config.notes if note.startswith("left out: ")]
+    assert note == "left out: city (left out by ignore)"
+    assert not any(note.startswith("left out") for note in easymtl.init(rows, ["click", "buy"]).notes)
+
+
 def test_overrides_have_the_last_word(rows):
     for overrides in ({"train_config.num_steps": 3, "model_dir": "x"}, ["train_config.num_steps=3", "model_dir=x"]):
         config = easymtl.init(rows, ["click"], overrides=overrides)

@@ -159,6 +159,13 @@ def test_a_model_dir_that_has_moved_is_opened(run, eval_rows, tmp_path):
         easymtl.open(tmp_path)
 
 
+def test_of_no_rows_there_are_no_scores_and_no_metrics(model, eval_rows):
+    scores = model.predict(eval_rows.head(0), keep=["city"])
+    assert len(scores) == 0 and list(scores) == ["city", *model.predict(eval_rows)]
+    with pytest.raises(easymtl.UserError, match=r'^The data is empty: the table "eval" has no rows'):
+        model.evaluate(eval_rows.head(0))
+
+
 def test_data_of_no_kind_are_refused(model):
     with pytest.raises(easymtl.UserError, match=r'"data": builtins\.dict is no table'):
         model.predict({"city": ["Rom"]})

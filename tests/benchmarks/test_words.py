@@ -4,8 +4,11 @@ import re
 
 import pytest
 
-from benchmarks.words import commands, listen, silence
+from benchmarks.words import commands, listen, silence, write_space
+from easymtl.cli import build_parser
+from easymtl.cli.run import parse
 from easymtl.synth import write
+from easymtl.tuning.space import read_space
 from tests.errors.project import Project
 
 ERASED = re.compile(r"\r\x1b\[2K")
@@ -37,6 +40,16 @@ def screen(said: str) -> list[str]:
 )
 def test_the_longest_silence_is_found_wherever_it_is(times, seconds, found):
     assert silence(times, seconds) == found
+
+
+def test_all_commands_are_listened_to_and_can_be_read(tmp_path):
+    parser, found = build_parser(), commands(tmp_path, 100)
+    for arguments in found.values():
+        parse(parser, arguments)
+    reasons = {"import-checkpoint": "it needs a checkpoint of EasyRec, which nothing here can write"}
+    assert {arguments[0] for arguments in found.values()} | reasons.keys() == {*parser.verbs}
+    write_space(tmp_path)
+    assert read_space(str(tmp_path / "space.textproto"))
 
 
 @pytest.fixture(scope="module")

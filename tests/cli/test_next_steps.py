@@ -8,7 +8,7 @@ import pytest
 from easymtl.checkpoints.folder import FORMAT_VERSION
 from easymtl.checkpoints.integrity import sealed
 from easymtl.cli import build_parser
-from easymtl.cli.next_steps import command_lines, next_steps
+from easymtl.cli.next_steps import _STEPS, command_lines, next_steps
 from easymtl.cli.options import take_config
 
 CONFIG = """
@@ -41,7 +41,7 @@ def steps(tmp_path, monkeypatch):
         for line in lines[1:]:
             said = shlex.split(line, comments=True)
             if said[0] == "easymtl":
-                again = parser.parse_args(said[1:])
+                again = parser.parse_args(said[said.index("--") + 1 :] if "--" in said else said[1:])
                 take_config(parser.verbs[again.verb], again)
         return lines
 
@@ -161,6 +161,41 @@ def test_after_data_of_a_sample_a_config_that_reads_them(steps, tmp_path):
         ["train", "samples/configs/b_on_feed.config"],
     ]
     assert steps("synth", "feed", "--out", "elsewhere") == []
+
+
+def test_after_a_plan_its_workers_are_launched(steps):
+    assert steps("plan", "x.config")[1] == "  easymtl train x.config  # train it"
+    (_, line) = steps("plan", "x.config", "--workers", "4", "--tasks", "ctr")
+    assert line.startswith("  easymtl launch --workers 4 -- train x.config --tasks ctr  #")
+
+
+def test_after_a_ranking_single_rows_and_the_page(steps):
+    rows, page = steps("importance", "x.config", "--checkpoint", "best")[1:]
+    assert rows.startswith("  easymtl importance x.config --checkpoint best --by_row 10  #")
+    assert page.startswith("  easymtl report 'models/my shop' --checkpoint best  #")
+    assert len(steps("importance", "x.config", "--by_row", "3")) == 2
+
+
+def test_after_a_verified_export_it_is_served(steps):
+    assert steps("verify", "out")[1].startswith("  easymtl serve out  #")
+
+
+def test_after_a_sound_installation_the_first_steps(steps):
+    assert [line.split("  #")[0] for line in steps("doctor")[1:]] == [
+        "  easymtl init ROWS --labels A,B",
+        "  easymtl synth livestream",
+    ]
+
+
+def test_each_command_has_a_next_step_or_a_reason_why_not():
+    reasons = {
+        "launch": "what it has started has said it",
+        "serve": "it runs until it is ended",
+        "board": "it runs until it is ended",
+        "completion": "its output is a script",
+    }
+    assert not _STEPS.keys() & reasons
+    assert {*_STEPS, *reasons} == {*build_parser().verbs}
 
 
 def test_what_has_no_next_step_says_none(steps):

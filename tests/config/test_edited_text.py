@@ -83,7 +83,15 @@ def test_a_value_of_several_tokens_is_replaced_as_a_whole():
 def test_comments_and_forms_of_writing_stay():
     text = CONFIG.replace("num_expert: 2", "# many\n    num_expert : 2 ; # so far").replace("seed: 5", "seed: 5 # why")
     edited = edited_text(text, ["model_config.mmoe.num_expert=3", "train_config.seed=6"])
-    assert "# many\n    num_expert: 3 ; # so far" in edited and "seed: 6 # why" in edited
+    assert "# many\n    num_expert: 3 ; # so far" in edited and "seed: 6 # with 5: why" in edited
+
+
+def test_a_comment_behind_a_value_is_of_the_value_that_it_was_written_for():
+    text = CONFIG.replace("seed: 5", "seed: 5  # 8 passes over 5,399 rows")
+    edited = edited_text(text, ["train_config.seed=6"])
+    assert "seed: 6  # with 5: 8 passes over 5,399 rows\n" in edited
+    text = CONFIG.replace("num_expert: 2", "num_expert: 2\n    # below")
+    assert "num_expert: 3\n    # below" in edited_text(text, ["model_config.mmoe.num_expert=3"])
 
 
 def test_a_field_that_has_the_value_already_stays_as_it_is_written():

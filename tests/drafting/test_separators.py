@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from easymtl.drafting.separators import has_comma, is_printed_list, split_texts, text_separator
+from easymtl.drafting.separators import has_comma, has_sign, is_printed_list, split_texts, text_separator
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,22 @@ def test_numbers_with_a_comma(texts, is_comma):
 )
 def test_what_separates_the_values_of_texts(texts, separator):
     assert text_separator(pa.array(texts)) == separator
+
+
+@pytest.mark.parametrize(
+    ("texts", "is_signed"),
+    [
+        (["12.34€", "7€", None], True),
+        (["$1,200.50", "-3"], True),
+        (["7 %", "12,5%"], True),
+        (["12 EUR", "USD 3"], True),
+        (["21°C"], True),
+        (["12.34", "7"], False),
+        (["12.34€", "for free"], False),
+        (["ABC123", "12XL"], False),
+        ([None], False),
+    ],
+)
+def test_numbers_with_a_sign(texts, is_signed):
+    assert has_sign(pa.array(texts, pa.string())) == is_signed
+    assert not has_sign(pa.array([1.5]))

@@ -397,9 +397,29 @@ _COMMANDS = [
         *("unknown argument --checkpoint_path", "In place of EasyRec's --checkpoint_path: --checkpoint."),
     ),
     command(
-        "A file in place of an export",
+        "A file of rows in place of an export",
         "serve eval.csv",
-        "eval.csv: there is no such folder",
+        "eval.csv: this is a table, and no config",
+    ),
+    command(
+        "The config of a model that is still to be trained in place of a model_dir",
+        "board x.config",
+        "x.config: its model_dir, model, is not there. Train it first: easymtl train x.config",
+    ),
+    command(
+        "A page about no training",
+        "report",
+        "name a MODEL_DIR: easymtl report MODEL_DIR, or --pipeline_config FILE in place of MODEL_DIR.",
+    ),
+    command(
+        "Two models where one is served",
+        "serve model --pipeline_config x.config",
+        *('too many are named: "x.config", "model".', "Leave one of them out"),
+    ),
+    command(
+        "A comparison of one side",
+        "compare x.config",
+        *("name A and B: easymtl compare A B", "--pipeline_config FILE in place of A."),
     ),
     command(
         "Both protocols of a server at one port",
@@ -2097,8 +2117,13 @@ _MODELS = [
     ),
     with_model(
         "A report about a folder that is none of a training",
+        "report .",
+        ".: there is no pipeline.config in it, which a training writes. There are trainings in it: name model.",
+    ),
+    with_model(
+        "A report about a folder that is not there",
         "report models",
-        "models: there is no pipeline.config in it, which a training writes. Name the model_dir of a training.",
+        "models: there is no such folder, and no such config. Name the model_dir of a training, or its config.",
         needs_model=False,
     ),
     with_model(

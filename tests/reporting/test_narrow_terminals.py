@@ -1,5 +1,6 @@
 """Nothing breaks within a word: what every command prints, in terminals of 80 and 60 columns, with long names."""
 
+import ast
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,9 +9,12 @@ import pytest
 
 from easymtl.reporting.formats import folded
 from easymtl.reporting.importance import print_importance
+from easymtl.reporting.segments import print_segments
 from easymtl.reporting.tables import key_values, print_counts, print_metrics, print_table
 from easymtl.reporting.terminal import open_terminal, print_line
+from easymtl.scoring.bootstrap import Estimate
 from easymtl.scoring.importance import Importance, Ranking
+from easymtl.scoring.segments import Segment
 
 PATH = "/a/path/that/is/longer/than/a/line/" + "folder/" * 12 + "eval.parquet"
 TOWERS = ["probability_of_a_purchase_within_seven_days", "is_click", "watch_time_in_seconds_of_the_session"]
@@ -21,6 +25,7 @@ METRICS = {
     "loss": 1.0,
 }
 FEATURES = [f"number_of_{noun}_of_the_user_in_the_last_thirty_days" for noun in ("clicks", "purchases", "visits")]
+PACKAGE = Path(__file__).parents[2] / "easymtl"
 COLOURS = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 
@@ -105,6 +110,46 @@ def test_what_verify_has_found(printed):
     ]
     absent = {"triton": "it is not installed: pip install tritonserver"}
     printed(lambda terminal: _print_findings(findings, absent, terminal), output, "DIFFERS", "serving_default")
+
+
+def test_what_a_comparison_has_found(printed):
+    from easymtl.scoring.comparing import Difference
+    from easymtl.verbs.compare import _print
+
+    names = [f"auc_{tower}" for tower in TOWERS]
+    found = Difference((0.95, 0.951), (0.951, 0.952), error=0.0004, low=0.00021, high=0.00221, of_seeds=0.3)
+    sides = [[SimpleNamespace()] * 2] * 2
+    lines = printed(
+        lambda terminal: _print(dict.fromkeys(names, found), sides, terminal),
+        *names,
+        "0.95050 0.95150 +0.00100 0.00040 +0.00021 to +0.00221 better",
+        "standard error",
+    )
+    assert any("30% to 30%" in line for line in lines)
+
+
+def test_metrics_by_segment(printed):
+    value = "www.international-shopping-news.example"
+    estimate = Estimate(12345.6, 0.9, 1.125)
+    found = [Segment("referrer_domain", value, 1234, TOWERS[0], f"rmse_{TOWERS[0]}", "root_mean_squared_error",
+                     estimate, 0.1, 0.2)]  # fmt: skip
+    words = [value, f"rmse_{TOWERS[0]}", "root_mean_squared_error", "1,234 12,346 0.90000 1.1250"]
+    printed(lambda terminal: print_segments(found, terminal), *words)
+
+
+def test_tables_are_printed_by_print_table_or_where_they_fit():
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(function, ast.FunctionDef) and path.name != "tables.py":
+                calls = {node.func.id for node in ast.walk(function) if _is_call_by_name(node)}
+                if "make_table" in calls:
+                    found[f"{path.relative_to(PACKAGE)}: {function.name}"] = "fits" in calls
+    assert found and all(found.values()), f"prints a table that a narrow terminal breaks: {found}"
+
+
+def _is_call_by_name(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
 
 
 def test_what_an_export_is(printed, monkeypatch):

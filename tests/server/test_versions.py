@@ -9,8 +9,9 @@ import pytest
 from easymtl.errors import UserError
 from easymtl.server.model import name_in
 from easymtl.server.refusal import Code, Refusal
-from easymtl.server.versions import Versions, served_folder
+from easymtl.server.versions import Versions
 from easymtl.server.warm_up import REQUESTS
+from easymtl.serving.export_folders import served_folder
 from tests.server.tiny_export import ROW, client_of, open_desk, write_export
 
 PREDICT = "/v1/models/model:predict"

@@ -222,7 +222,7 @@ def test_the_winner_is_the_authors_text_with_other_values_and_the_diff_says_whic
     settings = next(row for row in result["trials"] if row["number"] == result["best"][0])["settings"]
     winner = write_winner(made_of, tmp_path, result)
     best = winner.path.read_text()
-    assert f"num_expert: {settings['num_expert']}  # as ever" in best and "  num_steps: 30\n" in best
+    assert f"num_expert: {settings['num_expert']}  # with 2: as ever" in best and "  num_steps: 30\n" in best
     changed = parse_config(best, "best.config").pipeline
     wanted = [f"model_config.mmoe.num_expert={settings['num_expert']}", f"{RATE}={settings['learning_rate']}"]
     assert changed == parse_config(text, "x", [*wanted, "train_config.num_steps=30"]).pipeline

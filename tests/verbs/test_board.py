@@ -91,7 +91,7 @@ def test_a_port_is_a_number_up_to_65535(port):
     ("others", "message"),
     [
         ({}, "there are no summaries. Train first: easymtl train"),
-        ({"model_dir": "nowhere"}, "nowhere: there is no such folder. Name the model_dir"),
+        ({"model_dir": "nowhere"}, "nowhere: there is no such folder, and no such config. Name the model_dir"),
     ],
 )
 def test_what_is_wrong_is_told_before_anything_starts(tmp_path, others, message):

@@ -51,6 +51,24 @@ def test_what_was_done_is_a_note_and_what_was_guessed_is_unsure(shop, capsys):
     assert unsure and all('"sample_weight"' in line for line in unsure)
 
 
+def test_what_was_left_out_is_told_with_why_to_people_and_to_programs(shop, capsys):
+    rows = pq.read_table(shop)
+    for place in range(9):
+        rows = rows.append_column(f"order_{place}", pa.array([f"o{place}_{row:05}" for row in range(600)]))
+    rows = rows.append_column("paid", pa.array([f"{row / 100:.2f}€" for row in range(600)]))
+    pq.write_table(rows, shop)
+    assert main(["init", shop, "--labels", "click", "--ignore", "city"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = [line for line in lines if line.startswith("left out: ")]
+    assert line.startswith("left out: city (left out by --ignore), order_0 (another one in nearly every row: a key")
+    assert line.endswith(" ... and 5 more (all in shop.config)")
+    assert any(line.startswith('unsure: the texts of "paid" look like numbers with a sign') for line in lines)
+    assert main(["init", shop, "--labels", "click", "--ignore", "city", "--force", "--log_format", "json"]) == 0
+    (record,) = [one for one in map(json.loads, capsys.readouterr().out.splitlines()) if one.get("of") == "drafted"]
+    assert list(record["left_out"]) == ["city", *(f"order_{place}" for place in range(9)), "paid"]
+    assert record["left_out"]["city"] == "left out by --ignore"
+
+
 def test_a_wrong_label_is_told_before_parts_that_are_there(shop, capsys):
     Path("shop.train.parquet").write_bytes(b"")
     assert main(["init", shop, "--labels", "clik"]) == 2

@@ -61,7 +61,10 @@ def test_options_are_checked(capsys, folder, flags, says):
 
 
 def test_folders_that_are_no_exports(capsys, tmp_path):
-    assert f"{tmp_path}/none: there is no such folder." in refused(capsys, tmp_path / "none")
+    assert (
+        f"{tmp_path}/none: there is no such folder, and no such config. Name an export or a model_dir, or"
+        in refused(capsys, tmp_path / "none")
+    )
     assert "no SavedModel is in this folder" in refused(capsys, tmp_path, "--rest_port", 0, "--grpc_port", 0)
 
 
