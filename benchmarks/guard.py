@@ -8,6 +8,7 @@ What is measured:
 
     start   a training of the taobao DBMTL on made-up rows that makes a single step, the start of Python included
     step    one more step of it in float32: a longer training less a shorter one
+    small   the same of the livestream DBMTL, 512 rows and five towers, which operations rule and not arithmetic
     feed    one more row of 20 columns from Parquet for a network of next to nothing: three files less one
     train   one more row of the whole, from CSV, in the precision that AUTO takes: three files less one
     train32 the same in float32
@@ -36,10 +37,12 @@ from benchmarks.workloads import ROOT, saving_once
 from easymtl.synth import write
 
 _BASE = "samples/configs/dbmtl_on_taobao.config"
+_SMALL_BASE = "samples/configs/dbmtl_on_livestream.config"
 _ROWS = 200_000
 _FLOAT32 = "train_config.mixed_precision=FLOAT32"
 _MADE_UP = ("data_config.input_type=DummyInput", "data_config.num_epochs=0")
 _FEW, _MANY = 10, 110
+_MANY_SMALL = 1010
 _CONFIDENCE = 0.95
 
 
@@ -86,25 +89,29 @@ def verdict(old: Sequence[float], new: Sequence[float]) -> Verdict:
 class Version:
     """A checkout whose commands are measured."""
 
-    def __init__(self, folder: Path, config: Path, work: Path):
+    def __init__(self, folder: Path, configs: Path, work: Path):
         """Takes what is measured.
 
         Args:
             folder: the checkout, whose protos are generated.
-            config: what is trained.
+            configs: the checkout whose configs are trained.
             work: a folder for what trainings write.
         """
-        self._folder, self._config, self._work = folder, config, work
+        self._folder, self._configs, self._work = folder, configs, work
 
-    def seconds(self, *overrides: str) -> float:
+    def seconds(self, *overrides: str, base: str = _BASE) -> float:
         """Returns the processor seconds of a training, those of the processes that it waited for included.
+
+        Args:
+            overrides: of the config.
+            base: the config.
 
         Raises:
             RuntimeError: it failed; with what it said.
         """
         with tempfile.TemporaryDirectory(dir=self._work) as model_dir:
             settings = [*saving_once(model_dir, 1_000_000), "eval_input_path=", *overrides]
-            command = [sys.executable, "-m", "easymtl", "train", "--pipeline_config", str(self._config)]
+            command = [sys.executable, "-m", "easymtl", "train", "--pipeline_config", str(self._configs / base)]
             command += [part for setting in settings for part in ("--set", setting)]
             environment = {**os.environ, "PYTHONPATH": str(self._folder), "TF_CPP_MIN_LOG_LEVEL": "3"}
             log = Path(model_dir, "log.txt")
@@ -125,6 +132,15 @@ def step(version: Version) -> float:
     """Returns the processor seconds of one more step."""
     few, many = (version.seconds(*_MADE_UP, _FLOAT32, f"train_config.num_steps={number}") for number in (_FEW, _MANY))
     return (many - few) / (_MANY - _FEW)
+
+
+def small(version: Version) -> float:
+    """Returns the processor seconds of one more step of a small model."""
+    few, many = (
+        version.seconds(*_MADE_UP, _FLOAT32, f"train_config.num_steps={number}", base=_SMALL_BASE)
+        for number in (_FEW, _MANY_SMALL)
+    )
+    return (many - few) / (_MANY_SMALL - _FEW)
 
 
 def _of_a_row(version: Version, file: str, *overrides: str) -> float:
@@ -159,6 +175,7 @@ _SMALL = (
 MEASURES: Mapping[str, Callable[[Version], float]] = {
     "start": start,
     "step": step,
+    "small": small,
     "feed": feed,
     "train": train,
     "train32": train32,
@@ -217,7 +234,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for file_format in ("parquet", "csv"):
             write("taobao", _ROWS, out=work / file_format, format=file_format, eval_rows=1, truth=False)
         with checkout(options.old, Path(name, "old")) as old, _newer(options.new, Path(name, "new")) as new:
-            versions = [Version(folder, old / _BASE, work) for folder in (old, new)]
+            versions = [Version(folder, old, work) for folder in (old, new)]
             print(f"{'':8}{'old':>12}{'new':>12}{'new/old':>10}   95 % interval", flush=True)
             for what, times in compare(versions, options.only, options.rounds):
                 found = verdict(*times)

@@ -13,6 +13,7 @@ import tensorflow as tf
 from easymtl.errors import UserError
 from easymtl.layers.gate_weights import GateWeights
 from easymtl.layers.initializers import Initializer, glorot_uniform
+from easymtl.layers.moving import Pending
 from easymtl.peers.dealing import Run
 from easymtl.peers.peers import ONE, Peers
 
@@ -144,48 +145,6 @@ class Build:
         number = self._numbers.get(name, 0)
         self._numbers[name] = number + 1
         return f"{name}_{number}" if number else name
-
-
-class Pending:
-    """New values of variables that a pass has made, held back: whether a step is made shows at its end.
-
-    A variable that is moved twice in one pass is moved from where the first move has left it.
-    """
-
-    def __init__(self) -> None:
-        self._values: dict[object, tuple[tf.Variable, tf.Tensor]] = {}
-
-    @property
-    def values(self) -> list[tf.Tensor]:
-        """The new values."""
-        return [value for _, value in self._values.values()]
-
-    @property
-    def variables(self) -> list[tf.Variable]:
-        """The variables that have them, in the same order."""
-        return [variable for variable, _ in self._values.values()]
-
-    def replace(self, values: Sequence[tf.Tensor]) -> None:
-        """Gives the same variables other new values, in the order of `values`."""
-        self._values = {key: (variable, value) for (key, (variable, _)), value in zip(self._values.items(), values)}
-
-    def __contains__(self, variable: tf.Variable) -> bool:
-        """Returns whether a variable has a new value."""
-        return variable.ref() in self._values
-
-    def read(self, variable: tf.Variable) -> tf.Tensor:
-        """Returns the new value of a variable, or the one it has."""
-        found = self._values.get(variable.ref())
-        return tf.convert_to_tensor(variable) if found is None else found[1]
-
-    def set(self, variable: tf.Variable, value: tf.Tensor) -> None:
-        """Gives a variable a new value."""
-        self._values[variable.ref()] = variable, value
-
-    def apply(self, is_made: tf.Tensor | None = None) -> None:
-        """Moves the variables; where it is given, only if a bool scalar is true."""
-        for variable, value in self._values.values():
-            variable.assign(value if is_made is None else tf.where(is_made, value, variable))
 
 
 @dataclass(frozen=True)

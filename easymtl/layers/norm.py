@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 from easymtl.layers.context import Build, Call
+from easymtl.layers.moving import Seen
 
 MOMENTUM = 0.99
 EPSILON = 1e-3
@@ -111,7 +112,7 @@ class BatchNorm(tf.Module):
         results = [self._fused(part, scale, offset) for part, scale, offset in weights]
         mean = tf.concat([result.batch_mean for result in results], axis=0)
         variance = tf.concat([result.batch_variance for result in results], axis=0)
-        self._follow(call, mean, variance, bias, tf.shape(parts[0])[0])
+        self._follow(call, mean, variance, bias, parts[0])
         return [tf.reshape(activation(result.y), [-1, width]) for result in results]
 
     def statistics(self) -> tuple[tf.Tensor, tf.Tensor]:
@@ -153,7 +154,7 @@ class BatchNorm(tf.Module):
         mean, variance = result.batch_mean, result.batch_variance
         if padding:
             mean, variance = mean[:width], variance[:width]
-        self._follow(call, mean, variance, bias, tf.shape(x)[0])
+        self._follow(call, mean, variance, bias, x)
         return result.y[..., :width] if padding else result.y
 
     def _fused(self, x: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor):
@@ -164,11 +165,13 @@ class BatchNorm(tf.Module):
             x=rows, scale=scale, offset=offset, mean=none, variance=none, epsilon=self.epsilon, is_training=True
         )
 
-    def _follow(
-        self, call: Call, mean: tf.Tensor, corrected: tf.Tensor, bias: tf.Tensor | None, num_rows: tf.Tensor
-    ) -> None:
+    def _follow(self, call: Call, mean: tf.Tensor, corrected: tf.Tensor, bias: tf.Tensor | None, x: tf.Tensor) -> None:
         """Moves the statistics by those of the kernel; its variance has Bessel's correction, the moving one none."""
-        batch = tf.cast(num_rows, tf.float32)
+        if call.pending is not None and not self._may_be_empty(call):
+            seen = Seen(self.count, self.mean, self.variance, x, mean, corrected, bias, self.momentum)
+            if call.pending.follow(seen):
+                return
+        batch = tf.cast(tf.shape(x)[0], tf.float32)
         biased = corrected * (tf.maximum(batch - 1.0, 1.0) / batch)
         self._update(call, mean if bias is None else mean + bias, biased, batch)
 
@@ -190,14 +193,17 @@ class BatchNorm(tf.Module):
         return tf.cast((moved - mean) * scale + self.offset, x.dtype)
 
     def _update(self, call: Call, mean: tf.Tensor, biased: tf.Tensor, batch: tf.Tensor) -> None:
-        may_be_empty = self.may_be_empty or call.peers.are_several
         moved = [(self.count, call.read(self.count) + 1.0)]
         for variable, value in ((self.mean, mean), (self.variance, biased)):
             before = call.read(variable)
             moved.append((variable, before - (1.0 - self.momentum) * (before - value)))
+        may_be_empty = self._may_be_empty(call)
         for variable, value in moved:
             # No steps have no statistics: the kernel's are NaN, and would not go away again.
             call.move(variable, tf.where(batch > 0, value, call.read(variable)) if may_be_empty else value)
+
+    def _may_be_empty(self, call: Call) -> bool:
+        return self.may_be_empty or call.peers.are_several
 
 
 class LayerNorm(tf.Module):

@@ -167,7 +167,7 @@ class _Update:
         compared = self._cosines(forward) if kind.is_comparing else {}
         changes, of_all = self._of_all(batch, lookups, found, statistics)
         gradients, changes, norm = self._clipped(changes, of_all)
-        is_made = _is_sound(found, norm, statistics.values)
+        is_made = _is_sound(found, norm, statistics.vectors)
         is_refused = tf.logical_not(is_made)
         if self._peers.are_several:
             # Where nobody has a row no step is made, and none is refused.
