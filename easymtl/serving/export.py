@@ -34,6 +34,7 @@ from easymtl.serving.parity import check_parity
 from easymtl.serving.placement import Placement, placements_of
 from easymtl.serving.precision import Precision
 from easymtl.serving.proof_of_signatures import with_further
+from easymtl.serving.proof_process import ProofProcess
 from easymtl.serving.proof_rows import ProofRows, missing_row, proof_rows
 from easymtl.serving.request_form import RequestForm
 from easymtl.serving.saved_model import ServingModel, Sizes, signatures_of
@@ -52,12 +53,13 @@ def export(
     folder: str | Path,
     keep: int = 0,
     listener: Listener = lambda event: None,
+    process: ProofProcess | None = None,
 ) -> Export:
     """Writes a SavedModel below `folder`, in a new subfolder named by the time in seconds, as servers want it.
 
     It is written to a temporary folder, loaded in another process, compared with the checkpoint on evaluation rows,
     and renamed into place when all is well. All but the newest `keep` are removed then; 0 keeps all. The listener is
-    told what is being done.
+    told what is being done. The other process may have been begun before, see `score_apart`.
 
     Raises:
         UserError: it could not be written, or see `write_export`.
@@ -65,7 +67,7 @@ def export(
     final = Path(folder) / str(new_version(Path(folder), int(time.time())))
     draft = draft_of(final)
     try:
-        done = write_export(pipeline, checkpoint, draft, listener=listener)
+        done = write_export(pipeline, checkpoint, draft, listener=listener, process=process)
         publish(draft, final)
     except (OSError, tf.errors.OpError) as error:
         raise UserError(f"{final}: could not be written: {reason(error)}") from None
@@ -81,6 +83,7 @@ def write_export(
     draft: Path,
     ready: Callable[[Path], Path] = lambda draft: draft,
     listener: Listener = lambda event: None,
+    process: ProofProcess | None = None,
 ) -> Export:
     """Writes a SavedModel and what belongs to it into a folder, and compares it with the checkpoint.
 
@@ -90,6 +93,7 @@ def write_export(
         draft: the folder, which is made.
         ready: is given the folder when all is in it that scores depend on, and returns the one that is compared.
         listener: is told what is being done.
+        process: as `score_apart` has it.
 
     The checkpoint gives its scores first, and its tables then: no width is in memory more than twice, and none when the
     other process loads the model.
@@ -121,7 +125,8 @@ def write_export(
     compared = ready(draft)
     parity = None
     if rows and expected:
-        parity = check_parity(compared, rows, expected[0], ranker.final_scores, expected[1], saved.by_format)
+        wanted = (expected[0], ranker.final_scores, expected[1], saved.by_format)
+        parity = check_parity(compared, rows, *wanted, process)
     listener(Phase("describing", "the export, and what a GPU would run of it"))
     done = Export(
         path=draft,
