@@ -68,8 +68,8 @@ def check_parity(
         UserError: the SavedModel cannot be loaded, a signature lacks a prediction, or scores of one differ by more
             than the tolerance.
     """
-    further = (rows.examples, rows.num_users) if rows.signatures else ()
-    scores = score_apart(folder, rows.sent, *further, process=process)
+    examples, num_users = (rows.examples, rows.num_users) if rows.signatures else (None, 0)
+    scores = score_apart(folder, rows.sent, examples, num_users, process=process)
     scores |= {of_signature(one, name): found for one, outputs in formats.items() for name, found in outputs.items()}
     wanted = {**expected, **_of_signatures(rows, expected, formats)}
     if set(scores) != set(wanted):

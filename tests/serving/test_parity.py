@@ -13,7 +13,7 @@ EXPECTED = {"probs": np.array([0.5, 0.25], np.float32), "classes": np.array([[0.
 
 
 def check(monkeypatch, scores, expected=EXPECTED, **options):
-    monkeypatch.setattr(parity, "score_apart", lambda folder, columns, process: scores)
+    monkeypatch.setattr(parity, "score_apart", lambda *asked, process: scores)
     read = pa.RecordBatch.from_pydict({"x": range(len(next(iter(expected.values()))))})
     return check_parity("somewhere", ProofRows({}, read, 1), expected, **options)
 
