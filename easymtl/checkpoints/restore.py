@@ -68,7 +68,7 @@ def load_ranker(
             `post_calibration` cannot be fitted.
     """
     require_scoring_memory(pipeline, is_exported)
-    ranker = Ranker(pipeline)
+    ranker = Ranker(pipeline, draws_tables=False)
     Weights(ranker).read(checkpoint.path)
     state = checkpoint.state()
     require_same_meaning(pipeline, checkpoint, state)

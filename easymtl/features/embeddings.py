@@ -56,7 +56,14 @@ class Embeddings(tf.Module):
         device: where they lie, rows are looked up and updates of rows are made; None for wherever TensorFlow puts them.
     """
 
-    def __init__(self, feature_set: FeatureSet, seed: int, peers: Peers = ONE, device: str | None = None):
+    def __init__(
+        self,
+        feature_set: FeatureSet,
+        seed: int,
+        peers: Peers = ONE,
+        device: str | None = None,
+        draws: bool = True,
+    ):
         """Makes the tables.
 
         Args:
@@ -64,6 +71,7 @@ class Embeddings(tf.Module):
             seed: of their initial values, which are the same however many workers there are.
             peers: the workers that the rows are dealt out to.
             device: where they lie.
+            draws: whether they get initial values, and are not zero.
         """
         super().__init__()
         self.feature_set = feature_set
@@ -80,7 +88,8 @@ class Embeddings(tf.Module):
                 self._dealings[width], num_rows = dealing, dealing.num_own_rows
             with on_device(device):
                 variable = self.variables_by_width[str(width)] = tf.Variable(tf.zeros([num_rows, width]))
-            fill(variable, tables, seed, self._dealings.get(width))
+            if draws:
+                fill(variable, tables, seed, self._dealings.get(width))
 
     @property
     def are_dealt_out(self) -> bool:
