@@ -106,14 +106,15 @@ def scores_of(made: SampleExport, python: Path, loader: str) -> Scores:
     Raises:
         UserError: the process that loads the export failed.
     """
-    from easymtl.serving.parity import RELOAD, score_apart
+    from easymtl.serving.parity import score_apart
+    from easymtl.serving.proof_process import RELOAD, ProofProcess
 
     # All that stand behind the first rows are kept: they lack values, or are of one user.
     behind = len(next(iter(made.sent.values()))) - made.num_rows
     count = min(made.num_rows, _NUM_ROWS)
     sent = {name: _ends(column, count, behind) for name, column in made.sent.items()}
-    program = [str(python), "-I", str(_CALLS), loader, str(RELOAD)]
-    return score_apart(made.path, sent, made.examples, made.num_users, program)
+    process = ProofProcess([str(python), "-I", str(_CALLS), loader, str(RELOAD)])
+    return score_apart(made.path, sent, made.examples, made.num_users, process)
 
 
 def _ends(column, count: int, behind: int):

@@ -1,6 +1,6 @@
 """Scores rows with all signatures of a SavedModel, by one of two loaders; run as a program of its own, without easymtl.
 
-    python old_tensorflow_calls.py session|function RELOAD.PY ARGUMENTS OF RELOAD.PY
+    python old_tensorflow_calls.py session|function RELOAD.PY    and what RELOAD.PY reads
 
 `session` is what `easymtl/serving/reload.py` does: as servers load. `function` calls what `tf.saved_model.load`
 returns.
@@ -16,7 +16,7 @@ import tensorflow as tf
 
 def main() -> None:
     """Scores as `reload.py` does."""
-    loader, path, *sys.argv[1:] = sys.argv[1:]
+    loader, path = sys.argv[1:]
     spec = importlib.util.spec_from_file_location("reload", path)
     assert spec is not None and spec.loader is not None
     program = importlib.util.module_from_spec(spec)

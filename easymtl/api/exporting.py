@@ -20,17 +20,25 @@ from easymtl.reporting.terminal import print_line
 from easymtl.serving.delta_export import export_since
 from easymtl.serving.export import export
 from easymtl.serving.narrowing import TooNarrow
+from easymtl.serving.proof_process import ProofProcess, begun_ahead
 from easymtl.serving.saved_model_scorer import newest_export, step_of_export
 from easymtl.training import events
 from easymtl.training.best import Best
 from easymtl.training.exported import exported_step
 from easymtl.training.result import TrainingResult
 
+_LAST_SECONDS = 10.0
+"""Of a training, in which the process that proves the export is begun: so long it takes on a busy machine."""
+
 _NO_BEST = "export_config.exporter_type is best, and no evaluation has determined what is best."
 
 
 class Exporter:
-    """Listens to a training and exports: `latest` after every checkpoint, `final` and `best` at the end."""
+    """Listens to a training and exports: `latest` after every checkpoint, `final` and `best` at the end.
+
+    The process that proves an export takes seconds to import TensorFlow. It begins while the last steps or the last
+    evaluation run, and waits; one that no export has come to is ended by `close`.
+    """
 
     def __init__(self, config: Config, terminal: Terminal, signs: Signs | None = None):
         """Exports nothing yet.
@@ -47,9 +55,12 @@ class Exporter:
         self._kind = self._pipeline.export_config.exporter_type
         self._folder = Path(self._pipeline.model_dir) / "export" / self._kind
         self._exported: int | None = None
+        self._process: ProofProcess | None = None
 
     def __call__(self, event: events.Event) -> None:
-        """Exports after a checkpoint, if that is asked for."""
+        """Exports after a checkpoint, if that is asked for, and gets ready where that, or the end, is near."""
+        if self._is_near(event):
+            self._get_ready()
         if isinstance(event, events.Saved) and self._kind == "latest" and not event.is_stopping:
             try:
                 self._export("latest")
@@ -58,6 +69,33 @@ class Exporter:
                 print_line(self._terminal, f"Step {event.step} was not exported: {error}", "yellow")
             else:
                 self._exported = event.step
+
+    def steps_ended(self) -> None:
+        """Gets ready: an evaluation, perhaps, and a checkpoint are all that comes before the export."""
+        if self._is_at_end:
+            self._get_ready()
+
+    def close(self) -> None:
+        """Ends the process that waits for an export, if there is one."""
+        if self._process:
+            self._process.close()
+            self._process = None
+
+    @property
+    def _is_at_end(self) -> bool:
+        return self._kind in ("final", "best")
+
+    def _is_near(self, event: events.Event) -> bool:
+        """Returns whether an export follows soon on what a training tells."""
+        if isinstance(event, events.Progress):
+            return self._is_at_end and event.seconds_left is not None and event.seconds_left <= _LAST_SECONDS
+        is_evaluating = isinstance(event, events.Phase) and event.name == "evaluating"
+        return self._kind == "latest" and is_evaluating
+
+    def _get_ready(self) -> None:
+        if not (self._process and self._process.is_there):
+            self.close()
+            self._process = ProofProcess.ahead()
 
     def finish(self, result: TrainingResult, first_step: int) -> None:
         """Exports what a finished training is to leave, unless it is there already; tells if another step was better.
@@ -88,8 +126,12 @@ class Exporter:
     def _export(self, choice: str) -> None:
         checkpoint = find_checkpoint(self._pipeline, choice)
         keep = 0 if self._kind == "final" else self._pipeline.export_config.exports_to_keep
+        self._get_ready()
         with self._signs.doing("exporting"):
-            done = export(self._pipeline, checkpoint, self._folder, keep, self._told)
+            try:
+                done = export(self._pipeline, checkpoint, self._folder, keep, self._told, process=self._process)
+            finally:
+                self.close()
         print_export(done, self._terminal)
 
     def _told(self, event: events.Event) -> None:
@@ -130,12 +172,15 @@ def export_chosen(
     for note in version_notes(pipeline, checkpoint.state()):
         print_line(terminal, note, "yellow")
     older = exports_of(checkpoint, folder) if since is None else []
+    with begun_ahead() as process:
+        if since is None:
+            done = export(pipeline, checkpoint, folder, listener=told, process=process)
+        else:
+            delta = export_since(pipeline, checkpoint, folder, since, told, process)
+            done = delta.export
     if since is None:
-        done = export(pipeline, checkpoint, folder, listener=told)
         print_export(done, terminal)
     else:
-        delta = export_since(pipeline, checkpoint, folder, since, told)
-        done = delta.export
         print_delta(delta, terminal)
     if older:
         print_line(

@@ -1,5 +1,6 @@
 """Starting TensorFlow quietly: its start-up lines are for its developers, not for who trains a ranker."""
 
+import gc
 import os
 import sys
 import tempfile
@@ -31,7 +32,7 @@ def start_tensorflow(
     # What TensorFlow says of lost workers goes on for pages, and we say it in a line.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2" if cluster.size == 1 else "3")
     with current().phases.held(), _quiet_stderr(is_quiet):
-        with _keras_later():
+        with _keras_later(), _kept_for_good():
             import tensorflow as tf
 
         # TensorFlow refuses any number, 0 too, once it has run something.
@@ -66,6 +67,25 @@ def _keras_later() -> Iterator[None]:
         yield
     finally:
         del os.environ[KERAS_CHOICE]
+
+
+@contextmanager
+def _kept_for_good() -> Iterator[None]:
+    """Imports without looking for garbage, and leaves what was imported out of every later search for it.
+
+    Hundreds of thousands of objects stay: to look through them again and again took a quarter of the time of importing
+    TensorFlow, and of importing and tracing what uses it.
+    """
+    if "tensorflow" in sys.modules or not gc.isenabled():
+        yield
+        return
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @contextmanager

@@ -129,7 +129,7 @@ def run_training(
             for note in graph_notes(config):
                 listener(Note(note))
             first = trainer.step
-            result = trainer.run()
+            result = trainer.run(kept.exporter.steps_ended if kept else lambda: None)
         if kept:
             kept.results.finish(result.counts, result.skipped_rows)
         hints.finish(result)
@@ -161,13 +161,14 @@ class _Kept:
 
     def __enter__(self) -> "_Kept":
         """Opens the files."""
+        self._stack.callback(self.exporter.close)
         self._stack.enter_context(self._summaries)
         self._stack.enter_context(self._history)
         self.listeners: list[Listener] = [self._summaries, self._history, self.results, self.exporter]
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Closes them."""
+        """Closes them, and ends what waits for an export."""
         self._stack.close()
 
 

@@ -80,7 +80,7 @@ def load_ranker(
     if is_on_disk:
         ranker = load_on_disk(pipeline, checkpoint, state)
     else:
-        ranker = Ranker(pipeline, owners)
+        ranker = Ranker(pipeline, owners, draws_tables=False)
         Weights(ranker).read(checkpoint.path)
         take_averages(pipeline, ranker, checkpoint.path, state)
     require_same_meaning(pipeline, checkpoint, state)

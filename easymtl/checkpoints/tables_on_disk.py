@@ -100,7 +100,7 @@ class TablesOnDisk(Embeddings):
 class RankerOnDisk(Ranker):
     """A model whose tables stay in the files of a checkpoint."""
 
-    def make_embeddings(self, seed: int, owners: Peers = ONE) -> Embeddings:
+    def make_embeddings(self, seed: int, owners: Peers = ONE, draws: bool = True) -> Embeddings:
         """Returns tables that hold no row."""
         assert not owners.are_several
         return TablesOnDisk(self.feature_set, seed)

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from easymtl.features.feature_set import FeatureSet, Slot
-from easymtl.features.initial_rows import fill, fill_own
+from easymtl.features.initial_rows import fill
 from easymtl.features.kinds import StepColumns
 from easymtl.features.kinds.base import Tensors
 from easymtl.features.row_exchange import RowExchange
@@ -59,7 +59,14 @@ class Embeddings(tf.Module):
 
     are_on_disk = False
 
-    def __init__(self, feature_set: FeatureSet, seed: int, peers: Peers = ONE, device: str | None = None):
+    def __init__(
+        self,
+        feature_set: FeatureSet,
+        seed: int,
+        peers: Peers = ONE,
+        device: str | None = None,
+        draws: bool = True,
+    ):
         """Makes the tables.
 
         Args:
@@ -67,6 +74,7 @@ class Embeddings(tf.Module):
             seed: of their initial values, which are the same however many workers there are.
             peers: the workers that the rows are dealt out to.
             device: where they lie.
+            draws: whether they get initial values, and are not zero.
         """
         super().__init__()
         self.feature_set = feature_set
@@ -83,11 +91,8 @@ class Embeddings(tf.Module):
                 self._dealings[width], num_rows = dealing, dealing.num_own_rows
             with on_device(device):
                 variable = self.variables_by_width[str(width)] = tf.Variable(tf.zeros([num_rows, width]))
-            for number, table in enumerate(tables):
-                if width in self._dealings:
-                    fill_own(variable, table, seed, self._dealings[width], number)
-                else:
-                    fill(variable, table, seed)
+            if draws:
+                fill(variable, tables, seed, self._dealings.get(width))
 
     @property
     def are_dealt_out(self) -> bool:

@@ -15,6 +15,7 @@ from easymtl.serving.delta_folders import is_delta, versions_in
 from easymtl.serving.export import export, prune
 from easymtl.serving.form_of_export import describe
 from easymtl.serving.narrowing import TooNarrow
+from easymtl.serving.proof_process import begun_ahead
 
 KINDS = ("full", "delta", "none")
 FOLDER = "follow"
@@ -70,7 +71,8 @@ class Exports:
         return None
 
     def _whole(self, pipeline: Pipeline, checkpoint: Checkpoint) -> Path:
-        done = export(pipeline, checkpoint, self.folder, listener=told)
+        with begun_ahead() as process:
+            done = export(pipeline, checkpoint, self.folder, listener=told, process=process)
         print_export(done, self._terminal)
         return done.path
 
@@ -81,7 +83,8 @@ class Exports:
             return None
         base = versions[max(versions)]
         try:
-            done = export_since(pipeline, checkpoint, self.folder, str(base), told)
+            with begun_ahead() as process:
+                done = export_since(pipeline, checkpoint, self.folder, str(base), told, process)
         except TooNarrow:
             raise
         except UserError as error:

@@ -55,7 +55,7 @@ class _NoTables(Embeddings):
 class TablelessRanker(Ranker):
     """A model whose tables are not there, whatever their size: for counting its weights, and for reading its data."""
 
-    def make_embeddings(self, seed: int, owners: Peers = ONE) -> Embeddings:
+    def make_embeddings(self, seed: int, owners: Peers = ONE, draws: bool = True) -> Embeddings:
         """Returns no tables."""
         return _NoTables(self.feature_set)
 

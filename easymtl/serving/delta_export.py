@@ -21,6 +21,7 @@ from easymtl.serving.delta_rows import shown
 from easymtl.serving.delta_writer import DeltaWriter, Places
 from easymtl.serving.export import write_export
 from easymtl.serving.exported import Export
+from easymtl.serving.proof_process import ProofProcess
 from easymtl.training.events import Listener, Phase
 
 
@@ -49,6 +50,7 @@ def export_since(
     folder: str | Path,
     since: str,
     listener: Listener = lambda event: None,
+    process: ProofProcess | None = None,
 ) -> DeltaExport:
     """Writes `<version>.delta` below `folder`: what is needed beside an older version to have a new one.
 
@@ -61,6 +63,7 @@ def export_since(
         folder: of the numbered versions.
         since: the base, as `find_base` takes it.
         listener: is told what is being done.
+        process: as `score_apart` has it.
 
     Raises:
         UserError: the base is not there or of another model, the delta could not be written, or it does not score as
@@ -77,7 +80,7 @@ def export_since(
         # The tables of a checkpoint are held by circles of functions, and those of another one are read now.
         gc.collect()
         writer = DeltaWriter(base, rows, version, checkpoint.step, places)
-        done = write_export(pipeline, checkpoint, places.whole, writer.join_changes, listener)
+        done = write_export(pipeline, checkpoint, places.whole, writer.join_changes, listener, process)
         record = writer.seal()
         num_bytes, whole_bytes = _size(fingerprints(places.draft)), _size(record["files"])
         publish(places.draft, final)

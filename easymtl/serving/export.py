@@ -35,6 +35,7 @@ from easymtl.serving.parity import check_parity
 from easymtl.serving.placement import Placement, placements_of
 from easymtl.serving.precision import Precision
 from easymtl.serving.proof_of_signatures import with_further
+from easymtl.serving.proof_process import ProofProcess
 from easymtl.serving.proof_rows import ProofRows, missing_row, proof_rows
 from easymtl.serving.request_form import RequestForm
 from easymtl.serving.saved_model import ServingModel, Sizes, signatures_of
@@ -53,12 +54,13 @@ def export(
     folder: str | Path,
     keep: int = 0,
     listener: Listener = lambda event: None,
+    process: ProofProcess | None = None,
 ) -> Export:
     """Writes a SavedModel below `folder`, in a new subfolder named by the time in seconds, as servers want it.
 
     It is written to a temporary folder, loaded in another process, compared with the checkpoint on evaluation rows,
     and renamed into place when all is well. All but the newest `keep` are removed then; 0 keeps all. The listener is
-    told what is being done.
+    told what is being done. The other process may have been begun before, see `score_apart`.
 
     Raises:
         UserError: it could not be written, or see `write_export`.
@@ -66,7 +68,7 @@ def export(
     final = Path(folder) / str(new_version(Path(folder), int(time.time())))
     draft = draft_of(final)
     try:
-        done = write_export(pipeline, checkpoint, draft, listener=listener)
+        done = write_export(pipeline, checkpoint, draft, listener=listener, process=process)
         publish(draft, final)
     except (OSError, tf.errors.OpError) as error:
         raise UserError(f"{final}: could not be written: {reason(error)}") from None
@@ -82,6 +84,7 @@ def write_export(
     draft: Path,
     ready: Callable[[Path], Path] = lambda draft: draft,
     listener: Listener = lambda event: None,
+    process: ProofProcess | None = None,
 ) -> Export:
     """Writes a SavedModel and what belongs to it into a folder, and compares it with the checkpoint.
 
@@ -91,6 +94,7 @@ def write_export(
         draft: the folder, which is made.
         ready: is given the folder when all is in it that scores depend on, and returns the one that is compared.
         listener: is told what is being done.
+        process: as `score_apart` has it.
 
     Tables stay in the files of the checkpoint, and go from there into those of the export block by block; only the
     process that proves the export has them in memory. Other formats are made of tables in memory: then no width is
@@ -124,7 +128,8 @@ def write_export(
     compared = ready(draft)
     parity = None
     if rows and expected:
-        parity = check_parity(compared, rows, expected[0], ranker.final_scores, expected[1], saved.by_format)
+        wanted = (expected[0], ranker.final_scores, expected[1], saved.by_format)
+        parity = check_parity(compared, rows, *wanted, process)
     listener(Phase("describing", "the export, and what a GPU would run of it"))
     done = Export(
         path=draft,

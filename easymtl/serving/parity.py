@@ -1,11 +1,8 @@
 """The proof that a SavedModel scores as its checkpoint does, in a process that knows nothing of easymtl."""
 
 import math
-import os
-import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -16,12 +13,11 @@ import pyarrow as pa
 
 from easymtl.errors import UserError
 from easymtl.serving import tf_example
+from easymtl.serving.proof_process import ProofProcess
 from easymtl.serving.proof_rows import ProofRows
 from easymtl.serving.signatures import ENCODED, SIGNATURE, TF_EXAMPLE, USER_ONCE
 
 Derive = Callable[[Mapping[str, np.ndarray]], Mapping[str, Any]]
-
-RELOAD = Path(__file__).with_name("reload.py")
 
 TOLERANCE = 1e-5
 """How much a score may differ, next to 1 or the largest score of its output: float32 beside a logit of 7 is that exact.
@@ -54,6 +50,7 @@ def check_parity(
     derive: Derive = lambda scores: {},
     tolerances: Mapping[str, float] | None = None,
     formats: Mapping[str, Mapping[str, np.ndarray]] = MappingProxyType({}),
+    process: ProofProcess | None = None,
 ) -> Parity:
     """Compares the scores of a SavedModel with those of its checkpoint, both in the precision of the SavedModel.
 
@@ -65,13 +62,14 @@ def check_parity(
             the SavedModel: a formula may make much of a difference that is small enough.
         tolerances: by name, how much an output may differ where that is not `TOLERANCE`.
         formats: what files of other formats make of all rows, by the name of the format: as the signature `encoded`.
+        process: as `score_apart` has it.
 
     Raises:
         UserError: the SavedModel cannot be loaded, a signature lacks a prediction, or scores of one differ by more
             than the tolerance.
     """
-    further = (rows.examples, rows.num_users) if rows.signatures else ()
-    scores = score_apart(folder, rows.sent, *further)
+    examples, num_users = (rows.examples, rows.num_users) if rows.signatures else (None, 0)
+    scores = score_apart(folder, rows.sent, examples, num_users, process=process)
     scores |= {of_signature(one, name): found for one, outputs in formats.items() for name, found in outputs.items()}
     wanted = {**expected, **_of_signatures(rows, expected, formats)}
     if set(scores) != set(wanted):
@@ -181,17 +179,16 @@ def score_apart(
     columns: Mapping[str, pa.Array],
     examples: pa.Array | None = None,
     num_users: int = 0,
-    program: Sequence[str] = (),
+    process: ProofProcess | None = None,
 ) -> dict[str, np.ndarray]:
-    """Returns the scores of a SavedModel, computed in a new process that does not import easymtl.
+    """Returns the scores of a SavedModel, computed in a process that does not import easymtl.
 
     Args:
         folder: the SavedModel.
         columns: the inputs of `serving_default`.
         examples: the input of `tf_example`; None if it is not to be asked.
         num_users: how many of the last rows are asked of `user_once`.
-        program: an interpreter and what it runs, which takes the arguments of `reload.py`; this one runs that if none
-            is given.
+        process: was begun before, and has loaded nothing yet; None, or one that is gone, for a new one.
 
     Returns:
         Scores by `of_signature`.
@@ -202,7 +199,7 @@ def score_apart(
     requests = requests_of(columns, examples, num_users)
     return {
         of_signature(signature, name): values
-        for signature, scores in ask_apart(folder, requests, program).items()
+        for signature, scores in ask_apart(folder, requests, process).items()
         for name, values in scores.items()
     }
 
@@ -220,14 +217,14 @@ def requests_of(
 
 
 def ask_apart(
-    folder: Path, requests: Mapping[str, Mapping[str, pa.Array]], program: Sequence[str] = ()
+    folder: Path, requests: Mapping[str, Mapping[str, pa.Array]], process: ProofProcess | None = None
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Returns the outputs of signatures of a SavedModel, computed in a new process that does not import easymtl.
+    """Returns the outputs of signatures of a SavedModel, computed in a process that does not import easymtl.
 
     Args:
         folder: the SavedModel.
         requests: the inputs of each signature; see `easymtl.serving.reload`.
-        program: as `score_apart` has it.
+        process: as `score_apart` has it.
 
     Raises:
         UserError: that process failed; the message ends with what it said.
@@ -238,14 +235,9 @@ def ask_apart(
         target.mkdir()
         for signature, columns in requests.items():
             _write(source / signature, columns)
-        # -I: neither the current folder nor PYTHONPATH is searched for modules.
-        program = program or (sys.executable, "-I", str(RELOAD))
-        command = [*program, *map(str, [folder, source, target])]
-        # A SavedModel needs no Keras, which TensorFlow would import first: this one is not even installed, mostly.
-        environ = {"TF_USE_LEGACY_KERAS": "1", **os.environ}
-        run = subprocess.run(command, capture_output=True, text=True, check=False, env=environ)
-        if run.returncode != 0:
-            raise UserError(f"{folder}: the SavedModel could not be loaded and run:\n{run.stderr[-2000:]}")
+        with process if process and process.is_there else ProofProcess() as chosen:
+            if said := chosen.load(folder, source, target):
+                raise UserError(f"{folder}: the SavedModel could not be loaded and run:\n{said[-2000:]}")
         return {
             path.name: {key: _of_arrow(column) for key, column in _read(path).items()}
             for path in sorted(target.iterdir())

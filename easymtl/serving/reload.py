@@ -1,6 +1,8 @@
 """Scores rows with signatures of a SavedModel; run as a program of its own, which imports nothing of easymtl.
 
-python reload.py SAVED_MODEL REQUESTS SCORES
+python -I reload.py <<< '["SAVED_MODEL", "REQUESTS", "SCORES"]'
+
+It imports TensorFlow, then waits for this line of JSON; without one it ends.
 
 It does as TensorFlow Serving does: the SignatureDef says which tensor of the graph stands behind each name, and of what
 shape it is: where that has a number of rows, each request has as many. The folder REQUESTS holds the inputs of each
@@ -10,14 +12,19 @@ signature that is asked, as Arrow files under its name, and SCORES gets a file o
     user_once          all rows hold the same in the inputs of the user
 """
 
+import gc
+import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import tensorflow as tf
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 Arrays = dict[str, np.ndarray]
 Shapes = Mapping[str, list]
@@ -25,8 +32,17 @@ Ask = Callable[[str, Arrays], Arrays]
 
 
 def main() -> None:
-    """Loads the model and scores all rows."""
-    folder, source, target = sys.argv[1:]
+    """Imports TensorFlow, waits to be told what to load, and scores all rows."""
+    # What is imported stays: to look for garbage in it takes a quarter of the time.
+    gc.disable()
+    import tensorflow  # noqa: F401
+
+    gc.freeze()
+    gc.enable()
+    line = sys.stdin.readline()
+    if not line:
+        return
+    folder, source, target = json.loads(line)
     scores = scores_of(folder, {path.name: read(path) for path in sorted(Path(source).iterdir())})
     assert "easymtl" not in sys.modules, "a SavedModel must not need easymtl"
     for name, arrays in scores.items():
@@ -43,6 +59,8 @@ def read(path: Path) -> pa.Table:
 
 def scores_of(folder: str, requests: Mapping[str, pa.Table]) -> dict[str, Arrays]:
     """Returns the outputs of each signature of a SavedModel that is asked."""
+    import tensorflow as tf
+
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         return answers(*opened(folder, session), requests)
 
@@ -61,8 +79,10 @@ def answers(ask: Ask, shapes: Mapping[str, Shapes], requests: Mapping[str, pa.Ta
     return found
 
 
-def opened(folder: str, session: tf.compat.v1.Session) -> tuple[Ask, dict[str, Shapes]]:
+def opened(folder: str, session: "tf.compat.v1.Session") -> tuple[Ask, dict[str, Shapes]]:
     """Returns what asks a signature of a SavedModel, and the shapes of the inputs of each, None for any size."""
+    import tensorflow as tf
+
     model = tf.compat.v1.saved_model.load(session, ["serve"], folder)
 
     def ask(name: str, inputs: Arrays) -> Arrays:

@@ -75,12 +75,13 @@ class Ranker(tf.Module):
         curves: what the probability of a task goes through, by tower name: `post_calibration`, once it is fitted.
     """
 
-    def __init__(self, pipeline: Pipeline, owners: Peers = ONE):
+    def __init__(self, pipeline: Pipeline, owners: Peers = ONE, draws_tables: bool = True):
         """Makes the model.
 
         Args:
             pipeline: the config.
             owners: the workers that the rows of the tables are dealt out to, and the ids of those that grow.
+            draws_tables: whether rows of tables get initial values; zeros will do where a checkpoint is read.
         """
         super().__init__()
         config = pipeline.model_config
@@ -92,7 +93,7 @@ class Ranker(tf.Module):
         self.number_columns = number_columns(self.tasks)
         self.key_fields = key_fields(self.tasks)
         self._table_device = HOST if pipeline.feature_config.embedding_on_cpu else None
-        self.embeddings = self.make_embeddings(seed, owners)
+        self.embeddings = self.make_embeddings(seed, owners, draws_tables)
         build = Build(seed=seed, bn_debias=config.bn_debias)
         message = view.model_message(pipeline)
         self.network = self.make_network(pipeline, build)
@@ -103,9 +104,9 @@ class Ranker(tf.Module):
         self._of_losses = [variable for task in self.tasks for variable in task.make_variables(build)]
         self.parameters: dict[str, Parameter] = {**self.embeddings.parameters(), **build.parameters}
 
-    def make_embeddings(self, seed: int, owners: Peers = ONE) -> Embeddings:
-        """Returns the tables, filled; what only counts the weights of a model makes none."""
-        return Embeddings(self.feature_set, seed, owners, self._table_device)
+    def make_embeddings(self, seed: int, owners: Peers = ONE, draws: bool = True) -> Embeddings:
+        """Returns the tables, filled if it `draws`; what only counts the weights of a model makes none."""
+        return Embeddings(self.feature_set, seed, owners, self._table_device, draws)
 
     def make_network(self, pipeline: Pipeline, build: Build) -> Network:
         """Returns the layers of the config with weights of their own, for the features and tasks of this ranker."""

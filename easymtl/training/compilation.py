@@ -7,7 +7,6 @@ from functools import partial
 import tensorflow as tf
 
 from easymtl.features.kinds import StepColumns
-from easymtl.layers.context import Build
 from easymtl.models.compiled import compiled
 from easymtl.peers.peers import ONE, Peers
 from easymtl.protos.pipeline_pb2 import Pipeline
@@ -115,7 +114,7 @@ def _found(pipeline: Pipeline, ranker: Ranker, dtype: tf.DType) -> Compilation:
 
 def rounds_of(pipeline: Pipeline, ranker: Ranker, dtype: tf.DType) -> list[Round]:
     """Returns the seconds that the network takes for a batch, forward and backward, as it is and compiled, in turns."""
-    network = ranker.make_network(pipeline, Build(seed=pipeline.train_config.seed))
+    network = ranker.network
     vectors = ranker.embeddings.made_up_vectors(pipeline.data_config.batch_size)
     plain, by_xla = (
         forward_and_backward(run, vectors, dtype, network.trainable_variables)

@@ -12,7 +12,7 @@ import tensorflow as tf
 from easymtl.checkpoints.restore import CONFIG_NAME
 from easymtl.config import load_config
 from easymtl.errors import UserError
-from easymtl.layers.context import Build, Call, Pending
+from easymtl.layers.context import Call, Pending
 from easymtl.peers.peers import ONE, Peers
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.protos.train_pb2 import TrainConfig
@@ -116,7 +116,7 @@ def resolve_precision(pipeline: Pipeline, ranker: Ranker) -> Precision:
         return Precision(*known)
     ruled = rule(operations, _has_matrix_units())
     try:
-        found = decide(network_rounds(pipeline, ranker, batch_size), ruled)
+        found = decide(network_rounds(ranker, batch_size), ruled)
         memory.keep(found.choice, found.reason)
         return found
     except tf.errors.InvalidArgumentError:
@@ -162,13 +162,12 @@ def decide(rounds: Sequence[Round], otherwise: Precision) -> Precision:
     return Precision(otherwise.choice, f"{told}, which is not clear enough to go by, and {otherwise.reason}")
 
 
-def network_rounds(pipeline: Pipeline, ranker: Ranker, batch_size: int) -> list[Round]:
+def network_rounds(ranker: Ranker, batch_size: int) -> list[Round]:
     """Returns the seconds that the network takes for a batch, forward and backward, in rounds of both precisions.
 
     Tables, losses and optimizer are left out: they are float32 either way.
     """
-    network = ranker.make_network(pipeline, Build(seed=pipeline.train_config.seed))
-    vectors = ranker.embeddings.made_up_vectors(batch_size)
+    network, vectors = ranker.network, ranker.embeddings.made_up_vectors(batch_size)
     variables = network.trainable_variables
     full, half = (forward_and_backward(network, vectors, dtype, variables) for dtype in (tf.float32, tf.bfloat16))
     return measured(lambda: seconds_of(full), lambda: seconds_of(half))

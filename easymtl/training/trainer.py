@@ -149,8 +149,11 @@ class Trainer:
             raise UserError(f"{path}: cannot be written: {reason(error)}. Check model_dir.") from None
         sweep(path.parent)
 
-    def run(self) -> TrainingResult:
+    def run(self, when_steps_end: Callable[[], None] = lambda: None) -> TrainingResult:
         """Trains to the end of the config and returns what came of it.
+
+        Args:
+            when_steps_end: called where steps were made and none follows, unless the training was told to stop.
 
         Raises:
             UserError: the data cannot be read, or a loss is not finite; checkpoints are as they were.
@@ -166,6 +169,8 @@ class Trainer:
         with reading, source.feed, profiling as profile, self._checkpoints as checkpoints:
             checkpoints.begin(self.step)
             self._train(source, profile)
+        if self._num_examples and not self._is_stopping():
+            when_steps_end()
         self._reports.finish()
         for text in self._growth.summary():
             self._tell(events.Note(text))

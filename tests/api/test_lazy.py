@@ -52,12 +52,17 @@ def test_what_trains_scores_and_exports_imports_no_statistics_before_it_needs_th
 
 
 @pytest.mark.slow
-def test_keras_is_imported_when_it_is_used_and_is_the_one_that_tensorflow_has_by_default():
+def test_keras_is_imported_when_it_is_used_and_nobody_looks_for_garbage_in_tensorflow():
     program = (
-        "import os, sys\n"
+        "import gc, os, sys\n"
         "os.environ.pop('TF_USE_LEGACY_KERAS', None)\n"
         "from easymtl.api.tensorflow_start import start_tensorflow\n"
         "start_tensorflow()\n"
+        "start_tensorflow()\n"
+        "later = [[]]\n"
+        "assert gc.isenabled() and gc.get_freeze_count() > 100_000\n"
+        "watched = gc.get_objects()\n"
+        "assert any(one is later for one in watched) and len(watched) < gc.get_freeze_count() / 4\n"
         "assert 'keras' not in sys.modules and 'TF_USE_LEGACY_KERAS' not in os.environ\n"
         "import tensorflow as tf\n"
         "from tensorflow.keras import layers\n"

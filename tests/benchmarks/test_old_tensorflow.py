@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from benchmarks import old_tensorflow, serving_exports
 from benchmarks.old_tensorflow import CONFIGS, Found, compared, environment, main, table
 from benchmarks.serving_exports import SampleExport
 from easymtl.errors import UserError
-from easymtl.serving.parity import RELOAD
+from easymtl.serving.proof_process import RELOAD
 from tests.server.tiny_export import write_export
 
 WANTED = {"probs_a": np.array([0.5, 0.25]), "y_a": np.array([10.0, np.nan]), "encoded: probs_a": np.array([0.5, 0.25])}
@@ -107,8 +108,9 @@ def test_both_loaders_score_the_same(tmp_path):
         with pa.OSFile(request, "wb") as file, pa.ipc.new_file(file, table_of.schema) as writer:
             writer.write_table(table_of)
         program = Path(old_tensorflow.__file__).with_name("old_tensorflow_calls.py")
-        arguments = [loader, RELOAD, export, requests, target]
-        subprocess.run([sys.executable, "-I", str(program), *map(str, arguments)], check=True, capture_output=True)
+        command = [sys.executable, "-I", str(program), loader, str(RELOAD)]
+        line = json.dumps([str(folder) for folder in (export, requests, target)])
+        subprocess.run(command, input=line, text=True, check=True, capture_output=True)
         with pa.OSFile(str(target / "serving_default"), "rb") as file:
             found[loader] = pa.ipc.open_file(file).read_all().to_pydict()
     assert found["session"] == found["function"]

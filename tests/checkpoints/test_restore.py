@@ -1,12 +1,15 @@
-"""A checkpoint that some workers open together, each with a part of its tables, scores as one that one worker opens."""
+"""Models that are brought back from a checkpoint, by one worker or by some, each with a part of the tables."""
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from easymtl.checkpoints.calibrations import FILE
 from easymtl.checkpoints.restore import find_checkpoint, load_ranker
+from easymtl.features import embeddings
 from easymtl.scoring.evaluation import evaluate
 from easymtl.scoring.scorer import RankerScorer
+from easymtl.training.trainer import Trainer
 from tests.peers.threads import make_devices, together
 from tests.training.small_runs import small_config, train, write_data
 
@@ -45,3 +48,16 @@ def test_each_worker_has_a_part_of_the_tables(tmp_path, keeps_curves):
     assert {width: rows[0][width] + rows[1][width] for width in rows[0]} == {"4": 400, "6": 20}
     assert 100 < rows[0]["4"] < 300
     assert (checkpoint.path / FILE).is_file()
+
+
+def test_initial_values_are_not_drawn_for_tables_that_a_checkpoint_fills(tmp_path, monkeypatch):
+    write_data(tmp_path)
+    config = small_config(tmp_path, "eval_input_path=", "train_config.num_steps=1")
+    trainer = Trainer(config, lambda event: None)
+    trainer.run()
+    drawn = []
+    monkeypatch.setattr(embeddings, "fill", lambda *tables: drawn.append(tables))
+    found = load_ranker(config.pipeline, find_checkpoint(config.pipeline))
+    assert drawn == []
+    for name, parameter in trainer.ranker.parameters.items():
+        np.testing.assert_array_equal(found.parameters[name].read(), parameter.read())

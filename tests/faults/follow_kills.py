@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from easymtl.reporting.part_records import read_parts
 from easymtl.serving import parity
+from easymtl.serving.proof_process import ProofProcess
 from tests.faults.runs import Run, differences, newest_step, state_of_training
 from tests.following.days import DAYS, FOLLOWED, days_config, write_day
 from tests.serving.scoring_here import score_here
@@ -44,7 +45,8 @@ Outcome = tuple[str, str, str]
 def killed_follow(folder: Path, kills: int, chance: random.Random) -> Outcome:
     """Kills a training over seven days so often, and returns whether anything was lost."""
     # Processes are forked, and have it, too: another one for each proof of an export would take most of the time.
-    with mock.patch.object(parity, "score_apart", score_here):
+    here = mock.patch.object(parity, "score_apart", score_here)
+    with here, mock.patch.object(ProofProcess, "ahead", lambda: None):
         return _killed_follow(folder, kills, chance)
 
 

@@ -12,6 +12,7 @@ from easymtl.following import exports as module
 from easymtl.following.exports import Exports
 from easymtl.reporting.terminal import open_terminal
 from easymtl.serving.delta_folders import RECORD, Delta, versions_in
+from easymtl.serving.proof_process import ProofProcess
 
 
 @pytest.fixture
@@ -27,12 +28,12 @@ def write(tmp_path, monkeypatch):
         (path / "assets.extra" / "easymtl.json").write_text(json.dumps(said))
         return path
 
-    def whole(pipeline, checkpoint, folder, listener):
+    def whole(pipeline, checkpoint, folder, listener, process):
         path = begun(folder, str(1000 + checkpoint.step), checkpoint)
         (path / "saved_model.pb").touch()
         return SimpleNamespace(path=path)
 
-    def delta(pipeline, checkpoint, folder, since, told):
+    def delta(pipeline, checkpoint, folder, since, told, process):
         if checkpoint.step in refused:
             raise UserError("the base is damaged")
         path = begun(folder, f"{1000 + checkpoint.step}.delta", checkpoint)
@@ -42,6 +43,7 @@ def write(tmp_path, monkeypatch):
         return SimpleNamespace(export=SimpleNamespace(path=path))
 
     refused = set()
+    monkeypatch.setattr(ProofProcess, "ahead", lambda: None)
     monkeypatch.setattr(module, "export", whole)
     monkeypatch.setattr(module, "export_since", delta)
     monkeypatch.setattr(module, "print_export", lambda *_: None)

@@ -14,7 +14,7 @@ from easymtl.serving.reload import answers, opened
 
 
 def score_here(
-    folder: Path, columns: Mapping[str, pa.Array], examples: pa.Array | None = None, num_users: int = 0
+    folder: Path, columns: Mapping[str, pa.Array], examples: pa.Array | None = None, num_users: int = 0, process=None
 ) -> dict[str, np.ndarray]:
     """Returns what `easymtl.serving.parity.score_apart` does, without another process.
 

@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -11,7 +13,7 @@ EXPECTED = {"probs": np.array([0.5, 0.25], np.float32), "classes": np.array([[0.
 
 
 def check(monkeypatch, scores, expected=EXPECTED, **options):
-    monkeypatch.setattr(parity, "score_apart", lambda folder, columns: scores)
+    monkeypatch.setattr(parity, "score_apart", lambda *asked, process: scores)
     read = pa.RecordBatch.from_pydict({"x": range(len(next(iter(expected.values()))))})
     return check_parity("somewhere", ProofRows({}, read, 1), expected, **options)
 
@@ -98,9 +100,9 @@ def test_missing_and_extra_outputs_are_named(monkeypatch):
 
 def test_what_the_other_process_said_is_told(monkeypatch, tmp_path):
     python = tmp_path / "python"
-    python.write_text("#!/bin/sh\necho no model in $3 >&2\nexit 1\n")
+    python.write_text("#!/bin/sh\nread line\necho no model in $line >&2\nexit 1\n")
     python.chmod(0o700)
-    monkeypatch.setattr(parity.sys, "executable", str(python))
+    monkeypatch.setattr(sys, "executable", str(python))
     with pytest.raises(UserError, match=r"could not be loaded and run:\nno model in .*none"):
         parity.score_apart(tmp_path / "none", {"x": pa.array([1])})
 

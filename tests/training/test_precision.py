@@ -182,7 +182,7 @@ def test_a_measurement_runs_both_and_leaves_the_model_as_it_is(tmp_path):
     pipeline = small_config(tmp_path).pipeline
     ranker = Ranker(pipeline)
     before = {name: parameter.read().numpy() for name, parameter in ranker.parameters.items()}
-    rounds = precision.network_rounds(pipeline, ranker, 32)
+    rounds = precision.network_rounds(ranker, 32)
     assert len(rounds) >= 3
     assert min(seconds for both in rounds for seconds in both) > 0
     for name, parameter in ranker.parameters.items():

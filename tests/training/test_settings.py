@@ -12,6 +12,7 @@ from easymtl.training import events, inputs
 from easymtl.training import pace as pace_module
 from easymtl.training.pace import Pace
 from easymtl.training.profile import Profile
+from easymtl.training.trainer import Trainer
 from tests.training.small_runs import of_kind, small_config, train, write_data
 
 pytestmark = pytest.mark.usefixtures("op_by_op")
@@ -148,3 +149,23 @@ def test_parquet_inputs_are_read_where_there_are_no_paths(folder):
 def test_the_value_of_a_lognormal_is_cut_at_its_largest_log():
     _, value = lognormal_predictions(tf.constant([[20.0, 9.0, -20.0]]), ZILNLoss(max_log_clip_value=2))
     assert float(value[0]) == pytest.approx(float(tf.exp(2.0)))
+
+
+def test_the_end_of_the_steps_is_told_before_the_last_evaluation_and_not_where_a_training_is_to_stop(folder):
+    def ends(number: int, *overrides: str) -> list[str]:
+        """Trains until so many steps are made, and returns the phases around the end of the steps."""
+        told: list[str] = []
+
+        def listen(event: events.Event) -> None:
+            if isinstance(event, (events.Progress, events.Phase)):
+                told.append(event.name if isinstance(event, events.Phase) else "step")
+
+        config = small_config(folder, "train_config.save_checkpoints_steps=0", *overrides)
+        trainer = Trainer(config, listen, lambda: told.count("step") == number)
+        trainer.run(lambda: told.append("steps end"))
+        return told
+
+    assert "steps end" not in ends(1)
+    told = ends(9, "train_config.num_steps=3")
+    assert told[told.index("steps end") - 1 :] == ["step", "steps end", "evaluating", "saving"]
+    assert "steps end" not in ends(9, "train_config.num_steps=3")

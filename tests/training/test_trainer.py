@@ -284,3 +284,25 @@ def test_a_task_that_is_nearly_all_of_the_loss_is_told_once_with_its_weight(fold
     assert len(notes) == 1
     assert notes[0].startswith('Warning: the tower "cvr" makes up 9') and "% of the loss at step 1," in notes[0]
     assert "a smaller weight, or set train_config.task_balancing" in notes[0]
+
+
+@pytest.mark.slow
+def test_what_evaluates_is_traced_by_the_first_evaluation_and_by_nothing_without_one(folder):
+    """`predictions` are a part of what scores alone: it is asked for them where that is traced, and never again."""
+
+    def traced_in(*overrides: str) -> list[str]:
+        phases, found = [""], []
+
+        def listen(event: events.Event) -> None:
+            if isinstance(event, events.Phase):
+                phases.append(event.name)
+
+        trainer = Trainer(small_config(folder, *overrides), listen)
+        of_logits = trainer.ranker.predictions
+        trainer.ranker.predictions = lambda logits: found.append(phases[-1]) or of_logits(logits)
+        with traced():
+            trainer.run()
+        return found
+
+    assert traced_in("eval_input_path=", f"model_dir={folder}/none") == []
+    assert traced_in("train_config.save_checkpoints_steps=2", f"model_dir={folder}/three") == ["evaluating"]

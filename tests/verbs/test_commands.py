@@ -11,6 +11,7 @@ import pytest
 from easymtl.config import load_config
 from easymtl.serving import export as exporting
 from easymtl.serving.parity import Parity
+from easymtl.serving.proof_process import ProofProcess
 from tests.verbs.sample_rows import write_rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("op_by_op"), pytest.mark.threads]
@@ -111,6 +112,7 @@ def test_evaluation_on_other_data(project):
 def test_export_goes_where_it_is_told(project, tmp_path, capsys, monkeypatch):
     # The other process of the proof costs seconds; the training above has run it.
     monkeypatch.setattr(exporting, "check_parity", lambda *_: Parity(150, 1e-7))
+    monkeypatch.setattr(ProofProcess, "ahead", lambda: None)
     assert project("export", "--export_dir", tmp_path / "here") == 0
     made = next((tmp_path / "here").glob("[0-9]*"))
     out = capsys.readouterr().out

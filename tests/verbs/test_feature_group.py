@@ -6,6 +6,7 @@ import pytest
 
 from easymtl.serving import export as exporting
 from easymtl.serving.parity import Parity
+from easymtl.serving.proof_process import ProofProcess
 from tests.errors.project import CONFIG, Project, replaced, rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("op_by_op")]
@@ -39,6 +40,7 @@ def project(request, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         # The proof in a process of its own costs seconds, and is tested in tests/serving.
         patch.setattr(exporting, "check_parity", lambda *_: Parity(0, 0.0))
+        patch.setattr(ProofProcess, "ahead", lambda: None)
         outcome = made.run("train --pipeline_config x.config")
     assert outcome.code == 0, outcome.message
     return made

@@ -11,6 +11,7 @@ import tensorflow as tf
 from easymtl.config import load_config
 from easymtl.serving import export as exporting
 from easymtl.serving.parity import Parity
+from easymtl.serving.proof_process import ProofProcess
 from tests.errors.project import CONFIG, Project, replaced
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("op_by_op")]
@@ -33,6 +34,7 @@ def without_another_process():
     """Leaves out the proof in a process of its own, which costs seconds and is tested in tests/serving."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(exporting, "check_parity", lambda *_: Parity(0, 0.0))
+        patch.setattr(ProofProcess, "ahead", lambda: None)
         yield
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from easymtl.serving import export as exporting
 from easymtl.serving.parity import Parity
+from easymtl.serving.proof_process import ProofProcess
 from tests.errors.project import Project
 
 # The first of three checkpoints has the largest loss, and here that is best.
@@ -26,6 +27,7 @@ def trained(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         # The other process of the proof costs seconds; other tests run it.
         patch.setattr(exporting, "check_parity", lambda *arguments: Parity(12, 1e-7))
+        patch.setattr(ProofProcess, "ahead", lambda: None)
         project = Project(tmp_path_factory.mktemp("best") / "p")
         yield project, project.run(f"train {FINAL}").out
 
