@@ -1,7 +1,8 @@
 """What `export_config.exporter_type` asks of a training: a SavedModel at its end, of its best step, or all along."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from easymtl.config import Config
 from easymtl.errors import UserError, quoted
 from easymtl.peers.signs import Signs
 from easymtl.protos.pipeline_pb2 import Pipeline
+from easymtl.reporting.bars import phase_bar
 from easymtl.reporting.exports import print_delta, print_export
 from easymtl.reporting.phases import begin
 from easymtl.reporting.terminal import print_line
 from easymtl.serving.delta_export import export_since
-from easymtl.serving.export import export
+from easymtl.serving.export import PHASES, export
 from easymtl.serving.narrowing import TooNarrow
 from easymtl.serving.proof_process import ProofProcess, begun_ahead
 from easymtl.serving.saved_model_scorer import newest_export, step_of_export
@@ -139,10 +141,10 @@ class Exporter:
         self._signs.beat()
 
 
-def told(event: events.Event) -> None:
+def told(event: events.Event, tell: Callable[[str, str], None] = begin) -> None:
     """Lets the command that runs say what is being done for an export."""
     if isinstance(event, events.Phase):
-        begin(event.name, event.detail)
+        tell(event.name, event.detail)
 
 
 def export_chosen(
@@ -172,11 +174,12 @@ def export_chosen(
     for note in version_notes(pipeline, checkpoint.state()):
         print_line(terminal, note, "yellow")
     older = exports_of(checkpoint, folder) if since is None else []
-    with begun_ahead() as process:
+    with begun_ahead() as process, phase_bar(PHASES) as tell_phase:
+        listener = partial(told, tell=tell_phase)
         if since is None:
-            done = export(pipeline, checkpoint, folder, listener=told, process=process)
+            done = export(pipeline, checkpoint, folder, listener=listener, process=process)
         else:
-            delta = export_since(pipeline, checkpoint, folder, since, told, process)
+            delta = export_since(pipeline, checkpoint, folder, since, listener, process)
             done = delta.export
     if since is None:
         print_export(done, terminal)

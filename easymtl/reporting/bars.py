@@ -11,14 +11,14 @@ In a pipe, and as JSON, it is a phase like any other; with `--quiet` it is nothi
 
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from easymtl.reporting.output import current
-from easymtl.reporting.phases import LivePhases, clock_text
+from easymtl.reporting.phases import LivePhases, clock_text, phase_text
 from easymtl.reporting.status import StatusLine, status_line_of
 from easymtl.reporting.streams import cut
 
@@ -55,6 +55,10 @@ class Bar:
         """Sets what has been done in all, and the number that is shown for it."""
         text = f"{counted:,.0f} {self._unit}" if self._unit else ""
         self._progress.update(self._task, completed=completed, counted=text)
+
+    def begin(self, title: str, completed: float | None = None) -> None:
+        """Says what is being done now, and what has been done in all where that is known."""
+        self._progress.update(self._task, description=title, completed=completed)
 
     @property
     def share(self) -> float | None:
@@ -129,6 +133,32 @@ def pass_bar(title: str, unit: str = "rows") -> Iterator[Callable[[int, float], 
     shown = Bar(title, 1.0, unit)
     with _shown(shown, None):
         yield lambda num_rows, share: shown.set(share, num_rows)
+
+
+@contextmanager
+def phase_bar(names: Sequence[str]) -> Iterator[Callable[[str, str], None]]:
+    """Shows which of its phases a command is in, and how many of them are behind it.
+
+    Args:
+        names: of the phases, in their order; others may come between them.
+
+    Yields:
+        What is to be called with the name of a phase that begins, and its detail.
+    """
+    line = _line(None)
+    shown = Bar(names[0], len(names), "")
+
+    def tell(name: str, detail: str = "") -> None:
+        # What holds the process up has the phase drawn by another one.
+        current().phases.begin(name, detail)
+        if line is not None:
+            shown.begin(phase_text(name, detail), names.index(name) if name in names else None)
+            line.show(shown.text)
+
+    try:
+        yield tell
+    finally:
+        current().phases.end()
 
 
 @contextmanager

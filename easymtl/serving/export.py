@@ -47,6 +47,9 @@ from easymtl.serving.warmup_file import FILE as WARMUP
 from easymtl.tasks.ranker import Ranker
 from easymtl.training.events import Listener, Phase
 
+PHASES = ("reading", "scoring", "tracing", "proving the export", "describing")
+"""What an export goes through, in this order, as its listener is told."""
+
 
 def export(
     pipeline: Pipeline,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from easymtl.reporting.bars import Bar, bar, each
+from easymtl.reporting.bars import Bar, bar, each, phase_bar
 from easymtl.reporting.output import speaking
 from easymtl.reporting.terminal import open_terminal
 
@@ -40,4 +40,25 @@ def test_a_quiet_command_draws_none(make_terminal, monkeypatch):
     monkeypatch.setattr("sys.stdout", stream)
     with speaking("predict", is_quiet=True), bar(open_terminal(), "Reading", 10) as advance:
         advance(5)
+    assert stream.getvalue() == ""
+
+
+def test_phases_are_a_bar_that_tells_which_one_it_is(make_terminal, monkeypatch):
+    stream = make_terminal()
+    monkeypatch.setattr("sys.stdout", stream)
+    monkeypatch.setattr("sys.stderr", stream)
+    with speaking("export"), phase_bar(("reading", "writing", "proving")) as tell:
+        for name, detail in (("reading", ""), ("calibrating", "ctr"), ("writing", "rows"), ("proving", "")):
+            tell(name, detail)
+    shown = stream.getvalue()
+    places = [shown.index(text) for text in ("reading", "calibrating: ctr", "writing: rows", "proving")]
+    assert places == sorted(places)
+    assert "0%" in shown and "33%" in shown and "67%" in shown and "━" in shown
+
+
+def test_phases_of_a_quiet_command_are_nothing(make_terminal, monkeypatch):
+    stream = make_terminal()
+    monkeypatch.setattr("sys.stdout", stream)
+    with speaking("export", is_quiet=True), phase_bar(("reading",)) as tell:
+        tell("reading", "")
     assert stream.getvalue() == ""

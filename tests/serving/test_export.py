@@ -177,7 +177,9 @@ def test_metrics_of_savedmodel_and_checkpoint_are_the_same_but_it_knows_no_losse
 
 def test_unfiltered_inputs_are_all_fields_but_labels_and_weight(trained, tmp_path, score_here):
     pipeline = trained.pipeline("export_config.filter_inputs=false")
-    done = export(pipeline, trained.checkpoint, tmp_path)
+    told = []
+    done = export(pipeline, trained.checkpoint, tmp_path, listener=told.append)
+    assert tuple(dict.fromkeys(phase.name for phase in told)) == exporting.PHASES
     assert set(done.inputs) == {"user", "city", "level", "tags", "price", "age", "row", "is_new"}
     assert done.inputs["is_new"] == "bool"
     assert done.inputs["row"] == "int64"
