@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet
 
 from easymtl.data.blocks import Block
@@ -85,6 +86,8 @@ class ParquetSource(TypedSource):
             while True:
                 try:
                     batch = next(batches, None)
+                    if batch is not None:
+                        _require_entries(batch)
                 except (OSError, pa.ArrowException) as error:
                     raise UserError(_damage(block.file, error, block.start)) from None
                 if batch is None:
@@ -128,8 +131,24 @@ def open_parquet(
             pre_buffer=file.is_remote,
             page_checksum_verification=True,
         )
-    except (OSError, pa.ArrowException) as error:
+    # A name of a column may be damaged, and no text.
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise UserError(_no_parquet(file, error)) from None
+
+
+def _require_entries(batch: pa.RecordBatch) -> None:
+    """Checks what Arrow does not when it reads: that columns of numbered texts, and lists of them, have those numbers.
+
+    Raises:
+        ArrowInvalid: a damaged file names a text that is not there.
+    """
+    for name, column in zip(batch.schema.names, batch.columns):
+        while is_list(column.type):
+            column = column.values
+        if pa.types.is_dictionary(column.type):
+            most = pc.max(column.indices).as_py()
+            if most is not None and most >= len(column.dictionary):
+                raise pa.ArrowInvalid(f'column "{name}" has text {most} of a dictionary of {len(column.dictionary)}')
 
 
 def _no_parquet(file: DataFile, error: Exception) -> str:

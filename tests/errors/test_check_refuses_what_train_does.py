@@ -73,8 +73,8 @@ SITES: dict[str, list[Found | str]] = {
     "features/encoding_key.py require_apart": [BESIDE_DATA],
     "data/csv.py CsvSource.read": [CHANGES],
     "data/csv.py CsvSource._inspect": [IN_FILE],
-    "data/csv.py CsvSource._check_record_size": [IN_FILE],
-    "data/csv.py CsvSource._check_quotes": [IN_FILE],
+    "data/csv_blocks.py _require_end": [IN_FILE],
+    "data/csv_blocks.py require_closed_quotes": [IN_FILE],
     "data/csv.py CsvSource._check_folder": [IN_DATA],
     "data/csv.py _position": [IN_FILE, IN_FILE, IN_FILE],
     "data/csv_dialect.py Dialect.of": [
