@@ -10,7 +10,10 @@ was named. The exit code is 1 when a metric fails or nothing could be checked. `
 expectation; a metric without one, `{"tolerance": 0.01}`, gets its first, and a config without an entry gets an entry.
 
 `expected.json`, by config: `seeds`; `metrics` with `expected`, `tolerance` and where there is one the `bar`, which the
-mean has to meet whatever is expected; `rows` of the data that it holds for; `set`, further overrides.
+mean has to meet whatever is expected; `rows` of the data that it holds for; `set`, further overrides. With `draft` the
+config is what `easymtl init` drafts, unedited, from the data of the sample config that it names `beside`: `labels`,
+further `arguments`, and `within`, by how much it may be worse than that config, trained with the overrides
+`set_beside` on the same rows, which calls a metric `of_beside` where it calls it otherwise.
 """
 
 import argparse
@@ -109,16 +112,54 @@ def check_config(name: str, entry: Mapping[str, Any], folder: Path) -> Iterator[
         DataMissing: its data is not there, or is other data than the expectation was made with.
         TrainingFailed: a training ended with an error.
     """
-    rows = entry["rows"]
-    data = data_overrides(name, rows["train"], rows["eval"], folder / "data")
+    rows, draft = entry["rows"], entry.get("draft")
+    beside = draft["beside"] if draft else name
+    data = data_overrides(beside, rows["train"], rows["eval"], folder / "data")
     _require_rows(data, rows)
+
+    def found_by(config: Path, overrides: Sequence[str], name: str) -> list[dict[str, float]]:
+        return [
+            train(config, [*overrides, f"train_config.seed={seed}"], folder / f"{name}_{seed}")
+            for seed in entry["seeds"]
+        ]
+
+    config = CONFIGS / f"{name}.config"
     overrides = [*data, *entry.get("set", ())]
-    found = [
-        train(name, [*overrides, f"train_config.seed={seed}"], folder / f"{name}_{seed}") for seed in entry["seeds"]
-    ]
+    by_hand: list[dict[str, float]] = []
+    if draft:
+        config, overrides = drafted(draft, data, folder / f"{name}.config"), entry.get("set", [])
+        if "within" in draft:
+            hand = CONFIGS / f"{beside}.config"
+            by_hand = found_by(hand, [*data, *draft.get("set_beside", ())], f"{name}_beside")
+    found = found_by(config, overrides, name)
     for metric, wanted in entry["metrics"].items():
         values = tuple(result[metric] for result in found)
-        yield Check(name, metric, values, wanted.get("expected", math.nan), wanted["tolerance"], wanted.get("bar"))
+        bar = wanted.get("bar")
+        if by_hand:
+            most = draft["within"] * (-1.0 if is_error(metric) else 1.0)
+            bar = statistics.fmean(result[wanted.get("of_beside", metric)] for result in by_hand) - most
+        yield Check(name, metric, values, wanted.get("expected", math.nan), wanted["tolerance"], bar)
+
+
+def drafted(draft: Mapping[str, Any], data: Sequence[str], path: Path) -> Path:
+    """Returns the config that `easymtl init` drafts of data, without an edit.
+
+    Args:
+        draft: of an entry.
+        data: overrides that name the files.
+        path: of the config.
+
+    Raises:
+        TrainingFailed: nothing could be drafted.
+    """
+    train_path, eval_path = (override.split("_input_path=")[1] for override in data[:2])
+    words = [sys.executable, "-m", "easymtl", "init", train_path, "--eval", eval_path, "--labels", draft["labels"]]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    command = [*words, *draft.get("arguments", ()), "--out", str(path), "--force"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    if run.returncode:
+        raise TrainingFailed(" ".join(run.stderr.strip().splitlines()[-_LAST_LINES:]))
+    return path
 
 
 def _require_rows(data: Sequence[str], rows: Mapping[str, int]) -> None:
@@ -129,7 +170,7 @@ def _require_rows(data: Sequence[str], rows: Mapping[str, int]) -> None:
             raise DataMissing(f"{path} has {found:,} rows; what is expected holds for data of {rows[part]:,} rows")
 
 
-def train(name: str, overrides: Sequence[str], model_dir: Path) -> dict[str, float]:
+def train(config: Path, overrides: Sequence[str], model_dir: Path) -> dict[str, float]:
     """Returns the last evaluation of a training from scratch, by `easymtl train` in a process of its own.
 
     Raises:
@@ -145,7 +186,7 @@ def train(name: str, overrides: Sequence[str], model_dir: Path) -> dict[str, flo
         "easymtl",
         "train",
         "--pipeline_config",
-        str(CONFIGS / f"{name}.config"),
+        str(config),
         *sets,
     ]
     run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.accuracy import train
-from benchmarks.sample_data import ROOT, data_overrides
+from benchmarks.sample_data import CONFIGS, ROOT, data_overrides
 from easymtl.reporting.report import write_report
 from easymtl.reporting.runs import Wishes
 
@@ -65,7 +65,11 @@ def make_runs(folder: Path) -> list[str]:
     runs = []
     for name in _NAMES:
         print(f"training {name}", flush=True)
-        train(name, [*data_overrides(name, _ROWS, _EVAL_ROWS, folder / "data"), *_OFTEN], folder / name)
+        train(
+            CONFIGS / f"{name}.config",
+            [*data_overrides(name, _ROWS, _EVAL_ROWS, folder / "data"), *_OFTEN],
+            folder / name,
+        )
         runs.append(str(folder / name))
     return runs
 

@@ -14,12 +14,14 @@ EXPECTED = json.loads(accuracy.EXPECTED.read_text())["configs"]
 @pytest.mark.parametrize("name", EXPECTED)
 def test_an_expectation_names_metrics_of_a_sample_config(name):
     entry = EXPECTED[name]
-    config = load_config(str(sample_data.CONFIGS / f"{name}.config"), entry.get("set", ()))
-    assert set(entry["metrics"]) <= set(view.metric_results(config.pipeline))
+    sample = entry["draft"]["beside"] if "draft" in entry else name
+    config = load_config(str(sample_data.CONFIGS / f"{sample}.config"), entry.get("set", ()))
+    metrics = {wanted.get("of_beside", metric) for metric, wanted in entry["metrics"].items()}
+    assert metrics <= set(view.metric_results(config.pipeline))
     assert entry["seeds"] and min(entry["rows"].values()) > 0
     for wanted in entry["metrics"].values():
         assert wanted["tolerance"] > 0
-        assert set(wanted) <= {"expected", "tolerance", "bar"}
+        assert set(wanted) <= {"expected", "tolerance", "bar", "of_beside"}
 
 
 @pytest.mark.parametrize(
@@ -47,7 +49,7 @@ def test_the_mean_over_the_seeds_may_be_worse_by_the_tolerance(metric, values, b
 def expectations(tmp_path, monkeypatch):
     """Writes expectations of one config; trainings are made up: the seed is the value of every metric."""
 
-    def seed_of(name, overrides, model_dir):
+    def seed_of(config, overrides, model_dir):
         (seed,) = (text.split("=")[1] for text in overrides if text.startswith("train_config.seed="))
         return {"auc_ctr": float(seed) / 10, "auc_cvr": 0.5}
 
@@ -112,5 +114,32 @@ def test_a_name_without_an_expectation_is_refused(expectations):
 
 def test_a_training_that_fails_is_told_with_its_last_words(tmp_path):
     with pytest.raises(accuracy.TrainingFailed, match="--set: train_config has no field"):
-        accuracy.train("dbmtl_on_funnel", ["train_config.num_stebs=1"], tmp_path / "model")
+        accuracy.train(sample_data.CONFIGS / "dbmtl_on_funnel.config", ["train_config.num_stebs=1"], tmp_path / "model")
     assert "num_stebs" in (tmp_path / "model" / "train.log").read_text()
+
+
+def test_a_draft_is_held_against_the_config_that_is_written_by_hand(tmp_path, monkeypatch):
+    trained = []
+
+    def train(config, overrides, model_dir):
+        trained.append((config.name, overrides))
+        return {"auc_ctr": 0.7} if config.parent == sample_data.CONFIGS else {"auc_order": 0.698}
+
+    monkeypatch.setattr(accuracy, "train", train)
+    entry = {
+        "draft": {"labels": "click,order", "beside": "esmm_on_funnel", "within": 0.005, "set_beside": ["a=1"]},
+        "seeds": [3],
+        "rows": {"train": 400, "eval": 200},
+        "metrics": {"auc_order": {"expected": 0.7, "tolerance": 0.01, "of_beside": "auc_ctr"}},
+    }
+    [check] = accuracy.check_config("drafted_on_funnel", entry, tmp_path)
+    assert (check.bar, check.verdict) == (pytest.approx(0.695), "pass")
+    (hand, of_hand), (draft, of_draft) = trained
+    assert (hand, draft) == ("esmm_on_funnel.config", "drafted_on_funnel.config")
+    assert "a=1" in of_hand and of_draft == ["train_config.seed=3"]
+    pipeline = load_config(str(tmp_path / "drafted_on_funnel.config")).pipeline
+    assert pipeline.data_config.label_fields == ["click", "order"]
+    assert str(tmp_path / "data") in pipeline.train_input_path
+    entry["draft"]["labels"] = "clik"
+    with pytest.raises(accuracy.TrainingFailed, match="clik"):
+        list(accuracy.check_config("drafted_on_funnel", entry, tmp_path))
