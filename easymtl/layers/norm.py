@@ -108,7 +108,7 @@ class BatchNorm(tf.Module):
         """
         number, width = len(parts), parts[0].shape[-1]
         weights = zip(parts, tf.split(self.scale, number), tf.split(self.offset, number), strict=True)
-        results = [self._fused(part, scale, offset) for part, scale, offset in weights]
+        results = [self._fused(part, scale, offset, call) for part, scale, offset in weights]
         mean = tf.concat([result.batch_mean for result in results], axis=0)
         variance = tf.concat([result.batch_variance for result in results], axis=0)
         self._follow(call, mean, variance, bias, tf.shape(parts[0])[0])
@@ -149,17 +149,20 @@ class BatchNorm(tf.Module):
         if padding:
             x = tf.pad(x, [[0, 0], [0, padding]])
             scale, offset = tf.pad(scale, [[0, padding]]), tf.pad(offset, [[0, padding]])
-        result = self._fused(x, scale, offset)
+        result = self._fused(x, scale, offset, call)
         mean, variance = result.batch_mean, result.batch_variance
         if padding:
             mean, variance = mean[:width], variance[:width]
         self._follow(call, mean, variance, bias, tf.shape(x)[0])
         return result.y[..., :width] if padding else result.y
 
-    def _fused(self, x: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor):
+    def _fused(self, x: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor, call: Call):
         """Returns what the kernel makes of `[batch, columns]`: y `[batch, 1, 1, columns]`, its mean and variance."""
         none = tf.zeros([0])
         rows = tf.reshape(x, [-1, 1, 1, x.shape[-1]])
+        if call.is_compiled and self._can_be_empty(call):
+            # Of no rows XLA makes the gradient of the scale NaN, where the kernel makes it 0.
+            scale = tf.where(tf.shape(x)[0] > 0, scale, 1.0)
         return tf.raw_ops.FusedBatchNormV3(
             x=rows, scale=scale, offset=offset, mean=none, variance=none, epsilon=self.epsilon, is_training=True
         )
@@ -189,15 +192,18 @@ class BatchNorm(tf.Module):
         scale = self.scale * tf.math.rsqrt(variance + self.epsilon)
         return tf.cast((moved - mean) * scale + self.offset, x.dtype)
 
+    def _can_be_empty(self, call: Call) -> bool:
+        return self.may_be_empty or call.peers.are_several
+
     def _update(self, call: Call, mean: tf.Tensor, biased: tf.Tensor, batch: tf.Tensor) -> None:
-        may_be_empty = self.may_be_empty or call.peers.are_several
+        can_be_empty = self._can_be_empty(call)
         moved = [(self.count, call.read(self.count) + 1.0)]
         for variable, value in ((self.mean, mean), (self.variance, biased)):
             before = call.read(variable)
             moved.append((variable, before - (1.0 - self.momentum) * (before - value)))
         for variable, value in moved:
             # No steps have no statistics: the kernel's are NaN, and would not go away again.
-            call.move(variable, tf.where(batch > 0, value, call.read(variable)) if may_be_empty else value)
+            call.move(variable, tf.where(batch > 0, value, call.read(variable)) if can_be_empty else value)
 
 
 class LayerNorm(tf.Module):
