@@ -8,9 +8,15 @@ import polars as pl
 import pytest
 
 import easymtl
+from easymtl.api.training import run_training
+from easymtl.api.working_together import Worker
 from easymtl.cli import main
 from easymtl.config import parse_config
+from easymtl.peers.cluster import Cluster
+from easymtl.peers.peers import ONE
+from easymtl.protos.train_pb2 import DistributionStrategy
 from easymtl.training import events
+from easymtl.verbs.stop_signals import StopSignals
 from tests.api.shop import CONFIG, shop_rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("op_by_op")]
@@ -162,3 +168,29 @@ def test_rows_are_read_from_the_table_of_this_training_alone(config):
     assert first.model.evaluate().metrics == pytest.approx(first.model.evaluate(one).metrics)
     assert second.model.evaluate().metrics == pytest.approx(second.model.evaluate(other).metrics)
     assert first.model.evaluate().metrics != pytest.approx(first.model.evaluate(other).metrics)
+
+
+class OfTwo(Worker):
+    """One of two workers, which trains as if it were alone."""
+
+    def peers(self):
+        return ONE
+
+
+@pytest.mark.parametrize(("index", "num_hints"), [(0, 2), (1, 0)])
+def test_what_all_workers_see_the_chief_says(config, index, num_hints, monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    told = []
+
+    class Console:
+        def __call__(self, event):
+            told.append(event)
+
+        def summary(self, result):
+            pass
+
+    config.pipeline.train_config.train_distribute = DistributionStrategy.Value("MirroredStrategy")
+    config.pipeline.export_config.exporter_type = "none"
+    run_training(config, Console(), StopSignals(), worker=OfTwo(Cluster(index, 2, ("a:1", "b:2"))))
+    texts = [event.text for event in told if isinstance(event, events.Note)]
+    assert len([text for text in texts if text.startswith(("Hint: only 4 steps", "train_distribute: "))]) == num_hints
