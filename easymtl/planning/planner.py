@@ -128,6 +128,17 @@ def _chosen(layouts: Sequence[Layout], name: str) -> Layout:
     return next((layout for layout in layouts if layout.layout == name), layouts[0])
 
 
+def _fewer_bytes(size: Size, chosen: Layout, workers: int) -> str:
+    """Returns a sentence where tables that are dealt out send less than half; else nothing."""
+    ours, theirs = (bytes_of(size, workers, layout).total for layout in (chosen.layout, SHARDED))
+    if 2 * theirs >= ours:
+        return ""
+    return (
+        f" Tables that are {SHARDED} (train_config.table_sharding: SHARDED) send {bytes_text(int(theirs))} in a step "
+        f"in place of {bytes_text(int(ours))}."
+    )
+
+
 def _verdict(size: Size, workers: int, chosen: Layout, room: Room) -> str:
     memory = chosen.memory.of_device if room.is_device else chosen.memory.total
     needed, of_worker = bytes_text(memory), counted(workers, "worker")
@@ -135,7 +146,8 @@ def _verdict(size: Size, workers: int, chosen: Layout, room: Room) -> str:
         return f"{of_worker}, tables {chosen.layout}: each needs {needed}; how much there is, nobody knows here."
     there = bytes_text(room.available)
     if chosen.fits:
-        return f"{of_worker}, tables {chosen.layout}: each needs {needed}, and has {there}."
+        fewer = _fewer_bytes(size, chosen, workers)
+        return f"{of_worker}, tables {chosen.layout}: each needs {needed}, and has {there}.{fewer}"
     text = f"{of_worker}, tables {chosen.layout}: does not fit. Each needs {needed}, and has {there}."
     if chosen.layout == REPLICATED and workers > 1:
         return f"{text} Tables that are {SHARDED} (train_config.table_sharding: SHARDED) need less."

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 from google.protobuf import text_format
 
-from easymtl.planning.layouts import REPLICATED, SHARDED, memory_of
+from easymtl.planning.layouts import REPLICATED, SHARDED, bytes_of, memory_of
 from easymtl.planning.planner import Room, asked_layout, make_plan, with_bandwidth
 from easymtl.protos.train_pb2 import TrainConfig
+from easymtl.reporting.formats import bytes_text
 from tests.planning.test_scaling import RATES, SIZE
 
 
@@ -68,3 +69,13 @@ def test_a_config_asks_for_a_layout_or_leaves_it_to_the_memory():
     assert asked_layout(TrainConfig()) is None
     for name, layout in (("AUTO", None), ("REPLICATED", REPLICATED), ("SHARDED", SHARDED)):
         assert asked_layout(text_format.Parse(f"table_sharding: {name}", TrainConfig())) == layout
+
+
+def test_where_only_bytes_differ_the_layout_that_sends_less_than_half_is_told():
+    room = Room(1 << 40, False)
+    texts = {workers: make_plan(SIZE, RATES, workers, room).verdict for workers in (1, 256)}
+    ours, theirs = (bytes_of(SIZE, 256, layout).total for layout in (REPLICATED, SHARDED))
+    assert 2 * theirs < ours and bytes_text(int(theirs)) in texts[256]
+    assert texts[256].endswith(f"send {bytes_text(int(theirs))} in a step in place of {bytes_text(int(ours))}.")
+    assert "in place of" not in texts[1]
+    assert "in place of" not in make_plan(SIZE, RATES, 256, room, SHARDED).verdict
