@@ -28,7 +28,7 @@ def rows():
 def test_there_are_promises_of_each_part():
     assert len(rows()) > 20
     assert re.findall(r"^\*\*(.*)\*\*$", PROMISES, re.MULTILINE) == [
-        "A config is text, never a program.", "Data are bytes.", "What is kept.", "The server.", "Secrets."
+        "A config is text, never a program.", "Data are bytes.", "What is kept.", "The server.", "Workers.", "Secrets."
     ]  # fmt: skip
 
 

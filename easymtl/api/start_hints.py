@@ -16,7 +16,7 @@ from easymtl.config.starting_weights import has_checkpoint
 from easymtl.errors import UserError
 from easymtl.peers.cluster import read_cluster
 from easymtl.protos.pipeline_pb2 import Pipeline
-from easymtl.protos.train_pb2 import DistributionStrategy, TrainConfig
+from easymtl.protos.train_pb2 import DistributionStrategy, MirroredStrategy, TrainConfig
 
 _SHOWN = 5
 _OF_DATA_AND_LENGTH = (
@@ -32,11 +32,13 @@ _OF_DATA_AND_LENGTH = (
 def start_hints(config: Config) -> Iterator[str]:
     """Yields a sentence for whatever is odd."""
     yield from changed_config(config)
-    if config.pipeline.train_config.train_distribute and read_cluster(os.environ).size == 1:
-        name = DistributionStrategy.Name(config.pipeline.train_config.train_distribute)
+    strategy = config.pipeline.train_config.train_distribute
+    if strategy and read_cluster(os.environ).size == 1:
+        of_gpus = "; without --workers, as many as it has GPUs" if strategy == MirroredStrategy else ""
         yield (
-            f"train_distribute: {name}, and no TF_CONFIG names other workers: this process trains alone. Several "
-            "on this host: easymtl launch --workers N -- train ..."
+            f"train_distribute: {DistributionStrategy.Name(strategy)}, and no TF_CONFIG names other workers: this "
+            "process trains alone, on one device. Several on this host: easymtl launch --workers N -- train ..."
+            f"{of_gpus}"
         )
     yield from (f"Hint: {note}" for note in _scales(config))
 

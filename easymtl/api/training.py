@@ -112,21 +112,22 @@ def run_training(
     """
     from easymtl.models.backbone import graph_notes
     from easymtl.training.events import Note
-    from easymtl.training.hints import Hints
+    from easymtl.training.hints import HINTS, Hints
     from easymtl.training.trainer import Trainer
 
     with ExitStack() as stack:
         kept = stack.enter_context(_Kept(config, console, worker.signs)) if worker.cluster.is_chief else None
         tell = to_each([beats(worker.signs), console, *(kept.listeners if kept else ()), *listeners])
-        hints = Hints(config.pipeline, tell)
+        # All workers see the same, and one of them says it.
+        hints = Hints(config.pipeline, tell, HINTS if kept else ())
         listener = to_each([tell, hints])
-        for note in (*config.notes, *start_hints(config)):
+        for note in (*config.notes, *start_hints(config)) if kept else ():
             listener(Note(note))
         drafts = Path(config.pipeline.model_dir) / "checkpoints"
         stack.enter_context(worker.signs.follow(lambda: drafted_bytes(drafts)))
         with stop:
             trainer = Trainer(config, listener, asked(worker.signs, stop.is_received), new_data, worker.peers())
-            for note in graph_notes(config):
+            for note in graph_notes(config) if kept else ():
                 listener(Note(note))
             first = trainer.step
             result = trainer.run(kept.exporter.steps_ended if kept else lambda: None)

@@ -79,12 +79,20 @@ def _encoded(chunk: Chunk, future: Future | None) -> tuple[Chunk, int]:
 
 
 def share_rows(chunks: Iterator[Chunk], share: Share) -> Iterator[Chunk]:
-    """Yields encoded chunks with those of their rows that belong to a share."""
+    """Yields encoded chunks with those of their rows that belong to a share; ends where a whole epoch has none."""
+    num_empty, is_empty = 0, True
     for chunk in chunks:
-        if chunk.rows is None:
-            yield chunk
-        else:
-            yield replace(chunk, rows=chunk.rows.take(share.of(np.arange(chunk.rows.num_rows))))
+        if chunk.rows is not None:
+            rows = chunk.rows.take(share.of(np.arange(chunk.rows.num_rows)))
+            is_empty = is_empty and not rows.num_rows
+            yield replace(chunk, rows=rows)
+            continue
+        yield chunk
+        # The first one may be the rest of an epoch.
+        num_empty = num_empty + 1 if is_empty else 0
+        if num_empty == 2:
+            return
+        is_empty = True
 
 
 def require_rows(chunks: Iterator[Chunk], source: Source, start: Cursor) -> Iterator[Chunk]:

@@ -87,7 +87,8 @@ class Feed:
                 part of what determines the order, too.
             kept_bytes: bytes of encoded rows that may be kept between epochs; the last part of what determines
                 the order.
-            share: what is read of the data: of small data that may be kept a share of the rows, else of the blocks.
+            share: what is read of the data: a share of the rows of small data that may be kept, and of data of fewer
+                blocks than there are readers; else of the blocks.
             cache: has blocks of the source, and takes others; the feed closes it.
             place: returns a batch as it is handed out, its numbers on a device; called in a thread of its own, ahead.
         """
@@ -102,6 +103,11 @@ class Feed:
         threads = num_threads() if threads is None else threads
         self._workers = workers = Workers(threads, "easymtl-feed")
         is_kept = num_epochs != 1 and is_small(source, kept_bytes)
+        # Where there are fewer blocks than readers some would have none.
+        is_by_rows = share != WHOLE and (is_kept or len(source.blocks) < share.size)
+        # Rows that are not kept are dealt out record batch by record batch: those are the same for all readers, and
+        # those that begin in between.
+        least_rows = 1 if is_by_rows and not is_kept else chunk_rows
 
         def counted(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
             for chunk in chunks:
@@ -110,12 +116,14 @@ class Feed:
                 del chunk
 
         def read(first: Cursor, end: int) -> Iterator[Chunk]:
-            of_blocks = WHOLE if is_kept else share
+            of_blocks = WHOLE if is_by_rows else share
             chunks = read_chunks(
                 source, shuffle and not is_kept, seed, end, first, of_blocks, cache or NO_STORE, workers
             )
-            chunks = counted(encode_chunks(merge_chunks(chunks, chunk_rows, share), encode, source, workers, threads))
-            return share_rows(chunks, share) if is_kept and share != WHOLE else chunks
+            chunks = counted(
+                encode_chunks(merge_chunks(chunks, least_rows, of_blocks), encode, source, workers, threads)
+            )
+            return share_rows(chunks, share) if is_by_rows else chunks
 
         start = self.cursor
         chunks = keep_epochs(read, num_epochs, start, kept_bytes) if is_kept else read(start, num_epochs)

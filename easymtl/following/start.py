@@ -13,7 +13,7 @@ from easymtl.config.starting_weights import require_starting_weights
 from easymtl.errors import UserError
 from easymtl.following.listing import PartFolder, no_parts
 from easymtl.following.wishes import Wishes, require_followable
-from easymtl.peers.cluster import read_cluster
+from easymtl.peers.cluster import require_alone
 from easymtl.serving.formats.packages import require_packages
 from easymtl.serving.warmup_file import require_own_warmup
 
@@ -26,7 +26,11 @@ def ready_to_follow(config: Config, wishes: Wishes) -> Iterator[None]:
         UserError: the config or the folder of parts is wrong, or another training is in the model_dir.
     """
     pipeline = config.pipeline
-    _require_alone()
+    require_alone(
+        os.environ,
+        "follow trains in one process: each of them would train on all parts by itself. Run it once, without "
+        "TF_CONFIG. Several workers train on a part by easymtl train --new_data.",
+    )
     require_followable(config)
     require_apart_from_training(config)
     require_apart(config, [("model_dir:", f"{pipeline.model_dir}/follow.jsonl")])
@@ -43,12 +47,3 @@ def ready_to_follow(config: Config, wishes: Wishes) -> Iterator[None]:
         settings = pipeline.train_config
         start_tensorflow(settings.inter_op_parallelism_threads, settings.intra_op_parallelism_threads)
         yield
-
-
-def _require_alone() -> None:
-    size = read_cluster(os.environ).size
-    if size > 1:
-        raise UserError(
-            f"TF_CONFIG names {size} workers, and follow trains in one process: each of them would train on all parts "
-            "by itself. Run it once, without TF_CONFIG. Several workers train on a part by easymtl train --new_data."
-        )

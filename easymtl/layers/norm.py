@@ -109,7 +109,7 @@ class BatchNorm(tf.Module):
         """
         number, width = len(parts), parts[0].shape[-1]
         weights = zip(parts, tf.split(self.scale, number), tf.split(self.offset, number), strict=True)
-        results = [self._fused(part, scale, offset) for part, scale, offset in weights]
+        results = [self._fused(part, scale, offset, call) for part, scale, offset in weights]
         mean = tf.concat([result.batch_mean for result in results], axis=0)
         variance = tf.concat([result.batch_variance for result in results], axis=0)
         self._follow(call, mean, variance, bias, parts[0])
@@ -150,17 +150,20 @@ class BatchNorm(tf.Module):
         if padding:
             x = tf.pad(x, [[0, 0], [0, padding]])
             scale, offset = tf.pad(scale, [[0, padding]]), tf.pad(offset, [[0, padding]])
-        result = self._fused(x, scale, offset)
+        result = self._fused(x, scale, offset, call)
         mean, variance = result.batch_mean, result.batch_variance
         if padding:
             mean, variance = mean[:width], variance[:width]
         self._follow(call, mean, variance, bias, x)
         return result.y[..., :width] if padding else result.y
 
-    def _fused(self, x: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor):
+    def _fused(self, x: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor, call: Call):
         """Returns what the kernel makes of `[batch, columns]`: y `[batch, 1, 1, columns]`, its mean and variance."""
         none = tf.zeros([0])
         rows = tf.reshape(x, [-1, 1, 1, x.shape[-1]])
+        if call.is_compiled and self._may_be_empty(call):
+            # Of no rows XLA makes the gradient of the scale NaN, where the kernel makes it 0.
+            scale = tf.where(tf.shape(x)[0] > 0, scale, 1.0)
         return tf.raw_ops.FusedBatchNormV3(
             x=rows, scale=scale, offset=offset, mean=none, variance=none, epsilon=self.epsilon, is_training=True
         )

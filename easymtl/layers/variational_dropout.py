@@ -55,4 +55,10 @@ class VariationalDropout(tf.Module):
 
     def _spread(self, factors: tf.Tensor) -> tf.Tensor:
         """Returns factors `[.., features]` as those of the numbers of each feature, `[.., Σ width]`."""
-        return factors if self.is_elementwise else tf.repeat(factors, [*self.widths.values()], axis=-1)
+        if self.is_elementwise:
+            return factors
+        widths = [*self.widths.values()]
+        # Where it knows that there are no rows, `tf.repeat` loses the width.
+        if factors.shape[0] == 0:
+            return tf.gather(factors, np.repeat(np.arange(len(widths)), widths), axis=-1)
+        return tf.repeat(factors, widths, axis=-1)

@@ -19,7 +19,7 @@ def compiled(network: Network, vectors: Mapping[str, tf.Tensor], call: Call) -> 
 
     @tf.function(autograph=False, jit_compile=True)
     def run(inputs: Mapping[str, tf.Tensor], seed: tf.Tensor | None) -> tuple:
-        own = replace(call, seed=seed, pending=Pending(), losses={}, norms=[], is_compiled=False)
+        own = replace(call, seed=seed, pending=Pending(), losses={}, norms=[])
         logits = network(inputs, own)
         assert own.pending is not None
         moved.extend(own.pending.variables)

@@ -88,6 +88,21 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def require_alone(environ: Mapping[str, str], why: str) -> None:
+    """Checks that no other workers are named.
+
+    Args:
+        environ: of this process.
+        why: a command has one process, and what to do.
+
+    Raises:
+        UserError: `TF_CONFIG` names several workers.
+    """
+    size = read_cluster(environ).size
+    if size > 1:
+        raise UserError(f"{VARIABLE} names {size} workers, and {why}")
+
+
 def read_cluster(environ: Mapping[str, str]) -> Cluster:
     """Returns the cluster that the environment names; without `TF_CONFIG` this process works alone.
 

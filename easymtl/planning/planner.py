@@ -112,6 +112,17 @@ def _chosen(layouts: Sequence[Layout], name: str) -> Layout:
     return next((layout for layout in layouts if layout.layout == name), layouts[0])
 
 
+def _fewer_bytes(size: Size, chosen: Layout, workers: int) -> str:
+    """Returns a sentence where tables that are dealt out send less than half; else nothing."""
+    ours, theirs = (bytes_of(size, workers, layout).total for layout in (chosen.layout, SHARDED))
+    if 2 * theirs >= ours:
+        return ""
+    return (
+        f" Tables that are {SHARDED} (train_config.table_sharding: SHARDED) send {bytes_text(int(theirs))} in a step "
+        f"in place of {bytes_text(int(ours))}."
+    )
+
+
 def _verdict(size: Size, workers: int, chosen: Layout, room: Room) -> str:
     memory = chosen.memory
     needed, of_worker = bytes_text(memory.of_device if room.is_device else memory.total), counted(workers, "worker")
@@ -125,7 +136,8 @@ def _verdict(size: Size, workers: int, chosen: Layout, room: Room) -> str:
     if chosen.fits:
         unknown = size.are_tables_on_host and room.of_host is None
         ends = "; what its machine has is not known: --host_memory SIZE says it." if unknown else "."
-        return f"{of_worker}, tables {chosen.layout}: each needs {needed}, and has {there}{ends}"
+        fewer = _fewer_bytes(size, chosen, workers)
+        return f"{of_worker}, tables {chosen.layout}: each needs {needed}, and has {there}{ends}{fewer}"
     text = f"{of_worker}, tables {chosen.layout}: does not fit. Each needs {needed}, and has {there}."
     if chosen.layout == REPLICATED and workers > 1:
         return f"{text} Tables that are {SHARDED} (train_config.table_sharding: SHARDED) need less."

@@ -23,6 +23,8 @@ def odd_values(values: np.ndarray, is_missing_allowed: bool = False) -> str:
 
     Odd is what is not finite, beyond a million, or ten thousand times the median.
     """
+    if not len(values):
+        return ""
     rows = np.asarray(values, np.float64).reshape(len(values), -1)
     bad = ~np.isfinite(rows)
     if is_missing_allowed:

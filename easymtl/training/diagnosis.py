@@ -41,6 +41,7 @@ class BadStep:
         kept: the file that has them, or why there is none.
         suspects: what is odd with batch, weights, layers and gradients.
         last_good: which checkpoint is there.
+        has_rows: whether there is anything in the batch to be suspected.
     """
 
     step: int
@@ -49,6 +50,7 @@ class BadStep:
     kept: str
     suspects: tuple[str, ...]
     last_good: str
+    has_rows: bool = True
 
     def error(self, why_stopped: str = "") -> UserError:
         """Returns what to say when training ends of it.
@@ -105,6 +107,9 @@ def diagnose(
     call = Call(training=True, dtype=dtype, seed=seed, pending=statistics)
     trained = {name: parameter for name, parameter in ranker.parameters.items() if parameter.variable.trainable}
     odd_of_layers = list(odd_layers(ranker, batch.rows, call))
+    if not batch.rows.num_rows:
+        what = _what(ranker, losses, "the gradients")
+        return BadStep(step, what, "no rows", "nowhere: it had no rows", (), _last_good(pipeline), has_rows=False)
     odd_statistics = list(_odd_statistics(ranker, statistics))
     is_statistic = bool(odd_statistics) and not any(line.startswith(GRADIENT) for line in odd_of_layers)
     suspects = [
@@ -124,11 +129,12 @@ def diagnose(
 
 
 def of_all_workers(own: BadStep, peers: Peers) -> BadStep:
-    """Returns what the first worker has found that has a suspect in its rows, or else this worker."""
+    """Returns what the first worker has found that has a suspect in its rows, or else the first that has rows."""
     if not peers.are_several:
         return own
     found = [BadStep(**{**one, "suspects": tuple(one["suspects"])}) for one in peers.share(asdict(own))]
-    guilty = next((index for index, one in enumerate(found) if one.suspects), peers.index)
+    with_rows = [index for index, one in enumerate(found) if one.has_rows]
+    guilty = next((index for index in with_rows if found[index].suspects), with_rows[0])
     return replace(found[guilty], place=f"of worker {guilty}: {found[guilty].place}")
 
 

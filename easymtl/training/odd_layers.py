@@ -16,7 +16,10 @@ GRADIENT = "the gradient of"
 
 
 def odd_layers(ranker: Ranker, rows: Rows, call: Call) -> Iterator[str]:
-    """Runs the model once more and yields the first layer whose output is odd, or the gradients that are."""
+    """Runs the model once more and yields the first layer whose output is odd, or the gradients that are.
+
+    Of no rows it yields nothing; but rows of tables that are dealt out are looked up by all workers together.
+    """
     outputs: dict[str, np.ndarray] = {}
 
     def observe(name: str, output: tf.Tensor) -> None:
@@ -24,6 +27,8 @@ def odd_layers(ranker: Ranker, rows: Rows, call: Call) -> Iterator[str]:
 
     batch = {name: tf.constant(value) for name, value in to_tensors(ranker.feature_set.growing.assign(rows)).items()}
     lookups = ranker.embeddings.lookup(batch)
+    if not rows.num_rows:
+        return
     dense = ranker.dense_variables
     leaves = [lookup.rows for lookup in lookups.values()]
     with tf.GradientTape(watch_accessed_variables=False) as tape, _observed(_named_layers(ranker), observe):

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from easymtl.data.encoded_cache import EncodedCache
 from easymtl.errors import quoted
+from easymtl.layers.named.base import NamedLayer
 from easymtl.peers.peers import ONE, Peers
 from easymtl.protos.train_pb2 import TrainConfig
 from easymtl.scoring.gate_tally import GateUse
@@ -55,7 +56,7 @@ class Reports:
         counts = {"dense": num_dense, "embedding": num_embedding}
         precision = TrainConfig.MixedPrecision.Name(self._settings.mixed_precision)
         self._tell(events.Started(step, self._settings.num_steps or None, counts, precision))
-        if self._peers.are_several and (names := losses_of_one_worker(self._ranker.tasks)):
+        if self._peers.are_several and (names := losses_of_one_worker(self._ranker)):
             text = (
                 f"{quoted(names)} compare rows with each other: here those of each worker among themselves, and never "
                 "rows of two workers. Keep the rows of a session in one file, or block of a file."
@@ -127,7 +128,7 @@ class Reports:
 
     def _look_for_empty(self, losses: Mapping[str, float]) -> None:
         """Takes note of the losses that compare rows and are exactly 0: they have met no rows to compare."""
-        empty = {name for name in losses_of_one_worker(self._ranker.tasks) if losses[name] == 0}
+        empty = {name for name in _comparing_losses(self._ranker.tasks) if losses[name] == 0}
         self._empty = empty if self._empty is None else self._empty & empty
 
     def _empty_losses(self) -> None:
@@ -165,8 +166,14 @@ class Reports:
         self._tell(events.Note(f"Warning: {text}"))
 
 
-def losses_of_one_worker(tasks: Sequence[Task]) -> list[str]:
+def losses_of_one_worker(ranker: Ranker) -> list[str]:
     """Returns the names of the losses that are no sums over rows, so that each worker has those of its own rows."""
+    layers = [module for module in ranker.network.submodules if isinstance(module, NamedLayer)]
+    return [*_comparing_losses(ranker.tasks), *(name for layer in layers for name in layer.losses_between_rows)]
+
+
+def _comparing_losses(tasks: Sequence[Task]) -> list[str]:
+    """Returns the names of the losses of tasks that compare rows."""
     return [name for task in tasks for name, reach in task.reaches.items() if reach != EACH_ROW]
 
 

@@ -17,7 +17,7 @@ from easymtl.launch.kubernetes import cluster_of_kubernetes
 from easymtl.launch.lines import WorkerLines
 from easymtl.launch.ports import Ports
 from easymtl.launch.restarts import run_with_restarts
-from easymtl.launch.shares import gpu_of_task, shares
+from easymtl.launch.shares import gpu_of_task, shares, visible_gpus
 from easymtl.launch.slurm import task_of_slurm
 from easymtl.launch.workers import Ended, Workers
 from easymtl.peers.cluster import VARIABLE, Cluster, read_cluster
@@ -40,11 +40,14 @@ def run(options: Namespace) -> int:
     command = _checked(options)
     if options.cluster:
         _become_worker(command, options)
+    if options.workers is None:
+        options.workers = len(visible_gpus(os.environ)) or None
     if options.workers is None or not 1 <= options.workers <= _MOST_WORKERS:
-        found = "is missing" if options.workers is None else options.workers
+        found = "is missing, and no GPU is here" if options.workers is None else options.workers
         raise UserError(
-            f"--workers {found}: say how many workers to start on this host, 1 to {_MOST_WORKERS}, or "
-            f"--cluster {'|'.join(CLUSTERS)} where something else has started this process for each of them."
+            f"--workers {found}: say how many workers to start on this host, 1 to {_MOST_WORKERS} (by default one for "
+            f"each GPU), or --cluster {'|'.join(CLUSTERS)} where something else has started this process for each of "
+            "them."
         )
     already = read_cluster(os.environ).size
     if already > 1:

@@ -1,6 +1,7 @@
 """`easymtl tune`: a search for better values of a config's fields."""
 
 import contextlib
+import os
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from easymtl.api.overwriting import require_apart, require_local
 from easymtl.checkpoints.lock import TrainingLock
 from easymtl.config import view
 from easymtl.errors import UserError
+from easymtl.peers.cluster import require_alone
 from easymtl.reporting.formats import counted
 from easymtl.reporting.outcomes import Tuned
 from easymtl.reporting.output import current
@@ -44,6 +46,11 @@ def run(options: Namespace) -> None:
     for name, least in _AT_LEAST.items():
         if getattr(options, name) < least:
             raise UserError(f"--{name}: {getattr(options, name)} is too small; at least {least}.")
+    require_alone(
+        os.environ,
+        "tune makes each trial in one process: each of them would make all trials by itself. Run it once, without "
+        "TF_CONFIG; --jobs makes several trials at a time.",
+    )
     if options.study:
         require_local("--study", options.study, "folder")
     require_optuna()

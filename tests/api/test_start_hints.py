@@ -141,6 +141,14 @@ def test_data_that_cannot_be_read_are_the_business_of_the_training(trained):
     ]
 
 
+def test_mirrored_strategy_alone_says_how_all_gpus_are_used(trained, monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    strategy = "train_config.train_distribute=MirroredStrategy"
+    *_, hint = start_hints(trained("seed: 5", "seed: 5", strategy, "train_input_path=nowhere.csv"))
+    assert hint.startswith("train_distribute: MirroredStrategy, and no TF_CONFIG names other workers")
+    assert hint.endswith("easymtl launch --workers N -- train ...; without --workers, as many as it has GPUs")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["feed", "funnel", "livestream", "taobao", "tenrec"])
 def test_the_sample_configs_give_no_cause_for_a_hint(name, tmp_path, monkeypatch):

@@ -8,9 +8,15 @@ import polars as pl
 import pytest
 
 import easymtl
+from easymtl.api.training import run_training
+from easymtl.api.working_together import Worker
 from easymtl.cli import main
 from easymtl.config import parse_config
+from easymtl.peers.cluster import Cluster
+from easymtl.peers.peers import ONE
+from easymtl.protos.train_pb2 import DistributionStrategy
 from easymtl.training import events
+from easymtl.verbs.stop_signals import StopSignals
 from tests.api.shop import CONFIG, shop_rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("op_by_op")]
@@ -162,3 +168,19 @@ def test_rows_are_read_from_the_table_of_this_training_alone(config):
     assert first.model.evaluate().metrics == pytest.approx(first.model.evaluate(one).metrics)
     assert second.model.evaluate().metrics == pytest.approx(second.model.evaluate(other).metrics)
     assert first.model.evaluate().metrics != pytest.approx(first.model.evaluate(other).metrics)
+
+
+class Second(Worker):
+    """The second of two workers, which trains as if it were alone."""
+
+    def peers(self):
+        return ONE
+
+
+def test_what_all_workers_see_is_left_to_the_chief(config, monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    told = []
+    config.pipeline.train_config.train_distribute = DistributionStrategy.Value("MirroredStrategy")
+    run_training(config, told.append, StopSignals(), worker=Second(Cluster(1, 2, ("a:1", "b:2"))))
+    texts = [event.text for event in told if isinstance(event, events.Note)]
+    assert not [text for text in texts if text.startswith(("Hint: ", "train_distribute: "))]

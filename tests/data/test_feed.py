@@ -347,14 +347,21 @@ def rows_of_epoch(batches, epoch):
     return [number for (one, count), end in zip(counts, ends) if one == epoch for number in numbers[end - count : end]]
 
 
-@pytest.mark.parametrize("settings", [{"shuffle": True}, {"kept_bytes": 1 << 20}])
-def test_a_share_goes_on_where_it_was(source, settings):
-    whole = batches_of(source, share=Share(1, 3), num_epochs=3, **settings)
-    for number in (0, 2, len(whole) - 1):
-        rest = batches_of(source, share=Share(1, 3), num_epochs=3, start=whole[number].cursor, **settings)
-        assert numbers_of(rest) == numbers_of(whole[number + 1 :])
+@pytest.mark.parametrize("size", [3, 20])
+@pytest.mark.parametrize("settings", [{}, {"shuffle": True}, {"kept_bytes": 1 << 20}])
+def test_a_share_goes_on_where_it_was(source, parquet_source, settings, size):
+    for one in (source, parquet_source):
+        whole = batches_of(one, share=Share(1, size), num_epochs=3, **settings)
+        for number in (0, 2, len(whole) - 1):
+            rest = batches_of(one, share=Share(1, size), num_epochs=3, start=whole[number].cursor, **settings)
+            assert numbers_of(rest) == numbers_of(whole[number + 1 :])
 
 
-def test_a_reader_without_a_block_reads_nothing_and_ends(source):
-    number = len(source.blocks)
-    assert not batches_of(source, share=Share(number, number + 1), num_epochs=0)
+def test_a_reader_without_a_row_reads_nothing_and_ends(parquet_source):
+    assert not batches_of(parquet_source, share=Share(NUM_ROWS, NUM_ROWS + 1), num_epochs=0)
+
+
+def test_more_readers_than_blocks_have_a_part_of_the_rows_each(parquet_source):
+    size = len(parquet_source.blocks) + 1
+    shares = [numbers_of(batches_of(parquet_source, share=Share(index, size), chunk_rows=40)) for index in range(size)]
+    assert [len(share) for share in shares] == [NUM_ROWS // size] * size

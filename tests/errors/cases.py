@@ -1559,7 +1559,7 @@ _DIALECT = [
         "num_steps: 2 train_distribute: ParameterServerStrategy",
         "x.config:8:34:",
         '"ParameterServerStrategy"',
-        'is none of "NoStrategy", "CollectiveAllReduceStrategy", "MultiWorkerMirroredStrategy".',
+        'is none of "NoStrategy", "MirroredStrategy", "CollectiveAllReduceStrategy", "MultiWorkerMirroredStrategy".',
     ),
     Case(
         "XLA for a model with histories",
@@ -1593,13 +1593,16 @@ _DIALECT = [
         "Write MultiWorkerMirroredStrategy",
         "easymtl launch --workers N -- train",
     ),
-    config(
-        "Several GPUs in one process",
-        "num_steps: 2",
-        "num_steps: 2 train_distribute: MirroredStrategy",
-        "x.config:8:34:",
-        "One process trains on one device",
-        "start as many workers as the machine has GPUs: `easymtl launch --workers N -- train ...`",
+    *(
+        config(
+            f"A strategy that deals tables out: {strategy}",
+            "num_steps: 2",
+            f"num_steps: 2 train_distribute: {strategy}",
+            "x.config:8:34:",
+            f"{strategy} is not supported",
+            "table_sharding: SHARDED",
+        )
+        for strategy in ("SokStrategy", "EmbeddingParallelStrategy")
     ),
 ]
 

@@ -56,3 +56,10 @@ def test_what_is_never_kept_has_no_effect_and_the_rate_learns(dropout):
     with tf.GradientTape() as tape:
         total = tf.reduce_sum(dropout(x, Call(training=True, seed=SEED)))
     assert np.all(tape.gradient(total, dropout.logits) <= 0), "a higher rate keeps less"
+
+
+def test_a_worker_without_rows_has_no_share_in_the_gradient(dropout):
+    with tf.GradientTape() as tape:
+        found = dropout(tf.zeros([0, 6]), Call(training=True, seed=SEED))
+        loss = tf.reduce_sum(found)
+    assert found.shape == [0, 6] and not np.any(tape.gradient(loss, dropout.logits))

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 from google.protobuf import text_format
 
-from easymtl.planning.layouts import REPLICATED, SHARDED, Room, memory_of
+from easymtl.planning.layouts import REPLICATED, SHARDED, Room, bytes_of, memory_of
 from easymtl.planning.planner import asked_layout, make_plan, with_bandwidth
 from easymtl.protos.train_pb2 import TrainConfig
+from easymtl.reporting.formats import bytes_text
 from tests.planning.test_scaling import RATES, SIZE
 
 
@@ -80,3 +81,13 @@ def test_tables_on_the_host_are_sharded_by_its_memory_and_both_memories_are_told
     assert unknown.chosen.fits and unknown.verdict.endswith("is not known: --host_memory SIZE says it.")
     small = make_plan(size, RATES, 2, Room(1 << 30, True, 1000))
     assert not small.chosen.fits and "of the device and" in small.verdict and "and 1000 B." in small.verdict
+
+
+def test_where_only_bytes_differ_the_layout_that_sends_less_than_half_is_told():
+    room = Room(1 << 40, False)
+    texts = {workers: make_plan(SIZE, RATES, workers, room).verdict for workers in (1, 256)}
+    ours, theirs = (bytes_of(SIZE, 256, layout).total for layout in (REPLICATED, SHARDED))
+    assert 2 * theirs < ours and bytes_text(int(theirs)) in texts[256]
+    assert texts[256].endswith(f"send {bytes_text(int(theirs))} in a step in place of {bytes_text(int(ours))}.")
+    assert "in place of" not in texts[1]
+    assert "in place of" not in make_plan(SIZE, RATES, 256, room, SHARDED).verdict

@@ -14,8 +14,10 @@ from easymtl.training.inputs import TrainingInput
 from easymtl.training.optimizers import Optimizers
 from easymtl.training.step import make_train_step
 from easymtl.training.step_values import StepValues
+from tests.peers.threads import make_devices
 from tests.training.growing_runs import growing_config
 from tests.training.small_runs import small_config, write_data
+from tests.training.test_several_workers import assert_same_bytes, run_together
 
 COMPILED, NOT_COMPILED, MEASURED = TrainConfig.COMPILED, TrainConfig.NOT_COMPILED, TrainConfig.MEASURED
 FASTER, SLOWER = [(2.0, 1.0), (3.0, 1.5)], [(1.0, 2.0), (1.0, 0.95)]
@@ -23,6 +25,7 @@ FASTER, SLOWER = [(2.0, 1.0), (3.0, 1.5)], [(1.0, 2.0), (1.0, 0.95)]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
+    make_devices()
     folder = tmp_path_factory.mktemp("compiled")
     write_data(folder)
     return folder
@@ -114,6 +117,17 @@ def test_a_compiled_step_makes_the_same_update(folder):
     for name, value in plain.weights.items():
         np.testing.assert_allclose(by_xla.weights[name], value, rtol=1e-4, atol=1e-5, err_msg=name)
     assert "_XlaMustCompile" in by_xla.graph and "_XlaMustCompile" not in plain.graph
+
+
+@pytest.mark.slow
+def test_a_compiled_step_of_two_workers_takes_one_without_rows(folder):
+    pipeline = small_config(folder, "train_config.xla=COMPILED", "model_config.variational_dropout={}").pipeline
+    with TrainingInput(pipeline, Ranker(pipeline), None).feed as feed:
+        rows = [next(feed).rows]
+    runs = run_together(pipeline, rows, (32, 0))
+    assert [run.step for run in runs] == [1, 1]
+    assert_same_bytes(runs)
+    assert all(np.isfinite(value).all() for value in runs[0].weights.values())
 
 
 def test_what_layers_hand_on_comes_out_of_a_compiled_network(folder, op_by_op):

@@ -143,6 +143,10 @@ def test_odd_values(values, expected):
     assert odd_values(np.array(values, np.float32)) == expected
 
 
+def test_nothing_is_odd_where_there_is_nothing():
+    assert odd_values(np.zeros([0, 3], np.float32)) == odd_values(np.zeros([0], np.float32)) == ""
+
+
 def test_a_missing_label_is_nothing_odd():
     assert odd_values(np.array([1.0, np.nan]), is_missing_allowed=True) == ""
     assert "not finite" in odd_values(np.array([1.0, np.inf]), is_missing_allowed=True)

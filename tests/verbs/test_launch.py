@@ -53,6 +53,17 @@ def test_one_worker_is_a_process_as_any_other(run):
     assert code == 0 and json.loads(line.removeprefix("[worker 0] "))["config"] is None
 
 
+def test_without_a_number_each_gpu_gets_a_worker(run, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7,8")
+    code, lines, _ = run(PROGRAM, "--", "train", "x.config")
+    assert code == 0 and len(lines) == 3
+
+
+def test_without_a_number_and_a_gpu_the_number_is_asked_for(run):
+    code, _, err = run(PROGRAM, "--", "train", "x.config")
+    assert code == 2 and "--workers is missing, and no GPU is here: say how many workers to start on this host" in err
+
+
 FAILS_TWICE = """
 import json, os, pathlib, sys
 index = json.loads(os.environ["TF_CONFIG"])["task"]["index"]

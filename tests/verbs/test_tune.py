@@ -21,6 +21,13 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+def test_several_workers_would_each_make_all_trials(folder, capsys, monkeypatch):
+    cluster = {"worker": ["localhost:1", "localhost:2"]}
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": {"type": "worker", "index": 1}}))
+    assert main([*COMMAND, "--trials", "2"]) == 2
+    assert "TF_CONFIG names 2 workers, and tune makes each trial in one process" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("flags", "says"),
     [

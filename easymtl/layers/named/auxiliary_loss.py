@@ -28,6 +28,7 @@ class AuxiliaryLoss(NamedLayer):
         super().__init__(build, name, config, inputs)
         self.loss, self.weight, self.temperature = _LOSSES[config.loss_type], config.loss_weight, config.temperature
         self.title = f"{name.rpartition('/')[2]}_{config.loss_type.removesuffix('_loss')}_loss"
+        self.losses_between_rows = () if config.loss_type == "l2_loss" else (self.title,)
 
     @staticmethod
     def shape(config: AuxiliaryLossConfig, inputs: Shape) -> Shape:
@@ -65,15 +66,23 @@ def _l2(first: tf.Tensor, second: tf.Tensor, _: float) -> tf.Tensor:
 
 
 def _info_nce(first: tf.Tensor, second: tf.Tensor, temperature: float) -> tf.Tensor:
-    logits = tf.matmul(first, second, transpose_b=True) / temperature
+    logits = tf.matmul(first, _at_least_one(second), transpose_b=True) / temperature
     return _mean_cross_entropy(logits, tf.range(tf.shape(logits)[0]))
 
 
 def _nce(first: tf.Tensor, second: tf.Tensor, temperature: float) -> tf.Tensor:
     views, batch = tf.concat([first, second], axis=0), tf.shape(first)[0]
-    logits = tf.matmul(views, views, transpose_b=True) / temperature
+    logits = tf.matmul(views, _at_least_one(views), transpose_b=True) / temperature
     logits = tf.linalg.set_diag(logits, tf.fill([2 * batch], logits.dtype.min))
     return _mean_cross_entropy(logits, tf.concat([tf.range(batch) + batch, tf.range(batch)], axis=0))
+
+
+def _at_least_one(rows: tf.Tensor) -> tf.Tensor:
+    """Returns rows `[n, width]` as they are, or one of zeros: TensorFlow refuses a cross entropy of no classes.
+
+    A worker whose rows have come to their end before those of others has none.
+    """
+    return tf.pad(rows, [[0, tf.cast(tf.equal(tf.shape(rows)[0], 0), tf.int32)], [0, 0]])
 
 
 def _mean_cross_entropy(logits: tf.Tensor, places: tf.Tensor) -> tf.Tensor:

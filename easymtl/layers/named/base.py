@@ -22,7 +22,12 @@ class NamedLayer(tf.Module):
 
     Subclasses say which message their `config` is, and which kind of `Value` they are called with: the `Any` of the
     signatures leaves that to them.
+
+    Attributes:
+        losses_between_rows: names of its losses that compare rows with each other: each worker has those of its own.
     """
+
+    losses_between_rows: tuple[str, ...] = ()
 
     def __init__(self, build: Build, name: str, config: Any, inputs: Shape):
         """Makes the weights.

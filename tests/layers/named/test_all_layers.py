@@ -132,6 +132,19 @@ def test_results_have_the_declared_shape_and_are_finite(name, text, inputs):
 
 
 @pytest.mark.parametrize(("name", "text", "inputs"), CASES)
+def test_a_worker_without_rows_has_no_share_in_any_gradient(name, text, inputs):
+    made = make(name, text, inputs)
+    trained = list(made.layer.trainable_variables)
+    with tf.GradientTape() as tape:
+        result = made(values(inputs, rows=0), training())
+        # Losses of layers are weighed by the rows that they are means of.
+        loss = tf.add_n([tf.constant(0.0), *(tf.reduce_sum(one) for one in flat(result) if one.shape.rank)])
+    assert shapes_of(result) == expected(made.shape, 0)
+    for gradient in tape.gradient(loss, trained, unconnected_gradients=tf.UnconnectedGradients.ZERO):
+        assert not np.any(gradient)
+
+
+@pytest.mark.parametrize(("name", "text", "inputs"), CASES)
 def test_every_weight_learns(name, text, inputs):
     made = make(name, text, inputs)
     with tf.GradientTape() as tape:

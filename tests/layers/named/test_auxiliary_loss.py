@@ -53,6 +53,12 @@ def test_a_single_row_has_nothing_to_be_told_from():
         assert float(make("AuxiliaryLoss", f"loss_type: '{kind}'", INPUTS)([a, b])) == 0.0
 
 
+def test_losses_that_compare_rows_say_so():
+    kinds = ("l2_loss", "info_nce", "nce_loss")
+    between = [make("AuxiliaryLoss", f"loss_type: '{kind}'", INPUTS).layer.losses_between_rows for kind in kinds]
+    assert between == [(), ("b_info_nce_loss",), ("b_nce_loss",)]
+
+
 def test_two_calls_of_one_package_add_two_losses():
     made = make("AuxiliaryLoss", "loss_type: 'l2_loss'", INPUTS)
     a, b = values(INPUTS)

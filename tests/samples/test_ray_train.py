@@ -1,0 +1,64 @@
+"""The recipe for Ray, with a Ray that runs what it is given in this process: arguments, and how mistakes end."""
+
+import runpy
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+import easymtl.cli
+
+RECIPE = Path(__file__).parents[2] / "samples" / "several_machines" / "ray_train.py"
+
+
+class Trainer:
+    """Runs the function of a worker once."""
+
+    made: list["Trainer"] = []
+
+    def __init__(self, function, train_loop_config, scaling_config, run_config):
+        self.function, self.settings = function, train_loop_config
+        self.scaling, self.run = scaling_config, run_config
+        Trainer.made.append(self)
+
+    def fit(self):
+        self.function(self.settings)
+
+
+@pytest.fixture
+def recipe(monkeypatch):
+    """Runs the recipe with words, and returns what `easymtl` and Ray were given."""
+    for name in ("ray", "ray.train", "ray.train.tensorflow"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    begun, commands = [], []
+    sys.modules["ray"].init = lambda: begun.append(True)
+    for name in ("FailureConfig", "RunConfig", "ScalingConfig"):
+        setattr(sys.modules["ray.train"], name, SimpleNamespace)
+    sys.modules["ray.train.tensorflow"].TensorflowTrainer = Trainer
+    monkeypatch.setattr(Trainer, "made", [])
+
+    def run(code, *words):
+        monkeypatch.setattr(easymtl.cli, "main", lambda command: commands.append(command) or code)
+        monkeypatch.setattr(sys, "argv", [str(RECIPE), *words])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(RECIPE), run_name="__main__")
+        assert begun and ended.value.code == 0
+        return commands[-1], Trainer.made[-1]
+
+    return run
+
+
+def test_what_is_no_flag_of_ray_goes_to_the_command(recipe):
+    command, trainer = recipe(0, "rank.config", "--workers", "4", "--set", "a=b", "--gpu", "--storage", "/shared")
+    assert command == ["train", "rank.config", "--set", "a=b"]
+    assert vars(trainer.scaling) == {"num_workers": 4, "use_gpu": True}
+    assert trainer.run.storage_path == "/shared" and vars(trainer.run.failure_config) == {"max_failures": 3}
+
+
+@pytest.mark.parametrize(
+    ("code", "says"), [(2, "exit code 2: a mistake in the command"), (75, "exit code 75: see the log of the worker")]
+)
+def test_a_worker_that_fails_fails_its_training(recipe, code, says):
+    with pytest.raises(RuntimeError, match=says):
+        recipe(code, "rank.config", "--restarts", "0")
