@@ -46,15 +46,15 @@ def _of_all(
 ) -> Iterator[tuple[Scores, BatchLosses | None]]:
     """Yields what each worker has found."""
     labelled = losses and (losses.labelled.numbers, losses.labelled.keys)
-    fields = losses and (losses.sums, losses.logits, labelled, losses.of_layers)
+    fields = losses and (losses.sums, losses.logits, labelled, losses.of_layers, losses.views)
     leaves = [np.asarray(leaf) for leaf in tf.nest.flatten((predictions, fields or ()))]
     for content in peers.share_bytes(_packed(leaves)):
         found, others = tf.nest.pack_sequence_as((predictions, fields or ()), _unpacked(content, len(leaves)))
         if losses is None:
             yield found, None
             continue
-        sums, logits, (numbers, keys), of_layers = tf.nest.map_structure(tf.constant, others)
-        yield found, BatchLosses(sums, logits, Labelled(numbers, keys), of_layers)
+        sums, logits, (numbers, keys), of_layers, views = tf.nest.map_structure(tf.constant, others)
+        yield found, BatchLosses(sums, logits, Labelled(numbers, keys), of_layers, views)
 
 
 def _packed(arrays: list[np.ndarray]) -> bytes:

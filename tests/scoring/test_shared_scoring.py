@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from easymtl.data.rows import Rows
+from easymtl.layers.views import Views
 from easymtl.peers.peers import ONE
 from easymtl.scoring.gate_tally import GateTally
 from easymtl.scoring.pass_losses import BatchLosses
@@ -39,7 +40,9 @@ class Scorer:
         total = tf.reduce_sum(tf.constant(x))
         sums = {"t": {"loss": [Sum(total, total + 1, total + 2), FactoredSum(*[total] * 6)]}}
         labelled = Labelled({"y": tf.constant(x)}, {"session": tf.constant(rows["x"].astype(np.int64) << 40)})
-        return predictions, BatchLosses(sums, {"t": tf.constant(x)}, labelled, {"aux": Sum(total, total, total)})
+        view = tf.constant(x[:, None])
+        views = {"nce_loss": {"near": Views(view, -view, tf.constant(0.5), tf.constant(2.0))}}
+        return predictions, BatchLosses(sums, {"t": tf.constant(x)}, labelled, {"aux": Sum(total, total, total)}, views)
 
 
 def batches(lengths):
@@ -50,7 +53,14 @@ def batches(lengths):
 def plain(found):
     """Returns what was found as lists."""
     rows, predictions, losses = found
-    fields = losses and (losses.sums, losses.logits, losses.labelled.numbers, losses.labelled.keys, losses.of_layers)
+    fields = losses and (
+        losses.sums,
+        losses.logits,
+        losses.labelled.numbers,
+        losses.labelled.keys,
+        losses.of_layers,
+        losses.views,
+    )
     return rows["x"].tolist(), tf.nest.map_structure(
         lambda leaf: np.asarray(leaf).tolist(), (predictions, fields or ())
     )
