@@ -149,9 +149,9 @@ def test_floats_as_the_text_of_ids(values, kind, texts, bad):
 
 def test_precision_writes_all_numbers_as_a_graph_would():
     """`precision` of a feature over a field that is declared DOUBLE makes the same texts, in the exported graph."""
-    numbers = [1.005, 2.0, 0.125, -3.14159, 1e6, None]
+    numbers = [1.005, 2.0, 0.125, -3.14159, 1e6, None, -0.0, -0.004, -0.006]
     values, bad = converted(pa.array(numbers), "STRING", TextForm(precisions=(2,)))
-    assert (values, bad) == ([None if one is None else f"{one:.2f}" for one in numbers], [])
+    assert (values, bad) == (["1.00", "2.00", "0.12", "-3.14", "1000000.00", None, "0.00", "0.00", "-0.01"], [])
     assert converted(pa.array([np.inf, 2.0**54, np.nan, -0.0]), "STRING", TextForm(precisions=(0,))) == (
         [None, None, None, "0"],
         [0, 1],
