@@ -47,7 +47,7 @@ def test_floats_hash_with_their_precision_and_nan_is_the_zero_vector():
 
 @pytest.mark.parametrize("table", ["hash_bucket_size: 10", 'vocab_list: ["0.50", "inf"]'])
 def test_an_infinite_number_is_no_id(table):
-    with pytest.raises(UserError, match=r'field "x" of "x" holds -?inf, which has no text. Write null'):
+    with pytest.raises(UserError, match=r'field "x" of "x" holds "-inf", .* An infinite number is no id'):
         Case({"x": "DOUBLE"}, f'input_names: "x" embedding_dim: 4 {table} precision: 2', {"x": [0.5, -math.inf]}).ids(
             "x"
         )
