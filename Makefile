@@ -91,8 +91,8 @@ faults: setup  ## Break trainings and exports in 200 ways and tell what is lost 
 fuzz: setup  ## Fuzz what reads untrusted bytes, a minute each; needs the extra "fuzz": ARGS="--target csv --minutes 10" (docs/security.md).
 	$(BIN)/python -m tests.fuzz $(ARGS)
 
-mutate: setup  ## Put small faults into the package and tell which of them no test notices (30 minutes); ARGS= passes options.
-	$(BIN)/python -m tests.mutation $(ARGS)
+mutate: setup  ## Put small faults into the package and tell which of them no test notices (30 minutes); ARGS= passes other options.
+	$(BIN)/python -m tests.mutation $(or $(ARGS),--minutes 30)
 
 lint: setup  ## Check style, types and that the generated documents are current (docs/errors.md is checked by tests).
 	$(BIN)/ruff check .

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import tensorflow as tf
 
+from easymtl.api.overwriting import require_apart
 from easymtl.checkpoints.extensions import version_notes
 from easymtl.checkpoints.folder import Checkpoint
 from easymtl.checkpoints.restore import load_ranker
@@ -164,8 +165,10 @@ class OpenModel:
             peers: the workers that score together, of which the chief writes.
 
         Raises:
-            UserError: the data cannot be read, a kept column does not exist, or the file cannot be written.
+            UserError: the data cannot be read, a kept column does not exist, or the file cannot be written, or is one
+                that is read: the data, or a part of the model.
         """
+        require_apart(self.config, [("output", output)], {"paths": paths}, models=[str(self.source)])
         return predictions.predict(self.config.pipeline, self._scorer, paths, output, keep, tell, tell_progress, peers)
 
     def num_parts(self, by: str) -> int:

@@ -79,7 +79,7 @@ def parse(parser: Parser, arguments: list[str]) -> argparse.Namespace:
         if command is not None:
             options.command = command
             # What is wrong with it is told before workers are started.
-            options.is_command_json = bool(command) and _options(parser, command).log_format == "json"
+            options.command_options = _options(parser, command) if command else None
     except WrongArguments as error:
         if _wants_json(arguments):
             JsonLines(sys.stdout).write(error_record(error.message, EXIT_USER_ERROR))

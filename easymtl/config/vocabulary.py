@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 _MOST_PROBLEMS = 3
+_GZIP_MARK = b"\x1f\x8b"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _AS_UTF8 = "Save it as UTF-8, for example with iconv -f {} -t UTF-8."
 
@@ -98,6 +99,8 @@ def has_blanks_around(word: str) -> bool:
 def _parse(path: str, content: bytes) -> Vocabulary:
     if content.startswith(_UTF16_MARKS):
         return _wrong(f"{path}: this is UTF-16 text. {_AS_UTF8.format('UTF-16')}")
+    if content.startswith(_GZIP_MARK):
+        return _wrong(f"{path}: this is a gzip file. Unpack it, for example with gunzip, and name what comes out.")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

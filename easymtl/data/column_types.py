@@ -17,6 +17,7 @@ from easymtl.data.convert import parse_text
 from easymtl.data.fields import DICTIONARY, Field
 from easymtl.data.lists import encode_items, is_list, join_items
 from easymtl.data.text_form import TextForm
+from easymtl.data.uuids import is_uuid, text_of_uuids
 
 _WHOLE = (pa.int32(), pa.int64())
 _FLOATS = (pa.float32(), pa.float64())
@@ -88,8 +89,14 @@ _PARSED: tuple[Parts, ...] = (
 )
 
 KINDS = (
-    _kind("text", _is_text, texts.text_of_text, "as it is", *_PARSED),
-    _kind("bytes", _is_binary, texts.text_of_text, "its UTF-8 text", *_PARSED),
+    _kind("text, UUID", _is_text, texts.text_of_text, "as it is", *_PARSED),
+    _kind(
+        "bytes",
+        _is_binary,
+        texts.text_of_text,
+        "its UTF-8 text; other bytes are written as hexadecimal text before",
+        *_PARSED,
+    ),
     _kind(
         "true and false",
         pa.types.is_boolean,
@@ -162,6 +169,8 @@ KINDS = (
     ),
 )
 
+BYTES = KINDS[1]
+
 TEXT_KINDS = KINDS[:2]
 """Those that come out of a file as a dictionary and indices."""
 
@@ -173,10 +182,21 @@ def kind_of(found: pa.DataType) -> Kind | None:
 
 
 def plain_type(found: pa.DataType) -> pa.DataType:
-    """Returns a file type without dictionary and extension."""
+    """Returns a file type without dictionary and extension; UUIDs are text."""
+    if is_uuid(found):
+        return pa.string()
     if isinstance(found, pa.BaseExtensionType):
         return plain_type(found.storage_type)
     return plain_type(found.value_type) if pa.types.is_dictionary(found) else found
+
+
+def unwrapped(values: pa.Array) -> pa.Array:
+    """Returns values without extension; UUIDs as text."""
+    if pa.types.is_dictionary(values.type) and isinstance(values.type.value_type, pa.BaseExtensionType):
+        return unwrapped(values.dictionary_decode())
+    if is_uuid(values.type):
+        return text_of_uuids(values)
+    return unwrapped(values.storage) if isinstance(values.type, pa.BaseExtensionType) else values
 
 
 def convert(column: pa.Array, field: Field) -> Cast:
@@ -188,8 +208,7 @@ def convert(column: pa.Array, field: Field) -> Cast:
     """
     if column.type == field.as_found:
         return column, NONE
-    if isinstance(column.type, pa.BaseExtensionType):
-        column = column.storage
+    column = unwrapped(column)
     if field.has_items:
         return encode_items(column, field.form, partial(_texts_of_items, form=field.form))
     if field.type == pa.string():
@@ -204,8 +223,7 @@ def convert(column: pa.Array, field: Field) -> Cast:
 
 def to_texts(values: pa.Array, form: TextForm) -> Cast:
     """Returns the texts `[n]` of values that are no lists, each distinct value once."""
-    if isinstance(values.type, pa.BaseExtensionType):
-        values = values.storage
+    values = unwrapped(values)
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
     kind = kind_of(values.type)
@@ -218,8 +236,7 @@ def to_texts(values: pa.Array, form: TextForm) -> Cast:
 
 def distinct_texts(values: pa.Array, form: TextForm) -> tuple[pa.DictionaryArray, np.ndarray]:
     """Returns the texts of values `[n]` that are no lists, each made once, and which of them have none, bool `[n]`."""
-    if isinstance(values.type, pa.BaseExtensionType):
-        values = values.storage
+    values = unwrapped(values)
     if values.type in _VIEWS:
         # Arrow makes no dictionaries of views.
         values = values.cast(pa.binary())

@@ -127,6 +127,8 @@ def open_parquet(
             opened,
             metadata=metadata,
             read_dictionary=list(read_dictionary),
+            # UUIDs come as such whoever has written the file.
+            arrow_extensions_enabled=True,
             # Few large requests to a server; a local file is better read column by column.
             pre_buffer=file.is_remote,
             page_checksum_verification=True,

@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from easymtl.data.paths import DataFile
 from easymtl.errors import UserError, quoted
 
+_LOG = "log"
+_PACKED = {"gz", "gzip"}
 _PARQUET = {"parquet", "pq", "parq"}
-_TEXT = {"csv", "tsv", "txt", "psv", "dat", "data", "log", "gz", "gzip"}
-_RECORDS = {"tfrecord", "tfrecords", "tfrec", "record", "records", "gz", "gzip"}
+_TEXT = {"csv", "tsv", "txt", "psv", "dat", "data", _LOG, *_PACKED}
+_RECORDS = {"tfrecord", "tfrecords", "tfrec", "record", "records", *_PACKED}
 _ENDINGS = {"CSV": _TEXT, "Parquet": _PARQUET, "TFRecord": _RECORDS}
 _NOTES = {"README", "LICENSE", "NOTICE", "CHANGELOG", "MANIFEST", "MAKEFILE", "DOCKERFILE"}
 _ENDING = re.compile(r"\.([^./]*)$")
@@ -33,11 +35,14 @@ def require_no_stray(files: Sequence[DataFile], kind: str) -> None:
     others = (_PARQUET | _TEXT) - wanted
     endings = [_ending(file) for file in files]
     has_wanted = any(ending in wanted for ending in endings)
+    # A folder of logs is data, packed ones among them; one beside other files is what a command has printed.
+    has_no_logs = kind == "CSV" and any(ending in _TEXT - {_LOG, *_PACKED} for ending in endings)
     has_plain = any(ending == "" for ending in endings)
     for file, ending in zip(files, endings):
         is_other = has_wanted and ending in others
         is_none = (has_wanted or has_plain) and ending is not None and ending not in {"", *wanted, *others}
-        if file.found_in and (is_other or is_none or (ending is None and (has_wanted or has_plain))):
+        is_log = has_no_logs and ending == _LOG
+        if file.found_in and (is_other or is_log or is_none or (ending is None and (has_wanted or has_plain))):
             raise UserError(stray_problem(file, kind, _pattern(endings, wanted)))
 
 
@@ -56,7 +61,7 @@ def stray_problem(file: DataFile, kind: str, pattern: str) -> str:
 
 
 def _pattern(endings: Sequence[str | None], wanted: set[str]) -> str:
-    found = next((ending for ending in endings if ending in wanted), None)
+    found = next((ending for ending in endings if ending in wanted and ending != _LOG), None)
     return f"folder/*.{found}" if found else "folder/part-*"
 
 

@@ -41,7 +41,7 @@ def text_of_float(values: pa.Array, form: TextForm) -> Cast:
     if form.precision is not None and not form.is_number:
         digits = f".{form.precision}f"
         texts = pa.array(
-            [format(number, digits) if small else None for number, small in zip(numbers.tolist(), is_small)]
+            [_rounded(number, digits) if small else None for number, small in zip(numbers.tolist(), is_small)]
         )
         return texts.cast(pa.string()), np.flatnonzero(~is_missing & ~is_small)
     is_whole = is_small & (numbers == np.floor(numbers))
@@ -53,6 +53,12 @@ def text_of_float(values: pa.Array, form: TextForm) -> Cast:
     is_bad = np.isinf(numbers) if is_shortest_fine else ~is_missing & ~is_whole
     texts = pc.if_else(pa.array(is_missing), None, texts)
     return blank_out(texts, is_bad)
+
+
+def _rounded(number: float, digits: str) -> str:
+    """Returns a number with some digits; what is rounded to zero is zero, without a sign."""
+    text = format(number, digits)
+    return text[1:] if text[0] == "-" and float(text) == 0 else text
 
 
 def why_no_text(value: float, kind: pa.DataType) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 import pyarrow as pa
 
 from easymtl.data import texts
-from easymtl.data.column_types import kind_of, plain_type, to_texts
+from easymtl.data.column_types import BYTES, kind_of, plain_type, to_texts, unwrapped
 from easymtl.data.convert import ALLOWED
 from easymtl.data.fields import TYPE_NAMES, Field
 from easymtl.data.lists import is_list
@@ -102,13 +102,15 @@ def why_not(column: pa.Array, row: int, field: Field) -> str:
         return f"{holds}, {texts.why_no_text(value, found)}"
     if pa.types.is_temporal(found):
         return f"{holds}, which is no whole number of microseconds. Write it in microseconds."
+    if isinstance(value, bytes) and kind_of(found) is BYTES:
+        return f"{holds}, binary that is no UTF-8 text. Write the column as hexadecimal or UUID text."
     advice = field.advice(value) if isinstance(value, str) else ""
     return f"{holds}, which is no {field.type_name} ({ALLOWED[field.type]}).{advice}"
 
 
 def _value(column: pa.Array, row: int) -> Any:
     try:
-        return column[row].as_py()
+        return unwrapped(column.slice(row, 1))[0].as_py()
     except UnicodeDecodeError:
         return column[row : row + 1].cast(pa.binary())[0].as_py()
 

@@ -7,6 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from easymtl.data.uuids import is_uuid, text_of_uuids
+
 _LARGEST = (1 << 63) - 1
 
 
@@ -75,7 +77,9 @@ def kind_of_type(found: pa.DataType) -> Kind:
 
 
 def plain_type(found: pa.DataType) -> pa.DataType:
-    """Returns a type without dictionary and extension."""
+    """Returns a type without dictionary and extension; UUIDs are text."""
+    if is_uuid(found):
+        return pa.string()
     if isinstance(found, pa.BaseExtensionType):
         return plain_type(found.storage_type)
     return plain_type(found.value_type) if pa.types.is_dictionary(found) else found
@@ -107,6 +111,8 @@ def plain(values: pa.Array) -> pa.Array:
 def _unwrapped(values: pa.Array) -> pa.Array:
     if isinstance(values, pa.ChunkedArray):
         values = values.combine_chunks()
+    if is_uuid(values.type):
+        return text_of_uuids(values)
     if isinstance(values.type, pa.BaseExtensionType):
         return _unwrapped(values.storage)
     return _unwrapped(values.dictionary_decode()) if pa.types.is_dictionary(values.type) else values

@@ -70,7 +70,11 @@ class LabelRule:
     def problem(self, value: object) -> str:
         """Returns what to say of a value that is not allowed."""
         if self.num_classes == 1:
-            allowed = "0, 1, or a probability between them is allowed. A number is learned with loss_type: L2_LOSS"
+            allowed = (
+                "0, 1, or a probability between them is allowed. A number is learned with loss_type: L2_LOSS; where "
+                "numbers stand for yes and no, as 1 and -1 do, declare the column with input_type: STRING and say "
+                "which is 1 in data_config.label_values"
+            )
         elif self.num_classes:
             last = self.num_classes - 1
             allowed = f"whole numbers from 0 to {last} are allowed (num_class is {self.num_classes})"

@@ -39,10 +39,15 @@ def spells_whole(text: str) -> bool:
 def no_number(field: str, features: Iterable[str], value: object) -> str:
     """Returns what to say of a value that features of a field cannot read."""
     shown = str(value) if len(str(value)) <= 60 else f"{str(value)[:57]}..."
+    hint = (
+        " An infinite number is no id and no weight: write null where there is none."
+        if shown in ("inf", "-inf")
+        else ""
+    )
     return (
         f'field "{field}" of {quoted(features)} holds "{shown}", which cannot be read '
         "as a number (num_buckets takes whole ones, RawFeature decimal ones, weights finite ones; hash_bucket_size "
-        "takes any text)."
+        f"takes any text).{hint}"
     )
 
 

@@ -6,6 +6,9 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+_DIGITS = 6
+"""What `tf.strings.as_string` writes behind the point where no precision is said."""
+
 
 class Items(NamedTuple):
     """A column of lists, each of at least one item: what splitting its texts at a separator would give.
@@ -74,7 +77,7 @@ class Split(NamedTuple):
 def as_text(column: tf.Tensor | Items, precision: int) -> Any:
     """Returns a column as text: integers in decimal, floats with `precision` digits behind the point, NaN as ''.
 
-    Items are texts.
+    Items are texts. An infinite number fails the op, as a text that is no number does where one is read: it is no id.
     """
     if isinstance(column, Items):
         return column
@@ -82,7 +85,13 @@ def as_text(column: tf.Tensor | Items, precision: int) -> Any:
         return column
     if not column.dtype.is_floating:
         return tf.strings.as_string(column)
-    return tf.where(tf.math.is_nan(column), "", tf.strings.as_string(column, precision=precision))
+    text = tf.strings.as_string(column, precision=precision)
+    # What is rounded to zero has kept its sign, and is the same number.
+    zero = f"{0:.{_DIGITS if precision < 0 else precision}f}"
+    text = tf.where(tf.equal(text, f"-{zero}"), zero, text)
+    # Joined and not a control dependency, which an optimized graph may drop.
+    refused = tf.strings.to_number(tf.where(tf.math.is_inf(column), tf.strings.join(["id ", text]), "0"))
+    return tf.where(tf.math.is_nan(column) | tf.not_equal(refused, 0), "", text)
 
 
 def as_numbers(text: tf.Tensor, dtype: tf.DType, empty: str = "0") -> tf.Tensor:

@@ -47,7 +47,7 @@ class WorkerLines:
         self._files: list[IO[str]] = []
         try:
             for index in range(size if log_dir else 0):
-                self._files.append(self._stack.enter_context(_opened(Path(log_dir or "") / f"worker-{index}.log")))
+                self._files.append(self._stack.enter_context(_opened(log_file(log_dir or "", index))))
         except BaseException:
             self._stack.close()
             raise
@@ -72,6 +72,11 @@ class WorkerLines:
                 # A full disk of logs ends no training.
                 print(f"--log_dir: {error.strerror}; nothing more is kept there.", file=sys.stderr)
                 self._files = []
+
+
+def log_file(log_dir: str, index: int) -> Path:
+    """Returns the file that keeps the lines of a worker."""
+    return Path(log_dir) / f"worker-{index}.log"
 
 
 def _opened(path: Path) -> IO[str]:

@@ -14,6 +14,7 @@ from easymtl.errors import UserError
 from easymtl.layers.gate_weights import GateWeights
 from easymtl.layers.initializers import Initializer, glorot_uniform
 from easymtl.layers.moving import Pending
+from easymtl.layers.views import Views
 from easymtl.peers.dealing import Run
 from easymtl.peers.peers import ONE, Peers
 
@@ -157,6 +158,7 @@ class Call:
         seed: int64 `[2]`, the seed of this step; None when `training` is false.
         pending: takes what the pass would move (statistics), for a step that may be refused; None moves it at once.
         losses: takes the losses that layers add to those of the tasks, by name; None drops them.
+        views: takes what those of them that compare rows compare, by `loss_type` and name; None drops it.
         norms: takes the vectors besides those of tables that `embedding_regularization` counts; None drops them.
         peers: the workers that make this step, of which this is one.
         syncs_norms: whether batch norms take the statistics of the rows of all workers.
@@ -169,6 +171,7 @@ class Call:
     seed: tf.Tensor | None = None
     pending: Pending | None = None
     losses: dict[str, tf.Tensor] | None = None
+    views: dict[str, dict[str, Views]] | None = None
     norms: list[tf.Tensor] | None = None
     gates: GateWeights | None = None
     peers: Peers = ONE
@@ -190,6 +193,11 @@ class Call:
         if self.losses is not None:
             assert name not in self.losses, f"two losses are named {name}"
             self.losses[name] = value
+
+    def add_views(self, loss_type: str, name: str, views: Views) -> None:
+        """Tells what the loss of a name compares the rows by: other rows beside them would make it another number."""
+        if self.views is not None:
+            self.views.setdefault(loss_type, {})[name] = views
 
     def read(self, variable: tf.Variable) -> tf.Tensor:
         """Returns what a variable holds by now, for layers that `move` it."""

@@ -7,6 +7,8 @@ from typing import TypeVar
 import numpy as np
 import tensorflow as tf
 
+from easymtl.layers.views import Views
+from easymtl.scoring.view_losses import ViewLosses
 from easymtl.tasks.labelled import Labelled
 from easymtl.tasks.reach import EACH_ROW, Reach
 from easymtl.tasks.sums import Sum, Sums
@@ -25,12 +27,14 @@ class BatchLosses:
         logits: by tower name, for the others; empty where there are none.
         labelled: labels, weights and keys of the batch, for the others.
         of_layers: the losses of no task, which layers of the network add, by name.
+        views: of those of them that compare rows what they compare, by `loss_type` and name; not in `of_layers`.
     """
 
     sums: Mapping[str, Sums]
     logits: Mapping[str, tf.Tensor]
     labelled: Labelled
     of_layers: Mapping[str, Sum] = field(default_factory=dict)
+    views: Mapping[str, Mapping[str, Views]] = field(default_factory=dict)
 
 
 def has_wide_losses(tasks: Sequence[Task]) -> bool:
@@ -45,7 +49,8 @@ class PassLosses:
         losses.add(batch_losses)    # for each batch
         losses.result()             # {"cross_entropy_loss_ctr": 0.61, ..., "loss": 1.02}
 
-    The losses of layers are those of a batch as a whole: of a pass they are the mean over its rows.
+    The losses of layers are those of a batch as a whole: of a pass they are the mean over its rows. Those that compare
+    rows are computed on blocks of `ROWS_OF_A_BLOCK` rows, which need not be kept for longer.
 
     Sums over rows are added in float64. Entries that compare rows are computed at the end, on whole sessions or on
     blocks of `ROWS_OF_A_BLOCK` rows: until then the logits, labels and keys of all rows are kept, 4 to 8 bytes for each
@@ -56,12 +61,14 @@ class PassLosses:
         self._tasks = tasks
         self._sums: dict[str, Sums] | None = None
         self._of_layers: dict[str, Sum] | None = None
+        self._views = ViewLosses()
         self._kept: list[list[Columns]] = []
 
     def add(self, losses: BatchLosses) -> None:
         """Adds a batch."""
         self._sums = _added(self._sums, losses.sums)
         self._of_layers = _added(self._of_layers, losses.of_layers)
+        self._views.add(losses.views)
         if losses.logits:
             parts = (losses.logits, losses.labelled.numbers, losses.labelled.keys)
             self._kept.append([{name: np.asarray(value) for name, value in part.items()} for part in parts])
@@ -84,6 +91,7 @@ class PassLosses:
             reduced = task.reduced(exact)
             losses |= {name: float(reduced[name]) for name in task.loss_names}
         losses |= {name: float(found.total / found.num_all) for name, found in (self._of_layers or {}).items()}
+        losses |= self._views.result()
         return {**losses, "loss": sum(losses.values())}
 
     def _wide(

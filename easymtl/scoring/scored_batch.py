@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from easymtl.data.rows import Rows
+from easymtl.layers.views import Views
 from easymtl.scoring.pass_losses import BatchLosses
 from easymtl.scoring.scorer import Scorer, Scores, kept_columns
 from easymtl.tasks.evaluation import compact
@@ -56,13 +57,17 @@ class ScoredBatch:
         entries = list(_entries(losses)) if losses else []
         layers = losses.of_layers if losses else {}
         parts = [part for _, _, found in entries for part in found] + list(layers.values())
+        views = [(kind, name) for kind, names in losses.views.items() for name in names] if losses else []
+        of_views = [value for kind, name in views for value in losses.views[kind][name]] if losses else []
         arrays = [np.asarray(value) for group in groups.values() for value in group.values()]
+        arrays += [np.asarray(value) for value in of_views]
         head = {
             "rows": self.num_rows,
             "groups": {name: list(group) for name, group in groups.items()},
             "tasks": list(losses.sums) if losses else None,
             "entries": [[task, name, len(found)] for task, name, found in entries],
             "layers": list(layers),
+            "views": views,
             "sizes": [len(part) for part in parts],
         }
         numbers = np.array([np.float32(number) for part in parts for number in part], np.float32)
@@ -86,7 +91,11 @@ class ScoredBatch:
             for task, name, count in head["entries"]:
                 sums[task][name] = [next(parts) for _ in range(count)]
             of_layers = {name: Sum(*next(parts)) for name in head["layers"]}
-            losses = BatchLosses(sums, groups["logits"], Labelled(groups["labels"], groups["keys"]), of_layers)
+            views: dict[str, dict[str, Views]] = {}
+            for kind, name in head["views"]:
+                views.setdefault(kind, {})[name] = Views(*(next(found) for _ in Views._fields))
+            labelled = Labelled(groups["labels"], groups["keys"])
+            losses = BatchLosses(sums, groups["logits"], labelled, of_layers, views)
         return cls(head["rows"], groups["scores"], groups["numbers"], _columns_of_bytes(third), losses)
 
 

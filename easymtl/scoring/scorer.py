@@ -15,6 +15,7 @@ from easymtl.features.labels import NumbersEncoder
 from easymtl.features.numbers import NumberColumn
 from easymtl.layers.context import Call
 from easymtl.layers.gate_weights import GateWeights
+from easymtl.layers.views import Views
 from easymtl.scoring.gate_tally import GateTally
 from easymtl.scoring.pass_losses import BatchLosses, has_wide_losses
 from easymtl.tasks.labelled import Labelled
@@ -95,10 +96,10 @@ class RankerScorer:
         has_numbers = "numbers" in tensors
         if has_numbers not in self._graphs:
             self._graphs[has_numbers] = self._trace(batch_signature(tensors))
-        (predictions, sums, logits, numbers, keys, of_layers), gates = self._graphs[has_numbers](tensors)
+        (predictions, sums, logits, numbers, keys, of_layers, views), gates = self._graphs[has_numbers](tensors)
         if self._gates is not None:
             self._gates.add(gates)
-        losses = BatchLosses(sums, logits, Labelled(numbers, keys), of_layers) if has_numbers else None
+        losses = BatchLosses(sums, logits, Labelled(numbers, keys), of_layers, views) if has_numbers else None
         return _to_numpy(predictions), losses
 
     def _trace(self, signature: dict[str, tf.TensorSpec]) -> Callable:
@@ -115,19 +116,21 @@ class RankerScorer:
 
         def compute(batch: Mapping[str, tf.Tensor], gates: GateWeights | None) -> tuple[Mapping, ...]:
             found: dict[str, tf.Tensor] = {}
-            call = Call(dtype=self._dtype, losses=found, gates=gates)
+            views: dict[str, dict[str, Views]] = {}
+            call = Call(dtype=self._dtype, losses=found, views=views, gates=gates)
             logits, _ = ranker.logits(batch, self._lookup(batch), call)
             predictions = ranker.predictions(logits)
             if "numbers" not in batch:
-                return predictions, {}, {}, {}, {}, {}
+                return predictions, {}, {}, {}, {}, {}, {}
             sums = ranker.loss_sums(logits, batch, EACH_ROW)
             count = tf.cast(batch["batch_size"], tf.float32)
-            of_layers = {name: Sum(loss * count, count, count) for name, loss in found.items()}
+            compared = {name for by_name in views.values() for name in by_name}
+            of_layers = {name: Sum(found[name] * count, count, count) for name in found if name not in compared}
             if not is_keeping:
-                return predictions, sums, {}, {}, {}, of_layers
+                return predictions, sums, {}, {}, {}, of_layers, views
             labelled = ranker.labelled(batch)
             kept = {task.name: tf.cast(logits[task.name], tf.float32) for task in ranker.tasks}
-            return predictions, sums, kept, labelled.numbers, labelled.keys, of_layers
+            return predictions, sums, kept, labelled.numbers, labelled.keys, of_layers, views
 
         return tf.function(score, input_signature=[signature], autograph=False) if self._is_traced else score
 

@@ -14,7 +14,7 @@ from tensorflow.core.protobuf import meta_graph_pb2
 from easymtl.features.packing import PackedTensor, Packing
 from easymtl.serving.partitions import read_meta_graph
 from easymtl.serving.request_form import RequestForm
-from easymtl.serving.signatures import ENCODE, ENCODED, TF_EXAMPLE, USER_ONCE
+from easymtl.serving.signatures import ENCODE, ENCODED, TF_EXAMPLE, USER_ONCE, places
 
 _OUTPUTS = {
     "logits_": "logit of the task",
@@ -49,7 +49,7 @@ def list_signatures(
     outputs = {ENCODE: packed}
     return {
         name: {
-            "inputs": _tensors(signature.inputs, inputs.get(name, columns), name == USER_ONCE),
+            "inputs": _with_places(_tensors(signature.inputs, inputs.get(name, columns), name == USER_ONCE)),
             "outputs": _tensors(signature.outputs, outputs.get(name) or _scores(signature.outputs)),
         }
         for name, signature in sorted(graph.signature_def.items())
@@ -70,6 +70,12 @@ def _tensors(
             said["meaning"] += "; one value, which all rows of the request share"
         result[key] = said
     return result
+
+
+def _with_places(inputs: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Returns inputs with their `place`: what TensorFlow tells an input of another type by."""
+    found = places(inputs)
+    return {name: {**said, "place": found[name]} for name, said in inputs.items()}
 
 
 def _column(name: str, form: RequestForm, missing: Mapping[str, Any], padding: Mapping[str, Any]) -> dict[str, Any]:

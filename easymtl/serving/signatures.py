@@ -107,6 +107,11 @@ def names_of(function: tf.types.experimental.ConcreteFunction) -> dict[str, str]
     return {spec.name: parameter for parameter, spec in function.structured_input_signature[1].items()}
 
 
+def places(names: Iterable[str]) -> dict[str, int]:
+    """Returns where each input of a function that `tf.saved_model.load` returned stands among its arguments, from 0."""
+    return {name: place for place, name in enumerate(_arguments(names).values())}
+
+
 def _trace(signature: Signature) -> tf.types.experimental.ConcreteFunction:
     arguments = _arguments(signature.inputs)
     # A request need not keep to the sizes that are declared, and what looks at its sizes would be left out of a graph

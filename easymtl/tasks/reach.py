@@ -11,7 +11,7 @@ from enum import Enum
 import numpy as np
 
 ROWS_OF_A_BLOCK = 4096
-"""Rows that pairs without a session are formed among in an evaluation, whatever its batches."""
+"""Rows that an evaluation compares where no session says which: in pairs, and in losses of layers."""
 
 SESSION_ROWS_AT_ONCE = 1 << 20
 

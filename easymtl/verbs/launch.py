@@ -12,9 +12,11 @@ from contextlib import ExitStack
 from types import FrameType
 from typing import NoReturn
 
+from easymtl.api.overwriting import require_apart
+from easymtl.config import load_config
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.launch.kubernetes import cluster_of_kubernetes
-from easymtl.launch.lines import WorkerLines
+from easymtl.launch.lines import WorkerLines, log_file
 from easymtl.launch.ports import Ports
 from easymtl.launch.restarts import run_with_restarts
 from easymtl.launch.shares import gpu_of_task, shares, visible_gpus
@@ -55,6 +57,8 @@ def run(options: Namespace) -> int:
             f"{VARIABLE} names {already} workers, so that this process is a worker already: run "
             f"`easymtl {command[0]} ...` without launch, or unset {VARIABLE}."
         )
+    if options.log_dir:
+        _require_logs_apart(options)
     current().phases.end()
     return _Launch(command, options).run()
 
@@ -84,6 +88,14 @@ def _checked(options: Namespace) -> list[str]:
     return command
 
 
+def _require_logs_apart(options: Namespace) -> None:
+    """Refuses to write lines of workers among the rows that they read."""
+    of_command = options.command_options
+    config = load_config(of_command.pipeline_config, of_command.overrides, of_command.tasks)
+    writes = [("--log_dir", log_file(options.log_dir, index)) for index in range(options.workers)]
+    require_apart(config, writes, {"--input": getattr(of_command, "input", None)})
+
+
 def _become_worker(command: list[str], options: Namespace) -> NoReturn:
     """Turns this process into the worker: signals, exit code and output are its own."""
     own: Mapping[str, str] = {}
@@ -111,9 +123,10 @@ class _Launch:
         self._shares = shares(os.environ, options.workers)
         self._is_stopped = False
         self._workers: Workers | None = None
-        is_asked = current().is_json and not options.is_command_json
+        is_command_json = options.command_options.log_format == "json"
+        is_asked = current().is_json and not is_command_json
         self._command += ["--log_format", "json"] if is_asked else []
-        self._is_json = current().is_json or options.is_command_json
+        self._is_json = current().is_json or is_command_json
 
     def run(self) -> int:
         """Returns the exit code."""

@@ -1,12 +1,16 @@
 """No command writes over what it reads: each is refused before anything is made, and all files are as they were."""
 
 import os
+import re
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from easymtl.api.open_model import OpenModel
 from easymtl.api.overwriting import require_writable
+from easymtl.config import load_config
 from easymtl.errors import UserError
 from easymtl.synth import write
 from tests.errors.project import CONFIG, FOLDER, Project
@@ -86,6 +90,40 @@ def test_a_target_that_is_read_is_refused(project, command, named):
     found = project.run(command)
     assert found.code == 2, found.out
     assert named in found.message
+    assert contents(project) == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "train --pipeline_config x.config --set train_input_path=data",
+        "predict --pipeline_config x.config --input data --output new.parquet",
+    ],
+)
+def test_lines_of_workers_do_not_go_among_their_rows(project, command):
+    project.write("data/part.csv", (project.folder / "train.csv").read_text())
+    before = contents(project)
+    found = project.run(f"launch --workers 2 --log_dir data -- {command}")
+    assert found.code == 2, found.out
+    assert '--log_dir data/worker-0.log lies in "data", of which ' in found.message
+    assert contents(project) == before
+
+
+@pytest.mark.parametrize(
+    ("paths", "output", "named"),
+    [
+        ("rows.parquet", "link.parquet", "rows.parquet, which paths reads"),
+        ("rows.parquet", "train.csv", "train.csv, which train_input_path reads"),
+        ("rows.parquet", "model/checkpoints/step-000000002/state.json", "which a model is read from"),
+    ],
+)
+def test_scores_of_an_open_model_replace_nothing_that_it_reads(project, monkeypatch, paths, output, named):
+    monkeypatch.chdir(project.folder)
+    source = Path("model/checkpoints/step-000000002")
+    model = OpenModel(load_config("x.config"), scorer=None, source=source, step=2)
+    before = contents(project)
+    with pytest.raises(UserError, match=re.escape(named)):
+        model.write_scores(paths, output)
     assert contents(project) == before
 
 

@@ -1,5 +1,7 @@
 """Vocabularies as editors, other systems and other encodings leave them."""
 
+import gzip
+
 import pytest
 
 from easymtl.config.vocabulary import has_blanks_around, inspect_vocabulary, list_problems, read_vocabulary
@@ -40,6 +42,7 @@ def test_what_is_no_part_of_a_value_is_left_out(tmp_path, content):
         ("a\nb\na\n", 'words.txt:3: "a" stands on line 1 too'),
         ("\ufeffa\r\na", 'words.txt:2: "a" stands on line 1 too'),
         ("a\nb".encode("utf-16"), "words.txt: this is UTF-16 text. Save it as UTF-8, for example with iconv -f UTF-16"),
+        (gzip.compress(b"a\nb\n"), "words.txt: this is a gzip file. Unpack it, for example with gunzip"),
         ("a\nb".encode("utf-16-be"), "words.txt:1: a NUL character is in this value"),
         ("a\ncafé\n".encode("latin-1"), "words.txt:2: this is no UTF-8 text. Save it as UTF-8"),
     ],

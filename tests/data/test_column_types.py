@@ -2,6 +2,7 @@
 
 import datetime
 import decimal
+import uuid
 
 import numpy as np
 import pyarrow as pa
@@ -37,7 +38,13 @@ def converted(array, kind, form=None):
     return values.to_pylist(), bad.tolist()
 
 
+UUIDS = [uuid.UUID(int=(7 << 120) + place) for place in range(3)]
+OF_UUIDS = pa.array([UUIDS[0].bytes, None, UUIDS[1].bytes, UUIDS[2].bytes], pa.uuid())
+TEXTS_OF_UUIDS = [str(UUIDS[0]), None, str(UUIDS[1]), str(UUIDS[2])]
 FITTING = [
+    (OF_UUIDS, "STRING", TEXTS_OF_UUIDS),
+    (OF_UUIDS[1:3], "STRING", TEXTS_OF_UUIDS[1:3]),
+    (OF_UUIDS[:0], "STRING", []),
     (pa.array([1, None, 2**31 - 1], pa.uint32()), "INT32", [1, None, 2**31 - 1]),
     (pa.array([2**64 - 1, 5], pa.uint64()), "STRING", ["18446744073709551615", "5"]),
     (pa.array([2.0, -0.0, None]), "INT32", [2, 0, None]),
@@ -142,9 +149,9 @@ def test_floats_as_the_text_of_ids(values, kind, texts, bad):
 
 def test_precision_writes_all_numbers_as_a_graph_would():
     """`precision` of a feature over a field that is declared DOUBLE makes the same texts, in the exported graph."""
-    numbers = [1.005, 2.0, 0.125, -3.14159, 1e6, None]
+    numbers = [1.005, 2.0, 0.125, -3.14159, 1e6, None, -0.0, -0.004, -0.006]
     values, bad = converted(pa.array(numbers), "STRING", TextForm(precisions=(2,)))
-    assert (values, bad) == ([None if one is None else f"{one:.2f}" for one in numbers], [])
+    assert (values, bad) == (["1.00", "2.00", "0.12", "-3.14", "1000000.00", None, "0.00", "0.00", "-0.01"], [])
     assert converted(pa.array([np.inf, 2.0**54, np.nan, -0.0]), "STRING", TextForm(precisions=(0,))) == (
         [None, None, None, "0"],
         [0, 1],
@@ -218,7 +225,12 @@ def test_types_that_cannot_be_read_say_what_to_write_instead(tmp_path, read, arr
         (pa.array([1.0, np.nan]), "INT32", "holds nan, which is no INT32"),
         (pa.array([1, 2]), "BOOL", "holds 2, which is no BOOL .true, false, 1 or 0"),
         (pa.array([1.0, 1e39]), "FLOAT", r"holds 1e\+39, which is no FLOAT"),
-        (pa.array([b"a", b"\xff"]), "STRING", r"holds b'\\xff', which is no STRING .UTF-8 text"),
+        (
+            pa.array([b"a", b"\xff"]),
+            "STRING",
+            r"holds b'\\xff', binary that is no UTF-8 text. Write the column as hexadecimal",
+        ),
+        (pa.array([None, UUIDS[1].bytes], pa.uuid()), "INT64", rf'holds "{UUIDS[1]}", which is no INT64'),
         (
             pa.array([1.0, 1.5]),
             "STRING",
@@ -238,6 +250,18 @@ def test_a_value_that_does_not_fit_is_named_or_left_out(tmp_path, read, array, k
     assert values["y"] == ["one"]
     assert source.skipped_rows == 1
     assert "row 2" in source.skipped.examples[0]
+
+
+@pytest.mark.parametrize("has_schema", [True, False])
+def test_uuids_come_as_text_whoever_has_written_them(tmp_path, read, has_schema):
+    pq.write_table(pa.table({"x": OF_UUIDS}), tmp_path / "a.parquet", store_schema=has_schema)
+    assert read(None, "x", name="a.parquet")[0] == {"x": TEXTS_OF_UUIDS}
+
+
+def test_uuids_are_items_of_lists_too():
+    lists = pa.ListArray.from_arrays(pa.array([0, 2, None, 2, 3], pa.int32()), OF_UUIDS.take(pa.array([0, 2, 3])))
+    texts, _ = converted(lists, "STRING", TextForm(separators=("|",)))
+    assert texts == [f"{UUIDS[0]}|{UUIDS[1]}", None, None, str(UUIDS[2])]
 
 
 def test_text_that_its_file_calls_utf8_and_that_is_none(tmp_path, read):

@@ -1,5 +1,7 @@
 """Files that lie among data and are none."""
 
+import gzip
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -26,7 +28,17 @@ def folder(tmp_path):
     return make
 
 
-STRAYS = ["README", "README.md", "a.crc", "part-1.csv.tmp", "notes.xlsx", "LICENSE.txt", "part-0.orc", "z.json"]
+STRAYS = [
+    "README",
+    "README.md",
+    "a.crc",
+    "part-1.csv.tmp",
+    "notes.xlsx",
+    "LICENSE.txt",
+    "part-0.orc",
+    "z.json",
+    "worker-0.log",
+]
 
 
 @pytest.mark.parametrize("is_declared", [True, False])
@@ -42,6 +54,13 @@ def test_a_stray_file_is_named(folder, make_config, kind, name, is_declared):
             open_source(paths, config, ["x"])
         with pytest.raises(UserError, match=problem):
             describe(paths, config)
+
+
+@pytest.mark.parametrize("names", [["a.log", "b.log"], ["a.log", "b.log.gz"], ["a.log", "a.log.1"]])
+def test_a_folder_of_logs_is_data(tmp_path, make_config, names):
+    for name in names:
+        (tmp_path / name).write_bytes(gzip.compress(b"1\n") if name.endswith("gz") else b"1\n")
+    assert len(open_source(str(tmp_path), make_config("x:INT32", input_type="CSVInput"), ["x"]).blocks) == 2
 
 
 @pytest.mark.parametrize("kind, other", [("csv", "parquet"), ("parquet", "csv")])

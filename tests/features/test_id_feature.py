@@ -40,9 +40,17 @@ def test_floats_hash_with_their_precision_and_nan_is_the_zero_vector():
             'input_names: "x" embedding_dim: 4 hash_bucket_size: 1000 precision: 2',
             'input_names: "text" embedding_dim: 4 hash_bucket_size: 1000',
         ],
-        {"x": [0.5, 2.0, 1.239, math.nan, None], "text": ["0.50", "2.00", "1.24", "", "0.00"]},
+        {"x": [0.5, 2.0, 1.239, math.nan, None, -0.0, -0.004], "text": ["0.50", "2.00", "1.24", "", *["0.00"] * 3]},
     )
     assert case.ids("x") == case.ids("text")
+
+
+@pytest.mark.parametrize("table", ["hash_bucket_size: 10", 'vocab_list: ["0.50", "inf"]'])
+def test_an_infinite_number_is_no_id(table):
+    with pytest.raises(UserError, match=r'field "x" of "x" holds "-inf", .* An infinite number is no id'):
+        Case({"x": "DOUBLE"}, f'input_names: "x" embedding_dim: 4 {table} precision: 2', {"x": [0.5, -math.inf]}).ids(
+            "x"
+        )
 
 
 def test_floats_without_precision_are_refused():

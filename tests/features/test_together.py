@@ -21,12 +21,13 @@ VALUES = {
     "real": [NAN, 0.125, -3.0, 1e9, INF, -INF, 0.5],
     "wide": [NAN, 1e300, -1e39, 2.5, INF, 0.0, 1 / 3],
     "half": [NAN, 0.1, 0.2, -0.0, 3.0, 1e30, INF],
+    "fine": [NAN, 0.125, -3.0, 1e9, -0.04, 0.1, 0.5],
     "flag": [True, False, True, False, True, False, True],
     "digits": ["", "0", "-1.5", "1e400", "nan", "1700000050000", "3"],
 }
 TYPES = {
     "text": "STRING", "word": "STRING", "filled": "STRING", "n32": "INT32", "n64": "INT64", "real": "FLOAT",
-    "wide": "DOUBLE", "half": "FLOAT", "flag": "BOOL", "digits": "STRING",
+    "wide": "DOUBLE", "half": "FLOAT", "flag": "BOOL", "digits": "STRING", "fine": "FLOAT",
 }  # fmt: skip
 TABLE = "embedding_dim: 4 hash_bucket_size"
 HASHED = [
@@ -34,8 +35,8 @@ HASHED = [
     f'feature_name: "h1" input_names: "word" {TABLE}: 1000003',
     f'feature_name: "h2" input_names: "filled" {TABLE}: {2**40}',
     f'feature_name: "h3" input_names: "n64" {TABLE}: 100',
-    f'feature_name: "h4" input_names: "real" precision: 2 {TABLE}: 50',
-    f'feature_name: "h5" input_names: "half" precision: 1 {TABLE}: 50',
+    f'feature_name: "h4" input_names: "fine" precision: 2 {TABLE}: 50',
+    f'feature_name: "h5" input_names: "fine" precision: 1 {TABLE}: 50',
     f'feature_name: "h6" input_names: "flag" {TABLE}: 7',
 ]
 LISTED = [
@@ -43,7 +44,7 @@ LISTED = [
     'feature_name: "w1" input_names: "text" embedding_dim: 4 vocab_list: ["b", "a", "1:a", "你好"]',
     'feature_name: "w2" input_names: "filled" embedding_dim: 4 vocab_list: ["d", "0:b"]',
     'feature_name: "w3" input_names: "n32" embedding_dim: 4 vocab_list: ["7", "-1"]',
-    'feature_name: "w4" input_names: "real" precision: 1 embedding_dim: 4 vocab_list: ["0.1", "-3.0"]',
+    'feature_name: "w4" input_names: "fine" precision: 1 embedding_dim: 4 vocab_list: ["0.1", "-3.0"]',
 ]
 NUMBERED = [
     'feature_name: "b0" input_names: "n32" embedding_dim: 4 num_buckets: 8',

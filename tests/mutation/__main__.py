@@ -16,7 +16,9 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -35,6 +37,7 @@ def main() -> int:
     parser.add_argument("modules", nargs="*", help="patterns of modules, as easymtl/serving/*; all chosen ones if none")
     parser.add_argument("--share", type=float, default=0.03, help="of each module's mutants to try, 1 for all of them")
     parser.add_argument("--seed", type=int, default=1, help="another one tries others")
+    parser.add_argument("--minutes", type=float, help="begin no other mutant behind so many, and tell the score so far")
     parser.add_argument("--workers", type=int, default=2, help="copies in which mutants are tried side by side")
     parser.add_argument(
         "--mirrored", action="store_true", help="judge by the mirrored tests alone: quick, to write them"
@@ -117,13 +120,19 @@ class Run:
             _share_out(workers, list(files), self._measure)
             seconds = sum(answer["cpu_seconds"] for answer in self.usual.values())
             print(f"{len(files)} test files take {seconds:.0f} s of a processor", flush=True)
-            _share_out(workers, mutants, self._try)
+            _share_out(workers, mutants, self._try, self._is_over)
+            if len(self.tried) < len(mutants):
+                print(f"time is up; {len(self.tried)} of {len(mutants)} were tried, which are a sample, too")
         except KeyboardInterrupt:
             print("stopped; this is the score of what was tried")
         finally:
             for worker in workers:
                 worker.close()
         self._tell()
+
+    def _is_over(self) -> bool:
+        limit = self.options.minutes
+        return limit is not None and time.monotonic() - self.began >= 60 * limit
 
     def _measure(self, worker: Worker, file: str) -> None:
         self.usual[file] = answer = worker.run([file], _LONGEST_FILE_SECONDS, _LONGEST_FILE_SECONDS)
@@ -163,8 +172,13 @@ class Run:
         print(f"\nin {minutes:.0f} minutes; outcome of each mutant: {self.options.results}")
 
 
-def _share_out(workers: list[Worker], things: list, each) -> None:
-    """Calls `each(worker, thing)` for all things, one at a time for each worker.
+def _share_out(
+    workers: list[Worker],
+    things: list,
+    each: Callable[[Worker, Any], None],
+    is_over: Callable[[], bool] = lambda: False,
+) -> None:
+    """Calls `each(worker, thing)` for all things until `is_over`, one at a time for each worker.
 
     Raises:
         Exception: The first one that a call raised; what was waiting is left.
@@ -176,7 +190,7 @@ def _share_out(workers: list[Worker], things: list, each) -> None:
 
     def work(worker: Worker) -> None:
         try:
-            while not errors:
+            while not errors and not is_over():
                 each(worker, waiting.get_nowait())
         except queue.Empty:
             pass

@@ -89,6 +89,13 @@ def test_a_test_that_fails_without_a_fault_ends_the_run_and_is_shown(tmp_path):
         _share_out([Failing(), Failing()], ["tests/b.py"], run._measure)
 
 
+@pytest.mark.parametrize("minutes, num_begun", [(None, 3), (30, 3), (0, 0)])
+def test_a_run_begins_nothing_more_when_its_time_is_over(tmp_path, minutes, num_begun):
+    run, begun = Run(tmp_path, {}, {}, argparse.Namespace(mirrored=False, minutes=minutes)), []
+    _share_out([Failing()], [1, 2, 3], lambda worker, thing: begun.append(thing), run._is_over)
+    assert len(begun) == num_begun
+
+
 @pytest.mark.slow
 def test_a_fault_is_noticed_or_not_and_one_that_never_ends_is_ended(tmp_path, monkeypatch):
     root = tmp_path / "root"

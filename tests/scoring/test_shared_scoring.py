@@ -8,6 +8,7 @@ import tensorflow as tf
 from easymtl.data.rows import Rows
 from easymtl.features.encoder import KEEP_PREFIX
 from easymtl.features.numbers import NumberColumn
+from easymtl.layers.views import Views
 from easymtl.peers.peers import ONE
 from easymtl.scoring.gate_tally import GateTally
 from easymtl.scoring.pass_losses import BatchLosses
@@ -44,7 +45,9 @@ class Scorer:
         total = tf.reduce_sum(tf.constant(x))
         sums = {"t": {"loss": [Sum(total, total + 1, total + 2), FactoredSum(*[total] * 6)]}, "wide": {}}
         labelled = Labelled({"y": tf.constant(x)}, {"session": tf.constant(x.astype(np.int64) << 40)})
-        return predictions, BatchLosses(sums, {"wide": tf.constant(x)}, labelled, {"aux": Sum(total, total, total)})
+        view, of_layers = tf.constant(x[:, None]), {"aux": Sum(total, total, total)}
+        views = {"nce_loss": {"near": Views(view, -view, tf.constant(0.5), tf.constant(2.0))}}
+        return predictions, BatchLosses(sums, {"wide": tf.constant(x)}, labelled, of_layers, views)
 
 
 def batches(lengths):
@@ -64,7 +67,14 @@ def plain(found):
     """Returns what was found as lists."""
     num_rows, batch = found
     losses = batch.losses
-    fields = losses and (losses.sums, losses.logits, losses.labelled.numbers, losses.labelled.keys, losses.of_layers)
+    fields = losses and (
+        losses.sums,
+        losses.logits,
+        losses.labelled.numbers,
+        losses.labelled.keys,
+        losses.of_layers,
+        losses.views,
+    )
     texts = batch.columns["text"].dictionary_decode().to_pylist()
     leaves = tf.nest.map_structure(lambda leaf: np.asarray(leaf).tolist(), (batch.scores, batch.numbers, fields or ()))
     return num_rows, batch.num_rows, texts, leaves

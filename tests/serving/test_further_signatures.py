@@ -115,7 +115,7 @@ class Served:
         self.folder = folder / "saved"
         self.signatures = self.model.signatures()
         save(self.model, self.folder, self.signatures)
-        self._loaded = tf.saved_model.load(str(self.folder))
+        self.loaded = tf.saved_model.load(str(self.folder))
 
     def expected(self, rows):
         """The scores of rows, null and all, as evaluation computes them."""
@@ -134,7 +134,7 @@ class Served:
         return {name: tensor_of(column) for name, column in sent.items()}
 
     def ask(self, signature, inputs):
-        function = self._loaded.signatures[signature]
+        function = self.loaded.signatures[signature]
         keywords = names_of(function)
         assert set(keywords) == set(inputs)
         return {name: one.numpy() for name, one in function(**{keywords[k]: v for k, v in inputs.items()}).items()}
@@ -335,6 +335,22 @@ def test_the_graph_answers_under_the_names_that_are_listed(served, expected):
     assert packed["ids"][:, level].tolist() == [1, 3, 0, -1, 0, 5]
     assert listed["serving_default"]["inputs"]["level"]["missing"] == 3
     assert listed["user_once"]["inputs"]["city"]["shape"] == [1]
+
+
+@pytest.mark.parametrize("signature", ["serving_default", "encoded"])
+def test_the_number_of_an_input_of_another_type_is_listed(served, signature):
+    packing, form = served.ranker.feature_set.packing, served.model.form
+    missing = missing_values(served.pipeline, list(form.fields))
+    listed = list_signatures(served.folder, packing, form, missing, {})[signature]["inputs"]
+    assert sorted(one["place"] for one in listed.values()) == list(range(len(listed)))
+    function = served.loaded.signatures[signature]
+    called = names_of(function)
+    specs = function.structured_input_signature[1].values()
+    right = {spec.name: tf.zeros([2] * spec.shape.rank, spec.dtype) for spec in specs}
+    for name, one in listed.items():
+        sent = {called[other]: value for other, value in right.items() if other != name}
+        with pytest.raises(tf.errors.InvalidArgumentError, match=rf"input #{one['place']}\(zero-based\)"):
+            function(**sent, **{called[name]: tf.zeros(right[name].shape, tf.complex64)})
 
 
 def test_a_fixed_number_of_rows_holds_for_all_and_lists_are_lists(tmp_path):

@@ -1,5 +1,6 @@
 """A block graph on its whole way: checked, trained, continued, exported, and scored by checkpoint and SavedModel."""
 
+import json
 from contextlib import nullcontext
 
 import numpy as np
@@ -89,6 +90,14 @@ def test_a_graph_goes_all_the_way(tmp_path):
             )
         assert trained.code == 0, trained.message
         assert "near_info_nce_loss" in trained.out
+    results = []
+    for size in (3, 12):
+        judged = project.run(f"eval {command} --set data_config.eval_batch_size={size}")
+        assert judged.code == 0, judged.message
+        found = json.loads((tmp_path / "model/eval_result.json").read_text())
+        results.append({name: value for name, value in found.items() if "loss" in name})
+    assert {"near_info_nce_loss", "loss"} <= set(results[0])
+    assert results[0] == pytest.approx(results[1], rel=1e-5)
     for name, where in (("a", ""), ("b", "--saved_model model/export/final")):
         scored = project.run(f"predict {command} --input eval.csv --output {name}.parquet {where}")
         assert scored.code == 0, scored.message

@@ -38,7 +38,9 @@ def _check_name(review: Review, path: str, name: str, taken: dict[str, str]) -> 
     if not name:
         review.problem(path, 'has no name, which is that of the output, for example name: "rank".')
     elif not _IDENTIFIER.fullmatch(name):
-        review.problem(f"{path}.name", f'"{name}" is no name of an output: letters, digits and "_" are allowed.')
+        review.problem(
+            f"{path}.name", f'"{name}" is no name of an output: letters of any language, digits and "_" are allowed.'
+        )
     elif name in taken:
         reads = (*review.tower_reads(*_TOWERS), *INPUT_NAMES)
         review.problem(f"{path}.name", f'"{name}" is {taken[name]} already. Give it another name.', *reads)

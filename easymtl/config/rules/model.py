@@ -74,7 +74,7 @@ def check_towers(review: Review) -> None:
         if not tower.tower_name:
             review.problem(path, "has no tower_name.")
         elif not _NAME.fullmatch(tower.tower_name):
-            text = f'"{tower.tower_name}" names outputs, so it may hold letters, digits and _ only.'
+            text = f'"{tower.tower_name}" names outputs, so it may hold ASCII letters, digits and _ only.'
             review.problem(f"{path}.tower_name", text)
         elif tower.tower_name == "bottom_dnn" and isinstance(model[1], (SharedBottom, AITM)):
             text = '"bottom_dnn" is what the layers below all towers are named. Use another one.'

@@ -9,6 +9,7 @@ from easymtl.layers.context import Build, Call
 from easymtl.layers.named.base import NamedLayer
 from easymtl.layers.shapes import Array, Shape, ShapeFault
 from easymtl.layers.vectors import require_pair
+from easymtl.layers.views import Views
 from easymtl.protos.keras_pb2 import AuxiliaryLoss as AuxiliaryLossConfig
 
 
@@ -21,11 +22,15 @@ class AuxiliaryLoss(NamedLayer):
     - `nce_loss`: the same over both views: each of 2 batch vectors is to find its twin among all others (Chen et al.
       2020, SimCLR, equation 1, without its scaling to length 1).
 
+    The last two depend on how many rows there are to be told from: evaluations compute them on blocks of rows of one
+    size, of what `add_views` has told.
+
     Its name among the losses is `<block>_<l2|info_nce|nce>_loss`; where a package is called twice, `_1` follows.
     """
 
     def __init__(self, build: Build, name: str, config: AuxiliaryLossConfig, inputs: Shape):
         super().__init__(build, name, config, inputs)
+        self.loss_type = config.loss_type
         self.loss, self.weight, self.temperature = _LOSSES[config.loss_type], config.loss_weight, config.temperature
         self.title = f"{name.rpartition('/')[2]}_{config.loss_type.removesuffix('_loss')}_loss"
         self.losses_between_rows = () if config.loss_type == "l2_loss" else (self.title,)
@@ -50,7 +55,11 @@ class AuxiliaryLoss(NamedLayer):
         """Maps two tensors `[batch, width]` to the loss, a scalar."""
         first, second = (tf.cast(one, tf.float32) for one in x)
         value = self.weight * self.loss(first, second, self.temperature)
-        call.add_loss(self._free_title(call), value)
+        title = self._free_title(call)
+        call.add_loss(title, value)
+        if self.loss_type != "l2_loss":
+            factors = (tf.constant(factor, tf.float32) for factor in (self.weight, self.temperature))
+            call.add_views(self.loss_type, title, Views(first, second, *factors))
         return value
 
     def _free_title(self, call: Call) -> str:
@@ -61,16 +70,21 @@ class AuxiliaryLoss(NamedLayer):
         return title
 
 
-def _l2(first: tf.Tensor, second: tf.Tensor, _: float) -> tf.Tensor:
+def loss_of_views(loss_type: str, views: Views) -> tf.Tensor:
+    """Returns the loss of a `loss_type` of rows, its weight applied, a scalar."""
+    return views.weight * _LOSSES[loss_type](views.first, views.second, views.temperature)
+
+
+def _l2(first: tf.Tensor, second: tf.Tensor, _: float | tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(tf.reduce_sum(tf.square(first - second), axis=1))
 
 
-def _info_nce(first: tf.Tensor, second: tf.Tensor, temperature: float) -> tf.Tensor:
+def _info_nce(first: tf.Tensor, second: tf.Tensor, temperature: float | tf.Tensor) -> tf.Tensor:
     logits = tf.matmul(first, _at_least_one(second), transpose_b=True) / temperature
     return _mean_cross_entropy(logits, tf.range(tf.shape(logits)[0]))
 
 
-def _nce(first: tf.Tensor, second: tf.Tensor, temperature: float) -> tf.Tensor:
+def _nce(first: tf.Tensor, second: tf.Tensor, temperature: float | tf.Tensor) -> tf.Tensor:
     views, batch = tf.concat([first, second], axis=0), tf.shape(first)[0]
     logits = tf.matmul(views, _at_least_one(views), transpose_b=True) / temperature
     logits = tf.linalg.set_diag(logits, tf.fill([2 * batch], logits.dtype.min))
@@ -89,7 +103,7 @@ def _mean_cross_entropy(logits: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=places, logits=logits))
 
 
-_LOSSES: dict[str, Callable[[tf.Tensor, tf.Tensor, float], tf.Tensor]] = {
+_LOSSES: dict[str, Callable[[tf.Tensor, tf.Tensor, float | tf.Tensor], tf.Tensor]] = {
     "l2_loss": _l2,
     "info_nce": _info_nce,
     "nce_loss": _nce,
