@@ -155,6 +155,10 @@ def drafted(draft: Mapping[str, Any], data: Sequence[str], path: Path) -> Path:
     train_path, eval_path = (override.split("_input_path=")[1] for override in data[:2])
     words = [sys.executable, "-m", "easymtl", "init", train_path, "--eval", eval_path, "--labels", draft["labels"]]
     path.parent.mkdir(parents=True, exist_ok=True)
+    if not train_path.endswith(".parquet"):
+        # Files without a header: their columns are those that the config beside reads.
+        fields = load_config(str(CONFIGS / f"{draft['beside']}.config")).pipeline.data_config.input_fields
+        words += ["--columns", ",".join(field.input_name for field in fields)]
     command = [*words, *draft.get("arguments", ()), "--out", str(path), "--force"]
     run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     if run.returncode:

@@ -143,14 +143,14 @@ def test_what_is_not_there_is_said_and_the_rest_is_shown(runs, tmp_path, capsys)
         (["{run}", "--input", "{here}/nothing.csv"], "nothing.csv"),
         (["{run}", "--by", "itm"], 'Did you mean "item"?'),
         (["{run}", "--out", "{run}/checkpoints/r.html"], "which a model is read from"),
-        (["{run}/.."], "Its folders one, other are such: name them."),
+        (["{run}/.."], "There are trainings in it: name {run}/../one or {run}/../other."),
     ],
 )
 @pytest.mark.slow
 def test_mistakes(runs, tmp_path, arguments, says, capsys):
     given = [one.format(here=tmp_path, run=runs[0]) for one in arguments]
     assert main(["report", *given, *([] if "--out" in given else ["--out", f"{tmp_path}/r.html"])]) == 2
-    assert says in capsys.readouterr().err
+    assert says.format(run=runs[0]) in capsys.readouterr().err
     assert not (tmp_path / "r.html").exists()
 
 
