@@ -202,7 +202,7 @@ def _finish(
     comments |= {f"model_config.{at}": text for at, text in plan.comments.items()}
     if existing is not None:
         pipeline, comments = existing.joined(pipeline, comments)
-    notes = draft_notes(profile, found, split, files)
+    notes = draft_notes(profile, found, split, files, pipeline)
     text = config_text(pipeline, header(profile, found.labels, sizes, places, notes, found.roles), comments)
     checked = _checked(text, path, bool(places.train))
     return Draft(text, tuple(notes), checked, files, path, left_out=dict(found.roles.left_out))

@@ -4,7 +4,7 @@ from easymtl.drafting.architectures import ARCHITECTURES, FUNNELS
 from easymtl.drafting.features import Features
 from easymtl.drafting.labels import Label
 from easymtl.drafting.plan import Plan
-from easymtl.drafting.towers import set_parent, set_relations, set_tower
+from easymtl.drafting.towers import can_have_parent, set_parent, set_relations, set_space, set_tower
 from easymtl.protos.layer_pb2 import DNN
 from easymtl.protos.model_pb2 import ModelConfig
 from easymtl.protos.task_pb2 import TaskTower
@@ -59,14 +59,27 @@ def _draft_tower(tower: TaskTower, path: str, name: str, label: Label, plan: Pla
         tower.feature_group = f"of_{plan.towers[label.name]}"
     plan.comments[path] = label.reason
     if label.name in plan.parents:
-        plan.comments[path] += f'; never without "{plan.parents[label.name]}"'
-        set_relations(tower, name, label, plan)
-        if ARCHITECTURES[name].takes_parents and set_parent(tower, label, plan):
-            plan.comments[f"{path}.parent"] = (
-                "the chance of both is that of the parent, times that given the parent: both are predicted"
-            )
+        _set_need(tower, path, name, label, plan)
     if tower.HasField("label_transform"):
         plan.comments[f"{path}.label_transform"] = "large numbers would drown the losses of the other tasks"
+
+
+def _set_need(tower: TaskTower, path: str, name: str, label: Label, plan: Plan) -> None:
+    """Tells a tower of the event that its label needs, in the way that the architecture and the label allow."""
+    event = plan.parents[label.name]
+    plan.comments[path] += f'; never without "{event}"'
+    set_relations(tower, name, label, plan)
+    if ARCHITECTURES[name].takes_parents and set_parent(tower, label, plan):
+        plan.comments[f"{path}.parent"] = (
+            "the chance of both is that of the parent, times that given the parent: both are predicted"
+        )
+    elif name not in FUNNELS and not can_have_parent(label):
+        set_space(tower, label, plan)
+        plan.comments[f"{path}.task_space_indicator_label"] = (
+            f'"{label.name}" is learnt where "{event}" happened, and predicted as if it had: without it there is none, '
+            "and so many zeros would hide how large it is. A product of chance and value cannot be learnt of a "
+            "transformed label or a rate; to rank all rows multiply the two predictions"
+        )
 
 
 def _set_group(model: ModelConfig, features: Features) -> None:

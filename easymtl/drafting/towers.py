@@ -63,9 +63,20 @@ def set_relations(tower: TaskTower, name: str, label: Label, plan: Plan) -> None
 def set_parent(tower: TaskTower, label: Label, plan: Plan) -> bool:
     """Makes the label one that is learnt given what it needs; returns whether that can be.
 
-    Values that go through a function cannot, nor can rates.
+    Values that go through a function, or are divided, cannot, nor can rates.
     """
-    if is_transformed(label) or label.kind == "rate":
+    if not can_have_parent(label):
         return False
     tower.parent = plan.towers[plan.parents[label.name]]
     return True
+
+
+def can_have_parent(label: Label) -> bool:
+    """Returns whether the chance of an event can be multiplied with what is predicted of a label."""
+    return not is_transformed(label) and label.kind != "rate"
+
+
+def set_space(tower: TaskTower, label: Label, plan: Plan) -> None:
+    """Lets the label be learnt of the rows alone in which what it needs happened."""
+    tower.task_space_indicator_label = plan.parents[label.name]
+    tower.out_task_space_weight = 0

@@ -13,7 +13,7 @@ from easymtl.reporting.history import History
 from easymtl.reporting.results import Results
 from easymtl.reporting.tensorboard import Summaries
 from easymtl.training.events import Event, Listener, Note
-from easymtl.training.hints import Hints
+from easymtl.training.hints import HINTS, EndOfRate, Hints
 from easymtl.training.result import TrainingResult
 from easymtl.training.trainer import Trainer
 
@@ -50,7 +50,8 @@ def train_part(
     with Summaries(model_dir, view.result_rows(config.pipeline)) as summaries, History(model_dir) as history:
         results = Results(model_dir)
         tell = _without_repeats(to_each([console, summaries, history, results, *listeners]))
-        hints = Hints(config.pipeline, tell)
+        # More parts come: the end of this one is not that of the training.
+        hints = Hints(config.pipeline, tell, [kind for kind in HINTS if kind is not EndOfRate])
         trainer = Trainer(config, to_each([tell, hints]) if has_hints else tell, is_stopping, parts=parts)
         result = trainer.run()
         results.finish(result.counts, result.skipped_rows)

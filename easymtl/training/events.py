@@ -22,12 +22,14 @@ class Started:
         num_steps: updates after which training ends, or None when passes over the data end it.
         num_parameters: trained numbers, by "dense" and "embedding".
         precision: name of the precision, for example `BFLOAT16`.
+        expected_steps: updates in all at the end, by the rows of the data; None where these are not counted.
     """
 
     first_step: int
     num_steps: int | None
     num_parameters: Mapping[str, int]
     precision: str
+    expected_steps: int | None = None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from easymtl.config import view
+from easymtl.config.falling_rates import misfits
 from easymtl.layers.gate_weights import HANDED_ON
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.training import events
@@ -226,7 +227,25 @@ def unused_experts(weights: Mapping[str, Mapping[str, float]]) -> set[str]:
     return {name for name, is_used in used.items() if not is_used}
 
 
-HINTS: tuple[type[Hint], ...] = (FewSteps, WorseThanChance, RisingLoss, UnusedExperts)
+class EndOfRate(Hint):
+    """A learning rate that comes down at another step than the last one, as after an edit to passes or batches."""
+
+    _is_counted = False
+
+    def __call__(self, event: events.Event) -> Iterable[str]:
+        """Looks at the steps to come, where rows are counted."""
+        if not isinstance(event, events.Started) or not event.expected_steps:
+            return
+        self._is_counted = True
+        yield from (f"Hint: {text}" for text in misfits(self.pipeline, event.expected_steps))
+
+    def finish(self, result: TrainingResult) -> Iterable[str]:
+        """Looks at the steps that were made, where that was not known before."""
+        if not self._is_counted and not result.has_stopped_early:
+            yield from (f"Hint: {text}" for text in misfits(self.pipeline, result.step))
+
+
+HINTS: tuple[type[Hint], ...] = (FewSteps, WorseThanChance, RisingLoss, UnusedExperts, EndOfRate)
 
 
 class Hints:

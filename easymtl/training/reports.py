@@ -49,13 +49,13 @@ class Reports:
         """Returns whether labels have been looked at."""
         return self._labels_step is not None
 
-    def start(self, step: int) -> None:
-        """Tells what is trained, `step` updates having been made."""
+    def start(self, step: int, expected_steps: int | None) -> None:
+        """Tells what is trained, `step` updates having been made, `expected_steps` at the end if that is known."""
         num_dense = sum(int(np.prod(v.shape)) for v in self._ranker.dense_variables)
         num_embedding = sum(table.rows * table.width for table in self._ranker.feature_set.tables)
         counts = {"dense": num_dense, "embedding": num_embedding}
         precision = TrainConfig.MixedPrecision.Name(self._settings.mixed_precision)
-        self._tell(events.Started(step, self._settings.num_steps or None, counts, precision))
+        self._tell(events.Started(step, self._settings.num_steps or None, counts, precision, expected_steps))
         if self._peers.are_several and (names := losses_of_one_worker(self._ranker)):
             text = (
                 f"{quoted(names)} compare rows with each other: here those of each worker among themselves, and never "

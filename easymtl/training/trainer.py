@@ -13,6 +13,7 @@ from easymtl.checkpoints.publishing import reason, sweep, write_text
 from easymtl.checkpoints.restore import CONFIG_NAME
 from easymtl.checkpoints.same_data import DataIdentity
 from easymtl.config import Config, view
+from easymtl.config.falling_rates import steps_of_rows
 from easymtl.data.order import Share
 from easymtl.errors import UserError
 from easymtl.features.encoder import batch_signature
@@ -161,7 +162,7 @@ class Trainer:
         share = Share(self._peers.index, self._peers.size)
         with self._peers.signs.doing("opening files"):
             source = TrainingInput(self.pipeline, self.ranker, self._remembered.cursor, share)
-        self._reports.start(self.step)
+        self._reports.start(self.step, self._expected_steps(source))
         self._reports.cache(source.feed.cache)
         self._tell(events.Phase("reading", "the first rows"))
         profiling = Profile(self.pipeline.model_dir, self.step, self.settings.is_profiling)
@@ -192,6 +193,14 @@ class Trainer:
             best.text(),
             self._has_stopped_early,
         )
+
+    def _expected_steps(self, source: TrainingInput) -> int | None:
+        """Returns the updates at the end of these data, or None where nothing says how many rows they have."""
+        num_rows = source.source.num_rows
+        if num_rows is None:
+            return None
+        num_steps = steps_of_rows(self.pipeline, num_rows, self._peers.size)
+        return self._remembered.data_step + num_steps if self.pipeline.data_config.num_epochs else num_steps
 
     def dropout_rates(self) -> dict[str, dict[str, np.ndarray]]:
         """Returns what `variational_dropout` has learnt, of the weights that an evaluation has: see `InputLayer`."""

@@ -8,7 +8,9 @@ from easymtl.api.data_notes import feature_notes, label_notes, scale_notes
 from easymtl.api.first_rows import first_rows
 from easymtl.config import Config, load_config, view
 from easymtl.config.extension_parameters import used_extensions
+from easymtl.config.falling_rates import misfits, steps_of_rows
 from easymtl.config.starting_weights import has_checkpoint, require_starting_weights
+from easymtl.data.sources import open_source
 from easymtl.data.text_form import text_forms
 from easymtl.errors import UserError, quoted
 from easymtl.features.declarations import table_sizes
@@ -48,13 +50,15 @@ def run(options: Namespace) -> None:
     require_packages(pipeline)
     if pipeline.model_config.HasField("backbone"):
         _check_graph(config)
+    num_workers = max(options.workers, 1)
     calibration = pipeline.eval_config.calibration_input_path
     inputs = {"train": view.train_input(pipeline), "eval": view.eval_input(pipeline), "calibration": calibration}
-    problems = [problem for part, paths in inputs.items() if paths for problem in check_data(config, part, paths)]
+    problems = [
+        problem for part, paths in inputs.items() if paths for problem in check_data(config, part, paths, num_workers)
+    ]
     if problems:
         title = f"{config.path}: {counted(len(problems), 'problem')} with the data:"
         raise UserError("\n".join([title, *problems]))
-    num_workers = max(options.workers, 1)
     is_sharded = _is_sharded(pipeline, num_workers, Room.here())
     of_training = memory_report(pipeline, num_workers if is_sharded else 1)
     _remark(f"memory of an export: {export_memory_report(pipeline)}; of a training: {of_training}")
@@ -72,7 +76,7 @@ def run(options: Namespace) -> None:
         _print_network(config)
 
 
-def check_data(config: Config, part: str, paths: str) -> list[str]:
+def check_data(config: Config, part: str, paths: str, num_workers: int = 1) -> list[str]:
     """Returns what is wrong with the training or evaluation data; prints a line when nothing is."""
     begin("reading", f"the first rows of {paths}")
     pipeline, data_config = config.pipeline, config.pipeline.data_config
@@ -94,6 +98,9 @@ def check_data(config: Config, part: str, paths: str) -> list[str]:
     if part == "train":
         batch = first_rows(paths, pipeline, fields)
         for note in [*label_notes(batch, pipeline), *feature_notes(batch, pipeline), *scale_notes(batch, pipeline)]:
+            _remark(f"note: {note}")
+        num_rows = open_source(paths, data_config, fields, forms=text_forms(pipeline)).num_rows
+        for note in misfits(pipeline, steps_of_rows(pipeline, num_rows, num_workers)) if num_rows else ():
             _remark(f"note: {note}")
     return []
 

@@ -2,6 +2,7 @@
 
 import datetime
 import decimal
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +23,7 @@ from easymtl.drafting.facts import Fact
 from easymtl.errors import UserError
 from easymtl.protos.data_pb2 import DatasetConfig
 from easymtl.protos.feature_pb2 import FeatureConfig
+from easymtl.protos.task_pb2 import TaskTower
 from easymtl.verbs.data_check import data_problems
 from easymtl.verbs.value_check import default_problems, label_problems
 
@@ -501,15 +503,47 @@ def test_each_architecture_takes_a_funnel(model, tmp_path):
     # Seconds with a long tail are learnt in logs, which a product of chance and value cannot be.
     parents = {tower.tower_name: tower.parent for tower in towers}
     assert parents == {"click": "", "like": "" if has_relations else "click", "seconds": ""}
+    assert _spaces(draft) == {"click": ("", 1), "like": ("", 1), "seconds": ("click", 0)}
+    assert_names_own_fields(draft)
 
 
-def test_a_rate_that_needs_an_event_has_no_parent_in_its_tower(tmp_path):
+SPACE = ("task_space_indicator_label", "out_task_space_weight")
+
+
+def _spaces(draft):
+    towers = view.task_towers(draft.pipeline)
+    return {tower.tower_name: (tower.task_space_indicator_label, tower.out_task_space_weight) for tower in towers}
+
+
+def assert_names_own_fields(draft):
+    """Asserts that the note of what needs what names the fields that towers have, and no other."""
+    (note,) = [note for note in draft.notes if note.startswith("never without")]
+    towers = view.task_towers(draft.pipeline)
+    names = TaskTower.DESCRIPTOR.fields_by_name
+    said = {word for word in re.findall(r"[a-z_]+", note.split("remove", 1)[-1]) if word in names}
+    used = {field.name for tower in towers for field, _ in tower.ListFields()}
+    assert said == used & {"parent", "relation_tower_names", "relation_dnn", *SPACE}
+
+
+@pytest.mark.parametrize("without", [0.0, None])
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param(RANDOM.random, id="rate"),
+        pytest.param(lambda size: np.exp(RANDOM.normal(3, 1.5, size)), id="long tail"),
+        pytest.param(lambda size: RANDOM.uniform(100, 900, size), id="divided"),
+    ],
+)
+def test_what_cannot_have_a_parent_is_learnt_where_its_event_happened(given, without, tmp_path):
     click = CLICK.to_numpy()
-    share = np.where(click, RANDOM.random(ROWS), 0.0)
-    table = pa.table({"click": click, "share": share, "age": RANDOM.integers(18, 80, ROWS)})
-    draft = draft_config(table, ["click", "share"], divides=False)
-    assert 'never without "click"' in draft.text
+    values = [value if happened else without for value, happened in zip(given(ROWS).tolist(), click)]
+    table = pa.table({"click": click, "later": values, "age": RANDOM.integers(18, 80, ROWS)})
+    pq.write_table(table, tmp_path / "x.parquet")
+    draft = draft_config(str(tmp_path / "x.parquet"), ["click", "later"], out=str(tmp_path / "x.config"))
+    checked(draft, tmp_path)
     assert [tower.parent for tower in view.task_towers(draft.pipeline)] == ["", ""]
+    assert _spaces(draft) == {"click": ("", 1), "later": ("click", 0)}
+    assert_names_own_fields(draft)
 
 
 @pytest.mark.parametrize("model", ["esmm", "escm2"])
@@ -519,6 +553,7 @@ def test_models_of_a_funnel_take_an_event_and_what_needs_it(model, tmp_path):
     draft = draft_config(paths, ["like", "click"], model=model, evaluation=paths)
     checked(draft, tmp_path)
     assert [tower.label_name for tower in view.task_towers(draft.pipeline)] == ["click", "like"]
+    assert_names_own_fields(draft)
     for labels, why in [
         (["click", "like", "seconds"], "it learns two labels"),
         (["click", "is_new"], "do not need each other"),

@@ -4,6 +4,8 @@ import math
 from pathlib import Path
 
 import numpy as np
+import pyarrow.csv
+import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 from google.protobuf import text_format
@@ -13,6 +15,7 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.training import events
 from easymtl.training.hints import (
     HINTS,
+    EndOfRate,
     FewSteps,
     Hints,
     RisingLoss,
@@ -171,6 +174,48 @@ def test_each_is_told_as_a_note_and_once():
     end = result(10, {"auc_ctr": 0.1})
     assert len(told(HINTS, [evaluated(5000, auc_ctr=0.1)], end)) == 1
     assert told(HINTS, [events.Phase("training"), events.Note("x")], result(1000)) == []
+
+
+FALLING = (
+    "optimizer_config { adam_optimizer { learning_rate { cosine_decay_learning_rate { learning_rate_base: 0.1 "
+    "total_steps: 200 } } } }"
+)
+
+
+def started(expected_steps: int | None) -> events.Started:
+    return events.Started(0, None, {}, "FLOAT32", expected_steps)
+
+
+def test_a_rate_that_comes_down_at_another_step_is_told_once():
+    (text,) = told([EndOfRate], [started(400)], result(400), FALLING)
+    assert text.startswith("Hint: train_config.optimizer_config[0]") and text.endswith("Set it to 400.")
+    (text,) = told([EndOfRate], [started(None)], result(100), FALLING)
+    assert "ends before the rate has come down" in text, "rows that are not counted are known at the end"
+    for event in (started(200), started(None)):
+        assert told([EndOfRate], [event], result(200), FALLING) == []
+    stopped = TrainingResult(100, Checkpoint(Path("c"), 100), 50, {}, has_stopped_early=True)
+    assert told([EndOfRate], [started(None)], stopped, FALLING) == []
+
+
+@pytest.mark.slow
+def test_expected_steps_are_those_that_are_made(tmp_path, op_by_op):
+    write_data(tmp_path)
+    names = ["click", "buy", "item", "tags", "price"]
+    rows = pyarrow.csv.read_csv(tmp_path / "train.csv", pyarrow.csv.ReadOptions(column_names=names))
+    pq.write_table(rows, tmp_path / "train.parquet", row_group_size=40)
+    parquet = [f"train_input_path={tmp_path}/train.parquet", "data_config.input_type=ParquetInput", "eval_input_path="]
+
+    def steps(*overrides: str) -> tuple[int, int, int | None]:
+        begun: list[events.Started] = []
+        config = small_config(tmp_path, "train_config.num_steps=0", *overrides)
+        trainer = Trainer(config, lambda event: begun.append(event) if isinstance(event, events.Started) else None)
+        first = trainer.step
+        return first, trainer.run().step, begun[0].expected_steps
+
+    assert steps(*parquet, "data_config.num_epochs=2") == (0, 10, 10), "150 rows in batches of 32, twice"
+    assert steps(*parquet, "data_config.num_epochs=3") == (10, 15, 15), "on in the same data"
+    csv = [f"model_dir={tmp_path}/csv", "data_config.num_epochs=1"]
+    assert steps(*csv) == (0, 5, None), "lines of text are not counted"
 
 
 def gates_of_a_training(folder: Path, *overrides: str, bias: float = 0.0) -> tuple[list[str], list[events.Gates]]:

@@ -41,6 +41,15 @@ def test_a_config_is_named_after_the_data_and_tells_what_to_do_next(shop, tmp_pa
     assert "warning" not in capsys.readouterr().out
 
 
+def test_another_number_of_passes_than_that_of_the_draft_is_told_by_check(shop, capsys):
+    assert main(["init", shop, "--labels", "click"]) == 0
+    assert main(["check", "shop.config"]) == 0
+    assert "total_steps" not in capsys.readouterr().out
+    edited = ["shop.config", "--set", "data_config.num_epochs=2"]
+    assert main(["check", *edited]) == 0
+    assert "it ends before the rate has come down" in " ".join(capsys.readouterr().out.split())
+
+
 def test_what_was_done_is_a_note_and_what_was_guessed_is_unsure(shop, capsys):
     rows = pq.read_table(shop)
     pq.write_table(rows.append_column("sample_weight", pa.array(np.ones(600) + np.arange(600) % 2)), shop)

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from google.protobuf.message import Message
 
+from easymtl.config.falling_rates import falling_rates, is_too_early, is_too_late
 from easymtl.config.rules.review import FEATURES, Review, feature_name, walk
 from easymtl.protos.feature_pb2 import FeatureConfig
 from easymtl.protos.optimizer_pb2 import (
@@ -21,7 +22,6 @@ from easymtl.protos.train_pb2 import TrainConfig
 
 _OPTIMIZER_EXAMPLE = "adam_optimizer { learning_rate { constant_learning_rate { learning_rate: 0.001 } } }"
 _MOST_OF_THE_START = 0.05
-_TOLERATED = 0.1
 """By how much a schedule may be longer or shorter than the training, of its length."""
 _DEAD_LINE = "%Y%m%d %H:%M:%S"
 
@@ -122,16 +122,14 @@ def check_schedules(review: Review) -> None:
 def note_schedules(review: Review) -> None:
     """A rate that falls to its end at another step than the training does is noted."""
     num_steps = review.pipeline.train_config.num_steps
-    for path, message in walk(review.pipeline.train_config, "train_config"):
-        name = message.WhichOneof("learning_rate") if isinstance(message, LearningRate) else None
-        if num_steps and name in ("cosine_decay_learning_rate", "poly_decay_learning_rate"):
-            _note_total_steps(review, f"{path}.{name}.total_steps", getattr(message, name).total_steps, num_steps)
+    for path, total_steps in falling_rates(review.pipeline) if num_steps else ():
+        _note_total_steps(review, path, total_steps, num_steps)
 
 
 def _note_total_steps(review: Review, path: str, total_steps: int, num_steps: int) -> None:
-    if total_steps > num_steps * (1 + _TOLERATED):
+    if is_too_late(total_steps, num_steps):
         text = f"is {total_steps:,}, and training ends at num_steps: {num_steps:,}, before the rate has come down."
-    elif 0 < total_steps < num_steps * (1 - _TOLERATED) and not review.data.num_epochs:
+    elif is_too_early(total_steps, num_steps) and not review.data.num_epochs:
         text = f"is {total_steps:,}, and training goes on to num_steps: {num_steps:,} with the rate of the end."
     else:
         return
