@@ -49,7 +49,7 @@ class Reports:
         """Returns whether labels have been looked at."""
         return self._labels_step is not None
 
-    def start(self, step: int, expected_steps: int | None) -> None:
+    def start(self, step: int, expected_steps: int | None = None) -> None:
         """Tells what is trained, `step` updates having been made, `expected_steps` at the end if that is known."""
         num_dense = sum(int(np.prod(v.shape)) for v in self._ranker.dense_variables)
         num_embedding = sum(table.rows * table.width for table in self._ranker.feature_set.tables)
