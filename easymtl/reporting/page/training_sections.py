@@ -197,15 +197,19 @@ def gradient_conflict(runs: Sequence[Run]) -> Element | None:
             mean = sum(points.values()) / len(points)
             share = tag("span", percent_text(negative), class_="alarm" if negative > 0.5 else None)
             rows.append([pair, *([run.name] if len(runs) > 1 else []), number_text(mean), share])
+    comparable = [run for run in runs if len(view.task_towers(run.pipeline)) > 1]
+    missing = [run.name for run in comparable if not run.history.cosines]
+    of_runs = f" in {', '.join(missing)}" if len(runs) > 1 else ""
+    told = tag("p", f"not measured{of_runs}: train_config.log_gradient_conflict_every") if missing else None
     if not rows:
-        return None
+        return section("Gradient conflict", told, id_="conflict") if told is not None else None
     headers = ["tasks", *(["run"] if len(runs) > 1 else []), "mean cosine", "steps below 0"]
     note = (
         "The cosine between the gradients of two tasks on the weights that they share: below 0 a step that helps one "
         "harms the other (Yu et al. 2020)."
     )
     shown = table(headers, rows, num_left=len(headers) - 2)
-    return section("Gradient conflict", shown, tag("div", figures, class_="grid-of"), note=note, id_="conflict")
+    return section("Gradient conflict", told, shown, tag("div", figures, class_="grid-of"), note=note, id_="conflict")
 
 
 def times(runs: Sequence[Run]) -> Element | None:

@@ -51,6 +51,13 @@ def test_how_often_gradients_are_against_each_other():
     assert [one.text for one in section.iter("span") if one.get("class") == "alarm"] == ["75 %"]
 
 
+def test_gradients_that_were_not_compared_are_told():
+    alone = "".join(gradient_conflict([run()]).itertext())
+    assert "not measured: train_config.log_gradient_conflict_every" in alone
+    both = gradient_conflict([run("a"), run("b", cosines={"ctr/cvr": {1.0: 0.5}})])
+    assert "not measured in a: train_config.log_gradient_conflict_every" in "".join(both.itertext())
+
+
 def test_an_expert_is_judged_by_its_last_weight():
     section = gates([run(gates={"ctr": {"a": {1.0: 0.001, 2.0: 0.995}, "b": {1.0: 0.999, 2.0: 0.005}}})])
     (row,) = section.iter("tbody")
