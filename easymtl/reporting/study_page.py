@@ -127,7 +127,7 @@ def _history(result: Row) -> Element | None:
         values = [row["values"][place] for row in complete]
         best = [(max if objective["bigger"] else min)(values[: end + 1]) for end in range(len(values))]
         series = [*_apart("trials", numbers, values, 6), Series("best so far", numbers, best, 0, "line")]
-        figures.append(chart(objective["name"], series, "trial"))
+        figures.append(chart(objective["name"], series, "trial", is_counted=True))
     return section("Way of the search", tag("div", figures, class_="grid-of"), id_="history")
 
 

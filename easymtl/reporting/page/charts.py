@@ -49,6 +49,7 @@ def chart(
     x_range: Range = None,
     y_range: Range = None,
     reference: Sequence[tuple[float, float]] = (),
+    is_counted: bool = False,
 ) -> Element:
     """Returns a chart with title, axes, lines and legend.
 
@@ -60,6 +61,7 @@ def chart(
         x_range: of the axis; None for that of the points.
         y_range: likewise.
         reference: points of a line to compare with, such as the diagonal.
+        is_counted: whether only whole numbers have a meaning below the axis.
     """
     drawn = [one for one in series if len(one.x)]
     lows, highs = x_range or span(n for one in drawn for n in one.x), y_range
@@ -70,7 +72,7 @@ def chart(
     picture = tag(
         "svg",
         tag("title", f"{title}: {y_label} over {x_label}"),
-        _axes(x, y, x_label),
+        _axes(x, y, x_label, is_counted),
         line,
         [_series(one, x, y) for one in drawn],
         viewBox=f"0 0 {WIDTH} {HEIGHT}",
@@ -99,9 +101,9 @@ def _sample(style: str) -> Element:
     return tag("g", line, tag("circle", cx=11, cy=5, r=3, class_="mark") if style == "points" else None)
 
 
-def _axes(x: Scale, y: Scale, x_label: str) -> Element:
+def _axes(x: Scale, y: Scale, x_label: str, is_counted: bool) -> Element:
     parts: list[Child] = []
-    for number, text in zip(across := ticks(x.low, x.high, 5), tick_texts(across)):
+    for number, text in zip(across := ticks(x.low, x.high, 5, is_counted), tick_texts(across)):
         place = x(number)
         parts.append(tag("path", d=f"M{place:.1f} {_TOP}V{y.first:.1f}", class_="grid"))
         parts.append(tag("text", text, x=place, y=y.first + 13, text_anchor="middle"))

@@ -1,6 +1,7 @@
 """Parts of a report that draw scores against labels: ROC, precision, calibration, distributions, residuals."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
@@ -44,7 +45,7 @@ def _figures(ones: Sequence[tuple[int, Scored]], runs: Sequence[Run]) -> Child:
     if kind == "classes":
         if len(runs) > 1:
             return tag("p", "Curves of several classes are drawn in the report of one run.", class_="note")
-        return _of_classes(found[0][2], found[0][3])
+        return _of_classes(found[0][2], found[0][3], ones[0][1].task.label_column.texts)
     return _of_event(found) if kind == "binary" else _of_value(found)
 
 
@@ -93,19 +94,28 @@ def _of_event(found: Sequence[Labelled]) -> Element:
     return tag("div", figures, class_="grid-of")
 
 
-def _of_classes(labels: np.ndarray, scores: np.ndarray) -> Element:
-    """Returns curves of each class against the rest, of labels `[n]` and probabilities `[n, num_class]`."""
+def _of_classes(
+    labels: np.ndarray, scores: np.ndarray, texts: Mapping[str | None, float] = MappingProxyType({})
+) -> Element:
+    """Returns curves of each class against the rest.
+
+    Args:
+        labels: `[n]`.
+        scores: probabilities `[n, num_class]`.
+        texts: what labels hold in place of the numbers of classes, by `label_values`.
+    """
     classes = np.round(labels).astype(np.int64)
     counts = np.bincount(classes.clip(0), minlength=scores.shape[1])[: scores.shape[1]]
     shown = sorted(np.argsort(-counts, kind="stable")[:NUM_COLOURS])
     roc, recall = [], []
     for place, number in enumerate(shown):
+        name = ", ".join(text for text, one in texts.items() if text is not None and one == number) or str(number)
         curve = curves.roc(classes == number, scores[:, number])
         precise = curves.precision_recall(classes == number, scores[:, number])
         if curve:
-            roc.append(Series(f"{number}: {number_text(curve.area)}", [*curve.x], [*curve.y], place, "line"))
+            roc.append(Series(f"{name}: {number_text(curve.area)}", [*curve.x], [*curve.y], place, "line"))
         if precise:
-            text = f"{number}: {number_text(precise.area)}"
+            text = f"{name}: {number_text(precise.area)}"
             recall.append(Series(text, [*precise.x], [*precise.y], place, "line"))
     figures = [
         chart("ROC by class, and area", roc, "false positive rate", "true positive rate", (0, 1), (0, 1), _DIAGONAL),

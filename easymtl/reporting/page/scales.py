@@ -38,11 +38,14 @@ def span(numbers: Iterable[float], margin: float = 0.0) -> tuple[float, float]:
     return low - wider, high + wider
 
 
-def ticks(low: float, high: float, most: int = 5) -> list[float]:
-    """Returns round numbers between two numbers, at most `most` of them."""
+def ticks(low: float, high: float, most: int = 5, is_counted: bool = False) -> list[float]:
+    """Returns round numbers between two numbers, at most `most` of them; of what is counted whole ones."""
     rough = (high - low) / most
+    if is_counted:
+        rough = max(rough, 1.0)
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(one * power for one in _STEPS if one * power >= rough * (1 - 1e-9))
+    steps = (one * power for one in _STEPS if not is_counted or (one * power).is_integer())
+    step = next(one for one in steps if one >= rough * (1 - 1e-9))
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [number * step for number in range(first, last + 1)]
 

@@ -32,6 +32,8 @@ def test_a_class_that_no_row_has_has_no_curve():
     scores = np.array([[0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.5, 0.4, 0.1], [0.3, 0.6, 0.1]])
     text = "".join(_of_classes(labels, scores).itertext())
     assert "0: 1" in text and "1: 1" in text and "2: " not in text
+    named = "".join(_of_classes(labels, scores, {"low": 0, "none": 0, "mid": 1, None: 2}).itertext())
+    assert "low, none: 1" in named and "mid: 1" in named and "0: 1" not in named
 
 
 @pytest.mark.parametrize(

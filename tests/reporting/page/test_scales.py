@@ -43,3 +43,10 @@ def test_a_span_is_never_empty(numbers):
 def test_a_scale():
     scale = Scale(10, 20, 100, 0)
     assert (scale(10), scale(15), scale(20)) == (100, 50, 0)
+
+
+def test_what_is_counted_has_whole_ticks():
+    assert ticks(0, 1, is_counted=True) == [0, 1]
+    assert ticks(0.0, 3.2, is_counted=True) == [0, 1, 2, 3]
+    assert ticks(0, 11, is_counted=True) == [0, 5, 10] and 2.5 in ticks(0, 11)
+    assert ticks(0, 40, is_counted=True) == ticks(0, 40)
