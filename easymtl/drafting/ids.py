@@ -1,4 +1,4 @@
-"""Ids: a vocabulary while they are few, a hash table with room beyond."""
+"""Ids: a vocabulary while they are few, a hash table with room beyond, and a table that grows for very many."""
 
 import math
 
@@ -18,6 +18,7 @@ _LARGE = 100_000
 _FEWEST_COUNTS = 3.0
 _SMALL, _MANY_ZEROS = 120, 0.2
 _EVEN = (0.35, 0.65)
+GROWS = ", each with a row of its own, and room for as many new ones"
 
 
 def is_id(column: ColumnProfile, sample: pa.ChunkedArray) -> tuple[bool, bool]:
@@ -93,9 +94,22 @@ def set_table(feature: FeatureConfig, column: ColumnProfile, width: int, has_num
     if words:
         feature.vocab_list.extend(words)
         return f"{count} values; the first word takes unknown ones"
-    feature.hash_bucket_size = num_buckets(count)
+    set_rows(feature, count)
     about = "" if column.tally.is_exact else "about "
-    return f"{about}{count:,} values"
+    return f"{about}{count:,} values{GROWS if feature.HasField('growing') else ''}"
+
+
+def set_rows(feature: FeatureConfig, count: int) -> None:
+    """Gives a feature a table for `count` values and new ones: hashed, or one that grows where many would meet.
+
+    A hash table with few of many values in one row is mostly empty; one that grows has a row for each.
+    """
+    feature.ClearField("hash_bucket_size")
+    feature.ClearField("growing")
+    if count > _LARGE:
+        feature.growing.max_rows = num_buckets(count)
+    else:
+        feature.hash_bucket_size = num_buckets(count)
 
 
 def table_width(count: int, width: int) -> int:

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from easymtl.drafting import names
 from easymtl.drafting.column_profile import ColumnProfile, numbers_of
 from easymtl.drafting.drafted import Drafted, feature_of, field_of
-from easymtl.drafting.ids import is_id, num_buckets, set_table, table_width
+from easymtl.drafting.ids import is_id, set_rows, set_table, table_width
 from easymtl.drafting.kinds import Kind
 from easymtl.drafting.labels import shown_share
 from easymtl.drafting.numbers import boundaries
@@ -198,7 +198,8 @@ def _weighted_tags(column: ColumnProfile, sample: pa.ChunkedArray, width: int) -
         items = pc.unique(pc.list_flatten(sample.combine_chunks()).drop_null())
     count = len(pc.unique(pc.list_element(pc.split_pattern(items.filter(pc.not_equal(items, "")), ":"), 0)))
     feature = feature_of(column.name, "TagFeature", kv_separator=":", combiner="mean")
-    feature.hash_bucket_size, feature.embedding_dim = num_buckets(count), table_width(count, width)
+    set_rows(feature, count)
+    feature.embedding_dim = table_width(count, width)
     note = f'the tags of "{column.name}" are taken for words with weights, after ":".'
     reason = f"{column.mean_length:.1f} tags with weights on average, {count:,} of them"
     return Drafted(field_of(column.name, "STRING"), [feature], reason, count, [note])
@@ -248,5 +249,5 @@ def share_tables(drafts: dict[str, Drafted], about: dict[str, str], profile: Pro
             for source in ("vocab_list", "num_buckets"):
                 feature.ClearField(source)
             feature.embedding_name = key
-            feature.hash_bucket_size = num_buckets(count)
+            set_rows(feature, count)
             feature.embedding_dim = table_width(count, width)

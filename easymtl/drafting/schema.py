@@ -82,10 +82,12 @@ def _refine(draft: Drafted, feature: FeatureConfig, told: Told) -> None:
     if feature.feature_type == FeatureConfig.IdFeature and told.high is not None and is_number:
         if 0 < told.high < _MOST_BUCKETS:
             feature.ClearField("hash_bucket_size")
+            feature.ClearField("growing")
             feature.num_buckets = told.high + 1
             draft.reason += f"; ids to {told.high:,} by the schema"
     elif told.values and draft.num_ids and feature.feature_type == FeatureConfig.IdFeature:
         feature.ClearField("hash_bucket_size")
+        feature.ClearField("growing")
         del feature.vocab_list[:]
         feature.vocab_list.extend(told.values)
         draft.reason += "; the values of the schema"

@@ -2,10 +2,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from easymtl.drafting.ids import draft_id, is_id, num_buckets, table_width
+from easymtl.drafting.ids import draft_id, is_id, num_buckets, set_rows, table_width
 from easymtl.drafting.profile import read_profile
 from easymtl.drafting.table import open_table
 from easymtl.protos.data_pb2 import DatasetConfig
+from easymtl.protos.feature_pb2 import FeatureConfig
 
 RANDOM = np.random.default_rng(0)
 ROWS = 4000
@@ -49,6 +50,15 @@ def test_few_values_share_a_row(count):
     assert taken <= count / 4
     # A size that people can read, and no table of a hundred times the values.
     assert len(str(buckets).rstrip("0")) == 1 and buckets <= max(40 * count, 100)
+
+
+def test_very_many_values_get_a_row_each():
+    feature = FeatureConfig(hash_bucket_size=7)
+    set_rows(feature, 100_000)
+    assert feature.hash_bucket_size == 400_000 and not feature.HasField("growing")
+    set_rows(feature, 100_001)
+    assert not feature.HasField("hash_bucket_size") and feature.growing.max_rows == 300_000
+    assert not feature.growing.HasField("admit_after")
 
 
 def test_wider_tables_for_more_values():
