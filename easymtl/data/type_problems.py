@@ -102,7 +102,7 @@ def why_not(column: pa.Array, row: int, field: Field) -> str:
         return f"{holds}, {texts.why_no_text(value, found)}"
     if pa.types.is_temporal(found):
         return f"{holds}, which is no whole number of microseconds. Write it in microseconds."
-    if isinstance(value, bytes) and kind_of(found) is BYTES:
+    if isinstance(value, bytes) and kind_of(found) is BYTES and field.type == pa.string():
         return f"{holds}, binary that is no UTF-8 text. Write the column as hexadecimal or UUID text."
     advice = field.advice(value) if isinstance(value, str) else ""
     return f"{holds}, which is no {field.type_name} ({ALLOWED[field.type]}).{advice}"

@@ -137,7 +137,7 @@ def test_a_weight_that_cannot_go_with_its_tag_is_a_row_error(read):
         ("ids", [[1.0], [2.0**60]], "beyond 9007199254740992"),
         ("vector", [[1.0], [np.inf]], "of which one is inf, which has no text"),
         ("weights", [[1.0], [np.nan]], "a weight of which is NaN"),
-        ("tags", [[b"a"], [b"\xff"]], r"of which one is b'\\xff', which is no STRING"),
+        ("tags", [[b"a"], [b"\xff"]], r"of which one is b'\\xff', binary that is no UTF-8 text"),
     ],
 )
 def test_a_list_that_no_request_could_say_is_named_or_left_out(read, name, items, sentence):
