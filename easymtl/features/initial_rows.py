@@ -1,28 +1,22 @@
-"""The initial values of embedding tables: some blocks of rows at a time, drawn and written by several threads."""
+"""The initial values of embedding tables, a block of rows at a time."""
 
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from collections.abc import Sequence
 
 import tensorflow as tf
 
-from easymtl.data.workers import num_threads
 from easymtl.features.feature_set import Table
 from easymtl.features.growing.initial_rows import InitialRows, num_places
 from easymtl.peers.dealing import Dealing
 
 _ROWS_PER_FILL = 1 << 18
-_BYTES_PER_NUMBER = 3 * 4
-"""While it is drawn, scaled and moved, in float32."""
-_MOST_BYTES = 1 << 29
-"""Of the blocks that are drawn at once."""
 
 
 def fill(variable: tf.Variable, tables: Sequence[Table], seed: int, dealing: Dealing | None = None) -> None:
     """Writes the initial values of all tables of a width: of each block a function of (seed, table name, block) alone.
 
-    To draw a block keeps all processors busy, to write it only one: so others are drawn meanwhile.
+    TensorFlow draws a block with all processors. Blocks come one after the other: written by several threads at once,
+    one was seen with the place of another.
 
     Args:
         variable: `[rows, width]`, of all tables, or where rows are dealt out those of this worker.
@@ -30,50 +24,19 @@ def fill(variable: tf.Variable, tables: Sequence[Table], seed: int, dealing: Dea
         seed: of the model.
         dealing: of all tables of the width; a worker draws the blocks of which it has rows, and never a whole table.
     """
-    if dealing is None:
-        blocks = (block for table in tables for block in _blocks(variable, table, seed))
-    else:
-        numbered = enumerate(tables)
-        blocks = (block for number, table in numbered for block in _own_blocks(variable, table, seed, dealing, number))
-    numbers_of_block = max(min(_ROWS_PER_FILL, variable.shape[0]) * variable.shape[1], 1)
-    at_once = _MOST_BYTES // (_BYTES_PER_NUMBER * numbers_of_block)
-    with ThreadPoolExecutor(max(min(num_threads(), at_once), 1), "easymtl-fill") as threads:
-        for done in [threads.submit(block) for block in blocks]:
-            done.result()
-
-
-def _blocks(variable: tf.Variable, table: Table, seed: int) -> Iterator[Callable[[], None]]:
-    """Yields what fills each block of a table."""
-    for start in range(0, table.rows, _ROWS_PER_FILL):
-        count = min(_ROWS_PER_FILL, table.rows - start)
-        draw = partial(_initial_rows, table, count, _block_seed(table, seed, start))
-        yield partial(_write, variable, table.offset + start, draw)
-
-
-def _own_blocks(
-    variable: tf.Variable, table: Table, seed: int, dealing: Dealing, number: int
-) -> Iterator[Callable[[], None]]:
-    """Yields what fills the rows that this worker has of each block of a table."""
-    for start in range(0, table.rows, _ROWS_PER_FILL):
-        count = min(_ROWS_PER_FILL, table.rows - start)
-        runs = list(dealing.runs(number, start, start + count))
-        if runs:
-            draw = partial(_own_rows, table, count, _block_seed(table, seed, start), start, runs)
-            yield partial(_write, variable, dealing.own_begin(number, start), draw)
-
-
-def _own_rows(table: Table, count: int, seed: tf.Tensor, start: int, runs: Sequence[tuple[int, int]]) -> tf.Tensor:
-    values = _initial_rows(table, count, seed)
-    return tf.concat([values[first - start : first - start + length] for first, length in runs], axis=0)
-
-
-def _write(variable: tf.Variable, begin: int, draw: Callable[[], tf.Tensor]) -> None:
-    values = draw()
-    num_rows, width = values.shape
-    # Assigning to a slice of a variable would read the slice first.
-    tf.raw_ops.ResourceStridedSliceAssign(
-        ref=variable.handle, begin=[begin, 0], end=[begin + num_rows, width], strides=[1, 1], value=values
-    )
+    for number, table in enumerate(tables):
+        for start in range(0, table.rows, _ROWS_PER_FILL):
+            count = min(_ROWS_PER_FILL, table.rows - start)
+            if dealing is None:
+                begin, runs = table.offset + start, [(start, count)]
+            else:
+                begin, runs = dealing.own_begin(number, start), list(dealing.runs(number, start, start + count))
+            if runs:
+                values = _initial_rows(table, count, _block_seed(table, seed, start))
+                if runs != [(start, count)]:
+                    values = tf.concat([values[first - start :][:length] for first, length in runs], axis=0)
+                # Assigning to a slice of a variable would read the slice first.
+                variable.scatter_update(tf.IndexedSlices(values, tf.range(begin, begin + values.shape[0])))
 
 
 def initial_rows(table: Table, seed: int) -> InitialRows:

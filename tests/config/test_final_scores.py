@@ -58,7 +58,10 @@ def test_a_later_one_reads_an_earlier_one(load, problems):
         (score("2 ^ 3"), '"2 ^ 3" names no score (ctr * cvr), so it is the same in all rows.'),
         (score(""), 'has no expression, for example expression: "ctr * cvr".'),
         (score("ctr", ""), "has no name, which is that of the output"),
-        (score("ctr", "my rank"), '"my rank" is no name of an output: letters of any language, digits and "_" are allowed.'),
+        (
+            score("ctr", "my rank"),
+            '"my rank" is no name of an output: letters of any language, digits and "_" are allowed.',
+        ),
         (score("ctr", "ctr"), '"ctr" is a task tower already. Give it another name.'),
         (score("ctr", "probs_cvr"), '"probs_cvr" is the name of an output already.'),
         (score("ctr", "user"), '"user" is a column (data_config.input_fields) already.'),

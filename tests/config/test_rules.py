@@ -211,7 +211,11 @@ RULES = {
             'tower_name: "cvr"',
             'task_towers[2].tower_name "cvr" is taken: x.config:38 has it too.',
         ),
-        ('tower_name: "stay"', 'tower_name: "stay-2"', 'tower_name "stay-2" names outputs, so it may hold ASCII letters'),
+        (
+            'tower_name: "stay"',
+            'tower_name: "stay-2"',
+            'tower_name "stay-2" names outputs, so it may hold ASCII letters',
+        ),
     ],
     "networks": [
         ("[8, 6]", "[]", "x.config:30: dbmtl.bottom_dnn needs hidden_units, for example hidden_units: [128, 64]."),

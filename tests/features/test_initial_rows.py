@@ -1,4 +1,4 @@
-"""Initial values of tables: each block of rows by itself, whichever thread writes it, whichever worker has it."""
+"""Initial values of tables: each block of rows by itself, whichever worker has it."""
 
 import zlib
 
@@ -37,9 +37,7 @@ def drawn(table, start):
     return tf.random.stateless_truncated_normal(shape, seed, 0.0, 0.01 / WIDTH**0.5).numpy()
 
 
-@pytest.mark.parametrize("most_bytes", [1, 1 << 29], ids=["one after the other", "at once"])
-def test_a_block_is_a_function_of_seed_table_and_place(monkeypatch, most_bytes):
-    monkeypatch.setattr(initial_rows, "_MOST_BYTES", most_bytes)
+def test_a_block_is_a_function_of_seed_table_and_place():
     blocks = [drawn(table, start) for table in TABLES for start in range(0, table.rows, 8)]
     np.testing.assert_array_equal(filled(NUM_ROWS), np.concatenate(blocks))
 
@@ -57,12 +55,3 @@ def test_a_worker_has_the_rows_that_one_process_has(num_workers):
                 found[table.offset + first : table.offset + first + count] = own[begin : begin + count]
                 begin += count
     np.testing.assert_array_equal(found, whole)
-
-
-def test_what_cannot_be_drawn_is_raised(monkeypatch):
-    def fail(*_):
-        raise MemoryError("no room")
-
-    monkeypatch.setattr(initial_rows, "_initial_rows", fail)
-    with pytest.raises(MemoryError, match="no room"):
-        filled(NUM_ROWS)
