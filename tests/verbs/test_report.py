@@ -130,7 +130,11 @@ def test_what_is_not_there_is_said_and_the_rest_is_shown(runs, tmp_path, capsys)
     assert "Warning: bare: The evaluation data are not there" in capsys.readouterr().out
     shutil.rmtree(bare / "checkpoints")
     page = report(tmp_path, bare)
-    assert "There is no model to score with" in page.words and page.headings == ["Summary", "Gradient conflict", "Config"]
+    assert "There is no model to score with" in page.words and page.headings == [
+        "Summary",
+        "Gradient conflict",
+        "Config",
+    ]
 
 
 @pytest.mark.parametrize(
