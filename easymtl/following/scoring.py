@@ -26,8 +26,8 @@ def found_in(
     """Returns what is found in a part, as JSON can hold it.
 
     The keys are `rows`, `skipped_rows`, `metrics`, by name and None where the rows do not determine one, `counts`, by
-    feature and kind of oddity, `labels` and `scores`, by task the mean, the standard deviation and how many there are,
-    and `warnings`. Without a checkpoint there is no model, and nothing of it: no metrics and no scores.
+    feature and kind of oddity, `labels` and `scores`, by task the mean, the standard deviation and how many numbers
+    that count alike make it as sure, and `warnings`. Without a checkpoint there is no model, and nothing of it: no metrics and no scores.
 
     Args:
         pipeline: the config.
@@ -79,4 +79,4 @@ def _some(kinds: Mapping[str, int], has_model: bool) -> dict[str, int]:
 
 
 def _stored(means: Mapping[str, Mean]) -> dict[str, list[float]]:
-    return {name: [mean.value, mean.deviation, mean.count] for name, mean in means.items() if mean.count}
+    return {name: [mean.value, mean.deviation, mean.sureness] for name, mean in means.items() if mean.count}

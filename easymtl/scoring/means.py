@@ -19,16 +19,20 @@ class Mean:
         value: the mean; NaN without any number.
         deviation: the standard deviation of the numbers; NaN without any.
         count: how many there are.
+        sureness: how many numbers that count alike would make the mean as sure: `count` where they do.
     """
 
     value: float
     deviation: float
     count: int
+    sureness: float
 
 
 class _Sums:
     def __init__(self) -> None:
         self._count, self._total, self._mean, self._squares = 0, 0.0, 0.0, 0.0
+        # Of the squared weights: their sum, and what they weigh of the distances from the mean and of their squares.
+        self._twice, self._twice_apart, self._twice_squares = 0.0, 0.0, 0.0
 
     def add(self, numbers: np.ndarray, stands_for: np.ndarray) -> None:
         """Adds numbers, each as often as it says; those that are not finite are missing.
@@ -43,15 +47,25 @@ class _Sums:
         mean, total = float((numbers * often).sum() / added), self._total + added
         apart = mean - self._mean
         self._squares += float(((numbers - mean) ** 2 * often).sum()) + apart**2 * self._total * added / total
-        self._mean += apart * added / total
+        moved = apart * added / total
+        self._twice_squares += moved * (self._twice * moved - 2 * self._twice_apart)
+        self._twice_apart -= moved * self._twice
+        self._mean += moved
+        from_mean, twice = numbers - self._mean, often**2
+        self._twice += float(twice.sum())
+        self._twice_apart += float((twice * from_mean).sum())
+        self._twice_squares += float((twice * from_mean**2).sum())
         self._total = total
         self._count += len(numbers)
 
     def result(self) -> Mean:
         """Returns the mean so far."""
         if not self._count:
-            return Mean(math.nan, math.nan, 0)
-        return Mean(self._mean, math.sqrt(self._squares / self._total), self._count)
+            return Mean(math.nan, math.nan, 0, 0.0)
+        # The variance of a weighted mean is sum w^2 (x - mean)^2 / (sum w)^2.
+        is_spread = self._squares > 0 and self._twice_squares > 0
+        sureness = self._squares * self._total / self._twice_squares if is_spread else float(self._count)
+        return Mean(self._mean, math.sqrt(self._squares / self._total), self._count, sureness)
 
 
 class Means:

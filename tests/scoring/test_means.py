@@ -49,6 +49,7 @@ def test_no_digits_are_lost_in_large_numbers(random):
     for part in np.split(values, 3):
         means.add({"y_time": part}, {"t": part}, {})
     assert means.labels["time"].deviation == pytest.approx(values.std(), rel=1e-6)
+    assert means.labels["time"].sureness == pytest.approx(3000, rel=1e-6)
 
 
 def test_of_two_classes_the_second_counts_and_of_more_none_does():
@@ -82,3 +83,5 @@ def test_a_negative_counts_for_those_that_the_data_left_out(random):
             pytest.approx(rows.std()),
             300,
         )
+        error = np.sqrt((often**2 * (numbers - rows.mean()) ** 2).sum()) / often.sum()
+        assert found.deviation / found.sureness**0.5 == pytest.approx(error, rel=1e-6)
