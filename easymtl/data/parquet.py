@@ -87,7 +87,7 @@ class ParquetSource(TypedSource):
                 try:
                     batch = next(batches, None)
                     if batch is not None:
-                        _require_entries(batch)
+                        require_entries(batch)
                 except (OSError, pa.ArrowException) as error:
                     raise UserError(_damage(block.file, error, block.start)) from None
                 if batch is None:
@@ -138,7 +138,7 @@ def open_parquet(
         raise UserError(_no_parquet(file, error)) from None
 
 
-def _require_entries(batch: pa.RecordBatch) -> None:
+def require_entries(batch: pa.RecordBatch) -> None:
     """Checks what Arrow does not when it reads: that columns of numbered texts, and lists of them, have those numbers.
 
     Raises:

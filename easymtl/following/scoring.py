@@ -27,7 +27,8 @@ def found_in(
 
     The keys are `rows`, `skipped_rows`, `metrics`, by name and None where the rows do not determine one, `counts`, by
     feature and kind of oddity, `labels` and `scores`, by task the mean, the standard deviation and how many numbers
-    that count alike make it as sure, and `warnings`. Without a checkpoint there is no model, and nothing of it: no metrics and no scores.
+    that count alike make it as sure, and `warnings`. Without a checkpoint there is no model, and nothing of it: no
+    metrics and no scores.
 
     Args:
         pipeline: the config.

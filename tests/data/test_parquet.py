@@ -2,6 +2,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from easymtl.data.parquet import require_entries
 from easymtl.errors import UserError
 
 
@@ -110,3 +111,16 @@ def test_a_file_that_is_truncated_or_removed_later(read_table, tmp_path):
     path.unlink()
     with pytest.raises(UserError, match=r"a\.parquet: this data file is gone"):
         list(source.read(source.blocks[0]))
+
+
+@pytest.mark.parametrize("is_list", [False, True])
+def test_a_text_has_to_be_in_the_dictionary_of_its_column(is_list):
+    def batch(numbers):
+        # A damaged file makes such columns; Arrow looks only where it is asked to.
+        column = pa.DictionaryArray.from_arrays(pa.array(numbers, pa.int32()), pa.array(["a", "b"]), safe=False)
+        return pa.record_batch({"t": pa.ListArray.from_arrays([0, 1, len(numbers)], column) if is_list else column})
+
+    require_entries(batch([1, None, 0]))
+    require_entries(batch([None, None]))
+    with pytest.raises(pa.ArrowInvalid, match='column "t" has text 2 of a dictionary of 2'):
+        require_entries(batch([0, 2]))
