@@ -137,7 +137,7 @@ def commands(folder: Path, rows: int) -> dict[str, list[str]]:
         "verify": ["verify", export, "--input", eval_rows, "--with", "tensorflow,saved_model_cli,rest"],
         "serve": ["serve", export, "--rest_port", "0", "--grpc_port", "0"],
         "importance by row": ["importance", *config, *inputs, "--by_row", "5"],
-        "init": ["init", eval_rows, "--labels", "is_click,is_buy", "--out", str(drafted), "--force"],
+        "init": ["init", eval_rows, "--labels", "is_click,is_view", "--out", str(drafted), "--force"],
         "report": ["report", str(model), "--out", str(folder / "report.html")],
         "board": ["board", str(model), "--port", "0"],
         "plan": ["plan", *config, *inputs, "--workers", "2", "--device", "cpu", "--bandwidth", "1Gbit"],

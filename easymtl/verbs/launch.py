@@ -24,6 +24,7 @@ from easymtl.launch.slurm import task_of_slurm
 from easymtl.launch.workers import Ended, Workers
 from easymtl.peers.cluster import VARIABLE, Cluster, read_cluster
 from easymtl.reporting.output import current
+from easymtl.reporting.phases import begin
 from easymtl.reporting.streams import say
 
 VERBS = ("train", "eval", "predict")
@@ -59,7 +60,7 @@ def run(options: Namespace) -> int:
         )
     if options.log_dir:
         _require_logs_apart(options)
-    current().phases.end()
+    begin("running", f"{options.workers} workers" if options.workers > 1 else "1 worker")
     return _Launch(command, options).run()
 
 
@@ -168,6 +169,7 @@ class _Launch:
         say(text, sys.stdout if current().is_json else sys.stderr)
 
     def _show(self, line: str) -> None:
+        current().phases.put_off()
         lines = current().lines
         if self._is_json and lines:
             lines.write(json.loads(line))

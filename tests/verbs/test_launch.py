@@ -92,6 +92,8 @@ def test_as_lines_of_json_for_a_program(run):
     assert {record["worker"] for record in of_workers} >= {0} or {record["worker"] for record in of_workers} >= {1}
     assert all("--log_format json" in record["text"] for record in of_workers)
     assert any("has ended with exit code 2" in record.get("text", "") for record in records)
+    phases = [record.get("detail") for record in records if record["event"] == "phase"]
+    assert phases[-1] == "2 workers", "said while workers import what they need, which takes seconds"
 
 
 def test_a_worker_does_not_launch_workers(run, monkeypatch):
