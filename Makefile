@@ -60,7 +60,7 @@ test-slow: setup  ## Run the tests that `make test` leaves out.
 test-all: setup  ## Run all tests.
 	$(PYTEST)
 
-test-cost: setup  ## Run all tests, and tell their processor time, the dearest files, and the memory of the largest process.
+test-cost: setup  ## Run all tests, and tell their processor time, the dearest files, and those with the largest processes.
 	$(BIN)/python -m benchmarks.cost $(PYTEST)
 
 zoo: setup  ## Train, export and reload every sample config, and tell what none of them uses; CONFIGS= names some.

@@ -2,7 +2,7 @@
 
     python -m benchmarks.cost python -m pytest -n 2
 
-Of tests the dearest files are named, too, with the processor time of theirs.
+Of tests the dearest files are named, too, with the processor time of theirs, and those with the largest processes.
 
 Memory is the resident set at its peak (VmHWM), looked up twice a second while the command runs; `ru_maxrss` would
 count for a process what the one that started it had.
@@ -16,7 +16,8 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.processes import peak_bytes
@@ -26,6 +27,7 @@ _PROCESSES = Path("/proc")
 _PARENT = re.compile(r"^PPid:\s+(\d+)$", re.MULTILINE)
 _SECONDS_BETWEEN_LOOKS = 0.5
 _MOST_FILES = 30
+_MOST_LARGE = 12
 
 
 def main(command: list[str]) -> int:
@@ -50,17 +52,37 @@ def main(command: list[str]) -> int:
     return process.returncode
 
 
-def dearest(costs: str) -> list[tuple[str, float]]:
-    """Returns the files of tests that took most processor time, in seconds, with all their processes.
+@dataclass
+class Cost:
+    """What the processes of a file of tests took.
+
+    Attributes:
+        seconds: of processors, all processes together.
+        peak: the resident set of the largest one in bytes, that of what it was forked from at least.
+    """
+
+    seconds: float = 0.0
+    peak: int = 0
+
+
+def costs_of_files(lines: str) -> dict[str, Cost]:
+    """Returns what each file of tests took.
 
     Args:
-        costs: lines of `tests/processes.py`.
+        lines: of `tests/processes.py`.
     """
-    seconds: dict[str, float] = defaultdict(float)
-    for line in costs.splitlines():
-        used, _, unit = line.partition(" ")
-        seconds[unit.partition("::")[0]] += float(used)
-    return sorted(seconds.items(), key=lambda item: -item[1])[:_MOST_FILES]
+    costs: dict[str, Cost] = defaultdict(Cost)
+    for line in lines.splitlines():
+        seconds, peak, unit = line.split(" ", 2)
+        cost = costs[unit.partition("::")[0]]
+        cost.seconds += float(seconds)
+        cost.peak = max(cost.peak, int(peak))
+    return dict(costs)
+
+
+def largest_of(costs: Mapping[str, Cost], size: Callable[[Cost], float]) -> list[tuple[str, Cost]]:
+    """Returns the files that took most by some measure, the first ones of them."""
+    return sorted(costs.items(), key=lambda item: -size(item[1]))[:_MOST_FILES]
 
 
 def descendants(root: int) -> Iterator[int]:

@@ -24,7 +24,8 @@ from typing import IO, Any
 import pytest
 
 COSTS = "EASYMTL_TEST_COSTS"
-"""Names a file that gets a line for each process of tests: its processor time in seconds, and what it was for."""
+"""Names a file that gets a line for each process of tests: its processor time in seconds, the largest resident set of it
+and of what it started and waited for in bytes, and what it was for."""
 
 _ONE_THREAD = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 # What a training imports on its way: 250 modules, which every process would read anew.
@@ -148,7 +149,7 @@ class Running:
         _, status, used = os.wait4(self._process, 0)
         if COSTS in os.environ:
             with open(os.environ[COSTS], "a", encoding="utf-8") as file:
-                print(f"{used.ru_utime + used.ru_stime:.2f} {self._unit}", file=file)
+                print(f"{used.ru_utime + used.ru_stime:.2f} {used.ru_maxrss * 1024} {self._unit}", file=file)
         code = os.waitstatus_to_exitcode(status)
         return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 

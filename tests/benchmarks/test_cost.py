@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from benchmarks.cost import dearest, descendants, main
+from benchmarks.cost import Cost, costs_of_files, descendants, largest_of, main
 
 WORKER = """
 import time
@@ -33,13 +33,18 @@ def test_files_of_tests_are_told_by_what_all_their_processes_took(tmp_path, capf
     (tmp_path / "test_idle.py").write_text("def test_nothing(): pass\n")
     flags = ["-q", "-p", "tests.processes", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path)]
     assert main([sys.executable, "-m", "pytest", *flags]) == 0
-    found = re.findall(r"^ +([\d.]+) s  (test_\w+\.py)$", capfd.readouterr().out, re.MULTILINE)
-    assert [name for _, name in found] == ["test_busy.py", "test_idle.py"] and float(found[0][0]) >= 0.6
+    out = capfd.readouterr().out
+    found = re.findall(r"^ +([\d.]+) s +([\d.]+) GB  (test_\w+\.py)$", out, re.MULTILINE)
+    assert [name for *_, name in found] == ["test_busy.py", "test_idle.py"] and float(found[0][0]) >= 0.6
+    assert 0.0 < float(found[0][1]) < 1.0
 
 
-def test_the_dearest_files_come_first():
-    lines = "1.50 a.py\n0.25 b.py::test_x\n2.00 b.py::test_y[a b]\n"
-    assert dearest(lines) == [("b.py", 2.25), ("a.py", 1.5)]
+def test_files_come_by_what_they_took_most_of():
+    lines = "1.50 700 a.py\n0.25 300 b.py::test_x\n2.00 500 b.py::test_y[a b]\n"
+    files = costs_of_files(lines)
+    assert files == {"a.py": Cost(1.5, 700), "b.py": Cost(2.25, 500)}
+    assert [file for file, _ in largest_of(files, lambda cost: cost.seconds)] == ["b.py", "a.py"]
+    assert [file for file, _ in largest_of(files, lambda cost: cost.peak)] == ["a.py", "b.py"]
 
 
 def test_a_process_that_has_ended_has_no_descendants():
