@@ -156,8 +156,8 @@ SITES: dict[str, list[Found | str]] = {
         ),
         found("needs embedding_dim", (USER, "hash_bucket_size: 50")),
     ],
-    "features/encoder.py Encoder._items": [IN_DATA],
-    "features/encoder.py Encoder._distinct": [IN_DATA],
+    "features/column_pieces.py pieces_of_items": [IN_DATA],
+    "features/column_pieces.py _of_values": [IN_DATA],
     "features/feature_set.py _input_fields": [UNKNOWN_INPUT],
     "features/served.py require_servable": [
         found(
