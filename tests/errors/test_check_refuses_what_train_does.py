@@ -117,7 +117,7 @@ SITES: dict[str, list[Found | str]] = {
     ],
     "data/remote.py require_writable_place": [MACHINE, MACHINE],
     "data/remote.py upload": [MACHINE],
-    "data/remote.py list_files": [MACHINE, MACHINE],
+    "data/remote_listing.py list_files": [MACHINE, MACHINE],
     "data/remote.py _connect": [MACHINE],
     "data/remote.py _s3": [remote("s3://bucket/train.csv?regoin=x", 'option "regoin" is not known')],
     "data/sources.py open_source": [UNKNOWN_INPUT],
