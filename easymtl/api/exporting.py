@@ -10,7 +10,8 @@ from rich.console import Console as Terminal
 
 from easymtl.checkpoints.extensions import version_notes
 from easymtl.checkpoints.folder import Checkpoint, CheckpointFolder
-from easymtl.checkpoints.restore import CONFIG_NAME, find_checkpoint
+from easymtl.checkpoints.restore import find_checkpoint
+from easymtl.checkpoints.written_config import CONFIG_NAME
 from easymtl.config import Config
 from easymtl.errors import UserError, quoted
 from easymtl.peers.signs import Signs

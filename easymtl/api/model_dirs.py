@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from easymtl.api.overwriting import CONFIG_NAME
+from easymtl.checkpoints.written_config import CONFIG_NAME
 from easymtl.config import load_config
 from easymtl.errors import UserError
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from easymtl.api.model_dirs import model_dir_of, trainings_in
-from easymtl.api.overwriting import CONFIG_NAME
 from easymtl.api.tensorflow_start import start_tensorflow
+from easymtl.checkpoints.written_config import CONFIG_NAME
 from easymtl.config import Config, load_config
 from easymtl.config.arguments import require_path
 from easymtl.data.memory import HeldTable

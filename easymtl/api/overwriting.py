@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from easymtl.checkpoints.publishing import reason
+from easymtl.checkpoints.written_config import CONFIG_NAME
 from easymtl.config import Config, load_config, view
 from easymtl.config.export_files import asset_files
 from easymtl.config.input_groups import input_groups
@@ -16,7 +17,6 @@ from easymtl.errors import UserError
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.reporting.rates_files import rates_files
 
-CONFIG_NAME = "pipeline.config"
 # What a training writes into its model_dir, and the folders of these that it keeps in order, removing files.
 _ENTRIES = (
     "eval_result.json",

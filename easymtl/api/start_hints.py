@@ -8,7 +8,7 @@ from google.protobuf import text_format
 
 from easymtl.api.data_notes import scale_notes
 from easymtl.api.first_rows import first_rows
-from easymtl.api.overwriting import CONFIG_NAME
+from easymtl.checkpoints.written_config import CONFIG_NAME
 from easymtl.config import Config, view
 from easymtl.config.changes import Change, changes
 from easymtl.config.config import read_text

@@ -4,13 +4,13 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from easymtl.api.configs import config_of
 from easymtl.api.data_files import require_files
 from easymtl.api.data_input import Data, data_as_paths, held_tables
 from easymtl.api.drafted import DraftedConfig
+from easymtl.api.listeners import Callbacks, Stop, to_each
 from easymtl.api.overwriting import require_apart_from_training
 from easymtl.api.python_words import in_python
 from easymtl.api.start_hints import start_hints
@@ -21,7 +21,7 @@ from easymtl.config import Config, view
 from easymtl.config.arguments import require_functions
 from easymtl.config.starting_weights import has_checkpoint, require_starting_weights
 from easymtl.data.memory import HeldTable
-from easymtl.errors import StopTraining, UserError
+from easymtl.errors import UserError
 from easymtl.peers.signs import Signs
 from easymtl.protos.data_pb2 import DatasetConfig
 from easymtl.protos.pipeline_pb2 import Pipeline
@@ -34,21 +34,6 @@ if TYPE_CHECKING:
     from easymtl.reporting.json_training import JsonConsole
     from easymtl.training.events import Event, Listener
     from easymtl.training.result import TrainingResult
-
-
-class Stop(Protocol):
-    """What may ask a training to save and end; it is listened to inside of a `with` statement."""
-
-    def __enter__(self) -> object:
-        """Begins to listen."""
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Ends it."""
-
-    def is_received(self) -> bool:
-        """Returns whether it has been asked."""
 
 
 @contextmanager
@@ -173,16 +158,6 @@ class _Kept:
         self._stack.close()
 
 
-def to_each(listeners: Sequence["Listener"]) -> "Listener":
-    """Returns a listener that tells each of several, in their order."""
-
-    def listener(event: "Event") -> None:
-        for listen in listeners:
-            listen(event)
-
-    return listener
-
-
 def write_rates(config: Config, rates: dict, tell: Callable[["Event"], None]) -> None:
     """Writes what `variational_dropout` has learnt, if it is there, and tells where to."""
     from easymtl.reporting.learnt_rates import write_learnt_rates
@@ -203,33 +178,6 @@ def _is_done(pipeline: Pipeline, result: "TrainingResult") -> str:
     if settings.dead_line:
         limit += f" (dead_line {settings.dead_line})"
     return f"Nothing is left to train at step {step}: {limit}. Raise it to train on."
-
-
-class Callbacks:
-    """Hands events to callbacks, and asks the training to stop when one of them raises `StopTraining`."""
-
-    def __init__(self, callbacks: Sequence["Listener"]):
-        self._callbacks = callbacks
-        self._is_received = False
-
-    def __enter__(self) -> "Callbacks":
-        """Returns itself."""
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        """Has nothing to give back."""
-
-    def __call__(self, event: "Event") -> None:
-        """Tells each of them, also those behind one that stops the training."""
-        for callback in self._callbacks:
-            try:
-                callback(event)
-            except StopTraining:
-                self._is_received = True
-
-    def is_received(self) -> bool:
-        """Returns whether one has asked to stop."""
-        return self._is_received
 
 
 @in_python("model_dir", "continue_train", "new_data")

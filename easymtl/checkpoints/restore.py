@@ -16,8 +16,6 @@ from easymtl.peers.peers import ONE, Peers
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.tasks.ranker import Ranker
 
-CONFIG_NAME = "pipeline.config"
-
 
 def find_checkpoint(pipeline: Pipeline, choice: str = "latest") -> Checkpoint:
     """Returns a checkpoint of the config's model_dir.

@@ -25,6 +25,7 @@ from easymtl.checkpoints.shards import (
 )
 from easymtl.checkpoints.slots import AVERAGE, UPDATED_AT, Slots
 from easymtl.checkpoints.stored_tensors import Loads, StoredTensors, shapes_in, slice_text
+from easymtl.checkpoints.written_config import CONFIG_NAME
 from easymtl.errors import UserError, quoted
 from easymtl.layers.context import Parameter
 from easymtl.peers.dealing import Run
@@ -169,7 +170,7 @@ def _span(pieces: Sequence[Entry]) -> Entry:
 
 def advice_for_another_config(folder: Path, is_training: bool) -> str:
     """Returns what to do about a checkpoint that is not of the config: a sentence that fits the command."""
-    trained = folder.parent.parent / "pipeline.config"
+    trained = folder.parent.parent / CONFIG_NAME
     if is_training:
         return f"Train in another model_dir (--set model_dir=...), or go back to the config in {trained}."
     return f"Use the config that it was trained with: --pipeline_config {trained}"

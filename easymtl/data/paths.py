@@ -14,7 +14,8 @@ import pyarrow as pa
 from pyarrow import fs
 
 from easymtl.data.memory import HeldTable, held_table, is_in_memory
-from easymtl.data.remote import explain, is_remote, list_files, locate
+from easymtl.data.remote import explain, is_remote, locate
+from easymtl.data.remote_listing import list_files
 from easymtl.errors import UserError, did_you_mean
 
 _COMMAS = re.compile(r"(?<!\\),")

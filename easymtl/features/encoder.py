@@ -1,52 +1,28 @@
 """The encoder: Arrow record batches to packed rows, each transform run once per distinct value."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import tensorflow as tf
 
-from easymtl.data.bad_values import BadValues
-from easymtl.data.blocks import Value
-from easymtl.data.fields import LISTS
-from easymtl.data.lists import texts_of_lists
 from easymtl.data.rows import TOLD, Column, Rows
-from easymtl.features.columns import read_column, read_values
+from easymtl.features.column_pieces import pieces_of_columns
 from easymtl.features.encoded import Encoded, take_rows
 from easymtl.features.feature_set import FeatureSet
 from easymtl.features.growing.unseen import UNSEEN, num_unseen
 from easymtl.features.keys import read_keys
 from easymtl.features.kinds import KINDS
-from easymtl.features.number_texts import no_number
 from easymtl.features.numbers import Known, NumberColumn, read_numbers
 from easymtl.features.oddities import describe_unknown
 from easymtl.features.parallel import require_parallel_rows, text_of_row
-from easymtl.features.pieces import Piece
 from easymtl.features.served import constant_column
 from easymtl.features.tally import ODDITIES, Codes, Found, pack_oddities
 from easymtl.features.traced import traced_transforms
 from easymtl.features.transform import Transform
 
 KEEP_PREFIX = "keep_"
-
-_NOT_A_NUMBER = "could not correctly convert string: "
-
-
-class _Pieces(NamedTuple):
-    """The pieces of a column for all features that read its field.
-
-    Attributes:
-        pieces: in the order of the features.
-        indices: for each row the place of its value in the pieces, see `Encoded`.
-        num_nulls: as `Column` has it.
-    """
-
-    pieces: list[Piece]
-    indices: np.ndarray | None
-    num_nulls: int
 
 
 class Encoder:
@@ -163,7 +139,7 @@ class Encoder:
         inputs: dict[tuple[str, int], Encoded] = {}
         found: list[Found] = []
         arrays = {field: self._column(batch, field) for field in self._traced.uses}
-        for field, (pieces, indices, num_nulls) in zip(arrays, self._pieces_of(arrays)):
+        for field, (pieces, indices, num_nulls) in zip(arrays, pieces_of_columns(arrays, self._traced)):
             nulls = [arrays[field].is_null().to_numpy(zero_copy_only=False)] if num_nulls else []
             for (name, position), piece in zip(self._traced.uses[field], pieces):
                 encoded = inputs[name, position] = Encoded(piece, indices)
@@ -184,22 +160,6 @@ class Encoder:
             if self._is_scoring and name in growing.ids_of and not growing.are_dealt_out:
                 found.append(self._unseen(name, encoded))
         return features, found
-
-    def _pieces_of(self, arrays: Mapping[str, pa.Array]) -> list[_Pieces]:
-        """Returns the pieces of all fields, in the order of the columns."""
-        lists = frozenset(field for field, array in arrays.items() if array.type == LISTS)
-        columns = [read_values(array, self._traced.most_items[field]) for field, array in arrays.items()]
-        try:
-            pieces = self._traced.together(lists)([column.values for column in columns])
-        except tf.errors.InvalidArgumentError as error:
-            if _NOT_A_NUMBER not in error.message:
-                raise
-            # Now each field by itself, to tell which and what.
-            return [
-                self._items(field, array) if field in lists else self._distinct(field, array)
-                for field, array in arrays.items()
-            ]
-        return [_Pieces(one, column.indices, column.num_nulls) for one, column in zip(pieces, columns)]
 
     def _unseen(self, name: str, encoded: Encoded) -> Found:
         """Returns how many ids of each row have no row in the growing table of a feature."""
@@ -234,45 +194,6 @@ class Encoder:
             if (numbers if indices is None else numbers[indices]).any():
                 self._has_found.add(name)
 
-    def _items(self, field: str, lists: pa.Array) -> _Pieces:
-        """Returns the pieces of lists, of which each distinct item is encoded once.
-
-        Raises:
-            BadValues: an item must be a number and is none; it tells the whole text, by which the row is found.
-        """
-        try:
-            items = read_values(lists, self._traced.most_items[field]).values
-            return _Pieces(self._traced.of_items(field)(items), None, 0)
-        except tf.errors.InvalidArgumentError as error:
-            if _NOT_A_NUMBER not in error.message:
-                raise
-        # It may be right: not every item need be read.
-        texts = texts_of_lists(lists, self._traced.separators[field][0])
-        try:
-            return self._distinct(field, texts)
-        except BadValues as error:
-            bad = [error.first, *error.others]
-            rows = pc.is_in(texts, pa.array(bad, pa.string())).to_numpy(zero_copy_only=False)
-            raise BadValues(field, error.first, bad[1:], error.problem, rows) from None
-
-    def _distinct(self, field: str, array: pa.Array) -> _Pieces:
-        """Returns the pieces of the values of a field.
-
-        Raises:
-            BadValues: one must be a number and is none.
-        """
-        column = read_column(array)
-        function = self._traced.of_values(field)
-        try:
-            return _Pieces(function(column.values), column.indices, column.num_nulls)
-        except tf.errors.InvalidArgumentError as error:
-            if _NOT_A_NUMBER not in error.message:
-                raise
-        bad = _failing(function, column.values)
-        first = next(bad)
-        features = (name for name, _ in self._traced.uses[field])
-        raise BadValues(field, first, bad, no_number(field, features, first))
-
     def _pack(self, features: dict[str, Encoded], num_rows: int) -> dict[str, Column]:
         layout = self.feature_set.layout
         return {
@@ -300,18 +221,3 @@ def batch_signature(batch: Mapping[str, np.ndarray]) -> dict[str, tf.TensorSpec]
         name: tf.TensorSpec([None, *array.shape[1:]] if array.ndim else [], array.dtype)
         for name, array in batch.items()
     }
-
-
-def _failing(function: Callable, values: tf.Tensor) -> Iterator[Value]:
-    """Yields the values that a function of values fails on, found by halving."""
-    try:
-        function(values)
-        return
-    except tf.errors.InvalidArgumentError:
-        if len(values) == 1:
-            value = values[0].numpy()
-            yield value.decode("utf-8", "replace") if isinstance(value, bytes) else value.item()
-            return
-    middle = len(values) // 2
-    yield from _failing(function, values[:middle])
-    yield from _failing(function, values[middle:])

@@ -6,8 +6,8 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from easymtl.api.configs import config_of
+from easymtl.api.listeners import Callbacks
 from easymtl.api.python_words import in_python, without_flags
-from easymtl.api.training import Callbacks
 from easymtl.config import Config, view
 from easymtl.config.arguments import require_functions
 from easymtl.errors import UserError

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from easymtl.api.training import to_each, write_rates
+from easymtl.api.listeners import to_each
+from easymtl.api.training import write_rates
 from easymtl.checkpoints.folder import Checkpoint, CheckpointFolder
 from easymtl.checkpoints.parts import STATE, Parts
 from easymtl.config import Config, view

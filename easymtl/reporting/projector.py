@@ -9,7 +9,8 @@ from google.protobuf import text_format
 from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 
 from easymtl.checkpoints.publishing import reason, write_text
-from easymtl.checkpoints.restore import CONFIG_NAME, find_checkpoint, load_ranker
+from easymtl.checkpoints.restore import find_checkpoint, load_ranker
+from easymtl.checkpoints.written_config import CONFIG_NAME
 from easymtl.config import Config, load_config, view
 from easymtl.errors import UserError, did_you_mean, quoted
 from easymtl.features.feature_set import Slot, Table

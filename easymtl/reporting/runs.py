@@ -8,7 +8,8 @@ from typing import Any
 import tensorflow as tf
 
 from easymtl.checkpoints.folder import Checkpoint
-from easymtl.checkpoints.restore import CONFIG_NAME, find_checkpoint, load_ranker
+from easymtl.checkpoints.restore import find_checkpoint, load_ranker
+from easymtl.checkpoints.written_config import CONFIG_NAME
 from easymtl.config import Config, load_config, view
 from easymtl.data.paths import expand
 from easymtl.errors import UserError

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from easymtl.checkpoints.publishing import reason
-from easymtl.checkpoints.restore import CONFIG_NAME
+from easymtl.checkpoints.written_config import CONFIG_NAME
 from easymtl.errors import UserError
 from easymtl.reporting import charts
 from easymtl.reporting.event_files import EventFile

@@ -9,7 +9,8 @@ import numpy as np
 
 from easymtl.tasks import metrics
 from easymtl.tasks.grouped_metrics import grouped_auc
-from easymtl.tasks.metrics import Metric, MetricInputs, UndefinedMetric
+from easymtl.tasks.metrics import MetricInputs, UndefinedMetric
+from easymtl.tasks.tower_metrics import Metric
 
 TIMES = 200
 """Resamples of metrics that are computed on many of them at once."""

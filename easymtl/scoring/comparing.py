@@ -22,7 +22,8 @@ import numpy as np
 from scipy.stats import t as student
 
 from easymtl.scoring.bootstrap import drawn_rows
-from easymtl.tasks.metrics import Metric, MetricInputs, UndefinedMetric
+from easymtl.tasks.metrics import MetricInputs, UndefinedMetric
+from easymtl.tasks.tower_metrics import Metric
 
 Value = Callable[[np.ndarray | None], float]
 """A metric of one model of how often each row was drawn, `[rows]`, or None for once each; NaN where it is undefined."""

@@ -10,8 +10,9 @@ import pyarrow as pa
 from easymtl.protos.eval_pb2 import EvalMetrics
 from easymtl.tasks.evaluation import codes, compact, metric_inputs, prediction_name
 from easymtl.tasks.measures import Measure
-from easymtl.tasks.metrics import Metric, MetricInputs, build_metrics
+from easymtl.tasks.metrics import MetricInputs
 from easymtl.tasks.task import Task
+from easymtl.tasks.tower_metrics import Metric, build_metrics
 
 _DEFAULT_METRICS = {"binary": ("auc", "log_loss"), "classes": ("accuracy",), "value": ("mean_squared_error",)}
 

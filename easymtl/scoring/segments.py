@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 
 from easymtl.scoring.bootstrap import Estimate, estimate
 from easymtl.scoring.scored_rows import Scored, ScoredRows
-from easymtl.tasks.metrics import Metric, UndefinedMetric
+from easymtl.tasks.metrics import UndefinedMetric
+from easymtl.tasks.tower_metrics import Metric
 
 MOST_VALUES = 20
 """Values of a column that have a segment of their own: the most frequent ones; the others are one together."""

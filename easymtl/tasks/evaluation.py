@@ -11,9 +11,10 @@ from easymtl.config import view
 from easymtl.config.names import SUMMARIES
 from easymtl.errors import UserError
 from easymtl.tasks.measures import Measure
-from easymtl.tasks.metrics import Metric, MetricInputs, UndefinedMetric
+from easymtl.tasks.metrics import MetricInputs, UndefinedMetric
 from easymtl.tasks.task import Task
 from easymtl.tasks.threshold_counts import ThresholdCounts, threshold_counts
+from easymtl.tasks.tower_metrics import Metric
 
 
 class Evaluation:

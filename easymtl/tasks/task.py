@@ -16,7 +16,6 @@ from easymtl.protos.task_pb2 import TaskTower
 from easymtl.tasks.label_transform import Transform
 from easymtl.tasks.labelled import Labelled
 from easymtl.tasks.measures import Measure
-from easymtl.tasks.metrics import Metric, build_metrics
 from easymtl.tasks.own_losses import OwnLosses
 from easymtl.tasks.predicted import Predicted
 from easymtl.tasks.reach import Reach
@@ -24,6 +23,7 @@ from easymtl.tasks.sample_weights import Factor, factor_of
 from easymtl.tasks.sampling import rate_of_metrics, rows_stood_for
 from easymtl.tasks.sums import Part, Sums
 from easymtl.tasks.terms import Joint, Term, TermInputs
+from easymtl.tasks.tower_metrics import Metric, build_metrics
 
 
 class Task:

@@ -15,15 +15,8 @@ from easymtl.training.balancing.choice import balancing_name, make_descent
 from easymtl.training.best import Best
 from easymtl.training.growing_transfer import leave_rows_of_nobody
 from easymtl.training.optimizers import Optimizers
-from easymtl.training.transfer import (
-    Choices,
-    Transfer,
-    describe_gaps,
-    make_transfer,
-    plan_transfer,
-    require_any,
-    targets_of,
-)
+from easymtl.training.overwriting import make_transfer
+from easymtl.training.transfer import Choices, Transfer, describe_gaps, plan_transfer, require_any, targets_of
 
 
 def import_checkpoint(

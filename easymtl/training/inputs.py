@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from easymtl.config import view
+from easymtl.config.falling_rates import steps_of_rows
 from easymtl.data.chunks import no_rows
 from easymtl.data.feed import MIN_WINDOW_ROWS, Batch, Cursor, Feed
 from easymtl.data.order import WHOLE, Share
@@ -91,6 +92,18 @@ class TrainingInput:
         )
         self._no_rows: Rows | None = None
         self._again: list[Batch] = []
+
+    def expected_steps(self, first_step: int) -> int | None:
+        """Returns the updates at the end of these data, or None where nothing says how many rows they have.
+
+        Args:
+            first_step: the updates made when training on them begins at their first row.
+        """
+        num_rows = self.source.num_rows
+        if num_rows is None:
+            return None
+        num_steps = steps_of_rows(self._pipeline, num_rows, self.share.size)
+        return first_step + num_steps if self._pipeline.data_config.num_epochs else num_steps
 
     def again(self, batch: Batch) -> None:
         """Has a batch come once more, next: the step with it has moved nothing, and the host knew it late."""

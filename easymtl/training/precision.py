@@ -9,7 +9,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from easymtl.checkpoints.restore import CONFIG_NAME
+from easymtl.checkpoints.written_config import CONFIG_NAME
 from easymtl.config import load_config
 from easymtl.errors import UserError
 from easymtl.layers.context import Call, Pending

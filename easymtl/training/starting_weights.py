@@ -17,15 +17,8 @@ from easymtl.tasks.ranker import Ranker
 from easymtl.training import events
 from easymtl.training.growing_transfer import leave_rows_of_nobody, take_ids
 from easymtl.training.optimizers import Optimizers
-from easymtl.training.transfer import (
-    Choices,
-    Target,
-    Transfer,
-    make_transfer,
-    plan_transfer,
-    require_any,
-    targets_of,
-)
+from easymtl.training.overwriting import make_transfer
+from easymtl.training.transfer import Choices, Target, Transfer, plan_transfer, require_any, targets_of
 
 STARTED_FROM = "fine_tune.json"
 """The file in the model_dir that says what was taken over."""

@@ -1,7 +1,6 @@
 """The training of a config from its first step, or from where an earlier run ended, to its last."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -9,11 +8,9 @@ import tensorflow as tf
 from easymtl.checkpoints.folder import Checkpoint
 from easymtl.checkpoints.meaning import meaning_of
 from easymtl.checkpoints.parts import Parts
-from easymtl.checkpoints.publishing import reason, sweep, write_text
-from easymtl.checkpoints.restore import CONFIG_NAME
 from easymtl.checkpoints.same_data import DataIdentity
+from easymtl.checkpoints.written_config import write_config
 from easymtl.config import Config, view
-from easymtl.config.falling_rates import steps_of_rows
 from easymtl.data.order import Share
 from easymtl.errors import UserError
 from easymtl.features.encoder import batch_signature
@@ -135,20 +132,12 @@ class Trainer:
         day = parts.last.day if parts and parts.last else None
         self._growth.begin(self.step, today() if day is None and self._remembered.cursor is None else day)
         if peers.is_chief:
-            self._write_config()
+            write_config(config)
 
     @property
     def step(self) -> int:
         """Returns the number of updates made."""
         return int(self._step.numpy())
-
-    def _write_config(self) -> None:
-        path = Path(self.pipeline.model_dir) / CONFIG_NAME
-        try:
-            write_text(path, self.config.text())
-        except OSError as error:
-            raise UserError(f"{path}: cannot be written: {reason(error)}. Check model_dir.") from None
-        sweep(path.parent)
 
     def run(self, when_steps_end: Callable[[], None] = lambda: None) -> TrainingResult:
         """Trains to the end of the config and returns what came of it.
@@ -162,7 +151,7 @@ class Trainer:
         share = Share(self._peers.index, self._peers.size)
         with self._peers.signs.doing("opening files"):
             source = TrainingInput(self.pipeline, self.ranker, self._remembered.cursor, share)
-        self._reports.start(self.step, self._expected_steps(source))
+        self._reports.start(self.step, source.expected_steps(self._remembered.data_step))
         self._reports.cache(source.feed.cache)
         self._tell(events.Phase("reading", "the first rows"))
         profiling = Profile(self.pipeline.model_dir, self.step, self.settings.is_profiling)
@@ -193,14 +182,6 @@ class Trainer:
             best.text(),
             self._has_stopped_early,
         )
-
-    def _expected_steps(self, source: TrainingInput) -> int | None:
-        """Returns the updates at the end of these data, or None where nothing says how many rows they have."""
-        num_rows = source.source.num_rows
-        if num_rows is None:
-            return None
-        num_steps = steps_of_rows(self.pipeline, num_rows, self._peers.size)
-        return self._remembered.data_step + num_steps if self.pipeline.data_config.num_epochs else num_steps
 
     def dropout_rates(self) -> dict[str, dict[str, np.ndarray]]:
         """Returns what `variational_dropout` has learnt, of the weights that an evaluation has: see `InputLayer`."""

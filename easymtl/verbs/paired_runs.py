@@ -9,8 +9,8 @@ from pathlib import Path
 
 from google.protobuf import text_format
 
-from easymtl.api.overwriting import CONFIG_NAME
 from easymtl.checkpoints.publishing import write_text
+from easymtl.checkpoints.written_config import CONFIG_NAME
 from easymtl.config import Config, load_config
 from easymtl.data.paths import split_commas
 from easymtl.errors import UserError

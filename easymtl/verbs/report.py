@@ -8,8 +8,9 @@ from pathlib import Path
 
 from easymtl.api.data_files import require_files
 from easymtl.api.model_dirs import model_dir_of, trainings_in
-from easymtl.api.overwriting import CONFIG_NAME, require_apart, require_local, require_writable
+from easymtl.api.overwriting import require_apart, require_local, require_writable
 from easymtl.api.tensorflow_start import start_tensorflow
+from easymtl.checkpoints.written_config import CONFIG_NAME
 from easymtl.config import view
 from easymtl.config.config import load_config
 from easymtl.data.paths import expand

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from benchmarks import serving_fuzz
-from benchmarks.serving_load import Load, processor_seconds, text_of
+from benchmarks.serving_clients import Load
+from benchmarks.serving_load import processor_seconds, text_of
 
 
 def test_figures_leave_out_the_beginning():

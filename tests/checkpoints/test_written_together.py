@@ -13,8 +13,9 @@ from easymtl.errors import UserError
 from easymtl.peers.peers import ONE
 from easymtl.tasks.ranker import Ranker
 from easymtl.training.optimizers import Optimizers
+from easymtl.training.overwriting import make_transfer
 from easymtl.training.saving import SavingTogether
-from easymtl.training.transfer import Choices, make_transfer, plan_transfer, targets_of
+from easymtl.training.transfer import Choices, plan_transfer, targets_of
 from tests.peers.threads import make_devices, together
 from tests.training.small_runs import small_config, write_data
 

@@ -117,7 +117,7 @@ SITES: dict[str, list[Found | str]] = {
     ],
     "data/remote.py require_writable_place": [MACHINE, MACHINE],
     "data/remote.py upload": [MACHINE],
-    "data/remote.py list_files": [MACHINE, MACHINE],
+    "data/remote_listing.py list_files": [MACHINE, MACHINE],
     "data/remote.py _connect": [MACHINE],
     "data/remote.py _s3": [remote("s3://bucket/train.csv?regoin=x", 'option "regoin" is not known')],
     "data/sources.py open_source": [UNKNOWN_INPUT],
@@ -156,8 +156,8 @@ SITES: dict[str, list[Found | str]] = {
         ),
         found("needs embedding_dim", (USER, "hash_bucket_size: 50")),
     ],
-    "features/encoder.py Encoder._items": [IN_DATA],
-    "features/encoder.py Encoder._distinct": [IN_DATA],
+    "features/column_pieces.py pieces_of_items": [IN_DATA],
+    "features/column_pieces.py _of_values": [IN_DATA],
     "features/feature_set.py _input_fields": [UNKNOWN_INPUT],
     "features/served.py require_servable": [
         found(

@@ -15,6 +15,7 @@ from easymtl.data.rows import Ragged, Rows
 from easymtl.data.sources import open_source
 from easymtl.data.text_form import text_forms
 from easymtl.errors import UserError
+from easymtl.features.column_pieces import pieces_of_items
 from easymtl.features.columns import read_items
 from easymtl.features.encoder import Encoder
 from easymtl.features.feature_set import FeatureSet
@@ -180,7 +181,7 @@ def test_each_distinct_item_is_encoded_once(encoder, monkeypatch):
     function = encoder._traced.of_items("history")
     monkeypatch.setattr(encoder._traced, "of_items", lambda field: lambda items: seen.append(items) or function(items))
     values = pa.array([["a", "b", "a"], None, ["b"]] * 9, pa.large_list(pa.dictionary(pa.int32(), pa.string())))
-    encoder._items("history", values)
+    pieces_of_items("history", values, encoder._traced)
     (items,) = seen
     assert items.distinct.numpy().tolist() == [b"a", b"b", b""]
     assert items.places.numpy().tolist() == [0, 1, 0, 2, 1] * 9

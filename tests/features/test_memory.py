@@ -12,7 +12,7 @@ from easymtl.checkpoints.restore import load_ranker
 from easymtl.cli import main
 from easymtl.config import load_config
 from easymtl.errors import UserError
-from easymtl.features import machine_memory, memory
+from easymtl.features import machine_memory, memory, memory_needs
 from easymtl.features.declarations import table_sizes
 from easymtl.features.feature_set import FeatureSet
 from easymtl.features.growing.map_memory import bytes_of_ids
@@ -123,11 +123,11 @@ def test_what_tables_need(folder, optimizer, slots, gradients, averages):
         message.dense_embedding_update = True
     tables = table_sizes(pipeline)
     size = (40 + 20) * 4 * 4
-    needs = memory.needs_of(tables, memory.tables_rule(pipeline), window=10)
+    needs = memory_needs.needs_of(tables, memory_needs.tables_rule(pipeline), window=10)
     # A row that is not moved in every step has the number, of 8 bytes, of the last update that has.
     averaged = averages * (size + (1 - gradients) * (40 + 20) * 8)
-    assert needs == memory.Needs(size, slots * size, gradients * size, 10, averaged)
-    assert memory.needs_of(tables, None) == memory.Needs(size)
+    assert needs == memory_needs.Needs(size, slots * size, gradients * size, 10, averaged)
+    assert memory_needs.needs_of(tables, None) == memory_needs.Needs(size)
 
 
 def test_what_is_counted_is_named(folder):
@@ -146,18 +146,18 @@ def test_what_is_counted_is_named(folder):
 @pytest.mark.parametrize(("precision", "row_bytes"), [("FLOAT32", 16), ("FLOAT16", 8), ("BFLOAT16", 8), ("INT8", 8)])
 def test_an_export_needs_its_rows_once_where_it_is_proved(folder, precision, row_bytes):
     pipeline = small_config(folder, f"export_config.row_precision={precision}").pipeline
-    needs = memory.needs_of_export(pipeline)
-    assert needs == memory.Needs(0, exported=(40 + 20) * row_bytes) and needs.total == 60 * row_bytes
+    needs = memory_needs.needs_of_export(pipeline)
+    assert needs == memory_needs.Needs(0, exported=(40 + 20) * row_bytes) and needs.total == 60 * row_bytes
     assert memory.export_memory_report(pipeline) == "tables as they are exported, to prove them 0.00 MiB"
     pipeline.export_config.formats.extend([export_pb2.ExportConfig.SAVED_MODEL])
-    assert memory.needs_of_export(pipeline) == needs
+    assert memory_needs.needs_of_export(pipeline) == needs
 
 
 def test_other_formats_need_all_tables_and_those_of_one_width_once_more(folder):
     pipeline = small_config(folder, "export_config.row_precision=FLOAT16").pipeline
     pipeline.export_config.formats.extend([export_pb2.ExportConfig.ONNX])
     size = (40 + 20) * 4 * 4
-    assert memory.needs_of_export(pipeline) == memory.Needs(size, copies=(40 + 20) * 8)
+    assert memory_needs.needs_of_export(pipeline) == memory_needs.Needs(size, copies=(40 + 20) * 8)
     report = memory.export_memory_report(pipeline)
     assert report == "tables 0.00 MiB, those of one width once more, as they are exported 0.00 MiB"
 
@@ -193,7 +193,7 @@ def test_tables_are_known_before_they_are_built(path, monkeypatch):
 
 def test_the_slots_of_every_optimizer_are_known_before_it_is_made():
     made = {kind: UPDATE_RULES[kind](getattr(Optimizer(), kind)) for kind in UPDATE_RULES}
-    assert {kind: len(rule.slots) for kind, rule in made.items()} == memory.NUM_SLOTS
+    assert {kind: len(rule.slots) for kind, rule in made.items()} == memory_needs.NUM_SLOTS
 
 
 def test_a_check_reports_memory_and_refuses_what_training_would(folder, capsys):
@@ -243,8 +243,8 @@ def test_a_check_tells_what_each_of_several_workers_holds_of_ids_that_grow(folde
 def test_a_check_tells_workers_that_share_this_machine_from_those_that_have_one_each(folder, capsys, monkeypatch):
     flags = "check", "--pipeline_config", small_config(folder).path, "--set", f"{ITEM_ROWS}=4000"
     pipeline = small_config(folder, f"{ITEM_ROWS}=4000").pipeline
-    need = memory.needs_of(table_sizes(pipeline), memory.tables_rule(pipeline)).total
-    monkeypatch.setattr(memory, "WINDOW_BYTES", 0)
+    need = memory_needs.needs_of(table_sizes(pipeline), memory_needs.tables_rule(pipeline)).total
+    monkeypatch.setattr(memory_needs, "WINDOW_BYTES", 0)
     monkeypatch.setattr(machine_memory, "available_memory", lambda num_sharing=1: 3 * need // num_sharing)
     assert main([*flags, "--workers", "2"]) == 0
     out = capsys.readouterr().out

@@ -9,7 +9,8 @@ import pytest
 from easymtl.config.names import METRICS as NAMES
 from easymtl.protos.eval_pb2 import EvalMetrics
 from easymtl.scoring import bootstrap
-from easymtl.tasks.metrics import METRICS, MetricInputs, build_metrics
+from easymtl.tasks.metrics import METRICS, MetricInputs
+from easymtl.tasks.tower_metrics import build_metrics
 
 
 def metric_of(name, **parameters):

@@ -15,7 +15,8 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.scoring.comparing import is_error, paired_difference, value_of
 from easymtl.tasks.build import build_tasks
 from easymtl.tasks.evaluation import Evaluation
-from easymtl.tasks.metrics import MetricInputs, build_metrics
+from easymtl.tasks.metrics import MetricInputs
+from easymtl.tasks.tower_metrics import build_metrics
 
 ROWS, SEEDS, WORLDS, DELTA = 200, 4, 200, 0.1
 

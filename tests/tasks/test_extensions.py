@@ -12,9 +12,10 @@ from easymtl.features.numbers import NumberColumn
 from easymtl.protos.task_pb2 import TaskTower
 from easymtl.tasks.labelled import Labelled
 from easymtl.tasks.losses import kind_of, reach_of
-from easymtl.tasks.metrics import MetricInputs, build_metrics
+from easymtl.tasks.metrics import MetricInputs
 from easymtl.tasks.reach import EACH_ROW, Together
 from easymtl.tasks.task import Task
+from easymtl.tasks.tower_metrics import build_metrics
 
 QUANTILE = Parameter("quantile", float, range="(0, 1)")
 X = np.random.default_rng(3)

@@ -14,8 +14,8 @@ from easymtl.errors import UserError
 from easymtl.tasks.ranker import Ranker
 from easymtl.training import events
 from easymtl.training.optimizers import Optimizers
+from easymtl.training.overwriting import reshaped
 from easymtl.training.starting_weights import preview_start, start_from_checkpoint
-from easymtl.training.transfer import reshaped
 from tests.training.easyrec_checkpoints import save, write_index
 from tests.training.small_runs import of_kind, small_config, train, write_data
 

@@ -7,7 +7,7 @@ import pytest
 from easymtl.api.working_together import Worker
 from easymtl.checkpoints.restore import owners_of_tables
 from easymtl.errors import UserError
-from easymtl.features import machine_memory, memory
+from easymtl.features import machine_memory, memory_needs
 from easymtl.features.declarations import table_sizes
 from easymtl.peers.cluster import Cluster
 from easymtl.peers.peers import ONE, Peers
@@ -39,8 +39,8 @@ def pipeline(tmp_path):
 @pytest.fixture
 def need(pipeline, monkeypatch):
     """The bytes that the tables need, with their slots; the machine has eight times as many."""
-    monkeypatch.setattr(memory, "WINDOW_BYTES", MIB)
-    found = memory.needs_of(table_sizes(pipeline), memory.tables_rule(pipeline)).total
+    monkeypatch.setattr(memory_needs, "WINDOW_BYTES", MIB)
+    found = memory_needs.needs_of(table_sizes(pipeline), memory_needs.tables_rule(pipeline)).total
     monkeypatch.setattr(machine_memory, "available_memory", lambda num_sharing=1: 8 * found // num_sharing)
     return found
 

@@ -1,7 +1,6 @@
 """Which rows of a growing table belong to which ids, and since when they have not been seen."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from easymtl.features.growing.key_map import MISSING, owners_of
 from easymtl.features.growing.map_memory import most_candidates, most_rows
 from easymtl.features.growing.records import Records
 from easymtl.features.growing.saved_ids import Arrays, Held, SavedIds, taken_over
+from easymtl.features.growing.sightings import Sightings
 from easymtl.protos.feature_pb2 import Growing
 
 DEFAULT_ROW = 0
@@ -20,21 +20,6 @@ DEFAULT_ROW = 0
 
 _SWEEPS = 8
 _COLUMNS = {"rows": np.int32, "last_seen": np.int32, "generations": np.uint32}
-
-
-@dataclass
-class Sightings:
-    """What has happened since the map was made or brought back, whichever owner has seen it.
-
-    Attributes:
-        num_keys: values seen in training, without missing ones.
-        num_unknown: how many of them took the default row.
-        num_freed: rows that were taken from ids that were not seen any more.
-    """
-
-    num_keys: int = 0
-    num_unknown: int = 0
-    num_freed: int = 0
 
 
 class GrowingIds:

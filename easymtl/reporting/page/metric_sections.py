@@ -15,7 +15,8 @@ from easymtl.reporting.segments import by_result
 from easymtl.scoring.bootstrap import Estimate, difference, estimate
 from easymtl.scoring.scored_rows import Scored, ScoredRows
 from easymtl.scoring.segments import Segment, segments
-from easymtl.tasks.metrics import Metric, MetricInputs, UndefinedMetric
+from easymtl.tasks.metrics import MetricInputs, UndefinedMetric
+from easymtl.tasks.tower_metrics import Metric
 
 
 @dataclass(frozen=True)

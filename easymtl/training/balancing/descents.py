@@ -14,7 +14,7 @@ import tensorflow as tf
 from easymtl.layers.context import Parameter
 from easymtl.peers.peers import ONE, Peers
 from easymtl.tasks.ranker import LossParts
-from easymtl.training.balancing.combinations import Combination, Combined, Gradients
+from easymtl.training.balancing.combination import Combination, Combined, Gradients
 from easymtl.training.balancing.task_gradients import MaybeGradient, TaskGradients
 from easymtl.training.balancing.weightings import Change, Weighting, weights_by_name
 

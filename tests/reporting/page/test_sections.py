@@ -12,7 +12,8 @@ from easymtl.reporting.page.metric_sections import Found, compared, interval_tex
 from easymtl.reporting.page.training_sections import dead_experts, smoothed, thinned
 from easymtl.reporting.run_history import RunHistory
 from easymtl.scoring.bootstrap import Estimate
-from easymtl.tasks.metrics import Metric, MetricInputs, build_metrics
+from easymtl.tasks.metrics import MetricInputs
+from easymtl.tasks.tower_metrics import Metric, build_metrics
 
 
 def test_points_are_thinned_to_means_of_neighbours():

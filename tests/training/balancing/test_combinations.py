@@ -6,9 +6,9 @@ import tensorflow as tf
 from scipy.optimize import minimize, minimize_scalar
 
 from easymtl.protos.train_pb2 import TaskBalancing
+from easymtl.training.balancing.combination import Gradients
 from easymtl.training.balancing.combinations import (
     COMBINATIONS,
-    Gradients,
     cagrad_coefficients,
     gradnorm_weights,
     pareto_weights,
