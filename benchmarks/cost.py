@@ -42,8 +42,13 @@ def main(command: list[str]) -> int:
                     if peak > largest:
                         largest, name = peak, its_name
                 time.sleep(_SECONDS_BETWEEN_LOOKS)
-        for file, seconds in dearest(costs.read()):
-            print(f"{seconds:8.1f} s  {file}")
+        files = costs_of_files(costs.read())
+    for file, cost in largest_of(files, lambda cost: cost.seconds):
+        print(f"{cost.seconds:8.1f} s   {cost.peak / 1e9:5.2f} GB  {file}")
+    if files:
+        print("The largest processes:")
+    for file, cost in largest_of(files, lambda cost: cost.peak)[:_MOST_LARGE]:
+        print(f"{cost.peak / 1e9:8.2f} GB  {file}")
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     print(
         f"processor {used.ru_utime + used.ru_stime:.0f} s, of which system {used.ru_stime:.0f} s; "

@@ -24,8 +24,8 @@ from typing import IO, Any
 import pytest
 
 COSTS = "EASYMTL_TEST_COSTS"
-"""Names a file that gets a line for each process of tests: its processor time in seconds, the largest resident set of it
-and of what it started and waited for in bytes, and what it was for."""
+"""Names a file that gets a line for each process of tests: its processor time in seconds, the largest resident set of
+it and of what it started and waited for in bytes, and what it was for."""
 
 _ONE_THREAD = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 # What a training imports on its way: 250 modules, which every process would read anew.

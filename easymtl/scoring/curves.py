@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from easymtl.tasks.ranked_counts import ranked_counts
+
 NUM_POINTS = 150
 """Most points of a curve: those between them are left out."""
 NUM_BINS = 10
@@ -52,15 +54,6 @@ def _counts(stands_for: np.ndarray | None, rows: np.ndarray) -> np.ndarray:
     return np.ones(len(rows)) if stands_for is None else stands_for.astype(np.float64)
 
 
-def _steps(positive: np.ndarray, scores: np.ndarray, stands_for: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Returns how many positive and negative rows score at least as much as each distinct score, the largest first."""
-    order = np.argsort(-scores, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
-    counts = _counts(stands_for, scores)[order]
-    true, false = (np.cumsum(counts * kind[order])[ends] for kind in (positive, ~positive))
-    return true, false
-
-
 def _thinned(*columns: np.ndarray, most: int = NUM_POINTS) -> tuple[np.ndarray, ...]:
     """Returns points of a curve at about equal distances along it, the first and the last among them."""
     if len(columns[0]) <= most:
@@ -80,10 +73,10 @@ def roc(positive: np.ndarray, scores: np.ndarray, stands_for: np.ndarray | None 
     """
     if positive.all() or not positive.any():
         return None
-    true, false = (np.append(0.0, part) for part in _steps(positive, scores, stands_for))
-    x, y = false / false[-1], true / true[-1]
-    x_shown, y_shown = _thinned(x, y)
-    return Curve(x_shown, y_shown, float(np.sum(np.diff(x) * (y[1:] + y[:-1]) / 2)))
+    counts = ranked_counts(positive, scores, stands_for)
+    shares = (np.append(0.0, part / part[-1]) for part in (counts.false, counts.true))
+    x, y = _thinned(*shares)
+    return Curve(x, y, counts.roc_area())
 
 
 def precision_recall(positive: np.ndarray, scores: np.ndarray, stands_for: np.ndarray | None = None) -> Curve | None:
@@ -96,11 +89,10 @@ def precision_recall(positive: np.ndarray, scores: np.ndarray, stands_for: np.nd
     """
     if not positive.any():
         return None
-    true, false = _steps(positive, scores, stands_for)
-    recall, precision = true / true[-1], true / (true + false)
-    area = float(np.sum(np.diff(np.append(0.0, recall)) * precision))
+    counts = ranked_counts(positive, scores, stands_for)
+    recall, precision = counts.true / counts.true[-1], counts.precision()
     x, y = _thinned(np.append(0.0, recall), np.append(precision[0], precision))
-    return Curve(x, y, area)
+    return Curve(x, y, counts.average_precision())
 
 
 def _cuts(scores: np.ndarray, num_bins: int) -> list[np.ndarray]:

@@ -1,8 +1,7 @@
 """The metrics of the config language, computed at the end of an evaluation on all its rows in float64.
 
 A new metric is one function and one row of `METRICS`, beside its row in `easymtl.config.names`, which says what
-it can be computed on. scikit-learn takes a second to import: it is when the first metric needs it, so that neither a
-training's first step nor a command without metrics waits for it.
+it can be computed on.
 """
 
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from google.protobuf.message import Message
 
 from easymtl.extensions import Extension, ExtensionError, Table
 from easymtl.tasks.grouped_metrics import grouped_auc, ordered_pair_share
+from easymtl.tasks.ranked_counts import RankedCounts, ranked_counts
 
 # float32 probabilities saturate at 0 and 1; the smallest distance from 1 that they can show is 6e-8.
 _SMALLEST_PROBABILITY = 1e-7
@@ -49,6 +49,10 @@ class MetricInputs:
         """Returns the weighted mean of one value per row."""
         return float(np.average(values, weights=self.weights))
 
+    def ranked_counts(self) -> RankedCounts:
+        """Returns events and others above each prediction; there is one at least."""
+        return ranked_counts(self.positive, self.predictions, self.weights)
+
     def needs_both_classes(self) -> None:
         """Raises UndefinedMetric unless there are positive and negative rows."""
         num_positives = int(self.positive.sum())
@@ -59,10 +63,8 @@ class MetricInputs:
 
 def auc(inputs: MetricInputs) -> float:
     """Area under the ROC curve, exact: every prediction is a threshold, ties count 1/2."""
-    from sklearn.metrics import roc_auc_score
-
     inputs.needs_both_classes()
-    return float(roc_auc_score(inputs.positive, inputs.predictions, sample_weight=inputs.weights))
+    return inputs.ranked_counts().roc_area()
 
 
 def group_auc(inputs: MetricInputs) -> float:
@@ -76,21 +78,15 @@ def group_auc(inputs: MetricInputs) -> float:
 
 def pr_auc(inputs: MetricInputs) -> float:
     """Average precision: the step-wise area under the precision-recall curve."""
-    from sklearn.metrics import average_precision_score
-
     inputs.needs_both_classes()
-    return float(average_precision_score(inputs.positive, inputs.predictions, sample_weight=inputs.weights))
+    return inputs.ranked_counts().average_precision()
 
 
 def max_f1(inputs: MetricInputs) -> float:
     """The best F1 over all thresholds on the probability."""
-    from sklearn.metrics import precision_recall_curve
-
     if not inputs.positive.any():
         raise UndefinedMetric(f"none of the {len(inputs.labels)} labelled rows is positive")
-    precisions, recalls, _ = precision_recall_curve(inputs.positive, inputs.predictions, sample_weight=inputs.weights)
-    sums = precisions + recalls
-    return float(np.max(2 * precisions * recalls / np.where(sums > 0, sums, 1)))
+    return inputs.ranked_counts().best_f1()
 
 
 def accuracy(inputs: MetricInputs) -> float:

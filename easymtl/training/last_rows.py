@@ -15,6 +15,7 @@ from easymtl.scoring.scored_batch import named_numbers
 from easymtl.scoring.scorer import Scorer
 from easymtl.scoring.shared_scoring import rows_of_all
 from easymtl.tasks.evaluation import prediction_name
+from easymtl.tasks.ranked_counts import ranked_counts
 from easymtl.tasks.task import Task
 from easymtl.training.hints import FEW_STEPS, TrainingAuc, worse_than_chance_in_training
 
@@ -99,10 +100,8 @@ class LastRows:
 
 def _auc(tower: str, both: np.ndarray) -> list[TrainingAuc]:
     """Returns the AUC of labels and scores `[2, n]`, or nothing where they determine none."""
-    from sklearn.metrics import roc_auc_score
-
     labels, scores = both[:, ~np.isnan(both[0])]
     positives = int((labels > 0).sum())
     if not 0 < positives < len(labels) or not np.isfinite(scores).all():
         return []
-    return [TrainingAuc(tower, float(roc_auc_score(labels > 0, scores)), positives, len(labels) - positives)]
+    return [TrainingAuc(tower, ranked_counts(labels > 0, scores).roc_area(), positives, len(labels) - positives)]
