@@ -18,6 +18,18 @@ _BASE = re.compile(r"<!-- base: (\S+) -->")
 _NAMED = {"input_fields": "input_name", "features": "input_names", "feature_groups": "group_name"}
 
 
+_MOST_ROWS = 10_000
+
+
+def with_few_rows(pipeline: Pipeline) -> None:
+    """Makes tables small: a million rows with the slots of Adam, page after page, would be gigabytes."""
+    for feature in pipeline.feature_config.features:
+        if feature.hash_bucket_size > _MOST_ROWS:
+            feature.hash_bucket_size = _MOST_ROWS
+        if feature.growing.max_rows > _MOST_ROWS:
+            feature.growing.max_rows = _MOST_ROWS
+
+
 def put(fragment: Message, base: Message) -> None:
     """Puts what a fragment says into a config: other lists than those of named items are replaced as a whole."""
     for field, value in fragment.ListFields():
@@ -76,6 +88,7 @@ def test_a_fragment_trains(whole, tmp_path, op_by_op, stem, place, fragment):
     config = load_config(whole(stem, fragment), [*made_up, *small])
     for name in ("train_input_path", "eval_input_path"):
         config.pipeline.ClearField(name)
+    with_few_rows(config.pipeline)
     assert Trainer(config, lambda event: None).run().step == 2
 
 
