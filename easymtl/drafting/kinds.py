@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from easymtl.data.column_types import plain_type
 from easymtl.data.uuids import is_uuid, text_of_uuids
 
 _LARGEST = (1 << 63) - 1
@@ -74,15 +75,6 @@ def kind_of_type(found: pa.DataType) -> Kind:
     if pa.types.is_decimal(found):
         return Kind.WHOLE if found.scale == 0 and found.precision <= 18 else Kind.DECIMAL
     return next((kind for holds, kind in _KINDS if holds(found)), Kind.NESTED)
-
-
-def plain_type(found: pa.DataType) -> pa.DataType:
-    """Returns a type without dictionary and extension; UUIDs are text."""
-    if is_uuid(found):
-        return pa.string()
-    if isinstance(found, pa.BaseExtensionType):
-        return plain_type(found.storage_type)
-    return plain_type(found.value_type) if pa.types.is_dictionary(found) else found
 
 
 def plain(values: pa.Array) -> pa.Array:

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
+from easymtl.data.column_types import plain_type
 from easymtl.data.parquet import open_parquet
 from easymtl.data.paths import DataFile
-from easymtl.drafting.kinds import plain_type
 from easymtl.errors import UserError
 
 

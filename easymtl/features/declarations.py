@@ -1,5 +1,6 @@
 """The features of a config with their shorthands written out, and the rows that their tables have; no TensorFlow."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from easymtl.config import view
@@ -54,14 +55,15 @@ def find_feature(declared: dict[str, FeatureConfig], name: str, group: str) -> F
     return declared[name]
 
 
-def table_sizes(pipeline: Pipeline) -> list[TableSize]:
-    """Returns the tables of all features in groups, each once, before anything is built.
+def grouped_features(pipeline: Pipeline) -> Iterator[tuple[str, FeatureConfig]]:
+    """Yields the features of all groups, as each reads them, with the name of the table that each would have.
+
+    Features that share a table, and one that several groups read, come again.
 
     Raises:
-        UserError: a feature or its vocabulary is not there.
+        UserError: a feature is not there.
     """
     declared = declared_features(pipeline)
-    tables: dict[str, TableSize] = {}
     for group in input_groups(pipeline):
         if group.is_plain:
             continue
@@ -69,10 +71,20 @@ def table_sizes(pipeline: Pipeline) -> list[TableSize]:
         owners += [(name, "attention/") for name in view.attention_feature_names(group.config)]
         for name, place in owners:
             feature = group.feature(find_feature(declared, name, group.config.group_name))
-            rows = _num_rows(feature)
-            if rows and feature.embedding_dim:
-                table = feature.embedding_name or f"{group.name}/{place}{view.feature_name(feature)}"
-                tables.setdefault(table, TableSize(table, rows, int(feature.embedding_dim)))
+            yield feature.embedding_name or f"{group.name}/{place}{view.feature_name(feature)}", feature
+
+
+def table_sizes(pipeline: Pipeline) -> list[TableSize]:
+    """Returns the tables of all features in groups, each once, before anything is built.
+
+    Raises:
+        UserError: a feature or its vocabulary is not there.
+    """
+    tables: dict[str, TableSize] = {}
+    for table, feature in grouped_features(pipeline):
+        rows = _num_rows(feature)
+        if rows and feature.embedding_dim:
+            tables.setdefault(table, TableSize(table, rows, int(feature.embedding_dim)))
     return list(tables.values())
 
 
@@ -82,15 +94,11 @@ def growing_settings(pipeline: Pipeline) -> dict[str, Growing]:
     Raises:
         UserError: a feature is not there.
     """
-    declared = declared_features(pipeline)
     found: dict[str, Growing] = {}
-    for group in input_groups(pipeline):
-        names = [*view.group_feature_names(group.config), *view.attention_feature_names(group.config)]
-        for name in [] if group.is_plain else names:
-            feature = group.feature(find_feature(declared, name, group.config.group_name))
-            growing = view.growing_of(feature)
-            if growing is not None:
-                found.setdefault(view.ids_name(feature), growing)
+    for _, feature in grouped_features(pipeline):
+        growing = view.growing_of(feature)
+        if growing is not None:
+            found.setdefault(view.ids_name(feature), growing)
     return found
 
 

@@ -127,26 +127,19 @@ def _require(pipeline: Pipeline, needs: Needs, room: Room) -> None:
 
 
 def _needed(needs: Needs, rule: TableRule | None) -> str:
-    parts = [] if needs.exported else [f"tables {size_text(needs.tables)}"]
-    if needs.exported:
-        parts.append(f"tables as they are exported, to prove them {size_text(needs.exported)}")
-    if needs.slots:
-        parts.append(f"{rule.num_slots if rule else 0} optimizer slots of the same size {size_text(needs.slots)}")
-    if needs.averages:
-        parts.append(f"moving averages (use_moving_average) {size_text(needs.averages)}")
-    if needs.gradients:
-        parts.append(f"gradients of all rows (dense_embedding_update) {size_text(needs.gradients)}")
-    if needs.copies:
-        parts.append(f"those of one width once more, as they are exported {size_text(needs.copies)}")
-    if needs.ids:
-        parts.append(f"ids of growing tables, when these are full {size_text(needs.ids)}")
-    if needs.window:
-        parts.append(f"rows in memory {size_text(needs.window)}")
-    if needs.saved:
-        parts.append(
-            f"a copy of the tables and all that belongs to them while a checkpoint is written {size_text(needs.saved)}"
-        )
-    return ", ".join(parts)
+    exported = "tables as they are exported, to prove them"
+    further = (
+        (f"{rule.num_slots if rule else 0} optimizer slots of the same size", needs.slots),
+        ("moving averages (use_moving_average)", needs.averages),
+        ("gradients of all rows (dense_embedding_update)", needs.gradients),
+        ("those of one width once more, as they are exported", needs.copies),
+        ("ids of growing tables, when these are full", needs.ids),
+        ("rows in memory", needs.window),
+        ("a copy of the tables and all that belongs to them while a checkpoint is written", needs.saved),
+    )
+    parts = [(exported, needs.exported) if needs.exported else ("tables", needs.tables)]
+    parts += [(what, size) for what, size in further if size]
+    return ", ".join(f"{what} {size_text(size)}" for what, size in parts)
 
 
 def _message(tables: Sequence[Table], needs: Needs, rule: TableRule | None, room: Room) -> str:

@@ -7,10 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from easymtl.config import view
-from easymtl.config.input_groups import input_groups
 from easymtl.data.rows import Rows
 from easymtl.errors import UserError
-from easymtl.features.declarations import declared_features, find_feature, growing_settings, table_sizes
+from easymtl.features.declarations import grouped_features, growing_settings, table_sizes
 from easymtl.features.embeddings import Embeddings
 from easymtl.features.encoder import to_tensors
 from easymtl.features.memory_needs import NUM_SLOTS, WINDOW_BYTES, TableRule, tables_rule
@@ -149,18 +148,10 @@ def bound(pipeline: Pipeline) -> dict[int, float]:
 
 def _most_ids(pipeline: Pipeline) -> dict[str, int | None]:
     """Returns the most ids that a row of the data has for each table, by its name; None where nothing limits them."""
-    declared = declared_features(pipeline)
     found: dict[str, int | None] = {}
-    for group in input_groups(pipeline):
-        if group.is_plain:
-            continue
-        owners = [(name, "") for name in view.group_feature_names(group.config)]
-        owners += [(name, "attention/") for name in view.attention_feature_names(group.config)]
-        for name, place in owners:
-            feature = group.feature(find_feature(declared, name, group.config.group_name))
-            table = feature.embedding_name or f"{group.name}/{place}{view.feature_name(feature)}"
-            own, before = _ids_of(feature), found.get(table, 0)
-            found[table] = None if own is None or before is None else own + before
+    for table, feature in grouped_features(pipeline):
+        own, before = _ids_of(feature), found.get(table, 0)
+        found[table] = None if own is None or before is None else own + before
     return found
 
 

@@ -48,6 +48,9 @@ def main() -> int:
     )
     parser.add_argument("--table", type=Path, help="run nothing; print the score of the results of an earlier run")
     options = parser.parse_args()
+    for path in (options.table, options.again):
+        if path and not path.is_file():
+            parser.error(f"{path}: there is no such file; a run without --table and --again writes one, see --results")
     equivalent = score.read_equivalent()
     if options.table:
         print(score.table(json.loads(options.table.read_text())["tried"], equivalent))

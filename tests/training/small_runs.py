@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 
+from easymtl.checkpoints.folder import Checkpoint
 from easymtl.config import Config, load_config
 from easymtl.training import events
 from easymtl.training.result import TrainingResult
@@ -83,3 +85,9 @@ def train(folder: Path, *overrides: str) -> tuple[TrainingResult, list[events.Ev
 
 def of_kind(told: list[events.Event], kind: type) -> list:
     return [event for event in told if isinstance(event, kind)]
+
+
+def arrays(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
+    """Returns all that a checkpoint holds, by its name there."""
+    reader = tf.train.load_checkpoint(checkpoint.prefix)
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}

@@ -25,7 +25,7 @@ from easymtl.training.inputs import TrainingInput
 from easymtl.training.optimizers import Optimizers
 from easymtl.training.step import make_train_step
 from tests.tracing import op_by_op
-from tests.training.small_runs import small_config, train, write_data
+from tests.training.small_runs import arrays, small_config, train, write_data
 
 pytestmark = pytest.mark.usefixtures("op_by_op")
 GOLDEN = Path(__file__).parents[1] / "data" / "easyrec_golden" / "40_moving_average"
@@ -173,11 +173,6 @@ def done(tmp_path_factory):
     folder = tmp_path_factory.mktemp("averaged")
     write_data(folder)
     return folder, train(folder, *AVERAGED)[0]
-
-
-def arrays(checkpoint) -> dict[str, np.ndarray]:
-    reader = tf.train.load_checkpoint(checkpoint.prefix)
-    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
 def metrics_of(folder: Path, checkpoint, *overrides: str) -> dict[str, float]:

@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import tensorflow as tf
 
 from easymtl.checkpoints.folder import CheckpointFolder
 from easymtl.checkpoints.parts import Parts, TrainedPart
@@ -15,7 +14,7 @@ from easymtl.protos.train_pb2 import TrainConfig
 from easymtl.training import events
 from easymtl.training.refusals import FREE, MOST_IN_A_ROW, MOST_ROLLBACKS, Decision, Refusals
 from easymtl.training.trainer import Trainer
-from tests.training.small_runs import of_kind, small_config, train, write_rows
+from tests.training.small_runs import arrays, of_kind, small_config, train, write_rows
 
 pytestmark = pytest.mark.usefixtures("op_by_op")
 
@@ -39,9 +38,8 @@ def write(folder, bad_batches=(), left_out=(), num_batches=5) -> None:
     path.write_text("\n".join(kept) + "\n")
 
 
-def arrays(model_dir) -> dict[str, np.ndarray]:
-    reader = tf.train.load_checkpoint(CheckpointFolder(model_dir).latest().prefix)
-    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+def weights(model_dir) -> dict[str, np.ndarray]:
+    return arrays(CheckpointFolder(model_dir).latest())
 
 
 def state(model_dir) -> dict:
@@ -49,7 +47,7 @@ def state(model_dir) -> dict:
 
 
 def assert_same_weights(one, other) -> None:
-    expected, found = arrays(one), arrays(other)
+    expected, found = weights(one), weights(other)
     assert found.keys() == expected.keys()
     for name, value in expected.items():
         np.testing.assert_array_equal(found[name], value, err_msg=name)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from easymtl.checkpoints.slots import AVERAGE
 from easymtl.checkpoints.weights import entries_of
@@ -17,7 +16,7 @@ from easymtl.training.optimizers import Optimizers
 from easymtl.training.overwriting import reshaped
 from easymtl.training.starting_weights import preview_start, start_from_checkpoint
 from tests.training.easyrec_checkpoints import save, write_index
-from tests.training.small_runs import of_kind, small_config, train, write_data
+from tests.training.small_runs import arrays, of_kind, small_config, train, write_data
 
 pytestmark = pytest.mark.usefixtures("op_by_op")
 START = "train_config.fine_tune_checkpoint"
@@ -265,11 +264,6 @@ def trained(tmp_path_factory):
     write_data(folder)
     result, _ = train(folder, *AVERAGED, "train_config.num_steps=3", "eval_input_path=")
     return folder, result.checkpoint
-
-
-def arrays(checkpoint) -> dict[str, np.ndarray]:
-    reader = tf.train.load_checkpoint(checkpoint.prefix)
-    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
 class TestFromOurs:

@@ -11,7 +11,7 @@ from easymtl.errors import UserError
 from easymtl.training import events
 from easymtl.training.trainer import Trainer
 from tests.tracing import traced
-from tests.training.small_runs import NUM_ROWS, of_kind, small_config, train, write_data, write_rows
+from tests.training.small_runs import NUM_ROWS, arrays, of_kind, small_config, train, write_data, write_rows
 
 NO_EVALUATION = "eval_input_path="
 NO_DROPOUT = " ".join(f"model_config.mmoe.expert_dnn.dropout_ratio[{layer}]=0" for layer in (0, 1))
@@ -34,11 +34,6 @@ def done(tmp_path_factory):
     write_data(folder)
     with traced():
         return folder, *train(folder)
-
-
-def arrays(checkpoint) -> dict[str, np.ndarray]:
-    reader = tf.train.load_checkpoint(checkpoint.prefix)
-    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
 def losses(told: list[events.Event]) -> dict[int, dict[str, float]]:

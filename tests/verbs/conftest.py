@@ -46,6 +46,14 @@ class Project:
         assert self("eval", "--output", target, *flags) == 0
         return json.loads(target.read_text())
 
+    def refused(self, capsys: pytest.CaptureFixture, verb: str, *flags: object) -> str:
+        """Returns what is said of a command that is refused."""
+        capsys.readouterr()
+        assert self(verb, *flags) == 2
+        out, err = capsys.readouterr()
+        assert "Traceback" not in out + err
+        return err
+
 
 @pytest.fixture(scope="module")
 def make_project(tmp_path_factory) -> Callable[..., Project]:

@@ -19,14 +19,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("op_by_op"), pytest.mark
 TOWERS = ["is_click", "is_view", "view_costtime", "is_on_mic", "on_mic_duration"]
 
 
-def refused(capsys, project, verb, *flags):
-    capsys.readouterr()
-    assert project(verb, *flags) == 2
-    out, err = capsys.readouterr()
-    assert "Traceback" not in out + err
-    return err
-
-
 def test_training_leaves_checkpoint_config_result_and_export(project):
     model_dir = project.folder / "model_dir"
     assert [path.name for path in (model_dir / "checkpoints").iterdir()] == ["step-000000002"]
@@ -130,13 +122,13 @@ def test_export_goes_where_it_is_told(project, tmp_path, capsys, monkeypatch):
 
 def test_no_checkpoint_yet(project, capsys, tmp_path):
     for verb in ("eval", "export"):
-        message = refused(capsys, project, verb, "--set", f"model_dir={tmp_path}")
+        message = project.refused(capsys, verb, "--set", f"model_dir={tmp_path}")
         assert "there is no checkpoint. Train first: easymtl train" in message
 
 
 @pytest.mark.parametrize("choice", ["7", "lastest"])
 def test_checkpoint_that_is_not_there(project, capsys, choice):
-    message = refused(capsys, project, "eval", "--checkpoint", choice)
+    message = project.refused(capsys, "eval", "--checkpoint", choice)
     assert f'there is no checkpoint "{choice}"; use latest, best, a folder, or a step: "2".' in message
 
 
@@ -145,7 +137,7 @@ def test_checkpoint_that_is_not_there(project, capsys, choice):
     [("train", "--set model_dir="), ("eval", "model_dir/pipeline.config"), ("export", "it was trained")],
 )
 def test_model_dir_of_another_config(project, capsys, verb, advice):
-    message = refused(capsys, project, verb, "--set", "model_config.dbmtl.bottom_dnn.hidden_units=[9]")
+    message = project.refused(capsys, verb, "--set", "model_config.dbmtl.bottom_dnn.hidden_units=[9]")
     assert "this checkpoint is of another model than the config" in message
     assert "bottom_dnn/dnn_0/kernel is (72, 8) there and (72, 9) in the config" in message
     assert advice in message
@@ -153,19 +145,19 @@ def test_model_dir_of_another_config(project, capsys, verb, advice):
 
 
 def test_no_savedmodel_there(project, capsys, tmp_path):
-    assert "no SavedModel is in this folder" in refused(capsys, project, "eval", "--saved_model", tmp_path)
+    assert "no SavedModel is in this folder" in project.refused(capsys, "eval", "--saved_model", tmp_path)
 
 
 def test_kept_column_that_is_not_declared(project, capsys, tmp_path):
     flags = ("--input", project.eval_data, "--output", tmp_path, "--keep", "user_idd")
-    assert 'Did you mean "user_id"?' in refused(capsys, project, "predict", *flags)
+    assert 'Did you mean "user_id"?' in project.refused(capsys, "predict", *flags)
 
 
 def test_result_that_cannot_be_written(project, capsys, tmp_path):
     (tmp_path / "file").write_text("")
-    message = refused(capsys, project, "eval", "--output", tmp_path / "file" / "result.json")
+    message = project.refused(capsys, "eval", "--output", tmp_path / "file" / "result.json")
     assert "result.json: cannot be written" in message
-    assert f"{tmp_path}: cannot be written: it is a folder" in refused(capsys, project, "eval", "--output", tmp_path)
+    assert f"{tmp_path}: cannot be written: it is a folder" in project.refused(capsys, "eval", "--output", tmp_path)
     assert "auc" not in capsys.readouterr().out
 
 
@@ -180,7 +172,7 @@ def test_data_without_a_row(project, capsys, tmp_path):
     empty = tmp_path / "empty.parquet"
     rows = pq.read_table(project.eval_data)
     pq.write_table(pa.Table.from_batches([], rows.schema), empty)
-    assert "row" in refused(capsys, project, "eval", "--input", empty)
+    assert "row" in project.refused(capsys, "eval", "--input", empty)
 
 
 def test_only_the_evaluation_of_the_model_dir_writes_into_it(project, capsys):

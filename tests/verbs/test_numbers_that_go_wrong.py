@@ -9,14 +9,6 @@ from easymtl.config import load_config
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("op_by_op")]
 
 
-def refused(capsys, project, verb, *flags):
-    capsys.readouterr()
-    assert project(verb, *flags) == 2
-    out, err = capsys.readouterr()
-    assert "Traceback" not in out + err
-    return err
-
-
 def test_a_training_that_diverges_ends_with_one_message_and_its_batch_in_a_file(untrained, capsys, tmp_path):
     pipeline = load_config(str(untrained.config)).pipeline
     settings = pipeline.train_config.optimizer_config
@@ -29,7 +21,7 @@ def test_a_training_that_diverges_ends_with_one_message_and_its_batch_in_a_file(
         )
         rates += ["--set", f"train_config.optimizer_config[{index}]={{ {text} }}"]
     flags = ("--set", f"model_dir={tmp_path}", "--set", "train_config.num_steps=9", *rates)
-    err = refused(capsys, untrained, "train", *flags)
+    err = untrained.refused(capsys, "train", *flags)
     assert "is not finite" in err or "are not finite" in err
     assert "suspect: parameter" in err
     assert "there is no checkpoint yet" in err
@@ -45,7 +37,7 @@ def test_tables_beyond_the_memory_are_refused_by_check_and_train(untrained, caps
     index = next(i for i, one in enumerate(pipeline.feature_config.features) if one.hash_bucket_size)
     flags += ["--set", f"feature_config.features[{index}].hash_bucket_size=1000000000000"]
     for verb, more in (("check", ["--network"]), ("train", [])):
-        err = refused(capsys, untrained, verb, *flags, *more)
+        err = untrained.refused(capsys, verb, *flags, *more)
         assert "does not fit in memory" in err
         assert "1,000,000,000,000 rows x" in err
         assert "hash_bucket_size" in err

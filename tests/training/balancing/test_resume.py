@@ -4,7 +4,6 @@ import shutil
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from easymtl.checkpoints.folder import CheckpointFolder
 from easymtl.checkpoints.restore import find_checkpoint, load_ranker
@@ -12,7 +11,7 @@ from easymtl.errors import UserError
 from easymtl.training import events
 from tests.tracing import op_by_op
 from tests.training.balancing.balanced_runs import METHODS, TOWERS, balanced, config_of, train
-from tests.training.small_runs import of_kind, write_data
+from tests.training.small_runs import arrays, of_kind, write_data
 
 pytestmark = [pytest.mark.slow, pytest.mark.threads]
 
@@ -23,11 +22,6 @@ FORTY = ("train_config.num_steps=40", "train_config.save_checkpoints_steps=20")
 def folder(tmp_path):
     write_data(tmp_path)
     return tmp_path
-
-
-def arrays(checkpoint) -> dict[str, np.ndarray]:
-    reader = tf.train.load_checkpoint(checkpoint.prefix)
-    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
 @pytest.mark.parametrize("method", METHODS)
