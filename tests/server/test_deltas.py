@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -162,10 +163,12 @@ def test_no_request_fails_while_a_delta_is_swapped_in(put):
         put("1")
         desk = await open_desk(put.folder)
         watching = asyncio.ensure_future(desk.versions.watch())
-        seen = []
+        seen: list[float] = []
+        end = time.monotonic() + 60
 
         async def ask(client):
-            while len(seen) < 3000 and seen[-20:].count(27.5 + 27.5) < 20:
+            # How many requests that takes is up to what else the machine does.
+            while time.monotonic() < end and seen[-20:].count(55.0) < 20:
                 answer = await client.post(PREDICT, content=BODY)
                 assert answer.status_code == 200, answer.text
                 seen.append(answer.json()["predictions"][0]["y_seconds"])
