@@ -11,6 +11,7 @@ import easymtl
 from easymtl.cli import build_parser, main
 from easymtl.errors import Interrupted
 from easymtl.reporting.output import current
+from easymtl.synth import write
 
 ROOT = Path(__file__).parents[1]
 CONFIG = str(ROOT / "samples/configs/dbmtl_on_livestream.config")
@@ -85,6 +86,20 @@ def test_check_answers_without_tensorflow(tmp_path):
     assert following == "Next:"
     assert command.split()[:3] == ["easymtl", "train", CONFIG]
     assert end == "0 []"
+
+
+def test_check_as_a_program_imports_no_pandas(tmp_path):
+    write("livestream", 50, out=tmp_path)
+    data = (f"--set={part}_input_path={tmp_path}/train.parquet" for part in ("train", "eval"))
+    program = (
+        "import os, sys\nfrom easymtl.cli import program\n"
+        "sys.argv[1:] = ['check', '--pipeline_config', *sys.argv[1:]]\n"
+        "try: program()\nfinally: print('pandas' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, CONFIG, *data], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert done.stdout.splitlines()[-1] == "False", done.stderr
 
 
 def test_module_runs_as_a_program():
@@ -221,7 +236,7 @@ def test_an_interruption_behind_the_command_is_not_heard():
         "import atexit, os, signal, sys\n"
         "from easymtl.cli import program\n"
         "atexit.register(os.kill, os.getpid(), signal.SIGINT)\n"
-        "sys.modules['easymtl.cli.program'].main = lambda: 130\n"
+        "sys.modules['easymtl.cli.program'].main = lambda is_program: 130\n"
         "program()"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=ROOT)

@@ -16,6 +16,8 @@ from easymtl.reporting.phases import begin
 
 if TYPE_CHECKING:
     from easymtl.api.model import Model
+    from easymtl.api.open_model import OpenModel
+    from easymtl.checkpoints.folder import Checkpoint
     from easymtl.peers.peers import Peers
 
 
@@ -63,39 +65,36 @@ def _open_export(path: Path) -> "Model":
     return Model.of_export(load_config(str(config_file)), export)
 
 
-def open_checkpoint(
-    config: Config,
-    checkpoint: str,
-    tables: Mapping[str, HeldTable] | None = None,
-    peers: "Peers | None" = None,
-) -> "Model":
+def open_checkpoint(config: Config, checkpoint: str, tables: Mapping[str, HeldTable] | None = None) -> "Model":
     """Returns the model of a checkpoint in the model_dir of a config.
 
     Args:
         config: names the model_dir.
         checkpoint: as `find_checkpoint` takes it.
         tables: on which it was trained and evaluated, where these are in memory.
-        peers: the workers that score with it together; None for one.
 
     Raises:
-        UserError: there is no such checkpoint, or workers have found different ones.
+        UserError: there is no such checkpoint.
     """
-    start_tensorflow()
+    found = _find(config, checkpoint)
     from easymtl.api.model import Model
+
+    return Model.of_checkpoint(config, found, tables)
+
+
+def _find(config: Config, checkpoint: str) -> "Checkpoint":
+    start_tensorflow()
     from easymtl.checkpoints.restore import find_checkpoint
 
     found = find_checkpoint(config.pipeline, checkpoint)
     begin("reading", str(found.path))
-    if peers is None:
-        return Model.of_checkpoint(config, found, tables)
-    require_same_model(found.path.name, peers)
-    return Model.of_checkpoint(config, found, tables, peers)
+    return found
 
 
 def open_chosen(
     config: Config, checkpoint: str = "latest", saved_model: str | None = None, peers: "Peers | None" = None
-) -> "Model":
-    """Returns the model that the options of a command choose.
+) -> "OpenModel":
+    """Returns the model that the options of a command choose; a command has files, and needs nothing of pandas.
 
     Args:
         config: names the model_dir.
@@ -107,14 +106,21 @@ def open_chosen(
         UserError: there is no such checkpoint or SavedModel, or workers have found different ones.
     """
     if saved_model:
-        from easymtl.api.model import Model
+        start_tensorflow()
+        from easymtl.api.open_model import OpenModel
 
         begin("reading", saved_model)
-        model = Model.of_export(config, saved_model)
+        model = OpenModel.of_export(config, saved_model)
         if peers is not None:
             require_same_model(model.source.name, peers)
         return model
-    return open_checkpoint(config, checkpoint, peers=peers)
+    found = _find(config, checkpoint)
+    from easymtl.api.open_model import OpenModel
+
+    if peers is None:
+        return OpenModel.of_checkpoint(config, found)
+    require_same_model(found.path.name, peers)
+    return OpenModel.of_checkpoint(config, found, peers=peers)
 
 
 def require_same_model(name: str, peers: "Peers") -> None:

@@ -17,7 +17,7 @@ def program() -> NoReturn:
     written is closed by then, so that the process may end at once.
     """
     try:
-        code = main()
+        code = main(is_program=True)
     except Exception:
         # A fault of ours ends as quickly: TensorFlow waits at exit for other workers, half a minute.
         traceback.print_exc()

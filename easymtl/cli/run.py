@@ -24,20 +24,24 @@ _FOR_OTHERS = ("convert", "completion")
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, is_program: bool = False) -> int:
     """Runs one command and returns its exit code.
 
     It is 0, 1 where `verify` found other scores, 2 for a mistake of the user's, 75 where another worker was lost, 130
     when interrupted.
+
+    Args:
+        arguments: the command; those of the process if there are none.
+        is_program: whether the process does nothing else, so that nobody in it hands over what is of pandas.
     """
     try:
-        return _main(arguments)
+        return _main(arguments, is_program)
     except KeyboardInterrupt:
         # Once more while the command was ending: what there was to be said has been said.
         return _EXIT_INTERRUPTED
 
 
-def _main(arguments: Sequence[str] | None) -> int:
+def _main(arguments: Sequence[str] | None, is_program: bool) -> int:
     parser = build_parser()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     options = parse(parser, arguments)
@@ -46,7 +50,7 @@ def _main(arguments: Sequence[str] | None) -> int:
         # TensorFlow, Arrow and protobuf are still to be loaded.
         output.phases.begin("starting", f"easymtl {options.verb}")
         try:
-            code = _run(options)
+            code = _run(options, is_program)
             if not code:
                 _tell_next(options, output)
             sys.stdout.flush()
@@ -108,9 +112,13 @@ def _wants_json(arguments: Sequence[str]) -> bool:
     return (LOG_FORMAT, "json") in pairwise(words)
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace, is_program: bool) -> int:
     _take_edits(options)
     verb = importlib.import_module("easymtl.verbs." + options.verb.replace("-", "_"))
+    if is_program and "pyarrow" in sys.modules:
+        from easymtl.data.arrow_alone import leave_pandas_out
+
+        leave_pandas_out()
     return verb.run(options) or 0
 
 

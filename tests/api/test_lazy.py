@@ -41,11 +41,11 @@ def test_every_name_is_there_and_no_other():
 
 
 @pytest.mark.slow
-def test_what_trains_scores_and_exports_imports_no_statistics_before_it_needs_them():
+def test_what_trains_scores_and_exports_imports_no_statistics_and_no_pandas_before_it_needs_them():
     program = (
         "import sys\n"
-        "import easymtl.training.trainer, easymtl.scoring.predictions, easymtl.serving.export\n"
-        "print(*sorted(set(sys.modules) & {'sklearn', 'scipy.stats', 'scipy.special'}))"
+        "import easymtl.training.trainer, easymtl.api.open_model, easymtl.serving.export\n"
+        "print(*sorted(set(sys.modules) & {'sklearn', 'scipy.stats', 'scipy.special', 'pandas'}))"
     )
     # Keras imports a part of SciPy.
     assert run("from easymtl.api.tensorflow_start import start_tensorflow\nstart_tensorflow()\n" + program) == "\n"
