@@ -371,7 +371,8 @@ def test_rows_of_a_session_are_of_one_reader_where_rows_are_dealt_out(parquet_so
     for index in range(5):
         with Feed(parquet_source, encode_sessions, 16, shuffle=True, share=Share(index, 5), **settings) as feed:
             shares.append([number for batch in feed for number in batch.rows["i"].tolist()])
-    assert sorted(sum(shares, [])) == sorted([*range(NUM_ROWS)] * settings.get("num_epochs", 1))
+    num_epochs = settings.get("num_epochs", 1)
+    assert sorted(number for share in shares for number in share) == sorted([*range(NUM_ROWS)] * num_epochs)
     sessions = [{number // 5 for number in share} for share in shares]
     assert sum(map(len, sessions)) == NUM_ROWS // 5
 
