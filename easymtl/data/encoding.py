@@ -79,11 +79,16 @@ def _encoded(chunk: Chunk, future: Future | None) -> tuple[Chunk, int]:
 
 
 def share_rows(chunks: Iterator[Chunk], share: Share) -> Iterator[Chunk]:
-    """Yields encoded chunks with those of their rows that belong to a share; ends where a whole epoch has none."""
+    """Yields encoded chunks with those of their rows that belong to a share; ends where a whole epoch has none.
+
+    Where a loss compares the rows of a session those of one belong together: of several kinds of sessions, the first.
+    """
     num_empty, is_empty = 0, True
     for chunk in chunks:
         if chunk.rows is not None:
-            rows = chunk.rows.take(share.of(np.arange(chunk.rows.num_rows)))
+            keys = chunk.rows.columns.get("keys")
+            own = share.of(np.arange(chunk.rows.num_rows)) if keys is None else share.of_keys(keys[:, 0])
+            rows = chunk.rows.take(own)
             is_empty = is_empty and not rows.num_rows
             yield replace(chunk, rows=rows)
             continue

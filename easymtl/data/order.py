@@ -5,6 +5,9 @@ from functools import cached_property
 
 import numpy as np
 
+_ODD_NUMBER = np.uint64(0x9E3779B97F4A7C15)
+_LOW_BITS = 33
+
 
 @dataclass(frozen=True, order=True)
 class Cursor:
@@ -47,6 +50,12 @@ class Share:
     def of(self, items: np.ndarray) -> np.ndarray:
         """Returns every `size`th of things in an order, from number `index` on."""
         return items[self.index :: self.size]
+
+    def of_keys(self, keys: np.ndarray) -> np.ndarray:
+        """Returns the places of the things of a share, those of one key together, given int64 keys `[n]`."""
+        # Keys may be numbers that are all even, or all below a thousand: the high bits of a product are of all of them.
+        mixed = keys.view(np.uint64) * _ODD_NUMBER >> np.uint64(_LOW_BITS)
+        return np.flatnonzero(mixed % np.uint64(self.size) == self.index)
 
     def run_of(self, place: int) -> int:
         """Returns the run that a thing of this share belongs to: a batch is of one run. All things are one here.

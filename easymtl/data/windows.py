@@ -56,29 +56,42 @@ class Batch:
 def gather_windows(chunks: Iterator[Chunk], window_rows: int, window_bytes: int, start: Cursor) -> Iterator[Window]:
     """Yields windows of consecutive chunks of one epoch, each as soon as it has enough rows or bytes.
 
+    What follows a window is known by then: behind the last one of an epoch comes the next epoch.
+
     Raises:
         UserError: `start` lies in a window that is no longer there.
     """
     collected: list[Chunk] = []
     rows = num_bytes = 0
     first = start
-    for chunk in chunks:
-        if chunk.rows is not None:
-            if first.row and chunk.start != Cursor(first.epoch, first.block, first.chunk):
-                raise UserError(changed_data(first))
-            first = Cursor()
-            collected.append(chunk)
-            rows += chunk.rows.num_rows
-            num_bytes += chunk.rows.nbytes
-        if not collected:
-            continue
-        if chunk.rows is None or rows >= window_rows or num_bytes >= window_bytes:
-            window = _window(collected, chunk.after, chunk.progress)
-            collected.clear()
-            rows = num_bytes = 0
+    held: list[Window] = []
+    try:
+        for chunk in chunks:
+            if held:
+                if chunk.rows is None:
+                    held[0].after, held[0].progress = chunk.after, chunk.progress
+                yield held.pop()
+            if chunk.rows is not None:
+                if first.row and chunk.start != Cursor(first.epoch, first.block, first.chunk):
+                    raise UserError(changed_data(first))
+                first = Cursor()
+                collected.append(chunk)
+                rows += chunk.rows.num_rows
+                num_bytes += chunk.rows.nbytes
+            if not collected:
+                continue
+            if chunk.rows is None or rows >= window_rows or num_bytes >= window_bytes:
+                held.append(_window(collected, chunk.after, chunk.progress))
+                collected.clear()
+                rows = num_bytes = 0
+                if chunk.rows is None:
+                    yield held.pop()
             del chunk
-            yield window
-            del window
+    except UserError:
+        # Of rows behind it.
+        yield from held
+        raise
+    yield from held
 
 
 def _window(chunks: list[Chunk], after: Cursor, progress: float) -> Window:

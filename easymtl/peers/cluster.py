@@ -7,7 +7,9 @@ import faulthandler
 import ipaddress
 import json
 import os
+import signal
 import sys
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -203,8 +205,8 @@ def join(cluster: Cluster) -> None:
 
     Workers have to come at the same time (`Signs.gather`): while TensorFlow waits here for the others no thread of
     Python runs, so that nobody notices a worker that is lost meanwhile. After two minutes the process ends, with exit
-    code 1 and a traceback that leads to here. Collective operations of `tf.raw_ops` work from then on. Handlers of
-    signals have to be installed later: TensorFlow takes SIGTERM for itself here.
+    code 1 and a traceback that leads to here. Collective operations of `tf.raw_ops` work from then on. TensorFlow takes
+    SIGTERM for itself here, and would let nobody know of it: what it meant before it means again behind this.
 
     Args:
         cluster: of several workers; for one nothing is done.
@@ -223,3 +225,6 @@ def join(cluster: Cluster) -> None:
         tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
     finally:
         faulthandler.cancel_dump_traceback_later()
+    handler = signal.getsignal(signal.SIGTERM)
+    if handler is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)

@@ -118,7 +118,9 @@ class TrainingInput:
             return batch
         if batch is None:
             self._no_rows = self._without_rows() if self._no_rows is None else self._no_rows
-            return Batch(self._no_rows, self.feed.cursor, self.feed.progress)
+            # Its rows are done with, also where it had none: other workers may go on for passes.
+            end = Cursor(self._pipeline.data_config.num_epochs)
+            return Batch(self._no_rows, max(end, self.feed.cursor), self.feed.progress)
         if self._no_rows is None:
             self._no_rows = batch.rows.slice(0, 0)
         return batch

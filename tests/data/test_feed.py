@@ -361,6 +361,22 @@ def test_a_reader_without_a_row_reads_nothing_and_ends(parquet_source):
     assert not batches_of(parquet_source, share=Share(NUM_ROWS, NUM_ROWS + 1), num_epochs=0)
 
 
+@pytest.mark.parametrize("settings", [{"kept_bytes": 1 << 20, "num_epochs": 2}, {}], ids=["kept", "of few blocks"])
+def test_rows_of_a_session_are_of_one_reader_where_rows_are_dealt_out(parquet_source, settings):
+    def encode_sessions(batch):
+        numbers = batch.column("i").to_numpy()
+        return Rows({"i": numbers, "keys": np.stack([numbers // 5, numbers], axis=1).astype(np.int64)})
+
+    shares = []
+    for index in range(5):
+        with Feed(parquet_source, encode_sessions, 16, shuffle=True, share=Share(index, 5), **settings) as feed:
+            shares.append([number for batch in feed for number in batch.rows["i"].tolist()])
+    num_epochs = settings.get("num_epochs", 1)
+    assert sorted(number for share in shares for number in share) == sorted([*range(NUM_ROWS)] * num_epochs)
+    sessions = [{number // 5 for number in share} for share in shares]
+    assert sum(map(len, sessions)) == NUM_ROWS // 5
+
+
 def test_more_readers_than_blocks_have_a_part_of_the_rows_each(parquet_source):
     size = len(parquet_source.blocks) + 1
     shares = [numbers_of(batches_of(parquet_source, share=Share(index, size), chunk_rows=40)) for index in range(size)]

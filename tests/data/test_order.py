@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from easymtl.data.order import Cursor, ascending, permutation
+from easymtl.data.order import Cursor, Share, ascending, permutation
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 1000])
@@ -36,3 +36,12 @@ def test_cursor_round_trip_and_order():
     cursor = Cursor(1, 2, 3, 4)
     assert Cursor.from_dict(cursor.to_dict()) == cursor
     assert Cursor() < Cursor(0, 0, 0, 1) < Cursor(0, 1) < Cursor(1)
+
+
+@pytest.mark.parametrize("step", [1, 2, 1 << 40, -3])
+def test_keys_are_dealt_out_evenly_and_each_to_one(step):
+    keys = np.arange(6000, dtype=np.int64) // 2 * step
+    shares = [Share(index, 3).of_keys(keys) for index in range(3)]
+    assert sorted(np.concatenate(shares)) == list(range(6000))
+    assert all(len(share) in range(1900, 2100) for share in shares)
+    assert sum(len(np.unique(keys[share])) for share in shares) == 3000

@@ -228,11 +228,23 @@ def test_a_window_closes_when_it_has_its_rows_or_bytes_or_the_epoch_ends():
         assert [window.rows["i"].tolist() for window in windows] == [[0, 1, 2, 3], [4, 5, 6, 7], [8]]
         first, second, third = windows
         assert (first.start, first.after) == (Cursor(0, 0, 0), Cursor(0, 0, 2))
-        assert (second.start, second.after) == (Cursor(0, 0, 2), Cursor(0, 0, 4))
+        # Nothing is left of the epoch, though no chunk without rows was needed to close it.
+        assert (second.start, second.after, second.progress) == (Cursor(0, 0, 2), Cursor(1), 1)
         assert (first.begin, first.progress, second.begin) == pytest.approx((0, 0.2, 0.2))
         assert (third.start, third.after, third.begin, third.progress) == (Cursor(1), Cursor(2), 1, 2)
     (whole, _) = windows_of(chunks_of(*sizes))
     assert (whole.after, whole.progress) == (Cursor(1), 1)
+
+
+def test_what_comes_before_rows_that_cannot_be_read_is_used():
+    def chunks():
+        yield from chunks_of(2, 2)
+        raise UserError("the third")
+
+    found = gather_windows(chunks(), 2, 1 << 20, BEGINNING)
+    assert [next(found).rows.num_rows for _ in range(2)] == [2, 2]
+    with pytest.raises(UserError, match="the third"):
+        next(found)
 
 
 def test_a_window_that_is_gone_is_refused_at_its_first_chunk_only():
@@ -247,7 +259,7 @@ def test_a_window_that_is_gone_is_refused_at_its_first_chunk_only():
 
 def windows(*sizes: int) -> list[Window]:
     """Returns windows of so many rows, of epoch 0 and block 2."""
-    return windows_of(chunks_of(*sizes, None, block=2), rows=1)
+    return windows_of(chunks_of(*sizes, block=2), rows=1)
 
 
 def cut(sizes, batch_size=4, shuffle=False, drop_remainder=False, skip_rows=0, seed=5):

@@ -1,9 +1,14 @@
 import json
+import os
+import signal
+import subprocess
+import sys
 
 import pytest
 
 from easymtl.errors import UserError
-from easymtl.peers.cluster import Cluster, read_cluster, split_address
+from easymtl.launch.ports import Ports
+from easymtl.peers.cluster import VARIABLE, Cluster, read_cluster, split_address
 
 TWO = ["a:1", "b:2"]
 
@@ -107,3 +112,28 @@ def test_what_is_wrong_is_named(environ, says):
 
 def test_a_secret_in_an_address_is_not_shown():
     assert "hunter2" not in refused(config({"worker": ["me:hunter2@a:1"]}, {"type": "worker", "index": 0}))
+
+
+@pytest.mark.slow
+def test_a_worker_that_has_joined_is_ended_by_sigterm():
+    code = (
+        "import os, time; from easymtl.api.tensorflow_start import start_tensorflow; "
+        "start_tensorflow(cluster=read_cluster(os.environ)); print('joined', flush=True); time.sleep(60)"
+    )
+    code = f"from easymtl.peers.cluster import read_cluster; {code}"
+    with Ports(2) as ports:
+        clusters = [Cluster(index, 2, ports.addresses) for index in range(2)]
+        environs = [
+            {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), VARIABLE: one.tf_config()} for one in clusters
+        ]
+        command = [sys.executable, "-c", code]
+        workers = [subprocess.Popen(command, env=one, stdout=subprocess.PIPE, text=True) for one in environs]
+        try:
+            assert [worker.stdout.readline() for worker in workers] == ["joined\n"] * 2
+            for worker in workers:
+                worker.terminate()
+            assert [worker.wait(20) for worker in workers] == [-signal.SIGTERM] * 2
+        finally:
+            for worker in workers:
+                worker.kill()
+                worker.stdout.close()

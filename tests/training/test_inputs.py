@@ -73,5 +73,7 @@ def test_a_worker_without_data_makes_its_steps_with_no_rows(tmp_path):
         reading = TrainingInput(pipeline, Ranker(pipeline), None, Share(index, 2))
         with reading.feed:
             batches = [reading.next(_Two()) for _ in range(2)]
+        # With others after it the pass over the data is not begun anew.
+        assert [batch.cursor for batch in batches] == [Cursor(1)] * 2
         assert [batch.rows.num_rows for batch in batches] == [num_rows, 0]
         assert batches[0].rows.columns.keys() == batches[1].rows.columns.keys()
