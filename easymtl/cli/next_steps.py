@@ -122,9 +122,13 @@ def _after_check(options: Namespace) -> Iterator[Step]:
 
 
 def _after_plan(options: Namespace) -> Iterator[Step]:
-    if options.workers > 1:
-        words = ["easymtl", "launch", "--workers", str(options.workers), "--", "train", *_config(options)]
-        yield words, "train it so, on one host"
+    from easymtl.verbs.launch import MOST_WORKERS
+
+    train = ["--", "train", *_config(options)]
+    if options.workers > MOST_WORKERS:
+        yield ["easymtl", "launch", "--cluster", "slurm", *train], "in each task of a job; or --cluster kubernetes"
+    elif options.workers > 1:
+        yield ["easymtl", "launch", "--workers", str(options.workers), *train], "train it so, on one host"
     else:
         yield ["easymtl", "train", *_config(options)], "train it"
 

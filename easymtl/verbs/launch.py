@@ -31,7 +31,8 @@ VERBS = ("train", "eval", "predict")
 """What several workers can do together."""
 CLUSTERS = ("slurm", "kubernetes")
 _PROGRAM = (sys.executable, "-m", "easymtl")
-_MOST_WORKERS = 256
+MOST_WORKERS = 256
+"""What one host starts."""
 
 
 def run(options: Namespace) -> int:
@@ -45,10 +46,10 @@ def run(options: Namespace) -> int:
         _become_worker(command, options)
     if options.workers is None:
         options.workers = len(visible_gpus(os.environ)) or None
-    if options.workers is None or not 1 <= options.workers <= _MOST_WORKERS:
+    if options.workers is None or not 1 <= options.workers <= MOST_WORKERS:
         found = "is missing, and no GPU is here" if options.workers is None else options.workers
         raise UserError(
-            f"--workers {found}: say how many workers to start on this host, 1 to {_MOST_WORKERS} (by default one for "
+            f"--workers {found}: say how many workers to start on this host, 1 to {MOST_WORKERS} (by default one for "
             f"each GPU), or --cluster {'|'.join(CLUSTERS)} where something else has started this process for each of "
             "them."
         )

@@ -167,6 +167,8 @@ def test_after_a_plan_its_workers_are_launched(steps):
     assert steps("plan", "x.config")[1] == "  easymtl train x.config  # train it"
     (_, line) = steps("plan", "x.config", "--workers", "4", "--tasks", "ctr")
     assert line.startswith("  easymtl launch --workers 4 -- train x.config --tasks ctr  #")
+    (_, line) = steps("plan", "x.config", "--workers", "1000")
+    assert line.startswith("  easymtl launch --cluster slurm -- train x.config  #"), "one host takes fewer"
 
 
 def test_after_a_ranking_single_rows_and_the_page(steps):
