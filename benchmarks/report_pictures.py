@@ -1,7 +1,10 @@
 """The pictures of `docs/guides/report.md`: a report in a real browser, light, dark, narrow.
 
-    python -m benchmarks.report_pictures                     # trains two sample configs for it, some minutes
-    python -m benchmarks.report_pictures MODEL_DIR ... [--by A,B] [--input PATHS] [--out docs/images]
+    python -m benchmarks.report_pictures         # trains two sample configs and a study of one for it, many minutes
+    python -m benchmarks.report_pictures MODEL_DIR ... [--study DIR] [--by A,B] [--input PATHS] [--out docs/images]
+
+The first one draws learning curves, metrics and the network of two runs; gates are drawn where the runs have some, and
+a study of `easymtl tune` where one is named or made.
 
 Needs playwright and Chromium (Debian: apt-get install chromium). Pictures are kept small: few colours, and no more
 than what is told of. A page that is wider than the window, or says something to the console, is an error.
@@ -10,6 +13,7 @@ than what is told of. A page that is wider than the window, or says something to
 import argparse
 import io
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -20,6 +24,7 @@ from benchmarks.accuracy import train
 from benchmarks.sample_data import CONFIGS, ROOT, data_overrides
 from easymtl.reporting.report import write_report
 from easymtl.reporting.runs import Wishes
+from easymtl.reporting.study_page import write_study_report
 
 IMAGES = ROOT / "docs" / "images"
 _NAMES = ("dbmtl_on_livestream", "pepnet_on_livestream")
@@ -32,6 +37,7 @@ _OFTEN = (
 )
 _FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync")
 _COLOURS = 48
+_STUDIED = "auc_is_view,auc_is_on_mic"
 
 
 class Picture(NamedTuple):
@@ -57,6 +63,12 @@ PICTURES = (
     Picture("report_curves.png", "curves", 1400, 800, "dark"),
     Picture("report_network.png", "network", 900, 760, "light"),
     Picture("report_phone.png", "learning", 360, 720, "light"),
+    Picture("report_segments.png", "segments", 760, 560, "light"),
+    Picture("report_gates.png", "gates", 700, 520, "light"),
+)
+STUDY_PICTURES = (
+    Picture("report_study.png", "front", 1100, 660, "light"),
+    Picture("report_study_phone.png", "tried", 360, 720, "dark"),
 )
 
 
@@ -72,6 +84,18 @@ def make_runs(folder: Path) -> list[str]:
         )
         runs.append(str(folder / name))
     return runs
+
+
+def make_study(folder: Path) -> str:
+    """Searches weights of tasks for one of the configs, short trainings, and returns the folder of the study."""
+    print("searching", flush=True)
+    study, name = folder / "study", _NAMES[0]
+    overrides = [*data_overrides(name, _ROWS, _EVAL_ROWS, folder / "data"), *_OFTEN]
+    sets = [part for one in overrides for part in ("--set", one)]
+    command = [sys.executable, "-m", "easymtl", "tune", str(CONFIGS / f"{name}.config"), "--study", str(study), *sets]
+    command += ["--space", str(ROOT / "samples/tune/weights.textproto"), "--trials", "16"]
+    subprocess.run([*command, "--metric", _STUDIED], check=True, cwd=ROOT)
+    return str(study)
 
 
 def take(page: Path, out: Path, pictures: Sequence[Picture] = PICTURES) -> None:
@@ -96,7 +120,10 @@ def take(page: Path, out: Path, pictures: Sequence[Picture] = PICTURES) -> None:
             wide = tab.evaluate("document.documentElement.scrollWidth")
             if said or wide > one.width:
                 sys.exit(f"{one.name}: the page is {wide} pixels wide in {one.width}, and says {said}.")
-            _save(_cut(tab, one), out / one.name)
+            if tab.locator(f"#{one.part}").count():
+                _save(_cut(tab, one), out / one.name)
+            else:
+                print(f"{one.name}: left out, the page has no part {one.part}.")
             tab.close()
         browser.close()
 
@@ -119,6 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Makes the report and its pictures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model_dirs", nargs="*", metavar="MODEL_DIR", help="trainings; default: two are made")
+    parser.add_argument("--study", help="folder of easymtl tune; default: one is made if no MODEL_DIR is named")
     parser.add_argument("--by", default="room_type", help="columns of the segments")
     parser.add_argument("--input", help="evaluation data; default: those of each config")
     parser.add_argument("--out", type=Path, default=IMAGES, help="folder of the pictures")
@@ -129,6 +157,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         page = Path(folder) / "report.html"
         write_report(runs, page, wishes)
         take(page, options.out)
+        study = options.study or (None if options.model_dirs else make_study(Path(folder)))
+        if study:
+            write_study_report(study, page)
+            take(page, options.out, STUDY_PICTURES)
 
 
 if __name__ == "__main__":
