@@ -20,7 +20,7 @@ _BEST, _CHOSEN, _PRUNED, _OTHERS = 0, 1, 5, 6
 """Colours."""
 _MOST_CURVES = 40
 _MOST_SETTINGS = 12
-_LOG_FROM = 20.0
+_LOG_FROM = 8.0
 _LONGEST = 14
 
 
