@@ -65,7 +65,7 @@ PICTURES = (
     Picture("report_phone.png", "learning", 360, 720, "light"),
 )
 GATED_PICTURES = (
-    Picture("report_gates.png", "gates", 1000, 640, "light"),
+    Picture("report_gates.png", "gates", 1000, 690, "light"),
     Picture("report_segments.png", "segments", 700, 560, "light"),
 )
 STUDY_PICTURES = (
