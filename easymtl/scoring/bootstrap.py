@@ -59,13 +59,15 @@ def counts(num_units: int, times: int = TIMES, seed: int = 0) -> Iterator[np.nda
 def estimate(metric: Metric, inputs: MetricInputs, seed: int = 0) -> Estimate:
     """Returns a metric with its interval; NaN where the rows do not determine it.
 
-    Rows are drawn again, of a metric with groups the groups that have both classes.
+    Rows are drawn again, of a metric with groups the groups that have both classes. Where all resamples come to the
+    same, as the AUC of one event above all other rows does, they do not tell how sure it is: there is no interval.
     """
     try:
         value = metric.kind.compute(inputs)
     except UndefinedMetric:
         return Estimate(math.nan)
-    return Estimate(value, *interval(value, replicates(metric, inputs, seed)))
+    low, high = interval(value, replicates(metric, inputs, seed))
+    return Estimate(value, low, high) if low < high else Estimate(value)
 
 
 def difference(metric: Metric, one: MetricInputs, other: MetricInputs, seed: int = 0) -> Estimate:

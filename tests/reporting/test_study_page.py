@@ -57,17 +57,37 @@ def test_what_is_best_so_far_goes_by_the_direction():
         for page in (more, less)
     ]
     up, down = heights
-    # Up is a smaller number in SVG.
-    assert up[0] > up[1] == up[2] and down[0] == down[1] < down[2]
+    # Up is a smaller number in SVG; two corners for each trial, so that the line goes in steps.
+    assert up[0] == up[1] == up[2] > up[3] == up[4] == up[5]
+    assert down[0] == down[1] == down[2] == down[3] == down[4] < down[5]
 
 
 def test_a_front_is_drawn_by_its_members():
     rows = [row(0, [0.6, 0.3]), row(1, [0.7, 0.4]), row(2, [0.5, 0.5])]
     page = study_page(study(rows, ("auc_a", True), ("loss", False), best=(0, 1)), "s")
     front = page[page.index('id="front"') : page.index('id="history"')]
-    assert len(re.findall(r'class="mark"><title>front', front)) + len(re.findall(r"<title>front ", front)) >= 2
-    assert front.count("<title>trials ") == 1
+    assert [front.count(f"<title>{name} ") for name in ("best.config", "front", "trials")] == [1, 1, 1]
+    assert re.findall(r'class="beside">(\d+)<', front) == ["1", "0"], "the numbers of the trials of the front"
+    assert "auc_a (more is better)" in front and "loss, less is better" in front
     assert "2 trials; best.config is trial 0" in texts(page)
+
+
+def test_values_tried_have_a_chart_each_by_what_mattered():
+    settings = [("0.0001", "[64]"), ("0.003", "[128]"), ("0.01", "[64]")]
+    rows = [row(place, [0.5 + place / 10]) for place in range(3)]
+    for one, (rate, experts) in zip(rows, settings):
+        one["settings"] = {"constant": "1", "rate": rate, "experts": experts}
+    rows.append(row(3, [0.4], "pruned"))
+    rows[3]["settings"] = {"constant": "1", "rate": "0.001", "experts": "[128]"}
+    importance = {"auc": {"experts": 0.7, "rate": 0.3}}
+    page = study_page(study(rows, ("auc", True), best=(2,), importance=importance), "s")
+    tried = page[page.index('id="tried"') : page.index('id="evaluations"')]
+    assert re.findall(r"<figcaption><b>([^<]+)", tried) == ["experts", "rate"], "of one value there is nothing to see"
+    of_experts, of_rate = tried.split("<figure>")[1:]
+    assert re.findall(r'text-anchor="middle">([^<]+)', of_experts) == ["[128]", "[64]"]
+    assert "0.001" in re.findall(r'text-anchor="middle">([^<]+)', of_rate), "ticks of ratios"
+    for name, number in (("pruned", 1), ("trials", 2), ("best", 1)):
+        assert of_rate.count(f"<title>{name} ") == number
 
 
 def test_the_diff_is_shown_as_text_and_pages_without_trials_are_pages():

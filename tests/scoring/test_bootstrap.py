@@ -119,3 +119,10 @@ def test_what_is_not_defined_has_no_value_and_a_rare_class_an_interval():
     labels = np.array([1.0, 0.0, 0.0])
     found = bootstrap.estimate(metric, MetricInputs(labels, np.array([0.5, 0.2, 0.6]), None, None, metric.parameters))
     assert found.value == 0.5 and 0 <= found.low <= found.high <= 1
+
+
+def test_resamples_that_all_say_the_same_give_no_interval():
+    metric = metric_of("auc")
+    inputs = MetricInputs(np.eye(20)[0], np.linspace(1, 0, 20), None, None, metric.parameters)
+    found = bootstrap.estimate(metric, inputs)
+    assert found.value == 1.0 and math.isnan(found.low) and math.isnan(found.high), "one event is no certainty"

@@ -13,14 +13,21 @@ from easymtl.cli import main
 from easymtl.reporting.event_records import event_record
 from easymtl.reporting.report import write_report
 from easymtl.reporting.runs import Wishes, run_names
+from easymtl.reporting.study_results import write_result
 from easymtl.training import events
 from easymtl.training.trainer import Trainer
+from tests.reporting.test_study_page import row, study
 from tests.server.test_page import BROWSER_FLAGS, chromium
 from tests.training.small_runs import small_config, write_data
 
 pytestmark = pytest.mark.usefixtures("op_by_op")
 
 EVIL = "<script>alert('x')</script>"
+LONG_WORD = "train_config." + "a_long_name." * 9 + "learning_rate"
+OUT_OF_CHARTS = """() => [...document.querySelectorAll("figure svg text")].filter(text => {
+  const own = text.getBoundingClientRect(), all = text.closest("svg").getBoundingClientRect();
+  return own.width && (own.left < all.left - 1 || own.right > all.right + 1);
+}).map(text => text.textContent)"""
 
 
 def train_with_history(folder: Path, *overrides: str) -> Path:
@@ -31,7 +38,7 @@ def train_with_history(folder: Path, *overrides: str) -> Path:
     trainer = Trainer(config, told.append)
     trainer.run()
     weights = {"ctr": {"expert_0": 0.996, "expert_1": 0.004}, EVIL: {"expert_0": 0.5, "expert_1": 0.5}}
-    told += [events.Gates(6, weights), events.Note(EVIL)]
+    told += [events.Gates(6, weights), events.Note(EVIL), events.Note(LONG_WORD)]
     lines = [json.dumps({**event_record(event), "time": 10.0 * place}) for place, event in enumerate(told)]
     (model_dir / "history.jsonl").write_text("\n".join(lines) + "\n")
     return model_dir
@@ -182,24 +189,47 @@ def test_names_of_runs_are_as_long_as_it_takes():
     assert run_names(["a/x", "a/x"]) == ["x (1)", "x (2)"]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (360, "dark")])
-def test_in_a_browser(runs, tmp_path, width, scheme):
+@pytest.fixture(scope="module")
+def browser():
+    """A browser for all pages."""
     sync_api = pytest.importorskip("playwright.sync_api")
-    browser_path = chromium()
-    report(tmp_path, *runs, "--by", "item")
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_path, args=BROWSER_FLAGS)
-        tab = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-        said, asked = [], []
-        tab.on("console", lambda message: said.append(message.text))
-        tab.on("pageerror", lambda error: said.append(str(error)))
-        tab.on("request", lambda request: asked.append(request.url))
-        tab.goto((tmp_path / "r.html").as_uri())
-        assert tab.evaluate("document.documentElement.scrollWidth") <= width, "tables scroll by themselves"
-        assert tab.locator("figure svg").count() > 10 and tab.locator("script").count() == 0
-        background = tab.evaluate("getComputedStyle(document.body).backgroundColor")
-        assert background == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(20, 24, 27)")
-        assert len(tab.pdf(format="A4")) > 20_000
-        browser.close()
+        started = playwright.chromium.launch(executable_path=chromium(), args=BROWSER_FLAGS)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module", params=["runs", "study"])
+def page_file(request, runs, tmp_path_factory) -> Path:
+    """A page of two trainings with a long word in a note, and one of a study."""
+    folder = tmp_path_factory.mktemp("pages")
+    given: list[object] = [*runs, "--by", "item"]
+    if request.param == "study":
+        rows = [row(number, [0.6 + number / 100, 0.3], settings={"rate": str(2.0**number)}) for number in range(8)]
+        rows += [row(8, [], "failed", note=LONG_WORD)]
+        write_result(folder, study(rows, ("auc", True), ("loss", False), importance={"auc": {"rate": 1.0}}))
+        (folder / "diff.txt").write_text(f"--- a\n+++ b\n@@ -1 +1 @@\n-a: 1\n+a: {LONG_WORD}\n")
+        given = [folder]
+    report(folder, *given)
+    return folder / "r.html"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (360, "light"), (360, "dark")])
+def test_in_a_browser(browser, page_file, width, scheme):
+    tab = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    said, asked = [], []
+    tab.on("console", lambda message: said.append(message.text))
+    tab.on("pageerror", lambda error: said.append(str(error)))
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.goto(page_file.as_uri())
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width, "tables scroll by themselves"
+    assert tab.locator("figure svg").count() > 4 and tab.locator("script").count() == 0
+    background = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert background == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(20, 24, 27)")
+    assert tab.evaluate(OUT_OF_CHARTS) == [], "a text that is cut off"
+    tab.emulate_media(media="print", color_scheme=scheme)
+    assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert len(tab.pdf(format="A4")) > 20_000
+    tab.close()
     assert said == [] and len(asked) == 1, "nothing is loaded from elsewhere"

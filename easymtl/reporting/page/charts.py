@@ -7,12 +7,20 @@ from itertools import pairwise
 
 from easymtl.reporting.formats import number_text
 from easymtl.reporting.page.elements import Child, Element, tag
-from easymtl.reporting.page.scales import Scale, span, tick_texts, ticks
+from easymtl.reporting.page.scales import Scale, log_span, log_ticks, span, tick_texts, ticks
 
 WIDTH, HEIGHT = 340, 210
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 16, 8, 36
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 16, 8, 38
+_MARKS_MARGIN = 0.05
 _MOST_MARKS = 60
 NUM_COLOURS = 7
+_FORMS = (
+    "M-2.6 0A2.6 2.6 0 1 0 2.6 0A2.6 2.6 0 1 0 -2.6 0",
+    "M-2.4 -2.4H2.4V2.4H-2.4Z",
+    "M0 -3.2L3 2.4H-3Z",
+    "M0 -3.4L3.4 0L0 3.4L-3.4 0Z",
+)
+"""Of marks, by the number of their colour: who sees no colours can tell them apart all the same."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +32,11 @@ class Series:
         x: places.
         y: values; gaps where they are not finite.
         colour: number of the colour, taken again after the seventh.
-        style: `line`, `dashed`, `faint` (a thin line), `points` (marks with a line), `steps` (an area of bars).
+        style: `line`, `dashed`, `faint` (a thin line), `points` (marks with a line), `marks` (marks alone),
+            `steps` (an area of bars).
         low: lower end of a bar at each point; none where there is no such bar.
         high: upper end.
+        texts: what stands beside each mark; none where there is nothing to say.
     """
 
     name: str
@@ -36,6 +46,7 @@ class Series:
     style: str = "line"
     low: Sequence[float] = field(default_factory=tuple)
     high: Sequence[float] = field(default_factory=tuple)
+    texts: Sequence[str] = field(default_factory=tuple)
 
 
 Range = tuple[float, float] | None
@@ -50,6 +61,8 @@ def chart(
     y_range: Range = None,
     reference: Sequence[tuple[float, float]] = (),
     is_counted: bool = False,
+    is_log: bool = False,
+    x_names: Sequence[str] = (),
 ) -> Element:
     """Returns a chart with title, axes, lines and legend.
 
@@ -62,17 +75,22 @@ def chart(
         y_range: likewise.
         reference: points of a line to compare with, such as the diagonal.
         is_counted: whether only whole numbers have a meaning below the axis.
+        is_log: whether equal ratios are as far apart below the axis, whose numbers are positive.
+        x_names: names of the places 0, 1 ... in place of numbers below the axis.
     """
     drawn = [one for one in series if len(one.x)]
-    lows, highs = x_range or span(n for one in drawn for n in one.x), y_range
+    margin = _MARKS_MARGIN if any(one.style == "marks" for one in drawn) else 0.0
+    lows, highs = x_range or (-0.5, len(x_names) - 0.5), y_range
+    if not (x_range or x_names):
+        lows = (log_span if is_log else span)((n for one in drawn for n in one.x), margin)
     if highs is None:
         highs = span((n for one in drawn for part in (one.y, one.low, one.high) for n in part), 0.06)
-    x, y = Scale(*lows, _LEFT, WIDTH - _RIGHT), Scale(*highs, HEIGHT - _BOTTOM, _TOP)
+    x, y = Scale(*lows, _LEFT, WIDTH - _RIGHT, is_log), Scale(*highs, HEIGHT - _BOTTOM, _TOP)
     line = [tag("path", d=_path(reference, x, y), class_="reference")] if reference else []
     picture = tag(
         "svg",
         tag("title", f"{title}: {y_label} over {x_label}"),
-        _axes(x, y, x_label, is_counted),
+        _axes(x, y, x_label, list(enumerate(x_names)) or _below(x, is_counted)),
         line,
         [_series(one, x, y) for one in drawn],
         viewBox=f"0 0 {WIDTH} {HEIGHT}",
@@ -89,21 +107,34 @@ def legend(entries: Iterable[tuple[str, int, str]]) -> Element | None:
         return None
     items = []
     for name, colour, style in named:
-        sample = tag("svg", _sample(style), viewBox="0 0 22 10", class_=f"sample c{colour % NUM_COLOURS}")
+        sample = tag("svg", _sample(style, colour), viewBox="0 0 22 10", class_=f"sample c{colour % NUM_COLOURS}")
         items.append(tag("span", sample, name, class_="entry"))
     return tag("div", items, class_="legend")
 
 
-def _sample(style: str) -> Element:
+def _sample(style: str, colour: int) -> Element:
     if style == "steps":
         return tag("rect", x=1, y=1, width=20, height=8, class_="steps")
-    line = tag("path", d="M1 5H21", class_=style)
-    return tag("g", line, tag("circle", cx=11, cy=5, r=3, class_="mark") if style == "points" else None)
+    line = tag("path", d="M1 5H21", class_=style) if style != "marks" else None
+    mark = tag("path", d=_form(colour), transform="translate(11 5)", class_="mark")
+    return tag("g", line, mark if style in ("points", "marks") else None)
 
 
-def _axes(x: Scale, y: Scale, x_label: str, is_counted: bool) -> Element:
+def _form(colour: int) -> str:
+    return _FORMS[colour % len(_FORMS)]
+
+
+def _below(x: Scale, is_counted: bool) -> list[tuple[float, str]]:
+    """Returns the ticks of the lower axis with their texts."""
+    if x.is_log:
+        return [(number, f"{number:g}") for number in log_ticks(x.low, x.high)]
+    across = ticks(x.low, x.high, 5, is_counted)
+    return list(zip(across, tick_texts(across)))
+
+
+def _axes(x: Scale, y: Scale, x_label: str, across: Sequence[tuple[float, str]]) -> Element:
     parts: list[Child] = []
-    for number, text in zip(across := ticks(x.low, x.high, 5, is_counted), tick_texts(across)):
+    for number, text in across:
         place = x(number)
         parts.append(tag("path", d=f"M{place:.1f} {_TOP}V{y.first:.1f}", class_="grid"))
         parts.append(tag("text", text, x=place, y=y.first + 13, text_anchor="middle"))
@@ -121,29 +152,29 @@ def _series(one: Series, x: Scale, y: Scale) -> Element:
     parts: list[Child] = []
     if one.style == "steps":
         parts.append(tag("path", d=_area(points, x, y), class_="steps"))
-    else:
+    elif one.style != "marks":
         parts.append(tag("path", d=_path(points, x, y), class_=one.style))
     for place, low, high in zip(one.x, one.low, one.high):
         if math.isfinite(low) and math.isfinite(high):
             ends = (y(min(max(end, y.low), y.high)) for end in (low, high))
             parts.append(tag("path", d=f"M{x(place):.1f} {'V'.join(f'{end:.1f}' for end in ends)}", class_="bar"))
-    if one.style == "points" and len(points) <= _MOST_MARKS:
+    if one.style == "marks" or (one.style == "points" and len(points) <= _MOST_MARKS):
         parts += [
             _mark(one, x(a), y(b), f"{number_text(a)}: {number_text(b)}") for a, b in points if y.low <= b <= y.high
         ]
+    for (a, b), text in zip(points, one.texts):
+        # At the right border a text stands to the left of its mark.
+        side = -1 if x(a) > x.last - 20 else 1
+        anchor = "end" if side < 0 else "start"
+        parts.append(tag("text", text, x=x(a) + 5 * side, y=y(b) - 4, text_anchor=anchor, class_="beside"))
     return tag("g", parts, class_=f"c{one.colour % NUM_COLOURS}")
 
 
 def _mark(one: Series, x: float, y: float, text: str) -> Element:
-    """Returns a mark whose form goes with its colour: who sees no colours can tell them apart all the same."""
+    """Returns a mark, whose form goes with its colour."""
     label = tag("title", f"{one.name} {text}".strip())
-    forms = (
-        "M-2.6 0A2.6 2.6 0 1 0 2.6 0A2.6 2.6 0 1 0 -2.6 0",
-        "M-2.4 -2.4H2.4V2.4H-2.4Z",
-        "M0 -3.2L3 2.4H-3Z",
-        "M0 -3.4L3.4 0L0 3.4L-3.4 0Z",
-    )
-    return tag("path", label, d=forms[one.colour % len(forms)], transform=f"translate({x:.1f} {y:.1f})", class_="mark")
+    place = f"translate({x:.1f} {y:.1f})" + (" scale(1.3)" if one.style == "marks" else "")
+    return tag("path", label, d=_form(one.colour), transform=place, class_="mark")
 
 
 def _path(points: Iterable[tuple[float, float]], x: Scale, y: Scale) -> str:

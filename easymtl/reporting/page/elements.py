@@ -84,11 +84,11 @@ def framed(name: str, kind: str, sections: Iterable[Element | None]) -> str:
 
     Args:
         name: of what the page is about.
-        kind: of the page, for the title of the window.
+        kind: of the page, for its head and the title of the window.
         sections: the parts, None for one that has nothing to show.
     """
     shown = [one for one in sections if one is not None]
-    made = f"easymtl {__version__}, {datetime.now():%Y-%m-%d %H:%M}"
+    made = f"{kind.capitalize()} by easymtl {__version__}, {datetime.now():%Y-%m-%d %H:%M}"
     head = tag("header", tag("h1", name), tag("p", made, class_="note"))
     links = [tag("a", one.findtext("h2") or "", href=f"#{one.get('id')}") for one in shown]
     return document(f"{name}: {kind}", head, tag("nav", links, aria_label="contents"), shown)

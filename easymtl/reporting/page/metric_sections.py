@@ -143,15 +143,19 @@ def segment_tables(runs: Sequence[Run], columns: Sequence[str]) -> Element | Non
         found = [{result: rows for _, result, rows in of_run} for of_run in tables]
         parts.append(tag("h3", f"By {column}"))
         for place, name in enumerate(names):
-            shown = _segments([of_run.get(name, []) for of_run in found], runs)
+            shown = _segments(column, [of_run.get(name, []) for of_run in found], runs)
             parts.append(folded(name, shown, is_open=place == 0))
     if not parts:
         return None
-    note = "Numbers are cut into ranges of equal count, rare values are one segment. 95 % bootstrap intervals."
+    note = (
+        "Numbers are cut into ranges of equal count, rare values are one segment. 95 % bootstrap intervals; none where "
+        "all rows that are drawn again say the same, as of an AUC of 1 by a handful of events. A metric is not defined "
+        "where labels of a segment do not tell it, as when all are alike."
+    )
     return section("Segments", parts, note=note, id_="segments")
 
 
-def _segments(found: Sequence[Sequence[Segment]], runs: Sequence[Run]) -> Element:
+def _segments(column: str, found: Sequence[Sequence[Segment]], runs: Sequence[Run]) -> Element:
     by_value = [{one.value: one for one in of_run} for of_run in found]
     values = list(dict.fromkeys(value for of_run in by_value for value in of_run))
     numbers = [
@@ -166,7 +170,8 @@ def _segments(found: Sequence[Sequence[Segment]], runs: Sequence[Run]) -> Elemen
         mean = number_text(first.mean_label) if math.isfinite(first.mean_label) else ""
         cells: list[Child] = [value, f"{first.rows:,}", mean]
         rows.append([*cells, *(interval_text(one.estimate) if one else "" for one in ones), whisker(drawn, low, high)])
-    return table(["value", "rows", "mean label", *_headers(runs), ""], rows)
+    metric = next(one.metric for of_run in found for one in of_run)
+    return table([column, "rows", "mean label", *(_headers(runs) if len(runs) > 1 else [metric]), ""], rows)
 
 
 def evaluated_rows(run: Run) -> str:

@@ -12,7 +12,7 @@ from easymtl.reporting.page.charts import whisker
 from easymtl.reporting.page.elements import Child, Element, folded, marked, section, table, tag
 from easymtl.reporting.page.metric_sections import evaluated_rows, run_label
 from easymtl.reporting.page.scales import span
-from easymtl.reporting.page.training_sections import dead_experts
+from easymtl.reporting.page.training_sections import are_against, dead_experts
 from easymtl.reporting.results import ODDITIES_NAME
 from easymtl.reporting.runs import Run
 from easymtl.scoring.importance import Importance
@@ -65,7 +65,7 @@ def worth_a_look(run: Run) -> list[str]:
     found = [f'The gate "{gate}" hardly draws on "{expert}".' for gate, expert in dead_experts(run.history.gates)]
     for pair, points in run.history.cosines.items():
         share = sum(value < 0 for value in points.values()) / len(points)
-        if share > _OFTEN:
+        if are_against(points):
             found.append(
                 f"The gradients of {pair} are against each other in {percent_text(share)} of the steps looked at."
             )
@@ -130,7 +130,7 @@ def _features(run: Run, is_open: bool) -> Element:
         "feature",
         "type",
         "reads",
-        "table",
+        "table (rows × width)",
         *(["has a value"] if num_rows else []),
         *(k.replace("_", " ") for k in kinds),
     ]
@@ -160,12 +160,15 @@ def _importance(run: Run) -> list[Child]:
 
 
 def _importance_table(ones: Sequence[Importance]) -> Element:
-    low, high = span(number for one in ones for number in (one.loss, one.low, one.high, 0.0))
+    numbers = [number for one in ones for number in (one.loss, one.low, one.high, 0.0) if math.isfinite(number)]
+    low, high = span(numbers)
+    # One number of decimals for all, so that what is small looks small.
+    decimals = min(max(3 - math.floor(math.log10(max(map(abs, numbers)) or 1.0)), 0), 8)
     rows: list[list[Child]] = []
     for one in ones[:_MOST_IMPORTANT]:
-        interval = f"{number_text(one.low)} to {number_text(one.high)}" if math.isfinite(one.low) else ""
+        interval = f"{one.low:.{decimals}f} to {one.high:.{decimals}f}" if math.isfinite(one.low) else ""
         drawn = whisker([(one.loss, one.low, one.high)], low, high, zero=True)
-        rows.append([one.part, number_text(one.loss), tag("span", interval, class_="interval"), drawn])
+        rows.append([one.part, f"{one.loss:.{decimals}f}", tag("span", interval, class_="interval"), drawn])
     shown = table(["permuted", "worse by", "95 %", ""], rows)
     left = len(ones) - len(rows)
     rest = tag("p", f"{counted(left, 'feature')} with less are left out: easymtl importance tells all.", class_="note")

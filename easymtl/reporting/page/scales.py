@@ -10,16 +10,18 @@ _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 @dataclass(frozen=True)
 class Scale:
-    """Maps numbers from `low` to `high` onto places from `first` to `last`."""
+    """Maps numbers from `low` to `high` onto places from `first` to `last`; with `is_log` by ratios."""
 
     low: float
     high: float
     first: float
     last: float
+    is_log: bool = False
 
     def __call__(self, number: float) -> float:
         """Returns the place of a number."""
-        return self.first + (number - self.low) / (self.high - self.low) * (self.last - self.first)
+        low, high, at = (math.log(one) if self.is_log else one for one in (self.low, self.high, number))
+        return self.first + (at - low) / (high - low) * (self.last - self.first)
 
 
 def span(numbers: Iterable[float], margin: float = 0.0) -> tuple[float, float]:
@@ -27,7 +29,7 @@ def span(numbers: Iterable[float], margin: float = 0.0) -> tuple[float, float]:
 
     Args:
         numbers: may be none at all: then 0 and 1.
-        margin: share of the span that is added at both ends.
+        margin: share of the span that is added at both ends, up to 0: what is never negative has no room below 0.
     """
     finite = [number for number in numbers if math.isfinite(number)]
     low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
@@ -35,7 +37,24 @@ def span(numbers: Iterable[float], margin: float = 0.0) -> tuple[float, float]:
         half = abs(low) * 0.05 or 0.5
         low, high = low - half, high + half
     wider = margin * (high - low)
-    return low - wider, high + wider
+    return max(low - wider, 0.0) if low >= 0 else low - wider, min(high + wider, 0.0) if high <= 0 else high + wider
+
+
+def log_span(numbers: Iterable[float], margin: float = 0.0) -> tuple[float, float]:
+    """Returns the span of positive numbers, with a margin in orders of magnitude."""
+    low, high = span((math.log(number) for number in numbers), 0.0)
+    wider = margin * (high - low)
+    return math.exp(low - wider), math.exp(high + wider)
+
+
+def log_ticks(low: float, high: float, most: int = 5) -> list[float]:
+    """Returns round numbers between two positive ones, equal ratios as far apart: powers of 10, with 2 and 5 of few."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for factors in ((1, 2, 5), (1, 3), (1,)):
+        found = [factor * 10.0**power for power in powers for factor in factors if low <= factor * 10.0**power <= high]
+        if len(found) <= most:
+            break
+    return found[:: math.ceil(len(found) / most)] if found else [low, high]
 
 
 def ticks(low: float, high: float, most: int = 5, is_counted: bool = False) -> list[float]:

@@ -15,6 +15,8 @@ from easymtl.reporting.runs import Run
 DEAD_SHARE = 0.01
 """Mean weight below which an expert is dead to a gate."""
 _MOST_POINTS = 200
+_OFTEN = 0.5
+_MEAN_AGAINST = -0.01
 
 
 def learning_curves(runs: Sequence[Run]) -> Element | None:
@@ -98,7 +100,7 @@ def _curves(curves: Curves | None, run: str, colour: int) -> list[Series]:
         found.append(Series("", steps, values, colour, "faint"))
         found.append(Series(f"{name}training", steps, smoothed(values), colour, "dashed"))
     if evaluation:
-        of_evaluation = colour if run or not steps else colour + 1
+        of_evaluation = colour if run else colour + 1
         found.append(Series(f"{name}evaluation", [*evaluation], [*evaluation.values()], of_evaluation, "points"))
     return found
 
@@ -180,6 +182,13 @@ def _gate_chart(gate: str, of: Mapping[str, Points]) -> Element:
     )
 
 
+def are_against(cosines: Points) -> bool:
+    """Returns whether the gradients of two tasks are against each other: mostly, and by more than the noise about 0."""
+    numbers = cosines.values()
+    mostly = sum(value < 0 for value in numbers) > _OFTEN * len(numbers)
+    return mostly and sum(numbers) / len(numbers) < _MEAN_AGAINST
+
+
 def gradient_conflict(runs: Sequence[Run]) -> Element | None:
     """Returns the cosines between the gradients of tasks over the steps, and how often they are against each other."""
     figures: list[Element] = []
@@ -195,7 +204,7 @@ def gradient_conflict(runs: Sequence[Run]) -> Element | None:
             )
             negative = sum(value < 0 for value in points.values()) / len(points)
             mean = sum(points.values()) / len(points)
-            share = tag("span", percent_text(negative), class_="alarm" if negative > 0.5 else None)
+            share = tag("span", percent_text(negative), class_="alarm" if are_against(points) else None)
             rows.append([pair, *([run.name] if len(runs) > 1 else []), number_text(mean), share])
     comparable = [run for run in runs if len(view.task_towers(run.pipeline)) > 1]
     missing = [run.name for run in comparable if not run.history.cosines]

@@ -94,7 +94,34 @@ def test_values_that_are_not_numbers_break_a_line_and_draw_no_mark():
 def test_places_are_those_of_the_axes():
     found = chart("c", [Series("s", [0, 10], [0, 1], 0, "line")], "x", "", (0, 10), (0, 1))
     (line,) = [one for one in found.find("svg").iter("path") if one.get("class") == "line"]
-    assert line.get("d") == "M46.0 174.0L324.0 8.0"
+    assert line.get("d") == "M52.0 172.0L324.0 8.0"
+
+
+def paths(found, kind: str) -> list[str]:
+    return [one.get("d") for one in found.iter("path") if one.get("class") == kind]
+
+
+def test_a_legend_shows_the_marks_of_its_chart():
+    found = chart("c", [Series(str(n), [n], [n], n, "points") for n in range(4)], "x")
+    drawn, sampled = (paths(part, "mark") for part in (found.find("svg"), found.find("div")))
+    assert drawn == sampled and len(set(drawn)) == 4, "a form of its own, for who sees no colours"
+
+
+def test_marks_alone_have_no_line_and_keep_off_the_axes():
+    found = chart("c", [Series("s", [1, 2], [1, 2], 0, "marks", texts=["7", "8"])], "x")
+    assert paths(found, "marks") == [] and len(paths(found.find("svg"), "mark")) == 2
+    places = [
+        float(one.get("transform")[10:].split()[0]) for one in found.find("svg").iter("path") if one.get("transform")
+    ]
+    assert min(places) > 52 and max(places) < 324
+    beside = [one for one in found.iter("text") if one.get("class") == "beside"]
+    assert [(one.text, one.get("text-anchor")) for one in beside] == [("7", "start"), ("8", "end")]
+
+
+def test_places_with_names_have_these_below_the_axis():
+    found = chart("c", [Series("s", [0, 1], [1, 2], 0, "marks")], "x", x_names=["a", "b"])
+    below = [one for one in found.iter("text") if one.get("text-anchor") == "middle"]
+    assert [(one.text, one.get("x")) for one in below] == [("a", "120"), ("b", "256"), ("x", "188")]
 
 
 def test_an_empty_chart_is_a_chart():
@@ -105,7 +132,7 @@ def test_an_empty_chart_is_a_chart():
 def test_bars_stand_from_their_place_to_the_next_one():
     found = chart("c", [Series("s", [0, 5, 10], [1, 0.5, 0], 0, "steps")], "x", "", (0, 10), (0, 1))
     (area,) = [one for one in found.find("svg").iter("path") if one.get("class") == "steps"]
-    assert area.get("d") == "M46.0 174.0V8.0H185.0V91.0H324.0V174.0Z"
+    assert area.get("d") == "M52.0 172.0V8.0H188.0V90.0H324.0V172.0Z"
 
 
 @pytest.mark.parametrize(("low", "high", "is_there"), [(-1, 1, True), (0.5, 1, False), (-2, -1, False)])

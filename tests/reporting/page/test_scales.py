@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from easymtl.reporting.page.scales import Scale, span, tick_texts, ticks
+from easymtl.reporting.page.scales import Scale, log_span, log_ticks, span, tick_texts, ticks
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,30 @@ def test_a_span_is_never_empty(numbers):
 def test_a_scale():
     scale = Scale(10, 20, 100, 0)
     assert (scale(10), scale(15), scale(20)) == (100, 50, 0)
+
+
+def test_equal_ratios_are_as_far_apart():
+    scale = Scale(1e-4, 1e-2, 0, 100, is_log=True)
+    assert [scale(one) for one in (1e-4, 1e-3, 1e-2)] == pytest.approx([0, 50, 100])
+    assert log_span([1e-4, 1e-2], 0.5) == pytest.approx((1e-5, 1e-1))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "found"),
+    [
+        (0.0006, 0.02, [0.001, 0.002, 0.005, 0.01, 0.02]),
+        (0.0004, 0.04, [0.001, 0.003, 0.01, 0.03]),
+        (0.9, 2e6, [1, 1e2, 1e4, 1e6]),
+        (3.1, 3.2, [3.1, 3.2]),
+    ],
+)
+def test_ticks_of_ratios(low, high, found):
+    assert log_ticks(low, high) == pytest.approx(found)
+
+
+def test_a_margin_does_not_go_beyond_0():
+    assert span([0.0, 1.0], 0.1) == pytest.approx((0.0, 1.1)) and span([-1.0, 0.0], 0.1) == pytest.approx((-1.1, 0.0))
+    assert span([-1.0, 1.0], 0.1) == pytest.approx((-1.2, 1.2)) and span([0.01, 1.0], 0.1)[0] == 0
 
 
 def test_what_is_counted_has_whole_ticks():

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from easymtl.config.config import parse_config
-from easymtl.reporting.page.training_sections import gates, gradient_conflict, learning_curves, times
+from easymtl.reporting.page.training_sections import are_against, gates, gradient_conflict, learning_curves, times
 from easymtl.reporting.run_history import Evaluated, RunHistory
 from easymtl.reporting.runs import Run
 from tests.errors.project import CONFIG
@@ -49,6 +49,12 @@ def test_how_often_gradients_are_against_each_other():
     cells = ["".join(one.itertext()) for one in section.iter("td")]
     assert cells == ["ctr/cvr", "-0.25000", "75 %"]
     assert [one.text for one in section.iter("span") if one.get("class") == "alarm"] == ["75 %"]
+
+
+def test_gradients_at_right_angles_are_not_against_each_other():
+    assert are_against({1.0: -0.02, 2.0: -0.03, 3.0: 0.01})
+    assert not are_against({1.0: -0.004, 2.0: -0.003, 3.0: 0.001}), "noise about 0"
+    assert not are_against({1.0: -0.9, 2.0: 0.1, 3.0: 0.1}), "a single step"
 
 
 def test_gradients_that_were_not_compared_are_told():
