@@ -59,8 +59,8 @@ def make_train_step(
 class TrainStep:
     """The update of a model, traced once for each kind of step, so that a step pays for nothing that it does not do.
 
-    How far gradients disagree is asked by a function of its own, called before the update: within the same graph it would
-    run beside what is trained, whose last digits then differ, even between two runs of one training.
+    How far gradients disagree is asked by a function of its own, called before the update: within the same graph it
+    would run beside what is trained, whose last digits then differ, even between two runs of one training.
     """
 
     def __init__(self, update: "_Update", signature: dict[str, tf.TensorSpec]):
