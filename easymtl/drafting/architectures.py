@@ -153,12 +153,14 @@ class Architecture:
         fill: sets what lies below the towers.
         why_not: says why labels do not fit it, where they do not.
         takes_parents: whether its towers may name a parent; the others have relations of their own.
+        shares_layers: whether its tasks train dense weights together, so that their gradients can be compared.
     """
 
     model_class: str
     fill: Callable[[ModelConfig, Plan], None]
     why_not: Callable[[Plan], str] = lambda plan: ""
     takes_parents: bool = True
+    shares_layers: bool = True
 
 
 def _no_funnel(plan: Plan) -> str:
@@ -191,7 +193,7 @@ def _no_row_feature(plan: Plan) -> str:
 ARCHITECTURES: dict[str, Architecture] = {
     "mmoe": Architecture("MMoE", _mmoe),
     "shared_bottom": Architecture("SharedBottom", _shared_bottom),
-    "simple_multi_task": Architecture("SimpleMultiTask", _towers_alone),
+    "simple_multi_task": Architecture("SimpleMultiTask", _towers_alone, shares_layers=False),
     "omoe": Architecture("OMoE", _omoe),
     "cgc": Architecture("CGC", _cgc),
     "ple": Architecture("PLE", _ple),

@@ -10,7 +10,7 @@ from easymtl.config.parser import Parser
 from easymtl.config.problems import ConfigError, Findings, Places
 from easymtl.config.validate import validate
 from easymtl.convert.layout import config_text
-from easymtl.drafting.architectures import require_architecture, require_fitting
+from easymtl.drafting.architectures import ARCHITECTURES, require_architecture, require_fitting
 from easymtl.drafting.existing import Existing, read_existing
 from easymtl.drafting.margin import num_rows_of
 from easymtl.drafting.models import draft_model
@@ -198,7 +198,7 @@ def _finish(
 ) -> Draft:
     plan = found.plan(profile, sizes)
     model = draft_model(model_name, plan)
-    pipeline, comments = draft_pipeline(profile, places, plan, model)
+    pipeline, comments = draft_pipeline(profile, places, plan, model, ARCHITECTURES[model_name].shares_layers)
     comments |= {f"model_config.{at}": text for at, text in plan.comments.items()}
     if existing is not None:
         pipeline, comments = existing.joined(pipeline, comments)

@@ -19,6 +19,7 @@ _YES = {"yes", "y", "true", "t", "1", "positive", "pos", "click", "clicked", "bu
 _NO = {"no", "n", "false", "f", "0", "-1", "negative", "neg", "none", "fail", "failure", "bad", "off"}
 _SKEWED, _LARGE = 2.0, 20.0
 _CLASS_WORDS = {"class", "category", "type", "kind"}
+_FEW_NUMBERS, _FEWEST_ROWS = 10, 20
 
 
 @dataclass
@@ -87,7 +88,18 @@ def _label(column: ColumnProfile, profile: Profile) -> Label:
         label = _of_numbers(column, profile)
     if column.num_missing:
         label.reason += f", {shown_share(column.missing_rate)} missing: such rows do not count for it"
+    _note_rare(label, column)
     return label
+
+
+def _note_rare(label: Label, column: ColumnProfile) -> None:
+    """Notes an event that hardly ever happens, or hardly ever does not: nothing can be learnt, or judged by."""
+    _, counts = column.tally.counted()
+    if label.is_event and len(counts) == 2 and (rows := int(min(counts))) < _FEWEST_ROWS:
+        label.notes.append(
+            f'only {rows} of {column.num_values:,} rows have the rarer value of the label "{label.name}": too few to '
+            "learn it, and to judge by."
+        )
 
 
 def _of_texts(column: ColumnProfile) -> Label:
@@ -149,6 +161,11 @@ def _of_numbers(column: ColumnProfile, profile: Profile) -> Label:
     label = Label(name, kind, _whole_type(column) if column.is_whole else "FLOAT", deviation=deviation)
     label.is_skewed = low >= 0 and high > _LARGE and skewness > _SKEWED
     label.reason = f"{low:g} to {high:g}, deviation {deviation:.3g}" + (", a long tail" if label.is_skewed else "")
+    if kind == "count" and len(distinct) <= _FEW_NUMBERS and high < _MOST_CLASSES:
+        label.notes.append(
+            f'the whole numbers of the label "{name}", {low:g} to {high:g}, are taken for amounts. Where they are '
+            f'classes, call the column "{name}_class".'
+        )
     return label
 
 

@@ -18,6 +18,8 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 
 _RATE, _WARMUP = 0.004, 0.05
 _FEWEST_EPOCHS_TO_STOP = 4
+# To compare gradients takes about as long as a step, and some tenths of a second once: 2 to 3 % of a training.
+_STEPS_BETWEEN_COMPARISONS, _FEWEST_COMPARISONS = 50, 10
 _WIDTH = 108
 
 
@@ -46,15 +48,25 @@ class Locations:
 
 
 def draft_pipeline(
-    profile: Profile, places: Locations, plan: Plan, model: ModelConfig
+    profile: Profile, places: Locations, plan: Plan, model: ModelConfig, shares_layers: bool
 ) -> tuple[Pipeline, dict[str, str]]:
-    """Returns the message, and comments on its fields by their paths."""
+    """Returns the message, and comments on its fields by their paths.
+
+    Args:
+        profile: of the data.
+        places: where they are, and where the model will be.
+        plan: what is read and learnt.
+        model: what learns it.
+        shares_layers: whether its tasks train dense weights together.
+    """
     pipeline = Pipeline(model_dir=places.model_dir, model_config=model)
     if places.train:
         pipeline.train_input_path = places.train
     if places.evaluation:
         pipeline.eval_input_path = places.evaluation
     comments = _set_training(pipeline, plan.sizes, places.is_judged)
+    if shares_layers and len(plan.labels) > 1:
+        comments |= _set_comparisons(pipeline, plan.sizes)
     comments |= _set_data(pipeline.data_config, profile, places, plan)
     place = 0
     for draft in plan.features.drafts.values():
@@ -88,6 +100,16 @@ def _set_training(pipeline: Pipeline, sizes: Sizes, is_judged: bool) -> dict[str
         "the first 5 % of them warm up",
         "train_config.save_checkpoints_steps": what,
     }
+
+
+def _set_comparisons(pipeline: Pipeline, sizes: Sizes) -> dict[str, str]:
+    """Has the gradients of the tasks be compared, where that shows something and costs little."""
+    every = max(sizes.steps // 50, _STEPS_BETWEEN_COMPARISONS)
+    if sizes.steps < _FEWEST_COMPARISONS * every:
+        return {}
+    pipeline.train_config.log_gradient_conflict_every = every
+    why = "how far the tasks are at odds, for easymtl report: no weight depends on it (docs/guides/balancing-tasks.md)"
+    return {"train_config.log_gradient_conflict_every": why}
 
 
 def _set_data(data: DatasetConfig, profile: Profile, places: Locations, plan: Plan) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import tensorflow as tf
@@ -56,29 +56,21 @@ def make_train_step(
     return TrainStep(_Update(ranker, optimizers, step, config, dtype, descent or Fixed(), peers, is_ahead), signature)
 
 
-@dataclass(frozen=True)
-class _Kind:
-    """Steps that do the same work, and so are one traced function.
-
-    Attributes:
-        is_solving: the balancing finds new weights.
-        is_comparing: the gradients of the tasks are compared.
-    """
-
-    is_solving: bool = True
-    is_comparing: bool = False
-
-
 class TrainStep:
-    """The update of a model, traced once for each kind of step, so that a step pays for nothing that it does not do."""
+    """The update of a model, traced once for each kind of step, so that a step pays for nothing that it does not do.
+
+    How far gradients disagree is asked by a function of its own, called before the update: within the same graph it
+    would run beside what is trained, whose last digits then differ, even between two runs of one training.
+    """
 
     def __init__(self, update: "_Update", signature: dict[str, tf.TensorSpec]):
         """Traces nothing yet."""
         self._update = update
-        self._signature = [signature, tf.TensorSpec([2], tf.float32), tf.TensorSpec([], tf.int64)]
+        self._batch_signature = signature
         self._compare_every = update.config.log_gradient_conflict_every
         self._solve_every = update.descent.solves_every
-        self._traced: dict[_Kind, Traced] = {}
+        self._traced: dict[bool, Traced] = {}
+        self._comparison: Callable[[Batch, np.ndarray], Values] | None = None
 
     def __call__(self, batch: Batch, learning_rates: tf.Tensor | np.ndarray, updates_made: int | None = None) -> Values:
         """Makes the next step.
@@ -97,23 +89,40 @@ class TrainStep:
             has a row, no update is made. What it has come to is in `answer`, see `Answer`.
         """
         made = int(self._update.step.numpy()) if updates_made is None else updates_made
-        return self.traced(made)(batch, learning_rates, np.array(made, np.int64))
+        compared = self._compared(batch, made)
+        return {**self.traced(made)(batch, learning_rates, np.array(made, np.int64)), **compared}
 
     def traced(self, updates_made: int = 0) -> Traced:
         """Returns the function of the step that follows so many updates, which it is handed behind the rates."""
-        kind = self._kind(updates_made)
-        if kind not in self._traced:
+        is_solving = updates_made % self._solve_every == 0
+        if is_solving not in self._traced:
 
             def train_step(batch: Batch, learning_rates: tf.Tensor, made: tf.Tensor) -> Values:
-                with known_sizes() if self.is_ahead else nullcontext():
-                    return self._update(batch, learning_rates, made, kind)
+                return self._update(batch, learning_rates, made, is_solving)
 
-            traced = tf.function(train_step, input_signature=self._signature, autograph=False)
-            # Concrete: a step of a small model is so short that looking for the right trace each time shows. Where
-            # TensorFlow is told to run functions op by op, to debug or to test what is around a step, it does.
-            is_traced = not tf.config.functions_run_eagerly()
-            self._traced[kind] = traced.get_concrete_function() if is_traced else traced
-        return self._traced[kind]
+            self._traced[is_solving] = self._trace(train_step, tf.TensorSpec([2], tf.float32))
+        return self._traced[is_solving]
+
+    def _compared(self, batch: Batch, made: int) -> Values:
+        """Returns the cosines between gradients in the step behind so many updates, where it is one that compares."""
+        if not self._compare_every or (made + 1) % self._compare_every:
+            return {}
+        if self._comparison is None:
+            self._comparison = self._trace(self._update.cosines)
+        return self._comparison(batch, np.array(made, np.int64))
+
+    def _trace(self, function: Callable[..., Values], *signature: tf.TensorSpec) -> Callable[..., Values]:
+        """Returns a function of a batch, of what has the signature, and of the number of updates made, traced."""
+
+        def sized(*arguments: Batch | tf.Tensor) -> Values:
+            with known_sizes() if self.is_ahead else nullcontext():
+                return function(*arguments)
+
+        signature = (self._batch_signature, *signature, tf.TensorSpec([], tf.int64))
+        traced = tf.function(sized, input_signature=signature, autograph=False)
+        # Concrete: a step of a small model is so short that looking for the right trace each time shows. Where
+        # TensorFlow is told to run functions op by op, to debug or to test what is around a step, it does.
+        return traced if tf.config.functions_run_eagerly() else traced.get_concrete_function()
 
     @property
     def is_ahead(self) -> bool:
@@ -129,10 +138,6 @@ class TrainStep:
         """Lets steps be made again behind a refused one, where they are begun ahead; else they are anyway."""
         if self._update.last_answer is not None:
             self._update.last_answer.go_on()
-
-    def _kind(self, updates_made: int) -> _Kind:
-        is_comparing = self._compare_every > 0 and (updates_made + 1) % self._compare_every == 0
-        return _Kind(updates_made % self._solve_every == 0, is_comparing)
 
 
 class _Update:
@@ -157,14 +162,20 @@ class _Update:
         self._peers = peers
         self._dense = [variable for variable in dense if variable.ref() not in self._frozen.dense]
 
-    def __call__(self, batch: Batch, learning_rates: tf.Tensor, made: tf.Tensor, kind: _Kind) -> Values:
-        """Makes the update behind so many others, int64, and returns what the step has to tell."""
+    def __call__(self, batch: Batch, learning_rates: tf.Tensor, made: tf.Tensor, is_solving: bool) -> Values:
+        """Makes the update behind so many others, int64, and returns what the step has to tell.
+
+        Args:
+            batch: a packed one.
+            learning_rates: float32 `[2]`, of tables and of dense weights.
+            made: int64 scalar, the number of updates before it.
+            is_solving: whether the balancing finds new weights.
+        """
         was_refused = self.last_answer.hand_over() if self.last_answer else None
         lookups = self._ranker.embeddings.lookup(batch)
         statistics = Pending()
-        forward = self._forward(batch, lookups, made, kind, statistics)
-        found = self.descent(forward, kind.is_solving)
-        compared = self._cosines(forward) if kind.is_comparing else {}
+        forward = self._forward(batch, lookups, made, statistics, self.descent.needs_task_gradients)
+        found = self.descent(forward, is_solving)
         changes, of_all = self._of_all(batch, lookups, found, statistics)
         gradients, changes, norm = self._clipped(changes, of_all)
         is_made = _is_sound(found, norm, statistics.vectors)
@@ -194,7 +205,18 @@ class _Update:
         weights = {f"{WEIGHT}{name}": weight for name, weight in found.weights.items()}
         regularization = forward.parts.regularization
         losses = {**found.losses, **forward.parts.of_layers, "regularization_loss": regularization, "loss": loss}
-        return {**losses, **weights, **compared, ANSWER: answer}
+        return {**losses, **weights, ANSWER: answer}
+
+    def cosines(self, batch: Batch, made: tf.Tensor) -> Values:
+        """Returns the cosines between the gradients of each two tasks in the update behind so many others, int64.
+
+        Nothing moves: the update itself has the same seed, and so drops the same values.
+        """
+        lookups = self._ranker.embeddings.lookup(batch)
+        tasks = self._forward(batch, lookups, made, Pending(), is_persistent=True).task_gradients()
+        tasks.require_shared("train_config.log_gradient_conflict_every")
+        values, names = cosines(tasks.gram()), tasks.tasks
+        return {f"{COSINE}{names[i]}/{names[j]}": values[i, j] for i, j in pairs(names)}
 
     def _of_all(
         self, batch: Batch, lookups: Mapping[int, Lookup], found: Descended, statistics: Pending
@@ -252,8 +274,8 @@ class _Update:
         batch: Batch,
         lookups: Mapping[int, Lookup],
         made: tf.Tensor,
-        kind: _Kind,
         statistics: Pending,
+        is_persistent: bool,
     ) -> Forward:
         rows = [lookup.rows for lookup in lookups.values()]
         with tf.device(HOST):
@@ -269,20 +291,11 @@ class _Update:
             syncs_norms=self._peers.are_several and self.config.sync_batch_norm,
             is_compiled=self.config.xla == TrainConfig.COMPILED,
         )
-        is_persistent = self.descent.needs_task_gradients or kind.is_comparing
         with tf.GradientTape(persistent=is_persistent, watch_accessed_variables=False) as tape:
             tape.watch([*self._dense, *rows])
             parts = self._ranker.losses(batch, lookups, call)
             total, task_losses = parts.total, losses_by_task(parts)
         return Forward(tape, parts, total, task_losses, self._dense, rows, seed, self._peers)
-
-    def _cosines(self, forward: Forward) -> Values:
-        """Returns the cosines between the gradients of each two tasks."""
-        tasks = forward.task_gradients()
-        tasks.require_shared("train_config.log_gradient_conflict_every")
-        values = cosines(tasks.gram())
-        names = tasks.tasks
-        return {f"{COSINE}{names[i]}/{names[j]}": values[i, j] for i, j in pairs(names)}
 
 
 def _is_sound(found: Descended, norm: tf.Tensor, statistics: Sequence[tf.Tensor]) -> tf.Tensor:

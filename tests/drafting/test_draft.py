@@ -507,6 +507,24 @@ def test_each_architecture_takes_a_funnel(model, tmp_path):
     assert_names_own_fields(draft)
 
 
+@pytest.mark.parametrize(
+    ("model", "labels", "rows", "every"),
+    [
+        ("mmoe", ["click", "like"], 8_000, 50),  # 8 passes of 62.5 steps
+        ("mmoe", ["click", "like"], 7_900, 0),
+        ("mmoe", ["click"], 8_000, 0),
+        ("simple_multi_task", ["click", "like"], 8_000, 0),
+        ("dbmtl", ["click", "like"], 150_000, 50),  # 6 passes of 293 steps
+    ],
+)
+def test_gradients_are_compared_where_tasks_share_layers_and_it_costs_little(model, labels, rows, every):
+    column = np.arange(rows)
+    table = pa.table({"age": column % 49, "click": column % 2, "like": column // 2 % 2})
+    draft = draft_config(table, labels, model=model, divides=False)
+    assert draft.pipeline.train_config.log_gradient_conflict_every == every
+    assert ("  # how far the tasks are at odds" in draft.text) == bool(every)
+
+
 SPACE = ("task_space_indicator_label", "out_task_space_weight")
 
 

@@ -45,6 +45,20 @@ def test_a_name_tells_classes_from_counts():
     assert label_of(pa.array([0, 1, 2] * 50), "news_category").num_classes == 3
 
 
+@pytest.mark.parametrize(("most", "is_told"), [(3, True), (10, True), (11, False)])
+def test_few_whole_numbers_may_be_classes(most, is_told):
+    notes = label_of(pa.array(list(range(1, most + 1)) * 50), "stars").notes
+    said = f'the whole numbers of the label "stars", 1 to {most}, are taken for amounts. Where they are classes, call'
+    assert [note.startswith(said) for note in notes] == [True] * is_told
+
+
+@pytest.mark.parametrize("values", [[0, 1], [True, False], ["no", "yes"], [1, 0]], ids=str)
+def test_an_event_that_hardly_ever_happens_is_told(values):
+    (note,) = label_of(pa.array(values[:1] * 300 + values[1:] * 19)).notes
+    assert note.startswith('only 19 of 319 rows have the rarer value of the label "label": too few to learn it')
+    assert not label_of(pa.array(values[:1] * 300 + values[1:] * 20)).notes
+
+
 @pytest.mark.parametrize(
     ("texts", "happened", "is_guess"),
     [

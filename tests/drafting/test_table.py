@@ -173,3 +173,10 @@ def test_files_of_numbers_and_texts_are_refused_by_name(tmp_path):
         pq.write_table(pa.table({"x": values}), tmp_path / f"{name}.parquet")
     with pytest.raises(UserError, match=r'b.parquet: "x" holds string, and int64 in .*a.parquet'):
         open_table(str(tmp_path), None, [])
+
+
+@pytest.mark.parametrize("order", ["utf-16-le", "utf-16-be"])
+def test_text_of_two_bytes_a_letter_is_told_as_such(tmp_path, order):
+    (tmp_path / "x.csv").write_bytes("\ufeffa,click\n1,2\n".encode(order))
+    with pytest.raises(UserError, match=r"x.csv: this is text in UTF-16. Convert it first, such as: iconv -f UTF-16"):
+        open_table(str(tmp_path / "x.csv"), None, ["click"])

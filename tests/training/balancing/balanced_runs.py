@@ -85,12 +85,14 @@ class Update:
         optimizers = Optimizers(settings.optimizer_config, tables, dense)
         self.step = tf.Variable(0, dtype=tf.int64)
         signature = batch_signature(self.batch)
-        self._step = make_train_step(self.ranker, optimizers, self.step, settings, tf.float32, signature, self.descent)
+        self.step_function = make_train_step(
+            self.ranker, optimizers, self.step, settings, tf.float32, signature, self.descent
+        )
 
     def run(self, **changes: np.ndarray) -> dict[str, np.ndarray]:
         """Makes an update and returns by how much each parameter has moved; `values` is what the step told."""
         before = self.weights()
-        self.values = StepValues.of(self._step({**self.batch, **changes}, np.ones(2, np.float32)))
+        self.values = StepValues.of(self.step_function({**self.batch, **changes}, np.ones(2, np.float32)))
         return {name: before[name] - value for name, value in self.weights().items()}
 
     def weights(self) -> dict[str, np.ndarray]:

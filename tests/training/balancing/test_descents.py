@@ -157,6 +157,11 @@ def test_cosines_are_those_of_the_gradients_in_the_steps_that_measure(folder, by
     assert found == pytest.approx(expected, rel=1e-4)
 
 
+def test_a_step_that_measures_is_the_very_function_of_one_that_does_not(folder):
+    step = Update(folder, "train_config.log_gradient_conflict_every=2").step_function
+    assert step.traced(1) is step.traced(0)
+
+
 def test_measuring_needs_something_shared(folder):
     overrides = ("train_config.log_gradient_conflict_every=1", "train_config.freeze_gradient=bottom_dnn")
     with pytest.raises(UserError, match=r"log_gradient_conflict_every: it looks at the dense weights"):

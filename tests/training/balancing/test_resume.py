@@ -12,6 +12,7 @@ from easymtl.training import events
 from tests.tracing import op_by_op
 from tests.training.balancing.balanced_runs import METHODS, TOWERS, balanced, config_of, train
 from tests.training.small_runs import arrays, of_kind, write_data
+from tests.training.small_runs import train as train_small
 
 pytestmark = [pytest.mark.slow, pytest.mark.threads]
 
@@ -22,6 +23,12 @@ FORTY = ("train_config.num_steps=40", "train_config.save_checkpoints_steps=20")
 def folder(tmp_path):
     write_data(tmp_path)
     return tmp_path
+
+
+def assert_same(found, expected):
+    assert set(found) == set(expected)
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -36,10 +43,7 @@ def test_a_method_trains_and_resumes_to_the_bit(folder, method):
     shutil.rmtree(whole.checkpoint.path)
     assert CheckpointFolder(folder / "model").latest().step == 20
     parts, later = train(folder, balanced(method), *FORTY)
-    found = arrays(parts.checkpoint)
-    assert set(found) == set(expected)
-    for name, value in expected.items():
-        np.testing.assert_array_equal(found[name], value, err_msg=name)
+    assert_same(arrays(parts.checkpoint), expected)
     assert [event.losses["loss"] for event in of_kind(later, events.Progress)] == losses[20:]
 
 
@@ -87,6 +91,23 @@ def test_gradients_are_compared_every_so_often(folder):
     assert [event.step for event in found] == [3, 6]
     assert set(found[0].cosines) == {"ctr/cvr", "ctr/rate", "cvr/rate"}
     assert all(-1 <= value <= 1 for event in found for value in event.cosines.values())
-    _, plain = train(folder, "train_config.num_steps=7", f"model_dir={folder}/plain")
-    losses = [[event.losses["loss"] for event in of_kind(each, events.Progress)] for each in (told, plain)]
-    np.testing.assert_allclose(*losses, rtol=1e-5)
+
+
+def test_comparing_gradients_moves_no_bit_of_a_training_nor_of_one_that_goes_on(folder):
+    steps, every = "train_config.num_steps=7", "train_config.log_gradient_conflict_every=2"
+    # Experts, norms and dropout, wide enough for kernels that TensorFlow fuses.
+    wide = ("model_config.mmoe.expert_dnn.hidden_units=[256, 64]", "data_config.batch_size=128")
+    plain, _ = train_small(folder, steps, *wide, f"model_dir={folder}/plain")
+    expected = arrays(plain.checkpoint)
+    compared, told = train_small(folder, steps, *wide, every)
+    assert_same(arrays(compared.checkpoint), expected)
+    cosines = {event.step: event.cosines for event in of_kind(told, events.GradientConflict)}
+    assert list(cosines) == [2, 4, 6]
+    shutil.rmtree(compared.checkpoint.path)
+    assert CheckpointFolder(folder / "model").latest().step == 6
+    shutil.rmtree(CheckpointFolder(folder / "model").latest().path)
+    resumed, later = train_small(folder, steps, *wide, every)
+    assert_same(arrays(resumed.checkpoint), expected)
+    again = {event.step: event.cosines for event in of_kind(later, events.GradientConflict)}
+    assert list(again) == [4, 6]
+    assert all(again[step] == pytest.approx(cosines[step], abs=1e-4) for step in again)
