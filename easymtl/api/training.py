@@ -1,5 +1,6 @@
 """A training from its checks to its export, for commands and for programs."""
 
+import gc
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -141,8 +142,12 @@ def run_training(
             listener(Note(_is_done(config.pipeline, result)))
         if kept:
             console.summary(result)
+            rates = trainer.dropout_rates()
+            # An export reads the checkpoint: until it is made others may have the memory of tables and slots.
+            del trainer
+            gc.collect()
             kept.exporter.finish(result, first)
-            write_rates(config, trainer.dropout_rates(), listener)
+            write_rates(config, rates, listener)
         return result
 
 

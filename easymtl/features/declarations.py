@@ -1,5 +1,6 @@
 """The features of a config with their shorthands written out, and the rows that their tables have; no TensorFlow."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from easymtl.config import view
@@ -60,8 +61,29 @@ def table_sizes(pipeline: Pipeline) -> list[TableSize]:
     Raises:
         UserError: a feature or its vocabulary is not there.
     """
-    declared = declared_features(pipeline)
     tables: dict[str, TableSize] = {}
+    for table, _ in _readings(pipeline):
+        tables.setdefault(table.name, table)
+    return list(tables.values())
+
+
+def readers_of_tables(pipeline: Pipeline) -> dict[str, list[str]]:
+    """Returns the features that read each table of `table_sizes`, each once, by the name of the table.
+
+    Raises:
+        UserError: a feature or its vocabulary is not there.
+    """
+    readers: dict[str, list[str]] = {}
+    for table, feature in _readings(pipeline):
+        found = readers.setdefault(table.name, [])
+        if feature not in found:
+            found.append(feature)
+    return readers
+
+
+def _readings(pipeline: Pipeline) -> Iterator[tuple[TableSize, str]]:
+    """Yields each table with the name of the feature that reads it, as often as a group has such a feature."""
+    declared = declared_features(pipeline)
     for group in input_groups(pipeline):
         if group.is_plain:
             continue
@@ -72,8 +94,7 @@ def table_sizes(pipeline: Pipeline) -> list[TableSize]:
             rows = _num_rows(feature)
             if rows and feature.embedding_dim:
                 table = feature.embedding_name or f"{group.name}/{place}{view.feature_name(feature)}"
-                tables.setdefault(table, TableSize(table, rows, int(feature.embedding_dim)))
-    return list(tables.values())
+                yield TableSize(table, rows, int(feature.embedding_dim)), name
 
 
 def growing_settings(pipeline: Pipeline) -> dict[str, Growing]:

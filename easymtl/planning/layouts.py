@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from easymtl.features.growing.map_memory import bytes_of_ids
-from easymtl.features.memory import Table, TableRule, needs_of
+from easymtl.features.memory_needs import Table, TableRule, needs_of
 from easymtl.protos.feature_pb2 import Growing
 from easymtl.training.traffic import traffic
 

@@ -13,7 +13,8 @@ from easymtl.errors import UserError
 from easymtl.features.declarations import declared_features, find_feature, growing_settings, table_sizes
 from easymtl.features.embeddings import Embeddings
 from easymtl.features.encoder import to_tensors
-from easymtl.features.memory import NUM_SLOTS, WINDOW_BYTES, TableRule, tables_rule
+from easymtl.features.memory import WINDOW_BYTES, tables_rule
+from easymtl.features.memory_needs import NUM_SLOTS, TableRule
 from easymtl.layers.context import Parameter
 from easymtl.peers.dealing import Dealing
 from easymtl.peers.peers import ONE, Peers

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from easymtl.features.memory import TableRule
+from easymtl.features.memory_needs import TableRule
 from easymtl.planning.layouts import REPLICATED, Memory, Sent, Size, bytes_of, memory_of, moved_bytes
 from easymtl.planning.rates import Rates
 

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from benchmarks.memory import PARTS, known_bytes, lines, overrides_of, table
-from easymtl.features.memory import Needs
+from easymtl.features.memory_needs import Needs
 
 MIB = 1 << 20
 

@@ -4,6 +4,7 @@ import pytest
 
 from easymtl.errors import UserError
 from easymtl.features import machine_memory, memory
+from easymtl.features.machine_memory import Limit
 from easymtl.features.table_sharding import are_dealt_out
 from tests.training.small_runs import small_config, write_data
 
@@ -18,7 +19,7 @@ def available(monkeypatch):
     """Returns what sets the memory that there is."""
 
     def limit(num_bytes):
-        monkeypatch.setattr(machine_memory, "available_memory", lambda **_: num_bytes)
+        monkeypatch.setattr(machine_memory, "least_limit", lambda **_: Limit(num_bytes))
 
     monkeypatch.setattr(memory, "WINDOW_BYTES", MIB)
     return limit

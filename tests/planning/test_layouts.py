@@ -6,7 +6,7 @@ import pytest
 
 from easymtl.features.declarations import TableSize
 from easymtl.features.growing.map_memory import bytes_of_ids
-from easymtl.features.memory import TableRule
+from easymtl.features.memory_needs import TableRule
 from easymtl.planning.layouts import (
     REPLICATED,
     SHARDED,

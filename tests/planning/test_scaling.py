@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from easymtl.features.declarations import TableSize
-from easymtl.features.memory import TableRule
+from easymtl.features.memory_needs import TableRule
 from easymtl.planning.layouts import REPLICATED, SHARDED, Size
 from easymtl.planning.rates import Rates
 from easymtl.planning.scaling import counts_up_to, expected, num_hops

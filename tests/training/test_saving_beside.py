@@ -9,6 +9,7 @@ from easymtl.checkpoints.folder import CheckpointFolder
 from easymtl.checkpoints.shards import CopiedWeights
 from easymtl.errors import UserError
 from easymtl.features import machine_memory, memory
+from easymtl.features.machine_memory import Limit
 from easymtl.training import events
 from easymtl.training.trainer import Trainer
 from tests.training.small_runs import of_kind, small_config, train, write_data
@@ -172,7 +173,7 @@ def test_the_best_checkpoint_stays_until_a_better_one_is_written(folder, monkeyp
 
 def test_a_copy_that_has_no_room_is_not_made_and_that_is_told_once(folder, monkeypatch):
     needs = memory._needs_of_training(small_config(folder).pipeline)
-    monkeypatch.setattr(machine_memory, "available_memory", lambda **_: needs.total)
+    monkeypatch.setattr(machine_memory, "least_limit", lambda **_: Limit(needs.total))
     monkeypatch.setattr(CopiedWeights, "__init__", None)
     _, told = train(folder, NO_EVALUATION)
     notes = [event.text for event in of_kind(told, events.Note) if "Steps wait" in event.text]

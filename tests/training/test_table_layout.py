@@ -7,8 +7,9 @@ import pytest
 from easymtl.api.working_together import Worker
 from easymtl.checkpoints.restore import owners_of_tables
 from easymtl.errors import UserError
-from easymtl.features import machine_memory, memory
+from easymtl.features import machine_memory, memory, memory_needs
 from easymtl.features.declarations import table_sizes
+from easymtl.features.machine_memory import Limit
 from easymtl.peers.cluster import Cluster
 from easymtl.peers.peers import ONE, Peers
 from easymtl.protos.train_pb2 import REPLICATED, SHARDED
@@ -40,8 +41,8 @@ def pipeline(tmp_path):
 def need(pipeline, monkeypatch):
     """The bytes that the tables need, with their slots; the machine has eight times as many."""
     monkeypatch.setattr(memory, "WINDOW_BYTES", MIB)
-    found = memory.needs_of(table_sizes(pipeline), memory.tables_rule(pipeline)).total
-    monkeypatch.setattr(machine_memory, "available_memory", lambda num_sharing=1: 8 * found // num_sharing)
+    found = memory_needs.needs_of(table_sizes(pipeline), memory.tables_rule(pipeline)).total
+    monkeypatch.setattr(machine_memory, "least_limit", lambda num_sharing=1: Limit(8 * found // num_sharing))
     return found
 
 
@@ -56,7 +57,7 @@ def test_all_decide_by_the_worker_that_has_the_least(pipeline, need):
 
 def test_workers_of_one_machine_share_its_memory(pipeline, need, monkeypatch):
     assert settle_layout(pipeline, Two(8 * need, 2)).owners is ONE
-    monkeypatch.setattr(machine_memory, "available_memory", lambda num_sharing=1: 3 * need // num_sharing)
+    monkeypatch.setattr(machine_memory, "least_limit", lambda num_sharing=1: Limit(3 * need // num_sharing))
     assert settle_layout(pipeline, Two(8 * need)).owners is ONE
     peers = Two(8 * need, 2)
     assert settle_layout(pipeline, peers).owners is peers
