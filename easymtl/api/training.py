@@ -1,6 +1,5 @@
 """A training from its checks to its export, for commands and for programs."""
 
-import gc
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -143,9 +142,8 @@ def run_training(
         if kept:
             console.summary(result)
             rates = trainer.dropout_rates()
-            # An export reads the checkpoint: until it is made others may have the memory of tables and slots.
-            del trainer
-            gc.collect()
+            # An export reads the checkpoint, and the process that proves it has the tables.
+            trainer.give_up_tables()
             kept.exporter.finish(result, first)
             write_rates(config, rates, listener)
         return result

@@ -14,6 +14,7 @@ from easymtl.peers.cluster import Cluster
 from easymtl.peers.peers import ONE, Peers
 from easymtl.protos.train_pb2 import REPLICATED, SHARDED
 from easymtl.training.table_layout import settle_layout
+from easymtl.training.trainer import Trainer
 from tests.training.small_runs import small_config, write_data
 
 MIB = 1 << 20
@@ -92,3 +93,16 @@ def test_workers_that_score_share_memory_and_may_share_tables(pipeline, need):
 def test_a_worker_knows_how_many_are_on_its_host():
     workers = Worker(Cluster(1, 3, ("a:1", "b:1", "b:2"))).peers()
     assert (workers.index, workers.size, workers.num_on_host) == (1, 3, 2)
+
+
+def test_tables_that_are_given_up_have_no_row_and_neither_has_what_belongs_to_them(tmp_path):
+    write_data(tmp_path)
+    averaged = "train_config.optimizer_config[0].use_moving_average=true"
+    trainer = Trainer(small_config(tmp_path, averaged, "train_config.num_steps=1"), lambda event: None)
+    trainer.run()
+    trainer.give_up_tables()
+    (table,) = trainer.ranker.embeddings.variables_by_width.values()
+    slots, average = trainer._optimizers.slots_of(table), trainer._optimizers.average_of(table)
+    assert len(slots) == 2 and average.updated_at is not None
+    for variable in (table, *slots.values(), average.value, average.updated_at):
+        assert variable.shape[0] == 60 and len(variable.numpy()) == 0
