@@ -101,7 +101,7 @@ def require_scoring_memory(
 
     Args:
         pipeline: the config.
-        is_exported: whether an export is made of them, which copies some.
+        is_exported: whether an export is made of them, which one process proves that has all of them.
         room: what there is; None for all that this machine has.
         num_owners: how many workers the rows of the tables are dealt out to.
 
@@ -115,17 +115,11 @@ def require_scoring_memory(
 def needs_of_export(pipeline: Pipeline) -> Needs:
     """Returns what an export needs: all rows, in its precision, where it is loaded to be compared with the checkpoint.
 
-    They go from the checkpoint into its files a few at a time. Other formats than a SavedModel are made of all tables
-    in memory, and those of one width once more.
+    They go from the checkpoint into its files a few at a time.
     """
-    tables, kind = table_sizes(pipeline), pipeline.export_config.row_precision
-    per_number, per_row = _STORED_BYTES[kind]
-    by_width: dict[int, int] = {}
-    for table in tables:
-        by_width[table.width] = by_width.get(table.width, 0) + table.rows * (table.width * per_number + per_row)
-    if any(one != export_pb2.ExportConfig.SAVED_MODEL for one in pipeline.export_config.formats):
-        return replace(_needs_of_scoring(pipeline), copies=max(by_width.values(), default=0))
-    return Needs(0, exported=sum(by_width.values()), ids=bytes_of_growing(pipeline))
+    per_number, per_row = _STORED_BYTES[pipeline.export_config.row_precision]
+    exported = sum(table.rows * (table.width * per_number + per_row) for table in table_sizes(pipeline))
+    return Needs(0, exported=exported, ids=bytes_of_growing(pipeline))
 
 
 def _needs_of_scoring(pipeline: Pipeline) -> Needs:

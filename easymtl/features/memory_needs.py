@@ -61,7 +61,6 @@ class Needs:
         gradients: of all rows, where the optimizer moves every row in every step.
         window: encoded rows, which are shuffled in memory.
         averages: their moving averages, with the number of an update for each row.
-        copies: the rows of one width, as an export stores them: no more of them are there twice.
         exported: all rows as an export stores them, in the process that loads it.
         saved: tables, slots and averages once more, from which a checkpoint is written while training goes on.
         ids: what tells the rows of growing tables, when all of these are taken.
@@ -72,7 +71,6 @@ class Needs:
     gradients: int = 0
     window: int = 0
     averages: int = 0
-    copies: int = 0
     exported: int = 0
     saved: int = 0
     ids: int = 0

@@ -25,8 +25,6 @@ def needed_text(needs: Needs, rule: TableRule | None) -> str:
         parts.append(f"moving averages (use_moving_average) {size_text(needs.averages)}")
     if needs.gradients:
         parts.append(f"gradients of all rows (dense_embedding_update) {size_text(needs.gradients)}")
-    if needs.copies:
-        parts.append(f"those of one width once more, as they are exported {size_text(needs.copies)}")
     if needs.ids:
         parts.append(f"ids of growing tables, when these are full {size_text(needs.ids)}")
     if needs.window:

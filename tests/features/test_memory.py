@@ -192,17 +192,8 @@ def test_an_export_needs_its_rows_once_where_it_is_proved(folder, precision, row
     needs = memory.needs_of_export(pipeline)
     assert needs == memory_needs.Needs(0, exported=(40 + 20) * row_bytes) and needs.total == 60 * row_bytes
     assert memory.export_memory_report(pipeline) == "tables as they are exported, to prove them 0.00 MiB"
-    pipeline.export_config.formats.extend([export_pb2.ExportConfig.SAVED_MODEL])
+    pipeline.export_config.formats.extend([export_pb2.ExportConfig.SAVED_MODEL, export_pb2.ExportConfig.ONNX])
     assert memory.needs_of_export(pipeline) == needs
-
-
-def test_other_formats_need_all_tables_and_those_of_one_width_once_more(folder):
-    pipeline = small_config(folder, "export_config.row_precision=FLOAT16").pipeline
-    pipeline.export_config.formats.extend([export_pb2.ExportConfig.ONNX])
-    size = (40 + 20) * 4 * 4
-    assert memory.needs_of_export(pipeline) == memory_needs.Needs(size, copies=(40 + 20) * 8)
-    report = memory.export_memory_report(pipeline)
-    assert report == "tables 0.00 MiB, those of one width once more, as they are exported 0.00 MiB"
 
 
 def test_sizes_are_told_in_a_unit_in_which_they_are_no_zero(folder):

@@ -53,7 +53,7 @@ def write_onnx(
                 _add_outside(_add(graph, name, variable), blocks_of(variable), file)
     else:
         for name, variable in variables.items():
-            _add(graph, name, variable).raw_data = b"".join(map(bytes_of, blocks_of(variable)))
+            _add(graph, name, variable).raw_data = b"".join(bytes_of(block).tobytes() for block in blocks_of(variable))
     (folder / FILE).write_bytes(model.SerializeToString(deterministic=True))
 
 
