@@ -30,7 +30,8 @@ from benchmarks.workloads import DataFiles, SetSize, vocabulary, workload_named
 from easymtl.config import load_config
 from easymtl.features.declarations import table_sizes
 from easymtl.features.machine_memory import size_text
-from easymtl.features.memory_needs import Needs, needs_of, tables_rule
+from easymtl.features.memory import tables_rule
+from easymtl.features.memory_needs import Needs, needs_of
 
 SMALL_ROWS = 100_000
 PARTS = ("step", "tables", "feed", "save")

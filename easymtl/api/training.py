@@ -126,8 +126,11 @@ def run_training(
             listener(Note(_is_done(config.pipeline, result)))
         if kept:
             console.summary(result)
+            rates = trainer.dropout_rates()
+            # An export reads the checkpoint, and the process that proves it has the tables.
+            trainer.give_up_tables()
             kept.exporter.finish(result, first)
-            write_rates(config, trainer.dropout_rates(), listener)
+            write_rates(config, rates, listener)
         return result
 
 

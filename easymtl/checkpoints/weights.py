@@ -34,6 +34,10 @@ from easymtl.tasks.ranker import Ranker
 __all__ = ["Entry", "Weights", "advice_for_another_config", "entries_of", "prefix_of", "shapes_in", "updated_at_of"]
 
 _SHARD_BYTES = SHARD_BYTES
+_LEAST_SHARD_BYTES = 1 << 26
+_MOST_SMALL_SHARDS = 256
+"""Who reads a checkpoint opens all of its data files."""
+
 _LARGE_RUN_BYTES = 1 << 22
 """Of a run that is read by itself."""
 
@@ -202,7 +206,10 @@ class Weights:
         """Returns what a worker writes where all do, see `Copiable`."""
         entries = [entry for entry in self.entries if entry.is_dealt_out or not index]
         pieces = (piece for entry in entries for piece in entry.pieces())
-        return OwnPart(index, read_shards(pieces, _SHARD_BYTES), is_copied, self.writes_beside() if index else None)
+        # Where rows are dealt out they are many small tensors, whose memory is not given back when they are written.
+        fair = max(_LEAST_SHARD_BYTES, sum(entry.num_bytes for entry in self.entries) // _MOST_SMALL_SHARDS)
+        shards = read_shards(pieces, min(_SHARD_BYTES, fair))
+        return OwnPart(index, shards, is_copied, self.writes_beside() if index else None)
 
     def writes_beside(self) -> WriteBeside:
         """Returns what writes the ids of growing tables that this worker has as they are now, see `Copiable`."""

@@ -8,6 +8,7 @@ import traceback
 from typing import NoReturn
 
 from easymtl.cli.run import main
+from easymtl.features.machine_memory import take_as_needed
 
 
 def program() -> NoReturn:
@@ -16,6 +17,7 @@ def program() -> NoReturn:
     To take TensorFlow apart again, object by object, takes a second or more in which nothing is said. What has been
     written is closed by then, so that the process may end at once.
     """
+    take_as_needed(os.environ)
     try:
         code = main(is_program=True)
     except Exception:

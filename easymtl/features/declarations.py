@@ -88,6 +88,20 @@ def table_sizes(pipeline: Pipeline) -> list[TableSize]:
     return list(tables.values())
 
 
+def readers_of_tables(pipeline: Pipeline) -> dict[str, list[str]]:
+    """Returns the features that read each table, each once, by the name of the table.
+
+    Raises:
+        UserError: a feature is not there.
+    """
+    readers: dict[str, list[str]] = {}
+    for table, feature in grouped_features(pipeline):
+        found, name = readers.setdefault(table, []), view.feature_name(feature)
+        if name not in found:
+            found.append(name)
+    return readers
+
+
 def growing_settings(pipeline: Pipeline) -> dict[str, Growing]:
     """Returns how the tables of features in groups grow, by the name of their ids, each once.
 

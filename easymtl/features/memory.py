@@ -1,26 +1,27 @@
 """Whether a model fits in memory, told before anything is allocated."""
 
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from easymtl.errors import UserError
-from easymtl.features.declarations import table_sizes
+from easymtl.features.declarations import growing_settings, readers_of_tables, table_sizes
+from easymtl.features.growing.map_memory import bytes_of_ids
 from easymtl.features.machine_memory import Room, size_text
-from easymtl.features.memory_needs import (
-    Needs,
-    Table,
-    TableRule,
-    needs_of_export,
-    needs_of_scoring,
-    needs_of_training,
-    size_of,
-    tables_rule,
-)
+from easymtl.features.memory_needs import NUM_SLOTS, Needs, TableRule, needs_of
+from easymtl.features.memory_texts import BESIDE, NeedsWith, needed_text, refusal
+from easymtl.protos import export_pb2
 from easymtl.protos.pipeline_pb2 import Pipeline
 
-_MOST_TABLES = 5
+# What a feed holds when it shuffles (`window_bytes` of `Feed`), about.
+WINDOW_BYTES = 512 << 20
+# Of each `RowPrecision`: bytes of a number, and of what a row has beside its numbers.
+_STORED_BYTES = {
+    export_pb2.FLOAT32: (4, 0),
+    export_pb2.FLOAT16: (2, 0),
+    export_pb2.BFLOAT16: (2, 0),
+    export_pb2.INT8: (1, 4),
+}
 GPU_DEVICE = Path("/dev/nvidia0")
-_BESIDE = "Dense weights, activations and TensorFlow itself come on top."
 
 
 def require_training_memory(pipeline: Pipeline, num_owners: int = 1, room: Room | None = None) -> None:
@@ -35,7 +36,7 @@ def require_training_memory(pipeline: Pipeline, num_owners: int = 1, room: Room 
         UserError: they do not.
     """
     if not are_on_gpu(pipeline):
-        _require(pipeline, needs_of_training(pipeline, num_owners), room or Room.here())
+        _require(pipeline, _training_needs(pipeline), num_owners, room or Room.here())
 
 
 def why_saving_waits(pipeline: Pipeline, num_owners: int = 1, room: Room | None = None) -> str:
@@ -79,18 +80,18 @@ def memory_report(pipeline: Pipeline, num_owners: int = 1, room: Room | None = N
     needs, room = needs_of_training(pipeline, num_owners), room or Room.here()
     is_on_gpu = GPU_DEVICE.exists() and not pipeline.feature_config.embedding_on_cpu
     if not is_on_gpu:
-        _require(pipeline, needs, room)
+        _require(pipeline, _training_needs(pipeline), num_owners, room)
     waits = ""
     if pipeline.train_config.save_asynchronously:
         waits = _why_saving_waits(needs, is_on_gpu, room)
         needs = needs if waits else needs.with_saving()
     found = f", and {room.text()}" if room.available is not None else ""
-    return f"{_needed(needs, tables_rule(pipeline))}{found}. {_BESIDE}{' ' if waits else ''}{waits}"
+    return f"{needed_text(needs, tables_rule(pipeline))}{found}. {BESIDE}{' ' if waits else ''}{waits}"
 
 
 def export_memory_report(pipeline: Pipeline) -> str:
     """Returns what the tables of an export need, which is beside a training that exports; loads no TensorFlow."""
-    return _needed(needs_of_export(pipeline), None)
+    return needed_text(needs_of_export(pipeline), None)
 
 
 def require_scoring_memory(
@@ -100,7 +101,7 @@ def require_scoring_memory(
 
     Args:
         pipeline: the config.
-        is_exported: whether an export is made of them, which copies some.
+        is_exported: whether an export is made of them, which one process proves that has all of them.
         room: what there is; None for all that this machine has.
         num_owners: how many workers the rows of the tables are dealt out to.
 
@@ -108,8 +109,40 @@ def require_scoring_memory(
         UserError: they do not.
     """
     if not are_on_gpu(pipeline):
-        needs = needs_of_export(pipeline) if is_exported else needs_of_scoring(pipeline).of_each(num_owners)
-        _require(pipeline, needs, room or Room.here())
+        _require(pipeline, _scoring_needs(pipeline, is_exported), num_owners, room or Room.here())
+
+
+def needs_of_export(pipeline: Pipeline) -> Needs:
+    """Returns what an export needs: all rows, in its precision, where it is loaded to be compared with the checkpoint.
+
+    They go from the checkpoint into its files a few at a time.
+    """
+    per_number, per_row = _STORED_BYTES[pipeline.export_config.row_precision]
+    exported = sum(table.rows * (table.width * per_number + per_row) for table in table_sizes(pipeline))
+    return Needs(0, exported=exported, ids=bytes_of_growing(pipeline))
+
+
+def _needs_of_scoring(pipeline: Pipeline) -> Needs:
+    return replace(needs_of(table_sizes(pipeline), None), ids=bytes_of_growing(pipeline))
+
+
+def needs_of_training(pipeline: Pipeline, num_owners: int = 1) -> Needs:
+    """Returns what each of so many workers needs that have a part of the tables, or one that has all of them."""
+    needs = needs_of(table_sizes(pipeline), tables_rule(pipeline), WINDOW_BYTES).of_each(num_owners)
+    return replace(needs, ids=bytes_of_growing(pipeline, num_owners))
+
+
+def bytes_of_growing(pipeline: Pipeline, num_owners: int = 1) -> int:
+    """Returns what tells the rows of growing tables takes when all of these are taken; of each of several owners."""
+    return sum(bytes_of_ids(settings, num_owners) for settings in growing_settings(pipeline).values())
+
+
+def tables_rule(pipeline: Pipeline) -> TableRule:
+    """Returns what the optimizer of the tables needs."""
+    config = pipeline.train_config.optimizer_config[0]
+    kind = str(config.WhichOneof("optimizer"))
+    is_dense = getattr(getattr(config, kind), "dense_embedding_update", False)
+    return TableRule(NUM_SLOTS[kind], is_dense, config.use_moving_average)
 
 
 def are_on_gpu(pipeline: Pipeline) -> bool:
@@ -121,47 +154,17 @@ def are_on_gpu(pipeline: Pipeline) -> bool:
     return bool(tf.config.list_physical_devices("GPU"))
 
 
-def _require(pipeline: Pipeline, needs: Needs, room: Room) -> None:
-    if not room.has(needs.total):
-        raise UserError(_message(table_sizes(pipeline), needs, tables_rule(pipeline), room))
+def _training_needs(pipeline: Pipeline) -> NeedsWith:
+    return lambda num_workers: needs_of_training(pipeline, num_workers)
 
 
-def _needed(needs: Needs, rule: TableRule | None) -> str:
-    exported = "tables as they are exported, to prove them"
-    further = (
-        (f"{rule.num_slots if rule else 0} optimizer slots of the same size", needs.slots),
-        ("moving averages (use_moving_average)", needs.averages),
-        ("gradients of all rows (dense_embedding_update)", needs.gradients),
-        ("those of one width once more, as they are exported", needs.copies),
-        ("ids of growing tables, when these are full", needs.ids),
-        ("rows in memory", needs.window),
-        ("a copy of the tables and all that belongs to them while a checkpoint is written", needs.saved),
-    )
-    parts = [(exported, needs.exported) if needs.exported else ("tables", needs.tables)]
-    parts += [(what, size) for what, size in further if size]
-    return ", ".join(f"{what} {size_text(size)}" for what, size in parts)
+def _scoring_needs(pipeline: Pipeline, is_exported: bool) -> NeedsWith:
+    """Returns what each of some workers needs; an export is made by one alone."""
+    needs = needs_of_export(pipeline) if is_exported else _needs_of_scoring(pipeline)
+    return lambda num_workers: needs if is_exported else needs.of_each(num_workers)
 
 
-def _message(tables: Sequence[Table], needs: Needs, rule: TableRule | None, room: Room) -> str:
-    largest = sorted(tables, key=size_of, reverse=True)[:_MOST_TABLES]
-    rest = len(tables) - len(largest)
-    return "\n".join(
-        [
-            f"The model does not fit in memory: it needs {size_text(needs.total)}, and {room.text()}.",
-            f"  needed: {_needed(needs, rule)}. {_BESIDE}",
-            *(f"  table {t.name}: {t.rows:,} rows x {t.width} = {size_text(size_of(t))}" for t in largest),
-            *([f"  and {rest:,} smaller tables"] if rest > 0 else []),
-            _advice(needs),
-        ]
-    )
-
-
-def _advice(needs: Needs) -> str:
-    smaller = "Lower hash_bucket_size (or num_buckets, or growing.max_rows) or embedding_dim of the largest"
-    shared = "let features with the same ids share a table (embedding_name)"
-    more = "or use a machine with more memory"
-    if needs.slots:
-        more += ", or several workers, of which each has a part of the rows (easymtl launch)"
-    if needs.slots > needs.tables:
-        return f"{smaller}, {shared}, use adagrad or momentum, which have one slot in place of two, {more}."
-    return f"{smaller}, {shared}, {more}."
+def _require(pipeline: Pipeline, needs_with: NeedsWith, num_workers: int, room: Room) -> None:
+    if not room.has(needs_with(num_workers).total):
+        tables, readers = table_sizes(pipeline), readers_of_tables(pipeline)
+        raise UserError(refusal(tables, readers, needs_with, tables_rule(pipeline), room, num_workers))

@@ -1,25 +1,12 @@
-"""What the tables of a model need in memory: in training, in scoring and in an export."""
+"""What tables need in memory, by their sizes and what the optimizer keeps for them; imports no TensorFlow."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Protocol
 
-from easymtl.features.declarations import growing_settings, table_sizes
-from easymtl.features.growing.map_memory import bytes_of_ids
-from easymtl.protos import export_pb2
-from easymtl.protos.pipeline_pb2 import Pipeline
-
-# What a feed holds when it shuffles (`window_bytes` of `Feed`), about.
-WINDOW_BYTES = 512 << 20
 _FLOAT_BYTES = 4
 _NUMBER_BYTES = 8
-# Of each `RowPrecision`: bytes of a number, and of what a row has beside its numbers.
-_STORED_BYTES = {
-    export_pb2.FLOAT32: (4, 0),
-    export_pb2.FLOAT16: (2, 0),
-    export_pb2.BFLOAT16: (2, 0),
-    export_pb2.INT8: (1, 4),
-}
+
 NUM_SLOTS = {
     "adam_optimizer": 2,
     "lazy_adam_optimizer": 2,
@@ -74,7 +61,6 @@ class Needs:
         gradients: of all rows, where the optimizer moves every row in every step.
         window: encoded rows, which are shuffled in memory.
         averages: their moving averages, with the number of an update for each row.
-        copies: the rows of one width, as an export stores them: no more of them are there twice.
         exported: all rows as an export stores them, in the process that loads it.
         saved: tables, slots and averages once more, from which a checkpoint is written while training goes on.
         ids: what tells the rows of growing tables, when all of these are taken.
@@ -85,7 +71,6 @@ class Needs:
     gradients: int = 0
     window: int = 0
     averages: int = 0
-    copies: int = 0
     exported: int = 0
     saved: int = 0
     ids: int = 0
@@ -103,46 +88,6 @@ class Needs:
     def with_saving(self) -> "Needs":
         """Returns what is needed while a checkpoint is written beside the steps."""
         return replace(self, saved=self.tables + self.slots + self.averages)
-
-
-def needs_of_export(pipeline: Pipeline) -> Needs:
-    """Returns what an export needs: all rows, in its precision, where it is loaded to be compared with the checkpoint.
-
-    They go from the checkpoint into its files a few at a time. Other formats than a SavedModel are made of all tables
-    in memory, and those of one width once more.
-    """
-    tables, kind = table_sizes(pipeline), pipeline.export_config.row_precision
-    per_number, per_row = _STORED_BYTES[kind]
-    by_width: dict[int, int] = {}
-    for table in tables:
-        by_width[table.width] = by_width.get(table.width, 0) + table.rows * (table.width * per_number + per_row)
-    if any(one != export_pb2.ExportConfig.SAVED_MODEL for one in pipeline.export_config.formats):
-        return replace(needs_of_scoring(pipeline), copies=max(by_width.values(), default=0))
-    return Needs(0, exported=sum(by_width.values()), ids=bytes_of_growing(pipeline))
-
-
-def needs_of_scoring(pipeline: Pipeline) -> Needs:
-    """Returns what scoring needs of one process that has all tables."""
-    return replace(needs_of(table_sizes(pipeline), None), ids=bytes_of_growing(pipeline))
-
-
-def needs_of_training(pipeline: Pipeline, num_owners: int = 1) -> Needs:
-    """Returns what each of so many workers needs that have a part of the tables, or one that has all of them."""
-    needs = needs_of(table_sizes(pipeline), tables_rule(pipeline), WINDOW_BYTES).of_each(num_owners)
-    return replace(needs, ids=bytes_of_growing(pipeline, num_owners))
-
-
-def bytes_of_growing(pipeline: Pipeline, num_owners: int = 1) -> int:
-    """Returns what tells the rows of growing tables takes when all of these are taken; of each of several owners."""
-    return sum(bytes_of_ids(settings, num_owners) for settings in growing_settings(pipeline).values())
-
-
-def tables_rule(pipeline: Pipeline) -> TableRule:
-    """Returns what the optimizer of the tables needs."""
-    config = pipeline.train_config.optimizer_config[0]
-    kind = str(config.WhichOneof("optimizer"))
-    is_dense = getattr(getattr(config, kind), "dense_embedding_update", False)
-    return TableRule(NUM_SLOTS[kind], is_dense, config.use_moving_average)
 
 
 def needs_of(tables: Sequence[Table], rule: TableRule | None, window: int = 0) -> Needs:

@@ -22,14 +22,12 @@ class ServedTables(tf.Module):
     Training has the rows alone: it looks up each distinct one once, which a request of few rows would only pay for.
     """
 
-    def __init__(self, embeddings: Embeddings, precision: int = export_pb2.FLOAT32, gives_up: bool = False):
+    def __init__(self, embeddings: Embeddings, precision: int = export_pb2.FLOAT32):
         """Copies the rows that the tables have now; those that are on disk stay there.
 
         Args:
             embeddings: the tables.
             precision: what rows are stored in, a `RowPrecision`.
-            gives_up: whether the rows of a width are taken from `embeddings` as soon as they are copied: nothing can
-                be looked up there any more, and no more than one width is in memory twice.
 
         Raises:
             UserError: a number is not finite, or not in the precision.
@@ -44,10 +42,7 @@ class ServedTables(tf.Module):
                 shapes = [(part.dtype, part.shape[1:]) for part in narrowed(tf.zeros([1, width]), precision)]
                 rows, *scales = (declared_variable([1 + num_rows, *shape], dtype) for dtype, shape in shapes)
             else:
-                blocks = _blocks(embeddings, width, precision)
-                if gives_up:
-                    _empty(embeddings.variable(width))
-                rows, *scales = (_variable(parts) for parts in blocks)
+                rows, *scales = (_variable(parts) for parts in _blocks(embeddings, width, precision))
             self.variables_by_width[str(width)] = rows
             if scales:
                 (self.scales_by_width[str(width)],) = scales
@@ -57,17 +52,17 @@ class ServedTables(tf.Module):
         """Returns whether the variables hold no rows: they come from files, see `parts`."""
         return self._embeddings().are_on_disk
 
-    def parts(self) -> Iterator[tuple[str, Iterator[tf.Tensor]]]:
-        """Yields the name of each variable in this module, and its rows in blocks, made as they are asked for.
+    def parts(self) -> Iterator[tuple[str, tf.Variable, Iterator[tf.Tensor]]]:
+        """Yields the name of each variable in this module, it, and its rows in blocks, made as they are asked for.
 
         Raises:
             UserError: a number is not finite, or not in the precision.
         """
         for place, variables in enumerate((self.variables_by_width, self.scales_by_width)):
             name = ("variables_by_width", "scales_by_width")[place]
-            for width in variables:
+            for width, variable in variables.items():
                 blocks = _parts(self._embeddings(), int(width), self._precision)
-                yield f"{name}/{width}", map(itemgetter(place), blocks)
+                yield f"{name}/{width}", variable, map(itemgetter(place), blocks)
 
     def by_width(self) -> dict[int, ServedTable]:
         """Returns the tables."""
@@ -101,11 +96,6 @@ def _variable(blocks: list[tf.Tensor]) -> tf.Variable:
     whole = tf.concat(blocks, axis=0)
     blocks.clear()
     return tf.Variable(whole, trainable=False)
-
-
-def _empty(variable: tf.Variable) -> None:
-    none = tf.zeros([0, *variable.shape[1:]])
-    tf.raw_ops.AssignVariableOp(resource=variable.handle, value=none, validate_shape=False)
 
 
 def _require_finite(

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from easymtl.features.declarations import table_sizes
-from easymtl.features.memory_needs import Table, TableRule, needs_of, tables_rule
+from easymtl.features.memory import tables_rule
+from easymtl.features.memory_needs import Table, TableRule, needs_of
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.protos.train_pb2 import REPLICATED, SHARDED
 

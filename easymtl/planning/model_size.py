@@ -7,12 +7,14 @@ import numpy as np
 import tensorflow as tf
 
 from easymtl.config import view
+from easymtl.config.input_groups import input_groups
 from easymtl.data.rows import Rows
 from easymtl.errors import UserError
-from easymtl.features.declarations import grouped_features, growing_settings, table_sizes
+from easymtl.features.declarations import declared_features, find_feature, growing_settings, table_sizes
 from easymtl.features.embeddings import Embeddings
 from easymtl.features.encoder import to_tensors
-from easymtl.features.memory_needs import NUM_SLOTS, WINDOW_BYTES, TableRule, tables_rule
+from easymtl.features.memory import WINDOW_BYTES, tables_rule
+from easymtl.features.memory_needs import NUM_SLOTS, TableRule
 from easymtl.layers.context import Parameter
 from easymtl.peers.dealing import Dealing
 from easymtl.peers.peers import ONE, Peers
@@ -104,8 +106,7 @@ def _sampled(pipeline: Pipeline, ranker: Ranker) -> tuple[dict[int, float], str]
     # A short batch, of data that have no more rows, stands for as many rows as it has.
     distinct = {width: float(np.mean([found.get(width, 0) for found in counts])) for width in widths}
     num_rows = sum(rows.num_rows for rows in batches)
-    data = view.train_input(pipeline) or "DummyInput"
-    source = f"{num_rows:,} rows of {data} in {len(batches)} batches as training makes them"
+    source = f"{num_rows:,} rows of {view.train_input(pipeline)} in {len(batches)} batches as training makes them"
     if batches[0].num_rows < pipeline.data_config.batch_size:
         source += f"; there are fewer rows than data_config.batch_size {pipeline.data_config.batch_size:,}"
     return distinct, source
@@ -149,10 +150,18 @@ def bound(pipeline: Pipeline) -> dict[int, float]:
 
 def _most_ids(pipeline: Pipeline) -> dict[str, int | None]:
     """Returns the most ids that a row of the data has for each table, by its name; None where nothing limits them."""
+    declared = declared_features(pipeline)
     found: dict[str, int | None] = {}
-    for table, feature in grouped_features(pipeline):
-        own, before = _ids_of(feature), found.get(table, 0)
-        found[table] = None if own is None or before is None else own + before
+    for group in input_groups(pipeline):
+        if group.is_plain:
+            continue
+        owners = [(name, "") for name in view.group_feature_names(group.config)]
+        owners += [(name, "attention/") for name in view.attention_feature_names(group.config)]
+        for name, place in owners:
+            feature = group.feature(find_feature(declared, name, group.config.group_name))
+            table = feature.embedding_name or f"{group.name}/{place}{view.feature_name(feature)}"
+            own, before = _ids_of(feature), found.get(table, 0)
+            found[table] = None if own is None or before is None else own + before
     return found
 
 

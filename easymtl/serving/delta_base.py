@@ -86,7 +86,7 @@ def materialize(pipeline: Pipeline, base: Base, work: Path) -> Path:
         join(chain_of(base.path), work)
     elif base.checkpoint is not None:
         ranker = load_ranker(pipeline, base.checkpoint, is_exported=True, is_on_disk=True)
-        model = ServingModel(pipeline, ranker, gives_up_tables=True)
+        model = ServingModel(pipeline, ranker)
         work.parent.mkdir(parents=True, exist_ok=True)
         save(model, work, model.signatures(), model.write_tables)
     return work

@@ -28,7 +28,6 @@ from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.serving.delta_folders import entries_of, new_version, to_be_kept
 from easymtl.serving.expected import expected_outputs
 from easymtl.serving.exported import CONFIG, Export, describe_export, line_of, request_facts, write_json
-from easymtl.serving.formats.packages import further_formats
 from easymtl.serving.formats.writing import scores_by_format, write_formats
 from easymtl.serving.narrowing import measure_narrowing
 from easymtl.serving.parity import check_parity
@@ -100,8 +99,7 @@ def write_export(
         process: as `score_apart` has it.
 
     Tables stay in the files of the checkpoint, and go from there into those of the export block by block; only the
-    process that proves the export has them in memory. Other formats are made of tables in memory: then no width is
-    there more than twice, and none when the other process loads the model.
+    process that proves the export has them in memory.
 
     Raises:
         UserError: it does not score as the checkpoint, changes an AUC by more than `export_config.max_auc_change`, or
@@ -110,9 +108,10 @@ def write_export(
         OpError: it could not be written.
     """
     listener(Phase("reading", str(checkpoint.path)))
-    is_on_disk = not further_formats(pipeline)
-    ranker = load_ranker(pipeline, checkpoint, True, lambda name, detail: listener(Phase(name, detail)), is_on_disk)
-    model = ServingModel(pipeline, ranker, gives_up_tables=True)
+    ranker = load_ranker(
+        pipeline, checkpoint, True, lambda name, detail: listener(Phase(name, detail)), is_on_disk=True
+    )
+    model = ServingModel(pipeline, ranker)
     form, fields = model.form, model.fields
     encode = Encoder(ranker.feature_set, as_served=True)
     listener(Phase("scoring", "the rows that the export has to score alike"))

@@ -1,6 +1,6 @@
 """The graph that serves: raw columns or packed tensors in, named scores out."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -59,18 +59,16 @@ class ServingModel(tf.Module):
     All signatures call one encoder and one network, and look up rows of the same tables.
     """
 
-    def __init__(self, pipeline: Pipeline, ranker: Ranker, gives_up_tables: bool = False):
+    def __init__(self, pipeline: Pipeline, ranker: Ranker):
         """Copies nothing yet.
 
         Args:
             pipeline: the config.
             ranker: the weights.
-            gives_up_tables: whether the ranker's tables are taken from it when the signatures are made.
         """
         super().__init__()
         self._pipeline = pipeline
         self._feature_set = ranker.feature_set
-        self._gives_up_tables = gives_up_tables
         self._precision = Precision.of(pipeline)
         # What is an attribute and a module, or a list of variables, is saved with the model: functions are not.
         self._tables: ServedTables | None = None
@@ -177,10 +175,21 @@ class ServingModel(tf.Module):
         if tables.are_on_disk and tables.variables:
             write_tables(folder, "_tables", tables)
 
+    def blocks_of(self, variable: tf.Variable) -> Iterator[tf.Tensor]:
+        """Yields the numbers of a variable that the scores read, rows of tables in blocks, also those that are on disk.
+
+        Raises:
+            UserError: they cannot be read, or cannot be stored in the precision of the export.
+        """
+        for _, table, blocks in self._served_tables().parts():
+            if table is variable:
+                return blocks
+        return iter([variable.read_value()])
+
     def _served_tables(self) -> ServedTables:
         """Returns the tables, which are made when they are asked for first."""
         if self._tables is None:
-            self._tables = ServedTables(self._ranker().embeddings, self._precision.rows, self._gives_up_tables)
+            self._tables = ServedTables(self._ranker().embeddings, self._precision.rows)
         return self._tables
 
     def _user_once(self, form: UserForm, scores: Callable[[Tensors], Tensors]) -> Signature:

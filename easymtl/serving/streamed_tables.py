@@ -37,14 +37,8 @@ def write_tables(folder: Path, place: str, tables: ServedTables) -> None:
     """
     prefix = folder / _PREFIX
     header, entries = read_index(prefix.with_suffix(".index"))
-    kinds = {"variables_by_width": tables.variables_by_width, "scales_by_width": tables.scales_by_width}
-    variables = {
-        f"{place}/{kind}/{width}{_VALUE}".encode(): variable
-        for kind, by_width in kinds.items()
-        for width, variable in by_width.items()
-    }
-    rows = {f"{place}/{name}{_VALUE}".encode(): blocks for name, blocks in tables.parts()}
-    assert header.num_shards == 1 and rows.keys() == variables.keys() <= entries.keys(), sorted(entries)
+    rows = {f"{place}/{name}{_VALUE}".encode(): of_variable for name, *of_variable in tables.parts()}
+    assert header.num_shards == 1 and rows.keys() <= entries.keys(), sorted(entries)
     data = data_file(prefix, header, 0)
     draft = data.with_name(f"{data.name}.draft")
     with open(data, "rb") as old, open(draft, "wb") as new:
@@ -52,7 +46,7 @@ def write_tables(folder: Path, place: str, tables: ServedTables) -> None:
             entry = entries[key]
             offset = new.tell()
             if key in rows:
-                _write_rows(new, rows[key], entry, variables[key])
+                _write_rows(new, entry, *rows[key])
             else:
                 _copy(old, new, entry)
             entry.offset = offset
@@ -61,14 +55,19 @@ def write_tables(folder: Path, place: str, tables: ServedTables) -> None:
     write_index(prefix.with_suffix(".index"), header, entries)
 
 
-def _write_rows(file: BinaryIO, blocks: Iterator[tf.Tensor], entry: Entry, variable: tf.Variable) -> None:
+def _write_rows(file: BinaryIO, entry: Entry, variable: tf.Variable, blocks: Iterator[tf.Tensor]) -> None:
     begin, crc = file.tell(), 0
     for block in blocks:
-        content = np.ascontiguousarray(block.numpy()).reshape(-1).view(np.uint8)
+        content = bytes_of(block)
         crc = crc32c(content, crc)
         file.write(content.data)
     entry.size, entry.crc32c = file.tell() - begin, masked(crc)
     entry.shape.CopyFrom(variable.shape.as_proto())
+
+
+def bytes_of(block: tf.Tensor) -> np.ndarray:
+    """Returns the bytes of a tensor, uint8 `[n]`; types of narrow numbers are none that NumPy lends the memory of."""
+    return np.ascontiguousarray(block.numpy()).reshape(-1).view(np.uint8)
 
 
 def _copy(old: BinaryIO, new: BinaryIO, entry: Entry) -> None:

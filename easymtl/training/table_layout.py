@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from easymtl.features.declared_variable import empty
 from easymtl.features.embeddings import Embeddings
 from easymtl.features.least_room import least_room
 from easymtl.features.machine_memory import size_text
@@ -45,6 +46,15 @@ def settle_layout(pipeline: Pipeline, peers: Peers) -> TableLayout:
     owners = peers if are_dealt_out(pipeline, peers.size, None if are_on_gpu(pipeline) else room.available) else ONE
     require_training_memory(pipeline, owners.size, room)
     return TableLayout(owners, why_saving_waits(pipeline, owners.size, room))
+
+
+def give_up_tables(embeddings: Embeddings, optimizers: Optimizers) -> None:
+    """Frees the memory of tables and of what their optimizer keeps; nothing can be looked up or trained any more."""
+    for table in embeddings.variables_by_width.values():
+        average = optimizers.average_of(table)
+        averages = [part for part in (average.value, average.updated_at) if part is not None] if average else []
+        for variable in (table, *optimizers.slots_of(table).values(), *averages):
+            empty(variable)
 
 
 def layout_text(embeddings: Embeddings, optimizers: Optimizers, peers: Peers) -> str:

@@ -39,7 +39,7 @@ from easymtl.training.remembered import Remembered
 from easymtl.training.reports import Reports
 from easymtl.training.result import TrainingResult
 from easymtl.training.step import TrainStep, make_train_step
-from easymtl.training.table_layout import layout_text, settle_layout, traffic_text
+from easymtl.training.table_layout import give_up_tables, layout_text, settle_layout, traffic_text
 
 
 class Trainer:
@@ -187,6 +187,10 @@ class Trainer:
         """Returns what `variational_dropout` has learnt, of the weights that an evaluation has: see `InputLayer`."""
         with self._optimizers.averaged_dense_weights():
             return self.ranker.network.input_layer.dropout_rates()
+
+    def give_up_tables(self) -> None:
+        """Frees the memory of tables and of what their optimizer keeps: what was saved is all that there is of them."""
+        give_up_tables(self.ranker.embeddings, self._optimizers)
 
     def _finish(self) -> Checkpoint:
         """Returns the checkpoint of the last step, evaluated unless the training is only interrupted."""

@@ -15,8 +15,7 @@ from easymtl.data.text_form import text_forms
 from easymtl.errors import UserError, quoted
 from easymtl.features.declarations import table_sizes
 from easymtl.features.machine_memory import Room, size_text
-from easymtl.features.memory import GPU_DEVICE, export_memory_report, memory_report
-from easymtl.features.memory_needs import bytes_of_growing
+from easymtl.features.memory import GPU_DEVICE, bytes_of_growing, export_memory_report, memory_report
 from easymtl.features.table_sharding import are_dealt_out
 from easymtl.protos.pipeline_pb2 import Pipeline
 from easymtl.protos.train_pb2 import REPLICATED, SHARDED, TableSharding

@@ -2,7 +2,7 @@
 
 import pytest
 
-from easymtl.features.declarations import TableSize, table_sizes
+from easymtl.features.declarations import TableSize, readers_of_tables, table_sizes
 from easymtl.features.feature_set import FeatureSet
 from tests.features.feature_cases import make_pipeline
 
@@ -40,4 +40,6 @@ def test_numbers_and_a_table_that_is_shared():
         'feature_name: "b" input_names: "x" embedding_dim: 4 hash_bucket_size: 5 embedding_name: "shared"',
         'feature_name: "n" input_names: "n" feature_type: RawFeature',
     ]
-    assert table_sizes(make_pipeline({"x": "STRING", "n": "FLOAT"}, bodies)) == [TableSize("shared", 5, 4)]
+    pipeline = make_pipeline({"x": "STRING", "n": "FLOAT"}, bodies)
+    assert table_sizes(pipeline) == [TableSize("shared", 5, 4)]
+    assert readers_of_tables(pipeline) == {"shared": ["a", "b"]}

@@ -1,5 +1,8 @@
 """Whether a model fits in memory: sizes by hand, limits as Linux writes them, and checkpoints of large tables."""
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +19,7 @@ from easymtl.features import machine_memory, memory, memory_needs
 from easymtl.features.declarations import table_sizes
 from easymtl.features.feature_set import FeatureSet
 from easymtl.features.growing.map_memory import bytes_of_ids
+from easymtl.features.machine_memory import Limit
 from easymtl.protos import export_pb2
 from easymtl.protos.feature_pb2 import Growing
 from easymtl.protos.optimizer_pb2 import Optimizer
@@ -69,7 +73,7 @@ def test_a_control_group_of_version_1_counts_where_it_is_mounted_as_the_top(tmp_
 
 def test_where_a_gpu_computes_tables_count_that_lie_in_the_memory_of_the_host(folder, monkeypatch):
     monkeypatch.setattr(memory, "GPU_DEVICE", folder)
-    monkeypatch.setattr(machine_memory, "available_memory", lambda **_: MIB)
+    monkeypatch.setattr(machine_memory, "least_limit", lambda **_: Limit(MIB))
     assert "tables" in memory.memory_report(small_config(folder).pipeline)
     with pytest.raises(UserError, match="available"):
         memory.memory_report(small_config(folder, "feature_config.embedding_on_cpu=true").pipeline)
@@ -83,6 +87,45 @@ def test_the_address_space_of_the_process_decides_where_it_is_limited(tmp_path):
     assert machine_memory.available_memory(tmp_path) == 3 * MIB
     write(tmp_path, "proc/self/limits", limits.format("unlimited"))
     assert machine_memory.available_memory(tmp_path) == 10 * MIB
+
+
+def test_the_data_of_the_process_decide_where_they_are_limited_for_each_by_itself(tmp_path):
+    write(tmp_path, "proc/meminfo", "MemAvailable: 10240 kB\n")
+    write(tmp_path, "proc/self/status", "VmSize:     9000 kB\nVmData:     1024 kB\n")
+    write(
+        tmp_path,
+        "proc/self/limits",
+        f"Max address space  unlimited  unlimited bytes\nMax data size  {4 * MIB}  {4 * MIB}\n",
+    )
+    for num_sharing in (1, 3):
+        least = machine_memory.least_limit(tmp_path, num_sharing)
+        assert least == Limit(3 * MIB, ", of the 4.00 MiB that ulimit -d allows a process", is_own=True)
+    assert machine_memory.least_limit(tmp_path, 4) == Limit(10 * MIB // 4)
+    write(tmp_path, "proc/self/status", "VmData:     5000 kB\n")
+    assert machine_memory.available_memory(tmp_path) == 0
+
+
+def test_where_reservations_count_nothing_is_reserved_ahead(tmp_path):
+    environ = {"ARROW_DEFAULT_MEMORY_POOL": "jemalloc"}
+    write(tmp_path, "proc/self/status", "VmSize:     9000 kB\nVmData:     1024 kB\n")
+    write(
+        tmp_path,
+        "proc/self/limits",
+        "Max address space  unlimited  unlimited bytes\nMax data size  unlimited  unlimited\n",
+    )
+    machine_memory.take_as_needed(environ, tmp_path)
+    assert environ == {"ARROW_DEFAULT_MEMORY_POOL": "jemalloc"}
+    write(tmp_path, "proc/self/limits", f"Max data size  {4 * MIB}  unlimited  bytes\n")
+    machine_memory.take_as_needed(environ, tmp_path)
+    assert environ == {"ARROW_DEFAULT_MEMORY_POOL": "jemalloc", "TF_ONEDNN_USE_SYSTEM_ALLOCATOR": "1"}
+
+
+def test_the_limit_of_a_control_group_is_told(tmp_path):
+    write(tmp_path, "proc/self/cgroup", "0::/jobs\n")
+    write(tmp_path, "sys/fs/cgroup/jobs/memory.max", f"{7 * MIB}\n")
+    write(tmp_path, "sys/fs/cgroup/jobs/memory.current", f"{1 * MIB}\n")
+    least = machine_memory.least_limit(tmp_path, 2)
+    assert least == Limit(3 * MIB, ", of the 7.00 MiB that a control group allows its processes")
 
 
 def test_processes_that_share_a_machine_have_a_part_of_it_each_and_all_of_their_address_space(tmp_path):
@@ -99,7 +142,7 @@ def test_processes_that_share_a_machine_have_a_part_of_it_each_and_all_of_their_
 
 def test_a_system_that_does_not_tell_refuses_nothing(tmp_path, folder, monkeypatch):
     assert machine_memory.available_memory(tmp_path) is None
-    monkeypatch.setattr(machine_memory, "available_memory", lambda **_: None)
+    monkeypatch.setattr(machine_memory, "least_limit", lambda **_: None)
     memory.require_training_memory(small_config(folder, f"{ITEM_ROWS}=2000000000").pipeline)
 
 
@@ -123,7 +166,7 @@ def test_what_tables_need(folder, optimizer, slots, gradients, averages):
         message.dense_embedding_update = True
     tables = table_sizes(pipeline)
     size = (40 + 20) * 4 * 4
-    needs = memory_needs.needs_of(tables, memory_needs.tables_rule(pipeline), window=10)
+    needs = memory_needs.needs_of(tables, memory.tables_rule(pipeline), window=10)
     # A row that is not moved in every step has the number, of 8 bytes, of the last update that has.
     averaged = averages * (size + (1 - gradients) * (40 + 20) * 8)
     assert needs == memory_needs.Needs(size, slots * size, gradients * size, 10, averaged)
@@ -146,20 +189,11 @@ def test_what_is_counted_is_named(folder):
 @pytest.mark.parametrize(("precision", "row_bytes"), [("FLOAT32", 16), ("FLOAT16", 8), ("BFLOAT16", 8), ("INT8", 8)])
 def test_an_export_needs_its_rows_once_where_it_is_proved(folder, precision, row_bytes):
     pipeline = small_config(folder, f"export_config.row_precision={precision}").pipeline
-    needs = memory_needs.needs_of_export(pipeline)
+    needs = memory.needs_of_export(pipeline)
     assert needs == memory_needs.Needs(0, exported=(40 + 20) * row_bytes) and needs.total == 60 * row_bytes
     assert memory.export_memory_report(pipeline) == "tables as they are exported, to prove them 0.00 MiB"
-    pipeline.export_config.formats.extend([export_pb2.ExportConfig.SAVED_MODEL])
-    assert memory_needs.needs_of_export(pipeline) == needs
-
-
-def test_other_formats_need_all_tables_and_those_of_one_width_once_more(folder):
-    pipeline = small_config(folder, "export_config.row_precision=FLOAT16").pipeline
-    pipeline.export_config.formats.extend([export_pb2.ExportConfig.ONNX])
-    size = (40 + 20) * 4 * 4
-    assert memory_needs.needs_of_export(pipeline) == memory_needs.Needs(size, copies=(40 + 20) * 8)
-    report = memory.export_memory_report(pipeline)
-    assert report == "tables 0.00 MiB, those of one width once more, as they are exported 0.00 MiB"
+    pipeline.export_config.formats.extend([export_pb2.ExportConfig.SAVED_MODEL, export_pb2.ExportConfig.ONNX])
+    assert memory.needs_of_export(pipeline) == needs
 
 
 def test_sizes_are_told_in_a_unit_in_which_they_are_no_zero(folder):
@@ -171,7 +205,7 @@ def test_sizes_are_told_in_a_unit_in_which_they_are_no_zero(folder):
 
 def test_no_export_begins_for_which_there_is_no_room(folder, monkeypatch):
     pipeline = small_config(folder).pipeline
-    monkeypatch.setattr(machine_memory, "available_memory", lambda **_: 900)
+    monkeypatch.setattr(machine_memory, "least_limit", lambda **_: Limit(900))
     with pytest.raises(UserError, match=r"does not fit in memory.*\n.*tables as they are exported, to prove them"):
         memory.require_scoring_memory(pipeline, is_exported=True)
     narrow = small_config(folder, "export_config.row_precision=INT8").pipeline
@@ -243,9 +277,9 @@ def test_a_check_tells_what_each_of_several_workers_holds_of_ids_that_grow(folde
 def test_a_check_tells_workers_that_share_this_machine_from_those_that_have_one_each(folder, capsys, monkeypatch):
     flags = "check", "--pipeline_config", small_config(folder).path, "--set", f"{ITEM_ROWS}=4000"
     pipeline = small_config(folder, f"{ITEM_ROWS}=4000").pipeline
-    need = memory_needs.needs_of(table_sizes(pipeline), memory_needs.tables_rule(pipeline)).total
-    monkeypatch.setattr(memory_needs, "WINDOW_BYTES", 0)
-    monkeypatch.setattr(machine_memory, "available_memory", lambda num_sharing=1: 3 * need // num_sharing)
+    need = memory_needs.needs_of(table_sizes(pipeline), memory.tables_rule(pipeline)).total
+    monkeypatch.setattr(memory, "WINDOW_BYTES", 0)
+    monkeypatch.setattr(machine_memory, "least_limit", lambda num_sharing=1: Limit(3 * need // num_sharing))
     assert main([*flags, "--workers", "2"]) == 0
     out = capsys.readouterr().out
     assert "each of 2 workers, if each has a machine like this one: all 4,020 rows" in out
@@ -269,6 +303,38 @@ def test_training_and_scoring_refuse_before_they_allocate(folder):
     with pytest.raises(UserError, match="does not fit in memory") as caught:
         load_ranker(huge.pipeline, result.checkpoint)
     assert "slots" not in str(caught.value)
+
+
+def test_a_process_of_a_bounded_size_refuses_and_says_how_many_such_would_do(folder):
+    path, limit = small_config(folder).path, 1 << 30
+    rows = limit // (4 * 4)
+    command = [sys.executable, "-m", "easymtl", "check", path, "--set", f"{ITEM_ROWS}={rows}"]
+    bounded = ["sh", "-c", f'ulimit -d {limit >> 10}; exec "$@"', "-", *command]
+    done = subprocess.run(bounded, check=False, capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr
+    told = r"it needs 3\.50 GiB, and (0\.\d+) GiB are available, of the 1\.00 GiB that ulimit -d allows a process\.\n"
+    (available,) = re.findall(told, done.stderr)
+    assert f"table all/item: {rows:,} rows x 4 = 1.00 GiB (feature item)" in done.stderr
+    (least,) = re.findall(r"deal the rows out to (\d+) workers \(easymtl launch --workers \1 -- ", done.stderr)
+    # Each has 3 GiB / least of table and slots, and .5 GiB for the rows that are shuffled.
+    fitting = float(available) - 0.5
+    assert 3 / (fitting + 0.005) <= int(least) <= 3 / (fitting - 0.005) + 1
+    assert "train_config.table_sharding: SHARDED" in done.stderr
+
+
+def test_where_a_machine_is_too_small_more_of_them_are_advised_if_they_suffice(folder):
+    pipeline = small_config(folder, f"{ITEM_ROWS}=4000").pipeline
+    needs = memory.needs_of_training(pipeline, 3).total
+    with pytest.raises(UserError, match=r"out to 3 workers, on as many machines like this one \(easymtl launch --wor"):
+        memory.require_training_memory(pipeline, room=machine_memory.Room(needs))
+    with pytest.raises(UserError, match="out to 4 workers"):
+        memory.require_training_memory(pipeline, room=machine_memory.Room(needs - 1))
+    with pytest.raises(UserError, match=r"or use a machine with more memory\.$"):
+        memory.require_training_memory(pipeline, room=machine_memory.Room(memory.WINDOW_BYTES))
+    with pytest.raises(UserError, match="out to 2 workers"):
+        memory.require_scoring_memory(pipeline, room=machine_memory.Room(4 * 4 * 4000))
+    with pytest.raises(UserError, match=r"or use a machine with more memory\.$"):
+        memory.require_scoring_memory(pipeline, is_exported=True, room=machine_memory.Room(4 * 4 * 4000))
 
 
 def test_a_table_that_is_written_in_pieces_is_read_back_whole_and_in_pieces(folder, monkeypatch):

@@ -41,14 +41,6 @@ def test_every_row_is_served_as_it_is_rounded(embeddings, monkeypatch, precision
         ]
 
 
-def test_rows_that_are_given_up_are_no_longer_in_memory(embeddings):
-    before = {width: embeddings.variable(width).numpy() for width in (4, 8)}
-    tables = ServedTables(embeddings, gives_up=True).by_width()
-    for width, rows in before.items():
-        assert tf.shape(embeddings.variable(width).read_value())[0] == 0
-        np.testing.assert_array_equal(tables[width].take(tf.range(1, 1 + len(rows))), rows)
-
-
 @pytest.mark.parametrize(
     ("precision", "value", "said"),
     [

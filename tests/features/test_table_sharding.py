@@ -3,7 +3,8 @@
 import pytest
 
 from easymtl.errors import UserError
-from easymtl.features import machine_memory, memory, memory_needs
+from easymtl.features import machine_memory, memory
+from easymtl.features.machine_memory import Limit
 from easymtl.features.table_sharding import are_dealt_out
 from tests.training.small_runs import small_config, write_data
 
@@ -18,9 +19,9 @@ def available(monkeypatch):
     """Returns what sets the memory that there is."""
 
     def limit(num_bytes):
-        monkeypatch.setattr(machine_memory, "available_memory", lambda **_: num_bytes)
+        monkeypatch.setattr(machine_memory, "least_limit", lambda **_: Limit(num_bytes))
 
-    monkeypatch.setattr(memory_needs, "WINDOW_BYTES", MIB)
+    monkeypatch.setattr(memory, "WINDOW_BYTES", MIB)
     return limit
 
 
@@ -62,7 +63,7 @@ def test_what_one_process_refuses_fits_two(config, available):
 def test_everything_but_the_window_is_shared(config, overrides):
     optimizer = "train_config.optimizer_config[0]"
     pipeline = config(f"{optimizer}.use_moving_average=true", *(f"{optimizer}{one}" for one in overrides))
-    whole = memory_needs.needs_of_training(pipeline)
+    whole = memory.needs_of_training(pipeline)
     part = whole.of_each(4)
     assert whole.averages and (part.tables, part.slots) == (whole.tables / 4, whole.slots / 4)
     assert (part.gradients, part.averages, part.window) == (whole.gradients / 4, whole.averages / 4, whole.window)

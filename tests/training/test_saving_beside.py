@@ -8,7 +8,8 @@ import pytest
 from easymtl.checkpoints.folder import CheckpointFolder
 from easymtl.checkpoints.shards import CopiedWeights
 from easymtl.errors import UserError
-from easymtl.features import machine_memory, memory, memory_needs
+from easymtl.features import machine_memory, memory
+from easymtl.features.machine_memory import Limit
 from easymtl.training import events
 from easymtl.training.trainer import Trainer
 from tests.training.small_runs import of_kind, small_config, train, write_data
@@ -171,8 +172,8 @@ def test_the_best_checkpoint_stays_until_a_better_one_is_written(folder, monkeyp
 
 
 def test_a_copy_that_has_no_room_is_not_made_and_that_is_told_once(folder, monkeypatch):
-    needs = memory_needs.needs_of_training(small_config(folder).pipeline)
-    monkeypatch.setattr(machine_memory, "available_memory", lambda **_: needs.total)
+    needs = memory.needs_of_training(small_config(folder).pipeline)
+    monkeypatch.setattr(machine_memory, "least_limit", lambda **_: Limit(needs.total))
     monkeypatch.setattr(CopiedWeights, "__init__", None)
     _, told = train(folder, NO_EVALUATION)
     notes = [event.text for event in of_kind(told, events.Note) if "Steps wait" in event.text]
@@ -184,7 +185,7 @@ def test_a_copy_that_has_no_room_is_not_made_and_that_is_told_once(folder, monke
 
 def test_room_for_a_copy_is_counted_with_all_that_is_copied(folder):
     adam = small_config(folder, "train_config.optimizer_config[0].use_moving_average=true").pipeline
-    needs = memory_needs.needs_of_training(adam)
+    needs = memory.needs_of_training(adam)
     table = 60 * 4 * 4
     assert needs.with_saving().saved == table + 2 * table + (table + 60 * 8)
     assert needs.with_saving().total == needs.total + needs.with_saving().saved

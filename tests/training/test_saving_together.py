@@ -10,7 +10,8 @@ from easymtl.checkpoints.folder import CheckpointFolder
 from easymtl.checkpoints.shards import OwnPart
 from easymtl.checkpoints.stored_tensors import ROWS, VALUES, StoredTensors
 from easymtl.errors import UserError
-from easymtl.features import machine_memory, memory, memory_needs
+from easymtl.features import machine_memory, memory
+from easymtl.features.machine_memory import Limit
 from easymtl.peers.signs import Signs
 from easymtl.training import events
 from easymtl.training.trainer import Trainer
@@ -290,8 +291,8 @@ def test_who_reads_a_checkpoint_gives_signs_of_life(folder, monkeypatch):
 
 def test_a_copy_that_has_no_room_beside_the_training_of_each_is_not_made(folder, monkeypatch):
     config = small_config(folder, *TABLES, f"model_dir={folder / 'no_room'}").pipeline
-    needs = memory_needs.needs_of_training(config).of_each(2).with_saving()
-    monkeypatch.setattr(machine_memory, "available_memory", lambda num_sharing: needs.total - 1)
+    needs = memory.needs_of_training(config).of_each(2).with_saving()
+    monkeypatch.setattr(machine_memory, "least_limit", lambda num_sharing: Limit(needs.total - 1))
     told = train(folder, "no_room", "train_config.num_steps=1")
     for one in told:
         [note] = [event.text for event in of_kind(one, events.Note) if "Steps wait" in event.text]

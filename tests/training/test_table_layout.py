@@ -7,12 +7,14 @@ import pytest
 from easymtl.api.working_together import Worker
 from easymtl.checkpoints.restore import owners_of_tables
 from easymtl.errors import UserError
-from easymtl.features import machine_memory, memory_needs
+from easymtl.features import machine_memory, memory, memory_needs
 from easymtl.features.declarations import table_sizes
+from easymtl.features.machine_memory import Limit
 from easymtl.peers.cluster import Cluster
 from easymtl.peers.peers import ONE, Peers
 from easymtl.protos.train_pb2 import REPLICATED, SHARDED
 from easymtl.training.table_layout import settle_layout
+from easymtl.training.trainer import Trainer
 from tests.training.small_runs import small_config, write_data
 
 MIB = 1 << 20
@@ -39,9 +41,9 @@ def pipeline(tmp_path):
 @pytest.fixture
 def need(pipeline, monkeypatch):
     """The bytes that the tables need, with their slots; the machine has eight times as many."""
-    monkeypatch.setattr(memory_needs, "WINDOW_BYTES", MIB)
-    found = memory_needs.needs_of(table_sizes(pipeline), memory_needs.tables_rule(pipeline)).total
-    monkeypatch.setattr(machine_memory, "available_memory", lambda num_sharing=1: 8 * found // num_sharing)
+    monkeypatch.setattr(memory, "WINDOW_BYTES", MIB)
+    found = memory_needs.needs_of(table_sizes(pipeline), memory.tables_rule(pipeline)).total
+    monkeypatch.setattr(machine_memory, "least_limit", lambda num_sharing=1: Limit(8 * found // num_sharing))
     return found
 
 
@@ -56,7 +58,7 @@ def test_all_decide_by_the_worker_that_has_the_least(pipeline, need):
 
 def test_workers_of_one_machine_share_its_memory(pipeline, need, monkeypatch):
     assert settle_layout(pipeline, Two(8 * need, 2)).owners is ONE
-    monkeypatch.setattr(machine_memory, "available_memory", lambda num_sharing=1: 3 * need // num_sharing)
+    monkeypatch.setattr(machine_memory, "least_limit", lambda num_sharing=1: Limit(3 * need // num_sharing))
     assert settle_layout(pipeline, Two(8 * need)).owners is ONE
     peers = Two(8 * need, 2)
     assert settle_layout(pipeline, peers).owners is peers
@@ -91,3 +93,16 @@ def test_workers_that_score_share_memory_and_may_share_tables(pipeline, need):
 def test_a_worker_knows_how_many_are_on_its_host():
     workers = Worker(Cluster(1, 3, ("a:1", "b:1", "b:2"))).peers()
     assert (workers.index, workers.size, workers.num_on_host) == (1, 3, 2)
+
+
+def test_tables_that_are_given_up_have_no_row_and_neither_has_what_belongs_to_them(tmp_path):
+    write_data(tmp_path)
+    averaged = "train_config.optimizer_config[0].use_moving_average=true"
+    trainer = Trainer(small_config(tmp_path, averaged, "train_config.num_steps=1"), lambda event: None)
+    trainer.run()
+    trainer.give_up_tables()
+    (table,) = trainer.ranker.embeddings.variables_by_width.values()
+    slots, average = trainer._optimizers.slots_of(table), trainer._optimizers.average_of(table)
+    assert len(slots) == 2 and average.updated_at is not None
+    for variable in (table, *slots.values(), average.value, average.updated_at):
+        assert variable.shape[0] == 60 and len(variable.numpy()) == 0

@@ -77,7 +77,7 @@ def write_formats(
     require_packages(pipeline)
     paths = {one: folder / EXTRA / FOLDERS[one] for one in (ONNX, OPENVINO)}
     try:
-        _write(folder, name, model.convertible(), tensors, formats, paths)
+        _write(folder, name, model, tensors, formats, paths)
         return {
             one: Written(path, _NETWORKS[one](path).ask)
             for one, path in ((one, paths[one] / FILES[one]) for one in formats)
@@ -127,16 +127,17 @@ def _chained(first: Callable[[Arrays], Arrays], second: Callable[[Arrays], Array
 def _write(
     folder: Path,
     name: str,
-    network: Signature,
+    model: ServingModel,
     tensors: Mapping[str, PackedTensor],
     formats: list[str],
     paths: Mapping[str, Path],
 ) -> None:
+    network = model.convertible()
     lifted = lift(network.function, network.inputs)
     outputs = _output_specs(lifted, network)
     shapes = {one: _input_shape(one, spec, tensors) for one, spec in network.inputs.items()}
     shapes |= {one: _output_shape(one, spec) for one, spec in outputs.items()}
-    write_onnx(convert(lifted), lifted.variables, shapes, paths[ONNX])
+    write_onnx(convert(lifted), lifted.variables, shapes, paths[ONNX], model.blocks_of)
     if OPENVINO in formats:
         write_openvino(paths[ONNX] / ONNX_FILE, paths[OPENVINO])
     if ONNX in formats:

@@ -101,7 +101,7 @@ def test_outputs_are_called_as_they_are_whatever_is_in_the_name(tmp_path):
     names = ['p "ctr\\', "probs_类", "a/b:0", "a b", "add", "x:0", "../z", "é"]
     specs = {"x": tf.TensorSpec([None], tf.float32)}
     lifted = lift(lambda given: {name: given["x"] + place for place, name in enumerate(names)}, specs)
-    write_onnx(convert(lifted), {}, {name: ["rows"] for name in ("x", *names)}, tmp_path)
+    write_onnx(convert(lifted), {}, {name: ["rows"] for name in ("x", *names)}, tmp_path, iter)
     write_openvino(tmp_path / FILE, tmp_path)
     for network in (OnnxNetwork(tmp_path / FILE), OpenVinoNetwork(tmp_path / "model.xml")):
         found = network.ask({"x": np.float32([1, 2])})

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from easymtl.errors import UserError
+from easymtl.features import served_tables
 from easymtl.serving import export as exporting
 from easymtl.serving import parity
 from easymtl.serving.export import export
@@ -117,6 +118,7 @@ def test_triton_has_the_same_file(made):
 def test_large_tables_stand_in_a_file_of_their_own(trained, tmp_path, monkeypatch, made, saved):
     monkeypatch.setattr(parity, "score_apart", score_here)
     monkeypatch.setattr(onnx_file, "MOST_INLINE_BYTES", 100)
+    monkeypatch.setattr(served_tables, "_BLOCK_BYTES", 1000)
     done = export(trained.pipeline("export_config.formats=[ONNX]"), trained.checkpoint, tmp_path)
     folder = (done.path / done.formats["ONNX"]).parent
     assert {file.name for file in folder.iterdir()} == {"model.onnx", "model.onnx.data"}
