@@ -87,8 +87,10 @@ def _look(number: int, found: dict[int, Process]) -> None:
     status = _read(number, "status")
     words = _read(number, "cmdline").split("\0")
     own, data = _OWN.search(status), _DATA.search(status)
-    title = _title(words, _read(number, "environ"))
-    if not own or not data or not title:
+    environ = _read(number, "environ")
+    title = _title(words, environ)
+    # One that is about to end has no environment any more, by which a worker is known.
+    if not own or not data or not title or not environ:
         return
     if number not in found or found[number].title != title:
         # It was its parent until it became another program.
