@@ -48,7 +48,8 @@ def run(options: Namespace) -> None:
     begin = time.monotonic()
     if not current().is_quiet:
         _tell(_loading(options))
-    start_tensorflow()
+    # Who waits for a single answer has it sooner.
+    start_tensorflow(are_threads_awake=True)
     from easymtl.server.checks import Limits
     from easymtl.server.desk import Options
     from easymtl.server.model import name_in

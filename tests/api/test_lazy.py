@@ -52,7 +52,7 @@ def test_what_trains_scores_and_exports_imports_no_statistics_and_no_pandas_befo
 
 
 @pytest.mark.slow
-def test_keras_is_imported_when_it_is_used_and_nobody_looks_for_garbage_in_tensorflow():
+def test_tensorflow_starts_without_keras_and_without_looking_for_garbage_or_for_work():
     program = (
         "import gc, os, sys\n"
         "os.environ.pop('TF_USE_LEGACY_KERAS', None)\n"
@@ -65,6 +65,8 @@ def test_keras_is_imported_when_it_is_used_and_nobody_looks_for_garbage_in_tenso
         "assert any(one is later for one in watched) and len(watched) < gc.get_freeze_count() / 4\n"
         "assert 'keras' not in sys.modules and 'TF_USE_LEGACY_KERAS' not in os.environ\n"
         "import tensorflow as tf\n"
+        "from tensorflow.python.eager import context\n"
+        "assert context.context().config.experimental.disable_thread_spinning\n"
         "from tensorflow.keras import layers\n"
         "print(tf.keras.layers.Dense.__module__, layers.Dense is tf.keras.layers.Dense)"
     )
