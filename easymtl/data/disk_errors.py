@@ -9,6 +9,7 @@ _ADVICE = {
     errno.EACCES: _OF_MODE,
     errno.EPERM: _OF_MODE,
     errno.EIO: _OF_DISK,
+    errno.ELOOP: f"Bring the file back, {_AGAIN}",
     errno.ESTALE: f"The server of this file system knows the file no more. Mount it again, {_AGAIN}",
 }
 
