@@ -10,9 +10,9 @@ from tests.faults.project import Project, Result
 from tests.faults.runs import differences, newest_step, state_of_training
 from tests.launch.launched import Launch
 
-_DAYS_KILLS = 5
-_WORKERS_KILLS = 2
-_LAUNCHER_KILLS = 2
+DAYS_KILLS = 5
+WORKERS_KILLS = 2
+LAUNCHER_KILLS = 2
 _MOMENTS = (r"^\[worker 0\] tracing", r"^\[worker 0\] Saved", r"^\[worker 0\] Evaluation")
 _SECONDS_TO_END = 10.0
 _TOGETHER = (
@@ -24,8 +24,8 @@ _TOGETHER = (
 
 def killed_days(project: Project, chance: random.Random, number: int) -> Result:
     """Kills `follow` five times over seven days."""
-    _, verdict, detail = killed_follow(project.folder / f"days-{number}", _DAYS_KILLS, chance)
-    return Result(_DAYS_KILLS, [] if verdict == "ok" else [detail], detail)
+    _, verdict, detail = killed_follow(project.folder / f"days-{number}", DAYS_KILLS, chance)
+    return Result(DAYS_KILLS, [] if verdict == "ok" else [detail], detail)
 
 
 def killed_workers(project: Project, chance: random.Random, number: int) -> Result:
@@ -35,14 +35,14 @@ def killed_workers(project: Project, chance: random.Random, number: int) -> Resu
     problems = [
         f"{file} differs" for file in differences(expected, state_of_training(_launched(project, name, 2, chance)))
     ]
-    return Result(_WORKERS_KILLS, problems, "named, started again, ended as undisturbed workers do")
+    return Result(WORKERS_KILLS, problems, "named, started again, ended as undisturbed workers do")
 
 
 def killed_launcher(project: Project, chance: random.Random, number: int) -> Result:
     """Kills `easymtl launch` itself twice: its workers end with it, and the same command goes on."""
     expected = state_of_training(_launched(project, "two-workers", 0, chance))
     model_dir, problems, steps, kills = project.model_dir(), [], [], 0
-    while kills < _LAUNCHER_KILLS:
+    while kills < LAUNCHER_KILLS:
         launch = _launch(project, model_dir)
         if moment := chance.choice((None, *_MOMENTS, *_MOMENTS)):
             launch.wait_for(moment)
