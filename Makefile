@@ -85,7 +85,7 @@ paper: setup  ## The MMoE paper's experiment in its short form: 3 seeds, fewer r
 parity: setup  ## Hold every golden case against EasyRec's own numbers; GOLDEN=DIR names other cases.
 	$(BIN)/python -m tests.parity $(GOLDEN)
 
-faults: setup  ## Break trainings and exports in 200 ways and tell what is lost (hours; goes on where it stopped): ARGS="--kinds kill_file --share 0.1" (docs/faults.md).
+faults: setup  ## Break trainings and exports in 400 ways and tell what is lost (hours; goes on where it stopped): ARGS="--kinds kill_file --share 0.1" (docs/faults.md).
 	$(BIN)/python tests/faults/run.py $(ARGS)
 
 fuzz: setup  ## Fuzz what reads untrusted bytes, a minute each; needs the extra "fuzz": ARGS="--target csv --minutes 10" (docs/security.md).

@@ -198,7 +198,9 @@ class CheckpointFolder:
         Raises:
             UserError: all checkpoints are damaged, or the newest whole one is of a later version.
         """
-        sweep(self.path, is_alone=True)
+        for folder in (self.path, *(checkpoint.path for checkpoint in self.all())):
+            # What a checkpoint says is written again in its own folder, see `rewrite_state`.
+            sweep(folder, is_alone=True)
         problems: dict[Checkpoint, str] = {}
         for checkpoint in reversed(self.all()):
             try:

@@ -7,7 +7,7 @@ import pyarrow as pa
 from easymtl.data.csv_borders import first_border
 from easymtl.data.csv_dialect import Dialect
 from easymtl.data.paths import DataFile
-from easymtl.data.remote import explain
+from easymtl.data.remote import explain, is_refusal
 from easymtl.errors import UserError
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -45,7 +45,7 @@ def read_stream(stream: pa.NativeFile, size: int, file: DataFile) -> bytes:
     """Returns the next `size` bytes, fewer only at the end.
 
     Raises:
-        UserError: a gzip file is truncated or damaged.
+        UserError: a gzip file is truncated or damaged, or cannot be read.
     """
     try:
         return stream.read(size)
@@ -55,7 +55,7 @@ def read_stream(stream: pa.NativeFile, size: int, file: DataFile) -> bytes:
 
 def _stream_problem(file: DataFile, error: OSError) -> str:
     text = explain(file.name, error)
-    if is_gzip(file):
+    if is_gzip(file) and not is_refusal(error):
         return f"the gzip file is truncated or damaged: {text} Write it again; `gzip -t` tells whether it is whole."
     return f"reading failed: {text}"
 

@@ -79,25 +79,37 @@ def _encoded(chunk: Chunk, future: Future | None) -> tuple[Chunk, int]:
 
 
 def share_rows(chunks: Iterator[Chunk], share: Share) -> Iterator[Chunk]:
-    """Yields encoded chunks with those of their rows that belong to a share; ends where a whole epoch has none.
+    """Yields encoded chunks with those of their rows that belong to a share.
 
     Where a loss compares the rows of a session those of one belong together: of several kinds of sessions, the first.
     """
-    num_empty, is_empty = 0, True
     for chunk in chunks:
-        if chunk.rows is not None:
+        if chunk.rows is None:
+            yield chunk
+        else:
             keys = chunk.rows.columns.get("keys")
             own = share.of(np.arange(chunk.rows.num_rows)) if keys is None else share.of_keys(keys[:, 0])
-            rows = chunk.rows.take(own)
-            is_empty = is_empty and not rows.num_rows
-            yield replace(chunk, rows=rows)
-            continue
+            yield replace(chunk, rows=chunk.rows.take(own))
+
+
+def end_without_rows(chunks: Iterator[Chunk], num_passes: int) -> Iterator[Chunk]:
+    """Yields the encoded chunks of a share; ends behind so many passes in a row that have none of its rows.
+
+    A reader of passes without end would look for a row for ever, and nobody would hear of it.
+
+    Args:
+        chunks: of all passes.
+        num_passes: behind which none is to be expected; the first one may be the rest of a pass, and does not count.
+    """
+    num_empty = -1
+    for chunk in chunks:
         yield chunk
-        # The first one may be the rest of an epoch.
-        num_empty = num_empty + 1 if is_empty else 0
-        if num_empty == 2:
+        if chunk.rows is None:
+            num_empty += 1
+        elif chunk.rows.num_rows:
+            num_empty = -1
+        if num_empty == num_passes:
             return
-        is_empty = True
 
 
 def require_rows(chunks: Iterator[Chunk], source: Source, start: Cursor) -> Iterator[Chunk]:

@@ -11,7 +11,7 @@ from easymtl.data.block_store import NO_STORE
 from easymtl.data.blocks import Source
 from easymtl.data.chunks import Chunk, merge_chunks, read_chunks
 from easymtl.data.encoded_cache import EncodedCache
-from easymtl.data.encoding import encode_chunks, require_rows, share_rows
+from easymtl.data.encoding import encode_chunks, end_without_rows, require_rows, share_rows
 from easymtl.data.kept import is_small, keep_epochs
 from easymtl.data.order import WHOLE, Cursor, Share
 from easymtl.data.rows import Rows
@@ -22,6 +22,8 @@ __all__ = ["Batch", "Cursor", "Feed"]
 
 MIN_WINDOW_ROWS = 262144
 _PLACED_AHEAD = 2
+# One of N readers meets the only block with rows in some pass of so many times N, but for one time in e^30.
+_PASSES = 30
 
 
 class Feed:
@@ -127,8 +129,9 @@ class Feed:
 
         start = self.cursor
         chunks = keep_epochs(read, num_epochs, start, kept_bytes) if is_kept else read(start, num_epochs)
-        # Where there are other readers, they may have rows.
-        required = require_rows(chunks, source, start) if share == WHOLE else chunks
+        # Where there are other readers, they may have rows. Blocks that are shuffled are dealt out anew in each pass.
+        num_passes = _PASSES * share.size if shuffle and not is_by_rows else 1
+        required = require_rows(chunks, source, start) if share == WHOLE else end_without_rows(chunks, num_passes)
         encoded = Background(required, 1, "easymtl-read")
         # Without shuffling each chunk is a window.
         most_rows = sys.maxsize if is_kept else window_rows

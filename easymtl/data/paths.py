@@ -72,8 +72,14 @@ class DataFile:
         """Returns the file, open for reading at any place.
 
         Raises:
-            UserError: the file is gone or may not be read.
+            UserError: the file is gone, became something else, or may not be read.
         """
+        if not self.is_remote and os.path.exists(self.path) and not os.path.isfile(self.path):
+            # Whoever opens a pipe waits for the one who writes.
+            raise UserError(
+                f"{self.name}: this data file is now a folder, a pipe or a device. Bring the file back, and run again: "
+                "a training goes on from its last checkpoint."
+            )
         try:
             return self.filesystem.open_input_file(self.path)
         except FileNotFoundError:

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 import pyarrow as pa
 from pyarrow import fs
 
+from easymtl.data.disk_errors import disk_advice
 from easymtl.errors import UserError, did_you_mean, quoted
 
 SCHEMES = ("s3", "gs", "hdfs")
@@ -141,7 +142,7 @@ def explain(name: str, error: Exception) -> str:
     text = str(error).strip().rstrip(".")
     scheme = name.partition("://")[0] if "://" in name else ""
     if scheme not in SCHEMES:
-        return f"{text}."
+        return f"{text}. {disk_advice(error)}".rstrip()
     if "NO_SUCH_BUCKET" in text:
         return f"{no_bucket(_bucket(name), scheme)}. Check its name."
     if _DENIED.search(text):
@@ -160,9 +161,9 @@ def no_bucket(bucket: str, scheme: str) -> str:
 
 
 def is_refusal(error: Exception) -> bool:
-    """Returns whether a server could not or would not hand out a file, rather than the file being damaged."""
+    """Returns whether a server or a disk could not or would not hand out a file, rather than the file being damaged."""
     text = str(error)
-    return "NO_SUCH_BUCKET" in text or bool(_DENIED.search(text) or _UNREACHED.search(text))
+    return bool(disk_advice(error) or "NO_SUCH_BUCKET" in text or _DENIED.search(text) or _UNREACHED.search(text))
 
 
 def _connect(uri: str, scheme: str, authority: str, query: str) -> tuple[fs.FileSystem, str]:

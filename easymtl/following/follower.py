@@ -14,6 +14,7 @@ from easymtl.errors import UserError
 from easymtl.following.drift import drift
 from easymtl.following.exports import Exports
 from easymtl.following.listing import Part
+from easymtl.following.low_rates import low_rates
 from easymtl.following.records import Records
 from easymtl.following.scoring import found_in
 from easymtl.following.training import EACH_TIME, finish_part, train_part
@@ -84,6 +85,7 @@ class Follower:
         told = begun if self._records.has(begun) else max(begun - 1, 0)
         self._summaries = PartSummaries(self._model_dir, view.result_rows(config.pipeline), told)
         self._is_first = True
+        self._has_told_rates = False
 
     def parts(self) -> Iterator[PartTrained]:
         """Yields each part when it was trained on, exported and told; ends when nothing is left, or it is to stop.
@@ -117,6 +119,15 @@ class Follower:
             self._tell(Note(note))
         for note in graph_notes(self._config):
             self._tell(Note(note))
+        if self._checkpoint:
+            self._tell_rates(self._checkpoint.step)
+
+    def _tell_rates(self, step: int) -> None:
+        """Tells rates that have come down, once: nothing else would say why later parts change nothing."""
+        if not self._has_told_rates:
+            for text in low_rates(self._config.pipeline, step):
+                self._has_told_rates = True
+                self._tell(Note(text))
 
     def _rest_of_last(self) -> Iterator[PartTrained]:
         """Does what is left of the part that was begun last."""
@@ -177,7 +188,9 @@ class Follower:
     def _end_part(self, parts: Parts, is_whole: bool) -> PartTrained:
         self._checkpoint, self.trained = finish_part(self._model_dir, parts, is_whole)
         self._state = self._checkpoint.state()
-        return self._complete()
+        event = self._complete()
+        self._tell_rates(self._checkpoint.step)
+        return event
 
     def _complete(self) -> PartTrained:
         """Exports and tells of the last part, if a killed process has not."""

@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import IO
 
 from easymtl.errors import EXIT_PEER_LOST
@@ -183,16 +184,19 @@ def _start(index: int, command: Sequence[str], environ: Mapping[str, str]) -> _W
         # Ctrl-C at the terminal is for the launcher, which hands it on once.
         start_new_session=True,
         # The launcher has no other thread that could hold a lock.
-        preexec_fn=_end_with_parent if _prctl else None,  # noqa: PLW1509
+        preexec_fn=partial(_end_with_parent, os.getpid()) if _prctl else None,  # noqa: PLW1509
     )
     assert process.stdout
     return _Worker(index, process, process.stdout)
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(parent: int) -> None:
     """Lets the system end this process with the launcher, also where that is killed; workers alone hold a model_dir."""
     assert _prctl
     _prctl(_KILL_ON_DEATH_OF_PARENT, signal.SIGKILL)
+    if os.getppid() != parent:
+        # It was killed before the system knew.
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _shell_code(code: int) -> int:

@@ -98,11 +98,8 @@ def versions_in(folder: Path) -> dict[int, Path]:
 
 
 def new_version(folder: Path, number: int) -> int:
-    """Returns the first number from `number` on that nothing in a folder is called by."""
-    taken = entries_of(folder)
-    while number in taken:
-        number += 1
-    return number
+    """Returns `number`, or one more than the newest version: a clock may go back, and the newest is what is served."""
+    return max(number, max(entries_of(folder), default=0) + 1)
 
 
 def to_be_kept(folder: Path, keep: int) -> set[Path]:

@@ -97,6 +97,16 @@ def test_drafts_are_no_checkpoints_and_are_swept_away(folder, ranker):
     assert not draft.exists()
 
 
+def test_a_draft_in_a_checkpoint_is_swept_away_by_the_next_training(folder, ranker):
+    save(folder, ranker, 1, 2)
+    path = folder.latest().path
+    names = {one.name for one in path.iterdir()}
+    (path / f".writing-state.json-{os.getppid()}").write_text("{")
+    latest, problems = folder.settle()
+    assert latest.step == 2 and not problems
+    assert {one.name for one in path.iterdir()} == names
+
+
 def test_what_cannot_be_written_leaves_the_others_and_no_draft(folder, ranker, monkeypatch):
     save(folder, ranker, 1)
 

@@ -357,8 +357,30 @@ def test_a_share_goes_on_where_it_was(source, parquet_source, settings, size):
             assert numbers_of(rest) == numbers_of(whole[number + 1 :])
 
 
-def test_a_reader_without_a_row_reads_nothing_and_ends(parquet_source):
-    assert not batches_of(parquet_source, share=Share(NUM_ROWS, NUM_ROWS + 1), num_epochs=0)
+@pytest.mark.parametrize("settings", [{}, {"kept_bytes": 1 << 20}, {"kept_bytes": 1 << 20, "shuffle": True}])
+def test_a_reader_without_a_row_reads_nothing_and_ends(parquet_source, settings):
+    assert not batches_of(parquet_source, share=Share(NUM_ROWS, NUM_ROWS + 1), num_epochs=0, **settings)
+
+
+@pytest.fixture
+def source_of_one_row(tmp_path, make_config):
+    """Two row groups, of which the first has one row and the other none."""
+    table = pa.table({"i": pa.array([7], pa.int32()), "s": ["s7\n"]})
+    with pq.ParquetWriter(tmp_path / "one.parquet", table.schema) as writer:
+        writer.write_table(table)
+        writer.write_table(table.slice(0, 0))
+    return open_source(str(tmp_path / "one.parquet"), make_config("i:INT32 s"), ["i", "s"])
+
+
+def test_a_reader_of_blocks_without_a_row_ends(source_of_one_row):
+    assert len(source_of_one_row.blocks) == 2
+    assert not batches_of(source_of_one_row, share=Share(1, 2), num_epochs=0)
+
+
+def test_a_reader_who_meets_a_row_in_some_passes_goes_on(source_of_one_row):
+    for index in range(2):
+        with Feed(source_of_one_row, encode, 1, share=Share(index, 2), num_epochs=0, shuffle=True) as feed:
+            assert numbers_of([next(feed) for _ in range(20)]) == [7] * 20
 
 
 @pytest.mark.parametrize("settings", [{"kept_bytes": 1 << 20, "num_epochs": 2}, {}], ids=["kept", "of few blocks"])

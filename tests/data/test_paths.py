@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from easymtl.config import load_config
-from easymtl.data.paths import expand
+from easymtl.data.csv_text import head
+from easymtl.data.paths import DataFile, expand
 from easymtl.errors import UserError
 
 
@@ -87,6 +88,27 @@ def test_a_file_that_vanished_is_named(folder):
     os.remove("a.csv")
     with pytest.raises(UserError, match=r"a\.csv: this data file is gone"):
         file.read_at(0, 1)
+
+
+@pytest.mark.parametrize("become", [os.mkfifo, os.mkdir])
+def test_a_file_that_became_something_else_is_named_and_not_waited_for(folder, become):
+    file = expand("a.csv")[0]
+    os.remove("a.csv")
+    become("a.csv")
+    with pytest.raises(
+        UserError, match=r"a\.csv: this data file is now a folder, a pipe or a device. Bring the file back"
+    ):
+        file.read_at(0, 1)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
+def test_a_disk_that_cannot_be_read_is_told_with_what_to_do(folder, name):
+    # The one file that is there everywhere and fails as a broken disk does.
+    os.symlink("/proc/self/mem", "broken")
+    file = DataFile(name, os.path.abspath("broken"), expand("a.csv")[0].filesystem)
+    with pytest.raises(UserError, match=rf"{name}: .*Input/output error\. Look at the disk .* and run again") as error:
+        head(file, 10)
+    assert "gzip" not in str(error.value)
 
 
 @pytest.mark.parametrize("name", ["a,b.csv", " a.csv", "a.csv ", "a, b ,c.csv"])

@@ -15,6 +15,8 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
@@ -44,10 +46,16 @@ Outcome = tuple[str, str, str]
 
 def killed_follow(folder: Path, kills: int, chance: random.Random) -> Outcome:
     """Kills a training over seven days so often, and returns whether anything was lost."""
-    # Processes are forked, and have it, too: another one for each proof of an export would take most of the time.
+    with scored_here():
+        return _killed_follow(folder, kills, chance)
+
+
+@contextmanager
+def scored_here() -> Iterator[None]:
+    """Has forked processes prove exports by themselves: another process for each would take most of the time."""
     here = mock.patch.object(parity, "score_apart", score_here)
     with here, mock.patch.object(ProofProcess, "ahead", lambda: None):
-        return _killed_follow(folder, kills, chance)
+        yield
 
 
 def _killed_follow(folder: Path, kills: int, chance: random.Random) -> Outcome:
@@ -65,7 +73,7 @@ def _killed_follow(folder: Path, kills: int, chance: random.Random) -> Outcome:
             _wait_for(run, chance.choice(_MOMENTS), finished=chance.choice((0, 0, 0, 1)))
             time.sleep(chance.uniform(0.0, 1.5))
             done += run.kill()
-            points.add((ends, len(_records(parts)), newest_step(parts), "Exported" in run.text))
+            points.add((ends, len(records_of(parts)), newest_step(parts), "Exported" in run.text))
         if (code := run.wait(1800)) == 0:
             ends += 1
             problems += _compared(whole, parts)
@@ -81,7 +89,7 @@ def _killed_follow(folder: Path, kills: int, chance: random.Random) -> Outcome:
 def _compared(whole: Path, parts: Path) -> list[str]:
     """Returns what differs between an undisturbed training and one that was killed."""
     problems = [f"{name} differs" for name in differences(state_of_training(whole), state_of_training(parts))]
-    problems += [] if _records(parts) == _records(whole) else ["follow.jsonl differs"]
+    problems += [] if records_of(parts) == records_of(whole) else ["follow.jsonl differs"]
     return problems + [f"{path.name} was left" for path in (parts / "export" / "follow").glob(".*")]
 
 
@@ -108,7 +116,7 @@ def _run(folder: Path, model_dir: Path) -> Run:
     )
 
 
-def _records(model_dir: Path) -> list[dict]:
+def records_of(model_dir: Path) -> list[dict]:
     """Returns what is told of each day, but when, and the number of its export, which is the time."""
     unequal = ("time", "export")
     return [

@@ -4,6 +4,7 @@ Python tells its audit hooks of each operation before it is done. What TensorFlo
 between two that are.
 """
 
+import ctypes
 import errno
 import itertools
 import os
@@ -18,6 +19,8 @@ Prepare = Callable[[], None]
 """What a forked process does before it becomes a command."""
 
 _EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.truncate", "shutil.rmtree"}
+_CAPABILITY_VERSION = 0x20080522
+_OVERRIDES = 1 << 1 | 1 << 2  # CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EROFS, errno.EACCES, errno.EDQUOT)
 
 
@@ -77,8 +80,37 @@ def _is_counted(event: str, arguments: tuple, folder: Path, are_writes: bool) ->
     return not are_writes or event != "open" or _is_write(arguments)
 
 
+def closing_at(number: int, folder: Path, path: Path, mode: int) -> Prepare:
+    """Returns what gives a path other permissions at the n-th operation that changes files of a folder."""
+
+    def fault(_: str) -> None:
+        path.chmod(mode)
+
+    at = _at(number, folder, fault, are_writes=True)
+
+    def prepare() -> None:
+        obey_permissions()
+        at()
+
+    return prepare
+
+
+def obey_permissions() -> None:
+    """Has a process of root obey the modes of files, as those of all other users do; it is for its threads, too."""
+    if os.geteuid():
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
+    sets = (ctypes.c_uint32 * 6)()
+    libc.capget(header, sets)
+    for number in range(2):  # Effective and permitted.
+        sets[number] &= ~_OVERRIDES
+    if libc.capset(header, sets):
+        raise OSError(ctypes.get_errno(), "capabilities cannot be given up")
+
+
 def before_block(number: int, fault: Callable[[Path], None]) -> Prepare:
-    """Returns what does something to a CSV file right before a feed reads the n-th block of all from it.
+    """Returns what does something to a data file right before a feed reads the n-th block of all from it.
 
     What reads the first rows for a look at them comes before, and does not count.
     """
@@ -86,15 +118,18 @@ def before_block(number: int, fault: Callable[[Path], None]) -> Prepare:
 
     def prepare() -> None:
         from easymtl.data.csv import CsvSource
+        from easymtl.data.parquet import ParquetSource
 
-        read = CsvSource.read
+        def with_fault(read: Callable) -> Callable:
+            def read_with_fault(source, block):
+                if threading.current_thread().name.startswith("easymtl-feed") and next(reads) == number:
+                    fault(Path(block.file.path))
+                return read(source, block)
 
-        def read_with_fault(source: CsvSource, block):
-            if threading.current_thread().name.startswith("easymtl-feed") and next(reads) == number:
-                fault(Path(block.file.path))
-            return read(source, block)
+            return read_with_fault
 
-        CsvSource.read = read_with_fault
+        for kind in (CsvSource, ParquetSource):
+            kind.read = with_fault(kind.read)
 
     return prepare
 

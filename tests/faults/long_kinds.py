@@ -46,16 +46,17 @@ def killed_export(project: Project, chance: random.Random, number: int) -> Resul
         run = project.run("export", f"model_dir={model_dir}", by_op=False)
         time.sleep(chance.uniform(0.5, 12.0))
         kills += run.kill()
-        problems += _half_exports(exports)
+        problems += half_exports(exports)
     run = project.run("export", f"model_dir={model_dir}", by_op=False)
     if run.wait(900) != 0:
         problems.append(f"an export after them failed: {run.text[-300:]}")
-    problems += _half_exports(exports)
+    problems += half_exports(exports)
     problems += [f"{path.name} was left" for path in exports.glob(".*")]
     return Result(kills, problems, "nothing half published, drafts swept")
 
 
-def _half_exports(folder: Path) -> list[str]:
+def half_exports(folder: Path) -> list[str]:
+    """Returns which exports of a folder can be seen and are not whole."""
     needed = ("saved_model.pb", "variables/variables.index", "assets.extra/easymtl.json")
     return [
         f"{path.name} has no {name}" for path in folder.glob("[0-9]*") for name in needed if not (path / name).exists()

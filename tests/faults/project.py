@@ -51,7 +51,14 @@ class Project:
         self.number += 1
         return self.folder / f"model-{self.number}"
 
-    def run(self, verb: str, *overrides: str, prepare: Callable[[], None] | None = None, by_op: bool = True) -> Run:
+    def run(
+        self,
+        verb: str,
+        *overrides: str,
+        prepare: Callable[[], None] | None = None,
+        by_op: bool = True,
+        flags: tuple[str, ...] = (),
+    ) -> Run:
         """Starts a command, by default op by op: what is around a step is looked at."""
         self.number += 1
 
@@ -64,7 +71,7 @@ class Project:
                 prepare()
 
         log = self.folder / f"log-{self.number}"
-        return Run(log, verb, self.config, *overrides, prepare=prepare_all)
+        return Run(log, verb, self.config, *overrides, flags=flags, prepare=prepare_all)
 
     def must_end(self, verb: str, *overrides: str, by_op: bool = True) -> Run:
         """Waits for a command without a fault, and ends everything if it fails."""

@@ -2,19 +2,27 @@
 
 import random
 import shutil
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.faults import injection
 from tests.faults.project import SHORT, Project, Result, traceback_of
 from tests.faults.runs import state_of_training
 
+_DELTAS = (
+    "train_config.num_steps=20",
+    "train_config.save_checkpoints_steps=4",
+    "train_config.keep_checkpoint_max=4",
+    "train_config.checkpoint_deltas={ full_every: 3 min_table_bytes: 0 }",
+)
+"""Of five checkpoints the first and the fourth are full; the last one is a delta of that."""
 _COUNTED: dict[tuple[int, bool], int] = {}
 
 
 def killed_at_operation(project: Project, chance: random.Random, number: int) -> Result:
     """Kills a training at the n-th operation on files of its model_dir, and trains on."""
-    place = _place(project, number, are_writes=False)
+    place = place_of(project, number, are_writes=False)
     model_dir = project.model_dir()
     run = project.run("train", *SHORT, f"model_dir={model_dir}", prepare=injection.killed_at(place, model_dir))
     run.wait()
@@ -24,7 +32,7 @@ def killed_at_operation(project: Project, chance: random.Random, number: int) ->
 
 def failing_operation(project: Project, chance: random.Random, number: int) -> Result:
     """Lets the n-th change of a file of model_dir fail as a full, broken or closed disk does, and trains on."""
-    place, code = _place(project, number, are_writes=True), injection.ERRORS[number % len(injection.ERRORS)]
+    place, code = place_of(project, number, are_writes=True), injection.ERRORS[number % len(injection.ERRORS)]
     model_dir = project.model_dir()
     prepare = injection.failing_at(place, model_dir, code)
     run = project.run("train", *SHORT, f"model_dir={model_dir}", prepare=prepare)
@@ -33,7 +41,7 @@ def failing_operation(project: Project, chance: random.Random, number: int) -> R
     return Result(1, problems + project.lost_of_rerun(model_dir, *SHORT), f"change {place}, error {code}")
 
 
-def _place(project: Project, number: int, are_writes: bool) -> int:
+def place_of(project: Project, number: int, are_writes: bool) -> int:
     """Returns the n-th of the places of an undisturbed training, in an order that has the far ones early."""
     key = (id(project), are_writes)
     if key not in _COUNTED:
@@ -58,19 +66,29 @@ def clock_jump(project: Project, chance: random.Random, number: int) -> Result:
 
 def damaged_checkpoint(project: Project, chance: random.Random, number: int) -> Result:
     """Damages one file of the newest checkpoint, and trains on from the one before."""
+    return _damaged(project, chance, number, SHORT)
+
+
+def damaged_delta(project: Project, chance: random.Random, number: int) -> Result:
+    """Damages one file of the newest checkpoint, a delta, which may be one that several have by links."""
+    return _damaged(project, chance, number, _DELTAS)
+
+
+def _damaged(project: Project, chance: random.Random, number: int, settings: Sequence[str]) -> Result:
     model_dir = project.model_dir()
-    shutil.copytree(project.finished(*SHORT), model_dir)
+    # Links stay links, so that what is damaged is so in all folders that have it.
+    subprocess.run(["cp", "-a", str(project.finished(*settings)), str(model_dir)], check=True)
     newest = max((model_dir / "checkpoints").glob("step-*"))
-    paths = sorted(path for path in newest.iterdir() if path.is_file())
+    paths = sorted(path for path in newest.rglob("*") if path.is_file())
     path = paths[number % len(paths)]
     name, damage = _DAMAGES[number // len(paths) % len(_DAMAGES)]
     damage(path, chance)
-    detail = f"{path.name} {name}"
-    run = project.run("train", *SHORT, f"model_dir={model_dir}")
+    detail = f"{path.relative_to(newest)} {name}"
+    run = project.run("train", *settings, f"model_dir={model_dir}")
     problems = [] if run.wait() == 0 else [f"{detail}: exit code {run.code}: {run.text[-300:]}"]
     problems += [] if "Damaged checkpoint:" in run.text else [f"{detail}: no note of it"]
     problems += [] if list(newest.parent.glob("damaged-*")) else [f"{detail}: the damaged one is gone"]
-    return Result(1, problems + project.lost_of_rerun(model_dir, *SHORT), detail)
+    return Result(1, problems + project.lost_of_rerun(model_dir, *settings), detail)
 
 
 def _halved(path: Path, chance: random.Random) -> None:
@@ -94,63 +112,6 @@ _DAMAGES: list[tuple[str, Callable[[Path, random.Random], object]]] = [
     ("empty", lambda path, chance: path.write_bytes(b"")),
     ("longer", _longer),
 ]
-
-
-def changed_data(project: Project, chance: random.Random, number: int) -> Result:
-    """Takes away or changes a data file right before a block of it is read; brought back, the end is the same."""
-    name, change = _CHANGES[number % len(_CHANGES)]
-    place = number // len(_CHANGES) % 3
-    model_dir, kept = project.model_dir(), project.folder / "kept"
-    shutil.rmtree(kept, ignore_errors=True)
-    kept.mkdir()
-    files = sorted(project.folder.glob("part-*.csv"))
-    for path in files:
-        shutil.copy2(path, kept)
-    try:
-        run = project.run("train", *SHORT, f"model_dir={model_dir}", prepare=injection.before_block(place, change))
-        run.wait()
-        problems = traceback_of(run)
-        if run.code == 0 and name not in _HARMLESS:
-            problems.append(f"a file that {name} was trained on without a word")
-        if run.code == 2 and "part-" not in run.text:
-            problems.append(f"a file that {name} is not named: {run.text[-300:]}")
-    finally:
-        for path in files:
-            shutil.copy2(kept / path.name, path)
-    return Result(1, [*problems, *project.lost_of_rerun(model_dir, *SHORT)], f"block {place} {name}")
-
-
-def _removed(path: Path) -> None:
-    path.unlink()
-
-
-def _shrunk(path: Path) -> None:
-    with path.open("r+b") as file:
-        file.truncate(path.stat().st_size // 2)
-
-
-def _emptied(path: Path) -> None:
-    path.write_bytes(b"")
-
-
-def _binary(path: Path) -> None:
-    path.write_bytes(bytes(range(256)) * (path.stat().st_size // 256 + 1))
-
-
-def _folder(path: Path) -> None:
-    path.unlink()
-    path.mkdir()
-    path.rmdir()
-
-
-_CHANGES: list[tuple[str, Callable[[Path], None]]] = [
-    ("vanished", _removed),
-    ("shrank", _shrunk),
-    ("was emptied", _emptied),
-    ("became something else", _binary),
-    ("was a folder for a moment", _folder),
-]
-_HARMLESS: tuple[str, ...] = ()
 
 
 def cut_beside(project: Project, chance: random.Random, number: int) -> Result:

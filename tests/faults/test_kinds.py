@@ -5,17 +5,25 @@ import random
 
 import pytest
 
-from tests.faults import injection, run
+from tests.faults import command_kinds, injection, run
+from tests.faults.data_kinds import unreadable_data
 from tests.faults.kinds import KINDS, Kind
 from tests.faults.long_kinds import _EXPORT_KILLS, _KILLS
+from tests.faults.mode_kinds import closed_folder
 from tests.faults.project import Project, Result
 from tests.faults.small_kinds import damaged_checkpoint, failing_operation, killed_at_operation
 from tests.faults.together_kinds import killed_saving
 
 
-def test_there_are_two_hundred_faults():
-    several = {"kill": _KILLS, "kill_export": _EXPORT_KILLS}
-    assert sum(kind.number * several.get(kind.name, 1) for kind in KINDS.values()) >= 200
+def test_there_are_four_hundred_faults():
+    several = {
+        "kill": _KILLS,
+        "kill_export": _EXPORT_KILLS,
+        "follow": command_kinds.DAYS_KILLS,
+        "workers": command_kinds.WORKERS_KILLS,
+        "launch": command_kinds.LAUNCHER_KILLS,
+    }
+    assert sum(kind.number * several.get(kind.name, 1) for kind in KINDS.values()) >= 400
 
 
 @pytest.fixture
@@ -70,7 +78,9 @@ def test_an_operation_on_a_file_of_the_folder_is_counted(tmp_path):
 @pytest.mark.slow
 def test_one_fault_of_each_kind_at_a_file_loses_nothing(tmp_path):
     project = Project(tmp_path / "project")
-    for kind, number in ((killed_at_operation, 0), (failing_operation, 1), (damaged_checkpoint, 1)):
+    kinds = ((killed_at_operation, 0), (failing_operation, 1), (damaged_checkpoint, 1))
+    # A pipe in place of a data file, and a model_dir that is read-only.
+    for kind, number in (*kinds, (unreadable_data, 2), (closed_folder, 0)):
         result = kind(project, random.Random(number), number)
         assert result.points == 1 and not result.problems, (kind.__name__, result)
 

@@ -274,6 +274,21 @@ def test_a_damaged_checkpoint_takes_its_records_with_it(two_days):
     assert json.loads((folder / "model" / "follow.jsonl").read_text().splitlines()[-1])["part"] == DAYS[3]
 
 
+def test_a_rate_that_has_come_down_is_told_once_and_by_each_process(two_days):
+    folder, _ = two_days
+    rate = "cosine_decay_learning_rate { learning_rate_base: 0.01 warmup_steps: 1 total_steps: 18 }"
+    falling = f"train_config.optimizer_config[0].adam_optimizer.learning_rate={{{rate}}}"
+    config, told = days_config(folder, falling), []
+    parts = list(follow(config, until=DAYS[4], callbacks=[told.append], verbose=False))
+    assert [part.step for part in parts] == [15, 20, 25]
+    low = [place for place, text in enumerate(notes(told)) if "has come down from 0.01 to 0:" in text]
+    assert len(low) == 1 and "at step 20 " in notes(told)[low[0]]
+    again = []
+    list(follow(config, until=DAYS[5], callbacks=[again.append], verbose=False))
+    assert sum("at step 25 " in text for text in notes(again)) == 1
+    assert sum("has come down" in text for text in notes(again)) == 1
+
+
 def test_ids_of_growing_tables_age_by_the_days_of_the_parts(tmp_path):
     for day in (0, 3, 4):
         write_day(tmp_path, day)

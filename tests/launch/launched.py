@@ -27,9 +27,13 @@ class Launch:
                 return
         raise AssertionError(f"{pattern!r} was not printed:\n{''.join(self.lines)}")
 
-    def kill_worker(self, index: int) -> None:
+    def workers(self) -> list[int]:
+        """Returns the numbers of the processes of the workers that there are by now."""
         place = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        os.kill(int(place.read_text().split()[index]), signal.SIGKILL)
+        return [int(number) for number in place.read_text().split()]
+
+    def kill_worker(self, index: int) -> None:
+        os.kill(self.workers()[index], signal.SIGKILL)
 
     def end(self) -> str:
         """Returns all that was printed, once it has ended, well."""

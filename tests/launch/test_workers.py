@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from easymtl.launch.workers import Workers
+from easymtl.launch.workers import Workers, _end_with_parent
 
 WAITS = "import signal, time\nprint('here', flush=True)\ntime.sleep(60)"
 SAVES = """
@@ -132,3 +132,12 @@ def test_workers_end_with_a_launcher_that_is_killed():
         time.sleep(0.02)
     os.kill(worker, 9)
     raise AssertionError("it lives on")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system has to tell")
+def test_a_worker_whose_launcher_was_killed_before_it_began_ends():
+    process = os.fork()
+    if not process:
+        _end_with_parent(os.getpid())  # Of some other process, as that of a launcher that is gone.
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == -signal.SIGKILL

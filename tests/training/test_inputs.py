@@ -64,16 +64,18 @@ class _Two(Peers):
     size = 2
 
 
-def test_a_worker_without_data_makes_its_steps_with_no_rows(tmp_path):
+@pytest.mark.parametrize("num_epochs", [1, 0])
+def test_a_worker_without_data_makes_its_steps_with_no_rows(tmp_path, num_epochs):
     write_data(tmp_path)
     lines = (tmp_path / "train.csv").read_text().splitlines(keepends=True)
     (tmp_path / "train.csv").write_text(lines[0])
-    pipeline = small_config(tmp_path, "data_config.num_epochs=1").pipeline
-    for index, num_rows in enumerate([1, 0]):
+    pipeline = small_config(tmp_path, f"data_config.num_epochs={num_epochs}", "data_config.batch_size=1").pipeline
+    for index, numbers in enumerate([[1, 0] if num_epochs else [1, 1], [0, 0]]):
         reading = TrainingInput(pipeline, Ranker(pipeline), None, Share(index, 2))
         with reading.feed:
             batches = [reading.next(_Two()) for _ in range(2)]
-        # With others after it the pass over the data is not begun anew.
-        assert [batch.cursor for batch in batches] == [Cursor(1)] * 2
-        assert [batch.rows.num_rows for batch in batches] == [num_rows, 0]
+        if num_epochs:
+            # With others after it the pass over the data is not begun anew.
+            assert [batch.cursor for batch in batches] == [Cursor(1)] * 2
+        assert [batch.rows.num_rows for batch in batches] == numbers
         assert batches[0].rows.columns.keys() == batches[1].rows.columns.keys()

@@ -102,10 +102,20 @@ def test_more_or_fewer_workers_begin_the_pass_anew_with_the_weights(folder, size
     assert [one.result.step for one in others] == [5 + {1: 7, 3: 3}[size]] * size
 
 
-def test_data_without_any_row_are_an_error_of_all(folder, op_by_op):
+@pytest.mark.parametrize("num_epochs", [1, 0])
+def test_data_without_any_row_are_an_error_of_all(folder, num_epochs, op_by_op):
     (folder / "empty.csv").write_text("")
+    settings = (f"data_config.num_epochs={num_epochs}", "train_config.num_steps=2")
     with pytest.raises(UserError, match="The data is empty"):
-        train(folder, "empty", f"train_input_path={folder / 'empty.csv'}")
+        train(folder, f"empty_{num_epochs}", f"train_input_path={folder / 'empty.csv'}", *settings)
+
+
+def test_endless_passes_over_fewer_rows_than_workers_end_with_their_steps(folder, op_by_op):
+    write_rows(folder / "one.csv", 1, seed=1)
+    settings = ("data_config.num_epochs=0", "data_config.batch_size=1", "train_config.num_steps=3")
+    both = train(folder, "one_row", f"train_input_path={folder / 'one.csv'}", *settings)
+    assert [one.result.step for one in both] == [3, 3] and both[0].weights == both[1].weights
+    assert [one.result.num_examples for one in both] == [3, 3]
 
 
 def test_losses_that_compare_rows_are_told_to_see_those_of_one_worker(folder, undisturbed, op_by_op):
