@@ -137,7 +137,7 @@ def test_in_a_pipe_there_is_no_control_code(capsys, livestream):
 
 
 def test_a_program_hears_that_a_command_was_interrupted(monkeypatch, capsys):
-    def run(options):
+    def run(options, is_program):
         raise Interrupted
 
     monkeypatch.setattr("easymtl.cli.run._run", run)
