@@ -151,7 +151,7 @@ def test_words_that_do_not_fit_on_the_disk_are_a_failure(monkeypatch, capsys):
         def flush(self):
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("easymtl.cli.run._run", lambda options: 0)
+    monkeypatch.setattr("easymtl.cli.run._run", lambda options, is_program: 0)
     monkeypatch.setattr("sys.stdout", Full())
     assert main(["completion", "bash"]) == 2
     assert capsys.readouterr().err == "easymtl completion: No space left on device.\n"
