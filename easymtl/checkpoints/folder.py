@@ -198,9 +198,11 @@ class CheckpointFolder:
         Raises:
             UserError: all checkpoints are damaged, or the newest whole one is of a later version.
         """
-        for folder in (self.path, *(checkpoint.path for checkpoint in self.all())):
-            # What a checkpoint says is written again in its own folder, see `rewrite_state`.
-            sweep(folder, is_alone=True)
+        sweep(self.path, is_alone=True)
+        for checkpoint in self.all():
+            # What a checkpoint says is written again in its own folder, see `rewrite_state`. Curves of calibration are
+            # written there, too, by processes that hold no lock.
+            sweep(checkpoint.path, is_alone=True, of=_STATE)
         problems: dict[Checkpoint, str] = {}
         for checkpoint in reversed(self.all()):
             try:

@@ -82,17 +82,20 @@ def remove(folder: Path) -> None:
     shutil.rmtree(condemned, ignore_errors=True)
 
 
-def sweep(folder: Path, is_alone: bool = False) -> None:
+def sweep(folder: Path, is_alone: bool = False, of: str | None = None) -> None:
     """Removes the drafts that ended processes have left; call it while this process writes none there.
 
     Args:
         folder: where to look; not below it.
         is_alone: no other process writes there (a lock is held), so that every draft is an old one.
+        of: the file whose drafts are meant; None for those of all.
     """
     if not folder.is_dir():
         return
     for entry in folder.iterdir():
         match = _DRAFT.match(entry.name)
+        if of is not None and not entry.name.startswith(f".writing-{of}-"):
+            continue
         if not match or not (is_alone or int(match[1]) == os.getpid() or not _is_running(int(match[1]))):
             continue
         if entry.is_dir():

@@ -121,6 +121,9 @@ class _Selection:
 
     def _drop(self) -> None:
         left_out = [tower for tower in self._towers if not self._is_kept(tower)]
+        if len(self._towers) - len(left_out) == 1:
+            # One task has no other to be compared with.
+            self._pipeline.train_config.ClearField("log_gradient_conflict_every")
         names = {tower.tower_name for tower in left_out}
         groups = {tower.feature_group for tower in left_out}
         labels = self._labels_of(names)

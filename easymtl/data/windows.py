@@ -67,7 +67,8 @@ def gather_windows(chunks: Iterator[Chunk], window_rows: int, window_bytes: int,
     held: list[Window] = []
     try:
         for chunk in chunks:
-            if held:
+            # A chunk without rows may be the last of the epoch.
+            if held and (chunk.rows is None or chunk.rows.num_rows):
                 if chunk.rows is None:
                     held[0].after, held[0].progress = chunk.after, chunk.progress
                 yield held.pop()

@@ -118,7 +118,7 @@ def table_width(count: int, width: int) -> int:
 
 
 def num_buckets(count: int) -> int:
-    """Returns a size at which few of the values share a row: with twice as many rows a fifth of them does, at most."""
+    """Returns a size at which few values share a row: with twice as many rows a fifth finds its row taken, at most."""
     room = 20 if count <= 1000 else (4 if count <= _LARGE else 2)
     wanted = max(room * count, 100)
     digit = 10 ** math.floor(math.log10(wanted))

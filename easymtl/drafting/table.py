@@ -189,8 +189,10 @@ def _open_csv(
 ) -> Table:
     # Bytes that no text has at its beginning are told by what reads the first line.
     begin = head(first, _HEAD_BYTES)
-    if begin.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise UserError(f"{first.name}: this is text in UTF-16. Convert it first, such as: iconv -f UTF-16 -t UTF-8.")
+    is_utf32 = begin.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE))
+    if is_utf32 or begin.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        name = "UTF-32" if is_utf32 else "UTF-16"
+        raise UserError(f"{first.name}: this is text in {name}. Convert it first, such as: iconv -f {name} -t UTF-8.")
     if b"\0" in begin[:4096]:
         raise UserError(f"{first.name}: this is no text, and no Parquet file. Draft from Parquet or CSV files.")
     text, is_cut = begin.decode("utf-8-sig", "replace"), len(begin) == _HEAD_BYTES

@@ -92,11 +92,13 @@ def readers_of_tables(pipeline: Pipeline) -> dict[str, list[str]]:
     """Returns the features that read each table, each once, by the name of the table.
 
     Raises:
-        UserError: a feature is not there.
+        UserError: a feature or its vocabulary is not there.
     """
-    readers: dict[str, list[str]] = {}
+    readers: dict[str, list[str]] = {table.name: [] for table in table_sizes(pipeline)}
     for table, feature in grouped_features(pipeline):
-        found, name = readers.setdefault(table, []), view.feature_name(feature)
+        if table not in readers:
+            continue
+        found, name = readers[table], view.feature_name(feature)
         if name not in found:
             found.append(name)
     return readers

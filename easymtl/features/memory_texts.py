@@ -12,6 +12,7 @@ BESIDE = "Dense weights, activations and TensorFlow itself come on top."
 _MOST_TABLES = 5
 _MOST_FEATURES = 3
 _MOST_WORKERS = 100_000
+_MOST_WORKERS_OF_A_HOST = 256
 
 
 def needed_text(needs: Needs, rule: TableRule | None) -> str:
@@ -95,9 +96,11 @@ def _advice(needs: Needs, num_workers: int | None, room: Room) -> str:
         ways.append("use adagrad or momentum, which have one slot in place of two")
     ways.append("use a machine with more memory")
     if num_workers is not None:
-        where = "" if room.is_own else ", on as many machines like this one"
+        is_here = room.is_own and num_workers <= _MOST_WORKERS_OF_A_HOST
+        where = "" if is_here else ", on as many machines like this one"
+        how = f"easymtl launch --workers {num_workers} -- ..." if is_here else "docs/guides/several-machines.md"
         ways.append(
-            f"deal the rows out to {num_workers:,} workers{where} (easymtl launch --workers {num_workers} -- ..., with "
+            f"let train, eval and predict deal the rows out to {num_workers:,} workers{where} ({how}, with "
             "train_config.table_sharding: SHARDED)"
         )
     return f"{', '.join(ways[:-1])}, or {ways[-1]}."

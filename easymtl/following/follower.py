@@ -85,7 +85,7 @@ class Follower:
         told = begun if self._records.has(begun) else max(begun - 1, 0)
         self._summaries = PartSummaries(self._model_dir, view.result_rows(config.pipeline), told)
         self._is_first = True
-        self._has_told_rates = False
+        self._told_rates: set[str] = set()
 
     def parts(self) -> Iterator[PartTrained]:
         """Yields each part when it was trained on, exported and told; ends when nothing is left, or it is to stop.
@@ -124,9 +124,9 @@ class Follower:
 
     def _tell_rates(self, step: int) -> None:
         """Tells rates that have come down, once: nothing else would say why later parts change nothing."""
-        if not self._has_told_rates:
-            for text in low_rates(self._config.pipeline, step):
-                self._has_told_rates = True
+        for path, text in low_rates(self._config.pipeline, step):
+            if path not in self._told_rates:
+                self._told_rates.add(path)
                 self._tell(Note(text))
 
     def _rest_of_last(self) -> Iterator[PartTrained]:

@@ -15,8 +15,8 @@ _AHEAD = (1, 2, 5, 10)
 """How far to look for a rate that rises again, in steps so far."""
 
 
-def low_rates(pipeline: Pipeline, step: int) -> Iterator[str]:
-    """Yields a warning for each learning rate that is below a hundredth of its highest one, and stays there.
+def low_rates(pipeline: Pipeline, step: int) -> Iterator[tuple[str, str]]:
+    """Yields place and warning of each learning rate that is below a hundredth of its highest one, and stays there.
 
     Args:
         pipeline: the config.
@@ -27,12 +27,13 @@ def low_rates(pipeline: Pipeline, step: int) -> Iterator[str]:
             schedule = make_schedule(message)
             highest = _highest(schedule, step)
             if _to_come(schedule, step) < _LOW * highest:
-                yield (
-                    f"Warning: at step {step:,} {path}.{name} has come down from {highest:g} to "
+                text = (
+                    f"Warning: at step {step:,} {path}.{name} has come down from {highest:.3g} to "
                     f"{number_text(schedule(step))}: parts to come hardly move a weight. It falls with the steps of "
                     "all parts, which have no end here. Take a rate that stays, with which training goes on, such as "
-                    f"--set {path}.constant_learning_rate.learning_rate={highest / 10:g}"
+                    f"--set {path}.constant_learning_rate.learning_rate={highest / 10:.2g}"
                 )
+                yield path, text
 
 
 def _highest(schedule: Schedule, step: int) -> float:

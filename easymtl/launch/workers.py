@@ -183,7 +183,7 @@ def _start(index: int, command: Sequence[str], environ: Mapping[str, str]) -> _W
         stderr=subprocess.STDOUT,
         # Ctrl-C at the terminal is for the launcher, which hands it on once.
         start_new_session=True,
-        # The launcher has no other thread that could hold a lock.
+        # It takes no lock, which the thread that says what is being done may hold.
         preexec_fn=partial(_end_with_parent, os.getpid()) if _prctl else None,  # noqa: PLW1509
     )
     assert process.stdout

@@ -106,7 +106,8 @@ def _sampled(pipeline: Pipeline, ranker: Ranker) -> tuple[dict[int, float], str]
     # A short batch, of data that have no more rows, stands for as many rows as it has.
     distinct = {width: float(np.mean([found.get(width, 0) for found in counts])) for width in widths}
     num_rows = sum(rows.num_rows for rows in batches)
-    source = f"{num_rows:,} rows of {view.train_input(pipeline)} in {len(batches)} batches as training makes them"
+    data = view.train_input(pipeline) or "DummyInput"
+    source = f"{num_rows:,} rows of {data} in {len(batches)} batches as training makes them"
     if batches[0].num_rows < pipeline.data_config.batch_size:
         source += f"; there are fewer rows than data_config.batch_size {pipeline.data_config.batch_size:,}"
     return distinct, source

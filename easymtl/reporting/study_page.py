@@ -186,6 +186,8 @@ def _tried(result: Row) -> Element | None:
 
 def _tried_chart(result: Row, name: str, place: int, objective: Row) -> Element | None:
     rows = [row for state in ("complete", "pruned") for row in _rows(result, state) if name in row["settings"]]
+    # A trial that was pruned has the first value alone.
+    rows = [row for row in rows if place < len(row["values"])]
     texts = list(dict.fromkeys(row["settings"][name] for row in rows))
     if len(texts) < 2:
         return None

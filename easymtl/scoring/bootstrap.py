@@ -59,8 +59,8 @@ def counts(num_units: int, times: int = TIMES, seed: int = 0) -> Iterator[np.nda
 def estimate(metric: Metric, inputs: MetricInputs, seed: int = 0) -> Estimate:
     """Returns a metric with its interval; NaN where the rows do not determine it.
 
-    Rows are drawn again, of a metric with groups the groups that have both classes. Where all resamples come to the
-    same, as the AUC of one event above all other rows does, they do not tell how sure it is: there is no interval.
+    Rows are drawn again, of a metric with groups the groups that have both classes. Where nearly all resamples come to
+    the same, as the AUC of one event above all other rows does, they do not tell how sure it is: there is no interval.
     """
     try:
         value = metric.kind.compute(inputs)

@@ -118,9 +118,11 @@ class TrainingInput:
             return batch
         if batch is None:
             self._no_rows = self._without_rows() if self._no_rows is None else self._no_rows
-            # Its rows are done with, also where it had none: other workers may go on for passes.
-            end = Cursor(self._pipeline.data_config.num_epochs)
-            return Batch(self._no_rows, max(end, self.feed.cursor), self.feed.progress)
+            data = self._pipeline.data_config
+            # Its rows are done with, also where it had none: other workers may go on for passes. What `drop_remainder`
+            # leaves over is not: it comes into the first batch of a further pass.
+            cursor = self.feed.cursor if data.drop_remainder else max(Cursor(data.num_epochs), self.feed.cursor)
+            return Batch(self._no_rows, cursor, self.feed.progress)
         if self._no_rows is None:
             self._no_rows = batch.rows.slice(0, 0)
         return batch

@@ -59,7 +59,8 @@ class Reports:
         if self._peers.are_several and (names := losses_of_one_worker(self._ranker)):
             text = (
                 f"{quoted(names)} compare rows with each other: here those of each worker among themselves, and never "
-                "rows of two workers. Those of a session are of one worker if they stand in one block of a file."
+                "rows of two workers. Those of a session are of one worker if they stand in one block of a file; of "
+                "several kinds of sessions those of the first."
             )
             self._tell(events.Note(text))
 

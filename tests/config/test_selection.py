@@ -44,6 +44,12 @@ def test_no_choice_changes_nothing(load):
     assert chosen(load, ["stay", "cvr", "ctr"]) == text_format.Parse(BASE, Pipeline())
 
 
+def test_one_task_is_compared_with_no_other(load):
+    compares = ("train_config.log_gradient_conflict_every=50",)
+    assert chosen(load, ["ctr"], overrides=compares).train_config.log_gradient_conflict_every == 0
+    assert chosen(load, ["ctr", "cvr"], overrides=compares).train_config.log_gradient_conflict_every == 50
+
+
 def test_towers_keep_the_order_of_the_config(load):
     assert names(chosen(load, ["stay", "ctr"])) == ["ctr", "stay"]
     assert names(chosen(load, ["stay", "stay"])) == ["stay"]

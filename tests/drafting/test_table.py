@@ -175,8 +175,9 @@ def test_files_of_numbers_and_texts_are_refused_by_name(tmp_path):
         open_table(str(tmp_path), None, [])
 
 
-@pytest.mark.parametrize("order", ["utf-16-le", "utf-16-be"])
-def test_text_of_two_bytes_a_letter_is_told_as_such(tmp_path, order):
+@pytest.mark.parametrize("order", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_text_of_several_bytes_a_letter_is_told_as_such(tmp_path, order):
     (tmp_path / "x.csv").write_bytes("\ufeffa,click\n1,2\n".encode(order))
-    with pytest.raises(UserError, match=r"x.csv: this is text in UTF-16. Convert it first, such as: iconv -f UTF-16"):
+    name = order[:6].upper()
+    with pytest.raises(UserError, match=f"x.csv: this is text in {name}. Convert it first, .* iconv -f {name} -t"):
         open_table(str(tmp_path / "x.csv"), None, ["click"])

@@ -96,7 +96,7 @@ SITES: dict[str, list[Found | str]] = {
     "data/tfrecord.py TFRecordSource._report": [IN_DATA],
     "data/tfrecord.py _require_columns": [IN_FILE],
     "data/partitions.py _value": [IN_FILE],
-    "data/paths.py DataFile.open": [CHANGES, MACHINE],
+    "data/paths.py DataFile.open": [CHANGES, CHANGES, MACHINE],
     "data/paths.py read_open": [MACHINE],
     "data/paths.py expand": [
         found("The input path is empty", ('"train.csv"', '" , "')),

@@ -325,7 +325,7 @@ def test_a_process_of_a_bounded_size_refuses_and_says_how_many_such_would_do(fol
 def test_where_a_machine_is_too_small_more_of_them_are_advised_if_they_suffice(folder):
     pipeline = small_config(folder, f"{ITEM_ROWS}=4000").pipeline
     needs = memory.needs_of_training(pipeline, 3).total
-    with pytest.raises(UserError, match=r"out to 3 workers, on as many machines like this one \(easymtl launch --wor"):
+    with pytest.raises(UserError, match=r"out to 3 workers, on as many machines like this one \(docs/g"):
         memory.require_training_memory(pipeline, room=machine_memory.Room(needs))
     with pytest.raises(UserError, match="out to 4 workers"):
         memory.require_training_memory(pipeline, room=machine_memory.Room(needs - 1))

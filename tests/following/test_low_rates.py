@@ -37,12 +37,13 @@ def test_a_rate_is_low_below_a_hundredth_of_its_highest(tmp_path, rate, step, is
     pipeline = days_config(tmp_path, f"{name}={{{rate}}}").pipeline
     told = list(low_rates(pipeline, step))
     assert len(told) == is_low
-    assert all(f"at step {step:,} {name}.{rate.split()[0]} has come down" in text for text in told)
+    place = f"{name}.{rate.split()[0]}"
+    assert all(f"at step {step:,} {place} has come down" in text and path == name for path, text in told)
 
 
 def test_the_way_out_is_a_command(tmp_path):
     name = "train_config.optimizer_config[0].adam_optimizer.learning_rate"
-    (text,) = low_rates(days_config(tmp_path, f"{name}={{{COSINE}}}").pipeline, 100)
+    ((_, text),) = low_rates(days_config(tmp_path, f"{name}={{{COSINE}}}").pipeline, 100)
     assert "from 0.02 to 0:" in text
     (override,) = [word for word in text.split() if "=" in word]
     assert override.endswith("learning_rate=0.002")

@@ -105,6 +105,11 @@ def test_a_batch_that_the_data_do_not_fill_is_told(config):
     )
 
 
+def test_made_up_rows_are_called_so(config):
+    made_up = loaded(config, "data_config.input_type=DummyInput", "train_input_path=")
+    assert " rows of DummyInput in " in size_of(made_up).distinct_source
+
+
 def test_without_data_the_rows_of_a_batch_are_bounded(config):
     # Of width 4: at most a user a row, and all 30 tags; of width 8: an item, and three of its history.
     bounded = {4: 4.0 + 30, 8: 4.0 * (1 + 3)}

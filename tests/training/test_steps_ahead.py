@@ -21,7 +21,7 @@ from easymtl.training.trainer import Trainer
 from tests.tracing import traced
 from tests.training.growing_runs import growing_config
 from tests.training.small_runs import of_kind, small_config, write_data
-from tests.training.test_bad_batches import IN_ORDER, NO_EVALUATION, ROLLBACK, SKIP, arrays, state, write
+from tests.training.test_bad_batches import IN_ORDER, NO_EVALUATION, ROLLBACK, SKIP, state, weights, write
 
 pytestmark = pytest.mark.usefixtures("op_by_op")
 
@@ -164,7 +164,7 @@ def progress(told):
 
 
 def require_same(folder, one, other):
-    expected, found = arrays(folder / one), arrays(folder / other)
+    expected, found = weights(folder / one), weights(folder / other)
     assert found.keys() == expected.keys()
     for name, value in expected.items():
         assert found[name].tobytes() == value.tobytes(), name
@@ -259,7 +259,7 @@ def test_numbers_are_placed_and_ids_are_not(folder, gpu):
 def test_tables_on_the_host_are_trained_as_others(folder):
     run(folder, "anywhere")
     run(folder, "host", "feature_config.embedding_on_cpu=true")
-    one, other = (arrays(folder / name) for name in ("anywhere", "host"))
+    one, other = (weights(folder / name) for name in ("anywhere", "host"))
     for name, value in one.items():
         assert other[name].tobytes() == value.tobytes(), name
     states = [json.dumps(state(folder / name)["metrics"]) for name in ("anywhere", "host")]

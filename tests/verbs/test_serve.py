@@ -84,7 +84,8 @@ def test_a_port_in_use_is_told_before_anything_is_loaded(capsys, folder, flag):
 
 
 def test_what_is_to_come_is_said_before_anything_is_loaded(folder, monkeypatch, capsys):
-    def stop():
+    def stop(are_threads_awake):
+        assert are_threads_awake, "who waits for one answer has it sooner"
         said = capsys.readouterr().out
         assert said == (
             f"Loading {folder}, for REST at 127.0.0.1, port 8501, and gRPC at any free port. It takes a while.\n"
