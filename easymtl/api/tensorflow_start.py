@@ -25,12 +25,13 @@ def start_tensorflow(
 ) -> None:
     """Imports TensorFlow and sets it up; call this before anything that imports it.
 
-    Its log lines are dropped unless `TF_CPP_MIN_LOG_LEVEL` is set. 0 threads leaves the choice to TensorFlow. The
+    Its log lines are dropped unless `TF_CPP_MIN_LOG_LEVEL` asks for them (0 or 1). 0 threads leaves the choice to TensorFlow. The
     devices of several workers are connected, as soon as `gather` returns, which waits for all of them. Threads that
     have nothing to do sleep at once, unless they are to stay awake for a while.
     """
     begin("starting TensorFlow")
-    is_quiet = "TF_CPP_MIN_LOG_LEVEL" not in os.environ
+    # TensorFlow itself prints some before it looks at the level.
+    is_quiet = os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2") not in ("0", "1")
     # What TensorFlow says of lost workers goes on for pages, and we say it in a line.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2" if cluster.size == 1 else "3")
     with current().phases.held(), _quiet_stderr(is_quiet):
