@@ -25,9 +25,9 @@ def start_tensorflow(
 ) -> None:
     """Imports TensorFlow and sets it up; call this before anything that imports it.
 
-    Its log lines are dropped unless `TF_CPP_MIN_LOG_LEVEL` asks for them (0 or 1). 0 threads leaves the choice to TensorFlow. The
-    devices of several workers are connected, as soon as `gather` returns, which waits for all of them. Threads that
-    have nothing to do sleep at once, unless they are to stay awake for a while.
+    Its log lines are dropped unless `TF_CPP_MIN_LOG_LEVEL` asks for them (0 or 1). 0 threads leaves the choice to
+    TensorFlow. The devices of several workers are connected, as soon as `gather` returns, which waits for all of them.
+    Threads that have nothing to do sleep at once, unless they are to stay awake for a while.
     """
     begin("starting TensorFlow")
     # TensorFlow itself prints some before it looks at the level.

@@ -81,7 +81,9 @@ def gather_windows(chunks: Iterator[Chunk], window_rows: int, window_bytes: int,
                 num_bytes += chunk.rows.nbytes
             if not collected:
                 continue
-            if chunk.rows is None or rows >= window_rows or num_bytes >= window_bytes:
+            # One without rows would stand between the window that is held and the end of the epoch.
+            is_full = rows > 0 and (rows >= window_rows or num_bytes >= window_bytes)
+            if chunk.rows is None or is_full:
                 held.append(_window(collected, chunk.after, chunk.progress))
                 collected.clear()
                 rows = num_bytes = 0

@@ -173,9 +173,10 @@ def test_few_rows_are_put_together_until_they_are_enough_or_the_epoch_ends():
     assert [merged[place] for place in (1, 3, 4)] == [chunks[place] for place in (2, 5, 6)]
 
 
+@pytest.mark.parametrize("window_rows", [0, 1])
 @pytest.mark.parametrize("sizes", [(4, None), (4, 0, None), (4, 0, 0, None)])
-def test_behind_the_last_rows_of_an_epoch_comes_the_next_whatever_is_between(sizes):
-    window, *without_rows = gather_windows(iter(chunks_of(*sizes)), 1, 1, BEGINNING)
+def test_behind_the_last_rows_of_an_epoch_comes_the_next_whatever_is_between(sizes, window_rows):
+    window, *without_rows = gather_windows(iter(chunks_of(*sizes)), window_rows, 1, BEGINNING)
     assert not any(one.rows.num_rows for one in without_rows)
     assert (window.after, window.progress) == (Cursor(1), 1)
 

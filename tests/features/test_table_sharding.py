@@ -49,7 +49,7 @@ def test_the_config_may_say_it(config):
 def test_what_one_process_refuses_fits_two(config, available):
     available(3 * NEED // 4 + MIB)
     pipeline = config()
-    with pytest.raises(UserError, match=r"does not fit in memory[^$]*easymtl launch"):
+    with pytest.raises(UserError, match=r"does not fit in memory[^$]*deal the rows out to 2 workers"):
         memory.require_training_memory(pipeline)
     memory.require_training_memory(pipeline, 2)
     assert are_dealt_out(pipeline, 2, 3 * NEED // 4 + MIB)
