@@ -122,10 +122,10 @@ def _after_check(options: Namespace) -> Iterator[Step]:
 
 
 def _after_plan(options: Namespace) -> Iterator[Step]:
-    from easymtl.verbs.launch import MOST_WORKERS
+    from easymtl.peers.cluster import MOST_WORKERS_OF_A_HOST
 
     train = ["--", "train", *_config(options)]
-    if options.workers > MOST_WORKERS:
+    if options.workers > MOST_WORKERS_OF_A_HOST:
         yield ["easymtl", "launch", "--cluster", "slurm", *train], "in each task of a job; or --cluster kubernetes"
     elif options.workers > 1:
         yield ["easymtl", "launch", "--workers", str(options.workers), *train], "train it so, on one host"

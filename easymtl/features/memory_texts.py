@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from easymtl.features.machine_memory import Room, size_text
 from easymtl.features.memory_needs import Needs, Table, TableRule, size_of
+from easymtl.peers.cluster import MOST_WORKERS, MOST_WORKERS_OF_A_HOST
 
 NeedsWith = Callable[[int], Needs]
 """Returns what each of some workers needs that the rows of tables are dealt out to."""
@@ -11,30 +12,21 @@ NeedsWith = Callable[[int], Needs]
 BESIDE = "Dense weights, activations and TensorFlow itself come on top."
 _MOST_TABLES = 5
 _MOST_FEATURES = 3
-_MOST_WORKERS = 100_000
-_MOST_WORKERS_OF_A_HOST = 256
 
 
 def needed_text(needs: Needs, rule: TableRule | None) -> str:
     """Returns what is needed, part by part."""
-    parts = [] if needs.exported else [f"tables {size_text(needs.tables)}"]
-    if needs.exported:
-        parts.append(f"tables as they are exported, to prove them {size_text(needs.exported)}")
-    if needs.slots:
-        parts.append(f"{rule.num_slots if rule else 0} optimizer slots of the same size {size_text(needs.slots)}")
-    if needs.averages:
-        parts.append(f"moving averages (use_moving_average) {size_text(needs.averages)}")
-    if needs.gradients:
-        parts.append(f"gradients of all rows (dense_embedding_update) {size_text(needs.gradients)}")
-    if needs.ids:
-        parts.append(f"ids of growing tables, when these are full {size_text(needs.ids)}")
-    if needs.window:
-        parts.append(f"rows in memory {size_text(needs.window)}")
-    if needs.saved:
-        parts.append(
-            f"a copy of the tables and all that belongs to them while a checkpoint is written {size_text(needs.saved)}"
-        )
-    return ", ".join(parts)
+    whole = "tables as they are exported, to prove them" if needs.exported else "tables"
+    further = (
+        (f"{rule.num_slots if rule else 0} optimizer slots of the same size", needs.slots),
+        ("moving averages (use_moving_average)", needs.averages),
+        ("gradients of all rows (dense_embedding_update)", needs.gradients),
+        ("ids of growing tables, when these are full", needs.ids),
+        ("rows in memory", needs.window),
+        ("a copy of the tables and all that belongs to them while a checkpoint is written", needs.saved),
+    )
+    parts = [(whole, needs.exported or needs.tables), *((what, size) for what, size in further if size)]
+    return ", ".join(f"{what} {size_text(size)}" for what, size in parts)
 
 
 def refusal(
@@ -78,9 +70,9 @@ def _table_text(table: Table, features: Sequence[str]) -> str:
 
 def _least_workers(needs_with: NeedsWith, room: Room, num_workers: int) -> int | None:
     """Returns to how many workers with as much memory each the rows have to be dealt out; None if no number does."""
-    if not room.has(needs_with(_MOST_WORKERS).total):
+    if not room.has(needs_with(MOST_WORKERS).total):
         return None
-    low, high = num_workers, _MOST_WORKERS
+    low, high = num_workers, MOST_WORKERS
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if room.has(needs_with(middle).total) else (middle, high)
@@ -96,7 +88,7 @@ def _advice(needs: Needs, num_workers: int | None, room: Room) -> str:
         ways.append("use adagrad or momentum, which have one slot in place of two")
     ways.append("use a machine with more memory")
     if num_workers is not None:
-        is_here = room.is_own and num_workers <= _MOST_WORKERS_OF_A_HOST
+        is_here = room.is_own and num_workers <= MOST_WORKERS_OF_A_HOST
         where = "" if is_here else ", on as many machines like this one"
         how = f"easymtl launch --workers {num_workers} -- ..." if is_here else "docs/guides/several-machines.md"
         ways.append(

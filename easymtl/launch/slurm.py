@@ -5,13 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from easymtl.errors import UserError
-from easymtl.peers.cluster import Cluster
+from easymtl.peers.cluster import MOST_WORKERS, Cluster
 
 _FIRST_PORT, _NUM_PORTS = 20_000, 10_000
 _GROUP = re.compile(r"[^,\[\]]*(?:\[[0-9,\-]+\])?[^,\[\]]*(?:,|$)")
 _RANGES = re.compile(r"^(.*?)\[([0-9,\-]+)\](.*)$")
 _COUNT = re.compile(r"^(\d+)(?:\(x(\d+)\))?$")
-_MOST_WORKERS = 100_000
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ def _numbers(ranges: str, text: str) -> list[str]:
     for part in ranges.split(","):
         first, _, last = part.partition("-")
         last = last or first
-        if not (first.isdigit() and last.isdigit()) or not 0 <= int(last) - int(first) < _MOST_WORKERS:
+        if not (first.isdigit() and last.isdigit()) or not 0 <= int(last) - int(first) < MOST_WORKERS:
             raise UserError(f'"{text}" is no list of hosts as Slurm writes it: "{part}" is no range.')
         found += [f"{number:0{len(first)}}" for number in range(int(first), int(last) + 1)]
     return found
@@ -97,7 +96,7 @@ def _counts(text: str) -> list[int]:
     counts: list[int] = []
     for part in text.split(","):
         match = _COUNT.match(part.strip())
-        if not match or int(match[2] or 1) > _MOST_WORKERS:
+        if not match or int(match[2] or 1) > MOST_WORKERS:
             raise UserError(f'SLURM_STEP_TASKS_PER_NODE is "{text}", and should be like 2(x3),1.')
         counts += [int(match[1])] * int(match[2] or 1)
     return counts

@@ -17,6 +17,10 @@ from typing import Any
 from easymtl.errors import UserError, did_you_mean, quoted
 
 VARIABLE = "TF_CONFIG"
+MOST_WORKERS = 100_000
+"""More than anybody has: a larger number is a mistake."""
+MOST_WORKERS_OF_A_HOST = 256
+"""What `easymtl launch` starts."""
 _ROLES = ("chief", "worker")
 _REFUSED = {
     "ps": "Parameter servers are not used: all workers train in step, and each holds a part of what is large. Name "

@@ -22,7 +22,7 @@ from easymtl.launch.restarts import run_with_restarts
 from easymtl.launch.shares import gpu_of_task, shares, visible_gpus
 from easymtl.launch.slurm import task_of_slurm
 from easymtl.launch.workers import Ended, Workers
-from easymtl.peers.cluster import VARIABLE, Cluster, read_cluster
+from easymtl.peers.cluster import MOST_WORKERS_OF_A_HOST, VARIABLE, Cluster, read_cluster
 from easymtl.reporting.output import current
 from easymtl.reporting.phases import begin
 from easymtl.reporting.streams import say
@@ -31,8 +31,6 @@ VERBS = ("train", "eval", "predict")
 """What several workers can do together."""
 CLUSTERS = ("slurm", "kubernetes")
 _PROGRAM = (sys.executable, "-m", "easymtl")
-MOST_WORKERS = 256
-"""What one host starts."""
 
 
 def run(options: Namespace) -> int:
@@ -46,12 +44,12 @@ def run(options: Namespace) -> int:
         _become_worker(command, options)
     if options.workers is None:
         options.workers = len(visible_gpus(os.environ)) or None
-    if options.workers is None or not 1 <= options.workers <= MOST_WORKERS:
+    if options.workers is None or not 1 <= options.workers <= MOST_WORKERS_OF_A_HOST:
         found = "is missing, and no GPU is here" if options.workers is None else options.workers
         raise UserError(
-            f"--workers {found}: say how many workers to start on this host, 1 to {MOST_WORKERS} (by default one for "
-            f"each GPU), or --cluster {'|'.join(CLUSTERS)} where something else has started this process for each of "
-            "them."
+            f"--workers {found}: say how many workers to start on this host, 1 to {MOST_WORKERS_OF_A_HOST} (by default "
+            f"one for each GPU), or --cluster {'|'.join(CLUSTERS)} where something else has started this process for "
+            "each of them."
         )
     already = read_cluster(os.environ).size
     if already > 1:

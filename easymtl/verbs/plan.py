@@ -11,7 +11,7 @@ from easymtl.api.tensorflow_start import start_tensorflow
 from easymtl.config import Config, load_config
 from easymtl.errors import UserError
 from easymtl.features.machine_memory import available_memory
-from easymtl.peers.cluster import VARIABLE
+from easymtl.peers.cluster import MOST_WORKERS, VARIABLE
 from easymtl.planning.bandwidth import read_bandwidth, read_size
 from easymtl.planning.rates import device_named, is_processor
 from easymtl.reporting.outcomes_around import Planned
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from easymtl.planning.rates import Rates
     from easymtl.planning.rates_file import Measured
 
-_MOST_WORKERS = 100_000
 _MEASURED_SECONDS = 5.0
 
 
@@ -55,8 +54,8 @@ def run(options: Namespace) -> None:
 
 
 def _check_flags(options: Namespace) -> None:
-    if not 1 <= options.workers <= _MOST_WORKERS:
-        raise UserError(f"--workers {options.workers}: it is 1 to {_MOST_WORKERS:,}.")
+    if not 1 <= options.workers <= MOST_WORKERS:
+        raise UserError(f"--workers {options.workers}: it is 1 to {MOST_WORKERS:,}.")
     if options.device is not None and not (options.measure and not is_processor(options.device.lower())):
         device_named(options.device)
     if options.bandwidth is not None:
