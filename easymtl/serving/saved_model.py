@@ -184,7 +184,9 @@ class ServingModel(tf.Module):
         for _, table, blocks in self._served_tables().parts():
             if table is variable:
                 return blocks
-        return iter([variable.read_value()])
+        value = variable.read_value()
+        assert value.shape == variable.shape, "rows that are on disk are found above"
+        return iter([value])
 
     def _served_tables(self) -> ServedTables:
         """Returns the tables, which are made when they are asked for first."""

@@ -102,6 +102,20 @@ def several(request, pipeline, folder):
     return save_of(request.param, pipeline, folder / f"of_{request.param}")
 
 
+@pytest.mark.parametrize(("least", "most"), [(1, 4), (64, 1 << 20), (1 << 20, 1 << 20)])
+def test_shards_of_a_worker_are_small_but_no_smaller_than_a_share_of_all(pipeline, monkeypatch, least, most):
+    monkeypatch.setattr("easymtl.checkpoints.weights._LEAST_SHARD_BYTES", least)
+    monkeypatch.setattr("easymtl.checkpoints.weights._MOST_SMALL_SHARDS", most)
+    own = Model(pipeline, is_numbered=True).weights
+    whole = sum(entry.num_bytes for entry in own.entries)
+    sizes = [sum(value.numpy().nbytes for value in shard.values) for shard in own.own_part(0, False)._shards]
+    assert len(sizes) > 1 or least > whole
+    fair = max(least, whole // most)
+    largest = max(piece.num_bytes for entry in own.entries for piece in entry.pieces())
+    assert max(sizes) <= max(fair, largest)
+    assert all(one + other > fair for one, other in zip(sizes, sizes[1:]))
+
+
 def test_it_holds_the_same_tensors_whole_and_sealed(several, one):
     found, wanted = tensors_of(several), tensors_of(one)
     assert found.keys() == wanted.keys() and len(found) > 20
