@@ -1,5 +1,7 @@
 """Checkpoints that workers write together, each the rows that it has, are those that one process writes."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -113,7 +115,7 @@ def test_shards_of_a_worker_are_small_but_no_smaller_than_a_share_of_all(pipelin
     fair = max(least, whole // most)
     largest = max(piece.num_bytes for entry in own.entries for piece in entry.pieces())
     assert max(sizes) <= max(fair, largest)
-    assert all(one + other > fair for one, other in zip(sizes, sizes[1:]))
+    assert all(one + other > fair for one, other in pairwise(sizes))
 
 
 def test_it_holds_the_same_tensors_whole_and_sealed(several, one):
