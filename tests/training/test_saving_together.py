@@ -157,7 +157,8 @@ class Gate:
 
     def opens_at(self, step):
         def listen(index, event):
-            if isinstance(event, events.Progress) and event.step == step:
+            # Of the worker that is looked at: another one may be ahead of it.
+            if index == 0 and isinstance(event, events.Progress) and event.step == step:
                 self._open.set()
 
         return listen
